@@ -1,0 +1,148 @@
+//! Customer numbers.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The number the vault issued for one customer. It is never issued twice.
+///
+/// Between 1 and 2^40 - 1. Keep it in the customers table as a 64-bit integer with a UNIQUE constraint: two rows that
+/// share a number are shredded together. It is not secret, and it appears in clear in every sealed value.
+///
+/// A customer who withdraws from a purpose and consents again later needs a new number for that purpose: a shredded
+/// number never opens or seals anything again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(NonZeroU64);
+
+impl CustomerId {
+    /// The smallest number, 1.
+    pub const MIN: CustomerId = CustomerId(NonZeroU64::MIN);
+    /// The largest number, 2^40 - 1.
+    pub const MAX: CustomerId = match NonZeroU64::new((1 << 40) - 1) {
+        Some(number) => CustomerId(number),
+        None => CustomerId::MIN,
+    };
+
+    /// A number read back from the application's own database.
+    ///
+    /// # Errors
+    /// [`InvalidCustomerId`] outside 1 to 2^40 - 1.
+    pub fn from_stored(number: i64) -> Result<CustomerId, InvalidCustomerId> {
+        CustomerId::try_from(number)
+    }
+
+    /// The number as a database's 64-bit integer.
+    #[must_use]
+    pub fn to_stored(self) -> i64 {
+        i64::try_from(self.0.get()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn new(number: u64) -> Option<CustomerId> {
+        let id = CustomerId(NonZeroU64::new(number)?);
+        (id <= CustomerId::MAX).then_some(id)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Five bytes, most significant first: the path from a tree's root to the customer's key.
+    pub(crate) fn to_path(self) -> [u8; 5] {
+        let [_, _, _, path @ ..] = self.0.get().to_be_bytes();
+        path
+    }
+
+    pub(crate) fn from_path(path: [u8; 5]) -> Option<CustomerId> {
+        let [a, b, c, d, e] = path;
+        CustomerId::new(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+    }
+}
+
+impl fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CustomerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CustomerId({})", self.0)
+    }
+}
+
+/// A number outside 1 to 2^40 - 1, or text that is not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a customer number lies between 1 and 1099511627775; take it from the column that `enroll` filled")]
+#[non_exhaustive]
+pub struct InvalidCustomerId;
+
+impl TryFrom<i64> for CustomerId {
+    type Error = InvalidCustomerId;
+
+    fn try_from(number: i64) -> Result<CustomerId, InvalidCustomerId> {
+        u64::try_from(number).ok().and_then(CustomerId::new).ok_or(InvalidCustomerId)
+    }
+}
+
+impl From<CustomerId> for i64 {
+    fn from(id: CustomerId) -> i64 {
+        id.to_stored()
+    }
+}
+
+impl FromStr for CustomerId {
+    type Err = InvalidCustomerId;
+
+    fn from_str(text: &str) -> Result<CustomerId, InvalidCustomerId> {
+        if text.is_empty() || text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidCustomerId);
+        }
+        text.parse().ok().and_then(CustomerId::new).ok_or(InvalidCustomerId)
+    }
+}
+
+impl Serialize for CustomerId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.to_stored())
+    }
+}
+
+impl<'de> Deserialize<'de> for CustomerId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CustomerId, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        CustomerId::try_from(number).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_is_checked_both_ways() {
+        assert_eq!(CustomerId::from_stored(1), Ok(CustomerId::MIN));
+        assert_eq!(CustomerId::from_stored((1 << 40) - 1), Ok(CustomerId::MAX));
+        for bad in [0, -1, 1 << 40, i64::MAX, i64::MIN] {
+            assert_eq!(CustomerId::from_stored(bad), Err(InvalidCustomerId));
+        }
+        assert_eq!(i64::from(CustomerId::MAX), (1 << 40) - 1);
+    }
+
+    #[test]
+    fn text_has_one_form() {
+        assert_eq!("42".parse::<CustomerId>().map(|id| id.to_string()), Ok("42".to_owned()));
+        for bad in ["", "0", "042", "+42", " 42", "-1", "4 2", "1099511627776", "99999999999999999999999"] {
+            assert_eq!(bad.parse::<CustomerId>(), Err(InvalidCustomerId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn path_is_most_significant_first() {
+        let id = CustomerId::new(0x01_02_03_04_05).unwrap();
+        assert_eq!(id.to_path(), [1, 2, 3, 4, 5]);
+        assert_eq!(CustomerId::from_path([1, 2, 3, 4, 5]), Some(id));
+        assert_eq!(CustomerId::from_path([0; 5]), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! Purposes, fields and contexts: where a value belongs.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::personal::{PersonalData, TypeTag};
+
+/// Most bytes in a purpose's name: the root record keeps names at this size.
+pub(crate) const PURPOSE_BYTES: usize = 32;
+/// Most bytes in a field's label.
+pub(crate) const LABEL_BYTES: usize = 64;
+
+/// Why data is kept: `"orders"`, `"newsletter"`. Each purpose has its own key tree, so one can be shredded alone.
+///
+/// The name is fixed for ever, since it is written in the vault.
+///
+/// ```
+/// use oubliette::Purpose;
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// ```
+///
+/// A bad name in a constant does not compile:
+/// ```compile_fail
+/// use oubliette::Purpose;
+/// const NOTHING: Purpose = Purpose::new("");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Purpose {
+    name: &'static str,
+}
+
+impl Purpose {
+    /// Declares a purpose; meant for constants, where a bad name is a compile error.
+    ///
+    /// # Panics
+    /// Outside a constant, on a name that [`Purpose::try_new`] would refuse.
+    #[must_use]
+    #[allow(clippy::panic)] // this is how a const fn refuses at compile time
+    pub const fn new(name: &'static str) -> Purpose {
+        match Purpose::try_new(name) {
+            Ok(purpose) => purpose,
+            Err(_) => panic!("a purpose's name has 1 to 32 bytes and no control characters"),
+        }
+    }
+
+    /// Declares a purpose whose name is known at run time only, from configuration for instance.
+    ///
+    /// The name must live as long as the program; a handful of names may be leaked with `String::leak`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] unless the name has 1 to 32 bytes and no control characters.
+    pub const fn try_new(name: &'static str) -> Result<Purpose, InvalidName> {
+        match check_name(name, PURPOSE_BYTES) {
+            Ok(()) => Ok(Purpose { name }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Declares a field of this purpose; meant for constants.
+    ///
+    /// The label is fixed for ever: it takes part in the key. It is not the name of a column, which may change.
+    ///
+    /// # Panics
+    /// Outside a constant, on a label that [`Purpose::try_field`] would refuse.
+    #[must_use]
+    #[allow(clippy::panic)] // this is how a const fn refuses at compile time
+    pub const fn field<T: PersonalData>(self, label: &'static str) -> Field<T> {
+        match self.try_field(label) {
+            Ok(field) => field,
+            Err(_) => panic!("a field's label has 1 to 64 bytes and no control characters"),
+        }
+    }
+
+    /// Declares a field whose label is known at run time only.
+    ///
+    /// # Errors
+    /// [`InvalidName`] unless the label has 1 to 64 bytes and no control characters.
+    pub const fn try_field<T: PersonalData>(self, label: &'static str) -> Result<Field<T>, InvalidName> {
+        match check_name(label, LABEL_BYTES) {
+            Ok(()) => Ok(Field { purpose: self, label, holds: PhantomData }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Debug for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Purpose({:?})", self.name)
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A name or label that is empty, too long, or has control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// Nothing was given.
+    #[error("a name must not be empty")]
+    Empty,
+    /// More bytes than the format has room for.
+    #[error("a name may have {most} bytes at most")]
+    TooLong {
+        /// The limit in bytes.
+        most: usize,
+    },
+    /// A control character, which would make two names look alike.
+    #[error("a name must not contain control characters")]
+    Control,
+}
+
+pub(crate) const fn check_name(name: &str, most: usize) -> Result<(), InvalidName> {
+    let mut rest = name.as_bytes();
+    if rest.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    if rest.len() > most {
+        return Err(InvalidName::TooLong { most });
+    }
+    let mut before = 0;
+    while let [byte, tail @ ..] = rest {
+        // C0, DEL, and C1 (U+0080 to U+009F, which UTF-8 writes as C2 80 to C2 9F).
+        if *byte < 0x20 || *byte == 0x7f || (before == 0xc2 && *byte < 0xa0) {
+            return Err(InvalidName::Control);
+        }
+        before = *byte;
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// One column or event property that holds a `T`: a label fixed for ever, a type, a purpose.
+///
+/// ```
+/// use oubliette::{Field, Purpose, personal::Email};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// ```
+pub struct Field<T> {
+    purpose: Purpose,
+    label: &'static str,
+    holds: PhantomData<fn() -> T>,
+}
+
+impl<T: PersonalData> Field<T> {
+    /// The purpose it belongs to.
+    #[must_use]
+    pub const fn purpose(self) -> Purpose {
+        self.purpose
+    }
+
+    /// The label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        self.label
+    }
+
+    /// Binds a value to something else of the application's as well: a row's or an order's id.
+    ///
+    /// A value sealed within one context opens in no other. The context is not stored: whoever opens must know it.
+    /// An empty context differs from none.
+    #[must_use]
+    pub const fn within(self, context: &[u8]) -> Placed<'_, T> {
+        Placed { field: self, context: Some(context) }
+    }
+}
+
+// By hand: a derive would ask Clone, Copy, Eq of T.
+impl<T> Clone for Field<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Field<T> {}
+
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Field({:?}, {:?})", self.purpose.name, self.label)
+    }
+}
+
+/// A field, and the context a value is bound to, if any. Made from a [`Field`] alone, or by [`Field::within`].
+pub struct Placed<'c, T> {
+    pub(crate) field: Field<T>,
+    pub(crate) context: Option<&'c [u8]>,
+}
+
+impl<T> Clone for Placed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Placed<'_, T> {}
+
+impl<T> fmt::Debug for Placed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The context may be personal (a login name): its presence is enough.
+        write!(f, "Placed({:?}, {:?}, context: {})", self.field.purpose.name, self.field.label, self.context.is_some())
+    }
+}
+
+impl<T> From<Field<T>> for Placed<'_, T> {
+    fn from(field: Field<T>) -> Self {
+        Placed { field, context: None }
+    }
+}
+
+/// What tells one field's keys from another's, without the type parameter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FieldName {
+    pub(crate) purpose: Purpose,
+    pub(crate) label: &'static str,
+    pub(crate) tag: TypeTag,
+}
+
+impl<T: PersonalData> Placed<'_, T> {
+    pub(crate) const fn name(self) -> FieldName {
+        FieldName { purpose: self.field.purpose, label: self.field.label, tag: T::TAG }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_printable() {
+        assert!(Purpose::try_new("orders").is_ok());
+        assert!(Purpose::try_new("commandes à livrer").is_ok());
+        assert_eq!(Purpose::try_new(""), Err(InvalidName::Empty));
+        assert_eq!(Purpose::try_new("a\nb"), Err(InvalidName::Control));
+        assert_eq!(Purpose::try_new("a\u{85}b"), Err(InvalidName::Control));
+        assert_eq!(Purpose::try_new("a\u{7f}"), Err(InvalidName::Control));
+        assert!(Purpose::try_new("12345678901234567890123456789012").is_ok());
+        assert_eq!(Purpose::try_new("123456789012345678901234567890123"), Err(InvalidName::TooLong { most: 32 }));
+    }
+}

@@ -1,0 +1,84 @@
+//! Typed personal data: what a [`Field`](crate::Field) may hold.
+
+mod padding;
+mod plaintext;
+
+pub use padding::Padding;
+pub use plaintext::Plaintext;
+
+use crate::field::{InvalidName, check_name};
+
+/// Most bytes a value may have before padding: 16 MiB.
+pub const MOST_BYTES: usize = 16 << 20;
+
+/// A type whose values can be sealed.
+///
+/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Text`] and [`Json`] have it.
+///
+/// The bytes written by [`encode`](PersonalData::encode) stay in databases for years: give them a version if they may
+/// ever change. A type that keeps plaintext should wipe it on drop and print as redacted.
+pub trait PersonalData: Sized {
+    /// A stable name of the type and its encoding. It takes part in the key: a value sealed as one type opens as no
+    /// other. Changing it makes every value sealed before unopenable.
+    const TAG: TypeTag;
+
+    /// How lengths are hidden.
+    const PADDING: Padding;
+
+    /// How many bytes [`encode`](PersonalData::encode) will write, if cheaply known: saves growing the buffer.
+    fn size_hint(&self) -> usize {
+        0
+    }
+
+    /// Writes the value's bytes.
+    fn encode(&self, out: &mut Plaintext);
+
+    /// Reads the value back from exactly the bytes written by [`encode`](PersonalData::encode).
+    ///
+    /// # Errors
+    /// [`InvalidContent`] when they are not such bytes. They were authentic: this is a bug or a changed type, not an
+    /// attack.
+    fn decode(bytes: &[u8]) -> Result<Self, InvalidContent>;
+}
+
+/// Authentic bytes that are no value of the type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the opened bytes are not a value of this field's type; was the type changed without changing its tag?")]
+#[non_exhaustive]
+pub struct InvalidContent;
+
+/// The stable name of a personal data type: 1 to 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypeTag(&'static str);
+
+impl TypeTag {
+    /// A tag of an application's own type; meant for constants. Tags that begin with `obl.` are this crate's.
+    ///
+    /// # Panics
+    /// Outside a constant, on an empty tag, one of more than 32 bytes, one with control characters or with the
+    /// reserved beginning.
+    #[must_use]
+    #[allow(clippy::panic)] // this is how a const fn refuses at compile time
+    pub const fn new(tag: &'static str) -> TypeTag {
+        if let [b'o', b'b', b'l', b'.', ..] = tag.as_bytes() {
+            panic!("tags that begin with `obl.` are reserved");
+        }
+        match TypeTag::built_in(tag) {
+            Ok(tag) => tag,
+            Err(_) => panic!("a type's tag has 1 to 32 bytes and no control characters"),
+        }
+    }
+
+    pub(crate) const fn built_in(tag: &'static str) -> Result<TypeTag, InvalidName> {
+        match check_name(tag, 32) {
+            Ok(()) => Ok(TypeTag(tag)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The tag's text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}

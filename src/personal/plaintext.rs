@@ -1,0 +1,108 @@
+//! The buffer that a value is encoded into and encrypted in.
+
+use std::fmt;
+
+use zeroize::{Zeroize, Zeroizing};
+
+/// Where [`PersonalData::encode`](crate::personal::PersonalData::encode) writes a value's bytes.
+///
+/// It wipes what it held when it grows and when it is dropped.
+pub struct Plaintext {
+    // What precedes the value (a sealed value's header) shares the allocation, so that sealing makes only one.
+    bytes: Zeroizing<Vec<u8>>,
+    start: usize,
+}
+
+impl Plaintext {
+    /// An empty buffer with room for `content` bytes.
+    #[must_use]
+    pub fn with_capacity(content: usize) -> Plaintext {
+        Plaintext { bytes: Zeroizing::new(Vec::with_capacity(content)), start: 0 }
+    }
+
+    /// A buffer that begins with `header`, in an allocation of `room` bytes or more.
+    pub(crate) fn after(header: &[u8], room: usize) -> Plaintext {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room.max(header.len())));
+        bytes.extend_from_slice(header);
+        Plaintext { bytes, start: header.len() }
+    }
+
+    /// Appends bytes.
+    pub fn extend(&mut self, more: &[u8]) {
+        let wanted = self.bytes.len().saturating_add(more.len());
+        self.reserve(wanted);
+        self.bytes.extend_from_slice(more);
+    }
+
+    /// The bytes written so far.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// The number of bytes written so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.start)
+    }
+
+    /// True while nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the padding: one byte 0x80, then zeros up to `padded` bytes of content; keeps room for `more` after it.
+    pub(crate) fn pad(&mut self, padded: usize, more: usize) {
+        let end = self.start.saturating_add(padded);
+        self.reserve(end.saturating_add(more));
+        self.bytes.push(0x80);
+        self.bytes.resize(end.max(self.bytes.len()), 0);
+    }
+
+    /// Header and content, for encryption in place.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [u8], &mut [u8]) {
+        let start = self.start;
+        self.bytes.split_at_mut_checked(start).unwrap_or_default()
+    }
+
+    /// The whole allocation, once its content is no longer secret.
+    pub(crate) fn into_encrypted(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.bytes)
+    }
+
+    // `Vec`'s own growth would leave the old bytes in freed memory.
+    fn reserve(&mut self, wanted: usize) {
+        if wanted > self.bytes.capacity() {
+            let mut grown = Zeroizing::new(Vec::with_capacity(wanted.max(self.bytes.capacity().saturating_mul(2))));
+            grown.extend_from_slice(&self.bytes);
+            self.bytes.zeroize();
+            self.bytes = grown;
+        }
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plaintext(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_and_pads_after_a_header() {
+        let mut plain = Plaintext::after(b"head", 4);
+        plain.extend(b"con");
+        plain.extend(b"tent");
+        assert_eq!(plain.as_bytes(), b"content");
+        plain.pad(16, 16);
+        assert_eq!(plain.as_bytes(), b"content\x80\0\0\0\0\0\0\0\0");
+        let before = plain.bytes.as_ptr();
+        plain.extend(&[7; 16]);
+        assert_eq!(before, plain.bytes.as_ptr(), "the tag must not move the allocation");
+        assert_eq!(&plain.into_encrypted()[..11], b"headcontent");
+    }
+}

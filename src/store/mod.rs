@@ -1,0 +1,232 @@
+//! Where pages and the root record are kept.
+//!
+//! Two traits, since their duties differ. A [`PageStore`] keeps many immutable encrypted pages, which need not be
+//! forgotten but must be as fresh as the root record. A [`RootStore`] keeps the one small record that must be
+//! forgotten when it is superseded. [`Directory`] is both, in files; [`Memory`] is both, for tests.
+//!
+//! A store knows no keys: to it pages and records are bytes.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+pub mod conformance;
+mod directory;
+mod error;
+mod memory;
+
+pub use directory::Directory;
+pub use error::{Problem, StoreError};
+pub use memory::Memory;
+
+/// Size of every stored page, in bytes.
+pub const PAGE_BYTES: usize = 8281;
+/// Size of every root record, in bytes.
+pub const RECORD_BYTES: usize = 3520;
+
+/// The name of a page: 16 bytes derived from the page's key, so that two pages never share one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageName(pub [u8; 16]);
+
+impl fmt::Debug for PageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for PageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A page to be stored: always [`PAGE_BYTES`] long.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredPage {
+    /// Its name.
+    pub name: PageName,
+    /// Its bytes, encrypted.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for StoredPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredPage({}, {} bytes)", self.name, self.bytes.len())
+    }
+}
+
+/// Immutable encrypted pages, and a high-water mark.
+///
+/// Not secret once superseded, but as durable and as fresh as the root record: a current root record with pages from
+/// before the last shred opens nothing. Never restore one without the other.
+pub trait PageStore: Send + Sync + 'static {
+    /// Stores a batch of pages and raises the high-water mark to `generation` (it is never lowered), all durably: when
+    /// this returns, they survive whatever the root record survives. An empty batch raises the mark alone.
+    ///
+    /// # Errors
+    /// [`Problem::PageExists`] if a name is taken by other bytes; the same bytes again are fine. After any error the
+    /// pages may or may not be there; the mark may be raised.
+    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError>;
+
+    /// The bytes of a page, or `None` if there is no page of that name. Damage that the store can see is an error.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the page is there and damaged.
+    fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The highest generation any `put` was given; 0 in a new store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn mark(&self) -> Result<u64, StoreError>;
+
+    /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
+    /// `keep` (a store may count from when they were put, or from when a sweep first found them superseded). May move
+    /// live pages into a denser layout, byte for byte. Called under the exclusion of [`RootStore::update`], with every
+    /// page reachable from the root record in `live`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; no live page is lost.
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
+
+    /// How much is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn usage(&self) -> Result<Usage, StoreError>;
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Pages forgotten.
+    pub pages: u64,
+    /// Bytes given back.
+    pub bytes: u64,
+}
+
+/// What a page store holds, superseded pages included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Pages, in one place (mirrors hold as many again).
+    pub pages: u64,
+    /// Bytes, in one place.
+    pub bytes: u64,
+}
+
+/// A place that holds copies of the root record: a directory and each of its mirrors, a database.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlaceId(pub [u8; 8]);
+
+impl fmt::Debug for PlaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for PlaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// One copy of the root record as found. A [`Directory`] has two a place.
+#[derive(Debug)]
+pub struct RootCopy {
+    /// Where it is, for messages: a file's path.
+    pub location: String,
+    /// The place it belongs to.
+    pub place: PlaceId,
+    /// What was found there.
+    pub content: CopyContent,
+}
+
+/// What one copy holds.
+#[derive(Debug)]
+pub enum CopyContent {
+    /// A record of [`RECORD_BYTES`] whose checksum is good. It is not authenticated yet.
+    Intact(Vec<u8>),
+    /// Nothing was ever written here.
+    Empty,
+    /// A torn or damaged copy: a commit was interrupted, or the medium failed.
+    Damaged,
+    /// The place could not be read at all.
+    Unreachable(StoreError),
+}
+
+/// What a change of the root record wants done, having seen all copies.
+#[derive(Debug)]
+pub enum Change {
+    /// Leave everything as it is.
+    Keep,
+    /// Write this record over every copy in every place, durably, `newest` last: it is the index of the copy that the
+    /// change is based on, and the only one that may be relied upon until the others are written.
+    Write {
+        /// [`RECORD_BYTES`] bytes.
+        record: Vec<u8>,
+        /// The copy that is overwritten last, if there is any good one.
+        newest: Option<usize>,
+    },
+}
+
+/// The root record. It is small, must never be lost, and must be forgotten when superseded.
+///
+/// Each implementation documents how far it can forget.
+pub trait RootStore: Send + Sync + 'static {
+    /// Every copy there is, without waiting for a commit that is under way. Empty if no vault was created here.
+    /// The same order every time.
+    ///
+    /// # Errors
+    /// When no copy could be read at all.
+    fn read(&self) -> Result<Vec<RootCopy>, StoreError>;
+
+    /// Reads every copy, hands them to `change`, and does what it says, while no other process can do the same.
+    ///
+    /// `change` may be called more than once, if the store notices a conflict after it returned. What `change` returns
+    /// as an error is passed on as [`UpdateError::Refused`] and nothing is written.
+    ///
+    /// When this returns `Ok` after [`Change::Write`], the record is durable in every copy of every place, and what was
+    /// there before is overwritten as far as the medium allows.
+    ///
+    /// # Errors
+    /// See [`UpdateError`]: what is true afterwards differs by variant.
+    fn update(
+        &self,
+        wait: Duration,
+        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+    ) -> Result<(), UpdateError>;
+
+    /// The places that [`update`](RootStore::update) writes to.
+    fn places(&self) -> Vec<PlaceId>;
+}
+
+/// A reason for which a change did not want to happen; the caller keeps the details.
+#[derive(Debug)]
+pub struct Refusal;
+
+/// Why a root record was not, or not wholly, replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// Another process held the lock all the while. Nothing was written.
+    #[error("another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts")]
+    Busy {
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// The change refused. Nothing was written.
+    #[error("the change was refused")]
+    Refused,
+    /// The store failed before the first byte was written. Nothing happened.
+    #[error("nothing was written")]
+    NotWritten(#[source] StoreError),
+    /// The new record is durable in one copy at least, but an old one could not be overwritten. The change happened.
+    #[error("written, but an older copy of the root record could not be overwritten")]
+    NotWiped(#[source] StoreError),
+    /// A write or a sync failed before any copy was certainly durable. It may have happened or not: write all copies
+    /// again to find out.
+    #[error("it is not known whether the new root record is durable")]
+    Unknown(#[source] StoreError),
+}
