@@ -10,14 +10,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-pub mod conformance;
-mod directory;
+//pub mod conformance;
+//mod directory;
 mod error;
-mod memory;
+//mod memory;
 
-pub use directory::Directory;
+//pub use directory::Directory;
 pub use error::{Problem, StoreError};
-pub use memory::Memory;
+//pub use memory::Memory;
 
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;

@@ -1,0 +1,157 @@
+//! Every key derivation of the crate and its label, on one page.
+//!
+//! | from | by | gives |
+//! |---|---|---|
+//! | seed of a node | HKDF-Expand, `oubliette/1/child`, tree id, level, byte | seed of a child; at level 5 the customer key |
+//! | customer key | HKDF-Expand, `oubliette/1/field`, field label, type tag | AES key and commitment of a field |
+//! | 32 fresh bytes, a page | HMAC, `oubliette/1/page-key` | page key |
+//! | page key | HKDF-Expand, `oubliette/1/page` | AES key and name of a page |
+//! | 32 fresh bytes, a record | HMAC, `oubliette/1/record-salt` | salt of a root record |
+//! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
+//! | passphrase, salt | Argon2id | root key |
+//!
+//! HKDF is RFC 5869 with SHA-256, Expand only: every input key is uniform already. HMAC is RFC 2104. A label ends where
+//! a part of fixed size or with a length before it begins, and no label is a prefix of another, so no two derivations
+//! from one key have the same input.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::field::FieldName;
+use crate::secret::Secret32;
+
+const CHILD: &[u8] = b"oubliette/1/child";
+const FIELD: &[u8] = b"oubliette/1/field";
+const PAGE_KEY: &[u8] = b"oubliette/1/page-key";
+const PAGE: &[u8] = b"oubliette/1/page";
+const RECORD_SALT: &[u8] = b"oubliette/1/record-salt";
+const RECORD: &[u8] = b"oubliette/1/record";
+
+/// The depth of the customers in a key tree: one step a byte of the customer number.
+pub(crate) const CUSTOMER_LEVEL: u8 = 5;
+
+/// Eight random bytes that name a key tree. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct TreeId(pub(crate) [u8; 8]);
+
+/// Sixteen random bytes that name a vault.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct VaultId(pub(crate) [u8; 16]);
+
+/// The key of a node at level 0 to 4, from which all below it follow.
+#[derive(Debug)]
+pub(crate) struct Seed(pub(crate) Secret32);
+
+/// The key of one customer and purpose: a node at level 5.
+#[derive(Debug)]
+pub(crate) struct CustomerKey(pub(crate) Secret32);
+
+/// The key of one version of one page.
+#[derive(Debug)]
+pub(crate) struct PageKey(pub(crate) Secret32);
+
+/// What encrypts the root record.
+#[derive(Debug)]
+pub(crate) struct RootSecret(pub(crate) Secret32);
+
+/// An AES-256 key, and what goes with it: a commitment, or a page's name.
+///
+/// On the heap, since it is filled in place.
+pub(crate) struct KeyAnd<const N: usize> {
+    pub(crate) key: Secret32,
+    pub(crate) other: [u8; N],
+}
+
+/// HKDF-Expand of a seed to its children, with the keyed state kept for all of them.
+pub(crate) struct Children {
+    expand: Box<Hkdf<Sha256>>,
+    tree: TreeId,
+    level: u8,
+}
+
+impl Children {
+    /// The children, at `level` (1 to 5), of a node with this key.
+    pub(crate) fn of(parent: &[u8; 32], tree: TreeId, level: u8) -> Children {
+        Children { expand: keyed(parent), tree, level }
+    }
+
+    /// Writes the 32-byte key of child `byte`.
+    pub(crate) fn derive(&self, byte: u8, out: &mut [u8; 32]) {
+        expand(&self.expand, &[CHILD, &self.tree.0, &[self.level, byte]], out);
+    }
+}
+
+/// The key of child `byte`, at `level` (1 to 5), of a node with this key.
+pub(crate) fn child(parent: &[u8; 32], tree: TreeId, level: u8, byte: u8, out: &mut [u8; 32]) {
+    expand(&from_prk(parent), &[CHILD, &tree.0, &[level, byte]], out);
+}
+
+/// Writes the AES-256 key and the key commitment of one field of one customer.
+pub(crate) fn field(customer: &[u8; 32], name: FieldName, out: &mut Zeroizing<[u8; 64]>) {
+    let (label, tag) = (name.label.as_bytes(), name.tag.as_str().as_bytes());
+    // Both lengths are bounded where names are made: 64 and 32.
+    let (label_len, tag_len) = (length_byte(label), length_byte(tag));
+    expand(&from_prk(customer), &[FIELD, &label_len, label, &tag_len, tag], &mut **out);
+}
+
+/// The key of a page: new for every version, and bound to all that it authenticates, so that fresh bytes that were not
+/// fresh (a forked process, a machine resumed twice from one snapshot) cannot make two different pages share a key.
+pub(crate) fn page_key(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8], out: &mut [u8; 32]) {
+    bound_to_content(fresh, PAGE_KEY, associated, plaintext, out);
+}
+
+/// A page's AES-256 key and name.
+pub(crate) fn page(key: &PageKey) -> KeyAnd<16> {
+    let mut bytes = Zeroizing::new([0; 48]);
+    expand(&from_prk(key.0.bytes()), &[PAGE], &mut *bytes);
+    split(&bytes[..])
+}
+
+/// The salt of a root record, bound to the content for the reason given at [`page_key`].
+pub(crate) fn record_salt(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8], out: &mut [u8; 32]) {
+    bound_to_content(fresh, RECORD_SALT, associated, plaintext, out);
+}
+
+/// A root record's AES-256 key and key commitment.
+pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultId) -> KeyAnd<32> {
+    let mut bytes = Zeroizing::new([0; 64]);
+    expand(&from_prk(root.0.bytes()), &[RECORD, salt, &vault.0], &mut *bytes);
+    split(&bytes[..])
+}
+
+#[allow(clippy::expect_used)] // HMAC takes keys of every length
+fn bound_to_content(fresh: &[u8; 32], label: &[u8], associated: &[u8], plaintext: &[u8], out: &mut [u8; 32]) {
+    let mut mac = Hmac::<Sha256>::new_from_slice(fresh).expect("HMAC takes keys of every length");
+    for part in [label, associated, plaintext] {
+        mac.update(part);
+    }
+    out.copy_from_slice(&Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()))[..]);
+}
+
+fn length_byte(text: &[u8]) -> [u8; 1] {
+    [u8::try_from(text.len()).unwrap_or(u8::MAX)]
+}
+
+#[allow(clippy::expect_used)] // the sizes are this module's own
+fn from_prk(key: &[u8; 32]) -> Hkdf<Sha256> {
+    Hkdf::from_prk(key).expect("32 bytes are a SHA-256 PRK")
+}
+
+fn keyed(key: &[u8; 32]) -> Box<Hkdf<Sha256>> {
+    Box::new(from_prk(key))
+}
+
+#[allow(clippy::expect_used)] // the sizes are this module's own
+fn expand(keyed: &Hkdf<Sha256>, info: &[&[u8]], out: &mut [u8]) {
+    keyed.expand_multi_info(info, out).expect("64 bytes are less than 255 blocks");
+}
+
+fn split<const N: usize>(bytes: &[u8]) -> KeyAnd<N> {
+    let mut parts = KeyAnd { key: Secret32::empty(), other: [0; N] };
+    let (key, other) = bytes.split_at(32);
+    parts.key.bytes_mut().copy_from_slice(key);
+    parts.other.copy_from_slice(other);
+    parts
+}

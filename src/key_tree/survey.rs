@@ -1,0 +1,103 @@
+//! Walks over a whole tree: which pages it needs, which numbers it has shredded.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::key_tree::node::Node;
+use crate::key_tree::page::{self, Kind};
+use crate::key_tree::{Pages, Position, Ranges, Root, Tree, TreeError};
+use crate::store::PageName;
+
+impl Tree {
+    /// Every shredded number, number 0 included once its page was written down.
+    pub(crate) fn shredded<P: Pages>(&self, pages: &P) -> Result<Ranges, TreeError<P::Error>> {
+        let mut found = Vec::new();
+        if let Root::Page(_, node) = &self.root {
+            visit(self, node, Position::ROOT, pages, &mut |position, byte, kind| {
+                if kind == Kind::Shredded {
+                    found.push(position.numbers_below(byte));
+                }
+            })?;
+        }
+        Ok(Ranges::of(found))
+    }
+
+    /// The names of all pages that this tree needs. Interior ones were read; leaves are named only.
+    pub(crate) fn page_names<P: Pages>(
+        &self,
+        pages: &P,
+        names: &mut HashSet<PageName>,
+    ) -> Result<(), TreeError<P::Error>> {
+        if let Root::Page(key, node) = &self.root {
+            names.insert(page::name(key));
+            visit_above_leaves(self, node, Position::ROOT, pages, &mut |name| {
+                names.insert(name);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Shredded numbers below a node; number 0 counts.
+pub(super) fn count_below<P: Pages>(
+    tree: &Tree,
+    node: &Arc<Node>,
+    position: Position,
+    pages: &P,
+) -> Result<u64, TreeError<P::Error>> {
+    let mut count = 0;
+    visit(tree, node, position, pages, &mut |position, byte, kind| {
+        if kind == Kind::Shredded {
+            let numbers = position.numbers_below(byte);
+            count += numbers.end() - numbers.start() + 1;
+        }
+    })?;
+    Ok(count)
+}
+
+fn visit<P: Pages>(
+    tree: &Tree,
+    node: &Arc<Node>,
+    position: Position,
+    pages: &P,
+    seen: &mut dyn FnMut(Position, u8, Kind),
+) -> Result<(), TreeError<P::Error>> {
+    for byte in 0..=u8::MAX {
+        let kind = node.page().kind(byte);
+        seen(position, byte, kind);
+        if kind == Kind::Page {
+            let child = node.below(byte, tree.vault, tree.id, position, pages)?;
+            visit(tree, &child, position.child(byte), pages, seen)?;
+        }
+    }
+    Ok(())
+}
+
+fn visit_above_leaves<P: Pages>(
+    tree: &Tree,
+    node: &Arc<Node>,
+    position: Position,
+    pages: &P,
+    seen: &mut dyn FnMut(PageName),
+) -> Result<(), TreeError<P::Error>> {
+    for byte in 0..=u8::MAX {
+        if node.page().kind(byte) == Kind::Page {
+            seen(page::name(&node.page().page_key(byte)));
+            if !position.child(byte).is_leaf() {
+                let child = node.below(byte, tree.vault, tree.id, position, pages)?;
+                visit_above_leaves(tree, &child, position.child(byte), pages, seen)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+impl Tree {
+    pub(super) fn page_name_of_root(&self) -> Option<PageName> {
+        match &self.root {
+            Root::Seed(_) => None,
+            Root::Page(key, _) => Some(page::name(key)),
+        }
+    }
+}

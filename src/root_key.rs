@@ -1,0 +1,305 @@
+//! Root keys: what wraps the root record.
+
+use std::fmt;
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::derivation::{RootSecret, VaultId};
+use crate::nonce;
+use crate::secret::Secret32;
+
+/// Most bytes that a [`KeyWrapper`] may give back.
+pub(crate) const WRAPPED_BYTES: usize = 512;
+
+/// What protects a vault's root record: a passphrase, 32 random bytes, or a key held elsewhere.
+///
+/// Losing it loses every sealed value. It prints as redacted and is wiped on drop.
+#[derive(Clone)]
+pub struct RootKey(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Passphrase { phrase: Zeroizing<String>, cost: PassphraseCost },
+    Bytes(Arc<Secret32>),
+    Wrapper(Arc<dyn KeyWrapper>),
+}
+
+impl RootKey {
+    /// A passphrase, stretched with Argon2id at the [default cost](PassphraseCost::default).
+    ///
+    /// An attacker with a copy of the root record can try passphrases, so choose one of at least six random words.
+    /// Rotating away from a passphrase never makes old copies of the root record useless for certain: whoever knows or
+    /// guesses it opens them. Where that matters use [`bytes`](RootKey::bytes).
+    #[must_use]
+    pub fn passphrase(phrase: impl Into<String>) -> RootKey {
+        RootKey(Kind::Passphrase { phrase: Zeroizing::new(phrase.into()), cost: PassphraseCost::default() })
+    }
+
+    /// The same at another cost. It applies when a vault is created or its root key rotated; an existing vault keeps
+    /// the cost it has.
+    #[must_use]
+    pub fn passphrase_at_cost(phrase: impl Into<String>, cost: PassphraseCost) -> RootKey {
+        RootKey(Kind::Passphrase { phrase: Zeroizing::new(phrase.into()), cost })
+    }
+
+    /// 32 bytes from a random generator: from a secret manager, or a file that only the service can read. Never a
+    /// password.
+    #[must_use]
+    pub fn bytes(bytes: [u8; 32]) -> RootKey {
+        let mut bytes = bytes;
+        let key = RootKey(Kind::Bytes(Arc::new(Secret32::copy_of(&bytes))));
+        bytes.zeroize();
+        key
+    }
+
+    /// 32 new bytes from the operating system, for [`rotate_root_key`](crate::Vault::rotate_root_key) or
+    /// [`create`](crate::VaultBuilder::create); and the same bytes, to be stored where they can be destroyed later.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Randomness`].
+    pub fn generate() -> Result<(RootKey, Zeroizing<[u8; 32]>), RootKeyError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        nonce::fill(&mut *bytes).map_err(|_| RootKeyError::Randomness)?;
+        Ok((RootKey::bytes(*bytes), bytes))
+    }
+
+    /// A key that something else holds: an HSM, a KMS.
+    #[must_use]
+    pub fn wrapped_by(wrapper: impl KeyWrapper) -> RootKey {
+        RootKey(Kind::Wrapper(Arc::new(wrapper)))
+    }
+
+    /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.
+    pub(crate) fn establish(&self, vault: VaultId) -> Result<(RootSecret, Recipe), RootKeyError> {
+        match &self.0 {
+            Kind::Bytes(bytes) => Ok((RootSecret(Secret32::copy_of(bytes.bytes())), Recipe::Bytes)),
+            Kind::Passphrase { phrase, cost } => {
+                if phrase.is_empty() {
+                    return Err(RootKeyError::EmptyPassphrase);
+                }
+                cost.check()?;
+                let mut salt = [0; 16];
+                nonce::fill(&mut salt).map_err(|_| RootKeyError::Randomness)?;
+                Ok((stretch(phrase, *cost, &salt)?, Recipe::Passphrase { cost: *cost, salt }))
+            }
+            Kind::Wrapper(wrapper) => {
+                let mut secret = Secret32::empty();
+                nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
+                let wrapped = wrapper.wrap(secret.bytes(), &vault.0).map_err(RootKeyError::Wrapper)?;
+                if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
+                    return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+                }
+                Ok((RootSecret(secret), Recipe::Wrapped(wrapped)))
+            }
+        }
+    }
+
+    /// The secret of an existing vault, or `None` when this key is of another kind than the vault's.
+    pub(crate) fn recover(&self, recipe: &Recipe, vault: VaultId) -> Result<Option<RootSecret>, RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Bytes(bytes), Recipe::Bytes) => Ok(Some(RootSecret(Secret32::copy_of(bytes.bytes())))),
+            (Kind::Passphrase { phrase, .. }, Recipe::Passphrase { cost, salt }) => {
+                // Read from disk: bounded before it is obeyed.
+                cost.check()?;
+                stretch(phrase, *cost, salt).map(Some)
+            }
+            (Kind::Wrapper(wrapper), Recipe::Wrapped(wrapped)) => {
+                let mut secret = Secret32::empty();
+                wrapper.unwrap(wrapped, &vault.0, secret.bytes_mut()).map_err(RootKeyError::Wrapper)?;
+                Ok(Some(RootSecret(secret)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Debug for RootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Passphrase { .. } => "RootKey(passphrase, redacted)",
+            Kind::Bytes(_) => "RootKey(bytes, redacted)",
+            Kind::Wrapper(_) => "RootKey(wrapped)",
+        })
+    }
+}
+
+/// True when both are the same key: rotating to it would change nothing.
+pub(crate) fn same(a: &RootSecret, b: &RootSecret) -> bool {
+    a.0.bytes().ct_eq(b.0.bytes()).into()
+}
+
+/// What an HSM or a KMS does for a vault: encrypt 32 bytes once, and decrypt them at each unlock.
+///
+/// The bytes are the vault's root key; the wrapper's own key never leaves it, and destroying that key makes every copy
+/// of the root record useless.
+pub trait KeyWrapper: Send + Sync + 'static {
+    /// Encrypts a root key; 512 bytes at most come back. `vault` is to be authenticated with it where possible.
+    ///
+    /// # Errors
+    /// Whatever the service said.
+    fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError>;
+
+    /// Decrypts what [`wrap`](KeyWrapper::wrap) gave, into `key`.
+    ///
+    /// # Errors
+    /// Whatever the service said.
+    fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError>;
+}
+
+/// A failure of a [`KeyWrapper`]. It must not carry key material.
+pub type WrapperError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a root key could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootKeyError {
+    /// The passphrase is empty: a variable that was not set?
+    #[error("the passphrase is empty; is the variable it comes from set?")]
+    EmptyPassphrase,
+    /// The Argon2 cost is outside its bounds. From disk it means a damaged or tampered record.
+    #[error(
+        "the passphrase cost is out of bounds (8 MiB to 1 GiB, 1 to 16 passes, 1 to 16 lanes); \
+         a root record that says so is damaged or was tampered with"
+    )]
+    Cost,
+    /// The memory for Argon2 could not be had.
+    #[error("not enough memory to stretch the passphrase: {kib} KiB are needed")]
+    Memory {
+        /// Memory needed, in KiB.
+        kib: u32,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Randomness,
+    /// The key wrapper failed.
+    #[error("the service that holds the root key failed")]
+    Wrapper(#[source] WrapperError),
+    /// The key wrapper gave nothing, or more than the record has room for.
+    #[error("the service that holds the root key gave {bytes} bytes; 1 to 512 fit in the root record")]
+    WrappedSize {
+        /// Bytes given.
+        bytes: usize,
+    },
+}
+
+/// How expensive each guess of a passphrase is: Argon2id (RFC 9106).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassphraseCost {
+    /// Memory in KiB: 8 192 to 1 048 576.
+    pub memory_kib: u32,
+    /// Passes over it: 1 to 16.
+    pub passes: u32,
+    /// Lanes: 1 to 16.
+    pub lanes: u32,
+}
+
+impl Default for PassphraseCost {
+    /// 64 MiB, three passes, four lanes: the second recommended option of RFC 9106, section 4.
+    fn default() -> PassphraseCost {
+        PassphraseCost { memory_kib: 65_536, passes: 3, lanes: 4 }
+    }
+}
+
+impl PassphraseCost {
+    fn check(self) -> Result<(), RootKeyError> {
+        let fits = (8_192..=1_048_576).contains(&self.memory_kib)
+            && (1..=16).contains(&self.passes)
+            && (1..=16).contains(&self.lanes);
+        if fits { Ok(()) } else { Err(RootKeyError::Cost) }
+    }
+}
+
+/// How the root record's key is found from the root key. In clear in the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recipe {
+    Bytes,
+    Passphrase { cost: PassphraseCost, salt: [u8; 16] },
+    Wrapped(Vec<u8>),
+}
+
+fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSecret, RootKeyError> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| RootKeyError::Cost)?;
+    let memory = || RootKeyError::Memory { kib: cost.memory_kib };
+    let count = params.block_count();
+    // Memory of our own, since the crate's is not wiped; and an error where there is not enough.
+    let mut blocks: Vec<Block> = Vec::new();
+    blocks.try_reserve_exact(count).map_err(|_| memory())?;
+    blocks.resize(count, Block::default());
+    let mut secret = RootSecret(Secret32::empty());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let made = argon2.hash_password_into_with_memory(phrase.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..]);
+    for block in &mut blocks {
+        block.zeroize();
+    }
+    made.map_err(|_| memory())?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VAULT: VaultId = VaultId([1; 16]);
+
+    fn cheap(phrase: &str) -> RootKey {
+        RootKey::passphrase_at_cost(phrase, PassphraseCost { memory_kib: 8_192, passes: 1, lanes: 1 })
+    }
+
+    #[test]
+    fn a_passphrase_is_found_again_from_its_recipe() {
+        let (secret, recipe) = cheap("six words").establish(VAULT).unwrap();
+        let again = RootKey::passphrase("six words").recover(&recipe, VAULT).unwrap().unwrap();
+        assert!(same(&secret, &again), "the record's cost counts, not the caller's");
+        let other = cheap("six worlds").recover(&recipe, VAULT).unwrap().unwrap();
+        assert!(!same(&secret, &other));
+        assert!(RootKey::bytes([1; 32]).recover(&recipe, VAULT).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_tampered_cost_is_refused_before_it_is_obeyed() {
+        for (memory_kib, passes, lanes) in
+            [(100 << 20, 1, 1), (u32::MAX, 1, 1), (8_192, u32::MAX, 1), (8_192, 1, 17), (0, 1, 1), (8_192, 0, 1)]
+        {
+            let recipe = Recipe::Passphrase { cost: PassphraseCost { memory_kib, passes, lanes }, salt: [0; 16] };
+            assert!(matches!(cheap("x").recover(&recipe, VAULT), Err(RootKeyError::Cost)));
+        }
+    }
+
+    #[test]
+    fn nothing_is_printed() {
+        let shown = format!("{:?} {:?}", RootKey::passphrase("tulip"), RootKey::bytes([b't'; 32]));
+        assert!(!shown.contains("tulip") && !shown.contains("116"));
+    }
+
+    #[test]
+    fn an_empty_passphrase_is_refused() {
+        assert!(matches!(RootKey::passphrase("").establish(VAULT), Err(RootKeyError::EmptyPassphrase)));
+    }
+
+    struct Upside(usize);
+    impl KeyWrapper for Upside {
+        fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
+            let mut wrapped: Vec<u8> = key.iter().map(|byte| !byte).chain(*vault).collect();
+            wrapped.resize(self.0, 0);
+            Ok(wrapped)
+        }
+        fn unwrap(&self, wrapped: &[u8], _: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError> {
+            key.iter_mut().zip(wrapped).for_each(|(key, byte)| *key = !byte);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_wrapper_holds_the_key() {
+        let (secret, recipe) = RootKey::wrapped_by(Upside(48)).establish(VAULT).unwrap();
+        let again = RootKey::wrapped_by(Upside(48)).recover(&recipe, VAULT).unwrap().unwrap();
+        assert!(same(&secret, &again));
+        for size in [0, 513] {
+            let refused = RootKey::wrapped_by(Upside(size)).establish(VAULT);
+            assert!(matches!(refused, Err(RootKeyError::WrappedSize { bytes }) if bytes == size));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The root record: the one small thing that must be forgotten, and must never be lost.
+//!
+//! FORMAT.md documents every byte.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::cipher::{self, TAG_BYTES};
+use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId, VaultId};
+use crate::field::{self, PURPOSE_BYTES};
+use crate::root_key::{PassphraseCost, Recipe, WRAPPED_BYTES};
+use crate::secret::{self, Secret32, with_clean_stack};
+use crate::store::{PlaceId, RECORD_BYTES};
+use crate::witness::{MOST_GENERATION, Witness};
+
+mod codec;
+
+use codec::{Reader, Writer};
+
+const VERSION: u8 = 1;
+const SALT: usize = 600;
+const COMMITMENT: usize = SALT + 32;
+const TEXT: usize = COMMITMENT + 32;
+const TEXT_BYTES: usize = RECORD_BYTES - TEXT - TAG_BYTES;
+
+/// Most key trees in a vault, retired ones included.
+pub(crate) const MOST_TREES: usize = 24;
+/// Most places that hold copies of the record: a directory and three mirrors.
+pub(crate) const MOST_PLACES: usize = 4;
+/// Generations whose ids the record remembers.
+pub(crate) const RING: usize = 256;
+
+/// Sixteen random bytes that name one version of the record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RecordId(pub(crate) [u8; 16]);
+
+impl RecordId {
+    pub(crate) fn short(self) -> [u8; 3] {
+        let [a, b, c, ..] = self.0;
+        [a, b, c]
+    }
+}
+
+/// The part of a record that is in clear. Not authenticated until the record is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Clear {
+    pub(crate) vault: VaultId,
+    pub(crate) id: RecordId,
+    pub(crate) parent: RecordId,
+    pub(crate) generation: u64,
+    pub(crate) recipe: Recipe,
+}
+
+/// A root record.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) clear: Clear,
+    /// The lowest number not reserved by any process yet.
+    pub(crate) next_number: u64,
+    /// Where the block of numbers reserved last begins.
+    pub(crate) newest_block: u64,
+    pub(crate) lease: Duration,
+    /// Below this generation, witnesses prove nothing: a recovery emptied the ring.
+    pub(crate) floor: u64,
+    /// The generation that proved that this vault went back in time, until it is recovered.
+    pub(crate) gone_back: Option<u64>,
+    pub(crate) places: Vec<PlaceId>,
+    pub(crate) trees: Vec<TreeRecord>,
+    /// The first bytes of the ids of this generation and those before it, newest first.
+    pub(crate) ring: Vec<[u8; 3]>,
+}
+
+/// What a record holds of one key tree.
+#[derive(Debug)]
+pub(crate) struct TreeRecord {
+    pub(crate) id: TreeId,
+    pub(crate) purpose: String,
+    /// Seals new values; an inactive tree only opens old ones. One tree a purpose is active.
+    pub(crate) active: bool,
+    pub(crate) state: TreeState,
+    /// How many numbers are shredded in it.
+    pub(crate) shredded: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum TreeState {
+    /// Nothing was shredded yet: all keys follow from this.
+    Seed(Seed),
+    /// The key of the root page.
+    Page(PageKey),
+    /// Given up for good: nothing of it opens.
+    Retired,
+}
+
+/// Why a record cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordError {
+    WrongRootKey,
+    NotAuthentic,
+    Malformed,
+    NewerVersion,
+}
+
+impl Clear {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Clear, RecordError> {
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(&version) if version > VERSION => return Err(RecordError::NewerVersion),
+            _ => return Err(RecordError::Malformed),
+        }
+        let mut reader = Reader::new(bytes.get(1..SALT).ok_or(RecordError::Malformed)?);
+        let clear = Clear {
+            vault: VaultId(reader.array()?),
+            id: RecordId(reader.array()?),
+            parent: RecordId(reader.array()?),
+            generation: reader.u64()?,
+            recipe: read_recipe(&mut reader)?,
+        };
+        reader.finish()?;
+        if bytes.len() != RECORD_BYTES || clear.generation == 0 || clear.generation > MOST_GENERATION {
+            return Err(RecordError::Malformed);
+        }
+        Ok(clear)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        writer.bytes(&[VERSION]);
+        writer.bytes(&self.vault.0);
+        writer.bytes(&self.id.0);
+        writer.bytes(&self.parent.0);
+        writer.u64(self.generation);
+        let (kind, cost, salt, wrapped) = match &self.recipe {
+            Recipe::Bytes => (0, PassphraseCost { memory_kib: 0, passes: 0, lanes: 0 }, [0; 16], &[][..]),
+            Recipe::Passphrase { cost, salt } => (1, *cost, *salt, &[][..]),
+            Recipe::Wrapped(wrapped) => {
+                (2, PassphraseCost { memory_kib: 0, passes: 0, lanes: 0 }, [0; 16], &wrapped[..])
+            }
+        };
+        writer.bytes(&[kind]);
+        for number in [cost.memory_kib, cost.passes, cost.lanes] {
+            writer.u32(number);
+        }
+        writer.bytes(&salt);
+        writer.u16(u16::try_from(wrapped.len()).unwrap_or(u16::MAX));
+        writer.padded(wrapped, WRAPPED_BYTES);
+    }
+}
+
+fn read_recipe(reader: &mut Reader<'_>) -> Result<Recipe, RecordError> {
+    let [kind] = reader.array()?;
+    let cost = PassphraseCost { memory_kib: reader.u32()?, passes: reader.u32()?, lanes: reader.u32()? };
+    let salt = reader.array()?;
+    let length = usize::from(reader.u16()?);
+    let wrapped = reader.padded(length, WRAPPED_BYTES)?;
+    let no_cost = cost.memory_kib == 0 && cost.passes == 0 && cost.lanes == 0 && salt == [0; 16];
+    match kind {
+        0 if no_cost && length == 0 => Ok(Recipe::Bytes),
+        1 if length == 0 => Ok(Recipe::Passphrase { cost, salt }),
+        2 if no_cost && length > 0 => Ok(Recipe::Wrapped(wrapped.to_vec())),
+        _ => Err(RecordError::Malformed),
+    }
+}
+
+impl Record {
+    pub(crate) fn witness(&self) -> Witness {
+        Witness { generation: self.clear.generation, id: self.clear.id.short() }
+    }
+
+    /// Whether this record and those before it include that generation with that id. `None`: too old to tell.
+    pub(crate) fn descends_from(&self, witness: Witness) -> Option<bool> {
+        let back = self.clear.generation.checked_sub(witness.generation);
+        let Some(back) = back else { return Some(false) };
+        let known = usize::try_from(back).ok().and_then(|back| self.ring.get(back));
+        known.map(|id| *id == witness.id)
+    }
+
+    /// The record that follows this one, with the secrets moved into it.
+    pub(crate) fn succeed(self, id: RecordId) -> Record {
+        let clear = Clear {
+            id,
+            parent: self.clear.id,
+            generation: self.clear.generation.saturating_add(1).min(MOST_GENERATION),
+            ..self.clear
+        };
+        let mut ring = self.ring;
+        ring.insert(0, id.short());
+        ring.truncate(RING);
+        Record { clear, ring, ..self }
+    }
+
+    /// Encrypts the record. Its salt is made from `fresh` and all of its content.
+    pub(crate) fn seal(&self, root: &RootSecret, fresh: &[u8; 32]) -> Result<Vec<u8>, RecordError> {
+        let mut bytes = Vec::with_capacity(RECORD_BYTES);
+        self.clear.write(&mut bytes);
+        let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
+        self.write_text(&mut text)?;
+        let mut salt = [0; 32];
+        derivation::record_salt(fresh, &bytes, &text, &mut salt);
+        with_clean_stack(|| {
+            let derived = derivation::record(root, &salt, self.clear.vault);
+            bytes.extend_from_slice(&salt);
+            bytes.extend_from_slice(&derived.other);
+            let tag = cipher::seal_once(derived.key.bytes(), &bytes, &mut text).map_err(|_| RecordError::Malformed)?;
+            bytes.extend_from_slice(&text);
+            bytes.extend_from_slice(&tag);
+            if bytes.len() == RECORD_BYTES { Ok(bytes) } else { Err(RecordError::Malformed) }
+        })
+    }
+
+    /// Decrypts a record. The commitment is checked first, so that a wrong root key is not taken for tampering.
+    pub(crate) fn open(bytes: &[u8], root: &RootSecret) -> Result<Record, RecordError> {
+        let clear = Clear::read(bytes)?;
+        let (head, tag) = bytes.split_last_chunk::<TAG_BYTES>().ok_or(RecordError::Malformed)?;
+        let (associated, text) = head.split_at_checked(TEXT).ok_or(RecordError::Malformed)?;
+        let salt = associated.get(SALT..).and_then(|rest| rest.first_chunk()).ok_or(RecordError::Malformed)?;
+        let commitment = associated.last_chunk::<32>().ok_or(RecordError::Malformed)?;
+        let mut text = Zeroizing::new(text.to_vec());
+        with_clean_stack(|| {
+            let derived = derivation::record(root, salt, clear.vault);
+            if !secret::equal(&derived.other, commitment) {
+                return Err(RecordError::WrongRootKey);
+            }
+            cipher::open_once(derived.key.bytes(), associated, &mut text, tag).map_err(|_| RecordError::NotAuthentic)
+        })?;
+        Record::read_text(clear, &text)
+    }
+
+    fn write_text(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        if self.trees.len() > MOST_TREES || self.places.len() > MOST_PLACES || self.ring.len() > RING {
+            return Err(RecordError::Malformed);
+        }
+        let mut writer = Writer::new(out);
+        writer.u64(self.next_number);
+        writer.u64(self.newest_block);
+        writer.u32(u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX));
+        writer.u64(self.floor);
+        writer.bytes(&[u8::from(self.gone_back.is_some())]);
+        writer.u64(self.gone_back.unwrap_or(0));
+        writer.list(&self.places, MOST_PLACES, 8, |writer, place| writer.bytes(&place.0));
+        writer.list(&self.trees, MOST_TREES, TreeRecord::BYTES, |writer, tree| tree.write(writer));
+        writer.u16(u16::try_from(self.ring.len()).unwrap_or(u16::MAX));
+        writer.padded(self.ring.as_flattened(), RING * 3);
+        writer.zeros(TEXT_BYTES);
+        if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
+    }
+
+    fn read_text(clear: Clear, text: &[u8]) -> Result<Record, RecordError> {
+        let mut reader = Reader::new(text);
+        let next_number = reader.u64()?;
+        let newest_block = reader.u64()?;
+        let lease = Duration::from_millis(reader.u32()?.into());
+        let floor = reader.u64()?;
+        let gone_back = match (reader.array()?, reader.u64()?) {
+            ([0], 0) => None,
+            ([1], seen) => Some(seen),
+            _ => return Err(RecordError::Malformed),
+        };
+        let places = reader.list(MOST_PLACES, 8, |reader| Ok(PlaceId(reader.array()?)))?;
+        let trees = reader.list(MOST_TREES, TreeRecord::BYTES, TreeRecord::read)?;
+        let count = usize::from(reader.u16()?);
+        let ring = reader.padded(count.checked_mul(3).ok_or(RecordError::Malformed)?, RING * 3)?;
+        let ring = ring.as_chunks().0.to_vec();
+        reader.finish()?;
+        let record = Record { clear, next_number, newest_block, lease, floor, gone_back, places, trees, ring };
+        record.check()?;
+        Ok(record)
+    }
+
+    fn check(&self) -> Result<(), RecordError> {
+        let counted = self.next_number >= 1 && self.next_number <= 1 << 40 && self.newest_block <= self.next_number;
+        let own = self.ring.first() == Some(&self.clear.id.short());
+        if counted && own && !self.lease.is_zero() { Ok(()) } else { Err(RecordError::Malformed) }
+    }
+}
+
+impl TreeRecord {
+    const BYTES: usize = 8 + 1 + 1 + 1 + PURPOSE_BYTES + 32 + 8;
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        const NOTHING: [u8; 32] = [0; 32];
+        let (kind, key) = match &self.state {
+            TreeState::Seed(seed) => (0, seed.0.bytes()),
+            TreeState::Page(key) => (1, key.0.bytes()),
+            TreeState::Retired => (2, &NOTHING),
+        };
+        writer.bytes(&self.id.0);
+        writer.bytes(&[u8::from(self.active), kind]);
+        writer.bytes(&[u8::try_from(self.purpose.len()).unwrap_or(u8::MAX)]);
+        writer.padded(self.purpose.as_bytes(), PURPOSE_BYTES);
+        writer.bytes(key);
+        writer.u64(self.shredded);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<TreeRecord, RecordError> {
+        let id = TreeId(reader.array()?);
+        let [active, kind, length] = reader.array()?;
+        let purpose = reader.padded(usize::from(length), PURPOSE_BYTES)?;
+        let purpose = std::str::from_utf8(purpose).map_err(|_| RecordError::Malformed)?.to_owned();
+        field::check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
+        let mut key = Secret32::empty();
+        reader.copy_to(key.bytes_mut())?;
+        let state = match kind {
+            0 => TreeState::Seed(Seed(key)),
+            1 => TreeState::Page(PageKey(key)),
+            2 if *key.bytes() == [0; 32] => TreeState::Retired,
+            _ => return Err(RecordError::Malformed),
+        };
+        let shredded = reader.u64()?;
+        if active > 1 || shredded > 1 << 40 {
+            return Err(RecordError::Malformed);
+        }
+        Ok(TreeRecord { id, purpose, active: active == 1, state, shredded })
+    }
+}
+
+#[cfg(test)]
+mod tests;

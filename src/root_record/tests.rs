@@ -1,0 +1,131 @@
+use super::*;
+
+fn root(byte: u8) -> RootSecret {
+    RootSecret(Secret32::copy_of(&[byte; 32]))
+}
+
+pub(crate) fn example() -> Record {
+    let tree = |byte: u8, purpose: &str, active, state| TreeRecord {
+        id: TreeId([byte; 8]),
+        purpose: purpose.to_owned(),
+        active,
+        state,
+        shredded: u64::from(byte),
+    };
+    Record {
+        clear: Clear {
+            vault: VaultId([0x11; 16]),
+            id: RecordId([0x22; 16]),
+            parent: RecordId([0x33; 16]),
+            generation: 9,
+            recipe: Recipe::Passphrase {
+                cost: PassphraseCost { memory_kib: 65_536, passes: 3, lanes: 4 },
+                salt: [0x44; 16],
+            },
+        },
+        next_number: 65,
+        newest_block: 33,
+        lease: Duration::from_secs(1),
+        floor: 2,
+        gone_back: None,
+        places: vec![PlaceId([0x55; 8]), PlaceId([0x56; 8])],
+        trees: vec![
+            tree(0x61, "orders", true, TreeState::Seed(Seed(Secret32::copy_of(&[0x71; 32])))),
+            tree(0x62, "orders", false, TreeState::Retired),
+            tree(0x63, "newsletter", true, TreeState::Page(PageKey(Secret32::copy_of(&[0x73; 32])))),
+        ],
+        ring: vec![[0x22; 3], [0x33; 3], [0x34; 3]],
+    }
+}
+
+#[test]
+fn opens_under_its_root_key_only_and_unchanged() {
+    let bytes = example().seal(&root(1), &[8; 32]).unwrap();
+    assert_eq!(bytes.len(), RECORD_BYTES);
+    let record = Record::open(&bytes, &root(1)).unwrap();
+    assert_eq!(format!("{record:?}"), format!("{:?}", example()));
+    assert_eq!(record.seal(&root(1), &[8; 32]).unwrap(), bytes);
+    assert_eq!(Record::open(&bytes, &root(2)).err(), Some(RecordError::WrongRootKey));
+}
+
+#[test]
+fn every_changed_byte_is_noticed() {
+    let bytes = example().seal(&root(1), &[8; 32]).unwrap();
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 0x40;
+        assert!(Record::open(&bad, &root(1)).is_err(), "byte {at}");
+    }
+    for length in [0, 1, SALT, TEXT, RECORD_BYTES - 1] {
+        assert!(Record::open(&bytes[..length], &root(1)).is_err());
+    }
+    let mut newer = bytes;
+    newer[0] = 2;
+    assert_eq!(Record::open(&newer, &root(1)).err(), Some(RecordError::NewerVersion));
+}
+
+/// Rule 5: with repeated randomness, two records still have two keys.
+#[test]
+fn the_salt_is_bound_to_the_content() {
+    let salts = [33, 34].map(|newest_block| {
+        let record = Record { newest_block, ..example() };
+        record.seal(&root(1), &[8; 32]).unwrap()[SALT..COMMITMENT].to_vec()
+    });
+    assert_ne!(salts[0], salts[1]);
+}
+
+/// Rule 16: a shred never makes the record larger, and the fullest one fits.
+#[test]
+fn the_fullest_record_fits_and_more_is_refused() {
+    let mut record = example();
+    let purpose = "p".repeat(PURPOSE_BYTES);
+    record.trees = (0..MOST_TREES)
+        .map(|n| TreeRecord {
+            id: TreeId([n as u8; 8]),
+            purpose: purpose.clone(),
+            active: true,
+            state: TreeState::Seed(Seed(Secret32::copy_of(&[1; 32]))),
+            shredded: 1 << 40,
+        })
+        .collect();
+    record.places = vec![PlaceId([9; 8]); MOST_PLACES];
+    record.ring = vec![[0x22; 3]; RING];
+    record.clear.recipe = Recipe::Wrapped(vec![7; WRAPPED_BYTES]);
+    let bytes = record.seal(&root(1), &[8; 32]).unwrap();
+    assert_eq!(format!("{:?}", Record::open(&bytes, &root(1)).unwrap()), format!("{record:?}"));
+    for tree in &mut record.trees {
+        tree.state = TreeState::Page(PageKey(Secret32::copy_of(&[2; 32])));
+    }
+    assert_eq!(record.seal(&root(1), &[8; 32]).unwrap().len(), RECORD_BYTES);
+    record.ring.push([1; 3]);
+    assert_eq!(record.seal(&root(1), &[8; 32]).err(), Some(RecordError::Malformed));
+}
+
+#[test]
+fn descent_is_told_from_the_ring() {
+    let record = example().succeed(RecordId([0x77; 16]));
+    assert_eq!((record.clear.generation, record.clear.parent), (10, RecordId([0x22; 16])));
+    let from = |generation, byte| record.descends_from(Witness { generation, id: [byte; 3] });
+    assert_eq!(from(10, 0x77), Some(true));
+    assert_eq!(from(9, 0x22), Some(true));
+    assert_eq!(from(9, 0x23), Some(false), "another record had this generation: a fork");
+    assert_eq!(from(11, 0x77), Some(false), "from the future");
+    assert_eq!(from(1, 0x22), None, "too old to tell");
+}
+
+/// Authentic nonsense, which only a bug of ours could write, is refused.
+#[test]
+fn authentic_nonsense_is_refused() {
+    let refused = |record: Record| {
+        let bytes = record.seal(&root(1), &[8; 32]).unwrap();
+        assert_eq!(Record::open(&bytes, &root(1)).err(), Some(RecordError::Malformed));
+    };
+    refused(Record { next_number: 0, ..example() });
+    refused(Record { next_number: (1 << 40) + 1, ..example() });
+    refused(Record { newest_block: 66, ..example() });
+    refused(Record { lease: Duration::ZERO, ..example() });
+    refused(Record { ring: vec![[0x33; 3]], ..example() });
+    let mut record = example();
+    record.trees[0].purpose = "a\nb".to_owned();
+    refused(record);
+}

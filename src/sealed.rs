@@ -1,0 +1,402 @@
+//! `Sealed<T>`: what an application stores in place of a personal value.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::cipher::{COMMITMENT_BYTES, NONCE_BYTES, TAG_BYTES};
+use crate::customer::CustomerId;
+use crate::derivation::{TreeId, VaultId};
+use crate::personal::MOST_BYTES;
+use crate::witness::Witness;
+
+/// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
+pub(crate) const VERSION: u8 = 0xf8;
+const TEXT_PREFIX: &str = "obl1.";
+
+const TREE: usize = 1;
+const CUSTOMER: usize = TREE + 8;
+const WITNESS: usize = CUSTOMER + 5;
+const NONCE: usize = WITNESS + 8;
+const COMMITMENT: usize = NONCE + NONCE_BYTES;
+/// Bytes before the ciphertext.
+pub(crate) const HEADER_BYTES: usize = COMMITMENT + COMMITMENT_BYTES;
+/// Header, one byte of padding, tag.
+const LEAST_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
+/// A type's padding adds one step at most.
+const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize + TAG_BYTES;
+
+/// A sealed `T`: ciphertext that opens only in its vault, for its customer, in its field.
+///
+/// Store it as bytes ([`as_bytes`](Sealed::as_bytes), 82 bytes more than the padded value) or as text
+/// ([`Display`](fmt::Display) and [`FromStr`], beginning with `obl1.`); serde uses text in human-readable formats and
+/// bytes in others. It may be copied, logged and backed up freely. What it shows: the customer's number, the padded
+/// length, a coarse time, and which values are of the same customer and field.
+///
+/// Equality and hashing are of the bytes: sealing one value twice gives two different ones.
+pub struct Sealed<T> {
+    bytes: Box<[u8]>,
+    holds: PhantomData<fn() -> T>,
+}
+
+/// Bytes or text that are no sealed value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// Too short, too long, or not of the form; perhaps a plaintext value, or one cut off by a column that is too
+    /// narrow.
+    #[error("not a sealed value; was it stored in plaintext, or cut off by a column that is too narrow?")]
+    Malformed,
+    /// Sealed by a newer version of this crate.
+    #[error("sealed by a newer version of oubliette (format {found:#04x}); upgrade this program")]
+    UnknownVersion {
+        /// The version byte found.
+        found: u8,
+    },
+}
+
+impl<T> Sealed<T> {
+    /// Parses the bytes of a sealed value. They are not authenticated: opening does that.
+    ///
+    /// # Errors
+    /// [`ParseError`] when they have not the form of one. Nothing is allocated then.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>> + AsRef<[u8]>) -> Result<Sealed<T>, ParseError> {
+        check(bytes.as_ref())?;
+        Ok(Sealed::from_checked(bytes.into()))
+    }
+
+    /// The bytes, to be stored in a binary column.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes, without copying them.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes.into_vec()
+    }
+
+    /// The customer it says it was sealed for; not authenticated until it is opened.
+    #[must_use]
+    pub fn customer(&self) -> CustomerId {
+        // Checked when parsed.
+        CustomerId::from_path(self.header().customer).unwrap_or(CustomerId::MIN)
+    }
+
+    fn from_checked(bytes: Vec<u8>) -> Sealed<T> {
+        Sealed { bytes: bytes.into_boxed_slice(), holds: PhantomData }
+    }
+
+    pub(crate) fn from_parts(bytes: Vec<u8>) -> Sealed<T> {
+        Sealed::from_checked(bytes)
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        Header::read(&self.bytes).unwrap_or(Header::EMPTY)
+    }
+
+    /// Header bytes, ciphertext, tag.
+    pub(crate) fn parts(&self) -> Option<(&[u8; HEADER_BYTES], &[u8], &[u8; TAG_BYTES])> {
+        let (header, rest) = self.bytes.split_first_chunk()?;
+        let (text, tag) = rest.split_last_chunk()?;
+        Some((header, text, tag))
+    }
+}
+
+/// What is in clear before the ciphertext.
+#[derive(Clone, Copy)]
+pub(crate) struct Header {
+    pub(crate) tree: TreeId,
+    pub(crate) customer: [u8; 5],
+    pub(crate) witness: Witness,
+    pub(crate) nonce: [u8; NONCE_BYTES],
+    pub(crate) commitment: [u8; COMMITMENT_BYTES],
+}
+
+impl Header {
+    const EMPTY: Header = Header {
+        tree: TreeId([0; 8]),
+        customer: [0; 5],
+        witness: Witness::NONE,
+        nonce: [0; NONCE_BYTES],
+        commitment: [0; COMMITMENT_BYTES],
+    };
+
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        let witness = self.witness.to_bytes();
+        let parts =
+            [&[VERSION][..], &self.tree.0, &self.customer, &witness, &self.nonce, &self.commitment].into_iter().flatten();
+        for (place, byte) in bytes.iter_mut().zip(parts) {
+            *place = *byte;
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Header> {
+        Some(Header {
+            tree: TreeId(*bytes.get(TREE..)?.first_chunk()?),
+            customer: *bytes.get(CUSTOMER..)?.first_chunk()?,
+            witness: Witness::from_bytes(*bytes.get(WITNESS..)?.first_chunk()?),
+            nonce: *bytes.get(NONCE..)?.first_chunk()?,
+            commitment: *bytes.get(COMMITMENT..)?.first_chunk()?,
+        })
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), ParseError> {
+    match bytes.first() {
+        Some(&VERSION) => {}
+        // 0xF8 to 0xFF are set aside for versions of this format.
+        Some(&found) if found > VERSION => return Err(ParseError::UnknownVersion { found }),
+        _ => return Err(ParseError::Malformed),
+    }
+    if !(LEAST_BYTES..=MOST_SEALED_BYTES).contains(&bytes.len()) {
+        return Err(ParseError::Malformed);
+    }
+    let header = Header::read(bytes).ok_or(ParseError::Malformed)?;
+    CustomerId::from_path(header.customer).ok_or(ParseError::Malformed)?;
+    Ok(())
+}
+
+/// Everything that a tag of a sealed value covers beside the ciphertext: header, vault id, and the context, where none
+/// and an empty one differ.
+pub(crate) struct Associated {
+    fixed: [u8; HEADER_BYTES + 17],
+    long: Vec<u8>,
+}
+
+impl Associated {
+    pub(crate) fn new(header: &[u8; HEADER_BYTES], vault: VaultId, context: Option<&[u8]>) -> Associated {
+        let mut fixed = [0; HEADER_BYTES + 17];
+        let (start, rest) = fixed.split_at_mut(HEADER_BYTES);
+        start.copy_from_slice(header);
+        let (id, flag) = rest.split_at_mut(16);
+        id.copy_from_slice(&vault.0);
+        flag.copy_from_slice(&[u8::from(context.is_some())]);
+        let long = context.map_or_else(Vec::new, |context| [&fixed[..], context].concat());
+        Associated { fixed, long }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.fixed } else { &self.long }
+    }
+}
+
+// By hand: derives would ask the same of T.
+impl<T> Clone for Sealed<T> {
+    fn clone(&self) -> Self {
+        Sealed { bytes: self.bytes.clone(), holds: PhantomData }
+    }
+}
+
+impl<T> PartialEq for Sealed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<T> Eq for Sealed<T> {}
+
+impl<T> Hash for Sealed<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+impl<T> fmt::Debug for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed(customer {}, {} bytes)", self.customer(), self.bytes.len())
+    }
+}
+
+impl<T> AsRef<[u8]> for Sealed<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<T> TryFrom<Vec<u8>> for Sealed<T> {
+    type Error = ParseError;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, ParseError> {
+        Sealed::from_bytes(bytes)
+    }
+}
+
+impl<T> TryFrom<&[u8]> for Sealed<T> {
+    type Error = ParseError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, ParseError> {
+        Sealed::from_bytes(bytes)
+    }
+}
+
+impl<T> fmt::Display for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TEXT_PREFIX)?;
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.bytes))
+    }
+}
+
+impl<T> FromStr for Sealed<T> {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let encoded = text.strip_prefix(TEXT_PREFIX).ok_or(ParseError::Malformed)?;
+        // base64ct refuses padding, other alphabets and stray bits, so a value has exactly one text.
+        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| ParseError::Malformed)?;
+        Sealed::from_bytes(bytes)
+    }
+}
+
+impl<T> Serialize for Sealed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(&self.bytes)
+        }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Sealed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(SealedVisitor { text: true, holds: PhantomData })
+        } else {
+            deserializer.deserialize_bytes(SealedVisitor { text: false, holds: PhantomData })
+        }
+    }
+}
+
+struct SealedVisitor<T> {
+    text: bool,
+    holds: PhantomData<fn() -> T>,
+}
+
+impl<'de, T> Visitor<'de> for SealedVisitor<T> {
+    type Value = Sealed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.text { "the text of a sealed value (obl1.…)" } else { "the bytes of a sealed value" })
+    }
+
+    // Errors must not echo what was found, since it may be a plaintext.
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Sealed<T>, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Sealed<T>, E> {
+        Sealed::from_bytes(bytes).map_err(E::custom)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut sequence: A) -> Result<Sealed<T>, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = sequence.next_element()? {
+            if bytes.len() == MOST_SEALED_BYTES {
+                return Err(A::Error::custom(ParseError::Malformed));
+            }
+            bytes.push(byte);
+        }
+        Sealed::from_bytes(bytes).map_err(A::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn example() -> Vec<u8> {
+        let header = Header {
+            tree: TreeId([1; 8]),
+            customer: [0, 0, 0, 0, 42],
+            witness: Witness { generation: 7, id: [1, 2, 3] },
+            nonce: [5; 12],
+            commitment: [6; 32],
+        };
+        [&header.to_bytes()[..], &[0xaa; 32], &[0xbb; 16]].concat()
+    }
+
+    #[test]
+    fn bytes_and_text_round_trip() {
+        let sealed: Sealed<String> = Sealed::from_bytes(example()).unwrap();
+        assert_eq!(sealed.customer().to_string(), "42");
+        assert_eq!(sealed.to_string().parse(), Ok(sealed.clone()));
+        assert_eq!(sealed.as_bytes(), example());
+        let json = serde_json::to_string(&sealed).unwrap();
+        assert!(json.starts_with("\"obl1."));
+        assert_eq!(serde_json::from_str::<Sealed<String>>(&json).unwrap(), sealed);
+        assert!(!format!("{sealed:?}").contains("aa"));
+    }
+
+    #[test]
+    fn only_the_form_is_accepted() {
+        let good = example();
+        for length in 0..good.len() {
+            let parsed = Sealed::<String>::from_bytes(&good[..length]);
+            assert_eq!(parsed.is_ok(), length >= LEAST_BYTES, "{length}");
+        }
+        let with = |at: usize, byte| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            Sealed::<String>::from_bytes(bytes)
+        };
+        assert_eq!(with(0, 0xf9), Err(ParseError::UnknownVersion { found: 0xf9 }));
+        assert_eq!(with(0, 0xf7), Err(ParseError::Malformed));
+        assert_eq!(with(CUSTOMER + 4, 0), Err(ParseError::Malformed), "customer 0 does not exist");
+        assert_eq!(Sealed::<String>::from_bytes(vec![VERSION; MOST_SEALED_BYTES + 1]), Err(ParseError::Malformed));
+    }
+
+    #[test]
+    fn text_has_one_form() {
+        let text = Sealed::<String>::from_bytes(example()).unwrap().to_string();
+        for bad in [
+            format!("{text}="),
+            format!(" {text}"),
+            text.replace("obl1.", "obl2."),
+            text.replace("obl1.", "OBL1."),
+            format!("{}.", &text[..text.len() - 1]),
+        ] {
+            assert_eq!(bad.parse::<Sealed<String>>(), Err(ParseError::Malformed));
+        }
+    }
+
+    #[test]
+    fn errors_do_not_echo_a_plaintext() {
+        let error = serde_json::from_str::<Sealed<String>>("\"alice@example.com\"").unwrap_err().to_string();
+        assert!(!error.contains("alice"), "{error}");
+    }
+
+    #[test]
+    fn no_context_differs_from_an_empty_one() {
+        let (header, vault) = ([3; HEADER_BYTES], VaultId([4; 16]));
+        let all = [None, Some(&b""[..]), Some(b"a")].map(|c| Associated::new(&header, vault, c).as_bytes().to_vec());
+        assert!(all[0] != all[1] && all[1] != all[2]);
+        assert_eq!(all[2], [&[3; HEADER_BYTES][..], &[4; 16], &[1], b"a"].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_is_written_back_the_same(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(first) = bytes.first_mut() { *first |= 0xf8; }
+            if let Ok(sealed) = Sealed::<String>::from_bytes(bytes.clone()) {
+                prop_assert_eq!(sealed.as_bytes(), &bytes[..]);
+                prop_assert_eq!(sealed.to_string().parse::<Sealed<String>>(), Ok(sealed));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let _ = text.parse::<Sealed<String>>();
+            let _ = format!("obl1.{text}").parse::<Sealed<String>>();
+        }
+    }
+}
