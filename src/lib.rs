@@ -14,16 +14,29 @@
 )]
 
 mod cipher;
+mod clock;
 mod customer;
 mod derivation;
+mod error;
 mod field;
+mod fork;
 mod key_tree;
+mod nonce;
 pub mod personal;
+mod root_key;
+mod root_record;
 mod sealed;
 mod secret;
 pub mod store;
+mod sync;
+mod vault;
 mod witness;
 
 pub use customer::{CustomerId, InvalidCustomerId};
+pub use error::{
+    Belongs, CreateError, EnrollError, KeyStoreError, OpenError, Outcome, RecoverError, RotateError, SealError,
+    ShredError, UnlessShredded, UnlockError,
+};
 pub use field::{Field, InvalidName, Placed, Purpose};
+pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};

@@ -176,6 +176,21 @@ impl Record {
         known.map(|id| *id == witness.id)
     }
 
+    /// All but the trees.
+    pub(crate) fn without_trees(&self) -> Record {
+        Record {
+            clear: self.clear.clone(),
+            next_number: self.next_number,
+            newest_block: self.newest_block,
+            lease: self.lease,
+            floor: self.floor,
+            gone_back: self.gone_back,
+            places: self.places.clone(),
+            trees: Vec::new(),
+            ring: self.ring.clone(),
+        }
+    }
+
     /// The record that follows this one, with the secrets moved into it.
     pub(crate) fn succeed(self, id: RecordId) -> Record {
         let clear = Clear {

@@ -14,6 +14,7 @@ mod walk;
 use std::sync::Arc;
 
 use crate::derivation::{PageKey, Seed, TreeId, VaultId};
+use crate::secret::{self, Secret32};
 use crate::store::PageName;
 
 pub(crate) use node::Resident;
@@ -83,10 +84,29 @@ impl Tree {
     /// The same tree without the pages below the root that reads had loaded.
     pub(crate) fn without_loaded(&self) -> Tree {
         let root = match &self.root {
-            Root::Seed(seed) => Root::Seed(Seed(crate::secret::Secret32::copy_of(seed.0.bytes()))),
+            Root::Seed(seed) => Root::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
             Root::Page(key, node) => Root::Page(copy_key(key), node.without_children(&self.resident)),
         };
         Tree { vault: self.vault, id: self.id, root, resident: self.resident.clone() }
+    }
+
+    /// This tree, with the pages it has loaded, if the record's page key is still the same.
+    pub(crate) fn same_root(&self, key: &PageKey) -> Option<Tree> {
+        let Root::Page(known, node) = &self.root else { return None };
+        secret::equal(known.0.bytes(), key.0.bytes()).then(|| Tree {
+            vault: self.vault,
+            id: self.id,
+            root: Root::Page(copy_key(known), node.clone()),
+            resident: self.resident.clone(),
+        })
+    }
+
+    pub(crate) fn has_same_root_as(&self, other: &Tree) -> bool {
+        match (&self.root, &other.root) {
+            (Root::Seed(a), Root::Seed(b)) => secret::equal(a.0.bytes(), b.0.bytes()),
+            (Root::Page(a, _), Root::Page(b, _)) => secret::equal(a.0.bytes(), b.0.bytes()),
+            _ => false,
+        }
     }
 
     pub(crate) fn id(&self) -> TreeId {
@@ -109,7 +129,7 @@ pub(crate) enum RootState<'t> {
 }
 
 fn copy_key(key: &PageKey) -> PageKey {
-    PageKey(crate::secret::Secret32::copy_of(key.0.bytes()))
+    PageKey(Secret32::copy_of(key.0.bytes()))
 }
 
 #[cfg(test)]

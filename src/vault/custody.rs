@@ -1,0 +1,92 @@
+//! Which copy of the root record counts.
+//!
+//! The newest does, if it authenticates; never an older one because the newest does not. The others must be the same
+//! record or proven ancestors of it. Nothing is written before that is known.
+
+use std::cmp::Reverse;
+
+use crate::error::KeyStoreError;
+use crate::root_record::{Clear, Record};
+use crate::store::{CopyContent, RootCopy};
+use crate::vault::keyring::{Keyring, describe};
+use crate::witness::Witness;
+
+/// The record that counts.
+pub(crate) struct Chosen {
+    pub(crate) record: Record,
+    /// As stored.
+    pub(crate) bytes: Vec<u8>,
+    /// Which copy it is.
+    pub(crate) newest: usize,
+    /// The lowest generation among all copies, or `None` when one could not be read: it may be lower still.
+    pub(crate) lowest: Option<Witness>,
+    /// Some copy is torn or older: a commit was interrupted.
+    pub(crate) needs_repair: bool,
+}
+
+/// What was found without looking inside.
+pub(crate) enum Sight {
+    /// No vault was ever created here.
+    Nothing,
+    /// The record that counts.
+    Record(Box<Chosen>),
+}
+
+/// True when every copy is intact and has these bytes: nothing changed.
+pub(crate) fn all_are(copies: &[RootCopy], bytes: &[u8]) -> bool {
+    !copies.is_empty() && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
+}
+
+/// Chooses, authenticates and compares.
+pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight, KeyStoreError> {
+    let mut intact = Vec::new();
+    for (index, copy) in copies.iter().enumerate() {
+        if let CopyContent::Intact(bytes) = &copy.content {
+            let clear = Clear::read(bytes).map_err(|error| describe(error, &copy.location))?;
+            intact.push((index, copy, bytes, clear));
+        }
+    }
+    intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));
+    let Some(((newest, copy, bytes, clear), others)) = intact.split_first() else {
+        let empty = copies.iter().all(|copy| matches!(copy.content, CopyContent::Empty));
+        return if empty { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
+    };
+    let record = keyring.open(bytes, clear, &copy.location)?;
+    let mut lowest = record.witness();
+    for (_, other, other_bytes, other_clear) in others {
+        let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
+        let is_same = other_clear.id == clear.id && other_bytes == bytes;
+        let is_ancestor = witness.generation < clear.generation && record.descends_from(witness) == Some(true);
+        if other_clear.vault != clear.vault || !(is_same || is_ancestor) {
+            let (one, other) = (copy.location.clone(), other.location.clone());
+            return Err(KeyStoreError::Diverged { one, other });
+        }
+        if witness.generation < lowest.generation {
+            lowest = witness;
+        }
+    }
+    let foreign = copies.iter().find(|copy| !record.places.contains(&copy.place));
+    if let Some(foreign) = foreign {
+        return Err(KeyStoreError::PlaceMissing { place: foreign.place, problem: "not one of this vault's places" });
+    }
+    let all_read = intact.len() == copies.len();
+    let needs_repair = !all_read || lowest.generation < record.clear.generation;
+    Ok(Sight::Record(Box::new(Chosen {
+        lowest: all_read.then_some(lowest),
+        needs_repair,
+        bytes: (*bytes).clone(),
+        newest: *newest,
+        record,
+    })))
+}
+
+fn unreadable(copies: &[RootCopy]) -> KeyStoreError {
+    let unreachable = copies.iter().find_map(|copy| match &copy.content {
+        CopyContent::Unreachable(error) => Some(error),
+        _ => None,
+    });
+    match unreachable {
+        Some(error) => crate::store::StoreError::new(error.problem(), error.location()).into(),
+        None => KeyStoreError::RecordDamaged,
+    }
+}

@@ -1,0 +1,337 @@
+//! Reading the key store and committing to it. One at a time in a process; other processes are kept apart by the store.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::KeyStoreError;
+use crate::key_tree::Resident;
+use crate::nonce;
+use crate::root_record::{Record, RecordId};
+use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
+use crate::vault::custody::{self, Chosen, Sight};
+use crate::vault::held::{Held, HeldTree, StoredPages};
+use crate::vault::keyring::Keyring;
+use crate::witness::Witness;
+
+/// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
+const READ_TRIES: u32 = 5;
+const READ_PAUSE: Duration = Duration::from_millis(5);
+
+/// The two stores of a vault.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) pages: Arc<dyn PageStore>,
+    pub(crate) roots: Arc<dyn RootStore>,
+}
+
+pub(crate) struct Engine {
+    pub(crate) stores: Stores,
+    pub(crate) keyring: Keyring,
+    pub(crate) resident: Arc<Resident>,
+    /// How long to wait for another process's commit.
+    pub(crate) lock_wait: Duration,
+}
+
+/// What a read of the key store found.
+pub(crate) enum Seen {
+    /// Exactly the record that is held already.
+    Unchanged,
+    /// Another one.
+    Changed { held: Held, lowest: Option<Witness>, needs_repair: bool },
+}
+
+/// What a plan wants done.
+pub(crate) enum Step<T> {
+    /// Nothing.
+    Keep(T),
+    /// Write the same record over all copies again, and sync.
+    Confirm(T),
+    /// Commit the draft, with these new pages.
+    Write(Vec<StoredPage>, T),
+}
+
+/// What a plan works on: the record as read under the lock, and its trees.
+pub(crate) struct Draft<'a> {
+    pub(crate) record: Record,
+    pub(crate) trees: Vec<HeldTree>,
+    pub(crate) pages: StoredPages<'a>,
+    /// The generation that the commit will have.
+    pub(crate) generation: u64,
+    /// A new root key, which takes effect with this commit.
+    pub(crate) rekey: Option<NewKey>,
+    /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
+    pub(crate) starts_anew: bool,
+}
+
+pub(crate) struct NewKey {
+    pub(crate) key: crate::root_key::RootKey,
+    pub(crate) secret: crate::derivation::RootSecret,
+    pub(crate) recipe: crate::root_key::Recipe,
+}
+
+/// What came of a plan.
+pub(crate) struct Committed<T> {
+    pub(crate) value: T,
+    /// The state after it.
+    pub(crate) held: Held,
+    /// The change is durable, but an older copy could not be overwritten.
+    pub(crate) old_copy: Option<KeyStoreError>,
+}
+
+/// Why a plan was not carried out.
+pub(crate) enum CommitError {
+    NothingHappened(KeyStoreError),
+    Unknown(KeyStoreError),
+}
+
+impl CommitError {
+    pub(crate) fn cause(self) -> KeyStoreError {
+        match self {
+            CommitError::NothingHappened(cause) | CommitError::Unknown(cause) => cause,
+        }
+    }
+}
+
+impl From<KeyStoreError> for CommitError {
+    fn from(error: KeyStoreError) -> CommitError {
+        CommitError::NothingHappened(error)
+    }
+}
+
+pub(crate) type Plan<'p, T> = dyn FnMut(&mut Draft<'_>) -> Result<Step<T>, KeyStoreError> + 'p;
+
+impl Engine {
+    /// Reads the record. `before` is what is held now.
+    pub(crate) fn read(&mut self, before: Option<&Held>) -> Result<Seen, KeyStoreError> {
+        let mut tries = 0;
+        loop {
+            let copies = self.stores.roots.read()?;
+            if let Some(before) = before
+                && custody::all_are(&copies, &before.bytes)
+            {
+                return Ok(Seen::Unchanged);
+            }
+            match self.choose(&copies) {
+                Err(KeyStoreError::RecordDamaged) if tries < READ_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(READ_PAUSE);
+                }
+                Err(error) => return Err(error),
+                Ok(chosen) => return self.load(chosen, before),
+            }
+        }
+    }
+
+    fn choose(&mut self, copies: &[RootCopy]) -> Result<Chosen, KeyStoreError> {
+        match custody::choose(copies, &mut self.keyring)? {
+            Sight::Nothing => Err(KeyStoreError::NoVault),
+            Sight::Record(chosen) => Ok(*chosen),
+        }
+    }
+
+    fn load(&mut self, chosen: Chosen, before: Option<&Held>) -> Result<Seen, KeyStoreError> {
+        let Chosen { record, bytes, lowest, needs_repair, .. } = chosen;
+        let pages = StoredPages(&*self.stores.pages);
+        let held = Held::load(record, bytes, before, &self.resident, &pages)?;
+        Ok(Seen::Changed { held, lowest, needs_repair })
+    }
+
+    /// Reads the record under the store's exclusion, lets `plan` change it, and makes the change durable: pages first,
+    /// then the record, over every copy.
+    pub(crate) fn commit<T>(&mut self, before: Option<&Held>, plan: &mut Plan<'_, T>) -> Result<Committed<T>, CommitError> {
+        let mut attempt = self.attempt(before, plan);
+        if let Err(Failure::Unknown(..)) = attempt {
+            // After a failed sync a re-read is no evidence; writing everything again, and syncing it, is.
+            attempt = self.attempt(before, plan).map_err(|failure| match failure {
+                Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
+            });
+        }
+        attempt.map_err(|failure| match failure {
+            Failure::Refused(cause) => CommitError::NothingHappened(cause),
+            Failure::Unknown(cause) => CommitError::Unknown(cause),
+        })
+    }
+
+    fn attempt<T>(&mut self, before: Option<&Held>, plan: &mut Plan<'_, T>) -> Result<Committed<T>, Failure> {
+        let Stores { pages, roots } = self.stores.clone();
+        let mut outcome: Result<Option<Prepared<T>>, KeyStoreError> = Ok(None);
+        let updated = roots.update(self.lock_wait, &mut |copies| {
+            outcome = self.prepare(copies, before, &*pages, &roots.places(), plan).map(Some);
+            match &outcome {
+                Ok(Some(prepared)) => Ok(prepared.change()),
+                _ => Err(Refusal),
+            }
+        });
+        let prepared = outcome.map_err(Failure::Refused)?;
+        let old_copy = match updated {
+            Ok(()) => None,
+            Err(UpdateError::NotWiped(error)) => Some(error.into()),
+            Err(UpdateError::Unknown(error)) => return Err(Failure::Unknown(error.into())),
+            Err(UpdateError::NotWritten(error)) => return Err(Failure::Refused(error.into())),
+            Err(UpdateError::Busy { waited }) => return Err(Failure::Refused(KeyStoreError::Busy { waited })),
+            Err(UpdateError::Refused) => return Err(Failure::Refused(KeyStoreError::Bug("an update was refused"))),
+        };
+        let Some(Prepared { value, held, rekey, .. }) = prepared else {
+            return Err(Failure::Refused(KeyStoreError::Bug("a store did not ask for the change")));
+        };
+        if let Some(NewKey { key, secret, recipe }) = rekey {
+            self.keyring.adopt(key, secret, recipe);
+        }
+        Ok(Committed { value, held, old_copy })
+    }
+
+    fn prepare<T>(
+        &mut self,
+        copies: &[RootCopy],
+        before: Option<&Held>,
+        pages: &dyn PageStore,
+        places: &[PlaceId],
+        plan: &mut Plan<'_, T>,
+    ) -> Result<Prepared<T>, KeyStoreError> {
+        let chosen = self.choose(copies)?;
+        let newest = chosen.newest;
+        if let Some(before) = before {
+            follows(&chosen.record, before.facts.witness())?;
+        }
+        check_places(&chosen.record, places)?;
+        let stored = StoredPages(pages);
+        let Held { facts, bytes, trees, .. } =
+            Held::load(chosen.record, chosen.bytes, before, &self.resident, &stored)?;
+        let generation = facts.clear.generation + 1;
+        let mut draft =
+            Draft { record: facts, trees, pages: StoredPages(pages), generation, rekey: None, starts_anew: false };
+        match plan(&mut draft)? {
+            Step::Keep(value) => {
+                let held = Held::new(draft.record, bytes, draft.trees);
+                Ok(Prepared { value, held, write: None, newest, rekey: None })
+            }
+            Step::Confirm(value) => {
+                let held = Held::new(draft.record, bytes.clone(), draft.trees);
+                Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None })
+            }
+            Step::Write(new_pages, value) => {
+                let rekey = draft.rekey.take();
+                let (mut record, trees) = draft.finish()?;
+                pages.put(record.clear.generation, &new_pages)?;
+                record.trees = trees.iter().map(HeldTree::to_record).collect();
+                let secret = match &rekey {
+                    Some(new) => &new.secret,
+                    None => self.keyring.current()?,
+                };
+                let mut fresh = crate::secret::Secret32::empty();
+                nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+                let bytes = record
+                    .seal(secret, fresh.bytes())
+                    .map_err(|_| KeyStoreError::Bug("a root record could not be written"))?;
+                record.trees.clear();
+                let held = Held::new(record, bytes.clone(), trees);
+                Ok(Prepared { value, held, write: Some(bytes), newest, rekey })
+            }
+        }
+    }
+
+    /// Writes the first record of a vault, unless there is one. Gives back whether it did.
+    pub(crate) fn create(&mut self, make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>) -> Result<bool, KeyStoreError> {
+        let Stores { pages, roots } = self.stores.clone();
+        let keyring = &mut self.keyring;
+        let mut failed = None;
+        let mut created = false;
+        let updated = roots.update(self.lock_wait, &mut |copies| {
+            created = false;
+            if !copies.iter().all(|copy| matches!(copy.content, crate::store::CopyContent::Empty)) {
+                return Ok(Change::Keep);
+            }
+            let record = make(&mut *keyring).and_then(|record| {
+                pages.put(record.clear.generation, &[])?;
+                let mut fresh = crate::secret::Secret32::empty();
+                nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+                record.seal(keyring.current()?, fresh.bytes()).map_err(|_| KeyStoreError::Bug("a first record"))
+            });
+            match record {
+                Ok(record) => {
+                    created = true;
+                    Ok(Change::Write { record, newest: None })
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    Err(Refusal)
+                }
+            }
+        });
+        match (failed, updated) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(created),
+            (None, Err(UpdateError::Busy { waited })) => Err(KeyStoreError::Busy { waited }),
+            (None, Err(UpdateError::NotWritten(error) | UpdateError::NotWiped(error) | UpdateError::Unknown(error))) => {
+                Err(error.into())
+            }
+            (None, Err(UpdateError::Refused)) => Err(KeyStoreError::Bug("a creation was refused")),
+        }
+    }
+}
+
+enum Failure {
+    Refused(KeyStoreError),
+    Unknown(KeyStoreError),
+}
+
+struct Prepared<T> {
+    value: T,
+    held: Held,
+    write: Option<Vec<u8>>,
+    newest: usize,
+    rekey: Option<NewKey>,
+}
+
+impl<T> Prepared<T> {
+    fn change(&self) -> Change {
+        match &self.write {
+            None => Change::Keep,
+            Some(record) => Change::Write { record: record.clone(), newest: Some(self.newest) },
+        }
+    }
+}
+
+impl Draft<'_> {
+    fn finish(self) -> Result<(Record, Vec<HeldTree>), KeyStoreError> {
+        let id = RecordId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
+        if self.generation > crate::witness::MOST_GENERATION {
+            return Err(KeyStoreError::Full { what: "2^40 commits" });
+        }
+        let mut record = self.record.succeed(id);
+        record.clear.generation = self.generation;
+        if self.starts_anew {
+            record.ring = vec![id.short()];
+            record.floor = self.generation;
+        }
+        if let Some(new) = &self.rekey {
+            record.clear.recipe = new.recipe.clone();
+        }
+        Ok((record, self.trees))
+    }
+}
+
+/// A newly read record must be the one that was known, or come after it.
+pub(crate) fn follows(record: &Record, known: Witness) -> Result<(), KeyStoreError> {
+    match record.descends_from(known) {
+        Some(true) => Ok(()),
+        // After a recovery the ring begins anew, at a generation above all that were seen.
+        _ if record.floor > known.generation => Ok(()),
+        // Too many commits lie between to tell; at least it did not go back.
+        None => Ok(()),
+        Some(false) => Err(KeyStoreError::RolledBack { have: record.clear.generation, seen: known.generation }),
+    }
+}
+
+fn check_places(record: &Record, places: &[PlaceId]) -> Result<(), KeyStoreError> {
+    let listed: BTreeSet<_> = record.places.iter().copied().collect();
+    let given: BTreeSet<_> = places.iter().copied().collect();
+    if let Some(place) = listed.difference(&given).next() {
+        return Err(KeyStoreError::PlaceMissing { place: *place, problem: "not among the places opened" });
+    }
+    if let Some(place) = given.difference(&listed).next() {
+        return Err(KeyStoreError::PlaceMissing { place: *place, problem: "not one of this vault's places" });
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! What a process knows of the vault: an immutable snapshot, replaced by each commit or refresh.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::derivation::TreeId;
+use crate::error::KeyStoreError;
+use crate::key_tree::{Damage, Pages, Position, Resident, RootState, Tree, TreeError};
+use crate::nonce;
+use crate::root_record::{Record, TreeRecord, TreeState};
+use crate::store::{PageName, PageStore, StoreError};
+use crate::sync::{Condvar, Mutex, lock};
+
+/// A snapshot. Its secrets are wiped when the last reader lets go, and [`Gone`] tells when that happened.
+pub(crate) struct Held {
+    /// The record, with its trees' secrets moved into `trees`.
+    pub(crate) facts: Record,
+    /// The record as stored.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) trees: Vec<HeldTree>,
+    // Last, since fields are dropped in order: it must speak when the others are wiped.
+    gone: GoneSignal,
+}
+
+pub(crate) struct HeldTree {
+    pub(crate) id: TreeId,
+    pub(crate) purpose: String,
+    pub(crate) active: bool,
+    pub(crate) shredded: u64,
+    /// `None` when it was retired.
+    pub(crate) tree: Option<Tree>,
+}
+
+impl Held {
+    /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
+    pub(crate) fn load(
+        mut record: Record,
+        bytes: Vec<u8>,
+        before: Option<&Held>,
+        resident: &Arc<Resident>,
+        pages: &StoredPages<'_>,
+    ) -> Result<Held, KeyStoreError> {
+        let vault = record.clear.vault;
+        let newest = record.clear.generation;
+        let mut trees = Vec::with_capacity(record.trees.len());
+        for TreeRecord { id, purpose, active, state, shredded } in std::mem::take(&mut record.trees) {
+            let known = before.and_then(|before| before.tree(id)).and_then(|tree| tree.tree.as_ref());
+            let tree = match state {
+                TreeState::Retired => None,
+                TreeState::Seed(seed) => Some(Tree::untouched(vault, id, seed, resident.clone())),
+                TreeState::Page(key) => match known.and_then(|tree| tree.same_root(&key)) {
+                    Some(tree) => Some(tree),
+                    None => Some(
+                        Tree::from_page(vault, id, key, newest, resident.clone(), pages).map_err(tree_error)?,
+                    ),
+                },
+            };
+            trees.push(HeldTree { id, purpose, active, shredded, tree });
+        }
+        Ok(Held::new(record, bytes, trees))
+    }
+
+    pub(crate) fn new(facts: Record, bytes: Vec<u8>, trees: Vec<HeldTree>) -> Held {
+        Held { facts, bytes, trees, gone: GoneSignal(Gone::default()) }
+    }
+
+    pub(crate) fn tree(&self, id: TreeId) -> Option<&HeldTree> {
+        self.trees.iter().find(|tree| tree.id == id)
+    }
+
+    /// The tree that new values of a purpose are sealed under.
+    pub(crate) fn active(&self, purpose: &str) -> Option<&HeldTree> {
+        self.trees.iter().find(|tree| tree.active && tree.purpose == purpose)
+    }
+
+    /// True when no key that this snapshot knew is unknown to the other: nobody was shredded in between.
+    pub(crate) fn has_same_keys_as(&self, other: &Held) -> bool {
+        self.trees.len() == other.trees.len()
+            && self.trees.iter().zip(&other.trees).all(|(a, b)| {
+                a.id == b.id
+                    && a.active == b.active
+                    && match (&a.tree, &b.tree) {
+                        (Some(a), Some(b)) => a.has_same_root_as(b),
+                        (None, None) => true,
+                        _ => false,
+                    }
+            })
+    }
+
+    /// The same without the pages that reads had loaded.
+    pub(crate) fn without_loaded(&self) -> Result<Held, KeyStoreError> {
+        let trees = self.trees.iter().map(|tree| HeldTree {
+            id: tree.id,
+            purpose: tree.purpose.clone(),
+            active: tree.active,
+            shredded: tree.shredded,
+            tree: tree.tree.as_ref().map(Tree::without_loaded),
+        });
+        Ok(Held::new(self.facts.without_trees(), self.bytes.clone(), trees.collect()))
+    }
+
+    /// How to learn that this snapshot was wiped.
+    pub(crate) fn gone(&self) -> Gone {
+        self.gone.0.clone()
+    }
+}
+
+impl HeldTree {
+    /// What the record keeps of it.
+    pub(crate) fn to_record(&self) -> TreeRecord {
+        use crate::derivation::{PageKey, Seed};
+        use crate::secret::Secret32;
+        let state = match self.tree.as_ref().map(Tree::root) {
+            None => TreeState::Retired,
+            Some(RootState::Seed(seed)) => TreeState::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
+            Some(RootState::Page(key)) => TreeState::Page(PageKey(Secret32::copy_of(key.0.bytes()))),
+        };
+        TreeRecord {
+            id: self.id,
+            purpose: self.purpose.clone(),
+            active: self.active,
+            state,
+            shredded: self.shredded,
+        }
+    }
+}
+
+/// Learns that a snapshot's last reader let go and its secrets were wiped.
+#[derive(Clone, Default)]
+pub(crate) struct Gone(Arc<(Mutex<bool>, Condvar)>);
+
+struct GoneSignal(Gone);
+
+impl Drop for GoneSignal {
+    fn drop(&mut self) {
+        let (gone, changed) = &*self.0.0;
+        *lock(gone) = true;
+        changed.notify_all();
+    }
+}
+
+impl Gone {
+    /// Waits at most that long; tells whether it is gone.
+    pub(crate) fn wait(&self, most: Duration) -> bool {
+        let (gone, changed) = &*self.0;
+        let deadline = Instant::now() + most;
+        let mut guard = lock(gone);
+        while !*guard {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                return false;
+            };
+            guard = match changed.wait_timeout(guard, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        true
+    }
+}
+
+/// A page store as the key tree sees it.
+pub(crate) struct StoredPages<'s>(pub(crate) &'s dyn PageStore);
+
+pub(crate) enum PagesError {
+    Store(StoreError),
+    Randomness,
+}
+
+impl Pages for StoredPages<'_> {
+    type Error = PagesError;
+
+    fn load(&self, name: &PageName) -> Result<Option<Vec<u8>>, PagesError> {
+        self.0.get(name).map_err(PagesError::Store)
+    }
+
+    fn fresh(&self, out: &mut [u8; 32]) -> Result<(), PagesError> {
+        nonce::fill(out).map_err(|_| PagesError::Randomness)
+    }
+}
+
+pub(crate) fn tree_error(error: TreeError<PagesError>) -> KeyStoreError {
+    let damaged = |page: PageName, position: Position, what: String| KeyStoreError::PageDamaged {
+        page: page.to_string(),
+        problem: format!("{what} ({position})"),
+    };
+    match error {
+        TreeError::Missing(page, position) => damaged(page, position, "missing".to_owned()),
+        TreeError::Damaged(page, _, Damage::Version) => KeyStoreError::NewerFormat { location: format!("page {page}") },
+        TreeError::Damaged(page, position, damage) => damaged(page, position, format!("damaged: {damage}")),
+        TreeError::Pages(PagesError::Store(error)) => error.into(),
+        TreeError::Pages(PagesError::Randomness) => KeyStoreError::Randomness,
+        TreeError::Lost(_) => KeyStoreError::Bug("a step in the key tree could not be taken"),
+    }
+}

@@ -1,0 +1,90 @@
+//! The root keys that a process was given, and which of them opens the record now.
+
+use crate::derivation::{RootSecret, VaultId};
+use crate::error::KeyStoreError;
+use crate::root_key::{Recipe, RootKey};
+use crate::root_record::{Clear, Record, RecordError};
+use crate::secret::Secret32;
+
+pub(crate) struct Keyring {
+    given: Vec<RootKey>,
+    current: Option<(RootSecret, Recipe)>,
+    /// A recipe for which no key was right, so that a refresh does not run Argon2 several times a second.
+    hopeless: Option<Recipe>,
+}
+
+impl Keyring {
+    pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
+        Keyring { given, current: None, hopeless: None }
+    }
+
+    /// A copy for a forked child, which must not take the parent's lock twice.
+    pub(crate) fn copy(&self) -> Keyring {
+        let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
+        Keyring { given: self.given.clone(), current, hopeless: None }
+    }
+
+    /// Decrypts a record under whichever key is right, and remembers it.
+    pub(crate) fn open(&mut self, bytes: &[u8], clear: &Clear, location: &str) -> Result<Record, KeyStoreError> {
+        if let Some((secret, _)) = &self.current {
+            match Record::open(bytes, secret) {
+                Err(RecordError::WrongRootKey) => {}
+                opened => return opened.map_err(|error| describe(error, location)),
+            }
+        }
+        if self.hopeless.as_ref() == Some(&clear.recipe) {
+            return Err(KeyStoreError::WrongRootKey);
+        }
+        for key in &self.given {
+            let Some(secret) = key.recover(&clear.recipe, clear.vault)? else { continue };
+            match Record::open(bytes, &secret) {
+                Err(RecordError::WrongRootKey) => {}
+                Err(error) => return Err(describe(error, location)),
+                Ok(record) => {
+                    self.current = Some((secret, clear.recipe.clone()));
+                    return Ok(record);
+                }
+            }
+        }
+        self.hopeless = Some(clear.recipe.clone());
+        Err(KeyStoreError::WrongRootKey)
+    }
+
+    /// The secret for a new vault.
+    pub(crate) fn establish(&mut self, vault: VaultId) -> Result<Recipe, KeyStoreError> {
+        let key = self.given.first().ok_or(KeyStoreError::Bug("no root key"))?;
+        let (secret, recipe) = key.establish(vault)?;
+        self.current = Some((secret, recipe.clone()));
+        Ok(recipe)
+    }
+
+    pub(crate) fn current(&self) -> Result<&RootSecret, KeyStoreError> {
+        self.current.as_ref().map(|(secret, _)| secret).ok_or(KeyStoreError::Bug("the record was never opened"))
+    }
+
+    /// True when `key` is the one in use.
+    pub(crate) fn is_current(&self, key: &RootKey, vault: VaultId) -> Result<bool, KeyStoreError> {
+        let Some((secret, recipe)) = &self.current else { return Ok(false) };
+        Ok(key.recover(recipe, vault)?.is_some_and(|other| crate::root_key::same(secret, &other)))
+    }
+
+    /// What is established for a rotation, and takes effect only when the record was written.
+    pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe) {
+        self.given = vec![key];
+        self.current = Some((secret, recipe));
+        self.hopeless = None;
+    }
+}
+
+fn copy(secret: &RootSecret) -> RootSecret {
+    RootSecret(Secret32::copy_of(secret.0.bytes()))
+}
+
+pub(crate) fn describe(error: RecordError, location: &str) -> KeyStoreError {
+    let location = location.to_owned();
+    match error {
+        RecordError::WrongRootKey => KeyStoreError::WrongRootKey,
+        RecordError::NewerVersion => KeyStoreError::NewerFormat { location },
+        RecordError::NotAuthentic | RecordError::Malformed => KeyStoreError::NotAuthentic { location },
+    }
+}
