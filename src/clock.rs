@@ -203,13 +203,18 @@ impl LeaseClock {
         let fresh = now.boot < self.expires_boot.load(Ordering::Relaxed)
             && now.wall < self.expires_wall.load(Ordering::Relaxed);
         if let Some(coarse) = coarse.filter(|&coarse| fresh && coarse < NOTHING) {
-            let _ = self.verified.compare_exchange(verified, coarse, Ordering::AcqRel, Ordering::Relaxed);
+            self.remember(coarse, verified);
         }
         // A no ends a yes that the exact clock might still find remembered.
         if !fresh && verified < NOTHING {
             self.forget();
         }
         fresh
+    }
+
+    /// Unless anything was remembered or forgotten since `verified` was loaded.
+    fn remember(&self, coarse: u64, verified: u64) {
+        let _ = self.verified.compare_exchange(verified, coarse, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 

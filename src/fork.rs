@@ -173,7 +173,7 @@ pub(crate) mod copies {
                 Self::RawClone => unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) },
             };
             assert!(id >= 0, "no copy of the process: {}", std::io::Error::last_os_error());
-            id as i32
+            i32::try_from(id).unwrap()
         }
     }
 
@@ -253,6 +253,9 @@ mod tests {
             seen.extend(draws(how, 1, draw));
             let distinct: std::collections::HashSet<_> = seen.iter().collect();
             assert_eq!(distinct.len(), seen.len(), "{how:?}: {seen:?}");
+            // Process ids are reused, so the count alone must rise from each to its child.
+            let counts: Vec<_> = seen[..6].iter().map(|bytes| bytes.last_chunk::<4>().unwrap()).collect();
+            assert!(counts.is_sorted_by(|older, younger| older < younger), "{how:?}: {counts:?}");
             assert_eq!(generation().0.to_be_bytes(), seen[0], "{how:?}: the parent's moved");
         }
     }

@@ -48,7 +48,7 @@ fn a_batch_is_used_in_order_wiped_and_bound_to_process_and_epoch() {
 fn discarded_batches_are_never_used() {
     drawn(3);
     let before: HashSet<_> = buffered().into_iter().map(mixed).collect();
-    assert!(before.len() > 200);
+    assert!(before.len() > 200 || !fork::generation().sees_every_fork());
     discard_buffered();
     assert!(drawn(1000).iter().all(|nonce| !before.contains(nonce)));
 
