@@ -218,11 +218,26 @@ impl<T> From<Field<T>> for Placed<'_, T> {
 }
 
 /// What tells one field's keys from another's, without the type parameter.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct FieldName {
     pub(crate) purpose: Purpose,
     pub(crate) label: &'static str,
     pub(crate) tag: TypeTag,
+}
+
+impl FieldName {
+    /// Equality, where the usual case is the same constant: one pointer to compare a part.
+    #[inline]
+    pub(crate) fn is(self, other: FieldName) -> bool {
+        same_text(self.label, other.label)
+            && same_text(self.tag.as_str(), other.tag.as_str())
+            && same_text(self.purpose.name, other.purpose.name)
+    }
+}
+
+#[inline]
+fn same_text(a: &'static str, b: &'static str) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 impl<T: PersonalData> Placed<'_, T> {

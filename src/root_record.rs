@@ -61,6 +61,8 @@ pub(crate) struct Record {
     /// Where the block of numbers reserved last begins.
     pub(crate) newest_block: u64,
     pub(crate) lease: Duration,
+    /// Every number up to this one was shredded in all trees, by age; 0 if none was.
+    pub(crate) shredded_through: u64,
     /// Below this generation, witnesses prove nothing: a recovery emptied the ring.
     pub(crate) floor: u64,
     /// The generation that proved that this vault went back in time, until it is recovered.
@@ -183,6 +185,7 @@ impl Record {
             next_number: self.next_number,
             newest_block: self.newest_block,
             lease: self.lease,
+            shredded_through: self.shredded_through,
             floor: self.floor,
             gone_back: self.gone_back,
             places: self.places.clone(),
@@ -257,6 +260,8 @@ impl Record {
         writer.list(&self.trees, MOST_TREES, TreeRecord::BYTES, |writer, tree| tree.write(writer));
         writer.u16(u16::try_from(self.ring.len()).unwrap_or(u16::MAX));
         writer.padded(self.ring.as_flattened(), RING * 3);
+        let [_, _, _, through @ ..] = self.shredded_through.to_be_bytes();
+        writer.bytes(&through);
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
     }
@@ -277,14 +282,28 @@ impl Record {
         let count = usize::from(reader.u16()?);
         let ring = reader.padded(count.checked_mul(3).ok_or(RecordError::Malformed)?, RING * 3)?;
         let ring = ring.as_chunks().0.to_vec();
+        let [a, b, c, d, e] = reader.array()?;
+        let shredded_through = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         reader.finish()?;
-        let record = Record { clear, next_number, newest_block, lease, floor, gone_back, places, trees, ring };
+        let record = Record {
+            clear,
+            next_number,
+            newest_block,
+            lease,
+            shredded_through,
+            floor,
+            gone_back,
+            places,
+            trees,
+            ring,
+        };
         record.check()?;
         Ok(record)
     }
 
     fn check(&self) -> Result<(), RecordError> {
-        let counted = self.next_number >= 1 && self.next_number <= 1 << 40 && self.newest_block <= self.next_number;
+        let counted = self.next_number >= 1 && self.next_number <= 1 << 40 && self.newest_block <= self.next_number
+            && self.shredded_through < self.next_number;
         let own = self.ring.first() == Some(&self.clear.id.short());
         if counted && own && !self.lease.is_zero() { Ok(()) } else { Err(RecordError::Malformed) }
     }

@@ -26,6 +26,7 @@ pub(crate) fn example() -> Record {
         next_number: 65,
         newest_block: 33,
         lease: Duration::from_secs(1),
+        shredded_through: 5,
         floor: 2,
         gone_back: None,
         places: vec![PlaceId([0x55; 8]), PlaceId([0x56; 8])],
@@ -122,6 +123,7 @@ fn authentic_nonsense_is_refused() {
     };
     refused(Record { next_number: 0, ..example() });
     refused(Record { next_number: (1 << 40) + 1, ..example() });
+    refused(Record { shredded_through: 65, ..example() });
     refused(Record { newest_block: 66, ..example() });
     refused(Record { lease: Duration::ZERO, ..example() });
     refused(Record { ring: vec![[0x33; 3]], ..example() });

@@ -1,0 +1,171 @@
+//! Keys that an application holds on to, and a commit wipes under its hands.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use crate::cipher::FieldCipher;
+use crate::customer::CustomerId;
+use crate::derivation::{CustomerKey, TreeId};
+use crate::error::KeyStoreError;
+use crate::field::FieldName;
+use crate::key_tree::{Found, Walker};
+use crate::secret::{Secret32, with_clean_stack};
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::process::Process;
+
+/// Every handle there is, so that a commit can reach the keys they hold.
+pub(crate) struct Handles {
+    registered: Mutex<Registered>,
+}
+
+struct Registered {
+    handles: HashMap<u64, Weak<Handle>>,
+    next: u64,
+}
+
+impl Handles {
+    pub(crate) fn new() -> Handles {
+        Handles { registered: Mutex::new(Registered { handles: HashMap::new(), next: 0 }) }
+    }
+
+    /// Wipes the keys of all handles. They derive them anew, from the snapshot that is current then.
+    pub(crate) fn wipe(&self) {
+        let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
+        for handle in alive {
+            lock(&handle.keys).wipe();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.registered).handles.len()
+    }
+}
+
+/// Keys of some customers: one, or a chunk of a bulk run.
+pub(crate) struct Handle {
+    number: u64,
+    pub(crate) process: Arc<Process>,
+    /// In order of number when there is more than one.
+    customers: Vec<CustomerId>,
+    keys: Mutex<Keys>,
+}
+
+/// What a handle has derived so far.
+pub(crate) struct Keys {
+    trees: Vec<(TreeId, Vec<Slot>)>,
+    /// Expanded field keys; kept for a single customer only, whose fields are opened again and again.
+    ciphers: Vec<(TreeId, FieldName, FieldCipher)>,
+}
+
+enum Slot {
+    Key(CustomerKey),
+    Shredded,
+}
+
+/// A field's cipher, or the news that there is none.
+pub(crate) enum Cipher<'k> {
+    Kept(&'k FieldCipher),
+    Made(FieldCipher),
+    Shredded,
+}
+
+impl Handle {
+    /// `customers` in order of number.
+    pub(crate) fn register(process: &Arc<Process>, customers: Vec<CustomerId>) -> Arc<Handle> {
+        let mut registered = lock(&process.handles.registered);
+        let number = registered.next;
+        registered.next += 1;
+        let keys = Mutex::new(Keys { trees: Vec::new(), ciphers: Vec::new() });
+        let handle = Arc::new(Handle { number, process: process.clone(), customers, keys });
+        registered.handles.insert(number, Arc::downgrade(&handle));
+        handle
+    }
+
+    pub(crate) fn customer(&self, index: usize) -> CustomerId {
+        self.customers.get(index).copied().unwrap_or(CustomerId::MIN)
+    }
+
+    /// While this is held, a commit that wants to wipe the keys waits.
+    pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
+        lock(&self.keys)
+    }
+
+    /// The cipher of one customer's field. The caller holds the keys' lock from before this until it has used it.
+    pub(crate) fn cipher<'k>(
+        &self,
+        keys: &'k mut Keys,
+        index: usize,
+        tree: TreeId,
+        name: FieldName,
+    ) -> Result<Cipher<'k>, KeyStoreError> {
+        if self.customers.len() == 1 {
+            // Found by index, since a borrow that is returned early is held for the whole function.
+            if let Some(at) = keys.position(tree, name) {
+                return keys.ciphers.get(at).map(|(.., cipher)| Cipher::Kept(cipher)).ok_or(LOST);
+            }
+        }
+        // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
+        // first, and the keys of the old snapshot would then be put into it.
+        let held = self.process.held()?;
+        let slots = match keys.trees.iter().position(|(id, _)| *id == tree) {
+            Some(at) => at,
+            None => {
+                let tree = held.tree(tree).ok_or(LOST)?;
+                let slots = self.derive(tree)?;
+                keys.trees.push((tree.id, slots));
+                keys.trees.len() - 1
+            }
+        };
+        drop(held);
+        let slot = keys.trees.get(slots).and_then(|(_, slots)| slots.get(index)).ok_or(LOST)?;
+        let Slot::Key(key) = slot else { return Ok(Cipher::Shredded) };
+        let made = with_clean_stack(|| FieldCipher::new(key.0.bytes(), name));
+        if self.customers.len() > 1 {
+            return Ok(Cipher::Made(made));
+        }
+        keys.ciphers.push((tree, name, made));
+        keys.ciphers.last().map(|(.., cipher)| Cipher::Kept(cipher)).ok_or(LOST)
+    }
+
+    fn derive(&self, tree: &HeldTree) -> Result<Vec<Slot>, KeyStoreError> {
+        let tree = tree.tree.as_ref().ok_or(LOST)?;
+        let pages = StoredPages(self.process.pages());
+        with_clean_stack(|| {
+            let many = self.customers.len() > 1;
+            let mut walker = if many { Walker::for_many() } else { Walker::for_one() };
+            let mut slots = Vec::with_capacity(self.customers.len());
+            for customer in &self.customers {
+                slots.push(match walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? {
+                    Found::Shredded => Slot::Shredded,
+                    Found::Key => Slot::Key(CustomerKey(Secret32::copy_of(walker.customer_key()))),
+                });
+            }
+            Ok(slots)
+        })
+    }
+}
+
+const LOST: KeyStoreError = KeyStoreError::Bug("a handle lost its keys");
+
+impl Keys {
+    #[inline]
+    fn position(&self, tree: TreeId, name: FieldName) -> Option<usize> {
+        self.ciphers.iter().position(|(id, known, _)| *id == tree && known.is(name))
+    }
+
+    fn wipe(&mut self) {
+        self.trees.clear();
+        self.ciphers.clear();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // In a forked child the parent's registry may be locked for ever, and is not this process's business.
+        if self.process.is_of_this_process() {
+            lock(&self.process.handles.registered).handles.remove(&self.number);
+        }
+    }
+}
