@@ -14,10 +14,18 @@ pub mod conformance;
 mod directory;
 mod error;
 mod memory;
+#[cfg(any(test, feature = "testing"))]
+mod steps;
 
-pub use directory::Directory;
+pub use directory::{Directory, DirectoryBuilder, MAX_MIRRORS};
 pub use error::{Problem, StoreError};
 pub use memory::Memory;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use memory::{History, Snapshot};
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use steps::{Steps, Stop};
 
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;
@@ -211,7 +219,9 @@ pub struct Refusal;
 #[non_exhaustive]
 pub enum UpdateError {
     /// Another process held the lock all the while. Nothing was written.
-    #[error("another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts")]
+    #[error(
+        "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
+    )]
     Busy {
         /// How long this call waited.
         waited: Duration,
