@@ -4,5 +4,10 @@
 
 #[path = "directory_store/basics.rs"]
 mod basics;
+#[path = "directory_store/crashes.rs"]
+mod crashes;
+#[cfg(unix)]
+#[path = "directory_store/damage.rs"]
+mod damage;
 #[path = "directory_store/support.rs"]
 mod support;

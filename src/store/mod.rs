@@ -89,12 +89,14 @@ pub trait PageStore: Send + Sync + 'static {
     fn mark(&self) -> Result<u64, StoreError>;
 
     /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
-    /// `keep` (a store may count from when they were put, or from when a sweep first found them superseded). May move
-    /// live pages into a denser layout, byte for byte. Called under the exclusion of [`RootStore::update`], with every
-    /// page reachable from the root record in `live`.
+    /// `keep` (counted from when a sweep first found them superseded). A store that keeps pages together may leave a few
+    /// of them beside live ones until there are enough to be worth the work. May move live pages into a denser layout,
+    /// byte for byte. Called under the exclusion of [`RootStore::update`], with every page reachable from the root
+    /// record in `live`.
     ///
     /// # Errors
-    /// When the store cannot be read or written; no live page is lost.
+    /// When the store cannot be read or written, or a live page is missing or damaged (then nothing is forgotten). After
+    /// any error some superseded pages may be gone; no live page is lost.
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
 
     /// How much is kept.
