@@ -35,6 +35,14 @@ pub enum Problem {
     NewerFormat,
     /// A page of that name with other bytes exists.
     PageExists,
+    /// A root record was written there before.
+    Occupied,
+    /// The same place, or a copy of it, is named twice.
+    PlaceTwice,
+    /// More mirrors than [`MAX_MIRRORS`](super::MAX_MIRRORS).
+    TooManyMirrors,
+    /// Another process held a lock for too long.
+    Busy,
     /// A fault asked for by a test.
     Injected,
 }
@@ -52,6 +60,12 @@ impl Problem {
             Problem::Damaged => "is damaged; restore it from a mirror, and do not delete anything until then",
             Problem::NewerFormat => "was written by a newer version of oubliette; upgrade this program",
             Problem::PageExists => "is taken by other content; report this as a bug",
+            Problem::Occupied => "already holds a root record; choose an empty directory",
+            Problem::PlaceTwice => {
+                "is in use already, or is a copy of what is; give each mirror a directory of its own"
+            }
+            Problem::TooManyMirrors => "is one mirror too many",
+            Problem::Busy => "is held by another process; try again, and look for a stuck process if it lasts",
             Problem::Injected => "failed on request of a test",
         }
     }

@@ -10,14 +10,22 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
-//pub mod conformance;
-//mod directory;
+pub mod conformance;
+mod directory;
 mod error;
-//mod memory;
+mod memory;
+#[cfg(any(test, feature = "testing"))]
+mod steps;
 
-//pub use directory::Directory;
+pub use directory::{Directory, DirectoryBuilder, MAX_MIRRORS};
 pub use error::{Problem, StoreError};
-//pub use memory::Memory;
+pub use memory::Memory;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use memory::{History, Snapshot};
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use steps::{Steps, Stop};
 
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;
@@ -81,12 +89,14 @@ pub trait PageStore: Send + Sync + 'static {
     fn mark(&self) -> Result<u64, StoreError>;
 
     /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
-    /// `keep` (a store may count from when they were put, or from when a sweep first found them superseded). May move
-    /// live pages into a denser layout, byte for byte. Called under the exclusion of [`RootStore::update`], with every
-    /// page reachable from the root record in `live`.
+    /// `keep` (counted from when a sweep first found them superseded). A store that keeps pages together may leave a few
+    /// of them beside live ones until there are enough to be worth the work. May move live pages into a denser layout,
+    /// byte for byte. Called under the exclusion of [`RootStore::update`], with every page reachable from the root
+    /// record in `live`.
     ///
     /// # Errors
-    /// When the store cannot be read or written; no live page is lost.
+    /// When the store cannot be read or written, or a live page is missing or damaged (then nothing is forgotten). After
+    /// any error some superseded pages may be gone; no live page is lost.
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
 
     /// How much is kept.
@@ -211,7 +221,9 @@ pub struct Refusal;
 #[non_exhaustive]
 pub enum UpdateError {
     /// Another process held the lock all the while. Nothing was written.
-    #[error("another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts")]
+    #[error(
+        "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
+    )]
     Busy {
         /// How long this call waited.
         waited: Duration,

@@ -1,0 +1,174 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{Check, Failure, ensure, is_problem, page};
+use crate::store::{PageName, PageStore, Problem, StoredPage};
+
+type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
+
+pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 13] {
+    [
+        ("a new store is empty", new_store_is_empty),
+        ("pages come back as they were put", pages_come_back),
+        ("pages and mark survive a reopen", survive_a_reopen),
+        ("another handle sees what was put", other_handles_see),
+        ("an empty batch raises the mark", an_empty_batch),
+        ("the mark only rises", the_mark_only_rises),
+        ("the same bytes may be put again", same_bytes_again),
+        ("a taken name is refused", a_taken_name),
+        ("a taken name is refused through another handle", a_taken_name_elsewhere),
+        ("a sweep keeps what is live", a_sweep_keeps_the_live),
+        ("a sweep forgets what is superseded", a_sweep_forgets),
+        ("a sweep keeps later generations", a_sweep_keeps_the_later),
+        ("a sweep waits as long as it is told", a_sweep_waits),
+    ]
+}
+
+/// Every page given is there; only these.
+fn holds<S: PageStore>(store: &S, pages: &[StoredPage]) -> Result<(), Failure> {
+    for page in pages {
+        let found = store.get(&page.name)?;
+        let length = found.as_ref().map(Vec::len);
+        ensure(found.as_deref() == Some(&page.bytes), "the bytes that were put", length)?;
+    }
+    Ok(())
+}
+
+fn names(pages: &[StoredPage]) -> HashSet<PageName> {
+    pages.iter().map(|page| page.name).collect()
+}
+
+fn batch(numbers: std::ops::Range<u8>) -> Vec<StoredPage> {
+    numbers.map(|n| page(n, n)).collect()
+}
+
+fn new_store_is_empty<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    let (mark, usage, found) = (store.mark()?, store.usage()?, store.get(&page(1, 1).name)?);
+    ensure(mark == 0, "a mark of 0", mark)?;
+    ensure(usage.pages == 0, "no pages in use", usage)?;
+    ensure(found.is_none(), "no page", found.map(|bytes| bytes.len()))
+}
+
+fn pages_come_back<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(1, &batch(0..5))?;
+    store.put(2, &batch(5..7))?;
+    holds(&store, &batch(0..7))?;
+    let (absent, usage) = (store.get(&page(9, 9).name)?, store.usage()?);
+    ensure(absent.is_none(), "no page of a name never put", absent.map(|bytes| bytes.len()))?;
+    ensure(usage.pages == 7 && usage.bytes >= 7 * crate::store::PAGE_BYTES as u64, "seven pages in use", usage)
+}
+
+fn survive_a_reopen<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    store.put(3, &batch(0..5))?;
+    let reopened = again(&store);
+    drop(store);
+    holds(&reopened, &batch(0..5))?;
+    let mark = reopened.mark()?;
+    ensure(mark == 3, "the mark of before, 3", mark)
+}
+
+fn other_handles_see<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    let other = again(&store);
+    // A miss first, so that a handle that remembers misses is found out.
+    let early = other.get(&page(1, 1).name)?;
+    ensure(early.is_none(), "no page yet", early.map(|bytes| bytes.len()))?;
+    store.put(1, &batch(0..3))?;
+    holds(&other, &batch(0..3))?;
+    let mark = other.mark()?;
+    ensure(mark == 1, "the mark that another handle raised to 1", mark)
+}
+
+fn the_mark_only_rises<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    for (generation, expected) in [(5, 5), (4, 5), (5, 5), (9, 9), (1, 9), (u64::MAX, u64::MAX)] {
+        store.put(generation, &[])?;
+        let (mark, other) = (store.mark()?, again(&store).mark()?);
+        ensure((mark, other) == (expected, expected), "the highest generation ever put", (generation, mark, other))?;
+    }
+    Ok(())
+}
+
+fn an_empty_batch<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(2, &[])?;
+    let (mark, usage) = (store.mark()?, store.usage()?);
+    ensure(mark == 2 && usage.pages == 0, "a mark of 2 and no page", (mark, usage))
+}
+
+fn same_bytes_again<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(1, &batch(0..3))?;
+    store.put(2, &batch(1..5))?;
+    holds(&store, &batch(0..5))?;
+    let usage = store.usage()?;
+    ensure(usage.pages == 5, "five pages in use", usage)
+}
+
+fn a_taken_name<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(1, &batch(0..3))?;
+    let refused = store.put(2, &[page(1, 0xff)]);
+    ensure(is_problem(&refused, Problem::PageExists), "PageExists", refused)?;
+    let refused = store.put(2, &[page(7, 7), page(7, 8)]);
+    ensure(is_problem(&refused, Problem::PageExists), "PageExists within one batch", refused)?;
+    holds(&store, &batch(0..3))
+}
+
+fn a_taken_name_elsewhere<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    let other = again(&store);
+    store.put(1, &batch(0..3))?;
+    let refused = other.put(2, &[page(1, 0xff)]);
+    ensure(is_problem(&refused, Problem::PageExists), "PageExists", refused)?;
+    holds(&other, &batch(0..3))
+}
+
+fn a_sweep_keeps_the_live<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    // One live page in each batch, so that a store that keeps batches together has to take them apart.
+    let mut live = Vec::new();
+    for n in 0..20_u8 {
+        let pages = batch(n * 5..n * 5 + 5);
+        store.put(u64::from(n) + 1, &pages)?;
+        live.extend(pages.into_iter().take(1));
+    }
+    for _ in 0..3 {
+        store.sweep(&names(&live), 20, Duration::ZERO)?;
+        holds(&store, &live)?;
+        holds(&again(&store), &live)?;
+    }
+    let mark = store.mark()?;
+    ensure(mark == 20, "the mark as it was, 20", mark)?;
+    let gone = live.first().map(|page| page.name).into_iter().chain([page(200, 0).name]).collect();
+    let refused = store.sweep(&gone, 20, Duration::ZERO);
+    ensure(refused.is_err(), "an error for a live page that is missing", refused)?;
+    holds(&store, &live)
+}
+
+fn a_sweep_forgets<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    store.put(1, &batch(0..5))?;
+    store.put(2, &batch(5..10))?;
+    let swept = store.sweep(&names(&batch(5..10)), 2, Duration::ZERO)?;
+    ensure(swept.pages == 5 && swept.bytes > 0, "five pages forgotten", swept)?;
+    for n in 0..5 {
+        let found = again(&store).get(&page(n, n).name)?;
+        ensure(found.is_none(), "a superseded batch to be gone", found.map(|bytes| bytes.len()))?;
+    }
+    let usage = store.usage()?;
+    ensure(usage.pages == 5, "five pages in use", usage)?;
+    let swept = store.sweep(&HashSet::new(), 2, Duration::ZERO)?;
+    let usage = store.usage()?;
+    ensure(usage.pages == 0, "nothing left when nothing is live", (swept, usage))
+}
+
+fn a_sweep_keeps_the_later<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(7, &batch(0..5))?;
+    store.put(8, &batch(5..10))?;
+    store.sweep(&HashSet::new(), 7, Duration::ZERO)?;
+    holds(&store, &batch(5..10))
+}
+
+fn a_sweep_waits<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    let keep = Duration::from_millis(300);
+    store.put(1, &batch(0..5))?;
+    let swept = store.sweep(&HashSet::new(), 1, keep)?;
+    ensure(swept.pages == 0, "nothing forgotten yet", swept)?;
+    holds(&store, &batch(0..5))?;
+    std::thread::sleep(keep + Duration::from_millis(100));
+    let swept = again(&store).sweep(&HashSet::new(), 1, keep)?;
+    ensure(swept.pages == 5, "five pages forgotten after the time", swept)
+}

@@ -1,0 +1,163 @@
+//! Reading and replacing the root record.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Directory;
+use super::disk::Disk;
+use super::place::{Held, Place};
+use super::slots::{self, SLOT_BYTES};
+use crate::store::{
+    Change, CopyContent, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore, StoreError, UpdateError,
+};
+
+/// How often a reader without the lock looks again at a copy that may just be being written.
+const LOOKS: u32 = 6;
+
+impl RootStore for Directory {
+    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
+        self.inner.disk.alive()?;
+        let places = self.all();
+        let mut copies = read_copies(&places);
+        for look in 0..LOOKS {
+            if !copies.iter().any(|copy| matches!(copy.content, CopyContent::Damaged)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1 << look));
+            copies = read_copies(&places);
+        }
+        let unreachable = |copy: &RootCopy| matches!(copy.content, CopyContent::Unreachable(_));
+        if copies.iter().all(unreachable) {
+            let error = copies.into_iter().find_map(|copy| match copy.content {
+                CopyContent::Unreachable(error) => Some(error),
+                _ => None,
+            });
+            return error.map_or_else(|| Ok(Vec::new()), Err);
+        }
+        Ok(copies)
+    }
+
+    fn update(
+        &self,
+        wait: Duration,
+        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+    ) -> Result<(), UpdateError> {
+        let places = self.all();
+        let held = lock_all(&places, wait)?;
+        let done = update_locked(&self.inner.disk, &places, change);
+        held.into_iter().for_each(Held::release);
+        done
+    }
+
+    fn places(&self) -> Vec<PlaceId> {
+        // A mirror that was away when this was opened may be back.
+        self.all().iter().filter_map(|place| place.id().ok()).collect()
+    }
+}
+
+/// In the order of the ids, so that two processes that name the places in another order cannot wait for each other.
+fn lock_all(places: &[Arc<Place>], wait: Duration) -> Result<Vec<Held>, UpdateError> {
+    let deadline = Instant::now() + wait;
+    let mut order = Vec::with_capacity(places.len());
+    for place in places {
+        order.push((place.identify().map_err(UpdateError::NotWritten)?, place));
+    }
+    order.sort_by_key(|(id, _)| *id);
+    let mut held = Vec::with_capacity(order.len());
+    for (_, place) in order {
+        match place.lock(deadline).map_err(UpdateError::NotWritten)? {
+            Some(lock) => held.push(lock),
+            None => return Err(UpdateError::Busy { waited: wait }),
+        }
+    }
+    Ok(held)
+}
+
+fn read_copies(places: &[Arc<Place>]) -> Vec<RootCopy> {
+    let mut copies = Vec::new();
+    for place in places {
+        for path in place.slots() {
+            let content = match place.id().and_then(|_| slots::read(&path)) {
+                Ok(content) => content,
+                Err(error) => CopyContent::Unreachable(error),
+            };
+            let location = path.display().to_string();
+            copies.push(RootCopy { location, place: place.known_id().unwrap_or(PlaceId([0; 8])), content });
+        }
+    }
+    copies
+}
+
+fn update_locked(
+    disk: &Disk,
+    places: &[Arc<Place>],
+    change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+) -> Result<(), UpdateError> {
+    let copies = read_copies(places);
+    let (record, newest) = match change(&copies).map_err(|Refusal| UpdateError::Refused)? {
+        Change::Keep => return Ok(()),
+        Change::Write { record, newest } => (record, newest),
+    };
+    let slots = open_all(disk, places, copies, &record, newest).map_err(UpdateError::NotWritten)?;
+    let bytes = slots::encode(&record);
+    let mut durable = false;
+    let mut failure = None;
+    for (file, path) in &slots {
+        match overwrite(disk, file, path, &bytes) {
+            Ok(()) => durable = true,
+            // The copy that the change is based on is still whole: leave it so.
+            Err(error) if !durable => return Err(UpdateError::Unknown(error)),
+            // The change happened; the more old copies are overwritten the better.
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    failure.map_or(Ok(()), |error| Err(UpdateError::NotWiped(error)))
+}
+
+/// Every slot opened for writing, in the order in which they are to be written. Nothing is written before all are open.
+fn open_all(
+    disk: &Disk,
+    places: &[Arc<Place>],
+    copies: Vec<RootCopy>,
+    record: &[u8],
+    newest: Option<usize>,
+) -> Result<Vec<(File, PathBuf)>, StoreError> {
+    disk.alive()?;
+    if record.len() != RECORD_BYTES || newest.is_some_and(|newest| newest >= copies.len()) {
+        return Err(StoreError::new(Problem::Io, "a root record").caused_by("the change does not fit the store"));
+    }
+    // A copy that cannot be read, or that a newer program wrote, must not be overwritten.
+    for copy in copies {
+        if let CopyContent::Unreachable(error) = copy.content {
+            return Err(error);
+        }
+    }
+    let mut opened = Vec::new();
+    for place in places {
+        let mut made_one = false;
+        for path in place.slots() {
+            let (file, made) = slots::open(&path)?;
+            made_one |= made;
+            opened.push((file, path));
+        }
+        if made_one {
+            disk.sync_dir(place.root())?;
+        }
+    }
+    if let Some(newest) = newest {
+        let last = opened.remove(newest);
+        opened.push(last);
+    }
+    Ok(opened)
+}
+
+fn overwrite(disk: &Disk, file: &File, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    disk.write(file, path, 0, bytes)?;
+    let length = file.metadata().map_err(|error| StoreError::io(path, error))?.len();
+    if length > SLOT_BYTES as u64 {
+        disk.cut(file, path, SLOT_BYTES as u64)?;
+    }
+    disk.sync(file, path)
+}

@@ -1,0 +1,187 @@
+//! Which page lies in which file: read from the files' tables, never from their pages.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::batch::{self, BatchId, Spot};
+use super::checked;
+use super::place::Place;
+use crate::store::{PageName, Problem, StoreError};
+
+/// As of the last look at the directory; about 60 bytes of memory a page on disk.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Files whose table is good, and how many pages each has.
+    files: BTreeMap<BatchId, u32>,
+    /// Files whose table is not, and why.
+    damaged: BTreeMap<BatchId, Problem>,
+    /// A page may lie in several files: put twice, or moved by a sweep that still keeps the old file.
+    spots: BTreeMap<(PageName, BatchId), Spot>,
+    /// The file that was read last: pages of one commit are often read together.
+    recent: Option<(BatchId, Arc<File>)>,
+}
+
+impl Index {
+    pub(super) fn files(&self) -> &BTreeMap<BatchId, u32> {
+        &self.files
+    }
+
+    /// Where a page lies, the newest file first.
+    pub(super) fn spots(&self, name: &PageName) -> impl Iterator<Item = (BatchId, Spot)> {
+        let (first, last) = (BatchId { generation: 0, suffix: 0 }, BatchId { generation: u64::MAX, suffix: u64::MAX });
+        self.spots.range((*name, first)..=(*name, last)).rev().map(|((_, id), spot)| (*id, *spot))
+    }
+
+    /// A file whose table cannot be read, if there is any.
+    pub(super) fn damage(&self) -> Option<(BatchId, Problem)> {
+        self.damaged.iter().next().map(|(id, problem)| (*id, *problem))
+    }
+
+    /// Every name once.
+    pub(super) fn names(&self) -> impl Iterator<Item = PageName> {
+        let mut last = None;
+        self.spots.keys().filter_map(move |(name, _)| (last.replace(*name) != Some(*name)).then_some(*name))
+    }
+
+    /// The names in each file, in the file's order.
+    pub(super) fn by_file(&self) -> BTreeMap<BatchId, Vec<PageName>> {
+        let mut files: BTreeMap<BatchId, Vec<(u32, PageName)>> = BTreeMap::new();
+        for ((name, id), spot) in &self.spots {
+            files.entry(*id).or_default().push((spot.position, *name));
+        }
+        let in_order = |mut rows: Vec<(u32, PageName)>| {
+            rows.sort_unstable();
+            rows.into_iter().map(|(_, name)| name).collect()
+        };
+        files.into_iter().map(|(id, rows)| (id, in_order(rows))).collect()
+    }
+
+    /// Takes note of files that came and went.
+    fn refresh(&mut self, pages: &Path) -> Result<(), StoreError> {
+        let found: HashSet<BatchId> = batch::list(pages)?.into_iter().collect();
+        let before = self.files.len();
+        self.files.retain(|id, _| found.contains(id));
+        if self.files.len() != before {
+            self.spots.retain(|(_, id), _| found.contains(id));
+        }
+        self.recent = self.recent.take().filter(|(id, _)| found.contains(id));
+        // Looked at anew each time: a damaged file may have been restored.
+        self.damaged.clear();
+        for id in found {
+            if self.files.contains_key(&id) {
+                continue;
+            }
+            match batch::read_table(pages, id) {
+                Ok(Some(rows)) => self.add(id, &rows),
+                Ok(None) => {}
+                Err(error) if matches!(error.problem(), Problem::Damaged | Problem::NewerFormat) => {
+                    self.damaged.insert(id, error.problem());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: BatchId, rows: &[(PageName, batch::Sum)]) {
+        let Ok(count) = u32::try_from(rows.len()) else { return };
+        self.files.insert(id, count);
+        let rows = rows.iter().zip(0..);
+        self.spots.extend(rows.map(|((name, sum), position)| ((*name, id), Spot { position, count, sum: *sum })));
+    }
+}
+
+impl Place {
+    /// The index as it was last seen.
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index, after a look at the directory.
+    pub(super) fn fresh_index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
+        self.disk.alive()?;
+        let mut index = self.index();
+        index.refresh(self.pages())?;
+        Ok(index)
+    }
+
+    /// One page, from whichever file has it undamaged. A page that is in no readable table, while some file's table is
+    /// damaged, is reported as that damage: it may be in there.
+    pub(super) fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.alive()?;
+        let mut failure = match self.try_spots(name) {
+            Ok(Some(bytes)) => return Ok(Some(bytes)),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        // Another process may have put it, or moved it, since the last look.
+        let doubt = self.fresh_index()?.damage();
+        match self.try_spots(name) {
+            Ok(Some(bytes)) => return Ok(Some(bytes)),
+            Ok(None) => {}
+            Err(error) => failure = Some(error),
+        }
+        match (failure, doubt) {
+            (Some(error), _) => Err(error),
+            (None, Some((id, problem))) => Err(StoreError::new(problem, id.path(self.pages()).display().to_string())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn try_spots(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        let spots: Vec<_> = self.index().spots(name).collect();
+        let mut failure = None;
+        for (id, spot) in spots {
+            let path = id.path(self.pages());
+            let Some(file) = self.open(id, &path)? else { continue };
+            match batch::read_page(&file, &path, spot) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    fn open(&self, id: BatchId, path: &Path) -> Result<Option<Arc<File>>, StoreError> {
+        let mut index = self.index();
+        if let Some((recent, file)) = &index.recent
+            && *recent == id
+        {
+            return Ok(Some(Arc::clone(file)));
+        }
+        match File::open(path) {
+            Ok(file) => {
+                let file = Arc::new(file);
+                index.recent = Some((id, Arc::clone(&file)));
+                Ok(Some(file))
+            }
+            // Swept by another process.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io(path, error)),
+        }
+    }
+
+    /// Puts a batch of pages and makes it durable. What is there already is written again all the same: it may have
+    /// been left by a put whose sync failed.
+    pub(super) fn put(
+        &self,
+        generation: u64,
+        names: &[PageName],
+        page: &mut dyn FnMut(PageName) -> Result<Vec<u8>, StoreError>,
+    ) -> Result<BatchId, StoreError> {
+        let pages = self.pages();
+        let id = BatchId::new(generation, pages)?;
+        let mut writer = batch::Writer::new(&self.disk, pages, id, names.len())?;
+        for name in names {
+            writer.add(*name, &page(*name)?)?;
+        }
+        writer.finish()?;
+        self.disk.sync_dir(pages)?;
+        let rows = batch::read_table(pages, id)?.ok_or_else(|| checked::damaged(&id.path(pages)))?;
+        self.index().add(id, &rows);
+        Ok(id)
+    }
+}

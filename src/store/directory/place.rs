@@ -1,0 +1,263 @@
+//! One place: a `root/` with the root record's slots, a `pages/` with everything else.
+
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::disk::{Disk, TEMPORARY, private, random};
+use super::index::Index;
+use super::slots::{self, SLOTS};
+use super::{access, checked, mark};
+use crate::store::{PlaceId, Problem, StoreError};
+
+const TAG: &[u8; 7] = b"OBLplac";
+const ROOT: &str = "root";
+const PAGES: &str = "pages";
+const PLACE: &str = "place";
+const LOCK: &str = "lock";
+const CACHE_TAG: &str = "CACHEDIR.TAG";
+const CACHE_TAG_CONTENT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
+    # The root record of an oubliette vault. Backup tools leave this directory out, on purpose: every copy of it\n\
+    # delays the shredding of customers. Read the crate's documentation before backing it up.\n";
+
+/// How long a creation or a raise of the mark waits for another process doing the same.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The directory of both, unless either is placed apart.
+    base: Option<PathBuf>,
+    root: PathBuf,
+    pages: PathBuf,
+    /// Set once the place could be read; a mirror may be away when the directory is opened.
+    id: OnceLock<PlaceId>,
+    pub(super) index: Mutex<Index>,
+    pub(super) disk: Disk,
+}
+
+impl Place {
+    pub(super) fn apart(root: PathBuf, pages: PathBuf, disk: Disk) -> Place {
+        Place { base: None, root, pages, id: OnceLock::new(), index: Mutex::default(), disk }
+    }
+
+    pub(super) fn within(path: &Path, disk: Disk) -> Place {
+        let base = Some(path.to_path_buf());
+        Place { base, ..Place::apart(path.join(ROOT), path.join(PAGES), disk) }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn pages(&self) -> &Path {
+        &self.pages
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = PathBuf> {
+        SLOTS.iter().map(|name| self.root.join(name))
+    }
+
+    /// The id, from memory if it was read before.
+    pub(super) fn id(&self) -> Result<PlaceId, StoreError> {
+        self.disk.alive()?;
+        match self.id.get() {
+            Some(id) => Ok(*id),
+            None => self.identify(),
+        }
+    }
+
+    /// The id if it was ever read.
+    pub(super) fn known_id(&self) -> Option<PlaceId> {
+        self.id.get().copied()
+    }
+
+    /// Reads the id again, and checks that the place is private, whole, and the one that it was.
+    pub(super) fn identify(&self) -> Result<PlaceId, StoreError> {
+        self.disk.alive()?;
+        if let Some(base) = &self.base {
+            access::owned_dir(base)?;
+        }
+        access::private_dir(&self.root)?;
+        let path = self.root.join(PLACE);
+        access::private_file(&path)?;
+        let id = read_id(&path)?;
+        if *self.id.get_or_init(|| id) != id {
+            return Err(checked::damaged(&path).caused_by("another place has been put here while it was open"));
+        }
+        access::private_dir(&self.pages)?;
+        access::private_file(&mark::path(&self.pages))?;
+        for slot in self.slots() {
+            match access::private_file(&slot) {
+                // One missing slot is damage that a commit repairs, like a torn one.
+                Err(error) if error.problem() == Problem::Missing => {}
+                other => other?,
+            }
+        }
+        Ok(id)
+    }
+
+    /// Whether something was ever written to a slot here, readable or not. Half a creation is not that.
+    pub(super) fn holds_record(&self) -> Result<bool, StoreError> {
+        let mut holds = false;
+        for path in self.slots() {
+            holds |= match fs::symlink_metadata(&path) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound) => false,
+                Err(error) => return Err(StoreError::io(&path, error)),
+                Ok(_) => !slots::is_empty(&path)?,
+            };
+        }
+        let identity = self.root.join(PLACE);
+        if holds && !identity.exists() {
+            return Err(checked::damaged(&identity).caused_by("it is missing, and a root record lies beside it"));
+        }
+        Ok(holds)
+    }
+
+    /// Makes whatever is missing of an empty place. Safe to be interrupted and repeated, and to be done by two
+    /// processes at once. The file `place` comes last: a place that has it is whole.
+    pub(super) fn create(&self) -> Result<PlaceId, StoreError> {
+        self.disk.alive()?;
+        let identity = self.root.join(PLACE);
+        if identity.exists() {
+            return self.identify();
+        }
+        self.refuse_others_content()?;
+        self.holds_record()?;
+        self.make_dirs()?;
+        let held = self.lock(Instant::now() + PATIENCE)?.ok_or_else(|| self.busy())?;
+        if !identity.exists() {
+            self.lay_out(None, None, 0)?;
+        }
+        held.release();
+        self.identify()
+    }
+
+    pub(super) fn make_dirs(&self) -> Result<(), StoreError> {
+        self.disk.alive()?;
+        self.disk.make_dir(&self.root)?;
+        self.disk.make_dir(&self.pages)?;
+        if let Some(base) = &self.base {
+            access::owned_dir(base)?;
+        }
+        access::private_dir(&self.root)?;
+        access::private_dir(&self.pages)
+    }
+
+    /// Writes the files of a place where they are missing: the mark at `generation`, the slots empty or with `record`,
+    /// the id given or a random one.
+    pub(super) fn lay_out(
+        &self,
+        id: Option<PlaceId>,
+        record: Option<&[u8]>,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        let tag = self.root.join(CACHE_TAG);
+        if !tag.exists() {
+            self.disk.replace(&tag, CACHE_TAG_CONTENT)?;
+        }
+        let mark = mark::path(&self.pages);
+        if !mark.exists() {
+            self.disk.replace(&mark, &mark::fresh(generation))?;
+        }
+        for slot in self.slots() {
+            if !slot.exists() {
+                self.disk.replace(&slot, &record.map_or_else(slots::empty, slots::encode))?;
+            }
+        }
+        self.disk.sync_dir(&self.pages)?;
+        self.disk.sync_dir(&self.root)?;
+        let identity = self.root.join(PLACE);
+        let id = match id {
+            Some(id) => id,
+            None => PlaceId(random(&identity)?.to_be_bytes()),
+        };
+        self.disk.replace(&identity, &checked::encode(TAG, checked::VERSION, &id.0))?;
+        self.disk.sync_dir(&self.root)
+    }
+
+    /// Refuses directories with anything in them that a creation does not make.
+    fn refuse_others_content(&self) -> Result<(), StoreError> {
+        let ours = |name: &str| [CACHE_TAG, PLACE, LOCK].contains(&name) || SLOTS.contains(&name);
+        refuse_unless(&self.root, &ours)?;
+        refuse_unless(&self.pages, &|name| [mark::NAME, mark::LOCK].contains(&name))?;
+        // Placed apart: what lies beside each is not ours to judge.
+        self.base.as_ref().map_or(Ok(()), |base| refuse_unless(base, &|name| [ROOT, PAGES].contains(&name)))
+    }
+
+    /// Takes this place's commit lock, or says `None` at the deadline.
+    pub(super) fn lock(&self, deadline: Instant) -> Result<Option<Held>, StoreError> {
+        self.disk.alive()?;
+        lock_file(&self.root.join(LOCK), deadline)
+    }
+
+    pub(super) fn busy(&self) -> StoreError {
+        StoreError::new(Problem::Busy, self.root.join(LOCK).display().to_string())
+    }
+}
+
+/// A lock that is held. Released explicitly: closing the file would not release it while a forked child has it open.
+#[derive(Debug)]
+pub(super) struct Held(File);
+
+impl Held {
+    pub(super) fn release(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Nothing is lost by a failure: the lock goes with the file at the latest.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Polls, since no portable lock call has a time limit.
+pub(super) fn lock_file(path: &Path, deadline: Instant) -> Result<Option<Held>, StoreError> {
+    let opened = private().read(true).write(true).create(true).truncate(false).open(path);
+    let file = opened.map_err(|error| StoreError::io(path, error))?;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(Held(file))),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(path, error)),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+fn read_id(path: &Path) -> Result<PlaceId, StoreError> {
+    let bytes = checked::read_small(path, 4096)?;
+    let (version, body) = checked::decode(TAG, &bytes).ok_or_else(|| checked::damaged(path))?;
+    if version > checked::VERSION {
+        return Err(checked::newer(path));
+    }
+    body.try_into().map(PlaceId).map_err(|_| checked::damaged(path))
+}
+
+fn refuse_unless(dir: &Path, ours: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(StoreError::new(Problem::NotAVault, dir.display().to_string()));
+        }
+        other => other.map_err(|error| StoreError::io(dir, error))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| StoreError::io(dir, error))?.file_name();
+        let known = name.to_str().is_some_and(|name| ours(name) || name.ends_with(TEMPORARY) || name == "lost+found");
+        if !known {
+            return Err(StoreError::new(Problem::NotAVault, dir.join(name).display().to_string()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Faults on demand: stopping a store at one chosen step of what it writes.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Problem, StoreError};
+
+/// Counts the durable operations of a store (each write, sync, rename, unlink) and stops it at one of them.
+///
+/// Clones share the count. Give one to a [`Directory`](super::Directory) or a [`Memory`](super::Memory), do the work
+/// once to learn from [`taken`](Steps::taken) how many steps it has, then do it again with a stop at each of them.
+#[derive(Clone, Default)]
+pub struct Steps {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    taken: u64,
+    stop: Option<(u64, Stop)>,
+    dead: bool,
+    log: Vec<String>,
+}
+
+/// What happens at the chosen step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The step is not done and every later operation of the store fails, reads included, as if the process had died.
+    /// `torn`: a write is done by half first.
+    Die {
+        /// Whether a write is done by half.
+        torn: bool,
+    },
+    /// The process aborts, as if it were killed. `torn`: a write is done by half first.
+    Abort {
+        /// Whether a write is done by half.
+        torn: bool,
+    },
+    /// The step is not done and fails with this problem, this one time; the process lives on.
+    Fail(Problem),
+    /// From this step on every step fails with this problem, but reads still work: a full or a dying disk.
+    FailFrom(Problem),
+}
+
+impl Steps {
+    /// Steps that are counted and never stopped.
+    #[must_use]
+    pub fn new() -> Steps {
+        Steps::default()
+    }
+
+    /// Counts from zero again and stops at step `step` (the first is 1).
+    pub fn stop_at(&self, step: u64, stop: Stop) {
+        *self.lock() = State { stop: Some((step, stop)), ..State::default() };
+    }
+
+    /// Counts from zero again, and stops nowhere.
+    pub fn reset(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// How many steps were begun.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
+    /// Each step begun: what was done and to which file.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.lock().log.clone()
+    }
+
+    /// Whether the chosen step was reached and the store plays dead.
+    #[must_use]
+    pub fn died(&self) -> bool {
+        self.lock().dead
+    }
+
+    /// Fails if the store plays dead.
+    pub(crate) fn alive(&self) -> Result<(), StoreError> {
+        if self.lock().dead { Err(StoreError::new(Problem::Injected, "after the stop")) } else { Ok(()) }
+    }
+
+    /// Takes one step; `half` does half of it, where that can be.
+    pub(crate) fn before(&self, what: &str, path: &Path, half: &mut dyn FnMut()) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        if state.dead {
+            return Err(StoreError::new(Problem::Injected, path.display().to_string()));
+        }
+        state.taken += 1;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        state.log.push(format!("{what} {name}"));
+        let Some((step, stop)) = state.stop else { return Ok(()) };
+        let problem = match stop {
+            Stop::FailFrom(problem) if state.taken >= step => problem,
+            _ if state.taken != step => return Ok(()),
+            Stop::Fail(problem) | Stop::FailFrom(problem) => problem,
+            Stop::Die { torn } => {
+                if torn {
+                    half();
+                }
+                state.dead = true;
+                Problem::Injected
+            }
+            Stop::Abort { torn } => {
+                if torn {
+                    half();
+                }
+                std::process::abort()
+            }
+        };
+        Err(StoreError::new(problem, path.display().to_string()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Steps").field("taken", &state.taken).field("stop", &state.stop).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! The store dies at every step it takes, whole writes and torn ones; then it is opened anew.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use oubliette::store::{
+    CopyContent, Directory, DirectoryBuilder, PageName, PageStore, Problem, RootStore, Steps, Stop, UpdateError,
+};
+
+use super::support::*;
+
+/// Sets a store up, does `work` with a stop at every step in turn, and looks at what is left. Returns the number of
+/// steps. `work` says whether it reported success.
+fn at_every_step(
+    mirrors: usize,
+    prepare: impl Fn(&DirectoryBuilder, &Path),
+    work: impl Fn(&DirectoryBuilder, &Path) -> bool,
+    check: impl Fn(&DirectoryBuilder, &Path, bool),
+) -> u64 {
+    let mut step = 0;
+    loop {
+        step += 1;
+        let mut stopped = false;
+        for torn in [false, true] {
+            let scratch = Scratch::new();
+            let plain = scratch.builder(mirrors);
+            prepare(&plain, scratch.path());
+            let steps = Steps::new();
+            steps.stop_at(step, Stop::Die { torn });
+            let done = work(&plain.clone().steps(&steps), scratch.path());
+            stopped = steps.died();
+            check(&plain, scratch.path(), done);
+        }
+        if !stopped {
+            return step - 1;
+        }
+    }
+}
+
+fn survivor(builder: &DirectoryBuilder) -> Directory {
+    builder.open().unwrap()
+}
+
+fn all_there(store: &Directory, numbers: impl IntoIterator<Item = u32>) {
+    for n in numbers {
+        assert_eq!(store.get(&name(n)).unwrap().expect("no page is lost"), page(n).bytes);
+    }
+}
+
+#[test]
+fn a_commit_leaves_the_old_state_or_the_new() {
+    for mirrors in 0..=2 {
+        let steps = at_every_step(
+            mirrors,
+            |builder, _| commit(&builder.create().unwrap(), 1, &pages(0..5)).unwrap(),
+            |builder, _| commit(&builder.open().unwrap(), 2, &pages(5..10)).is_ok(),
+            |builder, _, done| {
+                let store = survivor(builder);
+                all_there(&store, 0..5);
+                let copies = store.read().unwrap();
+                let (_, generation) = newest(&copies).expect("a whole record is left");
+                assert!(numbers(&copies).iter().flatten().all(|n| (1..=2).contains(n)));
+                assert!(!done || numbers(&copies).iter().all(|n| *n == Some(2)), "success means everywhere");
+                if generation == 2 {
+                    all_there(&store, 5..10);
+                }
+                assert!((generation..=generation + 1).contains(&store.mark().unwrap()));
+                // The next commit repairs whatever was left, torn slots too.
+                commit(&store, 3, &pages(5..12)).unwrap();
+                assert_eq!(numbers(&store.read().unwrap()), vec![Some(3); 2 * (1 + mirrors)]);
+                all_there(&survivor(builder), 0..12);
+            },
+        );
+        assert_eq!(steps, 6 + mirrors as u64 * 6 + 2 + mirrors as u64 * 2 + 4 + mirrors as u64 * 4);
+    }
+}
+
+#[test]
+fn a_creation_can_be_repeated() {
+    let steps = at_every_step(
+        1,
+        |_, _| (),
+        |builder, _| builder.create().is_ok(),
+        |builder, _, _| {
+            assert!(!builder.exists().unwrap());
+            let store = builder.create().unwrap();
+            assert!(store.read().unwrap().iter().all(|copy| matches!(copy.content, CopyContent::Empty)));
+            commit(&store, 1, &pages(0..2)).unwrap();
+            all_there(&survivor(builder), 0..2);
+        },
+    );
+    assert!(steps > 30, "{steps}");
+}
+
+/// Forty commits of five pages, of which one is live; two live ones of later generations.
+fn prepare_sweep(builder: &DirectoryBuilder, _: &Path) {
+    let store = builder.create().unwrap();
+    for n in 0..8 {
+        commit(&store, u64::from(n) + 1, &pages(n * 5..n * 5 + 5)).unwrap();
+    }
+    store.put(20, &pages(100..102)).unwrap();
+}
+
+fn live() -> HashSet<PageName> {
+    (0..8).map(|n| name(n * 5)).collect()
+}
+
+#[test]
+fn a_sweep_loses_no_live_page() {
+    for keep in [Duration::ZERO, Duration::from_secs(3600)] {
+        let steps = at_every_step(
+            1,
+            prepare_sweep,
+            |builder, _| builder.open().unwrap().sweep(&live(), 8, keep).is_ok(),
+            |builder, _, done| {
+                let store = survivor(builder);
+                all_there(&store, (0..8).map(|n| n * 5).chain(100..102));
+                let before = store.usage().unwrap();
+                if done {
+                    assert_eq!(before.pages, if keep.is_zero() { 10 } else { 42 });
+                }
+                store.sweep(&live(), 8, Duration::ZERO).unwrap();
+                all_there(&survivor(builder), (0..8).map(|n| n * 5).chain(100..102));
+                assert_eq!(store.usage().unwrap().pages, 10);
+            },
+        );
+        assert!(steps > 10, "{steps}");
+    }
+}
+
+#[test]
+fn attaching_a_mirror_can_be_repeated() {
+    let attach = |builder: &DirectoryBuilder, at: &Path| {
+        let store = builder.open().unwrap();
+        store.attach_mirror(at.join("new"), &mut |_, _| ()).map(|_| ())
+    };
+    let steps = at_every_step(
+        0,
+        |builder, _| commit(&builder.create().unwrap(), 3, &pages(0..12)).unwrap(),
+        |builder, at| attach(builder, at).is_ok(),
+        |builder, at, _| {
+            all_there(&survivor(builder), 0..12);
+            let store = survivor(builder);
+            let place = store.attach_mirror(at.join("new"), &mut |_, _| ()).unwrap();
+            commit(&store, 4, &pages(12..14)).unwrap();
+            // The mirror alone is a whole vault.
+            let alone = Directory::at(at.join("new")).open().unwrap();
+            assert_eq!(alone.places(), [place]);
+            all_there(&alone, 0..14);
+            assert_eq!((newest(&alone.read().unwrap()).unwrap().1, alone.mark().unwrap()), (4, 4));
+        },
+    );
+    assert!(steps > 15, "{steps}");
+}
+
+#[test]
+fn a_copy_is_whole_or_refused() {
+    let names: Vec<PageName> = (0..6).map(name).collect();
+    at_every_step(
+        0,
+        |builder, _| commit(&builder.create().unwrap(), 3, &pages(0..12)).unwrap(),
+        |builder, at| builder.open().unwrap().copy_to(at.join("copy"), 3, &record(3), &names).is_ok(),
+        |builder, at, done| {
+            all_there(&survivor(builder), 0..12);
+            match Directory::at(at.join("copy")).open() {
+                Ok(copy) => {
+                    all_there(&copy, 0..6);
+                    assert_eq!(copy.get(&name(6)).unwrap(), None);
+                    assert_eq!(numbers(&copy.read().unwrap()), [Some(3); 2]);
+                    assert_eq!((copy.places(), copy.mark().unwrap()), (survivor(builder).places(), 3));
+                    commit(&copy, 4, &pages(20..21)).unwrap();
+                }
+                Err(error) => {
+                    assert!(!done, "{error}");
+                    assert_eq!(error.problem(), Problem::Missing);
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn the_newest_copy_is_written_last() {
+    for newest in 0..4 {
+        let scratch = Scratch::new();
+        let steps = Steps::new();
+        let store = scratch.builder(1).steps(&steps).create().unwrap();
+        write(&store, 1).unwrap();
+        let last = store.read().unwrap()[newest].location.clone();
+        steps.stop_at(7, Stop::Die { torn: true });
+        store
+            .update(WAIT, &mut |_| Ok(oubliette::store::Change::Write { record: record(2), newest: Some(newest) }))
+            .unwrap_err();
+        let left = scratch.builder(1).open().unwrap().read().unwrap();
+        let torn: Vec<_> = left.iter().filter(|copy| matches!(copy.content, CopyContent::Damaged)).collect();
+        assert_eq!(torn.len(), 1);
+        assert_eq!(torn[0].location, last);
+    }
+}
+
+#[test]
+fn each_failure_says_what_is_true_afterwards() {
+    let outcome = |step: u64, stop: Stop| {
+        let scratch = Scratch::new();
+        let steps = Steps::new();
+        let store = scratch.builder(1).steps(&steps).create().unwrap();
+        write(&store, 1).unwrap();
+        steps.stop_at(step, stop);
+        let result = write(&store, 2);
+        steps.reset();
+        let left = numbers(&store.read().unwrap());
+        // Whatever happened, to write again mends it.
+        write(&store, 3).unwrap();
+        assert_eq!(numbers(&store.read().unwrap()), [Some(3); 4]);
+        (result.unwrap_err(), left)
+    };
+    // The first write, and its sync: the change may have happened, and the copy it is based on is whole.
+    for (step, first) in [(1, Some(1)), (2, Some(2))] {
+        let (error, left) = outcome(step, Stop::Fail(Problem::Io));
+        assert!(matches!(error, UpdateError::Unknown(_)), "{error:?}");
+        assert_eq!(left, [Some(1), first, Some(1), Some(1)]);
+    }
+    // Any later: it happened, and all other copies are overwritten all the same.
+    for (step, at) in [(3, 2), (5, 3), (7, 0)] {
+        let (error, left) = outcome(step, Stop::Fail(Problem::Io));
+        let UpdateError::NotWiped(source) = &error else { panic!("{error:?}") };
+        assert!(source.location().contains("slot-"), "{source}");
+        let expected: Vec<_> = (0..4).map(|n| Some(if n == at { 1 } else { 2 })).collect();
+        assert_eq!(left, expected);
+    }
+    let (error, _) = outcome(3, Stop::FailFrom(Problem::Full));
+    let UpdateError::NotWiped(source) = &error else { panic!("{error:?}") };
+    assert_eq!(source.problem(), Problem::Full);
+}
+
+#[test]
+fn after_a_failed_put_the_pages_are_written_again_on_a_retry() {
+    for step in 1..=8 {
+        let scratch = Scratch::new();
+        let steps = Steps::new();
+        let store = scratch.builder(0).steps(&steps).create().unwrap();
+        steps.stop_at(step, Stop::Fail(Problem::Io));
+        store.put(1, &pages(0..5)).unwrap_err();
+        steps.reset();
+        store.put(1, &pages(0..5)).unwrap();
+        let log = steps.log();
+        assert_eq!(log.iter().filter(|line| line.starts_with("sync")).count(), 3, "a re-read is no evidence: {log:?}");
+        assert_eq!(store.usage().unwrap().pages, 5);
+        assert_eq!(files(scratch.path()).iter().filter(|path| path.extension() == Some("tmp".as_ref())).count(), 0);
+    }
+}
