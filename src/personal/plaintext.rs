@@ -57,7 +57,8 @@ impl Plaintext {
         let end = self.start.saturating_add(padded);
         self.reserve(end.saturating_add(more));
         self.bytes.push(0x80);
-        self.bytes.resize(end.max(self.bytes.len()), 0);
+        let end = end.max(self.bytes.len());
+        self.bytes.resize(end, 0);
     }
 
     /// Header and content, for encryption in place.
