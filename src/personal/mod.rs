@@ -1,10 +1,53 @@
 //! Typed personal data: what a [`Field`](crate::Field) may hold.
+//!
+//! [`Name`], [`Email`], [`Phone`], [`Address`] and [`Text`] are read from what people type, by [`FromStr`](std::str::FromStr), by
+//! `TryFrom<String>` (which wipes the string it is given) and by serde's `Deserialize`. What is refused gets an error
+//! that names the rule broken and never repeats the value. `Json` (feature `json`) holds any serde type.
+//!
+//! # Nothing leaves by accident
+//! The types have no `Display` and no `Serialize`, their `Debug` prints `Email(redacted)`, and they wipe what they hold
+//! on drop. Two doors lead out, both easy to search for: the method `expose_personal_data`, and [`serialize_exposed`]
+//! for serde's `serialize_with`.
+//!
+//! Wiping reaches what these types hold. Parsers of other crates (Unicode normalisation, domain names, phone numbers,
+//! JSON) use working memory of their own that they do not wipe, and the request that a value came in is the
+//! application's.
+//!
+//! # Comparing
+//! `==` compares what is kept, byte for byte, in a time that depends on lengths only. Whether two values *mean* the
+//! same is asked of their [canonical forms](Canonical): `Alice@Example.COM` and `alice@example.com` differ, their
+//! canonical forms do not. Searching must use the same form as writing did.
 
+mod address;
+mod canonical;
+mod country;
+mod doors;
+mod email;
+#[cfg(feature = "json")]
+mod json;
+mod name;
 mod padding;
+mod phone;
 mod plaintext;
+mod secret_text;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unicode;
 
+pub use address::{Address, InvalidAddress};
+pub use canonical::{Canonical, CanonicalForm};
+pub use country::{Country, InvalidCountry};
+pub use doors::{ExposePersonalData, serialize_exposed};
+pub use email::{Email, InvalidEmail};
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use json::{InvalidJson, Json, JsonContent};
+pub use name::{InvalidPersonName, Name};
 pub use padding::Padding;
+pub use phone::{InvalidPhone, Phone};
 pub use plaintext::Plaintext;
+pub use text::{InvalidText, Text};
 
 use crate::field::{InvalidName, check_name};
 
@@ -13,7 +56,7 @@ pub const MOST_BYTES: usize = 16 << 20;
 
 /// A type whose values can be sealed.
 ///
-/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Text`] and [`Json`] have it.
+/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Text`] and `Json` have it.
 ///
 /// The bytes written by [`encode`](PersonalData::encode) stay in databases for years: give them a version if they may
 /// ever change. A type that keeps plaintext should wipe it on drop and print as redacted.
@@ -73,6 +116,15 @@ impl TypeTag {
         match check_name(tag, 32) {
             Ok(()) => Ok(TypeTag(tag)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// A tag of one of this crate's own types; for constants, where a bad one does not compile.
+    #[allow(clippy::panic)] // this is how a const fn refuses at compile time
+    const fn ours(tag: &'static str) -> TypeTag {
+        match TypeTag::built_in(tag) {
+            Ok(tag) => tag,
+            Err(_) => panic!("a type's tag has 1 to 32 bytes and no control characters"),
         }
     }
 

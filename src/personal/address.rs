@@ -1,0 +1,380 @@
+//! Postal addresses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeStruct, Serializer};
+
+use super::secret_text::{SecretText, exposes_text, wipes_what_it_reads};
+use super::unicode::{LineFault, folded, read_line};
+use super::{Canonical, CanonicalForm, Country, ExposePersonalData, InvalidContent, Padding, PersonalData, Plaintext};
+use super::{Text, TypeTag};
+
+/// A postal address: a country, and lines as they are written on an envelope.
+///
+/// What belongs on which line, and in what order, differs by country; so nothing is taken apart. Lines are kept as typed,
+/// trimmed and in Unicode's normal form C; blank ones are left out. There are 1 to [`Address::MOST_LINES`] of them, each
+/// of [`Address::MOST_LINE_BYTES`] at most, without control characters or characters that turn the direction of
+/// writing.
+///
+/// As text (`FromStr`, `expose_personal_data`) it is the lines and the country's code on a last line of its own. In serde
+/// it is a struct: `{"country": "FR", "lines": ["12 rue de la Paix", "75002 Paris"]}`.
+///
+/// The canonical form ignores letter case, width, the kind of apostrophes, hyphens and spaces, commas, and where lines
+/// break.
+///
+/// Padding: steps of 128 bytes.
+///
+/// ```
+/// use oubliette::personal::{Address, Country};
+/// let address = Address::new(Country::new("FR"), ["12 rue de la Paix", "75002 Paris"])?;
+/// assert_eq!(address.expose_personal_data(), "12 rue de la Paix\n75002 Paris\nFR");
+/// assert_eq!("12 rue de la Paix\n75002 Paris\nfr".parse(), Ok(address));
+/// # Ok::<(), oubliette::personal::InvalidAddress>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    country: Country,
+    // The lines and the country's code, so that one allocation holds all and is wiped as one.
+    text: SecretText,
+}
+
+impl Address {
+    /// Most lines, the country's not counted.
+    pub const MOST_LINES: usize = 10;
+    /// Most bytes in a line.
+    pub const MOST_LINE_BYTES: usize = 300;
+
+    /// An address in a country. Blank lines are left out.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] names the rule broken.
+    pub fn new<L: AsRef<str>>(country: Country, lines: impl IntoIterator<Item = L>) -> Result<Address, InvalidAddress> {
+        let mut count = 0;
+        let mut text = SecretText::with_capacity(256);
+        for line in lines {
+            let line = match read_line(line.as_ref(), Address::MOST_LINE_BYTES) {
+                Err(LineFault::Empty) => continue,
+                read => read?,
+            };
+            count += 1;
+            if count > Address::MOST_LINES {
+                return Err(InvalidAddress::TooManyLines);
+            }
+            text.push_str(line.as_str());
+            text.push('\n');
+        }
+        if count == 0 {
+            return Err(InvalidAddress::NoLines);
+        }
+        text.push_str(country.as_str());
+        Ok(Address { country, text })
+    }
+
+    /// The door out in parts: the country, and the lines without it.
+    pub fn expose_personal_data_parts(&self) -> (Country, impl Iterator<Item = &str>) {
+        (self.country, self.lines())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.as_str().rsplit_once('\n').map(|(lines, _)| lines).unwrap_or_default().split('\n')
+    }
+}
+
+exposes_text!(Address);
+wipes_what_it_reads!(Address, InvalidAddress);
+
+/// Why something is no [`Address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAddress {
+    /// Text whose last line is no country's code, or a code that does not exist.
+    #[error("the address has no country; give a two-letter code of ISO 3166-1 (in text, on a last line of its own)")]
+    NoCountry,
+    /// No line with anything in it.
+    #[error("the address has no lines besides the country; leave the field out instead")]
+    NoLines,
+    /// More than [`Address::MOST_LINES`].
+    #[error("the address has more than 10 lines; join some")]
+    TooManyLines,
+    /// A line of more than [`Address::MOST_LINE_BYTES`].
+    #[error("a line of the address has more than 300 bytes; break it in two")]
+    LineTooLong,
+    /// A control character or, in a list of lines, a line break.
+    #[error("a line of the address has a control character or a line break; remove it")]
+    ControlCharacter,
+    /// A bidirectional embedding, override or isolate.
+    #[error("a line of the address has an invisible character that turns the direction of writing; remove it")]
+    DirectionOverride,
+}
+
+impl From<LineFault> for InvalidAddress {
+    fn from(fault: LineFault) -> InvalidAddress {
+        match fault {
+            LineFault::Empty => InvalidAddress::NoLines,
+            LineFault::TooLong => InvalidAddress::LineTooLong,
+            LineFault::Control => InvalidAddress::ControlCharacter,
+            LineFault::Direction => InvalidAddress::DirectionOverride,
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Address, InvalidAddress> {
+        let text = text.trim();
+        let (lines, country) = text.rsplit_once('\n').unwrap_or(("", text));
+        let country = country.parse().map_err(|_| InvalidAddress::NoCountry)?;
+        Address::new(country, lines.lines())
+    }
+}
+
+// The first byte of the encoding: addresses may one day be kept in parts.
+const VERSION: u8 = 1;
+
+impl PersonalData for Address {
+    const TAG: TypeTag = TypeTag::ours("obl.address");
+    const PADDING: Padding = Padding::steps_of(128);
+
+    fn size_hint(&self) -> usize {
+        self.text.as_str().len().saturating_add(2 + Address::MOST_LINES)
+    }
+
+    fn encode(&self, out: &mut Plaintext) {
+        let [first, second] = self.country.as_bytes();
+        let count = self.lines().count();
+        out.extend(&[VERSION, first, second, u8::try_from(count).unwrap_or(u8::MAX)]);
+        for line in self.lines() {
+            out.extend(&u16::try_from(line.len()).unwrap_or(u16::MAX).to_be_bytes());
+            out.extend(line.as_bytes());
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Address, InvalidContent> {
+        let [VERSION, first, second, count, rest @ ..] = bytes else { return Err(InvalidContent) };
+        let country = Country::once_accepted([*first, *second]).ok_or(InvalidContent)?;
+        if *count == 0 || usize::from(*count) > Address::MOST_LINES {
+            return Err(InvalidContent);
+        }
+        let mut rest = rest;
+        let mut text = SecretText::with_capacity(bytes.len());
+        for _ in 0..*count {
+            let (size, after) = rest.split_first_chunk().ok_or(InvalidContent)?;
+            let (line, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size))).ok_or(InvalidContent)?;
+            let line = std::str::from_utf8(line).map_err(|_| InvalidContent)?;
+            // A line break within a line would make two of it.
+            if line.is_empty() || line.len() > Address::MOST_LINE_BYTES || line.contains('\n') {
+                return Err(InvalidContent);
+            }
+            text.push_str(line);
+            text.push('\n');
+            rest = after;
+        }
+        text.push_str(country.as_str());
+        if rest.is_empty() { Ok(Address { country, text }) } else { Err(InvalidContent) }
+    }
+}
+
+impl Canonical for Address {
+    fn canonical_form(&self) -> CanonicalForm {
+        let mut joined = SecretText::with_capacity(self.text.as_str().len());
+        self.lines().for_each(|line| {
+            joined.push_str(line);
+            joined.push(' ');
+        });
+        // Folded before the commas go, since the fullwidth comma becomes one.
+        let once = folded(joined.as_str());
+        let spaced =
+            SecretText::collect(once.as_str().chars().map(|c| if c == ',' { ' ' } else { c }), once.as_str().len());
+        let mut form = SecretText::with_capacity(spaced.as_str().len().saturating_add(3));
+        form.push_str(self.country.as_str());
+        for word in spaced.as_str().split_whitespace() {
+            form.push(' ');
+            form.push_str(word);
+        }
+        CanonicalForm::of_text(form.as_str())
+    }
+}
+
+impl ExposePersonalData for Address {
+    fn serialize_exposed<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Address", 2)?;
+        out.serialize_field("country", self.country.as_str())?;
+        out.serialize_field("lines", &self.lines().collect::<Vec<_>>())?;
+        out.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        // As for texts: an error of the format may quote the value, so ours replaces it.
+        let mut refused = None;
+        let visitor = AddressVisitor { refused: &mut refused };
+        deserializer.deserialize_struct("Address", &["country", "lines"], visitor).map_err(|_| match refused {
+            Some(error) => D::Error::custom(error),
+            None => D::Error::custom(EXPECTED),
+        })
+    }
+}
+
+const EXPECTED: &str = "expected an address, as a struct of a country and a list of lines";
+
+struct AddressVisitor<'r> {
+    refused: &'r mut Option<InvalidAddress>,
+}
+
+impl AddressVisitor<'_> {
+    fn finish<E: Error>(self, country: Option<Country>, lines: Option<Vec<Text>>) -> Result<Address, E> {
+        let read = match (country, lines) {
+            (None, _) => Err(InvalidAddress::NoCountry),
+            (_, None) => Err(InvalidAddress::NoLines),
+            (Some(country), Some(lines)) => Address::new(country, lines.iter().map(Text::expose_personal_data)),
+        };
+        read.map_err(|error| {
+            *self.refused = Some(error);
+            E::custom("refused")
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for AddressVisitor<'_> {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Address, A::Error> {
+        let country = parts.next_element()?;
+        let lines = parts.next_element()?;
+        self.finish(country, lines)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Address, A::Error> {
+        let (mut country, mut lines) = (None, None);
+        while let Some(key) = parts.next_key::<String>()? {
+            match key.as_str() {
+                "country" if country.is_none() => {
+                    country =
+                        Some(parts.next_value().inspect_err(|_| *self.refused = Some(InvalidAddress::NoCountry))?);
+                }
+                "lines" if lines.is_none() => lines = Some(parts.next_value()?),
+                "country" | "lines" => return Err(A::Error::custom("given twice")),
+                _ => drop(parts.next_value::<IgnoredAny>()?),
+            }
+        }
+        self.finish(country, lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FR: Country = Country::new("FR");
+
+    fn parse(text: &str) -> Result<Address, InvalidAddress> {
+        text.parse()
+    }
+
+    #[test]
+    fn lines_are_kept_and_blank_ones_left_out() {
+        let address = Address::new(FR, [" 12 rue de l’Église ", "", "  ", "75002 PARIS\u{a0}"]).unwrap();
+        assert_eq!(address.expose_personal_data(), "12 rue de l’Église\n75002 PARIS\nFR");
+        let (country, lines) = address.expose_personal_data_parts();
+        assert_eq!((country, lines.collect::<Vec<_>>()), (FR, vec!["12 rue de l’Église", "75002 PARIS"]));
+        assert_eq!(parse("\n12 rue de l’Église\r\n\r\n75002 PARIS\r\n fr \r\n"), Ok(address));
+        for text in
+            ["〒100-0001\n東京都千代田区千代田1-1\nJP", "شارع الملك فهد\nالرياض 12211\nSA", "1 Main St.\nGB\nGB"]
+        {
+            assert_eq!(parse(text).unwrap().expose_personal_data(), text);
+        }
+    }
+
+    #[test]
+    fn the_rule_broken_is_named() {
+        let long = "ก".repeat(101);
+        for (text, why) in [
+            ("", InvalidAddress::NoCountry),
+            ("12 rue X\nParis", InvalidAddress::NoCountry),
+            ("12 rue X\nUK", InvalidAddress::NoCountry),
+            ("FR", InvalidAddress::NoLines),
+            ("\n \u{200b}\nFR", InvalidAddress::NoLines),
+            ("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nFR", InvalidAddress::TooManyLines),
+            (&format!("{long}\nFR"), InvalidAddress::LineTooLong),
+            ("a\u{7}b\nFR", InvalidAddress::ControlCharacter),
+            ("a\u{202e}b\nFR", InvalidAddress::DirectionOverride),
+        ] {
+            assert_eq!(parse(text), Err(why));
+        }
+        assert_eq!(Address::new(FR, ["a\nb"]), Err(InvalidAddress::ControlCharacter));
+        assert!(parse("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nFR").is_ok());
+    }
+
+    #[test]
+    fn the_encoding_is_fixed_and_nothing_else_is_read() {
+        let address = parse("1 rue É\n75002 Paris\nFR").unwrap();
+        let mut out = Plaintext::with_capacity(0);
+        address.encode(&mut out);
+        let bytes = b"\x01FR\x02\0\x081 rue \xc3\x89\0\x0b75002 Paris";
+        assert_eq!(out.as_bytes(), bytes);
+        assert!(address.size_hint() >= out.len());
+        assert_eq!(Address::decode(bytes), Ok(address));
+        for end in 0..bytes.len() {
+            assert_eq!(Address::decode(&bytes[..end]), Err(InvalidContent));
+        }
+        let long = [&b"\x01FR\x01\x01\x2d"[..], &[b'x'; 301]].concat();
+        for bad in [
+            &b"\x01FR\x01\0\x01a."[..], // something after the end
+            b"\x02FR\x01\0\x01a",
+            b"\x01fr\x01\0\x01a",
+            b"\x01FR\x00",
+            b"\x01FR\x01\0\0",
+            b"\x01FR\x01\0\x03a\nb",
+            b"\x01FR\x01\0\x01\xff",
+            b"\x01FR\x0b\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a",
+            &long,
+        ] {
+            assert_eq!(Address::decode(bad), Err(InvalidContent));
+        }
+        // Yugoslavia is no longer a country.
+        assert!(Address::decode(b"\x01YU\x01\0\x01a").is_ok());
+    }
+
+    #[test]
+    fn the_canonical_form_joins_lines() {
+        let form = |text: &str| parse(text).unwrap().canonical_form();
+        assert_eq!(form("12, RUE DE L'ÉGLISE\n75002 Paris\nFR"), form("12 rue de l’Église,75002  Paris\nfr"));
+        assert_ne!(form("12 rue X\nFR"), form("12 rue X\nBE"));
+        assert_eq!(form("A，B\nJP").expose_personal_data(), b"JP a b");
+    }
+
+    #[test]
+    fn serde_takes_and_exposes_a_struct() {
+        let json = r#"{"country":"fr","extra":[1],"lines":["12 rue X","75002 Paris"]}"#;
+        let address: Address = serde_json::from_str(json).unwrap();
+        assert_eq!(address, parse("12 rue X\n75002 Paris\nFR").unwrap());
+        let out = address.serialize_exposed(serde_json::value::Serializer).unwrap();
+        assert_eq!(out.to_string(), r#"{"country":"FR","lines":["12 rue X","75002 Paris"]}"#);
+        assert_eq!(serde_json::from_str::<Address>(r#"["FR",["12 rue X","75002 Paris"]]"#).unwrap(), address);
+        for (json, says) in [
+            (r#"{"country":"ZZ","lines":["SECRET"]}"#, "no country"),
+            (r#"{"lines":["SECRET"]}"#, "no country"),
+            (r#"{"country":7777777,"lines":["SECRET"]}"#, "no country"),
+            (r#"{"country":"FR"}"#, "no lines"),
+            (r#"{"country":"FR","lines":[" "]}"#, "no lines"),
+            (r#"{"country":"FR","lines":["SECRET\u0000"]}"#, "control character"),
+            (r#"{"country":"FR","lines":[7777777]}"#, "expected an address"),
+            (r#"{"country":"FR","lines":"SECRET"}"#, "expected an address"),
+            (r#"{"country":"FR","country":"SECRET"}"#, "expected an address"),
+            (r#""SECRET""#, "expected an address"),
+            ("7777777", "expected an address"),
+        ] {
+            let error = serde_json::from_str::<Address>(json).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+            assert!(!error.contains("SECRET") && !error.contains("7777777"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! One form for comparison.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::PersonalData;
+
+/// Personal data of which two spellings may mean the same.
+///
+/// Use the canonical form both when writing (to detect a duplicate, to fill an index) and when querying, never the text
+/// itself in one of the places. The forms of this crate's types are as fixed as their encodings: they change only with
+/// a new major version, since indexes are built on them.
+pub trait Canonical: PersonalData {
+    /// The form in which values that mean the same are equal.
+    fn canonical_form(&self) -> CanonicalForm;
+}
+
+/// What values that mean the same have in common. It is as personal as the value: redacted, and wiped on drop.
+///
+/// Equality takes a time that depends on lengths only.
+#[derive(Clone)]
+pub struct CanonicalForm(Zeroizing<Vec<u8>>);
+
+impl CanonicalForm {
+    /// A form of a type of your own. It is wiped on drop.
+    #[must_use]
+    pub fn new(form: Vec<u8>) -> CanonicalForm {
+        CanonicalForm(Zeroizing::new(form))
+    }
+
+    pub(super) fn of_text(form: &str) -> CanonicalForm {
+        CanonicalForm::new(form.as_bytes().to_vec())
+    }
+
+    /// The door out: the form's bytes.
+    #[must_use]
+    pub fn expose_personal_data(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl PartialEq for CanonicalForm {
+    fn eq(&self, other: &CanonicalForm) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for CanonicalForm {}
+
+impl fmt::Debug for CanonicalForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CanonicalForm(redacted)")
+    }
+}

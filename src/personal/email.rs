@@ -1,0 +1,416 @@
+//! Email addresses.
+
+use std::str::FromStr;
+
+use email_address::{EmailAddress, Options};
+use unicode_normalization::char::is_combining_mark;
+use zeroize::Zeroizing;
+
+use super::secret_text::{SecretText, decode_text, deserializes_from_text};
+use super::secret_text::{exposes_text, serializes_exposed_text, wipes_what_it_reads};
+use super::unicode::is_ignorable;
+use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+
+/// An email address: a mailbox and a domain with a top level, in any script, and nothing around it.
+///
+/// Kept as typed, trimmed and in Unicode's normal form C. Plus tags and quoted mailboxes are addresses like others.
+/// Refused are display names (`Jane <jane@example.com>`), domains that are numbers or that the rules of
+/// internationalised domain names (IDNA, strict) do not allow, and invisible characters: those rules silently delete
+/// them, so that two addresses could look and behave alike and differ. A domain that needs a joiner, as some Persian
+/// ones do, can be given in its ASCII form (`xn--…`).
+///
+/// The canonical form is the mailbox in small letters, without needless quotes, and the domain in its ASCII form. By the
+/// letter of the standard a mailbox may mean other things in capitals; no provider of any size makes that difference, and
+/// people do not know which one they typed. Only case is folded: mailboxes that differ in any other way may belong to
+/// different people, so plus tags, dots, `ı` and `i`, `ß` and `ss` stay apart.
+///
+/// Padding: steps of 64 bytes, so that nearly all addresses have one size.
+///
+/// ```
+/// use oubliette::personal::{Canonical, Email};
+/// let typed: Email = "Zoë+Shop@BÜCHER.example".parse()?;
+/// assert_eq!(typed.expose_personal_data(), "Zoë+Shop@BÜCHER.example");
+/// assert_eq!(typed.canonical_form().expose_personal_data(), "zoë+shop@xn--bcher-kva.example".as_bytes());
+/// # Ok::<(), oubliette::personal::InvalidEmail>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email {
+    text: SecretText,
+}
+
+impl Email {
+    /// Most bytes in an address, those of the domain counted in either form: what SMTP can carry (RFC 5321, with its
+    /// erratum 1690).
+    pub const MOST_BYTES: usize = 254;
+}
+
+// RFC 5321, 4.5.3.1.1.
+const MOST_LOCAL_BYTES: usize = 64;
+
+exposes_text!(Email);
+serializes_exposed_text!(Email);
+wipes_what_it_reads!(Email, InvalidEmail);
+deserializes_from_text!(Email, "an email address, as a string");
+
+/// Why a text is no [`Email`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEmail {
+    /// Nothing but spaces.
+    #[error("the email address is empty; leave the field out instead")]
+    Empty,
+    /// More than [`Email::MOST_BYTES`], or more than 64 before the `@`.
+    #[error("the email address is too long; it may have 254 bytes, of which 64 before the @")]
+    TooLong,
+    /// Control, zero-width, direction and other invisible characters.
+    #[error("the email address has an invisible character; type it again rather than paste it")]
+    InvisibleCharacter,
+    /// No `@`.
+    #[error("the email address has no @; it should look like name@example.com")]
+    AtMissing,
+    /// Nothing before the `@`.
+    #[error("the email address has nothing before the @; it should look like name@example.com")]
+    MailboxMissing,
+    /// A character that cannot stand before the `@` unquoted, or misplaced dots or quotes.
+    #[error("the email address has a space, dot or other character before the @ that cannot stand there")]
+    Mailbox,
+    /// A name or angle brackets around the address.
+    #[error("the email address has a name or angle brackets around it; give the address alone")]
+    DisplayName,
+    /// Nothing after the `@`.
+    #[error("the email address has nothing after the @; it should look like name@example.com")]
+    DomainMissing,
+    /// A domain without a dot.
+    #[error("the email address's domain has no top level, such as .com; give the whole domain")]
+    TopLevelDomainMissing,
+    /// A number in place of a domain, or in brackets.
+    #[error("the email address has an IP address in place of a domain; give a domain")]
+    IpAddress,
+    /// A domain that cannot be registered.
+    #[error("the email address's domain is not one that can exist; check its spelling, dots and hyphens")]
+    Domain,
+}
+
+impl From<email_address::Error> for InvalidEmail {
+    fn from(error: email_address::Error) -> InvalidEmail {
+        use email_address::Error;
+        match error {
+            Error::MissingSeparator => InvalidEmail::AtMissing,
+            Error::LocalPartEmpty => InvalidEmail::MailboxMissing,
+            Error::LocalPartTooLong | Error::DomainTooLong => InvalidEmail::TooLong,
+            Error::DomainEmpty => InvalidEmail::DomainMissing,
+            Error::DomainTooFew => InvalidEmail::TopLevelDomainMissing,
+            Error::InvalidIPAddress | Error::UnsupportedDomainLiteral => InvalidEmail::IpAddress,
+            Error::UnsupportedDisplayName | Error::MissingDisplayName | Error::MissingEndBracket => {
+                InvalidEmail::DisplayName
+            }
+            Error::SubDomainEmpty | Error::SubDomainTooLong | Error::DomainInvalidSeparator => InvalidEmail::Domain,
+            Error::InvalidCharacter | Error::UnbalancedQuotes | Error::InvalidComment => InvalidEmail::Mailbox,
+        }
+    }
+}
+
+impl FromStr for Email {
+    type Err = InvalidEmail;
+
+    fn from_str(text: &str) -> Result<Email, InvalidEmail> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidEmail::Empty);
+        }
+        if text.len() > Email::MOST_BYTES.saturating_mul(4) {
+            return Err(InvalidEmail::TooLong);
+        }
+        if text.chars().any(|c| c.is_control() || is_ignorable(c)) {
+            return Err(InvalidEmail::InvisibleCharacter);
+        }
+        let kept = SecretText::nfc(text);
+        let (local, domain) = kept.as_str().rsplit_once('@').ok_or(InvalidEmail::AtMissing)?;
+        if domain.starts_with('[') {
+            return Err(InvalidEmail::IpAddress);
+        }
+        if kept.as_str().ends_with('>') || local.starts_with('<') {
+            return Err(InvalidEmail::DisplayName);
+        }
+        let stand_in = letters_stood_in(local).ok_or(InvalidEmail::Mailbox)?;
+        let domain_stand_in = letters_stood_in(domain).ok_or(InvalidEmail::Domain)?;
+        check_shape(stand_in, domain_stand_in.as_str())?;
+        let ascii = ascii_domain(domain).ok_or(InvalidEmail::Domain)?;
+        if ascii.rsplit('.').next().is_some_and(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(InvalidEmail::IpAddress);
+        }
+        let carried = local.len().saturating_add(1).saturating_add(ascii.len());
+        if local.len() > MOST_LOCAL_BYTES || kept.as_str().len().max(carried) > Email::MOST_BYTES {
+            return Err(InvalidEmail::TooLong);
+        }
+        Ok(Email { text: kept })
+    }
+}
+
+// `email_address` knows few marks (it refuses what Hindi, Thai and Arabic are written with) and lets some symbols pass by
+// the bytes of their numbers. So it is shown an `x` for every letter, digit and mark that is not ASCII, and judges the
+// shape; what may be a letter is judged here, and what may be in a domain by IDNA.
+fn letters_stood_in(part: &str) -> Option<SecretText> {
+    let mut stand_in = SecretText::with_capacity(part.len());
+    let mut mark_may_follow = false;
+    for c in part.chars() {
+        let letter = c.is_alphanumeric() || matches!(c, '·' | '・');
+        let mark = is_combining_mark(c);
+        if !(c.is_ascii() || letter || mark && mark_may_follow) {
+            return None;
+        }
+        mark_may_follow = letter || mark;
+        stand_in.push(if c.is_ascii() { c } else { 'x' });
+    }
+    Some(stand_in)
+}
+
+fn check_shape(local: SecretText, domain: &str) -> Result<(), InvalidEmail> {
+    let options = Options { minimum_sub_domains: 2, allow_domain_literal: false, allow_display_text: false };
+    let mut address = local;
+    address.push('@');
+    address.push_str(domain);
+    match EmailAddress::parse_with_options(address.as_str(), options) {
+        // It holds a copy, which is wiped here.
+        Ok(copy) => {
+            drop(Zeroizing::new(String::from(copy)));
+            Ok(())
+        }
+        // One error for both parts; the mailbox is right if it is with another domain.
+        Err(email_address::Error::InvalidCharacter) if EmailAddress::is_valid_local_part(local_of(&address)) => {
+            Err(InvalidEmail::Domain)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn local_of(address: &SecretText) -> &str {
+    address.as_str().rsplit_once('@').map(|(local, _)| local).unwrap_or_default()
+}
+
+fn ascii_domain(domain: &str) -> Option<Zeroizing<String>> {
+    idna::domain_to_ascii_strict(domain).ok().map(Zeroizing::new)
+}
+
+impl PersonalData for Email {
+    const TAG: TypeTag = TypeTag::ours("obl.email");
+    const PADDING: Padding = Padding::steps_of(64);
+
+    fn size_hint(&self) -> usize {
+        self.text.as_str().len()
+    }
+
+    fn encode(&self, out: &mut Plaintext) {
+        out.extend(self.text.as_str().as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Email, InvalidContent> {
+        let text = decode_text(bytes, Email::MOST_BYTES)?;
+        if text.as_str().contains('@') { Ok(Email { text }) } else { Err(InvalidContent) }
+    }
+}
+
+impl Canonical for Email {
+    fn canonical_form(&self) -> CanonicalForm {
+        let (local, domain) = self.text.as_str().rsplit_once('@').unwrap_or_default();
+        let local = unquoted(local);
+        // `str::to_lowercase`, since it knows the final sigma, which `char`'s does not.
+        let lowered = Zeroizing::new(local.as_str().to_lowercase());
+        let mut form = SecretText::nfc(&lowered);
+        form.push('@');
+        // An address sealed under older rules than those of the library now has its domain lowered only.
+        let domain = ascii_domain(domain).unwrap_or_else(|| Zeroizing::new(domain.to_lowercase()));
+        form.push_str(&domain);
+        CanonicalForm::of_text(form.as_str())
+    }
+}
+
+// `"jane"@example.com` and `jane@example.com` are one mailbox, as are `"a\b"` and `"ab"` (RFC 5321, 4.1.2).
+fn unquoted(local: &str) -> SecretText {
+    let Some(quoted) = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return SecretText::copy_of(local);
+    };
+    let mut content = SecretText::with_capacity(quoted.len());
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        content.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
+    }
+    let needs_quotes = |c: char| {
+        c.is_whitespace() || matches!(c, '"' | '(' | ')' | ',' | ':' | ';' | '<' | '>' | '@' | '[' | '\\' | ']')
+    };
+    if content.as_str().split('.').all(|atom| !atom.is_empty() && !atom.contains(needs_quotes)) {
+        return content;
+    }
+    let mut requoted = SecretText::with_capacity(local.len());
+    requoted.push('"');
+    for c in content.as_str().chars() {
+        if matches!(c, '"' | '\\') {
+            requoted.push('\\');
+        }
+        requoted.push(c);
+    }
+    requoted.push('"');
+    requoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Email, InvalidEmail> {
+        text.parse()
+    }
+
+    fn form(text: &str) -> String {
+        String::from_utf8(parse(text).unwrap().canonical_form().expose_personal_data().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn addresses_of_all_kinds_are_kept() {
+        for text in [
+            "alice@example.com",
+            "a@b.co",
+            "first.last+tag=x@sub.example.co.uk",
+            "o'brien!#$%&*/?^_`{|}~@example.com",
+            "\"john doe\"@example.com",
+            "\"a@b\\\"c\"@example.com",
+            "1234567890@123.example",
+            "用户@例子.广告",
+            "संपर्क@डाटामेल.भारत",
+            "ทดสอบ@ทดสอบ.ไทย",
+            "اختبار@مثال.إختبار",
+            "δοκιμή@παράδειγμα.δοκιμή",
+            "josé.núñez@correo.españa.es",
+            "квіточка@пошта.укр",
+            "a@xn--bcher-kva.example",
+            "pau@l·l.cat",
+            "x@ｅｘａｍｐｌｅ.com",
+        ] {
+            match parse(text) {
+                Ok(email) => assert_eq!(email.expose_personal_data(), SecretText::nfc(text).as_str()),
+                Err(error) => panic!("{text}: {error}"),
+            }
+        }
+        assert_eq!(parse(" jose\u{301}@example.com\r\n").unwrap().expose_personal_data(), "josé@example.com");
+    }
+
+    #[test]
+    fn the_rule_broken_is_named() {
+        use InvalidEmail::*;
+        let long_local = format!("{}@example.com", "a".repeat(65));
+        let long_domain = format!("a@{}com", "abcdefghi.".repeat(26));
+        let long_318 = format!("{}@{}com", "a".repeat(64), format!("{}.", "b".repeat(63)).repeat(4).split_at(250).0);
+        let long_label = format!("a@{}.com", "b".repeat(64));
+        // 58 letters of three bytes are 179 bytes as typed, and more than 63 in ASCII.
+        let long_ascii = format!("a@{}.com", "ก้า".repeat(20));
+        for (text, why) in [
+            ("", Empty),
+            (" \r\n", Empty),
+            (&long_local, TooLong),
+            (&long_domain, TooLong),
+            (&"a@".repeat(5000), TooLong),
+            (&format!("{}@example.com", "é".repeat(33)), TooLong),
+            ("a@b.com\r\nBcc: c@d.com", InvisibleCharacter),
+            ("a\0@b.com", InvisibleCharacter),
+            ("\"a\tb\"@b.com", InvisibleCharacter),
+            ("a\u{200b}b@b.com", InvisibleCharacter),
+            ("a@b\u{200b}.com", InvisibleCharacter),
+            ("a@b\u{ad}.com", InvisibleCharacter),
+            ("a@b\u{200d}c.com", InvisibleCharacter),
+            ("\u{feff}a@b.com", InvisibleCharacter),
+            ("\u{202e}moc.b@a", InvisibleCharacter),
+            ("a@b.com\u{2069}", InvisibleCharacter),
+            ("example.com", AtMissing),
+            ("a＠example.com", AtMissing),
+            ("@example.com", MailboxMissing),
+            ("\"\"@example.com", MailboxMissing),
+            (".a@example.com", Mailbox),
+            ("a.@example.com", Mailbox),
+            ("a..b@example.com", Mailbox),
+            ("a b@example.com", Mailbox),
+            ("a@b@example.com", Mailbox),
+            ("a,b@example.com", Mailbox),
+            ("\"a@example.com", Mailbox),
+            ("\"a\\\"@example.com", Mailbox),
+            ("(x)a@example.com", Mailbox),
+            ("a\u{a0}b@example.com", Mailbox),
+            ("\u{301}a@example.com", Mailbox),
+            ("a.\u{94d}@example.com", Mailbox),
+            ("❤@example.com", Mailbox),
+            ("a€@example.com", Mailbox),
+            ("Jane <jane@example.com>", DisplayName),
+            ("<jane@example.com>", DisplayName),
+            ("\"Jane\" <jane@example.com>", DisplayName),
+            ("a@", DomainMissing),
+            ("a@localhost", TopLevelDomainMissing),
+            ("a@com", TopLevelDomainMissing),
+            ("a@[127.0.0.1]", IpAddress),
+            ("a@127.0.0.1", IpAddress),
+            ("a@example.123", IpAddress),
+            ("a@example.com.", Domain),
+            ("a@.example.com", Domain),
+            ("a@example..com", Domain),
+            ("a@x_y.com", Domain),
+            ("a@-a.fr", Domain),
+            ("a@a-.fr", Domain),
+            ("a@exa mple.com", Domain),
+            ("a@b.com, c@d.com", Mailbox),
+            ("a@b.com;c", Domain),
+            ("a@xn--zzzzzz-.com", Domain),
+            ("a@xn--a.com", Domain),
+            ("a@例え。jp", Domain),
+            ("a@b.c℀m", Domain),
+            (&long_label, Domain),
+            (&long_ascii, Domain),
+        ] {
+            assert_eq!(parse(text), Err(why), "{text}");
+        }
+        assert_eq!(long_318.len(), 318);
+        assert!(parse(&long_318).is_err());
+        assert!(parse(&format!("{}@example.com", "a".repeat(64))).is_ok());
+        let most = format!("{}@{}", "a".repeat(64), format!("{}.", "b".repeat(61)).repeat(3) + "com");
+        assert_eq!(most.len(), 254);
+        assert!(parse(&most).is_ok());
+        assert_eq!(parse(&most.replace("com", "comm")), Err(TooLong));
+    }
+
+    #[test]
+    fn the_canonical_form_folds_case_quotes_and_domain() {
+        assert_eq!(form("Alice.B+Tag@EXAMPLE.Com"), "alice.b+tag@example.com");
+        assert_eq!(form("a@BÜCHER.example"), "a@xn--bcher-kva.example");
+        assert_eq!(form("a@bu\u{308}cher.example"), form("a@XN--BCHER-KVA.example"));
+        assert_eq!(form("a@ｅｘａｍｐｌｅ.com"), "a@example.com");
+        assert_eq!(form("\"Alice\"@example.com"), "alice@example.com");
+        assert_eq!(form("\"a\\lice\"@example.com"), "alice@example.com");
+        assert_eq!(form("\"A \\b\\\"c\"@example.com"), "\"a b\\\"c\"@example.com");
+        assert_eq!(form("\"a..b\"@example.com"), "\"a..b\"@example.com");
+        assert_eq!(form("ΝΙΚΟΣ@example.com"), form("νικος@example.com"));
+    }
+
+    // A password reset once went to `mıke@…` for `mike@…`.
+    #[test]
+    fn other_peoples_mailboxes_stay_apart() {
+        for (one, other) in [
+            ("mike@x.com", "mıke@x.com"),
+            ("weiss@x.com", "weiß@x.com"),
+            ("a.b@x.com", "ab@x.com"),
+            ("a+b@x.com", "a@x.com"),
+            ("josé@x.com", "jose@x.com"),
+            ("ｊane@x.com", "jane@x.com"),
+            ("a@faß.de", "a@fass.de"),
+        ] {
+            assert_ne!(form(one), form(other));
+        }
+    }
+
+    #[test]
+    fn old_content_opens_whatever_the_rules_are_now() {
+        for bytes in [&b"a@localhost"[..], b"A@x_y.COM", "\u{202e}@b".as_bytes()] {
+            assert!(Email::decode(bytes).is_ok());
+        }
+        assert_eq!(Email::decode(b"A@x_Y.COM").unwrap().canonical_form().expose_personal_data(), b"a@x_y.com");
+        for bytes in [&b""[..], b"nobody", b"a@\xff", &[b'@'; 255]] {
+            assert_eq!(Email::decode(bytes), Err(InvalidContent));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Any serde type as personal data.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalData, Plaintext, TypeTag};
+
+/// A type that [`Json`] can hold.
+///
+/// ```
+/// use oubliette::personal::{Json, JsonContent, TypeTag};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Preferences {
+///     diet: String,
+///     shoe_size: u8,
+/// }
+///
+/// impl JsonContent for Preferences {
+///     const TAG: TypeTag = TypeTag::new("shop.preferences");
+///
+///     fn wipe(&mut self) {
+///         // With the `zeroize` crate: `self.diet.zeroize()`, or derive it for the whole type.
+///         self.diet.clear();
+///     }
+/// }
+///
+/// let json = Json::new(Preferences { diet: "vegan".into(), shoe_size: 43 })?;
+/// assert_eq!(json.expose_personal_data().shoe_size, 43);
+/// # Ok::<(), oubliette::personal::InvalidJson>(())
+/// ```
+pub trait JsonContent: Serialize + DeserializeOwned {
+    /// A stable name of this type. It takes part in the key: a value sealed under one tag opens under no other, and
+    /// changing it makes every value sealed before unopenable.
+    const TAG: TypeTag;
+
+    /// How lengths are hidden.
+    const PADDING: Padding = Padding::steps_of(256);
+
+    /// Overwrites what is personal in the value; called when it is dropped. The `zeroize` crate does it well.
+    fn wipe(&mut self);
+}
+
+/// A value of any serde type, sealed as JSON.
+///
+/// JSON that was sealed before a change of the type opens as far as serde reads it into the new type; it is kept as it was
+/// sealed until a new value is made. `==` compares the values, in whatever time their own takes.
+///
+/// Padding: that of [`JsonContent::PADDING`], by default steps of 256 bytes.
+pub struct Json<T: JsonContent> {
+    value: T,
+    // Encoded when the value is made: sealing cannot fail, serialising can.
+    encoded: Plaintext,
+}
+
+impl<T: JsonContent> Json<T> {
+    /// Holds a value, once it is sure that it can be written as JSON and read back: sealed without that, it would be
+    /// lost.
+    ///
+    /// # Errors
+    /// [`InvalidJson`] if it cannot, or has more than [`MOST_BYTES`] as JSON.
+    pub fn new(value: T) -> Result<Json<T>, InvalidJson> {
+        let mut json = Json { value, encoded: Plaintext::with_capacity(128) };
+        let mut writer = Bounded { out: &mut json.encoded, full: false };
+        if serde_json::to_writer(&mut writer, &json.value).is_err() {
+            return Err(if writer.full { InvalidJson::TooLong } else { InvalidJson::NotWritable });
+        }
+        match serde_json::from_slice::<T>(json.encoded.as_bytes()) {
+            Ok(mut copy) => copy.wipe(),
+            Err(_) => return Err(InvalidJson::NotReadable),
+        }
+        Ok(json)
+    }
+
+    /// The door out: the value. Search a program for this name to find every place where personal data leaves its type.
+    pub fn expose_personal_data(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Why something cannot be [`Json`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidJson {
+    /// Not JSON, or not of this type.
+    #[error("the text is not JSON of the type expected; compare it with the type's fields")]
+    NotOfType,
+    /// The type's own `Serialize` failed, or JSON cannot say it (keys of a map that are no strings).
+    #[error("the value cannot be written as JSON; keys of maps must be strings or numbers")]
+    NotWritable,
+    /// What was written could not be read into the same type.
+    #[error(
+        "the value cannot be read back from its JSON, so it would be lost; compare `Serialize` with `Deserialize`, and look for numbers that are not finite"
+    )]
+    NotReadable,
+    /// More than [`MOST_BYTES`] as JSON.
+    #[error("the value has more than 16 MiB as JSON; store it in pieces")]
+    TooLong,
+}
+
+/// Writes straight into the wiping buffer, so that no other copy of the JSON exists.
+struct Bounded<'o> {
+    out: &'o mut Plaintext,
+    full: bool,
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.out.len().saturating_add(bytes.len()) > MOST_BYTES {
+            self.full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.out.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: JsonContent> Drop for Json<T> {
+    fn drop(&mut self) {
+        self.value.wipe();
+    }
+}
+
+impl<T: JsonContent + Clone> Clone for Json<T> {
+    fn clone(&self) -> Json<T> {
+        let mut encoded = Plaintext::with_capacity(self.encoded.len());
+        encoded.extend(self.encoded.as_bytes());
+        Json { value: self.value.clone(), encoded }
+    }
+}
+
+impl<T: JsonContent + PartialEq> PartialEq for Json<T> {
+    fn eq(&self, other: &Json<T>) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: JsonContent + Eq> Eq for Json<T> {}
+
+impl<T: JsonContent> fmt::Debug for Json<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Json(redacted)")
+    }
+}
+
+impl<T: JsonContent> FromStr for Json<T> {
+    type Err = InvalidJson;
+
+    fn from_str(text: &str) -> Result<Json<T>, InvalidJson> {
+        // The library's error would quote the text.
+        Json::new(serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?)
+    }
+}
+
+/// Wipes the given string, whether it is accepted or not.
+impl<T: JsonContent> TryFrom<String> for Json<T> {
+    type Error = InvalidJson;
+
+    fn try_from(text: String) -> Result<Json<T>, InvalidJson> {
+        Zeroizing::new(text).parse()
+    }
+}
+
+impl<'de, T: JsonContent> Deserialize<'de> for Json<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json<T>, D::Error> {
+        let value =
+            T::deserialize(deserializer).map_err(|_| D::Error::custom("the value is not of the type expected"))?;
+        Json::new(value).map_err(D::Error::custom)
+    }
+}
+
+impl<T: JsonContent> ExposePersonalData for Json<T> {
+    fn serialize_exposed<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: JsonContent> PersonalData for Json<T> {
+    const TAG: TypeTag = <T as JsonContent>::TAG;
+    const PADDING: Padding = <T as JsonContent>::PADDING;
+
+    fn size_hint(&self) -> usize {
+        self.encoded.len()
+    }
+
+    fn encode(&self, out: &mut Plaintext) {
+        out.extend(self.encoded.as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Json<T>, InvalidContent> {
+        if bytes.len() > MOST_BYTES {
+            return Err(InvalidContent);
+        }
+        let value = serde_json::from_slice(bytes).map_err(|_| InvalidContent)?;
+        let mut encoded = Plaintext::with_capacity(bytes.len());
+        encoded.extend(bytes);
+        Ok(Json { value, encoded })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    thread_local!(static WIPED: Cell<usize> = const { Cell::new(0) });
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Any(serde_json::Value);
+
+    impl JsonContent for Any {
+        const TAG: TypeTag = TypeTag::new("test.any");
+
+        fn wipe(&mut self) {
+            WIPED.set(WIPED.get() + 1);
+            self.0 = serde_json::Value::Null;
+        }
+    }
+
+    macro_rules! content {
+        ($name:ident($inner:ty)) => {
+            #[derive(Debug, PartialEq, Serialize, Deserialize)]
+            struct $name($inner);
+
+            impl JsonContent for $name {
+                const TAG: TypeTag = TypeTag::new("test.other");
+
+                fn wipe(&mut self) {}
+            }
+        };
+    }
+
+    content!(Float(f64));
+    content!(Keys(BTreeMap<Vec<u8>, u8>));
+    content!(Number(u8));
+    content!(Long(String));
+
+    fn encoded<T: JsonContent>(json: &Json<T>) -> String {
+        let mut out = Plaintext::with_capacity(json.size_hint());
+        json.encode(&mut out);
+        String::from_utf8(out.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn values_round_trip_and_wipe() {
+        WIPED.set(0);
+        let json: Json<Any> = r#" {"b": [1, "é\n"], "a": null} "#.parse().unwrap();
+        assert_eq!(WIPED.get(), 1, "the copy that was read back");
+        assert_eq!(encoded(&json), r#"{"a":null,"b":[1,"é\n"]}"#);
+        let opened = Json::decode(encoded(&json).as_bytes()).unwrap();
+        assert!(opened == json && opened.clone() == json);
+        assert_eq!(opened.expose_personal_data().0, json!({"a": null, "b": [1, "é\n"]}));
+        assert_eq!(json.serialize_exposed(serde_json::value::Serializer).unwrap(), json.value.0);
+        assert_eq!(format!("{json:?}"), "Json(redacted)");
+        drop((json, opened));
+        assert_eq!(WIPED.get(), 4);
+    }
+
+    #[test]
+    fn what_could_not_be_opened_again_is_refused() {
+        assert_eq!(Json::new(Float(f64::NAN)).err(), Some(InvalidJson::NotReadable));
+        assert_eq!(Json::new(Keys([(vec![1], 1)].into())).err(), Some(InvalidJson::NotWritable));
+        assert_eq!(Json::new(Long("x".repeat(MOST_BYTES))).err(), Some(InvalidJson::TooLong));
+        assert!(Json::new(Long("x".repeat(MOST_BYTES - 2))).is_ok());
+        let mut deep = json!(0);
+        for _ in 0..200 {
+            deep = json!([deep]);
+        }
+        assert_eq!(Json::new(Any(deep)).err(), Some(InvalidJson::NotReadable));
+    }
+
+    #[test]
+    fn json_sealed_before_is_kept_as_it_was() {
+        let opened = Json::<Any>::decode(b" {\"b\":1, \"a\":2}").unwrap();
+        assert_eq!(encoded(&opened), " {\"b\":1, \"a\":2}");
+        for bad in [&b""[..], b"{", b"1 2", b"\"\xff\"", "[".repeat(100_000).as_bytes()] {
+            assert_eq!(Json::<Any>::decode(bad), Err(InvalidContent));
+        }
+        assert!(Json::<Number>::decode(b"256").is_err());
+    }
+
+    #[test]
+    fn errors_never_quote() {
+        for text in ["7777777", "\"SECRET\"", "{\"SECRET\":1}", "SECRET", "[\"SECRET\"]"] {
+            let errors = [
+                text.parse::<Json<Number>>().unwrap_err().to_string(),
+                serde_json::from_str::<Json<Number>>(text).unwrap_err().to_string(),
+                Json::<Number>::try_from(text.to_owned()).unwrap_err().to_string(),
+            ];
+            for error in errors {
+                assert!(!error.contains("SECRET") && !error.contains("7777777"), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Names of people.
+
+use std::str::FromStr;
+
+use super::secret_text::{
+    SecretText, decode_text, deserializes_from_text, exposes_text, serializes_exposed_text, wipes_what_it_reads,
+};
+use super::unicode::{LineFault, folded, read_line};
+use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+
+/// A person's name, or a part of one, in any script.
+///
+/// Kept as typed, trimmed and in Unicode's normal form C. Refused are only an empty name, one of more than
+/// [`Name::MOST_BYTES`], control characters and line breaks, and characters that turn the direction of writing (an
+/// invoice could show another name than the one stored). Apostrophes, combining marks, joiners, digits and emoji are
+/// names somewhere.
+///
+/// The canonical form ignores letter case, width, the kind of apostrophes, hyphens and spaces, and invisible characters;
+/// accents count.
+///
+/// Padding: steps of 64 bytes, so that nearly all names have one size.
+///
+/// ```
+/// use oubliette::personal::{Canonical, Name};
+/// let typed: Name = " Siobhán O’Connor ".parse()?;
+/// let stored: Name = "SIOBHÁN O'CONNOR".parse()?;
+/// assert_eq!(typed.expose_personal_data(), "Siobhán O’Connor");
+/// assert_eq!(typed.canonical_form(), stored.canonical_form());
+/// # Ok::<(), oubliette::personal::InvalidPersonName>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Name {
+    text: SecretText,
+}
+
+impl Name {
+    /// Most bytes in a name: a hundred characters even in scripts that take three bytes each.
+    pub const MOST_BYTES: usize = 300;
+}
+
+exposes_text!(Name);
+serializes_exposed_text!(Name);
+wipes_what_it_reads!(Name, InvalidPersonName);
+deserializes_from_text!(Name, "a name, as a string");
+
+/// Why a text is no [`Name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPersonName {
+    /// Nothing to see in it.
+    #[error("the name is empty; leave the field out instead")]
+    Empty,
+    /// More than [`Name::MOST_BYTES`].
+    #[error("the name has more than 300 bytes; shorten it, or keep it as `Text`")]
+    TooLong,
+    /// A control character or a line break.
+    #[error("the name has a control character or a line break; remove it")]
+    ControlCharacter,
+    /// A bidirectional embedding, override or isolate.
+    #[error("the name has an invisible character that turns the direction of writing; remove it")]
+    DirectionOverride,
+}
+
+impl From<LineFault> for InvalidPersonName {
+    fn from(fault: LineFault) -> InvalidPersonName {
+        match fault {
+            LineFault::Empty => InvalidPersonName::Empty,
+            LineFault::TooLong => InvalidPersonName::TooLong,
+            LineFault::Control => InvalidPersonName::ControlCharacter,
+            LineFault::Direction => InvalidPersonName::DirectionOverride,
+        }
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidPersonName;
+
+    fn from_str(text: &str) -> Result<Name, InvalidPersonName> {
+        Ok(Name { text: read_line(text, Name::MOST_BYTES)? })
+    }
+}
+
+impl PersonalData for Name {
+    const TAG: TypeTag = TypeTag::ours("obl.name");
+    const PADDING: Padding = Padding::steps_of(64);
+
+    fn size_hint(&self) -> usize {
+        self.text.as_str().len()
+    }
+
+    fn encode(&self, out: &mut Plaintext) {
+        out.extend(self.text.as_str().as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Name, InvalidContent> {
+        Ok(Name { text: decode_text(bytes, Name::MOST_BYTES)? })
+    }
+}
+
+impl Canonical for Name {
+    fn canonical_form(&self) -> CanonicalForm {
+        CanonicalForm::of_text(folded(self.text.as_str()).as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_scripts_are_kept() {
+        for name in [
+            "Nguyễn Thị Minh Khai",
+            "O’Connor",
+            "María-José",
+            "Jean-François d'Ormesson",
+            "محمد بن عبد الله",
+            "علی‌رضا",
+            "שָׂרָה",
+            "王小明",
+            "𠮷田",
+            "渡邉\u{e0101}",
+            "นางสาวสุดารัตน์ ใจดี",
+            "श्रीमती लक्ष्मी",
+            "க்ஷேமா",
+            "김민준",
+            "Владимир Ильич",
+            "Ólafur Þórðarson",
+            "Kahealani Keʻeikelani",
+            "X Æ A-12",
+            "Ng",
+            "李",
+            "👩‍🚀 Ada",
+            "M. (Jr.), 3rd",
+            "Đặng Thùy Trâm",
+            "ⵜⴰⵎⴰⵣⵉⵖⵜ",
+            "Ŋṣọ́ọ́",
+        ] {
+            let parsed: Name = name.parse().unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(parsed.expose_personal_data(), SecretText::nfc(name).as_str());
+        }
+    }
+
+    #[test]
+    fn the_rule_broken_is_named() {
+        let long = "ก".repeat(101);
+        for (text, why) in [
+            ("", InvalidPersonName::Empty),
+            (" \u{3000}\u{200b}\u{3164} ", InvalidPersonName::Empty),
+            ("Jane\r\nBcc: x", InvalidPersonName::ControlCharacter),
+            ("Jane\tDoe", InvalidPersonName::ControlCharacter),
+            ("Jane\u{2028}Doe", InvalidPersonName::ControlCharacter),
+            ("Jane\0", InvalidPersonName::ControlCharacter),
+            ("Jane\u{9b}31m", InvalidPersonName::ControlCharacter),
+            ("\u{202e}enaJ", InvalidPersonName::DirectionOverride),
+            ("Jane\u{2066}", InvalidPersonName::DirectionOverride),
+            (&long, InvalidPersonName::TooLong),
+            (&"a".repeat(5000), InvalidPersonName::TooLong),
+        ] {
+            assert_eq!(text.parse::<Name>(), Err(why));
+        }
+        assert!("ก".repeat(100).parse::<Name>().is_ok());
+        // What counts is the kept form: 300 bytes here, 450 as typed.
+        assert!("e\u{301}".repeat(150).parse::<Name>().is_ok());
+    }
+}
