@@ -19,6 +19,7 @@ mod clock;
 mod customer;
 mod derivation;
 mod error;
+mod events;
 mod field;
 mod fork;
 mod key_tree;
@@ -30,6 +31,9 @@ mod sealed;
 mod secret;
 pub mod store;
 mod sync;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod vault;
 mod witness;
 
@@ -41,3 +45,4 @@ pub use error::{
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
+pub use vault::{CustomerKeys, EachCustomer, Health, Pending, PurposeStatus, Recovery, Shredded, Status, Vault, VaultBuilder};

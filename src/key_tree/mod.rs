@@ -46,7 +46,7 @@ pub(crate) enum TreeError<E> {
     /// The store or the randomness failed.
     Pages(E),
     /// A page could not be encrypted or a step not be taken: a bug of this crate.
-    Lost(Position),
+    Lost,
 }
 
 /// The keys of one purpose: an immutable snapshot, replaced by a shred.
@@ -107,10 +107,6 @@ impl Tree {
             (Root::Page(a, _), Root::Page(b, _)) => secret::equal(a.0.bytes(), b.0.bytes()),
             _ => false,
         }
-    }
-
-    pub(crate) fn id(&self) -> TreeId {
-        self.id
     }
 
     /// What the root record must hold of this tree.

@@ -101,6 +101,10 @@ impl Page {
 
     pub(crate) fn shred(&mut self, byte: u8) {
         self.set_kind(byte, 2);
+        #[cfg(any(test, feature = "testing"))]
+        if crate::testing::is_planted(crate::testing::Bug::SeedLeft) {
+            return;
+        }
         self.key_mut(byte).fill(0);
     }
 
@@ -125,6 +129,10 @@ impl Page {
         let mut key = PageKey(Secret32::empty());
         let plain = self.bytes.get(TEXT..TAG).unwrap_or_default();
         derivation::page_key(fresh, &associated, plain, key.0.bytes_mut());
+        #[cfg(any(test, feature = "testing"))]
+        if crate::testing::is_planted(crate::testing::Bug::ReusedPageKey) {
+            derivation::page_key(&[0; 32], &associated[..30], &[], key.0.bytes_mut());
+        }
         let (name, bytes) = with_clean_stack(|| {
             let derived = derivation::page(&key);
             // Encrypted where it lies: no copy of the plaintext remains.

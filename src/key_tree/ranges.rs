@@ -36,11 +36,6 @@ impl Ranges {
         self.0.is_empty()
     }
 
-    /// The highest number.
-    pub(crate) fn last(&self) -> Option<u64> {
-        self.0.last().map(|range| *range.end())
-    }
-
     /// The numbers in both.
     pub(crate) fn and(&self, other: &Ranges) -> Ranges {
         let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());

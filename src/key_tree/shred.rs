@@ -129,7 +129,7 @@ impl<P: Pages> Rewrite<'_, P> {
         let mut fresh = Secret32::empty();
         self.pages.fresh(fresh.bytes_mut()).map_err(TreeError::Pages)?;
         let sealed = page.seal(fresh.bytes(), self.tree.vault, self.tree.id, position, self.generation);
-        let (key, stored) = sealed.map_err(|_| TreeError::Lost(position))?;
+        let (key, stored) = sealed.map_err(|_| TreeError::Lost)?;
         self.written.push(stored);
         Ok(Outcome::Page(key, Node::new(page, below, &self.tree.resident)))
     }
@@ -137,7 +137,7 @@ impl<P: Pages> Rewrite<'_, P> {
     fn below(&self, state: &State, byte: u8, position: Position) -> Result<Arc<Node>, TreeError<P::Error>> {
         match state {
             State::Node(node) => node.below(byte, self.tree.vault, self.tree.id, position, self.pages),
-            State::Key(_) => Err(TreeError::Lost(position)),
+            State::Key(_) => Err(TreeError::Lost),
         }
     }
 

@@ -121,7 +121,7 @@ impl Walker {
     ) -> Result<Found, TreeError<P::Error>> {
         let is_last = position.is_leaf();
         let Some([parent, child]) = self.keys.get_mut(level..).and_then(|keys| keys.first_chunk_mut::<2>()) else {
-            return Err(TreeError::Lost(position));
+            return Err(TreeError::Lost);
         };
         let next = match self.steps.get(level) {
             Some(Step::Seed) => {
@@ -142,7 +142,7 @@ impl Walker {
                 Kind::Page => Step::Node(node.below(byte, tree.vault, tree.id, position, pages)?),
             },
             // A walk fills the steps in order, so this is a bug of ours; and absence never means shredded.
-            Some(Step::Unknown) | None => return Err(TreeError::Lost(position)),
+            Some(Step::Unknown) | None => return Err(TreeError::Lost),
         };
         if let Some(place) = self.steps.get_mut(level + 1) {
             *place = next;

@@ -45,6 +45,7 @@ pub use email::{Email, InvalidEmail};
 pub use json::{InvalidJson, Json, JsonContent};
 pub use name::{InvalidPersonName, Name};
 pub use padding::Padding;
+pub(crate) use padding::unpad;
 pub use phone::{InvalidPhone, Phone};
 pub use plaintext::Plaintext;
 pub use text::{InvalidText, Text};

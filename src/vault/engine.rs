@@ -31,6 +31,10 @@ pub(crate) struct Engine {
     pub(crate) resident: Arc<Resident>,
     /// How long to wait for another process's commit.
     pub(crate) lock_wait: Duration,
+    /// The commit at hand changes the list of places, so that it need not agree with the store's yet.
+    pub(crate) changes_places: bool,
+    /// The newest state this process ever saw; the record must never be found before it.
+    pub(crate) known: Option<Witness>,
 }
 
 /// What a read of the key store found.
@@ -54,6 +58,8 @@ pub(crate) enum Step<T> {
 /// What a plan works on: the record as read under the lock, and its trees.
 pub(crate) struct Draft<'a> {
     pub(crate) record: Record,
+    /// The record as stored.
+    pub(crate) bytes: Vec<u8>,
     pub(crate) trees: Vec<HeldTree>,
     pub(crate) pages: StoredPages<'a>,
     /// The generation that the commit will have.
@@ -191,23 +197,26 @@ impl Engine {
     ) -> Result<Prepared<T>, KeyStoreError> {
         let chosen = self.choose(copies)?;
         let newest = chosen.newest;
-        if let Some(before) = before {
-            follows(&chosen.record, before.facts.witness())?;
+        if let Some(known) = self.known {
+            follows(&chosen.record, known)?;
         }
-        check_places(&chosen.record, places)?;
+        if !self.changes_places {
+            check_places(&chosen.record, places)?;
+        }
         let stored = StoredPages(pages);
         let Held { facts, bytes, trees, .. } =
             Held::load(chosen.record, chosen.bytes, before, &self.resident, &stored)?;
         let generation = facts.clear.generation + 1;
         let mut draft =
-            Draft { record: facts, trees, pages: StoredPages(pages), generation, rekey: None, starts_anew: false };
+            Draft { record: facts, bytes, trees, pages: stored, generation, rekey: None, starts_anew: false };
         match plan(&mut draft)? {
             Step::Keep(value) => {
-                let held = Held::new(draft.record, bytes, draft.trees);
+                let held = Held::new(draft.record, draft.bytes, draft.trees);
                 Ok(Prepared { value, held, write: None, newest, rekey: None })
             }
             Step::Confirm(value) => {
-                let held = Held::new(draft.record, bytes.clone(), draft.trees);
+                let bytes = draft.bytes.clone();
+                let held = Held::new(draft.record, draft.bytes, draft.trees);
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None })
             }
             Step::Write(new_pages, value) => {
@@ -215,6 +224,12 @@ impl Engine {
                 let (mut record, trees) = draft.finish()?;
                 pages.put(record.clear.generation, &new_pages)?;
                 record.trees = trees.iter().map(HeldTree::to_record).collect();
+                #[cfg(any(test, feature = "testing"))]
+                if crate::testing::is_planted(crate::testing::Bug::StaleRootKey)
+                    && let Some(before) = before
+                {
+                    record.trees = before.trees.iter().map(HeldTree::to_record).collect();
+                }
                 let secret = match &rekey {
                     Some(new) => &new.secret,
                     None => self.keyring.current()?,

@@ -56,7 +56,15 @@ pub(crate) struct Handle {
 pub(crate) struct Keys {
     trees: Vec<(TreeId, Vec<Slot>)>,
     /// Expanded field keys; kept for a single customer only, whose fields are opened again and again.
-    ciphers: Vec<(TreeId, FieldName, FieldCipher)>,
+    ciphers: Vec<Kept>,
+}
+
+struct Kept {
+    tree: TreeId,
+    /// The tree is the active one.
+    seals: bool,
+    name: FieldName,
+    cipher: FieldCipher,
 }
 
 enum Slot {
@@ -92,41 +100,38 @@ impl Handle {
         lock(&self.keys)
     }
 
-    /// The cipher of one customer's field. The caller holds the keys' lock from before this until it has used it.
+    /// The cipher of one customer's field, under a given tree or the active one. The caller holds the keys' lock from
+    /// before this until it has used the cipher. Waits for nothing but pages.
     pub(crate) fn cipher<'k>(
         &self,
         keys: &'k mut Keys,
         index: usize,
-        tree: TreeId,
+        tree: Option<TreeId>,
         name: FieldName,
-    ) -> Result<Cipher<'k>, KeyStoreError> {
-        if self.customers.len() == 1 {
-            // Found by index, since a borrow that is returned early is held for the whole function.
-            if let Some(at) = keys.position(tree, name) {
-                return keys.ciphers.get(at).map(|(.., cipher)| Cipher::Kept(cipher)).ok_or(LOST);
-            }
-        }
+    ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
-        let held = self.process.held()?;
-        let slots = match keys.trees.iter().position(|(id, _)| *id == tree) {
+        let held = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
+        let active = held.active(name.purpose.name()).ok_or(LOST)?.id;
+        let tree = held.tree(tree.unwrap_or(active)).ok_or(LOST)?;
+        let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
             Some(at) => at,
             None => {
-                let tree = held.tree(tree).ok_or(LOST)?;
                 let slots = self.derive(tree)?;
                 keys.trees.push((tree.id, slots));
                 keys.trees.len() - 1
             }
         };
+        let id = tree.id;
         drop(held);
         let slot = keys.trees.get(slots).and_then(|(_, slots)| slots.get(index)).ok_or(LOST)?;
-        let Slot::Key(key) = slot else { return Ok(Cipher::Shredded) };
-        let made = with_clean_stack(|| FieldCipher::new(key.0.bytes(), name));
+        let Slot::Key(key) = slot else { return Ok((id, Cipher::Shredded)) };
+        let cipher = with_clean_stack(|| FieldCipher::new(key.0.bytes(), name));
         if self.customers.len() > 1 {
-            return Ok(Cipher::Made(made));
+            return Ok((id, Cipher::Made(cipher)));
         }
-        keys.ciphers.push((tree, name, made));
-        keys.ciphers.last().map(|(.., cipher)| Cipher::Kept(cipher)).ok_or(LOST)
+        keys.ciphers.push(Kept { tree: id, seals: id == active, name, cipher });
+        keys.ciphers.last().map(|kept| (id, Cipher::Kept(&kept.cipher))).ok_or(LOST)
     }
 
     fn derive(&self, tree: &HeldTree) -> Result<Vec<Slot>, KeyStoreError> {
@@ -151,8 +156,13 @@ const LOST: KeyStoreError = KeyStoreError::Bug("a handle lost its keys");
 
 impl Keys {
     #[inline]
-    fn position(&self, tree: TreeId, name: FieldName) -> Option<usize> {
-        self.ciphers.iter().position(|(id, known, _)| *id == tree && known.is(name))
+    pub(crate) fn kept(&self, tree: TreeId, name: FieldName) -> Option<&FieldCipher> {
+        self.ciphers.iter().find(|kept| kept.tree == tree && kept.name.is(name)).map(|kept| &kept.cipher)
+    }
+
+    #[inline]
+    pub(crate) fn kept_to_seal(&self, name: FieldName) -> Option<(TreeId, &FieldCipher)> {
+        self.ciphers.iter().find(|kept| kept.seals && kept.name.is(name)).map(|kept| (kept.tree, &kept.cipher))
     }
 
     fn wipe(&mut self) {

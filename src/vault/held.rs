@@ -189,6 +189,6 @@ pub(crate) fn tree_error(error: TreeError<PagesError>) -> KeyStoreError {
         TreeError::Damaged(page, position, damage) => damaged(page, position, format!("damaged: {damage}")),
         TreeError::Pages(PagesError::Store(error)) => error.into(),
         TreeError::Pages(PagesError::Randomness) => KeyStoreError::Randomness,
-        TreeError::Lost(_) => KeyStoreError::Bug("a step in the key tree could not be taken"),
+        TreeError::Lost => KeyStoreError::Bug("a step in the key tree could not be taken"),
     }
 }

@@ -45,6 +45,10 @@ impl Numbers {
         self.size
     }
 
+    pub(crate) fn is_drained(&self) -> bool {
+        self.block.is_empty() && self.next.is_none()
+    }
+
     pub(crate) fn refill(&mut self, block: Range<u64>) {
         self.asked = false;
         self.size = (self.size * 2).min(MOST);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::{Clock, LeaseClock, Moment};
 use crate::derivation::VaultId;
 use crate::error::KeyStoreError;
+use crate::events;
 use crate::field::Purpose;
 use crate::fork::{self, ForkGeneration};
 use crate::key_tree::Resident;
@@ -69,7 +70,7 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new(settings: Arc<Settings>, stores: Stores, keyring: Keyring) -> Result<Arc<Process>, KeyStoreError> {
         let resident = Resident::at_most(settings.most_resident_pages);
-        let engine = Engine { stores: stores.clone(), keyring, resident: resident.clone(), lock_wait: settings.lock_wait };
+        let engine = Engine { stores: stores.clone(), keyring, resident: resident.clone(), lock_wait: settings.lock_wait, changes_places: false, known: None };
         let threaded = settings.threaded;
         let process = Arc::new(Process {
             fork: fork::generation(),
@@ -146,6 +147,15 @@ impl Process {
         self.unless_refused(held)
     }
 
+    /// The snapshot, read anew here if the lease has lapsed: for the vault's thread, which must not wait for itself.
+    pub(crate) fn held_now(self: &Arc<Process>) -> Result<Arc<Held>, KeyStoreError> {
+        if !self.lease.is_fresh() {
+            self.refresh()?;
+        }
+        let held = self.snapshot().ok_or_else(|| self.lapsed())?;
+        self.unless_refused(held)
+    }
+
     fn unless_refused(&self, held: Arc<Held>) -> Result<Arc<Held>, KeyStoreError> {
         match held.facts.gone_back {
             None => Ok(held),
@@ -197,7 +207,7 @@ impl Process {
         self.reread()
     }
 
-    fn lapsed(&self) -> KeyStoreError {
+    pub(crate) fn lapsed(&self) -> KeyStoreError {
         if self.worker.is_closed() {
             return KeyStoreError::Closed;
         }
@@ -236,14 +246,12 @@ impl Process {
     /// so, for every process.
     #[cold]
     pub(crate) fn check_witness(self: &Arc<Process>, witness: Witness) -> Result<(), KeyStoreError> {
-        let held = self.held()?;
-        if self.proves_nothing(&held, witness) {
+        if self.proves_nothing(&*self.held()?, witness) {
             return Ok(());
         }
-        // This process may merely not know yet.
+        // This process may merely not know yet. No snapshot is held while waiting: a refresh waits for readers.
         self.reread()?;
-        let held = self.held()?;
-        if self.proves_nothing(&held, witness) {
+        if self.proves_nothing(&*self.held()?, witness) {
             return Ok(());
         }
         Err(self.gone_back(witness.generation))
@@ -276,6 +284,7 @@ impl Process {
             marked.map(|_| ()).map_err(CommitError::cause)
         });
         let have = self.snapshot().map_or(0, |held| held.facts.clear.generation);
+        events::gone_back(have, seen);
         let error = KeyStoreError::RolledBack { have, seen };
         if !matches!(marked, Some(Ok(()))) {
             // It could not be written down; at least this process refuses from now on.
@@ -307,6 +316,7 @@ impl Process {
                     return Err(error);
                 }
                 let held = Arc::new(held);
+                events::refreshed(held.facts.clear.generation);
                 self.publish(held.clone());
                 self.confirmed(sent, &held, lowest);
                 Ok(())
@@ -321,6 +331,7 @@ impl Process {
 
     /// A read failed: the lease runs on, and when it runs out all that it covers is wiped.
     fn failed_to_read(&self, error: &KeyStoreError) {
+        events::read_failed(error);
         *lock(&self.trouble) = Some(error.clone());
         if self.lease.remaining().is_zero() {
             self.let_go(error.clone());
@@ -365,6 +376,7 @@ impl Process {
     /// Wipes everything: the lease is lost, or the vault closed.
     pub(crate) fn let_go(&self, why: KeyStoreError) {
         self.lease.disarm();
+        events::lease_lost(&why);
         *lock(&self.trouble) = Some(why);
         let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         drop(before);
@@ -379,8 +391,21 @@ impl Process {
     ///
     /// Gives the plan's value, whether all readers of the old snapshot let go, and what could not be overwritten.
     pub(crate) fn commit<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
+        self.commit_with(&mut lock(&self.engine), plan)
+    }
+
+    /// The same for a plan that changes the list of places.
+    pub(crate) fn commit_places<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
         let mut engine = lock(&self.engine);
+        engine.changes_places = true;
+        let done = self.commit_with(&mut engine, plan);
+        engine.changes_places = false;
+        done
+    }
+
+    fn commit_with<T>(self: &Arc<Process>, engine: &mut Engine, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
+        engine.known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
         let Committed { value, held, old_copy } = engine.commit(before.as_deref(), plan)?;
         let held = Arc::new(held);

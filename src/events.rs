@@ -1,0 +1,45 @@
+//! Events for `tracing`, when that feature is on. Generations, counts and problems; never a key, a value or a context.
+
+use crate::error::KeyStoreError;
+
+macro_rules! event {
+    ($level:ident, $($field:tt)*) => {
+        #[cfg(feature = "tracing")]
+        tracing::$level!(target: "oubliette", $($field)*);
+    };
+}
+
+pub(crate) fn committed(generation: u64, newly: u64, pages: usize) {
+    event!(info, generation, newly_shredded = newly, pages, "committed");
+    let _ = (generation, newly, pages);
+}
+
+pub(crate) fn refreshed(generation: u64) {
+    event!(debug, generation, "another process committed");
+    let _ = generation;
+}
+
+pub(crate) fn read_failed(error: &KeyStoreError) {
+    event!(warn, %error, "the root record could not be read");
+    let _ = error;
+}
+
+pub(crate) fn lease_lost(why: &KeyStoreError) {
+    event!(error, %why, "keys dropped");
+    let _ = why;
+}
+
+pub(crate) fn gone_back(have: u64, seen: u64) {
+    event!(error, have, seen, "the key store went back in time");
+    let _ = (have, seen);
+}
+
+pub(crate) fn swept(pages: u64, bytes: u64) {
+    event!(info, pages, bytes, "superseded pages swept");
+    let _ = (pages, bytes);
+}
+
+pub(crate) fn sweep_failed(error: &KeyStoreError) {
+    event!(warn, %error, "superseded pages could not be swept");
+    let _ = error;
+}

@@ -1,0 +1,381 @@
+//! How a vault is found, made, and opened.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::customer::CustomerId;
+use crate::derivation::VaultId;
+use crate::error::{CreateError, KeyStoreError, UnlockError};
+use crate::field::Purpose;
+use crate::key_tree::Resident;
+use crate::nonce;
+use crate::root_key::RootKey;
+use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId};
+use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
+use crate::vault::engine::{Engine, Seen, Stores};
+use crate::vault::keyring::Keyring;
+use crate::vault::process::{Process, Settings};
+use crate::vault::upkeep::new_tree;
+use crate::vault::{Owner, Vault};
+
+const LEASE: Duration = Duration::from_secs(1);
+const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Where a vault is and how it is opened. Nothing is touched before one of
+/// [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock),
+/// [`unlock_or_create`](VaultBuilder::unlock_or_create) or [`recover`](VaultBuilder::recover).
+#[must_use]
+pub struct VaultBuilder {
+    place: Where,
+    pub(super) purposes: Vec<Purpose>,
+    add_missing: bool,
+    lease: Duration,
+    demanded: u64,
+    highest_number: Option<CustomerId>,
+    next_root_key: Option<RootKey>,
+    most_resident_pages: usize,
+    lock_wait: Duration,
+    patience: Duration,
+    keep_superseded: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) threaded: bool,
+}
+
+enum Where {
+    Directory(DirectoryBuilder),
+    Stores(Stores),
+}
+
+impl VaultBuilder {
+    pub(super) fn at(path: &Path) -> VaultBuilder {
+        VaultBuilder::with(Where::Directory(Directory::at(path)))
+    }
+
+    pub(super) fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
+        VaultBuilder::with(Where::Stores(Stores { pages: Arc::new(pages), roots: Arc::new(roots) }))
+    }
+
+    fn with(place: Where) -> VaultBuilder {
+        VaultBuilder {
+            place,
+            purposes: Vec::new(),
+            add_missing: false,
+            lease: LEASE,
+            demanded: 0,
+            highest_number: None,
+            next_root_key: None,
+            most_resident_pages: 8192,
+            lock_wait: Duration::from_secs(10),
+            patience: Duration::from_secs(2),
+            keep_superseded: DAY,
+            clock: Clock::System,
+            threaded: true,
+        }
+    }
+
+    /// A directory with another layout: root and pages apart, fault injection.
+    pub fn in_directory(directory: DirectoryBuilder) -> VaultBuilder {
+        VaultBuilder::with(Where::Directory(directory))
+    }
+
+    fn directory(mut self, change: impl FnOnce(DirectoryBuilder) -> DirectoryBuilder) -> VaultBuilder {
+        if let Where::Directory(builder) = self.place {
+            self.place = Where::Directory(change(builder));
+        }
+        self
+    }
+
+    /// Keeps the root record in this directory instead of `root/`: outside of what is backed up or replicated. Without
+    /// effect on a vault with stores of its own.
+    pub fn root_at(self, path: impl AsRef<Path>) -> VaultBuilder {
+        self.directory(|builder| builder.root_at(path))
+    }
+
+    /// Keeps the pages in this directory instead of `pages/`.
+    pub fn pages_at(self, path: impl AsRef<Path>) -> VaultBuilder {
+        self.directory(|builder| builder.pages_at(path))
+    }
+
+    /// A mirror: a whole copy in another directory, best on another disk, written in each commit. At most three.
+    /// One that is not the vault's yet is attached with [`Vault::attach_mirror`].
+    pub fn mirror(self, path: impl AsRef<Path>) -> VaultBuilder {
+        self.directory(|builder| builder.mirror(path))
+    }
+
+    /// The purposes this program uses. Others of the vault can be neither sealed nor opened, but `shred` covers them.
+    pub fn purposes(mut self, purposes: impl IntoIterator<Item = Purpose>) -> VaultBuilder {
+        self.purposes = purposes.into_iter().collect();
+        self
+    }
+
+    /// Adds a key tree for each purpose that the vault does not have yet; for deploys. Nothing happens if it has all.
+    ///
+    /// A new tree's root record must not be lost: values sealed under it would be. Let it be mirrored first.
+    pub fn add_missing_purposes(mut self) -> VaultBuilder {
+        self.add_missing = true;
+        self
+    }
+
+    /// How long a process may go on with what it last read of the root record: 100 ms to one minute, one second unless
+    /// said otherwise. Fixed when the vault is created, and shared by all processes. A shred is effective everywhere
+    /// this much later.
+    pub fn lease(mut self, lease: Duration) -> VaultBuilder {
+        self.lease = lease;
+        self
+    }
+
+    /// Refuses a vault at a lower generation: one that was restored from a backup. See [`Vault::generation`].
+    pub fn demand_generation(mut self, generation: u64) -> VaultBuilder {
+        self.demanded = generation;
+        self
+    }
+
+    /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
+    /// not issued it yet went back in time.
+    pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
+        self.highest_number = Some(number);
+        self
+    }
+
+    /// A root key that the vault may be rotated to while this process runs.
+    pub fn next_root_key(mut self, key: RootKey) -> VaultBuilder {
+        self.next_root_key = Some(key);
+        self
+    }
+
+    /// Most pages to keep in memory; 8 192 (67 MB) unless said otherwise. Beyond it, all are let go and loading begins
+    /// again: an open may then read up to five.
+    pub fn most_resident_pages(mut self, pages: usize) -> VaultBuilder {
+        self.most_resident_pages = pages.max(16);
+        self
+    }
+
+    /// How long a commit waits for another process's: ten seconds unless said otherwise.
+    pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
+        self.lock_wait = most;
+        self
+    }
+
+    /// How long superseded pages are kept: a day unless said otherwise, and never less than it takes to restore a root
+    /// record by mistake.
+    pub fn keep_superseded(mut self, time: Duration) -> VaultBuilder {
+        self.keep_superseded = time;
+        self
+    }
+
+    /// How long a call waits for one re-read of the root record, and a shred for readers: two seconds unless said
+    /// otherwise.
+    pub fn patience(mut self, most: Duration) -> VaultBuilder {
+        self.patience = most;
+        self
+    }
+
+    /// Creates a vault.
+    ///
+    /// # Errors
+    /// [`CreateError::Exists`] if there is one: nothing is changed then. After other errors there is no vault, but its
+    /// empty directory may be there, and `create` can be called again.
+    pub fn create(self, root_key: RootKey) -> Result<Vault, CreateError> {
+        self.check_new()?;
+        if let Where::Directory(builder) = &self.place
+            && builder.exists().map_err(KeyStoreError::from)?
+        {
+            return Err(CreateError::Exists);
+        }
+        let (stores, directory) = self.stores(true)?;
+        let mut engine = self.engine(stores, root_key);
+        let places = engine.stores.roots.places();
+        if places.len() > MOST_PLACES {
+            return Err(KeyStoreError::Full { what: "a directory and three mirrors" }.into());
+        }
+        if !engine.create(&mut |keyring| self.first_record(keyring, &places))? {
+            return Err(CreateError::Exists);
+        }
+        self.start(engine, directory, false).map_err(|error| match error {
+            UnlockError::KeyStore(error) => CreateError::KeyStore(error),
+            _ => KeyStoreError::Bug("a new vault could not be unlocked").into(),
+        })
+    }
+
+    /// Opens an existing vault, and finishes what a killed commit left.
+    ///
+    /// # Errors
+    /// [`UnlockError`]; a wrong root key is one of its own and changes nothing.
+    pub fn unlock(self, root_key: RootKey) -> Result<Vault, UnlockError> {
+        let (stores, directory) = self.stores(false)?;
+        let engine = self.engine(stores, root_key);
+        self.start(engine, directory, true)
+    }
+
+    /// Opens the vault if there is one, and creates it otherwise. Two processes that do so at once end in one vault.
+    ///
+    /// For a first start; a mistyped path becomes a new, empty vault. Prefer [`unlock`](VaultBuilder::unlock) after it.
+    ///
+    /// # Errors
+    /// As both.
+    pub fn unlock_or_create(self, root_key: RootKey) -> Result<Vault, UnlockError> {
+        let again = self.copy();
+        match again.create(root_key.clone()) {
+            Ok(vault) => Ok(vault),
+            Err(CreateError::Exists) => self.unlock(root_key),
+            Err(error) => Err(UnlockError::Create(error)),
+        }
+    }
+
+    fn check_new(&self) -> Result<(), CreateError> {
+        let mut names: Vec<&str> = self.purposes.iter().map(|purpose| purpose.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() || names.len() != self.purposes.len() || names.len() > MOST_TREES {
+            return Err(CreateError::Purposes);
+        }
+        if LEASES.contains(&self.lease) { Ok(()) } else { Err(CreateError::Lease) }
+    }
+
+    fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<Record, KeyStoreError> {
+        let random = |_| KeyStoreError::Randomness;
+        let vault = VaultId(nonce::fresh().map_err(random)?);
+        let id = RecordId(nonce::fresh().map_err(random)?);
+        let recipe = keyring.establish(vault)?;
+        Ok(Record {
+            clear: Clear { vault, id, parent: RecordId([0; 16]), generation: 1, recipe },
+            next_number: 1,
+            newest_block: 1,
+            lease: self.lease,
+            shredded_through: 0,
+            floor: 0,
+            gone_back: None,
+            places: places.to_vec(),
+            trees: self.purposes.iter().map(|purpose| new_tree(*purpose)).collect::<Result<_, _>>()?,
+            ring: vec![id.short()],
+        })
+    }
+
+    pub(super) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
+        match &self.place {
+            Where::Stores(stores) => Ok((stores.clone(), None)),
+            Where::Directory(builder) => {
+                let directory = if create { builder.create()? } else { builder.open()? };
+                Ok((stores_of(&directory), Some(directory)))
+            }
+        }
+    }
+
+    pub(super) fn engine(&self, stores: Stores, root_key: RootKey) -> Engine {
+        let keys = std::iter::once(root_key).chain(self.next_root_key.clone()).collect();
+        Engine {
+            stores,
+            keyring: Keyring::new(keys),
+            resident: Resident::at_most(self.most_resident_pages),
+            lock_wait: self.lock_wait,
+            changes_places: false,
+            known: None,
+        }
+    }
+
+    /// Reads the record, and starts a process on it. Tells whether copies need repair.
+    pub(super) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
+        let Seen::Changed { held, needs_repair, .. } = engine.read(None)? else {
+            return Err(KeyStoreError::Bug("nothing was held before"));
+        };
+        let vault = held.facts.clear.vault;
+        drop(held);
+        let stores = engine.stores.clone();
+        let settings = Arc::new(Settings {
+            vault,
+            purposes: self.purposes.clone(),
+            most_resident_pages: self.most_resident_pages,
+            lock_wait: self.lock_wait,
+            patience: self.patience,
+            keep_superseded: self.keep_superseded,
+            clock: self.clock.clone(),
+            threaded: self.threaded,
+            reopen: match &self.place {
+                Where::Directory(builder) => {
+                    let builder = builder.clone();
+                    Box::new(move || Ok(stores_of(&builder.open()?)))
+                }
+                Where::Stores(stores) => {
+                    let stores = stores.clone();
+                    Box::new(move || Ok(stores.clone()))
+                }
+            },
+        });
+        let process = Process::new(settings, stores, engine.keyring)?;
+        process.refresh()?;
+        Ok((process, needs_repair))
+    }
+
+    fn start(self, engine: Engine, directory: Option<Directory>, existing: bool) -> Result<Vault, UnlockError> {
+        // Before the record: a commit in between would raise the mark above a record that was read earlier.
+        let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
+        let (process, needs_repair) = self.process(engine)?;
+        let owner = Owner { process, directory };
+        if existing {
+            self.check_existing(&owner.process, mark, needs_repair)?;
+        }
+        Ok(Vault { owner: Arc::new(owner) })
+    }
+
+    fn check_existing(&self, process: &Arc<Process>, mark: u64, needs_repair: bool) -> Result<(), UnlockError> {
+        let held = process.held()?;
+        let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
+        let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
+        drop(held);
+        // A commit that was killed before it wrote the record leaves a mark one higher.
+        if mark > have + 1 {
+            return Err(process.gone_back(mark).into());
+        }
+        if self.highest_number.is_some_and(|number| number.number() >= next_number) {
+            return Err(process.gone_back(have + 1).into());
+        }
+        if have < self.demanded {
+            return Err(UnlockError::BehindDemand { have, demanded: self.demanded });
+        }
+        if needs_repair {
+            // Best effort: a vault on a read-only mount can still be read.
+            if let Err(error) = run(process, |process| process.repair()) {
+                crate::events::read_failed(&error);
+            }
+        }
+        match unknown {
+            None => Ok(()),
+            Some(_) if self.add_missing => Ok(run(process, |process| process.add_missing_purposes())?),
+            Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
+        }
+    }
+
+    fn copy(&self) -> VaultBuilder {
+        VaultBuilder {
+            place: match &self.place {
+                Where::Directory(builder) => Where::Directory(builder.clone()),
+                Where::Stores(stores) => Where::Stores(stores.clone()),
+            },
+            purposes: self.purposes.clone(),
+            next_root_key: self.next_root_key.clone(),
+            clock: self.clock.clone(),
+            ..*self
+        }
+    }
+}
+
+fn run(
+    process: &Arc<Process>,
+    job: impl FnOnce(&Arc<Process>) -> Result<(), KeyStoreError> + Send + 'static,
+) -> Result<(), KeyStoreError> {
+    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+}
+
+fn stores_of(directory: &Directory) -> Stores {
+    Stores { pages: Arc::new(directory.clone()), roots: Arc::new(directory.clone()) }
+}
+
+impl fmt::Debug for VaultBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VaultBuilder({:?})", self.purposes)
+    }
+}

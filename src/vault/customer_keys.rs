@@ -1,0 +1,140 @@
+//! Handles: keys of one customer for the length of a request, or of a chunk of many.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, OpenError, SealError};
+use crate::field::Placed;
+use crate::personal::PersonalData;
+use crate::sealed::Sealed;
+use crate::vault::handles::Handle;
+use crate::vault::process::Process;
+use crate::vault::{Owner, Vault};
+
+/// Most rows whose keys are held at a time.
+const CHUNK: usize = 256;
+
+/// Seals and opens several fields of one customer, deriving each key once.
+///
+/// Hold it for the length of a request. It may cross threads and live across an await. A commit that shreds anybody
+/// wipes the keys in it; they are then derived anew, which fails for the shredded.
+#[derive(Clone)]
+pub struct CustomerKeys {
+    owner: Arc<Owner>,
+    /// `None` when the vault could not be used when the handle was made; using it says why.
+    handle: Result<Arc<Handle>, KeyStoreError>,
+    index: usize,
+    customer: CustomerId,
+}
+
+impl CustomerKeys {
+    pub(super) fn of_one(vault: &Vault, customer: CustomerId) -> CustomerKeys {
+        let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
+        CustomerKeys { owner: vault.owner.clone(), handle, index: 0, customer }
+    }
+
+    /// Whose keys these are.
+    #[must_use]
+    pub fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    #[inline]
+    fn parts(&self) -> Result<(&Arc<Process>, &Handle), KeyStoreError> {
+        let process = self.owner.process.current()?;
+        let handle = self.handle.as_ref().map_err(Clone::clone)?;
+        // Its lock may be held for ever in a forked child, and its keys are the parent's.
+        if Arc::ptr_eq(process, &handle.process) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
+    }
+
+    /// Encrypts one value. See [`Vault::seal`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn seal<'c, T: PersonalData>(
+        &self,
+        field: impl Into<Placed<'c, T>>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        let (process, handle) = self.parts()?;
+        process.seal_by_handle(handle, self.index, field.into(), value)
+    }
+
+    /// Decrypts one value. See [`Vault::open`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn open<'c, T: PersonalData>(
+        &self,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<T, OpenError> {
+        let (process, handle) = self.parts()?;
+        process.open_by_handle(handle, self.index, field.into(), sealed)
+    }
+}
+
+impl fmt::Debug for CustomerKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CustomerKeys(customer {}, redacted)", self.customer)
+    }
+}
+
+/// Rows with handles for their customers; from [`Vault::each_customer`].
+///
+/// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
+/// others could be derived.
+pub struct EachCustomer<I: Iterator, F> {
+    vault: Vault,
+    rows: I,
+    customer_of: F,
+    ready: VecDeque<(I::Item, CustomerKeys)>,
+}
+
+impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
+    pub(super) fn new(vault: Vault, rows: I, customer_of: F) -> Self {
+        EachCustomer { vault, rows, customer_of, ready: VecDeque::new() }
+    }
+
+    fn fill(&mut self) {
+        let rows: Vec<(I::Item, CustomerId)> = self
+            .rows
+            .by_ref()
+            .take(CHUNK)
+            .map(|row| {
+                let customer = (self.customer_of)(&row);
+                (row, customer)
+            })
+            .collect();
+        let mut customers: Vec<CustomerId> = rows.iter().map(|(_, customer)| *customer).collect();
+        customers.sort_unstable();
+        customers.dedup();
+        let handle = self.vault.process().map(|process| Handle::register(process, customers.clone()));
+        self.ready.extend(rows.into_iter().map(|(row, customer)| {
+            let index = customers.binary_search(&customer).unwrap_or_default();
+            let (owner, handle) = (self.vault.owner.clone(), handle.clone());
+            (row, CustomerKeys { owner, handle, index, customer })
+        }));
+    }
+}
+
+impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> Iterator for EachCustomer<I, F> {
+    type Item = (I::Item, CustomerKeys);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty() {
+            self.fill();
+        }
+        self.ready.pop_front()
+    }
+}
+
+impl<I: Iterator, F> fmt::Debug for EachCustomer<I, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EachCustomer({} rows ready)", self.ready.len())
+    }
+}

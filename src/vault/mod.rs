@@ -1,0 +1,416 @@
+//! The vault: what an application opens.
+
+mod builder;
+mod customer_keys;
+mod custody;
+mod engine;
+mod handles;
+mod held;
+mod keyring;
+mod numbers;
+mod process;
+mod promise;
+mod recover;
+mod seal_open;
+mod shred;
+mod status;
+mod thread;
+mod trail;
+mod upkeep;
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use builder::VaultBuilder;
+pub use customer_keys::{CustomerKeys, EachCustomer};
+pub use recover::Recovery;
+pub use shred::Shredded;
+pub use status::{Health, PurposeStatus, Status};
+
+use crate::customer::CustomerId;
+use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
+use crate::field::{Placed, Purpose};
+use crate::personal::PersonalData;
+use crate::root_key::RootKey;
+use crate::sealed::Sealed;
+use crate::store::{Directory, PageStore, PlaceId, RootStore, Swept};
+use process::Process;
+use promise::{Promise, promise};
+use shred::{ShredRequest, Whom};
+
+/// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A vault: purposes, their key trees, one root record.
+///
+/// Cheap to clone, and shared by all threads. Get one from [`Vault::at`] or [`Vault::on`].
+///
+/// # What can wait
+/// | call | waits for |
+/// |---|---|
+/// | `seal`, `open`, through [`CustomerKeys`] too | nothing; up to five page reads the first time a customer is met; one bounded re-read of the root record if its lease has lapsed or a number is unknown |
+/// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
+/// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
+///
+/// Commits, refills and re-reads run on a thread of the vault's own. The async twins need no runtime, and dropping one
+/// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is
+/// under way.
+///
+/// # Fork
+/// A forked child starts over: it drops what it inherited, reads the root record again, and has a thread and a block of
+/// numbers of its own. Handles ([`CustomerKeys`]) from before the fork refuse in it. What the child inherited in memory
+/// is beyond the reach of a shred in the parent.
+#[derive(Clone)]
+pub struct Vault {
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    process: Arc<Process>,
+    /// The store, if it is the embedded one.
+    directory: Option<Directory>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // No I/O here: what is under way ends by itself.
+        if let Ok(process) = self.process.current() {
+            process.worker.close();
+            process.let_go(KeyStoreError::Closed);
+        }
+    }
+}
+
+impl Vault {
+    /// A vault in a directory, which is made by `create`. See [`VaultBuilder`].
+    pub fn at(path: impl AsRef<Path>) -> VaultBuilder {
+        VaultBuilder::at(path.as_ref())
+    }
+
+    /// A vault on stores of your own.
+    pub fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
+        VaultBuilder::on(pages, roots)
+    }
+
+    fn process(&self) -> Result<&Arc<Process>, KeyStoreError> {
+        self.owner.process.current()
+    }
+
+    /// Issues a number for a new customer. Nothing is stored for the customer, no key in particular.
+    ///
+    /// Numbers come from a block that this process has reserved; a block that was not used up is wasted.
+    ///
+    /// # Errors
+    /// [`EnrollError`]. No number was issued.
+    pub fn enroll(&self) -> Result<CustomerId, EnrollError> {
+        self.process()?.enroll()
+    }
+
+    /// [`enroll`](Vault::enroll) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn enroll_async(&self) -> Pending<Result<CustomerId, EnrollError>> {
+        let posted = self.post(|process| process.enroll_on_worker());
+        Box::pin(async move { posted?.await.ok_or(KeyStoreError::Closed)? })
+    }
+
+    /// Encrypts one value.
+    ///
+    /// # Errors
+    /// [`SealError`]; [`SealError::outcome`] sorts it.
+    pub fn seal<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        self.process()?.seal(customer, field.into(), value)
+    }
+
+    /// Decrypts one value.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenError::outcome`] sorts it into erased, try again, and investigate.
+    pub fn open<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<T, OpenError> {
+        self.process()?.open(customer, field.into(), sealed)
+    }
+
+    /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
+    #[must_use]
+    pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
+        CustomerKeys::of_one(self, customer)
+    }
+
+    /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
+    /// customer where you can. Keys of at most 256 rows are held at a time.
+    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    where
+        I: IntoIterator,
+        F: FnMut(&I::Item) -> CustomerId,
+    {
+        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
+    }
+
+    /// Shreds customers in all purposes, in one commit: all of them or, if one was never issued, none.
+    ///
+    /// When this returns `Ok`, the shred is durable, and this process holds no key of theirs (unless
+    /// [`Shredded::is_wiped_here`] says that a call was still using one). Other processes stop within the lease. Copies
+    /// of the root record made before, with its root key, still open their values: see SECURITY.md.
+    ///
+    /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
+    /// customer who consents anew needs a new number.
+    ///
+    /// # Errors
+    /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
+    pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
+        self.start_shred(Whom::These(customers.into_iter().collect()), None)?.wait().unwrap_or_else(|| Err(closed()))
+    }
+
+    /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
+    ///
+    /// # Errors
+    /// As [`shred`](Vault::shred).
+    pub fn shred_purpose(
+        &self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<Shredded, ShredError> {
+        let whom = Whom::These(customers.into_iter().collect());
+        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(closed()))
+    }
+
+    /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
+    /// costs a path of pages however many they are.
+    ///
+    /// # Errors
+    /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
+    pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
+        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(closed()))
+    }
+
+    /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
+    /// cancel it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shred_async(
+        &self,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Pending<Result<Shredded, ShredError>> {
+        Box::pin(Vault::answer(self.start_shred(Whom::These(customers.into_iter().collect()), None)))
+    }
+
+    /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shred_purpose_async(
+        &self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Pending<Result<Shredded, ShredError>> {
+        Box::pin(Vault::answer(self.start_shred(Whom::These(customers.into_iter().collect()), Some(purpose))))
+    }
+
+    fn start_shred(&self, whom: Whom, purpose: Option<Purpose>) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
+        let process = self.process().map_err(ShredError::NothingHappened)?;
+        if let Some(purpose) = purpose
+            && !process.settings.purposes.contains(&purpose)
+        {
+            return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
+        }
+        let (answer, promise) = promise();
+        process.worker.shred(process, ShredRequest { whom, purpose, answer });
+        Ok(promise)
+    }
+
+    async fn answer(
+        started: Result<Promise<Result<Shredded, ShredError>>, ShredError>,
+    ) -> Result<Shredded, ShredError> {
+        started?.await.unwrap_or_else(|| Err(closed()))
+    }
+
+    /// Puts the vault under a new root key, and forgets the old one.
+    ///
+    /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
+    /// root key until that is destroyed, and with a passphrase that is never certain. Other processes must be given both
+    /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
+    ///
+    /// # Errors
+    /// [`RotateError`] tells what is true.
+    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
+        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed)))
+    }
+
+    /// [`rotate_root_key`](Vault::rotate_root_key) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rotate_root_key_async(&self, new: RootKey) -> Pending<Result<(), RotateError>> {
+        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened);
+        Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
+    }
+
+    /// The generation of the root record, as last read. It may be kept elsewhere and demanded at the next unlock
+    /// ([`VaultBuilder::demand_generation`]), which tells a vault that was restored from a backup.
+    ///
+    /// # Errors
+    /// When the lease has lapsed and the record cannot be read.
+    pub fn generation(&self) -> Result<u64, KeyStoreError> {
+        Ok(self.process()?.held()?.facts.clear.generation)
+    }
+
+    /// Reads the root record now, instead of at the next tick.
+    ///
+    /// # Errors
+    /// When it cannot be read, or went back in time.
+    pub fn refresh(&self) -> Result<(), KeyStoreError> {
+        self.process()?.reread()
+    }
+
+    /// Loads the pages that these customers' keys need, so that opening does no I/O.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub fn preload(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<(), KeyStoreError> {
+        self.process()?.preload(customers)
+    }
+
+    /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). The vault's thread does
+    /// so every hour by itself.
+    ///
+    /// # Errors
+    /// When a page that must exist is missing, or the store fails; no live page was deleted.
+    pub fn sweep(&self) -> Result<Swept, KeyStoreError> {
+        self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
+    }
+
+    /// Starts a new mirror in an empty directory: copies all pages there, then commits. `progress` is told pages done
+    /// and in all.
+    ///
+    /// # Errors
+    /// When the directory cannot be used or the commit fails; the vault is as before.
+    pub fn attach_mirror(
+        &self,
+        path: impl AsRef<Path>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<PlaceId, KeyStoreError> {
+        let directory = self.directory()?;
+        let place = directory.attach_mirror(path, progress)?;
+        let store = directory.clone();
+        let posted = self.post(move |process| {
+            process.set_places(
+                move |places| {
+                    places.retain(|listed| *listed != place);
+                    places.push(place);
+                },
+                move || Ok(store.catch_up(place)?),
+            )
+        });
+        let committed = posted.and_then(|posted| posted.wait().ok_or(KeyStoreError::Closed)?);
+        if committed.is_err() {
+            // The record does not list it, so it must not be written to.
+            let _ = directory.detach(place);
+        }
+        committed.map(|()| place)
+    }
+
+    /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
+    /// there still is a copy of the record as of its last commit, and must be destroyed; the path is returned if the
+    /// place is open here.
+    ///
+    /// # Errors
+    /// When the commit fails, or it is the only place.
+    pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
+        let directory = self.directory()?;
+        let path = directory.path_of(place);
+        if directory.own_place()? == place {
+            return Err(KeyStoreError::PlaceMissing { place, problem: "the vault's own directory, which cannot be detached" });
+        }
+        let open = path.is_some();
+        if open {
+            directory.detach(place)?;
+        }
+        let posted = self.post(move |process| {
+            process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(()))
+        })?;
+        posted.wait().ok_or(KeyStoreError::Closed)??;
+        Ok(path)
+    }
+
+    /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.
+    ///
+    /// **It holds the root record**: every shred from now on is final only when this copy is gone, or was replaced by a
+    /// later one. Keep such copies for a stated time only.
+    ///
+    /// # Errors
+    /// When a page or the directory cannot be read or written.
+    pub fn copy_to(&self, path: impl AsRef<Path>) -> Result<(), KeyStoreError> {
+        let directory = self.directory()?.clone();
+        let path = path.as_ref().to_path_buf();
+        self.post(move |process| process.copy_to(&directory, &path))?.wait().ok_or(KeyStoreError::Closed)?
+    }
+
+    fn directory(&self) -> Result<&Directory, KeyStoreError> {
+        self.owner.directory.as_ref().ok_or_else(|| {
+            crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into()
+        })
+    }
+
+    /// Whether values can be sealed and opened now: for readiness probes. Does no I/O.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::of(self.process())
+    }
+
+    /// What the vault holds, for operators. Reads pages.
+    ///
+    /// # Errors
+    /// When the key store cannot be read.
+    pub fn status(&self) -> Result<Status, KeyStoreError> {
+        self.process()?.status()
+    }
+
+    /// Ends what is under way, then drops all keys. Every clone refuses from then on.
+    ///
+    /// # Errors
+    /// The trouble the vault was in, if any.
+    pub fn close(self) -> Result<(), KeyStoreError> {
+        let process = self.process()?;
+        if process.worker.is_closed() {
+            return Ok(());
+        }
+        let trouble = process.worker.run(process, None, |process| process.trouble());
+        process.worker.close();
+        process.let_go(KeyStoreError::Closed);
+        trouble.flatten().map_or(Ok(()), Err)
+    }
+
+    fn post<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
+    ) -> Result<Promise<T>, KeyStoreError> {
+        let process = self.process()?;
+        Ok(process.worker.post(process, job))
+    }
+}
+
+fn closed() -> ShredError {
+    ShredError::NothingHappened(KeyStoreError::Closed)
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({:?})", self.owner.process.settings.purposes)
+    }
+}

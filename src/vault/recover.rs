@@ -1,0 +1,133 @@
+//! After a key store went back in time.
+
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, RecoverError};
+use crate::events;
+use crate::field::Purpose;
+use crate::key_tree::Ranges;
+use crate::root_key::RootKey;
+use crate::vault::builder::VaultBuilder;
+use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::shred::shred_tree;
+use crate::vault::{Owner, Vault};
+use crate::witness::MOST_GENERATION;
+
+/// What must be known to recover a vault that went back in time: from a journal, or a list that was kept.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Recovery {
+    seen: u64,
+    highest_number: Option<CustomerId>,
+    shredded: Vec<(CustomerId, Option<Purpose>)>,
+}
+
+impl Recovery {
+    /// `seen` is a generation that existed; the vault goes on above it. It is in the error that asked for a recovery, and
+    /// higher is safe.
+    pub fn beyond(seen: u64) -> Recovery {
+        Recovery { seen, highest_number: None, shredded: Vec::new() }
+    }
+
+    /// The highest customer number that was ever issued, so that none is issued twice.
+    pub fn highest_number(mut self, number: CustomerId) -> Recovery {
+        self.highest_number = Some(number);
+        self
+    }
+
+    /// Customers that were shredded since the restored record, in all purposes. Those who were before, too, do no harm.
+    pub fn shredded(mut self, customers: impl IntoIterator<Item = CustomerId>) -> Recovery {
+        self.shredded.extend(customers.into_iter().map(|customer| (customer, None)));
+        self
+    }
+
+    /// Customers that were shredded since in one purpose.
+    pub fn shredded_purpose(
+        mut self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Recovery {
+        self.shredded.extend(customers.into_iter().map(|customer| (customer, Some(purpose))));
+        self
+    }
+}
+
+impl VaultBuilder {
+    /// Mends a vault that went back in time, and unlocks it.
+    ///
+    /// In one commit it shreds the customers listed, raises the number that is issued next, goes on above the generation
+    /// that was seen, and moves to a new root key, since the restored record is readable under the old one: destroy
+    /// that. What was shredded since the restored record and is not in the list **is readable again**.
+    ///
+    /// It needs pages as new as the record, or newer. A record alone that was restored finds its pages as long as
+    /// superseded ones are kept; pages alone that went back cannot be mended: restore them from a mirror.
+    ///
+    /// # Errors
+    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
+    pub fn recover(self, current: RootKey, recovery: Recovery, new: RootKey) -> Result<Vault, RecoverError> {
+        let (stores, directory) = self.stores(false)?;
+        let engine = self.engine(stores, current);
+        let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
+        let (process, _) = self.process(engine)?;
+        let owner = Owner { process, directory };
+        let highest = recovery.highest_number.map_or(0, CustomerId::number);
+        let listed = recovery.shredded.iter().map(|(customer, _)| customer.number()).max().unwrap_or(0);
+        let vault = owner.process.settings.vault;
+        let same = crate::sync::lock(&owner.process.engine).keyring.is_current(&new, vault)?;
+        if same {
+            return Err(RecoverError::SameKey);
+        }
+        let seen = recovery.seen.max(mark);
+        if seen >= MOST_GENERATION {
+            return Err(RecoverError::OutOfRange);
+        }
+        let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
+        let mut established = Some((secret, recipe));
+        let job = move |process: &std::sync::Arc<crate::vault::process::Process>| {
+            let mut unknown = None;
+            let done = process.commit(&mut |draft| {
+                if let Some(purpose) = recovery.unknown_purpose(draft) {
+                    unknown = Some(purpose);
+                    return Ok(Step::Keep(0));
+                }
+                draft.generation = draft.record.clear.generation.max(seen) + 1;
+                draft.starts_anew = true;
+                draft.record.gone_back = None;
+                draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
+                let (mut pages, mut newly) = (Vec::new(), 0);
+                for index in 0..draft.trees.len() {
+                    let numbers = recovery.numbers_for(draft, index);
+                    newly += shred_tree(draft, index, &numbers, &mut pages)?;
+                }
+                let (secret, recipe) = match established.take() {
+                    Some(established) => established,
+                    None => new.establish(draft.record.clear.vault)?,
+                };
+                draft.rekey = Some(NewKey { key: new.clone(), secret, recipe });
+                Ok(Step::Write(pages, newly))
+            });
+            let done = done.map_err(CommitError::cause)?;
+            events::committed(done.held.facts.clear.generation, done.value, 0);
+            match (unknown, done.old_copy) {
+                (Some(purpose), _) => Err(RecoverError::UnknownPurpose { purpose }),
+                (None, Some(cause)) => Err(cause.into()),
+                (None, None) => Ok(()),
+            }
+        };
+        let process = &owner.process;
+        process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
+        Ok(Vault { owner: std::sync::Arc::new(owner) })
+    }
+}
+
+impl Recovery {
+    fn unknown_purpose(&self, draft: &Draft<'_>) -> Option<&'static str> {
+        let known = |purpose: &str| draft.trees.iter().any(|tree| tree.purpose == purpose);
+        self.shredded.iter().filter_map(|(_, purpose)| *purpose).map(Purpose::name).find(|name| !known(name))
+    }
+
+    fn numbers_for(&self, draft: &Draft<'_>, index: usize) -> Ranges {
+        let Some(tree) = draft.trees.get(index) else { return Ranges::default() };
+        let here = self.shredded.iter().filter(|(_, purpose)| purpose.is_none_or(|it| it.name() == tree.purpose));
+        Ranges::of_numbers(here.map(|(customer, _)| customer.number()))
+    }
+}

@@ -1,0 +1,247 @@
+//! Shredding: many requests, one commit.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, ShredError};
+use crate::events;
+use crate::field::Purpose;
+use crate::key_tree::{Found, Ranges, Rewritten, Walker};
+use crate::secret::with_clean_stack;
+use crate::store::StoredPage;
+use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::process::{Done, Process};
+use crate::vault::promise::Answer;
+
+/// One caller's wish.
+pub(crate) struct ShredRequest {
+    pub(crate) whom: Whom,
+    /// All purposes if `None`.
+    pub(crate) purpose: Option<Purpose>,
+    pub(crate) answer: Answer<Result<Shredded, ShredError>>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Whom {
+    These(Vec<CustomerId>),
+    Through(CustomerId),
+}
+
+/// What a shred did. It is durable: the keys are gone from every copy of the current root record.
+#[derive(Clone, Debug)]
+#[must_use = "it tells when the shred is effective in every process, and whether it already is in this one"]
+pub struct Shredded {
+    already: Vec<CustomerId>,
+    newly: u64,
+    generation: u64,
+    readers_gone: bool,
+    effective_at: SystemTime,
+}
+
+impl Shredded {
+    /// Those of the customers asked for who had been shredded before, in every purpose concerned.
+    #[must_use]
+    pub fn already_shredded(&self) -> &[CustomerId] {
+        &self.already
+    }
+
+    /// How many numbers were newly shredded by the commit, counted once a purpose. Concurrent shreds share a commit,
+    /// and then each tells the same.
+    #[must_use]
+    pub fn newly_shredded(&self) -> u64 {
+        self.newly
+    }
+
+    /// The generation of the root record from which on they are shredded.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// True when every key of theirs was wiped from this process before the shred returned. False when a call that was
+    /// opening or sealing did not end in time; its keys are wiped when it does.
+    #[must_use]
+    pub fn is_wiped_here(&self) -> bool {
+        self.readers_gone
+    }
+
+    /// When every other process has stopped opening their values, or stopped opening anything: one lease after the
+    /// commit.
+    #[must_use]
+    pub fn effective_everywhere_at(&self) -> SystemTime {
+        self.effective_at
+    }
+
+    /// Sleeps until then.
+    pub fn wait_until_effective_everywhere(&self) {
+        while let Ok(left) = self.effective_at.duration_since(SystemTime::now()) {
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(Duration::from_secs(1)));
+        }
+    }
+}
+
+/// Each request's own answer, once it is known that the commit can be made.
+#[derive(Clone)]
+enum Verdict {
+    Refused(ShredError),
+    Already(Vec<CustomerId>),
+}
+
+struct Outcome {
+    verdicts: Vec<Verdict>,
+    newly: u64,
+    pages: usize,
+}
+
+/// Commits all requests at once, and answers each.
+pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>) {
+    let done = process.commit(&mut |draft| plan(draft, &requests));
+    match done {
+        Err(error) => {
+            for request in requests {
+                request.answer.give(Err(match &error {
+                    CommitError::NothingHappened(cause) => ShredError::NothingHappened(cause.clone()),
+                    CommitError::Unknown(cause) => ShredError::Unknown(cause.clone()),
+                }));
+            }
+        }
+        Ok(Done { value, readers_gone, old_copy, held }) => {
+            let generation = held.facts.clear.generation;
+            events::committed(generation, value.newly, value.pages);
+            let effective_at = SystemTime::now() + held.facts.lease;
+            for (request, verdict) in requests.into_iter().zip(value.verdicts) {
+                request.answer.give(match (verdict, &old_copy) {
+                    (Verdict::Refused(error), _) => Err(error),
+                    (Verdict::Already(_), Some(cause)) => Err(ShredError::OldCopyRemains(cause.clone())),
+                    (Verdict::Already(already), None) => {
+                        Ok(Shredded { already, newly: value.newly, generation, readers_gone, effective_at })
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn plan(draft: &mut Draft<'_>, requests: &[ShredRequest]) -> Result<Step<Outcome>, KeyStoreError> {
+    draft.refuse_if_gone_back()?;
+    let verdicts: Vec<Verdict> = requests.iter().map(|request| judge(draft, request)).collect::<Result<_, _>>()?;
+    let granted: Vec<&ShredRequest> = requests
+        .iter()
+        .zip(&verdicts)
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Already(_)))
+        .map(|(request, _)| request)
+        .collect();
+    let (mut pages, mut newly) = (Vec::new(), 0);
+    for index in 0..draft.trees.len() {
+        let numbers = granted.iter().filter(|request| concerns(request, draft.trees.get(index)));
+        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.whom)));
+        newly += shred_tree(draft, index, &numbers, &mut pages)?;
+    }
+    for request in &granted {
+        if let (Whom::Through(customer), None) = (&request.whom, request.purpose) {
+            draft.record.shredded_through = draft.record.shredded_through.max(customer.number());
+        }
+    }
+    let outcome = Outcome { verdicts, newly, pages: pages.len() };
+    if !pages.is_empty() {
+        return Ok(Step::Write(pages, outcome));
+    }
+    // Somebody shredded them before. That commit may have been killed half-way, so all copies are written again.
+    Ok(if granted.is_empty() { Step::Keep(outcome) } else { Step::Confirm(outcome) })
+}
+
+/// Shreds numbers in one tree of a draft. Gives how many were not shredded before.
+pub(crate) fn shred_tree(
+    draft: &mut Draft<'_>,
+    index: usize,
+    numbers: &Ranges,
+    pages: &mut Vec<StoredPage>,
+) -> Result<u64, KeyStoreError> {
+    let generation = draft.generation;
+    let Some(held) = draft.trees.get_mut(index) else { return Ok(0) };
+    let Some(tree) = held.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(0) };
+    let Rewritten { tree, pages: new, newly } =
+        tree.shred(numbers, generation, &draft.pages).map_err(tree_error)?;
+    if let Some(tree) = tree {
+        held.tree = Some(tree);
+        held.shredded = held.shredded.saturating_add(newly);
+        pages.extend(new);
+    }
+    Ok(newly)
+}
+
+fn concerns(request: &ShredRequest, tree: Option<&HeldTree>) -> bool {
+    tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
+}
+
+fn ranges(whom: &Whom) -> Ranges {
+    match whom {
+        Whom::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.number())),
+        Whom::Through(customer) => Ranges::of(vec![0..=customer.number()]),
+    }
+}
+
+fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Result<Verdict, KeyStoreError> {
+    match &request.whom {
+        Whom::Through(customer) => {
+            let newest = draft.record.newest_block;
+            Ok(if customer.number() < newest {
+                Verdict::Already(Vec::new())
+            } else {
+                Verdict::Refused(ShredError::TooNew { newest })
+            })
+        }
+        Whom::These(customers) => {
+            let unknown = customers.iter().find(|customer| customer.number() >= draft.record.next_number);
+            if let Some(customer) = unknown {
+                return Ok(Verdict::Refused(ShredError::NotEnrolled { customer: *customer }));
+            }
+            already_shredded(draft, request, customers).map(Verdict::Already)
+        }
+    }
+}
+
+/// Those who are shredded in every tree that the request concerns.
+fn already_shredded(
+    draft: &Draft<'_>,
+    request: &ShredRequest,
+    customers: &[CustomerId],
+) -> Result<Vec<CustomerId>, KeyStoreError> {
+    let trees: Vec<_> =
+        draft.trees.iter().filter(|tree| concerns(request, Some(tree))).filter_map(|tree| tree.tree.as_ref()).collect();
+    let mut sorted = customers.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    for tree in trees {
+        sorted = with_clean_stack(|| {
+            let mut walker = Walker::for_many();
+            let mut left = Vec::new();
+            for customer in sorted {
+                if walker.walk(tree, customer.to_path(), &draft.pages).map_err(tree_error)? == Found::Shredded {
+                    left.push(customer);
+                }
+            }
+            Ok::<_, KeyStoreError>(left)
+        })?;
+    }
+    Ok(sorted)
+}
+
+/// Everyone shredded in every tree of a draft: what a new tree must start with.
+pub(crate) fn shredded_everywhere(trees: &[HeldTree], pages: &StoredPages<'_>) -> Result<Ranges, KeyStoreError> {
+    let mut everywhere: Option<Ranges> = None;
+    for tree in trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+        let here = tree.shredded(pages).map_err(tree_error)?;
+        let both = everywhere.map_or(here.clone(), |all| all.and(&here));
+        if both.is_empty() {
+            return Ok(both);
+        }
+        everywhere = Some(both);
+    }
+    Ok(everywhere.unwrap_or_default())
+}

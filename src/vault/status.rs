@@ -1,0 +1,149 @@
+//! What operators and readiness probes ask.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::customer::CustomerId;
+use crate::error::KeyStoreError;
+use crate::key_tree::Walker;
+use crate::secret::with_clean_stack;
+use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
+use crate::vault::engine::{CommitError, Step};
+use crate::vault::held::{StoredPages, tree_error};
+use crate::vault::process::Process;
+
+/// Whether a vault can be used now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// True when values can be sealed and opened.
+    pub ready: bool,
+    /// How long what is known may still be used without another read.
+    pub lease_left: Duration,
+    /// Why the last read failed, or everything is refused.
+    pub trouble: Option<KeyStoreError>,
+}
+
+impl Health {
+    pub(super) fn of(process: Result<&Arc<Process>, KeyStoreError>) -> Health {
+        match process {
+            Err(error) => Health { ready: false, lease_left: Duration::ZERO, trouble: Some(error) },
+            Ok(process) => {
+                let lease_left = process.lease.remaining();
+                let held = process.snapshot();
+                let gone_back = held.as_ref().and_then(|held| {
+                    let have = held.facts.clear.generation;
+                    held.facts.gone_back.map(|seen| KeyStoreError::RolledBack { have, seen })
+                });
+                let ready = held.is_some() && gone_back.is_none() && !lease_left.is_zero();
+                Health { ready, lease_left, trouble: gone_back.or_else(|| process.trouble()) }
+            }
+        }
+    }
+}
+
+/// What a vault holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// Commits so far.
+    pub generation: u64,
+    /// Customer numbers reserved, those that processes wasted included.
+    pub issued: u64,
+    /// The lease that all processes share.
+    pub lease: Duration,
+    /// Each purpose, in the order they were added.
+    pub purposes: Vec<PurposeStatus>,
+    /// Pages kept, superseded ones included.
+    pub pages: Usage,
+    /// The places that hold the root record. With one alone, losing it loses every value.
+    pub places: Vec<PlaceId>,
+    /// Pages in this process's memory.
+    pub resident_pages: usize,
+}
+
+impl Status {
+    /// True when there is no mirror: losing the one directory loses every value.
+    #[must_use]
+    pub fn has_no_mirror(&self) -> bool {
+        self.places.len() < 2
+    }
+}
+
+/// One purpose's key tree.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PurposeStatus {
+    /// The purpose.
+    pub purpose: String,
+    /// False for a tree that only opens values sealed before it was replaced.
+    pub active: bool,
+    /// Numbers shredded.
+    pub shredded: u64,
+    /// Pages it needs.
+    pub pages: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+impl Process {
+    pub(crate) fn status(self: &Arc<Process>) -> Result<Status, KeyStoreError> {
+        let held = self.held()?;
+        let stored = StoredPages(self.pages());
+        let mut purposes = Vec::with_capacity(held.trees.len());
+        for tree in &held.trees {
+            let mut names = HashSet::new();
+            if let Some(tree) = &tree.tree {
+                tree.page_names(&stored, &mut names).map_err(tree_error)?;
+            }
+            let pages = names.len() as u64;
+            let (purpose, active, shredded) = (tree.purpose.clone(), tree.active, tree.shredded);
+            purposes.push(PurposeStatus { purpose, active, shredded, pages, bytes: pages * PAGE_BYTES as u64 });
+        }
+        Ok(Status {
+            generation: held.facts.clear.generation,
+            issued: held.facts.next_number - 1,
+            lease: held.facts.lease,
+            purposes,
+            pages: self.pages().usage()?,
+            places: held.facts.places.clone(),
+            resident_pages: self.resident.count(),
+        })
+    }
+
+    pub(crate) fn preload(
+        self: &Arc<Process>,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<(), KeyStoreError> {
+        let held = self.held()?;
+        let stored = StoredPages(self.pages());
+        let mut customers: Vec<CustomerId> = customers.into_iter().collect();
+        customers.sort_unstable();
+        for tree in held.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+            with_clean_stack(|| {
+                let mut walker = Walker::for_many();
+                for customer in &customers {
+                    walker.walk(tree, customer.to_path(), &stored).map_err(tree_error)?;
+                }
+                Ok::<_, KeyStoreError>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let mut live = HashSet::new();
+            for tree in draft.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+                tree.page_names(&draft.pages, &mut live).map_err(tree_error)?;
+            }
+            let live: Vec<_> = live.into_iter().collect();
+            directory.copy_to(path, draft.record.clear.generation, &draft.bytes, &live)?;
+            Ok(Step::Keep(()))
+        });
+        done.map(|_| ()).map_err(CommitError::cause)
+    }
+}

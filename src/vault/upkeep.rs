@@ -1,0 +1,232 @@
+//! Commits other than shreds: numbers, purposes, root keys, places; and the sweep.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::customer::CustomerId;
+use crate::derivation::{Seed, TreeId};
+use crate::error::{EnrollError, KeyStoreError, RotateError};
+use crate::events;
+use crate::field::Purpose;
+use crate::key_tree::{Resident, Tree};
+use crate::nonce;
+use crate::root_key::RootKey;
+use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
+use crate::secret::Secret32;
+use crate::store::{PlaceId, StoredPage, Swept};
+use crate::sync::lock;
+use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::held::{HeldTree, tree_error};
+use crate::vault::process::Process;
+use crate::vault::shred::{shred_tree, shredded_everywhere};
+
+impl Draft<'_> {
+    /// Every plan but that of a recovery begins with this.
+    pub(crate) fn refuse_if_gone_back(&self) -> Result<(), KeyStoreError> {
+        match self.record.gone_back {
+            None => Ok(()),
+            Some(seen) => Err(KeyStoreError::RolledBack { have: self.record.clear.generation, seen }),
+        }
+    }
+
+    /// Adds a key tree for each purpose that has none. Those shredded everywhere are shredded in it from the start.
+    pub(crate) fn add_purposes(
+        &mut self,
+        purposes: &[Purpose],
+        resident: &Arc<Resident>,
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let mut pages = Vec::new();
+        let known: BTreeSet<String> = self.trees.iter().map(|tree| tree.purpose.clone()).collect();
+        let missing: Vec<&Purpose> = purposes.iter().filter(|purpose| !known.contains(purpose.name())).collect();
+        if missing.is_empty() {
+            return Ok(pages);
+        }
+        if self.trees.len() + missing.len() > MOST_TREES {
+            return Err(KeyStoreError::Full { what: "24 key trees" });
+        }
+        let gone = shredded_everywhere(&self.trees, &self.pages)?;
+        for purpose in missing {
+            let TreeRecord { id, purpose, active, state, shredded } = new_tree(*purpose)?;
+            let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
+            let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident.clone()));
+            self.trees.push(HeldTree { id, purpose, active, shredded, tree });
+            shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
+        }
+        Ok(pages)
+    }
+}
+
+/// A key tree with a new id and seed.
+pub(crate) fn new_tree(purpose: Purpose) -> Result<TreeRecord, KeyStoreError> {
+    let mut seed = Seed(Secret32::empty());
+    nonce::fill(seed.0.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+    let id = TreeId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
+    Ok(TreeRecord { id, purpose: purpose.name().to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
+}
+
+impl Process {
+    /// A number, from this process's block; a new block is reserved when half of it is gone.
+    pub(crate) fn enroll(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
+        self.confirm_lease()?;
+        // Also refuses a vault that went back in time, before a number is issued twice.
+        drop(self.held()?);
+        loop {
+            let (number, wanted) = {
+                let mut numbers = lock(&self.numbers);
+                (numbers.take(), numbers.wants())
+            };
+            if let Some(number) = number {
+                if let Some(size) = wanted {
+                    drop(self.worker.post(self, move |process| process.refill(size)));
+                }
+                return Ok(number);
+            }
+            let size = lock(&self.numbers).size();
+            let refilled = self.worker.run(self, None, move |process| process.refill_if_drained(size));
+            refilled.ok_or(KeyStoreError::Closed)??;
+        }
+    }
+
+    /// The same where the vault's thread already is.
+    pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
+        drop(self.held_now()?);
+        if let Some(number) = lock(&self.numbers).take() {
+            return Ok(number);
+        }
+        let size = lock(&self.numbers).size();
+        self.refill(size)?;
+        lock(&self.numbers).take().ok_or(EnrollError::Exhausted)
+    }
+
+    fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
+        // Others that waited with this caller may have been served by one refill.
+        if lock(&self.numbers).is_drained() { self.refill(size) } else { Ok(()) }
+    }
+
+    fn refill(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
+        let reserved = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let first = draft.record.next_number;
+            let end = first.saturating_add(size).min(CustomerId::MAX.number() + 1);
+            if first >= end {
+                return Ok(Step::Keep(None));
+            }
+            draft.record.next_number = end;
+            draft.record.newest_block = first;
+            Ok(Step::Write(Vec::new(), Some(first..end)))
+        });
+        let block: Result<Option<Range<u64>>, KeyStoreError> = match reserved {
+            // With an old copy left, a restored one could issue these numbers again: then the witness of their values
+            // tells, as for every restore.
+            Ok(done) => Ok(done.value),
+            // The block may be reserved or not: it is wasted.
+            Err(error) => Err(error.cause()),
+        };
+        let mut numbers = lock(&self.numbers);
+        match block {
+            Ok(Some(block)) => {
+                numbers.refill(block);
+                Ok(())
+            }
+            Ok(None) => {
+                numbers.refill_failed();
+                Err(EnrollError::Exhausted)
+            }
+            Err(error) => {
+                numbers.refill_failed();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Adds trees for purposes that have none; does nothing if all have.
+    pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let purposes = self.settings.purposes.clone();
+        let resident = self.resident.clone();
+        let added = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let before = draft.trees.len();
+            let pages = draft.add_purposes(&purposes, &resident)?;
+            Ok(if draft.trees.len() == before { Step::Keep(()) } else { Step::Write(pages, ()) })
+        });
+        let done = added.map_err(CommitError::cause)?;
+        done.old_copy.map_or(Ok(()), Err)
+    }
+
+    /// Finishes what a killed commit left: all copies are made the newest, which authenticated.
+    pub(crate) fn repair(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let done = self.commit(&mut |_| Ok(Step::Confirm(()))).map_err(CommitError::cause)?;
+        done.old_copy.map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn rotate(self: &Arc<Process>, key: &RootKey) -> Result<(), RotateError> {
+        let vault = self.settings.vault;
+        let is_same = lock(&self.engine).keyring.is_current(key, vault).map_err(RotateError::NothingHappened)?;
+        if is_same {
+            return Err(RotateError::SameKey);
+        }
+        let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let Some((secret, recipe)) = established.take() else {
+                // The store asked again, or the outcome of the first try was unknown: a new salt is as good.
+                let (secret, recipe) = key.establish(vault)?;
+                draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
+                return Ok(Step::Write(Vec::new(), ()));
+            };
+            draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        match done {
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
+            Err(CommitError::NothingHappened(cause)) => Err(RotateError::NothingHappened(cause)),
+            Err(CommitError::Unknown(cause)) => Err(RotateError::Unknown(cause)),
+        }
+    }
+
+    /// Commits a change of the list of places. `catch_up` runs under the store's exclusion, before the record is
+    /// written.
+    pub(crate) fn set_places(
+        self: &Arc<Process>,
+        change: impl Fn(&mut Vec<PlaceId>) + Send + 'static,
+        catch_up: impl Fn() -> Result<(), KeyStoreError> + Send + 'static,
+    ) -> Result<(), KeyStoreError> {
+        let done = self.commit_places(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            catch_up()?;
+            change(&mut draft.record.places);
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
+    }
+
+    /// Forgets superseded pages that were kept long enough. Only after every reachable page was found.
+    pub(crate) fn sweep(self: &Arc<Process>) -> Result<Swept, KeyStoreError> {
+        let keep: Duration = self.settings.keep_superseded;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let mut live = HashSet::new();
+            for tree in draft.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+                tree.page_names(&draft.pages, &mut live).map_err(tree_error)?;
+            }
+            Ok(Step::Keep(draft.pages.0.sweep(&live, draft.record.clear.generation, keep)?))
+        });
+        let swept = done.map_err(CommitError::cause)?.value;
+        events::swept(swept.pages, swept.bytes);
+        Ok(swept)
+    }
+
+    /// When reads have filled the room for pages, all of them are let go and loading begins again.
+    pub(crate) fn let_go_of_pages_if_full(self: &Arc<Process>) {
+        if !self.resident.is_full() {
+            return;
+        }
+        let Some(before) = self.snapshot() else { return };
+        if let Ok(bare) = before.without_loaded() {
+            drop(before);
+            self.publish(Arc::new(bare));
+        }
+    }
+}
