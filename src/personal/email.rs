@@ -105,7 +105,8 @@ impl From<email_address::Error> for InvalidEmail {
                 InvalidEmail::DisplayName
             }
             Error::SubDomainEmpty | Error::SubDomainTooLong | Error::DomainInvalidSeparator => InvalidEmail::Domain,
-            Error::InvalidCharacter | Error::UnbalancedQuotes | Error::InvalidComment => InvalidEmail::Mailbox,
+            // `InvalidCharacter` above all.
+            _ => InvalidEmail::Mailbox,
         }
     }
 }
@@ -166,7 +167,8 @@ fn letters_stood_in(part: &str) -> Option<SecretText> {
 }
 
 fn check_shape(local: SecretText, domain: &str) -> Result<(), InvalidEmail> {
-    let options = Options { minimum_sub_domains: 2, allow_domain_literal: false, allow_display_text: false };
+    // By its methods: a patch release has added a field before.
+    let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
     let mut address = local;
     address.push('@');
     address.push_str(domain);

@@ -9,11 +9,12 @@ use crate::personal::Country;
 /// A number in E.164 that its country's plan gives out. `number` holds ASCII digits and separators only: the library is
 /// lenient with anything else, and can panic on a `tel:` in the wrong place.
 pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText, InvalidPhone> {
-    let region = match country {
-        None if !number.starts_with('+') => return Err(InvalidPhone::NoCountry),
-        None => None,
-        Some(country) => Some(country.as_str().parse::<Region>().map_err(|_| InvalidPhone::CountryWithoutNumbers)?),
-    };
+    let region = country
+        .and_then(|country| country.as_str().parse::<Region>().ok())
+        .filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some());
+    if region.is_none() && !number.starts_with('+') {
+        return Err(country.map_or(InvalidPhone::NoCountry, |_| InvalidPhone::CountryWithoutNumbers));
+    }
     let mut parsed = PHONE_NUMBER_UTIL.parse(number, region).map_err(|error| match error {
         ParseError::InvalidCountryCode => InvalidPhone::UnknownCountryCode,
         ParseError::TooShortAfterIdd | ParseError::TooShortNsn => InvalidPhone::TooShort,
@@ -96,7 +97,10 @@ mod tests {
         ] {
             assert_eq!(parse(text, FR), Err(why), "{text}");
         }
-        assert_eq!(parse("12345678", Country::new("AQ")), Err(InvalidPhone::CountryWithoutNumbers));
+        for country in ["AQ", "TF", "UM"].map(Country::new) {
+            assert_eq!(parse("12345678", country), Err(InvalidPhone::CountryWithoutNumbers));
+            assert_eq!(parse("+33 6 12 34 56 78", country).as_deref(), Ok("+33612345678"));
+        }
     }
 
     #[test]
