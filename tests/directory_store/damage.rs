@@ -198,6 +198,7 @@ fn a_file_whose_table_is_damaged_is_never_swept() {
     store.put(2, &pages(5..6)).unwrap();
     let file = pages_file(&scratch, "main");
     flip(&file, 40);
+    let store = scratch.builder(0).open().unwrap();
     store.sweep(&HashSet::new(), 2, Duration::ZERO).unwrap();
     assert!(file.exists());
     flip(&file, 40);

@@ -81,6 +81,10 @@ fn read_copies(places: &[Arc<Place>]) -> Vec<RootCopy> {
         for path in place.slots() {
             let content = match place.id().and_then(|_| slots::read(&path)) {
                 Ok(content) => content,
+                // One slot that is missing is damage, if the place around it is still there.
+                Err(error) if error.problem() == Problem::Missing => {
+                    place.identify().map_or_else(CopyContent::Unreachable, |_| CopyContent::Damaged)
+                }
                 Err(error) => CopyContent::Unreachable(error),
             };
             let location = path.display().to_string();
