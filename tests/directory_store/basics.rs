@@ -79,6 +79,7 @@ fn every_file_is_synced_before_it_is_relied_upon() {
         "sync pages",
         "write mark",
         "sync mark",
+        "sync slot-a",
         "write slot-b",
         "sync slot-b",
         "write slot-a",

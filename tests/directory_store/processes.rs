@@ -125,7 +125,7 @@ fn a_process_killed_at_any_step_of_a_commit_leaves_old_or_new_and_no_lock() {
             assert_eq!(numbers(&store.read().unwrap()), [Some(3); 4]);
         }
         if finished {
-            assert_eq!(step - 1, 12 + 4 + 8);
+            assert_eq!(step - 1, (6 + 2 + 4) * 2 + 1);
             return;
         }
     }

@@ -104,7 +104,11 @@ fn update_locked(
         Change::Keep => return Ok(()),
         Change::Write { record, newest } => (record, newest),
     };
-    let slots = open_all(disk, places, copies, &record, newest).map_err(UpdateError::NotWritten)?;
+    let base = newest.and_then(|newest| copies.get(newest)).map(|copy| base_of(&copies, copy));
+    let slots = open_all(disk, places, &record, newest, copies).map_err(UpdateError::NotWritten)?;
+    if let (Some(rewrite), Some((file, path))) = (base, slots.last()) {
+        secure(disk, file, path, rewrite.as_deref()).map_err(UpdateError::NotWritten)?;
+    }
     let bytes = slots::encode(&record);
     let mut durable = false;
     let mut failure = None;
@@ -120,13 +124,30 @@ fn update_locked(
     failure.map_or(Ok(()), |error| Err(UpdateError::NotWiped(error)))
 }
 
+/// What to write over the copy that a change is based on: itself, if the copies differ.
+fn base_of(copies: &[RootCopy], base: &RootCopy) -> Option<Vec<u8>> {
+    let CopyContent::Intact(record) = &base.content else { return None };
+    let same = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(other) if other == record);
+    (!copies.iter().all(same)).then(|| slots::encode(record))
+}
+
+/// Makes sure that the copy which a change is based on is on the medium, before another one is overwritten: a process
+/// may have been killed between writing it and syncing it, and then a power failure could take both. Where the copies
+/// differ one was, or its sync failed; it is then written again with the bytes it has, which no torn write can harm.
+fn secure(disk: &Disk, file: &File, path: &Path, rewrite: Option<&[u8]>) -> Result<(), StoreError> {
+    if let Some(bytes) = rewrite {
+        disk.write(file, path, 0, bytes)?;
+    }
+    disk.sync(file, path)
+}
+
 /// Every slot opened for writing, in the order in which they are to be written. Nothing is written before all are open.
 fn open_all(
     disk: &Disk,
     places: &[Arc<Place>],
-    copies: Vec<RootCopy>,
     record: &[u8],
     newest: Option<usize>,
+    copies: Vec<RootCopy>,
 ) -> Result<Vec<(File, PathBuf)>, StoreError> {
     disk.alive()?;
     if record.len() != RECORD_BYTES || newest.is_some_and(|newest| newest >= copies.len()) {
