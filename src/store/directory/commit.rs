@@ -13,8 +13,10 @@ use crate::store::{
     Change, CopyContent, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore, StoreError, UpdateError,
 };
 
-/// How often a reader without the lock looks again at a copy that may just be being written.
+/// How often a reader without the lock looks again at copies that may just be being written: while none is whole, or
+/// only some are not.
 const LOOKS: u32 = 6;
+const LOOKS_FOR_THE_REST: u32 = 2;
 
 impl RootStore for Directory {
     fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
@@ -22,7 +24,9 @@ impl RootStore for Directory {
         let places = self.all();
         let mut copies = read_copies(&places);
         for look in 0..LOOKS {
-            if !copies.iter().any(|copy| matches!(copy.content, CopyContent::Damaged)) {
+            let damaged = copies.iter().any(|copy| matches!(copy.content, CopyContent::Damaged));
+            let intact = copies.iter().any(|copy| matches!(copy.content, CopyContent::Intact(_)));
+            if !damaged || (intact && look >= LOOKS_FOR_THE_REST) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1 << look));
