@@ -9,5 +9,12 @@ mod crashes;
 #[cfg(unix)]
 #[path = "directory_store/damage.rs"]
 mod damage;
+#[cfg(target_os = "linux")]
+#[path = "directory_store/media.rs"]
+mod media;
+#[path = "directory_store/processes.rs"]
+mod processes;
 #[path = "directory_store/support.rs"]
 mod support;
+#[path = "directory_store/sweeps.rs"]
+mod sweeps;

@@ -213,6 +213,8 @@ impl RootStore for Memory {
         state.alive().map_err(UpdateError::NotWritten)?;
         state.before("write record").map_err(UpdateError::NotWritten)?;
         state.write(&record);
+        state.before("sync record").map_err(UpdateError::Unknown)?;
+        state.before("wipe record").map_err(UpdateError::NotWiped)?;
         drop(state);
         drop(turn);
         Ok(())
@@ -267,7 +269,9 @@ pub struct Snapshot(Content);
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Memory {
-    /// Counts steps (one a page put, one for the mark, one for a record) and stops where a test says.
+    /// Counts steps and stops where a test says: one a page put and one for the mark; one for a sweep; three for a
+    /// record, which end as [`UpdateError::NotWritten`], as [`UpdateError::Unknown`] and as [`UpdateError::NotWiped`],
+    /// the last two with the record written.
     #[must_use]
     pub fn steps(self, steps: &Steps) -> Memory {
         self.state().steps = Some(steps.clone());
@@ -352,5 +356,93 @@ impl fmt::Debug for Memory {
             .field("pages", &state.content.pages.len())
             .field("mark", &state.content.mark)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Stop;
+
+    fn page(n: u8) -> StoredPage {
+        StoredPage { name: PageName([n; 16]), bytes: vec![n; PAGE_BYTES] }
+    }
+
+    fn write(memory: &Memory, n: u8) -> Result<(), UpdateError> {
+        memory.update(Duration::ZERO, &mut |_| Ok(Change::Write { record: vec![n; RECORD_BYTES], newest: None }))
+    }
+
+    fn first_byte(memory: &Memory) -> Option<u8> {
+        match &memory.read().unwrap()[0].content {
+            CopyContent::Intact(record) => Some(record[0]),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn goes_back_in_time_whole_or_in_part() {
+        let memory = Memory::new();
+        let commit = |n: u8| {
+            memory.put(u64::from(n), &[page(n)]).unwrap();
+            write(&memory, n).unwrap();
+        };
+        let state = || (first_byte(&memory), memory.mark().unwrap(), memory.page_names().len());
+        commit(1);
+        let then = memory.snapshot();
+        commit(2);
+        let now = memory.snapshot();
+        memory.restore_record(&then);
+        assert_eq!(state(), (Some(1), 2, 2));
+        memory.restore(&now);
+        memory.restore_pages(&then);
+        assert_eq!(state(), (Some(2), 1, 1));
+        memory.restore(&then);
+        assert_eq!(state(), (Some(1), 1, 1));
+    }
+
+    #[test]
+    fn records_all_that_was_ever_written() {
+        let memory = Memory::new().recording();
+        memory.put(1, &[page(1), page(2)]).unwrap();
+        write(&memory, 1).unwrap();
+        memory.sweep(&HashSet::new(), 1, Duration::ZERO).unwrap();
+        write(&memory, 2).unwrap();
+        let history = memory.history();
+        assert_eq!(history.pages, [page(1), page(2)]);
+        assert_eq!(history.records, [vec![1; RECORD_BYTES], vec![2; RECORD_BYTES]]);
+        assert!(Memory::new().history().pages.is_empty());
+    }
+
+    #[test]
+    fn can_be_tampered_with() {
+        let memory = Memory::new();
+        assert!(!memory.tamper_record(|_| ()) && !memory.lose_page(&page(1).name));
+        memory.put(1, &[page(1)]).unwrap();
+        write(&memory, 1).unwrap();
+        assert!(memory.tamper_record(|record| record.truncate(5)));
+        assert!(matches!(memory.read().unwrap()[0].content, CopyContent::Damaged));
+        assert!(memory.tamper_page(&page(1).name, |bytes| bytes[0] ^= 1));
+        assert_ne!(memory.get(&page(1).name).unwrap().unwrap(), page(1).bytes);
+        assert!(memory.lose_page(&page(1).name));
+        assert_eq!(memory.get(&page(1).name).unwrap(), None);
+    }
+
+    #[test]
+    fn stops_where_it_is_told() {
+        let steps = Steps::new();
+        let memory = Memory::new().steps(&steps);
+        write(&memory, 1).unwrap();
+        assert_eq!(steps.taken(), 3);
+        steps.stop_at(1, Stop::Fail(Problem::Full));
+        assert!(matches!(write(&memory, 2), Err(UpdateError::NotWritten(error)) if error.problem() == Problem::Full));
+        assert_eq!(first_byte(&memory), Some(1));
+        steps.stop_at(2, Stop::Fail(Problem::Io));
+        assert!(matches!(write(&memory, 3), Err(UpdateError::Unknown(_))));
+        assert_eq!(first_byte(&memory), Some(3));
+        steps.stop_at(3, Stop::Die { torn: false });
+        assert!(matches!(write(&memory, 4), Err(UpdateError::NotWiped(_))));
+        assert!(steps.died() && memory.read().is_err() && memory.mark().is_err());
+        steps.reset();
+        assert_eq!(first_byte(&memory), Some(4));
     }
 }

@@ -79,6 +79,7 @@ fn every_file_is_synced_before_it_is_relied_upon() {
         "sync pages",
         "write mark",
         "sync mark",
+        "sync slot-a",
         "write slot-b",
         "sync slot-b",
         "write slot-a",
@@ -125,4 +126,29 @@ fn a_busy_store_says_so_and_writes_nothing() {
         })
         .unwrap();
     write(&other, 2).unwrap();
+}
+
+/// Whoever waits for the place with the lowest id holds no other: so no two can wait for each other.
+#[test]
+fn locks_are_taken_in_the_order_of_the_ids() {
+    let scratch = Scratch::new();
+    let store = scratch.builder(1).create().unwrap();
+    let (main, mirror) = (scratch.join("main"), scratch.join("mirror0"));
+    let (low, high) = if store.places()[0] < store.places()[1] { (&main, &mirror) } else { (&mirror, &main) };
+    let alone = |path| Directory::at(path).open().unwrap();
+    for (first, second) in [(&main, &mirror), (&mirror, &main)] {
+        let both = Directory::at(first).mirror(second).open().unwrap();
+        let keep = |store: &Directory, wait| store.update(wait, &mut |_| Ok(Change::Keep));
+        alone(low)
+            .update(WAIT, &mut |_| {
+                std::thread::scope(|scope| {
+                    let waiting = scope.spawn(|| keep(&both, Duration::from_millis(200)));
+                    std::thread::sleep(Duration::from_millis(100));
+                    keep(&alone(high), Duration::ZERO).expect("nobody holds the higher one");
+                    waiting.join().unwrap().expect_err("the lower one is held");
+                });
+                Ok(Change::Keep)
+            })
+            .unwrap();
+    }
 }

@@ -72,7 +72,8 @@ fn a_commit_leaves_the_old_state_or_the_new() {
                 all_there(&survivor(builder), 0..12);
             },
         );
-        assert_eq!(steps, 6 + mirrors as u64 * 6 + 2 + mirrors as u64 * 2 + 4 + mirrors as u64 * 4);
+        // A batch, a mark and two slots a place, and one sync of the copy that the change is based on.
+        assert_eq!(steps, (6 + 2 + 4) * (mirrors as u64 + 1) + 1);
     }
 }
 
@@ -188,7 +189,7 @@ fn the_newest_copy_is_written_last() {
         let store = scratch.builder(1).steps(&steps).create().unwrap();
         write(&store, 1).unwrap();
         let last = store.read().unwrap()[newest].location.clone();
-        steps.stop_at(7, Stop::Die { torn: true });
+        steps.stop_at(8, Stop::Die { torn: true });
         store
             .update(WAIT, &mut |_| Ok(oubliette::store::Change::Write { record: record(2), newest: Some(newest) }))
             .unwrap_err();
@@ -216,20 +217,23 @@ fn each_failure_says_what_is_true_afterwards() {
         (result.unwrap_err(), left)
     };
     // The first write, and its sync: the change may have happened, and the copy it is based on is whole.
-    for (step, first) in [(1, Some(1)), (2, Some(2))] {
+    for (step, first) in [(2, Some(1)), (3, Some(2))] {
         let (error, left) = outcome(step, Stop::Fail(Problem::Io));
         assert!(matches!(error, UpdateError::Unknown(_)), "{error:?}");
         assert_eq!(left, [Some(1), first, Some(1), Some(1)]);
     }
     // Any later: it happened, and all other copies are overwritten all the same.
-    for (step, at) in [(3, 2), (5, 3), (7, 0)] {
+    for (step, at) in [(4, 2), (6, 3), (8, 0)] {
         let (error, left) = outcome(step, Stop::Fail(Problem::Io));
         let UpdateError::NotWiped(source) = &error else { panic!("{error:?}") };
         assert!(source.location().contains("slot-"), "{source}");
         let expected: Vec<_> = (0..4).map(|n| Some(if n == at { 1 } else { 2 })).collect();
         assert_eq!(left, expected);
     }
-    let (error, _) = outcome(3, Stop::FailFrom(Problem::Full));
+    let (error, left) = outcome(1, Stop::Fail(Problem::Io));
+    assert!(matches!(error, UpdateError::NotWritten(_)), "{error:?}");
+    assert_eq!(left, [Some(1); 4]);
+    let (error, _) = outcome(4, Stop::FailFrom(Problem::Full));
     let UpdateError::NotWiped(source) = &error else { panic!("{error:?}") };
     assert_eq!(source.problem(), Problem::Full);
 }
@@ -249,4 +253,73 @@ fn after_a_failed_put_the_pages_are_written_again_on_a_retry() {
         assert_eq!(store.usage().unwrap().pages, 5);
         assert_eq!(files(scratch.path()).iter().filter(|path| path.extension() == Some("tmp".as_ref())).count(), 0);
     }
+}
+
+/// What a power failure may take is what was not synced. Nothing is relied upon before it is.
+#[test]
+fn nothing_is_relied_upon_before_it_is_synced() {
+    let scratch = Scratch::new();
+    let steps = Steps::new();
+    let store = scratch.builder(1).steps(&steps).create().unwrap();
+    let mut seen = HashSet::new();
+    let mut synced_at_the_end = |what: &str| {
+        let (mut dirty, mut renamed) = (HashSet::new(), false);
+        for line in steps.log() {
+            let (step, file) = line.split_once(' ').unwrap();
+            seen.insert(step.to_owned());
+            match step {
+                "write" if ["slot-a", "slot-b"].contains(&file) => assert!(!renamed, "{what}: {line}"),
+                "rename" if file == "place" => assert!(!renamed && dirty.is_empty(), "{what}: {line}"),
+                "rename" => {
+                    let waiting = dirty.iter().any(|other: &String| other.starts_with(&format!("{file}.")));
+                    assert!(!waiting, "{what}: {line} before its content was synced");
+                }
+                "remove" => assert!(!renamed, "{what}: {line} before what replaces it is durable"),
+                _ => {}
+            }
+            match step {
+                "create" | "write" | "cut" => drop(dirty.insert(file.to_owned())),
+                "rename" => renamed = true,
+                "sync" if ["pages", "root"].contains(&file) => renamed = false,
+                "sync" => drop(dirty.remove(file)),
+                _ => {}
+            }
+        }
+        assert!(dirty.is_empty() && !renamed, "{what} left {dirty:?} unsynced");
+        steps.reset();
+    };
+    synced_at_the_end("create");
+    for n in 0..8 {
+        commit(&store, u64::from(n) + 1, &pages(n * 5..n * 5 + 5)).unwrap();
+        synced_at_the_end("commit");
+    }
+    store.sweep(&live(), 8, Duration::from_secs(60)).unwrap();
+    synced_at_the_end("first sweep");
+    store.sweep(&live(), 8, Duration::ZERO).unwrap();
+    synced_at_the_end("second sweep");
+    store.attach_mirror(scratch.join("new"), &mut |_, _| ()).unwrap();
+    synced_at_the_end("attach");
+    store.copy_to(scratch.join("copy"), 8, &record(8), &[name(0)]).unwrap();
+    synced_at_the_end("copy");
+    assert!(["create", "write", "sync", "rename", "remove", "mkdir"].iter().all(|step| seen.contains(*step)));
+}
+
+/// A process is killed between a write and its sync; the next one must not overwrite the only copy that is on the medium
+/// while the one it builds upon may not be.
+#[test]
+fn the_copy_a_change_is_based_on_is_secured_first() {
+    let scratch = Scratch::new();
+    let steps = Steps::new();
+    let store = scratch.builder(0).steps(&steps).create().unwrap();
+    write(&store, 1).unwrap();
+    steps.reset();
+    write(&store, 2).unwrap();
+    assert_eq!(steps.log()[..2], ["sync slot-a", "write slot-b"]);
+    steps.stop_at(3, Stop::Die { torn: false });
+    write(&store, 3).unwrap_err();
+    steps.reset();
+    assert_eq!(numbers(&store.read().unwrap()), [Some(2), Some(3)]);
+    write(&store, 4).unwrap();
+    assert_eq!(steps.log()[..3], ["write slot-b", "sync slot-b", "write slot-a"]);
+    assert_eq!(numbers(&store.read().unwrap()), [Some(4); 2]);
 }

@@ -198,6 +198,7 @@ fn a_file_whose_table_is_damaged_is_never_swept() {
     store.put(2, &pages(5..6)).unwrap();
     let file = pages_file(&scratch, "main");
     flip(&file, 40);
+    let store = scratch.builder(0).open().unwrap();
     store.sweep(&HashSet::new(), 2, Duration::ZERO).unwrap();
     assert!(file.exists());
     flip(&file, 40);
@@ -252,7 +253,7 @@ fn mirrors_are_distinct_few_and_new() {
     let store = scratch.builder(0).open().unwrap();
     store.copy_to(scratch.join("copy"), 1, &record(1), &[]).unwrap();
     assert_eq!(open(scratch.join("copy")), Problem::PlaceTwice, "a copy stands in for its original");
-    let mut attach = |path: PathBuf| store.attach_mirror(path, &mut |_, _| ());
+    let attach = |path: PathBuf| store.attach_mirror(path, &mut |_, _| ());
     assert_eq!(attach(other.join("main")).unwrap_err().problem(), Problem::Occupied);
     for n in 0..3 {
         attach(scratch.join(&format!("m{n}"))).unwrap();
@@ -312,7 +313,7 @@ fn somebody_elses_directory_is_left_alone() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "mine").unwrap();
         names_it(&scratch.builder(0).create().unwrap_err(), Problem::NotAVault, &path);
-        assert_eq!(files(scratch.path()), [path.clone()], "nothing was added");
+        assert_eq!(files(scratch.path()), std::slice::from_ref(&path), "nothing was added");
         assert!(!scratch.builder(0).exists().unwrap());
     }
     let scratch = Scratch::new();

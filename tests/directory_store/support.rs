@@ -100,12 +100,6 @@ pub fn commit(store: &Directory, generation: u64, pages: &[StoredPage]) -> Resul
     })
 }
 
-/// Copies a directory tree as it lies on disk.
-pub fn copy_tree(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
-}
-
 /// Every file below, sorted.
 pub fn files(below: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

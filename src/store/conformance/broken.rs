@@ -1,5 +1,7 @@
 //! Each check fails on a store that is broken in the way it looks for, and only there.
 
+#![allow(clippy::unwrap_in_result)]
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

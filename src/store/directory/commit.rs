@@ -13,8 +13,10 @@ use crate::store::{
     Change, CopyContent, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore, StoreError, UpdateError,
 };
 
-/// How often a reader without the lock looks again at a copy that may just be being written.
+/// How often a reader without the lock looks again at copies that may just be being written: while none is whole, or
+/// only some are not.
 const LOOKS: u32 = 6;
+const LOOKS_FOR_THE_REST: u32 = 2;
 
 impl RootStore for Directory {
     fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
@@ -22,7 +24,9 @@ impl RootStore for Directory {
         let places = self.all();
         let mut copies = read_copies(&places);
         for look in 0..LOOKS {
-            if !copies.iter().any(|copy| matches!(copy.content, CopyContent::Damaged)) {
+            let damaged = copies.iter().any(|copy| matches!(copy.content, CopyContent::Damaged));
+            let intact = copies.iter().any(|copy| matches!(copy.content, CopyContent::Intact(_)));
+            if !damaged || (intact && look >= LOOKS_FOR_THE_REST) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1 << look));
@@ -81,6 +85,10 @@ fn read_copies(places: &[Arc<Place>]) -> Vec<RootCopy> {
         for path in place.slots() {
             let content = match place.id().and_then(|_| slots::read(&path)) {
                 Ok(content) => content,
+                // One slot that is missing is damage, if the place around it is still there.
+                Err(error) if error.problem() == Problem::Missing => {
+                    place.identify().map_or_else(CopyContent::Unreachable, |_| CopyContent::Damaged)
+                }
                 Err(error) => CopyContent::Unreachable(error),
             };
             let location = path.display().to_string();
@@ -100,7 +108,11 @@ fn update_locked(
         Change::Keep => return Ok(()),
         Change::Write { record, newest } => (record, newest),
     };
-    let slots = open_all(disk, places, copies, &record, newest).map_err(UpdateError::NotWritten)?;
+    let base = newest.and_then(|newest| copies.get(newest)).map(|copy| base_of(&copies, copy));
+    let slots = open_all(disk, places, &record, newest, copies).map_err(UpdateError::NotWritten)?;
+    if let (Some(rewrite), Some((file, path))) = (base, slots.last()) {
+        secure(disk, file, path, rewrite.as_deref()).map_err(UpdateError::NotWritten)?;
+    }
     let bytes = slots::encode(&record);
     let mut durable = false;
     let mut failure = None;
@@ -116,13 +128,30 @@ fn update_locked(
     failure.map_or(Ok(()), |error| Err(UpdateError::NotWiped(error)))
 }
 
+/// What to write over the copy that a change is based on: itself, if the copies differ.
+fn base_of(copies: &[RootCopy], base: &RootCopy) -> Option<Vec<u8>> {
+    let CopyContent::Intact(record) = &base.content else { return None };
+    let same = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(other) if other == record);
+    (!copies.iter().all(same)).then(|| slots::encode(record))
+}
+
+/// Makes sure that the copy which a change is based on is on the medium, before another one is overwritten: a process
+/// may have been killed between writing it and syncing it, and then a power failure could take both. Where the copies
+/// differ one was, or its sync failed; it is then written again with the bytes it has, which no torn write can harm.
+fn secure(disk: &Disk, file: &File, path: &Path, rewrite: Option<&[u8]>) -> Result<(), StoreError> {
+    if let Some(bytes) = rewrite {
+        disk.write(file, path, 0, bytes)?;
+    }
+    disk.sync(file, path)
+}
+
 /// Every slot opened for writing, in the order in which they are to be written. Nothing is written before all are open.
 fn open_all(
     disk: &Disk,
     places: &[Arc<Place>],
-    copies: Vec<RootCopy>,
     record: &[u8],
     newest: Option<usize>,
+    copies: Vec<RootCopy>,
 ) -> Result<Vec<(File, PathBuf)>, StoreError> {
     disk.alive()?;
     if record.len() != RECORD_BYTES || newest.is_some_and(|newest| newest >= copies.len()) {

@@ -146,13 +146,21 @@ pub(super) fn private() -> OpenOptions {
 /// Fills `buffer` from `offset`; a file that ends before is an `UnexpectedEof`.
 pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
     #[cfg(unix)]
-    return std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset);
-    #[cfg(not(unix))]
     {
-        use std::io::Read;
-        let mut own = file.try_clone()?;
-        own.seek(SeekFrom::Start(offset))?;
-        own.read_exact(buffer)
+        std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+    }
+    #[cfg(windows)]
+    {
+        let (mut buffer, mut offset) = (buffer, offset);
+        while !buffer.is_empty() {
+            let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+            if read == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer = buffer.get_mut(read..).unwrap_or_default();
+            offset += read as u64;
+        }
+        Ok(())
     }
 }
 

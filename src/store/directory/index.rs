@@ -16,7 +16,7 @@ use crate::store::{PageName, Problem, StoreError};
 pub(super) struct Index {
     /// Files whose table is good, and how many pages each has.
     files: BTreeMap<BatchId, u32>,
-    /// Files whose table is not, and why.
+    /// Files whose table cannot be had, and why.
     damaged: BTreeMap<BatchId, Problem>,
     /// A page may lie in several files: put twice, or moved by a sweep that still keeps the old file.
     spots: BTreeMap<(PageName, BatchId), Spot>,
@@ -77,10 +77,10 @@ impl Index {
             match batch::read_table(pages, id) {
                 Ok(Some(rows)) => self.add(id, &rows),
                 Ok(None) => {}
-                Err(error) if matches!(error.problem(), Problem::Damaged | Problem::NewerFormat) => {
+                // One bad file must not hide the pages in all others.
+                Err(error) => {
                     self.damaged.insert(id, error.problem());
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -103,7 +103,7 @@ impl Place {
         let mut holds = false;
         for path in self.slots() {
             holds |= match fs::symlink_metadata(&path) {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound) => false,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
                 Err(error) => return Err(StoreError::io(&path, error)),
                 Ok(_) => !slots::is_empty(&path)?,
             };
@@ -123,8 +123,8 @@ impl Place {
         if identity.exists() {
             return self.identify();
         }
-        self.refuse_others_content()?;
         self.holds_record()?;
+        self.refuse_others_content()?;
         self.make_dirs()?;
         let held = self.lock(Instant::now() + PATIENCE)?.ok_or_else(|| self.busy())?;
         if !identity.exists() {
@@ -180,10 +180,12 @@ impl Place {
     /// Refuses directories with anything in them that a creation does not make.
     fn refuse_others_content(&self) -> Result<(), StoreError> {
         let ours = |name: &str| [CACHE_TAG, PLACE, LOCK].contains(&name) || SLOTS.contains(&name);
-        refuse_unless(&self.root, &ours)?;
-        refuse_unless(&self.pages, &|name| [mark::NAME, mark::LOCK].contains(&name))?;
         // Placed apart: what lies beside each is not ours to judge.
-        self.base.as_ref().map_or(Ok(()), |base| refuse_unless(base, &|name| [ROOT, PAGES].contains(&name)))
+        if let Some(base) = &self.base {
+            refuse_unless(base, &|name| [ROOT, PAGES].contains(&name))?;
+        }
+        refuse_unless(&self.root, &ours)?;
+        refuse_unless(&self.pages, &|name| [mark::NAME, mark::LOCK].contains(&name))
     }
 
     /// Takes this place's commit lock, or says `None` at the deadline.

@@ -26,12 +26,10 @@ pub(super) fn is_empty(path: &Path) -> Result<bool, StoreError> {
     Ok(matches!(read(path)?, CopyContent::Empty))
 }
 
-/// What a slot holds. An unreadable one is an error; a torn, truncated or missing one is `Damaged`.
+/// What a slot holds. An unreadable or missing one is an error; a torn, truncated or lengthened one is `Damaged`.
 pub(super) fn read(path: &Path) -> Result<CopyContent, StoreError> {
     let bytes = match checked::read_small(path, SLOT_BYTES as u64) {
-        Err(error) if matches!(error.problem(), Problem::Damaged | Problem::Missing) => {
-            return Ok(CopyContent::Damaged);
-        }
+        Err(error) if error.problem() == Problem::Damaged => return Ok(CopyContent::Damaged),
         other => other?,
     };
     match checked::decode(TAG, &bytes) {

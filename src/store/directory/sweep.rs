@@ -45,6 +45,18 @@ impl Place {
         let now = now();
         let listed = read_list(self.pages())?;
         let plan = Plan::make(self, live, generation, &listed)?;
+        if !plan.lost.is_empty() {
+            // Before anything is forgotten: this fails if a live page is nowhere.
+            self.put(generation, &plan.lost, &mut |name| elsewhere(&name)?.ok_or_else(|| lost(self, &name)))?;
+        }
+        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let since = |id: &BatchId| (*id, listed.get(id).copied().filter(|since| *since <= now).unwrap_or(now));
+        let by_age = |ids: &BTreeSet<BatchId>| -> (Since, Since) {
+            ids.iter().map(since).partition(|(_, since)| now - since >= keep)
+        };
+        // What can go goes first: on a full disk that makes room for what is to be written.
+        let (expired, mut kept) = by_age(&plan.superseded);
+        let mut swept = self.remove(&expired)?;
         if !plan.moved.is_empty() {
             let highest = plan.rewritten.iter().map(|id| id.generation).max().unwrap_or(generation);
             self.put(highest, &plan.moved, &mut |name| {
@@ -55,15 +67,10 @@ impl Place {
                 found?.ok_or_else(|| lost(self, &name))
             })?;
         }
-        let since = |id: &BatchId| listed.get(id).copied().filter(|since| *since <= now).unwrap_or(now);
-        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-        let (expired, kept): (Since, Since) = plan
-            .superseded
-            .iter()
-            .chain(&plan.rewritten)
-            .map(|id| (*id, since(id)))
-            .partition(|(_, since)| now - since >= keep);
-        let swept = self.remove(&expired)?;
+        let (expired, rest) = by_age(&plan.rewritten);
+        let also = self.remove(&expired)?;
+        swept = Swept { pages: swept.pages + also.pages, bytes: swept.bytes + also.bytes };
+        kept.extend(rest);
         if kept != listed {
             self.disk.replace(&self.pages().join(LIST), &encode_list(&kept))?;
             self.disk.sync_dir(self.pages())?;
@@ -91,7 +98,9 @@ impl Place {
 
 /// What is to be done in one place.
 struct Plan {
-    /// Live pages to be written together: those of the files to be rewritten, and those that this place had lost.
+    /// Live pages that this place does not have.
+    lost: Vec<PageName>,
+    /// Live pages of the files to be rewritten.
     moved: Vec<PageName>,
     /// Files whose live pages are moved.
     rewritten: BTreeSet<BatchId>,
@@ -103,13 +112,13 @@ impl Plan {
     fn make(place: &Place, live: &HashSet<PageName>, generation: u64, listed: &Since) -> Result<Plan, StoreError> {
         let index = place.fresh_index()?;
         let mut homes: BTreeMap<BatchId, Vec<PageName>> = BTreeMap::new();
-        let mut moved = Vec::new();
+        let mut lost = Vec::new();
         for name in live {
             // Of several files with the page, the one that stays longest: not superseded yet, large, new.
             let home = index.spots(name).max_by_key(|(id, spot)| (!listed.contains_key(id), spot.count, *id));
             match home {
                 Some((id, _)) => homes.entry(id).or_default().push(*name),
-                None => moved.push(*name),
+                None => lost.push(*name),
             }
         }
         let old: BTreeMap<BatchId, (u64, u64)> = index
@@ -132,9 +141,10 @@ impl Plan {
             })
             .map(|(id, _)| id)
             .collect();
-        moved.extend(rewritten.iter().filter_map(|id| homes.get(id)).flatten());
+        let mut moved: Vec<PageName> = rewritten.iter().filter_map(|id| homes.get(id)).flatten().copied().collect();
         moved.sort_unstable();
-        Ok(Plan { moved, rewritten, superseded })
+        lost.sort_unstable();
+        Ok(Plan { lost, moved, rewritten, superseded })
     }
 }
 
