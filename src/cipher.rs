@@ -154,7 +154,8 @@ mod tests {
         let purpose = Purpose::new("orders");
         let name = |label, tag| FieldName { purpose, label, tag: TypeTag::new(tag) };
         // Moving the boundary between label and tag must not give the same key.
-        let names = [name("email", "x.text"), name("email", "x.texu"), name("emaim", "x.text"), name("emailx", ".text")];
+        let names =
+            [name("email", "x.text"), name("email", "x.texu"), name("emaim", "x.text"), name("emailx", ".text")];
         let commitments: std::collections::HashSet<_> =
             names.iter().map(|name| *FieldCipher::new(&[9; 32], *name).commitment()).collect();
         assert_eq!(commitments.len(), names.len());

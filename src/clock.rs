@@ -328,6 +328,7 @@ impl ManualClock {
     }
 
     /// The wall clock is set, or a snapshot resumed.
+    #[cfg(test)]
     pub(crate) fn set_wall(&self, wall: u64) {
         self.wall.store(wall, Ordering::Release);
     }

@@ -78,7 +78,9 @@ pub enum KeyStoreError {
         other: String,
     },
     /// A page that must exist is missing or damaged. This never means that someone was shredded.
-    #[error("page {page} is {problem}; restore it from a mirror or a backup of the pages, and delete nothing until then")]
+    #[error(
+        "page {page} is {problem}; restore it from a mirror or a backup of the pages, and delete nothing until then"
+    )]
     PageDamaged {
         /// The page's name.
         page: String,
@@ -107,13 +109,17 @@ pub enum KeyStoreError {
         problem: &'static str,
     },
     /// Another process held the commit lock all the while.
-    #[error("another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts")]
+    #[error(
+        "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
+    )]
     Busy {
         /// How long this call waited.
         waited: Duration,
     },
     /// The root record could not be confirmed within its lease, so this process must not use what it knows.
-    #[error("the root record was last confirmed {since:?} ago, and the lease is {lease:?}; is the key store reachable?")]
+    #[error(
+        "the root record was last confirmed {since:?} ago, and the lease is {lease:?}; is the key store reachable?"
+    )]
     LeaseLost {
         /// Time since it was last confirmed.
         since: Duration,

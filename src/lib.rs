@@ -45,4 +45,6 @@ pub use error::{
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
-pub use vault::{CustomerKeys, EachCustomer, Health, Pending, PurposeStatus, Recovery, Shredded, Status, Vault, VaultBuilder};
+pub use vault::{
+    CustomerKeys, EachCustomer, Health, Pending, PurposeStatus, Recovery, Shredded, Status, Vault, VaultBuilder,
+};

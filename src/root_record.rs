@@ -285,24 +285,16 @@ impl Record {
         let [a, b, c, d, e] = reader.array()?;
         let shredded_through = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         reader.finish()?;
-        let record = Record {
-            clear,
-            next_number,
-            newest_block,
-            lease,
-            shredded_through,
-            floor,
-            gone_back,
-            places,
-            trees,
-            ring,
-        };
+        let record =
+            Record { clear, next_number, newest_block, lease, shredded_through, floor, gone_back, places, trees, ring };
         record.check()?;
         Ok(record)
     }
 
     fn check(&self) -> Result<(), RecordError> {
-        let counted = self.next_number >= 1 && self.next_number <= 1 << 40 && self.newest_block <= self.next_number
+        let counted = self.next_number >= 1
+            && self.next_number <= 1 << 40
+            && self.newest_block <= self.next_number
             && self.shredded_through < self.next_number;
         let own = self.ring.first() == Some(&self.clear.id.short());
         if counted && own && !self.lease.is_zero() { Ok(()) } else { Err(RecordError::Malformed) }

@@ -131,8 +131,9 @@ impl Header {
     pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         let witness = self.witness.to_bytes();
-        let parts =
-            [&[VERSION][..], &self.tree.0, &self.customer, &witness, &self.nonce, &self.commitment].into_iter().flatten();
+        let parts = [&[VERSION][..], &self.tree.0, &self.customer, &witness, &self.nonce, &self.commitment]
+            .into_iter()
+            .flatten();
         for (place, byte) in bytes.iter_mut().zip(parts) {
             *place = *byte;
         }

@@ -62,7 +62,10 @@ fn builder(memory: &Memory, clock: &Arc<ManualClock>, purposes: &[Purpose]) -> V
     let mut builder = Vault::on(memory.clone(), memory.clone()).purposes(purposes.iter().copied());
     builder.clock = Clock::Manual(clock.clone());
     builder.threaded = false;
-    builder.patience(Duration::from_millis(100)).wait_for_lock(Duration::from_millis(100)).keep_superseded(Duration::ZERO)
+    builder
+        .patience(Duration::from_millis(100))
+        .wait_for_lock(Duration::from_millis(100))
+        .keep_superseded(Duration::ZERO)
 }
 
 impl TestVault {
@@ -196,9 +199,8 @@ mod tests {
 
     #[test]
     fn plaintext_is_found_in_every_form() {
-        let found = |bytes: Vec<u8>| {
-            std::panic::catch_unwind(move || assert_no_plaintext(&bytes, ["Alice Martin"])).is_err()
-        };
+        let found =
+            |bytes: Vec<u8>| std::panic::catch_unwind(move || assert_no_plaintext(&bytes, ["Alice Martin"])).is_err();
         let wide = |order: fn(u16) -> [u8; 2]| "xAlice Martin".encode_utf16().flat_map(order).collect::<Vec<u8>>();
         assert!(found(b"..alice martin..".to_vec()));
         assert!(found(b"ALICE MARTIN".to_vec()));

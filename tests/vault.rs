@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use oubliette::personal::{Email, ExposePersonalData, Name};
+use oubliette::personal::{Email, Name};
 use oubliette::testing::TestVault;
 use oubliette::{Field, KeyStoreError, OpenError, Outcome, Purpose, SealError, ShredError, UnlessShredded, Vault};
 
@@ -54,7 +54,9 @@ fn mix_ups_are_told_apart() {
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let a = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     assert!(matches!(vault.open(bob, EMAIL, &a), Err(OpenError::OtherCustomer { found, .. }) if found == alice));
-    assert!(matches!(vault.open(alice, NEWS_EMAIL, &a), Err(OpenError::OtherPurpose { found, .. }) if found == "orders"));
+    assert!(
+        matches!(vault.open(alice, NEWS_EMAIL, &a), Err(OpenError::OtherPurpose { found, .. }) if found == "orders")
+    );
     let other: Field<Email> = ORDERS.field("other");
     assert!(matches!(vault.open(alice, other, &a), Err(OpenError::NotAuthentic { .. })));
     let as_name = oubliette::Sealed::from_bytes(a.as_bytes()).unwrap();

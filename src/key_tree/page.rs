@@ -298,7 +298,8 @@ mod tests {
         let keys = [1, 2].map(|shred| *sealed(position, |page| page.shred(shred)).0.0.bytes());
         assert_ne!(keys[0], keys[1]);
         let mut page = Page::expanded(&[7; 32], TREE, position);
-        let keys = [5, 6].map(|generation| *page.seal(&[9; 32], VAULT, TREE, position, generation).unwrap().0.0.bytes());
+        let keys =
+            [5, 6].map(|generation| *page.seal(&[9; 32], VAULT, TREE, position, generation).unwrap().0.0.bytes());
         assert_ne!(keys[0], keys[1], "the associated data is bound as well");
     }
 

@@ -46,7 +46,11 @@ impl Ranges {
             if !shared.is_empty() {
                 both.push(shared);
             }
-            if advance_left { left.next() } else { right.next() };
+            if advance_left {
+                left.next()
+            } else {
+                right.next()
+            };
         }
         Ranges::of(both)
     }

@@ -34,7 +34,8 @@ pub(crate) enum Sight {
 
 /// True when every copy is intact and has these bytes: nothing changed.
 pub(crate) fn all_are(copies: &[RootCopy], bytes: &[u8]) -> bool {
-    !copies.is_empty() && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
+    !copies.is_empty()
+        && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
 }
 
 /// Chooses, authenticates and compares.

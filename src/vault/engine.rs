@@ -145,7 +145,11 @@ impl Engine {
 
     /// Reads the record under the store's exclusion, lets `plan` change it, and makes the change durable: pages first,
     /// then the record, over every copy.
-    pub(crate) fn commit<T>(&mut self, before: Option<&Held>, plan: &mut Plan<'_, T>) -> Result<Committed<T>, CommitError> {
+    pub(crate) fn commit<T>(
+        &mut self,
+        before: Option<&Held>,
+        plan: &mut Plan<'_, T>,
+    ) -> Result<Committed<T>, CommitError> {
         let mut attempt = self.attempt(before, plan);
         if let Err(Failure::Unknown(..)) = attempt {
             // After a failed sync a re-read is no evidence; writing everything again, and syncing it, is.
@@ -220,8 +224,7 @@ impl Engine {
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None })
             }
             Step::Write(new_pages, value) => {
-                let rekey = draft.rekey.take();
-                let (mut record, trees) = draft.finish()?;
+                let (mut record, trees, rekey) = draft.finish()?;
                 pages.put(record.clear.generation, &new_pages)?;
                 record.trees = trees.iter().map(HeldTree::to_record).collect();
                 #[cfg(any(test, feature = "testing"))]
@@ -247,7 +250,10 @@ impl Engine {
     }
 
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.
-    pub(crate) fn create(&mut self, make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>) -> Result<bool, KeyStoreError> {
+    pub(crate) fn create(
+        &mut self,
+        make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
+    ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots } = self.stores.clone();
         let keyring = &mut self.keyring;
         let mut failed = None;
@@ -278,9 +284,10 @@ impl Engine {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(created),
             (None, Err(UpdateError::Busy { waited })) => Err(KeyStoreError::Busy { waited }),
-            (None, Err(UpdateError::NotWritten(error) | UpdateError::NotWiped(error) | UpdateError::Unknown(error))) => {
-                Err(error.into())
-            }
+            (
+                None,
+                Err(UpdateError::NotWritten(error) | UpdateError::NotWiped(error) | UpdateError::Unknown(error)),
+            ) => Err(error.into()),
             (None, Err(UpdateError::Refused)) => Err(KeyStoreError::Bug("a creation was refused")),
         }
     }
@@ -309,7 +316,7 @@ impl<T> Prepared<T> {
 }
 
 impl Draft<'_> {
-    fn finish(self) -> Result<(Record, Vec<HeldTree>), KeyStoreError> {
+    fn finish(self) -> Result<(Record, Vec<HeldTree>, Option<NewKey>), KeyStoreError> {
         let id = RecordId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
         if self.generation > crate::witness::MOST_GENERATION {
             return Err(KeyStoreError::Full { what: "2^40 commits" });
@@ -323,7 +330,7 @@ impl Draft<'_> {
         if let Some(new) = &self.rekey {
             record.clear.recipe = new.recipe.clone();
         }
-        Ok((record, self.trees))
+        Ok((record, self.trees, self.rekey))
     }
 }
 

@@ -36,11 +36,6 @@ impl Handles {
             lock(&handle.keys).wipe();
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
-        lock(&self.registered).handles.len()
-    }
 }
 
 /// Keys of some customers: one, or a chunk of a bulk run.

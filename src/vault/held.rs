@@ -50,9 +50,7 @@ impl Held {
                 TreeState::Seed(seed) => Some(Tree::untouched(vault, id, seed, resident.clone())),
                 TreeState::Page(key) => match known.and_then(|tree| tree.same_root(&key)) {
                     Some(tree) => Some(tree),
-                    None => Some(
-                        Tree::from_page(vault, id, key, newest, resident.clone(), pages).map_err(tree_error)?,
-                    ),
+                    None => Some(Tree::from_page(vault, id, key, newest, resident.clone(), pages).map_err(tree_error)?),
                 },
             };
             trees.push(HeldTree { id, purpose, active, shredded, tree });
@@ -115,13 +113,7 @@ impl HeldTree {
             Some(RootState::Seed(seed)) => TreeState::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
             Some(RootState::Page(key)) => TreeState::Page(PageKey(Secret32::copy_of(key.0.bytes()))),
         };
-        TreeRecord {
-            id: self.id,
-            purpose: self.purpose.clone(),
-            active: self.active,
-            state,
-            shredded: self.shredded,
-        }
+        TreeRecord { id: self.id, purpose: self.purpose.clone(), active: self.active, state, shredded: self.shredded }
     }
 }
 

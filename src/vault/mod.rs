@@ -1,8 +1,8 @@
 //! The vault: what an application opens.
 
 mod builder;
-mod customer_keys;
 mod custody;
+mod customer_keys;
 mod engine;
 mod handles;
 mod held;
@@ -221,7 +221,11 @@ impl Vault {
         Box::pin(Vault::answer(self.start_shred(Whom::These(customers.into_iter().collect()), Some(purpose))))
     }
 
-    fn start_shred(&self, whom: Whom, purpose: Option<Purpose>) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
+    fn start_shred(
+        &self,
+        whom: Whom,
+        purpose: Option<Purpose>,
+    ) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
         let process = self.process().map_err(ShredError::NothingHappened)?;
         if let Some(purpose) = purpose
             && !process.settings.purposes.contains(&purpose)
@@ -335,7 +339,10 @@ impl Vault {
         let directory = self.directory()?;
         let path = directory.path_of(place);
         if directory.own_place()? == place {
-            return Err(KeyStoreError::PlaceMissing { place, problem: "the vault's own directory, which cannot be detached" });
+            return Err(KeyStoreError::PlaceMissing {
+                place,
+                problem: "the vault's own directory, which cannot be detached",
+            });
         }
         let open = path.is_some();
         if open {
@@ -362,9 +369,10 @@ impl Vault {
     }
 
     fn directory(&self) -> Result<&Directory, KeyStoreError> {
-        self.owner.directory.as_ref().ok_or_else(|| {
-            crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into()
-        })
+        self.owner
+            .directory
+            .as_ref()
+            .ok_or_else(|| crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into())
     }
 
     /// Whether values can be sealed and opened now: for readiness probes. Does no I/O.

@@ -68,9 +68,20 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(settings: Arc<Settings>, stores: Stores, keyring: Keyring) -> Result<Arc<Process>, KeyStoreError> {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        stores: Stores,
+        keyring: Keyring,
+    ) -> Result<Arc<Process>, KeyStoreError> {
         let resident = Resident::at_most(settings.most_resident_pages);
-        let engine = Engine { stores: stores.clone(), keyring, resident: resident.clone(), lock_wait: settings.lock_wait, changes_places: false, known: None };
+        let engine = Engine {
+            stores: stores.clone(),
+            keyring,
+            resident: resident.clone(),
+            lock_wait: settings.lock_wait,
+            changes_places: false,
+            known: None,
+        };
         let threaded = settings.threaded;
         let process = Arc::new(Process {
             fork: fork::generation(),
@@ -403,7 +414,11 @@ impl Process {
         done
     }
 
-    fn commit_with<T>(self: &Arc<Process>, engine: &mut Engine, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
+    fn commit_with<T>(
+        self: &Arc<Process>,
+        engine: &mut Engine,
+        plan: &mut Plan<'_, T>,
+    ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
         engine.known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();

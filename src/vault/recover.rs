@@ -41,11 +41,7 @@ impl Recovery {
     }
 
     /// Customers that were shredded since in one purpose.
-    pub fn shredded_purpose(
-        mut self,
-        purpose: Purpose,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Recovery {
+    pub fn shredded_purpose(mut self, purpose: Purpose, customers: impl IntoIterator<Item = CustomerId>) -> Recovery {
         self.shredded.extend(customers.into_iter().map(|customer| (customer, Some(purpose))));
         self
     }

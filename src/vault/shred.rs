@@ -165,8 +165,7 @@ pub(crate) fn shred_tree(
     let generation = draft.generation;
     let Some(held) = draft.trees.get_mut(index) else { return Ok(0) };
     let Some(tree) = held.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(0) };
-    let Rewritten { tree, pages: new, newly } =
-        tree.shred(numbers, generation, &draft.pages).map_err(tree_error)?;
+    let Rewritten { tree, pages: new, newly } = tree.shred(numbers, generation, &draft.pages).map_err(tree_error)?;
     if let Some(tree) = tree {
         held.tree = Some(tree);
         held.shredded = held.shredded.saturating_add(newly);

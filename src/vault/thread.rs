@@ -45,7 +45,8 @@ impl Worker {
         let (sender, receiver) = channel();
         let weak = Arc::downgrade(process);
         let spawned = std::thread::Builder::new().name("oubliette".to_owned()).spawn(move || serve(&weak, &receiver));
-        spawned.map_err(|error| crate::store::StoreError::new(crate::store::Problem::Io, "a thread").caused_by(error))?;
+        spawned
+            .map_err(|error| crate::store::StoreError::new(crate::store::Problem::Io, "a thread").caused_by(error))?;
         *lock(&process.worker.requests) = Some(sender);
         process.worker.inline.store(false, Ordering::Release);
         Ok(())
