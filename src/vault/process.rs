@@ -242,21 +242,21 @@ impl Process {
 
     /// The witness for a value sealed now: what this process held one lease ago.
     #[inline]
-    pub(crate) fn witness_to_seal(&self) -> Witness {
-        Witness::from_bytes(self.witness.load(Ordering::Relaxed).to_be_bytes())
+    pub(crate) fn witness_to_seal(&self) -> u64 {
+        self.witness.load(Ordering::Relaxed)
     }
 
     /// True when a witness needs no further look.
     #[inline]
-    pub(crate) fn is_proven(&self, witness: Witness) -> bool {
-        let packed = u64::from_be_bytes(witness.to_bytes());
+    pub(crate) fn is_proven(&self, packed: u64) -> bool {
         packed == 0 || packed == self.proven.load(Ordering::Relaxed)
     }
 
     /// Looks at an authentic value's witness. If it proves that the key store went back in time, the vault is marked
     /// so, for every process.
     #[cold]
-    pub(crate) fn check_witness(self: &Arc<Process>, witness: Witness) -> Result<(), KeyStoreError> {
+    pub(crate) fn check_witness(self: &Arc<Process>, packed: u64) -> Result<(), KeyStoreError> {
+        let witness = Witness::from_packed(packed);
         if self.proves_nothing(&*self.held()?, witness) {
             return Ok(());
         }
@@ -271,7 +271,7 @@ impl Process {
     fn proves_nothing(&self, held: &Held, witness: Witness) -> bool {
         match held.facts.descends_from(witness) {
             Some(true) => {
-                self.proven.store(u64::from_be_bytes(witness.to_bytes()), Ordering::Relaxed);
+                self.proven.store(witness.packed(), Ordering::Relaxed);
                 true
             }
             // Too old for the ring, or of before a recovery.
@@ -355,7 +355,7 @@ impl Process {
             let mut trail = lock(&self.trail);
             let jumped = trail.confirm(sent, held.facts.lease, held.facts.witness(), lowest);
             let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
-            self.witness.store(u64::from_be_bytes(witness.to_bytes()), Ordering::Relaxed);
+            self.witness.store(witness.packed(), Ordering::Relaxed);
             jumped
         };
         *lock(&self.trouble) = None;
