@@ -15,6 +15,7 @@ use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::secret::with_clean_stack;
+use crate::vault::evidence::Evidence;
 use crate::vault::handles::{Cipher, Handle};
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
@@ -149,6 +150,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let (name, header) = (place.name(), sealed.header());
+        let changes = self.changes();
         let held = self.held_to_open(customer, name, &header)?;
         let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
         let pages = StoredPages(self.pages());
@@ -162,7 +164,7 @@ impl Process {
         });
         // The snapshot outlives every key derived from it: a shred waits for it.
         drop(held);
-        self.finish_open(customer, name, &header, opened)
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     pub(crate) fn open_by_handle<T: PersonalData>(
@@ -174,6 +176,7 @@ impl Process {
     ) -> Result<T, OpenError> {
         let (customer, name, header) = (handle.customer(index), place.name(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
+        let changes = self.changes();
         let kept = handle
             .keys()
             .kept(header.tree, name)
@@ -192,7 +195,7 @@ impl Process {
                 }
             }
         };
-        self.finish_open(customer, name, &header, opened)
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
@@ -260,6 +263,7 @@ impl Process {
         name: FieldName,
         header: &Header,
         opened: Result<Zeroizing<Vec<u8>>, OpenError>,
+        changes: u64,
     ) -> Result<T, OpenError> {
         let at = name.of(customer);
         if customer.number() >= self.next_number.load(Ordering::Relaxed) {
@@ -270,8 +274,31 @@ impl Process {
             self.check_witness(header.witness)?;
         }
         self.confirm_lease()?;
+        if self.changes() != changes {
+            self.open_again(customer, name, header)?;
+        }
         let content = unpad(&plain).ok_or(OpenError::InvalidContent { at })?;
         T::decode(content).map_err(|_| OpenError::InvalidContent { at })
+    }
+
+    /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
+    /// shredded in between must not be opened any more.
+    #[cold]
+    fn open_again(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldName,
+        header: &Header,
+    ) -> Result<(), OpenError> {
+        let held = self.held_to_open(customer, name, header)?;
+        let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+        let pages = StoredPages(self.pages());
+        let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), &pages));
+        drop(held);
+        if found.map_err(tree_error)? == Found::Shredded {
+            return Err(OpenError::Shredded { at: name.of(customer) });
+        }
+        if self.lease.is_fresh() { Ok(()) } else { Err(self.lapsed().into()) }
     }
 
     #[cold]
@@ -283,8 +310,7 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        let have = self.held()?.facts.clear.generation;
-        Err(self.gone_back(header.witness.generation.max(have + 1)).into())
+        Ok(self.unless_proven(Evidence::Number(at.customer.number(), header.witness.generation))?)
     }
 }
 
