@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
-use crate::store::{CopyContent, RootCopy};
+use crate::store::{CopyContent, Problem, RootCopy};
 use crate::vault::keyring::{Keyring, describe};
 use crate::witness::Witness;
 
@@ -48,6 +48,12 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
         if let CopyContent::Intact(bytes) = &copy.content {
             let clear = Clear::read(bytes).map_err(|error| describe(error, &copy.location))?;
             intact.push((index, copy, bytes, clear));
+        }
+        // It may well be the newest: an older copy must not stand in for it.
+        if let CopyContent::Unreachable(error) = &copy.content
+            && error.problem() == Problem::NewerFormat
+        {
+            return Err(KeyStoreError::NewerFormat { location: error.location().to_owned() });
         }
     }
     intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));

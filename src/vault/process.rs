@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, LeaseClock, Moment};
 use crate::derivation::VaultId;
@@ -20,7 +20,7 @@ use crate::vault::handles::Handles;
 use crate::vault::held::Held;
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
-use crate::vault::thread::Worker;
+use crate::vault::thread::{READS_A_LEASE, Worker};
 use crate::vault::trail::Trail;
 use crate::witness::Witness;
 
@@ -339,7 +339,10 @@ impl Process {
 
     /// Reads the record again and replaces the snapshot if it changed. On the worker, or where there is none.
     pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let mut engine = lock(&self.engine);
+        self.refresh_with(&mut lock(&self.engine))
+    }
+
+    fn refresh_with(self: &Arc<Process>, engine: &mut Engine) -> Result<(), KeyStoreError> {
         if self.snapshot().is_some() && !self.lease.is_fresh() {
             // A process that slept through its lease begins again, as one whose store was away.
             self.wipe();
@@ -363,7 +366,7 @@ impl Process {
                     let is_marked = held.facts.gone_back.is_some();
                     drop((held, before));
                     let marked =
-                        if is_marked { Ok(None) } else { self.mark_gone_back(&mut engine, Evidence::Witness(known)) };
+                        if is_marked { Ok(None) } else { self.mark_gone_back(engine, Evidence::Witness(known)) };
                     drop(engine);
                     return Err(marked.ok().flatten().unwrap_or_else(|| self.refuse(have, seen)));
                 }
@@ -375,7 +378,6 @@ impl Process {
                 Ok(())
             }
             Err(error) => {
-                drop(engine);
                 self.failed_to_read(&error);
                 Err(error)
             }
@@ -485,20 +487,34 @@ impl Process {
         engine: &mut Engine,
         plan: &mut Plan<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        let before = self.snapshot();
-        engine.known = lock(&self.trail).latest();
-        let sent = self.lease.clock().now();
-        let committed = engine.commit(before.as_deref(), plan);
+        let deadline = Instant::now() + self.settings.lock_wait;
+        let (committed, sent) = loop {
+            let before = self.snapshot();
+            engine.known = lock(&self.trail).latest();
+            let sent = self.lease.clock().now();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let turn = before.as_ref().map_or(left, |held| held.facts.lease / READS_A_LEASE);
+            engine.lock_wait = left.min(turn);
+            match engine.commit(before.as_deref(), plan) {
+                Err(CommitError::NothingHappened(KeyStoreError::Busy { .. })) => {
+                    drop(before);
+                    if left <= turn {
+                        return Err(KeyStoreError::Busy { waited: self.settings.lock_wait }.into());
+                    }
+                    // Another process's commit may take long, and the lease must not run out over it.
+                    let _ = self.refresh_with(engine);
+                }
+                committed => break (committed, sent),
+            }
+        };
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
             (&committed, engine.known)
         {
-            drop(before);
             self.mark_gone_back(engine, Evidence::Witness(known))?;
             return Err(committed.err().unwrap_or(CommitError::NothingHappened(self.lapsed())));
         }
         let Committed { value, held, old_copy } = committed?;
         let held = Arc::new(held);
-        drop(before);
         let readers_gone = self.publish(held.clone());
         let lowest = old_copy.is_none().then(|| held.facts.witness());
         self.confirmed(sent, &held, lowest);
