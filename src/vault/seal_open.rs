@@ -13,6 +13,7 @@ use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
+use crate::vault::evidence::Evidence;
 use crate::vault::handles::{Cipher, Handle};
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
@@ -147,6 +148,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let (name, header) = (place.name(), sealed.header());
+        let changes = self.changes();
         let held = self.held_to_open(customer, name, &header)?;
         let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
         let pages = StoredPages(self.pages());
@@ -160,7 +162,7 @@ impl Process {
         });
         // The snapshot outlives every key derived from it: a shred waits for it.
         drop(held);
-        self.finish_open(customer, name, &header, opened?)
+        self.finish_open(customer, name, &header, opened?, changes)
     }
 
     pub(crate) fn open_by_handle<T: PersonalData>(
@@ -172,6 +174,7 @@ impl Process {
     ) -> Result<T, OpenError> {
         let (customer, name, header) = (handle.customer(index), place.name(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
+        let changes = self.changes();
         let kept = handle
             .keys()
             .kept(header.tree, name)
@@ -190,7 +193,7 @@ impl Process {
                 }
             }
         };
-        self.finish_open(customer, name, &header, opened)
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
@@ -255,6 +258,7 @@ impl Process {
         name: FieldName,
         header: &Header<'_>,
         opened: Option<Wiped>,
+        changes: u64,
     ) -> Result<T, OpenError> {
         let at = name.of(customer);
         if customer.number() >= self.next_number.load(Ordering::Relaxed) {
@@ -265,8 +269,31 @@ impl Process {
             self.check_witness(header.witness)?;
         }
         self.confirm_lease()?;
+        if self.changes() != changes {
+            self.open_again(customer, name, header)?;
+        }
         let content = unpad(plain.bytes()).ok_or(OpenError::InvalidContent { at })?;
         T::decode(content).map_err(|_| OpenError::InvalidContent { at })
+    }
+
+    /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
+    /// shredded in between must not be opened any more.
+    #[cold]
+    fn open_again(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldName,
+        header: &Header,
+    ) -> Result<(), OpenError> {
+        let held = self.held_to_open(customer, name, header)?;
+        let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+        let pages = StoredPages(self.pages());
+        let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), &pages));
+        drop(held);
+        if found.map_err(tree_error)? == Found::Shredded {
+            return Err(OpenError::Shredded { at: name.of(customer) });
+        }
+        if self.lease.is_fresh() { Ok(()) } else { Err(self.lapsed().into()) }
     }
 
     #[cold]
@@ -278,8 +305,7 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        let have = self.held()?.facts.clear.generation;
-        Err(self.gone_back(Witness::from_packed(header.witness).generation.max(have + 1)).into())
+        Ok(self.unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
     }
 }
 
