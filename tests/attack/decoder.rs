@@ -98,10 +98,12 @@ impl Value {
     /// The content, if this is its key.
     pub fn open(&self, key: &Key, vault: &[u8; 16]) -> Option<Vec<u8>> {
         let context = self.context.as_deref();
-        let associated = [&self.header[..], vault, &[u8::from(context.is_some())], context.unwrap_or_default()].concat();
+        let associated =
+            [&self.header[..], vault, &[u8::from(context.is_some())], context.unwrap_or_default()].concat();
         let mut text = self.text.clone();
         let aead = Aes256Gcm::new_from_slice(key).unwrap();
-        aead.decrypt_inout_detached(&self.nonce.into(), &associated, text.as_mut_slice().into(), &self.tag.into()).ok()?;
+        aead.decrypt_inout_detached(&self.nonce.into(), &associated, text.as_mut_slice().into(), &self.tag.into())
+            .ok()?;
         let end = text.iter().rposition(|byte| *byte != 0)?;
         assert_eq!(text[end], 0x80);
         text.truncate(end);

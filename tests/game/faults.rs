@@ -1,8 +1,6 @@
 //! Bugs planted in the crate. The game must see every one of them, or it shows nothing.
 
-use std::error::Error;
-
-use oubliette::store::{Problem, StoreError};
+use oubliette::store::Problem;
 use oubliette::testing::{Bug, plant};
 use oubliette::{KeyStoreError, ShredError};
 
@@ -12,7 +10,7 @@ use crate::world::{Scale, World};
 /// A few customers who have written much, so that hardly a shred meets nobody.
 fn world(seed: u64) -> World {
     let mut world = World::new(seed, Scale { steps: 0, wave: 4, leaps: false });
-    world.enroll();
+    (0..4).for_each(|_| world.enroll());
     (0..20).for_each(|_| world.seal());
     world
 }
@@ -54,7 +52,7 @@ fn a_key_left_in_a_page_is_seen() {
 
 #[test]
 fn a_tree_that_was_left_out_is_seen() {
-    let (with, without) = wins(Bug::OneTreeOnly, |_| (), |world| world.shred(None));
+    let (with, without) = wins(Bug::OneTreeOnly, |_| (), |world| (0..2).for_each(|_| world.shred(None)));
     assert!(with > 10 && without == 0, "{with}, {without}");
 }
 
@@ -87,7 +85,6 @@ fn a_page_key_used_twice_is_refused_and_else_seen() {
         let refused = refused.expect("two versions of the root page have one name");
         let ShredError::NothingHappened(KeyStoreError::Store(cause)) = &refused else { panic!("{refused:?}") };
         assert_eq!(cause.problem(), Problem::PageExists);
-        assert!(refused.source().unwrap().source().is_some_and(|source| source.is::<StoreError>() || source.source().is_none()));
         world.attack(Effort::Knowing).unwrap();
 
         // A store that had forgotten the first version, or did not look: backups have it.

@@ -75,6 +75,10 @@ pub struct World {
     customers: Vec<CustomerId>,
     /// Customer and purpose.
     shredded: BTreeSet<(CustomerId, usize)>,
+    /// Every number up to this one was shredded by age.
+    through: i64,
+    /// The same as of a lease ago: what every instance knows.
+    through_for_all: i64,
     purposes: usize,
     root_key: usize,
     values: Vec<Kept>,
@@ -107,6 +111,8 @@ impl World {
             instances: Vec::new(),
             customers: Vec::new(),
             shredded: BTreeSet::new(),
+            through: 0,
+            through_for_all: 0,
             purposes: 2,
             root_key: 0,
             values: Vec::new(),
@@ -166,7 +172,9 @@ impl World {
         self.dice.index(self.instances.len())
     }
 
-    fn wait(&self) {
+    /// Long enough for every instance to hear of everything.
+    fn wait(&mut self) {
+        self.through_for_all = self.through;
         self.test.advance(Duration::from_millis(1500));
     }
 
@@ -176,6 +184,11 @@ impl World {
             let customer = self.instances[at].vault.enroll().unwrap();
             assert!(!self.customers.contains(&customer), "a number is issued once");
             self.customers.push(customer);
+            if customer.to_stored() <= self.through {
+                // From a block that this instance reserved before they were shredded by age.
+                assert!(customer.to_stored() > self.through_for_all, "a dead number is issued");
+                self.set_shredded(customer, None);
+            }
         }
     }
 
@@ -265,6 +278,7 @@ impl World {
             Err(ShredError::TooNew { newest }) => return assert!(newest <= last.to_stored().cast_unsigned()),
             done => drop(done.unwrap()),
         }
+        self.through = self.through.max(last.to_stored());
         self.shreds += 1;
         self.forgotten = before;
         let whom: Vec<_> = self.customers.iter().copied().filter(|customer| *customer <= last).collect();
