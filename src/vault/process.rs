@@ -328,6 +328,7 @@ impl Process {
                 }
                 let held = Arc::new(held);
                 events::refreshed(held.facts.clear.generation);
+                drop(before);
                 self.publish(held.clone());
                 self.confirmed(sent, &held, lowest);
                 Ok(())
