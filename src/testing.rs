@@ -177,6 +177,10 @@ pub enum Bug {
     ReusedPageKey,
     /// The key of a shredded child stays in its page.
     SeedLeft,
+    /// A shred of all purposes reaches the first key tree only.
+    OneTreeOnly,
+    /// The tree of a new purpose starts with nobody shredded.
+    NewTreeForgets,
 }
 
 thread_local! {

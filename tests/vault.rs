@@ -112,6 +112,18 @@ fn a_second_process_stops_within_the_lease() {
     assert!(matches!(keys.open(EMAIL, &a), Err(OpenError::Shredded { .. })));
 }
 
+/// A refresh waits for readers of the old snapshot, and must not be one of them.
+#[test]
+fn a_refresh_does_not_wait_for_itself() {
+    let first = vault();
+    let alice = first.enroll().unwrap();
+    let second = first.builder().patience(Duration::from_secs(30)).unlock(TestVault::root_key()).unwrap();
+    let _ = first.shred([alice]).unwrap();
+    let begun = std::time::Instant::now();
+    second.refresh().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(15));
+}
+
 #[test]
 fn a_lost_lease_fails_closed() {
     let vault = vault();

@@ -158,6 +158,9 @@ impl Engine {
                 Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
             });
         }
+        if let Err(Failure::Refused(_)) = attempt {
+            self.keyring.expect_nothing();
+        }
         attempt.map_err(|failure| match failure {
             Failure::Refused(cause) => CommitError::NothingHappened(cause),
             Failure::Unknown(cause) => CommitError::Unknown(cause),
@@ -244,6 +247,9 @@ impl Engine {
                     .seal(secret, fresh.bytes())
                     .map_err(|_| KeyStoreError::Bug("a root record could not be written"))?;
                 record.trees.clear();
+                if let Some(new) = &rekey {
+                    self.keyring.expect(new.key.clone());
+                }
                 let held = Held::new(record, bytes.clone(), trees);
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey })
             }

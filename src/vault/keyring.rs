@@ -9,19 +9,21 @@ use crate::secret::Secret32;
 pub(crate) struct Keyring {
     given: Vec<RootKey>,
     current: Option<(RootSecret, Recipe)>,
+    /// What a rotation moves to: a record under it may have been written, also when that is not known.
+    expected: Option<RootKey>,
     /// A recipe for which no key was right, so that a refresh does not run Argon2 several times a second.
     hopeless: Option<Recipe>,
 }
 
 impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
-        Keyring { given, current: None, hopeless: None }
+        Keyring { given, current: None, expected: None, hopeless: None }
     }
 
     /// A copy for a forked child, which must not take the parent's lock twice.
     pub(crate) fn copy(&self) -> Keyring {
         let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
-        Keyring { given: self.given.clone(), current, hopeless: None }
+        Keyring { given: self.given.clone(), current, expected: self.expected.clone(), hopeless: None }
     }
 
     /// Decrypts a record under whichever key is right, and remembers it.
@@ -35,7 +37,7 @@ impl Keyring {
         if self.hopeless.as_ref() == Some(&clear.recipe) {
             return Err(KeyStoreError::WrongRootKey);
         }
-        for key in &self.given {
+        for key in self.given.iter().chain(&self.expected) {
             let Some(secret) = key.recover(&clear.recipe, clear.vault)? else { continue };
             match Record::open(bytes, &secret) {
                 Err(RecordError::WrongRootKey) => {}
@@ -68,10 +70,22 @@ impl Keyring {
         Ok(key.recover(recipe, vault)?.is_some_and(|other| crate::root_key::same(secret, &other)))
     }
 
+    /// A record under this key is about to be written.
+    pub(crate) fn expect(&mut self, key: RootKey) {
+        self.expected = Some(key);
+        self.hopeless = None;
+    }
+
+    /// It was certainly not written.
+    pub(crate) fn expect_nothing(&mut self) {
+        self.expected = None;
+    }
+
     /// What is established for a rotation, and takes effect only when the record was written.
     pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe) {
         self.given = vec![key];
         self.current = Some((secret, recipe));
+        self.expected = None;
         self.hopeless = None;
     }
 }

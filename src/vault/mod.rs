@@ -192,6 +192,9 @@ impl Vault {
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
     /// costs a path of pages however many they are.
     ///
+    /// A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that
+    /// customer is shredded from the start.
+    ///
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
