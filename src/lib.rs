@@ -22,6 +22,9 @@ mod error;
 mod events;
 mod field;
 mod fork;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_tree;
 mod nonce;
 pub mod personal;

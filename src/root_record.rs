@@ -214,17 +214,7 @@ impl Record {
         self.clear.write(&mut bytes);
         let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
         self.write_text(&mut text)?;
-        let mut salt = [0; 32];
-        derivation::record_salt(fresh, &bytes, &text, &mut salt);
-        with_clean_stack(|| {
-            let derived = derivation::record(root, &salt, self.clear.vault);
-            bytes.extend_from_slice(&salt);
-            bytes.extend_from_slice(&derived.other);
-            let tag = cipher::seal_once(derived.key.bytes(), &bytes, &mut text).map_err(|_| RecordError::Malformed)?;
-            bytes.extend_from_slice(&text);
-            bytes.extend_from_slice(&tag);
-            if bytes.len() == RECORD_BYTES { Ok(bytes) } else { Err(RecordError::Malformed) }
-        })
+        encrypt_in_place(bytes, self.clear.vault, &mut text, root, fresh)
     }
 
     /// Decrypts a record. The commitment is checked first, so that a wrong root key is not taken for tampering.
@@ -338,6 +328,54 @@ impl TreeRecord {
             return Err(RecordError::Malformed);
         }
         Ok(TreeRecord { id, purpose, active: active == 1, state, shredded })
+    }
+}
+
+fn encrypt_in_place(
+    mut bytes: Vec<u8>,
+    vault: VaultId,
+    text: &mut [u8],
+    root: &RootSecret,
+    fresh: &[u8; 32],
+) -> Result<Vec<u8>, RecordError> {
+    let mut salt = [0; 32];
+    derivation::record_salt(fresh, &bytes, text, &mut salt);
+    with_clean_stack(|| {
+        let derived = derivation::record(root, &salt, vault);
+        bytes.extend_from_slice(&salt);
+        bytes.extend_from_slice(&derived.other);
+        let tag = cipher::seal_once(derived.key.bytes(), &bytes, text).map_err(|_| RecordError::Malformed)?;
+        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(&tag);
+        if bytes.len() == RECORD_BYTES { Ok(bytes) } else { Err(RecordError::Malformed) }
+    })
+}
+
+/// For fuzzing: any content, encrypted as a record's.
+#[cfg(feature = "testing")]
+pub(crate) fn encrypt(
+    clear: Vec<u8>,
+    vault: VaultId,
+    content: &[u8; CONTENT_BYTES],
+    root: &RootSecret,
+    fresh: &[u8; 32],
+) -> Result<Vec<u8>, RecordError> {
+    encrypt_in_place(clear, vault, &mut content.to_vec(), root, fresh)
+}
+
+#[cfg(feature = "testing")]
+pub(crate) const CLEAR_BYTES: usize = SALT;
+#[cfg(feature = "testing")]
+pub(crate) const CONTENT_BYTES: usize = TEXT_BYTES;
+
+#[cfg(feature = "testing")]
+impl Record {
+    /// For fuzzing: the part in clear, and the content before it is encrypted.
+    pub(crate) fn parts(&self) -> Result<(Vec<u8>, Vec<u8>), RecordError> {
+        let (mut clear, mut text) = (Vec::new(), Vec::new());
+        self.clear.write(&mut clear);
+        self.write_text(&mut text)?;
+        Ok((clear, text))
     }
 }
 

@@ -3,6 +3,8 @@
 //! See FORMAT.md for the construction. This module knows nothing of files: whoever calls it hands in a [`Pages`], from
 //! which encrypted pages come by name, and takes away the pages that a shred wrote down.
 
+#[cfg(feature = "testing")]
+mod fuzzing;
 mod node;
 mod page;
 mod position;
@@ -17,6 +19,8 @@ use crate::derivation::{PageKey, Seed, TreeId, VaultId};
 use crate::secret::{self, Secret32};
 use crate::store::PageName;
 
+#[cfg(feature = "testing")]
+pub(crate) use fuzzing::{content_of_page, open_page, seal_page};
 pub(crate) use node::Resident;
 pub(crate) use page::Damage;
 pub(crate) use position::Position;

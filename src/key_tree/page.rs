@@ -228,6 +228,22 @@ fn associated(vault: VaultId, tree: TreeId, position: Position, generation: u64)
     bytes
 }
 
+/// For fuzzing: see `key_tree/fuzzing.rs`.
+#[cfg(feature = "testing")]
+impl Page {
+    pub(super) fn of_content(content: &[u8]) -> Page {
+        let mut bytes = Zeroizing::new(vec![0; PAGE_BYTES]);
+        for (place, byte) in bytes.iter_mut().take(TAG).skip(TEXT).zip(content) {
+            *place = *byte;
+        }
+        Page { bytes }
+    }
+
+    pub(super) fn content(&self) -> Vec<u8> {
+        self.bytes.get(TEXT..TAG).unwrap_or_default().to_vec()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

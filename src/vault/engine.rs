@@ -39,6 +39,7 @@ pub(crate) struct Engine {
 }
 
 /// What a read of the key store found.
+#[allow(clippy::large_enum_variant)] // one at a time, taken apart at once
 pub(crate) enum Seen {
     /// Exactly the record that is held already.
     Unchanged,
