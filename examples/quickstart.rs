@@ -310,9 +310,9 @@ fn run() -> Result<()> {
         5,
         "Shred",
         &format!(
-            "Customer {leaving} asks to be forgotten: vault.shred([{leaving}]), and the row is deleted as usual. But last\n\
-             night's backup still has it, out of reach of any deletion. Opening the value now fails with\n\
-             \"{gone}\" (OpenError::Shredded, outcome {:?}, HTTP 410).",
+            "Customer {leaving} asks to be forgotten: vault.shred([{leaving}]), and the row is deleted as usual.\n\
+             The backup still has it, where no deletion reaches. But opening it now fails, with an error of its\n\
+             own kind (OpenError::Shredded, outcome {:?}, HTTP 410):\n\"{gone}\"",
             gone.outcome()
         ),
     );
@@ -337,9 +337,8 @@ fn run() -> Result<()> {
 
     let shredded = vault.status()?.purposes.first().map_or(0, |purpose| purpose.shredded);
     println!(
-        "\nEvery claim above was checked. So far {shredded} of this vault's customers were shredded, those of earlier runs \
-         included.\n\
-         What it needs: the vault itself must not be lost (mirror it), nor restored from before a shred; it is in\n\
+        "\nEvery claim above was checked. Shredded in this vault so far, earlier runs included: {shredded}.\n\
+         What this rests on: the vault must not be lost (mirror it), nor restored from before a shred. It is in\n\
          {}\n\
          What it cannot reach: what was read, printed or exported before the shred. See SECURITY.md.",
         home.join("privacy").display(),
