@@ -1,4 +1,102 @@
-//! Field-level encryption of customers' personal data, with crypto-shredding.
+//! Field-level encryption of customers' personal data, with crypto-shredding: forget one customer in every copy and
+//! every backup.
+//!
+//! An application keeps names, emails, phones and addresses as [`Sealed`] values in whatever database it has. Each is
+//! encrypted under a key of that one customer, that one purpose and that one field. Enrolling a customer writes no key.
+//! [Shredding](Vault::shred) one makes that customer's keys underivable, durably, when the call returns: their sealed
+//! values become unreadable wherever they lie, in last year's backups too, and everybody else's stay readable.
+//!
+//! ```
+//! use oubliette::personal::{Email, Name};
+//! use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, Sealed, UnlessShredded, Vault};
+//!
+//! // Declared once; names and labels are fixed for ever, since they take part in keys.
+//! const ORDERS: Purpose = Purpose::new("orders");
+//! const NAME: Field<Name> = ORDERS.field("name");
+//! const EMAIL: Field<Email> = ORDERS.field("email");
+//!
+//! # let place = tempfile::tempdir()?;
+//! # let (directory, passphrase) = (place.path().join("privacy"), "six random words, not these ones");
+//! // The first time `create`, from then on `unlock`: a mistyped path must not become a new, empty vault.
+//! let vault = Vault::at(&directory).purposes([ORDERS]).create(RootKey::passphrase(passphrase))?;
+//!
+//! // A new customer. The number goes into the customers table, as BIGINT UNIQUE.
+//! let alice: CustomerId = vault.enroll()?;
+//! let email: Sealed<Email> = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+//! let column: &[u8] = email.as_bytes(); // or `to_string()`, or serde
+//!
+//! // A request. The handle derives the customer's key once for all fields.
+//! let email: Sealed<Email> = Sealed::from_bytes(column)?;
+//! let keys = vault.customer(alice);
+//! assert_eq!(keys.open(EMAIL, &email)?.expose_personal_data(), "alice@example.com");
+//! let name: Sealed<Name> = keys.seal(NAME, &"Alice Ní Bhriain".parse()?)?;
+//!
+//! // She asks to be forgotten: in all purposes, in one commit.
+//! let shredded = vault.shred([alice])?;
+//! assert!(shredded.is_wiped_here());
+//! assert!(matches!(vault.open(alice, EMAIL, &email), Err(OpenError::Shredded { .. })));
+//! assert!(keys.open(NAME, &name).unless_shredded()?.is_none()); // like an optional row
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `cargo run --example quickstart` does the same with a SQLite database and a restored backup; `--example events`
+//! with JSON events in an append-only file.
+//!
+//! # Words
+//! | word | meaning |
+//! |---|---|
+//! | [vault](Vault) | what an application opens: purposes, their key trees, one root record |
+//! | [customer](CustomerId) | the person whose data it is: a number the vault issues, never reused |
+//! | [purpose](Purpose) | why data is kept; each has its own key tree, and can be shredded alone |
+//! | [field](Field) | one column or event property: a label fixed for ever, a [type](personal), a purpose |
+//! | key tree | the derivable-but-forgettable keys of one purpose |
+//! | page | a node of the tree that had to be written down; nothing is before the first shred |
+//! | root record | the small record that holds each tree's root, encrypted under the root key |
+//! | [root key](RootKey) | what protects the root record: a passphrase, 32 random bytes, or a key held elsewhere |
+//! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
+//!
+//! # What is promised
+//! - A sealed value opens only in its vault, for its customer, in its field. Copied anywhere else, or changed in one bit,
+//!   it is refused.
+//! - A shred is durable when the call returns `Ok`, and costs a few pages however many customers there are.
+//! - Whoever has every byte that was ever written to databases, page stores and backups, except root records older than
+//!   the shred, and also the current root record and root key, learns nothing about a shredded customer's fields but
+//!   metadata.
+//! - Restoring a backup of the application's database brings nobody back.
+//! - Another process on the same vault stops opening a shredded customer's values within the lease (one second unless
+//!   said otherwise), or stops opening anything.
+//! - "Shredded", "the key store cannot be used" and "tampered with, or mixed up" are told apart: [`Outcome`].
+//!
+//! # What is not
+//! - What was read, logged or exported before the shred, and swap, core dumps, snapshots of machines and forked children
+//!   from before, are out of reach.
+//! - **A copy of the root record made before a shred, with its root key, still opens what was shredded since.** Keep `root/`
+//!   out of backups, or keep such backups for a stated time only. Overwriting is best effort: flash memory, copy-on-write
+//!   file systems and snapshots keep old blocks. To be final against all copies, rotate to a random root key and destroy
+//!   the old one ([`Vault::rotate_root_key`]); with a passphrase there is no such point.
+//! - **Whoever loses the root record, the root key or the current pages loses every value**, or for pages those of every
+//!   purpose that anybody was shredded in. Keep a [mirror](VaultBuilder::mirror).
+//! - An older value of the same field and customer can be put back in place of a newer one.
+//! - Metadata shows: customer numbers (so which rows are of one person), sizes after padding, coarse times.
+//!
+//! It supports erasure under Art. 17 GDPR. Deleting the rows stays the normal path; the shred reaches the copies that
+//! deletion cannot. SECURITY.md has the threat model, FORMAT.md every byte of the formats: both are in the repository and
+//! the package.
+//!
+//! # Where to go from here
+//! - [`Vault`]: every call, and which of them can wait. [`VaultBuilder`]: mirrors, the lease, a demanded generation.
+//! - [`personal`]: the types of fields, and how to make your own.
+//! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
+//! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
+//! - [`store`]: stores of your own, and the suite they must pass.
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `json` | yes | `personal::Json<T>`: any serde type as a personal field (serde_json) |
+//! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
+//! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
+//! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.
