@@ -155,3 +155,6 @@ fn split<const N: usize>(bytes: &[u8]) -> KeyAnd<N> {
     parts.other.copy_from_slice(other);
     parts
 }
+
+#[cfg(test)]
+mod wycheproof;
