@@ -26,9 +26,7 @@ impl Made {
     fn of(prefix: &[u8], plaintext: Vec<u8>) -> Made {
         let fresh = run(0x70);
         let level = prefix.len() as u8;
-        let mut place = prefix.to_vec();
-        place.resize(4, 0);
-        let associated = [&[1], &VAULT[..], &TREE, &[level], &place, &GENERATION.to_be_bytes()].concat();
+        let associated = [&[1], &VAULT[..], &TREE, &[level], &padded(prefix), &GENERATION.to_be_bytes()].concat();
         let key = hmac(&fresh, &[b"oubliette/1/page-key", &associated, &plaintext]);
         let okm = expand(&key, b"oubliette/1/page", 48);
         let mut text = plaintext.clone();
@@ -89,7 +87,7 @@ impl Made {
             ("vault", hex(VAULT)),
             ("tree", hex(TREE)),
             ("level", (self.prefix.len() as u64).into()),
-            ("prefix", hex(&self.associated[26..30])),
+            ("prefix", hex(padded(&self.prefix))),
             ("generation", GENERATION.into()),
         ]
     }
@@ -119,6 +117,10 @@ impl Made {
         ]);
         Node::Named(members)
     }
+}
+
+fn padded(prefix: &[u8]) -> [u8; 4] {
+    std::array::from_fn(|at| prefix.get(at).copied().unwrap_or(0))
 }
 
 fn class(opened: Result<Page, Damage>) -> &'static str {
