@@ -20,7 +20,10 @@ mod vault;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 
-const FILES: [(&str, fn() -> Node); 6] = [
+/// A file's name, and what it must hold.
+type File = (&'static str, fn() -> Node);
+
+const FILES: [File; 6] = [
     ("derivation.json", derivation::vectors),
     ("page.json", page::vectors),
     ("personal.json", personal::vectors),
