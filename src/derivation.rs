@@ -180,3 +180,6 @@ fn split<const N: usize>(bytes: &[u8]) -> KeyAnd<N> {
     parts.other.copy_from_slice(other);
     parts
 }
+
+#[cfg(test)]
+mod wycheproof;

@@ -136,6 +136,8 @@ mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod vault;
+#[cfg(test)]
+mod vectors;
 mod witness;
 
 pub use customer::{CustomerId, InvalidCustomerId};

@@ -133,4 +133,7 @@ fn copy_key(key: &PageKey) -> PageKey {
 }
 
 #[cfg(test)]
+pub(crate) use page::{Kind, Page};
+
+#[cfg(test)]
 pub(crate) mod tests;
