@@ -6,114 +6,139 @@
 
 mod common;
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use common::baseline;
 use common::ours::{self, CUSTOMERS, Padded, some};
-use common::race::{Figures, Race, heading, verdict};
+use common::race::{Figures, Race, heading, table, verdict};
 use common::stored_key;
 use oubliette::personal::{Email, Text};
 use oubliette::{CustomerId, CustomerKeys, Field, Sealed, Vault};
+use rusqlite::Connection;
 
+const UNIT: &str = "one HKDF-Expand of 32 bytes";
+const SEAL: &str = "ours: seal";
+const OPEN: &str = "ours: open";
 const ROUNDS: usize = 151;
 /// Customers met in turn: more than fit the processor's caches with their pages.
 const MET: usize = 8192;
 const EMAIL: Field<Email> = ours::ORDERS.field("email");
 const NOTE: Field<Text> = ours::ORDERS.field("note");
 
-fn main() {
-    let dir = tempfile::tempdir().unwrap();
-    let vaults = [("untouched", 0), ("100 shredded", 100), ("5 % shredded", CUSTOMERS / 20)].map(|(name, gone)| {
-        let vault = ours::vault(&dir.path().join(name.replace(' ', "_")), CUSTOMERS);
-        let gone = if gone == 0 { Default::default() } else { ours::shred(&vault, CUSTOMERS, gone as usize) };
+/// A vault, some of its customers in no order, and who was shredded.
+struct Setup {
+    name: &'static str,
+    vault: Vault,
+    here: Vec<CustomerId>,
+    gone: HashSet<CustomerId>,
+}
+
+impl Setup {
+    fn make(dir: &Path, name: &'static str, gone: usize) -> Setup {
+        let vault = ours::vault(&dir.join(name.replace(' ', "_")), CUSTOMERS);
+        let gone = if gone == 0 { HashSet::new() } else { ours::shred(&vault, CUSTOMERS, gone) };
         let here: Vec<CustomerId> = some(CUSTOMERS, MET).into_iter().filter(|one| !gone.contains(one)).collect();
         vault.preload(here.iter().copied()).unwrap();
-        (name, vault, here, gone)
-    });
-    let table = dir.path().join("keys.db");
-    drop(stored_key::fill(&table, CUSTOMERS));
+        Setup { name, vault, here, gone }
+    }
 
-    let kept = kept(&vaults[0].1);
-    let cold: Vec<(&str, Figures)> = {
-        let db = (stored_key::connect(&table, false), stored_key::connect(&table, true));
-        vaults.iter().map(|(name, vault, here, _)| (*name, cold(vault, here, &db.0, &db.1))).collect()
-    };
-    let ten: Vec<(&str, Figures)> = vaults.iter().map(|(name, vault, here, _)| (*name, ten(vault, here))).collect();
-    let bulk: Vec<(&str, Figures)> = vaults
-        .iter()
-        .map(|(name, vault, _, gone)| {
-            let first = (CUSTOMERS / 3..).map(ours::customer).filter(|one| !gone.contains(one));
-            (*name, bulk(vault, first.take(MET).collect()))
-        })
-        .collect();
+    fn neighbours(&self) -> Vec<CustomerId> {
+        (CUSTOMERS / 3..).map(ours::customer).filter(|one| !self.gone.contains(one)).take(MET).collect()
+    }
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let setups = [("untouched", 0), ("100 shredded", 100), ("5 % shredded", 50_000)]
+        .map(|(name, gone)| Setup::make(dir.path(), name, gone));
+    let path = dir.path().join("keys.db");
+    drop(stored_key::fill(&path, CUSTOMERS));
+    let table_of_keys = (stored_key::connect(&path, false), stored_key::connect(&path, true));
+
+    let any = &setups[0].vault;
+    let kept = [kept::<16>(any), kept::<64>(any), kept::<256>(any), kept::<4096>(any)];
+    let types = types(any);
+    let cold = setups.each_ref().map(|setup| {
+        [
+            cold::<16>(setup, &table_of_keys),
+            cold::<64>(setup, &table_of_keys),
+            cold::<256>(setup, &table_of_keys),
+            cold::<4096>(setup, &table_of_keys),
+        ]
+    });
+    let ten = setups.each_ref().map(ten);
+    let bulk = setups.each_ref().map(|setup| bulk(&setup.vault, setup.neighbours()));
 
     heading("Targets", &["ratio, fields of 64 bytes", "measured", "target", "met"]);
-    verdict("same customer: seal / raw aes-gcm", kept.of("ours: seal") / kept.of("raw: seal"), 1.4, true);
-    verdict("same customer: open / raw aes-gcm", kept.of("ours: open") / kept.of("raw: open"), 1.25, true);
-    for (name, figures) in &cold {
-        let unit = figures.of("HKDF-Expand of 32 bytes");
+    let [_, kept_64, ..] = &kept;
+    verdict("same customer: seal / raw aes-gcm", kept_64.of(SEAL) / kept_64.of("raw aes-gcm: seal"), 1.4, true);
+    verdict("same customer: open / raw aes-gcm", kept_64.of(OPEN) / kept_64.of("raw aes-gcm: open"), 1.25, true);
+    for (setup, [_, figures, ..]) in setups.iter().zip(&cold) {
         for what in ["seal", "open"] {
             let ours = figures.of(&format!("ours: {what}"));
-            verdict(&format!("new customer, {name}: {what} / one expand"), ours / unit, 10.0, true);
+            let name = format!("new customer, {}", setup.name);
+            verdict(&format!("{name}: {what} / one expand"), ours / figures.of(UNIT), 10.0, true);
             let stored = figures.of(&format!("stored key: {what}"));
-            verdict(&format!("new customer, {name}: stored key / {what}"), stored / ours, 2.5, false);
+            verdict(&format!("{name}: {what}, stored key / ours"), stored / ours, 2.5, false);
         }
     }
-    for (name, figures) in &bulk {
-        let unit = figures.of("HKDF-Expand of 32 bytes");
-        verdict(&format!("bulk, {name}: open / one expand"), figures.of("ours: open in bulk") / unit, 6.0, true);
+    for (setup, figures) in setups.iter().zip(&bulk) {
+        let ratio = figures.of("ours: open in bulk") / figures.of(UNIT);
+        verdict(&format!("bulk, {}: open / one expand", setup.name), ratio, 6.0, true);
     }
-    println!();
-    heading("Same customer and field again, 64 bytes", &["operation", "ns"]);
-    kept.print("operation");
-    for (title, all, unit) in [
-        ("A customer never seen before, one field of 64 bytes", &cold, "operation"),
-        ("Ten fields of 64 bytes of one customer never seen before", &ten, "customer"),
-        ("Bulk: customers in order of number, one field of 64 bytes each", &bulk, "customer"),
-    ] {
-        for (name, figures) in all {
-            heading(&format!("{title}; vault: {name}"), &["operation", "ns"]);
-            figures.print(unit);
-        }
+    println!("\nAll figures below are nanoseconds: medians of thread CPU time.\n");
+    by_size("Same customer and field again", &kept);
+    table("Types, decoded", "operation", &[("value of 33 to 46 bytes", &types)]);
+    for (setup, figures) in setups.iter().zip(&cold) {
+        by_size(&format!("A customer never seen before; vault: {}", setup.name), figures);
     }
-    for (_, vault, _, _) in vaults {
-        vault.close().unwrap();
+    let by_vault = |figures| std::iter::zip(setups.iter().map(|setup| setup.name), figures).collect::<Vec<_>>();
+    table("Ten fields of 64 bytes of a customer never seen before", "customer", &by_vault(&ten));
+    table("Bulk: customers in order of number, one field of 64 bytes each", "customer", &by_vault(&bulk));
+    for setup in setups {
+        setup.vault.close().unwrap();
     }
 }
 
-fn sealed_by_raw(text: &[u8]) -> (aes_gcm::Aes256Gcm, Vec<u8>) {
+fn by_size(title: &str, [a, b, c, d]: &[Figures; 4]) {
+    table(title, "operation", &[("16 bytes", a), ("64", b), ("256", c), ("4096", d)]);
+}
+
+fn kept<const N: usize>(vault: &Vault) -> Figures {
+    let (text, value) = ([b'x'; N], Padded::<N>::new());
     let cipher = baseline::cipher(&[9; 32]);
-    let sealed = baseline::seal(&cipher, &[], text);
-    (cipher, sealed)
+    let raw = baseline::seal(&cipher, &[], &text);
+    let keys: CustomerKeys = vault.customer(ours::customer(CUSTOMERS / 2));
+    let sealed = keys.seal(Padded::FIELD, &value).unwrap();
+    let mut race = Race::new();
+    race.lane("raw aes-gcm: seal", || baseline::seal(&cipher, &[], &text));
+    race.lane("raw aes-gcm, with associated data as long as ours: seal", || baseline::seal(&cipher, &[5; 83], &text));
+    race.lane(SEAL, || keys.seal(Padded::FIELD, &value).unwrap());
+    race.lane("raw aes-gcm: open", || baseline::open(&cipher, &[], &raw));
+    race.lane(OPEN, || keys.open(Padded::FIELD, &sealed).unwrap());
+    race.run(ROUNDS)
 }
 
-fn kept(vault: &Vault) -> Figures {
-    let text = [b'x'; 64];
-    let (cipher, raw) = sealed_by_raw(&text);
+fn types(vault: &Vault) -> Figures {
     let keys: CustomerKeys = vault.customer(ours::customer(CUSTOMERS / 2));
-    let value = Padded::<64>::new();
-    let sealed = keys.seal(Padded::FIELD, &value).unwrap();
     let email: Email = "jeanne.martin-lefebvre@exemple.fr".parse().unwrap();
     let sealed_email = keys.seal(EMAIL, &email).unwrap();
     let note: Text = "Rings twice; leave parcels with the neighbour.".parse().unwrap();
     let sealed_note = keys.seal(NOTE, &note).unwrap();
     let mut race = Race::new();
-    race.lane("HKDF-Expand of 32 bytes", || baseline::expand(&[3; 32]));
-    race.lane("raw: seal", || baseline::seal(&cipher, &[], &text));
-    race.lane("raw: open", || baseline::open(&cipher, &[], &raw));
-    race.lane("raw with our 83 bytes of associated data: seal", || baseline::seal(&cipher, &[5; 83], &text));
-    race.lane("ours: seal", || keys.seal(Padded::FIELD, &value).unwrap());
-    race.lane("ours: open", || keys.open(Padded::FIELD, &sealed).unwrap());
-    race.lane("ours: seal an Email", || keys.seal(EMAIL, &email).unwrap());
-    race.lane("ours: open an Email, decoded", || keys.open(EMAIL, &sealed_email).unwrap());
+    race.lane("ours: seal an Email (padded to 64)", || keys.seal(EMAIL, &email).unwrap());
+    race.lane("ours: open an Email (padded to 64)", || keys.open(EMAIL, &sealed_email).unwrap());
     race.lane("ours: seal a Text (padded to 256)", || keys.seal(NOTE, &note).unwrap());
-    race.lane("ours: open a Text (padded to 256), decoded", || keys.open(NOTE, &sealed_note).unwrap());
+    race.lane("ours: open a Text (padded to 256)", || keys.open(NOTE, &sealed_note).unwrap());
     race.run(ROUNDS)
 }
 
-fn cold(vault: &Vault, here: &[CustomerId], db: &rusqlite::Connection, cached: &rusqlite::Connection) -> Figures {
-    let text = [b'x'; 64];
-    let value = Padded::<64>::new();
+fn cold<const N: usize>(setup: &Setup, (db, cached): &(Connection, Connection)) -> Figures {
+    let Setup { vault, here, .. } = setup;
+    let (text, value) = ([b'x'; N], Padded::<N>::new());
     let master = [8; 32];
-    let sealed: Vec<(CustomerId, Sealed<Padded<64>>)> =
+    let sealed: Vec<(CustomerId, Sealed<Padded<N>>)> =
         here.iter().map(|one| (*one, vault.seal(*one, Padded::FIELD, &value).unwrap())).collect();
     let by_hand: Vec<(i64, Vec<u8>)> = here
         .iter()
@@ -131,7 +156,7 @@ fn cold(vault: &Vault, here: &[CustomerId], db: &rusqlite::Connection, cached: &
         .collect();
     let (mut select_to_seal, mut select_cached_to_seal) = (stored_key::select(db), stored_key::select(cached));
     let mut race = Race::new();
-    race.lane("HKDF-Expand of 32 bytes", || baseline::expand(&[3; 32]));
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
     race.lane_over("hand-written: seal", here, |one| {
         baseline::seal(&baseline::derived(&master, i64::from(*one)), &[], &text)
     });
@@ -150,12 +175,13 @@ fn cold(vault: &Vault, here: &[CustomerId], db: &rusqlite::Connection, cached: &
     race.lane_over("stored key, whole table in SQLite's cache: open", &by_stored, |(customer, sealed)| {
         baseline::open(&stored_key::cipher(&mut select_cached, *customer), &[], sealed)
     });
-    race.lane_over("ours: seal", here, |one| vault.seal(*one, Padded::FIELD, &value).unwrap());
-    race.lane_over("ours: open", &sealed, |(customer, sealed)| vault.open(*customer, Padded::FIELD, sealed).unwrap());
+    race.lane_over(SEAL, here, |one| vault.seal(*one, Padded::FIELD, &value).unwrap());
+    race.lane_over(OPEN, &sealed, |(customer, sealed)| vault.open(*customer, Padded::FIELD, sealed).unwrap());
     race.run(ROUNDS)
 }
 
-fn ten(vault: &Vault, here: &[CustomerId]) -> Figures {
+fn ten(setup: &Setup) -> Figures {
+    let Setup { vault, here, .. } = setup;
     let text = [b'x'; 64];
     let value = Padded::<64>::new();
     let master = [8; 32];
@@ -169,7 +195,7 @@ fn ten(vault: &Vault, here: &[CustomerId]) -> Figures {
         .map(|one| (i64::from(*one), baseline::seal(&baseline::derived(&master, i64::from(*one)), &[], &text)))
         .collect();
     let mut race = Race::new();
-    race.lane("HKDF-Expand of 32 bytes", || baseline::expand(&[3; 32]));
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
     race.lane_over("hand-written: seal ten", here, |one| {
         let customer = i64::from(*one);
         std::array::from_fn::<_, 10, _>(|_| baseline::seal(&baseline::derived(&master, customer), &[], &text))
@@ -196,7 +222,7 @@ fn bulk(vault: &Vault, neighbours: Vec<CustomerId>) -> Figures {
         neighbours.iter().map(|one| (*one, vault.seal(*one, Padded::FIELD, &value).unwrap())).collect();
     let count = rows.len() as u64;
     let mut race = Race::new();
-    race.lane("HKDF-Expand of 32 bytes", || baseline::expand(&[3; 32]));
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
     race.lane_of("ours: open in bulk", count, || {
         for ((_, sealed), keys) in vault.each_customer(&rows, |(customer, _)| *customer) {
             let _ = std::hint::black_box(keys.open(Padded::FIELD, sealed).unwrap());

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use rand::seq::SliceRandom;
+
 /// Long enough that reading the clock does not count, short enough to fit between two interrupts.
 const BATCH_NANOS: u64 = 400_000;
 
@@ -90,9 +92,12 @@ impl<'l> Race<'l> {
             })
             .collect();
         let mut samples: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); self.lanes.len()];
+        // In another order each time: what a lane leaves in the caches must not favour always the same next one.
+        let mut turns: Vec<usize> = (0..self.lanes.len()).collect();
         for _ in 0..rounds {
-            for (((_, batch), times), samples) in self.lanes.iter_mut().zip(&times).zip(&mut samples) {
-                samples.push(batch(*times) as f64 / *times as f64);
+            turns.shuffle(&mut rand::rng());
+            for &lane in &turns {
+                samples[lane].push((self.lanes[lane].1)(times[lane]) as f64 / times[lane] as f64);
             }
         }
         let order: Vec<String> = self.lanes.into_iter().map(|(name, _)| name).collect();
@@ -110,13 +115,17 @@ impl Figures {
     pub fn of(&self, lane: &str) -> f64 {
         *self.nanos.get(lane).unwrap_or_else(|| panic!("no lane {lane}"))
     }
+}
 
-    pub fn print(&self, unit: &str) {
-        for name in &self.order {
-            println!("| {name} | {:.0} |", self.of(name));
-        }
-        println!("\nNanoseconds a {unit}, median of thread CPU time.\n");
+/// One column for each race; all had the same lanes.
+pub fn table(title: &str, unit: &str, columns: &[(&str, &Figures)]) {
+    let names: Vec<&str> = std::iter::once(unit).chain(columns.iter().map(|(name, _)| *name)).collect();
+    heading(title, &names);
+    for lane in columns.first().map_or(&[][..], |(_, figures)| &figures.order) {
+        let cells: Vec<String> = columns.iter().map(|(_, figures)| format!("{:.0}", figures.of(lane))).collect();
+        println!("| {lane} | {} |", cells.join(" | "));
     }
+    println!();
 }
 
 /// One line of the table of targets.
