@@ -1,0 +1,242 @@
+//! The ratios that this crate promises to itself, measured in one run and printed with their targets.
+//!
+//! `cargo bench --bench ratios`, and `cargo bench --profile bench-default --bench ratios`.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use common::baseline;
+use common::ours::{self, CUSTOMERS, Padded, some};
+use common::race::{Figures, Race, heading, table, verdict};
+use common::stored_key;
+use oubliette::personal::{Email, Text};
+use oubliette::{CustomerId, CustomerKeys, Field, Sealed, Vault};
+use rusqlite::Connection;
+
+const UNIT: &str = "one HKDF-Expand of 32 bytes";
+const SEAL: &str = "ours: seal";
+const OPEN: &str = "ours: open";
+const ROUNDS: usize = 151;
+/// Customers met in turn: more than fit the processor's caches with their pages.
+const MET: usize = 8192;
+const EMAIL: Field<Email> = ours::ORDERS.field("email");
+const NOTE: Field<Text> = ours::ORDERS.field("note");
+
+/// A vault, some of its customers in no order, and who was shredded.
+struct Setup {
+    name: &'static str,
+    vault: Vault,
+    here: Vec<CustomerId>,
+    gone: HashSet<CustomerId>,
+}
+
+impl Setup {
+    fn make(dir: &Path, name: &'static str, gone: usize) -> Setup {
+        let vault = ours::vault(&dir.join(name.replace(' ', "_")), CUSTOMERS);
+        let gone = if gone == 0 { HashSet::new() } else { ours::shred(&vault, CUSTOMERS, gone) };
+        let here: Vec<CustomerId> = some(CUSTOMERS, MET).into_iter().filter(|one| !gone.contains(one)).collect();
+        vault.preload(here.iter().copied()).unwrap();
+        Setup { name, vault, here, gone }
+    }
+
+    fn neighbours(&self) -> Vec<CustomerId> {
+        (CUSTOMERS / 3..).map(ours::customer).filter(|one| !self.gone.contains(one)).take(MET).collect()
+    }
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let setups = [("untouched", 0), ("100 shredded", 100), ("5 % shredded", 50_000)]
+        .map(|(name, gone)| Setup::make(dir.path(), name, gone));
+    let path = dir.path().join("keys.db");
+    drop(stored_key::fill(&path, CUSTOMERS));
+    let table_of_keys = (stored_key::connect(&path, false), stored_key::connect(&path, true));
+
+    let any = &setups[0].vault;
+    let kept = [kept::<16>(any), kept::<64>(any), kept::<256>(any), kept::<4096>(any)];
+    let types = types(any);
+    let cold = setups.each_ref().map(|setup| {
+        [
+            cold::<16>(setup, &table_of_keys),
+            cold::<64>(setup, &table_of_keys),
+            cold::<256>(setup, &table_of_keys),
+            cold::<4096>(setup, &table_of_keys),
+        ]
+    });
+    let ten = setups.each_ref().map(ten);
+    let bulk = setups.each_ref().map(|setup| bulk(&setup.vault, setup.neighbours()));
+
+    heading("Targets", &["ratio, fields of 64 bytes", "measured", "target", "met"]);
+    let [_, kept_64, ..] = &kept;
+    verdict("same customer: seal / raw aes-gcm", kept_64.of(SEAL) / kept_64.of("raw aes-gcm: seal"), 1.4, true);
+    verdict("same customer: open / raw aes-gcm", kept_64.of(OPEN) / kept_64.of("raw aes-gcm: open"), 1.25, true);
+    for (setup, [_, figures, ..]) in setups.iter().zip(&cold) {
+        for what in ["seal", "open"] {
+            let ours = figures.of(&format!("ours: {what}"));
+            let name = format!("new customer, {}", setup.name);
+            verdict(&format!("{name}: {what} / one expand"), ours / figures.of(UNIT), 10.0, true);
+            let stored = figures.of(&format!("stored key: {what}"));
+            verdict(&format!("{name}: {what}, stored key / ours"), stored / ours, 2.5, false);
+        }
+    }
+    for (setup, figures) in setups.iter().zip(&bulk) {
+        let ratio = figures.of("ours: open in bulk") / figures.of(UNIT);
+        verdict(&format!("bulk, {}: open / one expand", setup.name), ratio, 6.0, true);
+    }
+    println!("\nAll figures below are nanoseconds: medians of thread CPU time.\n");
+    by_size("Same customer and field again", &kept);
+    table("Types, decoded", "operation", &[("value of 33 to 46 bytes", &types)]);
+    for (setup, figures) in setups.iter().zip(&cold) {
+        by_size(&format!("A customer never seen before; vault: {}", setup.name), figures);
+    }
+    let by_vault = |figures| std::iter::zip(setups.iter().map(|setup| setup.name), figures).collect::<Vec<_>>();
+    table("Ten fields of 64 bytes of a customer never seen before", "customer", &by_vault(&ten));
+    table("Bulk: customers in order of number, one field of 64 bytes each", "customer", &by_vault(&bulk));
+    for setup in setups {
+        setup.vault.close().unwrap();
+    }
+}
+
+fn by_size(title: &str, [a, b, c, d]: &[Figures; 4]) {
+    table(title, "operation", &[("16 bytes", a), ("64", b), ("256", c), ("4096", d)]);
+}
+
+fn kept<const N: usize>(vault: &Vault) -> Figures {
+    let (text, value) = ([b'x'; N], Padded::<N>::new());
+    let cipher = baseline::cipher(&[9; 32]);
+    let raw = baseline::seal(&cipher, &[], &text);
+    let keys: CustomerKeys = vault.customer(ours::customer(CUSTOMERS / 2));
+    let sealed = keys.seal(Padded::FIELD, &value).unwrap();
+    let mut race = Race::new();
+    race.lane("raw aes-gcm: seal", || baseline::seal(&cipher, &[], &text));
+    race.lane("raw aes-gcm, with associated data as long as ours: seal", || baseline::seal(&cipher, &[5; 83], &text));
+    race.lane(SEAL, || keys.seal(Padded::FIELD, &value).unwrap());
+    race.lane("raw aes-gcm: open", || baseline::open(&cipher, &[], &raw));
+    race.lane(OPEN, || keys.open(Padded::FIELD, &sealed).unwrap());
+    race.run(ROUNDS)
+}
+
+fn types(vault: &Vault) -> Figures {
+    let keys: CustomerKeys = vault.customer(ours::customer(CUSTOMERS / 2));
+    let email: Email = "jeanne.martin-lefebvre@exemple.fr".parse().unwrap();
+    let sealed_email = keys.seal(EMAIL, &email).unwrap();
+    let note: Text = "Rings twice; leave parcels with the neighbour.".parse().unwrap();
+    let sealed_note = keys.seal(NOTE, &note).unwrap();
+    let mut race = Race::new();
+    race.lane("ours: seal an Email (padded to 64)", || keys.seal(EMAIL, &email).unwrap());
+    race.lane("ours: open an Email (padded to 64)", || keys.open(EMAIL, &sealed_email).unwrap());
+    race.lane("ours: seal a Text (padded to 256)", || keys.seal(NOTE, &note).unwrap());
+    race.lane("ours: open a Text (padded to 256)", || keys.open(NOTE, &sealed_note).unwrap());
+    race.run(ROUNDS)
+}
+
+fn cold<const N: usize>(setup: &Setup, (db, cached): &(Connection, Connection)) -> Figures {
+    let Setup { vault, here, .. } = setup;
+    let (text, value) = ([b'x'; N], Padded::<N>::new());
+    let master = [8; 32];
+    let sealed: Vec<(CustomerId, Sealed<Padded<N>>)> =
+        here.iter().map(|one| (*one, vault.seal(*one, Padded::FIELD, &value).unwrap())).collect();
+    let by_hand: Vec<(i64, Vec<u8>)> = here
+        .iter()
+        .map(|one| (i64::from(*one), baseline::seal(&baseline::derived(&master, i64::from(*one)), &[], &text)))
+        .collect();
+    let mut select = stored_key::select(db);
+    let mut select_cached = stored_key::select(cached);
+    let by_stored: Vec<(i64, Vec<u8>)> = here
+        .iter()
+        .map(|one| {
+            let cipher = stored_key::cipher(&mut select, i64::from(*one));
+            let _ = stored_key::cipher(&mut select_cached, i64::from(*one));
+            (i64::from(*one), baseline::seal(&cipher, &[], &text))
+        })
+        .collect();
+    let (mut select_to_seal, mut select_cached_to_seal) = (stored_key::select(db), stored_key::select(cached));
+    let mut race = Race::new();
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
+    race.lane_over("hand-written: seal", here, |one| {
+        baseline::seal(&baseline::derived(&master, i64::from(*one)), &[], &text)
+    });
+    race.lane_over("hand-written: open", &by_hand, |(customer, sealed)| {
+        baseline::open(&baseline::derived(&master, *customer), &[], sealed)
+    });
+    race.lane_over("stored key: seal", here, |one| {
+        baseline::seal(&stored_key::cipher(&mut select_to_seal, i64::from(*one)), &[], &text)
+    });
+    race.lane_over("stored key: open", &by_stored, |(customer, sealed)| {
+        baseline::open(&stored_key::cipher(&mut select, *customer), &[], sealed)
+    });
+    race.lane_over("stored key, whole table in SQLite's cache: seal", here, |one| {
+        baseline::seal(&stored_key::cipher(&mut select_cached_to_seal, i64::from(*one)), &[], &text)
+    });
+    race.lane_over("stored key, whole table in SQLite's cache: open", &by_stored, |(customer, sealed)| {
+        baseline::open(&stored_key::cipher(&mut select_cached, *customer), &[], sealed)
+    });
+    race.lane_over(SEAL, here, |one| vault.seal(*one, Padded::FIELD, &value).unwrap());
+    race.lane_over(OPEN, &sealed, |(customer, sealed)| vault.open(*customer, Padded::FIELD, sealed).unwrap());
+    race.run(ROUNDS)
+}
+
+fn ten(setup: &Setup) -> Figures {
+    let Setup { vault, here, .. } = setup;
+    let text = [b'x'; 64];
+    let value = Padded::<64>::new();
+    let master = [8; 32];
+    let here = &here[..1024];
+    let sealed: Vec<(CustomerId, Vec<Sealed<Padded<64>>>)> = here
+        .iter()
+        .map(|one| (*one, Padded::TEN.iter().map(|field| vault.seal(*one, *field, &value).unwrap()).collect()))
+        .collect();
+    let by_hand: Vec<(i64, Vec<u8>)> = here
+        .iter()
+        .map(|one| (i64::from(*one), baseline::seal(&baseline::derived(&master, i64::from(*one)), &[], &text)))
+        .collect();
+    let mut race = Race::new();
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
+    race.lane_over("hand-written: seal ten", here, |one| {
+        let customer = i64::from(*one);
+        std::array::from_fn::<_, 10, _>(|_| baseline::seal(&baseline::derived(&master, customer), &[], &text))
+    });
+    race.lane_over("hand-written: open ten", &by_hand, |(customer, sealed)| {
+        std::array::from_fn::<_, 10, _>(|_| baseline::open(&baseline::derived(&master, *customer), &[], sealed))
+    });
+    race.lane_over("ours: seal ten", here, |one| {
+        let keys = vault.customer(*one);
+        Padded::TEN.map(|field| keys.seal(field, &value).unwrap())
+    });
+    race.lane_over("ours: open ten", &sealed, |(customer, sealed)| {
+        let keys = vault.customer(*customer);
+        for (field, sealed) in Padded::TEN.iter().zip(sealed) {
+            let _ = std::hint::black_box(keys.open(*field, sealed).unwrap());
+        }
+    });
+    race.run(ROUNDS)
+}
+
+fn bulk(vault: &Vault, neighbours: Vec<CustomerId>) -> Figures {
+    let value = Padded::<64>::new();
+    let rows: Vec<(CustomerId, Sealed<Padded<64>>)> =
+        neighbours.iter().map(|one| (*one, vault.seal(*one, Padded::FIELD, &value).unwrap())).collect();
+    let count = rows.len() as u64;
+    let mut race = Race::new();
+    race.lane(UNIT, || baseline::expand(&[3; 32]));
+    race.lane_of("ours: open in bulk", count, || {
+        for ((_, sealed), keys) in vault.each_customer(&rows, |(customer, _)| *customer) {
+            let _ = std::hint::black_box(keys.open(Padded::FIELD, sealed).unwrap());
+        }
+    });
+    race.lane_of("ours: seal in bulk", count, || {
+        for (_, keys) in vault.each_customer(&neighbours, |customer| **customer) {
+            let _ = std::hint::black_box(keys.seal(Padded::FIELD, &value).unwrap());
+        }
+    });
+    race.lane_of("ours: open one by one", count, || {
+        for (customer, sealed) in &rows {
+            let _ = std::hint::black_box(vault.open(*customer, Padded::FIELD, sealed).unwrap());
+        }
+    });
+    race.run(ROUNDS / 5)
+}
