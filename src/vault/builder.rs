@@ -15,7 +15,8 @@ use crate::nonce;
 use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
-use crate::vault::engine::{Engine, Seen, Stores};
+use crate::sync::{Mutex, lock};
+use crate::vault::engine::{self, Engine, Seen, Stores, is_unused};
 use crate::vault::evidence::Evidence;
 use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
@@ -162,9 +163,10 @@ impl VaultBuilder {
     }
 
     /// How long superseded pages are kept: a day unless said otherwise, and never less than it takes to restore a root
-    /// record by mistake.
+    /// record by mistake. At least a minute.
     pub fn keep_superseded(mut self, time: Duration) -> VaultBuilder {
-        self.keep_superseded = time;
+        // Other processes read pages of the record they hold for a lease.
+        self.keep_superseded = if self.threaded { time.max(*LEASES.end()) } else { time };
         self
     }
 
@@ -185,7 +187,11 @@ impl VaultBuilder {
         if let Where::Directory(builder) = &self.place
             && builder.exists().map_err(KeyStoreError::from)?
         {
-            return Err(CreateError::Exists);
+            // What a creation left that was killed while it wrote its first record may be created anew.
+            let directory = builder.open().map_err(KeyStoreError::from)?;
+            if !is_unused(&directory.read().map_err(KeyStoreError::from)?, &directory)? {
+                return Err(CreateError::Exists);
+            }
         }
         let (stores, directory) = self.stores(true)?;
         let mut engine = self.engine(stores, root_key);
@@ -270,7 +276,7 @@ impl VaultBuilder {
         let keys = std::iter::once(root_key).chain(self.next_root_key.clone()).collect();
         Engine {
             stores,
-            keyring: Keyring::new(keys),
+            keyring: Arc::new(Mutex::new(Keyring::new(keys))),
             resident: Resident::at_most(self.most_resident_pages),
             lock_wait: self.lock_wait,
             changes_places: false,
@@ -279,8 +285,9 @@ impl VaultBuilder {
     }
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
-    pub(super) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let Seen::Changed { held, needs_repair, .. } = engine.read(None)? else {
+    pub(super) fn process(&self, engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
+        let seen = engine::read(&engine.stores, &engine.keyring, &engine.resident, None)?;
+        let Seen::Changed { held, needs_repair, .. } = seen else {
             return Err(KeyStoreError::Bug("nothing was held before"));
         };
         let vault = held.facts.clear.vault;
@@ -306,8 +313,8 @@ impl VaultBuilder {
                 }
             },
         });
-        let process = Process::new(settings, stores, engine.keyring)?;
-        process.refresh()?;
+        let process = Process::new(settings, stores, lock(&engine.keyring).copy())?;
+        process.refresh().inspect_err(|_| process.close())?;
         Ok((process, needs_repair))
     }
 
@@ -316,6 +323,7 @@ impl VaultBuilder {
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
         let (process, needs_repair) = self.process(engine)?;
         let owner = Owner { process, directory };
+        // From here on an error drops the owner, which stops the threads.
         if existing {
             self.check_existing(&owner.process, mark, needs_repair)?;
         }

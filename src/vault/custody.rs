@@ -69,7 +69,9 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     for (_, other, other_bytes, other_clear) in others {
         let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
         let is_same = other_clear.id == clear.id && other_bytes == bytes;
-        let is_ancestor = witness.generation < clear.generation && record.descends_from(witness) == Some(true);
+        // A recovery begins the ring anew; then only the parent's id tells.
+        let is_ancestor = witness.generation < clear.generation
+            && (record.descends_from(witness) == Some(true) || clear.parent == other_clear.id);
         if other_clear.vault != clear.vault || !(is_same || is_ancestor) {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });

@@ -8,7 +8,8 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::root_record::{Record, RecordId};
-use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
+use crate::sync::{Mutex, lock};
+use crate::store::{Change, CopyContent, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::vault::custody::{self, Chosen, Sight};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::{Held, HeldTree, StoredPages};
@@ -28,7 +29,7 @@ pub(crate) struct Stores {
 
 pub(crate) struct Engine {
     pub(crate) stores: Stores,
-    pub(crate) keyring: Keyring,
+    pub(crate) keyring: Arc<Mutex<Keyring>>,
     pub(crate) resident: Arc<Resident>,
     /// How long to wait for another process's commit.
     pub(crate) lock_wait: Duration,
@@ -85,6 +86,8 @@ pub(crate) struct Committed<T> {
     pub(crate) held: Held,
     /// The change is durable, but an older copy could not be overwritten.
     pub(crate) old_copy: Option<KeyStoreError>,
+    /// The oldest state that a crash could still bring back, if that is known.
+    pub(crate) lowest: Option<Witness>,
 }
 
 /// Why a plan was not carried out.
@@ -109,42 +112,44 @@ impl From<KeyStoreError> for CommitError {
 
 pub(crate) type Plan<'p, T> = dyn FnMut(&mut Draft<'_>) -> Result<Step<T>, KeyStoreError> + 'p;
 
+/// Reads the record. `before` is what is held now.
+pub(crate) fn read(
+    stores: &Stores,
+    keyring: &Mutex<Keyring>,
+    resident: &Arc<Resident>,
+    before: Option<&Held>,
+) -> Result<Seen, KeyStoreError> {
+    let mut tries = 0;
+    loop {
+        let copies = stores.roots.read()?;
+        if let Some(before) = before
+            && custody::all_are(&copies, &before.bytes)
+        {
+            return Ok(Seen::Unchanged);
+        }
+        match choose(&copies, keyring) {
+            Err(KeyStoreError::RecordDamaged) if tries < READ_TRIES => {
+                tries += 1;
+                std::thread::sleep(READ_PAUSE);
+            }
+            Err(error) => return Err(error),
+            Ok(Chosen { record, bytes, lowest, needs_repair, .. }) => {
+                let pages = StoredPages(&*stores.pages);
+                let held = Held::load(record, bytes, before, resident, &pages)?;
+                return Ok(Seen::Changed { held, lowest, needs_repair });
+            }
+        }
+    }
+}
+
+fn choose(copies: &[RootCopy], keyring: &Mutex<Keyring>) -> Result<Chosen, KeyStoreError> {
+    match custody::choose(copies, &mut lock(keyring))? {
+        Sight::Nothing => Err(KeyStoreError::NoVault),
+        Sight::Record(chosen) => Ok(*chosen),
+    }
+}
+
 impl Engine {
-    /// Reads the record. `before` is what is held now.
-    pub(crate) fn read(&mut self, before: Option<&Held>) -> Result<Seen, KeyStoreError> {
-        let mut tries = 0;
-        loop {
-            let copies = self.stores.roots.read()?;
-            if let Some(before) = before
-                && custody::all_are(&copies, &before.bytes)
-            {
-                return Ok(Seen::Unchanged);
-            }
-            match self.choose(&copies) {
-                Err(KeyStoreError::RecordDamaged) if tries < READ_TRIES => {
-                    tries += 1;
-                    std::thread::sleep(READ_PAUSE);
-                }
-                Err(error) => return Err(error),
-                Ok(chosen) => return self.load(chosen, before),
-            }
-        }
-    }
-
-    fn choose(&mut self, copies: &[RootCopy]) -> Result<Chosen, KeyStoreError> {
-        match custody::choose(copies, &mut self.keyring)? {
-            Sight::Nothing => Err(KeyStoreError::NoVault),
-            Sight::Record(chosen) => Ok(*chosen),
-        }
-    }
-
-    fn load(&mut self, chosen: Chosen, before: Option<&Held>) -> Result<Seen, KeyStoreError> {
-        let Chosen { record, bytes, lowest, needs_repair, .. } = chosen;
-        let pages = StoredPages(&*self.stores.pages);
-        let held = Held::load(record, bytes, before, &self.resident, &pages)?;
-        Ok(Seen::Changed { held, lowest, needs_repair })
-    }
-
     /// Reads the record under the store's exclusion, lets `plan` change it, and makes the change durable: pages first,
     /// then the record, over every copy.
     pub(crate) fn commit<T>(
@@ -160,7 +165,7 @@ impl Engine {
             });
         }
         if let Err(Failure::Refused(_)) = attempt {
-            self.keyring.expect_nothing();
+            lock(&self.keyring).expect_nothing();
         }
         attempt.map_err(|failure| match failure {
             Failure::Refused(cause) => CommitError::NothingHappened(cause),
@@ -187,13 +192,15 @@ impl Engine {
             Err(UpdateError::Busy { waited }) => return Err(Failure::Refused(KeyStoreError::Busy { waited })),
             Err(UpdateError::Refused) => return Err(Failure::Refused(KeyStoreError::Bug("an update was refused"))),
         };
-        let Some(Prepared { value, held, rekey, .. }) = prepared else {
+        let Some(Prepared { value, held, rekey, lowest, .. }) = prepared else {
             return Err(Failure::Refused(KeyStoreError::Bug("a store did not ask for the change")));
         };
         if let Some(NewKey { key, secret, recipe }) = rekey {
-            self.keyring.adopt(key, secret, recipe);
+            lock(&self.keyring).adopt(key, secret, recipe);
         }
-        Ok(Committed { value, held, old_copy })
+        // With an old copy left, a crash could still bring it back.
+        let lowest = lowest.filter(|_| old_copy.is_none());
+        Ok(Committed { value, held, old_copy, lowest })
     }
 
     fn prepare<T>(
@@ -204,8 +211,8 @@ impl Engine {
         places: &[PlaceId],
         plan: &mut Plan<'_, T>,
     ) -> Result<Prepared<T>, KeyStoreError> {
-        let chosen = self.choose(copies)?;
-        let newest = chosen.newest;
+        let chosen = choose(copies, &self.keyring)?;
+        let (newest, lowest) = (chosen.newest, chosen.lowest);
         if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen });
         }
@@ -221,12 +228,13 @@ impl Engine {
         match plan(&mut draft)? {
             Step::Keep(value) => {
                 let held = Held::new(draft.record, draft.bytes, draft.trees);
-                Ok(Prepared { value, held, write: None, newest, rekey: None })
+                Ok(Prepared { value, held, write: None, newest, rekey: None, lowest })
             }
             Step::Confirm(value) => {
                 let bytes = draft.bytes.clone();
                 let held = Held::new(draft.record, draft.bytes, draft.trees);
-                Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None })
+                let lowest = Some(held.facts.witness());
+                Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None, lowest })
             }
             Step::Write(new_pages, value) => {
                 let (mut record, trees, rekey) = draft.finish()?;
@@ -238,9 +246,10 @@ impl Engine {
                 {
                     record.trees = before.trees.iter().map(HeldTree::to_record).collect();
                 }
+                let mut keyring = lock(&self.keyring);
                 let secret = match &rekey {
                     Some(new) => &new.secret,
-                    None => self.keyring.current()?,
+                    None => keyring.current()?,
                 };
                 let mut fresh = crate::secret::Secret32::empty();
                 nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
@@ -249,10 +258,12 @@ impl Engine {
                     .map_err(|_| KeyStoreError::Bug("a root record could not be written"))?;
                 record.trees.clear();
                 if let Some(new) = &rekey {
-                    self.keyring.expect(new.key.clone());
+                    keyring.expect(new.key.clone());
                 }
+                drop(keyring);
                 let held = Held::new(record, bytes.clone(), trees);
-                Ok(Prepared { value, held, write: Some(bytes), newest, rekey })
+                let lowest = Some(held.facts.witness());
+                Ok(Prepared { value, held, write: Some(bytes), newest, rekey, lowest })
             }
         }
     }
@@ -263,20 +274,23 @@ impl Engine {
         make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots } = self.stores.clone();
-        let keyring = &mut self.keyring;
         let mut failed = None;
         let mut created = false;
         let updated = roots.update(self.lock_wait, &mut |copies| {
             created = false;
-            if !copies.iter().all(|copy| matches!(copy.content, crate::store::CopyContent::Empty)) {
-                return Ok(Change::Keep);
-            }
-            let record = make(&mut *keyring).and_then(|record| {
-                pages.put(record.clear.generation, &[])?;
-                let mut fresh = crate::secret::Secret32::empty();
-                nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
-                record.seal(keyring.current()?, fresh.bytes()).map_err(|_| KeyStoreError::Bug("a first record"))
-            });
+            let record = match is_unused(copies, &*pages) {
+                Ok(false) => return Ok(Change::Keep),
+                Err(error) => Err(error),
+                Ok(true) => {
+                    let mut keyring = lock(&self.keyring);
+                    make(&mut keyring).and_then(|record| {
+                        pages.put(record.clear.generation, &[])?;
+                        let mut fresh = crate::secret::Secret32::empty();
+                        nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+                        record.seal(keyring.current()?, fresh.bytes()).map_err(|_| KeyStoreError::Bug("a first record"))
+                    })
+                }
+            };
             match record {
                 Ok(record) => {
                     created = true;
@@ -301,6 +315,21 @@ impl Engine {
     }
 }
 
+/// Whether a vault may be created here: no record was ever written, or the first one was torn by a crash.
+pub(crate) fn is_unused(copies: &[RootCopy], pages: &dyn PageStore) -> Result<bool, KeyStoreError> {
+    let is = |wanted: fn(&CopyContent) -> bool| copies.iter().filter(|copy| wanted(&copy.content)).count();
+    let torn = is(|content| matches!(content, CopyContent::Damaged));
+    let empty = is(|content| matches!(content, CopyContent::Empty));
+    if empty + torn < copies.len() || torn > 1 || (torn == 1 && empty == 0) {
+        return Ok(false);
+    }
+    // Pages of later commits prove that there was a record, and that it was lost.
+    match pages.mark()? {
+        0 | 1 => Ok(true),
+        seen => Err(KeyStoreError::RolledBack { have: 0, seen }),
+    }
+}
+
 enum Failure {
     Refused(KeyStoreError),
     Unknown(KeyStoreError),
@@ -312,6 +341,7 @@ struct Prepared<T> {
     write: Option<Vec<u8>>,
     newest: usize,
     rekey: Option<NewKey>,
+    lowest: Option<Witness>,
 }
 
 impl<T> Prepared<T> {

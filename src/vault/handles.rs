@@ -65,6 +65,8 @@ struct Kept {
 enum Slot {
     Key(CustomerKey),
     Shredded,
+    /// A page could not be read: it concerns this customer, not the chunk.
+    Failed(KeyStoreError),
 }
 
 /// A field's cipher, or the news that there is none.
@@ -121,7 +123,16 @@ impl Handle {
         let id = tree.id;
         drop(held);
         let slot = keys.trees.get(slots).and_then(|(_, slots)| slots.get(index)).ok_or(LOST)?;
-        let Slot::Key(key) = slot else { return Ok((id, Cipher::Shredded)) };
+        let key = match slot {
+            Slot::Key(key) => key,
+            Slot::Shredded => return Ok((id, Cipher::Shredded)),
+            Slot::Failed(error) => {
+                let error = error.clone();
+                // The next call reads again: the page may be back.
+                keys.trees.retain(|(tree, _)| *tree != id);
+                return Err(error);
+            }
+        };
         let cipher = with_clean_stack(|| FieldCipher::new(key.0.bytes(), name));
         if self.customers.len() > 1 {
             return Ok((id, Cipher::Made(cipher)));
@@ -138,9 +149,10 @@ impl Handle {
             let mut walker = if many { Walker::for_many() } else { Walker::for_one() };
             let mut slots = Vec::with_capacity(self.customers.len());
             for customer in &self.customers {
-                slots.push(match walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? {
-                    Found::Shredded => Slot::Shredded,
-                    Found::Key => Slot::Key(CustomerKey(Secret32::copy_of(walker.customer_key()))),
+                slots.push(match walker.walk(tree, customer.to_path(), &pages) {
+                    Ok(Found::Shredded) => Slot::Shredded,
+                    Ok(Found::Key) => Slot::Key(CustomerKey(Secret32::copy_of(walker.customer_key()))),
+                    Err(error) => Slot::Failed(tree_error(error)),
                 });
             }
             Ok(slots)

@@ -37,18 +37,42 @@ impl Keyring {
         if self.hopeless.as_ref() == Some(&clear.recipe) {
             return Err(KeyStoreError::WrongRootKey);
         }
-        for key in self.given.iter().chain(&self.expected) {
-            let Some(secret) = key.recover(&clear.recipe, clear.vault)? else { continue };
+        let mut failure = None;
+        let mut found = None;
+        for (index, key) in self.given.iter().chain(&self.expected).enumerate() {
+            let secret = match key.recover(&clear.recipe, clear.vault) {
+                Ok(Some(secret)) => secret,
+                Ok(None) => continue,
+                // Another service's wrapped key cannot be unwrapped by this one; the next key may be right.
+                Err(error) => {
+                    failure = failure.or(Some(error));
+                    continue;
+                }
+            };
             match Record::open(bytes, &secret) {
                 Err(RecordError::WrongRootKey) => {}
                 Err(error) => return Err(describe(error, location)),
                 Ok(record) => {
-                    self.current = Some((secret, clear.recipe.clone()));
-                    return Ok(record);
+                    found = Some((index, secret, record));
+                    break;
                 }
             }
         }
-        self.hopeless = Some(clear.recipe.clone());
+        if let Some((index, secret, record)) = found {
+            self.current = Some((secret, clear.recipe.clone()));
+            // The vault was rotated away from the keys before this one: they are kept no longer.
+            if index < self.given.len() {
+                self.given.drain(..index);
+            }
+            return Ok(record);
+        }
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        // Every 32-byte key has the same recipe, and trying one costs nothing.
+        if clear.recipe != Recipe::Bytes {
+            self.hopeless = Some(clear.recipe.clone());
+        }
         Err(KeyStoreError::WrongRootKey)
     }
 
@@ -65,9 +89,16 @@ impl Keyring {
     }
 
     /// True when `key` is the one in use.
-    pub(crate) fn is_current(&self, key: &RootKey, vault: VaultId) -> Result<bool, KeyStoreError> {
-        let Some((secret, recipe)) = &self.current else { return Ok(false) };
-        Ok(key.recover(recipe, vault)?.is_some_and(|other| crate::root_key::same(secret, &other)))
+    pub(crate) fn is_current(&self, key: &RootKey, vault: VaultId) -> bool {
+        let Some((secret, recipe)) = &self.current else { return false };
+        // A key that cannot even be tried on this record is another one.
+        let recovered = key.recover(recipe, vault).ok().flatten();
+        recovered.is_some_and(|other| crate::root_key::same(secret, &other))
+    }
+
+    /// Forgets all keys: the vault is closed.
+    pub(crate) fn clear(&mut self) {
+        *self = Keyring::new(Vec::new());
     }
 
     /// A record under this key is about to be written.

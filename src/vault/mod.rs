@@ -77,10 +77,9 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // No I/O here: what is under way ends by itself.
-        if let Ok(process) = self.process.current() {
-            process.worker.close();
-            process.let_go(KeyStoreError::Closed);
+        // No I/O here: what was asked for before is still done, by the threads, which then end.
+        if let Some(process) = self.process.existing() {
+            process.leave();
         }
     }
 }
@@ -173,7 +172,7 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::These(customers.into_iter().collect()), None)?.wait().unwrap_or_else(|| Err(closed()))
+        self.start_shred(Whom::These(customers.into_iter().collect()), None)?.wait().unwrap_or_else(|| Err(self.unanswered()))
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -186,7 +185,7 @@ impl Vault {
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
         let whom = Whom::These(customers.into_iter().collect());
-        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(closed()))
+        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(self.unanswered()))
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -198,7 +197,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(closed()))
+        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(self.unanswered()))
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -244,7 +243,17 @@ impl Vault {
     async fn answer(
         started: Result<Promise<Result<Shredded, ShredError>>, ShredError>,
     ) -> Result<Shredded, ShredError> {
-        started?.await.unwrap_or_else(|| Err(closed()))
+        started?.await.unwrap_or_else(|| Err(ShredError::Unknown(KeyStoreError::Bug("a shred was not answered"))))
+    }
+
+    /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
+    fn unanswered(&self) -> ShredError {
+        match self.process() {
+            Ok(process) if !process.worker.is_closed() => {
+                ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
+            }
+            _ => ShredError::NothingHappened(KeyStoreError::Closed),
+        }
     }
 
     /// Puts the vault under a new root key, and forgets the old one.
@@ -403,8 +412,7 @@ impl Vault {
             return Ok(());
         }
         let trouble = process.worker.run(process, None, |process| process.trouble());
-        process.worker.close();
-        process.let_go(KeyStoreError::Closed);
+        process.close();
         trouble.flatten().map_or(Ok(()), Err)
     }
 
@@ -415,10 +423,6 @@ impl Vault {
         let process = self.process()?;
         Ok(process.worker.post(process, job))
     }
-}
-
-fn closed() -> ShredError {
-    ShredError::NothingHappened(KeyStoreError::Closed)
 }
 
 impl fmt::Debug for Vault {

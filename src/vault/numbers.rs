@@ -1,40 +1,62 @@
 //! Customer numbers: reserved from the vault in blocks, handed out one by one.
 
 use std::ops::Range;
+use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::customer::CustomerId;
 
 /// The largest block. Blocks start at one number and double, so that a short-lived process wastes little.
 const MOST: u64 = 4096;
+/// Numbers older than this are wasted, so that the order of numbers is, to the hour, the order of customers: a shred by
+/// age relies on it.
+pub(crate) const LIFE: Duration = Duration::from_secs(3600);
 
 /// The numbers that this process has reserved and not handed out. Dropped, and so wasted, whenever another process
 /// might have been given them too: after a lost lease, a fork, a clock that jumped.
 pub(crate) struct Numbers {
-    block: Range<u64>,
-    next: Option<Range<u64>>,
+    block: Option<Block>,
+    next: Option<Block>,
     /// How many to reserve next.
     size: u64,
     /// A refill is on its way.
     asked: bool,
 }
 
+struct Block {
+    numbers: Range<u64>,
+    reserved: u64,
+    at: Moment,
+}
+
+impl Block {
+    fn is_stale(&self, now: Moment) -> bool {
+        now.age_since(self.at) > LIFE
+    }
+}
+
 impl Numbers {
     pub(crate) fn none() -> Numbers {
-        Numbers { block: 0..0, next: None, size: 1, asked: false }
+        Numbers { block: None, next: None, size: 1, asked: false }
     }
 
     /// One number, if any is left.
-    pub(crate) fn take(&mut self) -> Option<CustomerId> {
-        if self.block.is_empty() {
-            self.block = self.next.take()?;
+    pub(crate) fn take(&mut self, now: Moment) -> Option<CustomerId> {
+        for _ in 0..2 {
+            let block = self.block.as_mut().filter(|block| !block.is_stale(now));
+            if let Some(number) = block.and_then(|block| block.numbers.next()) {
+                return CustomerId::new(number);
+            }
+            self.block = self.next.take();
         }
-        self.block.next().and_then(CustomerId::new)
+        None
     }
 
     /// How many to reserve now, if it is time: half the block is gone, and nothing was asked for yet.
     pub(crate) fn wants(&mut self) -> Option<u64> {
-        let left = self.block.end - self.block.start;
-        if self.asked || self.next.is_some() || left.saturating_mul(2) > self.size / 2 {
+        let is_half_gone =
+            self.block.as_ref().is_some_and(|block| (block.numbers.end - block.numbers.start) * 2 <= block.reserved);
+        if self.asked || self.next.is_some() || !is_half_gone {
             return None;
         }
         self.asked = true;
@@ -46,14 +68,15 @@ impl Numbers {
     }
 
     pub(crate) fn is_drained(&self) -> bool {
-        self.block.is_empty() && self.next.is_none()
+        self.block.as_ref().is_none_or(|block| block.numbers.is_empty()) && self.next.is_none()
     }
 
-    pub(crate) fn refill(&mut self, block: Range<u64>) {
+    pub(crate) fn refill(&mut self, numbers: Range<u64>, at: Moment) {
         self.asked = false;
         self.size = (self.size * 2).min(MOST);
-        if self.block.is_empty() {
-            self.block = block;
+        let block = Block { reserved: numbers.end - numbers.start, numbers, at };
+        if self.block.as_ref().is_none_or(|block| block.numbers.is_empty()) {
+            self.block = Some(block);
         } else {
             self.next = Some(block);
         }
@@ -65,14 +88,14 @@ impl Numbers {
 
     /// Wastes what is left. The size of the next block stays.
     pub(crate) fn drop_all(&mut self) {
-        self.block = 0..0;
+        self.block = None;
         self.next = None;
     }
 
     /// Wastes numbers that a shred by age has overtaken.
     pub(crate) fn drop_below(&mut self, shredded_through: u64) {
-        let reaches = |block: &Range<u64>| block.start <= shredded_through;
-        if reaches(&self.block) || self.next.as_ref().is_some_and(reaches) {
+        let reaches = |block: &Option<Block>| block.as_ref().is_some_and(|b| b.numbers.start <= shredded_through);
+        if reaches(&self.block) || reaches(&self.next) {
             self.drop_all();
         }
     }
@@ -82,18 +105,22 @@ impl Numbers {
 mod tests {
     use super::*;
 
+    fn at(seconds: u64) -> Moment {
+        Moment { boot: seconds * 1_000_000_000, wall: seconds * 1_000_000_000 }
+    }
+
     #[test]
     fn blocks_start_at_one_and_double() {
         let mut numbers = Numbers::none();
         let (mut next, mut sizes, mut last) = (1, Vec::new(), 0);
         for _ in 0..20_000 {
             let number = loop {
-                if let Some(number) = numbers.take() {
+                if let Some(number) = numbers.take(at(0)) {
                     break number.number();
                 }
                 let size = numbers.size();
                 sizes.push(size);
-                numbers.refill(next..next + size);
+                numbers.refill(next..next + size, at(0));
                 next += size;
             };
             assert!(number > last, "never twice");
@@ -106,18 +133,25 @@ mod tests {
     #[test]
     fn a_refill_is_asked_for_once_at_half() {
         let mut numbers = Numbers::none();
-        numbers.size = 8;
-        numbers.refill(1..9);
-        assert_eq!(numbers.size, 16);
-        let mut asked = 0;
-        for _ in 0..8 {
-            numbers.take();
-            asked += u64::from(numbers.wants().is_some());
-        }
-        assert_eq!(asked, 1);
-        numbers.refill(9..25);
-        assert_eq!(numbers.take().map(CustomerId::number), Some(9));
+        numbers.refill(1..9, at(0));
+        let asked: Vec<bool> = (0..8)
+            .map(|_| {
+                numbers.take(at(0));
+                numbers.wants().is_some()
+            })
+            .collect();
+        assert_eq!(asked, [false, false, false, true, false, false, false, false]);
+        numbers.refill(9..25, at(0));
+        assert_eq!(numbers.take(at(0)).map(CustomerId::number), Some(9));
         numbers.drop_all();
-        assert_eq!(numbers.take(), None);
+        assert_eq!(numbers.take(at(0)), None);
+    }
+
+    #[test]
+    fn old_blocks_are_wasted() {
+        let mut numbers = Numbers::none();
+        numbers.refill(1..9, at(0));
+        assert!(numbers.take(at(3600)).is_some());
+        assert_eq!(numbers.take(at(3602)), None);
     }
 }

@@ -14,10 +14,10 @@ use crate::key_tree::Resident;
 use crate::nonce;
 use crate::store::PageStore;
 use crate::sync::{Mutex, RwLock, lock};
-use crate::vault::engine::{CommitError, Committed, Engine, Plan, Seen, Step, Stores};
+use crate::vault::engine::{self, CommitError, Committed, Engine, Plan, Seen, Step, Stores};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
-use crate::vault::held::Held;
+use crate::vault::held::{Gone, Held};
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
 use crate::vault::thread::{READS_A_LEASE, Worker};
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
 pub(crate) struct Process {
     fork: ForkGeneration,
     /// The process of a forked child, in that child's memory only.
-    child: OnceLock<Result<Arc<Process>, KeyStoreError>>,
+    child: OnceLock<Arc<Process>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) held: RwLock<Option<Arc<Held>>>,
     /// Why nothing is held, or everything refused.
@@ -60,13 +60,24 @@ pub(crate) struct Process {
     pub(crate) numbers: Mutex<Numbers>,
     stores: Stores,
     pub(crate) engine: Mutex<Engine>,
+    /// Shared with the engine; held while a record is chosen, not while a commit waits.
+    pub(crate) keyring: Arc<Mutex<Keyring>>,
+    /// Held while a snapshot is replaced or confirmed: by commits, and by reads, which overlap them.
+    learning: Mutex<Vec<Gone>>,
     pub(crate) resident: Arc<Resident>,
+    /// Commits.
     pub(crate) worker: Worker,
+    /// Reads of the root record.
+    pub(crate) reader: Worker,
     /// The lowest number not reserved, as far as this process knows.
     pub(crate) next_number: AtomicU64,
     /// Counts the snapshots that knew other keys than the one before: what was opened with an older one is looked at
     /// again before it is given out.
     changes: AtomicU64,
+    /// What proved that the key store went back in time, until it is seen to be mended.
+    refused: Mutex<Option<Evidence>>,
+    /// Since when some copy of the record is seen to be older.
+    lagging_since: Mutex<Option<Moment>>,
     /// When an unknown number or witness last caused a re-read.
     last_extra_read: Mutex<Option<Moment>>,
 }
@@ -78,9 +89,10 @@ impl Process {
         keyring: Keyring,
     ) -> Result<Arc<Process>, KeyStoreError> {
         let resident = Resident::at_most(settings.most_resident_pages);
+        let keyring = Arc::new(Mutex::new(keyring));
         let engine = Engine {
             stores: stores.clone(),
-            keyring,
+            keyring: keyring.clone(),
             resident: resident.clone(),
             lock_wait: settings.lock_wait,
             changes_places: false,
@@ -103,12 +115,17 @@ impl Process {
             engine: Mutex::new(engine),
             resident,
             worker: Worker::new(),
+            reader: Worker::new(),
+            keyring,
+            learning: Mutex::new(Vec::new()),
             next_number: AtomicU64::new(0),
             changes: AtomicU64::new(0),
+            refused: Mutex::new(None),
+            lagging_since: Mutex::new(None),
             last_extra_read: Mutex::new(None),
         });
         if threaded {
-            Worker::start(&process)?;
+            Worker::start_all(&process).inspect_err(|_| process.close())?;
         }
         Ok(process)
     }
@@ -121,25 +138,45 @@ impl Process {
 
     #[cold]
     fn in_child(self: &Arc<Process>) -> Result<&Arc<Process>, KeyStoreError> {
-        let child = self.child.get_or_init(|| {
-            // No lock of the parent's may be waited for: the thread that holds it does not exist here.
-            let keyring = match self.engine.try_lock() {
-                Ok(engine) => engine.keyring.copy(),
-                Err(TryLockError::Poisoned(engine)) => engine.into_inner().keyring.copy(),
-                Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
-            };
-            if let Ok(mut held) = self.held.try_write() {
-                held.take();
-            }
-            let stores = (self.settings.reopen)()?;
-            let process = Process::new(self.settings.clone(), stores, keyring)?;
-            process.refresh()?;
-            Ok(process)
-        });
-        match child {
-            Ok(process) => process.current(),
-            Err(error) => Err(error.clone()),
+        if let Some(process) = self.child.get() {
+            return process.current();
         }
+        // No lock of the parent's may be waited for: the thread that holds it does not exist here.
+        let keyring = match self.keyring.try_lock() {
+            Ok(keyring) => keyring.copy(),
+            Err(TryLockError::Poisoned(keyring)) => keyring.into_inner().copy(),
+            Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
+        };
+        if let Ok(mut held) = self.held.try_write() {
+            held.take();
+        }
+        let stores = (self.settings.reopen)()?;
+        let process = Process::new(self.settings.clone(), stores, keyring)?;
+        process.refresh().inspect_err(|_| process.close())?;
+        if let Err(second) = self.child.set(process) {
+            // Another thread of the child was faster.
+            second.close();
+        }
+        self.child.get().ok_or(KeyStoreError::Forked)?.current()
+    }
+
+    /// The state of this very process, if it was ever used: for those that must not build one to end it.
+    pub(crate) fn existing(self: &Arc<Process>) -> Option<&Arc<Process>> {
+        if self.is_of_this_process() { Some(self) } else { self.child.get()?.existing() }
+    }
+
+    /// Takes no more work, and wipes all keys but the root key, which what was asked for before still needs; it goes with
+    /// the process. No I/O.
+    pub(crate) fn leave(&self) {
+        self.worker.close();
+        self.reader.close();
+        self.let_go(KeyStoreError::Closed);
+    }
+
+    /// The same when nothing is left to do.
+    pub(crate) fn close(&self) {
+        self.leave();
+        lock(&self.keyring).clear();
     }
 
     /// Pages are read without the engine's lock: a reader must not wait for a commit.
@@ -196,7 +233,7 @@ impl Process {
     #[cold]
     pub(crate) fn reread(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let patience = self.settings.patience;
-        let outcome = self.worker.run(self, Some(patience), |process| process.refresh());
+        let outcome = self.reader.run(self, Some(patience), |process| process.refresh());
         match outcome {
             Some(Ok(())) if self.lease.is_fresh() => Ok(()),
             Some(Err(error)) => Err(match error {
@@ -307,7 +344,7 @@ impl Process {
             (Some(Ok(None)), _) => Ok(()),
             (Some(Ok(Some(error))), _) => Err(error),
             // It could not be written down; at least this process refuses from now on.
-            (_, Some((have, Some(seen)))) => Err(self.refuse(have, seen)),
+            (_, Some((have, Some(seen)))) => Err(self.refuse(evidence, have, seen)),
             (Some(Err(error)), _) => Err(error),
             (None, _) => Err(self.lapsed()),
         }
@@ -327,60 +364,94 @@ impl Process {
             Ok(Step::Write(Vec::new(), found))
         });
         let found = marked.map_err(CommitError::cause)?.value;
-        Ok(found.map(|(have, seen)| self.refuse(have, seen)))
+        Ok(found.map(|(have, seen)| self.refuse(evidence, have, seen)))
     }
 
-    fn refuse(&self, have: u64, seen: u64) -> KeyStoreError {
+    fn refuse(&self, evidence: Evidence, have: u64, seen: u64) -> KeyStoreError {
         events::gone_back(have, seen);
         let error = KeyStoreError::RolledBack { have, seen };
+        *lock(&self.refused) = Some(evidence);
         self.let_go(error.clone());
         error
     }
 
-    /// Reads the record again and replaces the snapshot if it changed. On the worker, or where there is none.
-    pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        self.refresh_with(&mut lock(&self.engine))
+    /// Has the record marked, without waiting for it.
+    fn mark_soon(self: &Arc<Process>, evidence: Evidence) {
+        if self.settings.threaded {
+            drop(self.worker.post(self, move |process| {
+                let _ = process.mark_gone_back(&mut lock(&process.engine), evidence);
+            }));
+        } else if let Ok(mut engine) = self.engine.try_lock() {
+            let _ = self.mark_gone_back(&mut engine, evidence);
+        }
     }
 
-    fn refresh_with(self: &Arc<Process>, engine: &mut Engine) -> Result<(), KeyStoreError> {
+    /// Reads the record again and replaces the snapshot if it changed. On the reading thread, or where there is none.
+    pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         if self.snapshot().is_some() && !self.lease.is_fresh() {
             // A process that slept through its lease begins again, as one whose store was away.
             self.wipe();
         }
         let before = self.snapshot();
-        let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
-        let seen = engine.read(before.as_deref());
-        match seen {
-            Ok(Seen::Unchanged) => {
-                let Some(held) = before else { return Err(KeyStoreError::Bug("nothing was held")) };
-                let lowest = Some(held.facts.witness());
-                self.confirmed(sent, &held, lowest);
-                Ok(())
+        let seen = engine::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
+        match (seen, before) {
+            (Ok(Seen::Unchanged), Some(before)) => {
+                let lowest = Some(before.facts.witness());
+                self.learn(sent, before, lowest).map(|_| ())
             }
-            Ok(Seen::Changed { held, lowest, .. }) => {
-                if let Some(known) = known
-                    && let Some(seen) = Evidence::Witness(known).against(&held.facts)
-                {
-                    let have = held.facts.clear.generation;
-                    let is_marked = held.facts.gone_back.is_some();
-                    drop((held, before));
-                    let marked =
-                        if is_marked { Ok(None) } else { self.mark_gone_back(engine, Evidence::Witness(known)) };
-                    drop(engine);
-                    return Err(marked.ok().flatten().unwrap_or_else(|| self.refuse(have, seen)));
+            (Ok(Seen::Unchanged), None) => Err(KeyStoreError::Bug("nothing was held")),
+            (Ok(Seen::Changed { held, lowest, needs_repair }), before) => {
+                self.check_found(&held)?;
+                let is_new = before.is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
+                if is_new {
+                    events::refreshed(held.facts.clear.generation);
                 }
-                let held = Arc::new(held);
-                events::refreshed(held.facts.clear.generation);
-                drop(before);
-                self.publish(held.clone());
-                self.confirmed(sent, &held, lowest);
+                self.learn(sent, Arc::new(held), lowest)?;
+                self.repair_if_it_lasts(needs_repair, sent);
                 Ok(())
             }
-            Err(error) => {
+            (Err(error), _) => {
                 self.failed_to_read(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// What was read must be of this vault, and come after all that this process knows.
+    fn check_found(self: &Arc<Process>, held: &Held) -> Result<(), KeyStoreError> {
+        if held.facts.clear.vault != self.settings.vault {
+            let (one, other) = ("the vault that was opened".to_owned(), "what is in its place now".to_owned());
+            let error = KeyStoreError::Diverged { one, other };
+            self.let_go(error.clone());
+            return Err(error);
+        }
+        let known = lock(&self.trail).latest().map(Evidence::Witness);
+        let refused = *lock(&self.refused);
+        for evidence in [known, refused].into_iter().flatten() {
+            if let Some(seen) = evidence.against(&held.facts) {
+                if held.facts.gone_back.is_none() {
+                    self.mark_soon(evidence);
+                }
+                return Err(self.refuse(evidence, held.facts.clear.generation, seen));
+            }
+        }
+        *lock(&self.refused) = None;
+        Ok(())
+    }
+
+    /// A commit that was killed left an old record in one copy. Whoever sees it for a whole lease overwrites it.
+    fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
+        let mut since = lock(&self.lagging_since);
+        if !needs_repair {
+            *since = None;
+            return;
+        }
+        let first = *since.get_or_insert(now);
+        let lease = self.snapshot().map_or(Duration::MAX, |held| held.facts.lease);
+        if self.settings.threaded && now.age_since(first) >= lease {
+            *since = None;
+            drop(self.worker.post(self, |process| process.repair()));
         }
     }
 
@@ -393,45 +464,87 @@ impl Process {
         }
     }
 
-    fn confirmed(&self, sent: Moment, held: &Held, lowest: Option<Witness>) {
+    /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
+    /// keys derived from the one before, and lets the lease begin at `sent`. Tells whether keys were lost by it.
+    pub(crate) fn learn(
+        &self,
+        sent: Moment,
+        held: Arc<Held>,
+        lowest: Option<Witness>,
+    ) -> Result<bool, KeyStoreError> {
+        let mut leaving = lock(&self.learning);
+        if self.worker.is_closed() {
+            return Err(KeyStoreError::Closed);
+        }
+        let current = self.snapshot();
+        // A read that overlapped a commit may come in after it.
+        let is_late =
+            current.as_ref().is_some_and(|current| current.facts.clear.generation > held.facts.clear.generation);
+        let is_same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &held));
+        let known = current.filter(|_| is_late).unwrap_or(held);
+        let lost_keys = !is_late && !is_same && self.publish(known.clone(), &mut leaving);
+        self.confirm(sent, &known, lowest);
+        Ok(lost_keys)
+    }
+
+    fn confirm(&self, sent: Moment, held: &Held, lowest: Option<Witness>) {
         nonce::discard_buffered();
-        let jumped = {
+        let (jumped, since) = {
             let mut trail = lock(&self.trail);
             // What a marked record says is not this vault's history.
             let newest = held.facts.gone_back.is_none().then(|| held.facts.witness());
             let jumped = trail.confirm(sent, held.facts.lease, newest, lowest);
             let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
             self.witness.store(witness.packed(), Ordering::Relaxed);
-            jumped
+            (jumped, trail.latest_confirmation().unwrap_or(sent))
         };
         *lock(&self.trouble) = None;
         if jumped {
             // A copy of this machine may hand out the same numbers.
             lock(&self.numbers).drop_all();
         }
-        self.lease.arm(sent, held.facts.lease);
+        self.lease.arm(since, held.facts.lease);
     }
 
-    /// Replaces the snapshot, and wipes keys derived from the one before. Tells whether all its readers let go.
-    pub(crate) fn publish(&self, held: Arc<Held>) -> bool {
+    /// Replaces the snapshot. Tells whether the new one lacks keys that the one before had.
+    fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) -> bool {
         self.next_number.store(held.facts.next_number, Ordering::Relaxed);
         let before = {
             let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             place.replace(held.clone())
         };
         lock(&self.numbers).drop_below(held.facts.shredded_through);
-        let Some(before) = before else {
-            self.changed();
-            return true;
+        let lost_keys = match &before {
+            None => {
+                self.changed();
+                false
+            }
+            Some(before) => !before.has_same_keys_as(&held) || held.facts.gone_back.is_some(),
         };
-        if before.has_same_keys_as(&held) && held.facts.gone_back.is_none() {
-            return true;
+        if lost_keys {
+            self.handles.wipe();
+            self.changed();
         }
-        self.handles.wipe();
-        self.changed();
-        let gone = before.gone();
-        drop(before);
-        gone.wait(self.settings.patience)
+        leaving.retain(|gone| !gone.is_gone());
+        leaving.extend(before.map(|before| before.gone()));
+        lost_keys
+    }
+
+    /// Waits until nobody reads an older snapshot, but not so long that the lease could run out over it.
+    fn wait_for_readers(&self) -> bool {
+        let lease = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease);
+        let deadline = Instant::now() + self.settings.patience.min(lease / READS_A_LEASE);
+        let leaving = lock(&self.learning).clone();
+        leaving.iter().all(|gone| gone.wait(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// The same snapshot without the pages that reads had loaded.
+    pub(crate) fn replace_by_bare(&self, bare: Held) {
+        let mut leaving = lock(&self.learning);
+        let is_current = self.snapshot().is_some_and(|current| current.facts.clear.id == bare.facts.clear.id);
+        if is_current && !self.worker.is_closed() {
+            self.publish(Arc::new(bare), &mut leaving);
+        }
     }
 
     // After the handles were wiped, and before the lease is armed again: whoever finds the lease running because of
@@ -456,10 +569,12 @@ impl Process {
     }
 
     fn wipe(&self) {
+        let mut leaving = lock(&self.learning);
         self.lease.disarm();
         let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        drop(before);
+        leaving.extend(before.map(|before| before.gone()));
         self.handles.wipe();
+        self.changed();
         lock(&self.numbers).drop_all();
         lock(&self.trail).lose();
         self.witness.store(0, Ordering::Relaxed);
@@ -487,37 +602,25 @@ impl Process {
         engine: &mut Engine,
         plan: &mut Plan<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        let deadline = Instant::now() + self.settings.lock_wait;
-        let (committed, sent) = loop {
-            let before = self.snapshot();
-            engine.known = lock(&self.trail).latest();
-            let sent = self.lease.clock().now();
-            let left = deadline.saturating_duration_since(Instant::now());
-            let turn = before.as_ref().map_or(left, |held| held.facts.lease / READS_A_LEASE);
-            engine.lock_wait = left.min(turn);
-            match engine.commit(before.as_deref(), plan) {
-                Err(CommitError::NothingHappened(KeyStoreError::Busy { .. })) => {
-                    drop(before);
-                    if left <= turn {
-                        return Err(KeyStoreError::Busy { waited: self.settings.lock_wait }.into());
-                    }
-                    // Another process's commit may take long, and the lease must not run out over it.
-                    let _ = self.refresh_with(engine);
-                }
-                committed => break (committed, sent),
-            }
-        };
+        let before = self.snapshot();
+        engine.known = lock(&self.trail).latest();
+        let sent = self.lease.clock().now();
+        let committed = engine.commit(before.as_deref(), plan);
+        drop(before);
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
             (&committed, engine.known)
         {
             self.mark_gone_back(engine, Evidence::Witness(known))?;
-            return Err(committed.err().unwrap_or(CommitError::NothingHappened(self.lapsed())));
         }
-        let Committed { value, held, old_copy } = committed?;
+        let Committed { value, held, old_copy, lowest } = committed?;
         let held = Arc::new(held);
-        let readers_gone = self.publish(held.clone());
-        let lowest = old_copy.is_none().then(|| held.facts.witness());
-        self.confirmed(sent, &held, lowest);
+        // Readers are waited for when keys were lost by this commit, or by one just before it.
+        let lost_keys = match self.learn(sent, held.clone(), lowest) {
+            Ok(lost_keys) => lost_keys,
+            // Closed meanwhile: the commit counts all the same, and nothing is held any more.
+            Err(_) => true,
+        };
+        let readers_gone = !lost_keys || self.wait_for_readers();
         Ok(Done { value, readers_gone, old_copy, held })
     }
 }

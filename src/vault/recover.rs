@@ -17,20 +17,26 @@ use crate::witness::MOST_GENERATION;
 #[must_use]
 pub struct Recovery {
     seen: u64,
-    highest_number: Option<CustomerId>,
+    highest_number: CustomerId,
     shredded: Vec<(CustomerId, Option<Purpose>)>,
+    shredded_through: Option<CustomerId>,
 }
 
+/// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
+/// another restore. A million recoveries fit.
+const JUMP: u64 = 1 << 20;
+
 impl Recovery {
-    /// `seen` is a generation that existed; the vault goes on above it. It is in the error that asked for a recovery, and
-    /// higher is safe.
-    pub fn beyond(seen: u64) -> Recovery {
-        Recovery { seen, highest_number: None, shredded: Vec::new() }
+    /// `seen` is a generation that existed; the vault goes on far above it. It is in the error that asked for a recovery.
+    /// `highest_number` is the highest customer number that was ever issued, so that none is issued twice: ask the
+    /// customers table, and every backup that may come back.
+    pub fn beyond(seen: u64, highest_number: CustomerId) -> Recovery {
+        Recovery { seen, highest_number, shredded: Vec::new(), shredded_through: None }
     }
 
-    /// The highest customer number that was ever issued, so that none is issued twice.
-    pub fn highest_number(mut self, number: CustomerId) -> Recovery {
-        self.highest_number = Some(number);
+    /// Everyone up to this number was shredded since, by age ([`Vault::shred_through`]).
+    pub fn shredded_through(mut self, last: CustomerId) -> Recovery {
+        self.shredded_through = self.shredded_through.max(Some(last));
         self
     }
 
@@ -65,15 +71,17 @@ impl VaultBuilder {
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
         let (process, _) = self.process(engine)?;
         let owner = Owner { process, directory };
-        let highest = recovery.highest_number.map_or(0, CustomerId::number);
-        let listed = recovery.shredded.iter().map(|(customer, _)| customer.number()).max().unwrap_or(0);
+        let highest = recovery.highest_number.number();
+        let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
+        let listed = listed.map_or(0, CustomerId::number);
         let vault = owner.process.settings.vault;
-        let same = crate::sync::lock(&owner.process.engine).keyring.is_current(&new, vault)?;
+        let same = crate::sync::lock(&owner.process.keyring).is_current(&new, vault);
         if same {
             return Err(RecoverError::SameKey);
         }
-        let seen = recovery.seen.max(mark);
-        if seen >= MOST_GENERATION {
+        // A mark is not authenticated: one that no vault can reach must not stand in the way.
+        let seen = recovery.seen.max(if mark < MOST_GENERATION - JUMP { mark } else { 0 });
+        if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
@@ -85,9 +93,11 @@ impl VaultBuilder {
                     unknown = Some(purpose);
                     return Ok(Step::Keep(0));
                 }
-                draft.generation = draft.record.clear.generation.max(seen) + 1;
+                draft.generation = draft.record.clear.generation.max(seen) + JUMP;
                 draft.starts_anew = true;
                 draft.record.gone_back = None;
+                let through = recovery.shredded_through.map_or(0, CustomerId::number);
+                draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
                 let (mut pages, mut newly) = (Vec::new(), 0);
                 for index in 0..draft.trees.len() {
@@ -124,6 +134,7 @@ impl Recovery {
     fn numbers_for(&self, draft: &Draft<'_>, index: usize) -> Ranges {
         let Some(tree) = draft.trees.get(index) else { return Ranges::default() };
         let here = self.shredded.iter().filter(|(_, purpose)| purpose.is_none_or(|it| it.name() == tree.purpose));
-        Ranges::of_numbers(here.map(|(customer, _)| customer.number()))
+        let through = self.shredded_through.map(|last| 0..=last.number());
+        Ranges::of_numbers(here.map(|(customer, _)| customer.number())).or(&Ranges::of(through.into_iter().collect()))
     }
 }

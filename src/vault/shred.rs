@@ -92,6 +92,7 @@ enum Verdict {
     Already(Vec<CustomerId>),
 }
 
+#[derive(Clone)]
 struct Outcome {
     verdicts: Vec<Verdict>,
     newly: u64,
@@ -100,7 +101,20 @@ struct Outcome {
 
 /// Commits all requests at once, and answers each.
 pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>) {
-    let done = process.commit(&mut |draft| plan(draft, &requests));
+    // When it is not known whether the first attempt was written, a second finds its work done. What the requests came
+    // to is what the first found.
+    let mut first: Option<Outcome> = None;
+    let done = process.commit(&mut |draft| {
+        let step = plan(draft, &requests)?;
+        Ok(match (step, &first) {
+            (Step::Confirm(_), Some(outcome)) => Step::Confirm(outcome.clone()),
+            (Step::Write(pages, outcome), _) => {
+                first = Some(outcome.clone());
+                Step::Write(pages, outcome)
+            }
+            (step, _) => step,
+        })
+    });
     match done {
         Err(error) => {
             for request in requests {

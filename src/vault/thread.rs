@@ -1,12 +1,15 @@
-//! The vault's own thread: commits, refills and re-reads run on it, so that concurrent shreds share a commit and no
-//! caller's task is blocked by them.
+//! The vault's own threads. On one, commits run, so that concurrent shreds share a commit and no caller's task is blocked
+//! by them. On the other, the root record is read again several times a lease: it must not wait for a commit that waits
+//! for another process, or copies pages.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::error::KeyStoreError;
+use crate::store::{Problem, StoreError};
 use crate::sync::{Mutex, lock};
 use crate::vault::process::Process;
 use crate::vault::promise::{Promise, promise};
@@ -19,7 +22,7 @@ const FIRST_PERIOD: Duration = Duration::from_millis(250);
 /// Superseded pages are looked for this often.
 const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
 
-/// Where the work of one process is done.
+/// Where one kind of a process's work is done.
 pub(crate) struct Worker {
     requests: Mutex<Option<Sender<Request>>>,
     closed: AtomicBool,
@@ -40,15 +43,25 @@ impl Worker {
         Worker { requests: Mutex::new(None), closed: AtomicBool::new(false), inline: AtomicBool::new(true) }
     }
 
-    /// Starts the thread. It keeps the process alive until it is told to stop.
-    pub(crate) fn start(process: &Arc<Process>) -> Result<(), KeyStoreError> {
+    /// Starts the threads. They keep the process alive until they are told to stop, and then do first what was asked
+    /// for before.
+    pub(crate) fn start_all(process: &Arc<Process>) -> Result<(), KeyStoreError> {
+        process.worker.start(process, "oubliette-commits", serve_commits)?;
+        process.reader.start(process, "oubliette-reads", serve_reads)
+    }
+
+    fn start(
+        &self,
+        process: &Arc<Process>,
+        name: &str,
+        serve: fn(&Arc<Process>, &Receiver<Request>),
+    ) -> Result<(), KeyStoreError> {
         let (sender, receiver) = channel();
-        let weak = Arc::downgrade(process);
-        let spawned = std::thread::Builder::new().name("oubliette".to_owned()).spawn(move || serve(&weak, &receiver));
-        spawned
-            .map_err(|error| crate::store::StoreError::new(crate::store::Problem::Io, "a thread").caused_by(error))?;
-        *lock(&process.worker.requests) = Some(sender);
-        process.worker.inline.store(false, Ordering::Release);
+        let owned = process.clone();
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(&owned, &receiver));
+        spawned.map_err(|error| StoreError::new(Problem::Io, "starting a thread").caused_by(error))?;
+        *lock(&self.requests) = Some(sender);
+        self.inline.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -114,19 +127,22 @@ impl Worker {
     }
 }
 
-fn serve(process: &Weak<Process>, requests: &Receiver<Request>) {
-    let mut next_read = Instant::now() + FIRST_PERIOD;
+/// A store or a key wrapper of the application's may panic: that breaks the promise of this one job only.
+fn guarded(job: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(job));
+}
+
+fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
     let mut next_sweep = Instant::now() + SWEEP_PERIOD;
     let mut waiting = None;
     loop {
         let request = match waiting.take() {
             Some(request) => Ok(request),
-            None => requests.recv_timeout(next_read.saturating_duration_since(Instant::now())),
+            None => requests.recv_timeout(next_sweep.saturating_duration_since(Instant::now())),
         };
-        let Some(process) = process.upgrade() else { return };
         match request {
             Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Request::Run(job)) => job(&process),
+            Ok(Request::Run(job)) => guarded(|| job(process)),
             Ok(Request::Shred(first)) => {
                 let mut together = vec![first];
                 // Whatever came while the last commit ran goes into one.
@@ -137,23 +153,37 @@ fn serve(process: &Weak<Process>, requests: &Receiver<Request>) {
                         Err(_) => break,
                     }
                 }
-                shred_together(&process, together);
+                guarded(|| shred_together(process, together));
             }
+            Err(RecvTimeoutError::Timeout) => {
+                next_sweep = Instant::now() + SWEEP_PERIOD;
+                guarded(|| {
+                    if let Err(error) = process.sweep() {
+                        crate::events::sweep_failed(&error);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn serve_reads(process: &Arc<Process>, requests: &Receiver<Request>) {
+    let mut next_read = Instant::now() + FIRST_PERIOD;
+    loop {
+        match requests.recv_timeout(next_read.saturating_duration_since(Instant::now())) {
+            Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Run(job)) => guarded(|| job(process)),
+            Ok(Request::Shred(request)) => process.worker.shred(process, request),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let now = Instant::now();
-        if now >= next_read {
-            // An error is kept with the process, and shown to those whom it concerns.
-            let _ = process.refresh();
-            process.let_go_of_pages_if_full();
+        if Instant::now() >= next_read {
+            guarded(|| {
+                // An error is kept with the process, and shown to those whom it concerns.
+                let _ = process.refresh();
+                process.let_go_of_pages_if_full();
+            });
             let lease = process.snapshot().map_or(FIRST_PERIOD, |held| held.facts.lease);
             next_read = Instant::now() + lease / READS_A_LEASE;
-        }
-        if now >= next_sweep {
-            next_sweep = now + SWEEP_PERIOD;
-            if let Err(error) = process.sweep() {
-                crate::events::sweep_failed(&error);
-            }
         }
     }
 }

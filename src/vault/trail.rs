@@ -30,9 +30,12 @@ impl Trail {
         lowest: Option<Witness>,
     ) -> bool {
         let jumped = self.jumped(sent);
-        self.confirmed = Some(sent);
+        // A read that overlapped a commit may come in after it.
+        self.confirmed = Some(self.confirmed.filter(|before| before.boot > sent.boot && !jumped).unwrap_or(sent));
         self.lease = lease;
-        self.latest = newest.or(self.latest);
+        if let Some(newest) = newest {
+            self.latest = Some(newest);
+        }
         // A value must never witness a generation that a crash could still take back, so the lowest of all copies
         // counts, and a copy that could not be read may be anything.
         if let Some(lowest) = lowest {
@@ -52,6 +55,10 @@ impl Trail {
 
     pub(crate) fn latest(&self) -> Option<Witness> {
         self.latest
+    }
+
+    pub(crate) fn latest_confirmation(&self) -> Option<Moment> {
+        self.confirmed
     }
 
     pub(crate) fn since_confirmed(&self, now: Moment) -> Duration {

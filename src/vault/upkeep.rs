@@ -77,12 +77,13 @@ impl Process {
         drop(self.held()?);
         loop {
             // A machine resumed from a snapshot may be one of two, both with this block; the lease need not have run out.
-            if lock(&self.trail).jumped(self.lease.clock().now()) {
+            let now = self.lease.clock().now();
+            if lock(&self.trail).jumped(now) {
                 lock(&self.numbers).drop_all();
             }
             let (number, wanted) = {
                 let mut numbers = lock(&self.numbers);
-                (numbers.take(), numbers.wants())
+                (numbers.take(now), numbers.wants())
             };
             if let Some(number) = number {
                 if let Some(size) = wanted {
@@ -99,12 +100,18 @@ impl Process {
     /// The same where the vault's thread already is.
     pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         drop(self.held_now()?);
-        if let Some(number) = lock(&self.numbers).take() {
-            return Ok(number);
+        loop {
+            let now = self.lease.clock().now();
+            // Another thread may take all that a refill brought.
+            let (number, size) = {
+                let mut numbers = lock(&self.numbers);
+                (numbers.take(now), numbers.size())
+            };
+            match number {
+                Some(number) => return Ok(number),
+                None => self.refill(size)?,
+            }
         }
-        let size = lock(&self.numbers).size();
-        self.refill(size)?;
-        lock(&self.numbers).take().ok_or(EnrollError::Exhausted)
     }
 
     fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
@@ -113,6 +120,7 @@ impl Process {
     }
 
     fn refill(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
+        let now = self.lease.clock().now();
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let first = draft.record.next_number;
@@ -134,7 +142,7 @@ impl Process {
         let mut numbers = lock(&self.numbers);
         match block {
             Ok(Some(block)) => {
-                numbers.refill(block);
+                numbers.refill(block, now);
                 Ok(())
             }
             Ok(None) => {
@@ -170,8 +178,7 @@ impl Process {
 
     pub(crate) fn rotate(self: &Arc<Process>, key: &RootKey) -> Result<(), RotateError> {
         let vault = self.settings.vault;
-        let is_same = lock(&self.engine).keyring.is_current(key, vault).map_err(RotateError::NothingHappened)?;
-        if is_same {
+        if lock(&self.keyring).is_current(key, vault) {
             return Err(RotateError::SameKey);
         }
         let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
@@ -233,7 +240,7 @@ impl Process {
         let Some(before) = self.snapshot() else { return };
         if let Ok(bare) = before.without_loaded() {
             drop(before);
-            self.publish(Arc::new(bare));
+            self.replace_by_bare(bare);
         }
     }
 }

@@ -72,6 +72,9 @@ pub(super) fn list(pages: &Path) -> Result<Vec<BatchId>, StoreError> {
 }
 
 /// The table of a batch, without its pages; `None` if the file is gone. No size is believed beyond the file's length.
+/// Most bytes in a table: two million pages in one file, 17 GB.
+const MOST_TABLE: usize = 48 << 20;
+
 pub(super) fn read_table(pages: &Path, id: BatchId) -> Result<Option<Vec<(PageName, Sum)>>, StoreError> {
     let path = id.path(pages);
     let io = |error: std::io::Error| match error.kind() {
@@ -89,7 +92,13 @@ pub(super) fn read_table(pages: &Path, id: BatchId) -> Result<Option<Vec<(PageNa
     let count = usize::try_from(u32::from_be_bytes([c0, c1, c2, c3])).map_err(|_| checked::damaged(&path))?;
     let header = count.checked_mul(ROW).and_then(|rows| rows.checked_add(FIXED + CHECKSUM));
     let header = header.filter(|header| *header as u64 <= length).ok_or_else(|| checked::damaged(&path))?;
-    let mut bytes = vec![0; header];
+    // A sparse file may claim any length.
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(header.min(MOST_TABLE)).map_err(|_| checked::damaged(&path))?;
+    if header > MOST_TABLE {
+        return Err(checked::damaged(&path).caused_by("its table is too large"));
+    }
+    bytes.resize(header, 0);
     read_at(&file, &mut bytes, 0).map_err(io)?;
     if [t0, t1, t2, t3, t4, t5, t6] != *TAG {
         return Err(checked::damaged(&path));
