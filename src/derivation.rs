@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | seed of a node | HKDF-Expand, `oubliette/1/child`, tree id, level, byte | seed of a child; at level 5 the customer key |
 //! | customer key | HKDF-Expand, `oubliette/1/field`, field label, type tag | AES key and commitment of a field |
-//! | 32 fresh bytes, a page | HMAC, `oubliette/1/page-key` | page key |
+//! | 32 fresh bytes, a page | HMAC, `oubliette/1/new-page` | page key |
 //! | page key | HKDF-Expand, `oubliette/1/page` | AES key and name of a page |
-//! | 32 fresh bytes, a record | HMAC, `oubliette/1/record-salt` | salt of a root record |
+//! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
 //! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
 //! | passphrase, salt | Argon2id | root key |
 //!
@@ -24,9 +24,9 @@ use crate::secret::Secret32;
 
 const CHILD: &[u8] = b"oubliette/1/child";
 const FIELD: &[u8] = b"oubliette/1/field";
-const PAGE_KEY: &[u8] = b"oubliette/1/page-key";
+const NEW_PAGE: &[u8] = b"oubliette/1/new-page";
 const PAGE: &[u8] = b"oubliette/1/page";
-const RECORD_SALT: &[u8] = b"oubliette/1/record-salt";
+const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
 const RECORD: &[u8] = b"oubliette/1/record";
 
 /// The depth of the customers in a key tree: one step a byte of the customer number.
@@ -124,7 +124,7 @@ pub(crate) fn field(customer: &[u8; 32], name: FieldName, out: &mut Zeroizing<[u
 /// The key of a page: new for every version, and bound to all that it authenticates, so that fresh bytes that were not
 /// fresh (a forked process, a machine resumed twice from one snapshot) cannot make two different pages share a key.
 pub(crate) fn page_key(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8], out: &mut [u8; 32]) {
-    bound_to_content(fresh, PAGE_KEY, associated, plaintext, out);
+    bound_to_content(fresh, NEW_PAGE, associated, plaintext, out);
 }
 
 /// A page's AES-256 key and name.
@@ -136,7 +136,7 @@ pub(crate) fn page(key: &PageKey) -> KeyAnd<16> {
 
 /// The salt of a root record, bound to the content for the reason given at [`page_key`].
 pub(crate) fn record_salt(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8], out: &mut [u8; 32]) {
-    bound_to_content(fresh, RECORD_SALT, associated, plaintext, out);
+    bound_to_content(fresh, NEW_RECORD, associated, plaintext, out);
 }
 
 /// A root record's AES-256 key and key commitment.

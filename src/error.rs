@@ -210,7 +210,7 @@ pub enum CreateError {
     #[error("there is a vault here already; `unlock` it, or choose another place")]
     Exists,
     /// No purposes were given, or one twice, or more than fit.
-    #[error("give `purposes` between 1 and 24 different purposes")]
+    #[error("give `purposes` between 1 and 22 different purposes")]
     Purposes,
     /// The lease is outside its bounds.
     #[error("a lease lies between 100 milliseconds and one minute")]

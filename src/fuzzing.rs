@@ -41,7 +41,7 @@ pub fn stored_page(bytes: &[u8], path: &[u8]) {
     let key = PageKey(Secret32::copy_of(&[4; 32]));
     let expected = match bytes {
         _ if bytes.len() != PAGE_BYTES => Damage::Size,
-        [1, ..] => Damage::NotAuthentic,
+        [0 | 1, ..] => Damage::NotAuthentic,
         _ => Damage::Version,
     };
     let opened = open_page(bytes.to_vec(), &key, VAULT, TREE, position(path), u64::MAX);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::derivation::{RootSecret, VaultId};
@@ -28,7 +29,8 @@ enum Kind {
 }
 
 impl RootKey {
-    /// A passphrase, stretched with Argon2id at the [default cost](PassphraseCost::default).
+    /// A passphrase, in Unicode's composed form (NFC), stretched with Argon2id at the
+    /// [default cost](PassphraseCost::default).
     ///
     /// An attacker with a copy of the root record can try passphrases, so choose one of at least six random words.
     /// Rotating away from a passphrase never makes old copies of the root record useless for certain: whoever knows or
@@ -224,13 +226,15 @@ fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSe
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| RootKeyError::Cost)?;
     let memory = || RootKeyError::Memory { kib: cost.memory_kib };
     let count = params.block_count();
+    // The same passphrase typed on another keyboard may come in another composition.
+    let composed: Zeroizing<String> = Zeroizing::new(phrase.nfc().collect());
     // Memory of our own, since the crate's is not wiped; and an error where there is not enough.
     let mut blocks: Vec<Block> = Vec::new();
     blocks.try_reserve_exact(count).map_err(|_| memory())?;
     blocks.resize(count, Block::default());
     let mut secret = RootSecret(Secret32::empty());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let made = argon2.hash_password_into_with_memory(phrase.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..]);
+    let made = argon2.hash_password_into_with_memory(composed.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..]);
     for block in &mut blocks {
         block.zeroize();
     }
@@ -272,6 +276,13 @@ mod tests {
     fn nothing_is_printed() {
         let shown = format!("{:?} {:?}", RootKey::passphrase("tulip"), RootKey::bytes([b't'; 32]));
         assert!(!shown.contains("tulip") && !shown.contains("116"));
+    }
+
+    #[test]
+    fn a_passphrase_is_the_same_however_it_is_composed() {
+        let (secret, recipe) = cheap("caf\u{e9}").establish(VAULT).unwrap();
+        let again = cheap("cafe\u{301}").recover(&recipe, VAULT).unwrap().unwrap();
+        assert!(same(&secret, &again));
     }
 
     #[test]

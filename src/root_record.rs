@@ -25,7 +25,7 @@ const TEXT: usize = COMMITMENT + 32;
 const TEXT_BYTES: usize = RECORD_BYTES - TEXT - TAG_BYTES;
 
 /// Most key trees in a vault, retired ones included.
-pub(crate) const MOST_TREES: usize = 24;
+pub(crate) const MOST_TREES: usize = 22;
 /// Most places that hold copies of the record: a directory and three mirrors.
 pub(crate) const MOST_PLACES: usize = 4;
 /// Generations whose ids the record remembers.
@@ -243,6 +243,7 @@ impl Record {
         writer.u64(self.next_number);
         writer.u64(self.newest_block);
         writer.u32(u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX));
+        writer.u64(self.shredded_through);
         writer.u64(self.floor);
         writer.bytes(&[u8::from(self.gone_back.is_some())]);
         writer.u64(self.gone_back.unwrap_or(0));
@@ -250,8 +251,6 @@ impl Record {
         writer.list(&self.trees, MOST_TREES, TreeRecord::BYTES, |writer, tree| tree.write(writer));
         writer.u16(u16::try_from(self.ring.len()).unwrap_or(u16::MAX));
         writer.padded(self.ring.as_flattened(), RING * 3);
-        let [_, _, _, through @ ..] = self.shredded_through.to_be_bytes();
-        writer.bytes(&through);
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
     }
@@ -261,6 +260,7 @@ impl Record {
         let next_number = reader.u64()?;
         let newest_block = reader.u64()?;
         let lease = Duration::from_millis(reader.u32()?.into());
+        let shredded_through = reader.u64()?;
         let floor = reader.u64()?;
         let gone_back = match (reader.array()?, reader.u64()?) {
             ([0], 0) => None,
@@ -272,8 +272,6 @@ impl Record {
         let count = usize::from(reader.u16()?);
         let ring = reader.padded(count.checked_mul(3).ok_or(RecordError::Malformed)?, RING * 3)?;
         let ring = ring.as_chunks().0.to_vec();
-        let [a, b, c, d, e] = reader.array()?;
-        let shredded_through = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         reader.finish()?;
         let record =
             Record { clear, next_number, newest_block, lease, shredded_through, floor, gone_back, places, trees, ring };
@@ -281,14 +279,31 @@ impl Record {
         Ok(record)
     }
 
+    /// What every record that this crate writes fulfils. Refusing anything else now keeps room for meaning later.
     fn check(&self) -> Result<(), RecordError> {
-        let counted = self.next_number >= 1
+        let generation = self.clear.generation;
+        let is_counted = self.next_number >= 1
             && self.next_number <= 1 << 40
             && self.newest_block <= self.next_number
-            && self.shredded_through < self.next_number;
-        let own = self.ring.first() == Some(&self.clear.id.short());
-        if counted && own && !self.lease.is_zero() { Ok(()) } else { Err(RecordError::Malformed) }
+            && self.shredded_through < self.next_number
+            && self.floor <= generation
+            && self.gone_back != Some(0)
+            && !self.lease.is_zero();
+        let is_linked = self.ring.first() == Some(&self.clear.id.short()) && self.ring.len() as u64 <= generation;
+        let has_places = !self.places.is_empty() && are_different(self.places.iter());
+        let is_planted = are_different(self.trees.iter().map(|tree| tree.id))
+            && are_different(self.trees.iter().filter(|tree| tree.active).map(|tree| &tree.purpose))
+            && !self.trees.iter().any(|tree| tree.active && matches!(tree.state, TreeState::Retired));
+        if is_counted && is_linked && has_places && is_planted { Ok(()) } else { Err(RecordError::Malformed) }
     }
+}
+
+fn are_different<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+    let mut items: Vec<T> = items.collect();
+    let count = items.len();
+    items.sort_unstable();
+    items.dedup();
+    items.len() == count
 }
 
 impl TreeRecord {

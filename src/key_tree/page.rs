@@ -158,8 +158,10 @@ impl Page {
         if bytes.len() != PAGE_BYTES {
             return Err(Damage::Size);
         }
-        if bytes.first() != Some(&VERSION) {
-            return Err(Damage::Version);
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(0) | None => return Err(Damage::NotAuthentic),
+            Some(_) => return Err(Damage::Version),
         }
         let mut page = Page { bytes: Zeroizing::new(bytes) };
         let generation = page.generation();
@@ -289,7 +291,7 @@ mod tests {
         }
         for at in (0..PAGE_BYTES).step_by(37).chain(0..12).chain(PAGE_BYTES - 17..PAGE_BYTES) {
             let mut bad = bytes.clone();
-            bad[at] ^= 1;
+            bad[at] ^= 2;
             let expected = if at == 0 { Damage::Version } else { Damage::NotAuthentic };
             assert_eq!(open(bad, &key, position).err(), Some(expected), "byte {at}");
         }

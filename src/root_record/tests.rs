@@ -79,17 +79,18 @@ fn the_salt_is_bound_to_the_content() {
 #[test]
 fn the_fullest_record_fits_and_more_is_refused() {
     let mut record = example();
-    let purpose = "p".repeat(PURPOSE_BYTES);
+    let purpose = |n: usize| format!("{n:0>PURPOSE_BYTES$}");
     record.trees = (0..MOST_TREES)
         .map(|n| TreeRecord {
             id: TreeId([n as u8; 8]),
-            purpose: purpose.clone(),
+            purpose: purpose(n),
             active: true,
             state: TreeState::Seed(Seed(Secret32::copy_of(&[1; 32]))),
             shredded: 1 << 40,
         })
         .collect();
-    record.places = vec![PlaceId([9; 8]); MOST_PLACES];
+    record.places = (0..MOST_PLACES).map(|n| PlaceId([n as u8; 8])).collect();
+    record.clear.generation = 1000;
     record.ring = vec![[0x22; 3]; RING];
     record.clear.recipe = Recipe::Wrapped(vec![7; WRAPPED_BYTES]);
     let bytes = record.seal(&root(1), &[8; 32]).unwrap();
@@ -127,7 +128,18 @@ fn authentic_nonsense_is_refused() {
     refused(Record { newest_block: 66, ..example() });
     refused(Record { lease: Duration::ZERO, ..example() });
     refused(Record { ring: vec![[0x33; 3]], ..example() });
-    let mut record = example();
-    record.trees[0].purpose = "a\nb".to_owned();
-    refused(record);
+    refused(Record { floor: 10, ..example() });
+    refused(Record { gone_back: Some(0), ..example() });
+    refused(Record { places: vec![PlaceId([1; 8]), PlaceId([1; 8])], ..example() });
+    refused(Record { places: Vec::new(), ..example() });
+    refused(Record { ring: vec![[0x22; 3]; 10], ..example() });
+    let with = |change: fn(&mut [TreeRecord])| {
+        let mut record = example();
+        change(&mut record.trees);
+        record
+    };
+    refused(with(|trees| trees[0].purpose = "a\nb".to_owned()));
+    refused(with(|trees| trees[0].id = trees[1].id));
+    refused(with(|trees| trees[2].purpose = "orders".to_owned()));
+    refused(with(|trees| (trees[0].active, trees[1].active) = (false, true)));
 }

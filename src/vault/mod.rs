@@ -172,7 +172,9 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::These(customers.into_iter().collect()), None)?.wait().unwrap_or_else(|| Err(self.unanswered()))
+        self.start_shred(Whom::These(customers.into_iter().collect()), None)?
+            .wait()
+            .unwrap_or_else(|| Err(self.unanswered()))
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.

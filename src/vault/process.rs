@@ -466,12 +466,7 @@ impl Process {
 
     /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
     /// keys derived from the one before, and lets the lease begin at `sent`. Tells whether keys were lost by it.
-    pub(crate) fn learn(
-        &self,
-        sent: Moment,
-        held: Arc<Held>,
-        lowest: Option<Witness>,
-    ) -> Result<bool, KeyStoreError> {
+    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, lowest: Option<Witness>) -> Result<bool, KeyStoreError> {
         let mut leaving = lock(&self.learning);
         if self.worker.is_closed() {
             return Err(KeyStoreError::Closed);

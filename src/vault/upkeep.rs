@@ -44,7 +44,7 @@ impl Draft<'_> {
             return Ok(pages);
         }
         if self.trees.len() + missing.len() > MOST_TREES {
-            return Err(KeyStoreError::Full { what: "24 key trees" });
+            return Err(KeyStoreError::Full { what: "22 key trees" });
         }
         let gone = shredded_everywhere(&self.trees, &self.pages)?;
         #[cfg(any(test, feature = "testing"))]

@@ -27,7 +27,7 @@ impl Made {
         let fresh = run(0x70);
         let level = prefix.len() as u8;
         let associated = [&[1], &VAULT[..], &TREE, &[level], &padded(prefix), &GENERATION.to_be_bytes()].concat();
-        let key = hmac(&fresh, &[b"oubliette/1/page-key", &associated, &plaintext]);
+        let key = hmac(&fresh, &[b"oubliette/1/new-page", &associated, &plaintext]);
         let okm = expand(&key, b"oubliette/1/page", 48);
         let mut text = plaintext.clone();
         let tag = cipher::seal_once(okm[..32].try_into().unwrap(), &associated, &mut text).unwrap();

@@ -97,7 +97,7 @@ fn fullest() -> Record {
 
 /// By the steps of FORMAT.md, from content of any kind.
 fn sealed(clear: &[u8], body: &[u8], secret: &[u8; 32]) -> Vec<u8> {
-    let salt = hmac(&FRESH, &[b"oubliette/1/record-salt", clear, body]);
+    let salt = hmac(&FRESH, &[b"oubliette/1/new-record", clear, body]);
     let okm = expand(secret, &[&b"oubliette/1/record"[..], &salt, &clear[1..17]].concat(), 64);
     let associated = [clear, &salt, &okm[32..]].concat();
     let mut text = body.to_vec();

@@ -6,7 +6,7 @@ use super::derivation::{field_keys, field_name};
 use super::{Node, hex, run};
 use crate::cipher::FieldCipher;
 use crate::customer::CustomerId;
-use crate::derivation::{TreeId, VaultId};
+use crate::derivation::TreeId;
 use crate::personal::{Padding, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, ParseError, Sealed};
 use crate::witness::Witness;
@@ -14,7 +14,6 @@ use crate::witness::Witness;
 /// Where a value belongs, and what is in it.
 #[derive(Clone)]
 pub(super) struct Value<'c> {
-    pub(super) vault: [u8; 16],
     pub(super) tree: [u8; 8],
     pub(super) customer: u64,
     pub(super) customer_key: [u8; 32],
@@ -30,7 +29,6 @@ pub(super) struct Value<'c> {
 impl Value<'static> {
     fn example() -> Value<'static> {
         Value {
-            vault: run(0x10),
             tree: run(0xa0),
             customer: 42,
             customer_key: run(0x20),
@@ -58,11 +56,13 @@ impl Value<'_> {
         let header = Header {
             tree: TreeId(self.tree),
             customer: CustomerId::new(self.customer).unwrap().to_path(),
-            witness: self.witness,
-            nonce: self.nonce,
-            commitment: *okm.last_chunk().unwrap(),
+            witness: self.witness.packed(),
+            nonce: &self.nonce,
+            commitment: okm.last_chunk().unwrap(),
         };
-        header.to_bytes()
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        bytes.try_into().unwrap()
     }
 
     pub(super) fn sealed(&self) -> Vec<u8> {
@@ -73,7 +73,7 @@ impl Value<'_> {
     pub(super) fn sealed_as(&self, mut text: Vec<u8>) -> Vec<u8> {
         let header = self.header();
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(&header, VaultId(self.vault), self.context);
+        let associated = Associated::new(self.witness.packed(), self.context);
         let tag = cipher.seal(&self.nonce, associated.as_bytes(), &mut text).unwrap();
         [&header[..], &text, &tag].concat()
     }
@@ -81,13 +81,12 @@ impl Value<'_> {
     fn shown(&self, name: &'static str) -> Node {
         let (info, okm) = field_keys(&self.customer_key, self.label, self.tag);
         let sealed = self.sealed();
-        let associated = Associated::new(&self.header(), VaultId(self.vault), self.context);
+        let associated = Associated::new(self.witness.packed(), self.context);
         let (ciphertext, tag) = sealed[HEADER_BYTES..].split_last_chunk::<16>().unwrap();
         let parsed = Sealed::<String>::from_bytes(sealed.clone()).unwrap();
         assert_eq!(self.opened(&sealed).as_deref(), Ok(self.content));
         Node::Named(vec![
             ("name", name.into()),
-            ("vault", hex(self.vault)),
             ("tree", hex(self.tree)),
             ("customer", self.customer.into()),
             ("customer_key", hex(self.customer_key)),
@@ -124,9 +123,9 @@ impl Value<'_> {
         if header.tree != TreeId(self.tree) {
             return Err("other_tree");
         }
-        let (start, text, tag) = sealed.parts().unwrap();
+        let (text, tag) = sealed.text_and_tag().unwrap();
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(start, VaultId(self.vault), self.context);
+        let associated = Associated::new(header.witness, self.context);
         let mut plain = text.to_vec();
         let opened = cipher.open(&header.nonce, &header.commitment, associated.as_bytes(), &mut plain, tag);
         opened.map_err(|_| "not_authentic")?;
@@ -136,7 +135,6 @@ impl Value<'_> {
     fn refused(&self, what: &'static str, bytes: &[u8]) -> Node {
         Node::Named(vec![
             ("what", what.into()),
-            ("vault", hex(self.vault)),
             ("tree", hex(self.tree)),
             ("customer", self.customer.into()),
             ("customer_key", hex(self.customer_key)),
@@ -218,7 +216,6 @@ fn refused() -> Vec<Node> {
         it.refused("ciphertext changed", &flipped(66)),
         it.refused("padding changed", &flipped(last - 16)),
         it.refused("tag changed", &flipped(last)),
-        elsewhere(Value { vault: run(0x11), ..it.clone() }, "opened in another vault"),
         elsewhere(Value { customer_key: run(0x21), ..it.clone() }, "opened with another customer's key"),
         elsewhere(Value { label: "emaim", ..it.clone() }, "opened as another field"),
         elsewhere(Value { tag: "obl.text", ..it.clone() }, "opened as another type"),

@@ -219,7 +219,6 @@ impl Room {
         };
         self.nonces.set(self.nonces.get() + 1);
         Value {
-            vault: VAULT,
             tree,
             customer: asked.customer,
             customer_key: customer_key(&seed, tree, asked.customer),
@@ -270,7 +269,6 @@ fn values(room: &Room) -> Vec<Node> {
         room.outcome("another field's", &Asked { label: "emaim", ..email.clone() }, &sealed(&email)),
         room.outcome("another type's", &Asked { tag: "obl.name", ..email.clone() }, &sealed(&email)),
         room.outcome("without its context", &Asked { context: None, ..note.clone() }, &sealed(&note)),
-        with("another vault's, with the tree's id", |value| value.vault = run(0x11)),
         with("another vault's", |value| value.tree = run(0xf0)),
         with("a retired tree's", |value| value.tree = RETIRED),
         with("changed key", |value| value.customer_key = run(0x33)),

@@ -336,8 +336,10 @@ impl World {
         }
         let generation = self.instances[0].vault.generation().unwrap();
         let before = self.records();
-        let mut recovery = Recovery::beyond(generation + self.dice.below(3))
-            .highest_number(CustomerId::from_stored(far.try_into().unwrap()).unwrap());
+        let mut recovery = Recovery::beyond(
+            generation + self.dice.below(3),
+            CustomerId::from_stored(far.try_into().unwrap()).unwrap(),
+        );
         if !self.customers.is_empty() {
             let customer = self.customers[self.dice.index(self.customers.len())];
             recovery = recovery.shredded([customer]);
