@@ -18,6 +18,9 @@ mod thread;
 mod trail;
 mod upkeep;
 
+#[cfg(all(test, shuttle))]
+mod interleavings;
+
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
@@ -77,10 +80,11 @@ struct Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         // No I/O here: what is under way ends by itself.
-        if let Ok(process) = self.process.current() {
-            process.worker.close();
+        if let Some(process) = self.process.existing() {
+            drop(process.worker.close(process));
             process.let_go(KeyStoreError::Closed);
         }
+        self.process.leak_in_child();
     }
 }
 
@@ -369,6 +373,10 @@ impl Vault {
     }
 
     fn directory(&self) -> Result<&Directory, KeyStoreError> {
+        // Its locks may be held for ever in a forked child.
+        if !self.owner.process.is_of_this_process() {
+            return Err(KeyStoreError::Forked);
+        }
         self.owner
             .directory
             .as_ref()
@@ -399,8 +407,9 @@ impl Vault {
             return Ok(());
         }
         let trouble = process.worker.run(process, None, |process| process.trouble());
-        process.worker.close();
+        let ended = process.worker.close(process);
         process.let_go(KeyStoreError::Closed);
+        let _ = ended.wait();
         trouble.flatten().map_or(Ok(()), Err)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, LeaseClock, Moment};
 use crate::derivation::VaultId;
@@ -13,7 +13,7 @@ use crate::fork::{self, ForkGeneration};
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::store::PageStore;
-use crate::sync::{Mutex, RwLock, lock};
+use crate::sync::{Mutex, MutexGuard, RwLock, lock};
 use crate::vault::engine::{CommitError, Committed, Engine, Plan, Seen, Stores, follows};
 use crate::vault::handles::Handles;
 use crate::vault::held::Held;
@@ -44,7 +44,11 @@ pub(crate) struct Settings {
 pub(crate) struct Process {
     fork: ForkGeneration,
     /// The process of a forked child, in that child's memory only.
-    child: OnceLock<Result<Arc<Process>, KeyStoreError>>,
+    child: OnceLock<Arc<Process>>,
+    /// Held while a forked child builds it.
+    building: Mutex<()>,
+    /// The root keys for a forked child: the engine's lock is held for as long as a commit takes.
+    spare: Mutex<Keyring>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) held: RwLock<Option<Arc<Held>>>,
     /// Why nothing is held, or everything refused.
@@ -74,6 +78,7 @@ impl Process {
         keyring: Keyring,
     ) -> Result<Arc<Process>, KeyStoreError> {
         let resident = Resident::at_most(settings.most_resident_pages);
+        let spare = Mutex::new(keyring.copy());
         let engine = Engine {
             stores: stores.clone(),
             keyring,
@@ -86,6 +91,8 @@ impl Process {
         let process = Arc::new(Process {
             fork: fork::generation(),
             child: OnceLock::new(),
+            building: Mutex::new(()),
+            spare,
             lease: LeaseClock::new(settings.clock.clone()),
             settings,
             held: RwLock::new(None),
@@ -111,30 +118,66 @@ impl Process {
     /// This process's own state: in a forked child, one that is built on first use.
     #[inline]
     pub(crate) fn current(self: &Arc<Process>) -> Result<&Arc<Process>, KeyStoreError> {
-        if self.fork == fork::generation() { Ok(self) } else { self.in_child() }
+        if self.is_of_this_process() { Ok(self) } else { self.in_child()?.current() }
     }
 
     #[cold]
     fn in_child(self: &Arc<Process>) -> Result<&Arc<Process>, KeyStoreError> {
-        let child = self.child.get_or_init(|| {
-            // No lock of the parent's may be waited for: the thread that holds it does not exist here.
-            let keyring = match self.engine.try_lock() {
-                Ok(engine) => engine.keyring.copy(),
-                Err(TryLockError::Poisoned(engine)) => engine.into_inner().keyring.copy(),
-                Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
-            };
-            if let Ok(mut held) = self.held.try_write() {
-                held.take();
-            }
-            let stores = (self.settings.reopen)()?;
-            let process = Process::new(self.settings.clone(), stores, keyring)?;
-            process.refresh()?;
-            Ok(process)
-        });
-        match child {
-            Ok(process) => process.current(),
-            Err(error) => Err(error.clone()),
+        if let Some(child) = self.child.get() {
+            return Ok(child);
         }
+        if self.worker.is_closed() {
+            return Err(KeyStoreError::Closed);
+        }
+        let _building = self.lock_to_build()?;
+        if let Some(child) = self.child.get() {
+            return Ok(child);
+        }
+        // No lock of the parent's may be waited for: the thread that holds it does not exist here.
+        let keyring = match self.spare.try_lock() {
+            Ok(spare) => spare.copy(),
+            Err(TryLockError::Poisoned(spare)) => spare.into_inner().copy(),
+            Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
+        };
+        if let Ok(mut held) = self.held.try_write() {
+            held.take();
+        }
+        let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring)?;
+        // A failure is not kept: the next call tries again.
+        process.refresh()?;
+        Ok(self.child.get_or_init(|| process))
+    }
+
+    /// Waited for a bounded time, since this child may itself have been forked while a thread was building.
+    fn lock_to_build(&self) -> Result<MutexGuard<'_, ()>, KeyStoreError> {
+        let deadline = Instant::now() + self.settings.patience;
+        loop {
+            match self.building.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(guard)) => return Ok(guard.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Err(KeyStoreError::Forked),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// This process's own state, if there is any yet.
+    pub(crate) fn existing(self: &Arc<Process>) -> Option<&Arc<Process>> {
+        if self.is_of_this_process() { Some(self) } else { self.child.get()?.existing() }
+    }
+
+    /// Keeps what a forked child inherited from ever being dropped: that would take locks of its parent's.
+    pub(crate) fn leak_in_child(self: &Arc<Process>) {
+        if !self.is_of_this_process() {
+            std::mem::forget(self.clone());
+        }
+    }
+
+    /// The vault was closed: no key remains, not even the root key.
+    pub(crate) fn end(&self) {
+        self.let_go(KeyStoreError::Closed);
+        lock(&self.engine).keyring.forget();
+        lock(&self.spare).forget();
     }
 
     /// Pages are read without the engine's lock: a reader must not wait for a commit.
@@ -329,6 +372,7 @@ impl Process {
                 let held = Arc::new(held);
                 events::refreshed(held.facts.clear.generation);
                 self.publish(held.clone());
+                *lock(&self.spare) = engine.keyring.copy();
                 self.confirmed(sent, &held, lowest);
                 Ok(())
             }
@@ -426,6 +470,7 @@ impl Process {
         let held = Arc::new(held);
         drop(before);
         let readers_gone = self.publish(held.clone());
+        *lock(&self.spare) = engine.keyring.copy();
         let lowest = old_copy.is_none().then(|| held.facts.witness());
         self.confirmed(sent, &held, lowest);
         Ok(Done { value, readers_gone, old_copy, held })

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::KeyStoreError;
 use crate::sync::{Mutex, lock};
 use crate::vault::process::Process;
-use crate::vault::promise::{Promise, promise};
+use crate::vault::promise::{Answer, Promise, promise};
 use crate::vault::shred::{ShredRequest, shred_together};
 
 /// Re-reads a lease: late ones must still find the lease running.
@@ -32,7 +32,7 @@ type Job = Box<dyn FnOnce(&Arc<Process>) + Send>;
 enum Request {
     Run(Job),
     Shred(ShredRequest),
-    Stop,
+    Stop(Answer<()>),
 }
 
 impl Worker {
@@ -105,12 +105,18 @@ impl Worker {
         }
     }
 
-    /// No more work is taken. What was asked for before is still done.
-    pub(crate) fn close(&self) {
+    /// No more work is taken. What was asked for before is still done; then all keys are wiped, and the promise kept.
+    pub(crate) fn close(&self, process: &Process) -> Promise<()> {
         self.closed.store(true, Ordering::Release);
-        if let Some(requests) = lock(&self.requests).take() {
-            let _ = requests.send(Request::Stop);
+        let (answer, promise) = promise();
+        let requests = lock(&self.requests).take();
+        if let Some(requests) = requests {
+            let _ = requests.send(Request::Stop(answer));
+        } else if self.inline.load(Ordering::Acquire) {
+            process.end();
+            answer.give(());
         }
+        promise
     }
 }
 
@@ -125,7 +131,12 @@ fn serve(process: &Weak<Process>, requests: &Receiver<Request>) {
         };
         let Some(process) = process.upgrade() else { return };
         match request {
-            Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Stop(answer)) => {
+                process.end();
+                answer.give(());
+                return;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
             Ok(Request::Run(job)) => job(&process),
             Ok(Request::Shred(first)) => {
                 let mut together = vec![first];
