@@ -9,6 +9,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 use oubliette::CustomerId;
 use oubliette::store::{CopyContent, Directory, Memory, PageName, PageStore, RootStore};
+use zeroize::Zeroizing;
 
 use crate::primitives::{self, expand, midstates, round_keys};
 use crate::search::Needles;
@@ -51,9 +52,10 @@ fn dump(memory: &Memory, path: &Path) {
     }
 }
 
-fn newest(copies: Vec<oubliette::store::RootCopy>) -> Vec<u8> {
+/// Wiped, since the record is one of the things that are looked for.
+fn newest(copies: Vec<oubliette::store::RootCopy>) -> Zeroizing<Vec<u8>> {
     let intact = copies.iter().filter_map(|copy| match &copy.content {
-        CopyContent::Intact(bytes) => Some(bytes.clone()),
+        CopyContent::Intact(bytes) => Some(Zeroizing::new(bytes.clone())),
         _ => None,
     });
     intact.max_by_key(|bytes| generation_of(bytes)).unwrap()
@@ -70,7 +72,7 @@ pub fn compute() {
     let store = Path::new(&store);
     let (record, load): (_, Box<dyn Fn(&[u8; 16]) -> Vec<u8>>) = if store.join("record").exists() {
         let store = store.to_path_buf();
-        let record = std::fs::read(store.join("record")).unwrap();
+        let record = Zeroizing::new(std::fs::read(store.join("record")).unwrap());
         (record, Box::new(move |name| std::fs::read(store.join(hex::encode(name))).unwrap()))
     } else {
         let directory = Directory::at(store).open().unwrap();
