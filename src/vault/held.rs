@@ -134,6 +134,11 @@ impl Drop for GoneSignal {
 }
 
 impl Gone {
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn is_gone(&self) -> bool {
+        *lock(&self.0.0)
+    }
+
     /// Waits at most that long; tells whether it is gone.
     pub(crate) fn wait(&self, most: Duration) -> bool {
         let (gone, changed) = &*self.0;

@@ -4,8 +4,8 @@
 //! RUSTFLAGS="--cfg shuttle" cargo test --release --target-dir target/shuttle --lib --features testing interleavings
 //! ```
 //!
-//! Seen to fail: with the snapshot read before the handle's lock was taken (in `Handle::cipher`), with
-//! `handles.wipe()` left out of `publish`, and with a snapshot held across `reread` (a deadlock).
+//! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
+//! interleavings), with `handles.wipe()` left out of `publish`, and with `gone.wait()` left out of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +47,9 @@ impl Customer {
     }
 
     fn shred(&self, vault: &Vault) {
+        let before = vault.process().unwrap().snapshot().unwrap().gone();
         let shredded = vault.shred([self.id]).unwrap();
-        assert!(shredded.is_wiped_here());
+        assert!(shredded.is_wiped_here() && before.is_gone(), "a reader kept the old snapshot");
         assert!(!vault.process().unwrap().handles.hold_a_key_of(self.id), "a handle kept a key of the old snapshot");
         self.gone.store(true, Ordering::SeqCst);
         assert!(matches!(vault.open(self.id, NOTE, &self.sealed), Err(OpenError::Shredded { .. })));
