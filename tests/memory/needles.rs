@@ -70,7 +70,7 @@ pub fn compute() {
     primitives::check();
     let [store, customer, purpose, out] = TOLD.map(|name| std::env::var(name).unwrap());
     let store = Path::new(&store);
-    let (record, load): (_, Box<dyn Fn(&[u8; 16]) -> Vec<u8>>) = if store.join("record").exists() {
+    let (record, load): (_, Load) = if store.join("record").exists() {
         let store = store.to_path_buf();
         let record = Zeroizing::new(std::fs::read(store.join("record")).unwrap());
         (record, Box::new(move |name| std::fs::read(store.join(hex::encode(name))).unwrap()))
@@ -85,9 +85,12 @@ pub fn compute() {
     std::fs::write(out, needles.write()).unwrap();
 }
 
+/// A page's bytes by its name.
+type Load = Box<dyn Fn(&[u8; 16]) -> Vec<u8>>;
+
 struct Walk<'n> {
     needles: &'n mut Needles,
-    load: Box<dyn Fn(&[u8; 16]) -> Vec<u8>>,
+    load: Load,
 }
 
 type Key = [u8; 32];
