@@ -47,6 +47,12 @@ impl FieldCipher {
         &self.0.commitment
     }
 
+    /// Where the key schedule lies.
+    #[cfg(test)]
+    pub(crate) fn address(&self) -> u64 {
+        std::ptr::from_ref(&self.0.aead).addr() as u64
+    }
+
     /// Encrypts in place and gives the tag.
     #[inline]
     pub(crate) fn seal(

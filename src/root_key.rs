@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::derivation::{RootSecret, VaultId};
 use crate::nonce;
-use crate::secret::Secret32;
+use crate::secret::{Secret32, with_clean_stack};
 
 /// Most bytes that a [`KeyWrapper`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = 512;
@@ -234,7 +234,9 @@ fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSe
     blocks.resize(count, Block::default());
     let mut secret = RootSecret(Secret32::empty());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let made = argon2.hash_password_into_with_memory(composed.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..]);
+    let made = with_clean_stack(|| {
+        argon2.hash_password_into_with_memory(composed.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..])
+    });
     for block in &mut blocks {
         block.zeroize();
     }

@@ -128,7 +128,7 @@ impl Page {
         let associated = associated(vault, tree, position, generation);
         let mut key = PageKey(Secret32::empty());
         let plain = self.bytes.get(TEXT..TAG).unwrap_or_default();
-        derivation::page_key(fresh, &associated, plain, key.0.bytes_mut());
+        with_clean_stack(|| derivation::page_key(fresh, &associated, plain, key.0.bytes_mut()));
         #[cfg(any(test, feature = "testing"))]
         if crate::testing::is_planted(crate::testing::Bug::ReusedPageKey) {
             derivation::page_key(&[0; 32], &associated[..30], &[], key.0.bytes_mut());

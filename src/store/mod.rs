@@ -10,6 +10,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 pub mod conformance;
 mod directory;
 mod error;
@@ -153,10 +155,19 @@ pub struct RootCopy {
     pub content: CopyContent,
 }
 
+impl Drop for RootCopy {
+    fn drop(&mut self) {
+        // Whoever has the root key could read a superseded record here, and what was shredded since.
+        if let CopyContent::Intact(record) = &mut self.content {
+            record.zeroize();
+        }
+    }
+}
+
 /// What one copy holds.
 #[derive(Debug)]
 pub enum CopyContent {
-    /// A record of [`RECORD_BYTES`] whose checksum is good. It is not authenticated yet.
+    /// A record of [`RECORD_BYTES`] whose checksum is good. It is not authenticated yet. Wiped with its [`RootCopy`].
     Intact(Vec<u8>),
     /// Nothing was ever written here.
     Empty,

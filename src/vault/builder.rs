@@ -314,7 +314,7 @@ impl VaultBuilder {
             },
         });
         let process = Process::new(settings, stores, lock(&engine.keyring).copy())?;
-        process.refresh().inspect_err(|_| process.close())?;
+        process.refresh().inspect_err(|_| drop(process.leave()))?;
         Ok((process, needs_repair))
     }
 

@@ -5,6 +5,8 @@
 
 use std::cmp::Reverse;
 
+use zeroize::Zeroizing;
+
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
 use crate::store::{CopyContent, Problem, RootCopy};
@@ -18,7 +20,7 @@ pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
 pub(crate) struct Chosen {
     pub(crate) record: Record,
     /// As stored.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// Which copy it is.
     pub(crate) newest: usize,
     /// The lowest generation among all copies, or `None` when one could not be read: it may be lower still.
@@ -90,7 +92,7 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     Ok(Sight::Record(Box::new(Chosen {
         lowest: all_read.then_some(lowest),
         needs_repair,
-        bytes: (*bytes).clone(),
+        bytes: Zeroizing::new((*bytes).clone()),
         newest: *newest,
         record,
     })))

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::nonce;
@@ -62,7 +64,7 @@ pub(crate) enum Step<T> {
 pub(crate) struct Draft<'a> {
     pub(crate) record: Record,
     /// The record as stored.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) trees: Vec<HeldTree>,
     pub(crate) pages: StoredPages<'a>,
     /// The generation that the commit will have.
@@ -253,9 +255,9 @@ impl Engine {
                 };
                 let mut fresh = crate::secret::Secret32::empty();
                 nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
-                let bytes = record
-                    .seal(secret, fresh.bytes())
-                    .map_err(|_| KeyStoreError::Bug("a root record could not be written"))?;
+                let sealed = record.seal(secret, fresh.bytes());
+                let bytes =
+                    Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record could not be written"))?);
                 record.trees.clear();
                 if let Some(new) = &rekey {
                     keyring.expect(new.key.clone());
@@ -338,7 +340,7 @@ enum Failure {
 struct Prepared<T> {
     value: T,
     held: Held,
-    write: Option<Vec<u8>>,
+    write: Option<Zeroizing<Vec<u8>>>,
     newest: usize,
     rekey: Option<NewKey>,
     lowest: Option<Witness>,
@@ -348,7 +350,7 @@ impl<T> Prepared<T> {
     fn change(&self) -> Change {
         match &self.write {
             None => Change::Keep,
-            Some(record) => Change::Write { record: record.clone(), newest: Some(self.newest) },
+            Some(record) => Change::Write { record: record.to_vec(), newest: Some(self.newest) },
         }
     }
 }

@@ -76,6 +76,16 @@ pub(crate) enum Cipher<'k> {
     Shredded,
 }
 
+impl Cipher<'_> {
+    pub(crate) fn as_ref(&self) -> Option<&FieldCipher> {
+        match self {
+            Cipher::Kept(cipher) => Some(cipher),
+            Cipher::Made(cipher) => Some(cipher),
+            Cipher::Shredded => None,
+        }
+    }
+}
+
 impl Handle {
     /// `customers` in order of number.
     pub(crate) fn register(process: &Arc<Process>, customers: Vec<CustomerId>) -> Arc<Handle> {
@@ -185,5 +195,19 @@ impl Drop for Handle {
         if self.process.is_of_this_process() {
             lock(&self.process.handles.registered).handles.remove(&self.number);
         }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+impl Handles {
+    /// Whether some handle holds a key of this customer.
+    pub(super) fn hold_a_key_of(&self, customer: CustomerId) -> bool {
+        let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
+        alive.iter().any(|handle| {
+            let Some(index) = handle.customers.iter().position(|held| *held == customer) else { return false };
+            let keys = lock(&handle.keys);
+            let expanded = handle.customers.len() == 1 && !keys.ciphers.is_empty();
+            expanded || keys.trees.iter().any(|(_, slots)| matches!(slots.get(index), Some(Slot::Key(_))))
+        })
     }
 }

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::key_tree::{Damage, Pages, Position, Resident, RootState, Tree, TreeError};
 use crate::nonce;
 use crate::root_record::{Record, TreeRecord, TreeState};
 use crate::store::{PageName, PageStore, Problem, StoreError};
-use crate::sync::{Condvar, Mutex, lock};
+use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 /// A snapshot. Its secrets are wiped when the last reader lets go, and [`Gone`] tells when that happened.
 pub(crate) struct Held {
     /// The record, with its trees' secrets moved into `trees`.
     pub(crate) facts: Record,
-    /// The record as stored.
-    pub(crate) bytes: Vec<u8>,
+    /// The record as stored. Once superseded it must be gone: the root key still opens it.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) trees: Vec<HeldTree>,
     // Last, since fields are dropped in order: it must speak when the others are wiped.
     gone: GoneSignal,
@@ -35,7 +37,7 @@ impl Held {
     /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
     pub(crate) fn load(
         mut record: Record,
-        bytes: Vec<u8>,
+        bytes: Zeroizing<Vec<u8>>,
         before: Option<&Held>,
         resident: &Arc<Resident>,
         pages: &StoredPages<'_>,
@@ -58,7 +60,7 @@ impl Held {
         Ok(Held::new(record, bytes, trees))
     }
 
-    pub(crate) fn new(facts: Record, bytes: Vec<u8>, trees: Vec<HeldTree>) -> Held {
+    pub(crate) fn new(facts: Record, bytes: Zeroizing<Vec<u8>>, trees: Vec<HeldTree>) -> Held {
         Held { facts, bytes, trees, gone: GoneSignal(Gone::default()) }
     }
 
@@ -142,13 +144,8 @@ impl Gone {
         let deadline = Instant::now() + most;
         let mut guard = lock(gone);
         while !*guard {
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
-                return false;
-            };
-            guard = match changed.wait_timeout(guard, left) {
-                Ok((guard, _)) => guard,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            let Some(waited) = wait_until(changed, guard, deadline) else { return false };
+            guard = waited;
         }
         true
     }

@@ -26,6 +26,11 @@ impl Keyring {
         Keyring { given: self.given.clone(), current, expected: self.expected.clone(), hopeless: None }
     }
 
+    /// Wipes all keys: nothing opens any more.
+    pub(crate) fn forget(&mut self) {
+        *self = Keyring::new(Vec::new());
+    }
+
     /// Decrypts a record under whichever key is right, and remembers it.
     pub(crate) fn open(&mut self, bytes: &[u8], clear: &Clear, location: &str) -> Result<Record, KeyStoreError> {
         if let Some((secret, _)) = &self.current {

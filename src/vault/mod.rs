@@ -19,6 +19,9 @@ mod thread;
 mod trail;
 mod upkeep;
 
+#[cfg(all(test, shuttle))]
+mod interleavings;
+
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
@@ -79,8 +82,9 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // No I/O here: what was asked for before is still done, by the threads, which then end.
         if let Some(process) = self.process.existing() {
-            process.leave();
+            drop(process.leave());
         }
+        self.process.leak_in_child();
     }
 }
 
@@ -384,6 +388,10 @@ impl Vault {
     }
 
     fn directory(&self) -> Result<&Directory, KeyStoreError> {
+        // Its locks may be held for ever in a forked child.
+        if !self.owner.process.is_of_this_process() {
+            return Err(KeyStoreError::Forked);
+        }
         self.owner
             .directory
             .as_ref()

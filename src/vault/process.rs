@@ -13,13 +13,14 @@ use crate::fork::{self, ForkGeneration};
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::store::PageStore;
-use crate::sync::{Mutex, RwLock, lock};
+use crate::sync::{Mutex, MutexGuard, RwLock, lock};
 use crate::vault::engine::{self, CommitError, Committed, Engine, Plan, Seen, Step, Stores};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
 use crate::vault::held::{Gone, Held};
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
+use crate::vault::promise::Promise;
 use crate::vault::thread::{READS_A_LEASE, Worker};
 use crate::vault::trail::Trail;
 use crate::witness::Witness;
@@ -46,6 +47,8 @@ pub(crate) struct Process {
     fork: ForkGeneration,
     /// The process of a forked child, in that child's memory only.
     child: OnceLock<Arc<Process>>,
+    /// Held while a forked child builds it.
+    building: Mutex<()>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) held: RwLock<Option<Arc<Held>>>,
     /// Why nothing is held, or everything refused.
@@ -102,6 +105,7 @@ impl Process {
         let process = Arc::new(Process {
             fork: fork::generation(),
             child: OnceLock::new(),
+            building: Mutex::new(()),
             lease: LeaseClock::new(settings.clock.clone()),
             settings,
             held: RwLock::new(None),
@@ -125,7 +129,7 @@ impl Process {
             last_extra_read: Mutex::new(None),
         });
         if threaded {
-            Worker::start_all(&process).inspect_err(|_| process.close())?;
+            Worker::start_all(&process).inspect_err(|_| drop(process.leave()))?;
         }
         Ok(process)
     }
@@ -133,11 +137,18 @@ impl Process {
     /// This process's own state: in a forked child, one that is built on first use.
     #[inline]
     pub(crate) fn current(self: &Arc<Process>) -> Result<&Arc<Process>, KeyStoreError> {
-        if self.fork == fork::generation() { Ok(self) } else { self.in_child() }
+        if self.is_of_this_process() { Ok(self) } else { self.in_child()?.current() }
     }
 
     #[cold]
     fn in_child(self: &Arc<Process>) -> Result<&Arc<Process>, KeyStoreError> {
+        if let Some(process) = self.child.get() {
+            return process.current();
+        }
+        if self.worker.is_closed() {
+            return Err(KeyStoreError::Closed);
+        }
+        let _building = self.lock_to_build()?;
         if let Some(process) = self.child.get() {
             return process.current();
         }
@@ -150,33 +161,55 @@ impl Process {
         if let Ok(mut held) = self.held.try_write() {
             held.take();
         }
-        let stores = (self.settings.reopen)()?;
-        let process = Process::new(self.settings.clone(), stores, keyring)?;
-        process.refresh().inspect_err(|_| process.close())?;
-        if let Err(second) = self.child.set(process) {
-            // Another thread of the child was faster.
-            second.close();
-        }
-        self.child.get().ok_or(KeyStoreError::Forked)?.current()
+        let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring)?;
+        // A failure is not kept: the next call tries again.
+        process.refresh().inspect_err(|_| drop(process.leave()))?;
+        self.child.get_or_init(|| process).current()
     }
 
-    /// The state of this very process, if it was ever used: for those that must not build one to end it.
+    /// Waited for a bounded time, since this child may itself have been forked while a thread was building.
+    fn lock_to_build(&self) -> Result<MutexGuard<'_, ()>, KeyStoreError> {
+        let deadline = Instant::now() + self.settings.patience;
+        loop {
+            match self.building.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(guard)) => return Ok(guard.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Err(KeyStoreError::Forked),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// This process's own state, if there is any yet.
     pub(crate) fn existing(self: &Arc<Process>) -> Option<&Arc<Process>> {
         if self.is_of_this_process() { Some(self) } else { self.child.get()?.existing() }
     }
 
-    /// Takes no more work, and wipes all keys but the root key, which what was asked for before still needs; it goes with
-    /// the process. No I/O.
-    pub(crate) fn leave(&self) {
-        self.worker.close();
-        self.reader.close();
+    /// Takes no more work, and wipes all keys but the root key, which what was asked for before still needs; it goes last.
+    /// No I/O.
+    pub(crate) fn leave(self: &Arc<Process>) -> Promise<()> {
+        self.reader.close(self);
+        let ended = self.worker.close(self);
         self.let_go(KeyStoreError::Closed);
+        ended
     }
 
-    /// The same when nothing is left to do.
-    pub(crate) fn close(&self) {
-        self.leave();
+    /// The same, and waits for what was asked for before.
+    pub(crate) fn close(self: &Arc<Process>) {
+        let _ = self.leave().wait();
+    }
+
+    /// Nothing is left to do: no key remains, not even the root key.
+    pub(crate) fn end(&self) {
+        self.let_go(KeyStoreError::Closed);
         lock(&self.keyring).clear();
+    }
+
+    /// Keeps what a forked child inherited from ever being dropped: that would take locks of its parent's.
+    pub(crate) fn leak_in_child(self: &Arc<Process>) {
+        if !self.is_of_this_process() {
+            std::mem::forget(self.clone());
+        }
     }
 
     /// Pages are read without the engine's lock: a reader must not wait for a commit.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex, lock};
+use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 struct State<T> {
     answer: Option<T>,
@@ -69,11 +69,7 @@ impl<T> Promise<T> {
         let deadline = Instant::now() + most;
         let mut state = lock(&self.0.state);
         while state.answer.is_none() && !state.broken {
-            let left = deadline.checked_duration_since(Instant::now())?;
-            state = match self.0.changed.wait_timeout(state, left) {
-                Ok((state, _)) => state,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            state = wait_until(&self.0.changed, state, deadline)?;
         }
         state.answer.take()
     }

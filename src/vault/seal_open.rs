@@ -14,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
 use crate::vault::evidence::Evidence;
-use crate::vault::handles::{Cipher, Handle};
+use crate::vault::handles::Handle;
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
 use crate::witness::Witness;
@@ -94,15 +94,15 @@ impl Process {
         // All that may wait for the vault's thread comes before the handle's lock: that thread takes the lock to wipe.
         let wall = self.wall_within_lease()?;
         if let Some((tree, cipher)) = handle.keys().kept_to_seal(name) {
-            return self.seal_with(cipher, tree, customer, place, value, wall);
+            // The cipher leaves round keys on the stack, where no commit could reach them.
+            return with_clean_stack(|| self.seal_with(cipher, tree, customer, place, value, wall));
         }
         self.may_seal(customer, name)?;
         let mut keys = handle.keys();
         let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
-        match cipher {
-            Cipher::Kept(cipher) => self.seal_with(cipher, tree, customer, place, value, wall),
-            Cipher::Made(cipher) => self.seal_with(&cipher, tree, customer, place, value, wall),
-            Cipher::Shredded => Err(SealError::Shredded { at: name.of(customer) }),
+        match cipher.as_ref() {
+            Some(cipher) => with_clean_stack(|| self.seal_with(cipher, tree, customer, place, value, wall)),
+            None => Err(SealError::Shredded { at: name.of(customer) }),
         }
     }
 
@@ -179,17 +179,17 @@ impl Process {
             .keys()
             .kept(header.tree, name)
             .filter(|_| is_theirs)
-            .map(|cipher| Process::open_with(cipher, &header, place, sealed));
+            .map(|cipher| with_clean_stack(|| Process::open_with(cipher, &header, place, sealed)));
         let opened = match kept {
             Some(opened) => opened,
             None => {
                 // Before the handle's lock, since it may wait for the vault's thread, which takes the lock to wipe.
                 drop(self.held_to_open(customer, name, &header)?);
                 let mut keys = handle.keys();
-                match handle.cipher(&mut keys, index, Some(header.tree), name)?.1 {
-                    Cipher::Kept(cipher) => Process::open_with(cipher, &header, place, sealed),
-                    Cipher::Made(cipher) => Process::open_with(&cipher, &header, place, sealed),
-                    Cipher::Shredded => return Err(OpenError::Shredded { at: name.of(customer) }),
+                let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
+                match cipher.as_ref() {
+                    Some(cipher) => with_clean_stack(|| Process::open_with(cipher, &header, place, sealed)),
+                    None => return Err(OpenError::Shredded { at: name.of(customer) }),
                 }
             }
         };

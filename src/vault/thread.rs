@@ -12,7 +12,7 @@ use crate::error::KeyStoreError;
 use crate::store::{Problem, StoreError};
 use crate::sync::{Mutex, lock};
 use crate::vault::process::Process;
-use crate::vault::promise::{Promise, promise};
+use crate::vault::promise::{Answer, Promise, promise};
 use crate::vault::shred::{ShredRequest, shred_together};
 
 /// Re-reads a lease: late ones must still find the lease running.
@@ -35,7 +35,7 @@ type Job = Box<dyn FnOnce(&Arc<Process>) + Send>;
 enum Request {
     Run(Job),
     Shred(ShredRequest),
-    Stop,
+    Stop(Answer<()>),
 }
 
 impl Worker {
@@ -118,12 +118,18 @@ impl Worker {
         }
     }
 
-    /// No more work is taken. What was asked for before is still done.
-    pub(crate) fn close(&self) {
+    /// No more work is taken. What was asked for before is still done; then all keys are wiped, and the promise kept.
+    pub(crate) fn close(&self, process: &Process) -> Promise<()> {
         self.closed.store(true, Ordering::Release);
-        if let Some(requests) = lock(&self.requests).take() {
-            let _ = requests.send(Request::Stop);
+        let (answer, promise) = promise();
+        let requests = lock(&self.requests).take();
+        if let Some(requests) = requests {
+            let _ = requests.send(Request::Stop(answer));
+        } else if self.inline.load(Ordering::Acquire) {
+            process.end();
+            answer.give(());
         }
+        promise
     }
 }
 
@@ -141,7 +147,12 @@ fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
             None => requests.recv_timeout(next_sweep.saturating_duration_since(Instant::now())),
         };
         match request {
-            Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Stop(answer)) => {
+                process.end();
+                answer.give(());
+                return;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
             Ok(Request::Run(job)) => guarded(|| job(process)),
             Ok(Request::Shred(first)) => {
                 let mut together = vec![first];
@@ -171,7 +182,7 @@ fn serve_reads(process: &Arc<Process>, requests: &Receiver<Request>) {
     let mut next_read = Instant::now() + FIRST_PERIOD;
     loop {
         match requests.recv_timeout(next_read.saturating_duration_since(Instant::now())) {
-            Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Stop(_)) | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Request::Run(job)) => guarded(|| job(process)),
             Ok(Request::Shred(request)) => process.worker.shred(process, request),
             Err(RecvTimeoutError::Timeout) => {}

@@ -83,7 +83,7 @@ fn the_old_one_is_gone<S: RootStore>(store: S, again: Again<'_, S>) -> Result<()
         write(&store, n)?;
         all_hold(&store, n)?;
         all_hold(&again(&store), n)?;
-        let order = |copies: Vec<RootCopy>| copies.into_iter().map(|copy| copy.location).collect::<Vec<_>>();
+        let order = |copies: Vec<RootCopy>| copies.into_iter().map(|copy| copy.location.clone()).collect::<Vec<_>>();
         let (first, second) = (order(store.read()?), order(store.read()?));
         ensure(first == second, "the same order every time", (first, second))?;
     }

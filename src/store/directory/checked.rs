@@ -40,7 +40,8 @@ pub(super) fn decode<'a>(tag: &[u8; 7], bytes: &'a [u8]) -> Option<(u8, &'a [u8]
 
 /// Reads a small file; anything longer than `limit` is damaged.
 pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::new();
+    // Room enough from the start: a growing buffer would leave copies of a root record behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(limit).unwrap_or_default().saturating_add(64));
     let file = File::open(path).map_err(|error| StoreError::io(path, error))?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| StoreError::io(path, error))?;
     if bytes.len() as u64 > limit { Err(damaged(path)) } else { Ok(bytes) }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::Directory;
 use super::disk::Disk;
 use super::place::{Held, Place};
@@ -34,10 +36,7 @@ impl RootStore for Directory {
         }
         let unreachable = |copy: &RootCopy| matches!(copy.content, CopyContent::Unreachable(_));
         if copies.iter().all(unreachable) {
-            let error = copies.into_iter().find_map(|copy| match copy.content {
-                CopyContent::Unreachable(error) => Some(error),
-                _ => None,
-            });
+            let error = copies.into_iter().find_map(unreachable_why);
             return error.map_or_else(|| Ok(Vec::new()), Err);
         }
         Ok(copies)
@@ -98,6 +97,16 @@ fn read_copies(places: &[Arc<Place>]) -> Vec<RootCopy> {
     copies
 }
 
+fn unreachable_why(mut copy: RootCopy) -> Option<StoreError> {
+    match std::mem::replace(&mut copy.content, CopyContent::Empty) {
+        CopyContent::Unreachable(error) => Some(error),
+        content => {
+            copy.content = content;
+            None
+        }
+    }
+}
+
 fn update_locked(
     disk: &Disk,
     places: &[Arc<Place>],
@@ -106,14 +115,14 @@ fn update_locked(
     let copies = read_copies(places);
     let (record, newest) = match change(&copies).map_err(|Refusal| UpdateError::Refused)? {
         Change::Keep => return Ok(()),
-        Change::Write { record, newest } => (record, newest),
+        Change::Write { record, newest } => (Zeroizing::new(record), newest),
     };
     let base = newest.and_then(|newest| copies.get(newest)).map(|copy| base_of(&copies, copy));
     let slots = open_all(disk, places, &record, newest, copies).map_err(UpdateError::NotWritten)?;
     if let (Some(rewrite), Some((file, path))) = (base, slots.last()) {
-        secure(disk, file, path, rewrite.as_deref()).map_err(UpdateError::NotWritten)?;
+        secure(disk, file, path, rewrite.as_ref().map(|bytes| bytes.as_slice())).map_err(UpdateError::NotWritten)?;
     }
-    let bytes = slots::encode(&record);
+    let bytes = Zeroizing::new(slots::encode(&record));
     let mut durable = false;
     let mut failure = None;
     for (file, path) in &slots {
@@ -129,10 +138,10 @@ fn update_locked(
 }
 
 /// What to write over the copy that a change is based on: itself, if the copies differ.
-fn base_of(copies: &[RootCopy], base: &RootCopy) -> Option<Vec<u8>> {
+fn base_of(copies: &[RootCopy], base: &RootCopy) -> Option<Zeroizing<Vec<u8>>> {
     let CopyContent::Intact(record) = &base.content else { return None };
     let same = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(other) if other == record);
-    (!copies.iter().all(same)).then(|| slots::encode(record))
+    (!copies.iter().all(same)).then(|| Zeroizing::new(slots::encode(record)))
 }
 
 /// Makes sure that the copy which a change is based on is on the medium, before another one is overwritten: a process
@@ -158,10 +167,8 @@ fn open_all(
         return Err(StoreError::new(Problem::Io, "a root record").caused_by("the change does not fit the store"));
     }
     // A copy that cannot be read, or that a newer program wrote, must not be overwritten.
-    for copy in copies {
-        if let CopyContent::Unreachable(error) = copy.content {
-            return Err(error);
-        }
+    if let Some(error) = copies.into_iter().find_map(unreachable_why) {
+        return Err(error);
     }
     let mut opened = Vec::new();
     for place in places {

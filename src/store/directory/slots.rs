@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::checked::{self, CHECKSUM};
 use crate::store::{CopyContent, Problem, RECORD_BYTES, StoreError};
 
@@ -30,7 +32,7 @@ pub(super) fn is_empty(path: &Path) -> Result<bool, StoreError> {
 pub(super) fn read(path: &Path) -> Result<CopyContent, StoreError> {
     let bytes = match checked::read_small(path, SLOT_BYTES as u64) {
         Err(error) if error.problem() == Problem::Damaged => return Ok(CopyContent::Damaged),
-        other => other?,
+        other => Zeroizing::new(other?),
     };
     match checked::decode(TAG, &bytes) {
         Some((version, _)) if version > checked::VERSION => Err(checked::newer(path)),

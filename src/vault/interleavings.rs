@@ -1,0 +1,117 @@
+//! Readers, handles and commits overlap, in interleavings that shuttle chooses:
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg shuttle" cargo test --release --target-dir target/shuttle --lib --features testing interleavings
+//! ```
+//!
+//! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
+//! interleavings), with `handles.wipe()` left out of `publish`, and with `gone.wait()` left out of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+
+use crate::customer::CustomerId;
+use crate::error::{OpenError, SealError};
+use crate::field::{Field, Purpose};
+use crate::personal::Text;
+use crate::sealed::Sealed;
+use crate::vault::Vault;
+
+const ORDERS: Purpose = Purpose::new("orders");
+const NOTE: Field<Text> = ORDERS.field("note");
+
+#[derive(Clone)]
+struct Customer {
+    id: CustomerId,
+    sealed: Sealed<Text>,
+    /// A shred of theirs has returned.
+    gone: Arc<AtomicBool>,
+}
+
+impl Customer {
+    fn enroll(vault: &Vault) -> Customer {
+        let id = vault.enroll().unwrap();
+        let sealed = vault.seal(id, NOTE, &"a note".parse().unwrap()).unwrap();
+        Customer { id, sealed, gone: Arc::default() }
+    }
+
+    /// Opens in whatever way; once a shred has returned, that must fail.
+    fn open(&self, open: impl FnOnce() -> Result<Text, OpenError>) {
+        let was_gone = self.gone.load(Ordering::SeqCst);
+        match open() {
+            Ok(_) => assert!(!was_gone, "opened after its shred returned"),
+            Err(error) => assert!(matches!(error, OpenError::Shredded { .. }), "{error:?}"),
+        }
+    }
+
+    fn shred(&self, vault: &Vault) {
+        let before = vault.process().unwrap().snapshot().unwrap().gone();
+        let shredded = vault.shred([self.id]).unwrap();
+        assert!(shredded.is_wiped_here() && before.is_gone(), "a reader kept the old snapshot");
+        assert!(!vault.process().unwrap().handles.hold_a_key_of(self.id), "a handle kept a key of the old snapshot");
+        self.gone.store(true, Ordering::SeqCst);
+        assert!(matches!(vault.open(self.id, NOTE, &self.sealed), Err(OpenError::Shredded { .. })));
+    }
+}
+
+fn overlap() {
+    let test_vault = Vault::in_memory([ORDERS]);
+    let vault: Vault = (*test_vault).clone();
+    let [alice, bob, carol] = [(); 3].map(|()| Customer::enroll(&vault));
+    let mut threads = Vec::new();
+    let mut start = |work: Box<dyn FnOnce(Vault) + Send>| {
+        let vault = vault.clone();
+        threads.push(shuttle::thread::spawn(move || work(vault)));
+    };
+    for shredded in [alice.clone(), bob.clone()] {
+        start(Box::new(move |vault| shredded.shred(&vault)));
+    }
+    let keys = vault.customer(alice.id);
+    for _ in 0..2 {
+        let (keys, alice) = (keys.clone(), alice.clone());
+        start(Box::new(move |_| {
+            alice.open(|| keys.open(NOTE, &alice.sealed));
+            let was_gone = alice.gone.load(Ordering::SeqCst);
+            match keys.seal(NOTE, &"another".parse().unwrap()) {
+                Ok(_) => assert!(!was_gone, "sealed after the shred returned"),
+                Err(error) => assert!(matches!(error, SealError::Shredded { .. }), "{error:?}"),
+            }
+            alice.open(|| keys.open(NOTE, &alice.sealed));
+        }));
+    }
+    let (a, b, c) = (alice.clone(), bob.clone(), carol.clone());
+    start(Box::new(move |vault| {
+        a.open(|| vault.open(a.id, NOTE, &a.sealed));
+        b.open(|| vault.open(b.id, NOTE, &b.sealed));
+        assert!(vault.open(c.id, NOTE, &c.sealed).is_ok(), "a survivor did not open");
+    }));
+    let all = [alice, bob, carol.clone()];
+    start(Box::new(move |vault| {
+        for (customer, keys) in vault.each_customer(&all, |customer| customer.id) {
+            customer.open(|| keys.open(NOTE, &customer.sealed));
+        }
+    }));
+    drop(keys);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(vault.open(carol.id, NOTE, &carol.sealed).is_ok(), "a survivor did not open");
+}
+
+fn explore(scheduler: impl Scheduler + 'static) {
+    let mut config = shuttle::Config::new();
+    // The cipher alone takes a third of shuttle's usual stack, and what is overwritten after it more.
+    config.stack_size = 1 << 19;
+    shuttle::Runner::new(scheduler, config).run(overlap);
+}
+
+#[test]
+fn random_interleavings() {
+    explore(RandomScheduler::new(2000));
+}
+
+/// Few preemptions at unlucky places find what random ones seldom do.
+#[test]
+fn unlucky_interleavings() {
+    explore(PctScheduler::new(3, 2000));
+}

@@ -1,0 +1,261 @@
+//! When `shred` returns, nothing is left in this process's memory from which the customer could be derived.
+//!
+//! All writable mappings are searched for every secret on the customer's path, as bytes, as words, as HMAC midstates and
+//! as AES round keys, eight bytes at a time. A child process computes them, and hands them over masked, so that neither
+//! the test nor its needles are found.
+
+#![cfg(all(target_os = "linux", target_endian = "little", feature = "testing"))]
+// A test that fails should panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::host_endian_bytes)]
+
+mod needles;
+mod primitives;
+mod search;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use needles::{Source, needles};
+use oubliette::personal::Email;
+use oubliette::store::Memory;
+use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, Sealed, Vault};
+use search::Needles;
+
+const ORDERS: Purpose = Purpose::new("orders");
+const NEWS: Purpose = Purpose::new("newsletter");
+const EMAIL: Field<Email> = ORDERS.field("email");
+const NEWS_EMAIL: Field<Email> = NEWS.field("email");
+/// That of vaults in memory of the `testing` feature, so that one child serves all.
+const ROOT_KEY: [u8; 32] = [0x5a; 32];
+/// One test at a time: each would find the others' secrets.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+#[ignore = "the child process of the other tests"]
+fn in_a_child_process() {
+    needles::compute();
+}
+
+/// Threads that used the vault, and now idle with what they left on their stacks.
+#[derive(Default)]
+struct Idle {
+    wake: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Pause {
+    ready: Sender<()>,
+    wake: Receiver<()>,
+}
+
+impl Pause {
+    fn idle(self) {
+        self.ready.send(()).unwrap();
+        let _ = self.wake.recv();
+    }
+}
+
+impl Idle {
+    fn start(&mut self, work: impl FnOnce(Pause) + Send + 'static) {
+        let ((wake, sleep), (ready, is_ready)) = (channel(), channel());
+        self.wake.push(wake);
+        self.threads.push(std::thread::spawn(move || work(Pause { ready, wake: sleep })));
+        is_ready.recv().expect("the thread failed before it idled");
+    }
+
+    fn end(self) {
+        drop(self.wake);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+struct Customers {
+    ids: Vec<CustomerId>,
+    rows: Vec<(CustomerId, Sealed<Email>)>,
+    victim: usize,
+}
+
+impl Customers {
+    /// Over three leaves of the key tree; the victim is in the middle one.
+    fn enroll(vault: &Vault) -> Customers {
+        let ids: Vec<CustomerId> = (0..600).map(|_| vault.enroll().unwrap()).collect();
+        let email = |id: &CustomerId| format!("c{id}@example.com").parse().unwrap();
+        let rows = ids.iter().map(|id| (*id, vault.seal(*id, EMAIL, &email(id)).unwrap())).collect();
+        Customers { ids, rows, victim: 300 }
+    }
+
+    fn victim(&self) -> CustomerId {
+        self.ids[self.victim]
+    }
+
+    /// Every way to use a key: each thread leaves what it leaves.
+    fn use_keys(&self, vault: &Vault) -> Idle {
+        let mut idle = Idle::default();
+        let (victim, sealed, rows) = (self.victim(), self.rows[self.victim].1.clone(), self.rows.clone());
+        let (v, s) = (vault.clone(), sealed.clone());
+        idle.start(move |pause| {
+            v.open(victim, EMAIL, &s).unwrap();
+            pause.idle();
+        });
+        let v = vault.clone();
+        idle.start(move |pause| {
+            v.seal(victim, EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
+            v.seal(victim, NEWS_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
+            pause.idle();
+        });
+        let (v, s) = (vault.clone(), sealed.clone());
+        idle.start(move |pause| {
+            let keys = v.customer(victim);
+            keys.seal(EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
+            keys.open(EMAIL, &s).unwrap();
+            keys.open(EMAIL, &s).unwrap();
+            pause.idle();
+            drop(keys);
+        });
+        let (v, stop) = (vault.clone(), self.victim + 1);
+        idle.start(move |pause| {
+            let mut all = v.each_customer(&rows, |row| row.0);
+            let last = all.by_ref().take(stop).map(|((_, sealed), keys)| keys.open(EMAIL, sealed)).last();
+            assert!(last.unwrap().is_ok());
+            pause.idle();
+            assert!(all.next().is_some());
+        });
+        let v = vault.clone();
+        idle.start(move |pause| {
+            v.preload([victim]).unwrap();
+            v.status().unwrap();
+            pause.idle();
+        });
+        idle
+    }
+
+    fn check_survivors(&self, vault: &Vault, gone: &[CustomerId]) {
+        for (id, sealed) in &self.rows {
+            match vault.open(*id, EMAIL, sealed) {
+                Ok(_) => assert!(!gone.contains(id)),
+                Err(error) => assert!(gone.contains(id) && matches!(error, OpenError::Shredded { .. }), "{error:?}"),
+            }
+        }
+    }
+}
+
+fn expect_found(needles: &Needles, labels: &[&str]) {
+    let found = needles.find();
+    for label in labels {
+        assert!(found.has(label), "the search does not see {label}, which is in memory");
+    }
+}
+
+/// The search sees what is there, in whatever form.
+fn check_search(needles: &Needles) {
+    for label in needles.labels() {
+        let planted = needles.plant(label);
+        assert!(needles.find().has(label), "{label}");
+        drop(zeroize::Zeroizing::new(planted));
+    }
+}
+
+/// Two shreds: the first of a tree that is still a seed, the second of one that has pages, in the same leaf.
+fn shred_leaves_nothing(vault: &Vault, source: &Source<'_>) {
+    let mut customers = Customers::enroll(vault);
+    let mut gone = Vec::new();
+    for root in ["root seed", "root page key"] {
+        let victim = customers.victim();
+        let keys = vault.customer(victim);
+        let idle = customers.use_keys(vault);
+        keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap();
+        let needles = ["orders", "newsletter"].map(|purpose| needles(source, purpose, victim));
+        expect_found(&needles[0], &[root, "customer key", "field key", "field key, round keys", "record salt"]);
+        expect_found(&needles[1], &[root]);
+
+        assert!(vault.shred([victim]).unwrap().is_wiped_here());
+        for needles in &needles {
+            needles.find().expect_nothing(&format!("right after a shred ({root})"));
+        }
+        gone.push(victim);
+        customers.check_survivors(vault, &gone);
+        let error = keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap_err();
+        assert!(matches!(error, OpenError::Shredded { .. }), "{error:?}");
+        idle.end();
+        vault.refresh().unwrap();
+        for needles in &needles {
+            needles.find().expect_nothing(&format!("after survivors were opened ({root})"));
+        }
+        customers.victim -= 1;
+    }
+}
+
+#[test]
+fn a_shred_in_a_directory_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    shred_leaves_nothing(&vault, &Source::Directory(&path));
+}
+
+#[test]
+fn a_shred_in_memory_leaves_nothing() {
+    let _alone = alone();
+    let memory = Memory::new();
+    let builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS, NEWS]);
+    let vault = builder.create(RootKey::bytes(ROOT_KEY)).unwrap();
+    shred_leaves_nothing(&vault, &Source::Memory(&memory));
+}
+
+#[test]
+fn a_closed_vault_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let customers = Customers::enroll(&vault);
+    let _ = vault.shred([customers.ids[10]]).unwrap();
+    let idle = customers.use_keys(&vault);
+    let needles = needles(&Source::Directory(&path), "orders", customers.victim());
+    check_search(&needles);
+    expect_found(&needles, &["root page key", "level 3 page key", "level 4", "customer key", "field key, round keys"]);
+    vault.close().unwrap();
+    needles.find().expect_nothing("after close, with handles alive");
+    idle.end();
+    needles.find().expect_nothing("after the last clone was dropped");
+}
+
+#[test]
+fn a_dropped_vault_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let customers = Customers::enroll(&vault);
+    customers.use_keys(&vault).end();
+    let needles = needles(&Source::Directory(&path), "orders", customers.victim());
+    expect_found(&needles, &["root seed"]);
+    drop(vault);
+    // The vault's thread ends by itself.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    needles.find().expect_nothing("after the last clone was dropped");
+}
+
+#[test]
+fn a_lost_lease_leaves_nothing() {
+    let _alone = alone();
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let customers = Customers::enroll(&vault);
+    let idle = customers.use_keys(&vault);
+    let needles = needles(&Source::Memory(vault.memory()), "orders", customers.victim());
+    // The store, which is this process's memory here, still has the record; it is encrypted under the root key.
+    let needles = needles.without(&["record salt", "sealed root entry"]);
+    expect_found(&needles, &["root seed", "customer key", "field key"]);
+    vault.lose_store();
+    assert!(vault.open(customers.victim(), EMAIL, &customers.rows[customers.victim].1).is_err());
+    needles.find().expect_nothing("after the lease was lost");
+    vault.find_store();
+    customers.check_survivors(&vault, &[]);
+    idle.end();
+}
