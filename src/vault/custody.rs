@@ -57,7 +57,9 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     for (_, other, other_bytes, other_clear) in others {
         let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
         let is_same = other_clear.id == clear.id && other_bytes == bytes;
-        let is_ancestor = witness.generation < clear.generation && record.descends_from(witness) == Some(true);
+        // A recovery begins the ring anew; killed half-way, it leaves copies of the record that it followed.
+        let is_proven = other_clear.id == record.clear.parent || record.descends_from(witness) == Some(true);
+        let is_ancestor = witness.generation < clear.generation && is_proven;
         if other_clear.vault != clear.vault || !(is_same || is_ancestor) {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });
