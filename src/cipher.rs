@@ -48,6 +48,7 @@ impl FieldCipher {
     }
 
     /// Encrypts in place and gives the tag.
+    #[inline]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -58,6 +59,7 @@ impl FieldCipher {
     }
 
     /// Decrypts in place if the commitment and the tag are right. `text` is meaningless after an error.
+    #[inline]
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -94,16 +96,18 @@ fn aead(key: &[u8]) -> Aes256Gcm {
 }
 
 // Encryption fails only beyond GCM's 64 GiB; it shares the error so as not to add a case that never happens.
+#[inline]
 fn seal(
     aead: &Aes256Gcm,
     nonce: &[u8; NONCE_BYTES],
     associated: &[u8],
     text: &mut [u8],
 ) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    let tag = aead.encrypt_inout_detached(&(*nonce).into(), associated, text.into());
+    let tag = aead.encrypt_inout_detached(nonce.into(), associated, text.into());
     tag.map(Into::into).map_err(|_| NotAuthentic)
 }
 
+#[inline]
 fn open(
     aead: &Aes256Gcm,
     nonce: &[u8; NONCE_BYTES],
@@ -111,7 +115,7 @@ fn open(
     text: &mut [u8],
     tag: &[u8; TAG_BYTES],
 ) -> Result<(), NotAuthentic> {
-    aead.decrypt_inout_detached(&(*nonce).into(), associated, text.into(), &(*tag).into()).map_err(|_| NotAuthentic)
+    aead.decrypt_inout_detached(nonce.into(), associated, text.into(), tag.into()).map_err(|_| NotAuthentic)
 }
 
 #[cfg(test)]

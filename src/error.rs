@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::customer::CustomerId;
 use crate::root_key::RootKeyError;
-use crate::store::{PlaceId, StoreError};
+use crate::store::{PlaceId, Problem, StoreError};
 
 /// What to do about a value that could not be opened or sealed.
 ///
@@ -42,9 +42,9 @@ impl std::fmt::Display for Belongs {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {
-    /// The store failed.
-    #[error("the key store failed")]
-    Store(#[source] Arc<StoreError>),
+    /// The store failed; it says where, and what to do.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
     /// There is no vault here.
     #[error("there is no vault here; check the path, or `create` it the first time")]
     NoVault,
@@ -154,8 +154,17 @@ impl KeyStoreError {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            KeyStoreError::Store(_)
-            | KeyStoreError::RootKey(_)
+            KeyStoreError::Store(error) => match error.problem() {
+                Problem::TooOpen
+                | Problem::ForeignOwner
+                | Problem::NotAVault
+                | Problem::Damaged
+                | Problem::NewerFormat
+                | Problem::PageExists
+                | Problem::PlaceTwice => Outcome::Investigate,
+                _ => Outcome::TryAgain,
+            },
+            KeyStoreError::RootKey(_)
             | KeyStoreError::PlaceMissing { .. }
             | KeyStoreError::Busy { .. }
             | KeyStoreError::Randomness
@@ -180,6 +189,9 @@ impl KeyStoreError {
 
 impl From<StoreError> for KeyStoreError {
     fn from(error: StoreError) -> KeyStoreError {
+        if error.problem() == Problem::NewerFormat {
+            return KeyStoreError::NewerFormat { location: error.location().to_owned() };
+        }
         KeyStoreError::Store(Arc::new(error))
     }
 }

@@ -9,6 +9,8 @@ use crate::personal::{PersonalData, TypeTag};
 pub(crate) const PURPOSE_BYTES: usize = 32;
 /// Most bytes in a field's label.
 pub(crate) const LABEL_BYTES: usize = 64;
+/// Most bytes in a type's tag.
+pub(crate) const TAG_BYTES: usize = 32;
 
 /// Why data is kept: `"orders"`, `"newsletter"`. Each purpose has its own key tree, so one can be shredded alone.
 ///

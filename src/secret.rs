@@ -7,7 +7,6 @@ use std::fmt;
 use std::hint::black_box;
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 /// 32 secret bytes at a fixed heap address.
 pub(crate) struct Secret32(Box<[u8; 32]>);
@@ -35,7 +34,7 @@ impl Secret32 {
 
 impl Drop for Secret32 {
     fn drop(&mut self) {
-        wipe(&mut self.0);
+        wipe(&mut *self.0);
     }
 }
 
@@ -45,26 +44,49 @@ impl fmt::Debug for Secret32 {
     }
 }
 
-/// Zeroes 32 bytes with a few wide volatile writes; zeroize writes a byte array byte by byte.
-pub(crate) fn wipe(bytes: &mut [u8; 32]) {
-    bytes.zeroize();
+/// Zeroes bytes for good.
+///
+/// What zeroize does, but not byte by byte: its volatile writes cost as much as the decryption of a short field. The
+/// optimiser must assume that `black_box` reads the zeros; `tests/memory.rs` looks whether they are there.
+#[inline]
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    black_box(bytes);
 }
 
-/// Constant-time equality of 32 bytes, four words at a time.
+/// Bytes that are wiped on drop, all of their allocation.
+pub(crate) struct Wiped(Vec<u8>);
+
+impl Wiped {
+    pub(crate) fn copy_of(bytes: &[u8]) -> Wiped {
+        Wiped(bytes.to_vec())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        // Made from a slice and never grown: length and capacity are the same.
+        wipe(&mut self.0);
+    }
+}
+
+/// Constant-time equality of 32 bytes: one comparison of all differences.
+#[inline]
 pub(crate) fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    let mut same = subtle::Choice::from(1);
-    for (a, b) in words(a).iter().zip(words(b)) {
-        same &= a.ct_eq(&b);
-    }
-    same.into()
+    let differences = words(a).zip(words(b)).fold(0, |all, (a, b)| all | (a ^ b));
+    differences.ct_eq(&0).into()
 }
 
-fn words(bytes: &[u8; 32]) -> [u64; 4] {
-    let mut words = [0; 4];
-    for (word, chunk) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_be_bytes(*chunk);
-    }
-    words
+fn words(bytes: &[u8; 32]) -> impl Iterator<Item = u64> {
+    bytes.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word))
 }
 
 /// Runs `work`, then overwrites the stack that it used.

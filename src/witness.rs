@@ -15,13 +15,29 @@ pub(crate) struct Witness {
 impl Witness {
     pub(crate) const NONE: Witness = Witness { generation: 0, id: [0; 3] };
 
-    pub(crate) fn to_bytes(self) -> [u8; 8] {
-        let [_, _, _, a, b, c, d, e] = self.generation.to_be_bytes();
+    /// As the eight bytes of the format, most significant first.
+    #[inline]
+    pub(crate) fn packed(self) -> u64 {
         let [x, y, z] = self.id;
-        [a, b, c, d, e, x, y, z]
+        self.generation << 24 | u64::from(u32::from_be_bytes([0, x, y, z]))
     }
 
-    pub(crate) fn from_bytes([a, b, c, d, e, x, y, z]: [u8; 8]) -> Witness {
-        Witness { generation: u64::from_be_bytes([0, 0, 0, a, b, c, d, e]), id: [x, y, z] }
+    #[inline]
+    pub(crate) fn from_packed(packed: u64) -> Witness {
+        let [_, _, _, _, _, x, y, z] = packed.to_be_bytes();
+        Witness { generation: packed >> 24, id: [x, y, z] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_hold_generation_and_id() {
+        let witness = Witness { generation: MOST_GENERATION - 1, id: [1, 2, 3] };
+        assert_eq!(witness.packed().to_be_bytes(), [0xff, 0xff, 0xff, 0xff, 0xfe, 1, 2, 3]);
+        assert_eq!(Witness::from_packed(witness.packed()), witness);
+        assert_eq!(Witness::NONE.packed(), 0);
     }
 }

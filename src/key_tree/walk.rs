@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroize;
-
 use crate::derivation::{self, CUSTOMER_LEVEL, Children};
 use crate::key_tree::node::Node;
 use crate::key_tree::page::Kind;
 use crate::key_tree::{Pages, Position, Root, Tree, TreeError};
+use crate::secret::wipe;
 
 /// What a walk found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +152,6 @@ impl Walker {
 
 impl Drop for Walker {
     fn drop(&mut self) {
-        self.keys.zeroize();
+        wipe(self.keys.as_flattened_mut());
     }
 }

@@ -50,7 +50,7 @@ pub use phone::{InvalidPhone, Phone};
 pub use plaintext::Plaintext;
 pub use text::{InvalidText, Text};
 
-use crate::field::{InvalidName, check_name};
+use crate::field::{InvalidName, TAG_BYTES, check_name};
 
 /// Most bytes a value may have before padding: 16 MiB.
 pub const MOST_BYTES: usize = 16 << 20;
@@ -114,7 +114,7 @@ impl TypeTag {
     }
 
     pub(crate) const fn built_in(tag: &'static str) -> Result<TypeTag, InvalidName> {
-        match check_name(tag, 32) {
+        match check_name(tag, TAG_BYTES) {
             Ok(()) => Ok(TypeTag(tag)),
             Err(error) => Err(error),
         }

@@ -20,11 +20,13 @@ impl Plaintext {
         Plaintext { bytes: Zeroizing::new(Vec::with_capacity(content)), start: 0 }
     }
 
-    /// A buffer that begins with `header`, in an allocation of `room` bytes or more.
-    pub(crate) fn after(header: &[u8], room: usize) -> Plaintext {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(room.max(header.len())));
-        bytes.extend_from_slice(header);
-        Plaintext { bytes, start: header.len() }
+    /// A buffer in an allocation of `room` bytes or more, that begins with what `header` writes.
+    #[inline]
+    pub(crate) fn after(header: impl FnOnce(&mut Vec<u8>), room: usize) -> Plaintext {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        header(&mut bytes);
+        let start = bytes.len();
+        Plaintext { bytes, start }
     }
 
     /// Appends bytes.
@@ -61,10 +63,9 @@ impl Plaintext {
         self.bytes.resize(end, 0);
     }
 
-    /// Header and content, for encryption in place.
-    pub(crate) fn parts_mut(&mut self) -> (&mut [u8], &mut [u8]) {
-        let start = self.start;
-        self.bytes.split_at_mut_checked(start).unwrap_or_default()
+    /// The content, for encryption in place.
+    pub(crate) fn content_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 
     /// The whole allocation, once its content is no longer secret.
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn grows_and_pads_after_a_header() {
-        let mut plain = Plaintext::after(b"head", 4);
+        let mut plain = Plaintext::after(|out| out.extend_from_slice(b"head"), 4);
         plain.extend(b"con");
         plain.extend(b"tent");
         assert_eq!(plain.as_bytes(), b"content");

@@ -16,6 +16,7 @@ use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::vault::engine::{Engine, Seen, Stores};
+use crate::vault::evidence::Evidence;
 use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
 use crate::vault::upkeep::new_tree;
@@ -135,7 +136,7 @@ impl VaultBuilder {
     }
 
     /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
-    /// not issued it yet went back in time.
+    /// not issued it yet went back in time: it is refused, here and now only, since the number may be a mistake.
     pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
         self.highest_number = Some(number);
         self
@@ -326,12 +327,10 @@ impl VaultBuilder {
         let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
         drop(held);
-        // A commit that was killed before it wrote the record leaves a mark one higher.
-        if mark > have + 1 {
-            return Err(process.gone_back(mark).into());
-        }
+        process.unless_proven(Evidence::Mark(mark))?;
         if self.highest_number.is_some_and(|number| number.number() >= next_number) {
-            return Err(process.gone_back(have + 1).into());
+            // Not written down: the number may be a mistake, which must not stop every other process.
+            return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());
         }
         if have < self.demanded {
             return Err(UnlockError::BehindDemand { have, demanded: self.demanded });

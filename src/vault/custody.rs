@@ -7,9 +7,12 @@ use std::cmp::Reverse;
 
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
-use crate::store::{CopyContent, RootCopy};
+use crate::store::{CopyContent, Problem, RootCopy};
 use crate::vault::keyring::{Keyring, describe};
 use crate::witness::Witness;
+
+/// What is wrong with a place that a record does not list.
+pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
 
 /// The record that counts.
 pub(crate) struct Chosen {
@@ -46,6 +49,12 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
             let clear = Clear::read(bytes).map_err(|error| describe(error, &copy.location))?;
             intact.push((index, copy, bytes, clear));
         }
+        // It may well be the newest: an older copy must not stand in for it.
+        if let CopyContent::Unreachable(error) = &copy.content
+            && error.problem() == Problem::NewerFormat
+        {
+            return Err(KeyStoreError::NewerFormat { location: error.location().to_owned() });
+        }
     }
     intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));
     let Some(((newest, copy, bytes, clear), others)) = intact.split_first() else {
@@ -54,6 +63,9 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     };
     let record = keyring.open(bytes, clear, &copy.location)?;
     let mut lowest = record.witness();
+    if !record.places.contains(&copy.place) {
+        return Err(KeyStoreError::PlaceMissing { place: copy.place, problem: NOT_LISTED });
+    }
     for (_, other, other_bytes, other_clear) in others {
         let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
         let is_same = other_clear.id == clear.id && other_bytes == bytes;
@@ -64,15 +76,16 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });
         }
-        if witness.generation < lowest.generation {
+        // A place that was detached is written no more, and holds nothing back.
+        if witness.generation < lowest.generation && record.places.contains(&other.place) {
             lowest = witness;
         }
     }
-    let foreign = copies.iter().find(|copy| !record.places.contains(&copy.place));
-    if let Some(foreign) = foreign {
-        return Err(KeyStoreError::PlaceMissing { place: foreign.place, problem: "not one of this vault's places" });
-    }
-    let all_read = intact.len() == copies.len();
+    let of_place = |place| copies.iter().filter(move |copy| copy.place == place);
+    let all_read = record.places.iter().all(|place| {
+        let is_intact = |copy: &RootCopy| matches!(copy.content, CopyContent::Intact(_));
+        of_place(*place).next().is_some() && of_place(*place).all(is_intact)
+    });
     let needs_repair = !all_read || lowest.generation < record.clear.generation;
     Ok(Sight::Record(Box::new(Chosen {
         lowest: all_read.then_some(lowest),

@@ -10,6 +10,7 @@ use crate::nonce;
 use crate::root_record::{Record, RecordId};
 use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::vault::custody::{self, Chosen, Sight};
+use crate::vault::evidence::Evidence;
 use crate::vault::held::{Held, HeldTree, StoredPages};
 use crate::vault::keyring::Keyring;
 use crate::witness::Witness;
@@ -204,8 +205,8 @@ impl Engine {
     ) -> Result<Prepared<T>, KeyStoreError> {
         let chosen = self.choose(copies)?;
         let newest = chosen.newest;
-        if let Some(known) = self.known {
-            follows(&chosen.record, known)?;
+        if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
+            return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen });
         }
         if !self.changes_places {
             check_places(&chosen.record, places)?;
@@ -340,18 +341,6 @@ impl Draft<'_> {
     }
 }
 
-/// A newly read record must be the one that was known, or come after it.
-pub(crate) fn follows(record: &Record, known: Witness) -> Result<(), KeyStoreError> {
-    match record.descends_from(known) {
-        Some(true) => Ok(()),
-        // After a recovery the ring begins anew, at a generation above all that were seen.
-        _ if record.floor > known.generation => Ok(()),
-        // Too many commits lie between to tell; at least it did not go back.
-        None => Ok(()),
-        Some(false) => Err(KeyStoreError::RolledBack { have: record.clear.generation, seen: known.generation }),
-    }
-}
-
 fn check_places(record: &Record, places: &[PlaceId]) -> Result<(), KeyStoreError> {
     let listed: BTreeSet<_> = record.places.iter().copied().collect();
     let given: BTreeSet<_> = places.iter().copied().collect();
@@ -359,7 +348,7 @@ fn check_places(record: &Record, places: &[PlaceId]) -> Result<(), KeyStoreError
         return Err(KeyStoreError::PlaceMissing { place: *place, problem: "not among the places opened" });
     }
     if let Some(place) = given.difference(&listed).next() {
-        return Err(KeyStoreError::PlaceMissing { place: *place, problem: "not one of this vault's places" });
+        return Err(KeyStoreError::PlaceMissing { place: *place, problem: custody::NOT_LISTED });
     }
     Ok(())
 }

@@ -107,6 +107,7 @@ impl Handle {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
         let held = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
+        let held = self.process.unless_refused(held)?;
         let active = held.active(name.purpose.name()).ok_or(LOST)?.id;
         let tree = held.tree(tree.unwrap_or(active)).ok_or(LOST)?;
         let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {

@@ -8,7 +8,7 @@ use crate::error::KeyStoreError;
 use crate::key_tree::{Damage, Pages, Position, Resident, RootState, Tree, TreeError};
 use crate::nonce;
 use crate::root_record::{Record, TreeRecord, TreeState};
-use crate::store::{PageName, PageStore, StoreError};
+use crate::store::{PageName, PageStore, Problem, StoreError};
 use crate::sync::{Condvar, Mutex, lock};
 
 /// A snapshot. Its secrets are wiped when the last reader lets go, and [`Gone`] tells when that happened.
@@ -155,6 +155,8 @@ pub(crate) struct StoredPages<'s>(pub(crate) &'s dyn PageStore);
 
 pub(crate) enum PagesError {
     Store(StoreError),
+    /// The store itself sees that the page is damaged.
+    Damaged(PageName, StoreError),
     Randomness,
 }
 
@@ -162,7 +164,10 @@ impl Pages for StoredPages<'_> {
     type Error = PagesError;
 
     fn load(&self, name: &PageName) -> Result<Option<Vec<u8>>, PagesError> {
-        self.0.get(name).map_err(PagesError::Store)
+        self.0.get(name).map_err(|error| match error.problem() {
+            Problem::Damaged => PagesError::Damaged(*name, error),
+            _ => PagesError::Store(error),
+        })
     }
 
     fn fresh(&self, out: &mut [u8; 32]) -> Result<(), PagesError> {
@@ -179,6 +184,9 @@ pub(crate) fn tree_error(error: TreeError<PagesError>) -> KeyStoreError {
         TreeError::Missing(page, position) => damaged(page, position, "missing".to_owned()),
         TreeError::Damaged(page, _, Damage::Version) => KeyStoreError::NewerFormat { location: format!("page {page}") },
         TreeError::Damaged(page, position, damage) => damaged(page, position, format!("damaged: {damage}")),
+        TreeError::Pages(PagesError::Damaged(page, error)) => {
+            KeyStoreError::PageDamaged { page: page.to_string(), problem: format!("damaged in {}", error.location()) }
+        }
         TreeError::Pages(PagesError::Store(error)) => error.into(),
         TreeError::Pages(PagesError::Randomness) => KeyStoreError::Randomness,
         TreeError::Lost => KeyStoreError::Bug("a step in the key tree could not be taken"),

@@ -4,6 +4,7 @@ mod builder;
 mod custody;
 mod customer_keys;
 mod engine;
+mod evidence;
 mod handles;
 mod held;
 mod keyring;

@@ -1,8 +1,8 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, LeaseClock, Moment};
 use crate::derivation::VaultId;
@@ -14,12 +14,13 @@ use crate::key_tree::Resident;
 use crate::nonce;
 use crate::store::PageStore;
 use crate::sync::{Mutex, RwLock, lock};
-use crate::vault::engine::{CommitError, Committed, Engine, Plan, Seen, Stores, follows};
+use crate::vault::engine::{CommitError, Committed, Engine, Plan, Seen, Step, Stores};
+use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
 use crate::vault::held::Held;
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
-use crate::vault::thread::Worker;
+use crate::vault::thread::{READS_A_LEASE, Worker};
 use crate::vault::trail::Trail;
 use crate::witness::Witness;
 
@@ -50,7 +51,7 @@ pub(crate) struct Process {
     /// Why nothing is held, or everything refused.
     trouble: Mutex<Option<KeyStoreError>>,
     pub(crate) lease: LeaseClock,
-    trail: Mutex<Trail>,
+    pub(crate) trail: Mutex<Trail>,
     /// The witness to put in sealed values, as its eight bytes.
     witness: AtomicU64,
     /// The last witness that was found to be one of this vault's history.
@@ -63,6 +64,9 @@ pub(crate) struct Process {
     pub(crate) worker: Worker,
     /// The lowest number not reserved, as far as this process knows.
     pub(crate) next_number: AtomicU64,
+    /// Counts the snapshots that knew other keys than the one before: what was opened with an older one is looked at
+    /// again before it is given out.
+    changes: AtomicU64,
     /// When an unknown number or witness last caused a re-read.
     last_extra_read: Mutex<Option<Moment>>,
 }
@@ -100,6 +104,7 @@ impl Process {
             resident,
             worker: Worker::new(),
             next_number: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             last_extra_read: Mutex::new(None),
         });
         if threaded {
@@ -167,7 +172,7 @@ impl Process {
         self.unless_refused(held)
     }
 
-    fn unless_refused(&self, held: Arc<Held>) -> Result<Arc<Held>, KeyStoreError> {
+    pub(crate) fn unless_refused(&self, held: Arc<Held>) -> Result<Arc<Held>, KeyStoreError> {
         match held.facts.gone_back {
             None => Ok(held),
             Some(seen) => Err(KeyStoreError::RolledBack { have: held.facts.clear.generation, seen }),
@@ -203,17 +208,28 @@ impl Process {
         }
     }
 
-    /// One re-read because a value names something this process does not know; rate-limited, since whoever supplies
-    /// values could otherwise make it read for each.
+    /// One re-read because a value names something this process does not know. Whoever supplies values could make it
+    /// read for each: so one who asks too soon after another waits until a read that began later than this call is done,
+    /// and shares it with all who wait.
     pub(crate) fn extra_read(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let now = self.lease.clock().now();
-        {
+        let clock = self.lease.clock();
+        let asked = clock.now();
+        let pause = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease / 4);
+        let wait = {
             let mut last = lock(&self.last_extra_read);
-            let lease = self.snapshot().map_or(Duration::from_secs(1), |held| held.facts.lease);
-            if last.is_some_and(|last| now.age_since(last) < lease / 4) {
+            let wait = last.map_or(Duration::ZERO, |last| pause.saturating_sub(asked.age_since(last)));
+            if wait.is_zero() {
+                *last = Some(asked);
+            }
+            wait
+        };
+        // Without a thread, time may stand still.
+        if !wait.is_zero() && self.settings.threaded {
+            std::thread::sleep(wait);
+            if lock(&self.trail).was_confirmed_since(asked) {
                 return Ok(());
             }
-            *last = Some(now);
+            *lock(&self.last_extra_read) = Some(clock.now());
         }
         self.reread()
     }
@@ -242,21 +258,21 @@ impl Process {
 
     /// The witness for a value sealed now: what this process held one lease ago.
     #[inline]
-    pub(crate) fn witness_to_seal(&self) -> Witness {
-        Witness::from_bytes(self.witness.load(Ordering::Relaxed).to_be_bytes())
+    pub(crate) fn witness_to_seal(&self) -> u64 {
+        self.witness.load(Ordering::Relaxed)
     }
 
     /// True when a witness needs no further look.
     #[inline]
-    pub(crate) fn is_proven(&self, witness: Witness) -> bool {
-        let packed = u64::from_be_bytes(witness.to_bytes());
+    pub(crate) fn is_proven(&self, packed: u64) -> bool {
         packed == 0 || packed == self.proven.load(Ordering::Relaxed)
     }
 
     /// Looks at an authentic value's witness. If it proves that the key store went back in time, the vault is marked
     /// so, for every process.
     #[cold]
-    pub(crate) fn check_witness(self: &Arc<Process>, witness: Witness) -> Result<(), KeyStoreError> {
+    pub(crate) fn check_witness(self: &Arc<Process>, packed: u64) -> Result<(), KeyStoreError> {
+        let witness = Witness::from_packed(packed);
         if self.proves_nothing(&*self.held()?, witness) {
             return Ok(());
         }
@@ -265,48 +281,72 @@ impl Process {
         if self.proves_nothing(&*self.held()?, witness) {
             return Ok(());
         }
-        Err(self.gone_back(witness.generation))
+        self.unless_proven(Evidence::Witness(witness))
     }
 
     fn proves_nothing(&self, held: &Held, witness: Witness) -> bool {
-        match held.facts.descends_from(witness) {
-            Some(true) => {
-                self.proven.store(u64::from_be_bytes(witness.to_bytes()), Ordering::Relaxed);
-                true
-            }
-            // Too old for the ring, or of before a recovery.
-            None => true,
-            Some(false) => witness.generation < held.facts.floor,
+        if held.facts.descends_from(witness) == Some(true) {
+            self.proven.store(witness.packed(), Ordering::Relaxed);
+        }
+        Evidence::Witness(witness).against(&held.facts).is_none()
+    }
+
+    /// Marks the record if the evidence still holds under the lock, so that every process refuses; and says so.
+    pub(crate) fn unless_proven(self: &Arc<Process>, evidence: Evidence) -> Result<(), KeyStoreError> {
+        let snapshot = self.snapshot();
+        if snapshot.as_ref().is_some_and(|held| evidence.against(&held.facts).is_none()) {
+            return Ok(());
+        }
+        let unmarked = snapshot.map(|held| (held.facts.clear.generation, evidence.against(&held.facts)));
+        let patience = Some(self.settings.patience);
+        let marked = self.worker.run(self, patience, move |process| {
+            let mut engine = lock(&process.engine);
+            process.mark_gone_back(&mut engine, evidence)
+        });
+        match (marked, unmarked) {
+            (Some(Ok(None)), _) => Ok(()),
+            (Some(Ok(Some(error))), _) => Err(error),
+            // It could not be written down; at least this process refuses from now on.
+            (_, Some((have, Some(seen)))) => Err(self.refuse(have, seen)),
+            (Some(Err(error)), _) => Err(error),
+            (None, _) => Err(self.lapsed()),
         }
     }
 
-    /// Marks the record, so that every process refuses; and says so.
-    pub(crate) fn gone_back(self: &Arc<Process>, seen: u64) -> KeyStoreError {
-        let marked = self.worker.run(self, Some(self.settings.patience), move |process| {
-            let marked = process.commit(&mut |draft| {
-                let already = draft.record.gone_back.is_some_and(|known| known >= seen);
-                draft.record.gone_back = Some(draft.record.gone_back.unwrap_or(0).max(seen));
-                Ok(if already {
-                    crate::vault::engine::Step::Keep(())
-                } else {
-                    crate::vault::engine::Step::Write(Vec::new(), ())
-                })
-            });
-            marked.map(|_| ()).map_err(CommitError::cause)
+    /// Writes down that the key store went back in time, unless the record as it is under the lock is not touched by
+    /// the evidence. What this process knew before stays what it knows: if the right record is put back, all is well.
+    fn mark_gone_back(&self, engine: &mut Engine, evidence: Evidence) -> Result<Option<KeyStoreError>, KeyStoreError> {
+        engine.known = None;
+        let marked = engine.commit(None, &mut |draft| {
+            let Some(seen) = evidence.against(&draft.record) else { return Ok(Step::Keep(None)) };
+            let found = Some((draft.record.clear.generation, seen));
+            if draft.record.gone_back.is_some_and(|known| known >= seen) {
+                return Ok(Step::Keep(found));
+            }
+            draft.record.gone_back = draft.record.gone_back.max(Some(seen));
+            Ok(Step::Write(Vec::new(), found))
         });
-        let have = self.snapshot().map_or(0, |held| held.facts.clear.generation);
+        let found = marked.map_err(CommitError::cause)?.value;
+        Ok(found.map(|(have, seen)| self.refuse(have, seen)))
+    }
+
+    fn refuse(&self, have: u64, seen: u64) -> KeyStoreError {
         events::gone_back(have, seen);
         let error = KeyStoreError::RolledBack { have, seen };
-        if !matches!(marked, Some(Ok(()))) {
-            // It could not be written down; at least this process refuses from now on.
-            self.let_go(error.clone());
-        }
+        self.let_go(error.clone());
         error
     }
 
     /// Reads the record again and replaces the snapshot if it changed. On the worker, or where there is none.
     pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let mut engine = lock(&self.engine);
+        self.refresh_with(&mut lock(&self.engine))
+    }
+
+    fn refresh_with(self: &Arc<Process>, engine: &mut Engine) -> Result<(), KeyStoreError> {
+        if self.snapshot().is_some() && !self.lease.is_fresh() {
+            // A process that slept through its lease begins again, as one whose store was away.
+            self.wipe();
+        }
         let before = self.snapshot();
         let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
@@ -320,11 +360,15 @@ impl Process {
             }
             Ok(Seen::Changed { held, lowest, .. }) => {
                 if let Some(known) = known
-                    && let Err(error) = follows(&held.facts, known)
+                    && let Some(seen) = Evidence::Witness(known).against(&held.facts)
                 {
+                    let have = held.facts.clear.generation;
+                    let is_marked = held.facts.gone_back.is_some();
+                    drop((held, before));
+                    let marked =
+                        if is_marked { Ok(None) } else { self.mark_gone_back(engine, Evidence::Witness(known)) };
                     drop(engine);
-                    self.let_go(error.clone());
-                    return Err(error);
+                    return Err(marked.ok().flatten().unwrap_or_else(|| self.refuse(have, seen)));
                 }
                 let held = Arc::new(held);
                 events::refreshed(held.facts.clear.generation);
@@ -334,7 +378,6 @@ impl Process {
                 Ok(())
             }
             Err(error) => {
-                drop(engine);
                 self.failed_to_read(&error);
                 Err(error)
             }
@@ -354,9 +397,11 @@ impl Process {
         nonce::discard_buffered();
         let jumped = {
             let mut trail = lock(&self.trail);
-            let jumped = trail.confirm(sent, held.facts.lease, held.facts.witness(), lowest);
+            // What a marked record says is not this vault's history.
+            let newest = held.facts.gone_back.is_none().then(|| held.facts.witness());
+            let jumped = trail.confirm(sent, held.facts.lease, newest, lowest);
             let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
-            self.witness.store(u64::from_be_bytes(witness.to_bytes()), Ordering::Relaxed);
+            self.witness.store(witness.packed(), Ordering::Relaxed);
             jumped
         };
         *lock(&self.trouble) = None;
@@ -374,22 +419,44 @@ impl Process {
             let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             place.replace(held.clone())
         };
-        let Some(before) = before else { return true };
-        if before.has_same_keys_as(&held) {
+        lock(&self.numbers).drop_below(held.facts.shredded_through);
+        let Some(before) = before else {
+            self.changed();
+            return true;
+        };
+        if before.has_same_keys_as(&held) && held.facts.gone_back.is_none() {
             return true;
         }
-        lock(&self.numbers).drop_below(held.facts.shredded_through);
         self.handles.wipe();
+        self.changed();
         let gone = before.gone();
         drop(before);
         gone.wait(self.settings.patience)
     }
 
+    // After the handles were wiped, and before the lease is armed again: whoever finds the lease running because of
+    // that also finds this.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+    }
+
+    /// How many snapshots with other keys there were.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        fence(Ordering::Acquire);
+        self.changes.load(Ordering::Relaxed)
+    }
+
     /// Wipes everything: the lease is lost, or the vault closed.
     pub(crate) fn let_go(&self, why: KeyStoreError) {
-        self.lease.disarm();
         events::lease_lost(&why);
         *lock(&self.trouble) = Some(why);
+        self.wipe();
+    }
+
+    fn wipe(&self) {
+        self.lease.disarm();
         let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         drop(before);
         self.handles.wipe();
@@ -420,12 +487,34 @@ impl Process {
         engine: &mut Engine,
         plan: &mut Plan<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        let before = self.snapshot();
-        engine.known = lock(&self.trail).latest();
-        let sent = self.lease.clock().now();
-        let Committed { value, held, old_copy } = engine.commit(before.as_deref(), plan)?;
+        let deadline = Instant::now() + self.settings.lock_wait;
+        let (committed, sent) = loop {
+            let before = self.snapshot();
+            engine.known = lock(&self.trail).latest();
+            let sent = self.lease.clock().now();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let turn = before.as_ref().map_or(left, |held| held.facts.lease / READS_A_LEASE);
+            engine.lock_wait = left.min(turn);
+            match engine.commit(before.as_deref(), plan) {
+                Err(CommitError::NothingHappened(KeyStoreError::Busy { .. })) => {
+                    drop(before);
+                    if left <= turn {
+                        return Err(KeyStoreError::Busy { waited: self.settings.lock_wait }.into());
+                    }
+                    // Another process's commit may take long, and the lease must not run out over it.
+                    let _ = self.refresh_with(engine);
+                }
+                committed => break (committed, sent),
+            }
+        };
+        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
+            (&committed, engine.known)
+        {
+            self.mark_gone_back(engine, Evidence::Witness(known))?;
+            return Err(committed.err().unwrap_or(CommitError::NothingHappened(self.lapsed())));
+        }
+        let Committed { value, held, old_copy } = committed?;
         let held = Arc::new(held);
-        drop(before);
         let readers_gone = self.publish(held.clone());
         let lowest = old_copy.is_none().then(|| held.facts.witness());
         self.confirmed(sent, &held, lowest);

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use zeroize::Zeroizing;
-
 use crate::cipher::{FieldCipher, TAG_BYTES};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
@@ -14,10 +12,12 @@ use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
-use crate::secret::with_clean_stack;
+use crate::secret::{Wiped, with_clean_stack};
+use crate::vault::evidence::Evidence;
 use crate::vault::handles::{Cipher, Handle};
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
+use crate::witness::Witness;
 
 impl FieldName {
     fn of(self, customer: CustomerId) -> Belongs {
@@ -106,6 +106,7 @@ impl Process {
         }
     }
 
+    #[inline]
     fn seal_with<T: PersonalData>(
         &self,
         cipher: &FieldCipher,
@@ -115,28 +116,26 @@ impl Process {
         value: &T,
         wall: u64,
     ) -> Result<Sealed<T>, SealError> {
+        let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
+        let header = Header {
+            tree,
+            customer: customer.to_path(),
+            witness: self.witness_to_seal(),
+            nonce: &nonce,
+            commitment: cipher.commitment(),
+        };
         let hint = value.size_hint().min(MOST_BYTES);
         let room = HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES;
-        let mut plain = Plaintext::after(&[0; HEADER_BYTES], room);
+        let mut plain = Plaintext::after(|out| header.write(out), room);
         value.encode(&mut plain);
         let bytes = plain.len();
         if bytes > MOST_BYTES {
             return Err(SealError::TooLarge { at: place.name().of(customer), bytes });
         }
         plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
-        let header = Header {
-            tree,
-            customer: customer.to_path(),
-            witness: self.witness_to_seal(),
-            nonce: nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?,
-            commitment: *cipher.commitment(),
-        };
-        let header_bytes = header.to_bytes();
-        let associated = Associated::new(&header_bytes, self.settings.vault, place.context);
-        let (start, text) = plain.parts_mut();
-        start.copy_from_slice(&header_bytes);
+        let associated = Associated::new(header.witness, place.context);
         let tag = cipher
-            .seal(&header.nonce, associated.as_bytes(), text)
+            .seal(header.nonce, associated.as_bytes(), plain.content_mut())
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
         plain.extend(&tag);
         Ok(Sealed::from_parts(plain.into_encrypted()))
@@ -149,6 +148,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let (name, header) = (place.name(), sealed.header());
+        let changes = self.changes();
         let held = self.held_to_open(customer, name, &header)?;
         let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
         let pages = StoredPages(self.pages());
@@ -158,11 +158,11 @@ impl Process {
                 return Err(OpenError::Shredded { at: name.of(customer) });
             }
             let cipher = FieldCipher::new(walker.customer_key(), name);
-            self.open_with(&cipher, &header, customer, place, sealed)
+            Ok(Process::open_with(&cipher, &header, place, sealed))
         });
         // The snapshot outlives every key derived from it: a shred waits for it.
         drop(held);
-        self.finish_open(customer, name, &header, opened)
+        self.finish_open(customer, name, &header, opened?, changes)
     }
 
     pub(crate) fn open_by_handle<T: PersonalData>(
@@ -174,11 +174,12 @@ impl Process {
     ) -> Result<T, OpenError> {
         let (customer, name, header) = (handle.customer(index), place.name(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
+        let changes = self.changes();
         let kept = handle
             .keys()
             .kept(header.tree, name)
             .filter(|_| is_theirs)
-            .map(|cipher| self.open_with(cipher, &header, customer, place, sealed));
+            .map(|cipher| Process::open_with(cipher, &header, place, sealed));
         let opened = match kept {
             Some(opened) => opened,
             None => {
@@ -186,13 +187,13 @@ impl Process {
                 drop(self.held_to_open(customer, name, &header)?);
                 let mut keys = handle.keys();
                 match handle.cipher(&mut keys, index, Some(header.tree), name)?.1 {
-                    Cipher::Kept(cipher) => self.open_with(cipher, &header, customer, place, sealed),
-                    Cipher::Made(cipher) => self.open_with(&cipher, &header, customer, place, sealed),
-                    Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
+                    Cipher::Kept(cipher) => Process::open_with(cipher, &header, place, sealed),
+                    Cipher::Made(cipher) => Process::open_with(&cipher, &header, place, sealed),
+                    Cipher::Shredded => return Err(OpenError::Shredded { at: name.of(customer) }),
                 }
             }
         };
-        self.finish_open(customer, name, &header, opened)
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
@@ -200,7 +201,7 @@ impl Process {
         self: &Arc<Process>,
         customer: CustomerId,
         name: FieldName,
-        header: &Header,
+        header: &Header<'_>,
     ) -> Result<Arc<Held>, OpenError> {
         let at = name.of(customer);
         if !self.is_unlocked(name.purpose) {
@@ -234,22 +235,19 @@ impl Process {
         if is_retired { Err(OpenError::Retired { at }) } else { Ok(held) }
     }
 
+    /// `None`: not authentic.
+    #[inline]
     fn open_with<T: PersonalData>(
-        &self,
         cipher: &FieldCipher,
-        header: &Header,
-        customer: CustomerId,
+        header: &Header<'_>,
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let not_authentic = || OpenError::NotAuthentic { at: place.name().of(customer) };
-        let (start, text, tag) = sealed.parts().ok_or_else(not_authentic)?;
-        let associated = Associated::new(start, self.settings.vault, place.context);
-        let mut plain = Zeroizing::new(text.to_vec());
-        cipher
-            .open(&header.nonce, &header.commitment, associated.as_bytes(), &mut plain, tag)
-            .map_err(|_| not_authentic())?;
-        Ok(plain)
+    ) -> Option<Wiped> {
+        let (text, tag) = sealed.text_and_tag()?;
+        let associated = Associated::new(header.witness, place.context);
+        let mut plain = Wiped::copy_of(text);
+        cipher.open(header.nonce, header.commitment, associated.as_bytes(), plain.bytes_mut(), tag).ok()?;
+        Some(plain)
     }
 
     /// The checks that come after decryption, and the value. No lock and no snapshot is held here.
@@ -258,24 +256,48 @@ impl Process {
         self: &Arc<Process>,
         customer: CustomerId,
         name: FieldName,
-        header: &Header,
-        opened: Result<Zeroizing<Vec<u8>>, OpenError>,
+        header: &Header<'_>,
+        opened: Option<Wiped>,
+        changes: u64,
     ) -> Result<T, OpenError> {
         let at = name.of(customer);
         if customer.number() >= self.next_number.load(Ordering::Relaxed) {
-            self.check_enrolled(at, header, opened.is_ok())?;
+            self.check_enrolled(at, header, opened.is_some())?;
         }
-        let plain = opened?;
+        let plain = opened.ok_or(OpenError::NotAuthentic { at })?;
         if !self.is_proven(header.witness) {
             self.check_witness(header.witness)?;
         }
         self.confirm_lease()?;
-        let content = unpad(&plain).ok_or(OpenError::InvalidContent { at })?;
+        if self.changes() != changes {
+            self.open_again(customer, name, header)?;
+        }
+        let content = unpad(plain.bytes()).ok_or(OpenError::InvalidContent { at })?;
         T::decode(content).map_err(|_| OpenError::InvalidContent { at })
     }
 
+    /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
+    /// shredded in between must not be opened any more.
     #[cold]
-    fn check_enrolled(self: &Arc<Process>, at: Belongs, header: &Header, authentic: bool) -> Result<(), OpenError> {
+    fn open_again(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldName,
+        header: &Header,
+    ) -> Result<(), OpenError> {
+        let held = self.held_to_open(customer, name, header)?;
+        let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+        let pages = StoredPages(self.pages());
+        let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), &pages));
+        drop(held);
+        if found.map_err(tree_error)? == Found::Shredded {
+            return Err(OpenError::Shredded { at: name.of(customer) });
+        }
+        if self.lease.is_fresh() { Ok(()) } else { Err(self.lapsed().into()) }
+    }
+
+    #[cold]
+    fn check_enrolled(self: &Arc<Process>, at: Belongs, header: &Header<'_>, authentic: bool) -> Result<(), OpenError> {
         if self.is_enrolled(at.customer)? {
             return Ok(());
         }
@@ -283,8 +305,7 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        let have = self.held()?.facts.clear.generation;
-        Err(self.gone_back(header.witness.generation.max(have + 1)).into())
+        Ok(self.unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
     }
 }
 

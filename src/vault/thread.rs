@@ -13,7 +13,7 @@ use crate::vault::promise::{Promise, promise};
 use crate::vault::shred::{ShredRequest, shred_together};
 
 /// Re-reads a lease: late ones must still find the lease running.
-const READS_A_LEASE: u32 = 4;
+pub(crate) const READS_A_LEASE: u32 = 4;
 /// Until the record was read once.
 const FIRST_PERIOD: Duration = Duration::from_millis(250);
 /// Superseded pages are looked for this often.

@@ -20,13 +20,19 @@ impl Trail {
         Trail { states: VecDeque::new(), latest: None, confirmed: None, lease: Duration::ZERO }
     }
 
-    /// The record was read at `sent`, with this witness; `lowest` is that of the oldest copy, if all could be read.
+    /// The record was read at `sent`, with this witness, unless it is of no history that may be relied on; `lowest` is that of the oldest copy, if all could be read.
     /// Tells whether the clocks jumped since the last time.
-    pub(crate) fn confirm(&mut self, sent: Moment, lease: Duration, newest: Witness, lowest: Option<Witness>) -> bool {
-        let jumped = self.confirmed.is_some_and(|before| sent.disagrees_with(before));
+    pub(crate) fn confirm(
+        &mut self,
+        sent: Moment,
+        lease: Duration,
+        newest: Option<Witness>,
+        lowest: Option<Witness>,
+    ) -> bool {
+        let jumped = self.jumped(sent);
         self.confirmed = Some(sent);
         self.lease = lease;
-        self.latest = Some(newest);
+        self.latest = newest.or(self.latest);
         // A value must never witness a generation that a crash could still take back, so the lowest of all copies
         // counts, and a copy that could not be read may be anything.
         if let Some(lowest) = lowest {
@@ -50,6 +56,16 @@ impl Trail {
 
     pub(crate) fn since_confirmed(&self, now: Moment) -> Duration {
         self.confirmed.map_or(Duration::MAX, |confirmed| now.age_since(confirmed))
+    }
+
+    /// Whether a read that was sent after that moment came back.
+    pub(crate) fn was_confirmed_since(&self, moment: Moment) -> bool {
+        self.confirmed.is_some_and(|confirmed| confirmed.boot > moment.boot)
+    }
+
+    /// Whether the clocks jumped since the last read.
+    pub(crate) fn jumped(&self, now: Moment) -> bool {
+        self.confirmed.is_some_and(|before| now.disagrees_with(before))
     }
 
     pub(crate) fn lease(&self) -> Duration {
@@ -79,7 +95,7 @@ mod tests {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
         for step in 0..10 {
-            trail.confirm(at(step * 25), lease, witness(step + 1), Some(witness(step + 1)));
+            trail.confirm(at(step * 25), lease, Some(witness(step + 1)), Some(witness(step + 1)));
             let expected = step.checked_sub(4).map(|held| witness(held + 1));
             assert_eq!(trail.to_seal(at(step * 25)), expected, "step {step}");
         }
@@ -92,9 +108,9 @@ mod tests {
     fn an_unread_copy_stops_the_witness() {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
-        trail.confirm(at(0), lease, witness(5), Some(witness(4)));
+        trail.confirm(at(0), lease, Some(witness(5)), Some(witness(4)));
         for step in 1..10 {
-            trail.confirm(at(step * 50), lease, witness(9), None);
+            trail.confirm(at(step * 50), lease, Some(witness(9)), None);
         }
         assert_eq!(trail.to_seal(at(450)), Some(witness(4)), "the oldest copy counts, not the newest");
     }
@@ -102,9 +118,9 @@ mod tests {
     #[test]
     fn a_jump_is_told() {
         let mut trail = Trail::new();
-        assert!(!trail.confirm(at(0), Duration::from_secs(1), witness(1), None));
-        assert!(!trail.confirm(at(500), Duration::from_secs(1), witness(1), None));
+        assert!(!trail.confirm(at(0), Duration::from_secs(1), Some(witness(1)), None));
+        assert!(!trail.confirm(at(500), Duration::from_secs(1), Some(witness(1)), None));
         let set_forward = Moment { boot: 600_000_000, wall: 100_000_000_000 };
-        assert!(trail.confirm(set_forward, Duration::from_secs(1), witness(1), None));
+        assert!(trail.confirm(set_forward, Duration::from_secs(1), Some(witness(1)), None));
     }
 }

@@ -76,6 +76,10 @@ impl Process {
         // Also refuses a vault that went back in time, before a number is issued twice.
         drop(self.held()?);
         loop {
+            // A machine resumed from a snapshot may be one of two, both with this block; the lease need not have run out.
+            if lock(&self.trail).jumped(self.lease.clock().now()) {
+                lock(&self.numbers).drop_all();
+            }
             let (number, wanted) = {
                 let mut numbers = lock(&self.numbers);
                 (numbers.take(), numbers.wants())

@@ -1,0 +1,19 @@
+//! The rules of the design, each with a test that fails without it. Those that need to look inside are unit tests beside
+//! the code: pages (5, 13), the root record (16), nonces and clocks (10, 11), fork (12), retired trees (14).
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "rules/commit.rs"]
+mod commit;
+#[path = "rules/lease.rs"]
+mod lease;
+#[path = "rules/mirrors.rs"]
+mod mirrors;
+#[path = "rules/numbers.rs"]
+mod numbers;
+#[path = "rules/pages.rs"]
+mod pages;
+#[path = "rules/support.rs"]
+mod support;
+#[path = "rules/witness.rs"]
+mod witness;

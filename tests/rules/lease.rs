@@ -1,0 +1,72 @@
+//! Rule 10: what a process may do when its lease has run out, and what it still holds then.
+
+use std::time::Duration;
+
+use oubliette::{KeyStoreError, OpenError, Vault};
+
+use super::support::*;
+
+/// A handle that slept through its lease wakes up with a key in it. What that key decrypts must not be given out.
+#[test]
+fn a_handle_that_outslept_its_lease_gives_out_nothing_of_the_shredded() {
+    let first = Vault::in_memory([ORDERS, NEWS]);
+    let (alice, a) = enroll(&first);
+    let second = first.second().unwrap();
+    let keys = second.customer(alice);
+    assert!(keys.open(EMAIL, &a).is_ok());
+    let _ = first.shred([alice]).unwrap();
+    assert!(keys.open(EMAIL, &a).is_ok(), "within the lease it may");
+    first.advance(Duration::from_secs(2));
+    let error = keys.open(EMAIL, &a).unwrap_err();
+    assert!(matches!(error, OpenError::Shredded { .. }), "{error:?}");
+}
+
+/// The same for a bulk run, which has its rows' keys from before.
+#[test]
+fn a_bulk_run_that_outslept_its_lease_gives_out_nothing_of_the_shredded() {
+    let first = Vault::in_memory([ORDERS, NEWS]);
+    let rows: Vec<_> = (0..10).map(|_| enroll(&first)).collect();
+    let second = first.second().unwrap();
+    let mut each = second.each_customer(&rows, |row| row.0);
+    let ((_, sealed), keys) = each.next().unwrap();
+    assert!(keys.open(EMAIL, sealed).is_ok());
+    let _ = first.shred(rows.iter().map(|row| row.0)).unwrap();
+    first.advance(Duration::from_secs(2));
+    for ((_, sealed), keys) in each {
+        assert!(matches!(keys.open(EMAIL, sealed), Err(OpenError::Shredded { .. })));
+    }
+    assert!(matches!(keys.open(EMAIL, sealed), Err(OpenError::Shredded { .. })));
+}
+
+/// When the lease runs out and the store is away, keys go at once; when it was away only for the process (it slept),
+/// what it reserved goes too: a copy of the machine may hand out the same numbers.
+#[test]
+fn a_lost_lease_drops_the_block_of_numbers() {
+    let vault = Vault::in_memory([ORDERS]);
+    // Blocks double: 1, 2 to 3, 4 to 7, so that after the fifth number the process holds more.
+    for _ in 0..5 {
+        vault.enroll().unwrap();
+    }
+    let reserved = vault.status().unwrap().issued;
+    assert!(reserved > 5, "it holds a block");
+    vault.advance(Duration::from_secs(2));
+    let next = vault.enroll().unwrap();
+    assert!(next.to_stored() > reserved as i64, "{next} was reserved before the lease was lost");
+}
+
+#[test]
+fn a_lost_store_drops_the_block_of_numbers_and_keys() {
+    let vault = Vault::in_memory([ORDERS]);
+    let mut rows: Vec<_> = (0..5).map(|_| enroll(&vault)).collect();
+    let (alice, a) = rows.remove(0);
+    let reserved = vault.status().unwrap().issued;
+    let keys = vault.customer(alice);
+    assert!(keys.open(EMAIL, &a).is_ok());
+    vault.lose_store();
+    let error = keys.open(EMAIL, &a).unwrap_err();
+    assert!(matches!(error, OpenError::KeyStore(KeyStoreError::LeaseLost { .. })), "{error:?}");
+    assert!(vault.enroll().is_err());
+    vault.find_store();
+    assert!(keys.open(EMAIL, &a).is_ok());
+    assert!(vault.enroll().unwrap().to_stored() > reserved as i64);
+}
