@@ -41,6 +41,16 @@ pub(crate) fn all_are(copies: &[RootCopy], bytes: &[u8]) -> bool {
         && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
 }
 
+/// True when no record was ever written whole: all copies are empty, but for one that the very first write may have
+/// torn. It then lies beside an empty one of its place, and nowhere is a record.
+pub(crate) fn never_written(copies: &[RootCopy]) -> bool {
+    let mut torn = copies.iter().filter(|copy| !matches!(copy.content, CopyContent::Empty));
+    let Some(first) = torn.next() else { return true };
+    let beside_empty =
+        || copies.iter().any(|copy| copy.place == first.place && matches!(copy.content, CopyContent::Empty));
+    torn.next().is_none() && matches!(first.content, CopyContent::Damaged) && beside_empty()
+}
+
 /// Chooses, authenticates and compares.
 pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight, KeyStoreError> {
     let mut intact = Vec::new();
@@ -58,8 +68,7 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     }
     intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));
     let Some(((newest, copy, bytes, clear), others)) = intact.split_first() else {
-        let empty = copies.iter().all(|copy| matches!(copy.content, CopyContent::Empty));
-        return if empty { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
+        return if never_written(copies) { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
     };
     let record = keyring.open(bytes, clear, &copy.location)?;
     let mut lowest = record.witness();

@@ -267,7 +267,7 @@ impl Engine {
         let mut created = false;
         let updated = roots.update(self.lock_wait, &mut |copies| {
             created = false;
-            if !copies.iter().all(|copy| matches!(copy.content, crate::store::CopyContent::Empty)) {
+            if !custody::never_written(copies) {
                 return Ok(Change::Keep);
             }
             let record = make(&mut *keyring).and_then(|record| {

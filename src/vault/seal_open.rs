@@ -305,7 +305,8 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        Ok(self.unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
+        Ok(self
+            .unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Creating a vault, and mirrors that come and go, stopped at each step.
 
 use oubliette::store::{Steps, Stop};
-use oubliette::{CreateError, KeyStoreError, PassphraseCost, RootKey, UnlockError, Vault, VaultBuilder};
+use oubliette::{CreateError, KeyStoreError, PassphraseCost, RootKey, ShredError, UnlockError, Vault, VaultBuilder};
 
 use crate::attack::directory::files;
 use crate::stage::*;
@@ -21,7 +21,7 @@ fn with_mirrors(stage: &Stage, mirrors: usize) -> Option<Vault> {
     let carol = stage.cast().carol;
     match vault.shred([carol]) {
         Ok(_) => Some(vault),
-        Err(oubliette::ShredError::NothingHappened(KeyStoreError::PlaceMissing { .. })) => None,
+        Err(ShredError::NothingHappened(KeyStoreError::PlaceMissing { .. } | KeyStoreError::Store(_))) => None,
         Err(error) => panic!("{error:?}"),
     }
 }
