@@ -16,8 +16,8 @@ fn a_process_dies_and_the_next_one_too() {
     let template = Template::new(0);
     let mut both = [0; 4];
     // The pages, the mark, and each write and sync of the two slots.
-    for first in [3, 6, 8, 9, 10, 11, 12, 13] {
-        for second in (1..=15).step_by(2) {
+    for first in [5, 9, 10, 11, 12, 13] {
+        for second in [1, 4, 7, 8, 9, 10, 11, 12, 13, 14] {
             let stage = template.stage();
             let cast = stage.cast();
             let second_steps = oubliette::store::Steps::new();
