@@ -33,10 +33,12 @@ impl Told {
     }
 }
 
+type Run = fn(&Stage, &dyn Fn()) -> (Told, Option<Vault>);
+
 /// One kind of commit. `run` opens the vault by the faulty builder as it needs, arms the stop, and does the work; the
 /// vault comes back if it lives on.
 struct Commit {
-    run: fn(&Stage, &dyn Fn()) -> (Told, Option<Vault>),
+    run: Run,
     /// The same on a vault that lived through a fault: it must succeed.
     again: Option<fn(&Vault, &Stage)>,
     /// Looks at what is particular about it, in a new process.
