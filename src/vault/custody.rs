@@ -43,6 +43,16 @@ pub(crate) fn all_are(copies: &[RootCopy], bytes: &[u8]) -> bool {
         && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
 }
 
+/// True when no record was ever written whole: all copies are empty, but for one that the very first write may have
+/// torn. It then lies beside an empty one of its place, and nowhere is a record.
+pub(crate) fn never_written(copies: &[RootCopy]) -> bool {
+    let mut torn = copies.iter().filter(|copy| !matches!(copy.content, CopyContent::Empty));
+    let Some(first) = torn.next() else { return true };
+    let beside_empty =
+        || copies.iter().any(|copy| copy.place == first.place && matches!(copy.content, CopyContent::Empty));
+    torn.next().is_none() && matches!(first.content, CopyContent::Damaged) && beside_empty()
+}
+
 /// Chooses, authenticates and compares.
 pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight, KeyStoreError> {
     let mut intact = Vec::new();
@@ -60,8 +70,7 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     }
     intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));
     let Some(((newest, copy, bytes, clear), others)) = intact.split_first() else {
-        let empty = copies.iter().all(|copy| matches!(copy.content, CopyContent::Empty));
-        return if empty { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
+        return if never_written(copies) { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
     };
     let record = keyring.open(bytes, clear, &copy.location)?;
     let mut lowest = record.witness();
@@ -71,9 +80,9 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     for (_, other, other_bytes, other_clear) in others {
         let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
         let is_same = other_clear.id == clear.id && other_bytes == bytes;
-        // A recovery begins the ring anew; then only the parent's id tells.
-        let is_ancestor = witness.generation < clear.generation
-            && (record.descends_from(witness) == Some(true) || clear.parent == other_clear.id);
+        // A recovery begins the ring anew; killed half-way, it leaves copies of the record that it followed.
+        let is_proven = other_clear.id == record.clear.parent || record.descends_from(witness) == Some(true);
+        let is_ancestor = witness.generation < clear.generation && is_proven;
         if other_clear.vault != clear.vault || !(is_same || is_ancestor) {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });

@@ -10,7 +10,7 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::root_record::{Record, RecordId};
-use crate::store::{Change, CopyContent, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
+use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::sync::{Mutex, lock};
 use crate::vault::custody::{self, Chosen, Sight};
 use crate::vault::evidence::Evidence;
@@ -319,10 +319,7 @@ impl Engine {
 
 /// Whether a vault may be created here: no record was ever written, or the first one was torn by a crash.
 pub(crate) fn is_unused(copies: &[RootCopy], pages: &dyn PageStore) -> Result<bool, KeyStoreError> {
-    let is = |wanted: fn(&CopyContent) -> bool| copies.iter().filter(|copy| wanted(&copy.content)).count();
-    let torn = is(|content| matches!(content, CopyContent::Damaged));
-    let empty = is(|content| matches!(content, CopyContent::Empty));
-    if empty + torn < copies.len() || torn > 1 || (torn == 1 && empty == 0) {
+    if !custody::never_written(copies) {
         return Ok(false);
     }
     // Pages of later commits prove that there was a record, and that it was lost.

@@ -101,10 +101,6 @@ impl Keyring {
         recovered.is_some_and(|other| crate::root_key::same(secret, &other))
     }
 
-    /// Forgets all keys: the vault is closed.
-    pub(crate) fn clear(&mut self) {
-        *self = Keyring::new(Vec::new());
-    }
 
     /// A record under this key is about to be written.
     pub(crate) fn expect(&mut self, key: RootKey) {

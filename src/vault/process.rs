@@ -188,7 +188,7 @@ impl Process {
     /// Takes no more work, and wipes all keys but the root key, which what was asked for before still needs; it goes last.
     /// No I/O.
     pub(crate) fn leave(self: &Arc<Process>) -> Promise<()> {
-        self.reader.close(self);
+        drop(self.reader.close(self));
         let ended = self.worker.close(self);
         self.let_go(KeyStoreError::Closed);
         ended
@@ -202,7 +202,7 @@ impl Process {
     /// Nothing is left to do: no key remains, not even the root key.
     pub(crate) fn end(&self) {
         self.let_go(KeyStoreError::Closed);
-        lock(&self.keyring).clear();
+        lock(&self.keyring).forget();
     }
 
     /// Keeps what a forked child inherited from ever being dropped: that would take locks of its parent's.

@@ -69,7 +69,7 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
-        let (process, _) = self.process(engine)?;
+        let (process, needs_repair) = self.process(engine)?;
         let owner = Owner { process, directory };
         let highest = recovery.highest_number.number();
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
@@ -88,6 +88,10 @@ impl VaultBuilder {
         let mut established = Some((secret, recipe));
         let job = move |process: &std::sync::Arc<crate::vault::process::Process>| {
             let mut unknown = None;
+            if needs_repair {
+                // Once the ring is begun anew, a copy older than the record that is followed would look foreign.
+                process.repair()?;
+            }
             let done = process.commit(&mut |draft| {
                 if let Some(purpose) = recovery.unknown_purpose(draft) {
                     unknown = Some(purpose);

@@ -96,10 +96,11 @@ impl Value {
     }
 
     /// The content, if this is its key.
-    pub fn open(&self, key: &Key, vault: &[u8; 16]) -> Option<Vec<u8>> {
+    pub fn open(&self, key: &Key) -> Option<Vec<u8>> {
         let context = self.context.as_deref();
-        let associated =
-            [&self.header[..], vault, &[u8::from(context.is_some())], context.unwrap_or_default()].concat();
+        // Version, witness, whether there is a context, six zeros, the context.
+        let fixed = [&[0xf8], &self.header[14..22], &[u8::from(context.is_some())], &[0; 6]].concat();
+        let associated = [&fixed, context.unwrap_or_default()].concat();
         let mut text = self.text.clone();
         let aead = Aes256Gcm::new_from_slice(key).unwrap();
         aead.decrypt_inout_detached(&self.nonce.into(), &associated, text.as_mut_slice().into(), &self.tag.into())

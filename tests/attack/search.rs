@@ -32,7 +32,6 @@ type Place = ([u8; 8], Vec<u8>);
 pub struct Attacker<'l> {
     loot: &'l Loot,
     effort: Effort,
-    vault: [u8; 16],
     committed: HashMap<Key, Vec<usize>>,
     /// Whose values there are, by tree.
     customers: BTreeMap<[u8; 8], BTreeSet<[u8; 5]>>,
@@ -56,7 +55,6 @@ impl<'l> Attacker<'l> {
         Attacker {
             loot,
             effort,
-            vault: [0; 16],
             committed,
             customers,
             glances: loot.pages.iter().map(|page| words(&page[PAGE_TEXT.start..PAGE_TEXT.start + 64])).collect(),
@@ -84,7 +82,6 @@ impl<'l> Attacker<'l> {
     }
 
     fn loot_record(&mut self, record: &Record) {
-        self.vault = record.vault;
         for (id, key) in record.trees().into_values() {
             self.todo.push((key, Some((id, Vec::new()))));
         }
@@ -117,7 +114,7 @@ impl<'l> Attacker<'l> {
         for (label, tag) in &self.loot.fields {
             let (field, commitment) = decoder::field(key, label, tag);
             for index in self.committed.get(&commitment).into_iter().flatten() {
-                if let Some(content) = self.loot.values[*index].open(&field, &self.vault) {
+                if let Some(content) = self.loot.values[*index].open(&field) {
                     self.opened.insert(*index, content);
                 }
             }

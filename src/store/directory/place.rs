@@ -10,7 +10,7 @@ use super::disk::{Disk, TEMPORARY, private, random};
 use super::index::Index;
 use super::slots::{self, SLOTS};
 use super::{access, checked, mark};
-use crate::store::{PlaceId, Problem, StoreError};
+use crate::store::{CopyContent, PlaceId, Problem, StoreError};
 
 const TAG: &[u8; 7] = b"OBLplac";
 const ROOT: &str = "root";
@@ -98,16 +98,22 @@ impl Place {
         Ok(id)
     }
 
-    /// Whether something was ever written to a slot here, readable or not. Half a creation is not that.
+    /// Whether a record was ever written here, readable or not. Half a creation is not that: a torn slot beside an empty
+    /// one is what is left of the very first write.
     pub(super) fn holds_record(&self) -> Result<bool, StoreError> {
-        let mut holds = false;
+        let (mut intact, mut torn, mut empty) = (0, 0, 0);
         for path in self.slots() {
-            holds |= match fs::symlink_metadata(&path) {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
+            match fs::symlink_metadata(&path) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(StoreError::io(&path, error)),
-                Ok(_) => !slots::is_empty(&path)?,
-            };
+                Ok(_) => match slots::read(&path)? {
+                    CopyContent::Empty => empty += 1,
+                    CopyContent::Damaged => torn += 1,
+                    _ => intact += 1,
+                },
+            }
         }
+        let holds = intact > 0 || torn > usize::from(empty > 0);
         let identity = self.root.join(PLACE);
         if holds && !identity.exists() {
             return Err(checked::damaged(&identity).caused_by("it is missing, and a root record lies beside it"));

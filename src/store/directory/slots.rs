@@ -24,10 +24,6 @@ pub(super) fn empty() -> Vec<u8> {
     checked::encode(TAG, NOTHING_YET, &[0; RECORD_BYTES])
 }
 
-pub(super) fn is_empty(path: &Path) -> Result<bool, StoreError> {
-    Ok(matches!(read(path)?, CopyContent::Empty))
-}
-
 /// What a slot holds. An unreadable or missing one is an error; a torn, truncated or lengthened one is `Damaged`.
 pub(super) fn read(path: &Path) -> Result<CopyContent, StoreError> {
     let bytes = match checked::read_small(path, SLOT_BYTES as u64) {
