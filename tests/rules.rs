@@ -13,6 +13,9 @@ mod mirrors;
 mod numbers;
 #[path = "rules/pages.rs"]
 mod pages;
+#[cfg(unix)]
+#[path = "rules/processes.rs"]
+mod processes;
 #[path = "rules/support.rs"]
 mod support;
 #[path = "rules/witness.rs"]

@@ -120,7 +120,7 @@ impl Engine {
                 return Ok(Seen::Unchanged);
             }
             match self.choose(&copies) {
-                Err(KeyStoreError::RecordDamaged) if tries < READ_TRIES => {
+                Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
                     tries += 1;
                     std::thread::sleep(READ_PAUSE);
                 }

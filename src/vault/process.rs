@@ -367,7 +367,6 @@ impl Process {
                     drop((held, before));
                     let marked =
                         if is_marked { Ok(None) } else { self.mark_gone_back(engine, Evidence::Witness(known)) };
-                    drop(engine);
                     return Err(marked.ok().flatten().unwrap_or_else(|| self.refuse(have, seen)));
                 }
                 let held = Arc::new(held);

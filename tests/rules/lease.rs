@@ -1,8 +1,8 @@
 //! Rule 10: what a process may do when its lease has run out, and what it still holds then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use oubliette::{KeyStoreError, OpenError, Vault};
+use oubliette::{KeyStoreError, OpenError, Outcome, Vault};
 
 use super::support::*;
 
@@ -69,4 +69,36 @@ fn a_lost_store_drops_the_block_of_numbers_and_keys() {
     vault.find_store();
     assert!(keys.open(EMAIL, &a).is_ok());
     assert!(vault.enroll().unwrap().to_stored() > reserved as i64);
+}
+
+/// The store is unmounted under a running vault: nothing opens a lease later, and all is well when it is back.
+#[test]
+fn a_store_that_goes_away_and_comes_back() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().patience(Duration::from_millis(50)).create(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    let keys = vault.customer(alice);
+    assert!(keys.open(EMAIL, &a).is_ok());
+    std::fs::rename(scratch.join("main"), scratch.join("away")).unwrap();
+    let gone = Instant::now();
+    let (mut last, mut error) = (Duration::ZERO, None);
+    while gone.elapsed() < LEASE * 3 {
+        let asked = gone.elapsed();
+        match keys.open(EMAIL, &a) {
+            Ok(_) => last = asked,
+            Err(other) => error = Some(other),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(last <= LEASE, "opened {last:?} after the store was gone");
+    let error = error.unwrap();
+    let OpenError::KeyStore(KeyStoreError::LeaseLost { lease, .. }) = &error else { panic!("{error:?}") };
+    assert_eq!((*lease, error.outcome()), (LEASE, Outcome::TryAgain));
+    assert!(told(&error).contains("main"), "names what is away: {}", told(&error));
+    let health = vault.health();
+    assert!(!health.ready && health.trouble.is_some() && health.lease_left.is_zero());
+    assert!(vault.enroll().is_err() && keys.seal(EMAIL, &email("a@example.com")).is_err());
+    std::fs::rename(scratch.join("away"), scratch.join("main")).unwrap();
+    eventually("it recovers by itself", || vault.health().ready);
+    assert!(keys.open(EMAIL, &a).is_ok() && vault.enroll().is_ok());
 }
