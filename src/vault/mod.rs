@@ -19,6 +19,9 @@ mod thread;
 mod trail;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
