@@ -478,8 +478,8 @@ pub enum RecoverError {
     /// A generation or number beyond what the format can hold. Nothing happened.
     #[error("a generation and a customer number lie below 2^40")]
     OutOfRange,
-    /// A purpose in the list is not one of this vault's. Nothing happened.
-    #[error("the vault does not know the purpose {purpose:?}")]
+    /// A purpose, in the list or among those to unlock, is not one of this vault's. Nothing happened.
+    #[error("the vault does not know the purpose {purpose:?}; nothing happened")]
     UnknownPurpose {
         /// The purpose.
         purpose: &'static str,

@@ -10,4 +10,5 @@ mod damage;
 #[path = "restore/mirrors.rs"]
 mod mirrors;
 #[path = "rules/support.rs"]
+#[allow(dead_code)] // shared by two test programs, each of which uses a part
 mod support;

@@ -17,6 +17,7 @@ mod pages;
 #[path = "rules/processes.rs"]
 mod processes;
 #[path = "rules/support.rs"]
+#[allow(dead_code)] // shared by two test programs, each of which uses a part
 mod support;
 #[path = "rules/witness.rs"]
 mod witness;

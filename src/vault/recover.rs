@@ -68,11 +68,19 @@ impl VaultBuilder {
         let highest = recovery.highest_number.map_or(0, CustomerId::number);
         let listed = recovery.shredded.iter().map(|(customer, _)| customer.number()).max().unwrap_or(0);
         let vault = owner.process.settings.vault;
+        // As unlocking does; after the commit it would be too late to say so.
+        let held = owner.process.snapshot().ok_or_else(|| owner.process.lapsed())?;
+        let misspelt = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
+        let marked = held.facts.gone_back.unwrap_or(0);
+        drop(held);
+        if let Some(purpose) = misspelt {
+            return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
+        }
         let same = crate::sync::lock(&owner.process.engine).keyring.is_current(&new, vault)?;
         if same {
             return Err(RecoverError::SameKey);
         }
-        let seen = recovery.seen.max(mark);
+        let seen = recovery.seen.max(mark).max(marked);
         if seen >= MOST_GENERATION {
             return Err(RecoverError::OutOfRange);
         }
