@@ -251,7 +251,7 @@ fn a_recovery_goes_on_above_what_was_proven() {
     let vault = day.scratch.vault().unlock(key()).unwrap();
     let proven = vault.open(day.bob[1].0, EMAIL, &day.bob[1].1);
     assert!(matches!(proven, Err(OpenError::KeyStore(KeyStoreError::RolledBack { .. }))), "{proven:?}");
-    vault.close().unwrap();
+    assert!(vault.close().is_err(), "what is wrong is said when it is closed, too");
     let low = Recovery::beyond(1).highest_number(day.carol.0).shredded([day.alice.0]);
     let vault = day.scratch.vault().recover(key(), low, new_key()).unwrap();
     let opened = vault.open(day.bob[1].0, EMAIL, &day.bob[1].1);
