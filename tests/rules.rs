@@ -5,6 +5,9 @@
 
 #[path = "rules/commit.rs"]
 mod commit;
+#[cfg(target_os = "linux")]
+#[path = "rules/fork.rs"]
+mod fork;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/mirrors.rs"]

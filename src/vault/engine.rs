@@ -43,7 +43,7 @@ pub(crate) enum Seen {
     /// Exactly the record that is held already.
     Unchanged,
     /// Another one.
-    Changed { held: Held, lowest: Option<Witness>, needs_repair: bool },
+    Changed { held: Box<Held>, lowest: Option<Witness>, needs_repair: bool },
 }
 
 /// What a plan wants done.
@@ -140,7 +140,7 @@ impl Engine {
     fn load(&mut self, chosen: Chosen, before: Option<&Held>) -> Result<Seen, KeyStoreError> {
         let Chosen { record, bytes, lowest, needs_repair, .. } = chosen;
         let pages = StoredPages(&*self.stores.pages);
-        let held = Held::load(record, bytes, before, &self.resident, &pages)?;
+        let held = Box::new(Held::load(record, bytes, before, &self.resident, &pages)?);
         Ok(Seen::Changed { held, lowest, needs_repair })
     }
 

@@ -369,7 +369,7 @@ impl Process {
                         if is_marked { Ok(None) } else { self.mark_gone_back(engine, Evidence::Witness(known)) };
                     return Err(marked.ok().flatten().unwrap_or_else(|| self.refuse(have, seen)));
                 }
-                let held = Arc::new(held);
+                let held = Arc::new(*held);
                 events::refreshed(held.facts.clear.generation);
                 drop(before);
                 self.publish(held.clone());

@@ -34,8 +34,8 @@ impl Day {
         copy(&scratch.join("main"), &scratch.join("last-night"));
         let _ = running.shred([alice.0]).unwrap();
         // Until a number comes that last night's record does not know of.
-        let known = scratch_issued(&scratch.join("last-night"));
-        let carol = std::iter::repeat_with(|| enroll(&running)).find(|row| row.0.to_stored() > known).unwrap();
+        let known = reserved_at(&scratch.join("last-night"));
+        let carol = std::iter::repeat_with(|| enroll(&running)).find(|row| row.0 > known).unwrap();
         // Past its first lease a process puts a witness into what it seals.
         std::thread::sleep(LEASE * 3);
         let late = (bob.0, seal(&running, bob.0));
@@ -94,9 +94,8 @@ impl Day {
     }
 }
 
-fn scratch_issued(at: &Path) -> i64 {
-    let vault = super::support::at(at).unlock(key()).unwrap();
-    vault.status().unwrap().issued as i64
+fn reserved_at(at: &Path) -> CustomerId {
+    reserved(&super::support::at(at).unlock(key()).unwrap())
 }
 
 fn rolled_back<T: std::fmt::Debug>(result: Result<T, UnlockError>) {
