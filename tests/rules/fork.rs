@@ -54,6 +54,14 @@ fn work(vault: &Vault, keys: &oubliette::CustomerKeys, bob: CustomerId, b: &Seal
     numbers.map_or_else(|error| format!("enroll: {error:?}"), |numbers| numbers.join(" "))
 }
 
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_forked_child_begins_anew() {
     let scratch = Scratch::new();
@@ -76,6 +84,8 @@ fn a_forked_child_begins_anew() {
                     }
                 });
             }
+            // A failure must end the others too, or the scope waits for ever.
+            let _stop = Stop(&stop);
             for _ in 0..8 {
                 let said = in_child(|| work(&vault, &keys, bob, &b));
                 if said != "busy" {
@@ -87,7 +97,6 @@ fn a_forked_child_begins_anew() {
                 // Idle: long enough for a refill to be done.
                 std::thread::sleep(Duration::from_millis(if busy { 7 } else { 60 }));
             }
-            stop.store(true, Ordering::Relaxed);
         });
     }
     assert!(anew >= 4, "with nothing under way, a child can go on");
