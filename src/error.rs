@@ -67,8 +67,11 @@ pub enum KeyStoreError {
         location: String,
     },
     /// All copies of the root record are damaged.
-    #[error("no copy of the root record is readable; restore root and pages together from a mirror")]
-    RecordDamaged,
+    #[error("no copy of the root record is readable ({location}); restore root and pages together from a mirror")]
+    RecordDamaged {
+        /// Where the copies are.
+        location: String,
+    },
     /// Two copies of the root record are no versions of one history. Nothing was written.
     #[error("{one} and {other} hold diverging histories; find out which is right, and detach the other place")]
     Diverged {
@@ -90,8 +93,9 @@ pub enum KeyStoreError {
     /// The key store is older than something it once wrote: it was restored from a backup. Everything is refused until
     /// [`recover`](crate::VaultBuilder::recover).
     #[error(
-        "the key store went back in time: it is at generation {have}, and {seen} was seen; \
-         everyone shredded in between is readable again. Call `recover` with those shredded since"
+        "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not \
+         come after it; whoever was shredded since is readable again. Put the newest root and pages back, or call \
+         `recover` with those shredded since"
     )]
     RolledBack {
         /// The generation the store has now.
@@ -177,7 +181,7 @@ impl KeyStoreError {
             | KeyStoreError::WrongRootKey
             | KeyStoreError::NotAuthentic { .. }
             | KeyStoreError::NewerFormat { .. }
-            | KeyStoreError::RecordDamaged
+            | KeyStoreError::RecordDamaged { .. }
             | KeyStoreError::Diverged { .. }
             | KeyStoreError::PageDamaged { .. }
             | KeyStoreError::RolledBack { .. }
@@ -474,8 +478,8 @@ pub enum RecoverError {
     /// A generation or number beyond what the format can hold. Nothing happened.
     #[error("a generation and a customer number lie below 2^40")]
     OutOfRange,
-    /// A purpose in the list is not one of this vault's. Nothing happened.
-    #[error("the vault does not know the purpose {purpose:?}")]
+    /// A purpose, in the list or among those to unlock, is not one of this vault's. Nothing happened.
+    #[error("the vault does not know the purpose {purpose:?}; nothing happened")]
     UnknownPurpose {
         /// The purpose.
         purpose: &'static str,

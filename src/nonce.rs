@@ -85,6 +85,18 @@ fn random_block() -> Result<u128, RandomnessUnavailable> {
     fresh().map(u128::from_be_bytes)
 }
 
+/// How often all batches were discarded.
+#[cfg(test)]
+pub(crate) fn epoch() -> u64 {
+    EPOCH.load(Ordering::Acquire)
+}
+
+/// The nonce that this thread would draw next at that time, unless its batch is discarded meanwhile.
+#[cfg(test)]
+pub(crate) fn foreseen(wall_nanos: u64) -> Option<[u8; 12]> {
+    LOCAL.with_borrow(|batch| batch.blocks.get(batch.next).map(|block| mix(u128::from_be_bytes(block.0), wall_nanos)))
+}
+
 struct Batch {
     /// Which process and which epoch may use it.
     generation: ForkGeneration,

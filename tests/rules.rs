@@ -5,6 +5,9 @@
 
 #[path = "rules/commit.rs"]
 mod commit;
+#[cfg(target_os = "linux")]
+#[path = "rules/fork.rs"]
+mod fork;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/mirrors.rs"]
@@ -13,7 +16,11 @@ mod mirrors;
 mod numbers;
 #[path = "rules/pages.rs"]
 mod pages;
+#[cfg(unix)]
+#[path = "rules/processes.rs"]
+mod processes;
 #[path = "rules/support.rs"]
+#[allow(dead_code)] // shared by two test programs, each of which uses a part
 mod support;
 #[path = "rules/witness.rs"]
 mod witness;

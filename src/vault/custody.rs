@@ -114,6 +114,9 @@ fn unreadable(copies: &[RootCopy]) -> KeyStoreError {
     });
     match unreachable {
         Some(error) => crate::store::StoreError::new(error.problem(), error.location()).into(),
-        None => KeyStoreError::RecordDamaged,
+        None => {
+            let locations: Vec<&str> = copies.iter().map(|copy| copy.location.as_str()).collect();
+            KeyStoreError::RecordDamaged { location: locations.join(", ") }
+        }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum Seen {
     /// Exactly the record that is held already.
     Unchanged,
     /// Another one.
-    Changed { held: Held, lowest: Option<Witness>, needs_repair: bool },
+    Changed { held: Box<Held>, lowest: Option<Witness>, needs_repair: bool },
 }
 
 /// What a plan wants done.
@@ -130,14 +130,14 @@ pub(crate) fn read(
             return Ok(Seen::Unchanged);
         }
         match choose(&copies, keyring) {
-            Err(KeyStoreError::RecordDamaged) if tries < READ_TRIES => {
+            Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
                 tries += 1;
                 std::thread::sleep(READ_PAUSE);
             }
             Err(error) => return Err(error),
             Ok(Chosen { record, bytes, lowest, needs_repair, .. }) => {
                 let pages = StoredPages(&*stores.pages);
-                let held = Held::load(record, bytes, before, resident, &pages)?;
+                let held = Box::new(Held::load(record, bytes, before, resident, &pages)?);
                 return Ok(Seen::Changed { held, lowest, needs_repair });
             }
         }

@@ -101,7 +101,6 @@ impl Keyring {
         recovered.is_some_and(|other| crate::root_key::same(secret, &other))
     }
 
-
     /// A record under this key is about to be written.
     pub(crate) fn expect(&mut self, key: RootKey) {
         self.expected = Some(key);

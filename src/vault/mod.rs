@@ -21,6 +21,8 @@ mod upkeep;
 
 #[cfg(all(test, shuttle))]
 mod interleavings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;

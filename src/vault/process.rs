@@ -440,7 +440,7 @@ impl Process {
                 if is_new {
                     events::refreshed(held.facts.clear.generation);
                 }
-                self.learn(sent, Arc::new(held), lowest)?;
+                self.learn(sent, Arc::new(*held), lowest)?;
                 self.repair_if_it_lasts(needs_repair, sent);
                 Ok(())
             }

@@ -75,12 +75,19 @@ impl VaultBuilder {
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
         let listed = listed.map_or(0, CustomerId::number);
         let vault = owner.process.settings.vault;
-        let same = crate::sync::lock(&owner.process.keyring).is_current(&new, vault);
-        if same {
+        // As unlocking does; after the commit it would be too late to say so.
+        let held = owner.process.snapshot().ok_or_else(|| owner.process.lapsed())?;
+        let misspelt = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
+        let marked = held.facts.gone_back.unwrap_or(0);
+        drop(held);
+        if let Some(purpose) = misspelt {
+            return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
+        }
+        if crate::sync::lock(&owner.process.keyring).is_current(&new, vault) {
             return Err(RecoverError::SameKey);
         }
         // A mark is not authenticated: one that no vault can reach must not stand in the way.
-        let seen = recovery.seen.max(if mark < MOST_GENERATION - JUMP { mark } else { 0 });
+        let seen = recovery.seen.max(marked).max(if mark < MOST_GENERATION - JUMP { mark } else { 0 });
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }

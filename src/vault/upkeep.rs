@@ -172,6 +172,8 @@ impl Process {
 
     /// Finishes what a killed commit left: all copies are made the newest, which authenticated.
     pub(crate) fn repair(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        // A mirror that stood still lacks pages, and must have them before it has the record; a sweep brings them.
+        self.sweep()?;
         let done = self.commit(&mut |_| Ok(Step::Confirm(()))).map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)
     }

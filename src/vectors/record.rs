@@ -90,7 +90,7 @@ fn fullest() -> Record {
         floor: (1 << 40) - 1,
         gone_back: Some((1 << 40) - 1),
         places: (0..4).map(|n| PlaceId(run(n * 8))).collect(),
-        trees: (0..24).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
+        trees: (0..22).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
         ring: (0..=255u8).map(|n| run(n.wrapping_add(0xe0))).collect(),
     }
 }

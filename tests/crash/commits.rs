@@ -225,7 +225,7 @@ fn anew(stage: &Stage) -> Vault {
 }
 
 fn recover(builder: VaultBuilder, stage: &Stage) -> Result<Vault, RecoverError> {
-    let recovery = Recovery::beyond(100).shredded([stage.cast().alice]);
+    let recovery = Recovery::beyond(100, stage.cast().alice).shredded([stage.cast().alice]);
     builder.recover(RootKey::bytes(OLD_KEY), recovery, RootKey::bytes(NEW_KEY))
 }
 

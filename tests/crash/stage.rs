@@ -176,8 +176,8 @@ impl Stage {
         let mut loot = match self {
             Stage::Directory { scratch, .. } => directory::steal(&[scratch.path()], root_keys),
             Stage::Memory(vault, _) => {
-                let intact = |copy: oubliette::store::RootCopy| match copy.content {
-                    CopyContent::Intact(record) => Some(record),
+                let intact = |copy: oubliette::store::RootCopy| match &copy.content {
+                    CopyContent::Intact(record) => Some(record.clone()),
                     _ => None,
                 };
                 Loot {

@@ -360,9 +360,9 @@ impl World {
     pub fn loot(&self) -> Loot {
         let history = self.test.memory().history();
         let current = self.test.memory().read().unwrap().pop().unwrap();
-        let oubliette::store::CopyContent::Intact(current) = current.content else { panic!("no record") };
+        let oubliette::store::CopyContent::Intact(current) = &current.content else { panic!("no record") };
         let mut records = history.records[self.forgotten..].to_vec();
-        records.push(current);
+        records.push(current.clone());
         records.dedup();
         Loot {
             pages: history.pages.into_iter().map(|page| page.bytes).collect(),

@@ -48,6 +48,8 @@ fn refused(scratch: &Scratch) -> KeyStoreError {
     }
 }
 
+type IsRight = fn(&KeyStoreError) -> bool;
+
 /// Rule 2: a newer record that does not authenticate is not passed over for an older one that does.
 #[test]
 fn never_an_older_record_because_the_newer_is_bad() {
@@ -55,7 +57,7 @@ fn never_an_older_record_because_the_newer_is_bad() {
     let (older, newer) = two_versions(&scratch);
     let mut forged = newer.clone();
     forged[3000] ^= 1;
-    let places: [(Vec<u8>, fn(&KeyStoreError) -> bool); 3] = [
+    let bad_newest: [(Vec<u8>, IsRight); 3] = [
         (
             with_checksum(forged),
             |error| matches!(error, KeyStoreError::NotAuthentic { location } if location.contains("slot-b")),
@@ -69,7 +71,7 @@ fn never_an_older_record_because_the_newer_is_bad() {
             told(error).contains("newer version") && told(error).contains("slot-b")
         }),
     ];
-    for (bad, is_right) in places {
+    for (bad, is_right) in bad_newest {
         fs::write(slot(&scratch, "slot-a"), &older).unwrap();
         fs::write(slot(&scratch, "slot-b"), bad).unwrap();
         let error = refused(&scratch);

@@ -1,8 +1,8 @@
 //! Rule 10: what a process may do when its lease has run out, and what it still holds then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use oubliette::{KeyStoreError, OpenError, Vault};
+use oubliette::{KeyStoreError, OpenError, Outcome, Vault};
 
 use super::support::*;
 
@@ -47,11 +47,11 @@ fn a_lost_lease_drops_the_block_of_numbers() {
     for _ in 0..5 {
         vault.enroll().unwrap();
     }
-    let reserved = vault.status().unwrap().issued;
-    assert!(reserved > 5, "it holds a block");
+    let reserved = reserved(&vault);
+    assert!(reserved > number(5), "it holds a block");
     vault.advance(Duration::from_secs(2));
     let next = vault.enroll().unwrap();
-    assert!(next.to_stored() > reserved as i64, "{next} was reserved before the lease was lost");
+    assert!(next > reserved, "{next} was reserved before the lease was lost");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_lost_store_drops_the_block_of_numbers_and_keys() {
     let vault = Vault::in_memory([ORDERS]);
     let mut rows: Vec<_> = (0..5).map(|_| enroll(&vault)).collect();
     let (alice, a) = rows.remove(0);
-    let reserved = vault.status().unwrap().issued;
+    let reserved = reserved(&vault);
     let keys = vault.customer(alice);
     assert!(keys.open(EMAIL, &a).is_ok());
     vault.lose_store();
@@ -68,5 +68,37 @@ fn a_lost_store_drops_the_block_of_numbers_and_keys() {
     assert!(vault.enroll().is_err());
     vault.find_store();
     assert!(keys.open(EMAIL, &a).is_ok());
-    assert!(vault.enroll().unwrap().to_stored() > reserved as i64);
+    assert!(vault.enroll().unwrap() > reserved);
+}
+
+/// The store is unmounted under a running vault: nothing opens a lease later, and all is well when it is back.
+#[test]
+fn a_store_that_goes_away_and_comes_back() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().patience(Duration::from_millis(50)).create(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    let keys = vault.customer(alice);
+    assert!(keys.open(EMAIL, &a).is_ok());
+    std::fs::rename(scratch.join("main"), scratch.join("away")).unwrap();
+    let gone = Instant::now();
+    let (mut last, mut error) = (Duration::ZERO, None);
+    while gone.elapsed() < LEASE * 3 {
+        let asked = gone.elapsed();
+        match keys.open(EMAIL, &a) {
+            Ok(_) => last = asked,
+            Err(other) => error = Some(other),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(last <= LEASE, "opened {last:?} after the store was gone");
+    let error = error.unwrap();
+    let OpenError::KeyStore(KeyStoreError::LeaseLost { lease, .. }) = &error else { panic!("{error:?}") };
+    assert_eq!((*lease, error.outcome()), (LEASE, Outcome::TryAgain));
+    assert!(told(&error).contains("main"), "names what is away: {}", told(&error));
+    let health = vault.health();
+    assert!(!health.ready && health.trouble.is_some() && health.lease_left.is_zero());
+    assert!(vault.enroll().is_err() && keys.seal(EMAIL, &email("a@example.com")).is_err());
+    std::fs::rename(scratch.join("away"), scratch.join("main")).unwrap();
+    eventually("it recovers by itself", || vault.health().ready);
+    assert!(keys.open(EMAIL, &a).is_ok() && vault.enroll().is_ok());
 }

@@ -35,8 +35,7 @@ fn no_number_is_issued_twice() {
         }
     }
     first.refresh().unwrap();
-    let highest = issued.last().unwrap().to_stored() as u64;
-    assert!(first.status().unwrap().issued >= highest);
+    assert!(reserved(&first) >= *issued.last().unwrap());
 }
 
 /// A process that comes and goes wastes next to nothing: the first block is one number.
@@ -66,17 +65,17 @@ fn shredding_by_age() {
     while theirs.len() < 5 {
         theirs.push(other.enroll().unwrap());
     }
+    let through = reserved(&other);
     let before = other.status().unwrap().issued;
     let more: Vec<_> = (0..6000).map(|_| enroll(&vault)).collect();
     let issued = vault.status().unwrap().issued;
     // The newest block is refused, and nothing happens.
-    let refused = vault.shred_through(number(issued as i64));
+    let refused = vault.shred_through(reserved(&vault));
     let Err(ShredError::TooNew { newest }) = refused else { panic!("{refused:?}") };
     assert!(newest <= issued && newest > before);
-    assert!(matches!(vault.shred_through(number(newest as i64)), Err(ShredError::TooNew { .. })));
+    assert!(matches!(vault.shred_through(number(newest.try_into().unwrap())), Err(ShredError::TooNew { .. })));
     assert!(vault.open(rows[0].0, EMAIL, &rows[0].1).is_ok());
 
-    let through = number(before as i64);
     let shredded = vault.shred_through(through).unwrap();
     assert_eq!(shredded.newly_shredded(), 2 * before, "wasted numbers too, in both trees");
     for (customer, sealed) in rows.iter().chain(&more) {
@@ -106,13 +105,13 @@ fn shredding_by_age_of_the_already_shredded_overtakes_blocks_too() {
     for _ in 0..5 {
         other.enroll().unwrap();
     }
-    let reserved = other.status().unwrap().issued as i64;
+    let reserved = reserved(&other);
     for _ in 0..20 {
         vault.enroll().unwrap();
     }
     other.refresh().unwrap();
-    let _ = vault.shred((1..=reserved).map(number)).unwrap();
-    assert_eq!(vault.shred_through(number(reserved)).unwrap().newly_shredded(), 0);
+    let _ = vault.shred((1..=reserved.to_stored()).map(number)).unwrap();
+    assert_eq!(vault.shred_through(reserved).unwrap().newly_shredded(), 0);
     other.refresh().unwrap();
-    assert!(other.enroll().unwrap() > number(reserved));
+    assert!(other.enroll().unwrap() > reserved);
 }

@@ -32,6 +32,11 @@ pub fn number(number: i64) -> CustomerId {
     CustomerId::from_stored(number).unwrap()
 }
 
+/// The highest number that any process reserved, as this one knows.
+pub fn reserved(vault: &Vault) -> CustomerId {
+    number(vault.status().unwrap().issued.try_into().unwrap())
+}
+
 /// A customer with a value of theirs.
 pub fn enroll(vault: &Vault) -> (CustomerId, Sealed<Email>) {
     let customer = vault.enroll().unwrap();

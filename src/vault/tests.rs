@@ -1,0 +1,197 @@
+//! Rules that need a look inside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::field::Field;
+use crate::key_tree::{Ranges, Tree};
+use crate::nonce;
+use crate::personal::Email;
+use crate::root_record::TreeState;
+use crate::store::{CopyContent, Memory, RootCopy};
+use crate::vault::custody::{Chosen, Sight, choose};
+use crate::vault::engine::Step;
+use crate::vault::held::HeldTree;
+use crate::vault::keyring::Keyring;
+use crate::vault::shred::shred_tree;
+use crate::vault::upkeep::new_tree;
+
+const ORDERS: Purpose = Purpose::new("orders");
+const EMAIL: Field<Email> = ORDERS.field("email");
+const LEASE: Duration = Duration::from_secs(60);
+
+fn key() -> RootKey {
+    RootKey::bytes([7; 32])
+}
+
+fn vault() -> (Vault, Memory, Arc<ManualClock>) {
+    let (memory, clock) = (Memory::new().recording(), ManualClock::new(Duration::from_millis(1)));
+    let mut builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).lease(LEASE);
+    builder.clock = Clock::Manual(clock.clone());
+    builder.threaded = false;
+    (builder.create(key()).unwrap(), memory, clock)
+}
+
+fn enroll(vault: &Vault) -> (CustomerId, Sealed<Email>) {
+    let customer = vault.enroll().unwrap();
+    (customer, vault.seal(customer, EMAIL, &"alice@example.com".parse().unwrap()).unwrap())
+}
+
+/// Rule 7: one half of a resumed snapshot has the other's block. The lease need not have run out.
+#[test]
+fn a_clock_that_jumps_within_the_lease_drops_the_block_of_numbers() {
+    let (vault, _, clock) = vault();
+    for _ in 0..5 {
+        vault.enroll().unwrap();
+    }
+    let reserved = vault.status().unwrap().issued;
+    assert!(reserved > 5);
+    let wall = Clock::Manual(clock.clone()).wall();
+    clock.set_wall(wall + 500_000_000);
+    assert!(vault.process().unwrap().lease.is_fresh());
+    assert!(vault.enroll().unwrap().number() > reserved);
+}
+
+/// Rules 10 and 11: what was buffered is discarded at every refresh and with a lost lease.
+#[test]
+fn buffered_randomness_is_discarded() {
+    let (vault, _, clock) = vault();
+    let before = nonce::epoch();
+    vault.refresh().unwrap();
+    let refreshed = nonce::epoch();
+    assert!(refreshed > before);
+    clock.advance(LEASE * 2);
+    vault.process().unwrap().let_go(KeyStoreError::Closed);
+    assert!(nonce::epoch() > refreshed);
+}
+
+/// Rule 11: the nonce is mixed with the wall clock of the very seal.
+#[test]
+fn nonces_are_mixed_with_the_wall_clock() {
+    let (vault, _, clock) = vault();
+    let (alice, _) = enroll(&vault);
+    // Other tests of this process discard batches.
+    let hit = (0..100).any(|_| {
+        clock.advance(Duration::from_nanos(12_345));
+        let foreseen = nonce::foreseen(Clock::Manual(clock.clone()).wall());
+        let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse().unwrap()).unwrap();
+        Some(sealed.header().nonce) == foreseen.as_ref()
+    });
+    assert!(hit);
+}
+
+/// Rule 10: nothing is held once the lease ran out and the loss was seen.
+#[test]
+fn a_lost_lease_holds_nothing() {
+    let (vault, _, clock) = vault();
+    let (alice, a) = enroll(&vault);
+    let keys = vault.customer(alice);
+    assert!(keys.open(EMAIL, &a).is_ok());
+    let process = vault.process().unwrap();
+    let before = Arc::downgrade(&process.snapshot().unwrap());
+    clock.advance(LEASE * 2);
+    vault.refresh().unwrap();
+    assert!(before.upgrade().is_none(), "even if the next read succeeds, what was held is wiped and read anew");
+    assert!(process.witness_to_seal() == 0, "a first lease again");
+}
+
+/// Rule 14: the purpose's active tree says who is shredded; a retired tree has an answer of its own.
+#[test]
+fn replaced_and_retired_trees() {
+    for retire in [false, true] {
+        let (vault, _, _) = vault();
+        let [(alice, a), (bob, b), (carol, c)] = [(); 3].map(|()| enroll(&vault));
+        let _ = vault.shred([alice]).unwrap();
+        let process = vault.process().unwrap();
+        let replaced = process.commit(&mut |draft| {
+            let fresh = new_tree(ORDERS)?;
+            let TreeState::Seed(seed) = fresh.state else { panic!() };
+            let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.resident.clone());
+            draft.trees[0].active = false;
+            if retire {
+                draft.trees[0].tree = None;
+            }
+            let (id, purpose) = (fresh.id, fresh.purpose);
+            draft.trees.push(HeldTree { id, purpose, active: true, shredded: 0, tree: Some(tree) });
+            let mut pages = Vec::new();
+            // Alice from before, and Carol who was shredded in the new tree only.
+            let gone = Ranges::of_numbers([alice.number(), carol.number()]);
+            shred_tree(draft, 1, &gone, &mut pages)?;
+            Ok(Step::Write(pages, ()))
+        });
+        assert!(replaced.is_ok());
+        let keys = [alice, bob, carol].map(|customer| vault.customer(customer));
+        for (customer, sealed, keys) in [(alice, &a, &keys[0]), (carol, &c, &keys[2])] {
+            for opened in [vault.open(customer, EMAIL, sealed), keys.open(EMAIL, sealed)] {
+                assert!(matches!(opened, Err(OpenError::Shredded { .. })), "{opened:?}");
+            }
+        }
+        for opened in [vault.open(bob, EMAIL, &b), keys[1].open(EMAIL, &b)] {
+            match opened {
+                Ok(_) => assert!(!retire),
+                Err(OpenError::Retired { .. }) => assert!(retire),
+                other => panic!("{other:?}"),
+            }
+        }
+        let sealed = vault.seal(bob, EMAIL, &"bob@example.com".parse().unwrap()).unwrap();
+        assert_ne!(sealed.header().tree, b.header().tree, "sealed under the active tree");
+        assert!(vault.open(bob, EMAIL, &sealed).is_ok());
+    }
+}
+
+fn look(memory: &Memory, copies: &[Option<usize>]) -> Result<Chosen, KeyStoreError> {
+    let (records, place) = (memory.history().records, memory.places()[0]);
+    let copies: Vec<RootCopy> = copies
+        .iter()
+        .map(|at| RootCopy {
+            location: "a test".to_owned(),
+            place,
+            content: at.map_or(CopyContent::Damaged, |at| CopyContent::Intact(records[at].clone())),
+        })
+        .collect();
+    match choose(&copies, &mut Keyring::new(vec![key()]))? {
+        Sight::Record(chosen) => Ok(*chosen),
+        Sight::Nothing => Err(KeyStoreError::NoVault),
+    }
+}
+
+/// Rule 1: a value never witnesses what a crash could still take back: the oldest copy counts, and none while one is
+/// torn.
+#[test]
+fn the_witness_is_of_the_oldest_copy() {
+    let (vault, memory, _) = vault();
+    for _ in 0..3 {
+        let (customer, _) = enroll(&vault);
+        let _ = vault.shred([customer]).unwrap();
+    }
+    let chosen = look(&memory, &[Some(4), Some(4)]).unwrap();
+    assert_eq!((chosen.lowest.map(|w| w.generation), chosen.newest, chosen.needs_repair), (Some(5), 0, false));
+    let chosen = look(&memory, &[Some(2), Some(4), Some(3)]).unwrap();
+    assert_eq!((chosen.lowest.map(|w| w.generation), chosen.newest, chosen.needs_repair), (Some(3), 1, true));
+    let chosen = look(&memory, &[None, Some(4)]).unwrap();
+    assert_eq!((chosen.lowest, chosen.newest, chosen.needs_repair), (None, 1, true));
+    assert!(matches!(look(&memory, &[None, None]), Err(KeyStoreError::RecordDamaged { .. })));
+}
+
+/// Rule 2: a copy that is no ancestor stops everything.
+#[test]
+fn a_copy_of_another_history_stops_everything() {
+    let (vault, memory, _) = vault();
+    enroll(&vault);
+    let then = memory.snapshot();
+    let _ = vault.shred_purpose(ORDERS, [CustomerId::MIN]).unwrap();
+    let here = memory.history().records.len() - 1;
+    memory.restore(&then);
+    let mut builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+    builder.threaded = false;
+    let other = builder.unlock(key()).unwrap();
+    other.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
+    other.rotate_root_key(key()).unwrap();
+    let newest = memory.history().records.len() - 1;
+    assert!(look(&memory, &[Some(here), Some(here)]).is_ok() && look(&memory, &[Some(newest), Some(newest)]).is_ok());
+    for pair in [[here, newest], [newest, here]] {
+        assert!(matches!(look(&memory, &pair.map(Some)), Err(KeyStoreError::Diverged { .. })));
+    }
+}
