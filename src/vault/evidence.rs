@@ -1,6 +1,15 @@
 //! What proves that a key store went back in time.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::error::KeyStoreError;
+use crate::events;
 use crate::root_record::Record;
+use crate::sync::lock;
+use crate::vault::engine::{CommitError, Engine, Step};
+use crate::vault::held::Held;
+use crate::vault::process::Process;
 use crate::witness::Witness;
 
 /// Something that this vault once did, and that its record may have forgotten.
@@ -28,6 +37,93 @@ impl Evidence {
             Evidence::Number(number, generation) => (number >= record.next_number).then(|| generation.max(have + 1)),
             // A commit that was killed before it wrote the record leaves a mark one higher.
             Evidence::Mark(mark) => (mark > have + 1).then_some(mark),
+        }
+    }
+}
+
+impl Process {
+    /// Looks at an authentic value's witness. If it proves that the key store went back in time, the vault is marked
+    /// so, for every process.
+    #[cold]
+    pub(crate) fn check_witness(self: &Arc<Process>, packed: u64) -> Result<(), KeyStoreError> {
+        let witness = Witness::from_packed(packed);
+        if self.proves_nothing(&*self.held()?, witness) {
+            return Ok(());
+        }
+        // This process may merely not know yet. No snapshot is held while waiting: a refresh waits for readers.
+        self.reread()?;
+        if self.proves_nothing(&*self.held()?, witness) {
+            return Ok(());
+        }
+        self.unless_proven(Evidence::Witness(witness))
+    }
+
+    pub(super) fn proves_nothing(&self, held: &Held, witness: Witness) -> bool {
+        if held.facts.descends_from(witness) == Some(true) {
+            self.proven.store(witness.packed(), Ordering::Relaxed);
+        }
+        Evidence::Witness(witness).against(&held.facts).is_none()
+    }
+
+    /// Marks the record if the evidence still holds under the lock, so that every process refuses; and says so.
+    pub(crate) fn unless_proven(self: &Arc<Process>, evidence: Evidence) -> Result<(), KeyStoreError> {
+        let snapshot = self.snapshot();
+        if snapshot.as_ref().is_some_and(|held| evidence.against(&held.facts).is_none()) {
+            return Ok(());
+        }
+        let unmarked = snapshot.map(|held| (held.facts.clear.generation, evidence.against(&held.facts)));
+        let patience = Some(self.settings.patience);
+        let marked = self.worker.run(self, patience, move |process| {
+            let mut engine = lock(&process.engine);
+            process.mark_gone_back(&mut engine, evidence)
+        });
+        match (marked, unmarked) {
+            (Some(Ok(None)), _) => Ok(()),
+            (Some(Ok(Some(error))), _) => Err(error),
+            // It could not be written down; at least this process refuses from now on.
+            (_, Some((have, Some(seen)))) => Err(self.refuse(evidence, have, seen)),
+            (Some(Err(error)), _) => Err(error),
+            (None, _) => Err(self.lapsed()),
+        }
+    }
+
+    /// Writes down that the key store went back in time, unless the record as it is under the lock is not touched by
+    /// the evidence. What this process knew before stays what it knows: if the right record is put back, all is well.
+    pub(super) fn mark_gone_back(
+        &self,
+        engine: &mut Engine,
+        evidence: Evidence,
+    ) -> Result<Option<KeyStoreError>, KeyStoreError> {
+        engine.known = None;
+        let marked = engine.commit(None, &mut |draft| {
+            let Some(seen) = evidence.against(&draft.record) else { return Ok(Step::Keep(None)) };
+            let found = Some((draft.record.clear.generation, seen));
+            if draft.record.gone_back.is_some_and(|known| known >= seen) {
+                return Ok(Step::Keep(found));
+            }
+            draft.record.gone_back = draft.record.gone_back.max(Some(seen));
+            Ok(Step::Write(Vec::new(), found))
+        });
+        let found = marked.map_err(CommitError::cause)?.value;
+        Ok(found.map(|(have, seen)| self.refuse(evidence, have, seen)))
+    }
+
+    pub(super) fn refuse(&self, evidence: Evidence, have: u64, seen: u64) -> KeyStoreError {
+        events::gone_back(have, seen);
+        let error = KeyStoreError::RolledBack { have, seen };
+        *lock(&self.refused) = Some(evidence);
+        self.let_go(error.clone());
+        error
+    }
+
+    /// Has the record marked, without waiting for it.
+    pub(super) fn mark_soon(self: &Arc<Process>, evidence: Evidence) {
+        if self.settings.threaded {
+            drop(self.worker.post(self, move |process| {
+                let _ = process.mark_gone_back(&mut lock(&process.engine), evidence);
+            }));
+        } else if let Ok(mut engine) = self.engine.try_lock() {
+            let _ = self.mark_gone_back(&mut engine, evidence);
         }
     }
 }

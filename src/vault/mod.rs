@@ -8,6 +8,7 @@ mod evidence;
 mod handles;
 mod held;
 mod keyring;
+mod knowledge;
 mod numbers;
 mod process;
 mod promise;

@@ -1,0 +1,209 @@
+//! What a process knows, and until when: reads of the root record, the snapshot they lead to, and its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use crate::clock::Moment;
+use crate::error::KeyStoreError;
+use crate::events;
+use crate::nonce;
+use crate::sync::lock;
+use crate::vault::engine::{self, Seen};
+use crate::vault::evidence::Evidence;
+use crate::vault::held::{Gone, Held};
+use crate::vault::process::Process;
+use crate::vault::thread::READS_A_LEASE;
+use crate::witness::Witness;
+
+impl Process {
+    /// Reads the record again and replaces the snapshot if it changed. On the reading thread, or where there is none.
+    pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        if self.snapshot().is_some() && !self.lease.is_fresh() {
+            // A process that slept through its lease begins again, as one whose store was away.
+            self.wipe();
+        }
+        let before = self.snapshot();
+        let sent = self.lease.clock().now();
+        let seen = engine::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
+        match (seen, before) {
+            (Ok(Seen::Unchanged), Some(before)) => {
+                let lowest = Some(before.facts.witness());
+                self.learn(sent, before, lowest).map(|_| ())
+            }
+            (Ok(Seen::Unchanged), None) => Err(KeyStoreError::Bug("nothing was held")),
+            (Ok(Seen::Changed { held, lowest, needs_repair }), before) => {
+                self.check_found(&held)?;
+                let is_new = before.is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
+                if is_new {
+                    events::refreshed(held.facts.clear.generation);
+                }
+                self.learn(sent, Arc::new(*held), lowest)?;
+                self.repair_if_it_lasts(needs_repair, sent);
+                Ok(())
+            }
+            (Err(error), _) => {
+                self.failed_to_read(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// What was read must be of this vault, and come after all that this process knows.
+    pub(super) fn check_found(self: &Arc<Process>, held: &Held) -> Result<(), KeyStoreError> {
+        if held.facts.clear.vault != self.settings.vault {
+            let (one, other) = ("the vault that was opened".to_owned(), "what is in its place now".to_owned());
+            let error = KeyStoreError::Diverged { one, other };
+            self.let_go(error.clone());
+            return Err(error);
+        }
+        let known = lock(&self.trail).latest().map(Evidence::Witness);
+        let refused = *lock(&self.refused);
+        for evidence in [known, refused].into_iter().flatten() {
+            if let Some(seen) = evidence.against(&held.facts) {
+                if held.facts.gone_back.is_none() {
+                    self.mark_soon(evidence);
+                }
+                return Err(self.refuse(evidence, held.facts.clear.generation, seen));
+            }
+        }
+        *lock(&self.refused) = None;
+        Ok(())
+    }
+
+    /// A commit that was killed left an old record in one copy. Whoever sees it for a whole lease overwrites it.
+    pub(super) fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
+        let mut since = lock(&self.lagging_since);
+        if !needs_repair {
+            *since = None;
+            return;
+        }
+        let first = *since.get_or_insert(now);
+        let lease = self.snapshot().map_or(Duration::MAX, |held| held.facts.lease);
+        if self.settings.threaded && now.age_since(first) >= lease {
+            *since = None;
+            drop(self.worker.post(self, |process| process.repair()));
+        }
+    }
+
+    /// A read failed: the lease runs on, and when it runs out all that it covers is wiped.
+    pub(super) fn failed_to_read(&self, error: &KeyStoreError) {
+        events::read_failed(error);
+        *lock(&self.trouble) = Some(error.clone());
+        if self.lease.remaining().is_zero() {
+            self.let_go(error.clone());
+        }
+    }
+
+    /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
+    /// keys derived from the one before, and lets the lease begin at `sent`. Tells whether keys were lost by it.
+    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, lowest: Option<Witness>) -> Result<bool, KeyStoreError> {
+        let mut leaving = lock(&self.learning);
+        if self.worker.is_closed() {
+            return Err(KeyStoreError::Closed);
+        }
+        let current = self.snapshot();
+        // A read that overlapped a commit may come in after it.
+        let is_late =
+            current.as_ref().is_some_and(|current| current.facts.clear.generation > held.facts.clear.generation);
+        let is_same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &held));
+        let known = current.filter(|_| is_late).unwrap_or(held);
+        let lost_keys = !is_late && !is_same && self.publish(known.clone(), &mut leaving);
+        self.confirm(sent, &known, lowest);
+        Ok(lost_keys)
+    }
+
+    pub(super) fn confirm(&self, sent: Moment, held: &Held, lowest: Option<Witness>) {
+        nonce::discard_buffered();
+        let (jumped, since) = {
+            let mut trail = lock(&self.trail);
+            // What a marked record says is not this vault's history.
+            let newest = held.facts.gone_back.is_none().then(|| held.facts.witness());
+            let jumped = trail.confirm(sent, held.facts.lease, newest, lowest);
+            let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
+            self.witness.store(witness.packed(), Ordering::Relaxed);
+            (jumped, trail.latest_confirmation().unwrap_or(sent))
+        };
+        *lock(&self.trouble) = None;
+        if jumped {
+            // A copy of this machine may hand out the same numbers.
+            lock(&self.numbers).drop_all();
+        }
+        self.lease.arm(since, held.facts.lease);
+    }
+
+    /// Replaces the snapshot. Tells whether the new one lacks keys that the one before had.
+    pub(super) fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) -> bool {
+        self.next_number.store(held.facts.next_number, Ordering::Relaxed);
+        let before = {
+            let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            place.replace(held.clone())
+        };
+        lock(&self.numbers).drop_below(held.facts.shredded_through);
+        let lost_keys = match &before {
+            None => {
+                self.changed();
+                false
+            }
+            Some(before) => !before.has_same_keys_as(&held) || held.facts.gone_back.is_some(),
+        };
+        if lost_keys {
+            self.handles.wipe();
+            self.changed();
+        }
+        leaving.retain(|gone| !gone.is_gone());
+        leaving.extend(before.map(|before| before.gone()));
+        lost_keys
+    }
+
+    /// Waits until nobody reads an older snapshot, but not so long that the lease could run out over it.
+    pub(super) fn wait_for_readers(&self) -> bool {
+        let lease = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease);
+        let deadline = Instant::now() + self.settings.patience.min(lease / READS_A_LEASE);
+        let leaving = lock(&self.learning).clone();
+        leaving.iter().all(|gone| gone.wait(deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// The same snapshot without the pages that reads had loaded.
+    pub(crate) fn replace_by_bare(&self, bare: Held) {
+        let mut leaving = lock(&self.learning);
+        let is_current = self.snapshot().is_some_and(|current| current.facts.clear.id == bare.facts.clear.id);
+        if is_current && !self.worker.is_closed() {
+            self.publish(Arc::new(bare), &mut leaving);
+        }
+    }
+
+    // After the handles were wiped, and before the lease is armed again: whoever finds the lease running because of
+    // that also finds this.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+    }
+
+    /// How many snapshots with other keys there were.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        fence(Ordering::Acquire);
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Wipes everything: the lease is lost, or the vault closed.
+    pub(crate) fn let_go(&self, why: KeyStoreError) {
+        events::lease_lost(&why);
+        *lock(&self.trouble) = Some(why);
+        self.wipe();
+    }
+
+    pub(super) fn wipe(&self) {
+        let mut leaving = lock(&self.learning);
+        self.lease.disarm();
+        let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        leaving.extend(before.map(|before| before.gone()));
+        self.handles.wipe();
+        self.changed();
+        lock(&self.numbers).drop_all();
+        lock(&self.trail).lose();
+        self.witness.store(0, Ordering::Relaxed);
+        nonce::discard_buffered();
+    }
+}
