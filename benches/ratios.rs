@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench ratios`, and `cargo bench --profile bench-default --bench ratios`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
 

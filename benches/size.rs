@@ -3,7 +3,7 @@
 //! `cargo bench --bench size`. Linux only: the kernel counts the bytes that this process writes. It works in the
 //! directory for temporary files (`TMPDIR`), which should lie on a real disk; allow 2 GB and some minutes.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
 

@@ -5,7 +5,7 @@
 //! `--cfg sha2_backend="soft"`, it fails.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::host_endian_bytes)]
 
 use oubliette::personal::Email;
 use oubliette::{Field, Purpose, Vault};
