@@ -63,15 +63,21 @@ impl<'l> Race<'l> {
         });
     }
 
-    /// Adds a lane whose operation uses up an input, which is made outside of the time.
+    /// Adds a lane whose operation uses up an input, which is made outside of the time. `prepare` is given a count.
     pub fn lane_using<I, R>(
         &mut self,
         name: impl Into<String>,
-        mut prepare: impl FnMut() -> I + 'l,
+        mut prepare: impl FnMut(usize) -> I + 'l,
         mut operation: impl FnMut(I) -> R + 'l,
     ) {
+        let mut count = 0;
         let batch = move |times| {
-            let inputs: Vec<I> = (0..times).map(|_| prepare()).collect();
+            let inputs: Vec<I> = (0..times)
+                .map(|_| {
+                    count += 1;
+                    prepare(count)
+                })
+                .collect();
             let start = cpu_nanos();
             for input in inputs {
                 black_box(operation(input));

@@ -1,6 +1,6 @@
 //! Ours beside ironcore-alloy (standalone, standard encryption) and tink-aead, in one run.
 //!
-//! From this directory: `cargo bench`, and `cargo bench --profile bench-default`.
+//! From this directory: `cargo run --profile bench`, and `cargo run --profile bench-default`.
 //!
 //! Standalone ironcore-alloy derives a tenant's key from a configured secret and makes a data key a document; it
 //! cannot shred. A customer is a tenant here. Its calls take their input by value: it is made outside of the time. Its
@@ -26,8 +26,8 @@ use ironcore_alloy::standalone::config::{StandaloneConfiguration, StandaloneSecr
 use ironcore_alloy::standard::{EncryptedDocument, EncryptedDocuments, PlaintextDocument, PlaintextDocuments};
 use ironcore_alloy::standard::{StandardDocumentOps, StandardEncryptBatchResult};
 use ironcore_alloy::{AlloyMetadata, DocumentId, FieldId, PlaintextBytes, Secret, Standalone, TenantId};
-use ours::Padded;
 use oubliette::{CustomerId, Sealed, Vault};
+use ours::Padded;
 use race::{Figures, Race, heading, table, verdict};
 
 const ROUNDS: usize = 151;
@@ -38,7 +38,8 @@ fn main() {
     let untouched = ours::vault(&dir.path().join("untouched"), ours::CUSTOMERS);
     let sparse = ours::vault(&dir.path().join("shredded"), ours::CUSTOMERS);
     let gone = ours::shred(&sparse, ours::CUSTOMERS, 50_000);
-    let chosen: Vec<CustomerId> = ours::some(ours::CUSTOMERS, MET).into_iter().filter(|one| !gone.contains(one)).collect();
+    let chosen: Vec<CustomerId> =
+        ours::some(ours::CUSTOMERS, MET).into_iter().filter(|one| !gone.contains(one)).collect();
     sparse.preload(chosen.iter().copied()).unwrap();
 
     let vaults = [("untouched", &untouched), ("5 % shredded", &sparse)];
@@ -50,13 +51,15 @@ fn main() {
     heading("Targets against ironcore-alloy", &["ratio, fields of 64 bytes", "measured", "target", "met"]);
     for (name, figures) in &one {
         for what in ["seal", "open"] {
-            let ratio = figures.of(&format!("ours, new customer: {what}")) / figures.of(&format!("ironcore-alloy: {what}"));
+            let ratio =
+                figures.of(&format!("ours, new customer: {what}")) / figures.of(&format!("ironcore-alloy: {what}"));
             verdict(&format!("new customer, {name}: {what} / ironcore-alloy"), ratio, 0.75, true);
         }
     }
     for (name, figures) in &ten {
         for what in ["seal", "open"] {
-            let ratio = figures.of(&format!("ours: {what} ten")) / figures.of(&format!("ironcore-alloy, batch of ten: {what}"));
+            let ratio =
+                figures.of(&format!("ours: {what} ten")) / figures.of(&format!("ironcore-alloy, batch of ten: {what}"));
             verdict(&format!("ten fields, {name}: {what} / batch of ten"), ratio, 0.4, true);
         }
     }
@@ -90,15 +93,6 @@ fn tenants(chosen: &[CustomerId]) -> Vec<Arc<AlloyMetadata>> {
 fn document(labels: &[&str]) -> PlaintextDocument {
     let field = |label: &&str| (FieldId(label.to_string()), PlaintextBytes(vec![b'x'; 64]));
     PlaintextDocument(labels.iter().map(field).collect())
-}
-
-/// Takes one index after another.
-fn turns(count: usize) -> impl FnMut() -> usize {
-    let mut next = 0;
-    move || {
-        next = (next + 1) % count;
-        next
-    }
 }
 
 fn tink() -> Box<dyn tink_core::Aead> {
@@ -135,23 +129,23 @@ fn one_field(vault: &Vault, chosen: &[CustomerId]) -> Figures {
     race.lane("ours, same customer: open", || keys.open(Padded::FIELD, &again).unwrap());
     race.lane("tink-aead, envelope under a local key: seal", || envelope.encrypt(&text, b"").unwrap());
     race.lane("tink-aead, envelope under a local key: open", || envelope.decrypt(&by_envelope, b"").unwrap());
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy: seal",
-        || (turn(), document(&["email"])),
+        |count| (count % tenants.len(), document(&["email"])),
         |(at, document)| now(standard.encrypt(document, &tenants[at])).unwrap(),
     );
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy: open",
-        || {
-            let at = turn();
+        |count| {
+            let at = count % tenants.len();
             (at, documents[at].clone())
         },
         |(at, document)| now(standard.decrypt(document, &tenants[at])).unwrap(),
     );
     race.lane_over("ours, new customer: seal", chosen, |one| vault.seal(*one, Padded::FIELD, &value).unwrap());
-    race.lane_over("ours, new customer: open", &sealed, |(one, sealed)| vault.open(*one, Padded::FIELD, sealed).unwrap());
+    race.lane_over("ours, new customer: open", &sealed, |(one, sealed)| {
+        vault.open(*one, Padded::FIELD, sealed).unwrap()
+    });
     race.run(ROUNDS)
 }
 
@@ -179,32 +173,28 @@ fn ten_fields(vault: &Vault, chosen: &[CustomerId]) -> Figures {
 
     let mut race = Race::new();
     race.lane("one HKDF-Expand of 32 bytes", || baseline::expand(&[3; 32]));
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy, batch of ten: seal",
-        || (turn(), ten()),
+        |count| (count % tenants.len(), ten()),
         |(at, ten)| now(standard.encrypt_batch(ten, &tenants[at])).unwrap(),
     );
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy, batch of ten: open",
-        || {
-            let at = turn();
+        |count| {
+            let at = count % tenants.len();
             (at, batches[at].clone())
         },
         |(at, batch)| now(standard.decrypt_batch(batch, &tenants[at])).unwrap(),
     );
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy, one document of ten fields (one data key): seal",
-        || (turn(), document(&LABELS)),
+        |count| (count % tenants.len(), document(&LABELS)),
         |(at, document)| now(standard.encrypt(document, &tenants[at])).unwrap(),
     );
-    let mut turn = turns(tenants.len());
     race.lane_using(
         "ironcore-alloy, one document of ten fields (one data key): open",
-        || {
-            let at = turn();
+        |count| {
+            let at = count % tenants.len();
             (at, documents[at].clone())
         },
         |(at, document)| now(standard.decrypt(document, &tenants[at])).unwrap(),
