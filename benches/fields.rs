@@ -3,7 +3,7 @@
 //! It measures CPU time of the thread, as `ratios` does, which compares the same designs, prints one table and checks
 //! the targets.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench ratios`, and `cargo bench --profile bench-default --bench ratios`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
 
@@ -48,56 +48,73 @@ impl Setup {
     }
 }
 
+/// What is measured against a target: name, value, limit, and whether the limit is the most.
+type Target = (String, f64, f64, bool);
+
 fn main() {
+    // `-- kept cold` runs these parts alone.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wants = |part: &str| asked.is_empty() || asked.iter().any(|one| one == part);
     let dir = tempfile::tempdir().unwrap();
     let setups = [("untouched", 0), ("100 shredded", 100), ("5 % shredded", 50_000)]
         .map(|(name, gone)| Setup::make(dir.path(), name, gone));
-    let path = dir.path().join("keys.db");
-    drop(stored_key::fill(&path, CUSTOMERS));
-    let table_of_keys = (stored_key::connect(&path, false), stored_key::connect(&path, true));
-
-    let any = &setups[0].vault;
-    let kept = [kept::<16>(any), kept::<64>(any), kept::<256>(any), kept::<4096>(any)];
-    let types = types(any);
-    let cold = setups.each_ref().map(|setup| {
-        [
-            cold::<16>(setup, &table_of_keys),
-            cold::<64>(setup, &table_of_keys),
-            cold::<256>(setup, &table_of_keys),
-            cold::<4096>(setup, &table_of_keys),
-        ]
-    });
-    let ten = setups.each_ref().map(ten);
-    let bulk = setups.each_ref().map(|setup| bulk(&setup.vault, setup.neighbours()));
-
-    heading("Targets", &["ratio, fields of 64 bytes", "measured", "target", "met"]);
-    let [_, kept_64, ..] = &kept;
-    verdict("same customer: seal / raw aes-gcm", kept_64.of(SEAL) / kept_64.of("raw aes-gcm: seal"), 1.4, true);
-    verdict("same customer: open / raw aes-gcm", kept_64.of(OPEN) / kept_64.of("raw aes-gcm: open"), 1.25, true);
-    for (setup, [_, figures, ..]) in setups.iter().zip(&cold) {
-        for what in ["seal", "open"] {
-            let ours = figures.of(&format!("ours: {what}"));
-            let name = format!("new customer, {}", setup.name);
-            verdict(&format!("{name}: {what} / one expand"), ours / figures.of(UNIT), 10.0, true);
-            let stored = figures.of(&format!("stored key: {what}"));
-            verdict(&format!("{name}: {what}, stored key / ours"), stored / ours, 2.5, false);
+    let mut targets = Vec::new();
+    println!("All figures are nanoseconds: medians of thread CPU time.\n");
+    if wants("kept") {
+        kept_by_size(&setups[0].vault, &mut targets);
+    }
+    if wants("cold") {
+        cold_by_size(&setups, &dir.path().join("keys.db"), &mut targets);
+    }
+    let names = setups.each_ref().map(|setup| setup.name);
+    if wants("ten") {
+        let ten = setups.each_ref().map(ten);
+        let columns: Vec<_> = names.into_iter().zip(&ten).collect();
+        table("Ten fields of 64 bytes of a customer never seen before", "customer", &columns);
+    }
+    if wants("bulk") {
+        let bulk = setups.each_ref().map(|setup| bulk(&setup.vault, setup.neighbours()));
+        let columns: Vec<_> = names.into_iter().zip(&bulk).collect();
+        table("Bulk: customers in order of number, one field of 64 bytes each", "customer", &columns);
+        for (name, figures) in columns {
+            let ratio = figures.of("ours: open in bulk") / figures.of(UNIT);
+            targets.push((format!("bulk, {name}: open / one expand"), ratio, 6.0, true));
         }
     }
-    for (setup, figures) in setups.iter().zip(&bulk) {
-        let ratio = figures.of("ours: open in bulk") / figures.of(UNIT);
-        verdict(&format!("bulk, {}: open / one expand", setup.name), ratio, 6.0, true);
+    heading("Targets", &["ratio, fields of 64 bytes", "measured", "target", "met"]);
+    for (what, value, limit, at_most) in targets {
+        verdict(&what, value, limit, at_most);
     }
-    println!("\nAll figures below are nanoseconds: medians of thread CPU time.\n");
-    by_size("Same customer and field again", &kept);
-    table("Types, decoded", "operation", &[("value of 33 to 46 bytes", &types)]);
-    for (setup, figures) in setups.iter().zip(&cold) {
-        by_size(&format!("A customer never seen before; vault: {}", setup.name), figures);
-    }
-    let by_vault = |figures| std::iter::zip(setups.iter().map(|setup| setup.name), figures).collect::<Vec<_>>();
-    table("Ten fields of 64 bytes of a customer never seen before", "customer", &by_vault(&ten));
-    table("Bulk: customers in order of number, one field of 64 bytes each", "customer", &by_vault(&bulk));
     for setup in setups {
         setup.vault.close().unwrap();
+    }
+}
+
+fn kept_by_size(vault: &Vault, targets: &mut Vec<Target>) {
+    let kept = [kept::<16>(vault), kept::<64>(vault), kept::<256>(vault), kept::<4096>(vault)];
+    by_size("Same customer and field again", &kept);
+    table("Types, decoded", "operation", &[("value of 33 to 46 bytes", &types(vault))]);
+    let [_, figures, ..] = &kept;
+    for (what, limit) in [("seal", 1.4), ("open", 1.25)] {
+        let ratio = figures.of(&format!("ours: {what}")) / figures.of(&format!("raw aes-gcm: {what}"));
+        targets.push((format!("same customer: {what} / raw aes-gcm"), ratio, limit, true));
+    }
+}
+
+fn cold_by_size(setups: &[Setup], path: &Path, targets: &mut Vec<Target>) {
+    drop(stored_key::fill(path, CUSTOMERS));
+    let keys = (stored_key::connect(path, false), stored_key::connect(path, true));
+    for setup in setups {
+        let cold =
+            [cold::<16>(setup, &keys), cold::<64>(setup, &keys), cold::<256>(setup, &keys), cold::<4096>(setup, &keys)];
+        by_size(&format!("A customer never seen before; vault: {}", setup.name), &cold);
+        let [_, figures, ..] = &cold;
+        for what in ["seal", "open"] {
+            let (ours, name) = (figures.of(&format!("ours: {what}")), format!("new customer, {}", setup.name));
+            targets.push((format!("{name}: {what} / one expand"), ours / figures.of(UNIT), 10.0, true));
+            let stored = figures.of(&format!("stored key: {what}"));
+            targets.push((format!("{name}: {what}, stored key / ours"), stored / ours, 2.5, false));
+        }
     }
 }
 

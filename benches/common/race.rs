@@ -63,6 +63,30 @@ impl<'l> Race<'l> {
         });
     }
 
+    /// Adds a lane whose operation uses up an input, which is made outside of the time. `prepare` is given a count.
+    pub fn lane_using<I, R>(
+        &mut self,
+        name: impl Into<String>,
+        mut prepare: impl FnMut(usize) -> I + 'l,
+        mut operation: impl FnMut(I) -> R + 'l,
+    ) {
+        let mut count = 0;
+        let batch = move |times| {
+            let inputs: Vec<I> = (0..times)
+                .map(|_| {
+                    count += 1;
+                    prepare(count)
+                })
+                .collect();
+            let start = cpu_nanos();
+            for input in inputs {
+                black_box(operation(input));
+            }
+            cpu_nanos() - start
+        };
+        self.lanes.push((name.into(), Box::new(batch)));
+    }
+
     /// Adds a lane whose operation does `units` of what is counted.
     pub fn lane_of<R>(&mut self, name: impl Into<String>, units: u64, mut operation: impl FnMut() -> R + 'l) {
         let batch = move |times: u64| {

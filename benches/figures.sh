@@ -1,0 +1,26 @@
+#!/bin/sh
+# Measures everything in both profiles and writes FIGURES.md. Run it on a quiet machine: half an hour, mostly building.
+set -eu
+cd "$(dirname "$0")/.."
+out=$(mktemp)
+section() { # title, directory, command
+    printf '\n## %s\n\n`%s`%s\n\n' "$1" "$3" "$([ "$2" = . ] || echo ", in $2")"
+    (cd "$2" && eval "$3" 2>/dev/null) | sed 's/^### /#### /'
+}
+{
+    cat <<TEXT
+# Figures
+
+$(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD), $(rustc --version), no flags.
+$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg).
+
+How it is measured, and where the time goes: [README.md](README.md). Written by \`benches/figures.sh\`.
+TEXT
+    section 'Thin LTO, one codegen unit' . 'cargo bench --bench ratios'
+    section "Cargo's default release profile" . 'cargo bench --profile bench-default --bench ratios'
+    section 'Peers: thin LTO, one codegen unit' benches/peers 'cargo run --profile bench'
+    section "Peers: cargo's default release profile" benches/peers 'cargo run --profile bench-default'
+    section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench --bench size'
+    section "Size and commits: cargo's default release profile" . 'cargo bench --profile bench-default --bench size'
+} > "$out"
+mv "$out" benches/FIGURES.md
