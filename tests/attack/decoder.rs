@@ -146,7 +146,7 @@ impl Record {
 
     /// Each tree's purpose, id and 32 bytes, whatever its flags say they are.
     pub fn trees(&self) -> BTreeMap<String, ([u8; 8], Key)> {
-        let entries = self.text[71..].chunks_exact(83).take(usize::from(self.text[70]).min(24));
+        let entries = self.text[79..].chunks_exact(83).take(usize::from(self.text[78]).min(22));
         entries
             .map(|entry| {
                 let length = usize::from(entry[10]).min(32);
