@@ -151,3 +151,7 @@ pub use sealed::{ParseError, Sealed};
 pub use vault::{
     CustomerKeys, EachCustomer, Health, Pending, PurposeStatus, Recovery, Shredded, Status, Vault, VaultBuilder,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -163,10 +163,9 @@ impl VaultBuilder {
     }
 
     /// How long superseded pages are kept: a day unless said otherwise, and never less than it takes to restore a root
-    /// record by mistake. At least a minute.
+    /// record by mistake. Never less than two leases, since other processes read pages of the record that they hold.
     pub fn keep_superseded(mut self, time: Duration) -> VaultBuilder {
-        // Other processes read pages of the record they hold for a lease.
-        self.keep_superseded = if self.threaded { time.max(*LEASES.end()) } else { time };
+        self.keep_superseded = time;
         self
     }
 

@@ -181,7 +181,7 @@ impl Vault {
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
         self.start_shred(Whom::These(customers.into_iter().collect()), None)?
             .wait()
-            .unwrap_or_else(|| Err(self.unanswered()))
+            .unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -194,7 +194,7 @@ impl Vault {
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
         let whom = Whom::These(customers.into_iter().collect());
-        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(self.unanswered()))
+        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -206,7 +206,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(self.unanswered()))
+        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -218,7 +218,7 @@ impl Vault {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        Box::pin(Vault::answer(self.start_shred(Whom::These(customers.into_iter().collect()), None)))
+        self.answer(self.start_shred(Whom::These(customers.into_iter().collect()), None))
     }
 
     /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
@@ -230,7 +230,7 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        Box::pin(Vault::answer(self.start_shred(Whom::These(customers.into_iter().collect()), Some(purpose))))
+        self.answer(self.start_shred(Whom::These(customers.into_iter().collect()), Some(purpose)))
     }
 
     fn start_shred(
@@ -249,20 +249,16 @@ impl Vault {
         Ok(promise)
     }
 
-    async fn answer(
+    fn answer(
+        &self,
         started: Result<Promise<Result<Shredded, ShredError>>, ShredError>,
-    ) -> Result<Shredded, ShredError> {
-        started?.await.unwrap_or_else(|| Err(ShredError::Unknown(KeyStoreError::Bug("a shred was not answered"))))
-    }
-
-    /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
-    fn unanswered(&self) -> ShredError {
-        match self.process() {
-            Ok(process) if !process.worker.is_closed() => {
-                ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
-            }
-            _ => ShredError::NothingHappened(KeyStoreError::Closed),
-        }
+    ) -> Pending<Result<Shredded, ShredError>> {
+        // The future holds no vault: it must not keep one open that was dropped.
+        let process = self.process().map(Arc::downgrade);
+        Box::pin(async move {
+            let answer = started?.await;
+            answer.unwrap_or_else(|| Err(unanswered(process.ok().and_then(|process| process.upgrade()).as_ref())))
+        })
     }
 
     /// Puts the vault under a new root key, and forgets the old one.
@@ -435,6 +431,16 @@ impl Vault {
     ) -> Result<Promise<T>, KeyStoreError> {
         let process = self.process()?;
         Ok(process.worker.post(process, job))
+    }
+}
+
+/// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
+fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
+    match process {
+        Some(process) if !process.worker.is_closed() => {
+            ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
+        }
+        _ => ShredError::NothingHappened(KeyStoreError::Closed),
     }
 }
 

@@ -216,8 +216,8 @@ fn rehearse(commit: &Commit, stage: &Stage) -> (u64, State, State) {
 fn anew(stage: &Stage) -> Vault {
     let builder = stage.anew().next_root_key(RootKey::bytes(NEW_KEY));
     match builder.unlock(RootKey::bytes(OLD_KEY)) {
-        // A recovery that got no further than the mark: it is to be called again.
-        Err(UnlockError::KeyStore(KeyStoreError::RolledBack { seen: 101, .. })) => {
+        // A recovery that got no further than the mark, 2^20 beyond what was seen: it is to be called again.
+        Err(UnlockError::KeyStore(KeyStoreError::RolledBack { seen: 1_048_676, .. })) => {
             recover(stage.anew(), stage).expect("a recovery can be repeated")
         }
         other => other.expect("a vault is left that opens"),

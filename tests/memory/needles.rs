@@ -102,9 +102,9 @@ impl Walk<'_> {
         self.aes("record key", derived[..32].try_into().unwrap());
         let text = decrypt(&derived[..32], &record[..664], &record[664..]);
         let mut trees = HashMap::new();
-        // Next number, newest block, lease, floor, gone back, four places; then the trees.
-        for index in 0..usize::from(text[70]) {
-            let at = 71 + index * 83;
+        // Numbers, lease, floor, gone back, four places; then the trees.
+        for index in 0..usize::from(text[78]) {
+            let at = 79 + index * 83;
             let entry = &text[at..at + 83];
             let name = String::from_utf8(entry[11..11 + usize::from(entry[10])].to_vec()).unwrap();
             trees.insert(name, (at, entry));
