@@ -142,7 +142,10 @@ pub(crate) fn record_salt(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8],
 /// A root record's AES-256 key and key commitment.
 pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultId) -> KeyAnd<32> {
     let mut bytes = Zeroizing::new([0; 64]);
-    expand(&from_prk(root.0.bytes()), &[RECORD, salt, &vault.0].concat(), &mut *bytes);
+    // On the stack, which the caller overwrites: with the root key, a salt left behind opens an old record.
+    let mut info = [0; RECORD.len() + 48];
+    join(&[RECORD, salt, &vault.0], &mut info);
+    expand(&from_prk(root.0.bytes()), &info, &mut *bytes);
     split(&bytes[..])
 }
 

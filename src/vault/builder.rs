@@ -279,6 +279,7 @@ impl VaultBuilder {
             resident: Resident::at_most(self.most_resident_pages),
             lock_wait: self.lock_wait,
             changes_places: false,
+            expects: false,
             known: None,
         }
     }

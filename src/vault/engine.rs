@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::root_record::{Record, RecordId};
+use crate::secret::Secret32;
 use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::sync::{Mutex, lock};
 use crate::vault::custody::{self, Chosen, Sight};
@@ -37,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) lock_wait: Duration,
     /// The commit at hand changes the list of places, so that it need not agree with the store's yet.
     pub(crate) changes_places: bool,
+    /// The commit at hand may put the record under a new root key.
+    pub(crate) expects: bool,
     /// The newest state this process ever saw; the record must never be found before it.
     pub(crate) known: Option<Witness>,
 }
@@ -129,7 +133,7 @@ pub(crate) fn read(
         {
             return Ok(Seen::Unchanged);
         }
-        match choose(&copies, keyring) {
+        match choose(&copies, &mut lock(keyring)) {
             Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
                 tries += 1;
                 std::thread::sleep(READ_PAUSE);
@@ -144,8 +148,8 @@ pub(crate) fn read(
     }
 }
 
-fn choose(copies: &[RootCopy], keyring: &Mutex<Keyring>) -> Result<Chosen, KeyStoreError> {
-    match custody::choose(copies, &mut lock(keyring))? {
+fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Chosen, KeyStoreError> {
+    match custody::choose(copies, keyring)? {
         Sight::Nothing => Err(KeyStoreError::NoVault),
         Sight::Record(chosen) => Ok(*chosen),
     }
@@ -159,6 +163,7 @@ impl Engine {
         before: Option<&Held>,
         plan: &mut Plan<'_, T>,
     ) -> Result<Committed<T>, CommitError> {
+        self.expects = false;
         let mut attempt = self.attempt(before, plan);
         if let Err(Failure::Unknown(..)) = attempt {
             // After a failed sync a re-read is no evidence; writing everything again, and syncing it, is.
@@ -166,7 +171,8 @@ impl Engine {
                 Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
             });
         }
-        if let Err(Failure::Refused(_)) = attempt {
+        // What an earlier commit left unknown stays expected.
+        if self.expects && matches!(attempt, Err(Failure::Refused(_))) {
             lock(&self.keyring).expect_nothing();
         }
         attempt.map_err(|failure| match failure {
@@ -213,7 +219,13 @@ impl Engine {
         places: &[PlaceId],
         plan: &mut Plan<'_, T>,
     ) -> Result<Prepared<T>, KeyStoreError> {
-        let chosen = choose(copies, &self.keyring)?;
+        // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
+        let (chosen, secret) = {
+            let mut keyring = lock(&self.keyring);
+            let chosen = choose(copies, &mut keyring)?;
+            let secret = Secret32::copy_of(keyring.current()?.0.bytes());
+            (chosen, RootSecret(secret))
+        };
         let (newest, lowest) = (chosen.newest, chosen.lowest);
         if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen });
@@ -248,21 +260,17 @@ impl Engine {
                 {
                     record.trees = before.trees.iter().map(HeldTree::to_record).collect();
                 }
-                let mut keyring = lock(&self.keyring);
-                let secret = match &rekey {
-                    Some(new) => &new.secret,
-                    None => keyring.current()?,
-                };
-                let mut fresh = crate::secret::Secret32::empty();
+                let secret = rekey.as_ref().map_or(&secret, |new| &new.secret);
+                let mut fresh = Secret32::empty();
                 nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
                 let sealed = record.seal(secret, fresh.bytes());
                 let bytes =
                     Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record could not be written"))?);
                 record.trees.clear();
                 if let Some(new) = &rekey {
-                    keyring.expect(new.key.clone());
+                    lock(&self.keyring).expect(new.key.clone());
+                    self.expects = true;
                 }
-                drop(keyring);
                 let held = Held::new(record, bytes.clone(), trees);
                 let lowest = Some(held.facts.witness());
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey, lowest })
@@ -287,7 +295,7 @@ impl Engine {
                     let mut keyring = lock(&self.keyring);
                     make(&mut keyring).and_then(|record| {
                         pages.put(record.clear.generation, &[])?;
-                        let mut fresh = crate::secret::Secret32::empty();
+                        let mut fresh = Secret32::empty();
                         nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
                         record.seal(keyring.current()?, fresh.bytes()).map_err(|_| KeyStoreError::Bug("a first record"))
                     })

@@ -119,8 +119,13 @@ impl Process {
     /// Has the record marked, without waiting for it.
     pub(super) fn mark_soon(self: &Arc<Process>, evidence: Evidence) {
         if self.settings.threaded {
+            // Every read asks for it anew, as long as it could not be done.
+            if self.is_marking.swap(true, Ordering::AcqRel) {
+                return;
+            }
             drop(self.worker.post(self, move |process| {
                 let _ = process.mark_gone_back(&mut lock(&process.engine), evidence);
+                process.is_marking.store(false, Ordering::Release);
             }));
         } else if let Ok(mut engine) = self.engine.try_lock() {
             let _ = self.mark_gone_back(&mut engine, evidence);

@@ -109,6 +109,8 @@ impl Handle {
 
     /// The cipher of one customer's field, under a given tree or the active one. The caller holds the keys' lock from
     /// before this until it has used the cipher. Waits for nothing but pages.
+    ///
+    /// Leaves copies of key material on the stack: call it within [`with_clean_stack`].
     pub(crate) fn cipher<'k>(
         &self,
         keys: &'k mut Keys,
@@ -143,7 +145,7 @@ impl Handle {
                 return Err(error);
             }
         };
-        let cipher = with_clean_stack(|| FieldCipher::new(key.0.bytes(), name));
+        let cipher = FieldCipher::new(key.0.bytes(), name);
         if self.customers.len() > 1 {
             return Ok((id, Cipher::Made(cipher)));
         }

@@ -16,6 +16,9 @@ use crate::vault::process::Process;
 use crate::vault::thread::READS_A_LEASE;
 use crate::witness::Witness;
 
+/// Longest pause between two tries to repair a copy.
+const MOST_PAUSE: Duration = Duration::from_secs(600);
+
 impl Process {
     /// Reads the record again and replaces the snapshot if it changed. On the reading thread, or where there is none.
     pub(crate) fn refresh(self: &Arc<Process>) -> Result<(), KeyStoreError> {
@@ -24,16 +27,18 @@ impl Process {
             self.wipe();
         }
         let before = self.snapshot();
+        // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
+        let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
         let seen = engine::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
         match (seen, before) {
             (Ok(Seen::Unchanged), Some(before)) => {
                 let lowest = Some(before.facts.witness());
-                self.learn(sent, before, lowest).map(|_| ())
+                self.learn(sent, before, lowest)
             }
             (Ok(Seen::Unchanged), None) => Err(KeyStoreError::Bug("nothing was held")),
             (Ok(Seen::Changed { held, lowest, needs_repair }), before) => {
-                self.check_found(&held)?;
+                self.check_found(&held, known)?;
                 let is_new = before.is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
                 if is_new {
                     events::refreshed(held.facts.clear.generation);
@@ -50,16 +55,15 @@ impl Process {
     }
 
     /// What was read must be of this vault, and come after all that this process knows.
-    pub(super) fn check_found(self: &Arc<Process>, held: &Held) -> Result<(), KeyStoreError> {
+    pub(super) fn check_found(self: &Arc<Process>, held: &Held, known: Option<Witness>) -> Result<(), KeyStoreError> {
         if held.facts.clear.vault != self.settings.vault {
             let (one, other) = ("the vault that was opened".to_owned(), "what is in its place now".to_owned());
             let error = KeyStoreError::Diverged { one, other };
             self.let_go(error.clone());
             return Err(error);
         }
-        let known = lock(&self.trail).latest().map(Evidence::Witness);
         let refused = *lock(&self.refused);
-        for evidence in [known, refused].into_iter().flatten() {
+        for evidence in [known.map(Evidence::Witness), refused].into_iter().flatten() {
             if let Some(seen) = evidence.against(&held.facts) {
                 if held.facts.gone_back.is_none() {
                     self.mark_soon(evidence);
@@ -76,12 +80,16 @@ impl Process {
         let mut since = lock(&self.lagging_since);
         if !needs_repair {
             *since = None;
+            *lock(&self.repair_pause) = Duration::ZERO;
             return;
         }
         let first = *since.get_or_insert(now);
         let lease = self.snapshot().map_or(Duration::MAX, |held| held.facts.lease);
-        if self.settings.threaded && now.age_since(first) >= lease {
+        // Tried again and again, but not so often that a mirror which stays away costs much.
+        let mut pause = lock(&self.repair_pause);
+        if self.settings.threaded && now.age_since(first) >= lease.max(*pause) {
             *since = None;
+            *pause = (*pause * 2).clamp(lease, MOST_PAUSE);
             drop(self.worker.post(self, |process| process.repair()));
         }
     }
@@ -96,21 +104,34 @@ impl Process {
     }
 
     /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
-    /// keys derived from the one before, and lets the lease begin at `sent`. Tells whether keys were lost by it.
-    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, lowest: Option<Witness>) -> Result<bool, KeyStoreError> {
+    /// keys derived from the one before, and lets the lease begin at `sent`.
+    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, lowest: Option<Witness>) -> Result<(), KeyStoreError> {
         let mut leaving = lock(&self.learning);
         if self.worker.is_closed() {
             return Err(KeyStoreError::Closed);
         }
+        // It may have been refused while it was read.
+        let refused = *lock(&self.refused);
+        if let Some(seen) = refused.and_then(|evidence| evidence.against(&held.facts)) {
+            return Err(KeyStoreError::RolledBack { have: held.facts.clear.generation, seen });
+        }
         let current = self.snapshot();
-        // A read that overlapped a commit may come in after it.
-        let is_late =
-            current.as_ref().is_some_and(|current| current.facts.clear.generation > held.facts.clear.generation);
-        let is_same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &held));
-        let known = current.filter(|_| is_late).unwrap_or(held);
-        let lost_keys = !is_late && !is_same && self.publish(known.clone(), &mut leaving);
+        // A read that overlapped a commit may come in after it, and after a wipe too.
+        let latest = lock(&self.trail).latest();
+        let is_late = latest.is_some_and(|latest| {
+            latest.generation > held.facts.clear.generation && Evidence::Witness(latest).against(&held.facts).is_some()
+        });
+        let known = match (is_late, current) {
+            (true, None) => return Ok(()),
+            (true, Some(current)) => current,
+            (false, Some(current)) if Arc::ptr_eq(&current, &held) => current,
+            (false, _) => {
+                self.publish(held.clone(), &mut leaving);
+                held
+            }
+        };
         self.confirm(sent, &known, lowest);
-        Ok(lost_keys)
+        Ok(())
     }
 
     pub(super) fn confirm(&self, sent: Moment, held: &Held, lowest: Option<Witness>) {
@@ -119,7 +140,7 @@ impl Process {
             let mut trail = lock(&self.trail);
             // What a marked record says is not this vault's history.
             let newest = held.facts.gone_back.is_none().then(|| held.facts.witness());
-            let jumped = trail.confirm(sent, held.facts.lease, newest, lowest);
+            let jumped = trail.confirm(sent, self.lease.clock().now(), held.facts.lease, newest, lowest);
             let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
             self.witness.store(witness.packed(), Ordering::Relaxed);
             (jumped, trail.latest_confirmation().unwrap_or(sent))
@@ -132,8 +153,8 @@ impl Process {
         self.lease.arm(since, held.facts.lease);
     }
 
-    /// Replaces the snapshot. Tells whether the new one lacks keys that the one before had.
-    pub(super) fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) -> bool {
+    /// Replaces the snapshot, and wipes what was derived from keys that the new one lacks.
+    pub(super) fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) {
         self.next_number.store(held.facts.next_number, Ordering::Relaxed);
         let before = {
             let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -153,11 +174,10 @@ impl Process {
         }
         leaving.retain(|gone| !gone.is_gone());
         leaving.extend(before.map(|before| before.gone()));
-        lost_keys
     }
 
-    /// Waits until nobody reads an older snapshot, but not so long that the lease could run out over it.
-    pub(super) fn wait_for_readers(&self) -> bool {
+    /// Waits until nobody reads any older snapshot, but not so long that the lease could run out over it.
+    pub(crate) fn wait_for_readers(&self) -> bool {
         let lease = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease);
         let deadline = Instant::now() + self.settings.patience.min(lease / READS_A_LEASE);
         let leaving = lock(&self.learning).clone();

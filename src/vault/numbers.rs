@@ -21,6 +21,10 @@ pub(crate) struct Numbers {
     size: u64,
     /// A refill is on its way.
     asked: bool,
+    /// Counts the times that numbers were dropped: a block reserved before is wasted as well.
+    drops: u64,
+    /// All up to this number were shredded by age.
+    through: u64,
 }
 
 struct Block {
@@ -37,7 +41,7 @@ impl Block {
 
 impl Numbers {
     pub(crate) fn none() -> Numbers {
-        Numbers { block: None, next: None, size: 1, asked: false }
+        Numbers { block: None, next: None, size: 1, asked: false, drops: 0, through: 0 }
     }
 
     /// One number, if any is left.
@@ -71,8 +75,16 @@ impl Numbers {
         self.block.as_ref().is_none_or(|block| block.numbers.is_empty()) && self.next.is_none()
     }
 
-    pub(crate) fn refill(&mut self, numbers: Range<u64>, at: Moment) {
+    pub(crate) fn drops(&self) -> u64 {
+        self.drops
+    }
+
+    /// Takes a block that was reserved when `drops` was what it was then.
+    pub(crate) fn refill(&mut self, numbers: Range<u64>, at: Moment, drops: u64) {
         self.asked = false;
+        if drops != self.drops || numbers.start <= self.through {
+            return;
+        }
         self.size = (self.size * 2).min(MOST);
         let block = Block { reserved: numbers.end - numbers.start, numbers, at };
         if self.block.as_ref().is_none_or(|block| block.numbers.is_empty()) {
@@ -90,11 +102,13 @@ impl Numbers {
     pub(crate) fn drop_all(&mut self) {
         self.block = None;
         self.next = None;
+        self.drops += 1;
     }
 
     /// Wastes numbers that a shred by age has overtaken.
     pub(crate) fn drop_below(&mut self, shredded_through: u64) {
         let reaches = |block: &Option<Block>| block.as_ref().is_some_and(|b| b.numbers.start <= shredded_through);
+        self.through = self.through.max(shredded_through);
         if reaches(&self.block) || reaches(&self.next) {
             self.drop_all();
         }
@@ -120,7 +134,7 @@ mod tests {
                 }
                 let size = numbers.size();
                 sizes.push(size);
-                numbers.refill(next..next + size, at(0));
+                numbers.refill(next..next + size, at(0), 0);
                 next += size;
             };
             assert!(number > last, "never twice");
@@ -133,7 +147,7 @@ mod tests {
     #[test]
     fn a_refill_is_asked_for_once_at_half() {
         let mut numbers = Numbers::none();
-        numbers.refill(1..9, at(0));
+        numbers.refill(1..9, at(0), 0);
         let asked: Vec<bool> = (0..8)
             .map(|_| {
                 numbers.take(at(0));
@@ -141,16 +155,25 @@ mod tests {
             })
             .collect();
         assert_eq!(asked, [false, false, false, true, false, false, false, false]);
-        numbers.refill(9..25, at(0));
+        numbers.refill(9..25, at(0), 0);
         assert_eq!(numbers.take(at(0)).map(CustomerId::number), Some(9));
         numbers.drop_all();
         assert_eq!(numbers.take(at(0)), None);
     }
 
     #[test]
+    fn a_block_reserved_before_a_drop_is_wasted() {
+        let mut numbers = Numbers::none();
+        let drops = numbers.drops();
+        numbers.drop_all();
+        numbers.refill(1..9, at(0), drops);
+        assert_eq!(numbers.take(at(0)), None);
+    }
+
+    #[test]
     fn old_blocks_are_wasted() {
         let mut numbers = Numbers::none();
-        numbers.refill(1..9, at(0));
+        numbers.refill(1..9, at(0), 0);
         assert!(numbers.take(at(3600)).is_some());
         assert_eq!(numbers.take(at(3602)), None);
     }

@@ -1,6 +1,6 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,10 @@ pub(crate) struct Process {
     pub(super) refused: Mutex<Option<Evidence>>,
     /// Since when some copy of the record is seen to be older.
     pub(super) lagging_since: Mutex<Option<Moment>>,
+    /// How long to wait before it is repaired once more.
+    pub(super) repair_pause: Mutex<Duration>,
+    /// The record is about to be marked.
+    pub(super) is_marking: AtomicBool,
     /// When an unknown number or witness last caused a re-read.
     pub(super) last_extra_read: Mutex<Option<Moment>>,
 }
@@ -96,6 +100,7 @@ impl Process {
             resident: resident.clone(),
             lock_wait: settings.lock_wait,
             changes_places: false,
+            expects: false,
             known: None,
         };
         let threaded = settings.threaded;
@@ -123,6 +128,8 @@ impl Process {
             changes: AtomicU64::new(0),
             refused: Mutex::new(None),
             lagging_since: Mutex::new(None),
+            repair_pause: Mutex::new(Duration::ZERO),
+            is_marking: AtomicBool::new(false),
             last_extra_read: Mutex::new(None),
         });
         if threaded {
@@ -337,9 +344,11 @@ impl Process {
 
     /// Commits, and publishes what came of it. On the worker, or where there is none.
     ///
-    /// Gives the plan's value, whether all readers of the old snapshot let go, and what could not be overwritten.
+    /// Gives the plan's value, and what could not be overwritten. Readers of older snapshots may not have let go yet.
     pub(crate) fn commit<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
-        self.commit_with(&mut lock(&self.engine), plan)
+        let mut engine = lock(&self.engine);
+        engine.changes_places = false;
+        self.commit_with(&mut engine, plan)
     }
 
     /// The same for a plan that changes the list of places.
@@ -368,20 +377,14 @@ impl Process {
         }
         let Committed { value, held, old_copy, lowest } = committed?;
         let held = Arc::new(held);
-        // Readers are waited for when keys were lost by this commit, or by one just before it.
-        let lost_keys = match self.learn(sent, held.clone(), lowest) {
-            Ok(lost_keys) => lost_keys,
-            // Closed meanwhile: the commit counts all the same, and nothing is held any more.
-            Err(_) => true,
-        };
-        let readers_gone = !lost_keys || self.wait_for_readers();
-        Ok(Done { value, readers_gone, old_copy, held })
+        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
+        let _ = self.learn(sent, held.clone(), lowest);
+        Ok(Done { value, old_copy, held })
     }
 }
 
 pub(crate) struct Done<T> {
     pub(crate) value: T,
-    pub(crate) readers_gone: bool,
     pub(crate) old_copy: Option<KeyStoreError>,
     pub(crate) held: Arc<Held>,
 }

@@ -99,11 +99,13 @@ impl Process {
         }
         self.may_seal(customer, name)?;
         let mut keys = handle.keys();
-        let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
-        match cipher.as_ref() {
-            Some(cipher) => with_clean_stack(|| self.seal_with(cipher, tree, customer, place, value, wall)),
-            None => Err(SealError::Shredded { at: name.of(customer) }),
-        }
+        with_clean_stack(|| {
+            let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
+            match cipher.as_ref() {
+                Some(cipher) => self.seal_with(cipher, tree, customer, place, value, wall),
+                None => Err(SealError::Shredded { at: name.of(customer) }),
+            }
+        })
     }
 
     #[inline]
@@ -186,11 +188,13 @@ impl Process {
                 // Before the handle's lock, since it may wait for the vault's thread, which takes the lock to wipe.
                 drop(self.held_to_open(customer, name, &header)?);
                 let mut keys = handle.keys();
-                let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
-                match cipher.as_ref() {
-                    Some(cipher) => with_clean_stack(|| Process::open_with(cipher, &header, place, sealed)),
-                    None => return Err(OpenError::Shredded { at: name.of(customer) }),
-                }
+                with_clean_stack(|| {
+                    let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
+                    match cipher.as_ref() {
+                        Some(cipher) => Ok(Process::open_with(cipher, &header, place, sealed)),
+                        None => Err(OpenError::Shredded { at: name.of(customer) }),
+                    }
+                })?
             }
         };
         self.finish_open(customer, name, &header, opened, changes)

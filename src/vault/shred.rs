@@ -124,7 +124,8 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
                 }));
             }
         }
-        Ok(Done { value, readers_gone, old_copy, held }) => {
+        Ok(Done { value, old_copy, held }) => {
+            let readers_gone = process.wait_for_readers();
             let generation = held.facts.clear.generation;
             events::committed(generation, value.newly, value.pages);
             let effective_at = SystemTime::now() + held.facts.lease;

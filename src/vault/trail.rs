@@ -20,28 +20,30 @@ impl Trail {
         Trail { states: VecDeque::new(), latest: None, confirmed: None, lease: Duration::ZERO }
     }
 
-    /// The record was read at `sent`, with this witness, unless it is of no history that may be relied on; `lowest` is that of the oldest copy, if all could be read.
-    /// Tells whether the clocks jumped since the last time.
+    /// The record was read at `sent`, and it is `now`. `newest` is its witness, unless it is of no history that may be
+    /// relied on; `lowest` that of the oldest copy, if all could be read. Tells whether the clocks jumped since the last
+    /// time.
     pub(crate) fn confirm(
         &mut self,
         sent: Moment,
+        now: Moment,
         lease: Duration,
         newest: Option<Witness>,
         lowest: Option<Witness>,
     ) -> bool {
-        let jumped = self.jumped(sent);
+        let jumped = self.jumped(now);
         // A read that overlapped a commit may come in after it.
-        self.confirmed = Some(self.confirmed.filter(|before| before.boot > sent.boot && !jumped).unwrap_or(sent));
+        let later = self.confirmed.filter(|before| before.boot > sent.boot && !jumped);
+        let confirmed = later.unwrap_or(sent);
+        self.confirmed = Some(confirmed);
         self.lease = lease;
-        if let Some(newest) = newest {
-            self.latest = Some(newest);
-        }
+        self.latest = newest.or(self.latest);
         // A value must never witness a generation that a crash could still take back, so the lowest of all copies
         // counts, and a copy that could not be read may be anything.
         if let Some(lowest) = lowest {
-            self.states.push_back((sent, lowest));
+            self.states.push_back((confirmed, lowest));
         }
-        while self.states.get(1).is_some_and(|(moment, _)| sent.age_since(*moment) >= lease) {
+        while self.states.get(1).is_some_and(|(moment, _)| confirmed.age_since(*moment) >= lease) {
             self.states.pop_front();
         }
         jumped
@@ -102,7 +104,7 @@ mod tests {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
         for step in 0..10 {
-            trail.confirm(at(step * 25), lease, Some(witness(step + 1)), Some(witness(step + 1)));
+            trail.confirm(at(step * 25), at(step * 25), lease, Some(witness(step + 1)), Some(witness(step + 1)));
             let expected = step.checked_sub(4).map(|held| witness(held + 1));
             assert_eq!(trail.to_seal(at(step * 25)), expected, "step {step}");
         }
@@ -115,9 +117,9 @@ mod tests {
     fn an_unread_copy_stops_the_witness() {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
-        trail.confirm(at(0), lease, Some(witness(5)), Some(witness(4)));
+        trail.confirm(at(0), at(0), lease, Some(witness(5)), Some(witness(4)));
         for step in 1..10 {
-            trail.confirm(at(step * 50), lease, Some(witness(9)), None);
+            trail.confirm(at(step * 50), at(step * 50), lease, Some(witness(9)), None);
         }
         assert_eq!(trail.to_seal(at(450)), Some(witness(4)), "the oldest copy counts, not the newest");
     }
@@ -125,9 +127,13 @@ mod tests {
     #[test]
     fn a_jump_is_told() {
         let mut trail = Trail::new();
-        assert!(!trail.confirm(at(0), Duration::from_secs(1), Some(witness(1)), None));
-        assert!(!trail.confirm(at(500), Duration::from_secs(1), Some(witness(1)), None));
+        assert!(!trail.confirm(at(0), at(0), Duration::from_secs(1), Some(witness(1)), None));
+        assert!(!trail.confirm(at(500), at(500), Duration::from_secs(1), Some(witness(1)), None));
+        // A commit that waited long is learned of after a read that was sent later: no clock jumped, and nothing is taken
+        // back.
+        assert!(!trail.confirm(at(100), at(600), Duration::from_secs(1), Some(witness(2)), None));
+        assert_eq!(trail.latest_confirmation(), Some(at(500)));
         let set_forward = Moment { boot: 600_000_000, wall: 100_000_000_000 };
-        assert!(trail.confirm(set_forward, Duration::from_secs(1), Some(witness(1)), None));
+        assert!(trail.confirm(set_forward, set_forward, Duration::from_secs(1), Some(witness(1)), None));
     }
 }

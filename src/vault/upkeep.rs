@@ -31,6 +31,14 @@ impl Draft<'_> {
         }
     }
 
+    fn sweep(&self, keep: Duration) -> Result<Swept, KeyStoreError> {
+        let mut live = HashSet::new();
+        for tree in self.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+            tree.page_names(&self.pages, &mut live).map_err(tree_error)?;
+        }
+        Ok(self.pages.0.sweep(&live, self.record.clear.generation, keep)?)
+    }
+
     /// Adds a key tree for each purpose that has none. Those shredded everywhere are shredded in it from the start.
     pub(crate) fn add_purposes(
         &mut self,
@@ -102,6 +110,9 @@ impl Process {
         drop(self.held_now()?);
         loop {
             let now = self.lease.clock().now();
+            if lock(&self.trail).jumped(now) {
+                lock(&self.numbers).drop_all();
+            }
             // Another thread may take all that a refill brought.
             let (number, size) = {
                 let mut numbers = lock(&self.numbers);
@@ -120,7 +131,7 @@ impl Process {
     }
 
     fn refill(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
-        let now = self.lease.clock().now();
+        let (now, drops) = (self.lease.clock().now(), lock(&self.numbers).drops());
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let first = draft.record.next_number;
@@ -142,7 +153,7 @@ impl Process {
         let mut numbers = lock(&self.numbers);
         match block {
             Ok(Some(block)) => {
-                numbers.refill(block, now);
+                numbers.refill(block, now, drops);
                 Ok(())
             }
             Ok(None) => {
@@ -172,9 +183,13 @@ impl Process {
 
     /// Finishes what a killed commit left: all copies are made the newest, which authenticated.
     pub(crate) fn repair(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        // A mirror that stood still lacks pages, and must have them before it has the record; a sweep brings them.
-        self.sweep()?;
-        let done = self.commit(&mut |_| Ok(Step::Confirm(()))).map_err(CommitError::cause)?;
+        let done = self.commit(&mut |draft| {
+            // A mirror that stood still lacks pages, and must have them before it has the record; a sweep brings them,
+            // and with no end of keeping it forgets none.
+            draft.sweep(Duration::MAX)?;
+            Ok(Step::Confirm(()))
+        });
+        let done = done.map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)
     }
 
@@ -224,13 +239,9 @@ impl Process {
         let threaded = self.settings.threaded;
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let mut live = HashSet::new();
-            for tree in draft.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
-                tree.page_names(&draft.pages, &mut live).map_err(tree_error)?;
-            }
             // Other processes read pages of the record that they hold. In tests, one lease is as good as another.
             let keep = if threaded { keep.max(draft.record.lease * 2) } else { keep };
-            Ok(Step::Keep(draft.pages.0.sweep(&live, draft.record.clear.generation, keep)?))
+            Ok(Step::Keep(draft.sweep(keep)?))
         });
         let swept = done.map_err(CommitError::cause)?.value;
         events::swept(swept.pages, swept.bytes);

@@ -262,8 +262,8 @@ fn a_full_record_refuses_a_tree_and_never_a_shred() {
     let before = contents(&scratch.join("main"));
     let error = at().purposes(all).add_missing_purposes().unlock(key()).unwrap_err();
     assert!(matches!(error, UnlockError::KeyStore(KeyStoreError::Full { .. })), "{error:?}");
-    assert!(error.to_string().contains("24"), "{error}");
+    assert!(error.to_string().contains("22"), "{error}");
     assert_eq!(contents(&scratch.join("main")), before);
     let vault = at().purposes([Purpose::try_new(names[0]).unwrap()]).unlock(key()).unwrap();
-    assert_eq!(vault.shred([alice]).unwrap().newly_shredded(), 24, "in every tree");
+    assert_eq!(vault.shred([alice]).unwrap().newly_shredded(), 22, "in every tree");
 }
