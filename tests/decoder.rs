@@ -211,10 +211,10 @@ fn make_theirs(directory: &Path, name: &str, new: &Value) -> Value {
         }
     };
     seal_all(&vault, &|purpose, _| purpose != "lettre d’été");
-    vault.shred([id(42), id(255), id(700)]).unwrap();
-    vault.shred_purpose(NEWS, [id(43)]).unwrap();
-    vault.shred(ids(256..=511)).unwrap();
-    vault.shred_through(id(4)).unwrap();
+    vault.shred([id(42), id(255), id(700)]).unwrap().wait_until_effective_everywhere();
+    vault.shred_purpose(NEWS, [id(43)]).unwrap().wait_until_effective_everywhere();
+    vault.shred(ids(256..=511)).unwrap().wait_until_effective_everywhere();
+    vault.shred_through(id(4)).unwrap().wait_until_effective_everywhere();
     vault.close().unwrap();
 
     let vault = builder().purposes([ORDERS, NEWS, LATER]).add_missing_purposes().unlock(RootKey::bytes(OLD)).unwrap();
@@ -222,10 +222,12 @@ fn make_theirs(directory: &Path, name: &str, new: &Value) -> Value {
         matches!(number, 1..=4 | 42 | 255..=511 | 700) || (purpose == "newsletter" && number == 43)
     };
     // Once it has run for some leases it names a root record in what it seals.
-    std::thread::sleep(lease * 3);
-    vault.refresh().unwrap();
+    for _ in 0..3 {
+        std::thread::sleep(lease);
+        vault.refresh().unwrap();
+    }
     seal_all(&vault, &|purpose, number| !shredded(purpose, number));
-    vault.shred([id(44)]).unwrap();
+    vault.shred([id(44)]).unwrap().wait_until_effective_everywhere();
     let shredded = |purpose: &str, number: i64| shredded(purpose, number) || number == 44;
     vault.rotate_root_key(key(new)).unwrap();
     vault.sweep().unwrap();
@@ -242,7 +244,10 @@ fn make_theirs(directory: &Path, name: &str, new: &Value) -> Value {
         .iter()
         .map(|case| case["sealed"].as_str().unwrap().parse::<Sealed<Text>>().unwrap().as_bytes()[14..22] != [0; 8])
         .collect();
-    assert!(witnesses.contains(&true) && witnesses.contains(&false), "values with and without a witness");
+    assert!(
+        witnesses.contains(&true) && witnesses.contains(&false),
+        "values with and without a witness: {witnesses:?}"
+    );
     // Opened as what they are not.
     let wrong = |change: &dyn Fn(&mut Value), error: &str| {
         let mut case = values.iter().find(|case| case["customer"] == 9 && case["label"] == "email").unwrap().clone();
@@ -355,7 +360,7 @@ fn vaults_and_values_pass_to_the_independent_decoder_and_back() {
         let email = ORDERS.field::<Email>("email");
         let mine = vault.seal(new, email, &Email::from_told("new@example.com")).unwrap();
         let unlucky = 1; // survives what the decoder shreds
-        vault.shred_purpose(ORDERS, [id(unlucky)]).unwrap();
+        vault.shred_purpose(ORDERS, [id(unlucky)]).unwrap().wait_until_effective_everywhere();
         vault.rotate_root_key(RootKey::bytes([9; 32])).unwrap();
         vault.close().unwrap();
         let vault = Vault::at(&place).purposes([ORDERS, NEWS]).unlock(RootKey::bytes([9; 32])).unwrap();
