@@ -1,0 +1,1051 @@
+"""A second implementation of the formats of oubliette, written from FORMAT.md alone. Section numbers are that page's.
+
+    decoder.py vectors DIRECTORY     checks every file of test vectors
+    decoder.py exchange DIRECTORY    reads the vault that the Rust test made there, and makes vaults for it to read
+
+Needs `cryptography`; for passphrases `argon2-cffi`. It exists to find where the page and the crate differ: nothing in it
+is hardened, no key is wiped, and it takes no locks.
+"""
+
+import base64
+import hmac
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections import Counter
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+try:
+    from argon2.low_level import Type, hash_secret_raw
+except ImportError:
+    hash_secret_raw = None
+
+NUMBERS = 1 << 40  # one more than the highest customer number and generation
+PAGE, RECORD, SLOT = 8281, 3520, 3560
+KEY, PAGE_KEY, SHREDDED = 0, 1, 2  # kinds of a page's entries (5.2)
+SEED, WRITTEN, RETIRED = 0, 1, 2  # states of a tree (6.3)
+NO_NONCE = bytes(12)
+
+
+class Refused(Exception):
+    """What a reader answers instead of a value: the error, as section 10 spells it."""
+
+
+def check(holds, error):
+    if not holds:
+        raise Refused(error)
+
+
+# ---- 2 and 3: notation, keys
+
+
+def u(size, n):
+    return n.to_bytes(size, "big")
+
+
+def num(data):
+    return int.from_bytes(data, "big")
+
+
+def mac(key, data):
+    return hmac.digest(key, data, "sha256")
+
+
+def expand(key, info, size):
+    t1 = mac(key, info + b"\x01")
+    t2 = mac(key, t1 + info + b"\x02")
+    return (t1 + t2)[:size]
+
+
+def encrypt(key, nonce, associated, text):
+    return AESGCM(key).encrypt(nonce, text, associated)
+
+
+def decrypt(key, nonce, associated, data):
+    try:
+        return AESGCM(key).decrypt(nonce, data, associated)
+    except InvalidTag:
+        raise Refused("not_authentic") from None
+
+
+def path(number):
+    return u(5, number)
+
+
+def child_info(tree, level, byte):
+    return b"oubliette/1/child" + tree + u(1, level) + u(1, byte)
+
+
+def child(seed, tree, level, byte):
+    return expand(seed, child_info(tree, level, byte), 32)
+
+
+def short(text):
+    data = text.encode()
+    return u(1, len(data)) + data
+
+
+def field_info(label, tag):
+    return b"oubliette/1/field" + short(label) + short(tag)
+
+
+def halves(okm):
+    return okm[:32], okm[32:]
+
+
+def field_keys(customer_key, label, tag):
+    return halves(expand(customer_key, field_info(label, tag), 64))
+
+
+def page_keys(page_key):
+    return halves(expand(page_key, b"oubliette/1/page", 48))
+
+
+def record_info(salt, vault):
+    return b"oubliette/1/record" + salt + vault
+
+
+def record_keys(secret, salt, vault):
+    return halves(expand(secret, record_info(salt, vault), 64))
+
+
+def costs_allowed(recipe):
+    return 8192 <= recipe["memory_kib"] <= 1 << 20 and 1 <= recipe["passes"] <= 16 and 1 <= recipe["lanes"] <= 16
+
+
+def root_secret(root_key, recipe):
+    """`root_key` is bytes of 32, or a passphrase (3.5)."""
+    check(recipe["kind"] == (0 if isinstance(root_key, bytes) else 1), "wrong_root_key")
+    if recipe["kind"] == 0:
+        return root_key
+    check(costs_allowed(recipe), "malformed")
+    return hash_secret_raw(
+        unicodedata.normalize("NFC", root_key).encode(),
+        recipe["salt"],
+        time_cost=recipe["passes"],
+        memory_cost=recipe["memory_kib"],
+        parallelism=recipe["lanes"],
+        hash_len=32,
+        type=Type.ID,
+        version=0x13,
+    )
+
+
+# ---- 4: sealed values
+
+
+def pad(content, step):
+    return (content + b"\x80").ljust((len(content) // step + 1) * step, b"\0")
+
+
+def unpad(padded):
+    rest = padded.rstrip(b"\0")
+    check(rest.endswith(b"\x80"), "invalid_content")
+    return rest[:-1]
+
+
+def sealed_data(witness, context):
+    flag = b"\0" if context is None else b"\1"
+    return b"\xf8" + witness + flag + bytes(6) + (context or b"")
+
+
+def seal(tree, number, customer_key, label, tag, step, context, content, witness, nonce=None):
+    nonce = nonce or os.urandom(12)
+    aes_key, commitment = field_keys(customer_key, label, tag)
+    data = encrypt(aes_key, nonce, sealed_data(witness, context), pad(content, step))
+    return b"\xf8" + tree + u(5, number) + witness + nonce + commitment + data
+
+
+def read_header(sealed, number):
+    """Steps 1 and 2 of 4.3: tree and witness."""
+    check(sealed[:1] <= b"\xf8", "unknown_version")
+    check(sealed[:1] == b"\xf8", "malformed")
+    check(83 <= len(sealed) <= 16_842_833, "malformed")
+    check(num(sealed[9:14]) != 0, "malformed")
+    check(num(sealed[9:14]) == number, "other_customer")
+    return sealed[1:9], sealed[14:22]
+
+
+def decrypt_sealed(sealed, customer_key, label, tag, context):
+    """Steps 6 and 7: the padded content."""
+    aes_key, commitment = field_keys(customer_key, label, tag)
+    check(hmac.compare_digest(commitment, sealed[34:66]), "not_authentic")
+    return decrypt(aes_key, sealed[22:34], sealed_data(sealed[14:22], context), sealed[66:])
+
+
+def to_text(sealed):
+    return "obl1." + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def from_text(text):
+    match = re.fullmatch(r"obl1\.([A-Za-z0-9_-]+)", text, re.ASCII)
+    check(match and len(match[1]) % 4 != 1, "malformed")
+    sealed = base64.urlsafe_b64decode(match[1] + "=" * (-len(match[1]) % 4))
+    check(to_text(sealed) == text, "malformed")  # unused bits that are not zero
+    check(sealed[:1] <= b"\xf8", "unknown_version")
+    check(sealed[:1] == b"\xf8", "malformed")
+    return sealed
+
+
+# ---- 5: pages
+
+
+def page_data(vault, tree, level, position, generation):
+    return b"\x01" + vault + tree + u(1, level) + position.ljust(4, b"\0") + u(8, generation)
+
+
+def page_plaintext(entries):
+    packed = bytearray(64)
+    for b, (kind, _) in enumerate(entries):
+        packed[b // 4] |= kind << (6 - 2 * (b % 4))
+    return bytes(packed) + b"".join(key for _, key in entries)
+
+
+def page_entries(plaintext):
+    return [
+        (plaintext[b // 4] >> (6 - 2 * (b % 4)) & 3, plaintext[64 + 32 * b : 96 + 32 * b]) for b in range(256)
+    ]
+
+
+def make_page(vault, tree, level, position, generation, entries, fresh=None):
+    associated, plaintext = page_data(vault, tree, level, position, generation), page_plaintext(entries)
+    page_key = mac(fresh or os.urandom(32), b"oubliette/1/new-page" + associated + plaintext)
+    aes_key, name = page_keys(page_key)
+    return page_key, name, b"\x01" + u(8, generation) + encrypt(aes_key, NO_NONCE, associated, plaintext)
+
+
+def open_page(page_key, vault, tree, level, position, stored, newest):
+    """The entries, and the generation that bounds those of the pages below."""
+    check(len(stored) == PAGE, "size")
+    check(stored[0] <= 1, "version")
+    check(stored[0] == 1, "not_authentic")
+    generation = num(stored[1:9])
+    plaintext = decrypt(
+        page_keys(page_key)[0], NO_NONCE, page_data(vault, tree, level, position, generation), stored[9:]
+    )
+    check(generation <= newest, "newer")
+    entries = page_entries(plaintext)
+    for kind, key in entries:
+        check(kind < 3 and not (kind == PAGE_KEY and level == 4), "kind")
+        check(kind != SHREDDED or key == bytes(32), "not_empty")
+    return entries, generation
+
+
+# ---- 6: the root record
+
+
+class Reader:
+    """Takes fields off the front, and checks what is said to be zero."""
+
+    def __init__(self, data):
+        self.rest = data
+
+    def take(self, size):
+        taken, self.rest = self.rest[:size], self.rest[size:]
+        return taken
+
+    def num(self, size):
+        return num(self.take(size))
+
+    def bounded(self, size, least, most):
+        n = self.num(size)
+        check(least <= n <= most, "malformed")
+        return n
+
+    def filled(self, size, used):
+        data = self.take(size)
+        check(not any(data[used:]), "malformed")
+        return data[:used]
+
+
+def decode_clear(record):
+    check(record[:1] <= b"\x01", "newer_version")
+    check(record[:1] == b"\x01" and len(record) == RECORD, "malformed")
+    r = Reader(record[1:600])
+    clear = {"vault": r.take(16), "id": r.take(16), "parent": r.take(16)}
+    clear["generation"] = r.bounded(8, 1, NUMBERS - 1)
+    kind = r.bounded(1, 0, 2)
+    costs = {"memory_kib": r.num(4), "passes": r.num(4), "lanes": r.num(4), "salt": r.take(16)}
+    check(kind == 1 or not any(any(v) if isinstance(v, bytes) else v for v in costs.values()), "malformed")
+    size = r.bounded(2, 1, 512) if kind == 2 else r.bounded(2, 0, 0)
+    wrapped = r.filled(512, size)
+    clear["recipe"] = {"kind": kind} | (costs if kind == 1 else {"wrapped": wrapped} if kind == 2 else {})
+    return clear
+
+
+def encode_clear(clear):
+    recipe = clear["recipe"]
+    costs = b"".join(u(4, recipe.get(name, 0)) for name in ("memory_kib", "passes", "lanes"))
+    wrapped = recipe.get("wrapped", b"")
+    return (
+        b"\x01" + clear["vault"] + clear["id"] + clear["parent"] + u(8, clear["generation"]) + u(1, recipe["kind"])
+        + costs + recipe.get("salt", bytes(16)) + u(2, len(wrapped)) + wrapped.ljust(512, b"\0")
+    )
+
+
+def decode_tree(data):
+    r = Reader(data)
+    tree = {"tree": r.take(8), "active": r.bounded(1, 0, 1)}
+    state = r.bounded(1, 0, 2)
+    tree["state"] = ("seed", "page", "retired")[state]
+    purpose = r.filled(32, r.bounded(1, 1, 32))
+    try:
+        tree["purpose"] = purpose.decode()
+    except UnicodeDecodeError:
+        raise Refused("malformed") from None
+    check(not any(unicodedata.category(c) == "Cc" for c in tree["purpose"]), "malformed")
+    key = r.filled(32, 0 if state == RETIRED else 32)
+    tree["key"] = key or None
+    check(state != RETIRED or tree["active"] == 0, "malformed")
+    tree["shredded"] = r.bounded(8, 0, NUMBERS)
+    return tree
+
+
+def encode_tree(tree):
+    state = ("seed", "page", "retired").index(tree["state"])
+    purpose = tree["purpose"].encode()
+    return (
+        tree["tree"] + u(1, tree["active"]) + u(1, state) + u(1, len(purpose)) + purpose.ljust(32, b"\0")
+        + (tree["key"] or bytes(32)) + u(8, tree["shredded"])
+    )
+
+
+def distinct(items):
+    items = list(items)
+    return len(set(items)) == len(items)
+
+
+def decode_body(body, clear):
+    r = Reader(body)
+    content = {"next_number": r.bounded(8, 1, NUMBERS)}
+    content["newest_block"] = r.bounded(8, 0, content["next_number"])
+    content["lease_ms"] = r.bounded(4, 1, (1 << 32) - 1)
+    content["shredded_through"] = r.bounded(8, 0, content["next_number"] - 1)
+    content["floor"] = r.bounded(8, 0, clear["generation"])
+    if r.bounded(1, 0, 1):
+        content["gone_back"] = r.bounded(8, 1, (1 << 64) - 1)
+    else:
+        content["gone_back"] = None
+        r.filled(8, 0)
+    count = r.bounded(1, 1, 4)
+    places = r.filled(4 * 8, 8 * count)
+    content["places"] = [places[8 * i : 8 * i + 8] for i in range(count)]
+    check(distinct(content["places"]), "malformed")
+    count = r.bounded(1, 0, 22)
+    trees = r.filled(22 * 83, 83 * count)
+    content["trees"] = [decode_tree(trees[83 * i : 83 * i + 83]) for i in range(count)]
+    check(distinct(tree["tree"] for tree in content["trees"]), "malformed")
+    check(distinct(tree["purpose"] for tree in content["trees"] if tree["active"]), "malformed")
+    count = r.bounded(2, 1, min(256, clear["generation"]))
+    ring = r.filled(256 * 3, 3 * count)
+    content["ring"] = [ring[3 * i : 3 * i + 3] for i in range(count)]
+    check(content["ring"][0] == clear["id"][:3], "malformed")
+    r.filled(165, 0)
+    return content
+
+
+def encode_body(content):
+    gone_back = content["gone_back"]
+    places, trees, ring = content["places"], content["trees"], content["ring"]
+    return (
+        u(8, content["next_number"]) + u(8, content["newest_block"]) + u(4, content["lease_ms"])
+        + u(8, content["shredded_through"]) + u(8, content["floor"])
+        + u(1, gone_back is not None) + u(8, gone_back or 0)
+        + u(1, len(places)) + b"".join(places).ljust(4 * 8, b"\0")
+        + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * 83, b"\0")
+        + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0") + bytes(165)
+    )
+
+
+def make_record(secret, clear, content, fresh=None):
+    clear_bytes, body = encode_clear(clear), encode_body(content)
+    salt = mac(fresh or os.urandom(32), b"oubliette/1/new-record" + clear_bytes + body)
+    aes_key, commitment = record_keys(secret, salt, clear["vault"])
+    before = clear_bytes + salt + commitment
+    return before + encrypt(aes_key, NO_NONCE, before, body)
+
+
+def open_record(record, secret_of):
+    """`secret_of` finds the root secret for a recipe (3.5)."""
+    clear = decode_clear(record)
+    aes_key, commitment = record_keys(secret_of(clear["recipe"]), record[600:632], clear["vault"])
+    check(hmac.compare_digest(commitment, record[632:664]), "wrong_root_key")
+    return clear, decode_body(decrypt(aes_key, NO_NONCE, record[:664], record[664:]), clear)
+
+
+def newest(copies):
+    """6.5, but for the rule that the newest lies in a place that it lists, which needs it open."""
+    copies = [(decode_clear(copy), copy) for copy in copies]
+    clear, record = max(copies, key=lambda copy: copy[0]["generation"])
+    return clear, record, copies
+
+
+def ancestor(clear, content, other):
+    behind = clear["generation"] - other["generation"]
+    return behind > 0 and (
+        other["id"] == clear["parent"] or behind < len(content["ring"]) and content["ring"][behind] == other["id"][:3]
+    )
+
+
+# ---- 7 and 4.3: a whole vault
+
+
+class Vault:
+    def __init__(self, clear, content, pages):
+        self.clear, self.content, self.pages = clear, content, pages
+        self.id, self.generation = clear["vault"], clear["generation"]
+
+    def active(self, purpose):
+        return next((t for t in self.content["trees"] if t["active"] and t["purpose"] == purpose), None)
+
+    def page(self, tree, page_key, level, position, newest):
+        stored = self.pages.get(page_keys(page_key)[1])
+        check(stored is not None, "missing")
+        return open_page(page_key, self.id, tree["tree"], level, position, stored, newest)
+
+    def customer_key(self, tree, number):
+        check(tree["state"] != "retired", "retired")
+        kind, key, bound = PAGE_KEY if tree["state"] == "page" else KEY, tree["key"], self.generation
+        for level, byte in enumerate(path(number)):
+            if kind == KEY:
+                key = child(key, tree["tree"], level + 1, byte)
+            else:
+                entries, bound = self.page(tree, key, level, path(number)[:level], bound)
+                kind, key = entries[byte]
+                check(kind != SHREDDED, "shredded")
+        return key
+
+    def is_shredded(self, tree, number):
+        try:
+            self.customer_key(tree, number)
+        except Refused as refused:
+            if str(refused) == "shredded":
+                return True
+            raise
+        return False
+
+    def seal(self, number, purpose, label, tag, step, context, content, witness=bytes(8)):
+        tree = self.active(purpose)
+        return seal(
+            tree["tree"], number, self.customer_key(tree, number), label, tag, step, context, content, witness
+        )
+
+    def open(self, number, purpose, label, tag, context, sealed):
+        """The content, by the ten steps of 4.3."""
+        check(self.content["gone_back"] is None, "rolled_back")
+        tree_id, witness = read_header(sealed, number)
+        tree = next((t for t in self.content["trees"] if t["tree"] == tree_id), None)
+        check(tree, "other_vault")
+        check(tree["purpose"] == purpose, "other_purpose")
+        if not tree["active"]:
+            active = self.active(purpose)
+            check(not (active and self.is_shredded(active, number)), "shredded")
+            check(tree["state"] != "retired", "retired")
+        issued = number < self.content["next_number"]
+        try:
+            padded = decrypt_sealed(sealed, self.customer_key(tree, number), label, tag, context)
+        except Refused:
+            check(issued, "not_enrolled")
+            raise
+        check(issued, "rolled_back")
+        generation = num(witness[:5])
+        if any(witness) and generation >= self.content["floor"]:
+            behind = self.generation - generation
+            check(behind >= 0, "rolled_back")
+            ring = self.content["ring"]
+            check(behind >= len(ring) or ring[behind] == witness[5:], "rolled_back")
+        content = unpad(padded)
+        decode(tag, content)
+        return content
+
+    def shred(self, tree, numbers, generation):
+        """The pages to write by 5.4; changes `tree` to what the next record says of it."""
+        written = {}
+
+        def node(kind, key, level, position, below, newest):
+            if kind == KEY:
+                entries = [(KEY, child(key, tree["tree"], level + 1, b)) for b in range(256)]
+                if level == 4 and position == bytes(4):
+                    entries[0] = SHREDDED, bytes(32)
+            else:
+                entries, newest = self.page(tree, key, level, position, newest)
+            before = list(entries)
+            for byte, group in groupby(below, lambda n: path(n)[level]):
+                group = list(group)
+                if entries[byte][0] == SHREDDED:
+                    continue
+                if len(group) == 256 ** (4 - level):
+                    entries[byte] = SHREDDED, bytes(32)
+                else:
+                    entries[byte] = node(*entries[byte], level + 1, position + u(1, byte), group, newest)
+            if entries == before:
+                return kind, key
+            if level > 0 and all(kind == SHREDDED for kind, _ in entries):
+                return SHREDDED, bytes(32)
+            page_key, name, stored = make_page(self.id, tree["tree"], level, position, generation, entries)
+            written[name] = stored
+            return PAGE_KEY, page_key
+
+        numbers = sorted(n for n in set(numbers) if not self.is_shredded(tree, n))
+        kind = PAGE_KEY if tree["state"] == "page" else KEY
+        kind, tree["key"] = node(kind, tree["key"], 0, b"", numbers, self.generation)
+        tree["state"] = "page" if kind == PAGE_KEY else "seed"
+        tree["shredded"] += len(numbers)
+        return written
+
+
+# ---- 8: personal data types
+
+STEPS = {"obl.name": 64, "obl.email": 64, "obl.phone": 32, "obl.address": 128, "obl.text": 256}
+
+
+def utf8(content, least, most):
+    check(least <= len(content) <= most, "invalid_content")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise Refused("invalid_content") from None
+
+
+def decode(tag, content):
+    """The content as a text. An address is its country and its lines, each on a line."""
+    if tag == "obl.name":
+        return utf8(content, 1, 300)
+    if tag == "obl.email":
+        check(b"@" in content, "invalid_content")
+        return utf8(content, 1, 254)
+    if tag == "obl.phone":
+        check(re.fullmatch(rb"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,10})?", content), "invalid_content")
+        return content.decode()
+    if tag == "obl.text":
+        return utf8(content, 0, 1 << 24)
+    if tag == "obl.address":
+        check(re.match(rb"\x01[A-Z][A-Z][\x01-\x0a]", content), "invalid_content")
+        r, lines = Reader(content[4:]), [content[1:3].decode()]
+        for _ in range(content[3]):
+            line = r.take(r.num(2))
+            lines.append(utf8(line, 1, 300))
+            check(b"\n" not in line, "invalid_content")
+        check(not r.rest and encode(tag, "\n".join(lines)) == content, "invalid_content")  # nothing cut short either
+        return "\n".join(lines)
+    text = utf8(content, 0, 1 << 24)
+    try:
+        json.loads(text)
+    except ValueError:
+        raise Refused("invalid_content") from None
+    return text
+
+
+def encode(tag, text):
+    """For texts that are normalised already."""
+    if tag != "obl.address":
+        return text.encode()
+    country, *lines = text.split("\n")
+    lines = [line.encode() for line in lines]
+    return b"\x01" + country.encode() + u(1, len(lines)) + b"".join(u(2, len(line)) + line for line in lines)
+
+
+ALIKE = dict.fromkeys(
+    [0x60, 0xB4, *range(0x2B9, 0x2BD), 0x2C8, *range(0x2018, 0x201C), 0x2032, 0xFF07], "'"
+) | dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
+UNSEEN = dict.fromkeys(
+    n
+    for first, last in [
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+        (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+        (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+    ]
+    for n in range(first, last + 1)
+)
+# Unicode's White_Space. Python's own notion has four control characters more.
+SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+
+
+def lower(text):
+    return "".join("i" if c == "\u0130" else c.lower() for c in text)  # one by one: without context
+
+
+def folded(text):
+    text = unicodedata.normalize("NFKC", text.translate(ALIKE)).translate(ALIKE).translate(UNSEEN)
+    text = re.sub(f"{SPACE}+", " ", text).strip(" ")
+    return unicodedata.normalize("NFKC", lower("".join(c.upper() for c in lower(text))))
+
+
+def canonical(tag, content):
+    text = decode(tag, content)
+    if tag == "obl.name":
+        return folded(text)
+    if tag == "obl.phone":
+        return text
+    if tag == "obl.text":
+        return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    if tag == "obl.address":
+        country, *lines = text.split("\n")
+        return " ".join([country, *folded(" ".join(lines)).replace(",", " ").split()])
+    local, _, domain = text.rpartition("@")
+    if len(local) > 1 and local[0] == local[-1] == '"':
+        local = re.sub(r"\\(.)", r"\1", local[1:-1], flags=re.DOTALL)
+    if any(not piece or re.search(f'{SPACE}|["(),:;<>@\\[\\\\\\]]', piece) for piece in local.split(".")):
+        local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    try:
+        # The standard library has IDNA 2003 only. For the domains of the vectors it agrees with UTS #46.
+        domain = domain.lower().encode("idna").decode()
+    except UnicodeError:
+        domain = domain.lower()
+    return unicodedata.normalize("NFC", local.lower()) + "@" + domain
+
+
+# ---- 9: the directory store
+
+
+def checked(data, tag, what):
+    check(len(data) >= 40 and sha256(data[:-32]).digest() == data[-32:], f"damaged {what}")
+    check(data[:7] == tag, f"damaged {what}")
+    check(data[7] <= 1, f"newer {what}")
+    return data[7], data[8:-32]
+
+
+def with_checksum(data):
+    return data + sha256(data).digest()
+
+
+def read_slot(data):
+    check(len(data) == SLOT, "damaged slot")
+    version, record = checked(data, b"OBLroot", "slot")
+    check(version == 1 or not any(record), "damaged slot")
+    return record if version else None
+
+
+def read_mark(data):
+    check(len(data) == 560 and not any(data[48:512]), "damaged mark")
+    marks = []
+    for offset in (0, 512):
+        try:
+            marks.append(num(checked(data[offset : offset + 48], b"OBLmark", "mark")[1]))
+        except Refused:
+            pass
+    check(marks, "damaged mark")
+    return max(marks)
+
+
+def read_batch(file):
+    data = file.read_bytes()
+    count = num(data[16:20])
+    check(len(data) >= 52 + 24 * count, "damaged batch")
+    _, table = checked(data[: 52 + 24 * count], b"OBLpage", "batch")
+    check(re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{16}\.pages", file.name), "damaged batch")
+    check(file.name[:16] == table[:8].hex(), "damaged batch")
+    pages = {}
+    for i in range(count):
+        row = table[12 + 24 * i : 36 + 24 * i]
+        page = data[52 + 24 * count + PAGE * i :][:PAGE]
+        check(sha256(page).digest()[:8] == row[16:], "damaged page")
+        pages[row[:16]] = page
+    check(len(data) == 52 + 24 * count + PAGE * count, "damaged batch")
+    return pages
+
+
+class Place:
+    def __init__(self, at):
+        root, pages = at / "root", at / "pages"
+        data = (root / "place").read_bytes()
+        check(len(data) == 48, "damaged place")
+        self.id = checked(data, b"OBLplac", "place")[1]
+        slots = [read_slot((root / name).read_bytes()) for name in ("slot-a", "slot-b")]
+        self.copies = [slot for slot in slots if slot is not None]
+        self.mark = read_mark((pages / "mark").read_bytes())
+        self.batches = {file.name: read_batch(file) for file in sorted(pages.glob("*.pages"))}
+        self.pages = {name: page for batch in self.batches.values() for name, page in batch.items()}
+        self.superseded = []
+        if (pages / "superseded").exists():
+            rows = checked((pages / "superseded").read_bytes(), b"OBLsupd", "superseded")[1]
+            check(len(rows) % 24 == 0, "damaged superseded")
+            self.superseded = [f"{rows[i:i+8].hex()}-{rows[i+8:i+16].hex()}.pages" for i in range(0, len(rows), 24)]
+
+
+def read_vault(places, root_key):
+    places = [Place(at) for at in places]
+    clear, record, copies = newest([copy for place in places for copy in place.copies])
+    clear, content = open_record(record, lambda recipe: root_secret(root_key, recipe))
+    for other, copy in copies:
+        check(copy == record or ancestor(clear, content, other), "diverged")
+    check(any(record in place.copies and place.id in content["places"] for place in places), "wrong place")
+    return Vault(clear, content, {n: p for place in places for n, p in place.pages.items()}), places
+
+
+def write(file, data):
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(data)
+
+
+def write_place(at, place, slots, mark, batches):
+    """`slots`: two records or None; `batches`: (generation, pages by name)."""
+    root, pages = at / "root", at / "pages"
+    for directory in (at, root, pages):
+        directory.mkdir(mode=0o700)
+    write(root / "CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55\n")
+    for name, record in zip(("slot-a", "slot-b"), slots):
+        write(root / name, with_checksum(b"OBLroot" + (b"\1" + record if record else bytes(1 + RECORD))))
+    write(root / "lock", b"")
+    one = with_checksum(b"OBLmark\1" + u(8, mark))
+    write(pages / "mark", one + bytes(512 - 48) + one)
+    write(pages / "lock", b"")
+    for generation, batch in batches:
+        table = b"".join(name + sha256(page).digest()[:8] for name, page in batch.items())
+        head = with_checksum(b"OBLpage\1" + u(8, generation) + u(4, len(batch)) + table)
+        write(pages / f"{generation:016x}-{os.urandom(8).hex()}.pages", head + b"".join(batch.values()))
+    write(root / "place", with_checksum(b"OBLplac\1" + place))
+
+
+# ---- 10: the vectors
+
+compared = Counter()
+
+
+def same(where, what, expected, found):
+    compared[where] += 1
+    if expected != found:
+        sys.exit(f"{where}, {what}: expected {expected!r:.200}, found {found!r:.200}")
+
+
+def refusal(call):
+    """None if there is none."""
+    try:
+        call()
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def unhex(text):
+    return None if text is None else bytes.fromhex(text)
+
+
+def plain(value):
+    """As in the vectors: bytes in hexadecimal."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    return [plain(member) for member in value] if isinstance(value, list) else value
+
+
+def check_derivation(all_of, eq):
+    for tree in all_of["trees"]:
+        for customer in tree["customers"]:
+            key = unhex(tree["seed"])
+            eq("path", customer["path"], path(customer["number"]).hex())
+            eq("levels", 5, len(customer["steps"]))
+            for level, (byte, step) in enumerate(zip(path(customer["number"]), customer["steps"]), 1):
+                key = child(key, unhex(tree["tree"]), level, byte)
+                eq("level and byte", (step["level"], step["byte"]), (level, byte))
+                eq("child info", step["info"], child_info(unhex(tree["tree"]), level, byte).hex())
+                eq("child", step["key"], key.hex())
+    for field in all_of["fields"]:
+        eq("field info", field["info"], field_info(field["label"], field["type_tag"]).hex())
+        keys = field_keys(unhex(field["customer_key"]), field["label"], field["type_tag"])
+        eq("field keys", [field["aes_key"], field["commitment"]], plain(list(keys)))
+    for page in all_of["pages"]:
+        eq("page info", page["info"], b"oubliette/1/page".hex())
+        eq("page keys", [page["aes_key"], page["name"]], plain(list(page_keys(unhex(page["page_key"])))))
+    for record in all_of["records"]:
+        salt, vault = unhex(record["salt"]), unhex(record["vault"])
+        eq("record info", record["info"], record_info(salt, vault).hex())
+        keys = record_keys(unhex(record["root_secret"]), salt, vault)
+        eq("record keys", [record["aes_key"], record["commitment"]], plain(list(keys)))
+    for case in all_of["passphrases"]:
+        normal = unicodedata.normalize("NFC", case["passphrase"]).encode()
+        eq("passphrase", case["passphrase_bytes"], normal.hex())
+        if hash_secret_raw:
+            recipe = case | {"kind": 1, "salt": unhex(case["salt"])}
+            eq("root secret", case["root_secret"], root_secret(case["passphrase"], recipe).hex())
+
+
+def open_alone(case, sealed):
+    """Opens without a record, as the vectors of section 4 do."""
+    tree, _ = read_header(sealed, case["customer"])
+    check(tree == unhex(case["tree"]), "other_tree")
+    tag = case["type_tag"]
+    content = unpad(decrypt_sealed(sealed, unhex(case["customer_key"]), case["label"], tag, unhex(case["context"])))
+    return content
+
+
+def check_sealed(all_of, eq):
+    for case in all_of["values"]:
+        key, label, tag, context = unhex(case["customer_key"]), case["label"], case["type_tag"], unhex(case["context"])
+        witness = u(5, case["generation"]) + unhex(case["record_id"])
+        content, sealed = unhex(case["content"]), unhex(case["sealed"])
+        eq("info", case["info"], field_info(label, tag).hex())
+        eq("keys", [case["aes_key"], case["commitment"]], plain(list(field_keys(key, label, tag))))
+        eq("padded", case["padded"], pad(content, case["step"]).hex())
+        eq("associated data", case["associated_data"], sealed_data(witness, context).hex())
+        made = seal(
+            unhex(case["tree"]), case["customer"], key, label, tag, case["step"], context, content, witness,
+            unhex(case["nonce"]),
+        )
+        eq("ciphertext", case["ciphertext"], made[66:-16].hex())
+        eq("tag", case["tag"], made[-16:].hex())
+        eq("sealed", case["sealed"], made.hex())
+        eq("text", case["text"], to_text(made))
+        eq("text, read", sealed, from_text(case["text"]))
+        eq("opened", content, open_alone(case, sealed))
+    for case in all_of["refused"]:
+        eq(case["what"], case["error"], refusal(lambda: open_alone(case, unhex(case["sealed"]))))
+    for case in all_of["refused_texts"]:
+        eq(case["what"], case["error"], refusal(lambda: from_text(case["text"])))
+
+
+def check_page(all_of, eq):
+    for case in all_of["pages"]:
+        vault, tree, level = unhex(case["vault"]), unhex(case["tree"]), case["level"]
+        position, generation = unhex(case["prefix"])[:level], case["generation"]
+        entries = [(KEY, child(unhex(case["expanded_from"]), tree, level + 1, b)) for b in range(256)]
+        opened, _ = open_page(
+            unhex(case["page_key"]), vault, tree, level, position, unhex(case["stored"]), generation
+        )
+        for b in case["pages"]:
+            entries[b] = opened[b]  # the keys of the pages below are made up: those of the plaintext stand
+            eq("a page below", PAGE_KEY, opened[b][0])
+        for b in case["shredded"]:
+            entries[b] = SHREDDED, bytes(32)
+        eq("entries", entries, opened)
+        eq("plaintext", case["plaintext"], page_plaintext(entries).hex())
+        eq("associated data", case["associated_data"], page_data(vault, tree, level, position, generation).hex())
+        made = make_page(vault, tree, level, position, generation, entries, unhex(case["fresh"]))
+        eq("page", [case["page_key"], case["page_name"], case["stored"]], plain(list(made)))
+        eq("AES key", case["aes_key"], page_keys(made[0])[0].hex())
+        eq("tag", case["tag"], made[2][-16:].hex())
+
+    def opening(case, stored, newest):
+        position = unhex(case["prefix"])[: case["level"]]
+        where = unhex(case["vault"]), unhex(case["tree"]), case["level"], position
+        return refusal(lambda: open_page(unhex(case["page_key"]), *where, stored, newest))
+
+    for case in all_of["changed"]:
+        page = all_of["pages"][case["page"]]
+        stored, offset, other = unhex(page["stored"]), case["offset"], unhex(case["bytes"])
+        changed = stored[:offset] + other + stored[offset + len(other) :]
+        eq(case["what"], case["error"], opening(page, changed, case["newest"]))
+    for case in all_of["refused"]:
+        eq(case["what"], case["error"], opening(case, unhex(case["stored"]), case["newest"]))
+
+
+def check_record(all_of, eq):
+    for case in all_of["records"]:
+        record, secret = unhex(case["record"]), unhex(case["root_secret"])
+        clear, content = open_record(record, lambda _: secret)
+        eq("clear part", case["clear"], plain(clear))
+        eq("content", case["content"], plain(content))
+        eq("clear bytes", case["clear_bytes"], encode_clear(clear).hex())
+        eq("body", case["body"], encode_body(content).hex())
+        made = make_record(secret, clear, content, unhex(case["fresh"]))
+        eq("salt", case["salt"], made[600:632].hex())
+        eq("info", case["info"], record_info(made[600:632], clear["vault"]).hex())
+        keys = record_keys(secret, made[600:632], clear["vault"])
+        eq("keys", [case["aes_key"], case["commitment"]], plain(list(keys)))
+        eq("associated data", case["associated_data"], made[:664].hex())
+        eq("tag", case["tag"], made[-16:].hex())
+        eq("record", case["record"], made.hex())
+    for case in all_of["refused"]:
+        secret = unhex(case["root_secret"])
+        eq(case["what"], case["error"], refusal(lambda: open_record(unhex(case["record"]), lambda _: secret)))
+    for costs in all_of["refused_costs"]:
+        eq(f"costs {costs}", False, costs_allowed(costs))
+
+
+def check_vault(all_of, eq):
+    secret = unhex(all_of["root_secret"])
+    clear, content = open_record(unhex(all_of["record"]), lambda recipe: root_secret(secret, recipe))
+    vault = Vault(clear, content, {unhex(page["name"]): unhex(page["bytes"]) for page in all_of["pages"]})
+    for case in all_of["values"]:
+        found = []
+        error = refusal(
+            lambda: found.append(
+                vault.open(
+                    case["customer"], case["purpose"], case["label"], case["type_tag"], unhex(case["context"]),
+                    unhex(case["sealed"]),
+                )
+            )
+        )
+        eq(case["what"], (case["content"], case["error"]), (found[0].hex() if found else None, error))
+
+
+def check_personal(all_of, eq):
+    for kind in all_of["types"]:
+        tag = kind["type_tag"]
+        eq("step", kind["step"], STEPS[tag])
+        for case in kind["values"]:
+            content = unhex(case["content"])
+            eq("content", content, encode(tag, decode(tag, content)))
+            eq("padded", case["padded"], pad(content, kind["step"]).hex())
+            eq("unpadded", content, unpad(unhex(case["padded"])))
+            eq(f"canonical form of {case['typed']!r}", case["canonical"], canonical(tag, content).encode().hex())
+        for content in kind["refused"]:
+            eq(f"no {kind['type']}", "invalid_content", refusal(lambda: decode(tag, unhex(content))))
+
+
+def vectors(directory):
+    checks = {
+        "derivation.json": check_derivation,
+        "sealed.json": check_sealed,
+        "page.json": check_page,
+        "record.json": check_record,
+        "vault.json": check_vault,
+        "personal.json": check_personal,
+    }
+    same("tests/vectors", "files", sorted(checks), sorted(file.name for file in directory.glob("*.json")))
+    for name, of_file in checks.items():
+        of_file(json.loads((directory / name).read_text()), lambda *args: same(name, *args))
+        if not compared[name]:
+            sys.exit(f"{name}: nothing was compared")
+
+
+# ---- Both ways with the crate
+
+
+def root_key_of(told):
+    return unhex(told["bytes"]) if "bytes" in told else told["passphrase"]
+
+
+def open_case(vault, case):
+    """As the Rust test tells it: an error, or the plaintext as a text."""
+    tag, sealed = case["type_tag"], from_text(case["sealed"])
+    found = []
+    error = refusal(
+        lambda: found.append(
+            vault.open(case["customer"], case["purpose"], case["label"], tag, unhex(case["context"]), sealed)
+        )
+    )
+    return error or decode(tag, found[0]), found[0] if found else None
+
+
+def read_theirs(directory, told):
+    root_key = root_key_of(told["root_key"])
+    for store in told["stores"]:
+        vault = read_store([directory / place for place in store], root_key, told)
+    for case in told["seal"]:
+        content = encode(case["type_tag"], case["text"])
+        # The newest record that this reader knows, where a writer would take an older one: as strict as it can be.
+        witness = u(5, vault.generation) + vault.clear["id"][:3] if case["witness"] else bytes(8)
+        sealed = vault.seal(
+            case["customer"], case["purpose"], case["label"], case["type_tag"], case["step"], unhex(case["context"]),
+            content, witness,
+        )
+        yield case | {"sealed": to_text(sealed)}
+
+
+def read_store(at, root_key, told):
+    vault, places = read_vault(at, root_key)
+    same("their vault", "generation", told["generation"], vault.generation)
+    same("their vault", "issued", True, vault.content["next_number"] > max(told["customers"]))
+    same("their vault", "places", True, {place.id for place in places} <= set(vault.content["places"]))
+    for place in places:
+        same("their vault", "mark", vault.generation, place.mark)
+        same("their vault", "copies", 2, len(place.copies))
+        same("their vault", "superseded", True, set(place.superseded) <= set(place.batches))
+    old = root_key_of(told["old_root_key"])
+    same("their vault", "old root key", "wrong_root_key", refusal(lambda: read_vault(at, old)))
+    for purpose, shredded in told["shredded"].items():
+        tree = vault.active(purpose)
+        same("their shredded", purpose, shredded, [n for n in told["customers"] if vault.is_shredded(tree, n)])
+        same("their shredded", f"number of {purpose}", len(shredded), tree["shredded"])
+    for case in told["values"]:
+        found, content = open_case(vault, case)
+        same("their values", case["what"], case["error"] or case["text"], found)
+        if content is not None:
+            same("their values", "content", encode(case["type_tag"], case["text"]), content)
+            padded = len(pad(content, case["step"]))
+            same("their values", "size", len(from_text(case["sealed"])), 82 + padded)
+    return vault
+
+
+def make_vault(at, root_key, recipe, fields, late):
+    """A vault of three records: the first, and one for each of two shreds. `late`: its second slot was never rewritten."""
+    secret, place, vault_id = root_secret(root_key, recipe), os.urandom(8), os.urandom(16)
+    seed = lambda purpose: {
+        "tree": os.urandom(8), "active": 1, "state": "seed", "purpose": purpose, "key": os.urandom(32), "shredded": 0,
+    }
+    clear = {"vault": vault_id, "id": os.urandom(16), "parent": bytes(16), "generation": 1, "recipe": recipe}
+    content = {
+        "next_number": 100_001, "newest_block": 99_001, "lease_ms": 1000, "shredded_through": 0, "floor": 0,
+        "gone_back": None, "places": [place], "trees": [seed("orders"), seed("newsletter")], "ring": [clear["id"][:3]],
+    }
+    vault = Vault(clear, content, {})
+    customers = [1, 2, 3, 255, 256, 511, 512, 700, 65_535, 65_536, 65_537, 99_999, 100_000]
+    values, records, batches = [], [], []
+    for purpose, label, tag, step, text in fields:
+        for number in customers:
+            context = None if number % 2 else b"row %d" % number
+            witness = bytes(8) if number % 3 == 0 else u(5, 1) + clear["id"][:3]
+            sealed = vault.seal(number, purpose, label, tag, step, context, encode(tag, text), witness)
+            values.append(
+                {"customer": number, "purpose": purpose, "label": label, "type_tag": tag, "text": text}
+                | {"context": plain(context), "sealed": to_text(sealed)}
+            )
+    # A leaf in part, a leaf whole, an inner node in part; then again, over pages that are there.
+    shreds = [([2, *range(256, 512), 65_536], ["orders"]), ([3, 100_000, 256], ["orders", "newsletter"])]
+    records.append(make_record(secret, clear, content))
+    for numbers, purposes in shreds:
+        clear = clear | {"id": os.urandom(16), "parent": clear["id"], "generation": clear["generation"] + 1}
+        batch = {}
+        for tree in content["trees"]:
+            if tree["purpose"] in purposes:
+                batch |= vault.shred(tree, numbers, clear["generation"])
+        content["ring"] = [clear["id"][:3], *content["ring"]]
+        batches.append((clear["generation"], batch))
+        vault = Vault(clear, content, vault.pages | batch)
+        records.append(make_record(secret, clear, content))
+    write_place(at, place, [records[-1], records[-2] if late else records[-1]], clear["generation"], batches)
+
+    ours, _ = read_vault([at], root_key)
+    for case in values:
+        tree = ours.active(case["purpose"])
+        case["error"] = "shredded" if ours.is_shredded(tree, case["customer"]) else None
+        same("our vaults", "own value", case["error"] or case["text"], open_case(ours, case)[0])
+    shredded = {tree["purpose"]: tree["shredded"] for tree in content["trees"]}
+    return {"generation": clear["generation"], "issued": 100_000, "shredded": shredded, "values": values}
+
+
+def exchange(directory):
+    told = json.loads((directory / "theirs.json").read_text())
+    can = lambda theirs: hash_secret_raw or "bytes" in theirs["root_key"]
+    sealed = [list(read_theirs(directory, theirs)) if can(theirs) else None for theirs in told["vaults"]]
+    ours = {"sealed": sealed, "vaults": []}
+    fields = [
+        ("orders", "email", "obl.email", 64, "zoë@example.com"),
+        ("orders", "address", "obl.address", 128, "FR\n12 rue de l’Église\n75002 Paris"),
+        ("orders", "preferences", "app.preferences", 256, '{"colour":"blue","size":3}'),
+        ("newsletter", "note", "obl.text", 256, "x" * 600),
+        ("newsletter", "prénom", "obl.name", 64, "Zoë"),
+        ("newsletter", "phone", "obl.phone", 32, "+33612345678;ext=12"),
+    ]
+    keys = [({"bytes": os.urandom(32).hex()}, {"kind": 0}, False), ({"bytes": os.urandom(32).hex()}, {"kind": 0}, True)]
+    if hash_secret_raw:
+        costs = {"memory_kib": 8192, "passes": 1, "lanes": 2, "salt": os.urandom(16)}
+        keys.append(({"passphrase": "pa\u0302te\u0301 et six mots"}, {"kind": 1} | costs, False))
+    for number, (root_key, recipe, late) in enumerate(keys):
+        made = make_vault(directory / f"ours-{number}", root_key_of(root_key), recipe, fields, late)
+        ours["vaults"].append(made | {"place": f"ours-{number}", "root_key": root_key})
+    (directory / "ours.json").write_text(json.dumps(ours))
+
+
+def main():
+    command, directory = sys.argv[1], Path(sys.argv[2])
+    {"vectors": vectors, "exchange": exchange}[command](directory)
+    if not hash_secret_raw:
+        print("argon2-cffi is not installed: no passphrase was tried")
+    for what, count in compared.items():
+        print(f"{what}: {count} compared")
+    if not compared:
+        sys.exit("nothing was compared")
+
+
+if __name__ == "__main__":
+    main()
