@@ -966,8 +966,8 @@ def read_store(at, root_key, told):
     return vault
 
 
-def make_vault(at, root_key, recipe, fields, late):
-    """A vault of three records: the first, and one for each of two shreds. `late`: its second slot was never rewritten."""
+def make_vault(at, root_key, recipe, fields, second):
+    """A vault of three records: the first, and one for each of two shreds. `second`: which one its second slot holds."""
     secret, place, vault_id = root_secret(root_key, recipe), os.urandom(8), os.urandom(16)
     seed = lambda purpose: {
         "tree": os.urandom(8), "active": 1, "state": "seed", "purpose": purpose, "key": os.urandom(32), "shredded": 0,
@@ -1002,7 +1002,7 @@ def make_vault(at, root_key, recipe, fields, late):
         batches.append((clear["generation"], batch))
         vault = Vault(clear, content, vault.pages | batch)
         records.append(make_record(secret, clear, content))
-    write_place(at, place, [records[-1], records[-2] if late else records[-1]], clear["generation"], batches)
+    write_place(at, place, [records[-1], None if second is None else records[second]], clear["generation"], batches)
 
     ours, _ = read_vault([at], root_key)
     for case in values:
@@ -1026,12 +1026,13 @@ def exchange(directory):
         ("newsletter", "prénom", "obl.name", 64, "Zoë"),
         ("newsletter", "phone", "obl.phone", 32, "+33612345678;ext=12"),
     ]
-    keys = [({"bytes": os.urandom(32).hex()}, {"kind": 0}, False), ({"bytes": os.urandom(32).hex()}, {"kind": 0}, True)]
+    # Both slots the same; one that an update did not reach; one that nothing was written to.
+    keys = [({"bytes": os.urandom(32).hex()}, {"kind": 0}, second) for second in (-1, -2, None)]
     if hash_secret_raw:
         costs = {"memory_kib": 8192, "passes": 1, "lanes": 2, "salt": os.urandom(16)}
-        keys.append(({"passphrase": "pa\u0302te\u0301 et six mots"}, {"kind": 1} | costs, False))
-    for number, (root_key, recipe, late) in enumerate(keys):
-        made = make_vault(directory / f"ours-{number}", root_key_of(root_key), recipe, fields, late)
+        keys.append(({"passphrase": "pa\u0302te\u0301 et six mots"}, {"kind": 1} | costs, -1))
+    for number, (root_key, recipe, second) in enumerate(keys):
+        made = make_vault(directory / f"ours-{number}", root_key_of(root_key), recipe, fields, second)
         ours["vaults"].append(made | {"place": f"ours-{number}", "root_key": root_key})
     (directory / "ours.json").write_text(json.dumps(ours))
 
