@@ -62,7 +62,7 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
 /// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
 ///
-/// Commits, refills and re-reads run on a thread of the vault's own. The async twins need no runtime, and dropping one
+/// Commits and refills run on one thread of the vault's own, re-reads on another. The async twins need no runtime, and dropping one
 /// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is
 /// under way.
 ///
@@ -308,7 +308,7 @@ impl Vault {
         self.process()?.preload(customers)
     }
 
-    /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). The vault's thread does
+    /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). A thread of the vault's does
     /// so every hour by itself.
     ///
     /// # Errors

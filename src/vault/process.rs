@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     /// Superseded pages are kept this long.
     pub(crate) keep_superseded: Duration,
     pub(crate) clock: Clock,
-    /// A thread of the vault's own; without one (in tests) commits and re-reads run where they are asked for.
+    /// Threads of the vault's own; without them (in tests) commits and re-reads run where they are asked for.
     pub(crate) threaded: bool,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
@@ -237,7 +237,7 @@ impl Process {
         self.unless_refused(held)
     }
 
-    /// The snapshot, read anew here if the lease has lapsed: for the vault's thread, which must not wait for itself.
+    /// The snapshot, read anew here if the lease has lapsed: for the thread that commits.
     pub(crate) fn held_now(self: &Arc<Process>) -> Result<Arc<Held>, KeyStoreError> {
         if !self.lease.is_fresh() {
             self.refresh()?;

@@ -91,7 +91,7 @@ impl Process {
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let (customer, name) = (handle.customer(index), place.name());
-        // All that may wait for the vault's thread comes before the handle's lock: that thread takes the lock to wipe.
+        // All that may wait for a thread of the vault's comes before the handle's lock, which those threads take to wipe.
         let wall = self.wall_within_lease()?;
         if let Some((tree, cipher)) = handle.keys().kept_to_seal(name) {
             // The cipher leaves round keys on the stack, where no commit could reach them.
@@ -185,7 +185,7 @@ impl Process {
         let opened = match kept {
             Some(opened) => opened,
             None => {
-                // Before the handle's lock, since it may wait for the vault's thread, which takes the lock to wipe.
+                // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
                 drop(self.held_to_open(customer, name, &header)?);
                 let mut keys = handle.keys();
                 with_clean_stack(|| {

@@ -105,7 +105,7 @@ impl Process {
         }
     }
 
-    /// The same where the vault's thread already is.
+    /// The same on the thread that commits.
     pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         drop(self.held_now()?);
         loop {
