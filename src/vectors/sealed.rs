@@ -127,7 +127,7 @@ impl Value<'_> {
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
         let associated = Associated::new(header.witness, self.context);
         let mut plain = text.to_vec();
-        let opened = cipher.open(&header.nonce, &header.commitment, associated.as_bytes(), &mut plain, tag);
+        let opened = cipher.open(header.nonce, header.commitment, associated.as_bytes(), &mut plain, tag);
         opened.map_err(|_| "not_authentic")?;
         unpad(&plain).map(<[u8]>::to_vec).ok_or("invalid_content")
     }
