@@ -31,7 +31,6 @@ pub(crate) enum Whom {
 
 /// What a shred did. It is durable: the keys are gone from every copy of the current root record.
 #[derive(Clone, Debug)]
-#[must_use = "it tells when the shred is effective in every process, and whether it already is in this one"]
 pub struct Shredded {
     already: Vec<CustomerId>,
     newly: u64,
