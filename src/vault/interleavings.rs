@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
-//! interleavings), with `handles.wipe()` left out of `publish`, and with `gone.wait()` left out of it.
+//! interleavings), with `handles.wipe()` left out of `publish`, with `wait_for_readers` left out of a shred, and with a
+//! shred that waits while it holds the snapshot that it made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -124,10 +124,12 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             }
         }
         Ok(Done { value, old_copy, held }) => {
+            let (generation, lease) = (held.facts.clear.generation, held.facts.lease);
+            // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
+            drop(held);
             let readers_gone = process.wait_for_readers();
-            let generation = held.facts.clear.generation;
             events::committed(generation, value.newly, value.pages);
-            let effective_at = SystemTime::now() + held.facts.lease;
+            let effective_at = SystemTime::now() + lease;
             for (request, verdict) in requests.into_iter().zip(value.verdicts) {
                 request.answer.give(match (verdict, &old_copy) {
                     (Verdict::Refused(error), _) => Err(error),
