@@ -247,7 +247,10 @@ impl World {
                 self.faulty = false;
             }
             Operation::Snapshot => {
-                if let (false, Ok(generation)) = (self.faulty, self.processes[0].1.generation()) {
+                // What the store is at, not what this process last heard of.
+                let vault = &self.processes[0].1;
+                let read = vault.refresh().and_then(|()| vault.generation());
+                if let (false, Ok(generation)) = (self.faulty, read) {
                     self.then = Some((self.processes[0].1.memory().snapshot(), generation));
                 }
             }
@@ -493,6 +496,8 @@ impl World {
                 self.open(process, value, false);
                 self.open(process, value, true);
             }
+            // Without a thread, the record is read when something asks for it.
+            self.processes[process].1.refresh().unwrap();
             assert!(self.processes[process].1.health().ready);
         }
     }
