@@ -321,7 +321,8 @@ impl Vault {
     /// and in all.
     ///
     /// # Errors
-    /// When the directory cannot be used or the commit fails; the vault is as before.
+    /// When the directory cannot be used or the commit fails. The vault is as before, unless it is not known whether the
+    /// record was written: then the mirror stays in use, and the next commit that succeeds settles it.
     pub fn attach_mirror(
         &self,
         path: impl AsRef<Path>,
@@ -339,12 +340,15 @@ impl Vault {
                 move || Ok(store.catch_up(place)?),
             )
         });
-        let committed = posted.and_then(|posted| posted.wait().ok_or(KeyStoreError::Closed)?);
-        if committed.is_err() {
+        let committed = match posted {
+            Ok(posted) => posted.wait().unwrap_or(Err((false, KeyStoreError::Closed))),
+            Err(error) => Err((false, error)),
+        };
+        if let Err((false, _)) = committed {
             // The record does not list it, so it must not be written to.
             let _ = directory.detach(place);
         }
-        committed.map(|()| place)
+        committed.map(|()| place).map_err(|(_, cause)| cause)
     }
 
     /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
@@ -369,7 +373,7 @@ impl Vault {
         let posted = self.post(move |process| {
             process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(()))
         })?;
-        posted.wait().ok_or(KeyStoreError::Closed)??;
+        posted.wait().ok_or(KeyStoreError::Closed)?.map_err(|(_, cause)| cause)?;
         Ok(path)
     }
 

@@ -218,19 +218,23 @@ impl Process {
     }
 
     /// Commits a change of the list of places. `catch_up` runs under the store's exclusion, before the record is
-    /// written.
+    /// written. An error comes with whether the record may have been written all the same.
     pub(crate) fn set_places(
         self: &Arc<Process>,
         change: impl Fn(&mut Vec<PlaceId>) + Send + 'static,
         catch_up: impl Fn() -> Result<(), KeyStoreError> + Send + 'static,
-    ) -> Result<(), KeyStoreError> {
+    ) -> Result<(), (bool, KeyStoreError)> {
         let done = self.commit_places(&mut |draft| {
             draft.refuse_if_gone_back()?;
             catch_up()?;
             change(&mut draft.record.places);
             Ok(Step::Write(Vec::new(), ()))
         });
-        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
+        match done {
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err((true, cause))),
+            Err(CommitError::NothingHappened(cause)) => Err((false, cause)),
+            Err(CommitError::Unknown(cause)) => Err((true, cause)),
+        }
     }
 
     /// Forgets superseded pages that were kept long enough. Only after every reachable page was found.
