@@ -123,6 +123,7 @@ mod fork;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod index;
 mod key_tree;
 mod nonce;
 pub mod personal;
@@ -146,6 +147,7 @@ pub use error::{
     ShredError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
+pub use index::{Bits, Epoch, Index, InvalidToken, Token, bits};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{
