@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | seed of a node | HKDF-Expand, `oubliette/1/child`, tree id, level, byte | seed of a child; at level 5 the customer key |
 //! | customer key | HKDF-Expand, `oubliette/1/field`, field label, type tag | AES key and commitment of a field |
+//! | an index's name | SHA-256, `oubliette/1/place-of-index` | where its epochs are in the tree of the indexes |
+//! | key of an epoch (level 5 there) | HKDF-Expand, `oubliette/1/index`, the index's name | index key |
+//! | index key, a canonical form | HMAC | token, cut to its bits |
 //! | 32 fresh bytes, a page | HMAC, `oubliette/1/new-page` | page key |
 //! | page key | HKDF-Expand, `oubliette/1/page` | AES key and name of a page |
 //! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
@@ -16,14 +19,17 @@
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::field::{FieldName, LABEL_BYTES, TAG_BYTES};
+use crate::field::{FieldName, LABEL_BYTES, PURPOSE_BYTES, TAG_BYTES};
+use crate::index::IndexName;
 use crate::secret::Secret32;
 
 const CHILD: &[u8] = b"oubliette/1/child";
 const FIELD: &[u8] = b"oubliette/1/field";
+const PLACE_OF_INDEX: &[u8] = b"oubliette/1/place-of-index";
+const INDEX: &[u8] = b"oubliette/1/index";
 const NEW_PAGE: &[u8] = b"oubliette/1/new-page";
 const PAGE: &[u8] = b"oubliette/1/page";
 const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
@@ -119,6 +125,42 @@ pub(crate) fn field(customer: &[u8; 32], name: FieldName, out: &mut Zeroizing<[u
     let mut info = [0; FIELD.len() + 2 + LABEL_BYTES + TAG_BYTES];
     let length = join(&[FIELD, &label_len, label, &tag_len, tag], &mut info);
     expand(&from_prk(customer), info.get(..length).unwrap_or(&info), &mut **out);
+}
+
+/// Purpose, field label, type tag and index label, each behind its length, and the bits of a token.
+const MOST_INDEX_NAME_BYTES: usize = 4 + PURPOSE_BYTES + LABEL_BYTES + TAG_BYTES + LABEL_BYTES + 2;
+
+fn index_name(name: IndexName, out: &mut [u8; MOST_INDEX_NAME_BYTES]) -> usize {
+    let parts = [name.purpose.name(), name.field, name.tag.as_str(), name.label].map(str::as_bytes);
+    let [purpose, field, tag, label] = parts;
+    let [a, b, c, d] = parts.map(length_byte);
+    join(&[&a, purpose, &b, field, &c, tag, &d, label, &name.bits.get().to_be_bytes()], out)
+}
+
+/// The node at level 4 of the tree of the indexes whose children are this index's epochs. Its first bit is set, so that
+/// it is never the one with the number 0, which counts as shredded.
+pub(crate) fn place_of_index(name: IndexName) -> [u8; 4] {
+    let mut bytes = [0; MOST_INDEX_NAME_BYTES];
+    let length = index_name(name, &mut bytes);
+    let hash = Sha256::new().chain_update(PLACE_OF_INDEX).chain_update(bytes.get(..length).unwrap_or(&bytes));
+    let [first, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
+    [first | 0x80, b, c, d]
+}
+
+/// The key that one epoch of an index makes tokens with.
+pub(crate) fn index(epoch: &[u8; 32], name: IndexName, out: &mut [u8; 32]) {
+    let mut info = [0; INDEX.len() + MOST_INDEX_NAME_BYTES];
+    let mut bytes = [0; MOST_INDEX_NAME_BYTES];
+    let length = index_name(name, &mut bytes);
+    let length = join(&[INDEX, bytes.get(..length).unwrap_or(&bytes)], &mut info);
+    expand(&from_prk(epoch), info.get(..length).unwrap_or(&info), out);
+}
+
+/// What a token is cut from.
+#[allow(clippy::expect_used)] // HMAC takes keys of every length
+pub(crate) fn token(key: &[u8; 32], form: &[u8], out: &mut [u8; 32]) {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+    out.copy_from_slice(&mac.chain_update(form).finalize().into_bytes());
 }
 
 /// The key of a page: new for every version, and bound to all that it authenticates, so that fresh bytes that were not

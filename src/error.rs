@@ -1,11 +1,15 @@
 //! Errors: one enum an operation, and the three outcomes they sort into.
 
+mod renewal;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::customer::CustomerId;
 use crate::root_key::RootKeyError;
 use crate::store::{PlaceId, Problem, StoreError};
+
+pub use renewal::{EpochError, PurposeError, ResealError, TokenError};
 
 /// What to do about a value that could not be opened or sealed.
 ///

@@ -106,6 +106,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
             tree(6, TreeState::Retired),
             tree(7, TreeState::Page(PageKey(Secret32::copy_of(&[12; 32])))),
         ],
+        indexes: None,
         ring: vec![[7; 3], [8; 3], [9; 3]],
     };
     record.parts().unwrap_or_else(|_| panic!("the example fits"))

@@ -143,15 +143,16 @@ mod witness;
 
 pub use customer::{CustomerId, InvalidCustomerId};
 pub use error::{
-    Belongs, CreateError, EnrollError, KeyStoreError, OpenError, Outcome, RecoverError, RotateError, SealError,
-    ShredError, UnlessShredded, UnlockError,
+    Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PurposeError, RecoverError,
+    ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Token, bits};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{
-    CustomerKeys, EachCustomer, Health, Pending, PurposeStatus, Recovery, Shredded, Status, Vault, VaultBuilder,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Pending, PurposeStatus,
+    Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };
 
 #[cfg(doctest)]

@@ -69,6 +69,8 @@ pub(crate) struct Record {
     pub(crate) gone_back: Option<u64>,
     pub(crate) places: Vec<PlaceId>,
     pub(crate) trees: Vec<TreeRecord>,
+    /// The tree of the keys of indexes, once there is one.
+    pub(crate) indexes: Option<IndexTree>,
     /// The first bytes of the ids of this generation and those before it, newest first.
     pub(crate) ring: Vec<[u8; 3]>,
 }
@@ -83,6 +85,14 @@ pub(crate) struct TreeRecord {
     pub(crate) state: TreeState,
     /// How many numbers are shredded in it.
     pub(crate) shredded: u64,
+}
+
+/// What a record holds of the key tree whose leaves are the epochs of indexes. No customer is in it.
+#[derive(Debug)]
+pub(crate) struct IndexTree {
+    pub(crate) id: TreeId,
+    /// Never retired.
+    pub(crate) state: TreeState,
 }
 
 #[derive(Debug)]
@@ -190,6 +200,7 @@ impl Record {
             gone_back: self.gone_back,
             places: self.places.clone(),
             trees: Vec::new(),
+            indexes: None,
             ring: self.ring.clone(),
         }
     }
@@ -251,6 +262,9 @@ impl Record {
         writer.list(&self.trees, MOST_TREES, TreeRecord::BYTES, |writer, tree| tree.write(writer));
         writer.u16(u16::try_from(self.ring.len()).unwrap_or(u16::MAX));
         writer.padded(self.ring.as_flattened(), RING * 3);
+        if let Some(tree) = &self.indexes {
+            tree.write(&mut writer);
+        }
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
     }
@@ -272,9 +286,21 @@ impl Record {
         let count = usize::from(reader.u16()?);
         let ring = reader.padded(count.checked_mul(3).ok_or(RecordError::Malformed)?, RING * 3)?;
         let ring = ring.as_chunks().0.to_vec();
+        let indexes = IndexTree::read(&mut reader)?;
         reader.finish()?;
-        let record =
-            Record { clear, next_number, newest_block, lease, shredded_through, floor, gone_back, places, trees, ring };
+        let record = Record {
+            clear,
+            next_number,
+            newest_block,
+            lease,
+            shredded_through,
+            floor,
+            gone_back,
+            places,
+            trees,
+            indexes,
+            ring,
+        };
         record.check()?;
         Ok(record)
     }
@@ -291,7 +317,8 @@ impl Record {
             && !self.lease.is_zero();
         let is_linked = self.ring.first() == Some(&self.clear.id.short()) && self.ring.len() as u64 <= generation;
         let has_places = !self.places.is_empty() && are_different(self.places.iter());
-        let is_planted = are_different(self.trees.iter().map(|tree| tree.id))
+        let ids = self.trees.iter().map(|tree| tree.id).chain(self.indexes.as_ref().map(|tree| tree.id));
+        let is_planted = are_different(ids)
             && are_different(self.trees.iter().filter(|tree| tree.active).map(|tree| &tree.purpose))
             && !self.trees.iter().any(|tree| tree.active && matches!(tree.state, TreeState::Retired));
         if is_counted && is_linked && has_places && is_planted { Ok(()) } else { Err(RecordError::Malformed) }
@@ -310,12 +337,7 @@ impl TreeRecord {
     const BYTES: usize = 8 + 1 + 1 + 1 + PURPOSE_BYTES + 32 + 8;
 
     fn write(&self, writer: &mut Writer<'_>) {
-        const NOTHING: [u8; 32] = [0; 32];
-        let (kind, key) = match &self.state {
-            TreeState::Seed(seed) => (0, seed.0.bytes()),
-            TreeState::Page(key) => (1, key.0.bytes()),
-            TreeState::Retired => (2, &NOTHING),
-        };
+        let (kind, key) = self.state.kind_and_key();
         writer.bytes(&self.id.0);
         writer.bytes(&[u8::from(self.active), kind]);
         writer.bytes(&[u8::try_from(self.purpose.len()).unwrap_or(u8::MAX)]);
@@ -330,19 +352,57 @@ impl TreeRecord {
         let purpose = reader.padded(usize::from(length), PURPOSE_BYTES)?;
         let purpose = std::str::from_utf8(purpose).map_err(|_| RecordError::Malformed)?.to_owned();
         field::check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
-        let mut key = Secret32::empty();
-        reader.copy_to(key.bytes_mut())?;
-        let state = match kind {
-            0 => TreeState::Seed(Seed(key)),
-            1 => TreeState::Page(PageKey(key)),
-            2 if *key.bytes() == [0; 32] => TreeState::Retired,
-            _ => return Err(RecordError::Malformed),
-        };
+        let state = TreeState::read(kind, reader)?;
         let shredded = reader.u64()?;
         if active > 1 || shredded > 1 << 40 {
             return Err(RecordError::Malformed);
         }
         Ok(TreeRecord { id, purpose, active: active == 1, state, shredded })
+    }
+}
+
+impl TreeState {
+    fn kind_and_key(&self) -> (u8, &[u8; 32]) {
+        const NOTHING: [u8; 32] = [0; 32];
+        match self {
+            TreeState::Seed(seed) => (0, seed.0.bytes()),
+            TreeState::Page(key) => (1, key.0.bytes()),
+            TreeState::Retired => (2, &NOTHING),
+        }
+    }
+
+    fn read(kind: u8, reader: &mut Reader<'_>) -> Result<TreeState, RecordError> {
+        let mut key = Secret32::empty();
+        reader.copy_to(key.bytes_mut())?;
+        match kind {
+            0 => Ok(TreeState::Seed(Seed(key))),
+            1 => Ok(TreeState::Page(PageKey(key))),
+            2 if *key.bytes() == [0; 32] => Ok(TreeState::Retired),
+            _ => Err(RecordError::Malformed),
+        }
+    }
+}
+
+impl IndexTree {
+    fn write(&self, writer: &mut Writer<'_>) {
+        let (kind, key) = self.state.kind_and_key();
+        writer.bytes(&[1]);
+        writer.bytes(&self.id.0);
+        writer.bytes(&[kind]);
+        writer.bytes(key);
+    }
+
+    /// Zeros are no tree.
+    fn read(reader: &mut Reader<'_>) -> Result<Option<IndexTree>, RecordError> {
+        let [is_there] = reader.array()?;
+        let id = TreeId(reader.array()?);
+        let [kind] = reader.array()?;
+        let state = TreeState::read(kind, reader)?;
+        match (is_there, state) {
+            (1, state @ (TreeState::Seed(_) | TreeState::Page(_))) => Ok(Some(IndexTree { id, state })),
+            (0, TreeState::Seed(seed)) if id.0 == [0; 8] && *seed.0.bytes() == [0; 32] => Ok(None),
+            _ => Err(RecordError::Malformed),
+        }
     }
 }
 

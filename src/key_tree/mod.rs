@@ -113,6 +113,11 @@ impl Tree {
         }
     }
 
+    /// Where the pages in memory are counted.
+    pub(crate) fn resident(&self) -> Arc<Resident> {
+        self.resident.clone()
+    }
+
     /// What the root record must hold of this tree.
     pub(crate) fn root(&self) -> RootState<'_> {
         match &self.root {

@@ -35,6 +35,7 @@ pub(crate) fn example() -> Record {
             tree(0x62, "orders", false, TreeState::Retired),
             tree(0x63, "newsletter", true, TreeState::Page(PageKey(Secret32::copy_of(&[0x73; 32])))),
         ],
+        indexes: None,
         ring: vec![[0x22; 3], [0x33; 3], [0x34; 3]],
     }
 }

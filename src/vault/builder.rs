@@ -20,7 +20,7 @@ use crate::vault::engine::{self, Engine, Seen, Stores, is_unused};
 use crate::vault::evidence::Evidence;
 use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
-use crate::vault::upkeep::new_tree;
+use crate::vault::upkeep::{new_index_tree, new_tree};
 use crate::vault::{Owner, Vault};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -257,6 +257,7 @@ impl VaultBuilder {
             gone_back: None,
             places: places.to_vec(),
             trees: self.purposes.iter().map(|purpose| new_tree(*purpose)).collect::<Result<_, _>>()?,
+            indexes: Some(new_index_tree()?),
             ring: vec![id.short()],
         })
     }
@@ -334,6 +335,7 @@ impl VaultBuilder {
         let held = process.held()?;
         let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
+        let is_missing = unknown.is_some() || held.indexes.is_none();
         drop(held);
         process.unless_proven(Evidence::Mark(mark))?;
         if self.highest_number.is_some_and(|number| number.number() >= next_number) {
@@ -350,8 +352,8 @@ impl VaultBuilder {
             }
         }
         match unknown {
+            _ if self.add_missing && is_missing => Ok(run(process, |process| process.add_missing_purposes())?),
             None => Ok(()),
-            Some(_) if self.add_missing => Ok(run(process, |process| process.add_missing_purposes())?),
             Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
         }
     }

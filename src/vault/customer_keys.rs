@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{KeyStoreError, OpenError, SealError};
+use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
 use crate::field::Placed;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
@@ -75,6 +75,19 @@ impl CustomerKeys {
     ) -> Result<T, OpenError> {
         let (process, handle) = self.parts()?;
         process.open_by_handle(handle, self.index, field.into(), sealed)
+    }
+
+    /// Moves a value to the purpose's newest key tree. See [`Vault::reseal`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reseal<'c, T: PersonalData>(
+        &self,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<Option<Sealed<T>>, ResealError> {
+        let (process, handle) = self.parts()?;
+        process.reseal_by_handle(handle, self.index, field.into(), sealed)
     }
 }
 

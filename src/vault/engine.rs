@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
-use crate::key_tree::Resident;
+use crate::key_tree::{Resident, Tree};
 use crate::nonce;
 use crate::root_record::{Record, RecordId};
 use crate::secret::Secret32;
@@ -16,7 +16,7 @@ use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, Sto
 use crate::sync::{Mutex, lock};
 use crate::vault::custody::{self, Chosen, Sight};
 use crate::vault::evidence::Evidence;
-use crate::vault::held::{Held, HeldTree, StoredPages};
+use crate::vault::held::{Held, HeldIndexes, HeldTree, StoredPages};
 use crate::vault::keyring::Keyring;
 use crate::witness::Witness;
 
@@ -70,6 +70,7 @@ pub(crate) struct Draft<'a> {
     /// The record as stored.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) trees: Vec<HeldTree>,
+    pub(crate) indexes: Option<HeldIndexes>,
     pub(crate) pages: StoredPages<'a>,
     /// The generation that the commit will have.
     pub(crate) generation: u64,
@@ -234,31 +235,33 @@ impl Engine {
             check_places(&chosen.record, places)?;
         }
         let stored = StoredPages(pages);
-        let Held { facts, bytes, trees, .. } =
+        let Held { facts, bytes, trees, indexes, .. } =
             Held::load(chosen.record, chosen.bytes, before, &self.resident, &stored)?;
         let generation = facts.clear.generation + 1;
         let mut draft =
-            Draft { record: facts, bytes, trees, pages: stored, generation, rekey: None, starts_anew: false };
+            Draft { record: facts, bytes, trees, indexes, pages: stored, generation, rekey: None, starts_anew: false };
         match plan(&mut draft)? {
             Step::Keep(value) => {
-                let held = Held::new(draft.record, draft.bytes, draft.trees);
+                let held = Held::new(draft.record, draft.bytes, draft.trees, draft.indexes);
                 Ok(Prepared { value, held, write: None, newest, rekey: None, lowest })
             }
             Step::Confirm(value) => {
                 let bytes = draft.bytes.clone();
-                let held = Held::new(draft.record, draft.bytes, draft.trees);
+                let held = Held::new(draft.record, draft.bytes, draft.trees, draft.indexes);
                 let lowest = Some(held.facts.witness());
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None, lowest })
             }
             Step::Write(new_pages, value) => {
-                let (mut record, trees, rekey) = draft.finish()?;
+                let (mut record, trees, indexes, rekey) = draft.finish()?;
                 pages.put(record.clear.generation, &new_pages)?;
                 record.trees = trees.iter().map(HeldTree::to_record).collect();
+                record.indexes = indexes.as_ref().map(HeldIndexes::to_record);
                 #[cfg(any(test, feature = "testing"))]
                 if crate::testing::is_planted(crate::testing::Bug::StaleRootKey)
                     && let Some(before) = before
                 {
                     record.trees = before.trees.iter().map(HeldTree::to_record).collect();
+                    record.indexes = before.indexes.as_ref().map(HeldIndexes::to_record);
                 }
                 let secret = rekey.as_ref().map_or(&secret, |new| &new.secret);
                 let mut fresh = Secret32::empty();
@@ -267,11 +270,12 @@ impl Engine {
                 let bytes =
                     Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record could not be written"))?);
                 record.trees.clear();
+                record.indexes = None;
                 if let Some(new) = &rekey {
                     lock(&self.keyring).expect(new.key.clone());
                     self.expects = true;
                 }
-                let held = Held::new(record, bytes.clone(), trees);
+                let held = Held::new(record, bytes.clone(), trees, indexes);
                 let lowest = Some(held.facts.witness());
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey, lowest })
             }
@@ -360,8 +364,16 @@ impl<T> Prepared<T> {
     }
 }
 
+type Finished = (Record, Vec<HeldTree>, Option<HeldIndexes>, Option<NewKey>);
+
 impl Draft<'_> {
-    fn finish(self) -> Result<(Record, Vec<HeldTree>, Option<NewKey>), KeyStoreError> {
+    /// Every tree, that of the indexes included.
+    pub(crate) fn all_trees(&self) -> impl Iterator<Item = &Tree> {
+        let indexes = self.indexes.as_ref().map(|held| &held.tree);
+        self.trees.iter().filter_map(|tree| tree.tree.as_ref()).chain(indexes)
+    }
+
+    fn finish(self) -> Result<Finished, KeyStoreError> {
         let id = RecordId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
         if self.generation > crate::witness::MOST_GENERATION {
             return Err(KeyStoreError::Full { what: "2^40 commits" });
@@ -375,7 +387,7 @@ impl Draft<'_> {
         if let Some(new) = &self.rekey {
             record.clear.recipe = new.recipe.clone();
         }
-        Ok((record, self.trees, self.rekey))
+        Ok((record, self.trees, self.indexes, self.rekey))
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::derivation::TreeId;
+use crate::derivation::{PageKey, Seed, TreeId};
 use crate::error::KeyStoreError;
 use crate::key_tree::{Damage, Pages, Position, Resident, RootState, Tree, TreeError};
 use crate::nonce;
-use crate::root_record::{Record, TreeRecord, TreeState};
+use crate::root_record::{IndexTree, Record, TreeRecord, TreeState};
+use crate::secret::Secret32;
 use crate::store::{PageName, PageStore, Problem, StoreError};
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
@@ -20,6 +21,8 @@ pub(crate) struct Held {
     /// The record as stored. Once superseded it must be gone: the root key still opens it.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     pub(crate) trees: Vec<HeldTree>,
+    /// The tree of the keys of indexes. Apart from the others, so that no number of a customer is ever looked up in it.
+    pub(crate) indexes: Option<HeldIndexes>,
     // Last, since fields are dropped in order: it must speak when the others are wiped.
     gone: GoneSignal,
 }
@@ -33,6 +36,11 @@ pub(crate) struct HeldTree {
     pub(crate) tree: Option<Tree>,
 }
 
+pub(crate) struct HeldIndexes {
+    pub(crate) id: TreeId,
+    pub(crate) tree: Tree,
+}
+
 impl Held {
     /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
     pub(crate) fn load(
@@ -44,24 +52,36 @@ impl Held {
     ) -> Result<Held, KeyStoreError> {
         let vault = record.clear.vault;
         let newest = record.clear.generation;
+        let load = |id, state, known: Option<&Tree>| match state {
+            TreeState::Retired => Ok(None),
+            TreeState::Seed(seed) => Ok(Some(Tree::untouched(vault, id, seed, resident.clone()))),
+            TreeState::Page(key) => match known.and_then(|tree| tree.same_root(&key)) {
+                Some(tree) => Ok(Some(tree)),
+                None => Tree::from_page(vault, id, key, newest, resident.clone(), pages).map(Some).map_err(tree_error),
+            },
+        };
         let mut trees = Vec::with_capacity(record.trees.len());
         for TreeRecord { id, purpose, active, state, shredded } in std::mem::take(&mut record.trees) {
             let known = before.and_then(|before| before.tree(id)).and_then(|tree| tree.tree.as_ref());
-            let tree = match state {
-                TreeState::Retired => None,
-                TreeState::Seed(seed) => Some(Tree::untouched(vault, id, seed, resident.clone())),
-                TreeState::Page(key) => match known.and_then(|tree| tree.same_root(&key)) {
-                    Some(tree) => Some(tree),
-                    None => Some(Tree::from_page(vault, id, key, newest, resident.clone(), pages).map_err(tree_error)?),
-                },
-            };
-            trees.push(HeldTree { id, purpose, active, shredded, tree });
+            trees.push(HeldTree { id, purpose, active, shredded, tree: load(id, state, known)? });
         }
-        Ok(Held::new(record, bytes, trees))
+        let indexes = match record.indexes.take() {
+            None => None,
+            Some(IndexTree { id, state }) => {
+                let known = before.and_then(|before| before.indexes.as_ref()).filter(|known| known.id == id);
+                load(id, state, known.map(|known| &known.tree))?.map(|tree| HeldIndexes { id, tree })
+            }
+        };
+        Ok(Held::new(record, bytes, trees, indexes))
     }
 
-    pub(crate) fn new(facts: Record, bytes: Zeroizing<Vec<u8>>, trees: Vec<HeldTree>) -> Held {
-        Held { facts, bytes, trees, gone: GoneSignal(Gone::default()) }
+    pub(crate) fn new(
+        facts: Record,
+        bytes: Zeroizing<Vec<u8>>,
+        trees: Vec<HeldTree>,
+        indexes: Option<HeldIndexes>,
+    ) -> Held {
+        Held { facts, bytes, trees, indexes, gone: GoneSignal(Gone::default()) }
     }
 
     pub(crate) fn tree(&self, id: TreeId) -> Option<&HeldTree> {
@@ -75,7 +95,13 @@ impl Held {
 
     /// True when no key that this snapshot knew is unknown to the other: nobody was shredded in between.
     pub(crate) fn has_same_keys_as(&self, other: &Held) -> bool {
-        self.trees.len() == other.trees.len()
+        let same_indexes = match (&self.indexes, &other.indexes) {
+            (Some(a), Some(b)) => a.tree.has_same_root_as(&b.tree),
+            (None, None) => true,
+            _ => false,
+        };
+        same_indexes
+            && self.trees.len() == other.trees.len()
             && self.trees.iter().zip(&other.trees).all(|(a, b)| {
                 a.id == b.id
                     && a.active == b.active
@@ -96,7 +122,9 @@ impl Held {
             shredded: tree.shredded,
             tree: tree.tree.as_ref().map(Tree::without_loaded),
         });
-        Ok(Held::new(self.facts.without_trees(), self.bytes.clone(), trees.collect()))
+        let indexes = self.indexes.as_ref();
+        let indexes = indexes.map(|held| HeldIndexes { id: held.id, tree: held.tree.without_loaded() });
+        Ok(Held::new(self.facts.without_trees(), self.bytes.clone(), trees.collect(), indexes))
     }
 
     /// How to learn that this snapshot was wiped.
@@ -108,14 +136,21 @@ impl Held {
 impl HeldTree {
     /// What the record keeps of it.
     pub(crate) fn to_record(&self) -> TreeRecord {
-        use crate::derivation::{PageKey, Seed};
-        use crate::secret::Secret32;
-        let state = match self.tree.as_ref().map(Tree::root) {
-            None => TreeState::Retired,
-            Some(RootState::Seed(seed)) => TreeState::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
-            Some(RootState::Page(key)) => TreeState::Page(PageKey(Secret32::copy_of(key.0.bytes()))),
-        };
+        let state = self.tree.as_ref().map_or(TreeState::Retired, state_of);
         TreeRecord { id: self.id, purpose: self.purpose.clone(), active: self.active, state, shredded: self.shredded }
+    }
+}
+
+impl HeldIndexes {
+    pub(crate) fn to_record(&self) -> IndexTree {
+        IndexTree { id: self.id, state: state_of(&self.tree) }
+    }
+}
+
+fn state_of(tree: &Tree) -> TreeState {
+    match tree.root() {
+        RootState::Seed(seed) => TreeState::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
+        RootState::Page(key) => TreeState::Page(PageKey(Secret32::copy_of(key.0.bytes()))),
     }
 }
 

@@ -4,11 +4,15 @@ use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, RecoverError};
 use crate::events;
 use crate::field::Purpose;
+use crate::index::{Epoch, Index};
 use crate::key_tree::Ranges;
+use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::vault::builder::VaultBuilder;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::indexes;
 use crate::vault::shred::shred_tree;
+use crate::vault::status::KeyTreeId;
 use crate::vault::{Owner, Vault};
 use crate::witness::MOST_GENERATION;
 
@@ -20,6 +24,9 @@ pub struct Recovery {
     highest_number: CustomerId,
     shredded: Vec<(CustomerId, Option<Purpose>)>,
     shredded_through: Option<CustomerId>,
+    retired: Vec<KeyTreeId>,
+    /// Children of indexes to shred, by their numbers.
+    epochs: Vec<u64>,
 }
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
@@ -31,7 +38,14 @@ impl Recovery {
     /// `highest_number` is the highest customer number that was ever issued, so that none is issued twice: ask the
     /// customers table, and every backup that may come back.
     pub fn beyond(seen: u64, highest_number: CustomerId) -> Recovery {
-        Recovery { seen, highest_number, shredded: Vec::new(), shredded_through: None }
+        Recovery {
+            seen,
+            highest_number,
+            shredded: Vec::new(),
+            shredded_through: None,
+            retired: Vec::new(),
+            epochs: Vec::new(),
+        }
     }
 
     /// Everyone up to this number was shredded since, by age ([`Vault::shred_through`]).
@@ -49,6 +63,30 @@ impl Recovery {
     /// Customers that were shredded since in one purpose.
     pub fn shredded_purpose(mut self, purpose: Purpose, customers: impl IntoIterator<Item = CustomerId>) -> Recovery {
         self.shredded.extend(customers.into_iter().map(|customer| (customer, Some(purpose))));
+        self
+    }
+
+    /// Key trees that were retired since ([`Vault::retire_replaced`]). The purpose of one that the restored record still
+    /// seals under gets a new tree. Trees that it does not know do no harm; what was sealed under a tree that was made
+    /// since is lost.
+    pub fn retired(mut self, trees: impl IntoIterator<Item = KeyTreeId>) -> Recovery {
+        self.retired.extend(trees);
+        self
+    }
+
+    /// The epoch of an index that had begun last ([`Vault::begin_epoch`]), so that it is the current one again.
+    pub fn epoch_begun<T: PersonalData>(mut self, index: Index<T>, current: Epoch) -> Recovery {
+        self.epochs.extend(indexes::begun_and_retired(index.name(), current, None));
+        self
+    }
+
+    /// An epoch of an index that was retired since ([`Vault::retire_epoch`]). The one after it has begun, then.
+    pub fn epoch_retired<T: PersonalData>(mut self, index: Index<T>, epoch: Epoch) -> Recovery {
+        let next = Epoch::new(epoch.number() + 1);
+        // The last epoch there is can never be retired.
+        if let Some(next) = next {
+            self.epochs.extend(indexes::begun_and_retired(index.name(), next, Some(epoch)));
+        }
         self
     }
 }
@@ -91,6 +129,7 @@ impl VaultBuilder {
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
+        let purposes = self.purposes.clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &std::sync::Arc<crate::vault::process::Process>| {
@@ -110,7 +149,10 @@ impl VaultBuilder {
                 let through = recovery.shredded_through.map_or(0, CustomerId::number);
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
-                let (mut pages, mut newly) = (Vec::new(), 0);
+                let retired: Vec<_> = recovery.retired.iter().map(|tree| tree.tree()).collect();
+                let mut pages = draft.retire_trees(&retired, &purposes)?;
+                pages.extend(draft.shred_in_indexes(&Ranges::of_numbers(recovery.epochs.iter().copied()))?);
+                let mut newly = 0;
                 for index in 0..draft.trees.len() {
                     let numbers = recovery.numbers_for(draft, index);
                     newly += shred_tree(draft, index, &numbers, &mut pages)?;

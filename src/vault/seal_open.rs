@@ -26,7 +26,7 @@ impl FieldName {
 }
 
 impl Process {
-    fn is_unlocked(&self, purpose: Purpose) -> bool {
+    pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
         self.settings.purposes.contains(&purpose)
     }
 

@@ -1,11 +1,14 @@
 //! What operators and readiness probes ask.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::customer::CustomerId;
+use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::key_tree::Walker;
 use crate::secret::with_clean_stack;
@@ -72,14 +75,60 @@ impl Status {
     }
 }
 
+/// The name of a key tree: eight random bytes, sixteen hexadecimal digits as text. Nothing of it is secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyTreeId([u8; 8]);
+
+impl KeyTreeId {
+    pub(crate) fn of(tree: TreeId) -> KeyTreeId {
+        KeyTreeId(tree.0)
+    }
+
+    pub(crate) fn tree(self) -> TreeId {
+        TreeId(self.0)
+    }
+}
+
+impl fmt::Display for KeyTreeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyTreeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyTreeId({self})")
+    }
+}
+
+/// Text that is not the name of a key tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key tree is named by 16 hexadecimal digits, as `status` shows them")]
+#[non_exhaustive]
+pub struct InvalidKeyTreeId;
+
+impl FromStr for KeyTreeId {
+    type Err = InvalidKeyTreeId;
+
+    fn from_str(text: &str) -> Result<KeyTreeId, InvalidKeyTreeId> {
+        let is_plain = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_plain).ok_or(InvalidKeyTreeId)?;
+        Ok(KeyTreeId(number.to_be_bytes()))
+    }
+}
+
 /// One purpose's key tree.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PurposeStatus {
+    /// The key tree.
+    pub tree: KeyTreeId,
     /// The purpose.
     pub purpose: String,
     /// False for a tree that only opens values sealed before it was replaced.
     pub active: bool,
+    /// True for one that was given up: nothing of it opens any more.
+    pub retired: bool,
     /// Numbers shredded.
     pub shredded: u64,
     /// Pages it needs.
@@ -99,8 +148,15 @@ impl Process {
                 tree.page_names(&stored, &mut names).map_err(tree_error)?;
             }
             let pages = names.len() as u64;
-            let (purpose, active, shredded) = (tree.purpose.clone(), tree.active, tree.shredded);
-            purposes.push(PurposeStatus { purpose, active, shredded, pages, bytes: pages * PAGE_BYTES as u64 });
+            purposes.push(PurposeStatus {
+                tree: KeyTreeId::of(tree.id),
+                purpose: tree.purpose.clone(),
+                active: tree.active,
+                retired: tree.tree.is_none(),
+                shredded: tree.shredded,
+                pages,
+                bytes: pages * PAGE_BYTES as u64,
+            });
         }
         Ok(Status {
             generation: held.facts.clear.generation,
@@ -137,7 +193,7 @@ impl Process {
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let mut live = HashSet::new();
-            for tree in draft.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+            for tree in draft.all_trees() {
                 tree.page_names(&draft.pages, &mut live).map_err(tree_error)?;
             }
             let live: Vec<_> = live.into_iter().collect();

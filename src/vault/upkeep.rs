@@ -13,12 +13,12 @@ use crate::field::Purpose;
 use crate::key_tree::{Resident, Tree};
 use crate::nonce;
 use crate::root_key::RootKey;
-use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
+use crate::root_record::{IndexTree, MOST_TREES, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::{PlaceId, StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
-use crate::vault::held::{HeldTree, tree_error};
+use crate::vault::held::{HeldIndexes, HeldTree, tree_error};
 use crate::vault::process::Process;
 use crate::vault::shred::{shred_tree, shredded_everywhere};
 
@@ -33,10 +33,19 @@ impl Draft<'_> {
 
     fn sweep(&self, keep: Duration) -> Result<Swept, KeyStoreError> {
         let mut live = HashSet::new();
-        for tree in self.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+        for tree in self.all_trees() {
             tree.page_names(&self.pages, &mut live).map_err(tree_error)?;
         }
         Ok(self.pages.0.sweep(&live, self.record.clear.generation, keep)?)
+    }
+
+    fn add_indexes(&mut self, resident: &Arc<Resident>) -> Result<(), KeyStoreError> {
+        if self.indexes.is_none() {
+            let (id, seed) = id_and_seed()?;
+            let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
+            self.indexes = Some(HeldIndexes { id, tree });
+        }
+        Ok(())
     }
 
     /// Adds a key tree for each purpose that has none. Those shredded everywhere are shredded in it from the start.
@@ -71,10 +80,20 @@ impl Draft<'_> {
 
 /// A key tree with a new id and seed.
 pub(crate) fn new_tree(purpose: Purpose) -> Result<TreeRecord, KeyStoreError> {
+    let (id, seed) = id_and_seed()?;
+    Ok(TreeRecord { id, purpose: purpose.name().to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
+}
+
+/// A key tree for the keys of indexes.
+pub(crate) fn new_index_tree() -> Result<IndexTree, KeyStoreError> {
+    let (id, seed) = id_and_seed()?;
+    Ok(IndexTree { id, state: TreeState::Seed(seed) })
+}
+
+fn id_and_seed() -> Result<(TreeId, Seed), KeyStoreError> {
     let mut seed = Seed(Secret32::empty());
     nonce::fill(seed.0.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
-    let id = TreeId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
-    Ok(TreeRecord { id, purpose: purpose.name().to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
+    Ok((TreeId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?), seed))
 }
 
 impl Process {
@@ -167,15 +186,17 @@ impl Process {
         }
     }
 
-    /// Adds trees for purposes that have none; does nothing if all have.
+    /// Adds trees for purposes that have none, and that of the indexes; does nothing if all are there.
     pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let purposes = self.settings.purposes.clone();
         let resident = self.resident.clone();
         let added = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let before = draft.trees.len();
+            let before = (draft.trees.len(), draft.indexes.is_some());
             let pages = draft.add_purposes(&purposes, &resident)?;
-            Ok(if draft.trees.len() == before { Step::Keep(()) } else { Step::Write(pages, ()) })
+            draft.add_indexes(&resident)?;
+            let is_same = (draft.trees.len(), draft.indexes.is_some()) == before;
+            Ok(if is_same { Step::Keep(()) } else { Step::Write(pages, ()) })
         });
         let done = added.map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)

@@ -45,6 +45,7 @@ fn first() -> Record {
         gone_back: None,
         places: vec![PlaceId(run(0xd0))],
         trees: vec![tree(run(0xa0), "orders", true, seed(0x00), 0)],
+        indexes: None,
         ring: vec![run(0xe0)],
     }
 }
@@ -74,6 +75,7 @@ fn later() -> Record {
             tree(run(0xa8), "orders", true, page(0x40), 0x01_02_03),
             tree(run(0xb0), "lettre d’été", true, seed(0x20), 0),
         ],
+        indexes: None,
         ring: vec![run(0x90), run(0x91), run(0x92), run(0x93)],
     }
 }
@@ -91,6 +93,7 @@ fn fullest() -> Record {
         gone_back: Some((1 << 40) - 1),
         places: (0..4).map(|n| PlaceId(run(n * 8))).collect(),
         trees: (0..22).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
+        indexes: None,
         ring: (0..=255u8).map(|n| run(n.wrapping_add(0xe0))).collect(),
     }
 }

@@ -124,6 +124,7 @@ fn record(orders: &Tree) -> Vec<u8> {
             tree(NEWSLETTER.0, "newsletter", true, TreeState::Seed(Seed(Secret32::copy_of(&NEWSLETTER.1))), 0),
             tree(RETIRED, "orders", false, TreeState::Retired, 0),
         ],
+        indexes: None,
         ring: vec![run(0xe0), run(0xe1), run(0xe2)],
     };
     record.seal(&RootSecret(Secret32::copy_of(&ROOT_KEY)), &run(0x70)).unwrap()

@@ -1,0 +1,122 @@
+//! Errors of what follows a column through its life: tokens, epochs, new key trees.
+
+use crate::error::{KeyStoreError, OpenError, Outcome, SealError};
+use crate::index::Epoch;
+
+/// Why no token was made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The index's purpose was not among those the vault was unlocked with.
+    #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
+    PurposeNotUnlocked {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The vault was created before there were indexes.
+    #[error("the vault has no key tree for indexes yet; unlock it once with `add_missing_purposes`")]
+    NoIndexes,
+    /// The key store could not be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+impl TokenError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            TokenError::PurposeNotUnlocked { .. } | TokenError::NoIndexes => Outcome::Investigate,
+            TokenError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
+/// Why an epoch of an index was not, or not certainly, begun or retired. What is true differs by variant.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EpochError {
+    /// The epoch is the one that tokens are made in. Nothing happened.
+    #[error("epoch {epoch} is the current one; begin another, renew the tokens, then retire this one")]
+    Current {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The epoch has not begun. Nothing happened.
+    #[error("epoch {epoch} has not begun")]
+    NotBegun {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// All 128 epochs were used. Nothing happened.
+    #[error("all 128 epochs of this index were used; declare a new index under another label")]
+    Exhausted,
+    /// No index can be used, for this reason. Nothing happened.
+    #[error(transparent)]
+    NoIndex(TokenError),
+    /// Nothing happened.
+    #[error("nothing happened")]
+    NothingHappened(#[source] KeyStoreError),
+    /// It is committed and durable, but an older copy of the root record could not be overwritten: whoever gets it, with
+    /// the root key, still has the keys of a retired epoch. Call again until it succeeds.
+    #[error("done, but an older copy of the root record remains; call again until this succeeds")]
+    OldCopyRemains(#[source] KeyStoreError),
+    /// It is not known whether it happened. Ask `epochs`; to retire, call again.
+    #[error("it is not known whether it happened; ask `epochs`, and to retire call again")]
+    Unknown(#[source] KeyStoreError),
+}
+
+/// Why a purpose's key tree was not, or not certainly, replaced or retired. What is true differs by variant.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PurposeError {
+    /// The purpose was not among those the vault was unlocked with. Nothing happened.
+    #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
+    PurposeNotUnlocked {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The root record exists in one place only, and the new tree with it: losing that place would lose all that was
+    /// moved. Nothing happened.
+    #[error("the root record is in one place only; attach a mirror before the old key tree is given up")]
+    OnePlace,
+    /// Nothing happened.
+    #[error("nothing happened")]
+    NothingHappened(#[source] KeyStoreError),
+    /// It is committed and durable, but an older copy of the root record could not be overwritten: whoever gets it, with
+    /// the root key, still has the keys of a retired tree. Call again until it succeeds.
+    #[error("done, but an older copy of the root record remains; call again until this succeeds")]
+    OldCopyRemains(#[source] KeyStoreError),
+    /// It is not known whether it happened. Ask `status`; to retire, call again.
+    #[error("it is not known whether it happened; ask `status`, and to retire call again")]
+    Unknown(#[source] KeyStoreError),
+}
+
+/// Why a value was not sealed anew. The one given is still good, unless it could not be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResealError {
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It was opened, and could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl ResealError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            ResealError::Open(error) => error.outcome(),
+            ResealError::Seal(error) => error.outcome(),
+        }
+    }
+}
+
+impl From<KeyStoreError> for ResealError {
+    fn from(error: KeyStoreError) -> ResealError {
+        ResealError::Open(error.into())
+    }
+}

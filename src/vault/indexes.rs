@@ -1,0 +1,262 @@
+//! Tokens of indexes, and the epochs that their keys come in.
+//!
+//! An index is a node at level 4 of the tree of the indexes. Its children 0 to 127 are the keys of its epochs: retiring
+//! an epoch shreds its key. Its children 128 to 255 are marks, whose keys are never used: beginning epoch e shreds child
+//! 128 + e, so that what has begun is as durable, and as well known to every process, as what was shredded.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::derivation;
+use crate::error::{EpochError, KeyStoreError, TokenError};
+use crate::index::{Bits, Epoch, IndexName, Token};
+use crate::key_tree::{Found, Ranges, Tree, Walker};
+use crate::personal::CanonicalForm;
+use crate::secret::{Secret32, with_clean_stack};
+use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::held::{StoredPages, tree_error};
+use crate::vault::process::{Done, Process};
+use crate::vault::retired::Retired;
+
+/// Which epochs of an index there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Epochs {
+    /// The one that new tokens are made in.
+    pub current: Epoch,
+    /// Those whose tokens can still be made, to query by: the current one first, then older ones.
+    pub live: Vec<Epoch>,
+}
+
+/// A new epoch of an index.
+#[derive(Clone, Debug)]
+pub struct EpochBegun {
+    current: Epoch,
+    generation: u64,
+    effective_at: SystemTime,
+}
+
+impl EpochBegun {
+    /// The new epoch.
+    #[must_use]
+    pub fn current(&self) -> Epoch {
+        self.current
+    }
+
+    /// The generation of the root record from which on it is the current one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When every other process writes and queries tokens of it, one lease after the commit. Renew older tokens from
+    /// then on: one that was written by a process that had not heard of it is then older too.
+    #[must_use]
+    pub fn effective_everywhere_at(&self) -> SystemTime {
+        self.effective_at
+    }
+}
+
+/// One index in one snapshot of its tree.
+struct Leaves<'a> {
+    tree: &'a Tree,
+    pages: &'a StoredPages<'a>,
+    walker: Walker,
+    place: [u8; 4],
+}
+
+impl<'a> Leaves<'a> {
+    fn of(tree: &'a Tree, pages: &'a StoredPages<'a>, name: IndexName) -> Leaves<'a> {
+        Leaves { tree, pages, walker: Walker::for_many(), place: derivation::place_of_index(name) }
+    }
+
+    fn find(&mut self, child: u8) -> Result<Found, KeyStoreError> {
+        let [a, b, c, d] = self.place;
+        self.walker.walk(self.tree, [a, b, c, d, child], self.pages).map_err(tree_error)
+    }
+
+    fn current(&mut self) -> Result<Epoch, KeyStoreError> {
+        let mut current = Epoch::FIRST;
+        while let Some(next) = Epoch::new(current.number() + 1) {
+            if self.find(mark(next))? != Found::Shredded {
+                break;
+            }
+            current = next;
+        }
+        Ok(current)
+    }
+
+    /// The key of an epoch, unless it is retired. On the stack of the caller, within [`with_clean_stack`].
+    fn key(&mut self, epoch: Epoch, name: IndexName) -> Result<Option<Secret32>, KeyStoreError> {
+        if self.find(epoch.number())? == Found::Shredded {
+            return Ok(None);
+        }
+        let mut key = Secret32::empty();
+        derivation::index(self.walker.customer_key(), name, key.bytes_mut());
+        Ok(Some(key))
+    }
+
+    fn live(&mut self) -> Result<Epochs, KeyStoreError> {
+        let current = self.current()?;
+        let mut live = Vec::new();
+        for number in (0..=current.number()).rev() {
+            if self.find(number)? == Found::Key {
+                live.extend(Epoch::new(number));
+            }
+        }
+        Ok(Epochs { current, live })
+    }
+}
+
+/// The child that says that an epoch has begun.
+fn mark(epoch: Epoch) -> u8 {
+    Epoch::COUNT | epoch.number()
+}
+
+/// A child of an index's node, as the number that a shred takes.
+fn number(name: IndexName, child: u8) -> u64 {
+    let [a, b, c, d] = derivation::place_of_index(name);
+    u64::from_be_bytes([0, 0, 0, a, b, c, d, child])
+}
+
+/// What a recovery must do again for an index: marks up to an epoch, and epochs retired.
+pub(crate) fn begun_and_retired(name: IndexName, through: Epoch, retired: Option<Epoch>) -> Vec<u64> {
+    let marks = (1..=through.number()).filter_map(Epoch::new).map(mark);
+    marks.chain(retired.map(Epoch::number)).map(|child| number(name, child)).collect()
+}
+
+impl Draft<'_> {
+    /// Shreds children of indexes. Gives the pages to write, or none if all was done before.
+    pub(crate) fn shred_in_indexes(
+        &mut self,
+        numbers: &Ranges,
+    ) -> Result<Vec<crate::store::StoredPage>, KeyStoreError> {
+        let Some(held) = self.indexes.as_mut() else { return Ok(Vec::new()) };
+        let rewritten = held.tree.shred(numbers, self.generation, &self.pages).map_err(tree_error)?;
+        if let Some(tree) = rewritten.tree {
+            held.tree = tree;
+        }
+        Ok(rewritten.pages)
+    }
+
+    fn epochs(&self, name: IndexName) -> Result<Epochs, KeyStoreError> {
+        let held = self.indexes.as_ref().ok_or(LOST)?;
+        with_clean_stack(|| Leaves::of(&held.tree, &self.pages, name).live())
+    }
+}
+
+const LOST: KeyStoreError = KeyStoreError::Bug("a vault lost its tree of indexes");
+
+impl Process {
+    /// Runs `work` on an index as of now.
+    fn with_index<R>(
+        self: &Arc<Process>,
+        name: IndexName,
+        work: impl FnOnce(&mut Leaves<'_>) -> Result<R, KeyStoreError>,
+    ) -> Result<R, TokenError> {
+        if !self.is_unlocked(name.purpose) {
+            return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
+        }
+        let held = self.held()?;
+        let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
+        let pages = StoredPages(self.pages());
+        let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, name)));
+        // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
+        drop(held);
+        let result = result?;
+        self.confirm_lease()?;
+        Ok(result)
+    }
+
+    pub(crate) fn token<T>(self: &Arc<Process>, name: IndexName, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
+        self.with_index(name, |leaves| {
+            let current = leaves.current()?;
+            // Never retired while it is the current one.
+            let key = leaves.key(current, name)?.ok_or(KeyStoreError::Bug("the current epoch was retired"))?;
+            Ok(cut(current, &key, form, name.bits))
+        })
+    }
+
+    pub(crate) fn tokens<T>(
+        self: &Arc<Process>,
+        name: IndexName,
+        form: &CanonicalForm,
+    ) -> Result<Vec<Token<T>>, TokenError> {
+        self.with_index(name, |leaves| {
+            let mut tokens = Vec::new();
+            for number in (0..=leaves.current()?.number()).rev() {
+                let Some(epoch) = Epoch::new(number) else { continue };
+                if let Some(key) = leaves.key(epoch, name)? {
+                    tokens.push(cut(epoch, &key, form, name.bits));
+                }
+            }
+            Ok(tokens)
+        })
+    }
+
+    pub(crate) fn epochs(self: &Arc<Process>, name: IndexName) -> Result<Epochs, TokenError> {
+        self.with_index(name, |leaves| leaves.live())
+    }
+
+    /// On the thread that commits.
+    pub(crate) fn begin_epoch(self: &Arc<Process>, name: IndexName) -> Result<EpochBegun, EpochError> {
+        let mut next = None;
+        let mut exhausted = false;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let current = draft.epochs(name)?.current;
+            // When it is not known whether the first attempt was written, a second must not begin yet another.
+            if next == Some(current) {
+                return Ok(Step::Confirm(()));
+            }
+            exhausted = Epoch::new(current.number() + 1).is_none();
+            let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(())) };
+            next = Some(epoch);
+            let pages = draft.shred_in_indexes(&Ranges::of_numbers([number(name, mark(epoch))]))?;
+            Ok(Step::Write(pages, ()))
+        });
+        let done = committed(done)?;
+        let current = next.filter(|_| !exhausted).ok_or(EpochError::Exhausted)?;
+        let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
+        drop(done);
+        self.wait_for_readers();
+        Ok(EpochBegun { current, generation, effective_at: SystemTime::now() + lease })
+    }
+
+    /// On the thread that commits.
+    pub(crate) fn retire_epoch(self: &Arc<Process>, name: IndexName, epoch: Epoch) -> Result<Retired, EpochError> {
+        let mut refused = None;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let current = draft.epochs(name)?.current;
+            if epoch >= current {
+                refused =
+                    Some(if epoch == current { EpochError::Current { epoch } } else { EpochError::NotBegun { epoch } });
+                return Ok(Step::Keep(()));
+            }
+            let pages = draft.shred_in_indexes(&Ranges::of_numbers([number(name, epoch.number())]))?;
+            // Somebody retired it before. That commit may have been killed half-way, so all copies are written again.
+            Ok(if pages.is_empty() { Step::Confirm(()) } else { Step::Write(pages, ()) })
+        });
+        let done = committed(done)?;
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        Ok(Retired::after(self, done, Vec::new()))
+    }
+}
+
+fn committed(done: Result<Done<()>, CommitError>) -> Result<Done<()>, EpochError> {
+    match done {
+        Err(CommitError::NothingHappened(cause)) => Err(EpochError::NothingHappened(cause)),
+        Err(CommitError::Unknown(cause)) => Err(EpochError::Unknown(cause)),
+        Ok(Done { old_copy: Some(cause), .. }) => Err(EpochError::OldCopyRemains(cause)),
+        Ok(done) => Ok(done),
+    }
+}
+
+fn cut<T>(epoch: Epoch, key: &Secret32, form: &CanonicalForm, bits: Bits) -> Token<T> {
+    let mut mac = [0; 32];
+    derivation::token(key.bytes(), form.expose_personal_data(), &mut mac);
+    Token::new(epoch, &mac, bits)
+}

@@ -1,0 +1,242 @@
+//! The life of a purpose's key tree: replaced by a new one, moved to, and given up.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::customer::CustomerId;
+use crate::derivation::TreeId;
+use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
+use crate::field::{Placed, Purpose};
+use crate::key_tree::{Found, Tree, Walker};
+use crate::personal::PersonalData;
+use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
+use crate::sealed::Sealed;
+use crate::secret::with_clean_stack;
+use crate::store::StoredPage;
+use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::handles::Handle;
+use crate::vault::held::{Held, HeldTree, StoredPages, tree_error};
+use crate::vault::process::{Done, Process};
+use crate::vault::retired::Retired;
+use crate::vault::shred::shred_tree;
+use crate::vault::status::KeyTreeId;
+use crate::vault::upkeep::new_tree;
+
+/// A purpose has a new key tree.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    tree: KeyTreeId,
+    generation: u64,
+    effective_at: SystemTime,
+}
+
+impl Rotated {
+    /// The new tree.
+    #[must_use]
+    pub fn tree(&self) -> KeyTreeId {
+        self.tree
+    }
+
+    /// The generation of the root record from which on it is used.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When every other process seals under it: one lease after the commit. A pass that moves values should begin no
+    /// earlier, or make a last round after.
+    #[must_use]
+    pub fn effective_everywhere_at(&self) -> SystemTime {
+        self.effective_at
+    }
+}
+
+impl Draft<'_> {
+    /// Gives a purpose a new key tree, in which those shredded in the one it replaces are shredded from the start.
+    pub(crate) fn replace_tree(&mut self, purpose: Purpose) -> Result<(TreeId, Vec<StoredPage>), KeyStoreError> {
+        let index = self.trees.iter().position(|tree| tree.active && tree.purpose == purpose.name());
+        let old = index.and_then(|index| self.trees.get(index)).ok_or(NO_TREE)?;
+        let old_tree = old.tree.as_ref().ok_or(NO_TREE)?;
+        let gone = old_tree.shredded(&self.pages).map_err(tree_error)?;
+        let resident = old_tree.resident();
+        self.make_room()?;
+        for tree in &mut self.trees {
+            tree.active &= tree.purpose != purpose.name();
+        }
+        let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose)?;
+        let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
+        let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident));
+        self.trees.push(HeldTree { id, purpose, active, shredded, tree });
+        let mut pages = Vec::new();
+        shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
+        Ok((id, pages))
+    }
+
+    /// When the record is full, the tree that was retired first makes room: what is left under it then seems to be of
+    /// another vault.
+    fn make_room(&mut self) -> Result<(), KeyStoreError> {
+        if self.trees.len() < MOST_TREES {
+            return Ok(());
+        }
+        let oldest = self.trees.iter().position(|tree| tree.tree.is_none());
+        let oldest = oldest.ok_or(KeyStoreError::Full { what: "22 key trees, none of them retired" })?;
+        self.trees.remove(oldest);
+        Ok(())
+    }
+
+    /// Gives up trees. One that is active is replaced first.
+    pub(crate) fn retire_trees(
+        &mut self,
+        retired: &[TreeId],
+        purposes: &[Purpose],
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let mut pages = Vec::new();
+        for id in retired {
+            let Some(tree) = self.trees.iter().find(|tree| tree.id == *id) else { continue };
+            if tree.active {
+                let purpose = purposes.iter().find(|purpose| purpose.name() == tree.purpose);
+                pages.extend(self.replace_tree(*purpose.ok_or(NO_TREE)?)?.1);
+            }
+            if let Some(tree) = self.trees.iter_mut().find(|tree| tree.id == *id) {
+                tree.tree = None;
+            }
+        }
+        Ok(pages)
+    }
+}
+
+const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
+
+impl Process {
+    /// On the thread that commits.
+    pub(crate) fn rotate_purpose(self: &Arc<Process>, purpose: Purpose) -> Result<Rotated, PurposeError> {
+        // When it is not known whether the first attempt was written, a second must not replace the new tree.
+        let mut made: Vec<TreeId> = Vec::new();
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let active = draft.trees.iter().find(|tree| tree.active && tree.purpose == purpose.name());
+            if active.is_some_and(|tree| made.contains(&tree.id)) {
+                return Ok(Step::Confirm(()));
+            }
+            let (id, pages) = draft.replace_tree(purpose)?;
+            made.push(id);
+            Ok(Step::Write(pages, ()))
+        });
+        let done = committed(done)?;
+        let tree = done.held.active(purpose.name()).ok_or(PurposeError::NothingHappened(NO_TREE))?.id;
+        let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
+        drop(done);
+        self.wait_for_readers();
+        crate::events::committed(generation, 0, 0);
+        Ok(Rotated { tree: KeyTreeId::of(tree), generation, effective_at: SystemTime::now() + lease })
+    }
+
+    /// On the thread that commits.
+    pub(crate) fn retire_replaced(self: &Arc<Process>, purpose: Purpose) -> Result<Retired, PurposeError> {
+        let threaded = self.settings.threaded;
+        let mut retired: Vec<TreeId> = Vec::new();
+        let mut one_place = false;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let replaced: Vec<TreeId> = draft
+                .trees
+                .iter()
+                .filter(|tree| !tree.active && tree.tree.is_some() && tree.purpose == purpose.name())
+                .map(|tree| tree.id)
+                .collect();
+            // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
+            if replaced.is_empty() {
+                return Ok(Step::Confirm(()));
+            }
+            // A vault in memory, for tests, has one place and nothing to lose.
+            one_place = threaded && draft.record.places.len() < 2;
+            if one_place {
+                return Ok(Step::Keep(()));
+            }
+            draft.retire_trees(&replaced, &[])?;
+            retired = replaced;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        let done = committed(done)?;
+        if one_place {
+            return Err(PurposeError::OnePlace);
+        }
+        Ok(Retired::after(self, done, retired.into_iter().map(KeyTreeId::of).collect()))
+    }
+
+    /// False when the value is under the tree that seals now.
+    pub(crate) fn needs_reseal<T>(self: &Arc<Process>, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
+        let held = self.held()?;
+        Ok(!is_newest(&held, sealed))
+    }
+
+    pub(crate) fn reseal<T: PersonalData>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        place: Placed<'_, T>,
+        sealed: &Sealed<T>,
+    ) -> Result<Option<Sealed<T>>, ResealError> {
+        if !self.needs_reseal(sealed)? {
+            return Ok(None);
+        }
+        let value = self.open(customer, place, sealed)?;
+        Ok(Some(self.seal(customer, place, &value)?))
+    }
+
+    pub(crate) fn reseal_by_handle<T: PersonalData>(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: Placed<'_, T>,
+        sealed: &Sealed<T>,
+    ) -> Result<Option<Sealed<T>>, ResealError> {
+        if !self.needs_reseal(sealed)? {
+            return Ok(None);
+        }
+        let value = self.open_by_handle(handle, index, place, sealed)?;
+        Ok(Some(self.seal_by_handle(handle, index, place, &value)?))
+    }
+
+    /// Those who are shredded in a purpose, in order of number.
+    pub(crate) fn shredded_among(
+        self: &Arc<Process>,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<Vec<CustomerId>, OpenError> {
+        if !self.is_unlocked(purpose) {
+            return Err(OpenError::PurposeNotUnlocked { purpose: purpose.name() });
+        }
+        let held = self.held()?;
+        let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+        let pages = StoredPages(self.pages());
+        let mut customers: Vec<CustomerId> = customers.into_iter().collect();
+        customers.sort_unstable();
+        customers.dedup();
+        let mut shredded = Vec::new();
+        with_clean_stack(|| {
+            let mut walker = Walker::for_many();
+            for customer in customers {
+                if walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
+                    shredded.push(customer);
+                }
+            }
+            Ok::<_, KeyStoreError>(())
+        })?;
+        drop(held);
+        self.confirm_lease()?;
+        Ok(shredded)
+    }
+}
+
+fn is_newest<T>(held: &Held, sealed: &Sealed<T>) -> bool {
+    held.tree(sealed.header().tree).is_some_and(|tree| tree.active)
+}
+
+fn committed(done: Result<Done<()>, CommitError>) -> Result<Done<()>, PurposeError> {
+    match done {
+        Err(CommitError::NothingHappened(cause)) => Err(PurposeError::NothingHappened(cause)),
+        Err(CommitError::Unknown(cause)) => Err(PurposeError::Unknown(cause)),
+        Ok(Done { old_copy: Some(cause), .. }) => Err(PurposeError::OldCopyRemains(cause)),
+        Ok(done) => Ok(done),
+    }
+}

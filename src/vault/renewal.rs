@@ -1,0 +1,152 @@
+//! The calls for search and for the life of a column: tokens, epochs, new key trees.
+
+use crate::customer::CustomerId;
+use crate::error::{EpochError, KeyStoreError, OpenError, PurposeError, ResealError, TokenError};
+use crate::field::{Placed, Purpose};
+use crate::index::{Epoch, Index, Token};
+use crate::personal::{CanonicalForm, PersonalData};
+use crate::sealed::Sealed;
+use crate::vault::Vault;
+use crate::vault::indexes::{EpochBegun, Epochs};
+use crate::vault::purposes::Rotated;
+use crate::vault::retired::Retired;
+
+impl Vault {
+    /// The token to write beside a sealed value, made in the index's current epoch.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn token<T: PersonalData>(&self, index: Index<T>, value: &T) -> Result<Token<T>, TokenError> {
+        self.process()?.token(index.name(), &index.form_of(value))
+    }
+
+    /// The tokens to query by, for `WHERE email_idx IN (...)`: one in every live epoch, the current one first. There is
+    /// one, but for the time of a re-index. Rows that match may do so by chance: open them and compare.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn tokens<T: PersonalData>(&self, index: Index<T>, value: &T) -> Result<Vec<Token<T>>, TokenError> {
+        self.process()?.tokens(index.name(), &index.form_of(value))
+    }
+
+    /// The same for a form that is not made from a value: the domain that emails are searched by, four digits.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn tokens_of<T: PersonalData>(
+        &self,
+        index: Index<T>,
+        form: &CanonicalForm,
+    ) -> Result<Vec<Token<T>>, TokenError> {
+        self.process()?.tokens(index.name(), form)
+    }
+
+    /// The index's epochs.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn epochs<T: PersonalData>(&self, index: Index<T>) -> Result<Epochs, TokenError> {
+        self.process()?.epochs(index.name())
+    }
+
+    /// Begins a new epoch of an index: from now on tokens are made in it, and older ones are still queried by. Then renew
+    /// the column, and [retire](Vault::retire_epoch) the old epoch. A commit.
+    ///
+    /// # Errors
+    /// [`EpochError`] tells what is true.
+    pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<EpochBegun, EpochError> {
+        self.epochs(index).map_err(EpochError::NoIndex)?;
+        let name = index.name();
+        let posted = self.post(move |process| process.begin_epoch(name)).map_err(EpochError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(EpochError::NothingHappened(KeyStoreError::Closed)))
+    }
+
+    /// Retires an epoch: its key is gone for good, and its tokens in the database and in every backup say nothing any
+    /// more, not even to whoever has the root record and root key of after. A commit, with the reach and the limits of a
+    /// [shred](Vault::shred). Retiring one twice is no error.
+    ///
+    /// Rows whose token was not renewed are found by no query from then on.
+    ///
+    /// # Errors
+    /// [`EpochError`] tells what is true.
+    pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Retired, EpochError> {
+        self.epochs(index).map_err(EpochError::NoIndex)?;
+        let name = index.name();
+        let posted =
+            self.post(move |process| process.retire_epoch(name, epoch)).map_err(EpochError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(EpochError::NothingHappened(KeyStoreError::Closed)))
+    }
+
+    /// Gives a purpose a new key tree: new values are sealed under it, and old ones still open. Then
+    /// [`reseal`](Vault::reseal) them, and [give up](Vault::retire_replaced) the old tree. A commit.
+    ///
+    /// Do it when somebody may have read the root record: rotating the root key takes nothing back from them. Those who
+    /// were shredded in the old tree are shredded in the new one from the start.
+    ///
+    /// **The new tree's root record must not be lost**: values sealed under it would be.
+    ///
+    /// # Errors
+    /// [`PurposeError`] tells what is true.
+    pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
+        self.change(purpose, |process, purpose| process.rotate_purpose(purpose))
+    }
+
+    /// Gives up the key trees of a purpose that were replaced. **What is still sealed under them is unreadable from then
+    /// on**, in the database and in every backup: that is also what it is good for. A commit, with the reach and the
+    /// limits of a [shred](Vault::shred). Without a replaced tree it is no error.
+    ///
+    /// It is refused unless the root record is in two places, a directory and a mirror.
+    ///
+    /// # Errors
+    /// [`PurposeError`] tells what is true.
+    pub fn retire_replaced(&self, purpose: Purpose) -> Result<Retired, PurposeError> {
+        self.change(purpose, |process, purpose| process.retire_replaced(purpose))
+    }
+
+    fn change<R: Send + 'static>(
+        &self,
+        purpose: Purpose,
+        job: fn(&std::sync::Arc<super::Process>, Purpose) -> Result<R, PurposeError>,
+    ) -> Result<R, PurposeError> {
+        let process = self.process().map_err(PurposeError::NothingHappened)?;
+        if !process.is_unlocked(purpose) {
+            return Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() });
+        }
+        let posted = self.post(move |process| job(process, purpose)).map_err(PurposeError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(PurposeError::NothingHappened(KeyStoreError::Closed)))
+    }
+
+    /// True when a value is not under its purpose's newest key tree: [`reseal`](Vault::reseal) would change it.
+    ///
+    /// # Errors
+    /// When the key store cannot be used.
+    pub fn needs_reseal<T>(&self, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
+        self.process()?.needs_reseal(sealed)
+    }
+
+    /// Opens a value and seals it under its purpose's newest key tree. `None` if it is under that already; it was not
+    /// opened then.
+    ///
+    /// # Errors
+    /// [`ResealError`]; the value given stays as good as it was.
+    pub fn reseal<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<Option<Sealed<T>>, ResealError> {
+        self.process()?.reseal(customer, field.into(), sealed)
+    }
+
+    /// Those of these customers who are shredded in a purpose, in order of number: whose rows to clean up.
+    ///
+    /// # Errors
+    /// [`OpenError::PurposeNotUnlocked`], and [`OpenError::KeyStore`].
+    pub fn shredded_among(
+        &self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<Vec<CustomerId>, OpenError> {
+        self.process()?.shredded_among(purpose, customers)
+    }
+}
