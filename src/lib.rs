@@ -147,7 +147,7 @@ pub use error::{
     ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
-pub use index::{Bits, Epoch, Index, InvalidToken, Token, bits};
+pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{
