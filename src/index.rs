@@ -1,5 +1,6 @@
 //! Blind indexes: tokens to search sealed values by, whose keys can be forgotten.
 
+mod forms;
 mod plan;
 
 use std::fmt;
