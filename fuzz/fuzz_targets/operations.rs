@@ -214,6 +214,9 @@ impl World {
                 }
             }
             Operation::Sweep { process } => {
+                // A vault keeps superseded pages for two leases at least, since others still read them; one in memory
+                // keeps them for no time at all.
+                self.advance(2 * LEASE);
                 if let Err(error) = self.processes[self.process(process)].1.sweep() {
                     self.excuse(&error);
                 }
