@@ -204,3 +204,32 @@ fn what_was_left_under_a_retired_tree_is_gone_for_whoever_has_every_byte_ever_wr
     oubliette::testing::plant(None);
     assert_eq!(opened(&vault, &values), [3]);
 }
+
+/// Killed at each step in turn, and called again by a process that starts after: then the old tree is given up.
+#[test]
+fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
+    for at in 1..40 {
+        let vault = Vault::in_memory([ORDERS]);
+        let alice = vault.enroll().unwrap();
+        let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+        let _ = vault.rotate_purpose(ORDERS).unwrap();
+        vault.steps().stop_at(at, Stop::Die { torn: at % 2 == 0 });
+        let retired = vault.retire_replaced(ORDERS);
+        let finished = vault.steps().taken() < at;
+        vault.steps().reset();
+        assert!(retired.is_ok() || !finished);
+        let reopened = vault.second().unwrap();
+        let after = reopened.open(alice, EMAIL, &old);
+        match &retired {
+            Ok(_) => assert!(matches!(after, Err(OpenError::Retired { .. }))),
+            Err(PurposeError::NothingHappened(_)) => assert!(after.is_ok()),
+            Err(_) => assert!(matches!(after, Ok(_) | Err(OpenError::Retired { .. })), "{after:?}"),
+        }
+        assert!(reopened.retire_replaced(ORDERS).is_ok());
+        assert!(opened(&reopened, &[&old]).is_empty());
+        if finished {
+            return;
+        }
+    }
+    panic!("a commit has fewer steps");
+}
