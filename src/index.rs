@@ -1,11 +1,16 @@
 //! Blind indexes: tokens to search sealed values by, whose keys can be forgotten.
 
+mod forms;
+mod plan;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use crate::field::{Field, InvalidName, LABEL_BYTES, Purpose, check_name};
 use crate::personal::{Canonical, CanonicalForm, PersonalData, TypeTag};
+
+pub use plan::{Plan, PlanWarning};
 
 /// Most bits of a token: a whole HMAC-SHA256.
 const MOST_BITS: u16 = 256;

@@ -348,6 +348,51 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_what_is_compared_and_given_out() {
+        let sealed: Sealed<String> = Sealed::from_bytes(example()).unwrap();
+        let mut other = example();
+        *other.last_mut().unwrap() ^= 1;
+        let other: Sealed<String> = Sealed::from_bytes(other).unwrap();
+        assert!(sealed == sealed.clone() && sealed != other);
+        let hash = |sealed: &Sealed<String>| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            sealed.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert!(hash(&sealed) == hash(&sealed.clone()) && hash(&sealed) != hash(&other));
+        assert_eq!(sealed.as_ref(), example());
+        assert_eq!(format!("{sealed:?}"), "Sealed(customer 42, 114 bytes)");
+        assert_eq!(sealed.into_bytes(), example());
+    }
+
+    /// FORMAT.md, section 1.
+    #[test]
+    fn sizes_are_those_of_the_format() {
+        assert_eq!((LEAST_BYTES, MOST_SEALED_BYTES), (83, 16_842_833));
+    }
+
+    #[test]
+    fn bytes_in_a_sequence_are_bounded_too() {
+        use serde::de::value::{Error, SeqDeserializer};
+        let read = |bytes: Vec<u8>| {
+            let sequence = SeqDeserializer::<_, Error>::new(bytes.into_iter());
+            SealedVisitor::<String> { text: false, holds: PhantomData }.visit_seq(sequence)
+        };
+        assert_eq!(read(example()).unwrap().as_bytes(), example());
+        let mut long = vec![0; MOST_SEALED_BYTES + 1];
+        long[..example().len()].copy_from_slice(&example());
+        assert!(read(long.clone()).is_err());
+        long.pop();
+        assert!(read(long).is_ok(), "the longest that there may be");
+    }
+
+    #[test]
+    fn another_type_is_told_what_was_expected() {
+        let error = serde_json::from_str::<Sealed<String>>("7").unwrap_err().to_string();
+        assert!(error.contains("expected the text of a sealed value"), "{error}");
+    }
+
+    #[test]
     fn only_the_form_is_accepted() {
         let good = example();
         for length in 0..good.len() {
