@@ -96,11 +96,13 @@ pub fn opens(vault: &Vault, [alice, bob]: [&Person; 2]) {
     assert_eq!(vault.open(alice.no, NOTE, alice.memo.as_ref().unwrap().sealed()).unwrap().expose_personal_data(), "");
 }
 
+/// A row of `members`, while its email is being sealed.
+pub type Migrating = (CustomerId, Option<MaybeSealed<Email>>);
+
 /// The emails of a column under migration, opened.
-pub fn emails(vault: &Vault, rows: &[(CustomerId, Option<MaybeSealed<Email>>)], plaintext: Plaintext) -> Emails {
-    let opened = |(no, email): &(CustomerId, Option<MaybeSealed<Email>>)| {
-        email.as_ref().map(|email| email.open(vault, *no, EMAIL, plaintext)).transpose()
-    };
+pub fn emails(vault: &Vault, rows: &[Migrating], plaintext: Plaintext) -> Emails {
+    let opened =
+        |(no, email): &Migrating| email.as_ref().map(|email| email.open(vault, *no, EMAIL, plaintext)).transpose();
     rows.iter().map(opened).collect()
 }
 
