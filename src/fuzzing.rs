@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::derivation::{PageKey, RootSecret, Seed, TreeId, VaultId};
 use crate::key_tree::{Damage, Position, content_of_page, open_page, seal_page};
 use crate::root_key::Recipe;
-use crate::root_record::{self, Clear, Record, RecordError, RecordId, TreeRecord, TreeState};
+use crate::root_record::{self, Clear, IndexTree, Record, RecordError, RecordId, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::{PAGE_BYTES, PlaceId};
 
@@ -106,7 +106,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
             tree(6, TreeState::Retired),
             tree(7, TreeState::Page(PageKey(Secret32::copy_of(&[12; 32])))),
         ],
-        indexes: None,
+        indexes: Some(IndexTree { id: TreeId([8; 8]), state: TreeState::Page(PageKey(Secret32::copy_of(&[14; 32]))) }),
         ring: vec![[7; 3], [8; 3], [9; 3]],
     };
     record.parts().unwrap_or_else(|_| panic!("the example fits"))

@@ -53,6 +53,8 @@
 //! | page | a node of the tree that had to be written down; nothing is before the first shred |
 //! | root record | the small record that holds each tree's root, encrypted under the root key |
 //! | [root key](RootKey) | what protects the root record: a passphrase, 32 random bytes, or a key held elsewhere |
+//! | [index](Index), [token](Token) | what fills a column to search by, and one value in it |
+//! | [epoch](Epoch) | which of an index's keys a token was made with; one that is retired makes no more |
 //! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
 //!
 //! # What is promised
@@ -77,6 +79,7 @@
 //! - **Whoever loses the root record, the root key or the current pages loses every value**, or for pages those of every
 //!   purpose that anybody was shredded in. Keep a [mirror](VaultBuilder::mirror).
 //! - An older value of the same field and customer can be put back in place of a newer one.
+//! - Tokens of an [index](Index) are not reached by a shred: set them to NULL, and retire their epoch.
 //! - Metadata shows: customer numbers (so which rows are of one person), sizes after padding, coarse times.
 //!
 //! It supports erasure under Art. 17 GDPR. Deleting the rows stays the normal path; the shred reaches the copies that
@@ -87,6 +90,7 @@
 //! - [`Vault`]: every call, and which of them can wait. [`VaultBuilder`]: mirrors, the lease, a demanded generation.
 //! - [`personal`]: the types of fields, and how to make your own.
 //! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
+//! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
@@ -114,6 +118,7 @@
 
 mod cipher;
 mod clock;
+pub mod columns;
 mod customer;
 mod derivation;
 mod error;
@@ -150,7 +155,7 @@ pub use error::{
     ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
-pub use index::{Bits, Epoch, Index, InvalidToken, Token, bits};
+pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{

@@ -16,7 +16,8 @@ use crate::personal::MOST_BYTES;
 
 /// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
 pub(crate) const VERSION: u8 = 0xf8;
-const TEXT_PREFIX: &str = "obl1.";
+/// How the text form begins.
+pub(crate) const TEXT_PREFIX: &str = "obl1.";
 
 /// Bytes before the ciphertext: version, tree id, customer, witness, nonce, commitment.
 pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_BYTES;
@@ -33,6 +34,11 @@ const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize +
 /// length, a coarse time, and which values are of the same customer and field.
 ///
 /// Equality and hashing are of the bytes: sealing one value twice gives two different ones.
+#[cfg_attr(
+    feature = "diesel",
+    derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
+    diesel(sql_type = diesel::sql_types::Binary)
+)]
 pub struct Sealed<T> {
     bytes: Box<[u8]>,
     holds: PhantomData<fn() -> T>,
@@ -339,6 +345,51 @@ mod tests {
         assert!(json.starts_with("\"obl1."));
         assert_eq!(serde_json::from_str::<Sealed<String>>(&json).unwrap(), sealed);
         assert!(!format!("{sealed:?}").contains("aa"));
+    }
+
+    #[test]
+    fn bytes_are_what_is_compared_and_given_out() {
+        let sealed: Sealed<String> = Sealed::from_bytes(example()).unwrap();
+        let mut other = example();
+        *other.last_mut().unwrap() ^= 1;
+        let other: Sealed<String> = Sealed::from_bytes(other).unwrap();
+        assert!(sealed == sealed.clone() && sealed != other);
+        let hash = |sealed: &Sealed<String>| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            sealed.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert!(hash(&sealed) == hash(&sealed.clone()) && hash(&sealed) != hash(&other));
+        assert_eq!(sealed.as_ref(), example());
+        assert_eq!(format!("{sealed:?}"), "Sealed(customer 42, 114 bytes)");
+        assert_eq!(sealed.into_bytes(), example());
+    }
+
+    /// FORMAT.md, section 1.
+    #[test]
+    fn sizes_are_those_of_the_format() {
+        assert_eq!((LEAST_BYTES, MOST_SEALED_BYTES), (83, 16_842_833));
+    }
+
+    #[test]
+    fn bytes_in_a_sequence_are_bounded_too() {
+        use serde::de::value::{Error, SeqDeserializer};
+        let read = |bytes: Vec<u8>| {
+            let sequence = SeqDeserializer::<_, Error>::new(bytes.into_iter());
+            SealedVisitor::<String> { text: false, holds: PhantomData }.visit_seq(sequence)
+        };
+        assert_eq!(read(example()).unwrap().as_bytes(), example());
+        let mut long = vec![0; MOST_SEALED_BYTES + 1];
+        long[..example().len()].copy_from_slice(&example());
+        assert!(read(long.clone()).is_err());
+        long.pop();
+        assert!(read(long).is_ok(), "the longest that there may be");
+    }
+
+    #[test]
+    fn another_type_is_told_what_was_expected() {
+        let error = serde_json::from_str::<Sealed<String>>("7").unwrap_err().to_string();
+        assert!(error.contains("expected the text of a sealed value"), "{error}");
     }
 
     #[test]

@@ -245,3 +245,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn trees_are_the_same_if_their_roots_are() {
+    let (shelf, mut tree) = (Shelf::default(), untouched());
+    let other_seed = Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[8; 32])), Resident::at_most(1));
+    assert!(tree.has_same_root_as(&untouched()) && !tree.has_same_root_as(&other_seed));
+    shred(&mut tree, Ranges::of_numbers([5]), 1, &shelf);
+    assert!(!tree.has_same_root_as(&untouched()) && !untouched().has_same_root_as(&tree));
+    let before = reload(&tree, 1, &shelf);
+    assert!(tree.has_same_root_as(&before));
+    shred(&mut tree, Ranges::of_numbers([6]), 2, &shelf);
+    assert!(!tree.has_same_root_as(&before));
+}
+
+#[test]
+fn an_unchanged_root_keeps_the_pages_it_loaded() {
+    let (shelf, mut tree) = (Shelf::default(), untouched());
+    shred(&mut tree, Ranges::of_numbers([5]), 1, &shelf);
+    let RootState::Page(root) = tree.root() else { panic!() };
+    let again = tree.same_root(root).unwrap();
+    let loads = shelf.loads.get();
+    assert!(key(&again, 6, &shelf).is_some());
+    assert_eq!(shelf.loads.get(), loads, "nothing was read");
+    assert!(tree.same_root(&PageKey(Secret32::copy_of(&[0; 32]))).is_none());
+    assert!(untouched().same_root(root).is_none());
+}
+
+#[test]
+fn pages_are_kept_up_to_a_limit() {
+    let (shelf, mut tree) = (Shelf::default(), untouched());
+    shred(&mut tree, Ranges::of_numbers([5, 5 << 32]), 1, &shelf);
+    let RootState::Page(root) = tree.root() else { panic!() };
+    // The root, and four pages on each of two paths: nine in all.
+    for (most, kept, again) in [(100, 9, 0), (10, 9, 0), (9, 8, 1), (5, 4, 5), (1, 1, 8)] {
+        let resident = Resident::at_most(most);
+        let loads = shelf.loads.get();
+        let tree = Tree::from_page(VAULT, TREE, copy_key(root), 1, resident.clone(), &shelf).unwrap();
+        let read = |tree: &Tree| [6, 5 << 32 | 1].map(|number| key(tree, number, &shelf));
+        let keys = read(&tree);
+        assert_eq!((shelf.loads.get() - loads, resident.count()), (9, kept), "at most {most}");
+        assert_eq!(resident.is_full(), most <= kept);
+        let loads = shelf.loads.get();
+        assert_eq!(read(&tree), keys);
+        assert_eq!(shelf.loads.get() - loads, again, "at most {most}");
+        drop(tree);
+        assert_eq!(resident.count(), 0);
+    }
+}

@@ -13,6 +13,10 @@ use super::PersonalData;
 /// itself in one of the places. The forms of this crate's types are as fixed as their encodings: they change only with
 /// a new major version, since indexes are built on them.
 pub trait Canonical: PersonalData {
+    /// How many values people have, about, if so few that a computer can try them all: phone numbers, birth dates,
+    /// postcodes. [`Index::plan`](crate::Index::plan) warns of it.
+    const VALUES: Option<u64> = None;
+
     /// The form in which values that mean the same are equal.
     fn canonical_form(&self) -> CanonicalForm;
 }

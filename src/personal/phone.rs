@@ -239,6 +239,8 @@ impl PersonalData for Phone {
 }
 
 impl Canonical for Phone {
+    const VALUES: Option<u64> = Some(10_000_000_000);
+
     fn canonical_form(&self) -> CanonicalForm {
         CanonicalForm::of_text(self.text.as_str())
     }

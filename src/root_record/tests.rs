@@ -40,6 +40,28 @@ pub(crate) fn example() -> Record {
     }
 }
 
+fn seed(byte: u8) -> TreeState {
+    TreeState::Seed(Seed(Secret32::copy_of(&[byte; 32])))
+}
+
+#[test]
+fn a_tree_of_indexes_is_kept() {
+    for state in [seed(3), TreeState::Page(PageKey(Secret32::copy_of(&[4; 32])))] {
+        let record = Record { indexes: Some(IndexTree { id: TreeId([0x64; 8]), state }), ..example() };
+        let bytes = record.seal(&root(1), &[8; 32]).unwrap();
+        let read = Record::open(&bytes, &root(1)).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{record:?}"));
+        assert_eq!(read.seal(&root(1), &[8; 32]).unwrap(), bytes);
+        let (Some(IndexTree { state: TreeState::Seed(a), .. }), Some(IndexTree { state: TreeState::Seed(b), .. })) =
+            (&read.indexes, &record.indexes)
+        else {
+            assert!(matches!(read.indexes, Some(IndexTree { state: TreeState::Page(_), .. })));
+            continue;
+        };
+        assert_eq!(a.0.bytes(), b.0.bytes());
+    }
+}
+
 #[test]
 fn opens_under_its_root_key_only_and_unchanged() {
     let bytes = example().seal(&root(1), &[8; 32]).unwrap();
@@ -134,6 +156,9 @@ fn authentic_nonsense_is_refused() {
     refused(Record { places: vec![PlaceId([1; 8]), PlaceId([1; 8])], ..example() });
     refused(Record { places: Vec::new(), ..example() });
     refused(Record { ring: vec![[0x22; 3]; 10], ..example() });
+    let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state });
+    refused(Record { indexes: indexes(0x61, seed(1)), ..example() });
+    refused(Record { indexes: indexes(0x64, TreeState::Retired), ..example() });
     let with = |change: fn(&mut [TreeRecord])| {
         let mut record = example();
         change(&mut record.trees);

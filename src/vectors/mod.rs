@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
 mod derivation;
+mod index;
 mod page;
 mod personal;
 mod record;
@@ -23,8 +24,9 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 /// A file's name, and what it must hold.
 type File = (&'static str, fn() -> Node);
 
-const FILES: [File; 6] = [
+const FILES: [File; 7] = [
     ("derivation.json", derivation::vectors),
+    ("index.json", index::vectors),
     ("page.json", page::vectors),
     ("personal.json", personal::vectors),
     ("record.json", record::vectors),

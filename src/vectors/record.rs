@@ -28,7 +28,13 @@ fn page(first: u8) -> TreeState {
     TreeState::Page(PageKey(Secret32::copy_of(&run(first))))
 }
 
-fn first() -> Record {
+/// The root secret, and a record under it.
+pub(super) fn sealed_as_stored(record: &Record) -> ([u8; 32], Vec<u8>) {
+    let bytes = record.seal(&RootSecret(Secret32::copy_of(&SECRET)), &FRESH).unwrap();
+    (SECRET, bytes)
+}
+
+pub(super) fn first() -> Record {
     Record {
         clear: Clear {
             vault: VaultId(run(0x10)),

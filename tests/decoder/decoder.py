@@ -347,8 +347,18 @@ def decode_body(body, clear):
     ring = r.filled(256 * 3, 3 * count)
     content["ring"] = [ring[3 * i : 3 * i + 3] for i in range(count)]
     check(content["ring"][0] == clear["id"][:3], "malformed")
-    r.filled(165, 0)
+    if r.bounded(1, 0, 1):
+        tree = r.take(8)
+        content["indexes"] = {"tree": tree, "state": r.bounded(1, 0, 1), "key": r.take(32)}
+        check(tree not in [other["tree"] for other in content["trees"]], "malformed")
+    else:
+        r.filled(41, 0)
+    r.filled(123, 0)
     return content
+
+
+def encode_indexes(tree):
+    return u(1, 1) + tree["tree"] + u(1, tree["state"]) + tree["key"] if tree else bytes(42)
 
 
 def encode_body(content):
@@ -360,7 +370,8 @@ def encode_body(content):
         + u(1, gone_back is not None) + u(8, gone_back or 0)
         + u(1, len(places)) + b"".join(places).ljust(4 * 8, b"\0")
         + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * 83, b"\0")
-        + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0") + bytes(165)
+        + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0")
+        + encode_indexes(content.get("indexes")) + bytes(123)
     )
 
 
@@ -877,6 +888,30 @@ def check_vault(all_of, eq):
         eq(case["what"], (case["content"], case["error"]), (found[0].hex() if found else None, error))
 
 
+def check_index(all_of, eq):
+    for case in all_of["tokens"]:
+        parts = [case["purpose"], case["field"], case["type_tag"], case["index"]]
+        name = b"".join(short(part) for part in parts) + u(2, case["bits"])
+        eq("index name", case["name"], name.hex())
+        place = bytearray(sha256(b"oubliette/1/place-of-index" + name).digest()[:4])
+        place[0] |= 0x80
+        eq("place", case["place"], place.hex())
+        key = unhex(all_of["seed"])
+        for level, byte in enumerate(bytes(place) + u(1, case["epoch"]), 1):
+            key = child(key, unhex(all_of["tree"]), level, byte)
+        eq("epoch key", case["epoch_key"], key.hex())
+        key = expand(key, b"oubliette/1/index" + name, 32)
+        eq("index key", case["index_key"], key.hex())
+        full = mac(key, unhex(case["canonical"]))
+        eq("mac", case["mac"], full.hex())
+        kept = int.from_bytes(full, "big") >> (256 - case["bits"]) << (256 - case["bits"])
+        eq("token", case["token"], (u(1, case["epoch"]) + u(32, kept)[: (case["bits"] + 7) // 8]).hex())
+    for case in all_of["records"]:
+        clear, content = open_record(unhex(case["record"]), lambda recipe: unhex(case["root_secret"]))
+        eq("tree of the indexes", [case["tree"], case["state"]], [content["indexes"]["tree"].hex(), content["indexes"]["state"]])
+        eq("body", encode_body(content), encode_body(decode_body(encode_body(content), clear)))
+
+
 def check_personal(all_of, eq):
     for kind in all_of["types"]:
         tag = kind["type_tag"]
@@ -895,6 +930,7 @@ def vectors(directory):
     checks = {
         "derivation.json": check_derivation,
         "sealed.json": check_sealed,
+        "index.json": check_index,
         "page.json": check_page,
         "record.json": check_record,
         "vault.json": check_vault,
