@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// What stands in one column of one row. It may be plaintext: redacted, and wiped on drop.
 #[derive(Clone)]
-pub(crate) enum Cell {
+pub enum Cell {
     Null,
     Integer(i64),
     Text(Zeroizing<String>),
@@ -14,11 +14,11 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    pub(crate) fn text(text: String) -> Cell {
+    pub(super) fn text(text: String) -> Cell {
         Cell::Text(Zeroizing::new(text))
     }
 
-    pub(crate) fn bytes(bytes: Vec<u8>) -> Cell {
+    pub(super) fn bytes(bytes: Vec<u8>) -> Cell {
         Cell::Bytes(Zeroizing::new(bytes))
     }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Cell {
 
 /// A column of a job's table, by its place among those selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Column(pub(super) usize);
+pub(super) struct Column(pub(super) usize);
 
 impl Column {
     pub(super) const KEY: Column = Column(0);
@@ -67,14 +67,14 @@ impl Column {
 
 /// The columns of a job that were selected, of one row.
 #[derive(Clone, Debug)]
-pub(crate) struct Row(Vec<Cell>);
+pub struct Row(Vec<Cell>);
 
 impl Row {
-    pub(crate) fn new(cells: Vec<Cell>) -> Row {
+    pub(super) fn new(cells: Vec<Cell>) -> Row {
         Row(cells)
     }
 
-    pub(crate) fn cell(&self, column: Column) -> &Cell {
+    pub(super) fn cell(&self, column: Column) -> &Cell {
         self.0.get(column.0).unwrap_or(&Cell::Null)
     }
 

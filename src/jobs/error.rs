@@ -138,7 +138,7 @@ pub enum JobError {
 }
 
 impl JobError {
-    pub(crate) fn database(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
+    pub(super) fn database(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
         JobError::Database(Box::new(error))
     }
 

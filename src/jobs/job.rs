@@ -265,7 +265,7 @@ impl Job {
     }
 
     /// The column at this place among those selected holds what no cell can.
-    pub(crate) fn unsupported(&self, at: usize) -> JobError {
+    pub(super) fn unsupported(&self, at: usize) -> JobError {
         JobError::Unsupported { column: self.name_of(Column(at)).to_owned() }
     }
 

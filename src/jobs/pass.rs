@@ -17,7 +17,7 @@ use crate::field::Purpose;
 use crate::vault::{CustomerKeys, Epochs, Vault};
 
 /// A pass under way.
-pub(crate) struct Pass<'p> {
+pub(super) struct Pass<'p> {
     job: &'p Job,
     vault: &'p Vault,
     statements: Statements,
@@ -28,7 +28,7 @@ pub(crate) struct Pass<'p> {
 }
 
 /// What a batch of rows comes to.
-pub(crate) struct Batch {
+pub(super) struct Batch {
     /// Rows with other content than before, in order of key.
     changes: Vec<Change>,
     problems: Vec<Problem>,
@@ -58,7 +58,7 @@ struct Worked {
 }
 
 impl<'p> Pass<'p> {
-    pub(crate) fn new(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Pass<'p>, JobError> {
+    pub(super) fn new(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Pass<'p>, JobError> {
         job.check()?;
         Ok(Pass {
             job,
@@ -72,30 +72,35 @@ impl<'p> Pass<'p> {
     }
 
     /// The query that [`begin`](Pass::begin) is given the answer of.
-    pub(crate) fn count(&self) -> String {
+    pub(super) fn count(&self) -> Statement<'_> {
         self.statements.count()
     }
 
-    pub(crate) fn begin(&mut self, rows: i64, with_key: i64) -> Result<(), JobError> {
+    pub(super) fn begin(&mut self, counted: Option<&Row>) -> Result<(), JobError> {
+        let count = |column| match counted.map(|row| row.cell(column)) {
+            Some(Cell::Integer(count)) => u64::try_from(*count).unwrap_or(0),
+            _ => 0,
+        };
+        let (rows, with_key) = (count(Column::KEY), count(Column::CUSTOMER));
         if rows != with_key {
             return Err(JobError::Key { problem: "is NULL in some rows" });
         }
-        self.progress = Progress::new(u64::try_from(rows).unwrap_or(0));
+        self.progress = Progress::new(rows);
         Ok(())
     }
 
     /// The query for the next rows, in the transaction that will write them.
-    pub(crate) fn page(&self) -> Statement<'_> {
+    pub(super) fn page(&self) -> Statement<'_> {
         self.statements.page(self.after.as_ref(), true)
     }
 
     /// The same, only to look.
-    pub(crate) fn page_to_look_at(&self) -> Statement<'_> {
+    pub(super) fn page_to_look_at(&self) -> Statement<'_> {
         self.statements.page(self.after.as_ref(), false)
     }
 
     /// What becomes of these rows.
-    pub(crate) fn work(&self, rows: Vec<Row>) -> Result<Batch, JobError> {
+    pub(super) fn work(&self, rows: Vec<Row>) -> Result<Batch, JobError> {
         let (before, is_last) = self.whole_batch(rows)?;
         let mut start = before.clone();
         if self.job.enrolls {
@@ -125,29 +130,20 @@ impl<'p> Pass<'p> {
         Ok(batch)
     }
 
-    /// The updates to run, each of which must change one row.
-    pub(crate) fn updates<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
+    /// The updates to run. What one of them missed, reading back shows.
+    pub(super) fn updates<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
         batch.changes.iter().map(|change| self.statements.update(&change.after, &change.written))
     }
 
-    /// Called with what each update changed.
-    pub(crate) fn updated(rows: u64) -> Result<(), JobError> {
-        match rows {
-            1 => Ok(()),
-            0 => Err(JobError::Key { problem: "does not find its own row again" }),
-            _ => Err(JobError::Key { problem: "is not unique" }),
-        }
-    }
-
     /// The query to read back what was written, if anything was.
-    pub(crate) fn read_back<'b>(&'b self, batch: &'b Batch) -> Option<Statement<'b>> {
+    pub(super) fn read_back<'b>(&'b self, batch: &'b Batch) -> Option<Statement<'b>> {
         let first = batch.changes.first()?.after.cell(Column::KEY);
         let last = batch.changes.last()?.after.cell(Column::KEY);
         Some(self.statements.range(first, last))
     }
 
     /// What came back must be what was to be written, to the byte: that opened again as the value it was made of.
-    pub(crate) fn check(&self, batch: &Batch, rows: &[Row]) -> Result<(), JobError> {
+    pub(super) fn check(&self, batch: &Batch, rows: &[Row]) -> Result<(), JobError> {
         // In the same order; rows that were not changed, or came since, lie between.
         let mut rows = rows.iter();
         for change in &batch.changes {
@@ -165,7 +161,7 @@ impl<'p> Pass<'p> {
     }
 
     /// Called when a batch was committed. Breaks when it was the last one, or the callback says so.
-    pub(crate) fn committed(
+    pub(super) fn committed(
         &mut self,
         batch: Batch,
         progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -189,7 +185,7 @@ impl<'p> Pass<'p> {
     }
 
     /// Looks at rows without changing them. Breaks after the last ones.
-    pub(crate) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<LeftBehind>, JobError> {
+    pub(super) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<LeftBehind>, JobError> {
         let (rows, is_last) = self.whole_batch(rows)?;
         let found = self.each(&rows, |row, keys, prepared| self.left_of(row, keys, prepared))?;
         for (row, due) in rows.iter().zip(found) {

@@ -28,9 +28,8 @@ pub fn run(
     mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Report, JobError> {
     let mut pass = Pass::new(job, vault, Dialect::Sqlite)?;
-    let (rows, with_key) =
-        connection.query_row(&pass.count(), [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(JobError::database)?;
-    pass.begin(rows, with_key)?;
+    let counted = select(connection, job, &pass.count())?;
+    pass.begin(counted.first())?;
     loop {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(JobError::database)?;
@@ -71,8 +70,7 @@ fn write<'s>(connection: &Connection, updates: impl Iterator<Item = Statement<'s
                 new.insert(statement)
             }
         };
-        let rows = statement.execute(params_from_iter(parameters)).map_err(JobError::database)?;
-        Pass::updated(u64::try_from(rows).unwrap_or(u64::MAX))?;
+        statement.execute(params_from_iter(parameters)).map_err(JobError::database)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::job::{Job, Key};
 
 /// Whose SQL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub(super) enum Dialect {
     #[cfg_attr(not(any(feature = "rusqlite", feature = "sqlx", test)), allow(dead_code))]
     Sqlite,
     #[cfg_attr(not(any(feature = "sqlx", test)), allow(dead_code))]
@@ -34,13 +34,14 @@ impl Dialect {
 }
 
 /// A statement and what it is given.
-pub(crate) struct Statement<'s> {
-    pub(crate) sql: String,
-    pub(crate) parameters: Vec<&'s Cell>,
+#[derive(Debug)]
+pub struct Statement<'s> {
+    pub(super) sql: String,
+    pub(super) parameters: Vec<&'s Cell>,
 }
 
 /// The statements of one job.
-pub(crate) struct Statements {
+pub(super) struct Statements {
     dialect: Dialect,
     table: String,
     columns: Vec<String>,
@@ -58,8 +59,9 @@ impl Statements {
     }
 
     /// Rows, and rows that have a key.
-    pub(crate) fn count(&self) -> String {
-        format!("SELECT count(*), count({}) FROM {}", self.key, self.table)
+    pub(super) fn count(&self) -> Statement<'_> {
+        let sql = format!("SELECT count(*), count({}) FROM {}", self.key, self.table);
+        Statement { sql, parameters: Vec::new() }
     }
 
     /// One row more than a batch, to see whether there is another and whether its key is another.
