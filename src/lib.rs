@@ -131,6 +131,9 @@ mod fork;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+#[cfg(any(feature = "rusqlite", feature = "sqlx"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "rusqlite", feature = "sqlx"))))]
+pub mod jobs;
 mod key_tree;
 mod nonce;
 pub mod personal;
