@@ -1,7 +1,6 @@
 //! Customer numbers.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,16 +13,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A customer who withdraws from a purpose and consents again later needs a new number for that purpose: a shredded
 /// number never opens or seals anything again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CustomerId(NonZeroU64);
+#[cfg_attr(
+    feature = "diesel",
+    derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
+    diesel(sql_type = diesel::sql_types::BigInt)
+)]
+// As a database keeps it, since diesel binds what it can borrow.
+pub struct CustomerId(i64);
 
 impl CustomerId {
     /// The smallest number, 1.
-    pub const MIN: CustomerId = CustomerId(NonZeroU64::MIN);
+    pub const MIN: CustomerId = CustomerId(1);
     /// The largest number, 2^40 - 1.
-    pub const MAX: CustomerId = match NonZeroU64::new((1 << 40) - 1) {
-        Some(number) => CustomerId(number),
-        None => CustomerId::MIN,
-    };
+    pub const MAX: CustomerId = CustomerId((1 << 40) - 1);
 
     /// A number read back from the application's own database.
     ///
@@ -36,21 +38,25 @@ impl CustomerId {
     /// The number as a database's 64-bit integer.
     #[must_use]
     pub fn to_stored(self) -> i64 {
-        i64::try_from(self.0.get()).unwrap_or(i64::MAX)
+        self.0
     }
 
     pub(crate) fn new(number: u64) -> Option<CustomerId> {
-        let id = CustomerId(NonZeroU64::new(number)?);
-        (id <= CustomerId::MAX).then_some(id)
+        CustomerId::try_from(i64::try_from(number).ok()?).ok()
     }
 
     pub(crate) fn number(self) -> u64 {
-        self.0.get()
+        self.0.unsigned_abs()
+    }
+
+    #[cfg(feature = "diesel")]
+    pub(crate) fn as_stored(&self) -> &i64 {
+        &self.0
     }
 
     /// Five bytes, most significant first: the path from a tree's root to the customer's key.
     pub(crate) fn to_path(self) -> [u8; 5] {
-        let [_, _, _, path @ ..] = self.0.get().to_be_bytes();
+        let [_, _, _, path @ ..] = self.0.to_be_bytes();
         path
     }
 
@@ -82,7 +88,8 @@ impl TryFrom<i64> for CustomerId {
     type Error = InvalidCustomerId;
 
     fn try_from(number: i64) -> Result<CustomerId, InvalidCustomerId> {
-        u64::try_from(number).ok().and_then(CustomerId::new).ok_or(InvalidCustomerId)
+        let id = CustomerId(number);
+        (CustomerId::MIN..=CustomerId::MAX).contains(&id).then_some(id).ok_or(InvalidCustomerId)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Blind indexes: tokens to search sealed values by, whose keys can be forgotten.
 
+mod forms;
 mod plan;
 
 use std::fmt;
@@ -227,6 +228,11 @@ impl fmt::Display for Epoch {
 /// One value in the column of an [`Index`]: an epoch and some bits of an HMAC, 2 to 33 bytes.
 ///
 /// It may be stored and logged freely, as far as the index's [reach](Index#what-it-gives-away) is accepted.
+#[cfg_attr(
+    feature = "diesel",
+    derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
+    diesel(sql_type = diesel::sql_types::Binary)
+)]
 pub struct Token<T> {
     bytes: [u8; MOST_TOKEN_BYTES],
     length: u8,

@@ -118,6 +118,7 @@
 
 mod cipher;
 mod clock;
+pub mod columns;
 mod customer;
 mod derivation;
 mod error;

@@ -16,7 +16,8 @@ use crate::personal::MOST_BYTES;
 
 /// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
 pub(crate) const VERSION: u8 = 0xf8;
-const TEXT_PREFIX: &str = "obl1.";
+/// How the text form begins.
+pub(crate) const TEXT_PREFIX: &str = "obl1.";
 
 /// Bytes before the ciphertext: version, tree id, customer, witness, nonce, commitment.
 pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_BYTES;
@@ -33,6 +34,11 @@ const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize +
 /// length, a coarse time, and which values are of the same customer and field.
 ///
 /// Equality and hashing are of the bytes: sealing one value twice gives two different ones.
+#[cfg_attr(
+    feature = "diesel",
+    derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
+    diesel(sql_type = diesel::sql_types::Binary)
+)]
 pub struct Sealed<T> {
     bytes: Box<[u8]>,
     holds: PhantomData<fn() -> T>,

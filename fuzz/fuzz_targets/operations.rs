@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
@@ -11,12 +12,13 @@ use oubliette::personal::Text;
 use oubliette::store::{Problem, Snapshot, Stop};
 use oubliette::testing::TestVault;
 use oubliette::{
-    CustomerId, CustomerKeys, Field, KeyStoreError, OpenError, Outcome, Purpose, SealError, Sealed, ShredError,
-    UnlockError, Vault,
+    CustomerId, CustomerKeys, Epoch, EpochError, Field, Index, KeyStoreError, OpenError, Outcome, Purpose,
+    PurposeError, ResealError, SealError, Sealed, ShredError, Token, TokenError, UnlockError, Vault, bits,
 };
 
 const PURPOSES: [Purpose; 2] = [Purpose::new("orders"), Purpose::new("newsletter")];
 const FIELDS: [Field<Text>; 2] = [PURPOSES[0].field("note"), PURPOSES[1].field("note")];
+const BY_NOTE: Index<Text> = FIELDS[0].index("exact", bits(64));
 /// The lease of a vault in memory, in milliseconds.
 const LEASE: u64 = 1000;
 const MOST_PROCESSES: usize = 3;
@@ -35,6 +37,12 @@ enum Operation {
     Sweep { process: u8 },
     Status { process: u8 },
     Bulk { process: u8 },
+    Rotate { process: u8, purpose: bool },
+    Reseal { process: u8, value: u8, by_handle: bool },
+    Retire { process: u8, purpose: bool },
+    Token { process: u8 },
+    BeginEpoch { process: u8 },
+    RetireEpoch { process: u8, epoch: u8 },
     StartProcess,
     EndProcess,
     LoseStore,
@@ -61,6 +69,17 @@ enum State {
     },
 }
 
+/// Keys other than a customer's: a replaced tree's, an epoch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Keys {
+    /// A call to give them up answered "unknown".
+    Perhaps,
+    GivenUp {
+        since: u64,
+        by: usize,
+    },
+}
+
 struct Customer {
     id: CustomerId,
     enrolled: u64,
@@ -81,6 +100,12 @@ struct World {
     started: usize,
     customers: Vec<Customer>,
     values: Vec<Value>,
+    /// Trees that were given up, by their ids.
+    trees: BTreeMap<String, Keys>,
+    /// Epochs that were given up.
+    epochs: BTreeMap<u8, Keys>,
+    /// The token of one text in each epoch.
+    tokens: BTreeMap<u8, Token<Text>>,
     /// Milliseconds.
     now: u64,
     /// The store may fail: errors are no findings until it was found again.
@@ -96,6 +121,9 @@ impl World {
             started: 1,
             customers: Vec::new(),
             values: Vec::new(),
+            trees: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             now: 0,
             faulty: false,
             then: None,
@@ -152,6 +180,8 @@ impl World {
                 match self.processes[process].1.open(id, FIELDS[purpose], &value.sealed) {
                     Err(OpenError::OtherCustomer { .. }) => assert_ne!(value.customer, customer),
                     Err(OpenError::OtherPurpose { .. }) => assert_ne!(value.purpose, purpose),
+                    // Forgotten, to make room.
+                    Err(OpenError::OtherVault { .. }) => assert!(self.trees.contains_key(&tree_of(&value.sealed))),
                     Err(OpenError::KeyStore(error)) => self.excuse(&error),
                     other => panic!("{other:?}"),
                 }
@@ -184,6 +214,9 @@ impl World {
                 }
             }
             Operation::Sweep { process } => {
+                // A vault keeps superseded pages for two leases at least, since others still read them; one in memory
+                // keeps them for no time at all.
+                self.advance(2 * LEASE);
                 if let Err(error) = self.processes[self.process(process)].1.sweep() {
                     self.excuse(&error);
                 }
@@ -201,12 +234,51 @@ impl World {
                     });
                     if fresh && !perhaps {
                         let least = self.customers.iter().filter(|customer| shredded(customer)).count() as u64;
-                        assert!(status.purposes[0].shredded >= least);
+                        let active =
+                            status.purposes.iter().find(|tree| tree.active && tree.purpose == PURPOSES[0].name());
+                        assert!(active.unwrap().shredded >= least);
                     }
                 }
                 Err(error) => self.excuse(&error),
             },
             Operation::Bulk { process } => self.bulk(self.process(process)),
+            Operation::Rotate { process, purpose } => {
+                let rotated = self.processes[self.process(process)].1.rotate_purpose(PURPOSES[usize::from(purpose)]);
+                match rotated {
+                    // Room for 22 trees, as long as none was given up.
+                    Ok(_) | Err(PurposeError::NothingHappened(KeyStoreError::Full { .. })) => {}
+                    Err(error) => self.excuse_change(error),
+                }
+            }
+            Operation::Reseal { process, value, by_handle } => {
+                if !self.values.is_empty() {
+                    self.reseal(self.process(process), usize::from(value) % self.values.len(), by_handle);
+                }
+            }
+            Operation::Retire { process, purpose } => self.retire(self.process(process), usize::from(purpose)),
+            Operation::Token { process } => self.token(self.process(process)),
+            Operation::BeginEpoch { process } => match self.processes[self.process(process)].1.begin_epoch(BY_NOTE) {
+                Ok(_) | Err(EpochError::Exhausted) => {}
+                Err(error) => self.excuse_epoch(error),
+            },
+            Operation::RetireEpoch { process, epoch } => {
+                let Some(epoch) = Epoch::new(epoch % 8) else { return };
+                let process = self.process(process);
+                let state = match self.processes[process].1.retire_epoch(BY_NOTE, epoch) {
+                    Ok(_) => Keys::GivenUp { since: self.now, by: self.processes[process].0 },
+                    Err(EpochError::OldCopyRemains(error)) => {
+                        self.excuse(&error);
+                        Keys::GivenUp { since: self.now, by: self.processes[process].0 }
+                    }
+                    Err(EpochError::Unknown(error)) => {
+                        self.excuse(&error);
+                        Keys::Perhaps
+                    }
+                    Err(EpochError::Current { .. } | EpochError::NotBegun { .. }) => return,
+                    Err(error) => return self.excuse_epoch(error),
+                };
+                given_up(self.epochs.entry(epoch.number()).or_insert(state), state);
+            }
             Operation::StartProcess => {
                 if self.processes.len() < MOST_PROCESSES {
                     match self.processes[0].1.second() {
@@ -276,6 +348,85 @@ impl World {
         }
     }
 
+    fn excuse_change(&self, error: PurposeError) {
+        match error {
+            PurposeError::NothingHappened(error)
+            | PurposeError::OldCopyRemains(error)
+            | PurposeError::Unknown(error) => self.excuse(&error),
+            error => panic!("{error:?}"),
+        }
+    }
+
+    fn excuse_epoch(&self, error: EpochError) {
+        match error {
+            EpochError::NothingHappened(error)
+            | EpochError::OldCopyRemains(error)
+            | EpochError::Unknown(error)
+            | EpochError::NoIndex(TokenError::KeyStore(error)) => self.excuse(&error),
+            error => panic!("{error:?}"),
+        }
+    }
+
+    fn reseal(&mut self, process: usize, value: usize, by_handle: bool) {
+        let Value { customer, purpose, sealed, text } = &self.values[value];
+        let (customer, purpose, sealed, text) = (*customer, *purpose, sealed.clone(), text.clone());
+        let id = self.customers[customer].id;
+        let resealed = if by_handle {
+            self.keys(process, customer).reseal(FIELDS[purpose], &sealed)
+        } else {
+            self.processes[process].1.reseal(id, FIELDS[purpose], &sealed)
+        };
+        match resealed {
+            Ok(None) => {}
+            Ok(Some(sealed)) => {
+                self.seen_alive(process, customer, purpose);
+                self.values.push(Value { customer, purpose, sealed, text });
+            }
+            Err(ResealError::Open(error)) => self.opened(process, value, Err(error)),
+            Err(ResealError::Seal(SealError::Shredded { .. })) => self.seen_shredded(customer, purpose),
+            Err(ResealError::Seal(SealError::KeyStore(error))) => self.excuse(&error),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn retire(&mut self, process: usize, purpose: usize) {
+        let by = self.processes[process].0;
+        match self.processes[process].1.retire_replaced(PURPOSES[purpose]) {
+            Ok(retired) => {
+                for tree in retired.trees() {
+                    let state = Keys::GivenUp { since: self.now, by };
+                    given_up(self.trees.entry(tree.to_string()).or_insert(state), state);
+                }
+            }
+            Err(error) => {
+                if !matches!(error, PurposeError::NothingHappened(_)) {
+                    for value in self.values.iter().filter(|value| value.purpose == purpose) {
+                        self.trees.entry(tree_of(&value.sealed)).or_insert(Keys::Perhaps);
+                    }
+                }
+                self.excuse_change(error);
+            }
+        }
+    }
+
+    fn token(&mut self, process: usize) {
+        let (by, vault, _) = &self.processes[process];
+        let tokens = vault.tokens(BY_NOTE, &"what is searched".parse().unwrap());
+        let tokens = match tokens {
+            Ok(tokens) => tokens,
+            Err(TokenError::KeyStore(error)) => return self.excuse(&error),
+            Err(error) => panic!("{error:?}"),
+        };
+        assert!(tokens.is_sorted_by(|a, b| a.epoch() > b.epoch()) && !tokens.is_empty());
+        for token in tokens {
+            let epoch = token.epoch().number();
+            assert_eq!(*self.tokens.entry(epoch).or_insert(token), token, "the same in every process");
+            if let Some(Keys::GivenUp { since, by: whom }) = self.epochs.get(&epoch) {
+                assert!(whom != by && self.now - since < LEASE, "a token of a retired epoch");
+            }
+        }
+    }
+
     fn advance(&mut self, millis: u64) {
         self.processes[0].1.advance(Duration::from_millis(millis));
         self.now += millis;
@@ -331,11 +482,20 @@ impl World {
         match opened {
             Ok(text) => {
                 assert_eq!(text.expose_personal_data(), self.values[value].text);
+                if let Some(Keys::GivenUp { since, by }) = self.trees.get(&tree_of(&self.values[value].sealed)) {
+                    let by_another = *by != self.processes[process].0;
+                    assert!(by_another && self.now - since < LEASE, "a value of a retired tree opens");
+                }
                 self.seen_alive(process, customer, purpose);
             }
             Err(OpenError::Shredded { .. }) => self.seen_shredded(customer, purpose),
             Err(OpenError::NotEnrolled { .. }) => assert!(self.may_not_know(customer)),
             Err(OpenError::KeyStore(error)) => self.excuse(&error),
+            // The trees that were retired first make room, and are then forgotten.
+            Err(OpenError::Retired { .. } | OpenError::OtherVault { .. }) => {
+                let tree = tree_of(&self.values[value].sealed);
+                assert!(self.trees.contains_key(&tree), "nobody gave this tree up");
+            }
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -500,6 +660,17 @@ impl World {
             self.processes[process].1.refresh().unwrap();
             assert!(self.processes[process].1.health().ready);
         }
+    }
+}
+
+fn tree_of(sealed: &Sealed<Text>) -> String {
+    sealed.as_bytes()[1..9].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What was given up stays so from the first time on.
+fn given_up(state: &mut Keys, now: Keys) {
+    if *state == Keys::Perhaps {
+        *state = now;
     }
 }
 

@@ -256,7 +256,7 @@ impl VaultBuilder {
             floor: 0,
             gone_back: None,
             places: places.to_vec(),
-            trees: self.purposes.iter().map(|purpose| new_tree(*purpose)).collect::<Result<_, _>>()?,
+            trees: self.purposes.iter().map(|purpose| new_tree(purpose.name())).collect::<Result<_, _>>()?,
             indexes: Some(new_index_tree()?),
             ring: vec![id.short()],
         })

@@ -68,8 +68,9 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | call | waits for |
 /// |---|---|
 /// | `seal`, `open`, through [`CustomerKeys`] too | nothing; up to five page reads the first time a customer is met; one bounded re-read of the root record if its lease has lapsed or a number is unknown |
+/// | [`token`](Vault::token), [`tokens`](Vault::tokens) | the same |
 /// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
-/// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
+/// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), new epochs and key trees and their retirement, [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
 ///
 /// Commits and refills run on one thread of the vault's own, re-reads on another. The async twins need no runtime, and dropping one
 /// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is

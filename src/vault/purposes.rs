@@ -53,15 +53,15 @@ impl Rotated {
 
 impl Draft<'_> {
     /// Gives a purpose a new key tree, in which those shredded in the one it replaces are shredded from the start.
-    pub(crate) fn replace_tree(&mut self, purpose: Purpose) -> Result<(TreeId, Vec<StoredPage>), KeyStoreError> {
-        let index = self.trees.iter().position(|tree| tree.active && tree.purpose == purpose.name());
+    pub(crate) fn replace_tree(&mut self, purpose: &str) -> Result<(TreeId, Vec<StoredPage>), KeyStoreError> {
+        let index = self.trees.iter().position(|tree| tree.active && tree.purpose == purpose);
         let old = index.and_then(|index| self.trees.get(index)).ok_or(NO_TREE)?;
         let old_tree = old.tree.as_ref().ok_or(NO_TREE)?;
         let gone = old_tree.shredded(&self.pages).map_err(tree_error)?;
         let resident = old_tree.resident();
         self.make_room()?;
         for tree in &mut self.trees {
-            tree.active &= tree.purpose != purpose.name();
+            tree.active &= tree.purpose != purpose;
         }
         let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose)?;
         let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
@@ -85,17 +85,13 @@ impl Draft<'_> {
     }
 
     /// Gives up trees. One that is active is replaced first.
-    pub(crate) fn retire_trees(
-        &mut self,
-        retired: &[TreeId],
-        purposes: &[Purpose],
-    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+    pub(crate) fn retire_trees(&mut self, retired: &[TreeId]) -> Result<Vec<StoredPage>, KeyStoreError> {
         let mut pages = Vec::new();
         for id in retired {
             let Some(tree) = self.trees.iter().find(|tree| tree.id == *id) else { continue };
             if tree.active {
-                let purpose = purposes.iter().find(|purpose| purpose.name() == tree.purpose);
-                pages.extend(self.replace_tree(*purpose.ok_or(NO_TREE)?)?.1);
+                let purpose = tree.purpose.clone();
+                pages.extend(self.replace_tree(&purpose)?.1);
             }
             if let Some(tree) = self.trees.iter_mut().find(|tree| tree.id == *id) {
                 tree.tree = None;
@@ -118,7 +114,7 @@ impl Process {
             if active.is_some_and(|tree| made.contains(&tree.id)) {
                 return Ok(Step::Confirm(()));
             }
-            let (id, pages) = draft.replace_tree(purpose)?;
+            let (id, pages) = draft.replace_tree(purpose.name())?;
             made.push(id);
             Ok(Step::Write(pages, ()))
         });
@@ -153,7 +149,7 @@ impl Process {
             if one_place {
                 return Ok(Step::Keep(()));
             }
-            draft.retire_trees(&replaced, &[])?;
+            draft.retire_trees(&replaced)?;
             retired = replaced;
             Ok(Step::Write(Vec::new(), ()))
         });

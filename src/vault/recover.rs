@@ -129,7 +129,6 @@ impl VaultBuilder {
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
-        let purposes = self.purposes.clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &std::sync::Arc<crate::vault::process::Process>| {
@@ -150,7 +149,7 @@ impl VaultBuilder {
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
                 let retired: Vec<_> = recovery.retired.iter().map(|tree| tree.tree()).collect();
-                let mut pages = draft.retire_trees(&retired, &purposes)?;
+                let mut pages = draft.retire_trees(&retired)?;
                 pages.extend(draft.shred_in_indexes(&Ranges::of_numbers(recovery.epochs.iter().copied()))?);
                 let mut newly = 0;
                 for index in 0..draft.trees.len() {

@@ -29,7 +29,15 @@ impl Vault {
         self.process()?.tokens(index.name(), &index.form_of(value))
     }
 
-    /// The same for a form that is not made from a value: the domain that emails are searched by, four digits.
+    /// The token to write for a form that is not made from the value alone: of a name with a postcode.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn token_of<T: PersonalData>(&self, index: Index<T>, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
+        self.process()?.token(index.name(), form)
+    }
+
+    /// The tokens to query by for such a form, or for one that is typed on its own: four digits.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -84,6 +92,9 @@ impl Vault {
     /// were shredded in the old tree are shredded in the new one from the start.
     ///
     /// **The new tree's root record must not be lost**: values sealed under it would be.
+    ///
+    /// A vault has room for 22 trees. Once they are used up, those retired first make room for new ones; what is still
+    /// sealed under such a one then answers [`OpenError::OtherVault`].
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.

@@ -106,7 +106,7 @@ fn replaced_and_retired_trees() {
         let _ = vault.shred([alice]).unwrap();
         let process = vault.process().unwrap();
         let replaced = process.commit(&mut |draft| {
-            let fresh = new_tree(ORDERS)?;
+            let fresh = new_tree(ORDERS.name())?;
             let TreeState::Seed(seed) = fresh.state else { panic!() };
             let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.resident.clone());
             draft.trees[0].active = false;

@@ -68,7 +68,7 @@ impl Draft<'_> {
         let gone =
             if crate::testing::is_planted(crate::testing::Bug::NewTreeForgets) { Default::default() } else { gone };
         for purpose in missing {
-            let TreeRecord { id, purpose, active, state, shredded } = new_tree(*purpose)?;
+            let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose.name())?;
             let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
             let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident.clone()));
             self.trees.push(HeldTree { id, purpose, active, shredded, tree });
@@ -79,9 +79,9 @@ impl Draft<'_> {
 }
 
 /// A key tree with a new id and seed.
-pub(crate) fn new_tree(purpose: Purpose) -> Result<TreeRecord, KeyStoreError> {
+pub(crate) fn new_tree(purpose: &str) -> Result<TreeRecord, KeyStoreError> {
     let (id, seed) = id_and_seed()?;
-    Ok(TreeRecord { id, purpose: purpose.name().to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
+    Ok(TreeRecord { id, purpose: purpose.to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
 }
 
 /// A key tree for the keys of indexes.

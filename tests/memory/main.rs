@@ -20,13 +20,14 @@ use std::thread::JoinHandle;
 use needles::{Source, needles};
 use oubliette::personal::Email;
 use oubliette::store::Memory;
-use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, Sealed, Vault};
+use oubliette::{CustomerId, Epoch, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, bits};
 use search::Needles;
 
 const ORDERS: Purpose = Purpose::new("orders");
 const NEWS: Purpose = Purpose::new("newsletter");
 const EMAIL: Field<Email> = ORDERS.field("email");
 const NEWS_EMAIL: Field<Email> = NEWS.field("email");
+const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
 /// That of vaults in memory of the `testing` feature, so that one child serves all.
 const ROOT_KEY: [u8; 32] = [0x5a; 32];
 /// One test at a time: each would find the others' secrets.
@@ -206,6 +207,39 @@ fn a_shred_in_memory_leaves_nothing() {
     let builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS, NEWS]);
     let vault = builder.create(RootKey::bytes(ROOT_KEY)).unwrap();
     shred_leaves_nothing(&vault, &Source::Memory(&memory));
+}
+
+/// An epoch that is retired, from a tree of indexes that has pages by then.
+#[test]
+fn a_retired_epoch_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let mut idle = Idle::default();
+    for begins in [false, true] {
+        let v = vault.clone();
+        idle.start(move |pause| {
+            let email: Email = "victim@example.com".parse().unwrap();
+            v.token(BY_EMAIL, &email).unwrap();
+            if begins {
+                v.begin_epoch(BY_EMAIL).unwrap();
+            }
+            v.tokens(BY_EMAIL, &email).unwrap();
+            pause.idle();
+        });
+    }
+    let retired = needles(&Source::Directory(&path), needles::INDEXES, needles::epoch(0));
+    expect_found(&retired, &["root page key", "customer key", "record salt"]);
+    // The key of an epoch is nowhere but in the page of its index, and during a call.
+    assert!(!retired.find().has("index key"));
+    let current = vault.token(BY_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
+    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().is_wiped_here());
+    retired.find().expect_nothing("right after an epoch was retired");
+    idle.end();
+    vault.refresh().unwrap();
+    assert_eq!(vault.tokens(BY_EMAIL, &"victim@example.com".parse().unwrap()).unwrap(), [current]);
+    retired.find().expect_nothing("after tokens were made again");
 }
 
 #[test]

@@ -17,6 +17,19 @@ use crate::search::Needles;
 /// What the child is told, through its environment.
 const TOLD: [&str; 4] = ["OUBLIETTE_STORE", "OUBLIETTE_CUSTOMER", "OUBLIETTE_PURPOSE", "OUBLIETTE_OUT"];
 
+/// As a purpose: the tree of the indexes.
+pub const INDEXES: &str = "(indexes)";
+/// Of the index `BY_EMAIL`.
+const INDEX_NAME: &[u8] = b"\x06orders\x05email\x09obl.email\x05exact\x00\x20";
+
+/// An epoch of that index, as the number of a customer would be.
+pub fn epoch(number: u8) -> CustomerId {
+    use sha2::Digest;
+    let hash = sha2::Sha256::digest([b"oubliette/1/place-of-index", INDEX_NAME].concat());
+    let path = [0, 0, 0, hash[0] | 0x80, hash[1], hash[2], hash[3], number];
+    CustomerId::from_stored(i64::from_be_bytes(path)).unwrap()
+}
+
 /// Where the record and pages are.
 pub enum Source<'s> {
     Directory(&'s Path),
@@ -109,13 +122,18 @@ impl Walk<'_> {
             let name = String::from_utf8(entry[11..11 + usize::from(entry[10])].to_vec()).unwrap();
             trees.insert(name, (at, entry));
         }
-        let (at, entry) = trees[purpose];
+        // The tree of the indexes has a place of its own behind them: a flag, its id, its state, its key.
+        let (key_at, tree, kind) = match trees.get(purpose) {
+            Some((at, entry)) => (at + 43, &entry[..8], entry[9]),
+            None if purpose == INDEXES => (2685, &text[2676..2684], text[2684]),
+            None => panic!("no tree of {purpose}"),
+        };
         // Whoever has the root key could decrypt these bytes of the record, if its salt is there as well.
-        self.needles.add("sealed root entry", &record[664 + at + 43..664 + at + 75]);
+        self.needles.add("sealed root entry", &record[664 + key_at..664 + key_at + 32]);
         self.needles.add("record salt", salt);
-        let (tree, key): (_, Key) = (&entry[..8], entry[43..75].try_into().unwrap());
+        let key: Key = text[key_at..key_at + 32].try_into().unwrap();
         let path = &(i64::from(customer) as u64).to_be_bytes()[3..];
-        match entry[9] {
+        match kind {
             0 => self.seed("root seed", &key, tree, path, 0),
             1 => self.page("root page", &key, vault, tree, path, 0),
             kind => panic!("tree of kind {kind}"),
@@ -158,6 +176,9 @@ impl Walk<'_> {
         let lengths = [label.len() as u8, tag.len() as u8];
         let info = [b"oubliette/1/field", &lengths[..1], label.as_bytes(), &lengths[1..], tag.as_bytes()];
         self.aes("field key", expand(key, &info, 64)[..32].try_into().unwrap());
+        // The same key, if it is an epoch's.
+        let index = expand(key, &[b"oubliette/1/index", INDEX_NAME], 32);
+        self.keyed("index key", index[..].try_into().unwrap());
     }
 
     /// A key and what HMAC makes of it: padded blocks, words, midstates.

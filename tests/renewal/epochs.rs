@@ -147,3 +147,31 @@ fn a_retired_epoch_makes_no_token_for_whoever_has_every_byte_ever_written() {
     oubliette::testing::plant(None);
     assert!(can_make(&vault, old, "alice@example.com"));
 }
+
+/// Killed at each step in turn, and called again by a process that starts after: then the epoch is retired.
+#[test]
+fn a_crash_while_an_epoch_is_retired_is_finished_by_the_next_call() {
+    for at in 1..40 {
+        let vault = Vault::in_memory([ORDERS]);
+        let old = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
+        let _ = vault.begin_epoch(BY_EMAIL).unwrap();
+        vault.steps().stop_at(at, Stop::Die { torn: at % 2 == 0 });
+        let retired = vault.retire_epoch(BY_EMAIL, Epoch::FIRST);
+        let finished = vault.steps().taken() < at;
+        vault.steps().reset();
+        let reopened = vault.second().unwrap();
+        let live = reopened.epochs(BY_EMAIL).unwrap().live.len();
+        match &retired {
+            Ok(_) => assert_eq!(live, 1),
+            Err(EpochError::NothingHappened(_)) => assert_eq!(live, 2),
+            Err(EpochError::Unknown(_) | EpochError::OldCopyRemains(_)) => assert!(live == 1 || live == 2),
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(reopened.retire_epoch(BY_EMAIL, Epoch::FIRST).is_ok());
+        assert!(!can_make(&reopened, old, "alice@example.com"));
+        if finished {
+            return;
+        }
+    }
+    panic!("a commit has fewer steps");
+}

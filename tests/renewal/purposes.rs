@@ -5,6 +5,8 @@ use std::time::Duration;
 use oubliette::store::Stop;
 use oubliette::{OpenError, PurposeError, ResealError, RootKey, SealError, Vault};
 
+use super::attack::decoder::Value;
+use super::attack::{Attacker, Effort, Loot};
 use super::*;
 
 #[test]
@@ -165,4 +167,69 @@ fn tokens_do_not_depend_on_the_tree_of_the_purpose() {
     let _ = vault.retire_replaced(ORDERS).unwrap();
     assert_eq!(vault.token(BY_EMAIL, &email("alice@example.com")).unwrap(), before);
     assert!(vault.token(PHONE.index("exact", bits(32)), &"+33612345678".parse().unwrap()).is_ok());
+}
+
+/// What an attacker opens who has every page and value ever written, the current record and its key: an index a value.
+fn opened(vault: &oubliette::testing::TestVault, values: &[&oubliette::Sealed<Email>]) -> Vec<usize> {
+    let history = vault.memory().history();
+    let loot = Loot {
+        pages: history.pages.iter().map(|page| page.bytes.clone()).collect(),
+        records: history.records.last().into_iter().cloned().collect(),
+        root_keys: vec![[0x5a; 32]],
+        values: values.iter().map(|sealed| Value::read(sealed.as_bytes(), None)).collect(),
+        fields: vec![("email", "obl.email")],
+    };
+    Attacker::new(&loot, Effort::Exhaustive).run().into_keys().collect()
+}
+
+#[test]
+fn what_was_left_under_a_retired_tree_is_gone_for_whoever_has_every_byte_ever_written() {
+    let vault = Vault::in_memory([ORDERS]);
+    let customers: Vec<CustomerId> = (0..3).map(|_| vault.enroll().unwrap()).collect();
+    let seal = |customer| vault.seal(customer, EMAIL, &email("alice@example.com")).unwrap();
+    let old: Vec<_> = customers.iter().map(|customer| seal(*customer)).collect();
+    // So that the old tree has pages, which the attacker keeps.
+    let _ = vault.shred([customers[2]]).unwrap();
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let new = vault.reseal(customers[0], EMAIL, &old[0]).unwrap().unwrap();
+    let values = [&old[0], &old[1], &old[2], &new];
+    assert_eq!(opened(&vault, &values), [0, 1, 3], "the control: all but the shredded");
+    let _ = vault.retire_replaced(ORDERS).unwrap();
+    assert_eq!(opened(&vault, &values), [3]);
+
+    // Seen to be able to fail.
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    oubliette::testing::plant(Some(oubliette::testing::Bug::StaleRootKey));
+    let _ = vault.retire_replaced(ORDERS);
+    oubliette::testing::plant(None);
+    assert_eq!(opened(&vault, &values), [3]);
+}
+
+/// Killed at each step in turn, and called again by a process that starts after: then the old tree is given up.
+#[test]
+fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
+    for at in 1..40 {
+        let vault = Vault::in_memory([ORDERS]);
+        let alice = vault.enroll().unwrap();
+        let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+        let _ = vault.rotate_purpose(ORDERS).unwrap();
+        vault.steps().stop_at(at, Stop::Die { torn: at % 2 == 0 });
+        let retired = vault.retire_replaced(ORDERS);
+        let finished = vault.steps().taken() < at;
+        vault.steps().reset();
+        assert!(retired.is_ok() || !finished);
+        let reopened = vault.second().unwrap();
+        let after = reopened.open(alice, EMAIL, &old);
+        match &retired {
+            Ok(_) => assert!(matches!(after, Err(OpenError::Retired { .. }))),
+            Err(PurposeError::NothingHappened(_)) => assert!(after.is_ok()),
+            Err(_) => assert!(matches!(after, Ok(_) | Err(OpenError::Retired { .. })), "{after:?}"),
+        }
+        assert!(reopened.retire_replaced(ORDERS).is_ok());
+        assert!(opened(&reopened, &[&old]).is_empty());
+        if finished {
+            return;
+        }
+    }
+    panic!("a commit has fewer steps");
 }

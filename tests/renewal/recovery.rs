@@ -71,3 +71,22 @@ fn a_retired_epoch_that_was_current_in_the_restored_record_is_followed_by_the_ne
     let mended = vault.builder().recover(TestVault::root_key(), recovery, new_key()).unwrap();
     assert_eq!(mended.tokens(BY_EMAIL, &email("alice@example.com")).unwrap(), [written], "found as before");
 }
+
+/// A program that unlocks one purpose only recovers all of the vault.
+#[test]
+fn a_purpose_that_is_not_unlocked_gets_its_new_tree_too() {
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let alice = vault.enroll().unwrap();
+    let old = vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).unwrap();
+    let backup = vault.memory().snapshot();
+    let _ = vault.rotate_purpose(NEWS).unwrap();
+    let retired = vault.retire_replaced(NEWS).unwrap();
+    let seen = vault.generation().unwrap();
+    vault.memory().restore(&backup);
+    let recovery = Recovery::beyond(seen, alice).retired(retired.trees().iter().copied());
+    let mended = vault.builder().purposes([ORDERS]).recover(TestVault::root_key(), recovery, new_key()).unwrap();
+    drop(mended);
+    let vault = vault.builder().unlock(new_key()).unwrap();
+    assert!(matches!(vault.open(alice, NEWS_EMAIL, &old), Err(OpenError::Retired { .. })));
+    assert!(vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).is_ok());
+}

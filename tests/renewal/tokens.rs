@@ -134,3 +134,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_fields_can_be_searched_together() {
+    use oubliette::personal::{Canonical, Name, Text};
+    const NAME: Field<Name> = ORDERS.field("name");
+    const BY_NAME_AND_POSTCODE: Index<Name> = NAME.index("name and postcode", bits(40));
+    let vault = Vault::in_memory([ORDERS]);
+    let form = |name: &str, postcode: &str| {
+        let (name, postcode): (Name, Text) = (name.parse().unwrap(), postcode.parse().unwrap());
+        CanonicalForm::of_all([&name.canonical_form(), &postcode.canonical_form()])
+    };
+    let token = vault.token_of(BY_NAME_AND_POSTCODE, &form("Zoë Martin", "75011")).unwrap();
+    let asked = |name, postcode| vault.tokens_of(BY_NAME_AND_POSTCODE, &form(name, postcode)).unwrap();
+    assert_eq!(asked("zoë  MARTIN", "75011"), [token]);
+    assert!(asked("Zoë Martin", "75012") != [token] && asked("Zoë Martin7", "5011") != [token]);
+}
