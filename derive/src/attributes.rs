@@ -78,6 +78,7 @@ pub(crate) struct FieldAttributes {
     pub(crate) customer: Option<(Span, Option<Path>)>,
     pub(crate) plain: Option<Span>,
     pub(crate) seal: Option<Path>,
+    pub(crate) text: Option<Span>,
     pub(crate) context: Option<Ident>,
     pub(crate) indexes: Vec<IndexColumn>,
     pub(crate) attrs: Vec<Meta>,
@@ -99,6 +100,10 @@ impl FieldAttributes {
                 Ok(())
             } else if meta.path.is_ident("seal") {
                 once(&mut read.seal, meta)
+            } else if meta.path.is_ident("text") {
+                refuse_second(read.text.is_some(), meta)?;
+                read.text = Some(span);
+                Ok(())
             } else if meta.path.is_ident("context") {
                 once(&mut read.context, meta)
             } else if meta.path.is_ident("index") {
@@ -108,8 +113,8 @@ impl FieldAttributes {
                 attr(&mut read.attrs, meta)
             } else {
                 Err(meta.error(
-                    "on a field stand `seal = FIELD`, `customer` or `plain`; with them `index(column = INDEX)`, \
-                     `context = column` and `attr(..)`",
+                    "on a field stand `seal = FIELD`, `customer` or `plain`; with them `text`, `context = column`, \
+                     `index(column = INDEX)` and `attr(..)`",
                 ))
             }
         })?;

@@ -80,7 +80,12 @@ fn twin_fields(record: &Record, column: &Column) -> TokenStream {
             (format!(" {of}; NULL if there is none, or it was shredded."), code!(::core::option::Option<#stored>))
         }
     };
-    let (doc, ty) = stored(&format!("`{name}`, sealed"), syn::parse_quote!(#krate::Sealed<#inner>));
+    let of_value = if sealed.text {
+        syn::parse_quote!(#krate::columns::SealedText<#inner>)
+    } else {
+        syn::parse_quote!(#krate::Sealed<#inner>)
+    };
+    let (doc, ty) = stored(&format!("`{name}`, sealed"), of_value);
     let tokens = sealed.indexes.iter().map(|index| {
         let (name_of_index, attrs) = (&index.name, &index.attrs);
         let (doc, ty) = stored(&format!("`{name}` as a token to search by"), syn::parse_quote!(#krate::Token<#inner>));

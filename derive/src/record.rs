@@ -21,7 +21,7 @@ pub(crate) struct Record {
     pub(crate) derives: Vec<TokenStream>,
     pub(crate) attrs: Vec<Meta>,
     /// The field with its own customer's number.
-    pub(crate) customer: Ident,
+    pub(crate) customer: (Ident, Type),
     pub(crate) columns: Vec<Column>,
 }
 
@@ -51,6 +51,8 @@ pub(crate) struct Sealed {
     /// Within `Option` or `Held`.
     pub(crate) ty: Type,
     pub(crate) shape: Shape,
+    /// In a column of text.
+    pub(crate) text: bool,
     pub(crate) context: Option<Ident>,
     pub(crate) indexes: Vec<IndexColumn>,
 }
@@ -125,9 +127,9 @@ impl Record {
     }
 
     /// The numbers declared for other purposes: the purpose, the field, and whether it is optional.
-    pub(crate) fn others(&self) -> impl Iterator<Item = (&Path, &Ident, bool)> {
+    pub(crate) fn others(&self) -> impl Iterator<Item = (&Path, &Column, bool)> {
         self.columns.iter().filter_map(|column| match &column.kind {
-            Kind::Customer { other: Some(purpose), optional } => Some((purpose, &column.ident, *optional)),
+            Kind::Customer { other: Some(purpose), optional } => Some((purpose, column, *optional)),
             _ => None,
         })
     }
@@ -147,7 +149,7 @@ fn named_fields(input: &DeriveInput) -> Result<&FieldsNamed> {
 }
 
 /// The field with the record's own number.
-fn own_customer(record: &Ident, columns: &[Column], errors: &mut Errors) -> Option<Ident> {
+fn own_customer(record: &Ident, columns: &[Column], errors: &mut Errors) -> Option<(Ident, Type)> {
     let mut own = None;
     for column in columns {
         let Kind::Customer { other: None, optional } = &column.kind else { continue };
@@ -160,7 +162,7 @@ fn own_customer(record: &Ident, columns: &[Column], errors: &mut Errors) -> Opti
         } else if *optional {
             errors.at(column.ty.span(), format!("a record always has its own customer: make `{name}` a `CustomerId`"));
         }
-        own = own.or_else(|| Some(column.ident.clone()));
+        own = own.or_else(|| Some((column.ident.clone(), column.ty.clone())));
     }
     if own.is_none() {
         errors.at(record.span(), "say whose record it is: mark its `CustomerId` with `#[personal(customer)]`");
@@ -206,11 +208,14 @@ impl Column {
         let kind = Kind::read(&ident, &field.ty, read.customer, read.plain, read.seal)?;
         let mut column = Column { vis: field.vis.clone(), ty: field.ty.clone(), attrs: read.attrs, kind, ident };
         match &mut column.kind {
-            Kind::Sealed(sealed) => (sealed.context, sealed.indexes) = (read.context, read.indexes),
+            Kind::Sealed(sealed) => {
+                sealed.text = read.text.is_some();
+                (sealed.context, sealed.indexes) = (read.context, read.indexes);
+            }
             Kind::Plain | Kind::Customer { .. } => {
-                let only_sealed = read.context.as_ref().or(read.indexes.first().map(|index| &index.name));
-                if let Some(stray) = only_sealed {
-                    return Err(Error::new(stray.span(), "only a sealed field has a context or an index"));
+                let stray = read.context.as_ref().or(read.indexes.first().map(|index| &index.name)).map(Ident::span);
+                if let Some(span) = stray.or(read.text) {
+                    return Err(Error::new(span, "only a sealed field has a context, an index, or a text form"));
                 }
             }
         }
@@ -238,7 +243,7 @@ impl Kind {
                 if shape_of(&ty).0 != Shape::Whole {
                     return Err(Error::new(ty.span(), format!("`{name}` can be NULL in one way only, not in two")));
                 }
-                Ok(Kind::Sealed(Box::new(Sealed { field, ty, shape, context: None, indexes: Vec::new() })))
+                Ok(Kind::Sealed(Box::new(Sealed { field, ty, shape, text: false, context: None, indexes: Vec::new() })))
             }
             (None, None, None) => Err(Error::new(
                 ident.span(),

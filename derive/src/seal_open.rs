@@ -11,14 +11,15 @@ use crate::record::{Column, Kind, Record, Sealed, Shape};
 pub(crate) fn methods(record: &Record) -> TokenStream {
     let of_record = of_record(record);
     let of_twin = of_twin(record);
-    let (krate, ident, twin, own) = (&record.krate, &record.ident, &record.twin, &record.customer);
+    let (krate, ident, twin) = (&record.krate, &record.ident, &record.twin);
+    let (own, own_ty) = &record.customer;
+    let own = quote_spanned!(at(own_ty)=> row.#own);
     let others: Vec<TokenStream> = record
         .others()
-        .map(
-            |(_, number, optional)| {
-                if optional { code!(row.#number) } else { code!(::core::option::Option::Some(row.#number)) }
-            },
-        )
+        .map(|(_, Column { ident, ty, .. }, optional)| {
+            let number = quote_spanned!(at(ty)=> row.#ident);
+            if optional { number } else { code!(::core::option::Option::Some(#number)) }
+        })
         .collect();
     let count = others.len();
     let opened = record.columns.iter().enumerate().map(|(place, column)| open(record, place, column));
@@ -26,7 +27,7 @@ pub(crate) fn methods(record: &Record) -> TokenStream {
         let name = format_ident!("{name}");
         code! {
             fn #name(row: &#of) -> #krate::__private::Numbers<#count> {
-                #krate::__private::Numbers { main: row.#own, others: [#(#others),*] }
+                #krate::__private::Numbers { main: #own, others: [#(#others),*] }
             }
         }
     };

@@ -23,10 +23,6 @@ use crate::customer::CustomerId;
 ///     }
 /// }
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no bytes to bind a sealed value to",
-    note = "a context is an integer, a `CustomerId`, a type that is `AsRef<[u8]>`, or one that implements `Context`"
-)]
 pub trait Context {
     /// The bytes: different for different values, and never changing for one.
     fn context(&self) -> Cow<'_, [u8]>;

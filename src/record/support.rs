@@ -7,7 +7,8 @@ pub use super::context::{ByAsRef, ByContext, Plain};
 pub use super::rows::{EachRow, Numbers, RowKeys};
 
 use super::{FieldInfo, FieldKind, Held};
-use crate::error::{OpenError, ResealError, SealRecordError};
+use crate::columns::SealedText;
+use crate::error::{OpenError, ResealError, SealError, SealRecordError};
 use crate::field::{Field, Placed, Purpose};
 use crate::index::{Index, Token};
 use crate::personal::PersonalData;
@@ -114,33 +115,51 @@ pub trait OtherData {
 
 impl<T> OtherData for Probe<T> {}
 
+/// How a column keeps a sealed value: as bytes, or as text.
+pub trait Stored<T>: From<Sealed<T>> {
+    /// The value, to be opened.
+    fn sealed(&self) -> &Sealed<T>;
+}
+
+impl<T> Stored<T> for Sealed<T> {
+    fn sealed(&self) -> &Sealed<T> {
+        self
+    }
+}
+
+impl<T> Stored<T> for SealedText<T> {
+    fn sealed(&self) -> &Sealed<T> {
+        SealedText::sealed(self)
+    }
+}
+
 /// Seals a column.
-pub fn seal<T: PersonalData>(
+pub fn seal<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     column: &'static str,
     place: Placed<'_, T>,
     value: &T,
-) -> Result<Sealed<T>, SealRecordError> {
-    keys.seal(place, value).map_err(|source| SealRecordError::Seal { column, source })
+) -> Result<S, SealRecordError> {
+    keys.seal(place, value).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
 }
 
 /// Seals a column that may be NULL.
-pub fn seal_optional<T: PersonalData>(
+pub fn seal_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     column: &'static str,
     place: Placed<'_, T>,
     value: Option<&T>,
-) -> Result<Option<Sealed<T>>, SealRecordError> {
+) -> Result<Option<S>, SealRecordError> {
     value.map(|value| seal(keys, column, place, value)).transpose()
 }
 
 /// Seals a column that may be NULL, or of a customer without a number.
-pub fn seal_held<T: PersonalData>(
+pub fn seal_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
     column: &'static str,
     place: Placed<'_, T>,
     value: Option<&T>,
-) -> Result<Option<Sealed<T>>, SealRecordError> {
+) -> Result<Option<S>, SealRecordError> {
     let Some(value) = value else { return Ok(None) };
     let purpose = place.field.purpose().name();
     let keys = keys.ok_or(SealRecordError::NoCustomer { column, purpose })?;
@@ -168,27 +187,31 @@ pub fn token_optional<T: PersonalData>(
 }
 
 /// Opens a column.
-pub fn open<T: PersonalData>(keys: &CustomerKeys, place: Placed<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
-    keys.open(place, sealed)
+pub fn open<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    place: Placed<'_, T>,
+    stored: &S,
+) -> Result<T, OpenError> {
+    keys.open(place, stored.sealed())
 }
 
 /// Opens a column that may be NULL.
-pub fn open_optional<T: PersonalData>(
+pub fn open_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     place: Placed<'_, T>,
-    sealed: Option<&Sealed<T>>,
+    stored: Option<&S>,
 ) -> Result<Option<T>, OpenError> {
-    sealed.map(|sealed| keys.open(place, sealed)).transpose()
+    stored.map(|stored| open(keys, place, stored)).transpose()
 }
 
 /// Opens a column whose customer may have been shredded in its purpose.
-pub fn open_held<T: PersonalData>(
+pub fn open_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
     place: Placed<'_, T>,
-    sealed: Option<&Sealed<T>>,
+    stored: Option<&S>,
 ) -> Result<Held<T>, OpenError> {
-    let (Some(keys), Some(sealed)) = (keys, sealed) else { return Ok(Held::Absent) };
-    match keys.open(place, sealed) {
+    let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(Held::Absent) };
+    match open(keys, place, stored) {
         Ok(value) => Ok(Held::Kept(value)),
         Err(OpenError::Shredded { .. }) => Ok(Held::Shredded),
         Err(error) => Err(error),
@@ -196,34 +219,32 @@ pub fn open_held<T: PersonalData>(
 }
 
 /// Moves a column's value to the newest key tree. `None` if it is to stay.
-pub fn reseal<T: PersonalData>(
+pub fn reseal<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     place: Placed<'_, T>,
-    sealed: &Sealed<T>,
-) -> Result<Option<Sealed<T>>, ResealError> {
-    keys.reseal(place, sealed)
+    stored: &S,
+) -> Result<Option<S>, ResealError> {
+    Ok(keys.reseal(place, stored.sealed())?.map(S::from))
 }
 
 /// The same for a column that may be NULL.
-pub fn reseal_optional<T: PersonalData>(
+pub fn reseal_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     place: Placed<'_, T>,
-    sealed: Option<&Sealed<T>>,
-) -> Result<Option<Sealed<T>>, ResealError> {
-    sealed.map_or(Ok(None), |sealed| keys.reseal(place, sealed))
+    stored: Option<&S>,
+) -> Result<Option<S>, ResealError> {
+    stored.map_or(Ok(None), |stored| reseal(keys, place, stored))
 }
 
 /// The same for a column whose customer may have been shredded in its purpose: such a value stays.
-pub fn reseal_held<T: PersonalData>(
+pub fn reseal_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
     place: Placed<'_, T>,
-    sealed: Option<&Sealed<T>>,
-) -> Result<Option<Sealed<T>>, ResealError> {
-    let (Some(keys), Some(sealed)) = (keys, sealed) else { return Ok(None) };
-    match keys.reseal(place, sealed) {
-        Err(ResealError::Open(OpenError::Shredded { .. }) | ResealError::Seal(crate::SealError::Shredded { .. })) => {
-            Ok(None)
-        }
+    stored: Option<&S>,
+) -> Result<Option<S>, ResealError> {
+    let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(None) };
+    match reseal(keys, place, stored) {
+        Err(ResealError::Open(OpenError::Shredded { .. }) | ResealError::Seal(SealError::Shredded { .. })) => Ok(None),
         other => other,
     }
 }

@@ -37,7 +37,7 @@ fn each_row_has_its_own_result_in_its_place() {
     check(SealedUser::open_all(&rows, &vault).collect());
     check(rows.iter().map(|row| row.open(&vault)).collect());
     check(SealedUser::open_all(rows, &vault).collect());
-    assert!(SealedUser::open_all([], &vault).next().is_none());
+    assert!(SealedUser::open_all(Vec::<SealedUser>::new(), &vault).next().is_none());
 }
 
 #[test]

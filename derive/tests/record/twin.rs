@@ -17,7 +17,7 @@ fn derives_and_attributes_reach_the_twin() {
 
 /// Names that generated code could trip over.
 pub mod awkward {
-    #![allow(missing_docs)]
+    #![allow(missing_docs, unreachable_pub)]
     use std::marker::PhantomData;
 
     use oubliette as vault_crate;
