@@ -73,7 +73,7 @@ impl Bits {
 /// them after opening. [`Index::plan`] tells how many.
 ///
 /// # What a shred does not reach
-/// Index keys are the vault's, not a customer's: the token of a shredded customer stays in old backups, and says that a
+/// Index keys are the vault's, not a customer's, and come one after the other, in [epochs](Epoch): the token of a shredded customer stays in old backups, and says that a
 /// guessed value was there, until the epoch of the index is [retired](crate::Vault::retire_epoch). In the live database
 /// set it to NULL when you shred.
 pub struct Index<T> {
@@ -188,7 +188,7 @@ impl<T> fmt::Debug for Index<T> {
 }
 
 /// What tells one index's keys from another's, without the type parameter.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexName {
     pub(crate) purpose: Purpose,
     pub(crate) field: &'static str,

@@ -89,6 +89,7 @@
 //! # Where to go from here
 //! - [`Vault`]: every call, and which of them can wait. [`VaultBuilder`]: mirrors, the lease, a demanded generation.
 //! - [`personal`]: the types of fields, and how to make your own.
+//! - [`columns`]: all of it as columns of rusqlite, sqlx, diesel and sea-orm.
 //! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
@@ -100,6 +101,7 @@
 //! | `json` | yes | `personal::Json<T>`: any serde type as a personal field (serde_json) |
 //! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
+//! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -129,6 +131,9 @@ mod fork;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+#[cfg(any(feature = "rusqlite", feature = "sqlx"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "rusqlite", feature = "sqlx"))))]
+pub mod jobs;
 mod key_tree;
 mod nonce;
 pub mod personal;
@@ -173,7 +178,3 @@ pub use vault::{
     CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Pending, PurposeStatus,
     Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

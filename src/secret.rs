@@ -173,7 +173,11 @@ mod tests {
         let root = RootSecret(Secret32::copy_of(&key));
         deep_enough("record", depths_of(&key, || derivation::record(&root, &key, VaultId([1; 16]))));
         let name = FieldName { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") };
+        let email = Purpose::new("p").field::<crate::personal::Email>("email");
+        let index = email.index("exact", crate::index::bits(32)).name();
         let mut made = None;
+        deep_enough("index", depths_of(&key, || derivation::index(&key, index, &mut out)));
+        deep_enough("token", depths_of(&key, || derivation::token(&key, b"alice@example.com", &mut out)));
         deep_enough("field", depths_of(&key, || made = Some(FieldCipher::new(&key, name))));
         let made = made.unwrap();
         let mut schedule = vec![0; 480];

@@ -1,11 +1,13 @@
 //! Search, and the life of a column: tokens and their epochs, new key trees, and giving up old ones. With the attacker
 //! who has every byte ever written.
 #![cfg(feature = "testing")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_in_result)]
 
 mod attack;
 #[path = "renewal/epochs.rs"]
 mod epochs;
+#[path = "renewal/overlaps.rs"]
+mod overlaps;
 #[path = "renewal/purposes.rs"]
 mod purposes;
 #[path = "renewal/recovery.rs"]

@@ -11,3 +11,8 @@ pub mod shop;
 
 pub use mariadb::mariadb;
 pub use postgres::postgres;
+
+/// Tested here and not in the vault's own package, since its snippets need the database crates.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

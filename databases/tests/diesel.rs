@@ -105,7 +105,7 @@ macro_rules! tests {
                 let tokens = vault.tokens(BY_EMAIL, &shop::email(email)).unwrap();
                 assert_eq!(tokens.len(), 2);
                 let by_token = people::table.filter(people::email_idx.eq_any(&tokens));
-                assert_eq!(by_token.select(Person::as_select()).load(&mut database).unwrap(), [person.clone()]);
+                assert_eq!(by_token.select(Person::as_select()).load(&mut database).unwrap(), std::slice::from_ref(person));
                 let by_customer = people::table.filter(people::no.eq(person.no));
                 assert_eq!(&by_customer.select(Person::as_select()).first(&mut database).unwrap(), person);
                 assert_eq!(&people::table.find(person.no).first::<Person>(&mut database).unwrap(), person);
@@ -168,7 +168,7 @@ macro_rules! tests {
                 let row = (members::no.eq(no), members::email.eq(email));
                 diesel::insert_into(members::table).values(row).execute(&mut database).unwrap();
             }
-            let rows = |database: &mut $connection| -> Vec<(CustomerId, Option<MaybeSealed<Email>>)> {
+            let rows = |database: &mut $connection| -> Vec<shop::Migrating> {
                 let rows = members::table.order(members::no).select(Member::as_select()).load(database);
                 rows.unwrap().into_iter().map(|Member { no, email }| (no, email)).collect()
             };

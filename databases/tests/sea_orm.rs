@@ -121,7 +121,7 @@ async fn tokens_of_all_epochs_and_customers_are_found(database: DatabaseConnecti
         let tokens = vault.tokens(BY_EMAIL, &shop::email(email)).unwrap();
         assert_eq!(tokens.len(), 2);
         let by_token = person::Entity::find().filter(person::Column::EmailIdx.is_in(tokens));
-        assert_eq!(by_token.all(&database).await.unwrap(), [person.clone()]);
+        assert_eq!(by_token.all(&database).await.unwrap(), std::slice::from_ref(person));
         let by_customer = person::Entity::find_by_id(person.no);
         assert_eq!(by_customer.one(&database).await.unwrap().as_ref(), Some(person));
     }
@@ -193,7 +193,7 @@ async fn a_column_of_plaintext_is_sealed_under_its_readers(database: DatabaseCon
         let insert = Statement::from_sql_and_values(backend, "INSERT INTO members VALUES ($1, $2)", values);
         database.execute_raw(insert).await.unwrap();
     }
-    let rows = async || -> Result<Vec<(CustomerId, Option<MaybeSealed<Email>>)>, DbErr> {
+    let rows = async || -> Result<Vec<shop::Migrating>, DbErr> {
         let rows = member::Entity::find().order_by_asc(member::Column::No).into_model::<Member>();
         Ok(rows.all(&database).await?.into_iter().map(|Member { no, email }| (no, email)).collect())
     };

@@ -391,7 +391,13 @@ impl World {
 
     fn retire(&mut self, process: usize, purpose: usize) {
         let by = self.processes[process].0;
-        match self.processes[process].1.retire_replaced(PURPOSES[purpose]) {
+        let vault = &self.processes[process].1;
+        let trees = match vault.status() {
+            Ok(status) => status.purposes,
+            Err(error) => return self.excuse(&error),
+        };
+        let new = trees.iter().find(|tree| tree.active && tree.purpose == PURPOSES[purpose].name()).unwrap().tree;
+        match vault.retire_replaced(PURPOSES[purpose], new) {
             Ok(retired) => {
                 for tree in retired.trees() {
                     let state = Keys::GivenUp { since: self.now, by };

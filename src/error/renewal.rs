@@ -2,6 +2,7 @@
 
 use crate::error::{KeyStoreError, OpenError, Outcome, SealError};
 use crate::index::Epoch;
+use crate::vault::KeyTreeId;
 
 /// Why no token was made.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,13 +58,29 @@ pub enum EpochError {
     /// Nothing happened.
     #[error("nothing happened")]
     NothingHappened(#[source] KeyStoreError),
-    /// It is committed and durable, but an older copy of the root record could not be overwritten: whoever gets it, with
-    /// the root key, still has the keys of a retired epoch. Call again until it succeeds.
-    #[error("done, but an older copy of the root record remains; call again until this succeeds")]
+    /// The epoch is retired, durably, but an older copy of the root record could not be overwritten: whoever gets it,
+    /// with the root key, still has the epoch's key. Call again until it succeeds.
+    #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
-    /// It is not known whether it happened. Ask `epochs`; to retire, call again.
-    #[error("it is not known whether it happened; ask `epochs`, and to retire call again")]
+    /// It is not known whether it happened. To retire, call again; before another epoch is begun, ask `epochs`.
+    #[error(
+        "it is not known whether it happened; to retire call again, and before another epoch is begun ask `epochs`"
+    )]
     Unknown(#[source] KeyStoreError),
+}
+
+impl EpochError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Outcome::Investigate,
+            EpochError::NoIndex(error) => error.outcome(),
+            EpochError::NothingHappened(cause) | EpochError::OldCopyRemains(cause) | EpochError::Unknown(cause) => {
+                cause.outcome()
+            }
+        }
+    }
 }
 
 /// Why a purpose's key tree was not, or not certainly, replaced or retired. What is true differs by variant.
@@ -76,6 +93,12 @@ pub enum PurposeError {
         /// The purpose.
         purpose: &'static str,
     },
+    /// The tree named as the new one is none of this purpose's, or was given up itself. Nothing happened.
+    #[error("{tree} is not a key tree of this purpose that is in use; take it from `rotate_purpose` or `status`")]
+    UnknownTree {
+        /// The tree.
+        tree: KeyTreeId,
+    },
     /// The root record exists in one place only, and the new tree with it: losing that place would lose all that was
     /// moved. Nothing happened.
     #[error("the root record is in one place only; attach a mirror before the old key tree is given up")]
@@ -83,13 +106,28 @@ pub enum PurposeError {
     /// Nothing happened.
     #[error("nothing happened")]
     NothingHappened(#[source] KeyStoreError),
-    /// It is committed and durable, but an older copy of the root record could not be overwritten: whoever gets it, with
-    /// the root key, still has the keys of a retired tree. Call again until it succeeds.
-    #[error("done, but an older copy of the root record remains; call again until this succeeds")]
+    /// The trees are retired, durably, but an older copy of the root record could not be overwritten: whoever gets it,
+    /// with the root key, still has their keys. Call again until it succeeds.
+    #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
-    /// It is not known whether it happened. Ask `status`; to retire, call again.
-    #[error("it is not known whether it happened; ask `status`, and to retire call again")]
+    /// It is not known whether it happened. To retire, call again; before another tree is made, ask `status`.
+    #[error("it is not known whether it happened; to retire call again, and before another tree is made ask `status`")]
     Unknown(#[source] KeyStoreError),
+}
+
+impl PurposeError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } | PurposeError::OnePlace => {
+                Outcome::Investigate
+            }
+            PurposeError::NothingHappened(cause)
+            | PurposeError::OldCopyRemains(cause)
+            | PurposeError::Unknown(cause) => cause.outcome(),
+        }
+    }
 }
 
 /// Why a value was not sealed anew. The one given is still good, unless it could not be opened.

@@ -94,6 +94,11 @@ impl Page {
         PageKey(Secret32::copy_of(self.key(byte)))
     }
 
+    /// A child's key, in place of the one that followed from this page's seed.
+    pub(super) fn set_key(&mut self, byte: u8, key: &[u8; 32]) {
+        self.key_mut(byte).copy_from_slice(key);
+    }
+
     pub(crate) fn set_page(&mut self, byte: u8, key: &PageKey) {
         self.set_kind(byte, 1);
         self.key_mut(byte).copy_from_slice(key.0.bytes());

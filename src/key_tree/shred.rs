@@ -32,7 +32,29 @@ impl Tree {
         generation: u64,
         pages: &P,
     ) -> Result<Rewritten, TreeError<P::Error>> {
-        let mut rewrite = Rewrite { tree: self, generation, pages, written: Vec::new(), newly: 0 };
+        self.rewrite(numbers, None, generation, pages)
+    }
+
+    /// Shreds one number, and gives another in the same leaf a new key that follows from nothing: whoever had a copy of
+    /// this tree cannot derive it.
+    pub(crate) fn shred_and_renew<P: Pages>(
+        &self,
+        shredded: u64,
+        renewed: u64,
+        generation: u64,
+        pages: &P,
+    ) -> Result<Rewritten, TreeError<P::Error>> {
+        self.rewrite(&Ranges::of_numbers([shredded]), Some(renewed), generation, pages)
+    }
+
+    fn rewrite<P: Pages>(
+        &self,
+        numbers: &Ranges,
+        renewed: Option<u64>,
+        generation: u64,
+        pages: &P,
+    ) -> Result<Rewritten, TreeError<P::Error>> {
+        let mut rewrite = Rewrite { tree: self, generation, renewed, pages, written: Vec::new(), newly: 0 };
         let state = match &self.root {
             Root::Seed(seed) => State::Key(Secret32::copy_of(seed.0.bytes())),
             Root::Page(_, node) => State::Node(node.clone()),
@@ -52,6 +74,7 @@ impl Tree {
 struct Rewrite<'a, P> {
     tree: &'a Tree,
     generation: u64,
+    renewed: Option<u64>,
     pages: &'a P,
     written: Vec<StoredPage>,
     newly: u64,
@@ -114,10 +137,23 @@ impl<P: Pages> Rewrite<'_, P> {
         if !changed {
             return Ok(Outcome::Unchanged);
         }
+        if let Some(renewed) = self.renewed.filter(|_| position.is_leaf()) {
+            self.renew(&mut page, position, renewed)?;
+        }
         if page.is_all_shredded() && position != Position::ROOT {
             return Ok(Outcome::AllShredded);
         }
         self.seal(page, below, position)
+    }
+
+    fn renew(&self, page: &mut Page, position: Position, number: u64) -> Result<(), TreeError<P::Error>> {
+        let byte = position.child_towards(number);
+        if position.numbers_below(byte) == (number..=number) && page.kind(byte) == Kind::Key {
+            let mut fresh = Secret32::empty();
+            self.pages.fresh(fresh.bytes_mut()).map_err(TreeError::Pages)?;
+            page.set_key(byte, fresh.bytes());
+        }
+        Ok(())
     }
 
     fn seal(

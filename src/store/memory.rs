@@ -220,6 +220,11 @@ impl RootStore for Memory {
         Ok(())
     }
 
+    /// True: there is nothing that could be lost before the process ends.
+    fn is_replicated(&self) -> bool {
+        true
+    }
+
     fn places(&self) -> Vec<PlaceId> {
         vec![self.shared.place]
     }

@@ -221,6 +221,13 @@ pub trait RootStore: Send + Sync + 'static {
 
     /// The places that [`update`](RootStore::update) writes to.
     fn places(&self) -> Vec<PlaceId>;
+
+    /// Whether the record survives the loss of one disk or machine. Key trees are given up only then, since the record
+    /// holds what replaces them. True if there are several [`places`](RootStore::places), unless a store says otherwise:
+    /// one in a replicated database says so.
+    fn is_replicated(&self) -> bool {
+        self.places().len() > 1
+    }
 }
 
 /// A reason for which a change did not want to happen; the caller keeps the details.

@@ -74,6 +74,8 @@ pub(crate) enum Cipher<'k> {
     Kept(&'k FieldCipher),
     Made(FieldCipher),
     Shredded,
+    /// The tree was given up since the caller looked.
+    Gone,
 }
 
 impl Cipher<'_> {
@@ -81,7 +83,7 @@ impl Cipher<'_> {
         match self {
             Cipher::Kept(cipher) => Some(cipher),
             Cipher::Made(cipher) => Some(cipher),
-            Cipher::Shredded => None,
+            Cipher::Shredded | Cipher::Gone => None,
         }
     }
 }
@@ -123,7 +125,8 @@ impl Handle {
         let held = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
         let held = self.process.unless_refused(held)?;
         let active = held.active(name.purpose.name()).ok_or(LOST)?.id;
-        let tree = held.tree(tree.unwrap_or(active)).ok_or(LOST)?;
+        let asked = tree.unwrap_or(active);
+        let Some(tree) = held.tree(asked).filter(|tree| tree.tree.is_some()) else { return Ok((asked, Cipher::Gone)) };
         let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
             Some(at) => at,
             None => {

@@ -2,10 +2,11 @@
 //!
 //! An index is a node at level 4 of the tree of the indexes. Its children 0 to 127 are the keys of its epochs: retiring
 //! an epoch shreds its key. Its children 128 to 255 are marks, whose keys are never used: beginning epoch e shreds child
-//! 128 + e, so that what has begun is as durable, and as well known to every process, as what was shredded.
+//! 128 + e, so that what has begun is as durable, and as well known to every process, as what was shredded. The key of a
+//! new epoch is then replaced by one that follows from nothing: whoever copied the root record before has not got it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::derivation;
 use crate::error::{EpochError, KeyStoreError, TokenError};
@@ -13,9 +14,10 @@ use crate::index::{Bits, Epoch, IndexName, Token};
 use crate::key_tree::{Found, Ranges, Tree, Walker};
 use crate::personal::CanonicalForm;
 use crate::secret::{Secret32, with_clean_stack};
+use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::held::{StoredPages, tree_error};
-use crate::vault::process::{Done, Process};
+use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 
 /// Which epochs of an index there are.
@@ -119,18 +121,9 @@ fn number(name: IndexName, child: u8) -> u64 {
     u64::from_be_bytes([0, 0, 0, a, b, c, d, child])
 }
 
-/// What a recovery must do again for an index: marks up to an epoch, and epochs retired.
-pub(crate) fn begun_and_retired(name: IndexName, through: Epoch, retired: Option<Epoch>) -> Vec<u64> {
-    let marks = (1..=through.number()).filter_map(Epoch::new).map(mark);
-    marks.chain(retired.map(Epoch::number)).map(|child| number(name, child)).collect()
-}
-
 impl Draft<'_> {
     /// Shreds children of indexes. Gives the pages to write, or none if all was done before.
-    pub(crate) fn shred_in_indexes(
-        &mut self,
-        numbers: &Ranges,
-    ) -> Result<Vec<crate::store::StoredPage>, KeyStoreError> {
+    pub(crate) fn shred_in_indexes(&mut self, numbers: &Ranges) -> Result<Vec<StoredPage>, KeyStoreError> {
         let Some(held) = self.indexes.as_mut() else { return Ok(Vec::new()) };
         let rewritten = held.tree.shred(numbers, self.generation, &self.pages).map_err(tree_error)?;
         if let Some(tree) = rewritten.tree {
@@ -139,11 +132,46 @@ impl Draft<'_> {
         Ok(rewritten.pages)
     }
 
+    /// Begins an epoch under a key of its own. Gives the pages to write.
+    fn begin_epoch(&mut self, name: IndexName, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let held = self.indexes.as_mut().ok_or(LOST)?;
+        let (mark, key) = (number(name, mark(epoch)), number(name, epoch.number()));
+        let rewritten = held.tree.shred_and_renew(mark, key, self.generation, &self.pages).map_err(tree_error)?;
+        if let Some(tree) = rewritten.tree {
+            held.tree = tree;
+        }
+        Ok(rewritten.pages)
+    }
+
+    /// After a record was restored that may not know of epochs up to `last`: their keys are lost, or back. Another epoch
+    /// begins after them, and those that this record did not know are retired; so is `last` itself if it was.
+    pub(crate) fn recover_epoch(
+        &mut self,
+        name: IndexName,
+        last: Epoch,
+        was_retired: bool,
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let (known, last) = (self.epochs(name)?.current.number(), last.number());
+        let mut pages = Vec::new();
+        if last > known || was_retired && last == known {
+            for epoch in known + 1..=last + 1 {
+                let epoch = Epoch::new(epoch).ok_or(KeyStoreError::Full { what: "128 epochs of an index" })?;
+                pages.extend(self.begin_epoch(name, epoch)?);
+            }
+        }
+        let gone = (known + 1..=last).chain(was_retired.then_some(last)).map(|child| number(name, child));
+        pages.extend(self.shred_in_indexes(&Ranges::of_numbers(gone))?);
+        Ok(pages)
+    }
+
     fn epochs(&self, name: IndexName) -> Result<Epochs, KeyStoreError> {
         let held = self.indexes.as_ref().ok_or(LOST)?;
         with_clean_stack(|| Leaves::of(&held.tree, &self.pages, name).live())
     }
 }
+
+/// How often a token is made anew because a commit came in between: a handful would take a store that stalls each time.
+const TRIES: u32 = 16;
 
 const LOST: KeyStoreError = KeyStoreError::Bug("a vault lost its tree of indexes");
 
@@ -152,20 +180,27 @@ impl Process {
     fn with_index<R>(
         self: &Arc<Process>,
         name: IndexName,
-        work: impl FnOnce(&mut Leaves<'_>) -> Result<R, KeyStoreError>,
+        work: impl Fn(&mut Leaves<'_>) -> Result<R, KeyStoreError>,
     ) -> Result<R, TokenError> {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
         }
-        let held = self.held()?;
-        let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
-        let pages = StoredPages(self.pages());
-        let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, name)));
-        // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
-        drop(held);
-        let result = result?;
-        self.confirm_lease()?;
-        Ok(result)
+        for _ in 0..TRIES {
+            let changes = self.changes();
+            let held = self.held()?;
+            let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
+            let pages = StoredPages(self.pages());
+            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, name)));
+            // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
+            drop(held);
+            let result = result?;
+            self.confirm_lease()?;
+            // The lease may run because of a newer snapshot, in which an epoch began or was retired.
+            if self.changes() == changes {
+                return Ok(result);
+            }
+        }
+        Err(KeyStoreError::Busy { waited: Duration::ZERO }.into())
     }
 
     pub(crate) fn token<T>(self: &Arc<Process>, name: IndexName, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
@@ -206,16 +241,17 @@ impl Process {
             draft.refuse_if_gone_back()?;
             let current = draft.epochs(name)?.current;
             // When it is not known whether the first attempt was written, a second must not begin yet another.
-            if next == Some(current) {
+            if next.is_some_and(|next| next <= current) {
+                next = Some(current);
                 return Ok(Step::Confirm(()));
             }
             exhausted = Epoch::new(current.number() + 1).is_none();
             let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(())) };
             next = Some(epoch);
-            let pages = draft.shred_in_indexes(&Ranges::of_numbers([number(name, mark(epoch))]))?;
-            Ok(Step::Write(pages, ()))
+            Ok(Step::Write(draft.begin_epoch(name, epoch)?, ()))
         });
-        let done = committed(done)?;
+        // An older copy of the record holds nothing that was given up.
+        let done = self.settled(done)?;
         let current = next.filter(|_| !exhausted).ok_or(EpochError::Exhausted)?;
         let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
         drop(done);
@@ -238,20 +274,23 @@ impl Process {
             // Somebody retired it before. That commit may have been killed half-way, so all copies are written again.
             Ok(if pages.is_empty() { Step::Confirm(()) } else { Step::Write(pages, ()) })
         });
-        let done = committed(done)?;
+        let done = self.settled(done)?;
         if let Some(refused) = refused {
             return Err(refused);
         }
-        Ok(Retired::after(self, done, Vec::new()))
+        match done.old_copy {
+            Some(cause) => Err(EpochError::OldCopyRemains(cause)),
+            None => Ok(Retired::after(self, done, Vec::new())),
+        }
     }
 }
 
-fn committed(done: Result<Done<()>, CommitError>) -> Result<Done<()>, EpochError> {
-    match done {
-        Err(CommitError::NothingHappened(cause)) => Err(EpochError::NothingHappened(cause)),
-        Err(CommitError::Unknown(cause)) => Err(EpochError::Unknown(cause)),
-        Ok(Done { old_copy: Some(cause), .. }) => Err(EpochError::OldCopyRemains(cause)),
-        Ok(done) => Ok(done),
+impl From<CommitError> for EpochError {
+    fn from(error: CommitError) -> EpochError {
+        match error {
+            CommitError::NothingHappened(cause) => EpochError::NothingHappened(cause),
+            CommitError::Unknown(cause) => EpochError::Unknown(cause),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
 use crate::store::{Directory, PageStore, PlaceId, RootStore, Swept};
+use engine::CommitError;
 use process::Process;
 use promise::{Promise, promise};
 use shred::{ShredRequest, Whom};
@@ -281,7 +282,7 @@ impl Vault {
     /// [`RotateError`] tells what is true.
     pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
         let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed)))
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
     /// [`rotate_root_key`](Vault::rotate_root_key) for a task that must not block.
@@ -448,7 +449,19 @@ impl Vault {
     }
 }
 
-/// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
+impl Vault {
+    /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
+    fn no_answer(&self) -> CommitError {
+        match self.process() {
+            Ok(process) if !process.worker.is_closed() => {
+                CommitError::Unknown(KeyStoreError::Bug("the store panicked during a commit"))
+            }
+            _ => CommitError::NothingHappened(KeyStoreError::Closed),
+        }
+    }
+}
+
+/// The same of a shred.
 fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
     match process {
         Some(process) if !process.worker.is_closed() => {

@@ -360,6 +360,16 @@ impl Process {
         done
     }
 
+    /// What came of a commit. If that is not known, what this process knows is read anew, so that whoever asks next is
+    /// not told what was before.
+    pub(crate) fn settled<T>(self: &Arc<Process>, done: Result<Done<T>, CommitError>) -> Result<Done<T>, CommitError> {
+        if matches!(done, Err(CommitError::Unknown(_))) {
+            // Its own failure is shown to whoever asks next.
+            let _ = self.refresh();
+        }
+        done
+    }
+
     fn commit_with<T>(
         self: &Arc<Process>,
         engine: &mut Engine,

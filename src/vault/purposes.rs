@@ -15,8 +15,8 @@ use crate::secret::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::handles::Handle;
-use crate::vault::held::{Held, HeldTree, StoredPages, tree_error};
-use crate::vault::process::{Done, Process};
+use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 use crate::vault::shred::shred_tree;
 use crate::vault::status::KeyTreeId;
@@ -74,7 +74,7 @@ impl Draft<'_> {
 
     /// When the record is full, the tree that was retired first makes room: what is left under it then seems to be of
     /// another vault.
-    fn make_room(&mut self) -> Result<(), KeyStoreError> {
+    pub(crate) fn make_room(&mut self) -> Result<(), KeyStoreError> {
         if self.trees.len() < MOST_TREES {
             return Ok(());
         }
@@ -86,18 +86,26 @@ impl Draft<'_> {
 
     /// Gives up trees. One that is active is replaced first.
     pub(crate) fn retire_trees(&mut self, retired: &[TreeId]) -> Result<Vec<StoredPage>, KeyStoreError> {
+        // Those that need no other first: they make room.
+        let (active, replaced): (Vec<TreeId>, Vec<TreeId>) =
+            retired.iter().partition(|id| self.trees.iter().any(|tree| tree.id == **id && tree.active));
+        replaced.into_iter().for_each(|id| self.retire(id));
         let mut pages = Vec::new();
-        for id in retired {
-            let Some(tree) = self.trees.iter().find(|tree| tree.id == *id) else { continue };
-            if tree.active {
-                let purpose = tree.purpose.clone();
-                pages.extend(self.replace_tree(&purpose)?.1);
-            }
-            if let Some(tree) = self.trees.iter_mut().find(|tree| tree.id == *id) {
-                tree.tree = None;
-            }
+        for id in active {
+            let purpose = self.trees.iter().find(|tree| tree.id == id).ok_or(NO_TREE)?.purpose.clone();
+            pages.extend(self.replace_tree(&purpose)?.1);
+            self.retire(id);
         }
         Ok(pages)
+    }
+
+    /// Retired trees are kept last, in the order in which they were retired.
+    fn retire(&mut self, id: TreeId) {
+        if let Some(at) = self.trees.iter().position(|tree| tree.id == id && tree.tree.is_some()) {
+            let mut tree = self.trees.remove(at);
+            tree.tree = None;
+            self.trees.push(tree);
+        }
     }
 }
 
@@ -110,60 +118,88 @@ impl Process {
         let mut made: Vec<TreeId> = Vec::new();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let active = draft.trees.iter().find(|tree| tree.active && tree.purpose == purpose.name());
-            if active.is_some_and(|tree| made.contains(&tree.id)) {
+            if draft.trees.iter().any(|tree| made.contains(&tree.id)) {
                 return Ok(Step::Confirm(()));
             }
             let (id, pages) = draft.replace_tree(purpose.name())?;
             made.push(id);
             Ok(Step::Write(pages, ()))
         });
-        let done = committed(done)?;
-        let tree = done.held.active(purpose.name()).ok_or(PurposeError::NothingHappened(NO_TREE))?.id;
+        // An older copy of the record holds nothing that was given up.
+        let done = self.settled(done)?;
+        let made = made.iter().find(|id| done.held.tree(**id).is_some());
+        let tree = KeyTreeId::of(*made.ok_or(PurposeError::NothingHappened(NO_TREE))?);
         let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
         drop(done);
         self.wait_for_readers();
         crate::events::committed(generation, 0, 0);
-        Ok(Rotated { tree: KeyTreeId::of(tree), generation, effective_at: SystemTime::now() + lease })
+        Ok(Rotated { tree, generation, effective_at: SystemTime::now() + lease })
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_replaced(self: &Arc<Process>, purpose: Purpose) -> Result<Retired, PurposeError> {
-        let threaded = self.settings.threaded;
-        let mut retired: Vec<TreeId> = Vec::new();
-        let mut one_place = false;
+    pub(crate) fn retire_replaced(
+        self: &Arc<Process>,
+        purpose: Purpose,
+        by: KeyTreeId,
+    ) -> Result<Retired, PurposeError> {
+        let mut refused = None;
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let replaced: Vec<TreeId> = draft
-                .trees
-                .iter()
-                .filter(|tree| !tree.active && tree.tree.is_some() && tree.purpose == purpose.name())
-                .map(|tree| tree.id)
-                .collect();
+            let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose.name();
+            let Some(new) = draft.trees.iter().filter(theirs).position(|tree| tree.id == by.tree()) else {
+                refused = Some(PurposeError::UnknownTree { tree: by });
+                return Ok(Step::Keep(()));
+            };
+            // Trees that are in use stand in the order in which they were made.
+            let replaced: Vec<TreeId> = draft.trees.iter().filter(theirs).take(new).map(|tree| tree.id).collect();
             // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
             if replaced.is_empty() {
                 return Ok(Step::Confirm(()));
             }
-            // A vault in memory, for tests, has one place and nothing to lose.
-            one_place = threaded && draft.record.places.len() < 2;
-            if one_place {
+            if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
+                refused = Some(PurposeError::OnePlace);
                 return Ok(Step::Keep(()));
             }
             draft.retire_trees(&replaced)?;
-            retired = replaced;
             Ok(Step::Write(Vec::new(), ()))
         });
-        let done = committed(done)?;
-        if one_place {
-            return Err(PurposeError::OnePlace);
+        let done = self.settled(done)?;
+        if let Some(refused) = refused {
+            return Err(refused);
         }
-        Ok(Retired::after(self, done, retired.into_iter().map(KeyTreeId::of).collect()))
+        if let Some(cause) = done.old_copy {
+            return Err(PurposeError::OldCopyRemains(cause));
+        }
+        let of_purpose = done.held.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
+        let retired = of_purpose.map(|tree| KeyTreeId::of(tree.id)).collect();
+        Ok(Retired::after(self, done, retired))
+    }
+
+    /// Waits until every process has read what this one knows now, or stopped using the vault.
+    pub(crate) fn wait_a_lease(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let lease = self.held()?.facts.lease;
+        // Without threads, in tests, time is moved by hand.
+        if self.settings.threaded {
+            std::thread::sleep(lease);
+        }
+        Ok(())
     }
 
     /// False when the value is under the tree that seals now.
     pub(crate) fn needs_reseal<T>(self: &Arc<Process>, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
-        let held = self.held()?;
-        Ok(!is_newest(&held, sealed))
+        Ok(self.held()?.tree(sealed.header().tree).is_none_or(|tree| !tree.active))
+    }
+
+    /// A value of somebody else, or of another purpose, is opened all the same: that tells what is wrong.
+    fn is_newest<T: PersonalData>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        place: Placed<'_, T>,
+        sealed: &Sealed<T>,
+    ) -> Result<bool, KeyStoreError> {
+        let (held, header) = (self.held()?, sealed.header());
+        let purpose = place.name().purpose.name();
+        Ok(header.customer == customer.to_path() && held.active(purpose).is_some_and(|tree| tree.id == header.tree))
     }
 
     pub(crate) fn reseal<T: PersonalData>(
@@ -172,7 +208,7 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
-        if !self.needs_reseal(sealed)? {
+        if self.is_newest(customer, place, sealed)? {
             return Ok(None);
         }
         let value = self.open(customer, place, sealed)?;
@@ -186,7 +222,7 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
-        if !self.needs_reseal(sealed)? {
+        if self.is_newest(handle.customer(index), place, sealed)? {
             return Ok(None);
         }
         let value = self.open_by_handle(handle, index, place, sealed)?;
@@ -202,37 +238,39 @@ impl Process {
         if !self.is_unlocked(purpose) {
             return Err(OpenError::PurposeNotUnlocked { purpose: purpose.name() });
         }
-        let held = self.held()?;
-        let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
-        let pages = StoredPages(self.pages());
+        // The caller's iterator may take its time: no snapshot is held meanwhile.
         let mut customers: Vec<CustomerId> = customers.into_iter().collect();
         customers.sort_unstable();
         customers.dedup();
         let mut shredded = Vec::new();
-        with_clean_stack(|| {
-            let mut walker = Walker::for_many();
-            for customer in customers {
-                if walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
-                    shredded.push(customer);
+        for customers in customers.chunks(CHUNK) {
+            let held = self.held()?;
+            let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            let pages = StoredPages(self.pages());
+            with_clean_stack(|| {
+                let mut walker = Walker::for_many();
+                for customer in customers {
+                    if walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
+                        shredded.push(*customer);
+                    }
                 }
-            }
-            Ok::<_, KeyStoreError>(())
-        })?;
-        drop(held);
+                Ok::<_, KeyStoreError>(())
+            })?;
+            drop(held);
+        }
         self.confirm_lease()?;
         Ok(shredded)
     }
 }
 
-fn is_newest<T>(held: &Held, sealed: &Sealed<T>) -> bool {
-    held.tree(sealed.header().tree).is_some_and(|tree| tree.active)
-}
+/// Customers that are looked at in one snapshot.
+const CHUNK: usize = 256;
 
-fn committed(done: Result<Done<()>, CommitError>) -> Result<Done<()>, PurposeError> {
-    match done {
-        Err(CommitError::NothingHappened(cause)) => Err(PurposeError::NothingHappened(cause)),
-        Err(CommitError::Unknown(cause)) => Err(PurposeError::Unknown(cause)),
-        Ok(Done { old_copy: Some(cause), .. }) => Err(PurposeError::OldCopyRemains(cause)),
-        Ok(done) => Ok(done),
+impl From<CommitError> for PurposeError {
+    fn from(error: CommitError) -> PurposeError {
+        match error {
+            CommitError::NothingHappened(cause) => PurposeError::NothingHappened(cause),
+            CommitError::Unknown(cause) => PurposeError::Unknown(cause),
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! After a key store went back in time.
 
+use std::sync::Arc;
+
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, RecoverError};
 use crate::events;
 use crate::field::Purpose;
-use crate::index::{Epoch, Index};
-use crate::key_tree::Ranges;
+use crate::index::{Epoch, Index, IndexName};
+use crate::key_tree::{Ranges, Resident};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
+use crate::store::StoredPage;
 use crate::vault::builder::VaultBuilder;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
-use crate::vault::indexes;
 use crate::vault::shred::shred_tree;
 use crate::vault::status::KeyTreeId;
 use crate::vault::{Owner, Vault};
@@ -25,8 +27,8 @@ pub struct Recovery {
     shredded: Vec<(CustomerId, Option<Purpose>)>,
     shredded_through: Option<CustomerId>,
     retired: Vec<KeyTreeId>,
-    /// Children of indexes to shred, by their numbers.
-    epochs: Vec<u64>,
+    /// Epochs that an index was in, and whether they were retired.
+    epochs: Vec<(IndexName, Epoch, bool)>,
 }
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
@@ -74,19 +76,17 @@ impl Recovery {
         self
     }
 
-    /// The epoch of an index that had begun last ([`Vault::begin_epoch`]), so that it is the current one again.
-    pub fn epoch_begun<T: PersonalData>(mut self, index: Index<T>, current: Epoch) -> Recovery {
-        self.epochs.extend(indexes::begun_and_retired(index.name(), current, None));
+    /// The epoch of an index that had begun last ([`Vault::begin_epoch`]). If the restored record does not know it, its
+    /// key is lost: the epoch after it begins, and all tokens must be renewed from the sealed values. The label, field
+    /// and bits of the index cannot be checked.
+    pub fn epoch_begun<T: PersonalData>(mut self, index: Index<T>, last: Epoch) -> Recovery {
+        self.epochs.push((index.name(), last, false));
         self
     }
 
-    /// An epoch of an index that was retired since ([`Vault::retire_epoch`]). The one after it has begun, then.
+    /// An epoch of an index that was retired since ([`Vault::retire_epoch`]): it is retired again.
     pub fn epoch_retired<T: PersonalData>(mut self, index: Index<T>, epoch: Epoch) -> Recovery {
-        let next = Epoch::new(epoch.number() + 1);
-        // The last epoch there is can never be retired.
-        if let Some(next) = next {
-            self.epochs.extend(indexes::begun_and_retired(index.name(), next, Some(epoch)));
-        }
+        self.epochs.push((index.name(), epoch, true));
         self
     }
 }
@@ -129,9 +129,10 @@ impl VaultBuilder {
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
+        let resident = owner.process.resident.clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
-        let job = move |process: &std::sync::Arc<crate::vault::process::Process>| {
+        let job = move |process: &Arc<crate::vault::process::Process>| {
             let mut unknown = None;
             if needs_repair {
                 // Once the ring is begun anew, a copy older than the record that is followed would look foreign.
@@ -150,7 +151,7 @@ impl VaultBuilder {
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
                 let retired: Vec<_> = recovery.retired.iter().map(|tree| tree.tree()).collect();
                 let mut pages = draft.retire_trees(&retired)?;
-                pages.extend(draft.shred_in_indexes(&Ranges::of_numbers(recovery.epochs.iter().copied()))?);
+                pages.extend(recovery.recover_epochs(draft, &resident)?);
                 let mut newly = 0;
                 for index in 0..draft.trees.len() {
                     let numbers = recovery.numbers_for(draft, index);
@@ -173,14 +174,34 @@ impl VaultBuilder {
         };
         let process = &owner.process;
         process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
-        Ok(Vault { owner: std::sync::Arc::new(owner) })
+        Ok(Vault { owner: Arc::new(owner) })
     }
 }
 
 impl Recovery {
     fn unknown_purpose(&self, draft: &Draft<'_>) -> Option<&'static str> {
         let known = |purpose: &str| draft.trees.iter().any(|tree| tree.purpose == purpose);
-        self.shredded.iter().filter_map(|(_, purpose)| *purpose).map(Purpose::name).find(|name| !known(name))
+        let shredded = self.shredded.iter().filter_map(|(_, purpose)| *purpose);
+        let indexed = self.epochs.iter().map(|(name, _, _)| name.purpose);
+        shredded.chain(indexed).map(Purpose::name).find(|name| !known(name))
+    }
+
+    fn recover_epochs(
+        &self,
+        draft: &mut Draft<'_>,
+        resident: &Arc<Resident>,
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let mut pages = Vec::new();
+        if !self.epochs.is_empty() {
+            draft.add_indexes(resident)?;
+        }
+        // Those that had begun first: what is retired may be one of them.
+        for retired in [false, true] {
+            for (name, epoch, _) in self.epochs.iter().filter(|(_, _, was_retired)| *was_retired == retired) {
+                pages.extend(draft.recover_epoch(*name, *epoch, retired)?);
+            }
+        }
+        Ok(pages)
     }
 
     fn numbers_for(&self, draft: &Draft<'_>, index: usize) -> Ranges {

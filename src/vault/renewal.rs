@@ -6,10 +6,11 @@ use crate::field::{Placed, Purpose};
 use crate::index::{Epoch, Index, Token};
 use crate::personal::{CanonicalForm, PersonalData};
 use crate::sealed::Sealed;
-use crate::vault::Vault;
 use crate::vault::indexes::{EpochBegun, Epochs};
+use crate::vault::process::Process;
 use crate::vault::purposes::Rotated;
 use crate::vault::retired::Retired;
+use crate::vault::{KeyTreeId, Vault};
 
 impl Vault {
     /// The token to write beside a sealed value, made in the index's current epoch.
@@ -57,8 +58,9 @@ impl Vault {
         self.process()?.epochs(index.name())
     }
 
-    /// Begins a new epoch of an index: from now on tokens are made in it, and older ones are still queried by. Then renew
-    /// the column, and [retire](Vault::retire_epoch) the old epoch. A commit.
+    /// Begins a new epoch of an index: from now on tokens are made in it, under a key that follows from nothing that
+    /// anybody could have copied before, and older ones are still queried by. Then renew the column, and
+    /// [retire](Vault::retire_epoch) the old epoch. A commit.
     ///
     /// # Errors
     /// [`EpochError`] tells what is true.
@@ -66,68 +68,77 @@ impl Vault {
         self.epochs(index).map_err(EpochError::NoIndex)?;
         let name = index.name();
         let posted = self.post(move |process| process.begin_epoch(name)).map_err(EpochError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(EpochError::NothingHappened(KeyStoreError::Closed)))
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
     /// Retires an epoch: its key is gone for good, and its tokens in the database and in every backup say nothing any
     /// more, not even to whoever has the root record and root key of after. A commit, with the reach and the limits of a
     /// [shred](Vault::shred). Retiring one twice is no error.
     ///
-    /// Rows whose token was not renewed are found by no query from then on.
+    /// It first waits one lease, so that no other process still makes tokens of an epoch that was current until a moment
+    /// ago. Rows whose token was not renewed are found by no query from then on.
     ///
     /// # Errors
     /// [`EpochError`] tells what is true.
     pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Retired, EpochError> {
-        self.epochs(index).map_err(EpochError::NoIndex)?;
+        let epochs = self.epochs(index).map_err(EpochError::NoIndex)?;
         let name = index.name();
+        if epoch < epochs.current {
+            self.process().and_then(Process::wait_a_lease).map_err(EpochError::NothingHappened)?;
+        }
         let posted =
             self.post(move |process| process.retire_epoch(name, epoch)).map_err(EpochError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(EpochError::NothingHappened(KeyStoreError::Closed)))
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
     /// Gives a purpose a new key tree: new values are sealed under it, and old ones still open. Then
     /// [`reseal`](Vault::reseal) them, and [give up](Vault::retire_replaced) the old tree. A commit.
     ///
     /// Do it when somebody may have read the root record: rotating the root key takes nothing back from them. Those who
-    /// were shredded in the old tree are shredded in the new one from the start.
+    /// were shredded in the old tree are shredded in the new one from the start; the commit reads and writes as many
+    /// pages as they took, and other commits wait for it.
     ///
     /// **The new tree's root record must not be lost**: values sealed under it would be.
     ///
     /// A vault has room for 22 trees. Once they are used up, those retired first make room for new ones; what is still
-    /// sealed under such a one then answers [`OpenError::OtherVault`].
+    /// sealed under such a one then answers [`OpenError::OtherVault`], of the shredded too.
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.
     pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
-        self.change(purpose, |process, purpose| process.rotate_purpose(purpose))
+        self.unlocked(purpose)?;
+        let posted =
+            self.post(move |process| process.rotate_purpose(purpose)).map_err(PurposeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    /// Gives up the key trees of a purpose that were replaced. **What is still sealed under them is unreadable from then
-    /// on**, in the database and in every backup: that is also what it is good for. A commit, with the reach and the
-    /// limits of a [shred](Vault::shred). Without a replaced tree it is no error.
+    /// Gives up the key trees of a purpose that were replaced by `new` and by those before it: [`Rotated::tree`] tells
+    /// its name, and [`status`](Vault::status). **What is still sealed under them is unreadable from then on**, in the
+    /// database and in every backup: that is also what it is good for. A commit, with the reach and the limits of a
+    /// [shred](Vault::shred). If they were given up before it is no error.
     ///
-    /// It is refused unless the root record is in two places, a directory and a mirror.
+    /// It first waits one lease, so that no other process still seals under them. It is refused unless the root record is
+    /// [replicated](crate::store::RootStore::is_replicated): in a directory and a mirror.
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.
-    pub fn retire_replaced(&self, purpose: Purpose) -> Result<Retired, PurposeError> {
-        self.change(purpose, |process, purpose| process.retire_replaced(purpose))
+    pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, PurposeError> {
+        self.unlocked(purpose)?;
+        self.process().and_then(Process::wait_a_lease).map_err(PurposeError::NothingHappened)?;
+        let posted = self.post(move |process| process.retire_replaced(purpose, new));
+        posted.map_err(PurposeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    fn change<R: Send + 'static>(
-        &self,
-        purpose: Purpose,
-        job: fn(&std::sync::Arc<super::Process>, Purpose) -> Result<R, PurposeError>,
-    ) -> Result<R, PurposeError> {
-        let process = self.process().map_err(PurposeError::NothingHappened)?;
-        if !process.is_unlocked(purpose) {
-            return Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() });
+    fn unlocked(&self, purpose: Purpose) -> Result<(), PurposeError> {
+        if self.process().map_err(PurposeError::NothingHappened)?.is_unlocked(purpose) {
+            Ok(())
+        } else {
+            Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() })
         }
-        let posted = self.post(move |process| job(process, purpose)).map_err(PurposeError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(PurposeError::NothingHappened(KeyStoreError::Closed)))
     }
 
-    /// True when a value is not under its purpose's newest key tree: [`reseal`](Vault::reseal) would change it.
+    /// True when a value is not under a key tree that seals now: [`reseal`](Vault::reseal) moves it, or tells why it
+    /// cannot be opened.
     ///
     /// # Errors
     /// When the key store cannot be used.
@@ -136,7 +147,7 @@ impl Vault {
     }
 
     /// Opens a value and seals it under its purpose's newest key tree. `None` if it is under that already; it was not
-    /// opened then.
+    /// opened then, and nothing is said of whether it could be.
     ///
     /// # Errors
     /// [`ResealError`]; the value given stays as good as it was.

@@ -26,7 +26,8 @@ impl Retired {
         Retired { trees, generation, readers_gone, effective_at: SystemTime::now() + lease }
     }
 
-    /// The key trees that were given up by this call. A value that is still sealed under one answers
+    /// The key trees of the purpose that were given up, by this call or before. Keep them with the journal of shreds, for
+    /// [`Recovery::retired`](crate::Recovery::retired). A value that is still sealed under one answers
     /// [`OpenError::Retired`](crate::OpenError::Retired) from now on, here and in every backup.
     #[must_use]
     pub fn trees(&self) -> &[KeyTreeId] {

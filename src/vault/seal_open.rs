@@ -14,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
 use crate::vault::evidence::Evidence;
-use crate::vault::handles::Handle;
+use crate::vault::handles::{Cipher, Handle};
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
 use crate::witness::Witness;
@@ -188,13 +188,24 @@ impl Process {
                 // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
                 drop(self.held_to_open(customer, name, &header)?);
                 let mut keys = handle.keys();
-                with_clean_stack(|| {
+                let opened = with_clean_stack(|| {
                     let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
-                    match cipher.as_ref() {
-                        Some(cipher) => Ok(Process::open_with(cipher, &header, place, sealed)),
-                        None => Err(OpenError::Shredded { at: name.of(customer) }),
+                    match cipher {
+                        Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, place, sealed))),
+                        Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, place, sealed))),
+                        Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
+                        Cipher::Gone => Ok(None),
                     }
-                })?
+                })?;
+                drop(keys);
+                match opened {
+                    Some(opened) => opened,
+                    None => {
+                        // Given up since it was looked at: looking again tells so.
+                        drop(self.held_to_open(customer, name, &header)?);
+                        return Err(KeyStoreError::Bug("a key tree came back").into());
+                    }
+                }
             }
         };
         self.finish_open(customer, name, &header, opened, changes)

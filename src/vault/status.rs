@@ -173,10 +173,11 @@ impl Process {
         self: &Arc<Process>,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<(), KeyStoreError> {
-        let held = self.held()?;
-        let stored = StoredPages(self.pages());
+        // The caller's iterator may take its time: no snapshot is held meanwhile.
         let mut customers: Vec<CustomerId> = customers.into_iter().collect();
         customers.sort_unstable();
+        let held = self.held()?;
+        let stored = StoredPages(self.pages());
         for tree in held.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
             with_clean_stack(|| {
                 let mut walker = Walker::for_many();

@@ -39,7 +39,7 @@ impl Draft<'_> {
         Ok(self.pages.0.sweep(&live, self.record.clear.generation, keep)?)
     }
 
-    fn add_indexes(&mut self, resident: &Arc<Resident>) -> Result<(), KeyStoreError> {
+    pub(crate) fn add_indexes(&mut self, resident: &Arc<Resident>) -> Result<(), KeyStoreError> {
         if self.indexes.is_none() {
             let (id, seed) = id_and_seed()?;
             let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
@@ -60,7 +60,8 @@ impl Draft<'_> {
         if missing.is_empty() {
             return Ok(pages);
         }
-        if self.trees.len() + missing.len() > MOST_TREES {
+        let in_use = self.trees.iter().filter(|tree| tree.tree.is_some()).count();
+        if in_use + missing.len() > MOST_TREES {
             return Err(KeyStoreError::Full { what: "22 key trees" });
         }
         let gone = shredded_everywhere(&self.trees, &self.pages)?;
@@ -68,6 +69,7 @@ impl Draft<'_> {
         let gone =
             if crate::testing::is_planted(crate::testing::Bug::NewTreeForgets) { Default::default() } else { gone };
         for purpose in missing {
+            self.make_room()?;
             let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose.name())?;
             let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
             let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident.clone()));
@@ -75,6 +77,15 @@ impl Draft<'_> {
             shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
         }
         Ok(pages)
+    }
+}
+
+impl From<CommitError> for RotateError {
+    fn from(error: CommitError) -> RotateError {
+        match error {
+            CommitError::NothingHappened(cause) => RotateError::NothingHappened(cause),
+            CommitError::Unknown(cause) => RotateError::Unknown(cause),
+        }
     }
 }
 
@@ -233,8 +244,7 @@ impl Process {
         });
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
-            Err(CommitError::NothingHappened(cause)) => Err(RotateError::NothingHappened(cause)),
-            Err(CommitError::Unknown(cause)) => Err(RotateError::Unknown(cause)),
+            Err(error) => Err(error.into()),
         }
     }
 

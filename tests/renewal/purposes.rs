@@ -49,7 +49,7 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
     assert_eq!(orders[1].tree, rotated.tree());
     assert_eq!(orders[1].tree.to_string().parse(), Ok(orders[1].tree));
 
-    let retired = vault.retire_replaced(ORDERS).unwrap();
+    let retired = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
     assert_eq!(retired.trees(), [orders[0].tree]);
     assert!(retired.is_wiped_here());
     let opened = vault.open(alice, EMAIL.within(b"row 2"), &left);
@@ -57,7 +57,7 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
     assert!(matches!(keys.open(EMAIL, &old), Err(OpenError::Retired { .. })));
     assert!(vault.open(alice, EMAIL, &moved).is_ok() && vault.open(alice, NEWS_EMAIL, &news).is_ok());
     assert!(matches!(vault.open(bob, EMAIL, &shredded), Err(OpenError::Shredded { .. })), "the active tree says so");
-    assert!(vault.retire_replaced(ORDERS).unwrap().trees().is_empty(), "twice is no error");
+    assert_eq!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().trees().len(), 1, "twice is no error");
 }
 
 fn open_error(error: ResealError) -> OpenError {
@@ -97,18 +97,40 @@ fn retired_trees_make_room() {
     let vault = Vault::in_memory([ORDERS, NEWS]);
     let alice = vault.enroll().unwrap();
     let first = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    let mut newest = None;
     for _ in 0..20 {
-        let _ = vault.rotate_purpose(ORDERS).unwrap();
+        newest = Some(vault.rotate_purpose(ORDERS).unwrap().tree());
     }
     let full = vault.rotate_purpose(ORDERS);
     assert!(matches!(full, Err(PurposeError::NothingHappened(oubliette::KeyStoreError::Full { .. }))), "{full:?}");
     assert!(vault.open(alice, EMAIL, &first).is_ok(), "nothing was given up for it");
-    assert_eq!(vault.retire_replaced(ORDERS).unwrap().trees().len(), 20);
+    assert_eq!(vault.retire_replaced(ORDERS, newest.unwrap()).unwrap().trees().len(), 20);
     for _ in 0..3 {
         let _ = vault.rotate_purpose(ORDERS).unwrap();
     }
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     assert!(vault.second().unwrap().open(alice, EMAIL, &sealed).is_ok());
+}
+
+/// Of retired trees the one that was retired first goes, whenever it was made; and new purposes find room too.
+#[test]
+fn the_tree_retired_first_goes_first() {
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let alice = vault.enroll().unwrap();
+    let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    let give_up = |purpose| {
+        let new = vault.rotate_purpose(purpose).unwrap().tree();
+        let _ = vault.retire_replaced(purpose, new).unwrap();
+    };
+    (0..19).for_each(|_| give_up(NEWS));
+    give_up(ORDERS);
+    give_up(NEWS);
+    assert!(matches!(vault.open(alice, EMAIL, &sealed), Err(OpenError::Retired { .. })), "retired a moment ago");
+    let third = Purpose::new("third");
+    let more = vault.builder().purposes([ORDERS, NEWS, third]).add_missing_purposes();
+    let more = more.unlock(oubliette::testing::TestVault::root_key()).unwrap();
+    assert_eq!(more.status().unwrap().purposes.len(), 22);
+    assert!(more.seal(alice, third.field("email"), &email("alice@example.com")).is_ok());
 }
 
 /// A store that stops at each step of a commit in turn: one new tree, or none.
@@ -146,11 +168,11 @@ fn with_one_place_no_tree_is_given_up() {
     let vault = Vault::at(&at).purposes([ORDERS]).create(RootKey::bytes([7; 32])).unwrap();
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
-    assert!(matches!(vault.retire_replaced(ORDERS), Err(PurposeError::OnePlace)));
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::OnePlace)));
     assert!(vault.open(alice, EMAIL, &sealed).is_ok());
     vault.attach_mirror(scratch.path().join("mirror"), &mut |_, _| ()).unwrap();
-    assert_eq!(vault.retire_replaced(ORDERS).unwrap().trees().len(), 1);
+    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1);
     assert!(matches!(vault.open(alice, EMAIL, &sealed), Err(OpenError::Retired { .. })));
     vault.close().unwrap();
 
@@ -163,8 +185,8 @@ fn with_one_place_no_tree_is_given_up() {
 fn tokens_do_not_depend_on_the_tree_of_the_purpose() {
     let vault = Vault::in_memory([ORDERS]);
     let before = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
-    let _ = vault.retire_replaced(ORDERS).unwrap();
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let _ = vault.retire_replaced(ORDERS, new).unwrap();
     assert_eq!(vault.token(BY_EMAIL, &email("alice@example.com")).unwrap(), before);
     assert!(vault.token(PHONE.index("exact", bits(32)), &"+33612345678".parse().unwrap()).is_ok());
 }
@@ -190,17 +212,17 @@ fn what_was_left_under_a_retired_tree_is_gone_for_whoever_has_every_byte_ever_wr
     let old: Vec<_> = customers.iter().map(|customer| seal(*customer)).collect();
     // So that the old tree has pages, which the attacker keeps.
     let _ = vault.shred([customers[2]]).unwrap();
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let first = vault.rotate_purpose(ORDERS).unwrap().tree();
     let new = vault.reseal(customers[0], EMAIL, &old[0]).unwrap().unwrap();
     let values = [&old[0], &old[1], &old[2], &new];
     assert_eq!(opened(&vault, &values), [0, 1, 3], "the control: all but the shredded");
-    let _ = vault.retire_replaced(ORDERS).unwrap();
+    let _ = vault.retire_replaced(ORDERS, first).unwrap();
     assert_eq!(opened(&vault, &values), [3]);
 
     // Seen to be able to fail.
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let second = vault.rotate_purpose(ORDERS).unwrap().tree();
     oubliette::testing::plant(Some(oubliette::testing::Bug::StaleRootKey));
-    let _ = vault.retire_replaced(ORDERS);
+    let _ = vault.retire_replaced(ORDERS, second);
     oubliette::testing::plant(None);
     assert_eq!(opened(&vault, &values), [3]);
 }
@@ -212,9 +234,9 @@ fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
         let vault = Vault::in_memory([ORDERS]);
         let alice = vault.enroll().unwrap();
         let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-        let _ = vault.rotate_purpose(ORDERS).unwrap();
+        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
         vault.steps().stop_at(at, Stop::Die { torn: at % 2 == 0 });
-        let retired = vault.retire_replaced(ORDERS);
+        let retired = vault.retire_replaced(ORDERS, new);
         let finished = vault.steps().taken() < at;
         vault.steps().reset();
         assert!(retired.is_ok() || !finished);
@@ -225,7 +247,7 @@ fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
             Err(PurposeError::NothingHappened(_)) => assert!(after.is_ok()),
             Err(_) => assert!(matches!(after, Ok(_) | Err(OpenError::Retired { .. })), "{after:?}"),
         }
-        assert!(reopened.retire_replaced(ORDERS).is_ok());
+        assert!(reopened.retire_replaced(ORDERS, new).is_ok());
         assert!(opened(&reopened, &[&old]).is_empty());
         if finished {
             return;

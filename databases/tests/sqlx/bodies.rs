@@ -3,7 +3,7 @@
 use oubliette::columns::{MaybeSealed, MaybeSealedError, Plaintext, SealedText};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError};
-use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Person};
+use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Migrating, Person};
 use sqlx::{AssertSqlSafe, Pool};
 
 use super::{BYTES, Db, NUMBERED, TOKEN, pool};
@@ -63,9 +63,9 @@ pub async fn tokens_of_all_epochs_and_customers_are_found() {
         }
         parameters.push_unseparated(")");
         let found: Vec<Person> = query.build_query_as().fetch_all(&pool).await.unwrap();
-        assert_eq!(found, [person.clone()]);
+        assert_eq!(found, std::slice::from_ref(person));
         let by_customer = sqlx::query_as::<_, Person>(sql("SELECT * FROM people WHERE no = ?")).bind(person.no);
-        assert_eq!(by_customer.fetch_all(&pool).await.unwrap(), [person.clone()]);
+        assert_eq!(by_customer.fetch_all(&pool).await.unwrap(), std::slice::from_ref(person));
     }
 }
 
@@ -121,15 +121,13 @@ pub async fn a_value_moved_to_another_row_does_not_open() {
     }
 }
 
-type Member = (CustomerId, Option<MaybeSealed<Email>>);
-
 pub async fn a_column_of_plaintext_is_sealed_under_its_readers() {
     let (vault, pool) = (shop::vault(), database().await);
     let people: Vec<CustomerId> = (0..4).map(|_| vault.enroll().unwrap()).collect();
     for (no, email) in people.iter().zip([Some(ALICE), Some(BOB), None, Some("carol@example.com")]) {
         sqlx::query(sql("INSERT INTO members VALUES (?, ?)")).bind(no).bind(email).execute(&pool).await.unwrap();
     }
-    let rows = async || -> Vec<Member> {
+    let rows = async || -> Vec<Migrating> {
         sqlx::query_as("SELECT no, email FROM members ORDER BY no").fetch_all(&pool).await.unwrap()
     };
     let write = async |no: CustomerId, email: Option<MaybeSealed<Email>>| {
@@ -169,7 +167,7 @@ pub async fn a_column_of_plaintext_is_sealed_under_its_readers() {
     // Neither plaintext nor half a sealed value.
     for bad in ["obl1.", "obl1.alice"] {
         sqlx::query(sql("UPDATE members SET email = ?")).bind(bad).execute(&pool).await.unwrap();
-        let read = sqlx::query_as::<_, Member>("SELECT no, email FROM members");
+        let read = sqlx::query_as::<_, Migrating>("SELECT no, email FROM members");
         let error = read.fetch_all(&pool).await.unwrap_err();
         assert_eq!(shop::typed::<ParseError>(&error), ParseError::Malformed);
     }

@@ -1,0 +1,355 @@
+//! What a job is told: a table, its columns, and what is to become of them.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use super::cell::{Cell, Column};
+use super::error::JobError;
+use super::step::{At, InRow, Step};
+use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
+use crate::index::Index;
+use crate::personal::PersonalData;
+
+/// Rows a batch, unless said otherwise.
+const BATCH: usize = 500;
+/// Most rows a batch: they are all in memory, and locked for as long as it takes.
+const MOST_BATCH: usize = 10_000;
+
+/// What the key column of a table holds. It must be unique and never NULL, and it shows in problems and bookmarks: it must
+/// not be personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Key {
+    /// An integer that fits into 64 bits with a sign.
+    Integer,
+    /// Text, in the order of the column's collation.
+    Text,
+    /// PostgreSQL's `uuid`; text elsewhere.
+    Uuid,
+    /// Bytes.
+    Bytes,
+}
+
+impl Key {
+    pub(super) fn holds(self, cell: &Cell) -> bool {
+        match self {
+            Key::Integer => matches!(cell, Cell::Integer(_)),
+            Key::Text | Key::Uuid => cell.content().is_some_and(|content| std::str::from_utf8(content).is_ok()),
+            Key::Bytes => cell.content().is_some(),
+        }
+    }
+
+    fn read(self, text: &str) -> Option<Cell> {
+        Some(match self {
+            Key::Integer => Cell::Integer(text.parse().ok()?),
+            Key::Text | Key::Uuid => Cell::text(text.to_owned()),
+            Key::Bytes => {
+                let digits = text.as_bytes().chunks(2);
+                let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+                let plain = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                Cell::bytes(digits.map(byte).collect::<Option<Vec<u8>>>().filter(|_| plain)?)
+            }
+        })
+    }
+
+    pub(super) fn write(self, cell: &Cell) -> String {
+        match (self, cell) {
+            (_, Cell::Integer(number)) => number.to_string(),
+            (Key::Bytes, cell) => cell.content().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect(),
+            (_, cell) => String::from_utf8_lossy(cell.content().unwrap_or_default()).into_owned(),
+        }
+    }
+}
+
+/// A column that is selected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Selected {
+    pub(super) name: String,
+    /// A context is read as the column stores it; the key column, when it is a `uuid`, as text.
+    pub(super) is_context: bool,
+}
+
+/// One pass over one table of the application's, in batches. See [the module](crate::jobs).
+///
+/// The steps are done to each row in the order given here. A row with a problem is left as it is, and a batch is
+/// written whole or not at all.
+pub struct Job {
+    pub(super) table: String,
+    pub(super) key: Key,
+    pub(super) columns: Vec<Selected>,
+    pub(super) enrolls: bool,
+    pub(super) steps: Vec<Box<dyn Step>>,
+    pub(super) batch: usize,
+    pub(super) tolerated: usize,
+    pub(super) after: Option<Cell>,
+    invalid: Option<String>,
+}
+
+impl Job {
+    /// A job over a table (`customers`, or `shop.customers`) by its key column. `customer` is the column of customer
+    /// numbers; for a field of a purpose that has numbers of its own, make another job with that column.
+    ///
+    /// Names must be those in the database, in its own case. They are quoted; a name of no column is an error of the
+    /// database's, before anything is written.
+    pub fn on(table: impl Into<String>, key: (impl Into<String>, Key), customer: impl Into<String>) -> Job {
+        let columns = [key.0.into(), customer.into()].map(|name| Selected { name, is_context: false });
+        let mut job = Job {
+            table: table.into(),
+            key: key.1,
+            columns: Vec::new(),
+            enrolls: false,
+            steps: Vec::new(),
+            batch: BATCH,
+            tolerated: 0,
+            after: None,
+            invalid: None,
+        };
+        job.table.clone().split('.').for_each(|part| job.check_name(part));
+        columns.iter().for_each(|column| job.check_name(&column.name));
+        job.columns.extend(columns);
+        job
+    }
+
+    /// Gives every row whose customer column is NULL a new number. Only for the table that has one row a customer: two
+    /// rows that are one person's must share a number.
+    #[must_use]
+    pub fn enroll(mut self) -> Job {
+        self.enrolls = true;
+        self
+    }
+
+    /// Plaintext in a column becomes the sealed value, as text in its place. The column must hold text of 204 characters
+    /// or more for an email, 289 or more for an address: `TEXT` will do.
+    #[must_use]
+    pub fn seal<T>(mut self, column: impl Into<String>, field: impl Into<InRow<T>>) -> Job
+    where
+        T: PersonalData + FromStr + 'static,
+        T::Err: Display,
+    {
+        let column = self.column(column);
+        let at = self.at(field.into());
+        self.step(Seal { from: column, to: column, at })
+    }
+
+    /// Plaintext in one column becomes the sealed value, as bytes in another; the plaintext becomes NULL. While both hold
+    /// something the plaintext counts, since only a process that does not seal yet can have written it.
+    #[must_use]
+    pub fn seal_into<T>(mut self, from: impl Into<String>, to: impl Into<String>, field: impl Into<InRow<T>>) -> Job
+    where
+        T: PersonalData + FromStr + 'static,
+        T::Err: Display,
+    {
+        let (from, to) = (self.column(from), self.column(to));
+        let at = self.at(field.into());
+        self.step(Seal { from, to, at })
+    }
+
+    /// Values under a replaced key tree move to their purpose's newest.
+    #[must_use]
+    pub fn reseal<T: PersonalData + 'static>(mut self, column: impl Into<String>, field: impl Into<InRow<T>>) -> Job {
+        let column = self.column(column);
+        let at = self.at(field.into());
+        self.step(Reseal { column, at })
+    }
+
+    /// Values of one field become values of another: under a new label, of a new type, bound to another context. Those
+    /// that open as the new one are left. An error of `convert` shows in problems: it must not repeat the value.
+    #[must_use]
+    pub fn relabel<Old, New, E>(
+        mut self,
+        column: impl Into<String>,
+        old: impl Into<InRow<Old>>,
+        new: impl Into<InRow<New>>,
+        convert: impl Fn(&Old) -> Result<New, E> + Send + Sync + 'static,
+    ) -> Job
+    where
+        Old: PersonalData + 'static,
+        New: PersonalData + 'static,
+        E: Display,
+    {
+        let column = self.column(column);
+        let (old, new) = (self.at(old.into()), self.at(new.into()));
+        let convert = Box::new(move |old: &Old| convert(old).map_err(|rule| rule.to_string()));
+        self.step(Relabel { column, old, new, convert })
+    }
+
+    /// A column of tokens follows a column of sealed values: a missing one, or one of another epoch than the current, is
+    /// made anew, and one beside NULL becomes NULL. A token of the current epoch is left without opening the value: keeping
+    /// it right when the value changes is the application's part.
+    #[must_use]
+    pub fn index<T: PersonalData + 'static>(
+        self,
+        tokens: impl Into<String>,
+        from: impl Into<String>,
+        index: Index<T>,
+    ) -> Job {
+        self.index_within(tokens, from, index, index.field())
+    }
+
+    /// [`index`](Job::index), of values that are bound to a context: `EMAIL.within_column("id")`.
+    #[must_use]
+    pub fn index_within<T: PersonalData + 'static>(
+        mut self,
+        tokens: impl Into<String>,
+        from: impl Into<String>,
+        index: Index<T>,
+        field: impl Into<InRow<T>>,
+    ) -> Job {
+        let columns = vec![self.column(tokens)];
+        let from = self.column(from);
+        let at = self.at(field.into());
+        self.step(Tokens { columns, from, at, index })
+    }
+
+    /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
+    /// unique all the time. See [the module](crate::jobs#unique-tokens).
+    #[must_use]
+    pub fn index_pair<T: PersonalData + 'static>(
+        mut self,
+        even_and_odd: [&str; 2],
+        from: impl Into<String>,
+        index: Index<T>,
+    ) -> Job {
+        let columns = even_and_odd.into_iter().map(|name| self.column(name)).collect();
+        let from = self.column(from);
+        let at = At { field: index.field(), context: None };
+        self.step(Tokens { columns, from, at, index })
+    }
+
+    /// Tokens of customers who are shredded in the index's purpose become NULL.
+    #[must_use]
+    pub fn forget_tokens<T: PersonalData>(mut self, tokens: impl Into<String>, index: Index<T>) -> Job {
+        let column = self.column(tokens);
+        self.step(ForgetTokens { column, purpose: index.purpose() })
+    }
+
+    /// Rows a batch, 1 to 10 000; 500 unless said otherwise. All rows of a batch are locked while it is worked on, for
+    /// about 20 microseconds a row and value and what the database takes.
+    #[must_use]
+    pub fn batch(mut self, rows: usize) -> Job {
+        self.batch = rows.clamp(1, MOST_BATCH);
+        self
+    }
+
+    /// How many rows may have a problem before the job stops: none, unless said otherwise. Such rows are left as they
+    /// are, and listed in the [`Report`](super::Report).
+    #[must_use]
+    pub fn tolerate(mut self, problems: usize) -> Job {
+        self.tolerated = problems;
+        self
+    }
+
+    /// Goes on after the row of this [bookmark](super::Progress::bookmark). Without it a job looks at every row again,
+    /// and finds most done.
+    #[must_use]
+    pub fn resume_after(mut self, bookmark: &str) -> Job {
+        match self.key.read(bookmark) {
+            Some(cell) => self.after = Some(cell),
+            None => self.refuse(format!("the bookmark is no key of the kind {:?}", self.key)),
+        }
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), JobError> {
+        match &self.invalid {
+            Some(what) => Err(JobError::Invalid { what: what.clone() }),
+            None if self.steps.is_empty() && !self.enrolls => {
+                Err(JobError::Invalid { what: "a job needs a step".into() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn name_of(&self, column: Column) -> &str {
+        self.columns.get(column.0).map_or("", |selected| selected.name.as_str())
+    }
+
+    /// The column at this place among those selected holds what no cell can.
+    pub(super) fn unsupported(&self, at: usize) -> JobError {
+        JobError::Unsupported { column: self.name_of(Column(at)).to_owned() }
+    }
+
+    fn step(mut self, step: impl Step + 'static) -> Job {
+        self.steps.push(Box::new(step));
+        self
+    }
+
+    fn at<T: PersonalData>(&mut self, field: InRow<T>) -> At<T> {
+        let (field, context) = field.into_parts();
+        let context = context.map(|name| self.select(Selected { name, is_context: true }));
+        At { field, context }
+    }
+
+    /// A column that steps may write.
+    fn column(&mut self, name: impl Into<String>) -> Column {
+        let selected = Selected { name: name.into(), is_context: false };
+        let column = self.select(selected);
+        if column == Column::KEY || column == Column::CUSTOMER {
+            self.refuse(format!(
+                "column {:?} is the key or the customer's, and cannot be worked on",
+                self.name_of(column)
+            ));
+        }
+        column
+    }
+
+    fn select(&mut self, selected: Selected) -> Column {
+        if let Some(at) = self.columns.iter().position(|known| *known == selected) {
+            return Column(at);
+        }
+        self.check_name(&selected.name);
+        self.columns.push(selected);
+        Column(self.columns.len().saturating_sub(1))
+    }
+
+    fn check_name(&mut self, name: &str) {
+        // PostgreSQL's limit is 63 bytes, MySQL's 64 characters.
+        if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
+            self.refuse(format!("{name:?} is no name of a table or column: 1 to 64 bytes, no control characters"));
+        }
+    }
+
+    fn refuse(&mut self, what: String) {
+        self.invalid.get_or_insert(what);
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({:?}", self.table)?;
+        let steps = self.steps.iter();
+        steps.map(|step| self.name_of(step.column())).try_for_each(|name| write!(f, ", {name:?}"))?;
+        f.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_are_read_as_they_were_written() {
+        let keys = [
+            (Key::Integer, Cell::Integer(-7), "-7"),
+            (Key::Text, Cell::text("a'b".into()), "a'b"),
+            (Key::Bytes, Cell::bytes(vec![0, 0xff]), "00ff"),
+        ];
+        for (kind, cell, text) in keys {
+            assert_eq!(kind.write(&cell), text);
+            assert!(kind.read(text).is_some_and(|read| read.is(&cell)));
+        }
+        for (kind, bad) in [(Key::Integer, "x"), (Key::Bytes, "0"), (Key::Bytes, "+f"), (Key::Bytes, "é")] {
+            assert!(kind.read(bad).is_none());
+            assert!(Job::on("t", ("id", kind), "no").enroll().resume_after(bad).check().is_err());
+        }
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(Job::on("shop.customers", ("id", Key::Integer), "no").enroll().check().is_ok());
+        for bad in ["", "a\0b", "a.", &"x".repeat(65)] {
+            assert!(Job::on(bad, ("id", Key::Integer), "no").enroll().check().is_err(), "{bad:?}");
+        }
+        assert!(Job::on("t", ("id", Key::Integer), "no").check().is_err(), "nothing to do");
+    }
+}

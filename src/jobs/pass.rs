@@ -1,0 +1,337 @@
+//! One pass over a table, without the table: a driver fetches rows, hands them over, writes what it is told to, and hands
+//! over what it reads back.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use super::cell::{Cell, Column, Row};
+use super::error::{Cause, Fault, JobError, Problem};
+use super::job::Job;
+use super::report::{LeftBehind, Progress, Report};
+use super::sql::{Dialect, Statement, Statements};
+use super::step::Hand;
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, OpenError};
+use crate::field::Purpose;
+use crate::vault::{CustomerKeys, Epochs, Vault};
+
+/// A pass under way.
+pub(super) struct Pass<'p> {
+    job: &'p Job,
+    vault: &'p Vault,
+    statements: Statements,
+    after: Option<Cell>,
+    progress: Progress,
+    problems: Vec<Problem>,
+    left: LeftBehind,
+}
+
+/// What a batch of rows comes to.
+pub(super) struct Batch {
+    /// Rows with other content than before, in order of key.
+    changes: Vec<Change>,
+    problems: Vec<Problem>,
+    looked_at: u64,
+    erased: u64,
+    last: Option<Cell>,
+    is_last: bool,
+}
+
+struct Change {
+    after: Row,
+    written: Vec<Column>,
+}
+
+/// What is the same for all rows of a batch.
+struct Prepared {
+    shredded: HashMap<Purpose, HashSet<CustomerId>>,
+    /// One for each step.
+    epochs: Vec<Option<Epochs>>,
+}
+
+/// What all steps together made of one row.
+struct Worked {
+    after: Row,
+    erased: bool,
+    problem: Option<(Column, Cause)>,
+}
+
+impl<'p> Pass<'p> {
+    pub(super) fn new(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Pass<'p>, JobError> {
+        job.check()?;
+        Ok(Pass {
+            job,
+            vault,
+            statements: Statements::of(job, dialect),
+            after: job.after.clone(),
+            progress: Progress::new(0),
+            problems: Vec::new(),
+            left: LeftBehind { looked_at: 0, remaining: Vec::new() },
+        })
+    }
+
+    /// The query that [`begin`](Pass::begin) is given the answer of.
+    pub(super) fn count(&self) -> Statement<'_> {
+        self.statements.count()
+    }
+
+    pub(super) fn begin(&mut self, counted: Option<&Row>) -> Result<(), JobError> {
+        let count = |column| match counted.map(|row| row.cell(column)) {
+            Some(Cell::Integer(count)) => u64::try_from(*count).unwrap_or(0),
+            _ => 0,
+        };
+        let (rows, with_key) = (count(Column::KEY), count(Column::CUSTOMER));
+        if rows != with_key {
+            return Err(JobError::Key { problem: "is NULL in some rows" });
+        }
+        self.progress = Progress::new(rows);
+        Ok(())
+    }
+
+    /// The query for the next rows, in the transaction that will write them.
+    pub(super) fn page(&self) -> Statement<'_> {
+        self.statements.page(self.after.as_ref(), true)
+    }
+
+    /// The same, only to look.
+    pub(super) fn page_to_look_at(&self) -> Statement<'_> {
+        self.statements.page(self.after.as_ref(), false)
+    }
+
+    /// What becomes of these rows.
+    pub(super) fn work(&self, rows: Vec<Row>) -> Result<Batch, JobError> {
+        let (before, is_last) = self.whole_batch(rows)?;
+        let mut start = before.clone();
+        if self.job.enrolls {
+            for row in start.iter_mut().filter(|row| row.cell(Column::CUSTOMER).is_null()) {
+                row.set(Column::CUSTOMER, Cell::Integer(self.vault.enroll()?.to_stored()));
+            }
+        }
+        let last = before.last().map(|row| row.cell(Column::KEY).clone());
+        let looked_at = u64::try_from(before.len()).unwrap_or(u64::MAX);
+        let mut batch = Batch { changes: Vec::new(), problems: Vec::new(), looked_at, erased: 0, last, is_last };
+        let worked = self.each(&start, |row, keys, prepared| self.work_on(row, keys, prepared))?;
+        for (before, worked) in before.iter().zip(worked) {
+            batch.erased = batch.erased.saturating_add(u64::from(worked.erased));
+            if let Some((column, cause)) = worked.problem {
+                let (key, column) = (self.key_of(before), self.job.name_of(column).to_owned());
+                batch.problems.push(Problem { key, column, cause });
+                continue;
+            }
+            let written = worked.after.changed_from(before);
+            if !written.is_empty() {
+                batch.changes.push(Change { after: worked.after, written });
+            }
+        }
+        if self.problems.len().saturating_add(batch.problems.len()) > self.job.tolerated {
+            return Err(JobError::problems([&self.problems[..], &batch.problems[..]].concat()));
+        }
+        Ok(batch)
+    }
+
+    /// The updates to run. What one of them missed, reading back shows.
+    pub(super) fn updates<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
+        batch.changes.iter().map(|change| self.statements.update(&change.after, &change.written))
+    }
+
+    /// The query to read back what was written, if anything was.
+    pub(super) fn read_back<'b>(&'b self, batch: &'b Batch) -> Option<Statement<'b>> {
+        let first = batch.changes.first()?.after.cell(Column::KEY);
+        let last = batch.changes.last()?.after.cell(Column::KEY);
+        Some(self.statements.range(first, last))
+    }
+
+    /// What came back must be what was to be written, to the byte: that opened again as the value it was made of.
+    pub(super) fn check(&self, batch: &Batch, rows: &[Row]) -> Result<(), JobError> {
+        // In the same order; rows that were not changed, or came since, lie between.
+        let mut rows = rows.iter();
+        for change in &batch.changes {
+            let key = change.after.cell(Column::KEY);
+            let found = rows.find(|row| row.cell(Column::KEY).is(key));
+            let differs = match found {
+                Some(found) if found.is(&change.after) => continue,
+                Some(found) => found.changed_from(&change.after).first().copied(),
+                None => None,
+            };
+            let column = self.job.name_of(differs.unwrap_or(Column::KEY)).to_owned();
+            return Err(JobError::ReadBack { key: self.key_of(&change.after), column });
+        }
+        Ok(())
+    }
+
+    /// Called when a batch was committed. Breaks when it was the last one, or the callback says so.
+    pub(super) fn committed(
+        &mut self,
+        batch: Batch,
+        progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> ControlFlow<Report> {
+        let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
+        self.progress.looked_at = self.progress.looked_at.saturating_add(batch.looked_at);
+        self.progress.changed = self.progress.changed.saturating_add(count(batch.changes.len()));
+        self.progress.erased = self.progress.erased.saturating_add(batch.erased);
+        self.progress.problems = self.progress.problems.saturating_add(count(batch.problems.len()));
+        self.problems.extend(batch.problems);
+        if let Some(last) = batch.last {
+            self.progress.bookmark = Some(self.job.key.write(&last));
+            self.after = Some(last);
+        }
+        let goes_on = progress(&self.progress).is_continue();
+        if goes_on && !batch.is_last {
+            return ControlFlow::Continue(());
+        }
+        let (progress, problems) = (self.progress.clone(), std::mem::take(&mut self.problems));
+        ControlFlow::Break(Report { progress, problems, finished: batch.is_last })
+    }
+
+    /// Looks at rows without changing them. Breaks after the last ones.
+    pub(super) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<LeftBehind>, JobError> {
+        let (rows, is_last) = self.whole_batch(rows)?;
+        let found = self.each(&rows, |row, keys, prepared| self.left_of(row, keys, prepared))?;
+        for (row, due) in rows.iter().zip(found) {
+            self.left.looked_at = self.left.looked_at.saturating_add(1);
+            if self.job.enrolls && row.cell(Column::CUSTOMER).is_null() {
+                let column = self.job.name_of(Column::CUSTOMER);
+                self.left.add("without a customer number", column, || self.job.key.write(row.cell(Column::KEY)));
+            }
+            for step in self.job.steps.iter().zip(due).filter(|(_, due)| *due).map(|(step, _)| step) {
+                let column = self.job.name_of(step.column());
+                self.left.add(step.looks_for(), column, || self.job.key.write(row.cell(Column::KEY)));
+            }
+        }
+        self.after = rows.last().map(|row| row.cell(Column::KEY).clone());
+        Ok(if is_last { ControlFlow::Break(self.left.clone()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Without the row that only shows whether there are more; and whether there are none.
+    fn whole_batch(&self, mut rows: Vec<Row>) -> Result<(Vec<Row>, bool), JobError> {
+        let keys: Vec<&Cell> = rows.iter().map(|row| row.cell(Column::KEY)).collect();
+        if !keys.iter().all(|key| self.job.key.holds(key)) {
+            return Err(JobError::Key { problem: "is of another kind in some rows" });
+        }
+        if keys.windows(2).any(|pair| matches!(pair, [one, next] if one.is(next))) {
+            return Err(JobError::Key { problem: "is not unique" });
+        }
+        let is_last = rows.len() <= self.job.batch;
+        rows.truncate(self.job.batch);
+        Ok((rows, is_last))
+    }
+
+    /// Runs `work` on each row with its customer's keys, in order of customer, and gives what it made in order of row.
+    fn each<R>(
+        &self,
+        rows: &[Row],
+        mut work: impl FnMut(&Row, Result<Option<&CustomerKeys>, Cause>, &Prepared) -> Result<R, JobError>,
+    ) -> Result<Vec<R>, JobError> {
+        let mut known: Vec<(CustomerId, usize)> = Vec::with_capacity(rows.len());
+        let mut unknown = Vec::new();
+        for (at, row) in rows.iter().enumerate() {
+            match row.cell(Column::CUSTOMER) {
+                Cell::Null => unknown.push((at, Ok(None))),
+                Cell::Integer(number) if let Ok(customer) = CustomerId::from_stored(*number) => {
+                    known.push((customer, at));
+                }
+                _ => unknown.push((at, Err(Cause::InvalidCustomer))),
+            }
+        }
+        known.sort_unstable();
+        let prepared = self.prepare(known.iter().map(|(customer, _)| *customer))?;
+        let mut made: Vec<(usize, R)> = Vec::with_capacity(rows.len());
+        for (at, keys) in unknown {
+            made.push((at, work(rows.get(at).ok_or(OUT_OF_STEP)?, keys, &prepared)?));
+        }
+        for ((_, at), keys) in self.vault.each_customer(known, |(customer, _)| *customer) {
+            made.push((at, work(rows.get(at).ok_or(OUT_OF_STEP)?, Ok(Some(&keys)), &prepared)?));
+        }
+        made.sort_unstable_by_key(|(at, _)| *at);
+        Ok(made.into_iter().map(|(_, made)| made).collect())
+    }
+
+    fn prepare(&self, customers: impl Iterator<Item = CustomerId> + Clone) -> Result<Prepared, JobError> {
+        let mut shredded = HashMap::new();
+        let mut epochs = Vec::new();
+        for step in &self.job.steps {
+            epochs.push(step.epochs(self.vault)?);
+            let purpose = step.purpose();
+            if let Entry::Vacant(new) = shredded.entry(purpose) {
+                let found = self.vault.shredded_among(purpose, customers.clone()).map_err(|error| match error {
+                    OpenError::KeyStore(error) => JobError::KeyStore(error),
+                    _ => JobError::PurposeNotUnlocked { purpose: purpose.name() },
+                })?;
+                new.insert(found.into_iter().collect());
+            }
+        }
+        Ok(Prepared { shredded, epochs })
+    }
+
+    /// The steps, each with what it has at hand.
+    fn with_each_step<'a>(
+        &'a self,
+        keys: Option<&'a CustomerKeys>,
+        prepared: &'a Prepared,
+    ) -> impl Iterator<Item = (&'a dyn super::step::Step, Hand<'a>)> {
+        self.job.steps.iter().zip(&prepared.epochs).map(move |(step, epochs)| {
+            let gone = prepared.shredded.get(&step.purpose());
+            let shredded = keys.is_some_and(|keys| gone.is_some_and(|gone| gone.contains(&keys.customer())));
+            (step.as_ref(), Hand { vault: self.vault, keys, shredded, epochs: epochs.as_ref() })
+        })
+    }
+
+    fn work_on(
+        &self,
+        before: &Row,
+        keys: Result<Option<&CustomerKeys>, Cause>,
+        prepared: &Prepared,
+    ) -> Result<Worked, JobError> {
+        let mut worked = Worked { after: before.clone(), erased: false, problem: None };
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(cause) => return Ok(Worked { problem: Some((Column::CUSTOMER, cause)), ..worked }),
+        };
+        for (step, hand) in self.with_each_step(keys, prepared) {
+            worked.erased |= hand.shredded;
+            if hand.shredded && !step.concerns_shredded() {
+                continue;
+            }
+            let done = step
+                .is_due(&worked.after, &hand)
+                .and_then(|due| if due { step.apply(&mut worked.after, &hand) } else { Ok(()) });
+            match done {
+                Ok(()) => {}
+                Err(Fault::Erased) => worked.erased = true,
+                Err(Fault::Row(cause)) => {
+                    worked.problem = Some((step.column(), cause));
+                    break;
+                }
+                Err(Fault::Job(error)) => return Err(error),
+            }
+        }
+        Ok(worked)
+    }
+
+    /// For each step, whether the row still needs it.
+    fn left_of(
+        &self,
+        row: &Row,
+        keys: Result<Option<&CustomerKeys>, Cause>,
+        prepared: &Prepared,
+    ) -> Result<Vec<bool>, JobError> {
+        let keys = keys.unwrap_or(None);
+        self.with_each_step(keys, prepared)
+            .map(|(step, hand)| match step.is_due(row, &hand) {
+                _ if hand.shredded && !step.concerns_shredded() => Ok(false),
+                Ok(due) => Ok(due),
+                Err(Fault::Erased) => Ok(false),
+                // What cannot be looked into is not known to be done.
+                Err(Fault::Row(_)) => Ok(true),
+                Err(Fault::Job(error)) => Err(error),
+            })
+            .collect()
+    }
+
+    fn key_of(&self, row: &Row) -> String {
+        self.job.key.write(row.cell(Column::KEY))
+    }
+}
+
+const OUT_OF_STEP: KeyStoreError = KeyStoreError::Bug("a batch lost a row");

@@ -1,0 +1,132 @@
+//! How far a job is, and what it found.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::error::Problem;
+
+/// How far a job is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Rows in the table when the job began.
+    pub total: u64,
+    /// Rows looked at by this run.
+    pub looked_at: u64,
+    /// Of these, rows that were changed.
+    pub changed: u64,
+    /// Of these, rows of customers who are shredded in a purpose of the job's: their values were left as they are.
+    pub erased: u64,
+    /// Of these, rows with a problem, which were left as they are.
+    pub problems: u64,
+    /// The key of the last row that was committed, for [`Job::resume_after`](super::Job::resume_after).
+    pub bookmark: Option<String>,
+    begun: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(total: u64) -> Progress {
+        Progress { total, looked_at: 0, changed: 0, erased: 0, problems: 0, bookmark: None, begun: Instant::now() }
+    }
+
+    /// Time since the run began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Rows looked at a second, so far.
+    #[must_use]
+    pub fn rows_a_second(&self) -> f64 {
+        // Exact up to 2^53 rows.
+        #[allow(clippy::cast_precision_loss)]
+        let rows = self.looked_at as f64;
+        rows / self.elapsed().as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} of {} rows, {} changed, {} of shredded customers, {} with problems, {:.0} rows a second",
+            self.looked_at,
+            self.total,
+            self.changed,
+            self.erased,
+            self.problems,
+            self.rows_a_second()
+        )
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// How far it came.
+    pub progress: Progress,
+    /// The rows that were left because of a problem.
+    pub problems: Vec<Problem>,
+    /// False when the callback broke it off.
+    pub finished: bool,
+}
+
+/// Rows for which steps of a job have something left to do. From `left_behind` of a driver.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LeftBehind {
+    /// Rows looked at.
+    pub looked_at: u64,
+    /// What is left, one entry a step that has something left.
+    pub remaining: Vec<Remaining>,
+}
+
+/// What one step of a job has left to do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Remaining {
+    /// What the rows are: "plaintext", "under a replaced key tree".
+    pub what: &'static str,
+    /// The column.
+    pub column: String,
+    /// How many rows.
+    pub rows: u64,
+    /// The keys of the first ten.
+    pub first: Vec<String>,
+}
+
+impl LeftBehind {
+    /// True when every step of the job has nothing left to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.remaining.is_empty()
+    }
+
+    pub(super) fn add(&mut self, what: &'static str, column: &str, key: impl FnOnce() -> String) {
+        let known = self.remaining.iter().position(|one| one.what == what && one.column == column);
+        let at = known.unwrap_or_else(|| {
+            self.remaining.push(Remaining { what, column: column.to_owned(), rows: 0, first: Vec::new() });
+            self.remaining.len().saturating_sub(1)
+        });
+        if let Some(one) = self.remaining.get_mut(at) {
+            one.rows = one.rows.saturating_add(1);
+            if one.first.len() < 10 {
+                one.first.push(key());
+            }
+        }
+    }
+}
+
+impl fmt::Display for LeftBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return write!(f, "nothing left behind in {} rows", self.looked_at);
+        }
+        for (at, one) in self.remaining.iter().enumerate() {
+            let (separator, keys) = (if at == 0 { "" } else { "; " }, one.first.join(", "));
+            write!(f, "{separator}column {}: {} rows {} (the first: {keys})", one.column, one.rows, one.what)?;
+        }
+        Ok(())
+    }
+}

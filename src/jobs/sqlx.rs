@@ -1,0 +1,211 @@
+//! Jobs on SQLite, PostgreSQL, MySQL and MariaDB, by way of sqlx.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+
+use sqlx::query::Query;
+use sqlx::{
+    AssertSqlSafe, ColumnIndex, Connection, Database, Decode, Encode, Executor, IntoArguments, Pool, Row as _,
+    Transaction, Type, TypeInfo, ValueRef,
+};
+
+use super::cell::{Cell, Row};
+use super::pass::{Batch, Pass};
+use super::sql::{Dialect, Statement};
+use super::{Job, JobError, LeftBehind, Progress, Report};
+use crate::vault::Vault;
+
+/// How often a batch is tried that the database gave up for another transaction's sake.
+const ATTEMPTS: u32 = 5;
+
+/// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
+///
+/// A batch is one transaction, on a connection of the pool's that is returned after it. PostgreSQL, MySQL and MariaDB lock
+/// the rows of the batch until it ends, SQLite the whole file; the isolation is READ COMMITTED, in which nothing else is
+/// locked. A batch that meets a deadlock is tried again, up to five times. Dropping the future rolls the batch under way
+/// back.
+///
+/// Sealing and opening a batch is done in one go between two awaits, some 20 microseconds a row and value: choose
+/// [`batch`](Job::batch) so that the runtime's thread can be spared for that long, 10 milliseconds for 500 rows of one
+/// value. Enrolling may wait for a commit of the vault's.
+///
+/// # Errors
+/// [`JobError`]. Batches committed before stay, the one under way is rolled back.
+pub async fn run<DB: JobDatabase>(
+    pool: &Pool<DB>,
+    vault: &Vault,
+    job: &Job,
+    mut progress: impl FnMut(&Progress) -> ControlFlow<()> + Send,
+) -> Result<Report, JobError> {
+    let mut pass = Pass::new(job, vault, dialect::<DB>()?)?;
+    let mut connection = pool.acquire().await.map_err(JobError::database)?;
+    let counted = DB::select(&mut connection, job, pass.count()).await?;
+    drop(connection);
+    pass.begin(counted.first())?;
+    loop {
+        let mut attempts = 1;
+        let batch = loop {
+            match one_batch(pool, &pass, job).await {
+                Err(error) if attempts < ATTEMPTS && was_given_up(&error) => attempts += 1,
+                done => break done?,
+            }
+        };
+        if let ControlFlow::Break(report) = pass.committed(batch, &mut progress) {
+            return Ok(report);
+        }
+    }
+}
+
+/// The rows for which the job's steps have something left to do. Writes nothing and holds no lock.
+///
+/// # Errors
+/// [`JobError`].
+pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
+    let mut pass = Pass::new(job, vault, dialect::<DB>()?)?;
+    loop {
+        let mut connection = pool.acquire().await.map_err(JobError::database)?;
+        let rows = DB::select(&mut connection, job, pass.page_to_look_at()).await?;
+        drop(connection);
+        if let ControlFlow::Break(left) = pass.look_at(rows)? {
+            return Ok(left);
+        }
+    }
+}
+
+async fn one_batch<DB: JobDatabase>(pool: &Pool<DB>, pass: &Pass<'_>, job: &Job) -> Result<Batch, JobError> {
+    let mut connection = pool.acquire().await.map_err(JobError::database)?;
+    let mut transaction = DB::begin(&mut connection).await?;
+    let batch = pass.work(DB::select(&mut transaction, job, pass.page()).await?)?;
+    for update in pass.updates(&batch) {
+        DB::execute(&mut transaction, update).await?;
+    }
+    if let Some(range) = pass.read_back(&batch) {
+        pass.check(&batch, &DB::select(&mut transaction, job, range).await?)?;
+    }
+    transaction.commit().await.map_err(JobError::database)?;
+    Ok(batch)
+}
+
+fn dialect<DB: Database>() -> Result<Dialect, JobError> {
+    match DB::NAME {
+        "SQLite" => Ok(Dialect::Sqlite),
+        "PostgreSQL" => Ok(Dialect::Postgres),
+        "MySQL" => Ok(Dialect::MySql),
+        other => Err(JobError::Invalid { what: format!("jobs do not speak the SQL of {other}") }),
+    }
+}
+
+/// Deadlocks and failures to serialise, by the code that the standard gives them; PostgreSQL has one of its own.
+fn was_given_up(error: &JobError) -> bool {
+    let JobError::Database(error) = error else { return false };
+    let code = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error).and_then(|e| e.code());
+    code.is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+}
+
+/// A database that jobs run on: sqlx's `Sqlite`, `Postgres` and `MySql` are. The many bounds that generic calls of sqlx
+/// need stand here, in one place.
+pub trait JobDatabase: Database {
+    #[doc(hidden)]
+    fn begin(connection: &mut Self::Connection) -> Asked<'_, Transaction<'_, Self>>;
+
+    #[doc(hidden)]
+    fn select<'q>(connection: &'q mut Self::Connection, job: &'q Job, statement: Statement<'q>) -> Asked<'q, Vec<Row>>;
+
+    #[doc(hidden)]
+    fn execute<'q>(connection: &'q mut Self::Connection, statement: Statement<'q>) -> Asked<'q, ()>;
+}
+
+#[doc(hidden)]
+pub type Asked<'q, T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send + 'q>>;
+
+impl<DB> JobDatabase for DB
+where
+    DB: Database,
+    DB::Arguments: IntoArguments<DB>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'t> i64: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
+    for<'t> String: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
+    for<'t> Vec<u8>: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    fn begin(connection: &mut DB::Connection) -> Asked<'_, Transaction<'_, DB>> {
+        Box::pin(async move {
+            let begun = match dialect::<DB>()? {
+                // Without it a batch could fail at its first write, after its reads.
+                Dialect::Sqlite => connection.begin_with("BEGIN IMMEDIATE").await,
+                Dialect::Postgres => connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await,
+                Dialect::MySql => {
+                    // For the next transaction alone. The default would lock the gaps between rows as well, and so
+                    // hold up those who insert.
+                    let isolation = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                    connection.execute(isolation).await.map_err(JobError::database)?;
+                    connection.begin().await
+                }
+            };
+            begun.map_err(JobError::database)
+        })
+    }
+
+    fn select<'q>(connection: &'q mut DB::Connection, job: &'q Job, statement: Statement<'q>) -> Asked<'q, Vec<Row>> {
+        Box::pin(async move {
+            let query = bound::<DB>(statement);
+            let rows = connection.fetch_all(query).await.map_err(JobError::database)?;
+            let cells = |row: &DB::Row| (0..row.len()).map(|at| cell::<DB>(row, at, job)).collect::<Result<_, _>>();
+            rows.iter().map(|row| cells(row).map(Row::new)).collect()
+        })
+    }
+
+    fn execute<'q>(connection: &'q mut DB::Connection, statement: Statement<'q>) -> Asked<'q, ()> {
+        Box::pin(async move {
+            connection.execute(bound::<DB>(statement)).await.map_err(JobError::database)?;
+            Ok(())
+        })
+    }
+}
+
+/// What is bound is a key, a number, a token or a sealed value, never a plaintext.
+fn bound<'q, DB>(statement: Statement<'_>) -> Query<'q, DB, DB::Arguments>
+where
+    DB: Database,
+    for<'t> i64: Encode<'t, DB> + Type<DB>,
+    for<'t> String: Encode<'t, DB> + Type<DB>,
+    for<'t> Vec<u8>: Encode<'t, DB> + Type<DB>,
+{
+    statement.parameters.into_iter().fold(sqlx::query(AssertSqlSafe(statement.sql)), |query, cell| match cell {
+        // Statements say NULL in words.
+        Cell::Null => query,
+        Cell::Integer(number) => query.bind(*number),
+        Cell::Text(text) => query.bind(text.to_string()),
+        Cell::Bytes(bytes) => query.bind(bytes.to_vec()),
+    })
+}
+
+fn cell<DB>(row: &DB::Row, at: usize, job: &Job) -> Result<Cell, JobError>
+where
+    DB: Database,
+    for<'t> i64: Decode<'t, DB>,
+    for<'t> String: Decode<'t, DB>,
+    for<'t> Vec<u8>: Decode<'t, DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    let value = row.try_get_raw(at).map_err(JobError::database)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = value.type_info().name().to_ascii_uppercase();
+    // An error of decoding may quote the value.
+    let decoded = match kind.strip_suffix(" UNSIGNED").unwrap_or(&kind) {
+        "INTEGER" | "INT" | "INT2" | "INT4" | "INT8" | "BIGINT" | "MEDIUMINT" | "SMALLINT" | "TINYINT" => {
+            i64::decode(value).map(Cell::Integer)
+        }
+        "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "CITEXT" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT" => {
+            String::decode(value).map(Cell::text)
+        }
+        "BLOB" | "BYTEA" | "UUID" | "BINARY" | "VARBINARY" | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" => {
+            Vec::decode(value).map(Cell::bytes)
+        }
+        _ => return Err(job.unsupported(at)),
+    };
+    decoded.map_err(|_| job.unsupported(at))
+}

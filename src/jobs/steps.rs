@@ -1,0 +1,261 @@
+//! The steps: seal, reseal, relabel, index, forget tokens.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::cell::{Cell, Column, Row};
+use super::error::{Cause, Fault, JobError};
+use super::step::{At, Form, Hand, Held, Step, parse};
+use crate::error::OpenError;
+use crate::field::Purpose;
+use crate::index::{Epoch, Index, Token};
+use crate::personal::PersonalData;
+use crate::vault::{Epochs, Vault};
+
+/// Plaintext becomes a sealed value: in its place, or in another column.
+pub(super) struct Seal<T> {
+    pub(super) from: Column,
+    pub(super) to: Column,
+    pub(super) at: At<T>,
+}
+
+impl<T> Step for Seal<T>
+where
+    T: PersonalData + FromStr,
+    T::Err: Display,
+{
+    fn looks_for(&self) -> &'static str {
+        "plaintext"
+    }
+
+    fn column(&self) -> Column {
+        self.from
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.at.field.purpose()
+    }
+
+    /// The plaintext of a shredded customer is what must not be overlooked.
+    fn concerns_shredded(&self) -> bool {
+        true
+    }
+
+    fn is_due(&self, row: &Row, _: &Hand<'_>) -> Result<bool, Fault> {
+        Ok(matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext))
+    }
+
+    fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
+        hand.keys()?;
+        let value: T = parse(row.cell(self.from))?;
+        let sealed = self.at.seal(row, &value, hand)?;
+        if self.from == self.to {
+            row.set(self.to, Form::Text.cell(sealed));
+        } else {
+            row.set(self.to, Form::Bytes.cell(sealed));
+            row.set(self.from, Cell::Null);
+        }
+        Ok(())
+    }
+}
+
+/// A value under a replaced key tree moves to the newest.
+pub(super) struct Reseal<T> {
+    pub(super) column: Column,
+    pub(super) at: At<T>,
+}
+
+impl<T: PersonalData> Step for Reseal<T> {
+    fn looks_for(&self) -> &'static str {
+        "under a replaced key tree"
+    }
+
+    fn column(&self) -> Column {
+        self.column
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.at.field.purpose()
+    }
+
+    fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
+        match Held::<T>::of(row.cell(self.column)) {
+            Held::Sealed(sealed, _) => Ok(hand.vault.needs_reseal(&sealed)?),
+            _ => Ok(false),
+        }
+    }
+
+    fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
+        let Some((sealed, form)) = Held::<T>::of(row.cell(self.column)).sealed()? else { return Ok(()) };
+        let value = self.at.open(row, &sealed, hand)?;
+        let sealed = self.at.seal(row, &value, hand)?;
+        row.set(self.column, form.cell(sealed));
+        Ok(())
+    }
+}
+
+type Conversion<Old, New> = Box<dyn Fn(&Old) -> Result<New, String> + Send + Sync>;
+
+/// A value of one field becomes one of another.
+pub(super) struct Relabel<Old, New> {
+    pub(super) column: Column,
+    pub(super) old: At<Old>,
+    pub(super) new: At<New>,
+    pub(super) convert: Conversion<Old, New>,
+}
+
+impl<Old: PersonalData, New: PersonalData> Step for Relabel<Old, New> {
+    fn looks_for(&self) -> &'static str {
+        "sealed as the old field"
+    }
+
+    fn column(&self) -> Column {
+        self.column
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.new.field.purpose()
+    }
+
+    fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
+        let Some((sealed, _)) = Held::<New>::of(row.cell(self.column)).sealed()? else { return Ok(false) };
+        match self.new.open(row, &sealed, hand) {
+            Ok(_) => Ok(false),
+            // Its context, type, label or purpose is another: the old field's, or nobody's. Opening it as that tells.
+            Err(Fault::Row(Cause::Open(OpenError::NotAuthentic { .. } | OpenError::OtherPurpose { .. }))) => Ok(true),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
+        let Some((sealed, form)) = Held::<Old>::of(row.cell(self.column)).sealed()? else { return Ok(()) };
+        let old = self.old.open(row, &sealed, hand)?;
+        let new = (self.convert)(&old).map_err(|rule| Cause::NotConverted { rule })?;
+        let sealed = self.new.seal(row, &new, hand)?;
+        row.set(self.column, form.cell(sealed));
+        Ok(())
+    }
+}
+
+fn epoch_of<T>(cell: &Cell) -> Option<Epoch> {
+    cell.content().and_then(|bytes| Token::<T>::from_bytes(bytes).ok()).map(|token| token.epoch())
+}
+
+/// A column of tokens follows a column of sealed values.
+pub(super) struct Tokens<T> {
+    /// One column, or two, for even and odd epochs.
+    pub(super) columns: Vec<Column>,
+    pub(super) from: Column,
+    pub(super) at: At<T>,
+    pub(super) index: Index<T>,
+}
+
+impl<T: PersonalData> Tokens<T> {
+    /// The epoch whose token belongs into each column.
+    fn wanted(&self, epochs: &Epochs) -> Result<Vec<Option<Epoch>>, JobError> {
+        if let [_] = self.columns.as_slice() {
+            return Ok(vec![Some(epochs.current)]);
+        }
+        let mut wanted = vec![None; self.columns.len()];
+        for epoch in &epochs.live {
+            match wanted.get_mut(usize::from(epoch.number() % 2)) {
+                Some(place @ None) => *place = Some(*epoch),
+                _ => return Err(JobError::TooManyEpochs { live: epochs.live.clone() }),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn wanted_for(&self, row: &Row, hand: &Hand<'_>) -> Result<Vec<Option<Epoch>>, Fault> {
+        if row.cell(self.from).is_null() {
+            return Ok(vec![None; self.columns.len()]);
+        }
+        let epochs = hand.epochs.ok_or(Fault::Job(crate::KeyStoreError::Bug("a step without its epochs").into()))?;
+        Ok(self.wanted(epochs)?)
+    }
+}
+
+impl<T: PersonalData> Step for Tokens<T> {
+    fn looks_for(&self) -> &'static str {
+        "without a token of the current epoch"
+    }
+
+    fn column(&self) -> Column {
+        self.columns.first().copied().unwrap_or(self.from)
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.index.purpose()
+    }
+
+    fn epochs(&self, vault: &Vault) -> Result<Option<Epochs>, JobError> {
+        let epochs = vault.epochs(self.index)?;
+        self.wanted(&epochs)?;
+        Ok(Some(epochs))
+    }
+
+    fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
+        let wanted = self.wanted_for(row, hand)?;
+        let mut pairs = self.columns.iter().zip(wanted);
+        Ok(pairs.any(|(column, wanted)| {
+            let cell = row.cell(*column);
+            // A cell that holds anything but a token is not NULL, and must become it.
+            epoch_of::<T>(cell) != wanted || (wanted.is_none() && !cell.is_null())
+        }))
+    }
+
+    fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
+        let wanted = self.wanted_for(row, hand)?;
+        let value = match Held::<T>::of(row.cell(self.from)).sealed()? {
+            Some((sealed, _)) => Some(self.at.open(row, &sealed, hand)?),
+            None => None,
+        };
+        let tokens = match &value {
+            Some(value) if self.columns.len() == 1 => vec![hand.vault.token(self.index, value)?],
+            Some(value) => hand.vault.tokens(self.index, value)?,
+            None => Vec::new(),
+        };
+        for (at, (column, wanted)) in self.columns.iter().zip(wanted).enumerate() {
+            // In one column, the current epoch's as of now: another may have begun since the batch did.
+            let token = match self.columns.len() {
+                1 => tokens.first(),
+                _ => tokens.iter().find(|token| usize::from(token.epoch().number() % 2) == at && wanted.is_some()),
+            };
+            row.set(*column, token.map_or(Cell::Null, |token| Cell::bytes(token.as_bytes().to_vec())));
+        }
+        Ok(())
+    }
+}
+
+/// The tokens of shredded customers become NULL.
+pub(super) struct ForgetTokens {
+    pub(super) column: Column,
+    pub(super) purpose: Purpose,
+}
+
+impl Step for ForgetTokens {
+    fn looks_for(&self) -> &'static str {
+        "a token of a shredded customer"
+    }
+
+    fn column(&self) -> Column {
+        self.column
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    fn concerns_shredded(&self) -> bool {
+        true
+    }
+
+    fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
+        Ok(hand.shredded && !row.cell(self.column).is_null())
+    }
+
+    fn apply(&self, row: &mut Row, _: &Hand<'_>) -> Result<(), Fault> {
+        row.set(self.column, Cell::Null);
+        Ok(())
+    }
+}

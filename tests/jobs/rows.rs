@@ -1,0 +1,163 @@
+//! Rows with a problem, rows of shredded customers, tables that are not what a job was told.
+
+use oubliette::jobs::{self, Cause, Job, JobError, Key};
+use oubliette::{OpenError, Vault};
+
+use super::support::*;
+
+#[test]
+fn an_invalid_plaintext_is_named_by_key_and_rule_and_left_as_it_is() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 30);
+    connection.execute("UPDATE customers SET email = 'secret(at)example' WHERE id = 17", []).unwrap();
+    connection.execute("UPDATE customers SET email = '' WHERE id = 23", []).unwrap();
+    let vault = Vault::in_memory([ORDERS]);
+
+    let stopped = jobs::rusqlite::run(&mut connection, &vault, &backfill().batch(10), go_on).unwrap_err();
+    let JobError::Problems { first, others: 0, .. } = &stopped else { panic!("{stopped:?}") };
+    assert_eq!((first.key.as_str(), first.column.as_str()), ("17", "email"));
+    assert!(matches!(first.cause, Cause::InvalidPlaintext { .. }));
+    for text in [stopped.to_string(), format!("{stopped:?}")] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+    assert_eq!(email_in(&connection, &vault, 11), email_of(11), "its batch was not written");
+    let sealed: i64 = connection.query_row("SELECT count(no) FROM customers", [], |row| row.get(0)).unwrap();
+    assert_eq!(sealed, 10, "and the one before was");
+
+    let report = run(&mut connection, &vault, &backfill().batch(10).tolerate(2));
+    let keys: Vec<&str> = report.problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!((keys, report.progress.problems, report.finished), (vec!["17", "23"], 2, true));
+    let row: (Option<i64>, String) = connection
+        .query_row("SELECT no, email FROM customers WHERE id = 17", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(row, (None, "secret(at)example".into()), "no half of it was written");
+    let left = jobs::rusqlite::left_behind(&connection, &vault, &backfill()).unwrap();
+    assert_eq!(left.remaining[0].first, ["17", "23"]);
+
+    connection.execute("UPDATE customers SET email = NULL WHERE id IN (17, 23)", []).unwrap();
+    assert_eq!(run(&mut connection, &vault, &backfill()).progress.changed, 2);
+    assert!(jobs::rusqlite::left_behind(&connection, &vault, &backfill()).unwrap().is_empty());
+}
+
+#[test]
+fn values_that_look_sealed_but_are_not_are_sealed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 3);
+    connection.execute("UPDATE customers SET name = 'obl1.Smith' WHERE id = 2", []).unwrap();
+    let vault = Vault::in_memory([ORDERS]);
+    run(&mut connection, &vault, &backfill());
+    let name: String = connection.query_row("SELECT name FROM customers WHERE id = 2", [], |row| row.get(0)).unwrap();
+    let opened = vault.open(customer_of(&connection, 2), NAME, &name.parse().unwrap()).unwrap();
+    assert_eq!(opened.expose_personal_data(), "obl1.Smith");
+}
+
+#[test]
+fn rows_of_shredded_customers_are_counted_and_their_plaintext_is_found() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 20);
+    let vault = Vault::in_memory([ORDERS]);
+    run(&mut connection, &vault, &Job::on("customers", ("id", Key::Integer), "no").enroll());
+    let _ = vault.shred([customer_of(&connection, 4)]).unwrap();
+    let report = run(&mut connection, &vault, &backfill());
+    assert_eq!((report.progress.changed, report.progress.erased, report.progress.problems), (19, 1, 0));
+    let left = jobs::rusqlite::left_behind(&connection, &vault, &backfill()).unwrap();
+    assert!(left.remaining.iter().all(|one| one.what == "plaintext" && one.first == ["4"]), "{left}");
+    assert_eq!(left.remaining.len(), 3, "name, email and phone: {left}");
+
+    // Shredded after it was sealed: nothing can be done, and nothing need be.
+    let gone = customer_of(&connection, 9);
+    let _ = vault.shred([gone]).unwrap();
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let job = Job::on("customers", ("id", Key::Integer), "no").reseal("email", EMAIL);
+    let report = run(&mut connection, &vault, &job);
+    assert_eq!((report.progress.changed, report.progress.erased), (18, 2));
+    assert!(jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap().is_empty());
+}
+
+#[test]
+fn a_value_of_another_row_is_a_problem_and_a_number_that_is_none_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 10);
+    let vault = Vault::in_memory([ORDERS]);
+    run(&mut connection, &vault, &backfill());
+    connection
+        .execute_batch(
+            "UPDATE customers SET email_idx = NULL, email = (SELECT email FROM customers WHERE id = 1) WHERE id = 2;
+             UPDATE customers SET no = -5 WHERE id = 3;
+             UPDATE customers SET no = 4000, phone = '+33612345678' WHERE id = 4;
+             UPDATE customers SET no = NULL, phone = '+33612345678' WHERE id = 5;",
+        )
+        .unwrap();
+    let job = Job::on("customers", ("id", Key::Integer), "no")
+        .seal("phone", PHONE)
+        .index("email_idx", "email", BY_EMAIL)
+        .tolerate(10);
+    let problems = run(&mut connection, &vault, &job).problems;
+    let all: Vec<_> = problems.iter().map(|one| (one.key.as_str(), one.column.as_str(), &one.cause)).collect();
+    assert!(
+        matches!(
+            all[..],
+            [
+                ("2", "email_idx", Cause::Open(OpenError::OtherCustomer { .. })),
+                ("3", "no", Cause::InvalidCustomer),
+                ("4", "phone", Cause::Seal(oubliette::SealError::NotEnrolled { .. })),
+                ("5", "phone", Cause::NotEnrolled),
+            ]
+        ),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn what_does_not_come_back_as_it_was_written_is_not_committed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 20);
+    let vault = Vault::in_memory([ORDERS]);
+    // What a column that is too narrow does in a database that truncates.
+    connection
+        .execute_batch(
+            "CREATE TRIGGER narrow AFTER UPDATE OF email ON customers WHEN new.id = 12
+             BEGIN UPDATE customers SET email = substr(new.email, 1, 100) WHERE id = new.id; END;",
+        )
+        .unwrap();
+    let failed = jobs::rusqlite::run(&mut connection, &vault, &backfill().batch(10), go_on).unwrap_err();
+    match &failed {
+        JobError::ReadBack { key, column } => assert_eq!((key.as_str(), column.as_str()), ("12", "email")),
+        other => panic!("{other:?}"),
+    }
+    for id in 11..=20 {
+        assert_eq!(email_in(&connection, &vault, id), email_of(id));
+    }
+    connection.execute_batch("DROP TRIGGER narrow").unwrap();
+    run(&mut connection, &vault, &backfill());
+    assert_sealed(&connection, &vault, 20);
+}
+
+#[test]
+fn a_table_that_is_not_what_the_job_says_is_refused_before_anything_is_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 20);
+    connection
+        .execute_batch(
+            "CREATE TABLE odd (name TEXT, ref TEXT, no BIGINT, price REAL);
+             INSERT INTO odd VALUES ('Ann Lee', 'a', NULL, 1.5), ('Bob Lee', 'b', NULL, NULL),
+                 ('Cid Lee', 'b', NULL, NULL), ('Dan Lee', NULL, NULL, NULL);",
+        )
+        .unwrap();
+    let vault = Vault::in_memory([ORDERS]);
+    let mut fails = |job: Job| jobs::rusqlite::run(&mut connection, &vault, &job, go_on).unwrap_err();
+    let by = |key, kind| Job::on("odd", (key, kind), "no").enroll().seal("name", NAME);
+    assert!(matches!(fails(by("ref", Key::Text)), JobError::Key { problem: "is NULL in some rows" }));
+    assert!(matches!(fails(by("name", Key::Text)), JobError::Invalid { .. }));
+    assert!(matches!(fails(by("rowid", Key::Text)), JobError::Key { problem: "is of another kind in some rows" }));
+    assert!(matches!(fails(by("rowid", Key::Integer).seal("price", NAME)), JobError::Unsupported { .. }));
+    // In double quotes SQLite would take these for texts.
+    assert!(matches!(fails(backfill().seal("nmae", NAME)), JobError::Database(_)));
+    assert!(matches!(fails(Job::on("customers", ("di", Key::Integer), "no").enroll()), JobError::Database(_)));
+    connection.execute("DELETE FROM odd WHERE ref IS NULL", []).unwrap();
+    let mut fails = |job: Job| jobs::rusqlite::run(&mut connection, &vault, &job, go_on).unwrap_err();
+    for batch in [1, 2, 3, 10] {
+        let failed = fails(Job::on("odd", ("ref", Key::Text), "no").enroll().seal("name", NAME).batch(batch));
+        assert!(matches!(failed, JobError::Key { problem: "is not unique" }), "{batch}: {failed:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! What happens while an epoch or a key tree is given up: other jobs, other processes, slow stores, failing ones.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use oubliette::store::*;
+use oubliette::{Epoch, EpochError, OpenError, Outcome, PurposeError, RootKey, Vault};
+
+use super::*;
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A store of an application's own: in memory, replicated or not, that does something once when a page is read, or
+/// panics once after it has written.
+#[derive(Clone)]
+struct Own {
+    memory: Memory,
+    at_a_read: Arc<Mutex<Option<Hook>>>,
+    panics: Arc<AtomicBool>,
+    replicated: bool,
+}
+
+impl Own {
+    fn new(replicated: bool) -> Own {
+        Own { memory: Memory::new(), at_a_read: Arc::default(), panics: Arc::default(), replicated }
+    }
+
+    fn create(&self) -> Vault {
+        self.builder().create(RootKey::bytes([1; 32])).unwrap()
+    }
+
+    /// A process that has loaded no page yet.
+    fn unlock(&self) -> Vault {
+        self.builder().unlock(RootKey::bytes([1; 32])).unwrap()
+    }
+
+    fn builder(&self) -> oubliette::VaultBuilder {
+        Vault::on(self.clone(), self.clone()).purposes([ORDERS]).lease(Duration::from_millis(300))
+    }
+
+    fn at_a_read(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.at_a_read.lock().unwrap() = Some(Box::new(hook));
+    }
+}
+
+impl PageStore for Own {
+    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.memory.put(generation, pages)
+    }
+
+    fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        let hook = self.at_a_read.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+        self.memory.get(name)
+    }
+
+    fn mark(&self) -> Result<u64, StoreError> {
+        self.memory.mark()
+    }
+
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+        self.memory.sweep(live, generation, keep)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.memory.usage()
+    }
+}
+
+impl RootStore for Own {
+    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
+        self.memory.read()
+    }
+
+    fn update(
+        &self,
+        wait: Duration,
+        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+    ) -> Result<(), UpdateError> {
+        let updated = self.memory.update(wait, change);
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "a bug of the store's, after it has written");
+        updated
+    }
+
+    fn places(&self) -> Vec<PlaceId> {
+        self.memory.places()
+    }
+
+    fn is_replicated(&self) -> bool {
+        self.replicated
+    }
+}
+
+#[test]
+fn a_store_of_ones_own_says_whether_it_is_replicated() {
+    for replicated in [false, true] {
+        let vault = Own::new(replicated).create();
+        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        match vault.retire_replaced(ORDERS, new) {
+            Ok(_) => assert!(replicated),
+            Err(PurposeError::OnePlace) => assert!(!replicated),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Another job replaced the tree again: what was moved to the first new tree is not given up with the old one.
+#[test]
+fn only_what_was_replaced_by_the_tree_named_is_given_up() {
+    let vault = Vault::in_memory([ORDERS]);
+    let alice = vault.enroll().unwrap();
+    let other = vault.second().unwrap();
+    let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    let first = vault.rotate_purpose(ORDERS).unwrap();
+    vault.advance(Duration::from_secs(2));
+    let moved = vault.reseal(alice, EMAIL, &old).unwrap().unwrap();
+    let second = other.rotate_purpose(ORDERS).unwrap();
+
+    assert_eq!(vault.retire_replaced(ORDERS, first.tree()).unwrap().trees().len(), 1);
+    assert!(matches!(vault.open(alice, EMAIL, &old), Err(OpenError::Retired { .. })));
+    assert!(vault.open(alice, EMAIL, &moved).is_ok());
+    assert_eq!(vault.retire_replaced(ORDERS, second.tree()).unwrap().trees().len(), 2);
+    assert!(matches!(vault.open(alice, EMAIL, &moved), Err(OpenError::Retired { .. })));
+
+    // A tree that was given up itself, and one of another purpose, name nothing.
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let news = vault.rotate_purpose(NEWS).unwrap().tree();
+    assert!(matches!(vault.retire_replaced(ORDERS, news), Err(PurposeError::UnknownTree { .. })));
+    assert!(matches!(vault.retire_replaced(ORDERS, first.tree()), Err(PurposeError::UnknownTree { .. })));
+}
+
+/// With a copy that cannot be overwritten, whoever follows the advice to call again must not use up epochs and trees.
+#[test]
+fn what_begins_is_done_even_if_an_old_copy_remains() {
+    let vault = Vault::in_memory([ORDERS]);
+    vault.steps().reset();
+    let _ = vault.begin_epoch(BY_EMAIL).unwrap();
+    let last = vault.steps().taken();
+    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
+    assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current().number(), 2);
+    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
+    assert!(matches!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST), Err(EpochError::OldCopyRemains(_))));
+    vault.steps().reset();
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let last = vault.steps().taken();
+    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    vault.steps().reset();
+    assert_eq!(vault.status().unwrap().purposes.last().map(|tree| tree.tree), Some(new));
+}
+
+#[test]
+fn after_an_unknown_outcome_one_is_told_what_is() {
+    let mut unknown = 0;
+    for at in 1..20 {
+        let vault = Vault::in_memory([ORDERS]);
+        vault.steps().stop_at(at, Stop::Die { torn: false });
+        let begun = vault.begin_epoch(BY_EMAIL);
+        vault.steps().reset();
+        unknown += u32::from(matches!(begun, Err(EpochError::Unknown(_))));
+        vault.advance(Duration::from_secs(2));
+        let there = vault.second().unwrap().epochs(BY_EMAIL).unwrap();
+        assert_eq!(vault.epochs(BY_EMAIL).unwrap(), there);
+    }
+    assert!(unknown > 0);
+}
+
+#[test]
+fn a_list_of_customers_may_take_its_time() {
+    let vault = Vault::in_memory([ORDERS]);
+    let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
+    let mut wiped = Vec::new();
+    let slow = [bob, alice].into_iter().inspect(|_| wiped.push(vault.shred([alice]).unwrap().is_wiped_here()));
+    assert_eq!(vault.shredded_among(ORDERS, slow).unwrap(), [alice], "shredded while the list was read");
+    assert_eq!(wiped, [true, true]);
+}
+
+/// Reading a page takes longer than it takes to retire the epoch: no token of it comes out.
+#[test]
+fn a_token_that_took_its_time_is_not_one_of_a_retired_epoch() {
+    let store = Own::new(true);
+    let vault = store.create();
+    let _ = vault.begin_epoch(BY_EMAIL).unwrap();
+    vault.close().unwrap();
+    let vault = store.unlock();
+    let other = vault.clone();
+    store.at_a_read(move || {
+        let retired = std::thread::spawn(move || other.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap());
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(retired.is_finished(), "retired while the page was read");
+    });
+    let tokens = vault.tokens(BY_EMAIL, &email("alice@example.com")).unwrap();
+    assert_eq!(tokens.iter().map(|token| token.epoch().number()).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_handle_that_was_overtaken_says_retired() {
+    let store = Own::new(true);
+    let vault = store.create();
+    let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
+    let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    // So that there are pages to read.
+    let _ = vault.shred([bob]).unwrap();
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    vault.close().unwrap();
+    let vault = store.unlock();
+    let keys = vault.customer(alice);
+    let other = vault.clone();
+    store.at_a_read(move || {
+        let before = other.generation().unwrap();
+        let retiring = other.clone();
+        std::thread::spawn(move || retiring.retire_replaced(ORDERS, new));
+        while other.generation().unwrap() == before {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    for _ in 0..2 {
+        match keys.open(EMAIL, &sealed) {
+            Err(OpenError::Retired { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_store_that_panics_leaves_it_unknown() {
+    let store = Own::new(true);
+    let vault = store.create();
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    store.panics.store(true, Ordering::SeqCst);
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::Unknown(_))));
+    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1, "calling again settles it");
+    store.panics.store(true, Ordering::SeqCst);
+    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(EpochError::Unknown(_))));
+}
+
+/// No process seals under a tree, or makes tokens in an epoch, once it was given up.
+#[test]
+fn giving_up_waits_for_the_other_processes() {
+    let store = Own::new(true);
+    let (vault, other) = (store.create(), store.unlock());
+    let alice = vault.enroll().unwrap();
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let begun = std::time::Instant::now();
+    let _ = vault.retire_replaced(ORDERS, new).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    let sealed = other.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    assert!(vault.open(alice, EMAIL, &sealed).is_ok());
+}
+
+#[test]
+fn resealing_what_is_not_ones_own_is_told() {
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
+    let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
+    for refused in [
+        vault.reseal(bob, EMAIL, &sealed).map(|_| ()),
+        vault.reseal(alice, NEWS_EMAIL, &sealed).map(|_| ()),
+        vault.customer(bob).reseal(EMAIL, &sealed).map(|_| ()),
+    ] {
+        assert_eq!(refused.unwrap_err().outcome(), Outcome::Investigate);
+    }
+}
