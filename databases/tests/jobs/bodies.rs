@@ -206,7 +206,7 @@ pub async fn into_other_columns_by_a_key_of_bytes_or_text() {
 pub async fn a_new_tree_a_new_epoch_and_a_shred() {
     let (vault, pool) = (shop::vault(), wide_shop(60).await);
     jobs::sqlx::run(&pool, &vault, &backfill(), |_| GO_ON).await.unwrap();
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
     let _ = vault.begin_epoch(BY_EMAIL).unwrap();
     let renew = || {
         Job::on("customers", ("id", Key::Uuid), "no")
@@ -234,7 +234,7 @@ pub async fn a_new_tree_a_new_epoch_and_a_shred() {
     assert_eq!((report.progress.changed, report.progress.erased), (60, 1));
     assert!(jobs::sqlx::left_behind(&pool, &*vault, &renew()).await.unwrap().is_empty());
     let _ = vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap();
-    let _ = vault.retire_replaced(ORDERS).unwrap();
+    let _ = vault.retire_replaced(ORDERS, new).unwrap();
     for id in (1..=60).filter(|id| *id != 17) {
         assert_eq!(email_in(&pool, &vault, id).await, email_of(id));
         assert_eq!(found(&pool, &vault, &email_of(id)).await, 1);
