@@ -93,6 +93,7 @@
 //! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
+//! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
 //! # Features
