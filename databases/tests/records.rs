@@ -68,7 +68,7 @@ fn rows_of_diesel_are_twins() {
     diesel::sql_query(TABLE).execute(&mut database).unwrap();
     let all = users(&vault);
     let rows: Vec<SealedUser> = all.iter().map(|user| user.seal(&vault).unwrap()).collect();
-    assert_eq!(rows.insert_into(users::table).execute(&mut database), Ok(2));
+    assert_eq!(rows.clone().insert_into(users::table).execute(&mut database), Ok(2));
     let tokens = vault.tokens(BY_EMAIL, &all[0].email).unwrap();
     let mut query = users::table.select(SealedUser::as_select()).order(users::uid).into_boxed();
     query = query.filter(users::idx.eq_any(tokens));
