@@ -90,8 +90,8 @@
 //! Renaming a table or a column changes nothing: it takes no part in keys. A field's label, type, purpose or context does;
 //! to change one on purpose, declare the new field, deploy a version that opens as the new field and, when that is
 //! `NotAuthentic` or of `OtherPurpose`, as the old one, and that writes the new; run [`relabel`](Job::relabel) until
-//! `left_behind` is empty; drop the old field. A token's key depends on its field, so make it anew as well: null the
-//! column in the same statement that the new version starts with, and add an [`index`](Job::index) step.
+//! `left_behind` is empty; drop the old field. Tokens are of a field too: give those of the new one a column of their own,
+//! filled by an [`index`](Job::index) step after the `relabel`.
 
 mod cell;
 mod error;
