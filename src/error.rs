@@ -1,5 +1,7 @@
 //! Errors: one enum an operation, and the three outcomes they sort into.
 
+#[cfg(feature = "derive")]
+mod record;
 mod renewal;
 
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use crate::customer::CustomerId;
 use crate::root_key::RootKeyError;
 use crate::store::{PlaceId, Problem, StoreError};
 
+#[cfg(feature = "derive")]
+pub use record::SealRecordError;
 pub use renewal::{EpochError, PurposeError, ResealError, TokenError};
 
 /// What to do about a value that could not be opened or sealed.

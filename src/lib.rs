@@ -137,6 +137,8 @@ pub mod jobs;
 mod key_tree;
 mod nonce;
 pub mod personal;
+#[cfg(feature = "derive")]
+mod record;
 mod root_key;
 mod root_record;
 mod sealed;
@@ -152,12 +154,24 @@ mod vectors;
 mod witness;
 
 pub use customer::{CustomerId, InvalidCustomerId};
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use error::SealRecordError;
 pub use error::{
     Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PurposeError, RecoverError,
     ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use oubliette_derive::Personal;
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub use record::support as __private;
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use record::{Context, FieldInfo, FieldKind, Held};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{
