@@ -38,7 +38,8 @@ impl App {
 
     /// Locks the row for the transaction, so that what is saved is what was read and changed.
     pub async fn user(&self, db: &mut PgConnection, id: i64) -> Result<User, Error> {
-        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").bind(id);
+        // Not prepared once for all: PostgreSQL refuses a prepared `*` after a column was added.
+        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").persistent(false).bind(id);
         Ok(SealedUser::open(&select.fetch_optional(db).await?.ok_or(Error::NoSession)?, &self.vault)?)
     }
 

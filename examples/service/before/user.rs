@@ -21,8 +21,9 @@ impl App {
 
     /// Locks the row for the transaction, so that what is saved is what was read and changed.
     pub async fn user(&self, db: &mut PgConnection, id: i64) -> Result<User, Error> {
-        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").bind(id);
-        Ok(select.fetch_optional(db).await?.ok_or(Error::NoSession)?)
+        // Not prepared once for all: PostgreSQL refuses a prepared `*` after a column was added.
+        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").persistent(false).bind(id);
+        select.fetch_optional(db).await?.ok_or(Error::NoSession)
     }
 
     pub async fn user_id_of(&self, db: &mut PgConnection, email: &str) -> Result<Option<i64>, Error> {

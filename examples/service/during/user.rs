@@ -46,7 +46,8 @@ impl App {
     /// Locks the row for the transaction, so that what is saved is what was read and changed: by a request, or by the job
     /// that seals the rows.
     pub async fn user(&self, db: &mut PgConnection, id: i64) -> Result<User, Error> {
-        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").bind(id);
+        // Not prepared once for all: PostgreSQL refuses a prepared `*` after a column was added.
+        let select = sqlx::query_as("SELECT * FROM users WHERE id = $1 FOR UPDATE").persistent(false).bind(id);
         let Row { id, no, name, email, phone, password, news_no, news_email } =
             select.fetch_optional(db).await?.ok_or(Error::NoSession)?;
         // A plaintext row has no numbers yet. They are written if the row is saved, and wasted, which costs nothing, if

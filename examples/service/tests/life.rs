@@ -8,14 +8,14 @@ use oubliette::CustomerId;
 use oubliette::testing::assert_no_plaintext;
 use serde_json::json;
 use support::postgres::{Postgres, succeeded};
-use support::{AFTER, BEFORE, Person, Service, create_vault, password, unlock};
+use support::{AFTER, BEFORE, Person, Service, kept, password, unlock};
 
 #[test]
 #[ignore = "starts a PostgreSQL server of its own; `.ci/run` runs it"]
 fn with_plaintext_columns() {
     let server = Postgres::shared();
     let database = server.database();
-    let service = Service::start(BEFORE, &[], &server.url(&database), "/nonexistent".as_ref());
+    let service = Service::start(BEFORE, &server.url(&database), "/nonexistent".as_ref());
     live(&service);
     // What this is all about, and the proof that the search below would find it.
     let dump = succeeded(server.tool("pg_dump").arg(&database));
@@ -27,8 +27,8 @@ fn with_plaintext_columns() {
 fn with_sealed_columns() {
     let (server, place) = (Postgres::shared(), tempfile::tempdir().unwrap());
     let (database, vault) = (server.database(), place.path().join("vault"));
-    create_vault(&vault);
-    let service = Service::start(AFTER, &[], &server.url(&database), &vault);
+    kept("create", "", &vault);
+    let service = Service::start(AFTER, &server.url(&database), &vault);
     live(&service);
     let dump = succeeded(server.tool("pg_dump").arg(&database));
     assert!(String::from_utf8_lossy(&dump).contains("COPY public.users"));
@@ -41,8 +41,8 @@ fn with_sealed_columns() {
 fn one_of_two_registrations_wins() {
     let (server, place) = (Postgres::shared(), tempfile::tempdir().unwrap());
     let (database, vault) = (server.database(), place.path().join("vault"));
-    create_vault(&vault);
-    let service = Service::start(AFTER, &[], &server.url(&database), &vault);
+    kept("create", "", &vault);
+    let service = Service::start(AFTER, &server.url(&database), &vault);
     for round in 0..5 {
         let people =
             ["eve", "Eve", "EVE", "eVe"].map(|eve| Person::new("Eve", &format!("{eve}{round}@example.com"), None));
@@ -62,8 +62,8 @@ fn one_of_two_registrations_wins() {
 fn erased_and_mixed_up_are_told_apart() {
     let (server, place) = (Postgres::shared(), tempfile::tempdir().unwrap());
     let (database, vault) = (server.database(), place.path().join("vault"));
-    create_vault(&vault);
-    let service = Service::start(AFTER, &[], &server.url(&database), &vault);
+    kept("create", "", &vault);
+    let service = Service::start(AFTER, &server.url(&database), &vault);
     let [alice, bob] = ["alice", "bob"].map(|name| Person::new(name, &format!("{name}@example.com"), None));
     assert_eq!((service.register(&alice), service.register(&bob)), (201, 201));
     let [alices, bobs] = [&alice, &bob].map(|person| service.log_in(&person.email).unwrap());

@@ -6,7 +6,8 @@ pub mod postgres;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 
 use oubliette::{Purpose, RootKey, Vault};
@@ -15,15 +16,25 @@ use ureq::http::{Request, header};
 use ureq::{Agent, Body};
 
 pub const BEFORE: &str = env!("CARGO_BIN_EXE_before");
+pub const DURING: &str = env!("CARGO_BIN_EXE_during");
 pub const AFTER: &str = env!("CARGO_BIN_EXE_after");
+
+/// Runs one of the operator's commands to its end, and gives what it said.
+pub fn keeper(command: &str, database: &str, vault: &Path) -> Output {
+    let mut keeper = Command::new(env!("CARGO_BIN_EXE_keeper"));
+    keeper.arg(command).env("DATABASE_URL", database).env("VAULT", vault).env("VAULT_PASSPHRASE", PASSPHRASE);
+    keeper.output().unwrap()
+}
+
+/// The same of one that must succeed.
+pub fn kept(command: &str, database: &str, vault: &Path) -> String {
+    let Output { status, stdout, stderr } = keeper(command, database, vault);
+    assert!(status.success(), "keeper {command}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
 
 const PASSPHRASE: &str = "for tests only";
 pub const PURPOSES: [Purpose; 2] = [Purpose::new("account"), Purpose::new("newsletter")];
-
-/// A new vault, as its operator makes it before the service is started for the first time.
-pub fn create_vault(at: &Path) {
-    Vault::at(at).purposes(PURPOSES).create(RootKey::passphrase(PASSPHRASE)).unwrap().close().unwrap();
-}
 
 /// The vault of a service, opened beside it.
 pub fn unlock(at: &Path) -> Vault {
@@ -32,15 +43,14 @@ pub fn unlock(at: &Path) -> Vault {
 
 /// A service that listens on a free port, and is killed on drop.
 pub struct Service {
-    process: Child,
+    process: Mutex<Child>,
     address: String,
     agent: Agent,
 }
 
 impl Service {
-    pub fn start(program: &str, arguments: &[&str], database: &str, vault: &Path) -> Service {
+    pub fn start(program: &str, database: &str, vault: &Path) -> Service {
         let mut process = Command::new(program)
-            .args(arguments)
             .env("DATABASE_URL", database)
             .env("LISTEN", "127.0.0.1:0")
             .env("VAULT", vault)
@@ -54,7 +64,7 @@ impl Service {
         // So that it never waits for somebody to read what it says.
         thread::spawn(move || said.for_each(drop));
         let agent = Agent::config_builder().http_status_as_error(false).build().new_agent();
-        Service { process, address, agent }
+        Service { process: Mutex::new(process), address, agent }
     }
 
     pub fn send(&self, method: &str, path: &str, session: Option<&str>, content: Option<Value>) -> (u16, Value) {
@@ -75,9 +85,16 @@ impl Service {
         (parts.status.as_u16(), content)
     }
 
+    /// A request that may get no answer.
+    pub fn try_send(&self, method: &str, path: &str, session: &str) -> Result<u16, ureq::Error> {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {session}"));
+        Ok(self.agent.run(request.body(()).unwrap())?.status().as_u16())
+    }
+
     /// Kills it, as a crash would.
-    pub fn kill(mut self) {
-        self.process.kill().unwrap();
+    pub fn kill(&self) {
+        self.process.lock().unwrap().kill().unwrap();
     }
 
     pub fn register(&self, person: &Person) -> u16 {
@@ -108,8 +125,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = self.process.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 

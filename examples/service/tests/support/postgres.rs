@@ -1,5 +1,6 @@
 //! A throw-away PostgreSQL server, and the tools that come with it.
 
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -99,6 +100,15 @@ impl Postgres {
         String::from_utf8(output).unwrap().trim_end().to_owned()
     }
 
+    /// Statements of any length.
+    pub fn script(&self, database: &str, sql: &str) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(sql.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        let status = self.tool("psql").args(["-d", database, "-v", "ON_ERROR_STOP=1", "-q"]).stdin(file).status();
+        assert!(status.unwrap().success());
+    }
+
     /// A physical backup, in a directory for [`restored`](Postgres::restored).
     pub fn base_backup(&self) -> PathBuf {
         let directory = directory();
@@ -107,9 +117,10 @@ impl Postgres {
         directory
     }
 
-    /// The directory with everything the server keeps: tables, its log of changes, and its own log.
-    pub fn files(&self) -> &Path {
-        &self.directory
+    /// Everything the server keeps: tables, its log of changes, its statistics, and its own log.
+    pub fn raw(&self) -> Vec<u8> {
+        succeeded(self.tool("psql").args(["-qc", "CHECKPOINT"]));
+        raw(&self.directory)
     }
 }
 
@@ -118,6 +129,21 @@ impl Drop for Postgres {
         drop(self.stop.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// The content of all files below a directory, one after the other.
+pub fn raw(directory: &Path) -> Vec<u8> {
+    let mut content = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => content.extend(raw(&entry.path())),
+            // A file may be removed by the server meanwhile.
+            kind if kind.is_file() => content.extend(std::fs::read(entry.path()).unwrap_or_default()),
+            _ => {}
+        }
+    }
+    content
 }
 
 /// A new directory that the server's user may write to.
