@@ -64,7 +64,7 @@
 //! - Whoever has every byte that was ever written to databases, page stores and backups, except root records older than
 //!   the shred, and also the current root record and root key, learns nothing about a shredded customer's fields but
 //!   metadata.
-//! - Restoring a backup of the application's database brings nobody back.
+//! - Restoring a backup of the application's database brings nobody back, if their values were sealed when it was made.
 //! - Another process on the same vault stops opening a shredded customer's values within the lease (one second unless
 //!   said otherwise), or stops opening anything.
 //! - "Shredded", "the key store cannot be used" and "tampered with, or mixed up" are told apart: [`Outcome`].

@@ -21,7 +21,7 @@ use crate::personal::TypeTag;
 pub enum Held<T> {
     /// The value.
     Kept(T),
-    /// There was a value, and its customer was shredded in its purpose.
+    /// There was a value, and it is gone for good: its customer was shredded in its purpose, or its key tree was given up.
     Shredded,
     /// There is none.
     #[default]

@@ -213,7 +213,7 @@ pub fn open_held<T: PersonalData, S: Stored<T>>(
     let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(Held::Absent) };
     match open(keys, place, stored) {
         Ok(value) => Ok(Held::Kept(value)),
-        Err(OpenError::Shredded { .. }) => Ok(Held::Shredded),
+        Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(Held::Shredded),
         Err(error) => Err(error),
     }
 }
@@ -244,7 +244,10 @@ pub fn reseal_held<T: PersonalData, S: Stored<T>>(
 ) -> Result<Option<S>, ResealError> {
     let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(None) };
     match reseal(keys, place, stored) {
-        Err(ResealError::Open(OpenError::Shredded { .. }) | ResealError::Seal(SealError::Shredded { .. })) => Ok(None),
+        Err(
+            ResealError::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
+            | ResealError::Seal(SealError::Shredded { .. }),
+        ) => Ok(None),
         other => other,
     }
 }
