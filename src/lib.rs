@@ -92,7 +92,9 @@
 //! - [`columns`]: all of it as columns of rusqlite, sqlx, diesel and sea-orm.
 //! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
+//! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
+//! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
 //! # Features
@@ -102,6 +104,7 @@
 //! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
+//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -72,7 +72,7 @@ pub(super) struct Selected {
 /// One pass over one table of the application's, in batches. See [the module](crate::jobs).
 ///
 /// The steps are done to each row in the order given here. A row with a problem is left as it is, and a batch is
-/// written whole or not at all.
+/// written whole or not at all. Rows that are added beyond the last key meanwhile are looked at too.
 pub struct Job {
     pub(super) table: String,
     pub(super) key: Key,

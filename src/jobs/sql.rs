@@ -72,16 +72,16 @@ impl Statements {
     pub(super) fn page<'s>(&self, after: Option<&'s Cell>, lock: bool) -> Statement<'s> {
         let condition = after.map_or(String::new(), |_| format!(" WHERE {} > {}", self.key, self.key_parameter(1)));
         let lock = if lock && self.dialect != Dialect::Sqlite { " FOR UPDATE" } else { "" };
-        let (select, key, rows) = (self.select(), &self.key, self.batch.saturating_add(1));
-        let sql = format!("{select}{condition} ORDER BY {key} LIMIT {rows}{lock}");
+        let (select, order, rows) = (self.select(), self.order(), self.batch.saturating_add(1));
+        let sql = format!("{select}{condition}{order} LIMIT {rows}{lock}");
         Statement { sql, parameters: after.into_iter().collect() }
     }
 
     /// All rows between two, these included.
     pub(super) fn range<'s>(&self, first: &'s Cell, last: &'s Cell) -> Statement<'s> {
-        let (select, key) = (self.select(), &self.key);
+        let (select, key, order) = (self.select(), &self.key, self.order());
         let (from, to) = (self.key_parameter(1), self.key_parameter(2));
-        let sql = format!("{select} WHERE {key} >= {from} AND {key} <= {to} ORDER BY {key}");
+        let sql = format!("{select} WHERE {key} >= {from} AND {key} <= {to}{order}");
         Statement { sql, parameters: vec![first, last] }
     }
 
@@ -103,6 +103,12 @@ impl Statements {
         let (key, place) = (&self.key, self.key_parameter(parameters.len()));
         let sql = format!("UPDATE {} SET {} WHERE {key} = {place}", self.table, assignments.join(", "));
         Statement { sql, parameters }
+    }
+
+    /// By the table's column: the name alone would be that of what was selected, such as a `uuid` as text, whose order
+    /// may be another.
+    fn order(&self) -> String {
+        format!(" ORDER BY {}.{}", self.table, self.key)
     }
 
     fn select(&self) -> String {
@@ -142,7 +148,7 @@ mod tests {
         assert_eq!(
             statements.page(Some(&key), true).sql,
             "SELECT CAST(\"id\" AS text), \"no\", \"e`m\"\"ail\", \"sealed\" FROM \"shop\".\"us\"\"e`rs\" \
-             WHERE \"id\" > CAST($1 AS uuid) ORDER BY \"id\" LIMIT 11 FOR UPDATE"
+             WHERE \"id\" > CAST($1 AS uuid) ORDER BY \"shop\".\"us\"\"e`rs\".\"id\" LIMIT 11 FOR UPDATE"
         );
         let update = statements.update(&row, &[Column(2), Column(3)]);
         assert_eq!(
@@ -153,11 +159,12 @@ mod tests {
         let statements = Statements::of(&job, Dialect::Sqlite);
         assert_eq!(
             statements.page(None, true).sql,
-            "SELECT `id`, `no`, `e``m\"ail`, `sealed` FROM `shop`.`us\"e``rs` ORDER BY `id` LIMIT 11"
+            "SELECT `id`, `no`, `e``m\"ail`, `sealed` FROM `shop`.`us\"e``rs` ORDER BY `shop`.`us\"e``rs`.`id` LIMIT 11"
         );
         assert_eq!(
             Statements::of(&job, Dialect::MySql).range(&key, &key).sql,
-            "SELECT `id`, `no`, `e``m\"ail`, `sealed` FROM `shop`.`us\"e``rs` WHERE `id` >= ? AND `id` <= ? ORDER BY `id`"
+            "SELECT `id`, `no`, `e``m\"ail`, `sealed` FROM `shop`.`us\"e``rs` WHERE `id` >= ? AND `id` <= ? \
+             ORDER BY `shop`.`us\"e``rs`.`id`"
         );
     }
 }

@@ -81,6 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::needless_borrow)] // as the generated code calls it
     fn contexts_have_fixed_bytes() {
         assert_eq!((&Plain(&0x0102_i32)).bytes(), &[0, 0, 1, 2][..]);
         assert_eq!((&Plain(&-1_i16)).bytes(), &[0xff, 0xff][..]);

@@ -30,6 +30,8 @@ fn a_live_table_is_sealed_while_rows_are_written() {
                 if !running.load(Ordering::Relaxed) && round > 50 {
                     break;
                 }
+                // An application pauses now and then; SQLite's lock is not fair to whoever waits for one that does not.
+                std::thread::sleep(std::time::Duration::from_millis(3));
                 // Up and down the table, so before, within and after the batch under way.
                 let id = 1 + round * 997 % ROWS;
                 let email = format!("changed{round}@example.com");

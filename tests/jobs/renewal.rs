@@ -25,7 +25,7 @@ const NEWS: Purpose = Purpose::new("newsletter");
 #[test]
 fn values_move_to_a_new_key_tree_before_the_old_one_is_given_up() {
     let (_scratch, mut connection, vault) = sealed_shop(120);
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let rotated = vault.rotate_purpose(ORDERS).unwrap();
     let job = on_customers().reseal("name", NAME).reseal("email", EMAIL).reseal("phone", PHONE).batch(50);
     let left = jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap();
     assert_eq!(left.remaining.iter().map(|one| one.rows).collect::<Vec<_>>(), [120, 120, 80]);
@@ -37,7 +37,7 @@ fn values_move_to_a_new_key_tree_before_the_old_one_is_given_up() {
     let rest = run(&mut connection, &vault, &job);
     assert_eq!((rest.progress.looked_at, rest.progress.changed), (120, 70));
     assert!(jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap().is_empty());
-    let _ = vault.retire_replaced(ORDERS).unwrap();
+    let _ = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
     assert_sealed(&connection, &vault, 120);
 }
 

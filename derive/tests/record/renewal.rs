@@ -12,15 +12,15 @@ fn a_record_is_moved_to_the_newest_trees() {
     let before = row.clone();
     assert!(!row.reseal(&vault).unwrap());
     assert_eq!(row, before, "nothing to move");
-    let _ = vault.rotate_purpose(NEWSLETTER).unwrap();
+    let newsletter = vault.rotate_purpose(NEWSLETTER).unwrap();
     assert!(row.reseal(&vault).unwrap());
     assert_ne!(row.news, before.news);
     assert_eq!(row, SealedUser { news: row.news.clone(), ..before.clone() }, "only the other purpose's");
 
-    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let orders = vault.rotate_purpose(ORDERS).unwrap();
     assert!(row.reseal(&vault).unwrap());
-    for purpose in [ORDERS, NEWSLETTER] {
-        let _ = vault.retire_replaced(purpose).unwrap();
+    for (purpose, new) in [(ORDERS, orders.tree()), (NEWSLETTER, newsletter.tree())] {
+        let _ = vault.retire_replaced(purpose, new).unwrap();
     }
     assert_eq!(row.open(&vault).unwrap(), user);
     assert_eq!(row.email_idx, before.email_idx, "tokens stay");
