@@ -191,7 +191,7 @@ fn open(record: &Record, number: usize, column: &Column) -> TokenStream {
 /// All columns are sealed anew before the first is replaced, so that an error changes nothing.
 fn reseal(record: &Record) -> TokenStream {
     let krate = &record.krate;
-    let (mut made, mut replaced) = (Vec::new(), Vec::new());
+    let (mut made, mut moved, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
     for (number, column) in record.columns.iter().enumerate() {
         let Kind::Sealed(sealed) = &column.kind else { continue };
         let (ident, local) = (&column.ident, format_ident!("moved_{number}", span = proc_macro2::Span::mixed_site()));
@@ -201,10 +201,10 @@ fn reseal(record: &Record) -> TokenStream {
         let stored_again =
             if sealed.shape == Shape::Whole { code!(sealed) } else { code!(::core::option::Option::Some(sealed)) };
         made.push(code!(let #local = #krate::__private::#reseal(#keys, #place, #stored)?;));
+        moved.push(code!(::core::option::Option::is_some(&#local)));
         replaced.push(code! {
             if let ::core::option::Option::Some(sealed) = #local {
                 self.#ident = #stored_again;
-                moved = true;
             }
         });
     }
@@ -212,8 +212,7 @@ fn reseal(record: &Record) -> TokenStream {
         let row = &*self;
         let keys = #krate::__private::RowKeys::of(vault, __numbers_sealed(row));
         #(#made)*
-        #[allow(unused_mut)]
-        let mut moved = false;
+        let moved = <[bool]>::contains(&[#(#moved),*], &true);
         #(#replaced)*
         ::core::result::Result::Ok(moved)
     }

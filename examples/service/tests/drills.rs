@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use oubliette::personal::{Email, Name, PersonalData, Text};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, Field, Index, OpenError, Sealed, Token, UnlessShredded, Vault, bits};
@@ -16,6 +18,9 @@ const PHONE: Field<Text> = PURPOSES[0].field("phone as typed");
 const PASSWORD: Field<Text> = PURPOSES[0].field("password hash");
 const NEWS_EMAIL: Field<Email> = PURPOSES[1].field("email");
 const BY_EMAIL: Index<Email> = EMAIL.index("unique", bits(128));
+
+/// How long the service may take to shred somebody.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who leaves, who withdraws the newsletter, and who stays as they are.
 const LEAVES: usize = 0;
@@ -216,10 +221,13 @@ fn a_deletion_cut_off_by_a_crash_is_ended_by_a_sweep() {
         let beside = unlock(&vault(&drill.place));
         let no = drill.server.ask(&drill.database, "SELECT min(no) FROM users").parse().unwrap();
         let no = CustomerId::from_stored(no).unwrap();
-        while beside.shredded_among(PURPOSES[0], [no]).unwrap().is_empty() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        let begun = Instant::now();
+        let is_shredded = || !beside.shredded_among(PURPOSES[0], [no]).unwrap().is_empty();
+        while !is_shredded() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
         }
         drill.service.kill();
+        assert!(is_shredded(), "the shred comes before the deletion");
         assert!(leaving.join().unwrap().is_err(), "it got no answer");
     });
     drill.server.ask(

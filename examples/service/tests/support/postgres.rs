@@ -12,8 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for its input to end, which it does when the process of the tests ends, however it does; then stops the server
 /// and removes its directory. A `static` is never dropped, so a destructor would not be enough. To SIGQUIT, PostgreSQL
-/// ends at once and takes its shared memory with it.
+/// ends at once and takes its shared memory with it. Signals to the whole group, as of Ctrl-C, are for the tests.
 const KEEPER: &str = r#"
+trap '' HUP INT TERM
 directory=$1; shift
 "$@" </dev/null >"$directory/log" 2>&1 &
 server=$!
