@@ -75,6 +75,7 @@ fn nobody_unknown_is_shredded_and_all_or_none() {
     let a = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let unknown = oubliette::CustomerId::from_stored(1 << 30).unwrap();
     assert!(matches!(vault.shred([alice, unknown]), Err(ShredError::NotEnrolled { customer }) if customer == unknown));
+    assert_eq!(vault.shred([unknown]).unwrap_err().outcome(), Outcome::Investigate);
     assert!(vault.open(alice, EMAIL, &a).is_ok(), "all or nothing");
     assert!(matches!(vault.seal(unknown, EMAIL, &email("x@example.com")), Err(SealError::NotEnrolled { .. })));
 }
@@ -138,7 +139,8 @@ fn a_lost_lease_fails_closed() {
     }
     assert_eq!(keys.seal(EMAIL, &email("a@example.com")).unwrap_err().outcome(), Outcome::TryAgain);
     assert!(!vault.health().ready);
-    assert!(vault.enroll().is_err());
+    assert_eq!(vault.shred([alice]).unwrap_err().outcome(), Outcome::TryAgain);
+    assert_eq!(vault.enroll().unwrap_err().outcome(), Outcome::TryAgain);
     vault.find_store();
     assert!(vault.open(alice, EMAIL, &a).is_ok());
     assert!(keys.open(EMAIL, &a).is_ok());
