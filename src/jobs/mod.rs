@@ -69,10 +69,10 @@
 //!    above (its `enroll` now finds nothing) until `left_behind` is empty, with `tolerate(usize::MAX)` the first time, to list
 //!    all problems at once. A batch that breaks a UNIQUE constraint stops the job: settle the duplicate, and run it again.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
-//! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table, in
-//!    statistics until `ANALYZE`, in archived WAL, replicas and change streams; SQLite in free pages and in the WAL until
-//!    `VACUUM` and `PRAGMA wal_checkpoint(TRUNCATE)`; MariaDB in its undo, redo and binary logs. Blocks given back to the file
-//!    system are not overwritten.
+//! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
+//!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
+//!    in free pages and in the WAL until `VACUUM` and `PRAGMA wal_checkpoint(TRUNCATE)`; MariaDB in its undo, redo and binary
+//!    logs. Blocks given back to the file system are not overwritten.
 //!
 //! **Backups from before hold the plaintext, which no shred reaches.** Until they have expired, keep a list of the keys of
 //! erased rows, and delete those rows again after a restore, before the application starts and before any job that enrolls.
