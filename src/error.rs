@@ -1,5 +1,7 @@
 //! Errors: one enum an operation, and the three outcomes they sort into.
 
+#[cfg(feature = "derive")]
+mod record;
 mod renewal;
 
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use crate::customer::CustomerId;
 use crate::root_key::RootKeyError;
 use crate::store::{PlaceId, Problem, StoreError};
 
+#[cfg(feature = "derive")]
+pub use record::SealRecordError;
 pub use renewal::{EpochError, PurposeError, ResealError, TokenError};
 
 /// What to do about a value that could not be opened or sealed.
@@ -266,6 +270,17 @@ pub enum EnrollError {
     KeyStore(#[from] KeyStoreError),
 }
 
+impl EnrollError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            EnrollError::Exhausted => Outcome::Investigate,
+            EnrollError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
 /// Why a value was not sealed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -451,6 +466,21 @@ pub enum ShredError {
     /// It is not known whether it happened. Call again: a shred that finds its work done makes sure of it.
     #[error("it is not known whether the shred is durable; call again")]
     Unknown(#[source] KeyStoreError),
+}
+
+impl ShredError {
+    /// What to do about it. Whoever tries again shreds them; twice is no error.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. } => {
+                Outcome::Investigate
+            }
+            ShredError::NothingHappened(error) | ShredError::OldCopyRemains(error) | ShredError::Unknown(error) => {
+                error.outcome()
+            }
+        }
+    }
 }
 
 /// Why the root key was not rotated.

@@ -2,6 +2,7 @@
 
 mod forms;
 mod plan;
+mod serial;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

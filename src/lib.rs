@@ -64,7 +64,7 @@
 //! - Whoever has every byte that was ever written to databases, page stores and backups, except root records older than
 //!   the shred, and also the current root record and root key, learns nothing about a shredded customer's fields but
 //!   metadata.
-//! - Restoring a backup of the application's database brings nobody back.
+//! - Restoring a backup of the application's database brings nobody back, if their values were sealed when it was made.
 //! - Another process on the same vault stops opening a shredded customer's values within the lease (one second unless
 //!   said otherwise), or stops opening anything.
 //! - "Shredded", "the key store cannot be used" and "tampered with, or mixed up" are told apart: [`Outcome`].
@@ -92,6 +92,7 @@
 //! - [`columns`]: all of it as columns of rusqlite, sqlx, diesel and sea-orm.
 //! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
+//! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
 //! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
@@ -103,6 +104,7 @@
 //! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
+//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -138,6 +140,8 @@ pub mod jobs;
 mod key_tree;
 mod nonce;
 pub mod personal;
+#[cfg(feature = "derive")]
+mod record;
 mod root_key;
 mod root_record;
 mod sealed;
@@ -153,12 +157,24 @@ mod vectors;
 mod witness;
 
 pub use customer::{CustomerId, InvalidCustomerId};
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use error::SealRecordError;
 pub use error::{
     Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PurposeError, RecoverError,
     ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use oubliette_derive::Personal;
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub use record::support as __private;
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use record::{Context, FieldInfo, FieldKind, Held};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
 pub use vault::{

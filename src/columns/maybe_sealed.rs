@@ -15,12 +15,11 @@ use crate::vault::Vault;
 
 /// What a text column holds while its plaintext is being sealed: a sealed value, or still plaintext.
 ///
-/// It is read from either and written only sealed: binding one that holds plaintext is [`NotSealed`]. So a column of a
-/// live system moves in four steps, each of which can be deployed, and run for as long as it takes, alone:
-/// 1. Read the column as `MaybeSealed<T>`, open with [`Plaintext::Accept`], write `SealedText<T>`.
-/// 2. Seal the rows that are left. [`sealed`](MaybeSealed::sealed) tells them apart.
-/// 3. Open with [`Plaintext::Refuse`]: a row that was missed is an error from then on.
-/// 4. Make the type [`SealedText<T>`].
+/// It is read from either and written only sealed: binding one that holds plaintext is [`NotSealed`]. Open with
+/// [`Plaintext::Accept`] until the rows are sealed, and with [`Plaintext::Refuse`] from then on, when a row that was missed is
+/// an error; then make the type [`SealedText<T>`]. **The order of deploys, so that no process reads what it does not know, is
+/// in [`jobs`](crate::jobs#from-plaintext-without-downtime).** A row without a customer number has nothing sealed: parse
+/// what [`expose_personal_data`](MaybeSealed::expose_personal_data) gives.
 ///
 /// ```
 /// # use oubliette::{Field, Purpose, Vault, personal::Email};

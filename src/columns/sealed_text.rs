@@ -139,7 +139,7 @@ mod tests {
         let json = serde_json::to_string(&column).unwrap();
         assert_eq!(json, serde_json::to_string(&sealed).unwrap());
         assert_eq!(serde_json::from_str::<SealedText<Email>>(&json).unwrap(), column);
-        for bad in ["", "alice@example.com", "obl1.", &column.as_str()[..column.as_str().len() - 3]] {
+        for bad in ["", "alice@example.com", "obl1.", &column.as_str()[..100]] {
             assert_eq!(bad.parse::<SealedText<Email>>(), Err(ParseError::Malformed), "{bad}");
         }
     }

@@ -134,12 +134,39 @@ pub enum JobError {
     KeyStore(#[from] KeyStoreError),
     /// The database failed.
     #[error("the database failed")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Database(#[source] DatabaseError),
 }
+
+/// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
+/// row that a constraint refused. The server's log may have done so.
+pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
+
+impl DatabaseError {
+    /// The database crate's own error. **Its `Debug` may quote a row.**
+    #[must_use]
+    pub fn expose(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseError({:?})", self.to_string())
+    }
+}
+
+// Without a source: whoever prints the chain would print what this hides.
+impl std::error::Error for DatabaseError {}
 
 impl JobError {
     pub(super) fn database(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
-        JobError::Database(Box::new(error))
+        JobError::Database(DatabaseError(Box::new(error)))
     }
 
     pub(super) fn problems(all: Vec<Problem>) -> JobError {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::cell::{Cell, Column};
 use super::error::JobError;
-use super::step::{At, InRow, Step};
+use super::step::{At, InRow, Step, parse};
 use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
 use crate::index::Index;
 use crate::personal::PersonalData;
@@ -118,8 +118,8 @@ impl Job {
         self
     }
 
-    /// Plaintext in a column becomes the sealed value, as text in its place. The column must hold text of 204 characters
-    /// or more for an email, 289 or more for an address: `TEXT` will do.
+    /// Plaintext in a column of text becomes the sealed value, as text in its place: 200 characters for an email of up to 63
+    /// bytes, 456 for the longest. **`VARCHAR(255)` is too narrow**; use `TEXT`.
     #[must_use]
     pub fn seal<T>(mut self, column: impl Into<String>, field: impl Into<InRow<T>>) -> Job
     where
@@ -131,8 +131,10 @@ impl Job {
         self.step(Seal { from: column, to: column, at })
     }
 
-    /// Plaintext in one column becomes the sealed value, as bytes in another; the plaintext becomes NULL. While both hold
-    /// something the plaintext counts, since only a process that does not seal yet can have written it.
+    /// Plaintext in one column of text becomes the sealed value, as bytes in another; the plaintext becomes NULL, so drop its
+    /// NOT NULL first. **Every process that writes the sealed column must set the plaintext to NULL in the same statement**:
+    /// where both hold something, the plaintext is taken for the newer, and replaces the sealed value. Read in the same way:
+    /// the plaintext if there is one, else the sealed value.
     #[must_use]
     pub fn seal_into<T>(mut self, from: impl Into<String>, to: impl Into<String>, field: impl Into<InRow<T>>) -> Job
     where
@@ -174,8 +176,9 @@ impl Job {
     }
 
     /// A column of tokens follows a column of sealed values: a missing one, or one of another epoch than the current, is
-    /// made anew, and one beside NULL becomes NULL. A token of the current epoch is left without opening the value: keeping
-    /// it right when the value changes is the application's part.
+    /// made anew, and one beside NULL becomes NULL; so is that of a value which an earlier step of this job puts there. Any
+    /// other token of the current epoch is left without opening the value: keeping it right when the value changes is the
+    /// application's part.
     #[must_use]
     pub fn index<T: PersonalData + 'static>(
         self,
@@ -198,7 +201,22 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = self.at(field.into());
-        self.step(Tokens { columns, from, at, index })
+        self.step(Tokens { columns, from, at, index, parse: None })
+    }
+
+    /// [`index`](Job::index), of values that are still in plaintext, or sealed: before a column is sealed, so that tokens can
+    /// be searched by, and be UNIQUE, from then on. Tokens of plaintexts are made anew each time, since a process that knows
+    /// no tokens leaves those of older values.
+    #[must_use]
+    pub fn index_plaintext<T>(mut self, tokens: impl Into<String>, from: impl Into<String>, index: Index<T>) -> Job
+    where
+        T: PersonalData + FromStr + 'static,
+        T::Err: Display,
+    {
+        let columns = vec![self.column(tokens)];
+        let from = self.column(from);
+        let at = At { field: index.field(), context: None };
+        self.step(Tokens { columns, from, at, index, parse: Some(parse) })
     }
 
     /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
@@ -213,7 +231,7 @@ impl Job {
         let columns = even_and_odd.into_iter().map(|name| self.column(name)).collect();
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index })
+        self.step(Tokens { columns, from, at, index, parse: None })
     }
 
     /// Tokens of customers who are shredded in the index's purpose become NULL.
@@ -240,7 +258,8 @@ impl Job {
     }
 
     /// Goes on after the row of this [bookmark](super::Progress::bookmark). Without it a job looks at every row again,
-    /// and finds most done.
+    /// and finds most done. Rows before it that were inserted or written since are not worked on; `left_behind` looks at all
+    /// rows, bookmark or not.
     #[must_use]
     pub fn resume_after(mut self, bookmark: &str) -> Job {
         match self.key.read(bookmark) {

@@ -48,25 +48,56 @@
 //! ```
 //!
 //! # From plaintext, without downtime
-//! 1. Add the columns: customer numbers (`BIGINT UNIQUE`, NULL at first), tokens. Make the personal columns wide enough, or
-//!    add columns of bytes and use [`seal_into`](Job::seal_into).
-//! 2. Deploy a version that reads plaintext or sealed ([`MaybeSealed`](crate::columns::MaybeSealed)), writes sealed with
-//!    its token, and enrolls when the row has no number. Wait until no older one runs: what those write is plaintext.
-//! 3. Run the job as above, until `left_behind` is empty. Searching meanwhile takes the token or the plaintext.
-//! 4. Deploy the version that reads sealed only. Now plaintext is an error.
-//! 5. Get rid of the old content: SQLite keeps it in free pages and in the WAL until `VACUUM` and
-//!    `PRAGMA wal_checkpoint(TRUNCATE)`; PostgreSQL in dead rows until `VACUUM FULL`, and in its WAL; MariaDB in its undo and
-//!    redo logs. **Backups from before hold the plaintext**, which no shred reaches: they must expire. An index or statistics
-//!    on the old column kept copies too.
+//! Between two deploys wait until no process of the version before runs. From step 5 on there is no way back to a version
+//! of before step 4: it would show sealed text, and search for plaintext.
+//! 1. **The vault first.** Once plaintext is gone, losing the vault loses everything: give it a
+//!    [mirror](crate::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once from what you
+//!    kept.
+//! 2. **Columns**: the number (`BIGINT UNIQUE`, NULL at first), tokens. Find what will stand in the way: widths
+//!    ([`seal`](Job::seal)), NOT NULL, CHECK, triggers, generated columns and indexes on the old column; empty strings (make
+//!    them NULL); values that the type refuses; values that differ now and have one canonical form (`Alice@x.org`,
+//!    `alice@x.org`).
+//! 3. **Deploy A** reads plaintext and sealed ([`MaybeSealed`](crate::columns::MaybeSealed)), and still writes plaintext: with
+//!    every insert a number, with every write of an indexed value its token. It searches as before. Then run a job of
+//!    [`enroll`](Job::enroll) and [`index_plaintext`](Job::index_plaintext) steps until `left_behind` is empty; copy the
+//!    numbers to tables that refer to this one (`UPDATE orders SET no = c.no FROM customers c WHERE ..`), and make them NOT
+//!    NULL. Whoever gives a number elsewhere does so with the row locked (`SELECT .. FOR UPDATE`), or a second one overwrites
+//!    the first, and what was sealed under that is lost.
+//! 4. **Searching by token.** Settle duplicates, then make the tokens UNIQUE where the plaintext was; `bits(64)` or more.
+//!    Deploy a version that searches by token, and only then drop the old constraint.
+//! 5. **Deploy B** writes sealed, with its token, and with [`seal_into`](Job::seal_into) NULL for the plaintext. Run the job
+//!    above (its `enroll` now finds nothing) until `left_behind` is empty, with `tolerate(usize::MAX)` the first time, to list
+//!    all problems at once. A batch that breaks a UNIQUE constraint stops the job: settle the duplicate, and run it again.
+//! 6. **Deploy C** reads sealed only. Now plaintext is an error.
+//! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table, in
+//!    statistics until `ANALYZE`, in archived WAL, replicas and change streams; SQLite in free pages and in the WAL until
+//!    `VACUUM` and `PRAGMA wal_checkpoint(TRUNCATE)`; MariaDB in its undo, redo and binary logs. Blocks given back to the file
+//!    system are not overwritten.
+//!
+//! **Backups from before hold the plaintext, which no shred reaches.** Until they have expired, keep a list of the keys of
+//! erased rows, and delete those rows again after a restore, before the application starts and before any job that enrolls.
+//!
+//! If nothing need be unique, token and plaintext may be searched together instead, until step 6, **in one statement**: of
+//! two, a row that is sealed in between is found by neither.
 //!
 //! A row of somebody shredded meanwhile cannot be sealed; its plaintext stays, and `left_behind` names it: delete it.
+//!
+//! **An application that reads a row and later writes all of its columns back** restores what a job replaced: an older token,
+//! a value under an older tree. Write only what changed, or read `FOR UPDATE`; and before anything is retired let
+//! `left_behind` be empty twice, further apart than your longest request.
+//!
+//! **A job and a record must bind the same bytes.** [`within_column`](crate::Field::within_column) binds any integer column as
+//! eight bytes, so a record's context must be an `i64` or `u64`; an `i32` has four, and what one of them sealed the other
+//! cannot open. A `Uuid` is 16 bytes: `uuid` or `BINARY(16)`, not text. Seal one row by the job and open it by the record
+//! before you run it.
 //!
 //! # Rotating a purpose's key tree
 //! 1. [`rotate_purpose`](crate::Vault::rotate_purpose). New values are sealed under the new tree, old ones open.
 //! 2. One lease later, a job of [`reseal`](Job::reseal) steps over every column of the purpose, in every table, until
 //!    `left_behind` is empty for each.
-//! 3. [`retire_replaced`](crate::Vault::retire_replaced). What was overlooked is unreadable from then on, and so is every
-//!    backup from before step 2: wait for as long as those may be needed.
+//! 3. [`retire_replaced`](crate::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable from then on,
+//!    and so is every backup from before step 2 ended: wait for as long as those may be needed, unless somebody copied the
+//!    old keys, when that is what you want. It waits a lease on the calling thread: in async code use `spawn_blocking`.
 //!
 //! # A new epoch of an index
 //! 1. [`begin_epoch`](crate::Vault::begin_epoch). Queries by [`tokens`](crate::Vault::tokens) take both epochs.
@@ -87,11 +118,17 @@
 //! [`forget_tokens`](Job::forget_tokens) steps now and then, and `left_behind` as the check. Deleting the rows does both.
 //!
 //! # Another name, label or type
-//! Renaming a table or a column changes nothing: it takes no part in keys. A field's label, type, purpose or context does;
-//! to change one on purpose, declare the new field, deploy a version that opens as the new field and, when that is
-//! `NotAuthentic` or of `OtherPurpose`, as the old one, and that writes the new; run [`relabel`](Job::relabel) until
-//! `left_behind` is empty; drop the old field. Tokens are of a field too: give those of the new one a column of their own,
-//! filled by an [`index`](Job::index) step after the `relabel`.
+//! Renaming a table or a column changes nothing: it takes no part in keys. A field's label, type, purpose or context does.
+//! To change one on purpose:
+//! 1. Declare the new field. Deploy a version that opens as the new field and, when that is `NotAuthentic` or of
+//!    `OtherPurpose`, as the old one, **and still writes the old**.
+//! 2. When no older one runs, deploy one that writes the new, and run [`relabel`](Job::relabel) until `left_behind` is empty.
+//! 3. Drop the old field.
+//!
+//! Tokens need a **second column** for the new field's index, since a token does not say which field it is of. From step 2 on
+//! write that one and NULL to the old, and search both in one statement (`new_idx = ANY($1) OR old_idx = ANY($2)`); the job
+//! that relabels fills it by an [`index`](Job::index) step; then drop the old. What must be unique is the application's to
+//! guard meanwhile.
 
 mod cell;
 mod error;
@@ -108,7 +145,7 @@ pub mod sqlx;
 mod step;
 mod steps;
 
-pub use error::{Cause, JobError, Problem};
+pub use error::{Cause, DatabaseError, JobError, Problem};
 pub use job::{Job, Key};
 pub use report::{LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;

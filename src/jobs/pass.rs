@@ -71,6 +71,11 @@ impl<'p> Pass<'p> {
         })
     }
 
+    /// A look at the whole table, wherever the job was to go on.
+    pub(super) fn over_all(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Pass<'p>, JobError> {
+        Ok(Pass { after: None, ..Pass::new(job, vault, dialect)? })
+    }
+
     /// The query that [`begin`](Pass::begin) is given the answer of.
     pub(super) fn count(&self) -> Statement<'_> {
         self.statements.count()
@@ -288,14 +293,21 @@ impl<'p> Pass<'p> {
             Ok(keys) => keys,
             Err(cause) => return Ok(Worked { problem: Some((Column::CUSTOMER, cause)), ..worked }),
         };
+        // What an older version wrote in plaintext stands beside the token of an older value.
+        let mut put: Vec<Column> = Vec::new();
         for (step, hand) in self.with_each_step(keys, prepared) {
             worked.erased |= hand.shredded;
             if hand.shredded && !step.concerns_shredded() {
                 continue;
             }
-            let done = step
-                .is_due(&worked.after, &hand)
-                .and_then(|due| if due { step.apply(&mut worked.after, &hand) } else { Ok(()) });
+            let follows = step.follows().is_some_and(|column| put.contains(&column));
+            let done = step.is_due(&worked.after, &hand).and_then(|due| {
+                if due || follows {
+                    step.apply(&mut worked.after, &hand)?;
+                    put.extend(step.puts_into());
+                }
+                Ok(())
+            });
             match done {
                 Ok(()) => {}
                 Err(Fault::Erased) => worked.erased = true,

@@ -50,7 +50,7 @@ pub fn run(
 /// # Errors
 /// [`JobError`].
 pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
-    let mut pass = Pass::new(job, vault, Dialect::Sqlite)?;
+    let mut pass = Pass::over_all(job, vault, Dialect::Sqlite)?;
     loop {
         let rows = select(connection, job, &pass.page_to_look_at())?;
         if let ControlFlow::Break(left) = pass.look_at(rows)? {

@@ -62,7 +62,7 @@ pub async fn run<DB: JobDatabase>(
 /// # Errors
 /// [`JobError`].
 pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
-    let mut pass = Pass::new(job, vault, dialect::<DB>()?)?;
+    let mut pass = Pass::over_all(job, vault, dialect::<DB>()?)?;
     loop {
         let mut connection = pool.acquire().await.map_err(JobError::database)?;
         let rows = DB::select(&mut connection, job, pass.page_to_look_at()).await?;
@@ -99,7 +99,8 @@ fn dialect<DB: Database>() -> Result<Dialect, JobError> {
 /// Deadlocks and failures to serialise, by the code that the standard gives them; PostgreSQL has one of its own.
 fn was_given_up(error: &JobError) -> bool {
     let JobError::Database(error) = error else { return false };
-    let code = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error).and_then(|e| e.code());
+    let code =
+        error.expose().downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error).and_then(|e| e.code());
     code.is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
 }
 

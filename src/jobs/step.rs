@@ -9,7 +9,7 @@ use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
 use crate::field::{Field, Placed, Purpose};
 use crate::personal::{PersonalData, Plaintext};
-use crate::sealed::{ParseError, Sealed};
+use crate::sealed::{ParseError, Sealed, TEXT_PREFIX};
 use crate::vault::{CustomerKeys, Epochs, Vault};
 
 /// A field, and the column whose content its values are bound to, if any. Made from a [`Field`] alone, or by
@@ -122,7 +122,7 @@ impl Form {
 }
 
 impl<T> Held<T> {
-    /// What does not parse is plaintext, whatever it begins with: nobody's name keeps a row from being sealed.
+    /// What begins like a sealed value and is none is damaged, never plaintext: sealed once more it would look whole.
     pub(super) fn of(cell: &Cell) -> Held<T> {
         let (parsed, form) = match cell {
             Cell::Null => return Held::Nothing,
@@ -132,13 +132,13 @@ impl<T> Held<T> {
         };
         match parsed {
             Ok(sealed) => Held::Sealed(sealed, form),
-            Err(ParseError::Malformed) => match cell {
-                // A column of bytes, or one whose text is called bytes.
-                Cell::Bytes(bytes) => match std::str::from_utf8(bytes).map(str::parse) {
-                    Ok(Ok(sealed)) => Held::Sealed(sealed, Form::Text),
-                    _ => Held::Plaintext,
-                },
-                _ => Held::Plaintext,
+            Err(error @ ParseError::Malformed) => match std::str::from_utf8(cell.content().unwrap_or_default()) {
+                // Of bytes too: a column whose text is called bytes.
+                Ok(text) if text.starts_with(TEXT_PREFIX) => {
+                    text.parse().map_or(Held::Unreadable(error), |sealed| Held::Sealed(sealed, Form::Text))
+                }
+                Ok(_) => Held::Plaintext,
+                Err(_) => Held::Unreadable(error),
             },
             Err(error) => Held::Unreadable(error),
         }
@@ -204,6 +204,16 @@ pub(super) trait Step: Send + Sync {
     /// The epochs that it works by.
     fn epochs(&self, _vault: &Vault) -> Result<Option<Epochs>, JobError> {
         Ok(None)
+    }
+
+    /// The column in which it puts a value that may be another than the one its tokens were made of.
+    fn puts_into(&self) -> Option<Column> {
+        None
+    }
+
+    /// The column whose values it follows: it is due when one was put there in this pass.
+    fn follows(&self) -> Option<Column> {
+        None
     }
 
     /// Whether the row still needs it.

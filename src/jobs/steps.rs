@@ -41,8 +41,16 @@ where
         true
     }
 
+    fn puts_into(&self) -> Option<Column> {
+        Some(self.to)
+    }
+
     fn is_due(&self, row: &Row, _: &Hand<'_>) -> Result<bool, Fault> {
-        Ok(matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext))
+        match Held::<T>::of(row.cell(self.from)) {
+            Held::Plaintext => Ok(true),
+            Held::Unreadable(error) => Err(Cause::from(error).into()),
+            Held::Nothing | Held::Sealed(..) => Ok(false),
+        }
     }
 
     fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
@@ -117,6 +125,10 @@ impl<Old: PersonalData, New: PersonalData> Step for Relabel<Old, New> {
         self.new.field.purpose()
     }
 
+    fn puts_into(&self) -> Option<Column> {
+        Some(self.column)
+    }
+
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
         let Some((sealed, _)) = Held::<New>::of(row.cell(self.column)).sealed()? else { return Ok(false) };
         match self.new.open(row, &sealed, hand) {
@@ -141,6 +153,8 @@ fn epoch_of<T>(cell: &Cell) -> Option<Epoch> {
     cell.content().and_then(|bytes| Token::<T>::from_bytes(bytes).ok()).map(|token| token.epoch())
 }
 
+type Parse<T> = fn(&Cell) -> Result<T, Cause>;
+
 /// A column of tokens follows a column of sealed values.
 pub(super) struct Tokens<T> {
     /// One column, or two, for even and odd epochs.
@@ -148,6 +162,8 @@ pub(super) struct Tokens<T> {
     pub(super) from: Column,
     pub(super) at: At<T>,
     pub(super) index: Index<T>,
+    /// Reads what is still in plaintext, if that is wanted.
+    pub(super) parse: Option<Parse<T>>,
 }
 
 impl<T: PersonalData> Tokens<T> {
@@ -164,6 +180,36 @@ impl<T: PersonalData> Tokens<T> {
             }
         }
         Ok(wanted)
+    }
+
+    fn value(&self, row: &Row, hand: &Hand<'_>) -> Result<Option<T>, Fault> {
+        let cell = row.cell(self.from);
+        match (Held::<T>::of(cell), self.parse) {
+            (Held::Plaintext, Some(parse)) => Ok(Some(parse(cell)?)),
+            (held, _) => match held.sealed()? {
+                Some((sealed, _)) => Ok(Some(self.at.open(row, &sealed, hand)?)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// What belongs into each column.
+    fn made(&self, row: &Row, hand: &Hand<'_>) -> Result<Vec<Cell>, Fault> {
+        let wanted = self.wanted_for(row, hand)?;
+        let tokens = match &self.value(row, hand)? {
+            Some(value) if self.columns.len() == 1 => vec![hand.vault.token(self.index, value)?],
+            Some(value) => hand.vault.tokens(self.index, value)?,
+            None => Vec::new(),
+        };
+        let made = wanted.into_iter().enumerate().map(|(at, wanted)| {
+            // In one column, the current epoch's as of now: another may have begun since the batch did.
+            let token = match self.columns.len() {
+                1 => tokens.first(),
+                _ => tokens.iter().find(|token| usize::from(token.epoch().number() % 2) == at && wanted.is_some()),
+            };
+            token.map_or(Cell::Null, |token| Cell::bytes(token.as_bytes().to_vec()))
+        });
+        Ok(made.collect())
     }
 
     fn wanted_for(&self, row: &Row, hand: &Hand<'_>) -> Result<Vec<Option<Epoch>>, Fault> {
@@ -188,6 +234,10 @@ impl<T: PersonalData> Step for Tokens<T> {
         self.index.purpose()
     }
 
+    fn follows(&self) -> Option<Column> {
+        Some(self.from)
+    }
+
     fn epochs(&self, vault: &Vault) -> Result<Option<Epochs>, JobError> {
         let epochs = vault.epochs(self.index)?;
         self.wanted(&epochs)?;
@@ -195,6 +245,11 @@ impl<T: PersonalData> Step for Tokens<T> {
     }
 
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
+        // Whoever writes plaintext may know no tokens: only making it anew tells whether it is the value's.
+        if self.parse.is_some() && matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext) {
+            let made = self.made(row, hand)?;
+            return Ok(self.columns.iter().zip(&made).any(|(column, made)| !row.cell(*column).is(made)));
+        }
         let wanted = self.wanted_for(row, hand)?;
         let mut pairs = self.columns.iter().zip(wanted);
         Ok(pairs.any(|(column, wanted)| {
@@ -205,23 +260,9 @@ impl<T: PersonalData> Step for Tokens<T> {
     }
 
     fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
-        let wanted = self.wanted_for(row, hand)?;
-        let value = match Held::<T>::of(row.cell(self.from)).sealed()? {
-            Some((sealed, _)) => Some(self.at.open(row, &sealed, hand)?),
-            None => None,
-        };
-        let tokens = match &value {
-            Some(value) if self.columns.len() == 1 => vec![hand.vault.token(self.index, value)?],
-            Some(value) => hand.vault.tokens(self.index, value)?,
-            None => Vec::new(),
-        };
-        for (at, (column, wanted)) in self.columns.iter().zip(wanted).enumerate() {
-            // In one column, the current epoch's as of now: another may have begun since the batch did.
-            let token = match self.columns.len() {
-                1 => tokens.first(),
-                _ => tokens.iter().find(|token| usize::from(token.epoch().number() % 2) == at && wanted.is_some()),
-            };
-            row.set(*column, token.map_or(Cell::Null, |token| Cell::bytes(token.as_bytes().to_vec())));
+        let made = self.made(row, hand)?;
+        for (column, cell) in self.columns.iter().zip(made) {
+            row.set(*column, cell);
         }
         Ok(())
     }

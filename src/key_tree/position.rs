@@ -79,11 +79,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_says_whom_it_concerns() {
+        let text = "level 2, customers 4328521728 to 4345298943";
+        assert_eq!(
+            (Position::of(&[1, 2]).to_string(), format!("{:?}", Position::of(&[1, 2]))),
+            (text.into(), text.into())
+        );
+    }
+
+    #[test]
     fn ranges_nest() {
         assert_eq!(Position::ROOT.numbers_below(1), 1 << 32..=(2 << 32) - 1);
         assert_eq!(Position::of(&[1, 2, 3, 4]).numbers_below(5), 0x0102030405..=0x0102030405);
         assert_eq!(Position::of(&[1, 2]).numbers_below(3), 0x0102030000..=0x010203ffff);
         assert_eq!(Position::of(&[1, 2]).child_towards(0x0102030405), 3);
+        assert_eq!(Position::FIRST_LEAVES.child(7), Position::FIRST_LEAVES, "the children of a leaf are customers");
         assert!(Position::of(&[0, 0, 0, 0]) == Position::FIRST_LEAVES && Position::FIRST_LEAVES.is_leaf());
     }
 }

@@ -88,6 +88,7 @@ mod tests {
             prop_assert_eq!(numbers(&a.and(&b)), sa.intersection(&sb).copied().collect());
             prop_assert_eq!(numbers(&a.or(&b)), sa.union(&sb).copied().collect());
             prop_assert_eq!(Ranges::of_numbers(sa.iter().copied()), a.clone());
+            prop_assert_eq!(a.is_empty(), sa.is_empty());
             let cut: BTreeSet<u64> = within(a.as_slice(), &(10..=20)).into_iter().flatten().collect();
             prop_assert_eq!(cut, sa.into_iter().filter(|n| (10..=20).contains(n)).collect());
         }

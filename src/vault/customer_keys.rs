@@ -14,7 +14,7 @@ use crate::vault::process::Process;
 use crate::vault::{Owner, Vault};
 
 /// Most rows whose keys are held at a time.
-const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 256;
 
 /// Seals and opens several fields of one customer, deriving each key once.
 ///

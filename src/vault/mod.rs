@@ -36,6 +36,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use builder::VaultBuilder;
+#[cfg(feature = "derive")]
+pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
 pub use indexes::{EpochBegun, Epochs};
 pub use purposes::Rotated;

@@ -1,0 +1,219 @@
+//! The methods of a record and of its twin.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote_spanned};
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use crate::expand::{at, code, field_const, index_consts, number_const};
+use crate::record::{Column, Kind, Record, Sealed, Shape};
+
+pub(crate) fn methods(record: &Record) -> TokenStream {
+    let of_record = of_record(record);
+    let of_twin = of_twin(record);
+    let (krate, ident, twin) = (&record.krate, &record.ident, &record.twin);
+    let (own, own_ty) = &record.customer;
+    let own = quote_spanned!(at(own_ty)=> row.#own);
+    let others: Vec<TokenStream> = record
+        .others()
+        .map(|(_, Column { ident, ty, .. }, optional)| {
+            let number = quote_spanned!(at(ty)=> row.#ident);
+            if optional { number } else { code!(::core::option::Option::Some(#number)) }
+        })
+        .collect();
+    let count = others.len();
+    let opened = record.columns.iter().enumerate().map(|(place, column)| open(record, place, column));
+    let numbers = |name: &str, of: &Ident| {
+        let name = format_ident!("{name}");
+        code! {
+            fn #name(row: &#of) -> #krate::__private::Numbers<#count> {
+                #krate::__private::Numbers { main: #own, others: [#(#others),*] }
+            }
+        }
+    };
+    let (of_record_numbers, of_twin_numbers) = (numbers("__numbers", ident), numbers("__numbers_sealed", twin));
+    code! {
+        #of_record_numbers
+        #of_twin_numbers
+        #[allow(unused_variables)]
+        fn __open(
+            row: &#twin,
+            keys: &#krate::__private::RowKeys<#count>,
+        ) -> ::core::result::Result<#ident, #krate::OpenError> {
+            ::core::result::Result::Ok(#ident { #(#opened)* })
+        }
+        #of_record
+        #of_twin
+    }
+}
+
+fn of_record(record: &Record) -> TokenStream {
+    let Record { krate, vis, ident, twin, .. } = record;
+    let sealed = record.columns.iter().enumerate().map(|(place, column)| seal(record, place, column));
+    code! {
+        #[allow(dead_code)]
+        impl #ident {
+            /// Every column of the sealed twin, in its order.
+            #vis const FIELDS: &'static [#krate::FieldInfo] = __COLUMNS;
+
+            /// Seals the record: what to write to the database.
+            ///
+            /// # Errors
+            /// `SealRecordError`, which names the column.
+            #[allow(unused_variables)]
+            #vis fn seal(&self, vault: &#krate::Vault) -> ::core::result::Result<#twin, #krate::SealRecordError> {
+                let row = self;
+                let keys = #krate::__private::RowKeys::of(vault, __numbers(row));
+                ::core::result::Result::Ok(#twin { #(#sealed)* })
+            }
+        }
+    }
+}
+
+fn of_twin(record: &Record) -> TokenStream {
+    let Record { krate, vis, ident, twin, .. } = record;
+    let reseal = reseal(record);
+    code! {
+        #[allow(dead_code)]
+        impl #twin {
+            /// Opens the record.
+            ///
+            /// # Errors
+            /// `OpenError` of the first column that cannot be opened: `Shredded` when the customer was, in the record's
+            /// purpose.
+            #vis fn open(&self, vault: &#krate::Vault) -> ::core::result::Result<#ident, #krate::OpenError> {
+                __open(self, &#krate::__private::RowKeys::of(vault, __numbers_sealed(self)))
+            }
+
+            /// Opens many records, each with its own result, in their order. Neighbours in customer number share most of
+            /// the work: order rows by it where you can. It reads up to 256 rows ahead, and holds their keys.
+            #vis fn open_all<__Rows>(
+                rows: __Rows,
+                vault: &#krate::Vault,
+            ) -> impl ::core::iter::Iterator<Item = ::core::result::Result<#ident, #krate::OpenError>> + use<__Rows>
+            where
+                __Rows: ::core::iter::IntoIterator,
+                __Rows::Item: ::core::borrow::Borrow<#twin>,
+            {
+                let rows = ::core::iter::IntoIterator::into_iter(rows);
+                let rows = #krate::__private::EachRow::new(vault, rows, |row: &__Rows::Item| {
+                    __numbers_sealed(::core::borrow::Borrow::borrow(row))
+                });
+                ::core::iter::Iterator::map(rows, |(row, keys)| __open(::core::borrow::Borrow::borrow(&row), &keys))
+            }
+
+            /// Moves the values that are under a replaced key tree to the newest one of their purpose; `true` when there
+            /// were any, and the record is to be written back. Tokens stay as they are, and so do values shredded in
+            /// another purpose than the record's.
+            ///
+            /// # Errors
+            /// `ResealError` of the first column that cannot be moved. The record is unchanged.
+            #[allow(unused_variables)]
+            #vis fn reseal(&mut self, vault: &#krate::Vault) -> ::core::result::Result<bool, #krate::ResealError> {
+                #reseal
+            }
+        }
+    }
+}
+
+/// The field constant, and the context if there is one.
+fn place(record: &Record, place: usize, sealed: &Sealed) -> TokenStream {
+    let (krate, constant) = (&record.krate, field_const(place));
+    match &sealed.context {
+        None => code!(::core::convert::From::from(#constant)),
+        Some(context) => {
+            let bytes = quote_spanned!(at(context)=> (&#krate::__private::Plain(&row.#context)).bytes());
+            code!(#constant.within(&{
+                #[allow(unused_imports)]
+                use #krate::__private::{ByAsRef as _, ByContext as _};
+                #bytes
+            }))
+        }
+    }
+}
+
+/// The column's value or sealed value, borrowed; in an `Option` unless the column is never NULL.
+fn borrowed(krate: &TokenStream, ident: &Ident, shape: Shape, opened: bool) -> TokenStream {
+    match shape {
+        Shape::Whole => code!(&row.#ident),
+        Shape::Held if opened => code!(#krate::Held::kept(#krate::Held::as_ref(&row.#ident))),
+        Shape::Optional | Shape::Held => code!(::core::option::Option::as_ref(&row.#ident)),
+    }
+}
+
+/// The keys that a column goes by.
+fn keys(place: usize, shape: Shape) -> TokenStream {
+    if shape == Shape::Held {
+        let number = number_const(place);
+        code!(keys.chosen(#number))
+    } else {
+        code!(&keys.main)
+    }
+}
+
+/// The function of the support module for a column of this shape.
+fn function(name: &str, shape: Shape) -> Ident {
+    match shape {
+        Shape::Whole => format_ident!("{name}"),
+        Shape::Optional => format_ident!("{name}_optional"),
+        Shape::Held => format_ident!("{name}_held"),
+    }
+}
+
+fn copied(column: &Column) -> TokenStream {
+    let ident = &column.ident;
+    quote_spanned!(at(&column.ty)=> #ident: ::core::clone::Clone::clone(&row.#ident),)
+}
+
+fn seal(record: &Record, number: usize, column: &Column) -> TokenStream {
+    let Kind::Sealed(sealed) = &column.kind else { return copied(column) };
+    let (krate, ident, name) = (&record.krate, &column.ident, column.name());
+    let (keys, place, value) =
+        (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, true));
+    let seal = function("seal", sealed.shape);
+    let token = function("token", if sealed.shape == Shape::Held { Shape::Optional } else { sealed.shape });
+    let tokens = sealed.indexes.iter().zip(index_consts(number, sealed)).map(|(index, constant)| {
+        let (column, name) = (&index.name, index.name.unraw().to_string());
+        code!(#column: #krate::__private::#token(vault, #name, #constant, #value)?,)
+    });
+    code!(#ident: #krate::__private::#seal(#keys, #name, #place, #value)?, #(#tokens)*)
+}
+
+fn open(record: &Record, number: usize, column: &Column) -> TokenStream {
+    let Kind::Sealed(sealed) = &column.kind else { return copied(column) };
+    let (krate, ident) = (&record.krate, &column.ident);
+    let (keys, place, stored) =
+        (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, false));
+    let open = function("open", sealed.shape);
+    code!(#ident: #krate::__private::#open(#keys, #place, #stored)?,)
+}
+
+/// All columns are sealed anew before the first is replaced, so that an error changes nothing.
+fn reseal(record: &Record) -> TokenStream {
+    let krate = &record.krate;
+    let (mut made, mut moved, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, column) in record.columns.iter().enumerate() {
+        let Kind::Sealed(sealed) = &column.kind else { continue };
+        let (ident, local) = (&column.ident, format_ident!("moved_{number}", span = proc_macro2::Span::mixed_site()));
+        let (keys, place, stored) =
+            (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, false));
+        let reseal = function("reseal", sealed.shape);
+        let stored_again =
+            if sealed.shape == Shape::Whole { code!(sealed) } else { code!(::core::option::Option::Some(sealed)) };
+        made.push(code!(let #local = #krate::__private::#reseal(#keys, #place, #stored)?;));
+        moved.push(code!(::core::option::Option::is_some(&#local)));
+        replaced.push(code! {
+            if let ::core::option::Option::Some(sealed) = #local {
+                self.#ident = #stored_again;
+            }
+        });
+    }
+    code! {
+        let row = &*self;
+        let keys = #krate::__private::RowKeys::of(vault, __numbers_sealed(row));
+        #(#made)*
+        let moved = <[bool]>::contains(&[#(#moved),*], &true);
+        #(#replaced)*
+        ::core::result::Result::Ok(moved)
+    }
+}

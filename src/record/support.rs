@@ -1,0 +1,282 @@
+//! What generated code calls. Not part of the public API: the macro and this crate are released together.
+#![allow(clippy::missing_errors_doc)] // the generated methods have it
+
+use std::marker::PhantomData;
+
+pub use super::context::{ByAsRef, ByContext, Plain};
+pub use super::rows::{EachRow, Numbers, RowKeys};
+
+use super::{FieldInfo, FieldKind, Held};
+use crate::columns::SealedText;
+use crate::error::{OpenError, ResealError, SealError, SealRecordError};
+use crate::field::{Field, Placed, Purpose};
+use crate::index::{Index, Token};
+use crate::personal::PersonalData;
+use crate::sealed::Sealed;
+use crate::vault::{CustomerKeys, Vault};
+
+/// A column with a customer's number.
+#[must_use]
+pub const fn customer_column(column: &'static str, purpose: Purpose) -> FieldInfo {
+    FieldInfo { column, kind: FieldKind::Customer { purpose } }
+}
+
+/// A column of sealed values.
+#[must_use]
+pub const fn sealed_column<T: PersonalData>(
+    column: &'static str,
+    field: Field<T>,
+    context: Option<&'static str>,
+) -> FieldInfo {
+    let kind = FieldKind::Sealed { purpose: field.purpose(), label: field.label(), tag: T::TAG, context };
+    FieldInfo { column, kind }
+}
+
+/// A column of tokens.
+#[must_use]
+pub const fn token_column<T: PersonalData>(column: &'static str, of: &'static str, index: Index<T>) -> FieldInfo {
+    let kind = FieldKind::Token { of, purpose: index.purpose(), label: index.label(), bits: index.bits() };
+    FieldInfo { column, kind }
+}
+
+/// A column stored as it is.
+#[must_use]
+pub const fn plain_column(column: &'static str) -> FieldInfo {
+    FieldInfo { column, kind: FieldKind::Plain }
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while let ([x, rest_of_a @ ..], [y, rest_of_b @ ..]) = (a, b) {
+        if *x != *y {
+            return false;
+        }
+        (a, b) = (rest_of_a, rest_of_b);
+    }
+    a.is_empty() && b.is_empty()
+}
+
+/// Whether two purposes are one.
+#[must_use]
+pub const fn same_purpose(a: Purpose, b: Purpose) -> bool {
+    same(a.name(), b.name())
+}
+
+/// Whether two fields are one.
+#[must_use]
+pub const fn same_field<T: PersonalData>(a: Field<T>, b: Field<T>) -> bool {
+    same_purpose(a.purpose(), b.purpose()) && same(a.label(), b.label())
+}
+
+/// Where a purpose stands among others; beyond the last if it is none of them.
+#[must_use]
+pub const fn place_among(purpose: Purpose, mut others: &[Purpose]) -> usize {
+    let mut place = 0;
+    while let [other, rest @ ..] = others {
+        if same_purpose(purpose, *other) {
+            break;
+        }
+        place += 1;
+        others = rest;
+    }
+    place
+}
+
+/// Whether no other column of a record has this field's label in this field's purpose.
+#[must_use]
+pub const fn label_is_unique<T: PersonalData>(mut columns: &[FieldInfo], field: Field<T>) -> bool {
+    let mut found = 0;
+    while let [column, rest @ ..] = columns {
+        if let FieldKind::Sealed { purpose, label, .. } = column.kind
+            && same_purpose(purpose, field.purpose())
+            && same(label, field.label())
+        {
+            found += 1;
+        }
+        columns = rest;
+    }
+    found == 1
+}
+
+/// Tells whether a type is personal data: the constant of its own is found before the trait's.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<fn() -> T>);
+
+impl<T: PersonalData> Probe<T> {
+    /// It is.
+    pub const IS_PERSONAL: bool = true;
+}
+
+/// See [`Probe`].
+pub trait OtherData {
+    /// It is not.
+    const IS_PERSONAL: bool = false;
+}
+
+impl<T> OtherData for Probe<T> {}
+
+/// How a column keeps a sealed value: as bytes, or as text.
+pub trait Stored<T>: From<Sealed<T>> {
+    /// The value, to be opened.
+    fn sealed(&self) -> &Sealed<T>;
+}
+
+impl<T> Stored<T> for Sealed<T> {
+    fn sealed(&self) -> &Sealed<T> {
+        self
+    }
+}
+
+impl<T> Stored<T> for SealedText<T> {
+    fn sealed(&self) -> &Sealed<T> {
+        SealedText::sealed(self)
+    }
+}
+
+/// Seals a column.
+pub fn seal<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    column: &'static str,
+    place: Placed<'_, T>,
+    value: &T,
+) -> Result<S, SealRecordError> {
+    keys.seal(place, value).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
+}
+
+/// Seals a column that may be NULL.
+pub fn seal_optional<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    column: &'static str,
+    place: Placed<'_, T>,
+    value: Option<&T>,
+) -> Result<Option<S>, SealRecordError> {
+    value.map(|value| seal(keys, column, place, value)).transpose()
+}
+
+/// Seals a column that may be NULL, or of a customer without a number.
+pub fn seal_held<T: PersonalData, S: Stored<T>>(
+    keys: Option<&CustomerKeys>,
+    column: &'static str,
+    place: Placed<'_, T>,
+    value: Option<&T>,
+) -> Result<Option<S>, SealRecordError> {
+    let Some(value) = value else { return Ok(None) };
+    let purpose = place.field.purpose().name();
+    let keys = keys.ok_or(SealRecordError::NoCustomer { column, purpose })?;
+    seal(keys, column, place, value).map(Some)
+}
+
+/// The token of a column.
+pub fn token<T: PersonalData>(
+    vault: &Vault,
+    column: &'static str,
+    index: Index<T>,
+    value: &T,
+) -> Result<Token<T>, SealRecordError> {
+    vault.token(index, value).map_err(|source| SealRecordError::Token { column, source })
+}
+
+/// The token of a column that may be NULL.
+pub fn token_optional<T: PersonalData>(
+    vault: &Vault,
+    column: &'static str,
+    index: Index<T>,
+    value: Option<&T>,
+) -> Result<Option<Token<T>>, SealRecordError> {
+    value.map(|value| token(vault, column, index, value)).transpose()
+}
+
+/// Opens a column.
+pub fn open<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    place: Placed<'_, T>,
+    stored: &S,
+) -> Result<T, OpenError> {
+    keys.open(place, stored.sealed())
+}
+
+/// Opens a column that may be NULL.
+pub fn open_optional<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    place: Placed<'_, T>,
+    stored: Option<&S>,
+) -> Result<Option<T>, OpenError> {
+    stored.map(|stored| open(keys, place, stored)).transpose()
+}
+
+/// Opens a column whose customer may have been shredded in its purpose.
+pub fn open_held<T: PersonalData, S: Stored<T>>(
+    keys: Option<&CustomerKeys>,
+    place: Placed<'_, T>,
+    stored: Option<&S>,
+) -> Result<Held<T>, OpenError> {
+    let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(Held::Absent) };
+    match open(keys, place, stored) {
+        Ok(value) => Ok(Held::Kept(value)),
+        Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(Held::Shredded),
+        Err(error) => Err(error),
+    }
+}
+
+/// Moves a column's value to the newest key tree. `None` if it is to stay.
+pub fn reseal<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    place: Placed<'_, T>,
+    stored: &S,
+) -> Result<Option<S>, ResealError> {
+    Ok(keys.reseal(place, stored.sealed())?.map(S::from))
+}
+
+/// The same for a column that may be NULL.
+pub fn reseal_optional<T: PersonalData, S: Stored<T>>(
+    keys: &CustomerKeys,
+    place: Placed<'_, T>,
+    stored: Option<&S>,
+) -> Result<Option<S>, ResealError> {
+    stored.map_or(Ok(None), |stored| reseal(keys, place, stored))
+}
+
+/// The same for a column whose customer may have been shredded in its purpose: such a value stays.
+pub fn reseal_held<T: PersonalData, S: Stored<T>>(
+    keys: Option<&CustomerKeys>,
+    place: Placed<'_, T>,
+    stored: Option<&S>,
+) -> Result<Option<S>, ResealError> {
+    let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(None) };
+    match reseal(keys, place, stored) {
+        Err(
+            ResealError::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
+            | ResealError::Seal(SealError::Shredded { .. }),
+        ) => Ok(None),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personal::{Email, Phone};
+
+    const ORDERS: Purpose = Purpose::new("orders");
+    const NEWS: Purpose = Purpose::new("newsletter");
+
+    #[test]
+    fn names_are_compared_whole() {
+        assert!(same_purpose(ORDERS, Purpose::new("orders")));
+        for other in ["order", "orders2", "Orders", "orderz"] {
+            assert!(!same_purpose(ORDERS, Purpose::new(other)) && !same_purpose(Purpose::new(other), ORDERS));
+        }
+        assert!(!same_field::<Email>(ORDERS.field("email"), NEWS.field("email")));
+        assert!(!same_field::<Email>(ORDERS.field("email"), ORDERS.field("e")));
+        assert_eq!(place_among(NEWS, &[ORDERS, NEWS]), 1);
+        assert_eq!(place_among(NEWS, &[ORDERS]), 1);
+    }
+
+    #[test]
+    fn a_label_may_recur_in_another_purpose_only() {
+        let (email, phone): (Field<Email>, Field<Phone>) = (ORDERS.field("email"), ORDERS.field("email"));
+        let news: Field<Email> = NEWS.field("email");
+        assert!(label_is_unique(&[sealed_column("a", email, None), sealed_column("b", news, None)], email));
+        assert!(!label_is_unique(&[sealed_column("a", email, None), sealed_column("b", phone, None)], email));
+    }
+}
