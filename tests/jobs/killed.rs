@@ -1,7 +1,7 @@
 //! A process that is killed in the middle of a batch, and the job that goes on after it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oubliette::jobs;
@@ -14,6 +14,16 @@ const ROWS: i64 = 600;
 
 fn vault(at: &Path) -> oubliette::VaultBuilder {
     Vault::at(at.join("privacy")).purposes([ORDERS])
+}
+
+/// It would never end by itself, also when the test fails first.
+struct KilledOnDrop(Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Not a test of its own: what the process does that is killed. Without its variable it has nothing to do.
@@ -46,22 +56,22 @@ fn a_job_that_was_killed_in_a_batch_loses_and_doubles_nothing() {
     let path = at.join("shop.db");
     drop(plaintext_shop(&path, ROWS));
     vault(at).create(RootKey::bytes([7; 32])).unwrap().close().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::other_process", "--nocapture"])
         .env(ROLE, at)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let mut child = KilledOnDrop(child);
     let started = Instant::now();
     let journal = at.join("shop.db-journal");
     let hot = || std::fs::metadata(&journal).is_ok_and(|journal| journal.len() > 4096);
     while std::fs::read_to_string(at.join("bookmark")).ok().as_deref() != Some("300") || !hot() {
-        assert!(started.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+        assert!(started.elapsed() < Duration::from_secs(60) && child.0.try_wait().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(200));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     assert!(hot(), "the batch was half written");
 
     let vault = vault(at).unlock(RootKey::bytes([7; 32])).unwrap();

@@ -195,6 +195,8 @@ fn a_table_that_is_not_what_the_job_says_is_refused_before_anything_is_written()
     // In double quotes SQLite would take these for texts.
     assert!(matches!(fails(backfill().seal("nmae", NAME)), JobError::Database(_)));
     assert!(matches!(fails(Job::on("customers", ("di", Key::Integer), "no").enroll()), JobError::Database(_)));
+    let left = jobs::rusqlite::left_behind(&connection, &vault, &backfill().seal("nmae", NAME));
+    assert!(matches!(left, Err(JobError::Database(_))), "{left:?}");
     connection.execute("DELETE FROM odd WHERE ref IS NULL", []).unwrap();
     let mut fails = |job: Job| jobs::rusqlite::run(&mut connection, &vault, &job, go_on).unwrap_err();
     for batch in [1, 2, 3, 10] {
