@@ -57,7 +57,7 @@ mod with_sqlx {
 fn the_readme_shows_what_is_run_here() {
     let readme = include_str!("../../../README.md");
     let (_, section) = readme.split_once("## In your database\n").expect("the section");
-    let (section, _) = section.split_once("\n## ").expect("another section after it");
+    let (section, _) = section.split_once("\n##").expect("another section after it");
     let shown: Vec<&str> = section.split("```rust\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect();
     assert_eq!(shown, [include_str!("sqlx.rs"), include_str!("rusqlite.rs")]);
 }
