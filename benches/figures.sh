@@ -20,6 +20,7 @@ TEXT
     section "Cargo's default release profile" . 'cargo bench --profile bench-default --bench ratios'
     section 'Peers: thin LTO, one codegen unit' benches/peers 'cargo run --profile bench'
     section "Peers: cargo's default release profile" benches/peers 'cargo run --profile bench-default'
+    section 'Long jobs, a page, an export' . 'cargo bench --bench jobs'
     section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench --bench size'
     section "Size and commits: cargo's default release profile" . 'cargo bench --profile bench-default --bench size'
 } > "$out"
