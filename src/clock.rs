@@ -85,6 +85,13 @@ impl Clock {
         }
     }
 
+    /// Whole seconds of the wall clock, to a timer tick.
+    #[cfg(feature = "journal")]
+    #[inline]
+    pub(crate) fn second(&self) -> u64 {
+        self.coarse().unwrap_or_else(|| self.wall()) / 1_000_000_000
+    }
+
     /// Nanoseconds between two values of [`coarse`](Self::coarse).
     fn tick(&self) -> u64 {
         match self {

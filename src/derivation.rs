@@ -12,6 +12,10 @@
 //! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
 //! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
 //! | passphrase, salt | Argon2id | root key |
+//! | vault id, an entry of the journal | Ed25519, `oubliette/1/journal` | its signature |
+//! | vault id, how far the journal has come | Ed25519, `oubliette/1/head` | its signature |
+//! | a receipt in canonical form | Ed25519, `oubliette/1/receipt` | its signature |
+//! | salt, whose a receipt is | SHA-256, `oubliette/1/whose` | commitment to the person |
 //!
 //! HKDF is RFC 5869 with SHA-256, Expand only: every input key is uniform already. HMAC is RFC 2104. A label ends where
 //! a part of fixed size or with a length before it begins, and no label is a prefix of another, so no two derivations
@@ -34,6 +38,14 @@ const NEW_PAGE: &[u8] = b"oubliette/1/new-page";
 const PAGE: &[u8] = b"oubliette/1/page";
 const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
 const RECORD: &[u8] = b"oubliette/1/record";
+#[cfg(feature = "journal")]
+pub(crate) const JOURNAL: &[u8] = b"oubliette/1/journal";
+#[cfg(feature = "journal")]
+pub(crate) const HEAD: &[u8] = b"oubliette/1/head";
+#[cfg(feature = "journal")]
+pub(crate) const RECEIPT: &[u8] = b"oubliette/1/receipt";
+#[cfg(feature = "journal")]
+const WHOSE: &[u8] = b"oubliette/1/whose";
 
 /// The depth of the customers in a key tree: one step a byte of the customer number.
 pub(crate) const CUSTOMER_LEVEL: u8 = 5;
@@ -130,18 +142,23 @@ pub(crate) fn field(customer: &[u8; 32], name: FieldName, out: &mut Zeroizing<[u
 /// Purpose, field label, type tag and index label, each behind its length, and the bits of a token.
 const MOST_INDEX_NAME_BYTES: usize = 4 + PURPOSE_BYTES + LABEL_BYTES + TAG_BYTES + LABEL_BYTES + 2;
 
-fn index_name(name: IndexName, out: &mut [u8; MOST_INDEX_NAME_BYTES]) -> usize {
-    let parts = [name.purpose.name(), name.field, name.tag.as_str(), name.label].map(str::as_bytes);
+fn index_name(parts: [&str; 4], bits: u16, out: &mut [u8; MOST_INDEX_NAME_BYTES]) -> usize {
+    let parts = parts.map(str::as_bytes);
     let [purpose, field, tag, label] = parts;
     let [a, b, c, d] = parts.map(length_byte);
-    join(&[&a, purpose, &b, field, &c, tag, &d, label, &name.bits.get().to_be_bytes()], out)
+    join(&[&a, purpose, &b, field, &c, tag, &d, label, &bits.to_be_bytes()], out)
 }
 
 /// The node at level 4 of the tree of the indexes whose children are this index's epochs. Its first bit is set, so that
 /// it is never the one with the number 0, which counts as shredded.
 pub(crate) fn place_of_index(name: IndexName) -> [u8; 4] {
+    place_of_named_index(name.parts(), name.bits.get())
+}
+
+/// The same of one that is known by its parts: purpose, field, type tag and label.
+pub(crate) fn place_of_named_index(parts: [&str; 4], bits: u16) -> [u8; 4] {
     let mut bytes = [0; MOST_INDEX_NAME_BYTES];
-    let length = index_name(name, &mut bytes);
+    let length = index_name(parts, bits, &mut bytes);
     let hash = Sha256::new().chain_update(PLACE_OF_INDEX).chain_update(bytes.get(..length).unwrap_or(&bytes));
     let [first, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
     [first | 0x80, b, c, d]
@@ -151,7 +168,7 @@ pub(crate) fn place_of_index(name: IndexName) -> [u8; 4] {
 pub(crate) fn index(epoch: &[u8; 32], name: IndexName, out: &mut [u8; 32]) {
     let mut info = [0; INDEX.len() + MOST_INDEX_NAME_BYTES];
     let mut bytes = [0; MOST_INDEX_NAME_BYTES];
-    let length = index_name(name, &mut bytes);
+    let length = index_name(name.parts(), name.bits.get(), &mut bytes);
     let length = join(&[INDEX, bytes.get(..length).unwrap_or(&bytes)], &mut info);
     expand(&from_prk(epoch), info.get(..length).unwrap_or(&info), out);
 }
@@ -189,6 +206,12 @@ pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultId) -> KeyA
     join(&[RECORD, salt, &vault.0], &mut info);
     expand(&from_prk(root.0.bytes()), &info, &mut *bytes);
     split(&bytes[..])
+}
+
+/// Commits to whom a receipt names, without telling: the salt is 32 random bytes.
+#[cfg(feature = "journal")]
+pub(crate) fn whose(salt: &[u8; 32], whose: &str) -> [u8; 32] {
+    Sha256::new().chain_update(WHOSE).chain_update(salt).chain_update(whose).finalize().into()
 }
 
 #[allow(clippy::expect_used)] // HMAC takes keys of every length

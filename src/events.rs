@@ -24,6 +24,12 @@ pub(crate) fn read_failed(error: &KeyStoreError) {
     let _ = error;
 }
 
+#[cfg(feature = "journal")]
+pub(crate) fn journal_failed(error: &KeyStoreError) {
+    event!(warn, %error, "the journal could not be brought up to date");
+    let _ = error;
+}
+
 pub(crate) fn lease_lost(why: &KeyStoreError) {
     event!(error, %why, "keys dropped");
     let _ = why;
@@ -41,5 +47,11 @@ pub(crate) fn swept(pages: u64, bytes: u64) {
 
 pub(crate) fn sweep_failed(error: &KeyStoreError) {
     event!(warn, %error, "superseded pages could not be swept");
+    let _ = error;
+}
+
+#[cfg(feature = "journal")]
+pub(crate) fn audit_failed(error: &crate::audit::AuditError) {
+    event!(error, %error, "openings could not be written down");
     let _ = error;
 }

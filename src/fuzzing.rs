@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::derivation::{PageKey, RootSecret, Seed, TreeId, VaultId};
 use crate::key_tree::{Damage, Position, content_of_page, open_page, seal_page};
 use crate::root_key::Recipe;
-use crate::root_record::{self, Clear, IndexTree, Record, RecordError, RecordId, TreeRecord, TreeState};
+use crate::root_record::{
+    self, Anchor, Clear, IndexTree, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState,
+};
 use crate::secret::Secret32;
 use crate::store::{PAGE_BYTES, PlaceId};
 
@@ -108,6 +110,8 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
         ],
         indexes: Some(IndexTree { id: TreeId([8; 8]), state: TreeState::Page(PageKey(Secret32::copy_of(&[14; 32]))) }),
         ring: vec![[7; 3], [8; 3], [9; 3]],
+        signer: Some(SignerSeed(Secret32::copy_of(&[15; 32]))),
+        anchor: Some(Anchor { n: 16, hash: [17; 32] }),
     };
     record.parts().unwrap_or_else(|_| panic!("the example fits"))
 }
@@ -145,3 +149,6 @@ pub fn record_content(clear: &[u8; RECORD_CLEAR_BYTES], content: &[u8; RECORD_CO
 pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
     crate::personal::unpad(padded)
 }
+
+#[cfg(feature = "journal")]
+pub use crate::journal::fuzzing::{journal_line, journal_lines, journal_receipt, signed_event};

@@ -197,6 +197,13 @@ pub(crate) struct IndexName {
     pub(crate) bits: Bits,
 }
 
+impl IndexName {
+    /// Purpose, field, type tag and label.
+    pub(crate) fn parts(&self) -> [&'static str; 4] {
+        [self.purpose.name(), self.field, self.tag.as_str(), self.label]
+    }
+}
+
 /// Which of an index's keys, one after the other, a token was made with: 0 to 127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u8);

@@ -94,6 +94,9 @@
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
+//! - `register` (feature `register`): who may have what sealed, on which legal basis and for how long; erasure with a receipt.
+//! - `VaultBuilder::journal` (feature `journal`): what was forgotten is written down and signed. `Vault::receipt` proves
+//!   it to whoever asked, and `VaultBuilder::replay` recovers without a list.
 //! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
@@ -105,6 +108,9 @@
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
 //! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
+//! | `journal` | no | `journal`: what was forgotten, written down, signed and chained; receipts (ed25519-dalek, jiff) |
+//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite (rusqlite, serde_json) |
+//! | `register-postgres` | no | the same in PostgreSQL (sqlx) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -121,6 +127,16 @@
     )
 )]
 
+#[cfg(all(feature = "derive", feature = "json"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
+pub mod access;
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub mod audit;
+mod basis;
+#[cfg(feature = "register")]
+#[cfg_attr(docsrs, doc(cfg(feature = "register")))]
+pub mod breach;
 mod cipher;
 mod clock;
 pub mod columns;
@@ -134,14 +150,24 @@ mod fork;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+#[cfg(all(feature = "derive", feature = "json"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
+pub mod inventory;
 #[cfg(any(feature = "rusqlite", feature = "sqlx"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "rusqlite", feature = "sqlx"))))]
 pub mod jobs;
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub mod journal;
 mod key_tree;
+mod limits;
 mod nonce;
 pub mod personal;
 #[cfg(feature = "derive")]
 mod record;
+#[cfg(feature = "register")]
+#[cfg_attr(docsrs, doc(cfg(feature = "register")))]
+pub mod register;
 mod root_key;
 mod root_record;
 mod sealed;
@@ -156,6 +182,7 @@ mod vault;
 mod vectors;
 mod witness;
 
+pub use basis::{Basis, InvalidBasis};
 pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
@@ -166,6 +193,7 @@ pub use error::{
 };
 pub use field::{Field, InvalidName, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
+pub use limits::Limits;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use oubliette_derive::Personal;
@@ -177,7 +205,10 @@ pub use record::support as __private;
 pub use record::{Context, FieldInfo, FieldKind, Held};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
+#[cfg(feature = "journal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+pub use vault::{Because, Circumstances};
 pub use vault::{
     CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Pending, PurposeStatus,
-    Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
+    Reader, Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };

@@ -8,9 +8,9 @@ use std::fmt;
 
 pub use context::Context;
 
-use crate::field::Purpose;
-use crate::index::Bits;
-use crate::personal::TypeTag;
+use crate::field::{Field, Purpose};
+use crate::index::{Bits, Index};
+use crate::personal::{PersonalData, TypeTag};
 
 /// A value that may be gone while the rest of its record is not: one of another purpose than the record's own.
 ///
@@ -77,6 +77,38 @@ pub struct FieldInfo {
     pub kind: FieldKind,
 }
 
+/// For programs that learn only at run time, from a configuration, what an application keeps. An application has the
+/// `FIELDS` of its records.
+impl FieldInfo {
+    /// The customer's number: the record's own, or that of another purpose.
+    #[must_use]
+    pub const fn customer(column: &'static str, purpose: Purpose, own: bool) -> FieldInfo {
+        FieldInfo { column, kind: FieldKind::Customer { purpose, own } }
+    }
+
+    /// A sealed value, and the column whose content it is bound to.
+    #[must_use]
+    pub const fn sealed<T: PersonalData>(
+        column: &'static str,
+        field: Field<T>,
+        context: Option<&'static str>,
+    ) -> FieldInfo {
+        support::sealed_column(column, field, context)
+    }
+
+    /// Tokens of an index of the values in the column `of`.
+    #[must_use]
+    pub const fn token<T: PersonalData>(column: &'static str, of: &'static str, index: Index<T>) -> FieldInfo {
+        support::token_column(column, of, index)
+    }
+
+    /// A column stored as it is.
+    #[must_use]
+    pub const fn plain(column: &'static str) -> FieldInfo {
+        support::plain_column(column)
+    }
+}
+
 /// What a column of a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -86,6 +118,8 @@ pub enum FieldKind {
     Customer {
         /// What its values are kept for.
         purpose: Purpose,
+        /// Whether it is the record's own. Sealed columns of a purpose without a number in this record go by it.
+        own: bool,
     },
     /// A sealed value.
     #[non_exhaustive]

@@ -7,22 +7,29 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::cipher::{self, TAG_BYTES};
-use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId, VaultId};
-use crate::field::{self, PURPOSE_BYTES};
+use crate::derivation::{self, RootSecret, VaultId};
 use crate::root_key::{PassphraseCost, Recipe, WRAPPED_BYTES};
-use crate::secret::{self, Secret32, with_clean_stack};
+use crate::secret::{self, with_clean_stack};
 use crate::store::{PlaceId, RECORD_BYTES};
 use crate::witness::{MOST_GENERATION, Witness};
 
+mod anchor;
 mod codec;
+mod journal;
+mod trees;
 
+pub use anchor::Anchor;
 use codec::{Reader, Writer};
+pub(crate) use journal::SignerSeed;
+pub(crate) use trees::{IndexTree, TreeRecord, TreeState};
 
 const VERSION: u8 = 1;
 const SALT: usize = 600;
 const COMMITMENT: usize = SALT + 32;
 const TEXT: usize = COMMITMENT + 32;
 const TEXT_BYTES: usize = RECORD_BYTES - TEXT - TAG_BYTES;
+/// Where in the content begins what belongs to the journal.
+const JOURNAL: usize = 2717;
 
 /// Most key trees in a vault, retired ones included.
 pub(crate) const MOST_TREES: usize = 22;
@@ -73,36 +80,10 @@ pub(crate) struct Record {
     pub(crate) indexes: Option<IndexTree>,
     /// The first bytes of the ids of this generation and those before it, newest first.
     pub(crate) ring: Vec<[u8; 3]>,
-}
-
-/// What a record holds of one key tree.
-#[derive(Debug)]
-pub(crate) struct TreeRecord {
-    pub(crate) id: TreeId,
-    pub(crate) purpose: String,
-    /// Seals new values; an inactive tree only opens old ones. One tree a purpose is active.
-    pub(crate) active: bool,
-    pub(crate) state: TreeState,
-    /// How many numbers are shredded in it.
-    pub(crate) shredded: u64,
-}
-
-/// What a record holds of the key tree whose leaves are the epochs of indexes. No customer is in it.
-#[derive(Debug)]
-pub(crate) struct IndexTree {
-    pub(crate) id: TreeId,
-    /// Never retired.
-    pub(crate) state: TreeState,
-}
-
-#[derive(Debug)]
-pub(crate) enum TreeState {
-    /// Nothing was shredded yet: all keys follow from this.
-    Seed(Seed),
-    /// The key of the root page.
-    Page(PageKey),
-    /// Given up for good: nothing of it opens.
-    Retired,
+    /// What signs the journal and receipts. Older vaults have none until a purpose is added.
+    pub(crate) signer: Option<SignerSeed>,
+    /// The journal entry up to which this record vouches, once there is a journal.
+    pub(crate) anchor: Option<Anchor>,
 }
 
 /// Why a record cannot be used.
@@ -202,6 +183,8 @@ impl Record {
             trees: Vec::new(),
             indexes: None,
             ring: self.ring.clone(),
+            signer: self.signer.as_ref().map(SignerSeed::copy),
+            anchor: self.anchor,
         }
     }
 
@@ -264,7 +247,11 @@ impl Record {
         writer.padded(self.ring.as_flattened(), RING * 3);
         if let Some(tree) = &self.indexes {
             tree.write(&mut writer);
+        } else {
+            writer.zeros(JOURNAL);
         }
+        SignerSeed::write(self.signer.as_ref(), &mut writer);
+        Anchor::write(self.anchor, &mut writer);
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
     }
@@ -287,6 +274,8 @@ impl Record {
         let ring = reader.padded(count.checked_mul(3).ok_or(RecordError::Malformed)?, RING * 3)?;
         let ring = ring.as_chunks().0.to_vec();
         let indexes = IndexTree::read(&mut reader)?;
+        let signer = SignerSeed::read(&mut reader)?;
+        let anchor = Anchor::read(&mut reader)?;
         reader.finish()?;
         let record = Record {
             clear,
@@ -300,6 +289,8 @@ impl Record {
             trees,
             indexes,
             ring,
+            signer,
+            anchor,
         };
         record.check()?;
         Ok(record)
@@ -321,7 +312,13 @@ impl Record {
         let is_planted = are_different(ids)
             && are_different(self.trees.iter().filter(|tree| tree.active).map(|tree| &tree.purpose))
             && !self.trees.iter().any(|tree| tree.active && matches!(tree.state, TreeState::Retired));
-        if is_counted && is_linked && has_places && is_planted { Ok(()) } else { Err(RecordError::Malformed) }
+        // Nobody signed the entries otherwise.
+        let is_signed = self.anchor.is_none() || self.signer.is_some();
+        if is_counted && is_linked && has_places && is_planted && is_signed {
+            Ok(())
+        } else {
+            Err(RecordError::Malformed)
+        }
     }
 }
 
@@ -331,79 +328,6 @@ fn are_different<T: Ord>(items: impl Iterator<Item = T>) -> bool {
     items.sort_unstable();
     items.dedup();
     items.len() == count
-}
-
-impl TreeRecord {
-    const BYTES: usize = 8 + 1 + 1 + 1 + PURPOSE_BYTES + 32 + 8;
-
-    fn write(&self, writer: &mut Writer<'_>) {
-        let (kind, key) = self.state.kind_and_key();
-        writer.bytes(&self.id.0);
-        writer.bytes(&[u8::from(self.active), kind]);
-        writer.bytes(&[u8::try_from(self.purpose.len()).unwrap_or(u8::MAX)]);
-        writer.padded(self.purpose.as_bytes(), PURPOSE_BYTES);
-        writer.bytes(key);
-        writer.u64(self.shredded);
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<TreeRecord, RecordError> {
-        let id = TreeId(reader.array()?);
-        let [active, kind, length] = reader.array()?;
-        let purpose = reader.padded(usize::from(length), PURPOSE_BYTES)?;
-        let purpose = std::str::from_utf8(purpose).map_err(|_| RecordError::Malformed)?.to_owned();
-        field::check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
-        let state = TreeState::read(kind, reader)?;
-        let shredded = reader.u64()?;
-        if active > 1 || shredded > 1 << 40 {
-            return Err(RecordError::Malformed);
-        }
-        Ok(TreeRecord { id, purpose, active: active == 1, state, shredded })
-    }
-}
-
-impl TreeState {
-    fn kind_and_key(&self) -> (u8, &[u8; 32]) {
-        const NOTHING: [u8; 32] = [0; 32];
-        match self {
-            TreeState::Seed(seed) => (0, seed.0.bytes()),
-            TreeState::Page(key) => (1, key.0.bytes()),
-            TreeState::Retired => (2, &NOTHING),
-        }
-    }
-
-    fn read(kind: u8, reader: &mut Reader<'_>) -> Result<TreeState, RecordError> {
-        let mut key = Secret32::empty();
-        reader.copy_to(key.bytes_mut())?;
-        match kind {
-            0 => Ok(TreeState::Seed(Seed(key))),
-            1 => Ok(TreeState::Page(PageKey(key))),
-            2 if *key.bytes() == [0; 32] => Ok(TreeState::Retired),
-            _ => Err(RecordError::Malformed),
-        }
-    }
-}
-
-impl IndexTree {
-    fn write(&self, writer: &mut Writer<'_>) {
-        let (kind, key) = self.state.kind_and_key();
-        writer.bytes(&[1]);
-        writer.bytes(&self.id.0);
-        writer.bytes(&[kind]);
-        writer.bytes(key);
-    }
-
-    /// Zeros are no tree.
-    fn read(reader: &mut Reader<'_>) -> Result<Option<IndexTree>, RecordError> {
-        let [is_there] = reader.array()?;
-        let id = TreeId(reader.array()?);
-        let [kind] = reader.array()?;
-        let state = TreeState::read(kind, reader)?;
-        match (is_there, state) {
-            (1, state @ (TreeState::Seed(_) | TreeState::Page(_))) => Ok(Some(IndexTree { id, state })),
-            (0, TreeState::Seed(seed)) if id.0 == [0; 8] && *seed.0.bytes() == [0; 32] => Ok(None),
-            _ => Err(RecordError::Malformed),
-        }
-    }
 }
 
 fn encrypt_in_place(

@@ -172,6 +172,8 @@ mod tests {
         deep_enough("page key", depths_of(&key, || derivation::page_key(&key, &[1; 38], &[2; 8256], &mut out)));
         let root = RootSecret(Secret32::copy_of(&key));
         deep_enough("record", depths_of(&key, || derivation::record(&root, &key, VaultId([1; 16]))));
+        #[cfg(feature = "journal")]
+        deep_enough("sign", depths_of(&key, || crate::journal::sign_once(&key, b"an entry")));
         let name = FieldName { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") };
         let email = Purpose::new("p").field::<crate::personal::Email>("email");
         let index = email.index("exact", crate::index::bits(32)).name();

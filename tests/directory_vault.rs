@@ -43,6 +43,10 @@ fn a_vault_outlives_its_process_and_forgets_across_instances() {
     assert!(other.open(bob, EMAIL, &b).is_ok());
     let status = other.status().unwrap();
     assert_eq!((status.purposes[0].shredded, status.purposes[0].pages), (1, 5));
+    assert_eq!((status.pages.pages, status.superseded), (5, 0));
+    vault.shred([vault.enroll().unwrap()]).unwrap();
+    let status = vault.status().unwrap();
+    assert_eq!((status.pages.pages, status.superseded), (10, 5), "the path was written anew");
     drop(other);
     vault.close().unwrap();
 
@@ -50,7 +54,7 @@ fn a_vault_outlives_its_process_and_forgets_across_instances() {
     assert!(matches!(again.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     assert!(again.open(bob, EMAIL, &b).is_ok());
     let status = again.status().unwrap();
-    assert_eq!(status.purposes[1].shredded, 1, "a new purpose starts with those shredded in every tree");
+    assert_eq!(status.purposes[1].shredded, 2, "a new purpose starts with those shredded in every tree");
 }
 
 #[test]

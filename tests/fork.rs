@@ -205,3 +205,50 @@ fn a_child_that_only_drops_the_vault_does_nothing() {
     assert!(keys.open(NOTE, &sealed).is_ok());
     vault.close().unwrap();
 }
+
+/// The audit's thread is the parent's, and its lock may be held for ever: a child opens nothing unseen, and hangs on
+/// nothing.
+#[cfg(feature = "journal")]
+#[test]
+fn a_child_opens_nothing_that_its_parent_would_have_to_write_down() {
+    use oubliette::Limits;
+    use oubliette::audit::{Audit, AuditError, Batch, Openings};
+
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(&dir);
+    let customer = vault.enroll().unwrap();
+    let sealed = vault.seal(customer, NOTE, &note()).unwrap();
+    let counted = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let start = || {
+        let counted = counted.clone();
+        let count = move |batch: &Batch| {
+            counted.fetch_add(batch.openings().iter().map(Openings::count).sum(), Ordering::SeqCst);
+            Ok(())
+        };
+        Audit::to(count).start().unwrap()
+    };
+    let audit = start();
+    let reader = |audit: &Audit| {
+        let reader = vault.reader(Limits::purposes([ORDERS]));
+        reader.audited(audit, "a".parse().unwrap(), "b".parse().unwrap())
+    };
+    let inherited = reader(&audit);
+    inherited.open(customer, NOTE, &sealed).unwrap();
+    for how in [How::Fork, How::RawClone] {
+        let done = in_child(how, || {
+            let forked = |error: OpenError| matches!(error, OpenError::NotAudited { source: AuditError::Forked, .. });
+            assert!(forked(inherited.open(customer, NOTE, &sealed).unwrap_err()));
+            assert!(forked(inherited.customer(customer).open(NOTE, &sealed).unwrap_err()));
+            assert!(matches!(audit.flush(), Err(AuditError::Forked)));
+            drop(inherited.clone());
+            let of_child = start();
+            reader(&of_child).open(customer, NOTE, &sealed).unwrap();
+            of_child.flush().unwrap();
+            b"done".to_vec()
+        });
+        assert_eq!(done, b"done");
+    }
+    audit.flush().unwrap();
+    assert_eq!(counted.load(Ordering::SeqCst), 1, "the parent's own");
+}

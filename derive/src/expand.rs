@@ -106,8 +106,11 @@ fn columns(record: &Record) -> TokenStream {
                 infos.push(code!(#krate::__private::plain_column(#name)));
                 continue;
             }
-            Kind::Customer { other, .. } => {
-                let purpose = other.as_ref().unwrap_or(main);
+            Kind::Customer { other: None, .. } => {
+                infos.push(code!(#krate::__private::own_customer_column(#name, #main)));
+                continue;
+            }
+            Kind::Customer { other: Some(purpose), .. } => {
                 infos.push(code!(#krate::__private::customer_column(#name, #purpose)));
                 continue;
             }

@@ -76,22 +76,23 @@ fn of_twin(record: &Record) -> TokenStream {
     code! {
         #[allow(dead_code)]
         impl #twin {
-            /// Opens the record.
+            /// Opens the record, with a `Vault`, or with a `Reader` within its limits.
             ///
             /// # Errors
             /// `OpenError` of the first column that cannot be opened: `Shredded` when the customer was, in the record's
             /// purpose.
-            #vis fn open(&self, vault: &#krate::Vault) -> ::core::result::Result<#ident, #krate::OpenError> {
+            #vis fn open(&self, vault: &impl #krate::__private::Opens) -> ::core::result::Result<#ident, #krate::OpenError> {
                 __open(self, &#krate::__private::RowKeys::of(vault, __numbers_sealed(self)))
             }
 
-            /// Opens many records, each with its own result, in their order. Neighbours in customer number share most of
+            /// Opens many records, each with its own result, in their order, with a `Vault` or a `Reader`. Neighbours in customer number share most of
             /// the work: order rows by it where you can. It reads up to 256 rows ahead, and holds their keys.
-            #vis fn open_all<__Rows>(
+            #vis fn open_all<__Rows, __Vault>(
                 rows: __Rows,
-                vault: &#krate::Vault,
-            ) -> impl ::core::iter::Iterator<Item = ::core::result::Result<#ident, #krate::OpenError>> + use<__Rows>
+                vault: &__Vault,
+            ) -> impl ::core::iter::Iterator<Item = ::core::result::Result<#ident, #krate::OpenError>> + use<__Rows, __Vault>
             where
+                __Vault: #krate::__private::Opens,
                 __Rows: ::core::iter::IntoIterator,
                 __Rows::Item: ::core::borrow::Borrow<#twin>,
             {

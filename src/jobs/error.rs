@@ -142,6 +142,10 @@ pub enum JobError {
 pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
 
 impl DatabaseError {
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> DatabaseError {
+        DatabaseError(Box::new(error))
+    }
+
     /// The database crate's own error. **Its `Debug` may quote a row.**
     #[must_use]
     pub fn expose(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
@@ -166,7 +170,7 @@ impl std::error::Error for DatabaseError {}
 
 impl JobError {
     pub(super) fn database(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
-        JobError::Database(DatabaseError(Box::new(error)))
+        JobError::Database(DatabaseError::new(error))
     }
 
     pub(super) fn problems(all: Vec<Problem>) -> JobError {

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 pub use super::context::{ByAsRef, ByContext, Plain};
-pub use super::rows::{EachRow, Numbers, RowKeys};
+pub use super::rows::{EachRow, Numbers, Opens, RowKeys};
 
 use super::{FieldInfo, FieldKind, Held};
 use crate::columns::SealedText;
@@ -15,10 +15,16 @@ use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::{CustomerKeys, Vault};
 
-/// A column with a customer's number.
+/// The column with the record's own number.
+#[must_use]
+pub const fn own_customer_column(column: &'static str, purpose: Purpose) -> FieldInfo {
+    FieldInfo { column, kind: FieldKind::Customer { purpose, own: true } }
+}
+
+/// A column with the customer's number for another purpose.
 #[must_use]
 pub const fn customer_column(column: &'static str, purpose: Purpose) -> FieldInfo {
-    FieldInfo { column, kind: FieldKind::Customer { purpose } }
+    FieldInfo { column, kind: FieldKind::Customer { purpose, own: false } }
 }
 
 /// A column of sealed values.

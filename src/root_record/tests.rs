@@ -1,4 +1,7 @@
 use super::*;
+use crate::derivation::{PageKey, Seed, TreeId};
+use crate::field::PURPOSE_BYTES;
+use crate::secret::Secret32;
 
 fn root(byte: u8) -> RootSecret {
     RootSecret(Secret32::copy_of(&[byte; 32]))
@@ -37,6 +40,8 @@ pub(crate) fn example() -> Record {
         ],
         indexes: None,
         ring: vec![[0x22; 3], [0x33; 3], [0x34; 3]],
+        signer: None,
+        anchor: None,
     }
 }
 
@@ -59,6 +64,23 @@ fn a_tree_of_indexes_is_kept() {
             continue;
         };
         assert_eq!(a.0.bytes(), b.0.bytes());
+    }
+}
+
+#[test]
+fn what_belongs_to_the_journal_is_kept_and_not_shown() {
+    let signer = || Some(SignerSeed(Secret32::copy_of(&[0x75; 32])));
+    for anchor in [None, Some(Anchor { n: 12, hash: [0x76; 32] })] {
+        let record = Record { signer: signer(), anchor, ..example() };
+        let bytes = record.seal(&root(1), &[8; 32]).unwrap();
+        let read = Record::open(&bytes, &root(1)).unwrap();
+        let next = read.without_trees().succeed(RecordId([0x77; 16]));
+        for kept in [&read, &next] {
+            assert_eq!(kept.signer.as_ref().map(|seed| *seed.0.bytes()), Some([0x75; 32]));
+            assert_eq!(kept.anchor, anchor);
+            assert!(!format!("{kept:?}").contains("117"), "the seed is shown");
+        }
+        assert_eq!(read.seal(&root(1), &[8; 32]).unwrap(), bytes);
     }
 }
 
@@ -159,6 +181,9 @@ fn authentic_nonsense_is_refused() {
     let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state });
     refused(Record { indexes: indexes(0x61, seed(1)), ..example() });
     refused(Record { indexes: indexes(0x64, TreeState::Retired), ..example() });
+    refused(Record { anchor: Some(Anchor { n: 1, hash: [1; 32] }), ..example() });
+    let signer = || Some(SignerSeed(Secret32::copy_of(&[1; 32])));
+    refused(Record { signer: signer(), anchor: Some(Anchor { n: 0, hash: [1; 32] }), ..example() });
     let with = |change: fn(&mut [TreeRecord])| {
         let mut record = example();
         change(&mut record.trees);

@@ -13,11 +13,12 @@ use crate::field::Purpose;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::root_key::RootKey;
-use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId};
+use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
 use crate::vault::engine::{self, Engine, Seen, Stores, is_unused};
 use crate::vault::evidence::Evidence;
+use crate::vault::journal::Chosen;
 use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
 use crate::vault::upkeep::{new_index_tree, new_tree};
@@ -43,6 +44,7 @@ pub struct VaultBuilder {
     lock_wait: Duration,
     patience: Duration,
     keep_superseded: Duration,
+    pub(super) journal: Chosen,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
 }
@@ -74,6 +76,7 @@ impl VaultBuilder {
             lock_wait: Duration::from_secs(10),
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
+            journal: Chosen::default(),
             clock: Clock::System,
             threaded: true,
         }
@@ -198,11 +201,17 @@ impl VaultBuilder {
         if places.len() > MOST_PLACES {
             return Err(KeyStoreError::Full { what: "a directory and three mirrors" }.into());
         }
-        if !engine.create(&mut |keyring| self.first_record(keyring, &places))? {
+        let first = &mut |keyring: &mut Keyring| {
+            self.journal.refuse_existing()?;
+            self.first_record(keyring, &places)
+        };
+        if !engine.create(first)? {
             return Err(CreateError::Exists);
         }
         self.start(engine, directory, false).map_err(|error| match error {
             UnlockError::KeyStore(error) => CreateError::KeyStore(error),
+            #[cfg(feature = "journal")]
+            UnlockError::Journal(error) => CreateError::KeyStore(error.into()),
             _ => KeyStoreError::Bug("a new vault could not be unlocked").into(),
         })
     }
@@ -259,6 +268,8 @@ impl VaultBuilder {
             trees: self.purposes.iter().map(|purpose| new_tree(purpose.name())).collect::<Result<_, _>>()?,
             indexes: Some(new_index_tree()?),
             ring: vec![id.short()],
+            signer: Some(SignerSeed::new().map_err(random)?),
+            anchor: None,
         })
     }
 
@@ -282,6 +293,7 @@ impl VaultBuilder {
             changes_places: false,
             expects: false,
             known: None,
+            vouched: None,
         }
     }
 
@@ -303,6 +315,7 @@ impl VaultBuilder {
             keep_superseded: self.keep_superseded,
             clock: self.clock.clone(),
             threaded: self.threaded,
+            journal: self.journal.clone(),
             reopen: match &self.place {
                 Where::Directory(builder) => {
                     let builder = builder.clone();
@@ -327,6 +340,8 @@ impl VaultBuilder {
         // From here on an error drops the owner, which stops the threads.
         if existing {
             self.check_existing(&owner.process, mark, needs_repair)?;
+        } else {
+            owner.process.open_journal(&self.journal)?;
         }
         Ok(Vault { owner: Arc::new(owner) })
     }
@@ -335,7 +350,7 @@ impl VaultBuilder {
         let held = process.held()?;
         let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
-        let is_missing = unknown.is_some() || held.indexes.is_none();
+        let is_missing = unknown.is_some() || held.indexes.is_none() || held.facts.signer.is_none();
         drop(held);
         process.unless_proven(Evidence::Mark(mark))?;
         if self.highest_number.is_some_and(|number| number.number() >= next_number) {
@@ -351,6 +366,7 @@ impl VaultBuilder {
                 crate::events::read_failed(&error);
             }
         }
+        process.open_journal(&self.journal)?;
         match unknown {
             _ if self.add_missing && is_missing => Ok(run(process, |process| process.add_missing_purposes())?),
             None => Ok(()),
@@ -366,6 +382,7 @@ impl VaultBuilder {
             },
             purposes: self.purposes.clone(),
             next_root_key: self.next_root_key.clone(),
+            journal: self.journal.clone(),
             clock: self.clock.clone(),
             ..*self
         }

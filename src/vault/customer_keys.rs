@@ -9,9 +9,10 @@ use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
 use crate::field::Placed;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
+use crate::vault::Owner;
 use crate::vault::handles::Handle;
 use crate::vault::process::Process;
-use crate::vault::{Owner, Vault};
+use crate::vault::reader::{Guard, Source};
 
 /// Most rows whose keys are held at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -27,12 +28,15 @@ pub struct CustomerKeys {
     handle: Result<Arc<Handle>, KeyStoreError>,
     index: usize,
     customer: CustomerId,
+    /// Of a [`Reader`](crate::Reader).
+    guard: Option<Arc<Guard>>,
 }
 
 impl CustomerKeys {
-    pub(super) fn of_one(vault: &Vault, customer: CustomerId) -> CustomerKeys {
+    pub(super) fn of_one(source: &Source, customer: CustomerId) -> CustomerKeys {
+        let Source { vault, guard } = source;
         let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
-        CustomerKeys { owner: vault.owner.clone(), handle, index: 0, customer }
+        CustomerKeys { owner: vault.owner.clone(), handle, index: 0, customer, guard: guard.clone() }
     }
 
     /// Whose keys these are.
@@ -59,8 +63,12 @@ impl CustomerKeys {
         field: impl Into<Placed<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
+        let place = field.into();
+        if let Some(guard) = &self.guard {
+            guard.may_seal(self.customer, place.name())?;
+        }
         let (process, handle) = self.parts()?;
-        process.seal_by_handle(handle, self.index, field.into(), value)
+        process.seal_by_handle(handle, self.index, place, value)
     }
 
     /// Decrypts one value. See [`Vault::open`].
@@ -73,8 +81,17 @@ impl CustomerKeys {
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
+        let place = field.into();
+        match &self.guard {
+            None => self.open_unguarded(place, sealed),
+            Some(guard) => guard.open(self.customer, place.name(), || self.open_unguarded(place, sealed)),
+        }
+    }
+
+    #[inline]
+    fn open_unguarded<T: PersonalData>(&self, place: Placed<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
         let (process, handle) = self.parts()?;
-        process.open_by_handle(handle, self.index, field.into(), sealed)
+        process.open_by_handle(handle, self.index, place, sealed)
     }
 
     /// Moves a value to the purpose's newest key tree. See [`Vault::reseal`].
@@ -86,8 +103,12 @@ impl CustomerKeys {
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
+        let place = field.into();
+        if let Some(guard) = &self.guard {
+            guard.may_seal(self.customer, place.name())?;
+        }
         let (process, handle) = self.parts()?;
-        process.reseal_by_handle(handle, self.index, field.into(), sealed)
+        process.reseal_by_handle(handle, self.index, place, sealed)
     }
 }
 
@@ -102,15 +123,15 @@ impl fmt::Debug for CustomerKeys {
 /// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
 /// others could be derived.
 pub struct EachCustomer<I: Iterator, F> {
-    vault: Vault,
+    source: Source,
     rows: I,
     customer_of: F,
     ready: VecDeque<(I::Item, CustomerKeys)>,
 }
 
 impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
-    pub(super) fn new(vault: Vault, rows: I, customer_of: F) -> Self {
-        EachCustomer { vault, rows, customer_of, ready: VecDeque::new() }
+    pub(super) fn new(source: Source, rows: I, customer_of: F) -> Self {
+        EachCustomer { source, rows, customer_of, ready: VecDeque::new() }
     }
 
     fn fill(&mut self) {
@@ -126,11 +147,12 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
         let mut customers: Vec<CustomerId> = rows.iter().map(|(_, customer)| *customer).collect();
         customers.sort_unstable();
         customers.dedup();
-        let handle = self.vault.process().map(|process| Handle::register(process, customers.clone()));
+        let Source { vault, guard } = &self.source;
+        let handle = vault.process().map(|process| Handle::register(process, customers.clone()));
         self.ready.extend(rows.into_iter().map(|(row, customer)| {
             let index = customers.binary_search(&customer).unwrap_or_default();
-            let (owner, handle) = (self.vault.owner.clone(), handle.clone());
-            (row, CustomerKeys { owner, handle, index, customer })
+            let (owner, handle, guard) = (vault.owner.clone(), handle.clone(), guard.clone());
+            (row, CustomerKeys { owner, handle, index, customer, guard })
         }));
     }
 }

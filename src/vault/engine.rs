@@ -10,7 +10,7 @@ use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::key_tree::{Resident, Tree};
 use crate::nonce;
-use crate::root_record::{Record, RecordId};
+use crate::root_record::{Anchor, Record, RecordId};
 use crate::secret::Secret32;
 use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::sync::{Mutex, lock};
@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     pub(crate) expects: bool,
     /// The newest state this process ever saw; the record must never be found before it.
     pub(crate) known: Option<Witness>,
+    /// The newest entry of the journal that this process knows.
+    pub(crate) vouched: Option<Anchor>,
 }
 
 /// What a read of the key store found.
@@ -74,6 +76,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) pages: StoredPages<'a>,
     /// The generation that the commit will have.
     pub(crate) generation: u64,
+    /// A generation that no crash can bring the record back behind.
+    #[cfg_attr(not(feature = "journal"), allow(dead_code))] // for its entries
+    pub(crate) durable: u64,
     /// A new root key, which takes effect with this commit.
     pub(crate) rekey: Option<NewKey>,
     /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
@@ -238,8 +243,19 @@ impl Engine {
         let Held { facts, bytes, trees, indexes, .. } =
             Held::load(chosen.record, chosen.bytes, before, &self.resident, &stored)?;
         let generation = facts.clear.generation + 1;
-        let mut draft =
-            Draft { record: facts, bytes, trees, indexes, pages: stored, generation, rekey: None, starts_anew: false };
+        // Beside a torn copy, the newest was made durable before that one was begun.
+        let durable = lowest.map_or(facts.clear.generation, |lowest| lowest.generation);
+        let mut draft = Draft {
+            record: facts,
+            bytes,
+            trees,
+            indexes,
+            pages: stored,
+            generation,
+            durable,
+            rekey: None,
+            starts_anew: false,
+        };
         match plan(&mut draft)? {
             Step::Keep(value) => {
                 let held = Held::new(draft.record, draft.bytes, draft.trees, draft.indexes);
@@ -252,6 +268,7 @@ impl Engine {
                 Ok(Prepared { value, held, write: Some(bytes), newest, rekey: None, lowest })
             }
             Step::Write(new_pages, value) => {
+                draft.vouch_for(self.vouched);
                 let (mut record, trees, indexes, rekey) = draft.finish()?;
                 pages.put(record.clear.generation, &new_pages)?;
                 record.trees = trees.iter().map(HeldTree::to_record).collect();
@@ -371,6 +388,13 @@ impl Draft<'_> {
     pub(crate) fn all_trees(&self) -> impl Iterator<Item = &Tree> {
         let indexes = self.indexes.as_ref().map(|held| &held.tree);
         self.trees.iter().filter_map(|tree| tree.tree.as_ref()).chain(indexes)
+    }
+
+    /// The record names the newest entry of the journal, and never an older one than before.
+    pub(crate) fn vouch_for(&mut self, entry: Option<Anchor>) {
+        if self.record.signer.is_some() {
+            self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(|anchor| anchor.n);
+        }
     }
 
     fn finish(self) -> Result<Finished, KeyStoreError> {

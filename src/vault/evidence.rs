@@ -19,6 +19,8 @@ pub(crate) enum Evidence {
     Witness(Witness),
     /// A number in an authentic value, and the generation that its witness names.
     Number(u64, u64),
+    /// The highest generation that the journal names, which this vault signed.
+    Journal(u64),
     /// The mark beside the pages, as it stood before the record was read.
     Mark(u64),
 }
@@ -35,6 +37,7 @@ impl Evidence {
                 Some(false) => (witness.generation >= record.floor).then_some(witness.generation),
             },
             Evidence::Number(number, generation) => (number >= record.next_number).then(|| generation.max(have + 1)),
+            Evidence::Journal(seen) => (seen > have).then_some(seen),
             // A commit that was killed before it wrote the record leaves a mark one higher.
             Evidence::Mark(mark) => (mark > have + 1).then_some(mark),
         }

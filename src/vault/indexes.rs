@@ -17,6 +17,7 @@ use crate::secret::{Secret32, with_clean_stack};
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::held::{StoredPages, tree_error};
+use crate::vault::journal::{Deed, Entries, Fruit};
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 
@@ -59,17 +60,20 @@ impl EpochBegun {
     }
 }
 
+/// The node of an index: [`derivation::place_of_index`].
+pub(crate) type Place = [u8; 4];
+
 /// One index in one snapshot of its tree.
 struct Leaves<'a> {
     tree: &'a Tree,
     pages: &'a StoredPages<'a>,
     walker: Walker,
-    place: [u8; 4],
+    place: Place,
 }
 
 impl<'a> Leaves<'a> {
-    fn of(tree: &'a Tree, pages: &'a StoredPages<'a>, name: IndexName) -> Leaves<'a> {
-        Leaves { tree, pages, walker: Walker::for_many(), place: derivation::place_of_index(name) }
+    fn of(tree: &'a Tree, pages: &'a StoredPages<'a>, place: Place) -> Leaves<'a> {
+        Leaves { tree, pages, walker: Walker::for_many(), place }
     }
 
     fn find(&mut self, child: u8) -> Result<Found, KeyStoreError> {
@@ -116,8 +120,8 @@ fn mark(epoch: Epoch) -> u8 {
 }
 
 /// A child of an index's node, as the number that a shred takes.
-fn number(name: IndexName, child: u8) -> u64 {
-    let [a, b, c, d] = derivation::place_of_index(name);
+fn number(place: Place, child: u8) -> u64 {
+    let [a, b, c, d] = place;
     u64::from_be_bytes([0, 0, 0, a, b, c, d, child])
 }
 
@@ -132,10 +136,15 @@ impl Draft<'_> {
         Ok(rewritten.pages)
     }
 
+    /// Gives up the key of an epoch. Gives the pages to write, or none if it was done before.
+    pub(super) fn retire_epoch(&mut self, place: Place, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
+        self.shred_in_indexes(&Ranges::of_numbers([number(place, epoch.number())]))
+    }
+
     /// Begins an epoch under a key of its own. Gives the pages to write.
-    fn begin_epoch(&mut self, name: IndexName, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
+    fn begin_epoch(&mut self, place: Place, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
         let held = self.indexes.as_mut().ok_or(LOST)?;
-        let (mark, key) = (number(name, mark(epoch)), number(name, epoch.number()));
+        let (mark, key) = (number(place, mark(epoch)), number(place, epoch.number()));
         let rewritten = held.tree.shred_and_renew(mark, key, self.generation, &self.pages).map_err(tree_error)?;
         if let Some(tree) = rewritten.tree {
             held.tree = tree;
@@ -147,26 +156,26 @@ impl Draft<'_> {
     /// begins after them, and those that this record did not know are retired; so is `last` itself if it was.
     pub(crate) fn recover_epoch(
         &mut self,
-        name: IndexName,
+        place: Place,
         last: Epoch,
         was_retired: bool,
     ) -> Result<Vec<StoredPage>, KeyStoreError> {
-        let (known, last) = (self.epochs(name)?.current.number(), last.number());
+        let (known, last) = (self.epochs(place)?.current.number(), last.number());
         let mut pages = Vec::new();
         if last > known || was_retired && last == known {
             for epoch in known + 1..=last + 1 {
                 let epoch = Epoch::new(epoch).ok_or(KeyStoreError::Full { what: "128 epochs of an index" })?;
-                pages.extend(self.begin_epoch(name, epoch)?);
+                pages.extend(self.begin_epoch(place, epoch)?);
             }
         }
-        let gone = (known + 1..=last).chain(was_retired.then_some(last)).map(|child| number(name, child));
+        let gone = (known + 1..=last).chain(was_retired.then_some(last)).map(|child| number(place, child));
         pages.extend(self.shred_in_indexes(&Ranges::of_numbers(gone))?);
         Ok(pages)
     }
 
-    fn epochs(&self, name: IndexName) -> Result<Epochs, KeyStoreError> {
+    pub(super) fn epochs(&self, place: Place) -> Result<Epochs, KeyStoreError> {
         let held = self.indexes.as_ref().ok_or(LOST)?;
-        with_clean_stack(|| Leaves::of(&held.tree, &self.pages, name).live())
+        with_clean_stack(|| Leaves::of(&held.tree, &self.pages, place).live())
     }
 }
 
@@ -185,12 +194,13 @@ impl Process {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
         }
+        let place = derivation::place_of_index(name);
         for _ in 0..TRIES {
             let changes = self.changes();
             let held = self.held()?;
             let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
             let pages = StoredPages(self.pages());
-            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, name)));
+            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, place)));
             // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
             drop(held);
             let result = result?;
@@ -235,11 +245,13 @@ impl Process {
 
     /// On the thread that commits.
     pub(crate) fn begin_epoch(self: &Arc<Process>, name: IndexName) -> Result<EpochBegun, EpochError> {
+        let place = derivation::place_of_index(name);
         let mut next = None;
         let mut exhausted = false;
+        let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let current = draft.epochs(name)?.current;
+            let current = draft.epochs(place)?.current;
             // When it is not known whether the first attempt was written, a second must not begin yet another.
             if next.is_some_and(|next| next <= current) {
                 next = Some(current);
@@ -247,9 +259,11 @@ impl Process {
             }
             exhausted = Epoch::new(current.number() + 1).is_none();
             let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(())) };
+            self.intend_once(draft, &mut entries, || Deed::BeginEpoch { index: name, epoch })?;
             next = Some(epoch);
-            Ok(Step::Write(draft.begin_epoch(name, epoch)?, ()))
+            Ok(Step::Write(draft.begin_epoch(place, epoch)?, ()))
         });
+        self.conclude(&mut entries, &done, &Fruit { epoch: next, ..Fruit::default() });
         // An older copy of the record holds nothing that was given up.
         let done = self.settled(done)?;
         let current = next.filter(|_| !exhausted).ok_or(EpochError::Exhausted)?;
@@ -261,19 +275,23 @@ impl Process {
 
     /// On the thread that commits.
     pub(crate) fn retire_epoch(self: &Arc<Process>, name: IndexName, epoch: Epoch) -> Result<Retired, EpochError> {
+        let place = derivation::place_of_index(name);
         let mut refused = None;
+        let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let current = draft.epochs(name)?.current;
+            let current = draft.epochs(place)?.current;
             if epoch >= current {
                 refused =
                     Some(if epoch == current { EpochError::Current { epoch } } else { EpochError::NotBegun { epoch } });
                 return Ok(Step::Keep(()));
             }
-            let pages = draft.shred_in_indexes(&Ranges::of_numbers([number(name, epoch.number())]))?;
+            self.intend_once(draft, &mut entries, || Deed::RetireEpoch { index: name, epoch })?;
+            let pages = draft.retire_epoch(place, epoch)?;
             // Somebody retired it before. That commit may have been killed half-way, so all copies are written again.
             Ok(if pages.is_empty() { Step::Confirm(()) } else { Step::Write(pages, ()) })
         });
+        self.conclude(&mut entries, &done, &Fruit::default());
         let done = self.settled(done)?;
         if let Some(refused) = refused {
             return Err(refused);

@@ -145,6 +145,9 @@ impl Process {
             self.witness.store(witness.packed(), Ordering::Relaxed);
             (jumped, trail.latest_confirmation().unwrap_or(sent))
         };
+        if let Some(lowest) = lowest {
+            self.durable.fetch_max(lowest.generation, Ordering::Relaxed);
+        }
         *lock(&self.trouble) = None;
         if jumped {
             // A copy of this machine may hand out the same numbers.

@@ -1,5 +1,7 @@
 //! The vault: what an application opens.
 
+#[cfg(feature = "journal")]
+mod audit_file;
 mod builder;
 mod custody;
 mod customer_keys;
@@ -8,12 +10,15 @@ mod evidence;
 mod handles;
 mod held;
 mod indexes;
+mod journal;
 mod keyring;
 mod knowledge;
 mod numbers;
+mod places;
 mod process;
 mod promise;
 mod purposes;
+mod reader;
 mod recover;
 mod renewal;
 mod retired;
@@ -35,24 +40,35 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "journal")]
+pub use audit_file::AuditFile;
 pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
 pub use indexes::{EpochBegun, Epochs};
+use journal::Why;
+#[cfg(feature = "journal")]
+pub use journal::{Because, Circumstances};
 pub use purposes::Rotated;
+pub use reader::Reader;
+pub(crate) use reader::Source;
 pub use recover::Recovery;
 pub use retired::Retired;
+#[cfg(all(feature = "derive", feature = "json"))]
+pub(crate) use seal_open::{Content, Untyped};
 pub use shred::Shredded;
 pub use status::{Health, InvalidKeyTreeId, KeyTreeId, PurposeStatus, Status};
 
 use crate::customer::CustomerId;
 use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
+#[cfg(all(feature = "derive", feature = "json"))]
+use crate::field::FieldName;
 use crate::field::{Placed, Purpose};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
-use crate::store::{Directory, PageStore, PlaceId, RootStore, Swept};
+use crate::store::{Directory, PageStore, RootStore, Swept};
 use engine::CommitError;
 use process::Process;
 use promise::{Promise, promise};
@@ -162,10 +178,29 @@ impl Vault {
         self.process()?.open(customer, field.into(), sealed)
     }
 
+    /// Whether the purpose is among those that this vault was unlocked with.
+    #[cfg(any(feature = "register", all(feature = "derive", feature = "json")))]
+    pub(crate) fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
+        Ok(self.process()?.is_unlocked(purpose))
+    }
+
+    /// What a value was encoded as, without its type: for what goes by lists of columns. All that [`open`](Vault::open)
+    /// checks is checked.
+    #[cfg(all(feature = "derive", feature = "json"))]
+    pub(crate) fn open_bytes(
+        &self,
+        customer: CustomerId,
+        name: FieldName,
+        context: Option<&[u8]>,
+        sealed: &Sealed<Untyped>,
+    ) -> Result<Content, OpenError> {
+        self.process()?.open_bytes(customer, name, context, sealed)
+    }
+
     /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
     #[must_use]
     pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        CustomerKeys::of_one(self, customer)
+        Source::all_of(self).customer(customer)
     }
 
     /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
@@ -175,7 +210,7 @@ impl Vault {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
+        Source::all_of(self).each_customer(rows, customer_of)
     }
 
     /// Shreds customers in all purposes, in one commit: all of them or, if one was never issued, none.
@@ -190,9 +225,7 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::These(customers.into_iter().collect()), None)?
-            .wait()
-            .unwrap_or_else(|| Err(unanswered(self.process().ok())))
+        self.shred_now(Whom::These(customers.into_iter().collect()), None, Why::default())
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -204,8 +237,7 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
-        let whom = Whom::These(customers.into_iter().collect());
-        self.start_shred(whom, Some(purpose))?.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
+        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -217,7 +249,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.start_shred(Whom::Through(last), None)?.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
+        self.shred_now(Whom::Through(last), None, Why::default())
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -229,7 +261,7 @@ impl Vault {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.answer(self.start_shred(Whom::These(customers.into_iter().collect()), None))
+        self.shred_soon(Whom::These(customers.into_iter().collect()), None, Why::default())
     }
 
     /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
@@ -241,13 +273,19 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.answer(self.start_shred(Whom::These(customers.into_iter().collect()), Some(purpose)))
+        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
+    }
+
+    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Result<Shredded, ShredError> {
+        let started = self.start_shred(whom, purpose, why)?;
+        started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
 
     fn start_shred(
         &self,
         whom: Whom,
         purpose: Option<Purpose>,
+        why: Why,
     ) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
         let process = self.process().map_err(ShredError::NothingHappened)?;
         if let Some(purpose) = purpose
@@ -256,14 +294,12 @@ impl Vault {
             return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
         }
         let (answer, promise) = promise();
-        process.worker.shred(process, ShredRequest { whom, purpose, answer });
+        process.worker.shred(process, ShredRequest { whom, purpose, why, answer });
         Ok(promise)
     }
 
-    fn answer(
-        &self,
-        started: Result<Promise<Result<Shredded, ShredError>>, ShredError>,
-    ) -> Pending<Result<Shredded, ShredError>> {
+    fn shred_soon(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Pending<Result<Shredded, ShredError>> {
+        let started = self.start_shred(whom, purpose, why);
         // The future holds no vault: it must not keep one open that was dropped.
         let process = self.process().map(Arc::downgrade);
         Box::pin(async move {
@@ -328,90 +364,6 @@ impl Vault {
         self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
     }
 
-    /// Starts a new mirror in an empty directory: copies all pages there, then commits. `progress` is told pages done
-    /// and in all.
-    ///
-    /// # Errors
-    /// When the directory cannot be used or the commit fails. The vault is as before, unless it is not known whether the
-    /// record was written: then the mirror stays in use, and the next commit that succeeds settles it.
-    pub fn attach_mirror(
-        &self,
-        path: impl AsRef<Path>,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<PlaceId, KeyStoreError> {
-        let directory = self.directory()?;
-        let place = directory.attach_mirror(path, progress)?;
-        let store = directory.clone();
-        let posted = self.post(move |process| {
-            process.set_places(
-                move |places| {
-                    places.retain(|listed| *listed != place);
-                    places.push(place);
-                },
-                move || Ok(store.catch_up(place)?),
-            )
-        });
-        let committed = match posted {
-            Ok(posted) => posted.wait().unwrap_or(Err((false, KeyStoreError::Closed))),
-            Err(error) => Err((false, error)),
-        };
-        if let Err((false, _)) = committed {
-            // The record does not list it, so it must not be written to.
-            let _ = directory.detach(place);
-        }
-        committed.map(|()| place).map_err(|(_, cause)| cause)
-    }
-
-    /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
-    /// there still is a copy of the record as of its last commit, and must be destroyed; the path is returned if the
-    /// place is open here.
-    ///
-    /// # Errors
-    /// When the commit fails, or it is the only place.
-    pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
-        let directory = self.directory()?;
-        let path = directory.path_of(place);
-        if directory.own_place()? == place {
-            return Err(KeyStoreError::PlaceMissing {
-                place,
-                problem: "the vault's own directory, which cannot be detached",
-            });
-        }
-        let open = path.is_some();
-        if open {
-            directory.detach(place)?;
-        }
-        let posted = self.post(move |process| {
-            process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(()))
-        })?;
-        posted.wait().ok_or(KeyStoreError::Closed)?.map_err(|(_, cause)| cause)?;
-        Ok(path)
-    }
-
-    /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.
-    ///
-    /// **It holds the root record**: every shred from now on is final only when this copy is gone, or was replaced by a
-    /// later one. Keep such copies for a stated time only.
-    ///
-    /// # Errors
-    /// When a page or the directory cannot be read or written.
-    pub fn copy_to(&self, path: impl AsRef<Path>) -> Result<(), KeyStoreError> {
-        let directory = self.directory()?.clone();
-        let path = path.as_ref().to_path_buf();
-        self.post(move |process| process.copy_to(&directory, &path))?.wait().ok_or(KeyStoreError::Closed)?
-    }
-
-    fn directory(&self) -> Result<&Directory, KeyStoreError> {
-        // Its locks may be held for ever in a forked child.
-        if !self.owner.process.is_of_this_process() {
-            return Err(KeyStoreError::Forked);
-        }
-        self.owner
-            .directory
-            .as_ref()
-            .ok_or_else(|| crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into())
-    }
-
     /// Whether values can be sealed and opened now: for readiness probes. Does no I/O.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -446,6 +398,22 @@ impl Vault {
     ) -> Result<Promise<T>, KeyStoreError> {
         let process = self.process()?;
         Ok(process.worker.post(process, job))
+    }
+}
+
+#[cfg(feature = "register")]
+impl Vault {
+    pub(crate) fn id(&self) -> Result<crate::derivation::VaultId, KeyStoreError> {
+        Ok(self.process()?.held()?.facts.clear.vault)
+    }
+
+    pub(crate) fn unlocked_purposes(&self) -> Result<Vec<Purpose>, KeyStoreError> {
+        Ok(self.process()?.settings.purposes.clone())
+    }
+
+    /// The purpose of this name, among those the vault was unlocked with.
+    pub(crate) fn purpose_named(&self, name: &str) -> Result<Option<Purpose>, KeyStoreError> {
+        Ok(self.process()?.settings.purposes.iter().copied().find(|purpose| purpose.name() == name))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::vault::engine::{CommitError, Committed, Engine, Plan, Stores};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
 use crate::vault::held::{Gone, Held};
+use crate::vault::journal::{Book, Chosen};
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
 use crate::vault::promise::Promise;
@@ -36,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
     /// Threads of the vault's own; without them (in tests) commits and re-reads run where they are asked for.
     pub(crate) threaded: bool,
+    pub(crate) journal: Chosen,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
 }
@@ -52,12 +54,16 @@ pub(crate) struct Process {
     pub(super) trouble: Mutex<Option<KeyStoreError>>,
     pub(crate) lease: LeaseClock,
     pub(crate) trail: Mutex<Trail>,
+    /// A generation that no crash can bring the record back behind.
+    pub(super) durable: AtomicU64,
     /// The witness to put in sealed values, as its eight bytes.
     pub(super) witness: AtomicU64,
     /// The last witness that was found to be one of this vault's history.
     pub(super) proven: AtomicU64,
     pub(crate) handles: Handles,
     pub(crate) numbers: Mutex<Numbers>,
+    /// The journal: a forked child opens it anew.
+    pub(crate) book: Book,
     pub(super) stores: Stores,
     pub(crate) engine: Mutex<Engine>,
     /// Shared with the engine; held while a record is chosen, not while a commit waits.
@@ -102,6 +108,7 @@ impl Process {
             changes_places: false,
             expects: false,
             known: None,
+            vouched: None,
         };
         let threaded = settings.threaded;
         let process = Arc::new(Process {
@@ -109,10 +116,12 @@ impl Process {
             child: OnceLock::new(),
             building: Mutex::new(()),
             lease: LeaseClock::new(settings.clock.clone()),
+            book: Book::new(&settings.journal),
             settings,
             held: RwLock::new(None),
             trouble: Mutex::new(None),
             trail: Mutex::new(Trail::new()),
+            durable: AtomicU64::new(1),
             witness: AtomicU64::new(0),
             proven: AtomicU64::new(0),
             handles: Handles::new(),
@@ -377,6 +386,7 @@ impl Process {
     ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
         engine.known = lock(&self.trail).latest();
+        engine.vouched = self.book.latest();
         let sent = self.lease.clock().now();
         let committed = engine.commit(before.as_deref(), plan);
         drop(before);
@@ -384,6 +394,11 @@ impl Process {
             (&committed, engine.known)
         {
             self.mark_gone_back(engine, Evidence::Witness(known))?;
+        }
+        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
+            (&committed, self.book.highest_generation())
+        {
+            self.mark_gone_back(engine, Evidence::Journal(seen))?;
         }
         let Committed { value, held, old_copy, lowest } = committed?;
         let held = Arc::new(held);

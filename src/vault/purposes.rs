@@ -16,7 +16,8 @@ use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::handles::Handle;
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
-use crate::vault::process::Process;
+use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::process::{Done, Process};
 use crate::vault::retired::Retired;
 use crate::vault::shred::shred_tree;
 use crate::vault::status::KeyTreeId;
@@ -116,15 +117,20 @@ impl Process {
     pub(crate) fn rotate_purpose(self: &Arc<Process>, purpose: Purpose) -> Result<Rotated, PurposeError> {
         // When it is not known whether the first attempt was written, a second must not replace the new tree.
         let mut made: Vec<TreeId> = Vec::new();
+        let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             if draft.trees.iter().any(|tree| made.contains(&tree.id)) {
                 return Ok(Step::Confirm(()));
             }
+            self.intend_once(draft, &mut entries, || Deed::RotatePurpose { purpose: purpose.name() })?;
             let (id, pages) = draft.replace_tree(purpose.name())?;
             made.push(id);
             Ok(Step::Write(pages, ()))
         });
+        let found = done.as_ref().ok().and_then(|done| made.iter().find(|id| done.held.tree(**id).is_some()));
+        let fruit = Fruit { tree: found.map(|id| KeyTreeId::of(*id)), ..Fruit::default() };
+        self.conclude(&mut entries, &done, &fruit);
         // An older copy of the record holds nothing that was given up.
         let done = self.settled(done)?;
         let made = made.iter().find(|id| done.held.tree(**id).is_some());
@@ -143,6 +149,8 @@ impl Process {
         by: KeyTreeId,
     ) -> Result<Retired, PurposeError> {
         let mut refused = None;
+        let mut entries = Entries::default();
+        let deed = || Deed::RetireReplaced { purpose: purpose.name(), new: by };
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose.name();
@@ -154,15 +162,23 @@ impl Process {
             let replaced: Vec<TreeId> = draft.trees.iter().filter(theirs).take(new).map(|tree| tree.id).collect();
             // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
             if replaced.is_empty() {
+                self.intend_once(draft, &mut entries, deed)?;
                 return Ok(Step::Confirm(()));
             }
             if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
                 refused = Some(PurposeError::OnePlace);
                 return Ok(Step::Keep(()));
             }
+            self.intend_once(draft, &mut entries, deed)?;
             draft.retire_trees(&replaced)?;
             Ok(Step::Write(Vec::new(), ()))
         });
+        let retired = |done: &Done<()>| -> Vec<KeyTreeId> {
+            let theirs = done.held.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
+            theirs.map(|tree| KeyTreeId::of(tree.id)).collect()
+        };
+        let trees = done.as_ref().map(retired).unwrap_or_default();
+        self.conclude(&mut entries, &done, &Fruit { trees: trees.clone(), ..Fruit::default() });
         let done = self.settled(done)?;
         if let Some(refused) = refused {
             return Err(refused);
@@ -170,9 +186,7 @@ impl Process {
         if let Some(cause) = done.old_copy {
             return Err(PurposeError::OldCopyRemains(cause));
         }
-        let of_purpose = done.held.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
-        let retired = of_purpose.map(|tree| KeyTreeId::of(tree.id)).collect();
-        Ok(Retired::after(self, done, retired))
+        Ok(Retired::after(self, done, trees))
     }
 
     /// Waits until every process has read what this one knows now, or stopped using the vault.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
+use crate::derivation::{TreeId, place_of_index};
 use crate::error::{KeyStoreError, RecoverError};
 use crate::events;
 use crate::field::Purpose;
@@ -13,6 +14,8 @@ use crate::root_key::RootKey;
 use crate::store::StoredPage;
 use crate::vault::builder::VaultBuilder;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::process::Process;
 use crate::vault::shred::shred_tree;
 use crate::vault::status::KeyTreeId;
 use crate::vault::{Owner, Vault};
@@ -29,6 +32,8 @@ pub struct Recovery {
     retired: Vec<KeyTreeId>,
     /// Epochs that an index was in, and whether they were retired.
     epochs: Vec<(IndexName, Epoch, bool)>,
+    #[cfg(feature = "journal")]
+    again: crate::vault::journal::Again,
 }
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
@@ -47,7 +52,15 @@ impl Recovery {
             shredded_through: None,
             retired: Vec::new(),
             epochs: Vec::new(),
+            #[cfg(feature = "journal")]
+            again: crate::vault::journal::Again::default(),
         }
+    }
+
+    /// All that a journal knows of.
+    #[cfg(feature = "journal")]
+    pub(super) fn and_all(self, again: crate::vault::journal::Again) -> Recovery {
+        Recovery { again, ..self }
     }
 
     /// Everyone up to this number was shredded since, by age ([`Vault::shred_through`]).
@@ -104,14 +117,26 @@ impl VaultBuilder {
     /// # Errors
     /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
     pub fn recover(self, current: RootKey, recovery: Recovery, new: RootKey) -> Result<Vault, RecoverError> {
+        self.recover_from(current, new, |_| Ok(recovery))
+    }
+
+    /// `find` is asked once the journal is open.
+    pub(super) fn recover_from(
+        self,
+        current: RootKey,
+        new: RootKey,
+        find: impl FnOnce(&Arc<Process>) -> Result<Recovery, RecoverError>,
+    ) -> Result<Vault, RecoverError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
         let (process, needs_repair) = self.process(engine)?;
         let owner = Owner { process, directory };
+        owner.process.open_journal_to_recover(&self.journal)?;
+        let recovery = find(&owner.process)?;
         let highest = recovery.highest_number.number();
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
-        let listed = listed.map_or(0, CustomerId::number);
+        let listed = listed.map_or(0, CustomerId::number).max(recovery.highest_of_journal());
         let vault = owner.process.settings.vault;
         // As unlocking does; after the commit it would be too late to say so.
         let held = owner.process.snapshot().ok_or_else(|| owner.process.lapsed())?;
@@ -132,8 +157,9 @@ impl VaultBuilder {
         let resident = owner.process.resident.clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
-        let job = move |process: &Arc<crate::vault::process::Process>| {
+        let job = move |process: &Arc<Process>| {
             let mut unknown = None;
+            let mut entries = Entries::default();
             if needs_repair {
                 // Once the ring is begun anew, a copy older than the record that is followed would look foreign.
                 process.repair()?;
@@ -146,11 +172,14 @@ impl VaultBuilder {
                 draft.generation = draft.record.clear.generation.max(seen) + JUMP;
                 draft.starts_anew = true;
                 draft.record.gone_back = None;
-                let through = recovery.shredded_through.map_or(0, CustomerId::number);
+                process.intend_once(draft, &mut entries, || Deed::Recover {
+                    seen,
+                    highest_number: recovery.highest_number,
+                })?;
+                let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
-                let retired: Vec<_> = recovery.retired.iter().map(|tree| tree.tree()).collect();
-                let mut pages = draft.retire_trees(&retired)?;
+                let mut pages = draft.retire_trees(&recovery.trees(draft))?;
                 pages.extend(recovery.recover_epochs(draft, &resident)?);
                 let mut newly = 0;
                 for index in 0..draft.trees.len() {
@@ -164,6 +193,9 @@ impl VaultBuilder {
                 draft.rekey = Some(NewKey { key: new.clone(), secret, recipe });
                 Ok(Step::Write(pages, newly))
             });
+            if unknown.is_none() {
+                process.conclude(&mut entries, &done, &Fruit::default());
+            }
             let done = done.map_err(CommitError::cause)?;
             events::committed(done.held.facts.clear.generation, done.value, 0);
             match (unknown, done.old_copy) {
@@ -174,6 +206,7 @@ impl VaultBuilder {
         };
         let process = &owner.process;
         process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
+        process.finish_recovered();
         Ok(Vault { owner: Arc::new(owner) })
     }
 }
@@ -195,10 +228,12 @@ impl Recovery {
         if !self.epochs.is_empty() {
             draft.add_indexes(resident)?;
         }
+        #[cfg(feature = "journal")]
+        pages.extend(self.again.epochs(draft, resident)?);
         // Those that had begun first: what is retired may be one of them.
         for retired in [false, true] {
             for (name, epoch, _) in self.epochs.iter().filter(|(_, _, was_retired)| *was_retired == retired) {
-                pages.extend(draft.recover_epoch(*name, *epoch, retired)?);
+                pages.extend(draft.recover_epoch(place_of_index(*name), *epoch, retired)?);
             }
         }
         Ok(pages)
@@ -208,6 +243,36 @@ impl Recovery {
         let Some(tree) = draft.trees.get(index) else { return Ranges::default() };
         let here = self.shredded.iter().filter(|(_, purpose)| purpose.is_none_or(|it| it.name() == tree.purpose));
         let through = self.shredded_through.map(|last| 0..=last.number());
-        Ranges::of_numbers(here.map(|(customer, _)| customer.number())).or(&Ranges::of(through.into_iter().collect()))
+        let numbers = Ranges::of_numbers(here.map(|(customer, _)| customer.number()));
+        let numbers = numbers.or(&Ranges::of(through.into_iter().collect()));
+        #[cfg(feature = "journal")]
+        let numbers = numbers.or(&self.again.numbers_for(&tree.purpose));
+        numbers
+    }
+
+    fn through(&self) -> u64 {
+        let through = self.shredded_through.map_or(0, CustomerId::number);
+        #[cfg(feature = "journal")]
+        let through = through.max(self.again.through);
+        through
+    }
+
+    /// The highest number that the journal lists.
+    fn highest_of_journal(&self) -> u64 {
+        #[cfg(feature = "journal")]
+        return self.again.highest();
+        #[cfg(not(feature = "journal"))]
+        0
+    }
+
+    /// The key trees to give up.
+    fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
+        let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| tree.tree()).collect();
+        #[cfg(feature = "journal")]
+        retired.extend(self.again.trees(draft));
+        retired.sort_unstable();
+        retired.dedup();
+        let _ = draft;
+        retired
     }
 }

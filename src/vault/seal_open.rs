@@ -20,7 +20,7 @@ use crate::vault::process::Process;
 use crate::witness::Witness;
 
 impl FieldName {
-    fn of(self, customer: CustomerId) -> Belongs {
+    pub(crate) fn of(self, customer: CustomerId) -> Belongs {
         Belongs { customer, purpose: self.purpose.name(), label: self.label }
     }
 }
@@ -149,7 +149,34 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
-        let (name, header) = (place.name(), sealed.header());
+        let name = place.name();
+        decode(&self.open_padded(customer, name, place.context, sealed)?, name.of(customer))
+    }
+
+    /// The bytes of a value whose type is known by its tag alone.
+    #[cfg(all(feature = "derive", feature = "json"))]
+    pub(crate) fn open_bytes(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldName,
+        context: Option<&[u8]>,
+        sealed: &Sealed<Untyped>,
+    ) -> Result<Content, OpenError> {
+        let padded = self.open_padded(customer, name, context, sealed)?;
+        let end = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at: name.of(customer) })?.len();
+        Ok(Content { padded, end })
+    }
+
+    /// Every check there is, whatever the type.
+    #[inline]
+    fn open_padded<T>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldName,
+        context: Option<&[u8]>,
+        sealed: &Sealed<T>,
+    ) -> Result<Wiped, OpenError> {
+        let header = sealed.header();
         let changes = self.changes();
         let held = self.held_to_open(customer, name, &header)?;
         let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
@@ -160,7 +187,7 @@ impl Process {
                 return Err(OpenError::Shredded { at: name.of(customer) });
             }
             let cipher = FieldCipher::new(walker.customer_key(), name);
-            Ok(Process::open_with(&cipher, &header, place, sealed))
+            Ok(Process::open_with(&cipher, &header, context, sealed))
         });
         // The snapshot outlives every key derived from it: a shred waits for it.
         drop(held);
@@ -181,7 +208,7 @@ impl Process {
             .keys()
             .kept(header.tree, name)
             .filter(|_| is_theirs)
-            .map(|cipher| with_clean_stack(|| Process::open_with(cipher, &header, place, sealed)));
+            .map(|cipher| with_clean_stack(|| Process::open_with(cipher, &header, place.context, sealed)));
         let opened = match kept {
             Some(opened) => opened,
             None => {
@@ -191,8 +218,8 @@ impl Process {
                 let opened = with_clean_stack(|| {
                     let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
                     match cipher {
-                        Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, place, sealed))),
-                        Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, place, sealed))),
+                        Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, place.context, sealed))),
+                        Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, place.context, sealed))),
                         Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
                         Cipher::Gone => Ok(None),
                     }
@@ -208,7 +235,7 @@ impl Process {
                 }
             }
         };
-        self.finish_open(customer, name, &header, opened, changes)
+        decode(&self.finish_open(customer, name, &header, opened, changes)?, name.of(customer))
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
@@ -252,29 +279,29 @@ impl Process {
 
     /// `None`: not authentic.
     #[inline]
-    fn open_with<T: PersonalData>(
+    fn open_with<T>(
         cipher: &FieldCipher,
         header: &Header<'_>,
-        place: Placed<'_, T>,
+        context: Option<&[u8]>,
         sealed: &Sealed<T>,
     ) -> Option<Wiped> {
         let (text, tag) = sealed.text_and_tag()?;
-        let associated = Associated::new(header.witness, place.context);
+        let associated = Associated::new(header.witness, context);
         let mut plain = Wiped::copy_of(text);
         cipher.open(header.nonce, header.commitment, associated.as_bytes(), plain.bytes_mut(), tag).ok()?;
         Some(plain)
     }
 
-    /// The checks that come after decryption, and the value. No lock and no snapshot is held here.
+    /// The checks that come after decryption. No lock and no snapshot is held here.
     #[inline]
-    fn finish_open<T: PersonalData>(
+    fn finish_open(
         self: &Arc<Process>,
         customer: CustomerId,
         name: FieldName,
         header: &Header<'_>,
         opened: Option<Wiped>,
         changes: u64,
-    ) -> Result<T, OpenError> {
+    ) -> Result<Wiped, OpenError> {
         let at = name.of(customer);
         if customer.number() >= self.next_number.load(Ordering::Relaxed) {
             self.check_enrolled(at, header, opened.is_some())?;
@@ -287,8 +314,7 @@ impl Process {
         if self.changes() != changes {
             self.open_again(customer, name, header)?;
         }
-        let content = unpad(plain.bytes()).ok_or(OpenError::InvalidContent { at })?;
-        T::decode(content).map_err(|_| OpenError::InvalidContent { at })
+        Ok(plain)
     }
 
     /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
@@ -322,6 +348,31 @@ impl Process {
         // It authenticates, so this vault once issued the number, and has forgotten it.
         Ok(self
             .unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
+    }
+}
+
+#[inline]
+fn decode<T: PersonalData>(padded: &Wiped, at: Belongs) -> Result<T, OpenError> {
+    let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at })?;
+    T::decode(content).map_err(|_| OpenError::InvalidContent { at })
+}
+
+/// Stands for the type of a sealed value that is opened by its tag.
+#[derive(Debug)]
+#[cfg(all(feature = "derive", feature = "json"))]
+pub(crate) enum Untyped {}
+
+/// What a value was encoded as, without its padding; wiped on drop.
+#[cfg(all(feature = "derive", feature = "json"))]
+pub(crate) struct Content {
+    padded: Wiped,
+    end: usize,
+}
+
+#[cfg(all(feature = "derive", feature = "json"))]
+impl Content {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.padded.bytes().get(..self.end).unwrap_or_default()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::secret::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::journal::{Paper, Why};
 use crate::vault::process::{Done, Process};
 use crate::vault::promise::Answer;
 
@@ -20,10 +21,11 @@ pub(crate) struct ShredRequest {
     pub(crate) whom: Whom,
     /// All purposes if `None`.
     pub(crate) purpose: Option<Purpose>,
+    pub(crate) why: Why,
     pub(crate) answer: Answer<Result<Shredded, ShredError>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Whom {
     These(Vec<CustomerId>),
     Through(CustomerId),
@@ -37,6 +39,8 @@ pub struct Shredded {
     generation: u64,
     readers_gone: bool,
     effective_at: SystemTime,
+    #[cfg(feature = "journal")]
+    pub(super) deed: super::journal::Written,
 }
 
 impl Shredded {
@@ -92,10 +96,21 @@ enum Verdict {
 }
 
 #[derive(Clone)]
-struct Outcome {
+pub(super) struct Outcome {
     verdicts: Vec<Verdict>,
-    newly: u64,
+    pub(super) newly: u64,
     pages: usize,
+}
+
+impl Outcome {
+    /// How many of a request's customers had been shredded before.
+    #[cfg_attr(not(feature = "journal"), allow(dead_code))]
+    pub(super) fn already(&self, request: usize) -> usize {
+        match self.verdicts.get(request) {
+            Some(Verdict::Already(already)) => already.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Commits all requests at once, and answers each.
@@ -103,8 +118,9 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
     // When it is not known whether the first attempt was written, a second finds its work done. What the requests came
     // to is what the first found.
     let mut first: Option<Outcome> = None;
+    let mut paper = Paper::default();
     let done = process.commit(&mut |draft| {
-        let step = plan(draft, &requests)?;
+        let step = plan(process, draft, &requests, &mut paper)?;
         Ok(match (step, &first) {
             (Step::Confirm(_), Some(outcome)) => Step::Confirm(outcome.clone()),
             (Step::Write(pages, outcome), _) => {
@@ -114,6 +130,9 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             (step, _) => step,
         })
     });
+    let committed_at = SystemTime::now();
+    let effective_at = done.as_ref().map_or(committed_at, |done| committed_at + done.held.facts.lease);
+    paper.conclude(process, &done, effective_at);
     match done {
         Err(error) => {
             for request in requests {
@@ -124,26 +143,39 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             }
         }
         Ok(Done { value, old_copy, held }) => {
-            let (generation, lease) = (held.facts.clear.generation, held.facts.lease);
+            let generation = held.facts.clear.generation;
             // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
             drop(held);
             let readers_gone = process.wait_for_readers();
             events::committed(generation, value.newly, value.pages);
-            let effective_at = SystemTime::now() + lease;
-            for (request, verdict) in requests.into_iter().zip(value.verdicts) {
+            for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
+                #[cfg(feature = "journal")]
+                let deed = paper.written(index, &request, committed_at);
+                let _ = index;
                 request.answer.give(match (verdict, &old_copy) {
                     (Verdict::Refused(error), _) => Err(error),
                     (Verdict::Already(_), Some(cause)) => Err(ShredError::OldCopyRemains(cause.clone())),
-                    (Verdict::Already(already), None) => {
-                        Ok(Shredded { already, newly: value.newly, generation, readers_gone, effective_at })
-                    }
+                    (Verdict::Already(already), None) => Ok(Shredded {
+                        already,
+                        newly: value.newly,
+                        generation,
+                        readers_gone,
+                        effective_at,
+                        #[cfg(feature = "journal")]
+                        deed,
+                    }),
                 });
             }
         }
     }
 }
 
-fn plan(draft: &mut Draft<'_>, requests: &[ShredRequest]) -> Result<Step<Outcome>, KeyStoreError> {
+fn plan(
+    process: &Process,
+    draft: &mut Draft<'_>,
+    requests: &[ShredRequest],
+    paper: &mut Paper,
+) -> Result<Step<Outcome>, KeyStoreError> {
     draft.refuse_if_gone_back()?;
     let verdicts: Vec<Verdict> = requests.iter().map(|request| judge(draft, request)).collect::<Result<_, _>>()?;
     let granted: Vec<&ShredRequest> = requests
@@ -152,6 +184,8 @@ fn plan(draft: &mut Draft<'_>, requests: &[ShredRequest]) -> Result<Step<Outcome
         .filter(|(_, verdict)| matches!(verdict, Verdict::Already(_)))
         .map(|(request, _)| request)
         .collect();
+    let is_granted = |index: usize| matches!(verdicts.get(index), Some(Verdict::Already(_)));
+    paper.intend(process, draft, requests, is_granted)?;
     let (mut pages, mut newly) = (Vec::new(), 0);
     for index in 0..draft.trees.len() {
         #[cfg(any(test, feature = "testing"))]
@@ -200,7 +234,7 @@ fn concerns(request: &ShredRequest, tree: Option<&HeldTree>) -> bool {
     tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
 }
 
-fn ranges(whom: &Whom) -> Ranges {
+pub(super) fn ranges(whom: &Whom) -> Ranges {
     match whom {
         Whom::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.number())),
         Whom::Through(customer) => Ranges::of(vec![0..=customer.number()]),

@@ -61,6 +61,10 @@ pub struct Status {
     pub purposes: Vec<PurposeStatus>,
     /// Pages kept, superseded ones included.
     pub pages: Usage,
+    /// How many of them nothing needs any more: a [sweep](crate::Vault::sweep) forgets them in time.
+    pub superseded: u64,
+    /// The entry of the journal (feature `journal`) up to which the root record vouches; `None` if the vault keeps none.
+    pub journalled: Option<u64>,
     /// The places that hold the root record. With one alone, losing it loses every value.
     pub places: Vec<PlaceId>,
     /// Pages in this process's memory.
@@ -142,12 +146,18 @@ impl Process {
         let held = self.held()?;
         let stored = StoredPages(self.pages());
         let mut purposes = Vec::with_capacity(held.trees.len());
+        let mut indexes = HashSet::new();
+        if let Some(held) = &held.indexes {
+            held.tree.page_names(&stored, &mut indexes).map_err(tree_error)?;
+        }
+        let mut live = indexes.len() as u64;
         for tree in &held.trees {
             let mut names = HashSet::new();
             if let Some(tree) = &tree.tree {
                 tree.page_names(&stored, &mut names).map_err(tree_error)?;
             }
             let pages = names.len() as u64;
+            live += pages;
             purposes.push(PurposeStatus {
                 tree: KeyTreeId::of(tree.id),
                 purpose: tree.purpose.clone(),
@@ -158,12 +168,15 @@ impl Process {
                 bytes: pages * PAGE_BYTES as u64,
             });
         }
+        let usage = self.pages().usage()?;
         Ok(Status {
             generation: held.facts.clear.generation,
             issued: held.facts.next_number - 1,
             lease: held.facts.lease,
             purposes,
-            pages: self.pages().usage()?,
+            pages: usage,
+            superseded: usage.pages.saturating_sub(live),
+            journalled: held.facts.anchor.map(|anchor| anchor.n),
             places: held.facts.places.clone(),
             resident_pages: self.resident.count(),
         })

@@ -195,3 +195,36 @@ fn a_copy_of_another_history_stops_everything() {
         assert!(matches!(look(&memory, &pair.map(Some)), Err(KeyStoreError::Diverged { .. })));
     }
 }
+
+fn seed_of(vault: &Vault) -> Option<[u8; 32]> {
+    let held = vault.process().unwrap().held().unwrap();
+    held.facts.signer.as_ref().map(|seed| *seed.0.bytes())
+}
+
+/// What signs is made once, for older vaults too, and every later record has it.
+#[test]
+fn what_signs_is_made_once_and_kept() {
+    let (vault, memory, _) = vault();
+    assert!(seed_of(&vault).is_some());
+    let done = vault.process().unwrap().commit(&mut |draft| {
+        draft.record.signer = None;
+        Ok(Step::Write(Vec::new(), ()))
+    });
+    drop(done.map_err(CommitError::cause).unwrap());
+    vault.close().unwrap();
+    let at = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+    let older = at().unlock(key()).unwrap();
+    let (alice, _) = enroll(&older);
+    assert_eq!(seed_of(&older), None);
+    older.close().unwrap();
+    let vault = at().add_missing_purposes().unlock(key()).unwrap();
+    let seed = seed_of(&vault);
+    assert!(seed.is_some());
+    let _ = vault.shred([alice]).unwrap();
+    vault.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
+    let seen = vault.generation().unwrap();
+    vault.close().unwrap();
+    let recovery = Recovery::beyond(seen, alice);
+    let vault = at().recover(RootKey::bytes([8; 32]), recovery, RootKey::bytes([9; 32])).unwrap();
+    assert_eq!(seed_of(&vault), seed);
+}

@@ -13,12 +13,13 @@ use crate::field::Purpose;
 use crate::key_tree::{Resident, Tree};
 use crate::nonce;
 use crate::root_key::RootKey;
-use crate::root_record::{IndexTree, MOST_TREES, TreeRecord, TreeState};
+use crate::root_record::{IndexTree, MOST_TREES, SignerSeed, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::{PlaceId, StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
 use crate::vault::held::{HeldIndexes, HeldTree, tree_error};
+use crate::vault::journal::{Deed, Entries, Fruit};
 use crate::vault::process::Process;
 use crate::vault::shred::{shred_tree, shredded_everywhere};
 
@@ -44,6 +45,13 @@ impl Draft<'_> {
             let (id, seed) = id_and_seed()?;
             let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
             self.indexes = Some(HeldIndexes { id, tree });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_signer(&mut self) -> Result<(), KeyStoreError> {
+        if self.record.signer.is_none() {
+            self.record.signer = Some(SignerSeed::new().map_err(|_| KeyStoreError::Randomness)?);
         }
         Ok(())
     }
@@ -197,18 +205,28 @@ impl Process {
         }
     }
 
-    /// Adds trees for purposes that have none, and that of the indexes; does nothing if all are there.
+    /// Adds trees for purposes that have none, that of the indexes, and what signs; does nothing if all are there.
     pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let purposes = self.settings.purposes.clone();
         let resident = self.resident.clone();
+        let mut entries = Entries::default();
         let added = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let before = (draft.trees.len(), draft.indexes.is_some());
+            let parts = |draft: &Draft<'_>| (draft.trees.len(), draft.indexes.is_some(), draft.record.signer.is_some());
+            let before = parts(draft);
+            let known: BTreeSet<String> = draft.trees.iter().map(|tree| tree.purpose.clone()).collect();
             let pages = draft.add_purposes(&purposes, &resident)?;
+            let added = draft.trees.iter().map(|tree| tree.purpose.clone()).filter(|purpose| !known.contains(purpose));
+            let added: Vec<String> = added.collect();
+            if !added.is_empty() {
+                self.intend_once(draft, &mut entries, || Deed::AddPurposes { purposes: added })?;
+            }
             draft.add_indexes(&resident)?;
-            let is_same = (draft.trees.len(), draft.indexes.is_some()) == before;
+            draft.add_signer()?;
+            let is_same = parts(draft) == before;
             Ok(if is_same { Step::Keep(()) } else { Step::Write(pages, ()) })
         });
+        self.conclude(&mut entries, &added, &Fruit::default());
         let done = added.map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)
     }
@@ -230,9 +248,11 @@ impl Process {
         if lock(&self.keyring).is_current(key, vault) {
             return Err(RotateError::SameKey);
         }
+        let mut entries = Entries::default();
         let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
+            self.intend_once(draft, &mut entries, || Deed::RotateRootKey)?;
             let Some((secret, recipe)) = established.take() else {
                 // The store asked again, or the outcome of the first try was unknown: a new salt is as good.
                 let (secret, recipe) = key.establish(vault)?;
@@ -242,6 +262,7 @@ impl Process {
             draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
             Ok(Step::Write(Vec::new(), ()))
         });
+        self.conclude(&mut entries, &done, &Fruit::default());
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
             Err(error) => Err(error.into()),
@@ -255,12 +276,22 @@ impl Process {
         change: impl Fn(&mut Vec<PlaceId>) + Send + 'static,
         catch_up: impl Fn() -> Result<(), KeyStoreError> + Send + 'static,
     ) -> Result<(), (bool, KeyStoreError)> {
+        let mut entries = Entries::default();
         let done = self.commit_places(&mut |draft| {
             draft.refuse_if_gone_back()?;
             catch_up()?;
+            let before = draft.record.places.clone();
             change(&mut draft.record.places);
+            let after = draft.record.places.clone();
+            self.intend_once(draft, &mut entries, || {
+                let without = |list: &[PlaceId], others: &[PlaceId]| {
+                    list.iter().copied().filter(|place| !others.contains(place)).collect()
+                };
+                Deed::Places { attached: without(&after, &before), detached: without(&before, &after) }
+            })?;
             Ok(Step::Write(Vec::new(), ()))
         });
+        self.conclude(&mut entries, &done, &Fruit::default());
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err((true, cause))),
             Err(CommitError::NothingHappened(cause)) => Err((false, cause)),

@@ -13,10 +13,13 @@ use sha2::Sha256;
 
 mod derivation;
 mod index;
+#[cfg(feature = "journal")]
+mod journal;
 mod page;
 mod personal;
 mod record;
 mod sealed;
+mod signer;
 mod vault;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
@@ -24,15 +27,22 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 /// A file's name, and what it must hold.
 type File = (&'static str, fn() -> Node);
 
-const FILES: [File; 7] = [
+const FILES: [File; 8] = [
     ("derivation.json", derivation::vectors),
     ("index.json", index::vectors),
     ("page.json", page::vectors),
     ("personal.json", personal::vectors),
     ("record.json", record::vectors),
     ("sealed.json", sealed::vectors),
+    ("signer.json", signer::vectors),
     ("vault.json", vault::vectors),
 ];
+
+#[cfg(feature = "journal")]
+const OF_THE_JOURNAL: [File; 1] = [(JOURNAL, journal::vectors)];
+#[cfg(not(feature = "journal"))]
+const OF_THE_JOURNAL: [File; 0] = [];
+const JOURNAL: &str = "journal.json";
 
 #[test]
 fn the_committed_files_are_what_is_computed() {
@@ -42,7 +52,7 @@ fn the_committed_files_are_what_is_computed() {
 "
     };
     let computed: BTreeMap<String, String> =
-        FILES.into_iter().map(|(name, compute)| (name.to_owned(), text(compute))).collect();
+        FILES.into_iter().chain(OF_THE_JOURNAL).map(|(name, compute)| (name.to_owned(), text(compute))).collect();
     if std::env::var_os("WRITE_VECTORS").is_some() {
         for (name, text) in &computed {
             std::fs::write(Path::new(DIRECTORY).join(name), text).unwrap();
@@ -53,6 +63,7 @@ fn the_committed_files_are_what_is_computed() {
         .unwrap()
         .map(|entry| entry.unwrap())
         .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap()))
+        .filter(|(name, _)| cfg!(feature = "journal") || name != JOURNAL)
         .collect();
     assert_eq!(committed.keys().collect::<Vec<_>>(), computed.keys().collect::<Vec<_>>());
     for (name, text) in &computed {
@@ -65,7 +76,7 @@ fn the_committed_files_are_what_is_computed() {
 #[test]
 fn the_description_names_every_file() {
     let format = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/FORMAT.md")).unwrap();
-    for (name, _) in FILES {
+    for name in FILES.map(|(name, _)| name).into_iter().chain([JOURNAL]) {
         assert!(format.contains(&format!("`{name}`")), "{name}");
     }
 }

@@ -11,10 +11,10 @@ use crate::root_record::{Clear, Record, RecordError, RecordId, TreeRecord, TreeS
 use crate::secret::Secret32;
 use crate::store::PlaceId;
 
-const CLEAR: usize = 600;
+pub(super) const CLEAR: usize = 600;
 const ASSOCIATED: usize = 664;
 const FRESH: [u8; 32] = run(0x70);
-const SECRET: [u8; 32] = run(0x60);
+pub(super) const SECRET: [u8; 32] = run(0x60);
 
 fn tree(id: [u8; 8], purpose: &str, active: bool, state: TreeState, shredded: u64) -> TreeRecord {
     TreeRecord { id: TreeId(id), purpose: purpose.to_owned(), active, state, shredded }
@@ -53,6 +53,8 @@ pub(super) fn first() -> Record {
         trees: vec![tree(run(0xa0), "orders", true, seed(0x00), 0)],
         indexes: None,
         ring: vec![run(0xe0)],
+        signer: None,
+        anchor: None,
     }
 }
 
@@ -83,6 +85,8 @@ fn later() -> Record {
         ],
         indexes: None,
         ring: vec![run(0x90), run(0x91), run(0x92), run(0x93)],
+        signer: None,
+        anchor: None,
     }
 }
 
@@ -101,11 +105,13 @@ fn fullest() -> Record {
         trees: (0..22).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
         indexes: None,
         ring: (0..=255u8).map(|n| run(n.wrapping_add(0xe0))).collect(),
+        signer: None,
+        anchor: None,
     }
 }
 
 /// By the steps of FORMAT.md, from content of any kind.
-fn sealed(clear: &[u8], body: &[u8], secret: &[u8; 32]) -> Vec<u8> {
+pub(super) fn sealed(clear: &[u8], body: &[u8], secret: &[u8; 32]) -> Vec<u8> {
     let salt = hmac(&FRESH, &[b"oubliette/1/new-record", clear, body]);
     let okm = expand(secret, &[&b"oubliette/1/record"[..], &salt, &clear[1..17]].concat(), 64);
     let associated = [clear, &salt, &okm[32..]].concat();
@@ -114,7 +120,7 @@ fn sealed(clear: &[u8], body: &[u8], secret: &[u8; 32]) -> Vec<u8> {
     [&associated[..], &text, &tag].concat()
 }
 
-fn body(bytes: &[u8], secret: &[u8; 32]) -> Vec<u8> {
+pub(super) fn body(bytes: &[u8], secret: &[u8; 32]) -> Vec<u8> {
     let okm = expand(secret, &info(bytes), 64);
     let (associated, text) = bytes[..bytes.len() - 16].split_at(ASSOCIATED);
     let mut text = text.to_vec();
@@ -127,7 +133,7 @@ fn info(bytes: &[u8]) -> Vec<u8> {
     [b"oubliette/1/record", &bytes[CLEAR..CLEAR + 32], &bytes[1..17]].concat()
 }
 
-fn root(secret: &[u8; 32]) -> RootSecret {
+pub(super) fn root(secret: &[u8; 32]) -> RootSecret {
     RootSecret(Secret32::copy_of(secret))
 }
 

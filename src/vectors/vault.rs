@@ -126,6 +126,8 @@ fn record(orders: &Tree) -> Vec<u8> {
         ],
         indexes: None,
         ring: vec![run(0xe0), run(0xe1), run(0xe2)],
+        signer: None,
+        anchor: None,
     };
     record.seal(&RootSecret(Secret32::copy_of(&ROOT_KEY)), &run(0x70)).unwrap()
 }

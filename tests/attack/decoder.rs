@@ -1,7 +1,5 @@
 //! The formats, read from scratch: HKDF by hand on HMAC, AES-256-GCM as a keystream that asks for no tag.
 
-use std::collections::BTreeMap;
-
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
 use hmac::Mac;
@@ -144,15 +142,9 @@ impl Record {
         u64::from_be_bytes(self.text[..8].try_into().unwrap())
     }
 
-    /// Each tree's purpose, id and 32 bytes, whatever its flags say they are.
-    pub fn trees(&self) -> BTreeMap<String, ([u8; 8], Key)> {
+    /// Each tree's id and 32 bytes, whatever its flags say they are.
+    pub fn trees(&self) -> Vec<([u8; 8], Key)> {
         let entries = self.text[79..].chunks_exact(83).take(usize::from(self.text[78]).min(22));
-        entries
-            .map(|entry| {
-                let length = usize::from(entry[10]).min(32);
-                let purpose = String::from_utf8_lossy(&entry[11..11 + length]).into_owned();
-                (purpose, (entry[..8].try_into().unwrap(), entry[43..75].try_into().unwrap()))
-            })
-            .collect()
+        entries.map(|entry| (entry[..8].try_into().unwrap(), entry[43..75].try_into().unwrap())).collect()
     }
 }

@@ -82,7 +82,7 @@ impl<'l> Attacker<'l> {
     }
 
     fn loot_record(&mut self, record: &Record) {
-        for (id, key) in record.trees().into_values() {
+        for (id, key) in record.trees() {
             self.todo.push((key, Some((id, Vec::new()))));
         }
         if self.effort == Effort::Exhaustive {

@@ -15,11 +15,13 @@ import re
 import sys
 import unicodedata
 from collections import Counter
+from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 try:
@@ -35,7 +37,7 @@ NO_NONCE = bytes(12)
 
 
 class Refused(Exception):
-    """What a reader answers instead of a value: the error, as section 10 spells it."""
+    """What a reader answers instead of a value: the error, as section 11 spells it."""
 
 
 def check(holds, error):
@@ -353,12 +355,26 @@ def decode_body(body, clear):
         check(tree not in [other["tree"] for other in content["trees"]], "malformed")
     else:
         r.filled(41, 0)
-    r.filled(123, 0)
+    if r.bounded(1, 0, 1):
+        content["signer"] = r.take(32)
+    else:
+        r.filled(32, 0)
+    if r.bounded(1, 0, 1):
+        check("signer" in content, "malformed")
+        content["anchor"] = {"n": r.bounded(8, 1, (1 << 64) - 1), "hash": r.take(32)}
+    else:
+        r.filled(40, 0)
+    r.filled(49, 0)
     return content
 
 
 def encode_indexes(tree):
     return u(1, 1) + tree["tree"] + u(1, tree["state"]) + tree["key"] if tree else bytes(42)
+
+
+def encode_journal(signer, anchor):
+    vouched = u(1, 1) + u(8, anchor["n"]) + anchor["hash"] if anchor else bytes(41)
+    return (u(1, 1) + signer if signer else bytes(33)) + vouched
 
 
 def encode_body(content):
@@ -371,7 +387,8 @@ def encode_body(content):
         + u(1, len(places)) + b"".join(places).ljust(4 * 8, b"\0")
         + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * 83, b"\0")
         + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0")
-        + encode_indexes(content.get("indexes")) + bytes(123)
+        + encode_indexes(content.get("indexes"))
+        + encode_journal(content.get("signer"), content.get("anchor")) + bytes(49)
     )
 
 
@@ -715,7 +732,323 @@ def write_place(at, place, slots, mark, batches):
     write(root / "place", with_checksum(b"OBLplac\1" + place))
 
 
-# ---- 10: the vectors
+# ---- 10: the journal
+
+EXACT = (1 << 53) - 1
+LINE, HEAD, DOCUMENT = 1 << 16, 173, 1 << 20
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+NO_HASH = bytes(32)
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text, size):
+    check(isinstance(text, str) and re.fullmatch("[A-Za-z0-9_-]*", text), "form")
+    check(len(text) == -(-size * 4 // 3), "form")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    check(b64(data) == text, "form")
+    return data
+
+
+def key_text(key):
+    return "obl-key-1." + b64(key)
+
+
+def is_signed(key, signature, message):
+    # That no key and no R is of small order is not looked at here.
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def number(value, least=0, most=EXACT):
+    check(type(value) is int and least <= value <= most, "form")
+
+
+def customer(value):
+    number(value, 1, NUMBERS - 1)
+
+
+def numbers(value):
+    check(isinstance(value, list), "form")
+    least = 1
+    for element in value:
+        first, last = element if isinstance(element, list) and len(element) == 2 else (element, element)
+        customer(first), customer(last)
+        check(first >= least and (first < last or not isinstance(element, list)), "form")
+        least = last + 2
+
+
+def bounded(most):
+    def text(value):
+        check(isinstance(value, str) and 1 <= len(value.encode()) <= most and not CONTROL.search(value), "form")
+
+    return text
+
+
+reason, label, whose = bounded(200), bounded(128), bounded(1000)
+
+
+def time(value):
+    check(isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value, re.ASCII), "form")
+    try:
+        datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ")
+    except ValueError:
+        raise Refused("form") from None
+    check("1970" <= value <= "9999-12-30T21:59:59.999Z", "form")
+
+
+def digits(count):
+    return lambda value: check(isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{count}}}", value), "form")
+
+
+def hash_(value):
+    unb64(value, 32)
+
+
+def key(value):
+    check(isinstance(value, str) and value.startswith("obl-key-1."), "form")
+    unb64(value[10:], 32)
+
+
+def list_of(kind):
+    def check_list(value):
+        check(isinstance(value, list), "form")
+        for element in value:
+            kind(element)
+
+    return check_list
+
+
+def one_of(*values):
+    return lambda value: check(any(value is v or isinstance(v, str) and value == v for v in values), "form")
+
+
+def members(value, table, ordered=True):
+    """`table`: names and types, those with a `?` may be left out."""
+    check(isinstance(value, dict), "form")
+    names = {name.rstrip("?"): name.endswith("?") for name, _ in table}
+    check(set(value) <= set(names) and all(name in value or may for name, may in names.items()), "form")
+    check(not ordered or list(value) == [name for name in names if name in value], "form")
+    for name, kind in table:
+        if name.rstrip("?") in value:
+            kind(value[name.rstrip("?")])
+
+
+def filled(kind):
+    """A list that is left out when it is empty."""
+    return lambda value: (list_of(kind)(value), check(value, "form"))
+
+
+def index(value):
+    members(value, [("purpose", label), ("field", label), ("tag", label), ("label", label), ("bits", lambda n: number(n, 0, 65535))])
+
+
+def whom(value):
+    check(isinstance(value, dict) and len(value) == 1, "form")
+    members(value, [("numbers?", numbers), ("through?", customer)])
+
+
+def epoch(value):
+    number(value, 0, 255)
+
+
+WHY, vault, tree = ("why?", reason), digits(32), digits(16)
+KINDS = {
+    "opened": [("vault", vault), ("public_key", key)],
+    "shred": [("whom", whom), ("purpose?", label), WHY],
+    "rotate_root_key": [WHY],
+    "rotate_purpose": [("purpose", label), WHY],
+    "retire_replaced": [("purpose", label), ("new", tree), WHY],
+    "begin_epoch": [("index", index), ("epoch?", epoch), WHY],
+    "retire_epoch": [("index", index), ("epoch", epoch), WHY],
+    "recover": [("seen", number), ("highest_number?", customer), WHY],
+    "add_purposes": [("purposes", list_of(label))],
+    "places": [("attached?", filled(label)), ("detached?", filled(label))],
+    "outcome": [
+        ("of", number), ("result", one_of("done", "refused", "unknown")), ("newly?", number), ("already?", number),
+        ("tree?", tree), ("trees?", filled(tree)), ("epoch?", epoch), ("effective_at?", time),
+    ],
+    "gap": [("vault", vault), ("from", number), ("to", number), ("after", hash_), ("why", reason)],
+    "torn": [("bytes", number)],
+    "granted": [
+        ("grant", number), ("number", customer), ("purpose", label), ("basis", label), ("recipient?", label),
+        ("until?", time),
+    ],
+    "erased": [("numbers", numbers), ("commitment", hash_)],
+    "ended": [("grant", number), ("number", customer), ("purpose", label), WHY],
+    "requested": [("request", number), ("what", label), ("numbers", numbers), ("due", time)],
+    "request_closed": [("request", number), ("how", label), WHY],
+    "hold": [("hold", number), ("numbers", numbers), ("purpose?", label), ("why", reason), ("until?", time)],
+    "hold_ended": [("hold", number), WHY],
+    "swept": [("purpose?", label), ("due", number), ("shredded", number), ("held", number)],
+    "disclosed": [
+        ("number", customer), ("recipient", label), ("purpose", label), ("fields", list_of(label)),
+        ("encrypted", one_of(True, False)),
+    ],
+    "accessed": [("numbers", numbers)],
+    "openings": [
+        ("who", reason), ("why", reason), ("purpose", label), ("field", label), ("count", number),
+        ("numbers", numbers),
+    ],
+    "restored": [("what", reason), ("erased", number)],
+    "note": [("text", reason)],
+}
+
+
+def event(value):
+    check(isinstance(value, dict) and list(value)[:1] == ["kind"], "form")
+    check(isinstance(value["kind"], str) and value["kind"] in KINDS, "form")
+    members(value, [("kind", lambda _: None)] + KINDS[value["kind"]])
+
+
+def no_name_twice(pairs):
+    check(len(dict(pairs)) == len(pairs), "form")
+    return dict(pairs)
+
+
+def parse(text):
+    try:
+        return json.loads(text, object_pairs_hook=no_name_twice)
+    except (ValueError, RecursionError):
+        raise Refused("form") from None
+
+
+def compact(value, **more):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), **more)
+
+
+def read_line(line):
+    check(len(line.encode()) < LINE, "form")
+    entry = parse(line)
+    members(
+        entry,
+        [
+            ("n", lambda n: number(n, 1)), ("prev", hash_), ("at", time), ("generation", lambda n: number(n, 0, NUMBERS - 1)),
+            ("id?", lambda value: unb64(value, 16)), ("event", event), ("sig", lambda value: unb64(value, 64)),
+        ],
+    )
+    check(compact(entry) == line, "form")
+    return entry
+
+
+def signed_part(line):
+    return line.encode()[:-96]
+
+
+def journal_message(vault_id, signed):
+    return b"oubliette/1/journal" + vault_id + signed
+
+
+def line_hash(line):
+    return sha256(line.encode()).digest()
+
+
+def make_line(seed, vault_id, entry):
+    signed = compact({name: value for name, value in entry.items() if name != "sig"})[:-1]
+    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(journal_message(vault_id, signed.encode()))
+    return signed + ',"sig":"' + b64(signature) + '"}'
+
+
+def head_message(vault_id, signed):
+    return b"oubliette/1/head" + vault_id + signed
+
+
+def make_head(seed, vault_id, n, hash_of):
+    signed = compact({"n": f"{n:016}", "hash": b64(hash_of)})[:-1]
+    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(head_message(vault_id, signed.encode()))
+    return signed + ',"sig":"' + b64(signature) + '"}'
+
+
+def read_head(line, vault_id, public_key):
+    head = parse(line)
+    n, hash_of = int(head["n"]), unb64(head["hash"], 32)
+    check(len(line) + 1 == HEAD and line.startswith(compact({"n": f"{n:016}", "hash": b64(hash_of)})[:-1]), "head")
+    check(is_signed(public_key, unb64(head["sig"], 64), head_message(vault_id, line.encode()[:-96])), "head")
+    return n, hash_of
+
+
+def check_lines(lines, head, public_key):
+    """By the rules of 10.3. Gives the number of the last entry."""
+    check(lines, "form")
+    vault_id, last, hashes = None, (0, NO_HASH), {}
+
+    def signed(line):
+        return vault_id and is_signed(public_key, unb64(read_line(line)["sig"], 64), journal_message(vault_id, signed_part(line)))
+
+    for i, line in enumerate(lines):
+        entry = read_line(line)
+        said = entry["event"]
+        kind = said["kind"]
+        if kind in ("opened", "gap"):
+            check(kind == "gap" or i == 0, "contradiction")
+            vault_id = vault_id or bytes.fromhex(said["vault"])
+            check(bytes.fromhex(said["vault"]) == vault_id, "other_vault")
+            check(kind == "gap" or said["public_key"] == key_text(public_key), "other_vault")
+        check(vault_id, "dropped" if entry["n"] > 1 else "form")
+        check(signed(line), "changed")
+        if kind == "gap":
+            check(said["from"] <= said["to"] == entry["n"] - 1, "contradiction")
+            n, before = said["from"], unb64(said["after"], 32)
+        else:
+            n, before = entry["n"], unb64(entry["prev"], 32)
+        check(n >= last[0] + 1, "reordered")
+        if n > last[0] + 1:
+            later = any(read_line(other)["n"] == last[0] + 1 and signed(other) for other in lines[i + 1 :])
+            raise Refused("reordered" if later else "dropped")
+        check(before == last[1], "spliced")
+        last = entry["n"], line_hash(line)
+        hashes[last[0]] = last[1]
+    if head:
+        n, hash_of = read_head(head, vault_id, public_key)
+        check(n <= last[0], "cut_off")
+        check(hashes.get(n, hash_of) == hash_of, "other_history")
+    return last[0]
+
+
+def until(value):
+    reason(value)  # a time is one, too
+
+
+RECEIPT = [
+    ("format", lambda value: number(value, 1)), ("vault", vault), ("public_key", key), ("whose", whose), ("salt", hash_),
+    ("commitment", hash_), ("numbers", numbers),
+    ("purposes", lambda value: check(value == "all", "form") if isinstance(value, str) else list_of(label)(value)),
+    ("why?", reason), ("requested_at?", time), ("shredded_at", time), ("generation", number),
+    ("effective_everywhere_at", time),
+    ("entries", list_of(lambda value: members(value, [("n", number), ("hash", hash_)], False))),
+    ("may_remain", list_of(lambda value: members(value, [("what", reason), ("until", until)], False))),
+]
+
+
+def committed(receipt):
+    return b"oubliette/1/whose" + unb64(receipt["salt"], 32) + receipt["whose"].encode()
+
+
+def receipt_message(receipt):
+    # All names are ASCII, so that the order of Python's strings is that of RFC 8785.
+    return b"oubliette/1/receipt" + compact(receipt, sort_keys=True).encode()
+
+
+def check_receipt(document, public_key):
+    check(len(document.encode()) <= DOCUMENT, "form")
+    told = parse(document)
+    check(isinstance(told, dict) and isinstance(told.get("receipt"), dict), "form")
+    receipt = told["receipt"]
+    version = receipt.get("format")
+    check(not (type(version) is int and version > 1), "newer_format")
+    members(told, [("receipt", lambda value: members(value, RECEIPT, False)), ("sig", lambda value: unb64(value, 64))], False)
+    check(receipt["public_key"] == key_text(public_key), "other_key")
+    check(is_signed(public_key, unb64(told["sig"], 64), receipt_message(receipt)), "changed")
+    check(sha256(committed(receipt)).digest() == unb64(receipt["commitment"], 32), "commitment")
+    return receipt
+
+
+# ---- 11: the vectors
 
 compared = Counter()
 
@@ -912,6 +1245,50 @@ def check_index(all_of, eq):
         eq("body", encode_body(content), encode_body(decode_body(encode_body(content), clear)))
 
 
+def check_signer(all_of, eq):
+    for case in all_of["records"]:
+        clear, content = open_record(unhex(case["record"]), lambda recipe: unhex(case["root_secret"]))
+        eq("signer and anchor", [case["signer"], case["anchor"]], [content["signer"].hex(), plain(content.get("anchor"))])
+        eq("body", case["body"], encode_body(content).hex())
+    for case in all_of["refused"]:
+        open_it = lambda: open_record(unhex(case["record"]), lambda _: unhex(case["root_secret"]))
+        eq(case["what"], case["error"], refusal(open_it))
+
+
+def check_journal(all_of, eq):
+    seed, vault_id, public_key = (unhex(all_of[name]) for name in ("seed", "vault", "public_key"))
+    eq("public key", public_key, Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
+    eq("public key as text", all_of["public_key_text"], key_text(public_key))
+    for case in all_of["entries"]:
+        entry = read_line(case["line"])
+        eq("number", case["n"], entry["n"])
+        eq("signed", case["signed"], signed_part(case["line"]).decode())
+        eq("message", case["message"], journal_message(vault_id, case["signed"].encode()).hex())
+        eq("signature", case["signature"], unb64(entry["sig"], 64).hex())
+        eq("line", case["line"], make_line(seed, vault_id, entry))
+        eq("hash", case["hash"], line_hash(case["line"]).hex())
+    for case in all_of["heads"]:
+        eq("head", (case["n"], unhex(case["hash"])), read_head(case["line"], vault_id, public_key))
+        eq("message", case["message"], head_message(vault_id, case["line"].encode()[:-96]).hex())
+        eq("head", case["line"], make_head(seed, vault_id, case["n"], unhex(case["hash"])))
+        eq("signature", case["signature"], unb64(parse(case["line"])["sig"], 64).hex())
+    for case in all_of["journals"]:
+        eq(case["what"], case["error"], refusal(lambda: check_lines(case["lines"], case["head"], public_key)))
+    for case in all_of["refused_lines"]:
+        eq(case["what"], "form", refusal(lambda: read_line(case["line"])))
+    for case in all_of["receipts"]:
+        receipt = check_receipt(case["document"], public_key)
+        eq("committed", case["committed"], committed(receipt).hex())
+        eq("salt", case["salt"], unb64(receipt["salt"], 32).hex())
+        eq("commitment", case["commitment"], sha256(committed(receipt)).hexdigest())
+        message = receipt_message(receipt)
+        eq("message", case["message"], message.hex())
+        eq("canonical", b"oubliette/1/receipt" + case["canonical"].encode(), message)
+        eq("signature", case["signature"], Ed25519PrivateKey.from_private_bytes(seed).sign(message).hex())
+    for case in all_of["refused_receipts"]:
+        eq(case["what"], case["error"], refusal(lambda: check_receipt(case["document"], public_key)))
+
+
 def check_personal(all_of, eq):
     for kind in all_of["types"]:
         tag = kind["type_tag"]
@@ -931,8 +1308,10 @@ def vectors(directory):
         "derivation.json": check_derivation,
         "sealed.json": check_sealed,
         "index.json": check_index,
+        "journal.json": check_journal,
         "page.json": check_page,
         "record.json": check_record,
+        "signer.json": check_signer,
         "vault.json": check_vault,
         "personal.json": check_personal,
     }

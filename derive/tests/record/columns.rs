@@ -121,8 +121,8 @@ fn columns_are_data() {
         "every column of the twin"
     );
     let find = |column| User::FIELDS.iter().find(|field| field.column == column).map(|field: &FieldInfo| field.kind);
-    assert!(matches!(find("no"), Some(FieldKind::Customer { purpose, .. }) if purpose == ORDERS));
-    assert!(matches!(find("news_no"), Some(FieldKind::Customer { purpose, .. }) if purpose == NEWSLETTER));
+    assert!(matches!(find("no"), Some(FieldKind::Customer { purpose, own: true, .. }) if purpose == ORDERS));
+    assert!(matches!(find("news_no"), Some(FieldKind::Customer { purpose, own: false, .. }) if purpose == NEWSLETTER));
     assert_eq!(find("id"), Some(FieldKind::Plain));
     match find("news") {
         Some(FieldKind::Sealed { purpose, label, tag, context: None, .. }) => {

@@ -1,0 +1,34 @@
+//! Access and disclosure on PostgreSQL: the bodies of the vault's own tests, which run them on SQLite.
+
+macro_rules! bodies {
+    ($(async fn $name:ident() $body:block)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
+        async fn $name() {
+            $body
+        }
+    )*};
+}
+
+#[macro_use]
+mod literal;
+#[macro_use]
+#[path = "../register/postgres.rs"]
+mod postgres;
+
+use postgres::Db;
+
+#[path = "../../../tests/access/disclosed.rs"]
+mod disclosed;
+#[path = "../../../tests/access/encrypted.rs"]
+mod encrypted;
+#[path = "../../../tests/access/held.rs"]
+mod held;
+#[path = "../../../tests/access/shop.rs"]
+mod shop;
+#[path = "../../../tests/register/support.rs"]
+#[allow(dead_code)] // shared with the register's own tests
+mod support;
+#[path = "../../../tests/access/table.rs"]
+mod table;
+mod types;

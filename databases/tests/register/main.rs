@@ -1,0 +1,35 @@
+//! The register on PostgreSQL: the bodies of the vault's own tests, which run them on SQLite.
+// SQLite's calls need a connection to themselves, which a pool gives.
+#![allow(unused_mut)]
+
+macro_rules! bodies {
+    ($(async fn $name:ident() $body:block)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
+        async fn $name() {
+            $body
+        }
+    )*};
+}
+
+#[macro_use]
+mod postgres;
+
+use postgres::Db;
+
+#[path = "../../../tests/register/erase.rs"]
+mod erase;
+#[path = "../../../tests/register/grants.rs"]
+mod grants;
+#[path = "../../../tests/register/merge.rs"]
+mod merge;
+#[path = "../../../tests/register/requests.rs"]
+mod requests;
+#[path = "../../../tests/register/restore.rs"]
+mod restore;
+#[path = "../../../tests/register/support.rs"]
+mod support;
+#[path = "../../../tests/register/sweep.rs"]
+mod sweep;
+#[path = "../../../tests/register/withdraw.rs"]
+mod withdraw;

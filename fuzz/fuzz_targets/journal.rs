@@ -1,0 +1,16 @@
+//! A line of a journal, a receipt, and a whole journal: what is accepted is written anew to the same, and nothing that
+//! the key did not sign is.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use oubliette::fuzzing::{journal_line, journal_lines, journal_receipt, signed_event};
+
+fuzz_target!(|bytes: &[u8]| {
+    journal_line(bytes);
+    journal_lines(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        journal_receipt(text);
+        signed_event(text);
+    }
+});

@@ -1,0 +1,216 @@
+//! The audit of openings: who opened which field of whom, and why, written down in batches.
+//!
+//! A [`Reader`](crate::Reader) that is [audited](crate::Reader::audited) notes each opening before the value is returned:
+//! the second, the customer's number, purpose and label, and whether it was opened, refused by the limits, or failed. No
+//! value is ever in it. A note costs a few dozen nanoseconds and no allocation; a thread of the audit's own groups notes
+//! that have second, reasons and field in common, and hands them to a [sink](AuditSink) in batches.
+//!
+//! ```
+//! use std::sync::mpsc::channel;
+//!
+//! use oubliette::audit::{Audit, Batch};
+//! use oubliette::{Field, Limits, Purpose, Vault, personal::Email};
+//! const ORDERS: Purpose = Purpose::new("orders");
+//! const EMAIL: Field<Email> = ORDERS.field("email");
+//!
+//! let (written, batches) = channel();
+//! let audit = Audit::to(move |batch: &Batch| Ok(written.send(batch.clone())?)).start()?;
+//!
+//! let vault = Vault::in_memory([ORDERS]);
+//! let alice = vault.enroll()?;
+//! let email = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+//! let orders = vault.reader(Limits::purposes([ORDERS]));
+//! let page = orders.audited(&audit, "support desk".parse()?, "ticket 4711".parse()?);
+//! let _ = page.open(alice, EMAIL, &email)?;
+//!
+//! audit.flush()?;
+//! let batch = batches.recv()?;
+//! let noted = &batch.openings()[0];
+//! assert_eq!((noted.who().as_str(), noted.why().as_str()), ("support desk", "ticket 4711"));
+//! assert_eq!((noted.purpose(), noted.label(), noted.count()), ("orders", "email", 1));
+//! assert!(noted.customers().contains(alice));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`AuditFile`] writes it to a signed and chained file, in the form of a [journal](crate::journal).
+//!
+//! # What can be lost
+//! - A process that is killed, or ends without [`flush`](Audit::flush), loses what was noted since the last batch: at most
+//!   one [interval](AuditBuilder::interval) (a second unless said otherwise) and the batch that was being written.
+//! - While the sink fails, notes are kept in memory and offered again. When the buffer is full, values are no longer
+//!   opened ([`OnTrouble::Refuse`]) or are opened and counted as [`lost`](Audit::lost) ([`OnTrouble::Drop`]). A process
+//!   that is killed then loses what the buffer held.
+//! - What is opened with the vault itself, or by a reader that is not audited, is not noted.
+
+mod buffer;
+mod error;
+mod group;
+mod keeper;
+mod sink;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+pub use error::AuditError;
+pub use sink::{AuditSink, Batch, Openings, SinkError};
+
+pub use crate::journal::Came;
+pub use crate::vault::AuditFile;
+
+use crate::customer::CustomerId;
+use crate::field::FieldName;
+use crate::journal::Reason;
+use buffer::Reasons;
+use keeper::{Live, Settings};
+
+/// Where openings are written down. Cheap to clone, and shared by all readers that it audits.
+///
+/// When the last clone is dropped, what was noted is written first, for at most ten seconds. Readers keep the audit
+/// working beyond that.
+#[derive(Clone)]
+pub struct Audit {
+    handles: Arc<Handles>,
+}
+
+/// The audit's own handles, apart from those of readers: the last of them flushes.
+struct Handles {
+    live: Arc<Live>,
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        if let Err(error) = self.live.flush() {
+            crate::events::audit_failed(&error);
+        }
+    }
+}
+
+/// What happens to openings when the sink is in trouble and the buffer is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTrouble {
+    /// They are refused: nothing is opened that is not written down.
+    #[default]
+    Refuse,
+    /// They are opened, and counted: the next batch that is written says how many are missing.
+    Drop,
+}
+
+impl Audit {
+    /// An audit that writes there. See [`AuditBuilder`].
+    pub fn to(sink: impl AuditSink) -> AuditBuilder {
+        AuditBuilder { sink: Box::new(sink), settings: Settings::default() }
+    }
+
+    /// Waits until everything that was noted before is written, at most ten seconds.
+    ///
+    /// # Errors
+    /// [`AuditError`]: why it is not. It is kept, and offered to the sink again.
+    pub fn flush(&self) -> Result<(), AuditError> {
+        self.handles.live.flush()
+    }
+
+    /// How many openings were not noted, so far, because the sink was in trouble and the buffer full: those that
+    /// [`OnTrouble::Drop`] let through, and refusals by the limits.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.handles.live.lost()
+    }
+
+    /// Why the sink's last batch could not be written, while that is so: for health checks.
+    #[must_use]
+    pub fn trouble(&self) -> Option<AuditError> {
+        self.handles.live.trouble()
+    }
+
+    pub(crate) fn scope(&self, who: Reason, why: Reason) -> Scope {
+        Scope { live: self.handles.live.clone(), reasons: Arc::new(Reasons { who, why }), head: AtomicU64::new(0) }
+    }
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Audit({:?})", self.handles.live.settings())
+    }
+}
+
+/// How an audit writes; nothing runs before [`start`](AuditBuilder::start).
+#[must_use]
+pub struct AuditBuilder {
+    sink: Box<dyn AuditSink>,
+    settings: Settings,
+}
+
+impl AuditBuilder {
+    /// How long a note waits for others at most: a second unless said otherwise, and ten milliseconds at least. It is what
+    /// a killed process loses.
+    pub fn interval(mut self, interval: Duration) -> AuditBuilder {
+        self.settings.interval = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How many openings may wait to be written: 65 536 unless said otherwise, between 1 024 and four million. Each takes
+    /// 8 bytes, twice; so many again may be under way to the sink. A batch is begun at a quarter of it.
+    pub fn room_for(mut self, openings: usize) -> AuditBuilder {
+        self.settings.capacity = openings.clamp(1_024, 4_000_000);
+        self
+    }
+
+    /// How long an opening waits for room in a full buffer while the sink is busy: two seconds unless said otherwise. It
+    /// does not wait once the sink has failed, or was busy for that long.
+    pub fn patience(mut self, most: Duration) -> AuditBuilder {
+        self.settings.patience = most;
+        self
+    }
+
+    /// What happens to openings when the sink is in trouble and the buffer is full: they are refused unless said
+    /// otherwise.
+    pub fn on_trouble(mut self, on_trouble: OnTrouble) -> AuditBuilder {
+        self.settings.on_trouble = on_trouble;
+        self
+    }
+
+    /// Starts the audit's thread.
+    ///
+    /// # Errors
+    /// [`AuditError::Thread`] if the system gives none.
+    pub fn start(self) -> Result<Audit, AuditError> {
+        let live = Live::start(self.settings, self.sink)?;
+        Ok(Audit { handles: Arc::new(Handles { live: Arc::new(live) }) })
+    }
+}
+
+impl fmt::Debug for AuditBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuditBuilder({:?})", self.settings)
+    }
+}
+
+/// Who reads through one reader, and why.
+pub(crate) struct Scope {
+    live: Arc<Live>,
+    reasons: Arc<Reasons>,
+    /// Where the buffer keeps what belongs to this scope; see there.
+    head: AtomicU64,
+}
+
+impl Scope {
+    /// Waits for room. To be asked before anything is opened: after it, the value would be kept waiting in memory.
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<(), AuditError> {
+        self.live.admit()
+    }
+
+    /// Notes an opening that was admitted, or one that is refused.
+    #[inline]
+    pub(crate) fn note(
+        &self,
+        name: FieldName,
+        customer: CustomerId,
+        came: Came,
+        second: u64,
+    ) -> Result<(), AuditError> {
+        self.live.note(self, name, customer, came, second)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is written down, and where to.
+
+use std::error::Error;
+
+use crate::journal::{Came, Numbers, Reason, Time};
+
+/// Why a sink did not write a batch.
+pub type SinkError = Box<dyn Error + Send + Sync>;
+
+/// Where an audit is written: a file, a table, a queue; or a closure, for tests.
+///
+/// It is called on the audit's own thread, one batch after the other. It may block: openings wait for it only once the
+/// buffer is full.
+pub trait AuditSink: Send + 'static {
+    /// Makes a batch durable.
+    ///
+    /// A batch that failed is offered again, the same in every byte and under the same [number](Batch::number), so that a
+    /// sink which had written a part of it can tell.
+    ///
+    /// # Errors
+    /// Whatever kept it from being durable. A panic counts as an error.
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError>;
+}
+
+impl<F: FnMut(&Batch) -> Result<(), SinkError> + Send + 'static> AuditSink for F {
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        self(batch)
+    }
+}
+
+/// What was noted since the last batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub(super) number: u64,
+    pub(super) openings: Vec<Openings>,
+    pub(super) lost: u64,
+}
+
+impl Batch {
+    /// Counts this audit's batches from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The openings, in order of time.
+    #[must_use]
+    pub fn openings(&self) -> &[Openings] {
+        &self.openings
+    }
+
+    /// How many openings were not noted since the last batch, because the buffer was full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// Openings of one field in one second by one reader, for the same reason, with the same end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Openings {
+    pub(super) at: Time,
+    pub(super) reasons: std::sync::Arc<super::buffer::Reasons>,
+    pub(super) purpose: &'static str,
+    pub(super) label: &'static str,
+    pub(super) came: Came,
+    pub(super) each: u64,
+    pub(super) customers: Numbers,
+}
+
+impl Openings {
+    /// The second, by the wall clock.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        self.at
+    }
+
+    /// Who opened.
+    #[must_use]
+    pub fn who(&self) -> &Reason {
+        &self.reasons.who
+    }
+
+    /// What for.
+    #[must_use]
+    pub fn why(&self) -> &Reason {
+        &self.reasons.why
+    }
+
+    /// The field's purpose.
+    #[must_use]
+    pub fn purpose(&self) -> &'static str {
+        self.purpose
+    }
+
+    /// The field's label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// What they came to.
+    #[must_use]
+    pub fn came(&self) -> Came {
+        self.came
+    }
+
+    /// Whose values.
+    #[must_use]
+    pub fn customers(&self) -> &Numbers {
+        &self.customers
+    }
+
+    /// How often each customer's. Those whose values were opened more or less often are in an entry of their own.
+    #[must_use]
+    pub fn each(&self) -> u64 {
+        self.each
+    }
+
+    /// How many openings these are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.customers.count().saturating_mul(self.each)
+    }
+}

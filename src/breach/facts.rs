@@ -1,0 +1,145 @@
+//! What was held at the time: given by the register and the journal, or by whoever has them elsewhere.
+
+use std::borrow::Borrow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::history::{History, Moment};
+use crate::customer::CustomerId;
+use crate::journal::{Came, Entry, Event};
+#[cfg(feature = "derive")]
+use crate::record::{FieldInfo, FieldKind};
+
+/// What was held, of whom, in which columns, and what became of the keys.
+///
+/// From a register by [`breach_facts`](crate::register::OnSqlite::breach_facts); or put together by hand.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// One for each customer's number in a purpose, those shredded too.
+    pub holdings: Vec<Holding>,
+    /// The columns of the application's database.
+    pub columns: Vec<Column>,
+    /// What became of the keys.
+    pub history: History,
+    /// What audits say was opened. `None`: nothing is audited, or the audits are not at hand.
+    pub openings: Option<Vec<Opened>>,
+    /// Numbers that the vault has issued, to be compared with those in `holdings`.
+    pub issued: Option<u64>,
+}
+
+/// What is held on one customer for one purpose.
+#[derive(Clone)]
+pub struct Holding {
+    /// The application's id of the customer; `None` once erased. It may name a person.
+    pub customer: Option<String>,
+    /// The purpose.
+    pub purpose: String,
+    /// The number that the values are sealed under.
+    pub number: CustomerId,
+    /// Since when.
+    pub since: Timestamp,
+    /// When the number was shredded in this purpose, if it was.
+    pub shredded: Option<Moment>,
+}
+
+impl std::fmt::Debug for Holding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Holding({}, {}, redacted)", self.purpose, self.number)
+    }
+}
+
+/// A column with personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// What its values are kept for; `None` if that is not known of a plain one.
+    pub purpose: Option<String>,
+    /// How they are stored.
+    pub stored: Stored,
+}
+
+/// How a column stores its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stored {
+    /// Sealed.
+    Sealed {
+        /// The field's label.
+        label: String,
+        /// Since when, if the column held plaintext before: copies from before that have it in clear.
+        since: Option<Timestamp>,
+    },
+    /// Tokens of an index.
+    Token {
+        /// The index's label.
+        index: String,
+    },
+    /// As they are.
+    Plain,
+}
+
+impl Column {
+    /// The columns of a record, as they stand in a table. Those of customer numbers are left out.
+    #[cfg(feature = "derive")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+    #[must_use]
+    pub fn all_of(table: &str, fields: &[FieldInfo]) -> Vec<Column> {
+        let column = |field: &FieldInfo| {
+            let (purpose, stored) = match field.kind {
+                FieldKind::Customer { .. } => return None,
+                FieldKind::Sealed { purpose, label, .. } => {
+                    (Some(purpose), Stored::Sealed { label: label.to_owned(), since: None })
+                }
+                FieldKind::Token { purpose, label, .. } => (Some(purpose), Stored::Token { index: label.to_owned() }),
+                FieldKind::Plain => (None, Stored::Plain),
+            };
+            let purpose = purpose.map(|purpose| purpose.name().to_owned());
+            Some(Column { table: table.to_owned(), column: field.column.to_owned(), purpose, stored })
+        };
+        fields.iter().filter_map(column).collect()
+    }
+
+    /// Says that the column held plaintext before a time, if it is a sealed one.
+    #[must_use]
+    pub fn sealed_since(mut self, time: Timestamp) -> Column {
+        if let Stored::Sealed { since, .. } = &mut self.stored {
+            *since = Some(time);
+        }
+        self
+    }
+}
+
+/// Values that an audit says were given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The second.
+    pub at: Timestamp,
+    /// The field's purpose.
+    pub purpose: String,
+    /// The field's label.
+    pub label: String,
+    /// Whose.
+    pub numbers: crate::journal::Numbers,
+}
+
+impl Opened {
+    /// Those among the entries of an [`AuditFile`](crate::audit::AuditFile).
+    #[must_use]
+    pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
+        let opened = |entry: E| match entry.borrow().event() {
+            Event::Openings { at, purpose, field, came: Came::Opened, numbers, .. } => Some(Opened {
+                at: at.timestamp(),
+                purpose: purpose.as_str().to_owned(),
+                label: field.as_str().to_owned(),
+                numbers: numbers.clone(),
+            }),
+            _ => None,
+        };
+        entries.into_iter().filter_map(opened).collect()
+    }
+}

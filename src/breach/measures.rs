@@ -1,0 +1,146 @@
+//! What was done about it, and what there is to do.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Breach;
+use super::facts::{Facts, Stored};
+use super::leak::{Leak, Taken};
+use super::materials::Materials;
+
+/// Something that was done, or should be. Art. 33(3)(d).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Measure {
+    /// What.
+    pub what: Action,
+    /// Since when, if it was done; proposed if there is nothing here.
+    pub taken_at: Option<Timestamp>,
+}
+
+/// What can be done about a leak.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Customers in the copy were shredded since.
+    Shredded {
+        /// How many numbers.
+        numbers: u64,
+    },
+    /// A new root key, and the old one destroyed: copies of the root record from now on are of no use to its holder.
+    RotateRootKey,
+    /// A new key tree, values moved to it, and the old tree given up: what was copied opens old copies only.
+    RotatePurpose {
+        /// The purpose.
+        purpose: String,
+    },
+    /// A new epoch, tokens renewed, and the old epoch retired: guesses can be tested on old copies only.
+    RetireEpoch {
+        /// The purpose.
+        purpose: String,
+        /// The index's label.
+        index: String,
+    },
+    /// The program's access ended, its secrets changed.
+    CloseService {
+        /// Its purposes.
+        purposes: Vec<String>,
+    },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Shredded { numbers } => {
+                write!(f, "{numbers} customer numbers in the copied database were shredded since it was copied")
+            }
+            Action::RotateRootKey => f.write_str(
+                "rotate the root key (`rotate_root_key`) to a random one, and destroy the old one: root records written \
+                 from then on are of no use to whoever has it",
+            ),
+            Action::RotatePurpose { purpose } => write!(
+                f,
+                "give the purpose {purpose} a new key tree (`rotate_purpose`), move its values there (`reseal`), and give up \
+                 the old one (`retire_replaced`): the copied keys then open the copied values only"
+            ),
+            Action::RetireEpoch { purpose, index } => write!(
+                f,
+                "begin a new epoch of the index {purpose}/{index} (`begin_epoch`), renew its tokens, and retire the old one \
+                 (`retire_epoch`)"
+            ),
+            Action::CloseService { purposes } => write!(
+                f,
+                "close the way into the program for {}, and change every secret that it had",
+                purposes.join(", ")
+            ),
+        }
+    }
+}
+
+pub(super) fn measures(breach: &Breach, facts: &Facts, materials: &Materials) -> Vec<Measure> {
+    let history = &facts.history;
+    let mut all = Vec::new();
+    let copies = breach.leaks.iter().filter_map(|leak| match leak {
+        Leak::Database { at } => Some(*at),
+        _ => None,
+    });
+    if let Some(oldest) = copies.min() {
+        let since: Vec<Timestamp> = facts
+            .holdings
+            .iter()
+            .filter_map(|held| held.shredded)
+            .map(|shred| shred.at)
+            .filter(|at| *at > oldest)
+            .collect();
+        if let Some(last) = since.iter().max() {
+            all.push(Measure { what: Action::Shredded { numbers: since.len() as u64 }, taken_at: Some(*last) });
+        }
+    }
+    if let Some(newest) = materials.root_keys().last() {
+        let taken_at = history.rotated_away(*newest).map(|moment| moment.at);
+        all.push(Measure { what: Action::RotateRootKey, taken_at });
+    }
+    let opened = materials.opened(history);
+    if let Some(newest) = opened.iter().max() {
+        let mut purposes: Vec<&str> = facts.columns.iter().filter_map(|column| column.purpose.as_deref()).collect();
+        purposes.sort_unstable();
+        purposes.dedup();
+        for purpose in purposes {
+            let trees = history.trees(purpose);
+            // Done once every tree that the copied keys reach is given up.
+            let reached: Vec<_> = trees.iter().filter(|tree| tree.is_in(*newest)).collect();
+            if reached.is_empty() {
+                continue;
+            }
+            let retired: Option<Vec<Timestamp>> =
+                reached.iter().map(|tree| tree.retired.map(|moment| moment.at)).collect();
+            let taken_at = retired.and_then(|at| at.into_iter().max());
+            all.push(Measure { what: Action::RotatePurpose { purpose: purpose.to_owned() }, taken_at });
+        }
+        for column in &facts.columns {
+            if let (Some(purpose), Stored::Token { index }) = (&column.purpose, &column.stored) {
+                let live = history.epochs(purpose, index).into_iter();
+                let reached: Vec<_> = live.filter(|(begun, _)| begun.generation <= *newest).collect();
+                if reached.is_empty() {
+                    continue;
+                }
+                let retired: Option<Vec<Timestamp>> =
+                    reached.iter().map(|(_, retired)| retired.map(|moment| moment.at)).collect();
+                let what = Action::RetireEpoch { purpose: purpose.clone(), index: index.clone() };
+                let measure = Measure { what, taken_at: retired.and_then(|at| at.into_iter().max()) };
+                if !all.contains(&measure) {
+                    all.push(measure);
+                }
+            }
+        }
+    }
+    for leak in &breach.leaks {
+        if let Leak::Service { purposes, taken: Taken::Answers | Taken::Memory, .. } = leak {
+            all.push(Measure { what: Action::CloseService { purposes: purposes.clone() }, taken_at: None });
+        }
+    }
+    all
+}

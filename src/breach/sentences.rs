@@ -1,0 +1,210 @@
+//! What the report says in sentences.
+
+use std::fmt::Write;
+
+use super::Breach;
+use super::facts::{Facts, Stored};
+use super::leak::{Leak, Taken};
+use super::materials::Materials;
+use super::report::{Report, State};
+
+pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materials, facts: &Facts) -> Vec<String> {
+    let mut all = Vec::new();
+    let scope = report.scope;
+    if scope.persons == 0 {
+        all.push("No values leaked with what is listed, and so nothing of anybody's.".to_owned());
+    } else if scope.persons_readable == 0 {
+        all.push(
+            "Everything sealed that leaked is unintelligible to whoever has it: AES-256-GCM under keys that did not leak."
+                .to_owned(),
+        );
+    } else {
+        all.push(format!(
+            "Of {} of {} persons, values are to be taken for known to whoever has what leaked.",
+            scope.persons_readable, scope.persons
+        ));
+    }
+    if !materials.opened(&facts.history).is_empty() {
+        all.push(
+            "Keys leaked: whoever has them reads any copy of the database, older or newer, with values under the same key \
+             trees, those of customers enrolled later too, until the measures below are taken."
+                .to_owned(),
+        );
+    }
+    let tokens = report.purposes.iter().flat_map(|purpose| &purpose.columns);
+    if tokens.clone().any(|column| column.states.contains_key(&State::Comparable)) {
+        all.push("Tokens tell which rows have equal values, and how common a value is.".to_owned());
+    }
+    if tokens.clone().any(|column| column.states.contains_key(&State::Guessable)) {
+        all.push(
+            "Tokens leaked with their keys: values that can be guessed, such as addresses and telephone numbers, can be \
+             found out by trying, those of customers who were shredded since too."
+                .to_owned(),
+        );
+    }
+    if breach.leaks.iter().any(|leak| matches!(leak, Leak::Database { .. })) {
+        all.push(
+            "In any copy of the database it shows which rows are one person's, how long values are (after padding), and \
+             roughly when they were sealed."
+                .to_owned(),
+        );
+    }
+    all
+}
+
+pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials, erased_before: u64) -> Vec<String> {
+    let mut all = vec!["Nothing leaked but what is listed; what is listed may all be in the same hands.".to_owned()];
+    let has = |what: fn(&Leak) -> bool| breach.leaks.iter().any(what);
+    let mut say = |text: &str| all.push(text.to_owned());
+    if has(|leak| matches!(leak, Leak::Database { .. })) {
+        say(
+            "The copied database holds a row for everybody who was registered when it was made, with all columns filled.",
+        );
+        say("Columns that the inventory does not list are not counted: logs, exports, caches, statistics.");
+        if erased_before > 0 {
+            all.push(format!(
+                "{erased_before} numbers were shredded before the copy was made, and are not counted: what the copy may \
+                 still have of them opens with nothing that leaked."
+            ));
+        }
+    }
+    let mut say = |text: &str| all.push(text.to_owned());
+    let plain = facts.columns.iter().any(|column| column.stored == Stored::Plain && column.purpose.is_none());
+    if plain && has(|leak| matches!(leak, Leak::Database { .. })) {
+        say("The columns listed as stored in clear are no personal data that matters; judge whether that is so.");
+    }
+    if has(|leak| matches!(leak, Leak::RootRecord { .. })) && materials.opened(&facts.history).is_empty() {
+        say(
+            "The root key of the copied root record did not leak, and has 128 bits of entropy or more. A passphrase can be \
+             guessed, as slowly as Argon2id lets it; if it is not strong, list the root key as leaked too.",
+        );
+    }
+    if has(|leak| matches!(leak, Leak::Pages { .. })) {
+        say("Copied pages include superseded ones, which are kept for a time after each shred.");
+    }
+    if !facts.history.is_complete() {
+        say(
+            "The vault's journal does not reach back to its creation, or has a gap: pages are taken to be unnecessary, and \
+             only shreds that are known count.",
+        );
+    }
+    if facts.holdings.iter().any(|held| held.shredded.is_some()) {
+        say("Root records that were overwritten when somebody was shredded are gone, unless one of them is listed.");
+    }
+    for leak in &breach.leaks {
+        let Leak::Service { taken, .. } = leak else { continue };
+        match (taken, &facts.openings) {
+            (Taken::Answers, Some(_)) => say(
+                "The program gave out what its audit has, and nothing else; the last interval of an audit that was killed \
+                 is not in it.",
+            ),
+            (Taken::Answers, None) => say("The program's openings are not audited: all that it could open is counted."),
+            (Taken::Memory, _) => {
+                say(
+                    "Whoever was in the program had its database too: all that it could open is counted, whatever its audit has.",
+                );
+            }
+        }
+    }
+    if let Some(issued) = facts.issued {
+        let mut numbers: Vec<_> = facts.holdings.iter().map(|held| held.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let known = numbers.len() as u64;
+        if issued > known {
+            all.push(format!(
+                "The vault has issued {issued} numbers, wasted ones included, and {known} of them are in the register: \
+                 customers who are not are not counted."
+            ));
+        }
+    }
+    all
+}
+
+impl Report {
+    /// Whether the persons must be told (Art. 34), as far as that can be told here, and why.
+    #[must_use]
+    pub fn persons_to_be_told(&self) -> String {
+        let scope = self.scope;
+        if scope.persons == 0 {
+            return "Nobody is known to be concerned.".to_owned();
+        }
+        if scope.persons_readable == 0 {
+            let mut text =
+                "Not on account of the sealed values: they are unintelligible to whoever has no right to them \
+                 (Art. 34(3)(a))."
+                    .to_owned();
+            if !self.in_clear.is_empty() {
+                text += " The columns in clear are to be judged by themselves.";
+            }
+            return text;
+        }
+        format!(
+            "If the risk to them is high, which the controller judges: the {} persons of whom something was readable. {} \
+             of those concerned have no id any more, since they were erased.",
+            scope.persons_readable, scope.persons_without_id
+        )
+    }
+
+    /// For people: the headings of Art. 33(3).
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write_markdown(&mut out);
+        out
+    }
+
+    fn write_markdown(&self, out: &mut String) -> std::fmt::Result {
+        let scope = self.scope;
+        writeln!(out, "# Notification of a personal data breach (Art. 33 GDPR)\n")?;
+        writeln!(out, "- Aware since: {:.0}", self.aware_at)?;
+        writeln!(out, "- To be notified by: {:.0} (72 hours; later with the reasons for the delay)", self.notify_by)?;
+        writeln!(out, "- Worked out at: {:.0}\n", self.made_at)?;
+        writeln!(out, "## (a) Nature of the breach\n")?;
+        writeln!(out, "What may be in other hands:\n")?;
+        self.leaked.iter().try_for_each(|leak| writeln!(out, "- {leak}"))?;
+        writeln!(out, "\n- Categories of persons: {}", self.categories.as_deref().unwrap_or("*to be filled in*"))?;
+        writeln!(out, "- Persons concerned, approximately: {}", scope.persons)?;
+        writeln!(out, "- of whom something was readable: {}", scope.persons_readable)?;
+        writeln!(out, "- Records (values) concerned, approximately: {}", scope.values)?;
+        writeln!(out, "- of which readable: {}", scope.values_readable)?;
+        if !self.purposes.is_empty() {
+            writeln!(out, "\n| purpose | column | stood | persons |\n|---|---|---|---|")?;
+        }
+        for purpose in &self.purposes {
+            for column in &purpose.columns {
+                for (state, count) in &column.states {
+                    let name = format!("{}.{}", column.column.table, column.column.column);
+                    writeln!(out, "| {} | {} | {state} | {count} |", cell(&purpose.purpose), cell(&name))?;
+                }
+            }
+        }
+        if !self.in_clear.is_empty() {
+            let names: Vec<String> =
+                self.in_clear.iter().map(|plain| format!("{}.{}", plain.table, plain.column)).collect();
+            writeln!(out, "\nColumns stored in clear: {}.", names.join(", "))?;
+        }
+        writeln!(out, "\n## (b) Contact\n\n{}\n", self.contact.as_deref().unwrap_or("*to be filled in*"))?;
+        writeln!(out, "## (c) Likely consequences\n")?;
+        self.consequences.iter().try_for_each(|text| writeln!(out, "- {text}"))?;
+        writeln!(out, "\n## (d) Measures\n")?;
+        for measure in &self.measures {
+            match measure.taken_at {
+                Some(at) => writeln!(out, "- taken, {at:.0}: {}", measure.what)?,
+                None => writeln!(out, "- proposed: {}", measure.what)?,
+            }
+        }
+        if self.measures.is_empty() {
+            writeln!(out, "- none follows from what leaked")?;
+        }
+        writeln!(out, "\n## Persons to be told (Art. 34)\n\n{}\n", self.persons_to_be_told())?;
+        writeln!(out, "## Assumptions\n")?;
+        self.assumptions.iter().try_for_each(|text| writeln!(out, "- {text}"))
+    }
+}
+
+/// A text within a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

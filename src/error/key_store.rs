@@ -1,0 +1,205 @@
+//! Why the key store could not be used: what every operation can fail with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Outcome;
+use crate::root_key::RootKeyError;
+use crate::store::{PlaceId, Problem, StoreError};
+
+/// Why the key store could not be used. Cheap to clone, since one cause may answer many calls.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyStoreError {
+    /// The store failed; it says where, and what to do.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// There is no vault here.
+    #[error("there is no vault here; check the path, or `create` it the first time")]
+    NoVault,
+    /// The record is not encrypted under this root key. Nothing was changed.
+    #[error("this is not the vault's root key; a passphrase mistyped, or one from before a rotation?")]
+    WrongRootKey,
+    /// The root key could not be used.
+    #[error("the root key could not be used")]
+    RootKey(#[source] Arc<RootKeyError>),
+    /// The newest root record does not authenticate under the root key that it commits to. Nothing was written.
+    #[error("the root record in {location} is damaged or was tampered with; nothing was written: compare the mirrors")]
+    NotAuthentic {
+        /// The copy's location.
+        location: String,
+    },
+    /// The root record or a page was written by a newer version of this crate.
+    #[error("{location} was written by a newer version of oubliette; upgrade this program")]
+    NewerFormat {
+        /// Its location.
+        location: String,
+    },
+    /// All copies of the root record are damaged.
+    #[error("no copy of the root record is readable ({location}); restore root and pages together from a mirror")]
+    RecordDamaged {
+        /// Where the copies are.
+        location: String,
+    },
+    /// Two copies of the root record are no versions of one history. Nothing was written.
+    #[error("{one} and {other} hold diverging histories; find out which is right, and detach the other place")]
+    Diverged {
+        /// One copy.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A page that must exist is missing or damaged. This never means that someone was shredded.
+    #[error(
+        "page {page} is {problem}; restore it from a mirror or a backup of the pages, and delete nothing until then"
+    )]
+    PageDamaged {
+        /// The page's name.
+        page: String,
+        /// What is wrong with it, and the customers below it.
+        problem: String,
+    },
+    /// The key store is older than something it once wrote: it was restored from a backup. Everything is refused until
+    /// [`recover`](crate::VaultBuilder::recover).
+    #[error(
+        "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not \
+         come after it; whoever was shredded since is readable again. Put the newest root and pages back, or call \
+         `recover` with those shredded since"
+    )]
+    RolledBack {
+        /// The generation the store has now.
+        have: u64,
+        /// The lowest generation that is known to have existed since.
+        seen: u64,
+    },
+    /// A place that the root record lists is not among those opened, or the reverse. Values can be opened; nothing can
+    /// be committed until all places are there.
+    #[error("place {place} is {problem}; commits are refused until it is there, or detached")]
+    PlaceMissing {
+        /// Its id, kept in its `root/place` file.
+        place: PlaceId,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Another process held the commit lock all the while.
+    #[error(
+        "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
+    )]
+    Busy {
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// The root record could not be confirmed within its lease, so this process must not use what it knows.
+    #[error(
+        "the root record was last confirmed {since:?} ago, and the lease is {lease:?}; is the key store reachable?"
+    )]
+    LeaseLost {
+        /// Time since it was last confirmed.
+        since: Duration,
+        /// The vault's lease.
+        lease: Duration,
+        /// Why it could not be confirmed, if that is known.
+        #[source]
+        source: Option<Box<KeyStoreError>>,
+    },
+    /// The vault keeps a journal, and this must be written into it. Nothing happened.
+    #[error(
+        "the vault keeps a journal, and this must be written down: open the vault with the feature `journal` and \
+         `VaultBuilder::journal`, at the path where its journal lies"
+    )]
+    NeedsJournal,
+    /// The journal could not be read or written; it says what to do. What was to be written down before it was done was
+    /// not done.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error("the journal could not be used, and nothing was done")]
+    Journal(#[source] Arc<crate::journal::JournalError>),
+    /// An older vault, which has no key to sign with yet. Nothing happened.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error("the vault has no key to sign with yet: unlock it once with `journal` or `add_missing_purposes`")]
+    NoSigner,
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Randomness,
+    /// A limit of the format is reached.
+    #[error("the vault is full: {what}")]
+    Full {
+        /// Which limit.
+        what: &'static str,
+    },
+    /// The vault was closed.
+    #[error("the vault was closed")]
+    Closed,
+    /// The process was forked while the vault was busy; open it again in the child.
+    #[error("this process was forked while the vault was busy; unlock the vault again in it")]
+    Forked,
+    /// A bug in this crate.
+    #[error("internal inconsistency ({0}); please report this")]
+    Bug(&'static str),
+}
+
+impl KeyStoreError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            KeyStoreError::Store(error) => match error.problem() {
+                Problem::TooOpen
+                | Problem::ForeignOwner
+                | Problem::NotAVault
+                | Problem::Damaged
+                | Problem::NewerFormat
+                | Problem::PageExists
+                | Problem::PlaceTwice => Outcome::Investigate,
+                _ => Outcome::TryAgain,
+            },
+            KeyStoreError::RootKey(_)
+            | KeyStoreError::PlaceMissing { .. }
+            | KeyStoreError::Busy { .. }
+            | KeyStoreError::Randomness
+            | KeyStoreError::Closed
+            | KeyStoreError::Forked => Outcome::TryAgain,
+            KeyStoreError::LeaseLost { source, .. } => {
+                source.as_ref().map_or(Outcome::TryAgain, |source| source.outcome())
+            }
+            #[cfg(feature = "journal")]
+            KeyStoreError::Journal(error) => error.outcome(),
+            #[cfg(feature = "journal")]
+            KeyStoreError::NoSigner => Outcome::Investigate,
+            KeyStoreError::NoVault
+            | KeyStoreError::NeedsJournal
+            | KeyStoreError::WrongRootKey
+            | KeyStoreError::NotAuthentic { .. }
+            | KeyStoreError::NewerFormat { .. }
+            | KeyStoreError::RecordDamaged { .. }
+            | KeyStoreError::Diverged { .. }
+            | KeyStoreError::PageDamaged { .. }
+            | KeyStoreError::RolledBack { .. }
+            | KeyStoreError::Full { .. }
+            | KeyStoreError::Bug(_) => Outcome::Investigate,
+        }
+    }
+}
+
+impl From<StoreError> for KeyStoreError {
+    fn from(error: StoreError) -> KeyStoreError {
+        if error.problem() == Problem::NewerFormat {
+            return KeyStoreError::NewerFormat { location: error.location().to_owned() };
+        }
+        KeyStoreError::Store(Arc::new(error))
+    }
+}
+
+#[cfg(feature = "journal")]
+impl From<crate::journal::JournalError> for KeyStoreError {
+    fn from(error: crate::journal::JournalError) -> KeyStoreError {
+        KeyStoreError::Journal(Arc::new(error))
+    }
+}
+
+impl From<RootKeyError> for KeyStoreError {
+    fn from(error: RootKeyError) -> KeyStoreError {
+        KeyStoreError::RootKey(Arc::new(error))
+    }
+}

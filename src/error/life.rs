@@ -1,0 +1,106 @@
+//! Errors of a vault's life: created, unlocked, under a new root key, recovered.
+
+use super::KeyStoreError;
+
+/// Why a vault was not created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// There is a vault already. Nothing was changed.
+    #[error("there is a vault here already; `unlock` it, or choose another place")]
+    Exists,
+    /// No purposes were given, or one twice, or more than fit.
+    #[error("give `purposes` between 1 and 22 different purposes")]
+    Purposes,
+    /// The lease is outside its bounds.
+    #[error("a lease lies between 100 milliseconds and one minute")]
+    Lease,
+    /// The key store could not be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+/// Why a vault was not unlocked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnlockError {
+    /// The vault has no key tree for a purpose, and `add_missing_purposes` was not asked for. Nothing was changed.
+    #[error("the vault does not know the purpose {purpose:?}; is it misspelt? If it is new, `add_missing_purposes`")]
+    UnknownPurpose {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The vault is at a lower generation than was demanded: it went back in time.
+    #[error("the vault is at generation {have}, and at least {demanded} was demanded: an older key store was restored")]
+    BehindDemand {
+        /// The vault's generation.
+        have: u64,
+        /// The generation demanded.
+        demanded: u64,
+    },
+    /// The journal could not be opened, or its end is missing; it says what to do. Nothing was changed.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error("the vault's journal could not be opened")]
+    Journal(#[source] crate::journal::JournalError),
+    /// It would be created, and that failed.
+    #[error(transparent)]
+    Create(CreateError),
+    /// The key store could not be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+/// Why the root key was not rotated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// The new root key is the current one. Nothing happened.
+    #[error("the new root key is the current one")]
+    SameKey,
+    /// Nothing happened.
+    #[error("the root key was not rotated")]
+    NothingHappened(#[source] KeyStoreError),
+    /// The vault is under the new root key, but an older copy of the record, under the old one, remains.
+    #[error("rotated, but an older copy of the root record remains; rotate or shred again to overwrite it")]
+    OldCopyRemains(#[source] KeyStoreError),
+    /// It is not known whether it happened; keep both keys, and unlock with both.
+    #[error("it is not known whether the root key was rotated; keep both, and unlock with both")]
+    Unknown(#[source] KeyStoreError),
+}
+
+/// Why a vault that went back in time was not recovered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The new root key is the current one. Recovery must move to a new one, since the record that was restored is
+    /// still under the old.
+    #[error("recover needs a new root key: the restored record is readable with the current one")]
+    SameKey,
+    /// Entries are missing from the journal that were written after the restored record: whoever they shredded would be
+    /// readable again. Nothing happened.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error(
+        "entries {from} to {to} are missing from the journal, and whoever they shredded would be readable again: look for \
+         a copy that has them. To go on without, `accept_journal_loss`, and shred whom else you know of"
+    )]
+    GapInJournal {
+        /// The first that is missing.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// A generation or number beyond what the format can hold. Nothing happened.
+    #[error("a generation and a customer number lie below 2^40")]
+    OutOfRange,
+    /// A purpose, in the list or among those to unlock, is not one of this vault's. Nothing happened.
+    #[error("the vault does not know the purpose {purpose:?}; nothing happened")]
+    UnknownPurpose {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The key store could not be used. If it failed while committing, unlock to see the state.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}

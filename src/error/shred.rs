@@ -1,0 +1,53 @@
+//! Errors of shreds.
+
+use super::{KeyStoreError, Outcome};
+use crate::customer::CustomerId;
+
+/// Why a shred did not, or not certainly, happen. What is true differs by variant.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShredError {
+    /// A number was never issued. Nothing happened to any of them.
+    #[error("customer {customer} was never issued; nobody was shredded")]
+    NotEnrolled {
+        /// The number.
+        customer: CustomerId,
+    },
+    /// `shred_through` would reach numbers that are still being issued. Nothing happened.
+    #[error("numbers from {newest} on are still being issued; shred through a lower one")]
+    TooNew {
+        /// The first of the newest block.
+        newest: u64,
+    },
+    /// The purpose was not among those the vault was unlocked with. Nothing happened.
+    #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
+    PurposeNotUnlocked {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// Nothing happened.
+    #[error("nobody was shredded")]
+    NothingHappened(#[source] KeyStoreError),
+    /// The shred is committed and durable, but an older copy of the root record could not be overwritten: whoever gets
+    /// it, with the root key, can still read them. Call again until it succeeds.
+    #[error("shredded, but an older copy of the root record remains; call again until this succeeds")]
+    OldCopyRemains(#[source] KeyStoreError),
+    /// It is not known whether it happened. Call again: a shred that finds its work done makes sure of it.
+    #[error("it is not known whether the shred is durable; call again")]
+    Unknown(#[source] KeyStoreError),
+}
+
+impl ShredError {
+    /// What to do about it. Whoever tries again shreds them; twice is no error.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. } => {
+                Outcome::Investigate
+            }
+            ShredError::NothingHappened(error) | ShredError::OldCopyRemains(error) | ShredError::Unknown(error) => {
+                error.outcome()
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Errors of numbers and values: enrolled, sealed, opened.
+
+use super::{Belongs, KeyStoreError, Outcome};
+use crate::customer::CustomerId;
+
+/// Why no customer number was issued.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrollError {
+    /// All 2^40 - 1 numbers are issued.
+    #[error("all customer numbers are issued")]
+    Exhausted,
+    /// The key store could not be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+impl EnrollError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            EnrollError::Exhausted => Outcome::Investigate,
+            EnrollError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
+/// Why a value was not sealed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The customer was shredded in this purpose. Consent given anew needs a new number: `enroll` again.
+    #[error("{at} was shredded; for consent given anew, `enroll` a new number")]
+    Shredded {
+        /// Where the value belongs.
+        at: Belongs,
+    },
+    /// The vault never issued this number.
+    #[error("{at}: the vault never issued this number; take it from `enroll`")]
+    NotEnrolled {
+        /// Where the value belongs.
+        at: Belongs,
+    },
+    /// The field's purpose was not among those the vault was unlocked with.
+    #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
+    PurposeNotUnlocked {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The reader's limits do not let it seal this field.
+    #[error("{at}: sealing is not among what this reader is allowed; widen its `Limits`, or use the vault")]
+    NotAllowed {
+        /// Where the value belongs.
+        at: Belongs,
+    },
+    /// The value has more bytes than a field may hold.
+    #[error("{at}: the value has {bytes} bytes, and a field holds 16 MiB at most")]
+    TooLarge {
+        /// Where the value belongs.
+        at: Belongs,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The key store could not be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+impl SealError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            SealError::Shredded { .. } => Outcome::Erased,
+            SealError::NotEnrolled { .. }
+            | SealError::PurposeNotUnlocked { .. }
+            | SealError::NotAllowed { .. }
+            | SealError::TooLarge { .. } => Outcome::Investigate,
+            SealError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
+/// Why a value was not opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The value is of another customer: the commonest real bug, told from its clear bytes.
+    #[error("{at}: the value was sealed for customer {found}; was it copied between rows?")]
+    OtherCustomer {
+        /// Where it was expected to belong.
+        at: Belongs,
+        /// The customer it names.
+        found: CustomerId,
+    },
+    /// The value is of another purpose of this vault.
+    #[error("{at}: the value was sealed for the purpose {found:?}; was it copied between columns?")]
+    OtherPurpose {
+        /// Where it was expected to belong.
+        at: Belongs,
+        /// The purpose it names.
+        found: String,
+    },
+    /// The value is of no key tree of this vault: of another vault, or of one whose key store was lost.
+    #[error("{at}: the value was sealed by another vault")]
+    OtherVault {
+        /// Where it was expected to belong.
+        at: Belongs,
+    },
+    /// The vault never issued this number.
+    #[error("{at}: the vault never issued this number; take it from `enroll`")]
+    NotEnrolled {
+        /// Where it was expected to belong.
+        at: Belongs,
+    },
+    /// The customer was shredded in this purpose: the value is gone for good.
+    #[error("{at} was shredded: the value is gone for good")]
+    Shredded {
+        /// Where it belonged.
+        at: Belongs,
+    },
+    /// The value is of a key tree that was given up; it should have been sealed anew before.
+    #[error("{at}: the key tree it was sealed under was retired; it is gone for good")]
+    Retired {
+        /// Where it belonged.
+        at: Belongs,
+    },
+    /// The value was changed, or sealed as another field, type or context. One answer for all of these.
+    #[error("{at}: not authentic: tampered with, or sealed as another field or within another context")]
+    NotAuthentic {
+        /// Where it was expected to belong.
+        at: Belongs,
+    },
+    /// Authentic, but no value of the field's type.
+    #[error("{at}: authentic, but not a value of this type; was the type changed without changing its tag?")]
+    InvalidContent {
+        /// Where it belongs.
+        at: Belongs,
+    },
+    /// The field's purpose was not among those the vault was unlocked with.
+    #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
+    PurposeNotUnlocked {
+        /// The purpose.
+        purpose: &'static str,
+    },
+    /// The reader's limits do not let it open this field. Nothing was opened.
+    #[error("{at} is not among what this reader is allowed; widen its `Limits`, or find out why it was asked for")]
+    NotAllowed {
+        /// Where it was expected to belong.
+        at: Belongs,
+    },
+    /// The reader is audited, and the opening could not be written down. Nothing was given out.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error("{at} was not given out, since it cannot be written down")]
+    NotAudited {
+        /// Where it belongs.
+        at: Belongs,
+        /// What is wrong with the audit.
+        #[source]
+        source: crate::audit::AuditError,
+    },
+    /// The key store could not be used, or went back in time.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+impl OpenError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            OpenError::Shredded { .. } | OpenError::Retired { .. } => Outcome::Erased,
+            OpenError::OtherCustomer { .. }
+            | OpenError::OtherPurpose { .. }
+            | OpenError::OtherVault { .. }
+            | OpenError::NotEnrolled { .. }
+            | OpenError::NotAuthentic { .. }
+            | OpenError::InvalidContent { .. }
+            | OpenError::NotAllowed { .. }
+            | OpenError::PurposeNotUnlocked { .. } => Outcome::Investigate,
+            #[cfg(feature = "journal")]
+            OpenError::NotAudited { source, .. } => source.outcome(),
+            OpenError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
+/// Turns "shredded" into `None`, like an optional row.
+pub trait UnlessShredded<T> {
+    /// `Ok(None)` if the customer was shredded; any other error stays one.
+    ///
+    /// # Errors
+    /// Every [`OpenError`] but [`OpenError::Shredded`].
+    fn unless_shredded(self) -> Result<Option<T>, OpenError>;
+}
+
+impl<T> UnlessShredded<T> for Result<T, OpenError> {
+    fn unless_shredded(self) -> Result<Option<T>, OpenError> {
+        match self {
+            Ok(value) => Ok(Some(value)),
+            Err(OpenError::Shredded { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The file: opened, written to by several processes at once, mended after one was killed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::chain::{Chain, Lines, Piece, START};
+use super::entries::{Entries, from_file};
+use super::entry::Entry;
+use super::error::{Damage, JournalError, KnownFrom};
+use super::event::Event;
+use super::head;
+use super::key::{PublicKey, Signer};
+use super::lock::Lock;
+use super::state::State;
+use super::text::{EventId, Hash, Reason, Time, VaultName};
+use crate::derivation::VaultId;
+use crate::root_record::Anchor;
+use crate::sync::{Mutex, lock};
+
+/// A journal that is open for writing. The file itself is opened anew for each call, so that a forked process and one
+/// that holds this from before do not share a position in it.
+#[derive(Debug)]
+pub(crate) struct JournalFile {
+    path: PathBuf,
+    vault: VaultId,
+    key: PublicKey,
+    state: Mutex<State>,
+}
+
+/// Options that make new files readable by their owner alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+impl JournalFile {
+    /// Begins a journal: a new file beside its head, durably. Its directory must exist.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`] if there is a journal, or the head of one that is gone; nothing was changed then.
+    pub(crate) fn create(
+        path: &Path,
+        signer: &dyn Signer,
+        now: Time,
+        generation: u64,
+    ) -> Result<JournalFile, JournalError> {
+        let event = Event::Opened { vault: VaultName(signer.vault()), public_key: signer.public_key() };
+        let _held = Lock::take(path)?;
+        let head = head::path_of(path);
+        for path in [path, &head] {
+            // Not `exists`, which takes a link into nowhere for nothing.
+            if path.symlink_metadata().is_ok() {
+                return Err(JournalError::Exists { path: path.to_owned() });
+            }
+        }
+        JournalFile::begin(path, signer, START, now, generation, event)
+    }
+
+    /// Writes the first entry of a file that is not there yet; the lock is held.
+    fn begin(
+        path: &Path,
+        signer: &dyn Signer,
+        after: Anchor,
+        now: Time,
+        generation: u64,
+        event: Event,
+    ) -> Result<JournalFile, JournalError> {
+        let entry = Entry::write(after, now, generation, None, event, signer)?;
+        let io = |error| JournalError::io(path, error);
+        // A file under this name is whole from the start: a killed process leaves a temporary one, which the next replaces.
+        let temporary = super::lock::beside(path, ".tmp");
+        let mut file = private().write(true).create(true).truncate(true).open(&temporary).map_err(io)?;
+        file.write_all(entry.line().as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        std::fs::rename(&temporary, path).map_err(io)?;
+        super::lock::sync_directory(path).map_err(io)?;
+        let journal = JournalFile::new(path, signer);
+        journal.read_to_end(&mut lock(&journal.state))?;
+        journal.write_head(entry.anchor(), signer);
+        Ok(journal)
+    }
+
+    /// Nothing of it is read yet.
+    fn new(path: &Path, signer: &dyn Signer) -> JournalFile {
+        let (vault, key) = (signer.vault(), signer.public_key());
+        let state = State::new(Chain::new(key, Some(vault)));
+        JournalFile { path: path.to_owned(), vault, key, state: Mutex::new(state) }
+    }
+
+    /// Opens a journal: reads it once, checks that every line follows from the one before and that the last is signed,
+    /// which covers all. What the anchor and the head name must be there. Writes nothing; an incomplete last line is
+    /// mended by the first [`append`](JournalFile::append).
+    ///
+    /// # Errors
+    /// [`JournalError`]; of damage it says the line and the rule.
+    pub(crate) fn open(path: &Path, signer: &dyn Signer, anchor: Option<Anchor>) -> Result<JournalFile, JournalError> {
+        let journal = JournalFile::new(path, signer);
+        // Before the file: a head that is read later may name what this process did not read.
+        let head = journal.head()?;
+        let known = [anchor.map(|anchor| (anchor, KnownFrom::RootRecord)), head.map(|head| (head, KnownFrom::Head))];
+        let mut state = lock(&journal.state);
+        state.expect(known.into_iter().flatten());
+        journal.read_to_end(&mut state)?;
+        if state.last() == START {
+            return Err(state.chain().damaged(Damage::Form("the file is empty")));
+        }
+        drop(state);
+        Ok(journal)
+    }
+
+    /// Goes on after entries were lost, and says so in the journal: if the file is gone, it is begun anew behind the
+    /// anchor; if its end is missing, the next entry is a gap. If nothing is missing, it is only opened. The file must
+    /// not be damaged otherwise: move it away, and keep it.
+    ///
+    /// # Errors
+    /// [`JournalError`]; nothing was written then.
+    pub(crate) fn acknowledge_loss(
+        path: &Path,
+        signer: &dyn Signer,
+        anchor: Anchor,
+        generation: u64,
+        why: Reason,
+    ) -> Result<JournalFile, JournalError> {
+        let held = Lock::take(path)?;
+        let journal = JournalFile::new(path, signer);
+        // Both are signed; whichever knows more.
+        let known = journal.head()?.filter(|head| head.n > anchor.n).unwrap_or(anchor);
+        let gap = |have: Anchor| Event::Gap {
+            vault: VaultName(signer.vault()),
+            from: have.n + 1,
+            to: known.n,
+            after: Hash(have.hash),
+            why,
+        };
+        if path.symlink_metadata().is_err() {
+            let event = gap(START);
+            return JournalFile::begin(path, signer, known, Time::now(), generation, event);
+        }
+        let mut state = lock(&journal.state);
+        journal.read_on(&mut state)?;
+        let have = state.last();
+        if have.n >= known.n {
+            drop((state, held));
+            return JournalFile::open(path, signer, Some(anchor));
+        }
+        let entry = Entry::write(known, Time::now(), generation, None, gap(have), signer)?;
+        journal.write(&mut state, &[entry], signer)?;
+        drop(state);
+        Ok(journal)
+    }
+
+    /// Adds entries, one for each event, durable with one sync when this returns. What other processes added is read
+    /// first, and an incomplete line of a killed one is cut off and recorded in an entry of its own.
+    ///
+    /// # Errors
+    /// [`JournalError`]. Nothing was added, unless it is [`JournalError::Unsure`].
+    pub(crate) fn append(
+        &self,
+        signer: &dyn Signer,
+        generation: u64,
+        events: &[Event],
+    ) -> Result<Vec<Anchor>, JournalError> {
+        self.add(signer, Time::now(), generation, events.iter().map(|event| (None, event.clone())))
+    }
+
+    /// The same for events that their writer must find again: see [`entries_after`](JournalFile::entries_after).
+    ///
+    /// # Errors
+    /// As [`append`](JournalFile::append).
+    pub(crate) fn append_identified(
+        &self,
+        signer: &dyn Signer,
+        generation: u64,
+        events: &[(EventId, Event)],
+    ) -> Result<Vec<Anchor>, JournalError> {
+        self.add(signer, Time::now(), generation, events.iter().map(|(id, event)| (Some(*id), event.clone())))
+    }
+
+    pub(super) fn add(
+        &self,
+        signer: &dyn Signer,
+        now: Time,
+        generation: u64,
+        events: impl Iterator<Item = (Option<EventId>, Event)>,
+    ) -> Result<Vec<Anchor>, JournalError> {
+        let mut state = lock(&self.state);
+        let _held = Lock::take(&self.path)?;
+        self.catch_up(&mut state)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut after = state.last();
+        let torn = (state.torn() > 0).then(|| (None, Event::Torn { bytes: state.torn() }));
+        let repairs = usize::from(torn.is_some());
+        for (id, event) in torn.into_iter().chain(events) {
+            let entry = Entry::write(after, now, generation, id, event, signer)?;
+            after = entry.anchor();
+            entries.push(entry);
+        }
+        let anchors = entries.iter().skip(repairs).map(Entry::anchor).collect();
+        if !entries.is_empty() {
+            self.write(&mut state, &entries, signer)?;
+        }
+        Ok(anchors)
+    }
+
+    /// Reads what other processes added.
+    ///
+    /// # Errors
+    /// [`JournalError`], as for [`open`](JournalFile::open).
+    pub(crate) fn refresh(&self) -> Result<(), JournalError> {
+        self.catch_up(&mut lock(&self.state))
+    }
+
+    /// Intents that no outcome has ended, the oldest first; those whose outcome is not known are among them. As of the
+    /// last call that read the file, and none after one that failed.
+    pub(crate) fn open_intents(&self) -> Vec<(u64, Event)> {
+        lock(&self.state).open_intents()
+    }
+
+    /// The newest entry that this process knows.
+    pub(crate) fn latest(&self) -> Anchor {
+        lock(&self.state).known()
+    }
+
+    /// The highest generation that an entry names.
+    pub(crate) fn highest_generation(&self) -> u64 {
+        lock(&self.state).highest_generation()
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The entries behind entry `n`, each checked to follow from the one before; signatures are not checked again.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub(crate) fn entries_after(
+        &self,
+        n: u64,
+    ) -> Result<impl Iterator<Item = Result<Entry, JournalError>> + use<>, JournalError> {
+        let (chain, offset) = lock(&self.state).before(n);
+        let mut file = File::open(&self.path).map_err(|error| JournalError::io(&self.path, error))?;
+        file.seek(SeekFrom::Start(offset)).map_err(|error| JournalError::io(&self.path, error))?;
+        let entries = Entries::from(self.path.clone(), Lines::new(BufReader::new(file)), chain, false);
+        Ok(entries.filter(move |entry| entry.as_ref().map_or(true, |entry| entry.n > n)))
+    }
+
+    /// The head, if there is one that this vault signed. One that a crash tore says nothing; the root record has an
+    /// anchor, too.
+    fn head(&self) -> Result<Option<Anchor>, JournalError> {
+        let bytes = head::read(&head::path_of(&self.path))?;
+        Ok(bytes.and_then(|bytes| head::parse(&bytes, self.vault, &self.key)))
+    }
+
+    fn write_head(&self, anchor: Anchor, signer: &dyn Signer) {
+        // The entries are durable; what a failure costs is only that a cut is found by fewer people.
+        if let Ok(line) = head::line(anchor, signer) {
+            let _ = head::write(&head::path_of(&self.path), &line, &mut private());
+        }
+    }
+
+    /// Takes what was added since, and makes sure that it was added to what this process knows.
+    fn catch_up(&self, state: &mut State) -> Result<(), JournalError> {
+        let head = self.head()?.map(|head| (head, KnownFrom::Head));
+        if state.last() == state.known() && state.is_still_in(&self.path)? {
+            state.expect(head);
+            if self.read_to_end(state).is_ok() {
+                return Ok(());
+            }
+        }
+        // It was cut off, changed or replaced: the whole of it is read again, for the right answer.
+        state.begin_again();
+        state.expect(head);
+        state.expect((state.known() != START).then_some((state.known(), KnownFrom::Memory)));
+        let read = self.read_to_end(state);
+        if read.is_err() {
+            // Half of it was taken; the next call begins from the start, too.
+            state.begin_again();
+        }
+        read
+    }
+
+    /// Reads to the end, where everything expected must have turned up.
+    fn read_to_end(&self, state: &mut State) -> Result<(), JournalError> {
+        self.read_on(state)?;
+        state.met()?;
+        state.settle();
+        Ok(())
+    }
+
+    /// Reads from where the state is to the end. On any doubt all signatures are checked, from the beginning, so that
+    /// the error is about the line that is wrong.
+    fn read_on(&self, state: &mut State) -> Result<(), JournalError> {
+        let io = |error| JournalError::io(&self.path, error);
+        let mut file = File::open(&self.path).map_err(io)?;
+        file.seek(SeekFrom::Start(state.end())).map_err(io)?;
+        let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
+        let mut newest = Vec::new();
+        let doubt = loop {
+            match lines.next().map_err(io)? {
+                Piece::Line(line) => {
+                    newest.clear();
+                    newest.extend_from_slice(line);
+                    if let Err(error) = state.take(line) {
+                        break Some(error);
+                    }
+                }
+                Piece::TooLong => break Some(state.chain().damaged(Damage::Form("it is longer than a line may be"))),
+                Piece::End(torn) => {
+                    state.set_torn(torn as u64);
+                    let is_signed = newest.is_empty() || state.chain().is_signed(&newest);
+                    break (!is_signed)
+                        .then(|| JournalError::Damaged { line: state.chain().lines(), what: Damage::Changed });
+                }
+            }
+        };
+        let Some(doubt) = doubt else { return Ok(()) };
+        for entry in from_file(&self.path, self.key, Some(self.vault))? {
+            match entry {
+                // Not what there is doubt about: an incomplete last line is mended, not refused.
+                Err(JournalError::Torn { .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(doubt)
+    }
+
+    /// Writes entries behind the last, durably; the lock is held and the state is the file's.
+    fn write(&self, state: &mut State, entries: &[Entry], signer: &dyn Signer) -> Result<(), JournalError> {
+        let io = |error| JournalError::io(&self.path, error);
+        let (mut bytes, mut trial) = (Vec::new(), *state.chain());
+        for entry in entries {
+            let line = entry.line();
+            trial.follow(line.as_bytes(), false).map_err(|_| JournalError::Unwritable("it does not belong there"))?;
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+        let mut file = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
+        let end = state.end();
+        if state.torn() > 0 {
+            file.set_len(end).map_err(io)?;
+        }
+        let written = file.seek(SeekFrom::Start(end)).and_then(|_| put(&mut file, &bytes));
+        if let Err(error) = written {
+            // A sync that failed says nothing about what a later one finds, so this one must succeed.
+            let taken_back = file.set_len(end).and_then(|()| file.sync_all());
+            state.set_torn(0);
+            return Err(match taken_back {
+                Ok(()) => io(error),
+                Err(_) => JournalError::Unsure { path: self.path.clone(), source: Arc::new(error) },
+            });
+        }
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            state.take(line.strip_suffix(b"\n").unwrap_or(line))?;
+        }
+        state.settle();
+        self.write_head(state.last(), signer);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// For tests: the next write fails after so many bytes.
+    pub(super) static BREAK_AFTER: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+}
+
+fn put(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
+    #[cfg(test)]
+    if let Some(after) = BREAK_AFTER.take() {
+        file.write_all(bytes.get(..after).unwrap_or(bytes))?;
+        return Err(std::io::ErrorKind::StorageFull.into());
+    }
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+/// Reads `length` bytes from `offset`.
+pub(super) fn read_at(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, JournalError> {
+    let io = |error| JournalError::io(path, error);
+    let mut file = File::open(path).map_err(io)?;
+    file.seek(SeekFrom::Start(offset)).map_err(io)?;
+    let mut bytes = Vec::with_capacity(length);
+    file.take(length as u64).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}

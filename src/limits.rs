@@ -1,0 +1,124 @@
+//! What a reader may open: purposes, or single fields.
+
+use std::fmt;
+
+use crate::field::{Field, FieldName, Purpose};
+use crate::personal::PersonalData;
+#[cfg(feature = "derive")]
+use crate::record::{FieldInfo, FieldKind};
+
+/// What a [`Reader`](crate::Reader) may open; and whether it may seal, which it may not unless said.
+///
+/// ```
+/// use oubliette::{Field, Limits, Purpose, personal::Email};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NEWSLETTER: Purpose = Purpose::new("newsletter");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+///
+/// let all_of_orders = Limits::purposes([ORDERS]);
+/// let two_addresses = Limits::nothing().field(EMAIL).field(NEWSLETTER.field::<Email>("email"));
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct Limits {
+    purposes: Vec<Purpose>,
+    fields: Vec<FieldName>,
+    sealing: bool,
+}
+
+impl Limits {
+    /// Nothing at all, to add to.
+    pub fn nothing() -> Limits {
+        Limits::default()
+    }
+
+    /// All fields of these purposes, those declared later too.
+    pub fn purposes(purposes: impl IntoIterator<Item = Purpose>) -> Limits {
+        purposes.into_iter().fold(Limits::nothing(), Limits::purpose)
+    }
+
+    /// All fields of one more purpose.
+    pub fn purpose(mut self, purpose: Purpose) -> Limits {
+        self.purposes.push(purpose);
+        self
+    }
+
+    /// One more field, in whatever contexts: its label, purpose and type.
+    pub fn field<T: PersonalData>(mut self, field: Field<T>) -> Limits {
+        self.fields.push(FieldName { purpose: field.purpose(), label: field.label(), tag: T::TAG });
+        self
+    }
+
+    /// The sealed columns of a record: its `FIELDS`, or a part of them.
+    #[cfg(feature = "derive")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+    pub fn columns(mut self, columns: &[FieldInfo]) -> Limits {
+        self.fields.extend(columns.iter().filter_map(|column| match column.kind {
+            FieldKind::Sealed { purpose, label, tag, .. } => Some(FieldName { purpose, label, tag }),
+            _ => None,
+        }));
+        self
+    }
+
+    /// Values may also be sealed, and moved to newer key trees, within the same limits.
+    pub fn with_sealing(mut self) -> Limits {
+        self.sealing = true;
+        self
+    }
+
+    #[inline]
+    pub(crate) fn allow_opening(&self, name: FieldName) -> bool {
+        self.fields.iter().any(|field| field.is(name)) || self.purposes.contains(&name.purpose)
+    }
+
+    pub(crate) fn allow_sealing(&self, name: FieldName) -> bool {
+        self.sealing && self.allow_opening(name)
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.fields.iter().map(|field| format!("{}/{}", field.purpose, field.label));
+        let names: Vec<String> = self.purposes.iter().map(Purpose::to_string).chain(fields).collect();
+        write!(f, "Limits({}, sealing: {})", names.join(", "), self.sealing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personal::{Email, Name, TypeTag};
+
+    const ORDERS: Purpose = Purpose::new("orders");
+    const NEWS: Purpose = Purpose::new("newsletter");
+    const EMAIL: Field<Email> = ORDERS.field("email");
+
+    fn name(purpose: Purpose, label: &'static str, tag: TypeTag) -> FieldName {
+        FieldName { purpose, label, tag }
+    }
+
+    #[test]
+    fn a_field_is_all_three_of_its_parts() {
+        let limits = Limits::nothing().field(EMAIL);
+        assert!(limits.allow_opening(name(ORDERS, "email", Email::TAG)));
+        assert!(!limits.allow_opening(name(NEWS, "email", Email::TAG)));
+        assert!(!limits.allow_opening(name(ORDERS, "emails", Email::TAG)));
+        assert!(!limits.allow_opening(name(ORDERS, "email", Name::TAG)));
+        assert!(!limits.allow_sealing(name(ORDERS, "email", Email::TAG)));
+    }
+
+    #[test]
+    fn nothing_is_nothing_and_sealing_stays_within() {
+        assert!(!Limits::nothing().with_sealing().allow_sealing(name(ORDERS, "email", Email::TAG)));
+        let limits = Limits::purposes([ORDERS]).with_sealing();
+        assert!(limits.allow_opening(name(ORDERS, "anything", Name::TAG)));
+        assert!(limits.allow_sealing(name(ORDERS, "anything", Name::TAG)));
+        assert!(!limits.allow_sealing(name(NEWS, "email", Email::TAG)));
+    }
+
+    #[test]
+    fn debug_says_what_is_allowed() {
+        let limits = Limits::purposes([NEWS]).field(EMAIL);
+        assert_eq!(format!("{limits:?}"), "Limits(newsletter, orders/email, sealing: false)");
+    }
+}

@@ -1,0 +1,223 @@
+//! Erasing a customer: decided in one transaction, shredded in one commit of the vault's, forgotten in another transaction.
+//!
+//! | a process that is killed | leaves |
+//! |---|---|
+//! | before the decision is committed | nothing |
+//! | after it | a row that is `erasing`: nothing is sealed or granted any more, and `resume` goes on |
+//! | after the shred | the same: shredding twice is no error |
+//! | after the row was forgotten | an erased customer |
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
+
+use super::Register;
+use super::database::{Database, Transactions, values};
+use super::error::RegisterError;
+use super::grants::{self, stored, time};
+use super::holds;
+use super::operations::alone;
+use super::outbox;
+use super::requests;
+use super::subject::{self, Subject};
+use super::withdraw;
+use crate::customer::CustomerId;
+use crate::journal::{Event, Hash, Numbers, Reason, Receipt, Whose};
+use crate::vault::Shredded;
+
+/// What an erasure came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Erased {
+    /// The receipt, for the person. It names them: give it away and keep no copy. `None` when nothing was ever sealed for
+    /// them, so that there was nothing to shred.
+    pub receipt: Option<Receipt>,
+    /// The shred.
+    pub shredded: Option<Shredded>,
+    /// Tokens that could not be cleared now and stay on the work-list.
+    pub tokens_left: u64,
+}
+
+alone! {
+    /// Erases a customer: everything in all purposes is shredded in one commit, tokens are cleared, and the register's own
+    /// rows keep what proves the erasure and names nobody: a commitment that only the receipt opens, dates, bases.
+    ///
+    /// When this returns `Ok`, all of that is durable. Killed anywhere, [`resume`](Self::resume) finishes it. Open requests
+    /// of the customer's are closed as done.
+    ///
+    /// SQLite keeps what was overwritten in free pages and in the WAL, unless `PRAGMA secure_delete` and a `TRUNCATE`
+    /// checkpoint; PostgreSQL until `VACUUM`, and in its WAL.
+    ///
+    /// # Errors
+    /// [`RegisterError::Held`] while a legal hold stands, and [`RegisterError::UnknownSubject`]: nothing was done. After any
+    /// other error it may have been decided already; call it again, or `resume`.
+    fn erase(subject: &Subject, why: Reason) -> Erased = erase;
+}
+
+async fn erase<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+    why: Reason,
+) -> Result<Erased, RegisterError> {
+    let owner = decide(register, db, subject, &why).await?;
+    let erased = carry_out(register, db, owner, None).await?;
+    outbox::flush_if_possible(register, db).await;
+    erased.ok_or(RegisterError::UnknownSubject)
+}
+
+/// From here on it will be done, by whomever.
+async fn decide<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+    why: &Reason,
+) -> Result<i64, RegisterError> {
+    register.step("decide an erasure")?;
+    db.begin().await?;
+    let found = grants::lock(db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    if found.state == "live" {
+        let now = register.now();
+        if let Some(hold) = holds::standing(db, found.id, now).await?.first() {
+            return Err(hold.refusal());
+        }
+        doom(db, now, found.id, why).await?;
+    }
+    db.commit().await?;
+    Ok(found.id)
+}
+
+/// Decides on an erasure that was asked for.
+pub(crate) async fn decide_requested<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+) -> Result<(), RegisterError> {
+    let why = Reason::new("erasure requested, GDPR Art. 17").map_err(|_| RegisterError::Invalid { what: "a text" })?;
+    decide(register, db, subject, &why).await.map(|_| ())
+}
+
+pub(crate) async fn doom<D: Database>(
+    db: &mut D,
+    now: Timestamp,
+    owner: i64,
+    why: &Reason,
+) -> Result<(), RegisterError> {
+    const DECIDE: &str = "UPDATE oubliette_subjects SET state = 'erasing', why = ?2, decided_at = ?3, \
+        requested_at = (SELECT min(received_at) FROM oubliette_requests \
+            WHERE subject_id = ?1 AND kind = 'erasure' AND state = 'open') WHERE id = ?1";
+    db.run(DECIDE, values![owner, why.as_str(), now.as_millisecond()]).await?;
+    withdraw::end_all(db, now, owner, why).await?;
+    const NUMBERS: &str = "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = ?2 \
+        WHERE subject_id = ?1 AND state <> 'shredded'";
+    db.run(NUMBERS, values![owner, why.as_str()]).await?;
+    Ok(())
+}
+
+/// Does what was decided. `None` when somebody else has done it meanwhile. A commitment that is known from before replaces
+/// the receipt.
+pub(crate) async fn carry_out<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    known: Option<Hash>,
+) -> Result<Option<Erased>, RegisterError> {
+    const DECIDED: &str =
+        "SELECT subject, why, requested_at FROM oubliette_subjects WHERE id = ?1 AND state = 'erasing'";
+    let rows = db.rows(DECIDED, values![owner]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (subject, why) = (subject::stored(row.text(0)?)?, holds::reason(row.text(1)?)?);
+    let requested = row.maybe_integer(2)?.map(time).transpose()?;
+    // All that they ever had: one that was withdrawn is shredded in its own purpose only.
+    let numbers = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
+    let numbers: Vec<CustomerId> = numbers.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+    let (mut shredded, mut receipt) = (None, None);
+    if !numbers.is_empty() {
+        register.step("shred a customer")?;
+        let done = register.vault.because(why).shred_async(numbers.iter().copied()).await?;
+        if known.is_none() {
+            let whose =
+                Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })?;
+            let mut circumstances = register.rules.circumstances.clone();
+            if let Some(time) = requested {
+                circumstances = circumstances.requested_at(time);
+            }
+            receipt = Some(register.vault.receipt(&done, whose, &circumstances)?);
+        }
+        shredded = Some(done);
+    }
+    register.step("forget a customer")?;
+    db.begin().await?;
+    // Whoever comes second keeps the receipt, which is as good, and changes nothing.
+    const LOCK: &str = "SELECT id FROM oubliette_subjects WHERE id = ?1 AND state = 'erasing' FOR UPDATE";
+    if db.rows(LOCK, values![owner]).await?.is_empty() {
+        db.roll_back().await?;
+        return Ok(Some(Erased { receipt, shredded, tokens_left: 0 }));
+    }
+    let tokens_left = withdraw::record(register, db, &numbers).await?;
+    let commitment = known.or(receipt.as_ref().map(|receipt| receipt.content().commitment));
+    forget(register, db, owner, &subject, commitment).await?;
+    if let Some(commitment) = commitment.filter(|_| known.is_none()) {
+        let event = Event::Erased { numbers: Numbers::of(numbers), commitment };
+        outbox::tell(db, register.now(), &event).await?;
+    }
+    if let (Some(receipt), Some(keep)) = (&receipt, &register.rules.receipts) {
+        keep(receipt).map_err(RegisterError::ReceiptNotTaken)?;
+    }
+    db.commit().await?;
+    register.step("answer")?;
+    Ok(Some(Erased { receipt, shredded, tokens_left }))
+}
+
+/// Reduces the register's own rows to what proves the erasure and names nobody.
+async fn forget<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    subject: &Subject,
+    commitment: Option<Hash>,
+) -> Result<(), RegisterError> {
+    let now = register.now();
+    const EVIDENCE: &str = "SELECT id, evidence FROM oubliette_grants WHERE subject_id = ?1 AND evidence IS NOT NULL";
+    for row in db.rows(EVIDENCE, values![owner]).await? {
+        let kept = what_stays(row.text(1)?, &register.rules.kept_evidence, subject);
+        let update = "UPDATE oubliette_grants SET evidence = ?2 WHERE id = ?1";
+        db.run(update, values![row.integer(0)?, kept]).await?;
+    }
+    requests::close_all(db, owner, now).await?;
+    db.run("DELETE FROM oubliette_holds WHERE subject_id = ?1", values![owner]).await?;
+    db.run("DELETE FROM oubliette_marks WHERE subject_id = ?1", values![owner]).await?;
+    // The other ids of somebody who was merged into this customer.
+    db.run("DELETE FROM oubliette_subjects WHERE merged_into = ?1", values![owner]).await?;
+    const FORGET: &str = "UPDATE oubliette_subjects SET subject = NULL, state = 'erased', commitment = ?2, erased_at = ?3 \
+        WHERE id = ?1";
+    db.run(FORGET, values![owner, commitment.map(|hash| hash.to_string()), now.as_millisecond()]).await?;
+    Ok(())
+}
+
+/// The parts of a grant's evidence that the rules keep, unless they hold the customer's id.
+fn what_stays(evidence: &str, names: &[String], subject: &Subject) -> Option<String> {
+    let Ok(Json::Object(evidence)) = serde_json::from_str::<Json>(evidence) else { return None };
+    // An id of a few characters is in many a text by chance.
+    let id = subject.as_str();
+    let is_named = |text: &str| text == id || (id.chars().count() > 3 && text.contains(id));
+    let stays =
+        |(name, value): &(String, Json)| names.contains(name) && value.as_str().is_some_and(|text| !is_named(text));
+    let kept: Map<String, Json> = evidence.into_iter().filter(stays).collect();
+    (!kept.is_empty()).then(|| Json::Object(kept).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_reduced_to_what_the_rules_name() {
+        let evidence = r#"{"how":"by mail from alice@x.org","text":"newsletter 3","when":"2026-01-31T09:00:00Z"}"#;
+        let names = ["how", "text", "other"].map(str::to_owned);
+        let alice = Subject::new("alice@x.org").unwrap();
+        assert_eq!(what_stays(evidence, &names, &alice).as_deref(), Some(r#"{"text":"newsletter 3"}"#));
+        assert_eq!(what_stays(evidence, &[], &alice), None);
+        assert_eq!(what_stays(evidence, &names, &Subject::new("3").unwrap()).unwrap().len(), 59);
+        assert_eq!(what_stays("no JSON", &names, &alice), None);
+    }
+}

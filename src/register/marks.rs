@@ -1,0 +1,38 @@
+//! What happened in the application that retention counts from: the last order, the end of a contract.
+
+use jiff::Timestamp;
+
+use super::Register;
+use super::database::{Database, values};
+use super::error::RegisterError;
+use super::grants;
+use super::operations::within;
+use super::subject::Subject;
+
+/// Most bytes of a mark's name.
+pub(crate) const MARK_BYTES: usize = 64;
+
+within! {
+    /// Notes when something happened that a [rule](crate::register::Keep) counts from. The latest time of each name is kept.
+    ///
+    /// # Errors
+    /// [`RegisterError::UnknownSubject`] of somebody who was never granted anything, [`RegisterError::BeingErased`].
+    write fn mark(subject: &Subject, what: &str, at: Timestamp) -> () = note;
+}
+
+async fn note<D: Database>(
+    _: &Register,
+    db: &mut D,
+    subject: &Subject,
+    what: &str,
+    at: Timestamp,
+) -> Result<(), RegisterError> {
+    if crate::field::check_name(what, MARK_BYTES).is_err() {
+        return Err(RegisterError::Invalid { what: "a mark has 1 to 64 bytes and no control characters" });
+    }
+    let subject = grants::lock_living(db, subject).await?;
+    const MARK: &str = "INSERT INTO oubliette_marks (subject_id, what, at) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (subject_id, what) DO UPDATE SET at = excluded.at WHERE excluded.at > oubliette_marks.at";
+    db.run(MARK, values![subject, what, at.as_millisecond()]).await?;
+    Ok(())
+}

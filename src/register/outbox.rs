@@ -1,0 +1,157 @@
+//! What the journal is to be told, in the same transaction as what it tells of; and the journal as a table.
+//!
+//! An event lies in the outbox from the transaction on that it tells of. [`flush`] appends what lies there to the journal's
+//! file, and copies the file's new lines into the table. A crash between the two leaves both: the ids of events, which
+//! are in the lines, say what the next flush must not append again.
+
+use jiff::Timestamp;
+
+use super::Register;
+use super::database::{Database, Transactions, Value, values};
+use super::error::RegisterError;
+use super::ids::{self, hex};
+use super::operations::alone;
+use crate::error::KeyStoreError;
+use crate::journal::{Event, EventId, JournalError};
+
+/// Lines that one transaction copies.
+const LINES: usize = 2000;
+
+alone! {
+    /// Tells the journal what was committed since, with one sync, and copies what is new in it into the table
+    /// `oubliette_journal`. Whatever shreds does so by itself; after transactions of the application's, call it now and then.
+    ///
+    /// # Errors
+    /// When the journal or the database cannot be written. Nothing is lost, nor told twice.
+    fn flush() -> () = flush;
+}
+
+/// Puts an event into the outbox.
+pub(crate) async fn tell<D: Database>(db: &mut D, now: Timestamp, event: &Event) -> Result<(), RegisterError> {
+    let text = serde_json::to_string(event).map_err(|_| KeyStoreError::Bug("an event that is no JSON"))?;
+    let (first, last) = ids::event(now)?;
+    const INSERT: &str = "INSERT INTO oubliette_outbox (id, event) \
+        SELECT ?1 || value || ?2, ?3 FROM oubliette_meta WHERE name = 'register'";
+    match db.run(INSERT, values![first, last, text]).await? {
+        1 => Ok(()),
+        _ => Err(RegisterError::NoTables),
+    }
+}
+
+/// A flush after something that is done whatever becomes of it: what fails is left to the next one.
+pub(crate) async fn flush_if_possible<D: Transactions>(register: &Register, db: &mut D) {
+    if flush(register, db).await.is_err() {
+        let _ = db.roll_back().await;
+    }
+}
+
+pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    loop {
+        db.begin().await?;
+        // One at a time.
+        let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register' FOR UPDATE", values![]).await?;
+        let tag = tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
+        if copy(register, db, &tag).await? {
+            db.commit().await?;
+            continue;
+        }
+        let pending = db.rows("SELECT id, event FROM oubliette_outbox ORDER BY id LIMIT 1000", values![]).await?;
+        if pending.is_empty() {
+            return db.commit().await;
+        }
+        let read = |row: &super::database::Row| {
+            let event = serde_json::from_str::<Event>(row.text(1)?);
+            Ok((ids::event_id(row.text(0)?)?, event.map_err(|_| RegisterError::NotOurs { what: "no event" })?))
+        };
+        let events: Vec<(EventId, Event)> = pending.iter().map(read).collect::<Result<_, RegisterError>>()?;
+        register.step("write to the journal")?;
+        register.vault.write_down_identified(&events)?;
+        register.step("empty the outbox")?;
+        while copy(register, db, &tag).await? {}
+        db.commit().await?;
+    }
+}
+
+struct Line {
+    n: i64,
+    text: String,
+    id: Option<String>,
+}
+
+/// Copies new lines of the file into the table, and takes from the outbox what they hold. True when there may be more.
+async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result<bool, RegisterError> {
+    let newest = db.rows("SELECT n, line FROM oubliette_journal ORDER BY n DESC LIMIT 1", values![]).await?;
+    let newest =
+        newest.first().map(|row| Ok::<_, RegisterError>((row.integer(0)?, row.text(1)?.to_owned()))).transpose()?;
+    let known = newest.as_ref().map_or(0, |(n, _)| *n);
+    let mut lines = lines_after(register, known.saturating_sub(1), LINES)?;
+    let full = lines.len() == LINES;
+    if let Some((_, line)) = newest {
+        match lines.first() {
+            // Past a gap that somebody has accepted.
+            Some(first) if first.n > known => {}
+            Some(first) if first.text == line => {
+                lines.remove(0);
+            }
+            Some(_) => return Err(RegisterError::JournalDiffers { what: "differ" }),
+            None => return Err(RegisterError::JournalDiffers { what: "differ: the file ends before the table" }),
+        }
+    }
+    for lines in lines.chunks(500) {
+        let row = |at: usize| format!("({}, {})", D::DIALECT.parameter(at), D::DIALECT.parameter(at.saturating_add(1)));
+        let rows: Vec<String> = (1..).step_by(2).take(lines.len()).map(row).collect();
+        let sql = format!("INSERT INTO oubliette_journal (n, line) VALUES {}", rows.join(", "));
+        let given = lines.iter().flat_map(|line| [Value::from(line.n), Value::from(line.text.as_str())]);
+        db.run_made(sql.into(), given.collect()).await?;
+    }
+    let ours: Vec<&str> = lines.iter().filter_map(|line| line.id.as_deref()).filter(|id| is_of(id, tag)).collect();
+    for ids in ours.chunks(1000) {
+        let sql = format!("DELETE FROM oubliette_outbox WHERE id IN ({})", D::DIALECT.parameters(1, ids.len()));
+        let deleted = db.run_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await?;
+        // This database told the journal of something that it does not remember.
+        if deleted < u64::try_from(ids.len()).unwrap_or(u64::MAX) {
+            const BEHIND: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('behind', ?1) \
+                ON CONFLICT (name) DO NOTHING";
+            db.run(BEHIND, values![known.to_string()]).await?;
+        }
+    }
+    Ok(full)
+}
+
+/// Whether an event's id is one of this database's.
+pub(crate) fn is_of(id: &str, tag: &str) -> bool {
+    id.get(ids::TAG) == Some(tag)
+}
+
+fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, RegisterError> {
+    let lines = register.vault.with_journal(|journal, _, _| {
+        let mut lines = Vec::new();
+        for entry in journal.entries_after(n.max(0).unsigned_abs())?.take(most) {
+            match entry {
+                Ok(entry) => lines.push(Line {
+                    n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
+                    text: entry.line(),
+                    id: entry.id().map(|id| hex(&id.0)),
+                }),
+                // Somebody is writing it.
+                Err(JournalError::Torn { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(lines)
+    })?;
+    Ok(lines)
+}
+
+/// The entry up to which the database knew the journal when it was found to be older than that, if it was.
+pub(crate) async fn behind<D: Database>(db: &mut D) -> Result<Option<i64>, RegisterError> {
+    let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
+    let number = |row: &super::database::Row| {
+        row.text(0)?.parse().map_err(|_| RegisterError::NotOurs { what: "a number that is none" })
+    };
+    rows.first().map(number).transpose()
+}
+
+pub(crate) async fn is_behind<D: Database>(db: &mut D) -> Result<bool, RegisterError> {
+    Ok(behind(db).await?.is_some())
+}

@@ -1,0 +1,326 @@
+//! Retention: what was kept long enough ends, in batches.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::Register;
+use super::database::{Database, Row, Transactions, Value, values};
+use super::erase;
+use super::error::RegisterError;
+use super::finish::{self, Resumed};
+use super::grants::{stored, time};
+use super::operations::{alone, within};
+use super::outbox;
+use super::requests;
+use super::rules::From;
+use super::subject::{self, Subject};
+use super::withdraw;
+use crate::customer::CustomerId;
+use crate::field::Purpose;
+use crate::journal::{Event, Reason, Receipt};
+
+/// Customers a batch: one commit of the vault's, two transactions.
+const BATCH: usize = 1000;
+
+/// What a sweep would shred now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Due {
+    /// Whose it is.
+    pub subject: Subject,
+    /// The purpose; all of them when an erasure was asked for and its grace is over.
+    pub purpose: Option<Purpose>,
+    /// The numbers that would be shredded.
+    pub numbers: Vec<CustomerId>,
+    /// True when a legal hold stands: then it is left alone.
+    pub held: bool,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Customers of whom a purpose was due.
+    pub due: u64,
+    /// Numbers that were shredded.
+    pub shredded: u64,
+    /// Of those due, customers who were left alone for a legal hold.
+    pub held: u64,
+    /// Customers who were erased, as they had asked.
+    pub erased: u64,
+    /// Their receipts.
+    pub receipts: Vec<Receipt>,
+    /// False when the callback broke it off.
+    pub finished: bool,
+}
+
+within! {
+    /// What a [`sweep`](crate::register::AloneSqlite::sweep) would shred now: the dry run. Writes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    read fn due() -> Vec<Due> = due;
+}
+
+alone! {
+    /// Shreds what is due by the [rules](crate::register::Rules::keep) and by the grants' own times, in batches of 1000, and
+    /// carries out the erasures whose grace is over. `progress` is called after each batch, and says whether to go on.
+    ///
+    /// A purpose of a customer is due when all its grants are. Killed anywhere, a batch is not begun or is finished by
+    /// [`resume`](Self::resume), and the next sweep goes on. A customer whose hold stands is left alone.
+    ///
+    /// # Errors
+    /// Batches before stay. After an error in the middle of one, `resume` finishes it.
+    fn sweep(progress: impl FnMut(&Swept) -> ControlFlow<()>) -> Swept = sweep;
+}
+
+/// One customer and purpose that is due.
+struct Ripe {
+    owner: i64,
+    grants: Vec<i64>,
+    numbers: Vec<CustomerId>,
+    held: bool,
+}
+
+async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
+    let now = register.now();
+    let mut all = Vec::new();
+    for purpose in register.vault.unlocked_purposes()? {
+        let mut after = 0;
+        while let Some(last) = candidates(register, db, purpose, after, now).await? {
+            let ripe = ripe(register, db, purpose, &last.owners, now).await?;
+            let names = names(db, &ripe).await?;
+            for one in ripe {
+                let Some(subject) = names.get(&one.owner).cloned() else { continue };
+                all.push(Due { subject, purpose: Some(purpose), numbers: one.numbers, held: one.held });
+            }
+            after = last.after;
+        }
+    }
+    for (owner, subject) in requests::erasures_due(db, now).await? {
+        let held = !super::holds::standing(db, owner, now).await?.is_empty();
+        const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
+        let rows = db.rows(NUMBERS, values![owner]).await?;
+        let numbers = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+        all.push(Due { subject, purpose: None, numbers, held });
+    }
+    Ok(all)
+}
+
+async fn sweep<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    mut progress: impl FnMut(&Swept) -> ControlFlow<()>,
+) -> Result<Swept, RegisterError> {
+    let mut swept = Swept::default();
+    finish::holds_over(register, db).await?;
+    for purpose in register.vault.unlocked_purposes()? {
+        let mut after = 0;
+        let now = register.now();
+        while let Some(page) = candidates(register, db, purpose, after, now).await? {
+            batch(register, db, purpose, &page.owners, now, &mut swept).await?;
+            after = page.after;
+            if progress(&swept).is_break() {
+                outbox::flush_if_possible(register, db).await;
+                return Ok(swept);
+            }
+        }
+    }
+    // Not those of holds, which a sweep leaves alone.
+    for (owner, subject) in requests::erasures_due(db, register.now()).await? {
+        match erase::decide_requested(register, db, &subject).await {
+            Ok(()) => {}
+            Err(RegisterError::Held { .. }) => {
+                db.roll_back().await?;
+                swept.held = swept.held.saturating_add(1);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        if let Some(erased) = erase::carry_out(register, db, owner, None).await? {
+            swept.erased = swept.erased.saturating_add(1);
+            swept.receipts.extend(erased.receipt);
+        }
+        if progress(&swept).is_break() {
+            outbox::flush_if_possible(register, db).await;
+            return Ok(swept);
+        }
+    }
+    let mut rest = Resumed::default();
+    finish::doomed(register, db, &mut rest).await?;
+    swept.shredded = swept.shredded.saturating_add(rest.shredded);
+    swept.finished = true;
+    outbox::flush_if_possible(register, db).await;
+    Ok(swept)
+}
+
+/// One batch: decided in a transaction, shredded in a commit, recorded in another transaction.
+async fn batch<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    owners: &[i64],
+    now: Timestamp,
+    swept: &mut Swept,
+) -> Result<(), RegisterError> {
+    let why = Reason::new(format!("kept long enough for {}", purpose.name()))
+        .map_err(|_| RegisterError::NotOurs { what: "a purpose that is none" })?;
+    register.step("decide a batch")?;
+    db.begin().await?;
+    let sql = format!(
+        "SELECT id FROM oubliette_subjects WHERE id IN ({}) ORDER BY id FOR UPDATE",
+        D::DIALECT.parameters(1, owners.len())
+    );
+    let lock = if D::DIALECT == super::database::Dialect::Sqlite { sql.replace(" FOR UPDATE", "") } else { sql };
+    db.rows_made(lock.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
+    let (held, ripe): (Vec<Ripe>, Vec<Ripe>) =
+        ripe(register, db, purpose, owners, now).await?.into_iter().partition(|ripe| ripe.held);
+    let grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
+    let numbers: Vec<CustomerId> = ripe.iter().flat_map(|ripe| ripe.numbers.iter().copied()).collect();
+    for grants in grants.chunks(BATCH) {
+        let [at, reason] = [1, 2].map(|number| D::DIALECT.parameter(number));
+        let places = D::DIALECT.parameters(3, grants.len());
+        let sql = format!("UPDATE oubliette_grants SET ended_at = {at}, why = {reason} WHERE id IN ({places})");
+        let mut given = values![now.as_millisecond(), why.as_str()];
+        given.extend(grants.iter().map(|grant| Value::from(*grant)));
+        db.run_made(sql.into(), given).await?;
+    }
+    for numbers in numbers.chunks(BATCH) {
+        let (reason, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, numbers.len()));
+        let sql = format!(
+            "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = {reason} WHERE number IN ({places})"
+        );
+        let mut given = values![why.as_str()];
+        given.extend(numbers.iter().map(|number| Value::from(number.to_stored())));
+        db.run_made(sql.into(), given).await?;
+    }
+    let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
+    if !ripe.is_empty() {
+        let event = Event::Swept {
+            purpose: Some(purpose.into()),
+            due: count(ripe.len().saturating_add(held.len())),
+            shredded: count(numbers.len()),
+            held: count(held.len()),
+        };
+        outbox::tell(db, now, &event).await?;
+    }
+    db.commit().await?;
+    swept.due = swept.due.saturating_add(count(ripe.len().saturating_add(held.len())));
+    swept.held = swept.held.saturating_add(count(held.len()));
+    if !numbers.is_empty() {
+        withdraw::shred(register, db, purpose, &numbers, why).await?;
+        swept.shredded = swept.shredded.saturating_add(count(numbers.len()));
+    }
+    Ok(())
+}
+
+/// Customers of whom some grant for a purpose is due, or nearly.
+struct Page {
+    owners: Vec<i64>,
+    after: i64,
+}
+
+async fn candidates<D: Database>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    after: i64,
+    now: Timestamp,
+) -> Result<Option<Page>, RegisterError> {
+    // By a generous bound, which SQL can check; the calendar has the last word.
+    const CANDIDATES: &str = "SELECT DISTINCT g.subject_id FROM oubliette_grants g \
+        LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = ?6 \
+        WHERE g.purpose = ?1 AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id > ?2 \
+            AND (g.until <= ?3 OR (?5 = 1 AND g.granted_at <= ?4 AND coalesce(m.at, g.granted_at) <= ?4) \
+                OR (?5 = 2 AND m.at <= ?4)) \
+        ORDER BY g.subject_id LIMIT 1000";
+    let keep = register.rules.keep_of(purpose.name());
+    let (kind, latest) = match keep {
+        None => (0, Timestamp::MIN),
+        Some(keep) => (if matches!(keep.from, From::End(_)) { 2 } else { 1 }, keep.latest_due(now)?),
+    };
+    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark];
+    let rows = db.rows(CANDIDATES, given).await?;
+    let owners: Vec<i64> = rows.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    Ok(owners.last().copied().map(|after| Page { owners, after }))
+}
+
+/// Those of the customers of whom every grant for the purpose is due.
+async fn ripe<D: Database>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    owners: &[i64],
+    now: Timestamp,
+) -> Result<Vec<Ripe>, RegisterError> {
+    let dialect = D::DIALECT;
+    let places = dialect.parameters(4, owners.len());
+    let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
+    let keep = register.rules.keep_of(purpose.name());
+    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let given = |second: Value, third: Value| {
+        let mut given = vec![Value::from(purpose.name()), second, third];
+        given.extend(owners.iter().map(|owner| Value::from(*owner)));
+        given
+    };
+    let sql = format!(
+        "SELECT g.subject_id, g.id, g.granted_at, g.until, m.at FROM oubliette_grants g \
+         JOIN oubliette_subjects s ON s.id = g.subject_id AND s.state = {three} \
+         LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = {two} \
+         WHERE g.purpose = {one} AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id IN ({places}) \
+         ORDER BY g.subject_id"
+    );
+    let mut found: Vec<(Ripe, bool)> = Vec::new();
+    for row in db.rows_made(sql.into(), given(mark.into(), "live".into())).await? {
+        let owner = row.integer(0)?;
+        let mark = row.maybe_integer(4)?.map(time).transpose()?;
+        let by_rule = keep.map(|keep| keep.end(time(row.integer(2)?)?, mark)).transpose()?.flatten();
+        let end = row.maybe_integer(3)?.map(time).transpose()?.into_iter().chain(by_rule).min();
+        let is_due = end.is_some_and(|end| end <= now);
+        match found.last_mut().filter(|(ripe, _)| ripe.owner == owner) {
+            Some((ripe, all)) => {
+                ripe.grants.push(row.integer(1)?);
+                *all &= is_due;
+            }
+            None => {
+                let ripe = Ripe { owner, grants: vec![row.integer(1)?], numbers: Vec::new(), held: false };
+                found.push((ripe, is_due));
+            }
+        }
+    }
+    let sql = format!(
+        "SELECT subject_id, number FROM oubliette_numbers \
+         WHERE purpose = {one} AND state IN ({two}, {three}) AND subject_id IN ({places})"
+    );
+    let mut numbers: HashMap<i64, Vec<CustomerId>> = HashMap::new();
+    for row in db.rows_made(sql.into(), given("live".into(), "ended".into())).await? {
+        numbers.entry(row.integer(0)?).or_default().push(stored(row.integer(1)?)?);
+    }
+    let sql = format!(
+        "SELECT DISTINCT subject_id FROM oubliette_holds \
+         WHERE (purpose IS NULL OR purpose = {one} OR purpose = {two}) AND ended_at IS NULL AND until > {three} \
+             AND subject_id IN ({places})"
+    );
+    let held = db.rows_made(sql.into(), given(purpose.name().into(), now.as_millisecond().into())).await?;
+    let held: HashSet<i64> = held.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    let ripe = found.into_iter().filter(|(_, all_due)| *all_due).map(|(mut ripe, _)| {
+        ripe.numbers = numbers.remove(&ripe.owner).unwrap_or_default();
+        ripe.held = held.contains(&ripe.owner);
+        ripe
+    });
+    Ok(ripe.collect())
+}
+
+async fn names<D: Database>(db: &mut D, ripe: &[Ripe]) -> Result<HashMap<i64, Subject>, RegisterError> {
+    if ripe.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let places = D::DIALECT.parameters(1, ripe.len());
+    let sql = format!("SELECT id, subject FROM oubliette_subjects WHERE subject IS NOT NULL AND id IN ({places})");
+    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner)).collect();
+    let name = |row: &Row| Ok((row.integer(0)?, subject::stored(row.text(1)?)?));
+    db.rows_made(sql.into(), owners).await?.iter().map(name).collect()
+}

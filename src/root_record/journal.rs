@@ -1,0 +1,59 @@
+//! What a record holds for the journal: the seed that signs it, and how far it had come.
+
+use super::codec::{Reader, Writer};
+use super::{Anchor, RecordError};
+use crate::nonce;
+use crate::secret::Secret32;
+
+/// The seed of the vault's signing key: an Ed25519 private key as RFC 8032 has it.
+#[derive(Debug)]
+pub(crate) struct SignerSeed(pub(crate) Secret32);
+
+impl SignerSeed {
+    /// A new one.
+    pub(crate) fn new() -> Result<SignerSeed, nonce::RandomnessUnavailable> {
+        let mut seed = Secret32::empty();
+        nonce::fill(seed.bytes_mut())?;
+        Ok(SignerSeed(seed))
+    }
+
+    pub(crate) fn copy(&self) -> SignerSeed {
+        SignerSeed(Secret32::copy_of(self.0.bytes()))
+    }
+
+    pub(super) fn write(seed: Option<&SignerSeed>, writer: &mut Writer<'_>) {
+        const NOTHING: [u8; 32] = [0; 32];
+        writer.bytes(&[u8::from(seed.is_some())]);
+        writer.bytes(seed.map_or(&NOTHING, |seed| seed.0.bytes()));
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<SignerSeed>, RecordError> {
+        let [is_there] = reader.array()?;
+        let mut seed = Secret32::empty();
+        reader.copy_to(seed.bytes_mut())?;
+        match is_there {
+            1 => Ok(Some(SignerSeed(seed))),
+            0 if *seed.bytes() == [0; 32] => Ok(None),
+            _ => Err(RecordError::Malformed),
+        }
+    }
+}
+
+impl Anchor {
+    pub(super) fn write(anchor: Option<Anchor>, writer: &mut Writer<'_>) {
+        let Anchor { n, hash } = anchor.unwrap_or(Anchor { n: 0, hash: [0; 32] });
+        writer.bytes(&[u8::from(anchor.is_some())]);
+        writer.u64(n);
+        writer.bytes(&hash);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Anchor>, RecordError> {
+        let [is_there] = reader.array()?;
+        let anchor = Anchor { n: reader.u64()?, hash: reader.array()? };
+        match (is_there, anchor) {
+            (1, Anchor { n: 1.., .. }) => Ok(Some(anchor)),
+            (0, Anchor { n: 0, hash }) if hash == [0; 32] => Ok(None),
+            _ => Err(RecordError::Malformed),
+        }
+    }
+}

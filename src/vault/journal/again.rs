@@ -1,0 +1,124 @@
+//! What must be forgotten again: what a journal says was forgotten, or was about to be.
+
+use std::sync::Arc;
+
+use crate::customer::CustomerId;
+use crate::derivation::{TreeId, place_of_named_index};
+use crate::error::KeyStoreError;
+use crate::index::Epoch;
+use crate::journal::{Event, IndexName, Label, Replayed, Whom};
+use crate::key_tree::{Ranges, Resident};
+use crate::store::StoredPage;
+use crate::vault::engine::Draft;
+use crate::vault::indexes::Place;
+use crate::vault::status::KeyTreeId;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Again {
+    /// Numbers, in one purpose or in all.
+    shredded: Vec<(Ranges, Option<String>)>,
+    /// Every number up to this one.
+    pub(crate) through: u64,
+    retired: Vec<TreeId>,
+    /// Of a purpose, all trees that were made before this one.
+    retiring: Vec<(String, KeyTreeId)>,
+    begun: Vec<(Place, Epoch)>,
+    epochs_retired: Vec<(Place, Epoch)>,
+}
+
+impl Again {
+    /// Everything that a journal says was forgotten.
+    pub(super) fn all_of(replayed: Replayed) -> Again {
+        let epochs = |list: Vec<(IndexName, u8)>| -> Vec<(Place, Epoch)> {
+            list.into_iter().filter_map(|(name, epoch)| Some((place(&name), Epoch::new(epoch)?))).collect()
+        };
+        Again {
+            shredded: replayed.shredded,
+            through: replayed.shredded_through.map_or(0, CustomerId::number),
+            retired: replayed.retired.iter().map(|tree| tree.tree()).collect(),
+            retiring: replayed.retiring,
+            begun: epochs(replayed.begun),
+            epochs_retired: epochs(replayed.epochs_retired),
+        }
+    }
+
+    /// What interrupted intents were about to forget.
+    pub(super) fn of_intents<'e>(events: impl Iterator<Item = &'e Event>) -> Again {
+        let mut again = Again::default();
+        for event in events {
+            match event {
+                Event::Shred { whom: Whom::Numbers(numbers), purpose, .. } => {
+                    again.shredded.push((numbers.as_ranges().clone(), purpose.as_ref().map(Label::to_string)));
+                }
+                Event::Shred { whom: Whom::Through(last), .. } => again.through = again.through.max(last.number()),
+                Event::RetireReplaced { purpose, new, .. } => again.retiring.push((purpose.to_string(), *new)),
+                Event::RetireEpoch { index, epoch, .. } => {
+                    again.epochs_retired.extend(Epoch::new(*epoch).map(|epoch| (place(index), epoch)));
+                }
+                _ => {}
+            }
+        }
+        again
+    }
+
+    /// The numbers to shred in the trees of a purpose.
+    pub(crate) fn numbers_for(&self, purpose: &str) -> Ranges {
+        let here = self.shredded.iter().filter(|(_, only)| only.as_deref().is_none_or(|only| only == purpose));
+        let ranges = here.flat_map(|(ranges, _)| ranges.as_slice().iter().cloned());
+        Ranges::of(ranges.chain((self.through > 0).then_some(0..=self.through)).collect())
+    }
+
+    /// The highest number to shred.
+    pub(crate) fn highest(&self) -> u64 {
+        let ends = self.shredded.iter().filter_map(|(ranges, _)| ranges.as_slice().last()).map(|range| *range.end());
+        ends.max().unwrap_or(0).max(self.through)
+    }
+
+    /// The key trees to give up that are in use.
+    pub(crate) fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
+        let in_use = || draft.trees.iter().filter(|tree| tree.tree.is_some());
+        let mut given_up: Vec<TreeId> = in_use().map(|tree| tree.id).filter(|id| self.retired.contains(id)).collect();
+        for (purpose, new) in &self.retiring {
+            // Trees that are in use stand in the order in which they were made. A record that does not know the new one
+            // is older than it, and so are all of its trees.
+            let theirs = in_use().filter(|tree| tree.purpose == *purpose);
+            given_up.extend(theirs.take_while(|tree| tree.id != new.tree()).map(|tree| tree.id));
+        }
+        given_up.sort_unstable();
+        given_up.dedup();
+        given_up
+    }
+
+    /// Epochs: those that had begun first, since what is retired may be one of them. Gives the pages to write.
+    pub(crate) fn epochs(
+        &self,
+        draft: &mut Draft<'_>,
+        resident: &Arc<Resident>,
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let mut pages = Vec::new();
+        if !self.begun.is_empty() || !self.epochs_retired.is_empty() {
+            draft.add_indexes(resident)?;
+        }
+        for (list, was_retired) in [(&self.begun, false), (&self.epochs_retired, true)] {
+            for (place, epoch) in list {
+                pages.extend(draft.recover_epoch(*place, *epoch, was_retired)?);
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Epochs to give up, of a record that knows all that had begun. Gives the pages to write.
+    pub(super) fn retire_epochs(&self, draft: &mut Draft<'_>) -> Result<Vec<StoredPage>, KeyStoreError> {
+        let mut pages = Vec::new();
+        for (place, epoch) in &self.epochs_retired {
+            pages.extend(draft.retire_epoch(*place, *epoch)?);
+        }
+        Ok(pages)
+    }
+}
+
+/// Where an index that the journal names has its epochs.
+pub(super) fn place(name: &IndexName) -> Place {
+    let IndexName { purpose, field, tag, label, bits } = name;
+    place_of_named_index([purpose, field, tag, label].map(Label::as_str), *bits)
+}

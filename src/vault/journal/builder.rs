@@ -1,0 +1,38 @@
+//! Which journal a vault is opened with.
+
+use std::path::Path;
+
+use crate::journal::Reason;
+use crate::vault::VaultBuilder;
+
+impl VaultBuilder {
+    /// Keeps a journal in this file: each commit that forgets or moves keys is written down, signed and chained, before it
+    /// happens and after. `create` makes the file, and so does unlocking a vault that has had none; its directory must
+    /// exist. Beside it lie two small files of the same name with `.head` and `.lock`.
+    ///
+    /// Keep it where it is not restored together with the root record: it proves that an older record was put back, and
+    /// knows whom to [shred again](VaultBuilder::replay). It holds no key and no personal data.
+    ///
+    /// From then on the vault is bound to it. A program that opens the vault without it can seal and open, and whatever
+    /// must be written down is refused ([`KeyStoreError::NeedsJournal`](crate::KeyStoreError::NeedsJournal)). If an
+    /// intent cannot be written, nothing happens. If an outcome cannot, what was done counts, and the next to unlock the
+    /// vault writes it. A process that was killed in between is finished by the next to unlock it; so is what was
+    /// answered with an error after its intent was written, if that could not be written down either.
+    pub fn journal(mut self, path: impl AsRef<Path>) -> VaultBuilder {
+        let path = path.as_ref();
+        // It is opened anew for each entry, and the working directory may change.
+        self.journal.path = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        self
+    }
+
+    /// Goes on if the end of the journal is missing, or all of it, and records that as a gap for this reason. Nothing
+    /// happens if it is whole.
+    ///
+    /// For once, by hand, after the newest copy of the journal was looked for. What the missing entries said is lost:
+    /// receipts for them can no longer be compared with the journal, and a [replay](VaultBuilder::replay) does not know
+    /// of them.
+    pub fn accept_journal_loss(mut self, why: Reason) -> VaultBuilder {
+        self.journal.accepts_loss = Some(why);
+        self
+    }
+}

@@ -1,0 +1,130 @@
+//! Finishing what was interrupted: intents that no outcome has ended.
+
+use std::sync::Arc;
+
+use super::Fruit;
+use super::again::{Again, place};
+use super::book::outcome;
+use super::signing::VaultSigner;
+use crate::error::KeyStoreError;
+use crate::index::Epoch;
+use crate::journal::{Ending, Event};
+use crate::store::StoredPage;
+use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::process::{Done, Process};
+use crate::vault::shred::shred_tree;
+use crate::vault::status::KeyTreeId;
+
+type Verdict = (u64, Ending, Fruit);
+
+impl Process {
+    /// What was to be forgotten is forgotten, in one commit; of all else it is found out whether it happened. On the
+    /// thread that commits.
+    ///
+    /// Another process may be in the middle of one of them: whoever holds the store's lock goes first, and that both
+    /// write an outcome does no harm.
+    pub(super) fn finish_open_intents(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let Some(file) = self.book.file.get() else { return Ok(()) };
+        if file.open_intents().is_empty() {
+            return Ok(());
+        }
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            // Whoever was in the middle of one may have finished it while this waited.
+            file.refresh()?;
+            let open = file.open_intents();
+            let again = Again::of_intents(open.iter().map(|(_, event)| event));
+            let forgets = open.iter().any(|(_, event)| is_forgetting(event));
+            // What happened is told before anything is changed.
+            let mut verdicts: Vec<Verdict> =
+                open.iter().filter_map(|(n, event)| found(draft, *n, event).transpose()).collect::<Result<_, _>>()?;
+            if !forgets {
+                return Ok(Step::Keep(verdicts));
+            }
+            let (pages, changed) = forget(draft, &again)?;
+            verdicts.extend(open.iter().filter_map(|(n, event)| forgotten(draft, *n, event)));
+            // A commit that was killed half-way may have left an older copy.
+            Ok(if changed { Step::Write(pages, verdicts) } else { Step::Confirm(verdicts) })
+        });
+        let Done { value: verdicts, old_copy, held } = self.settled(done).map_err(CommitError::cause)?;
+        if let Some(cause) = old_copy {
+            return Err(cause);
+        }
+        let (vault, generation) = (held.facts.clear.vault, held.facts.clear.generation);
+        let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+        drop(held);
+        self.wait_for_readers();
+        let events: Vec<Event> = verdicts.iter().map(|(of, result, fruit)| outcome(*of, *result, fruit)).collect();
+        if !events.is_empty() {
+            file.append(&VaultSigner::new(vault, &seed), generation, &events)?;
+        }
+        Ok(())
+    }
+}
+
+fn forget(draft: &mut Draft<'_>, again: &Again) -> Result<(Vec<StoredPage>, bool), KeyStoreError> {
+    let given_up = again.trees(draft);
+    let mut pages = draft.retire_trees(&given_up)?;
+    pages.extend(again.retire_epochs(draft)?);
+    for index in 0..draft.trees.len() {
+        let numbers = draft.trees.get(index).map(|tree| again.numbers_for(&tree.purpose)).unwrap_or_default();
+        shred_tree(draft, index, &numbers, &mut pages)?;
+    }
+    let before = draft.record.shredded_through;
+    draft.record.shredded_through = before.max(again.through);
+    let changed = !pages.is_empty() || !given_up.is_empty() || draft.record.shredded_through != before;
+    Ok((pages, changed))
+}
+
+fn is_forgetting(event: &Event) -> bool {
+    matches!(event, Event::Shred { .. } | Event::RetireReplaced { .. } | Event::RetireEpoch { .. })
+}
+
+/// The verdict on what [`forget`] did.
+fn forgotten(draft: &Draft<'_>, n: u64, event: &Event) -> Option<Verdict> {
+    let fruit = match event {
+        Event::RetireReplaced { purpose, .. } => {
+            let theirs = draft.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.as_str());
+            Fruit { trees: theirs.map(|tree| KeyTreeId::of(tree.id)).collect(), ..Fruit::default() }
+        }
+        event if is_forgetting(event) => Fruit::default(),
+        _ => return None,
+    };
+    Some((n, Ending::Done, fruit))
+}
+
+/// The verdict on what nobody can do again. `None`: it cannot be told, and stays open.
+fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, KeyStoreError> {
+    let mut fruit = Fruit::default();
+    let happened = match event {
+        Event::BeginEpoch { index, epoch: Some(epoch), .. } => {
+            fruit.epoch = Epoch::new(*epoch);
+            draft.indexes.is_some() && draft.epochs(place(index))?.current.number() >= *epoch
+        }
+        Event::AddPurposes { purposes } => {
+            purposes.iter().all(|purpose| draft.trees.iter().any(|tree| tree.purpose == purpose.as_str()))
+        }
+        Event::Places { attached, detached } => {
+            let listed: Vec<String> = draft.record.places.iter().map(ToString::to_string).collect();
+            let is_listed = |place: &crate::journal::Label| listed.iter().any(|listed| listed == place.as_str());
+            attached.iter().all(is_listed) && !detached.iter().any(is_listed)
+        }
+        Event::Recover { seen, .. } => draft.record.floor > *seen,
+        Event::RotateRootKey { .. } | Event::RotatePurpose { .. } => {
+            // The record of that very commit names the intent, since it was the newest entry.
+            match draft.record.anchor.map_or(0, |anchor| anchor.n) {
+                known if known > n => return Ok(None),
+                known => {
+                    if let Event::RotatePurpose { purpose, .. } = event {
+                        let newest = draft.trees.iter().find(|tree| tree.active && tree.purpose == purpose.as_str());
+                        fruit.tree = newest.filter(|_| known == n).map(|tree| KeyTreeId::of(tree.id));
+                    }
+                    known == n
+                }
+            }
+        }
+        _ => return Ok(None),
+    };
+    let verdict = if happened { (n, Ending::Done, fruit) } else { (n, Ending::Refused, Fruit::default()) };
+    Ok(Some(verdict))
+}

@@ -1,0 +1,134 @@
+//! Opening the journal with the vault, and what each then knows of the other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::book::Chosen;
+use super::signing::VaultSigner;
+use crate::error::{KeyStoreError, UnlockError};
+use crate::journal::{JournalError, JournalFile, Time};
+use crate::root_record::Anchor;
+use crate::vault::engine::{CommitError, Step};
+use crate::vault::evidence::Evidence;
+use crate::vault::held::Held;
+use crate::vault::process::Process;
+
+impl Chosen {
+    /// A new vault gets a new journal.
+    pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
+        match &self.path {
+            Some(path) if path.symlink_metadata().is_ok() => Err(JournalError::Exists { path: path.clone() }.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Process {
+    /// Opens the journal, or begins it; compares it with the record; finishes what was interrupted.
+    pub(crate) fn open_journal(self: &Arc<Process>, chosen: &Chosen) -> Result<(), UnlockError> {
+        let Some(path) = &chosen.path else { return Ok(()) };
+        if self.held()?.facts.signer.is_none() {
+            run(self, Process::add_signer)?;
+        }
+        let is_new = self.open_book(chosen, path)?;
+        if let Some(file) = self.book.file.get() {
+            // Signed by this vault: there was such a record.
+            self.unless_proven(Evidence::Journal(file.highest_generation()))?;
+        }
+        // Before anything else is committed: the record tells how far it had come.
+        if let Err(error) = run(self, Process::finish_open_intents) {
+            // A vault whose mirror is away can still be read; they stay open, and whoever unlocks it next tries again.
+            crate::events::journal_failed(&error);
+        }
+        if is_new {
+            // From now on its loss is noticed.
+            run(self, Process::vouch)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the file. Tells whether the record knows nothing of how it begins, or goes on.
+    pub(super) fn open_book(&self, chosen: &Chosen, path: &Path) -> Result<bool, UnlockError> {
+        let held = self.snapshot().ok_or_else(|| self.lapsed())?;
+        let (file, is_new) = open_or_begin(chosen, path, &held, self.durable())?;
+        let is_new = is_new || held.facts.anchor.is_none();
+        // Two threads do not unlock one process.
+        let _ = self.book.file.set(file);
+        Ok(is_new)
+    }
+
+    /// Of a vault that went back in time, which may be refused until it is mended.
+    pub(crate) fn open_journal_to_recover(&self, chosen: &Chosen) -> Result<(), KeyStoreError> {
+        let Some(path) = &chosen.path else { return Ok(()) };
+        match self.open_book(chosen, path) {
+            Ok(_) => Ok(()),
+            Err(UnlockError::KeyStore(error)) => Err(error),
+            Err(UnlockError::Journal(error)) => Err(error.into()),
+            Err(_) => Err(KeyStoreError::Bug("a journal was opened, and something else failed")),
+        }
+    }
+
+    /// What had been interrupted was done again with the rest; here it is written down.
+    pub(crate) fn finish_recovered(self: &Arc<Process>) {
+        if let Err(error) = run(self, Process::finish_open_intents) {
+            crate::events::journal_failed(&error);
+        }
+    }
+
+    /// A generation to name in an entry: what a crash could still take back must not be claimed.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn add_signer(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            if draft.record.signer.is_some() {
+                return Ok(Step::Keep(()));
+            }
+            draft.add_signer()?;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
+    }
+
+    /// Has the record name the newest entry.
+    fn vouch(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
+    }
+}
+
+fn open_or_begin(
+    chosen: &Chosen,
+    path: &Path,
+    held: &Held,
+    generation: u64,
+) -> Result<(JournalFile, bool), UnlockError> {
+    let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
+    let (signer, anchor) = (VaultSigner::new(held.facts.clear.vault, seed), held.facts.anchor);
+    let opened = match (JournalFile::open(path, &signer, anchor), &chosen.accepts_loss) {
+        (Err(JournalError::Missing { .. }), _) if anchor.is_none() => {
+            match JournalFile::create(path, &signer, Time::now(), generation) {
+                Ok(file) => return Ok((file, true)),
+                // Another process was faster; or only its head is left, and then this tells what is missing.
+                Err(JournalError::Exists { .. }) => JournalFile::open(path, &signer, anchor),
+                failed => failed,
+            }
+        }
+        (Err(JournalError::Missing { .. } | JournalError::CutOff { .. }), Some(why)) => {
+            let known = anchor.unwrap_or(Anchor { n: 0, hash: [0; 32] });
+            let file = JournalFile::acknowledge_loss(path, &signer, known, generation, why.clone());
+            return file.map(|file| (file, true)).map_err(UnlockError::Journal);
+        }
+        (opened, _) => opened,
+    };
+    opened.map(|file| (file, false)).map_err(UnlockError::Journal)
+}
+
+fn run(process: &Arc<Process>, job: fn(&Arc<Process>) -> Result<(), KeyStoreError>) -> Result<(), KeyStoreError> {
+    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+}

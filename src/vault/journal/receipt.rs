@@ -1,0 +1,172 @@
+//! Receipts for shreds, from facts that are known.
+
+use std::time::{Duration, SystemTime};
+
+use super::signing::VaultSigner;
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, TokenError};
+use crate::index::{Index, IndexName};
+use crate::journal::{Facts, Label, Numbers, Purposes, Reason, Receipt, ReceiptError, Remains, Time, Until, Whose};
+use crate::key_tree::Ranges;
+use crate::personal::PersonalData;
+use crate::root_key::Recipe;
+use crate::vault::Vault;
+use crate::vault::journal::Written;
+use crate::vault::shred::{Shredded, Whom};
+
+/// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
+///
+/// State what is so, and nothing that is only hoped: a receipt is signed.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Circumstances {
+    numbers: Option<Numbers>,
+    requested_at: Option<Time>,
+    root_copies_kept: Option<Duration>,
+    backups_kept: Option<Duration>,
+    indexes: Vec<IndexName>,
+}
+
+impl Circumstances {
+    /// Nothing is known.
+    pub fn new() -> Circumstances {
+        Circumstances::default()
+    }
+
+    /// The person's own numbers, where the shred was of several people. All of the shred's unless said otherwise.
+    pub fn numbers(mut self, customers: impl IntoIterator<Item = CustomerId>) -> Circumstances {
+        self.numbers = Some(Numbers::of(customers));
+        self
+    }
+
+    /// When it was asked for.
+    pub fn requested_at(mut self, time: impl Into<Time>) -> Circumstances {
+        self.requested_at = Some(time.into());
+        self
+    }
+
+    /// Every copy of the root record, in backups and snapshots too, is destroyed after this time.
+    pub fn root_copies_kept(mut self, most: Duration) -> Circumstances {
+        self.root_copies_kept = Some(most);
+        self
+    }
+
+    /// Backups of the database, where the values lie that nothing opens any more, are kept this long.
+    pub fn backups_kept(mut self, most: Duration) -> Circumstances {
+        self.backups_kept = Some(most);
+        self
+    }
+
+    /// Tokens of the person were made in this index: they remain in copies of the database until its epoch is retired.
+    pub fn index<T: PersonalData>(mut self, index: Index<T>) -> Circumstances {
+        self.indexes.push(index.name());
+        self
+    }
+}
+
+impl Vault {
+    /// A signed receipt for a shred, for the person whose data it was, as the application names them. Whoever has it
+    /// checks it with the vault's [public key](Vault::public_key) and [`Receipt::verify`], offline.
+    ///
+    /// It names the entries of the journal, and what may remain and until when: from the vault's own settings, and from
+    /// what `circumstances` say.
+    ///
+    /// # Errors
+    /// [`ReceiptError`]: also when the shred was not written down, for want of a journal or because its outcome could
+    /// not be; then shred once more, which is no error, and take that.
+    pub fn receipt(
+        &self,
+        shredded: &Shredded,
+        whose: Whose,
+        circumstances: &Circumstances,
+    ) -> Result<Receipt, ReceiptError> {
+        let Written { whom, purpose, why, at, noted } = &shredded.deed;
+        let mut entries = Vec::new();
+        for noted in noted {
+            let outcome = noted.outcome.ok_or(ReceiptError::Content(
+                "the outcome of the shred is not in the journal; shred once more, and take the receipt of that",
+            ))?;
+            entries.extend([noted.intent, outcome]);
+        }
+        if entries.is_empty() {
+            return Err(ReceiptError::Content(
+                "the shred is in no journal; open the vault with one, and shred once more",
+            ));
+        }
+        let all = match whom {
+            Whom::These(customers) => Numbers::of(customers.iter().copied()),
+            Whom::Through(last) => Numbers::from(Ranges::of(vec![1..=last.number()])),
+        };
+        let numbers = match &circumstances.numbers {
+            None => all,
+            Some(own) if *own.as_ranges() == own.as_ranges().and(all.as_ranges()) && !own.is_empty() => own.clone(),
+            Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
+        };
+        let may_remain = self.may_remain(*at, circumstances).map_err(signing)?;
+        let held = self.process().and_then(|process| process.held()).map_err(signing)?;
+        let seed = held.facts.signer.as_ref().ok_or_else(|| signing(KeyStoreError::NoSigner))?.copy();
+        let vault = held.facts.clear.vault;
+        drop(held);
+        let facts = Facts {
+            whose,
+            numbers,
+            purposes: purpose.map_or(Purposes::All, |purpose| Purposes::Named(vec![Label::from(purpose)])),
+            why: why.clone(),
+            requested_at: circumstances.requested_at,
+            shredded_at: (*at).into(),
+            generation: shredded.generation(),
+            effective_everywhere_at: shredded.effective_everywhere_at().into(),
+            entries,
+            may_remain,
+        };
+        Receipt::issue(facts, &VaultSigner::new(vault, &seed))
+    }
+
+    fn may_remain(&self, shredded: SystemTime, told: &Circumstances) -> Result<Vec<Remains>, KeyStoreError> {
+        let process = self.process()?;
+        let mut remains = Vec::new();
+        let mut add = |what: &str, until: Until| {
+            let what = Reason::new(what).map_err(|_| KeyStoreError::Bug("a text of a receipt"))?;
+            remains.push(Remains { what, until });
+            Ok::<_, KeyStoreError>(())
+        };
+        let after = |time: Duration| Until::Time(shredded.checked_add(time).unwrap_or(shredded).into());
+        let when =
+            |what: &str| Reason::new(what).map(Until::Event).map_err(|_| KeyStoreError::Bug("a text of a receipt"));
+        let is_passphrase = matches!(process.held()?.facts.clear.recipe, Recipe::Passphrase { .. });
+        let until = match told.root_copies_kept {
+            Some(time) => after(time),
+            None if is_passphrase => when("they are destroyed, or nobody knows the passphrase of then any more")?,
+            None => when("they are destroyed, or the root key is rotated and the old one destroyed")?,
+        };
+        add("copies of the root record from before the shred, which open the values with the root key of then", until)?;
+        add("superseded pages, which open nothing without such a copy", after(process.settings.keep_superseded))?;
+        if let Some(time) = told.backups_kept {
+            add("sealed values in backups of the database, which open with such a copy alone", after(time))?;
+        }
+        for index in &told.indexes {
+            let [purpose, field, _, label] = index.parts();
+            let what = format!("tokens of the index {purpose}/{field}/{label} in copies of the database");
+            let live = process.epochs(*index).map_err(|error| match error {
+                TokenError::KeyStore(error) => error,
+                _ => KeyStoreError::Bug("an index of a receipt"),
+            })?;
+            let live: Vec<String> = live.live.iter().rev().map(|epoch| epoch.number().to_string()).collect();
+            add(&shortened(&what), when(&shortened(&format!("epochs up to now are retired: {}", live.join(", "))))?)?;
+        }
+        Ok(remains)
+    }
+}
+
+/// Cut to what a text of the journal may be.
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(Reason::MOST_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+fn signing(error: KeyStoreError) -> ReceiptError {
+    ReceiptError::Signing(Box::new(error))
+}

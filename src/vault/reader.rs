@@ -1,0 +1,248 @@
+//! Readers: a vault seen through limits.
+
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(feature = "journal")]
+use crate::audit::{Audit, AuditError, Came, Scope};
+#[cfg(feature = "journal")]
+use crate::clock::Clock;
+use crate::customer::CustomerId;
+use crate::error::{OpenError, SealError};
+use crate::field::{FieldName, Placed};
+#[cfg(feature = "journal")]
+use crate::journal::Reason;
+use crate::limits::Limits;
+use crate::personal::PersonalData;
+use crate::sealed::Sealed;
+use crate::vault::{CustomerKeys, EachCustomer, Vault};
+
+/// Opens values within [`Limits`], and nothing else. From [`Vault::reader`].
+///
+/// For a part of an application that needs some of the data: a page that shows addresses, an export of one purpose. It
+/// cannot shred, search, enrol or seal (unless [allowed](Limits::with_sealing)), and offers no way back to the vault.
+/// What it gives out, [`CustomerKeys`] and iterators, has the same limits. Cheap to clone, and shared by threads.
+///
+/// It limits code, not an attacker inside the process: the vault's keys are in the same memory. Where that matters, run
+/// the part as a process that unlocks fewer purposes, under another user.
+///
+/// ```
+/// use oubliette::{Field, Limits, OpenError, Purpose, Vault, personal::{Email, Name}};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const NAME: Field<Name> = ORDERS.field("name");
+///
+/// let vault = Vault::in_memory([ORDERS]);
+/// let alice = vault.enroll()?;
+/// let email = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// let name = vault.seal(alice, NAME, &"Alice Ní Bhriain".parse()?)?;
+///
+/// let mailer = vault.reader(Limits::nothing().field(EMAIL));
+/// assert_eq!(mailer.open(alice, EMAIL, &email)?.expose_personal_data(), "alice@example.com");
+/// assert!(matches!(mailer.open(alice, NAME, &name), Err(OpenError::NotAllowed { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Reader {
+    vault: Vault,
+    guard: Arc<Guard>,
+}
+
+impl Vault {
+    /// A view of the vault that opens what the limits allow.
+    #[must_use]
+    pub fn reader(&self, limits: Limits) -> Reader {
+        let guard = Guard {
+            limits: vec![Arc::new(limits)],
+            #[cfg(feature = "journal")]
+            audits: Vec::new(),
+            #[cfg(feature = "journal")]
+            clock: self.owner.process.settings.clock.clone(),
+        };
+        Reader { vault: self.clone(), guard: Arc::new(guard) }
+    }
+}
+
+impl Reader {
+    /// Decrypts one value. See [`Vault::open`].
+    ///
+    /// # Errors
+    /// As there, and [`OpenError::NotAllowed`] outside the limits.
+    pub fn open<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<T, OpenError> {
+        let place = field.into();
+        self.guard.open(customer, place.name(), || self.vault.open(customer, place, sealed))
+    }
+
+    /// Encrypts one value, if the limits allow sealing. See [`Vault::seal`].
+    ///
+    /// # Errors
+    /// As there, and [`SealError::NotAllowed`] outside the limits.
+    pub fn seal<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        let place = field.into();
+        self.guard.may_seal(customer, place.name())?;
+        self.vault.seal(customer, place, value)
+    }
+
+    /// A handle for several fields of one customer, within the same limits. See [`Vault::customer`].
+    #[must_use]
+    pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
+        self.source().customer(customer)
+    }
+
+    /// Many rows, each with a handle for its customer, within the same limits. See [`Vault::each_customer`].
+    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    where
+        I: IntoIterator,
+        F: FnMut(&I::Item) -> CustomerId,
+    {
+        self.source().each_customer(rows, customer_of)
+    }
+
+    /// A reader with further limits: it opens what both allow, and seals if both do.
+    #[must_use]
+    pub fn narrowed(&self, limits: Limits) -> Reader {
+        let mut guard = Guard::clone(&self.guard);
+        guard.limits.push(Arc::new(limits));
+        Reader { vault: self.vault.clone(), guard: Arc::new(guard) }
+    }
+
+    /// A reader whose openings are written down, with who opens and why: for the length of a request, or of a job.
+    ///
+    /// An opening is noted before the value is returned, one that the limits refuse or that fails too. Sealing is not
+    /// noted, nor is [`reseal`](CustomerKeys::reseal), which gives nothing out. While the audit's buffer is full, opening
+    /// waits for it: see [`AuditBuilder::patience`](crate::audit::AuditBuilder::patience).
+    ///
+    /// An audit is never taken off: a reader that is audited already notes in both from then on.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[must_use]
+    pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Reader {
+        let mut guard = Guard::clone(&self.guard);
+        guard.audits.push(Arc::new(audit.scope(who, why)));
+        Reader { vault: self.vault.clone(), guard: Arc::new(guard) }
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        Source { vault: self.vault.clone(), guard: Some(self.guard.clone()) }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "journal")]
+        let audits = self.guard.audits.len();
+        #[cfg(not(feature = "journal"))]
+        let audits = 0;
+        write!(f, "Reader({:?}, audits: {audits})", self.guard.limits)
+    }
+}
+
+/// What stands between a reader and the vault.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    /// All must allow.
+    limits: Vec<Arc<Limits>>,
+    /// All are told.
+    #[cfg(feature = "journal")]
+    audits: Vec<Arc<Scope>>,
+    #[cfg(feature = "journal")]
+    clock: Clock,
+}
+
+impl Guard {
+    #[inline]
+    pub(super) fn open<T>(
+        &self,
+        customer: CustomerId,
+        name: FieldName,
+        open: impl FnOnce() -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        let is_allowed = self.limits.iter().all(|limits| limits.allow_opening(name));
+        #[cfg(feature = "journal")]
+        if !self.audits.is_empty() {
+            return self.open_audited(customer, name, is_allowed, open);
+        }
+        if is_allowed { open() } else { Err(OpenError::NotAllowed { at: name.of(customer) }) }
+    }
+
+    #[cfg(feature = "journal")]
+    #[inline]
+    fn open_audited<T>(
+        &self,
+        customer: CustomerId,
+        name: FieldName,
+        is_allowed: bool,
+        open: impl FnOnce() -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        let note = |came| {
+            let second = self.clock.second();
+            self.audits.iter().fold(Ok(()), |all: Result<(), AuditError>, audit| {
+                // All of them, whatever the first says.
+                let noted = audit.note(name, customer, came, second);
+                all.and(noted)
+            })
+        };
+        let not_audited = |source| OpenError::NotAudited { at: name.of(customer), source };
+        if !is_allowed {
+            // Where there is no room it is counted as lost: refused it is either way.
+            let _ = note(Came::Refused);
+            return Err(OpenError::NotAllowed { at: name.of(customer) });
+        }
+        self.audits.iter().try_for_each(|audit| audit.admit()).map_err(not_audited)?;
+        let opened = open();
+        let noted = note(if opened.is_ok() { Came::Opened } else { Came::Failed });
+        match opened {
+            Ok(value) => noted.map(|()| value).map_err(not_audited),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn may_seal(&self, customer: CustomerId, name: FieldName) -> Result<(), SealError> {
+        if self.limits.iter().all(|limits| limits.allow_sealing(name)) {
+            Ok(())
+        } else {
+            Err(SealError::NotAllowed { at: name.of(customer) })
+        }
+    }
+}
+
+/// Where keys come from: a vault, through a guard or not. Gives out keys, never the vault.
+#[derive(Clone)]
+pub struct Source {
+    pub(super) vault: Vault,
+    pub(super) guard: Option<Arc<Guard>>,
+}
+
+impl Source {
+    pub(crate) fn all_of(vault: &Vault) -> Source {
+        Source { vault: vault.clone(), guard: None }
+    }
+
+    pub(crate) fn customer(&self, customer: CustomerId) -> CustomerKeys {
+        CustomerKeys::of_one(self, customer)
+    }
+
+    pub(crate) fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    where
+        I: IntoIterator,
+        F: FnMut(&I::Item) -> CustomerId,
+    {
+        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source(limited: {})", self.guard.is_some())
+    }
+}

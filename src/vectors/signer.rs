@@ -1,0 +1,62 @@
+//! Records with what belongs to the journal: the key that signs it, and how far a record vouches for it.
+
+use super::record::{CLEAR, SECRET, body, first, root, sealed};
+use super::{Node, hex, run};
+use crate::root_record::{Anchor, Record, RecordError, SignerSeed};
+use crate::secret::Secret32;
+
+const SIGNER: [u8; 32] = run(0x50);
+
+fn signing(anchor: Option<Anchor>) -> Record {
+    Record { signer: Some(SignerSeed(Secret32::copy_of(&SIGNER))), anchor, ..first() }
+}
+
+fn shown(name: &'static str, anchor: Option<Anchor>) -> Node {
+    let (secret, bytes) = super::record::sealed_as_stored(&signing(anchor));
+    let anchor = anchor.map(|anchor| Node::Named(vec![("n", anchor.n.into()), ("hash", hex(anchor.hash))]));
+    Node::Named(vec![
+        ("name", name.into()),
+        ("root_secret", hex(secret)),
+        ("signer", hex(SIGNER)),
+        ("anchor", anchor.into()),
+        ("body", hex(body(&bytes, &secret))),
+        ("record", hex(bytes)),
+    ])
+}
+
+/// Well encrypted, and not what a writer makes.
+fn refused(what: &'static str, at: usize, bytes: &[u8]) -> Node {
+    let good = signing(Some(ANCHOR)).seal(&root(&SECRET), &run(0x70)).unwrap();
+    let mut changed = body(&good, &SECRET);
+    changed[at..at + bytes.len()].copy_from_slice(bytes);
+    let record = sealed(&good[..CLEAR], &changed, &SECRET);
+    assert_eq!(Record::open(&record, &root(&SECRET)).err(), Some(RecordError::Malformed), "{what}");
+    Node::Named(vec![
+        ("what", what.into()),
+        ("root_secret", hex(SECRET)),
+        ("record", hex(record)),
+        ("error", "malformed".into()),
+    ])
+}
+
+const ANCHOR: Anchor = Anchor { n: 0x01_02_03_04, hash: run(0x30) };
+
+pub(super) fn vectors() -> Node {
+    Node::Named(vec![
+        ("about", "FORMAT.md, section 6.2. `refused`: `record`, opened with `root_secret`, gives `error`.".into()),
+        ("records", vec![shown("a key that signs", None), shown("vouching for a journal", Some(ANCHOR))].into()),
+        (
+            "refused",
+            vec![
+                refused("a signer of kind 2", 2717, &[2]),
+                refused("a key that signs, but no signer", 2717, &[0]),
+                refused("vouching for a journal without a signer", 2717, &[0; 33]),
+                refused("vouching of kind 2", 2750, &[2]),
+                refused("a hash of nothing that is vouched for", 2750, &[0; 9]),
+                refused("vouching for entry 0", 2751, &[0; 8]),
+                refused("something after the journal", 2791, &[1]),
+            ]
+            .into(),
+        ),
+    ])
+}

@@ -1,0 +1,34 @@
+//! What is held on somebody, and who must not learn it. The bodies on a database are shared: `databases/tests/access` runs
+//! them on PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[cfg(feature = "register")]
+#[macro_use]
+#[path = "register/each.rs"]
+mod each;
+#[cfg(feature = "register")]
+#[macro_use]
+#[path = "register/sqlite.rs"]
+mod sqlite;
+
+#[cfg(feature = "register")]
+use sqlite::Db;
+
+#[cfg(feature = "register")]
+#[path = "access/held.rs"]
+mod held;
+#[cfg(feature = "register")]
+#[allow(dead_code)]
+#[path = "access/literal.rs"]
+mod literal;
+#[path = "access/rows.rs"]
+mod rows;
+#[path = "access/shop.rs"]
+mod shop;
+#[cfg(feature = "register")]
+#[allow(dead_code)] // shared with the register's own tests
+#[path = "register/support.rs"]
+mod support;
+#[cfg(feature = "register")]
+#[path = "access/table.rs"]
+mod table;

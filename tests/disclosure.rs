@@ -1,0 +1,29 @@
+//! Handing data of a customer to somebody else: with a grant, written down, and to nobody but the recipient. The bodies are
+//! shared: `databases/tests/access` runs them on PostgreSQL.
+#![cfg(all(feature = "register", feature = "derive"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[macro_use]
+#[path = "register/each.rs"]
+mod each;
+#[macro_use]
+#[path = "access/literal.rs"]
+mod literal;
+#[macro_use]
+#[path = "register/sqlite.rs"]
+mod sqlite;
+
+use sqlite::Db;
+
+#[path = "access/disclosed.rs"]
+mod disclosed;
+#[cfg(feature = "age")]
+#[path = "access/encrypted.rs"]
+mod encrypted;
+#[path = "access/shop.rs"]
+mod shop;
+#[path = "register/support.rs"]
+#[allow(dead_code)] // shared with the register's own tests
+mod support;
+#[path = "access/table.rs"]
+mod table;

@@ -1,0 +1,220 @@
+//! Every commit that forgets or moves keys is written down, before and after, and what is not written down is refused.
+
+use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
+use oubliette::{CreateError, KeyStoreError, Purpose, ShredError, UnlockError, VaultBuilder};
+
+use super::support::*;
+
+fn kinds(deeds: &[(Event, Option<Ending>)]) -> Vec<(String, Option<Ending>)> {
+    let kind = |event: &Event| serde_json::to_value(event).unwrap()["kind"].as_str().unwrap().to_owned();
+    deeds.iter().map(|(event, ending)| (kind(event), *ending)).collect()
+}
+
+#[test]
+fn a_life_of_a_vault() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().next_root_key(new_key()).create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    let rows: Vec<Row> = (0..8).map(|_| enroll(&vault)).collect();
+    assert_eq!(scratch.entries(&public).len(), 1, "enrolling and sealing is nothing to write down");
+
+    let why = Reason::new("request 2026-114, Art. 17").unwrap();
+    let because = vault.because(why.clone());
+    let _ = because.shred([rows[0].0, rows[1].0]).unwrap();
+    let _ = because.shred_purpose(NEWS, [rows[2].0]).unwrap();
+    let _ = vault.shred([rows[0].0]).unwrap();
+    let _ = because.shred_through(rows[1].0).unwrap();
+    let tree = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let retired = vault.retire_replaced(ORDERS, tree).unwrap();
+    let epoch = vault.begin_epoch(BY_EMAIL).unwrap().current();
+    let _ = vault.retire_epoch(BY_EMAIL, oubliette::Epoch::FIRST).unwrap();
+    vault.rotate_root_key(new_key()).unwrap();
+    let place = vault.attach_mirror(scratch.at("third"), &mut |_, _| ()).unwrap();
+    vault.detach_mirror(place).unwrap();
+    let generation = vault.generation().unwrap();
+    vault.close().unwrap();
+    let third = Purpose::new("third");
+    let vault = scratch.vault().purposes([ORDERS, NEWS, third]).add_missing_purposes().unlock(new_key()).unwrap();
+
+    let vouched = vault.status().unwrap().journalled;
+    assert_eq!(vouched, scratch.entries(&public).iter().map(|entry| entry.n() - 1).max(), "all but the last outcome");
+    let deeds = scratch.deeds(&public);
+    let done = |kind: &str| (kind.to_owned(), Some(Ending::Done));
+    let expected =
+        ["shred", "shred", "shred", "shred", "rotate_purpose", "retire_replaced", "begin_epoch", "retire_epoch"]
+            .into_iter()
+            .chain(["rotate_root_key", "places", "places", "add_purposes"]);
+    assert_eq!(kinds(&deeds), expected.map(done).collect::<Vec<_>>());
+    let Event::Shred { whom: Whom::Numbers(numbers), purpose: None, why: written } = &deeds[0].0 else { panic!() };
+    assert!(numbers.contains(rows[0].0) && numbers.contains(rows[1].0) && numbers.count() == 2);
+    assert_eq!(written.as_ref(), Some(&why));
+    assert!(matches!(&deeds[1].0, Event::Shred { purpose: Some(purpose), .. } if purpose.as_str() == "newsletter"));
+    assert!(matches!(&deeds[2].0, Event::Shred { why: None, .. }));
+    assert!(matches!(&deeds[3].0, Event::Shred { whom: Whom::Through(last), .. } if *last == rows[1].0));
+
+    let entries = scratch.entries(&public);
+    let outcome = |of_kind: &str| {
+        let at = entries.iter().find(|entry| kinds(&[(entry.event().clone(), None)])[0].0 == of_kind).unwrap().n();
+        let found = entries.iter().find(|entry| matches!(entry.event(), Event::Outcome { of, .. } if *of == at));
+        found.unwrap().clone()
+    };
+    let told = outcome("shred");
+    let Event::Outcome { newly, already, effective_at, .. } = told.event() else { panic!() };
+    assert_eq!((*newly, *already), (Some(4), Some(0)), "two people in two purposes");
+    let again =
+        entries.iter().filter(|entry| matches!(entry.event(), Event::Outcome { newly: Some(0), already: Some(1), .. }));
+    assert_eq!(again.count(), 1, "the third shred found its work done");
+    assert!(effective_at.is_some() && told.generation() > 1);
+    assert!(matches!(outcome("rotate_purpose").event(), Event::Outcome { tree: Some(made), .. } if *made == tree));
+    assert!(matches!(outcome("retire_replaced").event(), Event::Outcome { trees, .. } if trees == retired.trees()));
+    assert!(matches!(outcome("begin_epoch").event(), Event::Outcome { epoch: Some(e), .. } if *e == epoch.number()));
+    let verified = scratch.verify(&public);
+    assert!(verified.gaps.is_empty() && verified.entries == 1 + 2 * 12);
+    assert!(vault.generation().unwrap() > generation);
+    let text = std::fs::read_to_string(scratch.journal()).unwrap();
+    oubliette::testing::assert_no_plaintext(text.as_bytes(), ["@example.com"]);
+}
+
+#[test]
+fn what_is_refused_is_not_written_down() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    let row = enroll(&vault);
+    let unknown = oubliette::CustomerId::from_stored(1 << 30).unwrap();
+    assert!(matches!(vault.shred([row.0, unknown]), Err(ShredError::NotEnrolled { .. })));
+    assert!(matches!(vault.shred_through(unknown), Err(ShredError::TooNew { .. })));
+    assert!(vault.retire_epoch(BY_EMAIL, oubliette::Epoch::FIRST).is_err());
+    assert_eq!(scratch.entries(&public).len(), 1);
+    assert_eq!(alive(&vault, &row), (true, true));
+}
+
+/// In every way that a journal can be missing: its file, its lock, its directory.
+#[test]
+fn nothing_is_shredded_that_cannot_be_written_down() {
+    let scratch = Scratch::new();
+    let inside = |builder: VaultBuilder| builder.journal(scratch.at("logs/journal"));
+    std::fs::create_dir(scratch.at("logs")).unwrap();
+    let vault = inside(scratch.bare()).create(key()).unwrap();
+    let row = enroll(&vault);
+    std::fs::rename(scratch.at("logs"), scratch.at("away")).unwrap();
+    let refused = vault.shred([row.0]);
+    let Err(ShredError::NothingHappened(KeyStoreError::Journal(_))) = &refused else { panic!("{refused:?}") };
+    assert!(vault.rotate_root_key(new_key()).is_err());
+    assert!(vault.rotate_purpose(ORDERS).is_err());
+    assert!(vault.begin_epoch(BY_EMAIL).is_err());
+    assert_eq!(alive(&vault, &row), (true, true));
+    vault.refresh().unwrap();
+    assert_eq!(vault.status().unwrap().purposes.len(), 2, "nothing was committed");
+    // Numbers and values need no journal.
+    let _ = enroll(&vault);
+    std::fs::rename(scratch.at("away"), scratch.at("logs")).unwrap();
+    let _ = vault.shred([row.0]).unwrap();
+    assert_eq!(alive(&vault, &row), (false, false));
+    vault.close().unwrap();
+    drop(inside(scratch.bare()).unlock(key()).unwrap());
+}
+
+#[test]
+fn a_vault_with_a_journal_is_bound_to_it() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let row = enroll(&vault);
+    let before = std::fs::read(scratch.journal()).unwrap();
+    vault.close().unwrap();
+    let vault = scratch.bare().next_root_key(new_key()).unlock(key()).unwrap();
+    assert_eq!(alive(&vault, &row), (true, true), "it seals and opens");
+    let needs = |error: &dyn std::error::Error| {
+        let source = error.source().unwrap().downcast_ref::<KeyStoreError>();
+        assert!(matches!(source, Some(KeyStoreError::NeedsJournal)), "{error:?}");
+    };
+    needs(&vault.shred([row.0]).unwrap_err());
+    needs(&vault.shred_purpose(NEWS, [row.0]).unwrap_err());
+    needs(&vault.rotate_root_key(new_key()).unwrap_err());
+    needs(&vault.rotate_purpose(ORDERS).unwrap_err());
+    needs(&vault.begin_epoch(BY_EMAIL).unwrap_err());
+    assert!(matches!(vault.attach_mirror(scratch.at("third"), &mut |_, _| ()), Err(KeyStoreError::NeedsJournal)));
+    let more = scratch.bare().purposes([ORDERS, NEWS, Purpose::new("more")]).add_missing_purposes().unlock(key());
+    assert!(matches!(more, Err(UnlockError::KeyStore(KeyStoreError::NeedsJournal))), "{more:?}");
+    assert_eq!(alive(&vault, &row), (true, true));
+    assert_eq!(std::fs::read(scratch.journal()).unwrap(), before);
+}
+
+#[test]
+fn an_older_vault_begins_one_when_it_is_asked_to() {
+    let scratch = Scratch::new();
+    let vault = scratch.bare().create(key()).unwrap();
+    let (alice, bob) = (enroll(&vault), enroll(&vault));
+    let _ = vault.shred([alice.0]).unwrap();
+    vault.close().unwrap();
+    let vault = scratch.vault().unlock(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    assert_eq!(scratch.entries(&public).len(), 1);
+    let _ = vault.shred([bob.0]).unwrap();
+    assert_eq!(scratch.deeds(&public).len(), 1);
+    // Bound from the start: a second journal beside it is none.
+    vault.close().unwrap();
+    let other = scratch.bare().journal(scratch.at("other")).unlock(key());
+    assert!(matches!(other, Err(UnlockError::Journal(JournalError::Missing { .. }))), "{other:?}");
+}
+
+#[test]
+fn create_takes_no_journal_that_is_there() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.journal(), "something").unwrap();
+    let refused = scratch.vault().create(key());
+    assert!(
+        matches!(&refused, Err(CreateError::KeyStore(KeyStoreError::Journal(error)))
+            if matches!(**error, JournalError::Exists { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read(scratch.journal()).unwrap(), b"something");
+    let none = scratch.bare().unlock(key());
+    assert!(matches!(none, Err(UnlockError::KeyStore(KeyStoreError::NoVault))), "{none:?}");
+    std::fs::remove_file(scratch.journal()).unwrap();
+    let vault = scratch.vault().unlock_or_create(key()).unwrap();
+    let row = enroll(&vault);
+    vault.close().unwrap();
+    let vault = scratch.vault().unlock_or_create(key()).unwrap();
+    assert_eq!(alive(&vault, &row), (true, true));
+}
+
+#[test]
+fn nobody_is_nothing_to_write_down() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    assert_eq!(vault.shred([]).unwrap().newly_shredded(), 0);
+    assert_eq!(scratch.entries(&public).len(), 1);
+}
+
+#[test]
+fn a_long_list_takes_several_entries() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    let customers: Vec<_> = (0..30_000).map(|_| vault.enroll().unwrap()).collect();
+    // Every second one, so that no ranges form.
+    let shredded = vault.shred(customers.iter().copied().step_by(2)).unwrap();
+    assert_eq!(shredded.newly_shredded(), 30_000, "in two purposes");
+    let deeds = scratch.deeds(&public);
+    assert!(deeds.len() > 1 && deeds.iter().all(|(_, ending)| *ending == Some(Ending::Done)));
+    let all = |event: &Event| match event {
+        Event::Shred { whom: Whom::Numbers(numbers), .. } => numbers.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(deeds.iter().map(|(event, _)| all(event).count()).sum::<u64>(), 15_000);
+    assert!(deeds.iter().all(|(event, _)| !all(event).contains(customers[1])));
+    let counted: u64 = scratch
+        .entries(&public)
+        .iter()
+        .filter_map(|entry| match entry.event() {
+            Event::Outcome { newly, .. } => *newly,
+            _ => None,
+        })
+        .sum();
+    assert_eq!(counted, 30_000, "once");
+    let facts = oubliette::Circumstances::new();
+    let receipt = vault.receipt(&shredded, oubliette::journal::Whose::new("many").unwrap(), &facts).unwrap();
+    assert_eq!(receipt.content().entries.len(), deeds.len() * 2);
+}

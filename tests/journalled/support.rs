@@ -1,0 +1,176 @@
+//! A vault in a directory, its journal beside it, and who is in it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use oubliette::journal::{self, Ending, Entry, Event, Expectations, PublicKey, Verified};
+use oubliette::personal::Email;
+use oubliette::store::{Change, PageName, Refusal, StoreError, UpdateError, Usage};
+use oubliette::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, VaultBuilder, bits};
+
+pub const ORDERS: Purpose = Purpose::new("orders");
+pub const NEWS: Purpose = Purpose::new("newsletter");
+pub const EMAIL: Field<Email> = ORDERS.field("email");
+pub const NEWS_EMAIL: Field<Email> = NEWS.field("email");
+pub const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+pub const LEASE: Duration = Duration::from_millis(200);
+
+pub fn key() -> RootKey {
+    RootKey::bytes([7; 32])
+}
+
+pub fn new_key() -> RootKey {
+    RootKey::bytes([8; 32])
+}
+
+pub struct Scratch(pub tempfile::TempDir);
+
+impl Scratch {
+    pub fn new() -> Scratch {
+        Scratch(tempfile::tempdir().unwrap())
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.at("journal")
+    }
+
+    /// Without the journal.
+    pub fn bare(&self) -> VaultBuilder {
+        bare(self.0.path())
+    }
+
+    pub fn vault(&self) -> VaultBuilder {
+        vault(self.0.path())
+    }
+
+    pub fn entries(&self, key: &PublicKey) -> Vec<Entry> {
+        journal::entries(self.journal(), key).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Checks the whole journal, as an auditor would.
+    pub fn verify(&self, key: &PublicKey) -> Verified {
+        journal::verify(self.journal(), key, &Expectations::new(), |_| ()).unwrap()
+    }
+
+    /// What every intent came to, in order; `None` if it is open.
+    pub fn deeds(&self, key: &PublicKey) -> Vec<(Event, Option<Ending>)> {
+        let entries = self.entries(key);
+        let ending = |n: u64| {
+            entries.iter().rev().find_map(|entry| match entry.event() {
+                Event::Outcome { of, result, .. } if *of == n => Some(*result),
+                _ => None,
+            })
+        };
+        let intents = entries.iter().filter(|entry| entry.event().is_intent());
+        intents.map(|entry| (entry.event().clone(), ending(entry.n()))).collect()
+    }
+}
+
+pub fn layout(at: &Path) -> DirectoryBuilder {
+    Directory::at(at.join("main")).mirror(at.join("mirror"))
+}
+
+pub fn bare(at: &Path) -> VaultBuilder {
+    VaultBuilder::in_directory(layout(at)).purposes([ORDERS, NEWS]).lease(LEASE)
+}
+
+pub fn vault(at: &Path) -> VaultBuilder {
+    bare(at).journal(at.join("journal"))
+}
+
+pub type Row = (CustomerId, Sealed<Email>, Sealed<Email>);
+
+pub fn enroll(vault: &Vault) -> Row {
+    let customer = vault.enroll().unwrap();
+    let email: Email = format!("customer{customer}@example.com").parse().unwrap();
+    (customer, vault.seal(customer, EMAIL, &email).unwrap(), vault.seal(customer, NEWS_EMAIL, &email).unwrap())
+}
+
+/// In orders and in the newsletter: alive or shredded, nothing else.
+pub fn alive(vault: &Vault, row: &Row) -> (bool, bool) {
+    let tell = |opened: Result<Email, OpenError>| match opened {
+        Ok(_) => true,
+        Err(OpenError::Shredded { .. }) => false,
+        Err(error) => panic!("neither alive nor shredded: {error:?}"),
+    };
+    (tell(vault.open(row.0, EMAIL, &row.1)), tell(vault.open(row.0, NEWS_EMAIL, &row.2)))
+}
+
+/// A directory in place of another, files and all.
+pub fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir_all(to).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
+/// A directory whose every successful write of the root record is followed by something.
+pub struct Then<F>(pub Directory, pub F);
+
+impl<F: Fn() + Send + Sync + 'static> RootStore for Then<F> {
+    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
+        self.0.read()
+    }
+
+    fn update(
+        &self,
+        wait: Duration,
+        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+    ) -> Result<(), UpdateError> {
+        let mut written = false;
+        let updated = self.0.update(wait, &mut |copies| {
+            let change = change(copies);
+            written = matches!(change, Ok(Change::Write { .. }));
+            change
+        });
+        if updated.is_ok() && written {
+            (self.1)();
+        }
+        updated
+    }
+
+    fn places(&self) -> Vec<PlaceId> {
+        RootStore::places(&self.0)
+    }
+}
+
+impl<F: Fn() + Send + Sync + 'static> PageStore for Then<F> {
+    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.0.put(generation, pages)
+    }
+
+    fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(name)
+    }
+
+    fn mark(&self) -> Result<u64, StoreError> {
+        self.0.mark()
+    }
+
+    fn sweep(
+        &self,
+        live: &std::collections::HashSet<PageName>,
+        generation: u64,
+        keep: Duration,
+    ) -> Result<Swept, StoreError> {
+        self.0.sweep(live, generation, keep)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.0.usage()
+    }
+}

@@ -1,0 +1,31 @@
+//! The register over real SQLite files. The bodies are shared: `databases/tests/register` runs them on PostgreSQL.
+#![cfg(all(feature = "testing", feature = "register"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[macro_use]
+#[path = "register/each.rs"]
+mod each;
+#[macro_use]
+#[path = "register/sqlite.rs"]
+mod sqlite;
+
+use sqlite::Db;
+
+#[path = "register/erase.rs"]
+mod erase;
+#[path = "register/grants.rs"]
+mod grants;
+#[path = "register/killed.rs"]
+mod killed;
+#[path = "register/merge.rs"]
+mod merge;
+#[path = "register/requests.rs"]
+mod requests;
+#[path = "register/restore.rs"]
+mod restore;
+#[path = "register/support.rs"]
+mod support;
+#[path = "register/sweep.rs"]
+mod sweep;
+#[path = "register/withdraw.rs"]
+mod withdraw;

@@ -1,0 +1,103 @@
+//! Sealing needs a live grant.
+
+use oubliette::register::{Basis, Grant, GrantedSealError, Register, RegisterError, Rules};
+use oubliette::{CustomerId, KeyStoreError, Purpose, UnlessShredded, Vault};
+
+use crate::Db;
+use crate::support::*;
+
+bodies! {
+    async fn without_a_grant_nothing_is_sealed() {
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("alice");
+        let refused = on!(db, shop.register, keys(&alice, ORDERS));
+        assert!(matches!(refused, Err(RegisterError::NoGrant { purpose }) if purpose == "orders"));
+        let granted = on!(db, shop.register, grant(&alice, contract())).unwrap();
+        assert!(granted.is_new_number);
+        let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
+        assert_eq!((keys.customer(), keys.until()), (granted.number, None));
+        let sealed = keys.seal(EMAIL, &email()).unwrap();
+        assert!(keys.open(EMAIL, &sealed).unless_shredded().unwrap().is_some());
+        // A grant is for one purpose, and so is the handle.
+        let other = keys.seal(NEWS_EMAIL, &email()).unwrap_err();
+        assert!(matches!(other, GrantedSealError::OtherPurpose { granted: "orders", asked: "newsletter" }));
+        assert!(on!(db, shop.register, keys(&alice, NEWSLETTER)).is_err());
+        assert!(on!(db, shop.register, keys(&who("Alice"), ORDERS)).is_err());
+        assert_eq!(on!(db, shop.register, numbers(&alice, ORDERS)).unwrap(), [granted.number]);
+    }
+
+    async fn a_grant_runs_out() {
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let (alice, until) = (who("7"), at("2026-02-28T00:00:00Z"));
+        on!(db, shop.register, grant(&alice, contract().until(until))).unwrap();
+        let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
+        assert_eq!(keys.until(), Some(until));
+        shop.set_now("2026-02-27T23:59:59.999Z");
+        keys.seal(EMAIL, &email()).unwrap();
+        shop.set_now("2026-02-28T00:00:00Z");
+        assert!(matches!(keys.seal(EMAIL, &email()), Err(GrantedSealError::RanOut { until: u }) if u == until));
+        assert!(matches!(on!(db, shop.register, keys(&alice, ORDERS)), Err(RegisterError::NoGrant { .. })));
+        // A second grant for the same purpose: the same number, and the longer time.
+        let again = on!(db, shop.register, grant(&alice, Grant::on(ORDERS, Basis::LegalObligation))).unwrap();
+        assert!(!again.is_new_number && again.number == keys.customer());
+        assert_eq!(on!(db, shop.register, keys(&alice, ORDERS)).unwrap().until(), None);
+    }
+
+    async fn a_grant_to_a_recipient_is_none_to_keep() {
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("7"), contract().to("carrier"))).unwrap();
+        assert!(matches!(on!(db, shop.register, keys(&who("7"), ORDERS)), Err(RegisterError::NoGrant { .. })));
+        let unnamed = on!(db, shop.register, grant(&who("7"), contract().to("")));
+        assert!(matches!(unnamed, Err(RegisterError::Invalid { .. })));
+    }
+
+    async fn what_is_refused_leaves_nothing() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let before = db.dump().await;
+        let bare = on!(db, shop.register, grant(&who("alice"), Grant::on(NEWSLETTER, Basis::Consent)));
+        assert!(matches!(bare, Err(RegisterError::NoEvidence)));
+        let unknown = on!(db, shop.register, grant(&who("alice"), Grant::on(Purpose::new("other"), Basis::Contract)));
+        assert!(matches!(unknown, Err(RegisterError::PurposeNotUnlocked { purpose }) if purpose == "other"));
+        let granted = rolled_back!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        assert_eq!(db.dump().await, before, "neither a row nor an event");
+        // Its number is wasted, and never issued again.
+        let again = on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        assert!(again.number != granted.number && again.is_new_number);
+        assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_outbox").await, ["1"]);
+    }
+
+    async fn ids_are_values_and_never_sql() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let mut numbers: Vec<CustomerId> = Vec::new();
+        for id in ["'); DROP TABLE oubliette_grants; --", "a\"b`c", "?1 $1", "x' OR '1'='1", "née Müller 😀"] {
+            numbers.push(on!(db, shop.register, grant(&who(id), contract())).unwrap().number);
+            assert_eq!(on!(db, shop.register, keys(&who(id), ORDERS)).unwrap().customer(), *numbers.last().unwrap());
+        }
+        assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_grants").await, ["5"]);
+        numbers.dedup();
+        assert_eq!(numbers.len(), 5);
+    }
+
+    async fn a_register_needs_a_journal_and_its_tables() {
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
+        let refused = on!(db, shop.register, grant(&who("alice"), contract()));
+        assert!(matches!(refused, Err(RegisterError::Database(_))));
+        let bare = Vault::in_memory([ORDERS]);
+        let refused = Register::new(&bare, Rules::new());
+        assert!(matches!(refused, Err(RegisterError::KeyStore(KeyStoreError::NeedsJournal))));
+    }
+
+    async fn the_tables_of_another_vault_are_refused() {
+        let (shop, other, mut db) = (Shop::new(Rules::new()), Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, create_tables()).unwrap();
+        assert!(matches!(on!(db, other.register, create_tables()), Err(RegisterError::OtherVault)));
+        db.sql("UPDATE oubliette_meta SET value = '2' WHERE name = 'schema'").await;
+        assert!(matches!(on!(db, shop.register, create_tables()), Err(RegisterError::OtherSchema { .. })));
+    }
+}
