@@ -1,0 +1,334 @@
+//! The arguments: from them come help, completions and man pages.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit;
+
+/// The operator's command of oubliette: for vaults of sealed personal data.
+///
+/// It opens the vault as one process more, so it may be used while the application runs. It never prints personal data
+/// unless asked for by `export`, and never a key or a passphrase. Customers are named by the numbers that the vault
+/// issued, or as the application names them where the register is needed.
+#[derive(Debug, Parser)]
+#[command(name = "oubliette", version, after_long_help = exit::HELP, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// Configuration file; `oubliette.toml` in the working directory if there is one
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
+    pub config: Option<PathBuf>,
+    /// The vault's directory, instead of the configuration's
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
+    pub vault: Option<PathBuf>,
+    /// Where the root record is, if not in the vault's directory
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
+    pub root_at: Option<PathBuf>,
+    /// Where the pages are, if not in the vault's directory
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
+    pub pages_at: Option<PathBuf>,
+    /// A mirror; once for each
+    #[arg(long = "mirror", global = true, value_name = "DIR", help_heading = "Vault")]
+    pub mirrors: Vec<PathBuf>,
+    /// The vault's journal
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
+    pub journal: Option<PathBuf>,
+
+    /// Read the passphrase from this file descriptor, up to the end of its first line
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        group = "root_key",
+        help_heading = "Root key (a prompt unless given)"
+    )]
+    pub passphrase_fd: Option<u32>,
+    /// Read the passphrase from this file, up to the end of its first line
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        group = "root_key",
+        help_heading = "Root key (a prompt unless given)"
+    )]
+    pub passphrase_file: Option<PathBuf>,
+    /// A root key of 32 bytes, or of 64 hexadecimal digits, in a file that only its owner may read
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        group = "root_key",
+        help_heading = "Root key (a prompt unless given)"
+    )]
+    pub key_file: Option<PathBuf>,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true, help_heading = "How to answer")]
+    pub json: bool,
+    /// Do not ask before what cannot be undone
+    #[arg(long, global = true, help_heading = "How to answer")]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What the vault holds: generation, lease, purposes, pages, places, health
+    Status,
+    /// Look for what will go wrong, and say what to do about each
+    Doctor(Doctor),
+    /// Make customers' data unreadable, in every copy and every backup, for good
+    Shred(Shred),
+    /// Move to a new root key, key tree, or epoch of an index
+    #[command(subcommand)]
+    Rotate(Rotate),
+    /// Give up what a rotation replaced
+    #[command(subcommand)]
+    Retire(Retire),
+    /// Renew the tokens of indexes after a new epoch, and empty those of the shredded; reseal values after a new key tree
+    Reindex(Reindex),
+    /// What is kept on people, why, how long, and who receives it (Art. 30 GDPR), as Markdown or JSON
+    Inventory(InventoryOf),
+    /// Attach and detach mirrors
+    #[command(subcommand)]
+    Mirror(Mirror),
+    /// Check a receipt offline, with the vault's public key; and with a journal, that it says the same
+    Verify(Verify),
+    /// The journal: check it offline, read it
+    #[command(subcommand)]
+    Journal(Journal),
+    /// After a root record was restored: shred and retire again what the journal knows of, under a new root key
+    Replay(Replay),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write a man page for each command into a directory
+    Man {
+        /// The directory, which is made if it does not exist
+        directory: PathBuf,
+    },
+}
+
+/// Exit code: 0 nothing found, 1 warnings, 2 something grave. Run it from a timer, as the vault's user.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// A path that is backed up, in addition to the configuration's: no copy of the root record should be below it
+    #[arg(long = "backup", value_name = "PATH")]
+    pub backups: Vec<PathBuf>,
+    /// The longest lease that is no finding, such as `5s`
+    #[arg(long, value_name = "TIME")]
+    pub longest_lease: Option<String>,
+    /// Look at files only: no root key is asked for, and nothing that needs one is looked at
+    #[arg(long)]
+    pub files_only: bool,
+}
+
+/// A shred is durable when the command ends with 0. Shredding somebody twice is no error.
+#[derive(Args, Debug)]
+pub struct Shred {
+    /// Customer numbers, or ranges of them such as `12-40`
+    #[arg(value_name = "NUMBER", required_unless_present_any = ["from", "through"])]
+    pub numbers: Vec<String>,
+    /// Read numbers from a file too, separated by spaces or lines; `-` is the standard input
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Everyone whose number is at most this one
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["numbers", "from", "purpose"])]
+    pub through: Option<String>,
+    /// In this purpose only
+    #[arg(long, value_name = "NAME")]
+    pub purpose: Option<String>,
+    /// Why, for the journal: 1 to 200 bytes, never personal data
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Write a signed receipt to this file, which must not exist; needs a journal and --whose
+    #[arg(long, value_name = "FILE", requires = "whose")]
+    pub receipt: Option<PathBuf>,
+    /// Whose data it is, as the application names them, for the receipt
+    #[arg(long, value_name = "NAME", requires = "receipt")]
+    pub whose: Option<String>,
+    /// Wait until every process that has the vault open has stopped opening their data
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rotate {
+    /// Put the vault under a new root key; a new passphrase is asked for twice unless one of these is given
+    RootKey(NewKey),
+    /// Give a purpose a new key tree; values under the old one open until it is retired
+    Purpose {
+        /// The purpose
+        name: String,
+    },
+    /// Begin a new epoch of an index, named by its sealed column as in the configuration
+    Index {
+        /// The column that is indexed, as `TABLE.COLUMN`
+        #[arg(value_name = "TABLE.COLUMN")]
+        column: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct NewKey {
+    /// Read the new passphrase from this file descriptor; the same as --passphrase-fd means its next line
+    #[arg(long, value_name = "N", group = "new_key")]
+    pub new_passphrase_fd: Option<u32>,
+    /// Read the new passphrase from this file, up to the end of its first line
+    #[arg(long, value_name = "FILE", group = "new_key")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// A new root key of 32 bytes, or of 64 hexadecimal digits
+    #[arg(long, value_name = "FILE", group = "new_key")]
+    pub new_key_file: Option<PathBuf>,
+    /// Make a random root key, and write it to this file, which must not exist
+    #[arg(long, value_name = "FILE", group = "new_key")]
+    pub generate: Option<PathBuf>,
+}
+
+/// From the configuration's [[tables]], [[purposes]] and [controller]. Exit code 1 when something is not said that must be.
+#[derive(Args, Debug)]
+pub struct InventoryOf {
+    /// Compare with the file that --write wrote, which belongs into version control: exit code 2 if it is not up to date
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// Write the file that --check compares with
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub write: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Mirror {
+    /// Start a mirror in an empty directory; then name it in every program's configuration
+    Attach {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Give up a place that is lost or no longer wanted; what lies there must be destroyed
+    Detach {
+        /// The place, as `status` shows it
+        place: String,
+    },
+}
+
+/// What the vault signed is checked with its public key, which `oubliette journal key` prints. Have it from a place that
+/// whoever might have forged the document could not change.
+#[derive(Args, Debug)]
+pub struct Key {
+    /// The vault's public key (`obl-key-1.…`); the configuration's unless given
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The receipt
+    pub receipt: PathBuf,
+    #[command(flatten)]
+    pub key: Key,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Journal {
+    /// Check every signature, that nothing was changed, dropped, reordered or cut off
+    Verify(VerifyJournal),
+    /// Print the entries; each is checked before it is printed
+    Show {
+        /// The journal; the configuration's unless given
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        key: Key,
+        /// Begin with this entry
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        from: u64,
+    },
+    /// Print the vault's public key; needs the root key
+    Key,
+    /// Go on although the end of the journal is lost, and record that as a gap
+    AcceptLoss {
+        /// Why, for the journal: 1 to 200 bytes
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct VerifyJournal {
+    /// The journal; the configuration's unless given
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: Key,
+    /// A receipt whose entries must be there; once for each
+    #[arg(long = "receipt", value_name = "FILE")]
+    pub receipts: Vec<PathBuf>,
+    /// An entry that somebody wrote down (`NUMBER:HASH`, as this command prints the last one); once for each
+    #[arg(long = "anchor", value_name = "ANCHOR")]
+    pub anchors: Vec<String>,
+    /// The head, if it is not beside the journal
+    #[arg(long, value_name = "FILE", conflicts_with = "without_head")]
+    pub head: Option<PathBuf>,
+    /// There is no head: then a missing end is found only through receipts and anchors
+    #[arg(long)]
+    pub without_head: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The highest customer number ever issued: ask the application's table, and every backup that may come back
+    #[arg(long, value_name = "NUMBER")]
+    pub highest_number: String,
+    #[command(flatten)]
+    pub new: NewKey,
+}
+
+/// Works on the database that the configuration names, in batches, while the application runs. It can be stopped at any
+/// time, and run again.
+#[derive(Args, Debug)]
+pub struct Reindex {
+    /// Sealed columns, as `TABLE.COLUMN`; all of the configuration's unless some are named
+    #[arg(value_name = "TABLE.COLUMN")]
+    pub columns: Vec<String>,
+    /// Seal the values anew, too, where they are under a replaced key tree
+    #[arg(long)]
+    pub reseal: bool,
+    /// Write nothing: count the rows that have something left to do (exit code 1 if there are any)
+    #[arg(long)]
+    pub check: bool,
+    /// Rows in one transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500)]
+    pub batch: usize,
+    /// How many rows may have problems before it stops; they are left as they are and listed (exit code 1)
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub tolerate: usize,
+    /// Go on after the row with this key; for the columns of one table
+    #[arg(long, value_name = "KEY")]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Retire {
+    /// Give up the key trees that a newer one of the same purpose replaced: what is still sealed under them is lost
+    Tree {
+        /// The purpose
+        purpose: String,
+        /// The newer tree, as `status` or `rotate purpose` shows it
+        new: String,
+    },
+    /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
+    Epoch {
+        /// The column that is indexed, as `TABLE.COLUMN`
+        #[arg(value_name = "TABLE.COLUMN")]
+        column: String,
+        /// The epoch, as `rotate index` shows it
+        epoch: u8,
+    },
+}

@@ -1,0 +1,84 @@
+//! The journal: whether it is there, whole, and known to whoever commits.
+
+use std::time::{Duration, SystemTime};
+
+use oubliette::Status;
+use oubliette::journal::{Expectations, PublicKey};
+
+use super::{Findings, Severity};
+use crate::commands::verify::with_bar;
+use crate::context::Context;
+use crate::exit::chain;
+
+/// Nobody's clock is this much wrong unless it is wrong.
+const SLACK: Duration = Duration::from_secs(300);
+
+pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, findings: &mut Findings) {
+    let vault = context.config.vault.as_deref().unwrap_or(std::path::Path::new("")).display();
+    let Some(journal) = &context.config.journal else {
+        match status.journalled {
+            Some(entry) => findings.add(
+                Severity::Grave,
+                "journal-not-named",
+                vault,
+                format!("the vault keeps a journal (entry {entry} at least), and none is configured here"),
+                "this command cannot shred, rotate or retire, nor look whether the journal is whole",
+                "name it: `journal` in the configuration, or --journal FILE",
+            ),
+            None => findings.add(
+                Severity::Note,
+                "no-journal",
+                vault,
+                "the vault keeps no journal",
+                "nothing proves a shred afterwards, nor that an older root record was put back together with its pages",
+                "open it with `VaultBuilder::journal` in the application",
+            ),
+        }
+        return;
+    };
+    if !journal.exists() {
+        let (severity, what) = match status.journalled {
+            Some(entry) => (Severity::Grave, format!("there is no journal, and entry {entry} at least was written")),
+            None => (Severity::Warning, "there is no journal yet".to_owned()),
+        };
+        let meaning = "what must be written down is refused: nobody can be shredded by whoever opens the vault with it";
+        let advice =
+            "correct the path, or put the newest copy back; if it is lost for good, `oubliette journal accept-loss`";
+        return findings.add(severity, "journal-missing", journal.display(), what, meaning, advice);
+    }
+    let Some(key) = key else { return };
+    let verified = match with_bar(journal, key, &Expectations::new()) {
+        Ok(verified) => verified,
+        Err(error) => {
+            return findings.add(
+                Severity::Grave,
+                "journal",
+                journal.display(),
+                chain(&*error),
+                "what was shredded, when and why, is not proven any more from there on",
+                "do what the message says; keep this file as evidence",
+            );
+        }
+    };
+    for gap in &verified.gaps {
+        findings.add(
+            Severity::Note,
+            "journal-gap",
+            journal.display(),
+            format!("entries {} to {} are missing; recorded {}: {}", gap.from, gap.to, gap.recorded, gap.why.as_str()),
+            "receipts for them cannot be compared with the journal",
+            "nothing, if that is known; else find out who recorded it",
+        );
+    }
+    let last = SystemTime::from(verified.until);
+    if last.duration_since(SystemTime::now()).is_ok_and(|ahead| ahead > SLACK) {
+        findings.add(
+            Severity::Warning,
+            "clock",
+            journal.display(),
+            format!("its last entry is of {}, which is in the future", verified.until),
+            "this machine's clock was wrong then, or is now; receipts and due dates count on it",
+            "set the clock, and let it be kept right (NTP)",
+        );
+    }
+}

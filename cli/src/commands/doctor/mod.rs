@@ -1,0 +1,139 @@
+//! What will go wrong, and what to do about it.
+
+mod copies;
+mod files;
+mod journal;
+mod media;
+mod vault;
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::answer::{Answer, count};
+use crate::args::Doctor;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+/// A lease that is longer lets shredded data be read for longer than people expect.
+const LONGEST_LEASE: Duration = Duration::from_secs(5);
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know; nothing need be done.
+    Note,
+    /// Something will go wrong one day.
+    Warning,
+    /// A promise is broken, or the vault cannot do its work.
+    Grave,
+}
+
+/// One thing that was found.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Which check, for machines: never changed once released.
+    pub check: &'static str,
+    /// A path, a place, a purpose.
+    pub place: String,
+    pub what: String,
+    pub meaning: &'static str,
+    pub advice: String,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub fn add(
+        &mut self,
+        severity: Severity,
+        check: &'static str,
+        place: impl ToString,
+        what: impl Into<String>,
+        meaning: &'static str,
+        advice: impl Into<String>,
+    ) {
+        let (place, what, advice) = (place.to_string(), what.into(), advice.into());
+        self.0.push(Finding { severity, check, place, what, meaning, advice });
+    }
+
+    fn exit(&self) -> Exit {
+        match self.0.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Grave) => Exit::Grave,
+            Some(Severity::Warning) => Exit::Found,
+            Some(Severity::Note) | None => Exit::Done,
+        }
+    }
+}
+
+pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
+    let longest_lease = longest_lease(context, asked)?;
+    let mut findings = Findings::default();
+    let places = files::places(context)?;
+    files::look(context, &places, &mut findings);
+    media::look(&places, &mut findings);
+    let mut generation = None;
+    if !asked.files_only {
+        generation = vault::look(context, longest_lease, &mut findings)?;
+    }
+    let backups: Vec<_> = context.config.backups.iter().chain(&asked.backups).cloned().collect();
+    for backup in &backups {
+        copies::look(backup, &places, generation, context.secrets.file(), &mut findings);
+    }
+    findings.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let exit = findings.exit();
+    let of = |severity| findings.0.iter().filter(|finding| finding.severity == severity).count();
+    let json = json!({
+        "vault": context.config.vault()?,
+        "worst": exit.word(),
+        "grave": of(Severity::Grave),
+        "warnings": of(Severity::Warning),
+        "looked_at": {
+            "places": places.len(), "backups": backups, "inside_the_vault": generation.is_some(),
+        },
+        "findings": findings.0,
+    });
+    Ok(Answer::new(text(&findings.0, asked.files_only, backups.len()), json)?.ending(exit))
+}
+
+fn longest_lease(context: &Context, asked: &Doctor) -> Result<Duration, Failure> {
+    let Some(text) = asked.longest_lease.as_ref().or(context.config.longest_lease.as_ref()) else {
+        return Ok(LONGEST_LEASE);
+    };
+    crate::config::duration(text)
+}
+
+fn text(findings: &[Finding], files_only: bool, backups: usize) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        let severity = match finding.severity {
+            Severity::Grave => "GRAVE",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{severity}: {}: {}", finding.place, finding.what);
+        let _ = writeln!(out, "    means: {}", finding.meaning);
+        let _ = writeln!(out, "    do:    {}\n", finding.advice);
+    }
+    let bad = findings.iter().filter(|finding| finding.severity > Severity::Note).count() as u64;
+    if bad == 0 {
+        out.push_str("Nothing is wrong as far as was looked.");
+    } else {
+        let _ = write!(out, "{} to see to.", count(bad, "thing", "things"));
+    }
+    if files_only {
+        out.push_str(" Only files were looked at, not into the vault (--files-only).");
+    }
+    if backups == 0 {
+        out.push_str(" No backup was searched for root records: name what is backed up with --backup PATH.");
+    }
+    out.push('\n');
+    out
+}

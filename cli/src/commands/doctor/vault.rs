@@ -1,0 +1,215 @@
+//! What only an open vault tells.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use oubliette::store::{CopyContent, Directory, RootStore};
+use oubliette::{KeyStoreError, Status};
+
+use super::{Findings, Severity, journal};
+use crate::commands::status::places;
+use crate::context::{Context, close};
+use crate::exit::{Exit, Failure, chain};
+use crate::permissions;
+
+/// Superseded pages are kept a day, and a process with the vault open sweeps every hour.
+const OVERDUE: Duration = Duration::from_secs(26 * 3600);
+/// Of 22 that fit.
+const MANY_TREES: usize = 20;
+/// Half of all numbers there are.
+const MANY_NUMBERS: u64 = 1 << 39;
+
+/// Looks at an open vault, and gives its generation. A wrong root key is the operator's mistake, not a finding.
+pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findings) -> Result<Option<u64>, Failure> {
+    let directory = context.directory()?;
+    let opened = match directory.open() {
+        Ok(opened) => opened,
+        Err(error) => return Ok(cannot_be_opened(context, &chain(&error), findings)),
+    };
+    let root_key = context.secrets.current()?;
+    // Opening it with one would begin a journal.
+    let has_journal = context.config.journal.as_ref().is_some_and(|journal| journal.exists());
+    let builder = if has_journal { context.builder()? } else { context.builder_without_journal()? };
+    let vault = match builder.unlock(root_key) {
+        Ok(vault) => vault,
+        Err(error) => {
+            let failure = Failure::from(error);
+            if failure.exit == Exit::Refused {
+                return Err(failure);
+            }
+            return Ok(cannot_be_opened(context, &failure.message, findings));
+        }
+    };
+    let (status, health, key) = (vault.status(), vault.health(), vault.public_key());
+    if let Some(trouble) = &health.trouble {
+        let what = chain(trouble);
+        findings.add(Severity::Grave, "trouble", context.config.vault()?.display(), what, REFUSES, LOOK_AT_IT);
+    }
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => {
+            let what = chain(&error);
+            findings.add(Severity::Grave, "trouble", context.config.vault()?.display(), what, REFUSES, LOOK_AT_IT);
+            return Ok(None);
+        }
+    };
+    close(vault)?;
+    journal::look(context, &status, key.ok().as_ref(), findings);
+    of_lease(context.config.vault()?, &status, longest_lease, findings);
+    of_places(&opened, &status, findings);
+    of_trees(context, &status, findings);
+    of_pages(context, &status, findings)?;
+    Ok(Some(status.generation))
+}
+
+const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";
+const LOOK_AT_IT: &str = "do what the message says; delete nothing until it is understood";
+
+fn cannot_be_opened(context: &Context, what: &str, findings: &mut Findings) -> Option<u64> {
+    let vault = context.config.vault.as_deref().unwrap_or(Path::new("")).display();
+    findings.add(Severity::Grave, "cannot-be-opened", vault, what, REFUSES, LOOK_AT_IT);
+    None
+}
+
+fn of_lease(vault: &Path, status: &Status, longest: Duration, findings: &mut Findings) {
+    if status.lease > longest {
+        findings.add(
+            Severity::Warning,
+            "long-lease",
+            vault.display(),
+            format!("its lease is {:?}, more than {longest:?}", status.lease),
+            "other processes may go on opening what was shredded for that long",
+            "a lease is fixed when a vault is created: wait for it after each shred (`shred --wait`), or accept it with --longest-lease",
+        );
+    }
+}
+
+fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
+    let all = places(opened, &status.places);
+    if status.has_no_mirror() {
+        findings.add(
+            Severity::Warning,
+            "no-mirror",
+            all.iter().find_map(|place| place.root.clone()).unwrap_or_default(),
+            "the root record is in one place only",
+            "losing it loses every sealed value, for good",
+            "attach a mirror on another disk or machine: `Vault::attach_mirror`, then `mirrors` in the configuration",
+        );
+    }
+    for place in &all {
+        let (what, advice) = match (&place.root, place.is_listed) {
+            (None, true) => (
+                "the vault lists this place, and it is not open here",
+                "name it among `mirrors`, or mount it; if it is lost for good, detach it (`Vault::detach_mirror`)",
+            ),
+            (Some(_), false) => (
+                "this place is configured as a mirror, and the vault does not list it",
+                "attach it (`Vault::attach_mirror`), or take it out of the configuration and destroy it",
+            ),
+            _ => continue,
+        };
+        let where_ = place.root.clone().unwrap_or_else(|| format!("place {}", place.id));
+        let meaning = "every commit is refused until all places are there: nobody can be shredded";
+        findings.add(Severity::Grave, "place-missing", where_, what, meaning, advice);
+    }
+    let copies = match opened.read() {
+        Ok(copies) => copies,
+        Err(error) => {
+            let what = chain(&KeyStoreError::from(error));
+            return findings.add(Severity::Grave, "trouble", "the root record", what, REFUSES, LOOK_AT_IT);
+        }
+    };
+    for copy in &copies {
+        let what = match &copy.content {
+            CopyContent::Unreachable(error) => chain(error),
+            CopyContent::Damaged => "this copy of the root record is torn or damaged".to_owned(),
+            _ => continue,
+        };
+        let meaning = "one copy less of what must not be lost; if a place is away, every commit is refused";
+        let advice = "bring the place back; the next commit writes damaged copies anew. If it lasts, look at the disk";
+        findings.add(Severity::Grave, "root-copy", &copy.location, what, meaning, advice);
+    }
+}
+
+fn of_trees(context: &Context, status: &Status, findings: &mut Findings) {
+    let known = |name: &str| status.purposes.iter().any(|purpose| purpose.purpose == name);
+    for column in context.config.columns().filter(|column| !known(&column.purpose)) {
+        findings.add(
+            Severity::Warning,
+            "unknown-purpose",
+            format!("{}.{}", column.table, column.column),
+            format!("the vault has no purpose {:?}", column.purpose),
+            "it is misspelt in the configuration, or no deploy has added it yet",
+            "correct it; `oubliette status` lists the vault's purposes",
+        );
+    }
+    for purpose in status.purposes.iter().filter(|purpose| !purpose.active && !purpose.retired) {
+        findings.add(
+            Severity::Note,
+            "replaced-tree",
+            &purpose.purpose,
+            format!("its key tree {} was replaced, and is not retired", purpose.tree),
+            "what is still sealed under it opens; whoever copied the old keys can read that",
+            "reseal the purpose's columns (`oubliette reindex --reseal`), then `oubliette retire tree`",
+        );
+    }
+    if status.purposes.len() >= MANY_TREES {
+        findings.add(
+            Severity::Warning,
+            "many-trees",
+            "the root record",
+            format!("it holds {} key trees of 22", status.purposes.len()),
+            "when it is full of trees in use, neither a purpose nor a new tree fits",
+            "retire replaced trees",
+        );
+    }
+    if status.issued >= MANY_NUMBERS {
+        findings.add(
+            Severity::Warning,
+            "many-numbers",
+            "the root record",
+            format!("{} of 2^40 customer numbers are used up", status.issued),
+            "when they are, nobody can be enrolled",
+            "look for a process that enrols in a loop",
+        );
+    }
+}
+
+fn of_pages(context: &Context, status: &Status, findings: &mut Findings) -> Result<(), Failure> {
+    let vault = context.config.vault()?;
+    let pages = context.config.pages_at.clone().unwrap_or_else(|| vault.join("pages"));
+    // Without a list nobody has swept since the newest pages were written.
+    let newest = || (status.superseded > 0).then(|| newest_pages(&pages)).flatten();
+    let oldest = oldest_superseded(&pages).or_else(newest);
+    let now = SystemTime::now();
+    if let Some(age) = oldest.and_then(|since| now.duration_since(since).ok()).filter(|age| *age > OVERDUE) {
+        findings.add(
+            Severity::Warning,
+            "not-swept",
+            pages.display(),
+            format!("superseded pages are kept since {} hours; {} in all", age.as_secs() / 3600, status.superseded),
+            "the store grows, and an older root record, should there be a copy, finds its pages",
+            "let a process have the vault open for an hour, or call `Vault::sweep` from a timer",
+        );
+    }
+    Ok(())
+}
+
+fn newest_pages(pages: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(pages).ok()?.flatten();
+    let batches = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pages"));
+    batches.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max()
+}
+
+/// Since when the oldest file of pages is known to be superseded: see FORMAT.md, 9.6.
+fn oldest_superseded(pages: &Path) -> Option<SystemTime> {
+    const HEADER: usize = 8;
+    const ROW: usize = 24;
+    const CHECKSUM: usize = 32;
+    let bytes = permissions::read_bounded(&pages.join("superseded"), 1 << 28).ok()?;
+    let body = bytes.strip_prefix(b"OBLsupd\x01")?;
+    let rows = body.get(..bytes.len().checked_sub(HEADER + CHECKSUM)?)?.chunks_exact(ROW);
+    let since = |row: &[u8]| Some(u64::from_be_bytes(row.get(16..24)?.try_into().ok()?));
+    let oldest = rows.filter_map(since).min()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(oldest))
+}

@@ -1,0 +1,96 @@
+//! What is kept on people, why, how long, and who receives it.
+
+use std::path::Path;
+
+use oubliette::Basis;
+use oubliette::inventory::{Declaration, Inventory, InventoryError};
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::args::InventoryOf;
+use crate::config::DeclaredPurpose;
+use crate::context::{Context, purpose};
+use crate::exit::{Exit, Failure, chain};
+use crate::fields;
+
+pub fn run(context: &Context, asked: &InventoryOf) -> Result<Answer, Failure> {
+    let inventory = of(context)?;
+    if let Some(file) = &asked.write {
+        return match inventory.write(file) {
+            Ok(()) => Answer::new(format!("{} is written; commit it.\n", file.display()), json!({ "written": file })),
+            Err(error) => differs(file, &error),
+        };
+    }
+    if let Some(file) = &asked.check {
+        return match inventory.check(file) {
+            Ok(()) => Answer::new(format!("{} is up to date.\n", file.display()), json!({ "up_to_date": true })),
+            Err(error) => differs(file, &error),
+        };
+    }
+    let gaps: Vec<String> = inventory.gaps().iter().map(ToString::to_string).collect();
+    let mut text = inventory.to_markdown();
+    if !gaps.is_empty() {
+        text.push_str("\n## Not said yet\n");
+        gaps.iter().for_each(|gap| text.push_str(&format!("- {gap}\n")));
+    }
+    let document: Value =
+        serde_json::from_str(&inventory.to_json()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
+    let exit = if gaps.is_empty() { Exit::Done } else { Exit::Found };
+    Ok(Answer::new(text, json!({ "inventory": document, "not_said": gaps }))?.ending(exit))
+}
+
+/// The configuration's.
+pub fn of(context: &Context) -> Result<Inventory, Failure> {
+    let config = &context.config;
+    let name = config.controller.name.clone().ok_or_else(|| {
+        Failure::new(Exit::Config, "an inventory is somebody's: give `name` (with contact details) under [controller]")
+    })?;
+    let mut inventory = Inventory::of(name);
+    if let Some(officer) = &config.controller.officer {
+        inventory = inventory.officer(officer.clone());
+    }
+    for measure in &config.controller.measures {
+        inventory = inventory.measure(measure.clone());
+    }
+    for table in &config.tables {
+        inventory = inventory.table(fields::table(table)?);
+    }
+    for declared in &config.purposes {
+        inventory = inventory.purpose(declaration(declared)?);
+    }
+    Ok(inventory)
+}
+
+fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
+    let mut declaration = Declaration::of(purpose(&declared.name)?);
+    if let Some(why) = &declared.why {
+        declaration = declaration.why(why.clone());
+    }
+    if let Some(basis) = &declared.basis {
+        let known = Basis::ALL.map(Basis::as_str).join(", ");
+        let wrong = || Failure::new(Exit::Config, format!("{basis:?} is no legal basis; they are {known}"));
+        declaration = declaration.basis(basis.parse().map_err(|_| wrong())?);
+    }
+    if let Some(kept) = &declared.kept {
+        declaration = declaration.kept(kept.clone());
+    }
+    match declared.recipients.as_deref() {
+        None => {}
+        Some([]) => declaration = declaration.nobody_receives_it(),
+        Some(all) => declaration = all.iter().fold(declaration, |declared, who| declared.recipient(who.clone())),
+    }
+    declaration = declared.whose.iter().fold(declaration, |declared, whose| declared.whose(whose.clone()));
+    declaration = declared.categories.iter().fold(declaration, |declared, of| declared.category(of.clone()));
+    Ok(declared.transfers.iter().fold(declaration, |declared, to| declared.transfer(to.clone())))
+}
+
+fn differs(file: &Path, error: &InventoryError) -> Result<Answer, Failure> {
+    let gaps = match error {
+        InventoryError::Gaps { gaps, .. } | InventoryError::NotWritten { gaps, .. } => gaps,
+        InventoryError::File { .. } => return Err(Failure::of(Exit::TryAgain, error)),
+        other => return Err(Failure::of(Exit::Investigate, other)),
+    };
+    let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+    let json = json!({ "up_to_date": false, "file": file, "gaps": gaps });
+    Ok(Answer::new(format!("{}\n", chain(error)), json)?.ending(Exit::Grave))
+}

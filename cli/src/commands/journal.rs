@@ -1,0 +1,63 @@
+//! The journal: checked, read, mended.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use oubliette::journal::{self, PublicKey};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::args::Journal;
+use crate::commands::{shred, verify};
+use crate::context::{Context, close};
+use crate::exit::{Exit, Failure};
+
+pub fn run(context: &mut Context, asked: Journal) -> Result<Answer, Failure> {
+    match asked {
+        Journal::Verify(asked) => verify::journal(context, &asked),
+        Journal::Show { file, key, from } => {
+            let (file, key) = (verify::file(context, file.as_ref())?, verify::key(context, &key)?);
+            show(&file, &key, from)
+        }
+        Journal::Key => key(context),
+        Journal::AcceptLoss { why } => accept_loss(context, &why),
+    }
+}
+
+fn show(file: &Path, key: &PublicKey, from: u64) -> Result<Answer, Failure> {
+    let (mut text, mut entries) = (String::new(), Vec::new());
+    for entry in journal::entries(file, key)? {
+        let entry = entry?;
+        if entry.n() < from {
+            continue;
+        }
+        let event = serde_json::to_value(entry.event()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:>6}  {}  generation {:<6} {event}", entry.n(), entry.at(), entry.generation());
+        entries.push(json!({
+            "n": entry.n(), "at": entry.at().to_string(), "generation": entry.generation(), "event": event,
+        }));
+    }
+    Answer::new(text, json!({ "file": file, "entries": entries }))
+}
+
+fn key(context: &mut Context) -> Result<Answer, Failure> {
+    let vault = context.unlock(&[])?;
+    let key = vault.public_key()?;
+    close(vault)?;
+    Answer::new(format!("{key}\n"), json!({ "public_key": key.to_string() }))
+}
+
+fn accept_loss(context: &mut Context, why: &str) -> Result<Answer, Failure> {
+    let why = shred::reason(why)?;
+    let journal = verify::file(context, None)?;
+    context.confirm(&format!(
+        "Go on without the missing end of {}?\nWhat it said is lost: who was shredded since cannot be told from it any more. Look for its newest copy first.",
+        journal.display()
+    ))?;
+    let root_key = context.secrets.current()?;
+    let vault = context.builder()?.accept_journal_loss(why).unlock(root_key)?;
+    close(vault)?;
+    let text = format!("{} goes on. If an end was missing, the gap is recorded in it.\n", journal.display());
+    Answer::new(text, json!({ "accepted": journal }))
+}

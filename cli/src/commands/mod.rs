@@ -1,0 +1,44 @@
+//! The commands, a file each.
+
+mod completions;
+mod doctor;
+mod inventory;
+mod journal;
+mod mirror;
+mod reindex;
+mod replay;
+mod retire;
+mod rotate;
+mod shred;
+mod status;
+mod verify;
+
+use crate::answer::Answer;
+use crate::args::{Cli, Command};
+use crate::context::Context;
+use crate::exit::Failure;
+
+/// Does what was asked.
+pub fn run(cli: Cli) -> Result<Answer, Failure> {
+    // These need no configuration, which may be broken or somebody else's.
+    match &cli.command {
+        Command::Completions { shell } => return completions::print(*shell),
+        Command::Man { directory } => return completions::pages(directory),
+        _ => {}
+    }
+    let mut context = Context::new(&cli.common)?;
+    match cli.command {
+        Command::Status => status::run(&mut context),
+        Command::Doctor(asked) => doctor::run(&mut context, &asked),
+        Command::Shred(asked) => shred::run(&mut context, &asked),
+        Command::Rotate(asked) => rotate::run(&mut context, &asked),
+        Command::Retire(asked) => retire::run(&mut context, &asked),
+        Command::Reindex(asked) => reindex::run(&mut context, &asked),
+        Command::Inventory(asked) => inventory::run(&context, &asked),
+        Command::Mirror(asked) => mirror::run(&mut context, &asked),
+        Command::Verify(asked) => verify::run(&context, &asked),
+        Command::Journal(asked) => journal::run(&mut context, asked),
+        Command::Replay(asked) => replay::run(&mut context, &asked),
+        Command::Completions { .. } | Command::Man { .. } => Err(Failure::usage("not reached")),
+    }
+}

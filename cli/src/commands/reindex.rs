@@ -1,0 +1,180 @@
+//! Renewing tokens and resealing values, over the application's tables.
+
+use std::fmt::Write;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use oubliette::jobs::{InRow, Job, Key, LeftBehind, Report};
+use oubliette::personal::Canonical;
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, count};
+use crate::args::Reindex;
+use crate::config::{Column, KeyType};
+use crate::context::{Context, close, purpose};
+use crate::database::{Database, of_job};
+use crate::exit::{Exit, Failure};
+use crate::fields::{self, with_type};
+
+pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
+    let groups = groups(context, asked)?;
+    if groups.len() > 1 && asked.after.is_some() {
+        return Err(Failure::usage("--after is for the columns of one table; name them"));
+    }
+    let mut purposes = Vec::new();
+    for column in groups.iter().flatten() {
+        purposes.push(purpose(&column.purpose)?);
+    }
+    purposes.sort_unstable();
+    purposes.dedup();
+    let jobs = groups.iter().map(|columns| job(columns, asked)).collect::<Result<Vec<_>, _>>()?;
+    let mut database = Database::open(&context.config.database)?;
+    let vault = context.unlock(&purposes)?;
+    let mut done = Done::default();
+    for (columns, job) in groups.iter().zip(&jobs) {
+        let table = columns.first().map_or("", |column| column.table.as_str());
+        if asked.check {
+            done.looked(table, &database.left_behind(&vault, job).map_err(|error| of_job(&error))?);
+            continue;
+        }
+        let bar = bar(table);
+        let report = database.run(&vault, job, |progress| {
+            bar.set_length(progress.total.max(progress.looked_at));
+            bar.set_position(progress.looked_at);
+        });
+        bar.finish_and_clear();
+        done.worked(table, &report.map_err(|error| of_job(&error))?);
+    }
+    close(vault)?;
+    done.answer(asked.check)
+}
+
+/// Columns that one pass over a table can do: of one table and one column of numbers.
+fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failure> {
+    let mut columns = Vec::new();
+    for name in &asked.columns {
+        let column = context.config.column(name)?;
+        if !asked.reseal {
+            fields::index_of(&column)?;
+        }
+        columns.push(column);
+    }
+    if asked.columns.is_empty() {
+        columns.extend(context.config.columns().filter(|column| asked.reseal || column.index.is_some()));
+    }
+    if columns.is_empty() {
+        return Err(Failure::usage("the configuration names no such columns in its [[tables]]: nothing to do"));
+    }
+    let mut groups: Vec<Vec<Column>> = Vec::new();
+    for column in columns {
+        let same = |group: &&mut Vec<Column>| {
+            group.first().is_some_and(|first| {
+                (&first.table, &first.key, &first.number) == (&column.table, &column.key, &column.number)
+            })
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(column),
+            None => groups.push(vec![column]),
+        }
+    }
+    Ok(groups)
+}
+
+fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {
+    let first = columns.first().ok_or_else(|| Failure::usage("a job without columns"))?;
+    let key = match first.key_type {
+        KeyType::Integer => Key::Integer,
+        KeyType::Text => Key::Text,
+        KeyType::Uuid => Key::Uuid,
+        KeyType::Bytes => Key::Bytes,
+    };
+    let mut job = Job::on(first.table.clone(), (first.key.clone(), key), first.number.clone());
+    for column in columns {
+        job = with_type!(column, T => steps::<T>(job, column, asked.reseal))?;
+    }
+    job = job.batch(asked.batch).tolerate(asked.tolerate);
+    Ok(match &asked.after {
+        Some(bookmark) => job.resume_after(bookmark),
+        None => job,
+    })
+}
+
+fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) -> Result<Job, Failure> {
+    let field = fields::field::<T>(column)?;
+    if column.context_bytes.is_some_and(|bytes| bytes != 8) {
+        let message = format!("{}.{}: a job binds integers as eight bytes", column.table, column.column);
+        return Err(Failure::new(Exit::Config, message));
+    }
+    let placed = || match &column.context {
+        Some(context) => field.within_column(context.clone()),
+        None => InRow::from(field),
+    };
+    if reseal {
+        job = job.reseal(column.column.clone(), placed());
+    }
+    if let Some(tokens) = &column.index {
+        let index = fields::index::<T>(column)?;
+        job = job.index_within(tokens.column.clone(), column.column.clone(), index, placed());
+        job = job.forget_tokens(tokens.column.clone(), index);
+    }
+    Ok(job)
+}
+
+fn bar(table: &str) -> ProgressBar {
+    // Hidden by itself where nobody looks.
+    let bar = ProgressBar::new(0).with_message(table.to_owned());
+    let style = "{msg} [{bar:40}] {human_pos}/{human_len} rows, {per_sec}, {eta} left";
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[derive(Default)]
+struct Done {
+    text: String,
+    tables: Vec<Value>,
+    problems: usize,
+}
+
+impl Done {
+    fn worked(&mut self, table: &str, report: &Report) {
+        let made = &report.progress;
+        let rows = count(made.looked_at, "row", "rows");
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            self.text,
+            "{table}: {rows} looked at, {} changed, {} of shredded customers, {} with problems",
+            made.changed, made.erased, made.problems
+        );
+        for problem in &report.problems {
+            let _ = writeln!(self.text, "    {problem}");
+        }
+        self.problems += report.problems.len();
+        let problems = report.problems.iter();
+        self.tables.push(json!({
+            "table": table,
+            "looked_at": made.looked_at,
+            "changed": made.changed,
+            "of_shredded": made.erased,
+            "bookmark": made.bookmark,
+            "problems": problems.map(|it| json!({ "key": it.key, "column": it.column, "cause": it.cause.to_string() })).collect::<Vec<_>>(),
+        }));
+    }
+
+    fn looked(&mut self, table: &str, left: &LeftBehind) {
+        let _ = writeln!(self.text, "{table}: {left}");
+        self.problems += left.remaining.len();
+        let remaining = left.remaining.iter();
+        self.tables.push(json!({
+            "table": table,
+            "looked_at": left.looked_at,
+            "remaining": remaining.map(|it| json!({ "column": it.column, "what": it.what, "rows": it.rows, "first": it.first })).collect::<Vec<_>>(),
+        }));
+    }
+
+    fn answer(self, checked: bool) -> Result<Answer, Failure> {
+        let what = if checked { "checked" } else { "reindexed" };
+        let exit = if self.problems == 0 { Exit::Done } else { Exit::Found };
+        Ok(Answer::new(self.text, json!({ what: self.tables }))?.ending(exit))
+    }
+}

@@ -1,0 +1,89 @@
+//! Moving to a new root key, a new key tree, a new epoch.
+
+use oubliette::Vault;
+use oubliette::personal::Canonical;
+use serde_json::json;
+
+use crate::answer::{Answer, time};
+use crate::args::{NewKey, Rotate};
+use crate::config::Column;
+use crate::context::{Context, close, purpose};
+use crate::exit::Failure;
+use crate::fields::{self, with_type};
+
+pub fn run(context: &mut Context, asked: &Rotate) -> Result<Answer, Failure> {
+    match asked {
+        Rotate::RootKey(new) => root_key(context, new),
+        Rotate::Purpose { name } => of_purpose(context, name),
+        Rotate::Index { column } => of_index(context, column),
+    }
+}
+
+fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
+    context.confirm(
+        "Put the vault under a new root key?\nEvery running process must have been given the new key as its next one before, or it stops within a lease.\nWhoever loses the new key has lost every value.",
+    )?;
+    let vault = context.unlock(&[])?;
+    let new = context.secrets.new_root_key(new)?;
+    vault.rotate_root_key(new)?;
+    let generation = vault.generation()?;
+    close(vault)?;
+    let text = format!(
+        "The vault is under the new root key since generation {generation}. Destroy the old key: older copies of the root record open with it.\n"
+    );
+    Answer::new(text, json!({ "rotated": "root-key", "generation": generation }))
+}
+
+fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {
+    let purpose = purpose(name)?;
+    context.confirm(&format!(
+        "Give the purpose {name:?} a new key tree?\nFrom then on values are sealed under it; those under the old one open until that is retired."
+    ))?;
+    let vault = context.unlock(&[purpose])?;
+    let rotated = vault.rotate_purpose(purpose)?;
+    close(vault)?;
+    let (tree, effective) = (rotated.tree(), time(rotated.effective_everywhere_at()));
+    let text = format!(
+        "{name} has the new key tree {tree} since generation {}; every process seals under it by {effective}.\nNext: reseal its columns (`oubliette reindex --reseal`), then `oubliette retire tree {name} {tree}`.\n",
+        rotated.generation()
+    );
+    Answer::new(
+        text,
+        json!({
+            "rotated": "purpose",
+            "purpose": name,
+            "tree": tree.to_string(),
+            "generation": rotated.generation(),
+            "effective_everywhere_at": effective,
+        }),
+    )
+}
+
+fn of_index(context: &mut Context, name: &str) -> Result<Answer, Failure> {
+    let column = context.config.column(name)?;
+    fields::index_of(&column)?;
+    context.confirm(&format!("Begin a new epoch of the index on {name}?\nAn index has 128 of them in all."))?;
+    let vault = context.unlock(&[purpose(&column.purpose)?])?;
+    let answer = with_type!(&column, T => begin::<T>(&vault, &column, name));
+    close(vault)?;
+    answer
+}
+
+fn begin<T: Canonical>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, Failure> {
+    let begun = vault.begin_epoch(fields::index::<T>(column)?)?;
+    let (epoch, effective) = (begun.current().number(), time(begun.effective_everywhere_at()));
+    let before = epoch.saturating_sub(1);
+    let text = format!(
+        "Epoch {epoch} of the index on {name} has begun; every process writes tokens of it by {effective}.\nNext: `oubliette reindex {name}`, then `oubliette retire epoch {name} {before}`.\n"
+    );
+    Answer::new(
+        text,
+        json!({
+            "rotated": "index",
+            "column": name,
+            "epoch": epoch,
+            "generation": begun.generation(),
+            "effective_everywhere_at": effective,
+        }),
+    )
+}

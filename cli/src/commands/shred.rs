@@ -1,0 +1,226 @@
+//! Making customers' data unreadable.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use oubliette::journal::{Reason, Whose};
+use oubliette::{Circumstances, CustomerId, Purpose, Shredded, Vault};
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, count, time};
+use crate::args::Shred;
+use crate::config::duration;
+use crate::context::{Context, close, purpose};
+use crate::exit::{Exit, Failure, chain};
+use crate::permissions;
+
+/// Numbers shown when asking; a longer list is cut.
+const SHOWN: usize = 12;
+/// Most numbers in one call: they are all in memory, and in one commit.
+const MOST: usize = 10_000_000;
+
+pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
+    let only = asked.purpose.as_deref().map(purpose).transpose()?;
+    let whom = Whom::of(asked)?;
+    let why = asked.why.as_deref().map(reason).transpose()?;
+    let receipt = Wanted::of(context, asked)?;
+    let from = only.map_or_else(|| "in every purpose".to_owned(), |only| format!("in the purpose {:?}", only.name()));
+    let vault = context.config.vault()?.display().to_string();
+    context.confirm(&format!(
+        "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.",
+        whom.text()
+    ))?;
+    let vault = context.unlock(only.as_slice())?;
+    // Before the shred, which cannot be taken back when it turns out that its receipt has no place.
+    let file = receipt.as_ref().map(Wanted::open).transpose()?;
+    let shredded = whom.shred(&vault, only, why).inspect_err(|_| receipt.iter().for_each(Wanted::give_up))?;
+    if let (Some(wanted), Some(file)) = (&receipt, file) {
+        wanted.write(file, &vault, &shredded)?;
+    }
+    if asked.wait {
+        shredded.wait_until_effective_everywhere();
+    }
+    close(vault)?;
+    answer(&whom, only, &shredded, asked.receipt.as_deref())
+}
+
+/// A reason for the journal.
+pub fn reason(text: &str) -> Result<Reason, Failure> {
+    Reason::new(text).map_err(|error| Failure::usage(format!("{text:?} is no reason for the journal: {error}")))
+}
+
+/// A receipt that is to be written.
+struct Wanted {
+    path: PathBuf,
+    whose: Whose,
+    circumstances: Circumstances,
+}
+
+impl Wanted {
+    fn of(context: &Context, asked: &Shred) -> Result<Option<Wanted>, Failure> {
+        let (Some(path), Some(whose)) = (&asked.receipt, &asked.whose) else { return Ok(None) };
+        if context.config.journal.is_none() {
+            return Err(Failure::usage("a receipt needs the vault's journal: --journal FILE, or in the configuration"));
+        }
+        let whose = Whose::new(whose.clone()).map_err(|error| Failure::usage(format!("--whose: {error}")))?;
+        Ok(Some(Wanted { path: path.clone(), whose, circumstances: circumstances(context)? }))
+    }
+
+    fn open(&self) -> Result<File, Failure> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&self.path).map_err(|error| permissions::of_io(&self.path, &error))
+    }
+
+    fn give_up(&self) {
+        // Nothing is in it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn write(&self, mut file: File, vault: &Vault, shredded: &Shredded) -> Result<(), Failure> {
+        let issued = vault.receipt(shredded, self.whose.clone(), &self.circumstances);
+        let receipt = issued.map_err(|error| {
+            self.give_up();
+            Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {}", chain(&error)))
+        })?;
+        let written = writeln!(file, "{receipt}").and_then(|()| file.sync_all());
+        written.map_err(|error| {
+            let message = format!("shredded, but the receipt was not written: {}: {error}", self.path.display());
+            Failure::new(Exit::Unsettled, message)
+        })
+    }
+}
+
+/// What the configuration states of copies that a shred does not reach.
+fn circumstances(context: &Context) -> Result<Circumstances, Failure> {
+    let config = &context.config;
+    let mut circumstances = Circumstances::new();
+    if let Some(kept) = &config.root_copies_kept {
+        circumstances = circumstances.root_copies_kept(duration(kept)?);
+    }
+    if let Some(kept) = &config.backups_kept {
+        circumstances = circumstances.backups_kept(duration(kept)?);
+    }
+    Ok(circumstances)
+}
+
+enum Whom {
+    These(Vec<CustomerId>),
+    Through(CustomerId),
+}
+
+impl Whom {
+    fn of(asked: &Shred) -> Result<Whom, Failure> {
+        if let Some(through) = &asked.through {
+            return Ok(Whom::Through(number(through)?));
+        }
+        let mut all = Vec::new();
+        for text in &asked.numbers {
+            read(text, &mut all)?;
+        }
+        if let Some(path) = &asked.from {
+            for text in text_of(path)?.split_whitespace() {
+                read(text, &mut all)?;
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() {
+            return Err(Failure::usage("no customer numbers were given; nobody was shredded"));
+        }
+        Ok(Whom::These(all))
+    }
+
+    fn shred(&self, vault: &Vault, only: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, Failure> {
+        Ok(match (self, only, why.map(|why| vault.because(why))) {
+            (Whom::Through(last), _, None) => vault.shred_through(*last)?,
+            (Whom::Through(last), _, Some(because)) => because.shred_through(*last)?,
+            (Whom::These(all), None, None) => vault.shred(all.iter().copied())?,
+            (Whom::These(all), None, Some(because)) => because.shred(all.iter().copied())?,
+            (Whom::These(all), Some(only), None) => vault.shred_purpose(only, all.iter().copied())?,
+            (Whom::These(all), Some(only), Some(because)) => because.shred_purpose(only, all.iter().copied())?,
+        })
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Whom::Through(last) => format!("everyone whose number is at most {last}"),
+            Whom::These(all) => {
+                let shown: Vec<String> = all.iter().take(SHOWN).map(ToString::to_string).collect();
+                let more = if all.len() > SHOWN { ", .." } else { "" };
+                format!("{} ({}{more})", count(all.len() as u64, "customer", "customers"), shown.join(", "))
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Whom::Through(last) => json!({ "through": last }),
+            Whom::These(all) => json!({ "numbers": all }),
+        }
+    }
+}
+
+fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Option<&Path>) -> Result<Answer, Failure> {
+    let effective = time(shredded.effective_everywhere_at());
+    let already = shredded.already_shredded().len() as u64;
+    let mut text = format!(
+        "Shredded: {}. Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
+        whom.text(),
+        shredded.generation()
+    );
+    if already > 0 {
+        text.push_str(&format!("{} shredded before.\n", count(already, "of them was", "of them were")));
+    }
+    if let Some(receipt) = receipt {
+        text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+    }
+    text.push_str("Copies of the root record from before, with their root key, still open what was shredded: `oubliette doctor` finds them.\n");
+    Answer::new(
+        text,
+        json!({
+            "shredded": whom.json(),
+            "purpose": only.map(Purpose::name),
+            "newly_shredded": shredded.newly_shredded(),
+            "already_shredded": shredded.already_shredded(),
+            "generation": shredded.generation(),
+            "effective_everywhere_at": effective,
+            "receipt": receipt,
+        }),
+    )
+}
+
+fn read(text: &str, all: &mut Vec<CustomerId>) -> Result<(), Failure> {
+    let Some((first, last)) = text.split_once('-') else {
+        all.push(number(text)?);
+        return Ok(());
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last {
+        return Err(Failure::usage(format!("{text:?} is no range: its first number is above its last")));
+    }
+    let range = first.to_stored()..=last.to_stored();
+    if range.clone().count() > MOST.saturating_sub(all.len()) {
+        return Err(Failure::usage(format!("more than {MOST} numbers; use --through, or several calls")));
+    }
+    all.extend(range.filter_map(|number| CustomerId::from_stored(number).ok()));
+    Ok(())
+}
+
+fn number(text: &str) -> Result<CustomerId, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no customer number: {error}")))
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        permissions::open(path)?.read_to_string(&mut text)
+    };
+    read.map_err(|error| permissions::of_io(path, &error))?;
+    Ok(text)
+}

@@ -1,0 +1,150 @@
+//! What the vault holds.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use oubliette::store::{Directory, PlaceId, RootStore};
+use oubliette::{Health, Status};
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, count, size};
+use crate::context::{Context, close};
+use crate::exit::{Exit, Failure, chain};
+
+pub fn run(context: &mut Context) -> Result<Answer, Failure> {
+    let vault = context.unlock(&[])?;
+    let directory = context.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+    let status = vault.status()?;
+    let seen = Seen {
+        path: context.config.vault()?.to_path_buf(),
+        journal: context.config.journal.clone(),
+        public_key: vault.public_key().ok().map(|key| key.to_string()),
+        health: vault.health(),
+        places: places(&directory, &status.places),
+        status,
+    };
+    close(vault)?;
+    let exit = if seen.health.ready { Exit::Done } else { Exit::TryAgain };
+    Ok(Answer::new(seen.text(), seen.json())?.ending(exit))
+}
+
+/// What is shown.
+struct Seen {
+    path: PathBuf,
+    journal: Option<PathBuf>,
+    public_key: Option<String>,
+    status: Status,
+    health: Health,
+    places: Vec<PlaceSeen>,
+}
+
+/// A place that the record lists, or that was opened without being listed.
+pub struct PlaceSeen {
+    pub id: PlaceId,
+    pub root: Option<String>,
+    pub is_listed: bool,
+}
+
+/// Every place that is listed or open.
+pub fn places(directory: &Directory, listed: &[PlaceId]) -> Vec<PlaceSeen> {
+    let open = directory.places();
+    let others = open.iter().filter(|id| !listed.contains(id));
+    let all = listed.iter().chain(others);
+    all.map(|id| PlaceSeen {
+        id: *id,
+        root: directory.path_of(*id).map(|path| path.display().to_string()),
+        is_listed: listed.contains(id),
+    })
+    .collect()
+}
+
+impl Seen {
+    fn json(&self) -> Value {
+        let Seen { path, journal, public_key, status, health, places } = self;
+        let purposes = status.purposes.iter().map(|purpose| {
+            json!({
+                "purpose": purpose.purpose,
+                "tree": purpose.tree.to_string(),
+                "state": state(purpose),
+                "shredded": purpose.shredded,
+                "pages": purpose.pages,
+                "bytes": purpose.bytes,
+            })
+        });
+        let places = places.iter().map(|place| {
+        json!({ "place": place.id.to_string(), "root": place.root, "listed": place.is_listed, "open": place.root.is_some() })
+    });
+        json!({
+            "vault": path,
+            "generation": status.generation,
+            "lease_ms": u64::try_from(status.lease.as_millis()).unwrap_or(u64::MAX),
+            "numbers_reserved": status.issued,
+            "purposes": purposes.collect::<Vec<_>>(),
+            "pages": { "pages": status.pages.pages, "bytes": status.pages.bytes, "superseded": status.superseded },
+            "places": places.collect::<Vec<_>>(),
+            "journal": { "file": journal, "vouched_to": status.journalled },
+            "public_key": public_key,
+            "has_mirror": !status.has_no_mirror(),
+            "health": {
+                "ready": health.ready,
+                "lease_left_ms": u64::try_from(health.lease_left.as_millis()).unwrap_or(u64::MAX),
+                "trouble": health.trouble.as_ref().map(|error| chain(error)),
+            },
+        })
+    }
+
+    fn text(&self) -> String {
+        let Seen { path, status, health, places, public_key, .. } = self;
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "vault        {}", path.display());
+        let _ = writeln!(out, "health       {}", if health.ready { "ready" } else { "NOT READY" });
+        if let Some(trouble) = &health.trouble {
+            let _ = writeln!(out, "trouble      {}", chain(trouble));
+        }
+        let _ = writeln!(out, "generation   {}", status.generation);
+        let _ = writeln!(out, "lease        {:?}", status.lease);
+        let _ = writeln!(out, "numbers      {} reserved", status.issued);
+        let pages = count(status.pages.pages, "page", "pages");
+        let _ = writeln!(out, "pages        {pages}, {}; {} superseded", size(status.pages.bytes), status.superseded);
+        if let Some(entry) = status.journalled {
+            let _ = writeln!(out, "journal      entry {entry} at least");
+        }
+        if let Some(key) = public_key {
+            let _ = writeln!(out, "public key   {key}");
+        }
+        let _ = writeln!(out, "\n{:<32} {:<16} {:<8} {:>9} {:>6}", "purpose", "key tree", "state", "shredded", "pages");
+        for purpose in &status.purposes {
+            let (name, tree) = (&purpose.purpose, purpose.tree.to_string());
+            let _ = writeln!(
+                out,
+                "{name:<32} {tree:<16} {:<8} {:>9} {:>6}",
+                state(purpose),
+                purpose.shredded,
+                purpose.pages
+            );
+        }
+        let _ = writeln!(out, "\n{:<16} root record in", "place");
+        for place in places {
+            let root = place.root.as_deref().unwrap_or("not open here: name it with --mirror");
+            let _ = writeln!(
+                out,
+                "{:<16} {root}{}",
+                place.id.to_string(),
+                if place.is_listed { "" } else { " (not listed)" }
+            );
+        }
+        if status.has_no_mirror() {
+            let _ = writeln!(out, "\nThere is no mirror: losing this one place loses every value.");
+        }
+        out
+    }
+}
+
+fn state(purpose: &oubliette::PurposeStatus) -> &'static str {
+    match (purpose.retired, purpose.active) {
+        (true, _) => "retired",
+        (false, true) => "active",
+        (false, false) => "replaced",
+    }
+}

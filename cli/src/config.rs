@@ -1,0 +1,281 @@
+//! `oubliette.toml`: where the vault is and what the application keeps, so that it need not be said each time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::args::Common;
+use crate::exit::{Exit, Failure};
+use crate::permissions;
+
+/// The file that is read if there is one.
+const DEFAULT: &str = "oubliette.toml";
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The configuration, with what the arguments said in its place. Paths are as they can be opened.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Which file it was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    pub vault: Option<PathBuf>,
+    pub root_at: Option<PathBuf>,
+    pub pages_at: Option<PathBuf>,
+    pub mirrors: Vec<PathBuf>,
+    pub journal: Option<PathBuf>,
+    /// What journal and receipts are checked with: `obl-key-1.…`.
+    pub public_key: Option<String>,
+    pub backups: Vec<PathBuf>,
+    /// How long copies of the root record, and backups of the database, are kept: for receipts.
+    pub root_copies_kept: Option<String>,
+    pub backups_kept: Option<String>,
+    pub longest_lease: Option<String>,
+    pub root_key: RootKeySource,
+    pub database: Database,
+    pub controller: Controller,
+    pub purposes: Vec<DeclaredPurpose>,
+    pub tables: Vec<Table>,
+}
+
+/// Where the root key comes from unless an argument says so. Never the key itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RootKeySource {
+    pub passphrase_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+}
+
+/// The application's database. A URL holds a password, so only where it is kept is said here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    pub sqlite: Option<PathBuf>,
+    pub postgres_url_file: Option<PathBuf>,
+    pub postgres_url_env: Option<String>,
+}
+
+/// A table of the application's that holds sealed values.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    pub table: String,
+    /// The table's key, for jobs.
+    #[serde(default = "id")]
+    pub key: String,
+    #[serde(default)]
+    pub key_type: KeyType,
+    /// The column of customer numbers, and the purpose that they are for.
+    pub number: String,
+    pub purpose: String,
+    /// Columns of numbers for other purposes, by purpose.
+    #[serde(default)]
+    pub numbers: BTreeMap<String, String>,
+    /// Columns that are stored as they are.
+    #[serde(default)]
+    pub plain: Vec<String>,
+    #[serde(default)]
+    pub columns: Vec<ColumnInTable>,
+}
+
+/// A sealed column, and the column of its tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnInTable {
+    pub column: String,
+    /// The table's own unless said otherwise.
+    pub purpose: Option<String>,
+    pub label: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The column that values are bound to, if any.
+    pub context: Option<String>,
+    /// How many bytes of it, if it is an integer that the application does not bind as eight.
+    pub context_bytes: Option<u8>,
+    pub index: Option<IndexColumn>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexColumn {
+    /// The column of tokens.
+    pub column: String,
+    pub label: String,
+    pub bits: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyType {
+    #[default]
+    Integer,
+    Text,
+    Uuid,
+    Bytes,
+}
+
+fn id() -> String {
+    "id".into()
+}
+
+/// A sealed column with all that is known of it and its table.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub table: String,
+    pub column: String,
+    pub key: String,
+    pub key_type: KeyType,
+    pub number: String,
+    pub purpose: String,
+    pub label: String,
+    pub kind: String,
+    pub context: Option<String>,
+    pub context_bytes: Option<u8>,
+    pub index: Option<IndexColumn>,
+}
+
+/// What is said about a purpose, for the inventory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredPurpose {
+    pub name: String,
+    pub why: Option<String>,
+    pub basis: Option<String>,
+    /// How long, in words.
+    pub kept: Option<String>,
+    /// Nobody, if the list is there and empty.
+    pub recipients: Option<Vec<String>>,
+    #[serde(default)]
+    pub whose: Vec<String>,
+    #[serde(default)]
+    pub categories: Vec<String>,
+    #[serde(default)]
+    pub transfers: Vec<String>,
+}
+
+/// Who answers for it all.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Controller {
+    pub name: Option<String>,
+    pub officer: Option<String>,
+    pub measures: Vec<String>,
+}
+
+impl Table {
+    /// Its sealed columns.
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        self.columns.iter().map(|column| {
+            let purpose = column.purpose.clone().unwrap_or_else(|| self.purpose.clone());
+            Column {
+                table: self.table.clone(),
+                column: column.column.clone(),
+                key: self.key.clone(),
+                key_type: self.key_type,
+                number: self.numbers.get(&purpose).unwrap_or(&self.number).clone(),
+                purpose,
+                label: column.label.clone(),
+                kind: column.kind.clone(),
+                context: column.context.clone(),
+                context_bytes: column.context_bytes,
+                index: column.index.clone(),
+            }
+        })
+    }
+}
+
+impl Config {
+    /// Reads the file that was named, or the default one if it is there, and lets the arguments overrule it.
+    pub fn load(common: &Common) -> Result<Config, Failure> {
+        let file = match &common.config {
+            Some(file) => Some(file.clone()),
+            None => Some(PathBuf::from(DEFAULT)).filter(|file| file.exists()),
+        };
+        let mut config = match file {
+            Some(file) => Config::read(&file)?,
+            None => Config::default(),
+        };
+        if let Some(vault) = &common.vault {
+            // Another vault: its parts are not where the configured one's are.
+            config.root_at = None;
+            config.pages_at = None;
+            config.mirrors = Vec::new();
+            config.journal = None;
+            config.public_key = None;
+            config.vault = Some(vault.clone());
+        }
+        config.root_at = common.root_at.clone().or(config.root_at);
+        config.pages_at = common.pages_at.clone().or(config.pages_at);
+        config.journal = common.journal.clone().or(config.journal);
+        if !common.mirrors.is_empty() {
+            config.mirrors.clone_from(&common.mirrors);
+        }
+        Ok(config)
+    }
+
+    fn read(file: &Path) -> Result<Config, Failure> {
+        let wrong = |message: String| Failure::new(Exit::Config, format!("{}: {message}", file.display()));
+        let text = permissions::read_bounded(file, MOST_BYTES)?;
+        let text = std::str::from_utf8(&text).map_err(|_| wrong("it is not UTF-8".into()))?;
+        let mut config: Config = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        let mut paths: Vec<&mut PathBuf> = Vec::new();
+        paths.extend(&mut config.vault);
+        paths.extend(&mut config.root_at);
+        paths.extend(&mut config.pages_at);
+        paths.extend(&mut config.mirrors);
+        paths.extend(&mut config.journal);
+        paths.extend(&mut config.backups);
+        paths.extend(&mut config.root_key.passphrase_file);
+        paths.extend(&mut config.root_key.key_file);
+        paths.extend(&mut config.database.sqlite);
+        paths.extend(&mut config.database.postgres_url_file);
+        for path in paths {
+            *path = base.join(&*path);
+        }
+        if config.root_key.passphrase_file.is_some() && config.root_key.key_file.is_some() {
+            return Err(wrong("[root_key] names a passphrase_file and a key_file; one of them, please".into()));
+        }
+        let named = [
+            config.database.sqlite.is_some(),
+            config.database.postgres_url_file.is_some(),
+            config.database.postgres_url_env.is_some(),
+        ];
+        if named.iter().filter(|named| **named).count() > 1 {
+            return Err(wrong("[database] names more than one database".into()));
+        }
+        config.file = Some(file.to_path_buf());
+        Ok(config)
+    }
+
+    /// The vault's directory.
+    pub fn vault(&self) -> Result<&Path, Failure> {
+        self.vault.as_deref().ok_or_else(|| {
+            Failure::usage("which vault? Give --vault DIR, or `vault = \"DIR\"` in oubliette.toml (--config FILE)")
+        })
+    }
+
+    /// Every sealed column.
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        self.tables.iter().flat_map(Table::columns)
+    }
+
+    /// A sealed column, by `TABLE.COLUMN`.
+    pub fn column(&self, name: &str) -> Result<Column, Failure> {
+        let found = self.columns().find(|column| format!("{}.{}", column.table, column.column) == name);
+        found
+            .ok_or_else(|| Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
+    }
+}
+
+/// A length of time: `500ms`, `5s`, `30 days`, `2 years`; a day is 24 hours, a month 31 days, a year 366.
+pub fn duration(text: &str) -> Result<Duration, Failure> {
+    let wrong = || Failure::usage(format!("{text:?} is no length of time; write it as `500ms`, `5s` or `30 days`"));
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let days = i64::from(span.get_years()) * 366 + i64::from(span.get_months()) * 31;
+    let rest = span.years(0).months(0).to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let all = jiff::SignedDuration::from_hours(days * 24).checked_add(rest).ok_or_else(wrong)?;
+    Duration::try_from(all).map_err(|_| wrong())
+}

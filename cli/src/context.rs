@@ -1,0 +1,91 @@
+//! What every command works with: the configuration, where root keys come from, and the vault once it is open.
+
+use oubliette::store::{Directory, DirectoryBuilder};
+use oubliette::{Purpose, Vault, VaultBuilder};
+
+use crate::args::Common;
+use crate::config::Config;
+use crate::confirm;
+use crate::exit::{Exit, Failure};
+use crate::secrets::Secrets;
+
+#[derive(Debug)]
+pub struct Context {
+    pub config: Config,
+    pub secrets: Secrets,
+    yes: bool,
+}
+
+impl Context {
+    pub fn new(common: &Common) -> Result<Context, Failure> {
+        let config = Config::load(common)?;
+        let secrets = Secrets::new(common, &config.root_key);
+        Ok(Context { config, secrets, yes: common.yes })
+    }
+
+    /// The vault's directory, as the configuration says.
+    pub fn directory(&self) -> Result<DirectoryBuilder, Failure> {
+        let config = &self.config;
+        let mut directory = Directory::at(config.vault()?);
+        if let Some(root) = &config.root_at {
+            directory = directory.root_at(root);
+        }
+        if let Some(pages) = &config.pages_at {
+            directory = directory.pages_at(pages);
+        }
+        Ok(config.mirrors.iter().fold(directory, |directory, mirror| directory.mirror(mirror)))
+    }
+
+    pub fn builder(&self) -> Result<VaultBuilder, Failure> {
+        let builder = self.builder_without_journal()?;
+        Ok(match &self.config.journal {
+            Some(journal) => builder.journal(journal),
+            None => builder,
+        })
+    }
+
+    /// For what only looks.
+    pub fn builder_without_journal(&self) -> Result<VaultBuilder, Failure> {
+        Ok(VaultBuilder::in_directory(self.directory()?))
+    }
+
+    /// A journal begins when a vault is opened with one, and binds the vault to it for ever: that is the application's to
+    /// decide, not a typing mistake's.
+    fn journal_is_there(&self) -> Result<(), Failure> {
+        match &self.config.journal {
+            Some(journal) if !journal.exists() => Err(Failure::new(
+                Exit::Missing,
+                format!(
+                    "there is no journal at {}; correct the path, or let the application begin it. If it is lost: `oubliette journal accept-loss`",
+                    journal.display()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the vault with these purposes unlocked; the others are shredded all the same, and shown.
+    pub fn unlock(&mut self, purposes: &[Purpose]) -> Result<Vault, Failure> {
+        let builder = self.builder()?.purposes(purposes.iter().copied());
+        // Before the passphrase is asked for: a mistyped path is told at once.
+        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+        self.journal_is_there()?;
+        Ok(builder.unlock(self.secrets.current()?)?)
+    }
+
+    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+        confirm::confirm(self.yes, question)
+    }
+}
+
+/// A purpose whose name is known only now.
+pub fn purpose(name: &str) -> Result<Purpose, Failure> {
+    // A handful a run: the program ends soon, and they with it.
+    Purpose::try_new(name.to_owned().leak())
+        .map_err(|error| Failure::usage(format!("{name:?} is no purpose's name: {error}")))
+}
+
+/// Ends a vault's work; trouble that it was in is the command's.
+pub fn close(vault: Vault) -> Result<(), Failure> {
+    vault.close().map_err(|error| Failure::of(Exit::from(error.outcome()), &error))
+}

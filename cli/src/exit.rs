@@ -1,0 +1,254 @@
+//! How the command ends: its exit codes, and failures that carry one.
+
+use std::error::Error;
+use std::fmt;
+
+use oubliette::journal::{JournalError, ReceiptError};
+use oubliette::{KeyStoreError, Outcome, PurposeError, RecoverError, RotateError, ShredError, UnlockError};
+
+/// What the exit code says. The numbers are promised: scripts branch on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Done, and nothing to report.
+    Done = 0,
+    /// Done, and something was found that can wait.
+    Found = 1,
+    /// Done, and something was found that cannot wait.
+    Grave = 2,
+    /// Whom it concerns was shredded: there is nothing left.
+    Erased = 3,
+    /// The command was not understood.
+    Usage = 64,
+    /// Damage, tampering, or a key store that went back in time.
+    Investigate = 65,
+    /// What was named does not exist.
+    Missing = 66,
+    /// Nothing happened, and it may work later.
+    TryAgain = 75,
+    /// It happened in part, or it is not known whether it happened.
+    Unsettled = 76,
+    /// Refused: not confirmed, not permitted, not the right key.
+    Refused = 77,
+    /// The configuration is wrong.
+    Config = 78,
+}
+
+/// Shown at the end of `--help` and in the man page.
+pub const HELP: &str = "\
+Exit codes:
+   0  done, nothing to report
+   1  done, and something was found that can wait (doctor's warnings, requests that are due soon)
+   2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
+      journal that does not verify)
+   3  whom it concerns was shredded: there is nothing left
+  64  the command was not understood, or names a number or purpose that the vault does not know; nothing happened
+  65  investigate: damage, tampering, or a key store that went back in time; nothing happened
+  66  there is no such file or vault
+  75  try again: a file, the key store or the database cannot be used now; nothing happened
+  76  it happened in part, or it is not known whether it happened: run it again until it ends with 0
+  77  refused: not confirmed (--yes), the wrong root key, or permissions that are too wide; nothing happened
+  78  the configuration file is wrong";
+
+impl Exit {
+    /// The word for machines.
+    pub fn word(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Found => "found",
+            Exit::Grave => "grave",
+            Exit::Erased => "erased",
+            Exit::Usage => "usage",
+            Exit::Investigate => "investigate",
+            Exit::Missing => "missing",
+            Exit::TryAgain => "try_again",
+            Exit::Unsettled => "unsettled",
+            Exit::Refused => "refused",
+            Exit::Config => "configuration",
+        }
+    }
+}
+
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Exit {
+        match outcome {
+            Outcome::Erased => Exit::Erased,
+            Outcome::TryAgain => Exit::TryAgain,
+            Outcome::Investigate => Exit::Investigate,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, message: message.into() }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
+    /// An error with its causes.
+    pub fn of(exit: Exit, error: &(dyn Error + 'static)) -> Failure {
+        Failure::new(exit, chain(error))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error and its causes, each said once.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.contains(&text) {
+            said.push_str(": ");
+            said.push_str(&text);
+        }
+        cause = error.source();
+    }
+    said
+}
+
+/// A store's and a vault's errors sort themselves; what is the caller's mistake is told apart here.
+fn of_key_store(error: &KeyStoreError) -> Exit {
+    use oubliette::store::Problem;
+    match error {
+        KeyStoreError::NoVault => Exit::Missing,
+        KeyStoreError::NeedsJournal | KeyStoreError::NoSigner => Exit::Config,
+        KeyStoreError::Journal(error) => of_journal(error),
+        KeyStoreError::WrongRootKey => Exit::Refused,
+        KeyStoreError::RootKey(error) if matches!(**error, oubliette::RootKeyError::EmptyPassphrase) => Exit::Refused,
+        KeyStoreError::Store(error) => match error.problem() {
+            Problem::Missing => Exit::Missing,
+            Problem::TooOpen | Problem::ForeignOwner => Exit::Refused,
+            Problem::Occupied | Problem::PlaceTwice | Problem::TooManyMirrors => Exit::Usage,
+            _ => Exit::from(KeyStoreError::Store(error.clone()).outcome()),
+        },
+        other => Exit::from(other.outcome()),
+    }
+}
+
+/// Of a vault that cannot use its journal. One that does not verify is a finding: see `journal verify`.
+pub fn of_journal(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Missing { .. } => Exit::Missing,
+        JournalError::Exists { .. } => Exit::Refused,
+        other => Exit::from(other.outcome()),
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        Failure::of(of_journal(&error), &error)
+    }
+}
+
+impl From<ReceiptError> for Failure {
+    fn from(error: ReceiptError) -> Failure {
+        let exit = match &error {
+            // What cannot be issued was asked for.
+            ReceiptError::Content(_) => Exit::Usage,
+            other => Exit::from(other.outcome()),
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Failure {
+        match error {
+            RecoverError::SameKey => Failure::of(Exit::Refused, &error),
+            RecoverError::KeyStore(error) => error.into(),
+            other => Failure::of(Exit::Usage, &other),
+        }
+    }
+}
+
+impl From<KeyStoreError> for Failure {
+    fn from(error: KeyStoreError) -> Failure {
+        Failure::of(of_key_store(&error), &error)
+    }
+}
+
+impl From<UnlockError> for Failure {
+    fn from(error: UnlockError) -> Failure {
+        match error {
+            UnlockError::KeyStore(error) => error.into(),
+            UnlockError::UnknownPurpose { purpose } => Failure::usage(format!(
+                "the vault does not know the purpose {purpose:?}; `oubliette status` lists those it has"
+            )),
+            UnlockError::Journal(error) => error.into(),
+            UnlockError::BehindDemand { .. } => Failure::of(Exit::Investigate, &error),
+            other => Failure::of(Exit::Investigate, &other),
+        }
+    }
+}
+
+impl From<ShredError> for Failure {
+    fn from(error: ShredError) -> Failure {
+        let exit = match &error {
+            ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. } => {
+                Exit::Usage
+            }
+            ShredError::OldCopyRemains(_) | ShredError::Unknown(_) => Exit::Unsettled,
+            ShredError::NothingHappened(cause) => of_key_store(cause),
+            other => Exit::from(other.outcome()),
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<RotateError> for Failure {
+    fn from(error: RotateError) -> Failure {
+        let exit = match &error {
+            RotateError::SameKey => Exit::Refused,
+            RotateError::NothingHappened(cause) => of_key_store(cause),
+            _ => Exit::Unsettled,
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<PurposeError> for Failure {
+    fn from(error: PurposeError) -> Failure {
+        let exit = match &error {
+            PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
+            PurposeError::OnePlace => Exit::Refused,
+            PurposeError::NothingHappened(cause) => of_key_store(cause),
+            PurposeError::OldCopyRemains(_) | PurposeError::Unknown(_) => Exit::Unsettled,
+            other => Exit::from(other.outcome()),
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<oubliette::EpochError> for Failure {
+    fn from(error: oubliette::EpochError) -> Failure {
+        use oubliette::EpochError;
+        let exit = match &error {
+            EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
+            EpochError::NothingHappened(cause) => of_key_store(cause),
+            EpochError::OldCopyRemains(_) | EpochError::Unknown(_) => Exit::Unsettled,
+            other => Exit::from(other.outcome()),
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<oubliette::TokenError> for Failure {
+    fn from(error: oubliette::TokenError) -> Failure {
+        Failure::of(Exit::from(error.outcome()), &error)
+    }
+}

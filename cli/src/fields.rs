@@ -1,0 +1,106 @@
+//! Fields whose names and types are known only at run time: the configuration says them.
+
+use oubliette::access::Binding;
+use oubliette::personal::Canonical;
+use oubliette::{Bits, Field, FieldInfo, Index};
+
+use crate::config::{Column, IndexColumn};
+use crate::context::purpose;
+use crate::exit::{Exit, Failure};
+
+/// Does the same for whichever of the crate's types a column holds. A type of the application's own has its reader and
+/// its padding in the application, and only there.
+macro_rules! with_type {
+    ($column:expr, $T:ident => $work:expr) => {
+        match $column.kind.strip_prefix("obl.").unwrap_or(&$column.kind) {
+            "email" => {
+                type $T = oubliette::personal::Email;
+                $work
+            }
+            "name" => {
+                type $T = oubliette::personal::Name;
+                $work
+            }
+            "phone" => {
+                type $T = oubliette::personal::Phone;
+                $work
+            }
+            "address" => {
+                type $T = oubliette::personal::Address;
+                $work
+            }
+            "text" => {
+                type $T = oubliette::personal::Text;
+                $work
+            }
+            _ => Err($crate::fields::unknown_type($column)),
+        }
+    };
+}
+pub(crate) use with_type;
+
+pub fn unknown_type(column: &Column) -> Failure {
+    let Column { table, column, kind, .. } = column;
+    Failure::new(
+        Exit::Config,
+        format!("{table}.{column} is of the type {kind:?}; this command knows email, name, phone, address and text"),
+    )
+}
+
+/// A column's field.
+pub fn field<T: oubliette::personal::PersonalData>(column: &Column) -> Result<Field<T>, Failure> {
+    purpose(&column.purpose)?.try_field(column.label.clone().leak()).map_err(|error| wrong(column, &error))
+}
+
+/// A column's index on the whole value.
+pub fn index<T: Canonical>(column: &Column) -> Result<Index<T>, Failure> {
+    let IndexColumn { label, bits, .. } = index_of(column)?;
+    let bits = Bits::try_new(*bits).ok_or_else(|| {
+        Failure::new(Exit::Config, format!("{}.{}: an index keeps 1 to 256 bits", column.table, column.column))
+    })?;
+    field::<T>(column)?.try_index(label.clone().leak(), bits, T::canonical_form).map_err(|error| wrong(column, &error))
+}
+
+pub fn index_of(column: &Column) -> Result<&IndexColumn, Failure> {
+    column
+        .index
+        .as_ref()
+        .ok_or_else(|| Failure::usage(format!("the configuration gives {}.{} no index", column.table, column.column)))
+}
+
+fn wrong(column: &Column, error: &oubliette::InvalidName) -> Failure {
+    Failure::new(Exit::Config, format!("{}.{}: {error}", column.table, column.column))
+}
+
+/// A table as the library's records would declare it.
+pub fn table(table: &crate::config::Table) -> Result<oubliette::access::Table, Failure> {
+    let mut columns = vec![FieldInfo::customer(leak(&table.number), purpose(&table.purpose)?, true)];
+    for (name, column) in &table.numbers {
+        columns.push(FieldInfo::customer(leak(column), purpose(name)?, false));
+    }
+    columns.extend(table.plain.iter().map(|column| FieldInfo::plain(leak(column))));
+    for column in table.columns() {
+        with_type!(&column, T => sealed::<T>(&column, &mut columns))?;
+    }
+    let mut made = oubliette::access::Table::new(table.table.clone(), &columns);
+    for column in &table.columns {
+        if let (Some(context), Some(bytes)) = (&column.context, column.context_bytes) {
+            made = made.binding(context, Binding::Integer(bytes));
+        }
+    }
+    Ok(made)
+}
+
+fn sealed<T: Canonical>(column: &Column, columns: &mut Vec<FieldInfo>) -> Result<(), Failure> {
+    let name = leak(&column.column);
+    columns.push(FieldInfo::sealed(name, field::<T>(column)?, column.context.as_deref().map(leak)));
+    if let Some(tokens) = &column.index {
+        columns.push(FieldInfo::token(leak(&tokens.column), name, index::<T>(column)?));
+    }
+    Ok(())
+}
+
+/// Names of the configuration, which live as long as the program: a run reads it once.
+fn leak(name: impl AsRef<str>) -> &'static str {
+    name.as_ref().to_owned().leak()
+}

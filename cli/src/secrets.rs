@@ -1,0 +1,224 @@
+//! Root keys: from a prompt, a file descriptor or a file. Never from an argument or the environment, where other users and
+//! programs can read them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use oubliette::RootKey;
+use zeroize::Zeroizing;
+
+use crate::args::{Common, NewKey};
+use crate::config::RootKeySource;
+use crate::exit::{Exit, Failure};
+use crate::permissions;
+
+/// Most bytes of a passphrase.
+const MOST_BYTES: usize = 4096;
+/// Shorter passphrases are let through with a word of caution: whoever has a root record can try them.
+const SHORT: usize = 20;
+
+/// Where root keys come from.
+#[derive(Debug)]
+pub struct Secrets {
+    current: Source,
+    /// Descriptors that were opened: a second line continues where the first ended.
+    descriptors: HashMap<u32, Descriptor>,
+}
+
+#[derive(Debug)]
+enum Descriptor {
+    StandardInput,
+    File(File),
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Prompt,
+    Descriptor(u32),
+    PassphraseFile(PathBuf),
+    KeyFile(PathBuf),
+}
+
+impl Secrets {
+    pub fn new(common: &Common, configured: &RootKeySource) -> Secrets {
+        let given = source(common.passphrase_fd, common.passphrase_file.as_ref(), common.key_file.as_ref());
+        let configured = || source(None, configured.passphrase_file.as_ref(), configured.key_file.as_ref());
+        Secrets { current: given.or_else(configured).unwrap_or(Source::Prompt), descriptors: HashMap::new() }
+    }
+
+    /// The file that the current root key is read from, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.current {
+            Source::PassphraseFile(file) | Source::KeyFile(file) => Some(file),
+            Source::Prompt | Source::Descriptor(_) => None,
+        }
+    }
+
+    /// The vault's root key.
+    pub fn current(&mut self) -> Result<RootKey, Failure> {
+        match self.current.clone() {
+            Source::Prompt => Ok(RootKey::passphrase(prompt("Passphrase of the vault: ")?.as_str())),
+            source => self.read(&source),
+        }
+    }
+
+    /// The root key that a vault is to be rotated to. A passphrase is asked for twice.
+    pub fn new_root_key(&mut self, new: &NewKey) -> Result<RootKey, Failure> {
+        if let Some(path) = &new.generate {
+            return generate(path);
+        }
+        let given = source(new.new_passphrase_fd, new.new_passphrase_file.as_ref(), new.new_key_file.as_ref());
+        if let Some(source) = given {
+            return self.read(&source);
+        }
+        let first = prompt("New passphrase: ")?;
+        let again = prompt("New passphrase, once more: ")?;
+        if first != again {
+            return Err(Failure::new(Exit::Refused, "the two passphrases differ; nothing happened"));
+        }
+        Ok(passphrase(&first, true))
+    }
+
+    fn read(&mut self, source: &Source) -> Result<RootKey, Failure> {
+        match source {
+            Source::Descriptor(number) => Ok(passphrase(&self.line_of(*number)?, false)),
+            Source::PassphraseFile(path) => {
+                let mut file = permissions::open_secret(path)?;
+                Ok(passphrase(&line(&mut file, &path.display().to_string())?, false))
+            }
+            Source::KeyFile(path) => key_file(path),
+            Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
+        }
+    }
+
+    fn line_of(&mut self, number: u32) -> Result<Zeroizing<String>, Failure> {
+        let name = format!("file descriptor {number}");
+        let descriptor = match self.descriptors.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Descriptor::open(number)?),
+        };
+        match descriptor {
+            Descriptor::File(file) => line(file, &name),
+            Descriptor::StandardInput => line(&mut std::io::stdin().lock(), &name),
+        }
+    }
+}
+
+impl Descriptor {
+    fn open(number: u32) -> Result<Descriptor, Failure> {
+        match number {
+            0 => Ok(Descriptor::StandardInput),
+            // Standard output and error may well be open for reading, and are not meant.
+            1 | 2 => Err(Failure::usage("a passphrase cannot be read from file descriptor 1 or 2")),
+            _ => {
+                let missing =
+                    |_| Failure::new(Exit::Missing, format!("file descriptor {number} is not open for reading"));
+                File::open(format!("/dev/fd/{number}")).map(Descriptor::File).map_err(missing)
+            }
+        }
+    }
+}
+
+fn source(fd: Option<u32>, passphrase: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<Source> {
+    fd.map(Source::Descriptor)
+        .or_else(|| passphrase.cloned().map(Source::PassphraseFile))
+        .or_else(|| key.cloned().map(Source::KeyFile))
+}
+
+/// Asks on the terminal itself, so that standard input and output may be redirected.
+fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
+    let answer = rpassword::prompt_password(question).map_err(|error| {
+        let how = "give --passphrase-fd, --passphrase-file or --key-file";
+        Failure::new(Exit::Refused, format!("there is no terminal to ask for the passphrase on ({error}); {how}"))
+    })?;
+    Ok(Zeroizing::new(answer))
+}
+
+fn passphrase(phrase: &Zeroizing<String>, is_new: bool) -> RootKey {
+    if is_new && phrase.chars().count() < SHORT {
+        let _ = writeln!(
+            std::io::stderr(),
+            "caution: whoever gets a copy of the root record can try short passphrases; take six random words"
+        );
+    }
+    RootKey::passphrase(phrase.as_str())
+}
+
+/// One line, byte by byte: what follows it is somebody else's.
+fn line(from: &mut dyn Read, name: &str) -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let mut byte = Zeroizing::new([0]);
+    loop {
+        let read = from.read(&mut *byte).map_err(|error| Failure::new(Exit::TryAgain, format!("{name}: {error}")))?;
+        if read == 0 || *byte == [b'\n'] {
+            break;
+        }
+        if bytes.len() == MOST_BYTES {
+            return Err(Failure::new(Exit::Refused, format!("{name}: a line of more than {MOST_BYTES} bytes")));
+        }
+        bytes.extend_from_slice(&*byte);
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    if bytes.is_empty() {
+        return Err(Failure::new(Exit::Refused, format!("{name}: no passphrase there, the line is empty")));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::new(Exit::Refused, format!("{name}: not UTF-8")))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// 32 bytes, or 64 hexadecimal digits and perhaps a line's end.
+fn key_file(path: &Path) -> Result<RootKey, Failure> {
+    let content = permissions::read_all(permissions::open_secret(path)?, path, 128)?;
+    let mut key = Zeroizing::new([0; 32]);
+    if content.len() == key.len() {
+        key.copy_from_slice(&content);
+        return Ok(RootKey::bytes(*key));
+    }
+    let digits = content.trim_ascii_end();
+    let is_hexadecimal = digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit);
+    let wrong = || {
+        let message =
+            format!("{}: not a key file: it holds neither 32 bytes nor 64 hexadecimal digits", path.display());
+        Failure::new(Exit::Refused, message)
+    };
+    if !is_hexadecimal {
+        return Err(wrong());
+    }
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+    }
+    Ok(RootKey::bytes(*key))
+}
+
+/// A new random key, durable in a file of its own before it is used: losing it would lose every value.
+fn generate(path: &Path) -> Result<RootKey, Failure> {
+    let (key, bytes) = RootKey::generate().map_err(|error| Failure::of(Exit::TryAgain, &error))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        let digits = Zeroizing::new(bytes.iter().fold(String::with_capacity(65), |mut digits, byte| {
+            digits.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+            digits
+        }));
+        file.write_all(digits.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    });
+    written.map_err(|error| permissions::of_io(path, &error))?;
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| permissions::of_io(directory, &error))?;
+    }
+    Ok(key)
+}

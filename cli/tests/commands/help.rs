@@ -1,0 +1,59 @@
+use std::fs;
+
+use crate::support::World;
+
+#[test]
+fn help_names_every_command_and_exit_code() {
+    let world = World::empty();
+    let ran = world.run(&["--help"]).ends(0);
+    for command in [
+        "status",
+        "doctor",
+        "shred",
+        "rotate",
+        "retire",
+        "reindex",
+        "mirror",
+        "inventory",
+        "verify",
+        "journal",
+        "replay",
+        "completions",
+        "man",
+    ] {
+        assert!(ran.out.contains(command), "{command} is missing");
+        world.run(&[command, "--help"]).ends(0);
+    }
+    for code in ["Exit codes", "64", "65", "66", "75", "76", "77", "78"] {
+        assert!(ran.out.contains(code), "{code} is missing");
+    }
+    world.run(&["--version"]).ends(0);
+    world.run(&[]).ends(64);
+    world.run(&["conjure"]).ends(64);
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    let world = World::empty();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = world.run(&["completions", shell]).ends(0);
+        assert!(ran.out.contains("oubliette") && ran.out.contains("shred"), "{shell}");
+    }
+    world.shell("source <(oubliette completions bash) && complete -p oubliette").ends(0);
+    world.run(&["completions", "cmd"]).ends(64);
+}
+
+#[test]
+fn man_pages_are_written_for_each_command() {
+    let world = World::empty();
+    let (code, done) = world.json(&["man", "share/man1"]);
+    assert_eq!(code, 0);
+    let pages: Vec<&str> = done["pages"].as_array().unwrap().iter().map(|page| page.as_str().unwrap()).collect();
+    for page in ["oubliette.1", "oubliette-shred.1", "oubliette-rotate-root-key.1", "oubliette-doctor.1"] {
+        assert!(pages.contains(&page), "{page} is not among {pages:?}");
+        let text = fs::read_to_string(world.path("share/man1").join(page)).unwrap();
+        assert!(text.contains(".TH") && text.len() > 500, "{page}");
+    }
+    let text = fs::read_to_string(world.path("share/man1/oubliette.1")).unwrap();
+    assert!(text.contains("Exit codes"), "the codes are documented in the page");
+}

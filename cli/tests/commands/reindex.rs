@@ -1,0 +1,139 @@
+use oubliette::{CustomerId, Index, Sealed, Token, bits, personal::Email};
+use rusqlite::{Connection, params};
+use serde_json::json;
+
+use crate::support::{EMAIL, NEWS_EMAIL, World};
+
+const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+
+const COLUMNS: &str = r#"
+[database]
+sqlite = "app.db"
+[[tables]]
+table = "customers"
+number = "no"
+purpose = "orders"
+plain = ["id"]
+[[tables.columns]]
+column = "email"
+label = "email"
+type = "email"
+index = { column = "email_idx", label = "exact", bits = 64 }
+[[tables.columns]]
+column = "news"
+purpose = "newsletter"
+label = "email"
+type = "obl.email"
+context = "id"
+"#;
+
+/// An application's table, with rows of this many customers.
+fn shop(rows: usize) -> (World, Connection, Vec<CustomerId>) {
+    let world = World::new();
+    world.configure(COLUMNS);
+    let database = Connection::open(world.path("app.db")).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE customers (id INTEGER PRIMARY KEY, no BIGINT UNIQUE, email BLOB, email_idx BLOB, news BLOB)",
+        )
+        .unwrap();
+    let vault = world.vault();
+    let numbers = (0..rows).map(|row| {
+        let (no, email) = (vault.enroll().unwrap(), format!("row{row}@example.com").parse::<Email>().unwrap());
+        let id = i64::try_from(row).unwrap();
+        let sealed = vault.seal(no, EMAIL, &email).unwrap();
+        let news = vault.seal(no, NEWS_EMAIL.within(&id.to_be_bytes()), &email).unwrap();
+        let token = vault.token(BY_EMAIL, &email).unwrap();
+        let insert = "INSERT INTO customers VALUES (?, ?, ?, ?, ?)";
+        database.execute(insert, params![id, no, sealed, token, news]).unwrap();
+        no
+    });
+    let numbers = numbers.collect();
+    (world, database, numbers)
+}
+
+fn epochs(database: &Connection) -> Vec<Option<u8>> {
+    let mut select = database.prepare("SELECT email_idx FROM customers ORDER BY id").unwrap();
+    let tokens = select.query_map([], |row| row.get::<_, Option<Token<Email>>>(0)).unwrap();
+    tokens.map(|token| token.unwrap().map(|token| token.epoch().number())).collect()
+}
+
+#[test]
+fn tokens_are_renewed_and_those_of_the_shredded_emptied() {
+    let (world, database, numbers) = shop(7);
+    world.run(&["rotate", "index", "customers.email", "--yes"]).ends(0);
+    world.run(&["shred", &numbers[2].to_string(), "--yes", "--wait"]).ends(0);
+    let (code, checked) = world.json(&["reindex", "--check"]);
+    assert_eq!(code, 1);
+    let remaining = checked["checked"][0]["remaining"].as_array().unwrap();
+    assert!(remaining.iter().all(|it| it["column"] == "email_idx"), "{checked}");
+    let (code, done) = world.json(&["reindex", "--batch", "2"]);
+    assert_eq!(code, 0);
+    assert_eq!(done["reindexed"][0]["looked_at"], 7);
+    assert_eq!(done["reindexed"][0]["bookmark"], "6");
+    assert_eq!(epochs(&database), [Some(1), Some(1), None, Some(1), Some(1), Some(1), Some(1)]);
+    world.run(&["reindex", "--check"]).ends(0);
+    let ran = world.run(&["reindex", "customers.email"]).ends(0);
+    assert!(ran.out.contains("7 rows looked at, 0 changed"), "{ran:?}");
+}
+
+#[test]
+fn values_are_resealed_before_a_tree_is_retired() {
+    let (world, database, numbers) = shop(3);
+    let (_, rotated) = world.json(&["rotate", "purpose", "newsletter", "--yes"]);
+    world.run(&["reindex", "--reseal", "--check"]).ends(1);
+    world.run(&["reindex", "--reseal"]).ends(0);
+    world.run(&["reindex", "--reseal", "--check"]).ends(0);
+    world.run(&["retire", "tree", "newsletter", rotated["tree"].as_str().unwrap(), "--yes"]).ends(0);
+    let vault = world.vault();
+    for (id, number) in [0_i64, 1, 2].into_iter().zip(numbers) {
+        let select = "SELECT news FROM customers WHERE id = ?";
+        let news: Sealed<Email> = database.query_row(select, [id], |row| row.get(0)).unwrap();
+        assert!(vault.open(number, NEWS_EMAIL.within(&id.to_be_bytes()), &news).is_ok());
+    }
+}
+
+#[test]
+fn rows_with_problems_are_named_and_not_quoted() {
+    let (world, database, _) = shop(4);
+    database.execute("UPDATE customers SET email = 'secret@example.com', email_idx = NULL WHERE id = 1", []).unwrap();
+    world.run(&["rotate", "index", "customers.email", "--yes"]).ends(0);
+    let ran = world.run(&["reindex"]).ends(2).hides(&["secret@example.com"]);
+    assert!(ran.err.contains("email"), "{ran:?}");
+    let (code, done) = world.json(&["reindex", "--tolerate", "5"]);
+    assert_eq!((code, &done["reindexed"][0]["problems"][0]["key"]), (1, &json!("1")));
+    assert_eq!(epochs(&database), [Some(1), None, Some(1), Some(1)]);
+}
+
+#[test]
+fn what_cannot_be_worked_on_is_refused() {
+    let (world, database, _) = shop(1);
+    world.run(&["reindex", "customers.phone"]).ends(64);
+    world.run(&["reindex", "customers.news"]).ends(64);
+    world.configure(&COLUMNS.replace("app.db", "absent.db"));
+    world.run(&["reindex"]).ends(66);
+    assert!(!world.path("absent.db").exists());
+    world.configure(&COLUMNS.replace("email_idx", "absent_idx"));
+    let ran = world.run(&["reindex"]).ends(75);
+    assert!(ran.err.contains("absent_idx"), "{ran:?}");
+    world.configure("");
+    world.run(&["reindex"]).ends(64);
+    assert_eq!(epochs(&database), [Some(0)]);
+}
+
+#[test]
+fn a_database_url_stays_out_of_sight() {
+    let (world, _, _) = shop(1);
+    let secret = "hunter2";
+    let columns = COLUMNS.replace("sqlite = \"app.db\"", "postgres_url_file = \"url\"");
+    world.configure(&columns);
+    world.write("url", &format!("postgres://app:{secret}@127.0.0.1:1/app\n"));
+    world.run(&["reindex"]).ends(75).hides(&[secret]);
+    world.write("url", &format!("mysql:/{secret}@@@"));
+    world.run(&["reindex"]).ends(78).hides(&[secret]);
+    world.mode("url", 0o644);
+    world.run(&["reindex"]).ends(77).hides(&[secret]);
+    world.configure(&columns.replace("postgres_url_file = \"url\"", "postgres_url_env = \"NO_SUCH_VARIABLE\""));
+    let ran = world.run(&["reindex"]).ends(78);
+    assert!(ran.err.contains("NO_SUCH_VARIABLE"), "{ran:?}");
+}

@@ -1,0 +1,61 @@
+//! The command beside the application: another process that has the vault open.
+
+use std::time::{Duration, Instant};
+
+use crate::support::World;
+
+#[test]
+fn a_running_application_hears_of_a_shred_within_its_lease() {
+    let world = World::new();
+    let customers = world.customers(2);
+    let application = world.vault();
+    assert_eq!(customers[0].opens(&application), (true, true));
+    world.run(&["status"]).ends(0);
+    world.run(&["shred", &customers[0].number.to_string(), "--yes", "--wait"]).ends(0);
+    assert_eq!(customers[0].opens(&application), (false, false));
+    assert_eq!(customers[1].opens(&application), (true, true));
+    application.shred([customers[1].number]).unwrap();
+    let (_, status) = world.json(&["status"]);
+    assert_eq!(status["purposes"][0]["shredded"], 2);
+    application.close().unwrap();
+}
+
+#[test]
+fn many_commands_at_once_take_turns() {
+    let world = World::new();
+    let customers = world.customers(4);
+    let running: Vec<_> = customers
+        .iter()
+        .map(|customer| {
+            world
+                .command(&["shred", &customer.number.to_string(), "--yes"])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    let vault = world.vault();
+    assert!(customers.iter().all(|customer| customer.opens(&vault) == (false, false)));
+}
+
+#[test]
+fn an_application_goes_on_under_the_new_key_it_was_given() {
+    let world = World::new();
+    let customers = world.customers(1);
+    world.write("new-key", &"08".repeat(32));
+    let application = oubliette::Vault::at(world.path("privacy"))
+        .mirror(world.path("mirror"))
+        .purposes([crate::support::ORDERS, crate::support::NEWS])
+        .next_root_key(oubliette::RootKey::bytes([8; 32]))
+        .unlock(oubliette::RootKey::bytes([7; 32]))
+        .unwrap();
+    world.run(&["rotate", "root-key", "--new-key-file", "new-key", "--yes"]).ends(0);
+    let end = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < end {
+        assert_eq!(customers[0].opens(&application), (true, true));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

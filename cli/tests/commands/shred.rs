@@ -1,0 +1,101 @@
+use serde_json::json;
+
+use crate::support::World;
+
+#[test]
+fn customers_are_shredded_in_every_purpose() {
+    let world = World::new();
+    let customers = world.customers(4);
+    let [a, b, c, d] = [0, 1, 2, 3].map(|at: usize| &customers[at]);
+    let ran = world.run(&["shred", &a.number.to_string(), &format!("{}-{}", b.number, c.number), "--yes"]).ends(0);
+    assert!(ran.out.contains("3 customers"), "{ran:?}");
+    let vault = world.vault();
+    assert_eq!(
+        [a, b, c, d].map(|customer| customer.opens(&vault)),
+        [(false, false), (false, false), (false, false), (true, true)]
+    );
+}
+
+#[test]
+fn one_purpose_can_be_shredded_alone() {
+    let world = World::new();
+    let customers = world.customers(1);
+    let number = customers[0].number;
+    let (code, done) = world.json(&["shred", &number.to_string(), "--purpose", "newsletter", "--yes", "--wait"]);
+    assert_eq!(code, 0);
+    assert_eq!(done["shredded"]["numbers"], json!([number]));
+    assert_eq!((&done["purpose"], &done["newly_shredded"]), (&json!("newsletter"), &json!(1)));
+    assert_eq!(done["already_shredded"], json!([]));
+    assert!(done["effective_everywhere_at"].as_str().unwrap().ends_with('Z'));
+    let vault = world.vault();
+    assert_eq!(customers[0].opens(&vault), (true, false));
+    assert_eq!(done["generation"], vault.generation().unwrap());
+    drop(vault);
+    let (code, again) = world.json(&["shred", &number.to_string(), "--purpose", "newsletter", "--yes"]);
+    assert_eq!((code, &again["already_shredded"]), (0, &json!([number])));
+}
+
+#[test]
+fn everyone_up_to_a_number_is_shredded() {
+    let world = World::new();
+    let customers = world.customers(9);
+    let through = customers[2].number.to_string();
+    world.run(&["shred", "--through", &through, "--yes"]).ends(0);
+    let vault = world.vault();
+    assert!(customers[..3].iter().all(|customer| customer.opens(&vault) == (false, false)));
+    assert!(customers[3..].iter().all(|customer| customer.opens(&vault) == (true, true)));
+}
+
+#[test]
+fn numbers_come_from_a_file_or_the_input() {
+    let world = World::new();
+    let customers = world.customers(3);
+    world.write("numbers", &format!("{}\n{} \n\n", customers[0].number, customers[1].number));
+    world.run(&["shred", "--from", "numbers", "--yes"]).ends(0);
+    world.shell(&format!("echo {} | oubliette shred --from - --yes", customers[2].number)).ends(0);
+    let vault = world.vault();
+    assert!(customers.iter().all(|customer| customer.opens(&vault) == (false, false)));
+}
+
+#[test]
+fn nobody_is_shredded_without_a_yes() {
+    let world = World::new();
+    let customers = world.customers(1);
+    let ran = world.run(&["shred", &customers[0].number.to_string()]).ends(77);
+    assert!(ran.err.contains("--yes") && ran.err.contains("every purpose"), "{ran:?}");
+    let (code, refused) = world.json(&["shred", &customers[0].number.to_string()]);
+    assert_eq!((code, &refused["error"]["kind"]), (77, &json!("refused")));
+    assert_eq!(customers[0].opens(&world.vault()), (true, true));
+}
+
+#[test]
+fn a_mistake_shreds_nobody() {
+    let world = World::new();
+    let customers = world.customers(1);
+    let number = customers[0].number.to_string();
+    for (arguments, named) in [
+        (vec!["shred", &number, "4000000"], "4000000"),
+        (vec!["shred", &number, "--purpose", "marketing"], "marketing"),
+        (vec!["shred", "alice"], "alice"),
+        (vec!["shred", "9-3"], "9-3"),
+        (vec!["shred", "0"], "\"0\""),
+        (vec!["shred", "--through", "4000000"], "still being issued"),
+        (vec!["shred", "--from", "/dev/null"], "no customer numbers"),
+        (vec!["shred"], "NUMBER"),
+    ] {
+        let ran = world.run(&[&arguments[..], &["--yes"]].concat()).ends(64);
+        assert!(ran.err.contains(named), "{named}: {ran:?}");
+    }
+    assert_eq!(customers[0].opens(&world.vault()), (true, true));
+}
+
+#[test]
+fn a_place_that_is_away_stops_a_shred() {
+    let world = World::new();
+    let customers = world.customers(1);
+    std::fs::rename(world.path("mirror"), world.path("away")).unwrap();
+    let ran = world.run(&["shred", &customers[0].number.to_string(), "--yes"]);
+    assert!(ran.code == 75 || ran.code == 66, "{ran:?}");
+    std::fs::rename(world.path("away"), world.path("mirror")).unwrap();
+    assert_eq!(customers[0].opens(&world.vault()), (true, true));
+}
