@@ -42,9 +42,6 @@
 //! is no second one, and is refused. A writer that is killed within a line leaves half of it, and a power cut zeros in
 //! place of it; the next writer cuts that off and says so in an entry (`torn`).
 
-// What the vault and the register will call.
-#![cfg_attr(not(test), allow(dead_code))]
-
 mod canonical;
 mod chain;
 mod disk;
@@ -79,10 +76,11 @@ pub use self::text::{EventId, Hash, InvalidText, Label, Reason, Time, VaultName}
 pub use self::verify::{Expectations, Gap, Progress, Verified, verify, verify_from};
 pub use crate::root_record::Anchor;
 
-#[allow(unused_imports)] // the vault's side: what it writes with
+#[cfg(test)]
+pub(crate) use self::key::sign_once;
 pub(crate) use self::{
     file::JournalFile,
-    key::{Signer, sign, sign_once},
+    key::{Signer, sign},
     receipt::Facts,
     replay::{Replayed, replay},
 };
