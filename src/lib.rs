@@ -40,7 +40,7 @@
 //! ```
 //!
 //! `cargo run --example quickstart` does the same with a SQLite database and a restored backup; `--example events`
-//! with JSON events in an append-only file.
+//! with JSON events in an append-only file; `--example life` tells one customer's life with register, journal and receipt.
 //!
 //! # Words
 //! | word | meaning |
@@ -54,6 +54,9 @@
 //! | root record | the small record that holds each tree's root, encrypted under the root key |
 //! | [root key](RootKey) | what protects the root record: a passphrase, 32 random bytes, or a key held elsewhere |
 //! | [index](Index), [token](Token) | what fills a column to search by, and one value in it |
+//! | generation | counts the root record's commits |
+//! | journal, receipt | what was forgotten, signed and chained; a signed document of it for whoever asked |
+//! | register, grant | who may have what sealed, in the application's database; a legal basis for one purpose |
 //! | [epoch](Epoch) | which of an index's keys a token was made with; one that is retired makes no more |
 //! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
 //!
@@ -94,9 +97,12 @@
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
+//! - `guide` (features `register` and `derive`): each duty under the GDPR, the call that supports it, and what the call does not do.
 //! - `register` (feature `register`): who may have what sealed, on which legal basis and for how long; erasure with a receipt.
 //! - `VaultBuilder::journal` (feature `journal`): what was forgotten is written down and signed. `Vault::receipt` proves
 //!   it to whoever asked, and `VaultBuilder::replay` recovers without a list.
+//! - [`Vault::reader`]: handles that open named purposes or fields only; `audit` (feature `journal`) notes each opening.
+//! - `inventory`, `access` (features `derive` and `json`) and `breach` (feature `register`): what is kept, on whom, and what leaked.
 //! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
@@ -107,10 +113,11 @@
 //! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
-//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
-//! | `journal` | no | `journal`: what was forgotten, written down, signed and chained; receipts (ed25519-dalek, jiff) |
-//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite (rusqlite, serde_json) |
-//! | `register-postgres` | no | the same in PostgreSQL (sqlx) |
+//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive); with `json` also `access` and `inventory` |
+//! | `journal` | no | `journal`: what was forgotten, written down, signed and chained; receipts; `audit` (ed25519-dalek, jiff) |
+//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite; `breach`; with `derive` also access and disclosure (rusqlite, serde_json) |
+//! | `register-postgres` | no | the register in PostgreSQL (sqlx) |
+//! | `age` | no | disclosures encrypted to their recipient (age) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -149,6 +156,10 @@ mod fork;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(all(feature = "register", feature = "derive"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "register", feature = "derive"))))]
+#[doc = include_str!("guide/guide.md")]
+pub mod guide {}
 mod index;
 #[cfg(all(feature = "derive", feature = "json"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]

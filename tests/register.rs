@@ -13,6 +13,8 @@ use sqlite::Db;
 
 #[path = "register/erase.rs"]
 mod erase;
+#[path = "register/forged.rs"]
+mod forged;
 #[path = "register/grants.rs"]
 mod grants;
 #[path = "register/killed.rs"]

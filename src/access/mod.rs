@@ -1,4 +1,39 @@
 //! What is held on somebody, by what the application's records say of their columns.
+//!
+//! A [`Table`] is made of a record's `FIELDS`, and opens its rows without the record: for answers that must show whatever is
+//! there. With a register, `access` and `portable` answer a whole request from such tables; without one, read the rows by
+//! whatever means you have, and open each:
+//! ```
+//! use oubliette::access::{Cell, Readers, Table};
+//! use oubliette::personal::Email;
+//! use oubliette::{CustomerId, Field, Personal, Purpose, Vault};
+//!
+//! const ORDERS: Purpose = Purpose::new("orders");
+//! const EMAIL: Field<Email> = ORDERS.field("email");
+//!
+//! #[derive(Personal)]
+//! #[personal(purpose = ORDERS, sealed = SealedCustomer)]
+//! struct Customer {
+//!     #[personal(customer)]
+//!     no: CustomerId,
+//!     #[personal(seal = EMAIL)]
+//!     email: Email,
+//! }
+//!
+//! # let vault = Vault::in_memory([ORDERS]);
+//! # let customer = Customer { no: vault.enroll()?, email: "alice@example.com".parse()? };
+//! # let row = customer.seal(&vault)?;
+//! let customers = Table::new("customers", Customer::FIELDS);
+//! let shown = customers.open_row(&vault, &Readers::new(), [row.no], |column| match column {
+//!     "no" => Cell::Integer(row.no.to_stored()),
+//!     _ => Cell::bytes(row.email.as_bytes().to_vec()),
+//! })?;
+//! assert!(shown.expose_personal_data().contains("alice@example.com"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A value that does not open is an error and never left out; what was shredded is said to be. A type that is not one of this
+//! crate's must be named to [`Readers`]. Columns that no record declares are not seen.
 
 mod cell;
 mod document;

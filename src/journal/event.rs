@@ -371,6 +371,20 @@ impl Event {
         )
     }
 
+    /// Whether the vault alone writes it, beside a commit of its own or to keep the journal.
+    #[cfg(feature = "register")]
+    pub(crate) fn is_the_vaults(&self) -> bool {
+        let keeps_the_journal = matches!(
+            self,
+            Event::Opened { .. }
+                | Event::Outcome { .. }
+                | Event::Gap { .. }
+                | Event::Torn { .. }
+                | Event::Openings { .. }
+        );
+        keeps_the_journal || self.is_intent()
+    }
+
     /// The highest customer number that it names, if it names any.
     #[must_use]
     pub fn highest_number(&self) -> Option<CustomerId> {

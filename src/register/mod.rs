@@ -85,7 +85,8 @@
 //! a key.
 //!
 //! # After a restore
-//! The drill, for any Tuesday, on a copy: erase somebody, restore yesterday's database, start, look.
+//! The drill, for any Tuesday, on a copy: erase somebody, restore yesterday's database, start, look. DRILLS.md, in the
+//! repository and the package, has it step by step, and those where vault or journal went back as well.
 //! 1. Start no application on the restored database before step 3.
 //! 2. The vault and the journal stay as they are: they are not restored with the database. If they went back as well, see
 //!    [`VaultBuilder::replay`](crate::VaultBuilder::replay) first.

@@ -34,7 +34,7 @@ pub struct AlonePostgres<'r> {
 }
 
 impl Register {
-    /// The register on this connection, which may be a [`Transaction`](sqlx::Transaction), by `&mut *transaction`. Begin
+    /// The register on this connection, which may be a [`Transaction`], by `&mut *transaction`. Begin
     /// transactions by sqlx's calls, not by a statement, or sqlx does not know that there is one.
     pub fn on_postgres<'r>(&'r self, connection: &'r mut PgConnection) -> OnPostgres<'r> {
         OnPostgres { register: self, connection }

@@ -53,7 +53,7 @@ impl CustomerKeys {
         if Arc::ptr_eq(process, &handle.process) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
     }
 
-    /// Encrypts one value. See [`Vault::seal`].
+    /// Encrypts one value. See [`Vault::seal`](crate::Vault::seal).
     ///
     /// # Errors
     /// As there.
@@ -71,7 +71,7 @@ impl CustomerKeys {
         process.seal_by_handle(handle, self.index, place, value)
     }
 
-    /// Decrypts one value. See [`Vault::open`].
+    /// Decrypts one value. See [`Vault::open`](crate::Vault::open).
     ///
     /// # Errors
     /// As there.
@@ -94,7 +94,7 @@ impl CustomerKeys {
         process.open_by_handle(handle, self.index, place, sealed)
     }
 
-    /// Moves a value to the purpose's newest key tree. See [`Vault::reseal`].
+    /// Moves a value to the purpose's newest key tree. See [`Vault::reseal`](crate::Vault::reseal).
     ///
     /// # Errors
     /// As there.
@@ -118,7 +118,7 @@ impl fmt::Debug for CustomerKeys {
     }
 }
 
-/// Rows with handles for their customers; from [`Vault::each_customer`].
+/// Rows with handles for their customers; from [`Vault::each_customer`](crate::Vault::each_customer).
 ///
 /// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
 /// others could be derived.

@@ -19,6 +19,8 @@ use postgres::Db;
 
 #[path = "../../../tests/register/erase.rs"]
 mod erase;
+#[path = "../../../tests/register/forged.rs"]
+mod forged;
 #[path = "../../../tests/register/grants.rs"]
 mod grants;
 #[path = "../../../tests/register/merge.rs"]
