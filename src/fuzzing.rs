@@ -151,4 +151,4 @@ pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(feature = "journal")]
-pub use crate::journal::fuzzing::{journal_line, journal_lines, journal_receipt, signed_event};
+pub use crate::journal::fuzzing::{changed_journal, journal_line, journal_lines, journal_receipt, signed_event};

@@ -19,6 +19,8 @@ mod receipts;
 mod restored;
 #[path = "journalled/speed.rs"]
 mod speed;
+#[path = "journalled/stopped.rs"]
+mod stopped;
 #[path = "journalled/support.rs"]
 mod support;
 #[path = "journalled/together.rs"]

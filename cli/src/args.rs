@@ -100,7 +100,7 @@ pub enum Command {
     /// Attach and detach mirrors
     #[command(subcommand)]
     Mirror(Mirror),
-    /// Check a receipt offline, with the vault's public key; and with a journal, that it says the same
+    /// Check a receipt offline, with the vault's public key; and with a journal, that it has its entries
     Verify(Verify),
     /// The journal: check it offline, read it
     #[command(subcommand)]

@@ -55,6 +55,12 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// Whether a piece of the file has zeros, which no line has: a power cut leaves them where a block was not written, and
+/// whatever follows is of the same append, which nobody was told of.
+pub(super) fn was_not_written(piece: &[u8]) -> bool {
+    piece.contains(&0)
+}
+
 /// How far a journal was followed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chain {

@@ -5,7 +5,7 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::chain::{Chain, Lines, Piece, START};
+use super::chain::{self, Chain, Lines, Piece, START};
 use super::disk::{self, open_plain};
 use super::entries::{Entries, from_file};
 use super::entry::Entry;
@@ -95,6 +95,7 @@ impl JournalFile {
     /// [`JournalError`]; of damage it says the line and the rule.
     pub(crate) fn open(path: &Path, signer: &dyn Signer, anchor: Option<Anchor>) -> Result<JournalFile, JournalError> {
         let journal = JournalFile::new(path, signer);
+        let _held = Lock::take_to_read(path);
         // Before the file: a head that is read later may name what this process did not read.
         let head = journal.head()?;
         let known = [anchor.map(|anchor| (anchor, KnownFrom::RootRecord)), head.map(|head| (head, KnownFrom::Head))];
@@ -230,7 +231,9 @@ impl JournalFile {
     /// # Errors
     /// [`JournalError`], as for [`open`](JournalFile::open).
     pub(crate) fn refresh(&self) -> Result<(), JournalError> {
-        self.catch_up(&mut lock(&self.state), None)
+        let mut state = lock(&self.state);
+        let _held = Lock::take_to_read(&self.path);
+        self.catch_up(&mut state, None)
     }
 
     /// Makes what this process knows durable, whoever wrote it.
@@ -372,7 +375,7 @@ impl JournalFile {
         let mut newest = Vec::new();
         let doubt = loop {
             match lines.next().map_err(io)? {
-                Piece::Line(line) | Piece::TooLong(line) if was_not_written(line) && !state.is_owed() => {
+                Piece::Line(line) | Piece::TooLong(line) if chain::was_not_written(line) && !state.is_owed() => {
                     let length = std::fs::metadata(&self.path).map_err(io)?.len();
                     state.set_torn(length.saturating_sub(state.end()));
                     break self.unsigned(state, &newest);
@@ -443,10 +446,4 @@ impl JournalFile {
         self.write_head(state.last(), signer);
         Ok(())
     }
-}
-
-/// Whether a piece of the file has zeros, which no line has: a power cut leaves them where a block was not written, and
-/// whatever follows is of the same append, which nobody was told of.
-fn was_not_written(piece: &[u8]) -> bool {
-    piece.contains(&0)
 }

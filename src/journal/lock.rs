@@ -27,6 +27,12 @@ impl Lock {
         Lock::take_within(journal, PATIENCE)
     }
 
+    /// The same to read, if it can be had: a writer that fails takes back what it wrote, and whoever has read that
+    /// meanwhile would miss it for ever. It cannot on a read-only mount, and need not where there is no journal.
+    pub(super) fn take_to_read(journal: &Path) -> Option<Lock> {
+        if journal.is_file() { Lock::take(journal).ok() } else { None }
+    }
+
     fn take_within(journal: &Path, patience: Duration) -> Result<Lock, JournalError> {
         let path = beside(journal, ".lock");
         // Missing is then the directory, not a journal.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::canonical::canonical;
 use super::error::ReceiptError;
@@ -283,7 +284,17 @@ impl Receipt {
             return Err(newer(text));
         }
         let signature = decode(&sig).ok_or(ReceiptError::Form("its signature is not 86 characters of base64url"))?;
-        Ok(Receipt { content, signature })
+        let receipt = Receipt { content, signature };
+        // Nothing that is not signed: `null`, or a list where an object belongs, would be read all the same.
+        let (read, written) = (serde_json::from_str::<Value>(text), serde_json::to_value(receipt.written()));
+        match (read, written) {
+            (Ok(read), Ok(written)) if read == written => Ok(receipt),
+            _ => Err(ReceiptError::Form("it is not written as a receipt is")),
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written { receipt: &self.content, sig: encode(&self.signature) }
     }
 
     /// What it says.
@@ -296,8 +307,7 @@ impl Receipt {
 /// The document, indented for people.
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = Written { receipt: &self.content, sig: encode(&self.signature) };
-        f.write_str(&serde_json::to_string_pretty(&written).map_err(|_| fmt::Error)?)
+        f.write_str(&serde_json::to_string_pretty(&self.written()).map_err(|_| fmt::Error)?)
     }
 }
 

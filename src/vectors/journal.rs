@@ -7,8 +7,8 @@ use super::{Node, hex, run};
 use crate::customer::CustomerId;
 use crate::journal::tests::{TestSigner, base64, check, head_line, ids, issue, outcome, write_lines};
 use crate::journal::{
-    Ending, Entry, Event, EventId, Facts, Hash, IndexName, Label, Numbers, Purposes, Reason, Remains, Time, Until,
-    VaultName, Whom, Whose,
+    Came, Ending, Entry, Event, EventId, Facts, Hash, IndexName, Label, Numbers, Purposes, Reason, Remains, Time,
+    Until, VaultName, Whom, Whose,
 };
 use crate::journal::{PublicKey, Receipt, Signer};
 use crate::root_record::Anchor;
@@ -118,6 +118,63 @@ fn after_a_gap() -> Vec<Entry> {
     let known = Anchor { n: 14, hash: run(0x30) };
     let now = time("2026-11-25T08:00:00.000Z");
     write_lines(&ours(), Some(known), vec![(now, 60, None, gap), (now, 60, None, Event::Torn { bytes: 17 })])
+}
+
+/// One of each kind that is not among the entries before, with all that may be left out.
+fn other_kinds() -> Vec<Entry> {
+    let index = || IndexName {
+        purpose: label("orders"),
+        field: label("email"),
+        tag: label("obl.email"),
+        label: label("exact"),
+        bits: 32,
+    };
+    let (why, due) = (Some(reason("a reason")), time("2026-12-24T18:36:13.123Z"));
+    let (number, numbers) = (CustomerId::MIN, ids([5, 7, 8]));
+    let kinds = vec![
+        Event::RotateRootKey { why: why.clone() },
+        Event::RotatePurpose { purpose: label("orders"), why: why.clone() },
+        Event::RetireEpoch { index: index(), epoch: 3, why: why.clone() },
+        Event::Recover { seen: 61, highest_number: Some(CustomerId::MAX), why: why.clone() },
+        Event::AddPurposes { purposes: vec![label("newsletter"), label("lettre d’été")] },
+        Event::Places { attached: vec![label("a1")], detached: vec![label("b1"), label("b2")] },
+        Event::Erased { numbers: numbers.clone(), commitment: Hash(run(0x60)) },
+        Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
+        Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },
+        Event::RequestClosed { request: 9, how: label("done"), why: why.clone() },
+        Event::Hold {
+            hold: 2,
+            numbers: numbers.clone(),
+            purpose: Some(label("orders")),
+            why: reason("a dispute"),
+            until: Some(due),
+        },
+        Event::HoldEnded { hold: 2, why },
+        Event::Swept { purpose: Some(label("orders")), due: 30, shredded: 20, held: 10 },
+        Event::Disclosed {
+            number,
+            recipient: label("carrier"),
+            purpose: label("orders"),
+            fields: vec![label("name"), label("address")],
+            encrypted: true,
+        },
+        Event::Accessed { numbers: numbers.clone() },
+        Event::Openings {
+            at: time("2026-11-25T08:00:00.000Z"),
+            who: reason("support"),
+            why: reason("ticket 12"),
+            purpose: label("orders"),
+            field: label("email"),
+            came: Came::Refused,
+            count: 70,
+            numbers,
+        },
+        Event::Restored { what: reason("the database"), erased: 3 },
+        Event::Note { text: reason("anything else") },
+    ];
+    let at = time("2026-11-25T09:00:00.000Z");
+    let last = after_a_gap().last().unwrap().anchor();
+    write_lines(&ours(), Some(last), kinds.into_iter().map(|event| (at, 62, None, event)).collect())
 }
 
 /// Signed here with nothing of the crate's own, from what FORMAT.md says.
@@ -289,6 +346,9 @@ fn refused_lines() -> Vec<Node> {
         ("a customer above 2^40 - 1", second(list, "[5,[7,12],1099511627776]")),
         ("an empty text", second("a \\\"letter\\\" \\\\ é 😀", "")),
         ("a control character", second("é", "\u{85}")),
+        ("a line separator", second("é", "\u{2028}")),
+        ("a text that turns its direction", second("é", "\u{202e}")),
+        ("a text that isolates a direction", second("é", "\u{2069}")),
         ("a text of 201 bytes", second("a \\\"letter\\\" \\\\ é 😀", &"x".repeat(201))),
         ("a signature with another last character", {
             let mut line = lines[1].clone();
@@ -308,6 +368,9 @@ fn refused_lines() -> Vec<Node> {
 fn refused_receipts() -> Vec<Node> {
     let document = issue(facts(), SALT, &ours()).to_string();
     let other = issue(facts(), SALT, &TestSigner::new([7; 32], VAULT)).to_string();
+    let bare = issue(Facts { why: None, ..facts() }, SALT, &ours()).to_string();
+    let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let list = serde_json::json!([value["receipt"], value["sig"]]);
     let with = |from: &str, to: &str| {
         assert!(document.contains(from), "{from}");
         document.replace(from, to)
@@ -318,6 +381,8 @@ fn refused_receipts() -> Vec<Node> {
         ("another format", with("\"format\": 1", "\"format\": 2"), "newer_format"),
         ("a member more", with("\"format\": 1", "\"format\": 1, \"more\": 1"), "form"),
         ("another key", other, "other_key"),
+        ("null for what is not there", bare.replace("\"format\": 1", "\"format\": 1, \"why\": null"), "form"),
+        ("a list for an object", list.to_string(), "form"),
     ];
     let node = |(what, document, error): (&str, String, &str)| {
         use crate::journal::ReceiptError as E;
@@ -358,7 +423,7 @@ pub(super) fn vectors() -> Node {
         ("vault", hex(VAULT)),
         ("public_key", hex(key.to_bytes())),
         ("public_key_text", key.to_string().into()),
-        ("entries", written.iter().map(shown).collect::<Vec<_>>().into()),
+        ("entries", written.iter().chain(&other_kinds()).map(shown).collect::<Vec<_>>().into()),
         ("heads", vec![head(written[0].anchor()), head(written.last().unwrap().anchor())].into()),
         ("journals", journals().into()),
         ("refused_lines", refused_lines().into()),

@@ -736,7 +736,7 @@ def write_place(at, place, slots, mark, batches):
 
 EXACT = (1 << 53) - 1
 LINE, HEAD, DOCUMENT = 1 << 16, 173, 1 << 20
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 NO_HASH = bytes(32)
 
 
@@ -892,8 +892,8 @@ KINDS = {
     ],
     "accessed": [("numbers", numbers)],
     "openings": [
-        ("who", reason), ("why", reason), ("purpose", label), ("field", label), ("count", number),
-        ("numbers", numbers),
+        ("at", time), ("who", reason), ("why", reason), ("purpose", label), ("field", label),
+        ("came", one_of("opened", "refused", "failed")), ("count", number), ("numbers", numbers),
     ],
     "restored": [("what", reason), ("erased", number)],
     "note": [("text", reason)],
@@ -1267,6 +1267,8 @@ def check_journal(all_of, eq):
         eq("signature", case["signature"], unb64(entry["sig"], 64).hex())
         eq("line", case["line"], make_line(seed, vault_id, entry))
         eq("hash", case["hash"], line_hash(case["line"]).hex())
+    eq("kinds", set(KINDS), {parse(case["line"])["event"]["kind"] for case in all_of["entries"]})
+    eq("entries", all_of["entries"][-1]["n"], check_lines([case["line"] for case in all_of["entries"]], None, public_key))
     for case in all_of["heads"]:
         eq("head", (case["n"], unhex(case["hash"])), read_head(case["line"], vault_id, public_key))
         eq("message", case["message"], head_message(vault_id, case["line"].encode()[:-96]).hex())

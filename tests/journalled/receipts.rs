@@ -62,3 +62,72 @@ fn no_receipt_without_a_journal() {
     let shredded = vault.shred([row.0]).unwrap();
     assert!(vault.receipt(&shredded, whose(), &Circumstances::new()).is_err());
 }
+
+/// A time that no clock tells is not none at all: nothing is said to be gone before it is.
+#[test]
+fn what_is_kept_for_ever_is_not_said_to_be_gone() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().keep_superseded(Duration::MAX).create(key()).unwrap();
+    let row = enroll(&vault);
+    let shredded = vault.shred([row.0]).unwrap();
+    for kept in [Duration::MAX, Duration::from_secs(1 << 40)] {
+        let facts = Circumstances::new().backups_kept(kept).root_copies_kept(kept);
+        let receipt = vault.receipt(&shredded, whose(), &facts).unwrap();
+        let until: Vec<String> = receipt.content().may_remain.iter().map(|remains| remains.until.to_string()).collect();
+        let last = "9999-12-30T21:59:59.999Z";
+        assert_eq!(until, [last.to_owned(), format!("the first sweep after {last}"), last.to_owned()]);
+    }
+}
+
+/// Pages go with a sweep, not by themselves; and tokens of all epochs there are, however many.
+#[test]
+fn what_remains_is_said_by_what_ends_it() {
+    const LONG: oubliette::Index<oubliette::personal::Email> =
+        oubliette::Purpose::new("thirty bytes of a purpose \"q\"..")
+            .field("bytes of a field's label, \"quoted\" and so on, sixty-four of them")
+            .index("bytes of an index's label, and as many as there may be, the most", oubliette::bits(32));
+    let scratch = Scratch::new();
+    let purposes = [ORDERS, NEWS, LONG.field().purpose()];
+    let vault = scratch.vault().purposes(purposes).create(key()).unwrap();
+    let row = enroll(&vault);
+    for _ in 0..11 {
+        let _ = vault.begin_epoch(LONG).unwrap();
+    }
+    let shredded = vault.shred([row.0]).unwrap();
+    let receipt = vault.receipt(&shredded, whose(), &Circumstances::new().index(LONG)).unwrap();
+    let public = vault.public_key().unwrap();
+    let read = Receipt::verify(&receipt.to_string(), &public).unwrap();
+    let remains: Vec<(String, String)> =
+        read.content().may_remain.iter().map(|remains| (remains.what.to_string(), remains.until.to_string())).collect();
+    assert!(remains[1].0.starts_with("superseded pages") && remains[1].1.starts_with("the first sweep after 20"));
+    assert!(remains[2].0.ends_with("as there may be, the most"), "whole: {remains:?}");
+    assert_eq!(remains[2].1, "each epoch up to 11 is retired");
+}
+
+/// Somebody is still opening with the keys when the shred returns.
+#[test]
+fn keys_in_a_call_that_is_under_way_are_told() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let (alice, bob) = (enroll(&vault), enroll(&vault));
+    let _ = vault.shred([bob.0]).unwrap();
+    vault.close().unwrap();
+    let store = || Then(layout(scratch.0.path()).open().unwrap(), || ());
+    let vault = oubliette::Vault::on(store(), store()).purposes([ORDERS, NEWS]).journal(scratch.journal());
+    let vault = vault.unlock(key()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            SLOW.set(Duration::from_millis(300));
+            // It is refused in the end, or was faster than the shred.
+            drop(vault.open(alice.0, EMAIL, &alice.1));
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let shredded = vault.shred([alice.0]).unwrap();
+        assert!(!shredded.is_wiped_here(), "a reader waits for its page");
+        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        assert!(receipt.to_string().contains("in a call that was under way"));
+    });
+    let shredded = vault.shred([alice.0]).unwrap();
+    let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+    assert!(!receipt.to_string().contains("under way"));
+}

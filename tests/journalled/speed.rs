@@ -35,3 +35,44 @@ fn a_shred_with_and_without() {
         assert!(with < without * 3);
     }
 }
+
+/// A year of a busy application: `... -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn unlocking_with_a_long_journal() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    let customers: Vec<_> = (0..50_000).map(|_| vault.enroll().unwrap()).collect();
+    // A reason each, so that each has an entry and an outcome.
+    for (at, customers) in customers.chunks(5_000).enumerate() {
+        let pending: Vec<_> = customers
+            .iter()
+            .enumerate()
+            .map(|(n, customer)| {
+                let why = oubliette::journal::Reason::new(format!("request {at}-{n}")).unwrap();
+                vault.because(why).shred_async([*customer])
+            })
+            .collect();
+        for pending in pending {
+            super::together::wait(pending).unwrap();
+        }
+    }
+    vault.close().unwrap();
+    let begun = Instant::now();
+    scratch.bare().unlock(key()).unwrap().close().unwrap();
+    let without = begun.elapsed();
+    let begun = Instant::now();
+    let vault = scratch.vault().unlock(key()).unwrap();
+    let with = begun.elapsed();
+    let begun = Instant::now();
+    let _ = vault.shred([customers[0]]).unwrap();
+    let shred = begun.elapsed();
+    let begun = Instant::now();
+    let entries = scratch.verify(&public).entries;
+    println!(
+        "{entries} entries: unlock {with:?}, {without:?} without; a shred {shred:?}; verify {:?}",
+        begun.elapsed()
+    );
+    assert!(with < Duration::from_secs(10));
+}

@@ -118,6 +118,11 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+thread_local! {
+    /// How long this thread waits for each page of a [`Then`].
+    pub static SLOW: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
+}
+
 /// A directory whose every successful write of the root record is followed by something.
 pub struct Then<F>(pub Directory, pub F);
 
@@ -154,6 +159,7 @@ impl<F: Fn() + Send + Sync + 'static> PageStore for Then<F> {
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        std::thread::sleep(SLOW.get());
         self.0.get(name)
     }
 

@@ -260,6 +260,40 @@ fn a_closed_vault_leaves_nothing() {
     needles.find().expect_nothing("after the last clone was dropped");
 }
 
+/// The key that signs lies in what is held of the record, and nowhere else: not on stacks of threads that signed, not after
+/// the vault was closed.
+#[cfg(feature = "journal")]
+#[test]
+fn the_key_that_signs_is_wiped() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let builder = Vault::at(&path).purposes([ORDERS, NEWS]).journal(dir.path().join("journal"));
+    let vault = builder.create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let customers = Customers::enroll(&vault);
+    let needles = needles(&Source::Directory(&path), needles::SIGNING, customers.victim());
+    check_search(&needles);
+    let mut idle = Idle::default();
+    let (v, ids) = (vault.clone(), customers.ids.clone());
+    idle.start(move |pause| {
+        let shredded = v.shred([ids[1], ids[2]]).unwrap();
+        let whose = oubliette::journal::Whose::new("customer 4711").unwrap();
+        drop(v.receipt(&shredded, whose, &oubliette::Circumstances::new()).unwrap());
+        let _ = v.public_key().unwrap();
+        pause.idle();
+    });
+    let found = needles.find();
+    assert!(found.has("signing seed"), "the search does not see what is in memory");
+    for label in needles.labels().into_iter().filter(|label| *label != "signing seed") {
+        assert!(!found.has(label), "{label} was left by a signature");
+    }
+    let shown = format!("{vault:?} {:?}", vault.because(oubliette::journal::Reason::new("why").unwrap()));
+    assert!(shown.len() < 200, "{shown}");
+    vault.close().unwrap();
+    needles.find().expect_nothing("after close, with a thread that signed");
+    idle.end();
+}
+
 #[test]
 fn a_dropped_vault_leaves_nothing() {
     let _alone = alone();

@@ -19,6 +19,8 @@ const TOLD: [&str; 4] = ["OUBLIETTE_STORE", "OUBLIETTE_CUSTOMER", "OUBLIETTE_PUR
 
 /// As a purpose: the tree of the indexes.
 pub const INDEXES: &str = "(indexes)";
+/// As a purpose: the key that signs the journal.
+pub const SIGNING: &str = "(signing)";
 /// Of the index `BY_EMAIL`.
 const INDEX_NAME: &[u8] = b"\x06orders\x05email\x09obl.email\x05exact\x00\x20";
 
@@ -114,6 +116,9 @@ impl Walk<'_> {
         let derived = expand(&crate::ROOT_KEY, &[b"oubliette/1/record", salt, vault], 64);
         self.aes("record key", derived[..32].try_into().unwrap());
         let text = decrypt(&derived[..32], &record[..664], &record[664..]);
+        if purpose == SIGNING {
+            return self.signing(&text);
+        }
         let mut trees = HashMap::new();
         // Numbers, lease, floor, gone back, four places; then the trees.
         for index in 0..usize::from(text[78]) {
@@ -205,6 +210,21 @@ impl Walk<'_> {
             self.needles.add(label, &[a, b].concat());
             self.needles.add(label, &[b, a].concat());
         }
+    }
+
+    /// The seed, and the two halves of its SHA-512 that RFC 8032 signs with: as they come, and the first as a scalar.
+    fn signing(&mut self, text: &[u8]) {
+        use sha2::Digest;
+        assert_eq!(text[2717], 1, "there is a key that signs");
+        let seed = &text[2718..2750];
+        self.needles.add("signing seed", seed);
+        let hash = sha2::Sha512::digest(seed);
+        let mut scalar: Key = hash[..32].try_into().unwrap();
+        self.needles.add("signing hash, first half", &scalar);
+        self.needles.add("signing hash, second half", &hash[32..]);
+        scalar[0] &= 0xf8;
+        scalar[31] = scalar[31] & 0x3f | 0x40;
+        self.needles.add("signing scalar", &scalar);
     }
 
     fn aes(&mut self, label: &str, key: &Key) {

@@ -25,9 +25,7 @@ pub fn key(context: &Context, given: &Key) -> Result<PublicKey, Failure> {
 
 pub fn run(context: &Context, asked: &Verify) -> Result<Answer, Failure> {
     let key = key(context, &asked.key)?;
-    let text = permissions::read_bounded(&asked.receipt, MOST_BYTES)?;
-    let text = String::from_utf8_lossy(&text);
-    let receipt = match Receipt::verify(&text, &key) {
+    let receipt = match receipt(&asked.receipt, &key)? {
         Ok(receipt) => receipt,
         Err(error) => return refused(&asked.receipt, &error),
     };
@@ -54,7 +52,11 @@ pub fn run(context: &Context, asked: &Verify) -> Result<Answer, Failure> {
             writeln!(out, "journal      its entries lie in a recorded gap: they could not be compared")
         }
         Some(verified) => {
-            writeln!(out, "journal      says the same, in {}", count(verified.entries, "entry", "entries"))
+            writeln!(
+                out,
+                "journal      is whole and has its entries, among {}",
+                count(verified.entries, "entry", "entries")
+            )
         }
         None => writeln!(out, "journal      not compared: --journal FILE"),
     };
@@ -72,8 +74,7 @@ pub fn journal(context: &Context, asked: &VerifyJournal) -> Result<Answer, Failu
         (None, false) => Expectations::new(),
     };
     for path in &asked.receipts {
-        let text = permissions::read_bounded(path, MOST_BYTES)?;
-        match Receipt::verify(&String::from_utf8_lossy(&text), &key) {
+        match receipt(path, &key)? {
             Ok(receipt) => expected = expected.receipt(&receipt),
             Err(error) => return refused(path, &error),
         }
@@ -100,6 +101,13 @@ pub fn journal(context: &Context, asked: &VerifyJournal) -> Result<Answer, Failu
     }
     let exit = if verified.gaps.is_empty() { Exit::Done } else { Exit::Found };
     Ok(Answer::new(out, json!({ "verified": true, "journal": facts(&verified) }))?.ending(exit))
+}
+
+/// Checks a receipt in a file, byte for byte.
+fn receipt(path: &Path, key: &PublicKey) -> Result<Result<Receipt, ReceiptError>, Failure> {
+    let bytes = permissions::read_bounded(path, MOST_BYTES)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| ReceiptError::Form("it is not UTF-8"));
+    Ok(text.and_then(|text| Receipt::verify(text, key)))
 }
 
 /// The journal that was named, or the configuration's.

@@ -31,7 +31,7 @@ fn a_receipt_is_checked_offline() {
     let ran = offline.run(&["verify", "receipt.json", "--key", &key]).ends(0);
     assert!(ran.out.contains("customer 4711") && ran.out.contains("may remain"), "{ran:?}");
     assert!(ran.out.contains("backups of the database"), "what the configuration states is in it: {ran:?}");
-    // With the journal it says the same.
+    // The journal has its entries.
     let (code, verified) = world.json(&["verify", "receipt.json", "--key", &key]);
     assert_eq!((code, &verified["journal"]["gaps"]), (0, &json!([])));
 }
@@ -56,6 +56,17 @@ fn a_receipt_that_was_changed_does_not_verify() {
     world.run(&["verify", "receipt.json"]).ends(64);
     world.run(&["verify", "receipt.json", "--key", "obl-key-1.abc"]).ends(64);
     world.run(&["verify", "absent.json", "--key", &key]).ends(66);
+    // No other bytes: what is not UTF-8 is not read as if it were.
+    let named = world.path("receipt.json");
+    let mut bytes = fs::read(&named).unwrap();
+    let at = receipt.find("customer").unwrap();
+    bytes[at] = 0xff;
+    fs::write(world.path("bytes.json"), &bytes).unwrap();
+    let (code, verified) = world.json(&["verify", "bytes.json", "--key", &key]);
+    assert_eq!(
+        (code, &verified["why"]),
+        (2, &json!("this is no receipt: it is not UTF-8; get the document again, as it was issued"))
+    );
     world.write("not.json", "{}");
     world.run(&["verify", "not.json", "--key", &key]).ends(2);
 }

@@ -363,6 +363,28 @@ fn long_lists_are_split_and_lose_nothing() {
     assert!(place.lines().iter().any(|line| line.len() > LINE_BYTES - 600));
 }
 
+/// A writer fails, and takes back what it wrote. Somebody reads in between, and must not miss it ever after.
+#[test]
+fn what_is_taken_back_was_never_read() {
+    let place = Place::small();
+    let (journal, good) = (place.open().unwrap(), place.bytes());
+    let entry = Entry::write(journal.latest(), Time::now(), 2, None, note("x"), &ours()).unwrap();
+    let held = super::super::lock::Lock::take(&place.path).unwrap();
+    place.put([&good[..], entry.line().as_bytes(), b"\n"].concat());
+    let opened = std::thread::scope(|scope| {
+        scope.spawn(|| journal.refresh().unwrap());
+        let opened = scope.spawn(|| place.open().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        place.put(&good);
+        drop(held);
+        opened.join().unwrap()
+    });
+    for journal in [&journal, &opened] {
+        journal.append(&ours(), 2, &[note("y")]).unwrap();
+    }
+    assert_eq!(place.verify().unwrap().entries, 8);
+}
+
 #[test]
 fn a_write_that_fails_half_way_is_taken_back() {
     let place = Place::small();

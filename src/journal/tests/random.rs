@@ -9,7 +9,7 @@ use crate::key_tree::Ranges;
 use crate::vault::KeyTreeId;
 
 fn reason() -> impl Strategy<Value = Reason> {
-    "[ -~é€😀\u{2028}\"\\\\/]{1,40}".prop_map(|text| Reason::new(text).unwrap())
+    "[ -~é€😀\u{202f}\"\\\\/]{1,40}".prop_map(|text| Reason::new(text).unwrap())
 }
 
 fn label() -> impl Strategy<Value = Label> {

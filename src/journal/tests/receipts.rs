@@ -95,6 +95,58 @@ fn why_a_receipt_is_refused_is_told_apart() {
     assert!(form(&" ".repeat(RECEIPT_BYTES + 1)));
 }
 
+/// What a parser would put up with and nobody signed.
+#[test]
+fn other_ways_to_write_a_receipt_are_refused() {
+    let anchor = Place::small().entries()[1].anchor();
+    let bare = Facts { why: None, requested_at: None, ..facts(vec![anchor]) };
+    let receipt = Receipt::issue(bare, &ours()).unwrap();
+    let (text, key) = (receipt.to_string(), ours().public_key());
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    };
+    let list = |value: &serde_json::Value| -> serde_json::Value {
+        let members = value.as_object().unwrap();
+        // In the order of the type, which is that of the text.
+        let mut names: Vec<&String> = members.keys().collect();
+        names.sort_by_key(|name| text.find(&format!("\"{name}\":")));
+        names.into_iter().map(|name| members[name].clone()).collect()
+    };
+    let compact = value.to_string();
+    assert!(Receipt::verify(&compact, &key).is_ok());
+    let others = [
+        with("\"format\": 1,", "\"format\": 1, \"why\": null,"),
+        with("\"format\": 1,", "\"format\": 1, \"requested_at\": null,"),
+        with("\"format\": 1,", "\"format\": 1.0,"),
+        with("\"format\": 1,", "\"format\": 1e0,"),
+        with("\"format\": 1,", "\"format\": 01,"),
+        with("\"generation\": 57", "\"generation\": 57.0"),
+        with("\"generation\": 57", "\"generation\": 5.7e1"),
+        format!("\u{feff}{text}"),
+        text.clone() + ",",
+        text.clone() + &text,
+        list(&value).to_string(),
+        serde_json::json!({ "receipt": value["receipt"], "sig": value["sig"], "more": 1 }).to_string(),
+        compact.replace(
+            &format!("[{}]", value["receipt"]["entries"][0]),
+            &format!("[[{},\"{}\"]]", anchor.n(), anchor.hash()),
+        ),
+    ];
+    for other in others {
+        assert_ne!(other, text);
+        assert_ne!(other, compact);
+        let refused = Receipt::verify(&other, &key);
+        assert!(matches!(refused, Err(ReceiptError::Form(_))), "{other}: {refused:?}");
+    }
+    // Signatures have one form, too.
+    let sig = value["sig"].as_str().unwrap();
+    let last = sig.chars().last().unwrap() as u8;
+    let malleable = with(sig, &(sig[..85].to_owned() + &char::from(last + 1).to_string()));
+    assert!(matches!(Receipt::verify(&malleable, &key), Err(ReceiptError::Form(_))));
+}
+
 #[test]
 fn a_receipt_commits_to_the_person_it_names() {
     // Only a vault with a bug, or whoever holds its keys, can sign one that does not.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+
 use super::signing::VaultSigner;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, TokenError};
@@ -9,7 +11,6 @@ use crate::index::{Index, IndexName};
 use crate::journal::{Facts, Label, Numbers, Purposes, Reason, Receipt, ReceiptError, Remains, Time, Until, Whose};
 use crate::key_tree::Ranges;
 use crate::personal::PersonalData;
-use crate::root_key::Recipe;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
 use crate::vault::shred::{Shredded, Whom};
@@ -102,7 +103,7 @@ impl Vault {
             Some(own) if *own.as_ranges() == own.as_ranges().and(all.as_ranges()) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
-        let may_remain = self.may_remain(*at, circumstances).map_err(signing)?;
+        let may_remain = self.may_remain(*at, shredded.is_wiped_here(), circumstances).map_err(signing)?;
         let held = self.process().and_then(|process| process.held()).map_err(signing)?;
         let seed = held.facts.signer.as_ref().ok_or_else(|| signing(KeyStoreError::NoSigner))?.copy();
         let vault = held.facts.clear.vault;
@@ -122,7 +123,12 @@ impl Vault {
         Receipt::issue(facts, &VaultSigner::new(vault, &seed))
     }
 
-    fn may_remain(&self, shredded: SystemTime, told: &Circumstances) -> Result<Vec<Remains>, KeyStoreError> {
+    fn may_remain(
+        &self,
+        shredded: SystemTime,
+        is_wiped_here: bool,
+        told: &Circumstances,
+    ) -> Result<Vec<Remains>, KeyStoreError> {
         let process = self.process()?;
         let mut remains = Vec::new();
         let mut add = |what: &str, until: Until| {
@@ -130,29 +136,37 @@ impl Vault {
             remains.push(Remains { what, until });
             Ok::<_, KeyStoreError>(())
         };
-        let after = |time: Duration| Until::Time(shredded.checked_add(time).unwrap_or(shredded).into());
+        // Beyond what a clock can tell it is the last time there is, never an earlier one.
+        let after = |time: Duration| shredded.checked_add(time).map_or_else(|| Timestamp::MAX.into(), Time::from);
         let when =
             |what: &str| Reason::new(what).map(Until::Event).map_err(|_| KeyStoreError::Bug("a text of a receipt"));
-        let is_passphrase = matches!(process.held()?.facts.clear.recipe, Recipe::Passphrase { .. });
         let until = match told.root_copies_kept {
-            Some(time) => after(time),
-            None if is_passphrase => when("they are destroyed, or nobody knows the passphrase of then any more")?,
-            None => when("they are destroyed, or the root key is rotated and the old one destroyed")?,
+            Some(time) => Until::Time(after(time)),
+            // Of whatever kind it was then: it may have been rotated since.
+            None => when("they are destroyed, or the root key of then is: a passphrase never, unless nobody knows it")?,
         };
         add("copies of the root record from before the shred, which open the values with the root key of then", until)?;
-        add("superseded pages, which open nothing without such a copy", after(process.settings.keep_superseded))?;
+        let swept = format!("the first sweep after {}", after(process.settings.keep_superseded));
+        add("superseded pages, which open nothing without such a copy", when(&swept)?)?;
+        if !is_wiped_here {
+            add(
+                "keys in the memory of the process that shredded, in a call that was under way",
+                when("that call ends")?,
+            )?;
+        }
         if let Some(time) = told.backups_kept {
-            add("sealed values in backups of the database, which open with such a copy alone", after(time))?;
+            let until = Until::Time(after(time));
+            add("sealed values in backups of the database, which open with such a copy alone", until)?;
         }
         for index in &told.indexes {
             let [purpose, field, _, label] = index.parts();
-            let what = format!("tokens of the index {purpose}/{field}/{label} in copies of the database");
-            let live = process.epochs(*index).map_err(|error| match error {
+            let what = format!("tokens in copies of the index {purpose}/{field}/{label}");
+            let epochs = process.epochs(*index).map_err(|error| match error {
                 TokenError::KeyStore(error) => error,
                 _ => KeyStoreError::Bug("an index of a receipt"),
             })?;
-            let live: Vec<String> = live.live.iter().rev().map(|epoch| epoch.number().to_string()).collect();
-            add(&shortened(&what), when(&shortened(&format!("epochs up to now are retired: {}", live.join(", "))))?)?;
+            let until = format!("each epoch up to {} is retired", epochs.current.number());
+            add(&shortened(&what), when(&until)?)?;
         }
         Ok(remains)
     }
