@@ -74,14 +74,17 @@ pub struct Register {
 
 /// How long a purpose is kept.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(deny_unknown_fields)]
 pub enum Retention {
     /// So long after the grant.
-    AfterGrant(String),
+    #[serde(rename = "after_grant")]
+    Grant(String),
     /// So long after the last mark of a name, or the grant if that is later.
-    AfterLast(AfterMark),
+    #[serde(rename = "after_last")]
+    Last(AfterMark),
     /// So long after a mark of a name; for ever without one.
-    AfterEnd(AfterMark),
+    #[serde(rename = "after_end")]
+    End(AfterMark),
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -11,7 +11,7 @@ use crate::fields::{self, with_type};
 use crate::receipts;
 
 pub fn of_config(config: &Config) -> Result<Rules, Failure> {
-    with(config, |span| Ok(span))
+    with(config, Ok)
 }
 
 /// The same with each purpose kept for so many days longer: what is due by these is due for that long.
@@ -28,9 +28,9 @@ fn with(config: &Config, change: impl Fn(Span) -> Result<Span, Failure>) -> Resu
     for (name, retention) in &config.retention {
         let kept = |text: &str| change(span(text)?);
         let keep = match retention {
-            Retention::AfterGrant(text) => Keep::after_grant(kept(text)?),
-            Retention::AfterLast(after) => Keep::after_last(after.mark.clone(), kept(&after.kept)?),
-            Retention::AfterEnd(after) => Keep::after_end(after.mark.clone(), kept(&after.kept)?),
+            Retention::Grant(text) => Keep::after_grant(kept(text)?),
+            Retention::Last(after) => Keep::after_last(after.mark.clone(), kept(&after.kept)?),
+            Retention::End(after) => Keep::after_end(after.mark.clone(), kept(&after.kept)?),
         };
         rules = rules.keep(purpose(name)?, keep);
     }

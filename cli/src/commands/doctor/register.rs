@@ -107,7 +107,7 @@ fn of_rules(context: &Context, open: &Open, findings: &mut Findings) -> Result<(
     }
     let retention = &context.config.retention;
     for (purpose, rule) in retention {
-        let (Retention::AfterLast(after) | Retention::AfterEnd(after)) = rule else { continue };
+        let (Retention::Last(after) | Retention::End(after)) = rule else { continue };
         const MARKS: &str = "SELECT what FROM oubliette_marks WHERE what = ?1 LIMIT 1";
         const GRANTS: &str = "SELECT purpose FROM oubliette_grants WHERE purpose = ?1 AND ended_at IS NULL LIMIT 1";
         let is_marked = !open.database.query(MARKS, &[Given::Text(&after.mark)])?.is_empty();
