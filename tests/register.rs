@@ -11,6 +11,8 @@ mod sqlite;
 
 use sqlite::Db;
 
+#[path = "register/agreement.rs"]
+mod agreement;
 #[path = "register/erase.rs"]
 mod erase;
 #[path = "register/forged.rs"]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use oubliette::access::Document;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,12 +14,19 @@ pub struct Answer {
     pub exit: Exit,
     pub text: String,
     pub json: Value,
+    /// Printed in place of either, as it is.
+    pub document: Option<Document>,
 }
 
 impl Answer {
     pub fn new(text: impl Into<String>, json: impl Serialize) -> Result<Answer, Failure> {
         let json = serde_json::to_value(json).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
-        Ok(Answer { exit: Exit::Done, text: text.into(), json })
+        Ok(Answer { exit: Exit::Done, text: text.into(), json, document: None })
+    }
+
+    /// A document that is JSON already.
+    pub fn document(document: Document) -> Answer {
+        Answer { exit: Exit::Done, text: String::new(), json: Value::Null, document: Some(document) }
     }
 
     pub fn ending(mut self, exit: Exit) -> Answer {
@@ -31,6 +39,13 @@ impl Answer {
 /// output, also when the command failed.
 pub fn print(done: Result<Answer, Failure>, as_json: bool) -> u8 {
     let (exit, text, json) = match done {
+        Ok(Answer { exit, document: Some(document), .. }) => {
+            let mut out = std::io::stdout().lock();
+            // Half a document must not look like a whole one.
+            let written = out.write_all(document.expose_personal_data().as_bytes());
+            let written = written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+            return if written.is_ok() { exit as u8 } else { Exit::TryAgain as u8 };
+        }
         Ok(answer) => (answer.exit, answer.text, answer.json),
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "oubliette: {}", failure.message);

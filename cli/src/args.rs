@@ -1,11 +1,15 @@
 //! The arguments: from them come help, completions and man pages.
 
+mod register;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit;
+
+pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, Requests, Sweep, Whom, Withdraw};
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
 ///
@@ -87,6 +91,22 @@ pub enum Command {
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
     Shred(Shred),
+    /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
+    Withdraw(Withdraw),
+    /// Erase a customer, in every purpose, with a receipt (Art. 17 GDPR)
+    Erase(Erase),
+    /// What customers asked for, and until when it must be answered
+    Requests(Requests),
+    /// Legal holds, which block an erasure for a while
+    Holds(Holds),
+    /// Shred what was kept long enough
+    Sweep(Sweep),
+    /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
+    Resume,
+    /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
+    Export(Export),
+    /// Who is concerned when something leaked, and what of them was readable (Art. 33 GDPR), as Markdown or JSON
+    Breach(Breach),
     /// Move to a new root key, key tree, or epoch of an index
     #[command(subcommand)]
     Rotate(Rotate),

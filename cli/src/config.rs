@@ -35,6 +35,9 @@ pub struct Config {
     pub longest_lease: Option<String>,
     pub root_key: RootKeySource,
     pub database: Database,
+    pub register: Register,
+    /// How long each purpose is kept: as the application's `Rules` say.
+    pub retention: BTreeMap<String, Retention>,
     pub controller: Controller,
     pub purposes: Vec<DeclaredPurpose>,
     pub tables: Vec<Table>,
@@ -55,6 +58,40 @@ pub struct Database {
     pub sqlite: Option<PathBuf>,
     pub postgres_url_file: Option<PathBuf>,
     pub postgres_url_env: Option<String>,
+}
+
+/// What the application's `Rules` say beside retention.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Register {
+    /// How long an erasure that was asked for waits.
+    pub grace: Option<String>,
+    /// What stays of the evidence of an erased customer's grants.
+    pub keep_evidence: Vec<String>,
+    /// The directory for receipts of erasures that were finished, or swept.
+    pub receipts: Option<PathBuf>,
+}
+
+/// How long a purpose is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Retention {
+    /// So long after the grant.
+    #[serde(rename = "after_grant")]
+    Grant(String),
+    /// So long after the last mark of a name, or the grant if that is later.
+    #[serde(rename = "after_last")]
+    Last(AfterMark),
+    /// So long after a mark of a name; for ever without one.
+    #[serde(rename = "after_end")]
+    End(AfterMark),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterMark {
+    pub mark: String,
+    pub kept: String,
 }
 
 /// A table of the application's that holds sealed values.
@@ -94,6 +131,8 @@ pub struct ColumnInTable {
     pub context: Option<String>,
     /// How many bytes of it, if it is an integer that the application does not bind as eight.
     pub context_bytes: Option<u8>,
+    /// Since when it holds no plaintext any more, if it once did: for breaches.
+    pub sealed_since: Option<String>,
     pub index: Option<IndexColumn>,
 }
 
@@ -232,6 +271,7 @@ impl Config {
         paths.extend(&mut config.root_key.key_file);
         paths.extend(&mut config.database.sqlite);
         paths.extend(&mut config.database.postgres_url_file);
+        paths.extend(&mut config.register.receipts);
         for path in paths {
             *path = base.join(&*path);
         }
@@ -268,6 +308,13 @@ impl Config {
         found
             .ok_or_else(|| Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
     }
+}
+
+/// A length of time by the calendar, as the register counts it: `2 years`, `30 days`.
+pub fn span(text: &str) -> Result<jiff::Span, Failure> {
+    let wrong =
+        |_| Failure::new(Exit::Config, format!("{text:?} is no length of time; write it as `2 years`, `30 days`"));
+    text.parse().map_err(wrong)
 }
 
 /// A length of time: `500ms`, `5s`, `30 days`, `2 years`; a day is 24 hours, a month 31 days, a year 366.

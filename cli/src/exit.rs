@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use oubliette::access::AccessError;
 use oubliette::journal::{JournalError, ReceiptError};
+use oubliette::register::RegisterError;
 use oubliette::{KeyStoreError, Outcome, PurposeError, RecoverError, RotateError, ShredError, UnlockError};
 
 /// What the exit code says. The numbers are promised: scripts branch on them.
@@ -17,6 +19,8 @@ pub enum Exit {
     Grave = 2,
     /// Whom it concerns was shredded: there is nothing left.
     Erased = 3,
+    /// A legal hold stands.
+    Held = 4,
     /// The command was not understood.
     Usage = 64,
     /// Damage, tampering, or a key store that went back in time.
@@ -37,11 +41,13 @@ pub enum Exit {
 pub const HELP: &str = "\
 Exit codes:
    0  done, nothing to report
-   1  done, and something was found that can wait (doctor's warnings, requests that are due soon)
+   1  done, and something was found that can wait (doctor's warnings, requests that are due soon, what a sweep would
+      shred, tokens that could not be cleared yet)
    2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
       journal that does not verify)
    3  whom it concerns was shredded: there is nothing left
-  64  the command was not understood, or names a number or purpose that the vault does not know; nothing happened
+   4  a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over
+  64  the command was not understood, or names a number, purpose or customer that is not known; nothing happened
   65  investigate: damage, tampering, or a key store that went back in time; nothing happened
   66  there is no such file or vault
   75  try again: a file, the key store or the database cannot be used now; nothing happened
@@ -57,6 +63,7 @@ impl Exit {
             Exit::Found => "found",
             Exit::Grave => "grave",
             Exit::Erased => "erased",
+            Exit::Held => "held",
             Exit::Usage => "usage",
             Exit::Investigate => "investigate",
             Exit::Missing => "missing",
@@ -250,5 +257,61 @@ impl From<oubliette::EpochError> for Failure {
 impl From<oubliette::TokenError> for Failure {
     fn from(error: oubliette::TokenError) -> Failure {
         Failure::of(Exit::from(error.outcome()), &error)
+    }
+}
+
+/// Of a call that did nothing when it failed.
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Failure {
+        let exit = match error {
+            RegisterError::Shred(error) => return error.into(),
+            RegisterError::Receipt(error) => return error.into(),
+            RegisterError::KeyStore(error) => return error.into(),
+            RegisterError::Held { .. } => Exit::Held,
+            RegisterError::UnknownSubject
+            | RegisterError::NoGrant { .. }
+            | RegisterError::NoEvidence
+            | RegisterError::PurposeNotUnlocked { .. }
+            | RegisterError::Time(_)
+            | RegisterError::Invalid { .. } => Exit::Usage,
+            RegisterError::NoTables => Exit::Missing,
+            RegisterError::OtherSchema { .. } | RegisterError::OtherVault => Exit::Config,
+            RegisterError::ReceiptNotTaken(_) => Exit::Unsettled,
+            ref other => Exit::from(other.outcome()),
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+/// Of a call that may have come half-way when it failed.
+pub fn half_way(error: RegisterError) -> Failure {
+    let nothing_happened = matches!(
+        error,
+        RegisterError::Held { .. }
+            | RegisterError::UnknownSubject
+            | RegisterError::BeingErased
+            | RegisterError::PurposeNotUnlocked { .. }
+            | RegisterError::OtherVault
+            | RegisterError::OtherSchema { .. }
+    );
+    let mut failure = Failure::from(error);
+    if !nothing_happened {
+        if failure.exit == Exit::TryAgain {
+            failure.exit = Exit::Unsettled;
+        }
+        failure.message.push_str("; if something was decided, `oubliette resume` finishes it");
+    }
+    failure
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Failure {
+        match error {
+            AccessError::Register(error) => error.into(),
+            AccessError::Invalid { .. } | AccessError::UnknownType { .. } | AccessError::Context { .. } => {
+                Failure::of(Exit::Config, &error)
+            }
+            other => Failure::of(Exit::from(other.outcome()), &other),
+        }
     }
 }

@@ -72,8 +72,8 @@ fn wrong(column: &Column, error: &oubliette::InvalidName) -> Failure {
     Failure::new(Exit::Config, format!("{}.{}: {error}", column.table, column.column))
 }
 
-/// A table as the library's records would declare it.
-pub fn table(table: &crate::config::Table) -> Result<oubliette::access::Table, Failure> {
+/// A table's columns, as the library's records would declare them.
+pub fn columns(table: &crate::config::Table) -> Result<Vec<FieldInfo>, Failure> {
     let mut columns = vec![FieldInfo::customer(leak(&table.number), purpose(&table.purpose)?, true)];
     for (name, column) in &table.numbers {
         columns.push(FieldInfo::customer(leak(column), purpose(name)?, false));
@@ -82,7 +82,12 @@ pub fn table(table: &crate::config::Table) -> Result<oubliette::access::Table, F
     for column in table.columns() {
         with_type!(&column, T => sealed::<T>(&column, &mut columns))?;
     }
-    let mut made = oubliette::access::Table::new(table.table.clone(), &columns);
+    Ok(columns)
+}
+
+/// A table as the library's records would declare it.
+pub fn table(table: &crate::config::Table) -> Result<oubliette::access::Table, Failure> {
+    let mut made = oubliette::access::Table::new(table.table.clone(), &columns(table)?);
     for column in &table.columns {
         if let (Some(context), Some(bytes)) = (&column.context, column.context_bytes) {
             made = made.binding(context, Binding::Integer(bytes));

@@ -10,19 +10,26 @@ mod database;
 mod exit;
 mod fields;
 mod permissions;
+mod receipts;
+mod register;
 mod secrets;
+mod times;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+                let failure = Failure::usage(error.render().to_string().trim_end());
+                return ExitCode::from(answer::print(Err(failure), true));
+            }
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
         }

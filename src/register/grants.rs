@@ -30,7 +30,8 @@ pub struct Granted {
 }
 
 within! {
-    /// Makes the register's tables, where they are missing, and checks whose they are.
+    /// Makes the register's tables, where they are missing, checks whose they are, and writes these
+    /// [rules](crate::register::Rules) down for [others](Self::compare_rules) that work on them.
     ///
     /// # Errors
     /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`] of tables that are there already.

@@ -101,7 +101,7 @@
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `oubliette_meta` | `schema` (the version, 1), `vault`, `register` (tags this database's events), `behind` (to be reconciled) |
+//! | `oubliette_meta` | `schema` (the version, 1), `vault`, `register` (tags this database's events), `behind` (to be reconciled), `rules` (the application's, in words) |
 //! | `oubliette_subjects` | a customer: `state` is `live`, `erasing`, `erased` (then without `subject`), or `merged` into another |
 //! | `oubliette_numbers` | a number of a customer and purpose: `live`, `ended` (waits for a hold's end), `doomed` (decided on), `shredded`; `sealing` is 1 for the one that is sealed under |
 //! | `oubliette_grants` | a basis, with evidence, beginning, `until`, end; with a `recipient` one to disclose |
@@ -112,6 +112,7 @@
 //! | `oubliette_recipients`, `oubliette_disclosures` | who receives data, and what was handed on |
 //! | `oubliette_outbox`, `oubliette_journal` | events on their way, and the journal line for line |
 
+mod agreement;
 mod basis;
 mod breach;
 mod database;
@@ -149,6 +150,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use crate::basis::Basis;
+pub use agreement::Disagreement;
 pub use basis::{Evidence, Grant};
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]

@@ -1,6 +1,7 @@
 //! The register's tables. The first statement that changes one after a release gets a new version.
 
 use super::Register;
+use super::agreement;
 #[cfg(feature = "register-postgres")]
 use super::database::Dialect;
 use super::database::{Database, values};
@@ -71,7 +72,8 @@ pub(crate) async fn create<D: Database>(register: &Register, db: &mut D) -> Resu
     const META: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('vault', ?1), ('register', ?2) \
         ON CONFLICT (name) DO NOTHING";
     db.run(META, values![vault, ids::tag()?]).await?;
-    check(register, db).await
+    check(register, db).await?;
+    agreement::write(register, db).await
 }
 
 /// Refuses tables of another version, or of another vault.

@@ -1,17 +1,25 @@
 //! The commands, a file each.
 
+mod breach;
 mod completions;
 mod doctor;
+mod erase;
+mod export;
+mod holds;
 mod inventory;
 mod journal;
 mod mirror;
 mod reindex;
 mod replay;
+mod requests;
+mod resume;
 mod retire;
 mod rotate;
 mod shred;
 mod status;
+mod sweep;
 mod verify;
+mod withdraw;
 
 use crate::answer::Answer;
 use crate::args::{Cli, Command};
@@ -31,6 +39,14 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Status => status::run(&mut context),
         Command::Doctor(asked) => doctor::run(&mut context, &asked),
         Command::Shred(asked) => shred::run(&mut context, &asked),
+        Command::Withdraw(asked) => withdraw::run(&mut context, &asked),
+        Command::Erase(asked) => erase::run(&mut context, &asked),
+        Command::Requests(asked) => requests::run(&mut context, asked),
+        Command::Holds(asked) => holds::run(&mut context, asked),
+        Command::Sweep(asked) => sweep::run(&mut context, &asked),
+        Command::Resume => resume::run(&mut context),
+        Command::Export(asked) => export::run(&mut context, &asked),
+        Command::Breach(asked) => breach::run(&mut context, &asked),
         Command::Rotate(asked) => rotate::run(&mut context, &asked),
         Command::Retire(asked) => retire::run(&mut context, &asked),
         Command::Reindex(asked) => reindex::run(&mut context, &asked),

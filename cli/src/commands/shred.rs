@@ -1,7 +1,6 @@
 //! Making customers' data unreadable.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oubliette::journal::{Reason, Whose};
@@ -10,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, time};
 use crate::args::Shred;
-use crate::config::duration;
 use crate::context::{Context, close, purpose};
 use crate::exit::{Exit, Failure, chain};
 use crate::permissions;
+use crate::receipts::{PrivateFile, circumstances};
 
 /// Numbers shown when asking; a longer list is cut.
 const SHOWN: usize = 12;
@@ -33,10 +32,16 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
     ))?;
     let vault = context.unlock(only.as_slice())?;
     // Before the shred, which cannot be taken back when it turns out that its receipt has no place.
-    let file = receipt.as_ref().map(Wanted::open).transpose()?;
-    let shredded = whom.shred(&vault, only, why).inspect_err(|_| receipt.iter().for_each(Wanted::give_up))?;
+    let file = receipt.as_ref().map(|wanted| PrivateFile::create(&wanted.path)).transpose()?;
+    let shredded = match whom.shred(&vault, only, why) {
+        Ok(shredded) => shredded,
+        Err(failure) => {
+            file.into_iter().for_each(PrivateFile::give_up);
+            return Err(failure);
+        }
+    };
     if let (Some(wanted), Some(file)) = (&receipt, file) {
-        wanted.write(file, &vault, &shredded)?;
+        write_receipt(file, &vault, &shredded, wanted.whose.clone(), &wanted.circumstances)?;
     }
     if asked.wait {
         shredded.wait_until_effective_everywhere();
@@ -64,47 +69,29 @@ impl Wanted {
             return Err(Failure::usage("a receipt needs the vault's journal: --journal FILE, or in the configuration"));
         }
         let whose = Whose::new(whose.clone()).map_err(|error| Failure::usage(format!("--whose: {error}")))?;
-        Ok(Some(Wanted { path: path.clone(), whose, circumstances: circumstances(context)? }))
-    }
-
-    fn open(&self) -> Result<File, Failure> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.path).map_err(|error| permissions::of_io(&self.path, &error))
-    }
-
-    fn give_up(&self) {
-        // Nothing is in it.
-        let _ = std::fs::remove_file(&self.path);
-    }
-
-    fn write(&self, mut file: File, vault: &Vault, shredded: &Shredded) -> Result<(), Failure> {
-        let issued = vault.receipt(shredded, self.whose.clone(), &self.circumstances);
-        let receipt = issued.map_err(|error| {
-            self.give_up();
-            Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {}", chain(&error)))
-        })?;
-        let written = writeln!(file, "{receipt}").and_then(|()| file.sync_all());
-        written.map_err(|error| {
-            let message = format!("shredded, but the receipt was not written: {}: {error}", self.path.display());
-            Failure::new(Exit::Unsettled, message)
-        })
+        Ok(Some(Wanted { path: path.clone(), whose, circumstances: circumstances(&context.config)? }))
     }
 }
 
-/// What the configuration states of copies that a shred does not reach.
-fn circumstances(context: &Context) -> Result<Circumstances, Failure> {
-    let config = &context.config;
-    let mut circumstances = Circumstances::new();
-    if let Some(kept) = &config.root_copies_kept {
-        circumstances = circumstances.root_copies_kept(duration(kept)?);
-    }
-    if let Some(kept) = &config.backups_kept {
-        circumstances = circumstances.backups_kept(duration(kept)?);
-    }
-    Ok(circumstances)
+/// Writes the receipt of what is done already.
+pub fn write_receipt(
+    mut file: PrivateFile,
+    vault: &Vault,
+    shredded: &Shredded,
+    whose: Whose,
+    circumstances: &Circumstances,
+) -> Result<(), Failure> {
+    let receipt = match vault.receipt(shredded, whose, circumstances) {
+        Ok(receipt) => receipt,
+        Err(error) => {
+            file.give_up();
+            return Err(Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {}", chain(&error))));
+        }
+    };
+    file.write(&receipt.to_string()).map_err(|error| {
+        let message = format!("shredded, but the receipt was not written: {}: {error}", file.path().display());
+        Failure::new(Exit::Unsettled, message)
+    })
 }
 
 enum Whom {

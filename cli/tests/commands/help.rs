@@ -10,6 +10,14 @@ fn help_names_every_command_and_exit_code() {
         "status",
         "doctor",
         "shred",
+        "withdraw",
+        "erase",
+        "requests",
+        "holds",
+        "sweep",
+        "resume",
+        "export",
+        "breach",
         "rotate",
         "retire",
         "reindex",
@@ -49,11 +57,43 @@ fn man_pages_are_written_for_each_command() {
     let (code, done) = world.json(&["man", "share/man1"]);
     assert_eq!(code, 0);
     let pages: Vec<&str> = done["pages"].as_array().unwrap().iter().map(|page| page.as_str().unwrap()).collect();
-    for page in ["oubliette.1", "oubliette-shred.1", "oubliette-rotate-root-key.1", "oubliette-doctor.1"] {
+    for page in [
+        "oubliette.1",
+        "oubliette-shred.1",
+        "oubliette-rotate-root-key.1",
+        "oubliette-doctor.1",
+        "oubliette-requests-answer.1",
+    ] {
         assert!(pages.contains(&page), "{page} is not among {pages:?}");
         let text = fs::read_to_string(world.path("share/man1").join(page)).unwrap();
         assert!(text.contains(".TH") && text.len() > 500, "{page}");
     }
     let text = fs::read_to_string(world.path("share/man1/oubliette.1")).unwrap();
     assert!(text.contains("Exit codes"), "the codes are documented in the page");
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_understood() {
+    let world = World::empty();
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (toml, _) = rest.split_once("```").unwrap();
+    world.write("oubliette.toml", toml);
+    // It gets as far as to miss what the README does not give.
+    let ran = world.run(&["inventory"]).ends(78);
+    assert!(ran.err.contains("[controller]"), "{ran:?}");
+    world.write("oubliette.toml", &format!("{toml}\n[controller]\nname = \"Shop Ltd\"\n"));
+    world.run(&["inventory"]).ends(1);
+    world.write("oubliette.toml", &toml.replace("keep_evidence", "keep_evidences"));
+    let ran = world.run(&["inventory"]).ends(78);
+    assert!(ran.err.contains("keep_evidences"), "{ran:?}");
+}
+
+#[test]
+fn what_is_not_understood_is_one_document_too() {
+    let world = World::empty();
+    for wrong in [&["conjure"][..], &["erase"], &["requests", "answer", "7", "refused"], &["sweep", "--dry"], &[]] {
+        let (code, failed) = world.json(wrong);
+        assert_eq!((code, &failed["error"]["kind"]), (64, &serde_json::json!("usage")), "{failed}");
+    }
 }

@@ -2,16 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod breach;
 mod doctor;
+mod doctor_register;
+mod erase;
+mod export;
 mod help;
 mod inventory;
 mod journal;
 mod mirror;
 mod reindex;
 mod replay;
+mod requests;
 mod rotate;
 mod running;
 mod secrets;
+mod shop;
 mod shred;
 mod status;
 mod support;
+mod sweep;
+mod unfinished;
+mod withdraw;

@@ -59,3 +59,54 @@ fn an_application_goes_on_under_the_new_key_it_was_given() {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+#[test]
+fn an_application_with_the_register_open_goes_on() {
+    use oubliette::register::{Basis, Grant, Register, RegisterError, Subject};
+
+    use crate::support::ORDERS;
+    let shop = crate::shop::Shop::new();
+    let (alice, bob) = (shop.customer("alice"), shop.customer("bob"));
+    let application = shop.world.application();
+    let register = Register::new(&application, crate::shop::rules()).unwrap();
+    let connection = shop.connection();
+    let who = |id: &str| Subject::new(id).unwrap();
+    let keys = register.on(&connection).keys(&who("alice"), ORDERS).unwrap();
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
+    // The lease is a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!((alice.opens(&application), bob.opens(&application)), ((false, false), (true, true)));
+    let email = crate::shop::secret("alice").parse().unwrap();
+    assert!(keys.seal(crate::support::EMAIL, &email).is_err(), "a handle from before seals no more");
+    let refused = register.on(&connection).keys(&who("alice"), ORDERS);
+    assert!(matches!(refused, Err(RegisterError::NoGrant { .. })));
+    register.on(&connection).grant(&who("carol"), Grant::on(ORDERS, Basis::Contract)).unwrap();
+    // Both at once: what either does is there, and told once.
+    let running: Vec<_> = ["bob", "carol"]
+        .map(|id| {
+            let mut erase = shop.world.command(&["erase", id, "--why", "request", "--yes"]);
+            erase.stdout(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .into_iter()
+        .collect();
+    for at in 0..20 {
+        let id = format!("customer {at}");
+        register.on(&connection).grant(&who(&id), Grant::on(ORDERS, Basis::Contract)).unwrap();
+    }
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE state = 'erased'"), 3);
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE state = 'live'"), 20);
+    drop((register, keys));
+    application.close().unwrap();
+    let key = shop.world.run(&["journal", "key"]).ends(0).out;
+    shop.world.run(&["resume"]).ends(0);
+    let (code, journal) = shop.world.json(&["journal", "show", "--key", key.trim()]);
+    let text = journal.to_string();
+    assert_eq!(
+        (code, text.matches("\"erased\"").count(), text.matches("\"granted\"").count()),
+        (0, 3, 25),
+        "{journal:#}"
+    );
+}

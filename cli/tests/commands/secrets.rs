@@ -19,7 +19,7 @@ fn under_a_passphrase() -> World {
 
 /// Types `lines` at the prompts of a command that runs in a terminal, each when it is asked for; gives what the terminal
 /// showed and the exit code.
-fn at_a_terminal(world: &World, command: &str, lines: &[(&str, &str)]) -> (i32, String) {
+pub fn at_a_terminal(world: &World, command: &str, lines: &[(&str, &str)]) -> (i32, String) {
     let command = format!("{} {command}", env!("CARGO_BIN_EXE_oubliette"));
     let mut child = std::process::Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
@@ -175,4 +175,42 @@ fn a_key_file_holds_bytes_or_digits() {
             ran.hides(&[&bad, "0707"]);
         }
     }
+}
+
+#[test]
+fn commands_of_the_register_take_the_passphrase_as_the_others_do() {
+    let shop = crate::shop::Shop::new();
+    let alice = shop.customer("alice");
+    let vault = shop.world.application();
+    vault
+        .rotate_root_key(RootKey::passphrase_at_cost(SECRET, PassphraseCost { memory_kib: 8192, passes: 1, lanes: 1 }))
+        .unwrap();
+    drop(vault);
+    for command in ["erase alice", "withdraw alice --purpose newsletter", "export alice", "sweep", "requests", "resume"]
+    {
+        for option in ["--passphrase", "--root-key", "--key"] {
+            let ran = shop.world.shell(&format!("oubliette {command} {option} '{SECRET}'")).ends(64);
+            drop(ran.hides(&[&crate::shop::secret("alice")]));
+        }
+    }
+    // What other users see of a command while it runs.
+    let database = shop.connection();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut command = shop.world.command(&["erase", "alice", "--why", "request", "--yes", "--passphrase-fd", "0"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{SECRET}").unwrap();
+    let of_process = |name: &str| std::fs::read(format!("/proc/{}/{name}", child.id())).unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count() < 2 {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for name in ["cmdline", "environ"] {
+        let content = of_process(name);
+        assert!(!content.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{name}");
+    }
+    database.execute_batch("ROLLBACK").unwrap();
+    assert!(child.wait().unwrap().success());
+    let vault = shop.world.unlock(RootKey::passphrase(SECRET));
+    assert_eq!(alice.opens(&vault), (false, false));
 }

@@ -17,6 +17,8 @@ mod postgres;
 
 use postgres::Db;
 
+#[path = "../../../tests/register/agreement.rs"]
+mod agreement;
 #[path = "../../../tests/register/erase.rs"]
 mod erase;
 #[path = "../../../tests/register/forged.rs"]

@@ -60,6 +60,9 @@ pub fn look(context: &Context, places: &[Place], findings: &mut Findings) {
         check(journal, 0o077, false, Severity::Warning, "journal-permissions", findings);
         beside_the_journal(journal, places, findings);
     }
+    if let Some(receipts) = &context.config.register.receipts {
+        check(receipts, 0o077, false, Severity::Grave, "receipts-permissions", findings);
+    }
     if let Some(config) = &context.config.file {
         check(config, 0o022, true, Severity::Warning, "configuration-permissions", findings);
     }

@@ -4,6 +4,7 @@ mod copies;
 mod files;
 mod journal;
 mod media;
+mod register;
 mod vault;
 
 use std::fmt::Write;
@@ -78,10 +79,12 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     let places = files::places(context)?;
     files::look(context, &places, &mut findings);
     media::look(&places, &mut findings);
-    let mut generation = None;
+    let mut seen = None;
     if !asked.files_only {
-        generation = vault::look(context, longest_lease, &mut findings)?;
+        seen = vault::look(context, longest_lease, &mut findings)?;
     }
+    let generation = seen.as_ref().map(|seen| seen.generation);
+    let has_register = seen.is_some_and(|seen| seen.has_register);
     let backups: Vec<_> = context.config.backups.iter().chain(&asked.backups).cloned().collect();
     for backup in &backups {
         copies::look(backup, &places, generation, context.secrets.file(), &mut findings);
@@ -96,10 +99,11 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
         "warnings": of(Severity::Warning),
         "looked_at": {
             "places": places.len(), "backups": backups, "inside_the_vault": generation.is_some(),
+            "register": has_register,
         },
         "findings": findings.0,
     });
-    Ok(Answer::new(text(&findings.0, asked.files_only, backups.len()), json)?.ending(exit))
+    Ok(Answer::new(text(&findings.0, asked.files_only, has_register, backups.len()), json)?.ending(exit))
 }
 
 fn longest_lease(context: &Context, asked: &Doctor) -> Result<Duration, Failure> {
@@ -109,7 +113,7 @@ fn longest_lease(context: &Context, asked: &Doctor) -> Result<Duration, Failure>
     crate::config::duration(text)
 }
 
-fn text(findings: &[Finding], files_only: bool, backups: usize) -> String {
+fn text(findings: &[Finding], files_only: bool, has_register: bool, backups: usize) -> String {
     let mut out = String::new();
     for finding in findings {
         let severity = match finding.severity {
@@ -130,6 +134,9 @@ fn text(findings: &[Finding], files_only: bool, backups: usize) -> String {
     }
     if files_only {
         out.push_str(" Only files were looked at, not into the vault (--files-only).");
+    }
+    if !files_only && !has_register {
+        out.push_str(" The register was not looked at: grants, requests, retention.");
     }
     if backups == 0 {
         out.push_str(" No backup was searched for root records: name what is backed up with --backup PATH.");

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use oubliette::store::{CopyContent, Directory, RootStore};
-use oubliette::{KeyStoreError, Status};
+use oubliette::{KeyStoreError, Status, UnlockError};
 
-use super::{Findings, Severity, journal};
+use super::{Findings, Severity, journal, register};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain};
@@ -19,8 +19,14 @@ const MANY_TREES: usize = 20;
 /// Half of all numbers there are.
 const MANY_NUMBERS: u64 = 1 << 39;
 
-/// Looks at an open vault, and gives its generation. A wrong root key is the operator's mistake, not a finding.
-pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findings) -> Result<Option<u64>, Failure> {
+/// What was looked at.
+pub struct Seen {
+    pub generation: u64,
+    pub has_register: bool,
+}
+
+/// Looks at an open vault, and at its register. A wrong root key is the operator's mistake, not a finding.
+pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findings) -> Result<Option<Seen>, Failure> {
     let directory = context.directory()?;
     let opened = match directory.open() {
         Ok(opened) => opened,
@@ -29,8 +35,16 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     let root_key = context.secrets.current()?;
     // Opening it with one would begin a journal.
     let has_journal = context.config.journal.as_ref().is_some_and(|journal| journal.exists());
-    let builder = if has_journal { context.builder()? } else { context.builder_without_journal()? };
-    let vault = match builder.unlock(root_key) {
+    let builder = || if has_journal { context.builder() } else { context.builder_without_journal() };
+    let mut tables = if has_journal { register::tables(context, findings) } else { None };
+    let purposes = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
+    let mut unlocked = builder()?.purposes(purposes).unlock(root_key.clone());
+    if let Err(UnlockError::UnknownPurpose { purpose }) = &unlocked {
+        register::is_of_another_vault(purpose, findings);
+        tables = None;
+        unlocked = builder()?.unlock(root_key);
+    }
+    let vault = match unlocked {
         Ok(vault) => vault,
         Err(error) => {
             let failure = Failure::from(error);
@@ -53,19 +67,23 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
             return Ok(None);
         }
     };
+    let has_register = tables.is_some();
+    if let Some(tables) = tables {
+        register::look(context, &vault, tables, findings);
+    }
     close(vault)?;
     journal::look(context, &status, key.ok().as_ref(), findings);
     of_lease(context.config.vault()?, &status, longest_lease, findings);
     of_places(&opened, &status, findings);
     of_trees(context, &status, findings);
     of_pages(context, &status, findings)?;
-    Ok(Some(status.generation))
+    Ok(Some(Seen { generation: status.generation, has_register }))
 }
 
 const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";
 const LOOK_AT_IT: &str = "do what the message says; delete nothing until it is understood";
 
-fn cannot_be_opened(context: &Context, what: &str, findings: &mut Findings) -> Option<u64> {
+fn cannot_be_opened(context: &Context, what: &str, findings: &mut Findings) -> Option<Seen> {
     let vault = context.config.vault.as_deref().unwrap_or(Path::new("")).display();
     findings.add(Severity::Grave, "cannot-be-opened", vault, what, REFUSES, LOOK_AT_IT);
     None

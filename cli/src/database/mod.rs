@@ -1,5 +1,7 @@
 //! The application's database: SQLite, or PostgreSQL behind a feature.
 
+mod query;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,6 +14,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::permissions;
+
+pub use query::{Given, Row};
 
 /// How long a writer waits for the application's transactions.
 const BUSY: Duration = Duration::from_secs(30);
@@ -27,6 +31,13 @@ pub enum Database {
 pub struct Postgres {
     pub pool: sqlx::PgPool,
     pub runtime: tokio::runtime::Runtime,
+}
+
+#[cfg(feature = "postgres")]
+impl Postgres {
+    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Failure> {
+        self.pool.acquire().await.map_err(|error| Failure::new(Exit::TryAgain, format!("PostgreSQL: {error}")))
+    }
 }
 
 impl Database {

@@ -1,0 +1,245 @@
+//! The arguments of what works with the register: customers are named as the application names them.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use oubliette::register::RequestKind;
+
+/// Whom it concerns.
+#[derive(Args, Debug)]
+pub struct Whom {
+    /// The customer, as the application names them; `-` reads a line of the standard input, which `ps` does not show
+    #[arg(value_name = "SUBJECT", allow_negative_numbers = true)]
+    pub subject: String,
+}
+
+/// The consents for the purpose end, those to recipients too. Unless it is kept on another basis, what was sealed for it is
+/// shredded. Twice is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
+#[derive(Args, Debug)]
+pub struct Withdraw {
+    #[command(flatten)]
+    pub whom: Whom,
+    /// The purpose
+    #[arg(long, value_name = "NAME")]
+    pub purpose: String,
+    /// Why, for the journal: 1 to 200 bytes, never personal data
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+    /// End the grants to this recipient only; nothing is shredded
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["every_basis", "receipt"])]
+    pub recipient: Option<String>,
+    /// End the purpose whatever its bases: contracts and the others too
+    #[arg(long)]
+    pub every_basis: bool,
+    /// Write a signed receipt to this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// Everything in all purposes is shredded in one commit, and the register forgets whose it was: ask for the receipt now.
+/// Exit code 4: a legal hold stands, and nothing happened. Deleting the application's rows stays its own part.
+#[derive(Args, Debug)]
+pub struct Erase {
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Why, for the journal: 1 to 200 bytes, never personal data
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+    /// Write the signed receipt to this file, which must not exist; else to the configuration's directory, if it has one
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// Open requests, those due first first. Exit code 2 when some are late, 1 when some are due within a week.
+#[derive(Args, Debug)]
+pub struct Requests {
+    /// Only those that should have been answered
+    #[arg(long)]
+    pub late: bool,
+    #[command(subcommand)]
+    pub what: Option<OfRequests>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OfRequests {
+    /// Record a request; it is due one month after it arrived (Art. 12(3) GDPR)
+    Add {
+        #[command(flatten)]
+        whom: Whom,
+        /// What is asked for
+        #[arg(long)]
+        kind: Kind,
+        /// When it arrived, such as `2026-11-24` or `2026-11-24T09:30:00Z`; now unless said
+        #[arg(long, value_name = "TIME")]
+        arrived: Option<String>,
+        /// The register does not know them: the answer to them is due all the same
+        #[arg(long)]
+        new: bool,
+    },
+    /// Close a request. One for erasure that is closed is not carried out
+    Answer {
+        /// The request, as `requests` shows it
+        id: String,
+        /// How
+        answer: Answered,
+        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR)
+        #[arg(long, value_name = "TEXT", required_if_eq("answer", "refused"))]
+        why: Option<String>,
+    },
+    /// Take two more months for a complex request, when the person was told why within the first (Art. 12(3) GDPR)
+    Extend {
+        /// The request, as `requests` shows it
+        id: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kind {
+    /// Art. 15
+    Access,
+    /// Art. 16
+    Rectification,
+    /// Art. 17
+    Erasure,
+    /// Art. 18
+    Restriction,
+    /// Art. 20
+    Portability,
+    /// Art. 21
+    Objection,
+}
+
+impl From<Kind> for RequestKind {
+    fn from(kind: Kind) -> RequestKind {
+        match kind {
+            Kind::Access => RequestKind::Access,
+            Kind::Rectification => RequestKind::Rectification,
+            Kind::Erasure => RequestKind::Erasure,
+            Kind::Restriction => RequestKind::Restriction,
+            Kind::Portability => RequestKind::Portability,
+            Kind::Objection => RequestKind::Objection,
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+pub enum Answered {
+    /// It was done
+    Done,
+    /// It was refused
+    Refused,
+    /// The person took it back
+    Withdrawn,
+}
+
+/// A hold keeps a customer's data from being shredded, whatever is asked, until a time.
+#[derive(Args, Debug)]
+pub struct Holds {
+    #[command(subcommand)]
+    pub what: Option<OfHolds>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OfHolds {
+    /// List those that stand; all of them unless a customer is named
+    List {
+        /// The customer, as the application names them
+        #[arg(value_name = "SUBJECT", allow_negative_numbers = true)]
+        subject: Option<String>,
+    },
+    /// Place one
+    Add {
+        #[command(flatten)]
+        whom: Whom,
+        /// Until when, such as `2027-06-30` (its first moment, in UTC) or `2027-06-30T18:00:00Z`
+        #[arg(long, value_name = "TIME")]
+        until: String,
+        /// Why, for the journal: 1 to 200 bytes, never personal data
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Hold this purpose only
+        #[arg(long, value_name = "NAME")]
+        purpose: Option<String>,
+    },
+    /// End one before its time; what waited for its end is shredded
+    Lift {
+        /// The hold, as `holds` shows it
+        id: String,
+        /// Why, for the journal
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// By the configuration's [retention] and the grants' own times; carries out the erasures that were requested and whose grace
+/// is over. It may be interrupted at any time, and called again. Call it daily.
+#[derive(Args, Debug)]
+pub struct Sweep {
+    /// Shred nothing: list what is due (exit code 1 if there is anything)
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
+#[derive(Args, Debug)]
+pub struct Export {
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Only what they may take along: purposes by consent or contract, on one line (Art. 20 GDPR)
+    #[arg(long)]
+    pub portable: bool,
+    /// Write it to this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
+/// generations are those of `oubliette status` and of the journal. The report names nobody.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("leak").multiple(true).required(true))]
+pub struct Breach {
+    /// When it became known: the authority is to be told within 72 hours of it (Art. 33(1) GDPR)
+    #[arg(long, value_name = "TIME")]
+    pub known_since: String,
+    /// The application's database, as it was at this time
+    #[arg(long, value_name = "TIME", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub database: Vec<String>,
+    /// A backup of the application's database from this time
+    #[arg(long, value_name = "TIME", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub backup: Vec<String>,
+    /// What a program gave out that may open these purposes (`orders,newsletter`), between two times
+    #[arg(long, num_args = 3, value_names = ["PURPOSES", "FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub service: Vec<String>,
+    /// The same, and its memory was read, or foreign code ran in it: then the root key is out too
+    #[arg(long, num_args = 3, value_names = ["PURPOSES", "FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub service_memory: Vec<String>,
+    /// The root key or passphrase that was in use at this generation
+    #[arg(
+        id = "leaked_root_key",
+        long = "root-key",
+        value_name = "GENERATION",
+        group = "leak",
+        help_heading = "What leaked; each as often as needed"
+    )]
+    pub root_key: Vec<u64>,
+    /// The root record of this generation
+    #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub root_record: Vec<u64>,
+    /// The pages, as they were at this generation
+    #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub pages: Vec<u64>,
+    /// The whole key store of this generation: root record and pages
+    #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub key_store: Vec<u64>,
+    /// An audit file, which says what a program did open; all of them, if all openings are audited
+    #[arg(long = "audit", value_name = "FILE")]
+    pub audits: Vec<PathBuf>,
+    /// Write the list of persons to this file, which must not exist: personal data, for whoever tells them (Art. 34 GDPR)
+    #[arg(long, value_name = "FILE")]
+    pub persons: Option<PathBuf>,
+}

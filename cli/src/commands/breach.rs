@@ -1,0 +1,135 @@
+//! Who is concerned when something leaked.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use oubliette::breach::{self, Column, Leak, Opened, Taken};
+use oubliette::journal;
+use serde_json::json;
+
+use crate::answer::{Answer, count};
+use crate::args::Breach;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::fields;
+use crate::receipts::{PrivateFile, Receipts};
+use crate::register::{Tables, Work, within};
+use crate::times::moment;
+
+pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
+    let tables = Tables::open(context)?;
+    let purposes = tables.purposes(context)?;
+    let known: Vec<&str> = purposes.iter().map(|purpose| purpose.name()).collect();
+    let breach = breach_of(context, asked, &known)?;
+    let columns = columns(context)?;
+    let persons = asked.persons.as_deref().map(PrivateFile::create).transpose()?;
+    let found = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
+        open.resume(Work::Reads)?;
+        let openings = openings(asked, &open)?;
+        let facts = within!(open, breach_facts(columns, openings))?;
+        open.close()?;
+        Ok(breach.assess(&facts, Timestamp::now()))
+    });
+    let (found, persons) = match (found, persons) {
+        (Ok(found), persons) => (found, persons),
+        (Err(failure), persons) => {
+            persons.into_iter().for_each(PrivateFile::give_up);
+            return Err(failure);
+        }
+    };
+    let text = found.report().to_markdown();
+    let json = serde_json::to_value(found.report()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
+    let mut written = None;
+    if let Some(mut file) = persons {
+        let list =
+            serde_json::to_string_pretty(found.customers()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
+        if let Err(error) = file.write(&list) {
+            let message = format!("{}: {error}", file.path().display());
+            file.give_up();
+            return Err(Failure::new(Exit::TryAgain, message));
+        }
+        // Not in the report, which goes to the authority.
+        let persons = count(found.customers().len() as u64, "person", "persons");
+        let _ = writeln!(std::io::stderr(), "oubliette: the list of {persons} is in {}", file.path().display());
+        written = Some(file.path().to_owned());
+    }
+    Answer::new(text, json!({ "report": json, "persons": written }))
+}
+
+fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach::Breach, Failure> {
+    let mut breach = breach::Breach::known_since(moment(&asked.known_since)?);
+    for time in asked.database.iter().chain(&asked.backup) {
+        breach = breach.leaked(Leak::Database { at: moment(time)? });
+    }
+    for (services, taken) in [(&asked.service, Taken::Answers), (&asked.service_memory, Taken::Memory)] {
+        for service in services.chunks(3) {
+            breach = breach.leaked(of_service(service, taken, known)?);
+        }
+    }
+    breach = breach.leaked_all(asked.root_key.iter().map(|generation| Leak::RootKey { generation: *generation }));
+    breach = breach.leaked_all(asked.root_record.iter().map(|generation| Leak::RootRecord { generation: *generation }));
+    breach = breach.leaked_all(asked.pages.iter().map(|generation| Leak::Pages { generation: *generation }));
+    breach = breach.leaked_all(asked.key_store.iter().flat_map(|generation| Leak::key_store(*generation)));
+    let mut whose: Vec<&str> = Vec::new();
+    for who in context.config.purposes.iter().flat_map(|purpose| &purpose.whose) {
+        if !whose.contains(&who.as_str()) {
+            whose.push(who);
+        }
+    }
+    if !whose.is_empty() {
+        breach = breach.categories(whose.join(", "));
+    }
+    let controller = &context.config.controller;
+    if let Some(contact) = controller.officer.as_ref().or(controller.name.as_ref()) {
+        breach = breach.contact(contact.clone());
+    }
+    Ok(breach)
+}
+
+fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, Failure> {
+    let [purposes, from, until] = service else {
+        return Err(Failure::usage("a service is given as PURPOSES FROM TO"));
+    };
+    let purposes: Vec<String> = purposes.split(',').map(|name| name.trim().to_owned()).collect();
+    // A purpose that is misspelt would be nobody's, and the report a false comfort.
+    if let Some(wrong) = purposes.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(Failure::usage(format!("neither the register nor the configuration knows a purpose {wrong:?}")));
+    }
+    let (from, until) = (moment(from)?, moment(until)?);
+    if from > until {
+        return Err(Failure::usage("the service was in other hands until a time before it began to be"));
+    }
+    Ok(Leak::Service { purposes, from, until, taken })
+}
+
+/// Of all tables, with what is said of plaintext that they once held.
+fn columns(context: &Context) -> Result<Vec<Column>, Failure> {
+    let mut all = Vec::new();
+    for table in &context.config.tables {
+        for column in Column::all_of(&table.table, &fields::columns(table)?) {
+            let since = table.columns.iter().find(|sealed| sealed.column == column.column);
+            all.push(match since.and_then(|sealed| sealed.sealed_since.as_ref()) {
+                Some(since) => column.sealed_since(moment(since)?),
+                None => column,
+            });
+        }
+    }
+    if all.is_empty() {
+        return Err(Failure::new(Exit::Config, "the configuration names no [[tables]]: what leaked cannot be told"));
+    }
+    Ok(all)
+}
+
+/// What audits say, each entry checked with the vault's own key.
+fn openings(asked: &Breach, open: &crate::register::Open) -> Result<Option<Vec<Opened>>, Failure> {
+    if asked.audits.is_empty() {
+        return Ok(None);
+    }
+    let key = open.vault().public_key()?;
+    let mut all = Vec::new();
+    for file in &asked.audits {
+        let entries = journal::entries(file, &key)?.collect::<Result<Vec<_>, _>>()?;
+        all.extend(Opened::among(entries));
+    }
+    Ok(Some(all))
+}

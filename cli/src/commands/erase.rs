@@ -1,0 +1,106 @@
+//! Erasing a customer.
+
+use oubliette::register::Erased;
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, time};
+use crate::args::Erase;
+use crate::commands::shred::reason;
+use crate::commands::withdraw::tokens_left;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::receipts::{PrivateFile, Receipts};
+use crate::register::{Known, Resumed, Tables, Work, alone, receipts_json, subject, with_resumed};
+
+pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
+    let (whom, why) = (subject(&asked.whom)?, reason(&asked.why)?);
+    let receipts = Receipts::new(&context.config)?;
+    let tables = Tables::open(context)?;
+    let known = tables.know(&whom)?;
+    if let Some(hold) = known.holds.first().filter(|_| !known.is_being_erased) {
+        let message = format!("nothing was erased, since a legal hold stands: {}", hold.text());
+        return Err(Failure::new(Exit::Held, message));
+    }
+    let is_kept = asked.receipt.is_some() || receipts.has_directory();
+    context.confirm(&question(&known, is_kept, context.config.register.grace.as_deref()))?;
+    // Before the shred, which cannot be taken back when it turns out that its receipt has no place; and before others are
+    // finished, of whom this may be one.
+    let mut open = tables.unlock(context, receipts.clone())?;
+    let file = asked.receipt.as_deref().map(PrivateFile::create).transpose()?;
+    receipts.own(&known.subject, file);
+    let done = open.resume(Work::Writes).and_then(|resumed| {
+        // Theirs was finished just now.
+        let is_gone = known.is_being_erased && Known::of(&open.database, &whom)?.is_none();
+        let erased = if is_gone { None } else { Some(alone!(open, erase(&whom, why))?) };
+        Ok((resumed, erased))
+    });
+    receipts.give_up();
+    let (resumed, erased) = done?;
+    open.close()?;
+    answer(&known, erased.as_ref(), &receipts, &resumed)
+}
+
+/// What will go, from what the register holds now.
+fn question(known: &Known, is_kept: bool, grace: Option<&str>) -> String {
+    if known.is_being_erased {
+        return "Finish the erasure of this customer, which has begun?".to_owned();
+    }
+    let mut text = format!("Erase this customer, known since {}?", crate::times::shown(known.since));
+    for (purpose, held) in known.purposes.iter().filter(|(_, held)| held.numbers > 0) {
+        let bases: Vec<&str> = held.bases.iter().map(String::as_str).collect();
+        let bases = if bases.is_empty() { "no live grant".to_owned() } else { bases.join(", ") };
+        text.push_str(&format!("\n  {purpose:?} ({bases})"));
+    }
+    if known.purposes.values().all(|held| held.numbers == 0) {
+        text.push_str("\n  Nothing is sealed for them; the register forgets their id.");
+    }
+    text.push_str("\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.");
+    if let Some(grace) = grace {
+        text.push_str(&format!(
+            "\nIt does not wait for the grace ({grace}): what is recorded by `oubliette requests add` does."
+        ));
+    }
+    if !is_kept {
+        text.push_str(
+            "\nNo receipt is kept: there will be no other. Give --receipt FILE if they, or you, are to have one.",
+        );
+    }
+    text
+}
+
+fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: &Resumed) -> Result<Answer, Failure> {
+    let mut text = String::from("Erased");
+    let shredded = erased.and_then(|erased| erased.shredded.as_ref());
+    let mut of_shred = Value::Null;
+    match shredded {
+        Some(shredded) => {
+            let effective = time(shredded.effective_everywhere_at());
+            text.push_str(&format!(
+                ". Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
+                shredded.generation()
+            ));
+            of_shred = json!({ "generation": shredded.generation(), "effective_everywhere_at": effective });
+        }
+        None if erased.is_none() => text.push_str(": what was interrupted is finished.\n"),
+        None => text.push_str(": nothing was sealed for them, and there is no receipt.\n"),
+    }
+    let left = erased.map_or(0, |erased| erased.tokens_left);
+    tokens_left(left, &mut text);
+    if receipts.has_own() && receipts.kept().is_empty() {
+        text.push_str("No receipt was kept.\n");
+    }
+    for receipt in receipts.kept() {
+        text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+    }
+    text.push_str("Their rows in the application's tables hold what nobody can read any more: deleting them is the application's part.\n");
+    let purposes = known.purposes.iter().filter(|(_, held)| held.numbers > 0).map(|(purpose, _)| purpose);
+    let json = json!({
+        "erased": true,
+        "purposes": purposes.collect::<Vec<_>>(),
+        "shredded": of_shred,
+        "tokens_left": left,
+        "receipts": receipts_json(receipts),
+    });
+    let exit = if left > 0 { Exit::Found } else { Exit::Done };
+    Ok(Answer::new(text, with_resumed(json, resumed))?.ending(exit))
+}

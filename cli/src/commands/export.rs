@@ -1,0 +1,72 @@
+//! All that is held on a customer.
+
+use std::io::IsTerminal;
+
+use oubliette::register::Holdings;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::args::Export;
+use crate::commands::inventory;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::fields;
+use crate::receipts::{PrivateFile, Receipts};
+use crate::register::{Tables, Work, subject, within};
+
+pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
+    let whom = subject(&asked.whom)?;
+    let holdings = holdings(context)?;
+    let tables = Tables::open(context)?;
+    tables.know(&whom)?;
+    if asked.output.is_none() && std::io::stdout().is_terminal() {
+        context.confirm(
+            "Print all that is held on this customer on this terminal?\nIt stays in its scrollback, and in what records it. --output FILE writes it to a file.",
+        )?;
+    }
+    let file = asked.output.as_deref().map(PrivateFile::create).transpose()?;
+    let made = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
+        open.resume(Work::Reads)?;
+        let document = match asked.portable {
+            false => within!(open, access(&holdings, &whom))?,
+            true => within!(open, portable(&holdings, &whom))?,
+        };
+        // That it was asked for is to be in the journal, which is told at once if possible.
+        super::requests::finish(open)?;
+        Ok(document)
+    });
+    let document = match (made, file) {
+        (Ok(document), None) => return Ok(Answer::document(document)),
+        (Ok(document), Some(file)) => (document, file),
+        (Err(failure), file) => {
+            file.into_iter().for_each(PrivateFile::give_up);
+            return Err(failure);
+        }
+    };
+    let (document, mut file) = document;
+    if let Err(error) = file.write(document.expose_personal_data()) {
+        let message = format!("{}: {error}", file.path().display());
+        file.give_up();
+        return Err(Failure::new(Exit::TryAgain, message));
+    }
+    let path = file.path();
+    let text = format!(
+        "Written to {}. It shows what the configuration's [[tables]] and the register hold: logs, mails and paper are not in it.\n",
+        path.display()
+    );
+    Answer::new(text, json!({ "exported": path, "portable": asked.portable, "bytes": document.len() }))
+}
+
+/// With what the inventory says of each purpose, where the configuration has one.
+fn holdings(context: &Context) -> Result<Holdings, Failure> {
+    if context.config.tables.is_empty() {
+        let message =
+            "the configuration names no [[tables]], so that an export would leave out all that the application holds";
+        return Err(Failure::new(Exit::Config, message));
+    }
+    if context.config.controller.name.is_some() {
+        return Ok(Holdings::of(inventory::of(context)?));
+    }
+    let tables = context.config.tables.iter().map(fields::table).collect::<Result<Vec<_>, _>>()?;
+    Ok(Holdings::in_tables(tables))
+}

@@ -1,0 +1,163 @@
+//! What was interrupted, and what was restored.
+
+use std::fs::{self, File};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::shop::{DATABASE, RULES, Shop, TABLES};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited for: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Holds the database's lock, as a long transaction of the application's does.
+fn locked(shop: &Shop) -> Connection {
+    let connection = shop.connection();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+/// An erasure of alice that has been decided, and cannot shred yet since another process is committing.
+fn decided(shop: &Shop, more: &[&str]) -> (Child, File) {
+    let database = locked(shop);
+    let mut child = shop.world.command(&[&["erase", "alice", "--why", "request", "--yes"], more].concat());
+    let child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The thread that keeps the lease: the vault is open, and the command waits for the database.
+    let tasks = format!("/proc/{}/task", child.id());
+    until("the vault to be open", || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 1));
+    let vault = File::options().read(true).write(true).open(shop.world.path("privacy/root/lock")).unwrap();
+    vault.lock().unwrap();
+    database.execute_batch("ROLLBACK").unwrap();
+    let erasing = "SELECT count(*) FROM oubliette_subjects WHERE state = 'erasing'";
+    until("the decision", || shop.ask(erasing) == 1);
+    (child, vault)
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn an_erasure_that_was_killed_before_the_shred_is_finished_by_the_next_command() {
+    let shop = Shop::new();
+    let (alice, bob) = (shop.customer("alice"), shop.customer("bob"));
+    let (child, vault) = decided(&shop, &["--receipt", "r.json"]);
+    kill(child);
+    vault.unlock().unwrap();
+    assert_eq!(alice.opens(&shop.world.vault()), (true, true), "decided, and not done");
+    // Any command of the register's.
+    let ran = shop.world.run(&["requests"]).ends(0).hides(&["alice"]);
+    assert!(ran.err.contains("1 erasure"), "{ran:?}");
+    let vault = shop.world.vault();
+    assert_eq!((alice.opens(&vault), bob.opens(&vault)), ((false, false), (true, true)));
+    drop(vault);
+    let receipts = shop.receipts();
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(shop.receipt(&receipts[0]).content().whose.as_str(), "alice");
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE subject = 'alice'"), 0);
+    assert_eq!(shop.tokens(), [false, true]);
+    let (_, again) = shop.world.json(&["requests"]);
+    assert_eq!(again["finished_before"], json!(null));
+}
+
+#[test]
+fn an_erasure_that_was_killed_after_the_shred_is_finished_by_the_next_command() {
+    let shop = Shop::new();
+    let alice = shop.customer("alice");
+    let application = shop.world.application();
+    let (child, vault) = decided(&shop, &[]);
+    let database = locked(&shop);
+    vault.unlock().unwrap();
+    until("the shred", || {
+        application.refresh().unwrap();
+        alice.opens(&application) == (false, false)
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    kill(child);
+    database.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE state = 'erasing'"), 1);
+    assert_eq!(shop.receipts().len(), 0);
+    let (code, report) = shop.world.json(&["doctor"]);
+    assert_eq!(code, 0, "just now is no finding yet: {report}");
+    shop.connection().execute("UPDATE oubliette_subjects SET decided_at = decided_at - 600000", []).unwrap();
+    let (code, report) = shop.world.json(&["doctor"]);
+    assert!(code == 1 && report.to_string().contains("erasure has begun and not ended"), "{report}");
+    let (code, done) = shop.world.json(&["resume"]);
+    assert_eq!((code, &done["finished"]["erased"]), (0, &json!(1)));
+    assert_eq!(shop.receipts().len(), 1);
+    let (code, report) = shop.world.json(&["doctor"]);
+    assert_eq!(code, 0, "{report}");
+    application.close().unwrap();
+}
+
+#[test]
+fn an_erasure_is_finished_by_calling_it_again_with_its_receipt() {
+    let shop = Shop::new();
+    shop.configure("", DATABASE, &RULES.replace("receipts =", "#"), TABLES);
+    let alice = shop.customer("alice");
+    let (child, vault) = decided(&shop, &["--receipt", "r.json"]);
+    kill(child);
+    vault.unlock().unwrap();
+    // What has no place for the receipt loses none, and says so.
+    let ran = shop.world.run(&["resume"]).ends(76).hides(&["alice"]);
+    assert!(ran.err.contains("receipts ="), "{ran:?}");
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE state = 'erasing'"), 1);
+    shop.world.run(&["requests"]).ends(0);
+    let asked = shop.world.run(&["erase", "alice", "--why", "request", "--receipt", "again.json"]).ends(77);
+    assert!(asked.err.contains("has begun"), "{asked:?}");
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes", "--receipt", "again.json"]).ends(0);
+    assert_eq!(shop.receipt("again.json").content().whose.as_str(), "alice");
+    assert_eq!(alice.opens(&shop.world.vault()), (false, false));
+    assert_eq!(fs::read(shop.world.path("r.json")).unwrap().len(), 0, "the one that was killed wrote none");
+}
+
+#[test]
+fn a_vault_that_is_busy_leaves_the_erasure_unsettled_and_says_so() {
+    let shop = Shop::new();
+    let alice = shop.customer("alice");
+    let (child, vault) = decided(&shop, &["--receipt", "r.json"]);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(76));
+    assert!(!shop.world.path("r.json").exists(), "no empty file is left for a receipt");
+    vault.unlock().unwrap();
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
+    assert_eq!(alice.opens(&shop.world.vault()), (false, false));
+}
+
+#[test]
+fn a_restored_database_is_noticed_and_brought_up_to_date() {
+    let shop = Shop::new();
+    let people = ["alice", "bob", "carol"].map(|id| shop.customer(id));
+    fs::copy(shop.world.path("app.db"), shop.world.path("backup.db")).unwrap();
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
+    shop.world.run(&["withdraw", "bob", "--purpose", "newsletter", "--why", "unsubscribed", "--yes"]).ends(0);
+    let dave = shop.customer("dave");
+    fs::copy(shop.world.path("backup.db"), shop.world.path("app.db")).unwrap();
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE subject = 'alice'"), 1, "her id is back");
+    let ran = shop.world.run(&["requests"]).ends(0).hides(&["alice"]);
+    for named in ["older than the journal", "1 customer erased again", &dave.orders.to_string(), "Shred them"] {
+        assert!(ran.err.contains(named), "{named}: {ran:?}");
+    }
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE subject = 'alice'"), 0);
+    assert_eq!(shop.tokens(), [false, true, true]);
+    let vault = shop.world.vault();
+    let opens = people.each_ref().map(|person| person.opens(&vault));
+    assert_eq!(opens, [(false, false), (true, false), (true, true)]);
+    drop(vault);
+    // As one document, and once.
+    fs::copy(shop.world.path("backup.db"), shop.world.path("app.db")).unwrap();
+    let (code, done) = shop.world.json(&["resume"]);
+    assert_eq!((code, &done["finished"]["reconciled"]["erased"]), (1, &json!(1)), "{done}");
+    assert!(done["finished"]["reconciled"]["lost"].as_array().unwrap().contains(&json!(dave.news)), "{done}");
+    assert_eq!(shop.world.json(&["resume"]), (0, json!({ "finished": null })));
+}
