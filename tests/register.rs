@@ -13,8 +13,12 @@ use sqlite::Db;
 
 #[path = "register/erase.rs"]
 mod erase;
+#[path = "register/files.rs"]
+mod files;
 #[path = "register/grants.rs"]
 mod grants;
+#[path = "register/history.rs"]
+mod history;
 #[path = "register/killed.rs"]
 mod killed;
 #[path = "register/merge.rs"]
@@ -29,3 +33,5 @@ mod support;
 mod sweep;
 #[path = "register/withdraw.rs"]
 mod withdraw;
+#[path = "register/wrong.rs"]
+mod wrong;

@@ -92,7 +92,7 @@
 //! 3. [`resume`](AloneSqlite::resume) notices that the journal knows more of this database than it remembers, and
 //!    [reconciles](AloneSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
-//! 4. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
+//! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -135,6 +135,7 @@ mod reconcile;
 mod requests;
 mod rules;
 mod schema;
+mod since;
 mod sqlite;
 mod steps;
 mod subject;

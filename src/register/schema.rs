@@ -77,15 +77,24 @@ pub(crate) async fn create<D: Database>(register: &Register, db: &mut D) -> Resu
 /// Refuses tables of another version, or of another vault.
 pub(crate) async fn check<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT name, value FROM oubliette_meta", values![]).await?;
-    let vault = hex(&register.vault_id()?.0);
-    for row in rows {
+    let mut vault = None;
+    for row in &rows {
         match (row.text(0)?, row.text(1)?) {
             ("schema", found) if found != SCHEMA => {
                 return Err(RegisterError::OtherSchema { found: found.to_owned(), known: SCHEMA });
             }
-            ("vault", found) if found != vault => return Err(RegisterError::OtherVault),
+            ("vault", found) => vault = Some(found),
             _ => {}
         }
     }
-    Ok(())
+    check_vault(register, vault)
+}
+
+/// Refuses what is no table of this vault's, by what `oubliette_meta` has of it.
+pub(crate) fn check_vault(register: &Register, found: Option<&str>) -> Result<(), RegisterError> {
+    match found {
+        Some(found) if found == hex(&register.vault_id()?.0) => Ok(()),
+        Some(_) => Err(RegisterError::OtherVault),
+        None => Err(RegisterError::NoTables),
+    }
 }

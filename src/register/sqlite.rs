@@ -145,9 +145,8 @@ impl Transactions for Alone<'_> {
     }
 
     async fn roll_back(&mut self) -> Result<(), RegisterError> {
-        self.open = false;
-        // Some errors have ended it already.
-        if self.connection.is_autocommit() {
+        // Never one of the application's own. Some errors have ended ours already.
+        if !std::mem::take(&mut self.open) || self.connection.is_autocommit() {
             return Ok(());
         }
         self.connection.execute_batch("ROLLBACK").map_err(RegisterError::database)
