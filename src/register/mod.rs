@@ -129,6 +129,8 @@ mod marks;
 mod merge;
 mod operations;
 mod outbox;
+#[cfg(test)]
+mod plans;
 #[cfg(feature = "register-postgres")]
 mod postgres;
 mod reconcile;

@@ -8,7 +8,8 @@ use super::error::RegisterError;
 use super::ids::{self, hex};
 
 /// Times are milliseconds since 1970, in UTC. Ids are random. `numbers.sealing` is 1 for the number that new values
-/// of a customer and purpose are sealed under, and NULL for others, so that there is one at most.
+/// of a customer and purpose are sealed under, and NULL for others, so that there is one at most. SQLite uses a partial
+/// index for `a = 1` if its condition is `a = 1 OR a = 2`, not if it is `a IN (1, 2)`.
 const TABLES: [&str; 22] = [
     "CREATE TABLE IF NOT EXISTS oubliette_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS oubliette_subjects (
@@ -23,7 +24,7 @@ const TABLES: [&str; 22] = [
          state TEXT NOT NULL, since BIGINT NOT NULL, why TEXT, shredded_at BIGINT,
          UNIQUE (subject_id, purpose, sealing))",
     "CREATE INDEX IF NOT EXISTS oubliette_numbers_unfinished ON oubliette_numbers (purpose, number)
-         WHERE state IN ('ended', 'doomed')",
+         WHERE state = 'ended' OR state = 'doomed'",
     "CREATE TABLE IF NOT EXISTS oubliette_grants (
          id BIGINT PRIMARY KEY, subject_id BIGINT NOT NULL, purpose TEXT NOT NULL, recipient TEXT, basis TEXT NOT NULL,
          evidence TEXT, granted_at BIGINT NOT NULL, until BIGINT, ended_at BIGINT, why TEXT)",

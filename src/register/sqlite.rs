@@ -154,12 +154,16 @@ impl Transactions for Alone<'_> {
 }
 
 fn run(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64, RegisterError> {
+    #[cfg(test)]
+    super::plans::note(sql);
     let mut prepared = connection.prepare_cached(sql).map_err(RegisterError::database)?;
     let changed = prepared.execute(params_from_iter(values)).map_err(RegisterError::database)?;
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
 fn rows(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, RegisterError> {
+    #[cfg(test)]
+    super::plans::note(sql);
     let mut prepared = connection.prepare_cached(sql).map_err(RegisterError::database)?;
     let columns = prepared.column_count();
     let mut rows = prepared.query(params_from_iter(values)).map_err(RegisterError::database)?;
