@@ -8,6 +8,7 @@
 mod each;
 #[cfg(feature = "register")]
 #[macro_use]
+#[allow(dead_code, unused_macros)] // shared by several test programs, each of which uses a part
 #[path = "register/sqlite.rs"]
 mod sqlite;
 
@@ -18,7 +19,7 @@ use sqlite::Db;
 #[path = "access/held.rs"]
 mod held;
 #[cfg(feature = "register")]
-#[allow(dead_code)]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "access/literal.rs"]
 mod literal;
 #[path = "access/rows.rs"]
@@ -26,7 +27,7 @@ mod rows;
 #[path = "access/shop.rs"]
 mod shop;
 #[cfg(feature = "register")]
-#[allow(dead_code)] // shared with the register's own tests
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "register/support.rs"]
 mod support;
 #[cfg(feature = "register")]

@@ -6,10 +6,11 @@
 #[macro_use]
 #[path = "register/each.rs"]
 mod each;
-#[macro_use]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "access/literal.rs"]
 mod literal;
 #[macro_use]
+#[allow(dead_code, unused_macros)] // shared by several test programs, each of which uses a part
 #[path = "register/sqlite.rs"]
 mod sqlite;
 
@@ -20,10 +21,11 @@ mod disclosed;
 #[cfg(feature = "age")]
 #[path = "access/encrypted.rs"]
 mod encrypted;
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "access/shop.rs"]
 mod shop;
 #[path = "register/support.rs"]
-#[allow(dead_code)] // shared with the register's own tests
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod support;
 #[path = "access/table.rs"]
 mod table;

@@ -3,12 +3,16 @@
 #![cfg(all(feature = "journal", feature = "testing"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "journalled/accidents.rs"]
+mod accidents;
 #[path = "journalled/cut.rs"]
 mod cut;
 #[path = "journalled/deeds.rs"]
 mod deeds;
 #[path = "journalled/interrupted.rs"]
 mod interrupted;
+#[path = "journalled/raced.rs"]
+mod raced;
 #[path = "journalled/receipts.rs"]
 mod receipts;
 #[path = "journalled/restored.rs"]

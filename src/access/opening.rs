@@ -12,7 +12,7 @@ use crate::error::OpenError;
 use crate::field::{FieldName, Purpose};
 use crate::record::FieldKind;
 use crate::sealed::{ParseError, Sealed, TEXT_PREFIX};
-use crate::vault::{Untyped, Vault};
+use crate::vault::{Source, Untyped};
 
 /// Whose rows are read: the numbers of one person, for all purposes.
 pub(crate) type Numbers = BTreeSet<CustomerId>;
@@ -26,7 +26,7 @@ pub(crate) struct Row {
 
 /// Opens rows of one table.
 pub(crate) struct Opening<'o> {
-    pub(crate) vault: &'o Vault,
+    pub(crate) source: &'o Source,
     pub(crate) readers: &'o Readers,
     pub(crate) table: &'o Table,
     pub(crate) whose: &'o Numbers,
@@ -34,7 +34,7 @@ pub(crate) struct Opening<'o> {
 
 /// Whether all that tables declare can be opened and read, before anything is.
 pub(crate) fn check(
-    vault: &Vault,
+    source: &Source,
     readers: &Readers,
     tables: &[Table],
     wanted: impl Fn(&Table, &Column) -> bool,
@@ -53,7 +53,7 @@ pub(crate) fn check(
                 let (purpose, tag) = (purpose.name(), tag.as_str());
                 return Err(AccessError::UnknownType { table, column: name, purpose, label, tag });
             }
-            if !vault.is_unlocked(purpose).map_err(|error| open_error(&table, column, error.into()))? {
+            if !source.is_unlocked(purpose).map_err(|error| open_error(&table, column, error.into()))? {
                 return Err(open_error(&table, column, OpenError::PurposeNotUnlocked { purpose: purpose.name() }));
             }
         }
@@ -124,7 +124,7 @@ impl Opening<'_> {
                 Some(bound.ok_or_else(missing)?)
             }
         };
-        let opened = match self.vault.open_bytes(number, name, context.as_deref(), &sealed) {
+        let opened = match self.source.open_bytes(number, name, context.as_deref(), &sealed) {
             Ok(opened) => opened,
             Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => return Ok(Value::Shredded),
             Err(source) => return Err(open_error(self.table.name(), column, source)),

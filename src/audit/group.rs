@@ -24,7 +24,7 @@ pub(super) fn group(buffer: &Buffer) -> Vec<Openings> {
     let Buffer { lanes, notes, .. } = buffer;
     // Scopes with the same reasons have lanes of their own: they are told as one.
     let mut firsts: BTreeMap<Key<'_>, &Lane> = BTreeMap::new();
-    for lane in &*lanes {
+    for lane in lanes {
         firsts.entry(key(lane)).or_insert(lane);
     }
     let ranks: BTreeMap<Key<'_>, usize> = firsts.keys().copied().zip(0..).collect();

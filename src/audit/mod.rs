@@ -40,7 +40,9 @@
 //! - While the sink fails, notes are kept in memory and offered again. When the buffer is full, values are no longer
 //!   opened ([`OnTrouble::Refuse`]) or are opened and counted as [`lost`](Audit::lost) ([`OnTrouble::Drop`]). A process
 //!   that is killed then loses what the buffer held.
-//! - What is opened with the vault itself, or by a reader that is not audited, is not noted.
+//! - What is opened with the vault itself, or by a reader or a register that is not audited, is not noted. A register
+//!   that is (`Register::audited`) notes what it hands out on access, portability and disclosure.
+//!   `reseal` and `jobs` move values without giving them out, and are not noted.
 
 mod buffer;
 mod error;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::facts::{Column, Facts, Holding, Stored};
+use super::facts::{Column, Facts, Holding, Opened, Stored};
+use super::history::within_a_lease;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
 use super::measures;
 use super::report::{ColumnScope, Concerned, InPurpose, PlainColumn, PurposeScope, Report, Scope, State};
 use super::sentences;
 use super::{Assessment, Breach};
-use crate::journal::Numbers;
 
 /// What leaked of one holding: how each column stood, the worst of all copies.
 #[derive(Default)]
@@ -86,11 +86,12 @@ fn in_database(facts: &Facts, materials: &Materials, holding: &Holding, at: Time
                 _ => {}
             },
             // Whoever shreds clears these: what a copy from before has in them stays there.
-            Stored::Token { index } if !is_gone => {
+            Stored::Token { index } if holding.tokens_cleared.is_none_or(|cleared| at < cleared) => {
                 let guessed = materials.test_guesses(&facts.history, &holding.purpose, index, at);
                 hit.note(place, if guessed { State::Guessable } else { State::Comparable });
             }
-            Stored::Plain if !is_gone => hit.note(place, State::Clear),
+            // A shred does not reach these. Whoever erases a customer deletes the rows; after a withdrawal they stay.
+            Stored::Plain if !is_gone || holding.customer.is_some() => hit.note(place, State::Clear),
             Stored::Token { .. } | Stored::Plain => {}
         }
     }
@@ -98,21 +99,27 @@ fn in_database(facts: &Facts, materials: &Materials, holding: &Holding, at: Time
 }
 
 fn given_out(facts: &Facts, holding: &Holding, (from, until): (Timestamp, Timestamp), taken: Taken, hit: &mut Hit) {
-    let is_gone = holding.shredded.is_some_and(|shredded| shredded.at <= from);
+    // Another process than the one that shredded goes on for a lease.
+    let is_gone = holding.shredded.is_some_and(|shredded| within_a_lease(shredded.at) <= from);
     if holding.since > until || is_gone {
         return;
     }
     let audited = facts.openings.as_ref().filter(|_| taken == Taken::Answers);
+    // An opening has its second.
+    let window = from.as_second()..=until.as_second();
     for (place, column) in columns(facts, &holding.purpose) {
         let Stored::Sealed { label, .. } = &column.stored else { continue };
         let was_opened = audited.is_none_or(|openings| {
-            openings.iter().any(|opened| {
-                // An opening has its second.
-                let second = from.as_second()..=until.as_second();
-                second.contains(&opened.at.as_second())
-                    && opened.purpose == holding.purpose
-                    && opened.label == *label
-                    && Numbers::contains(&opened.numbers, holding.number)
+            openings.iter().any(|opened| match opened {
+                Opened::Values { at, purpose, label: opened, numbers } => {
+                    window.contains(&at.as_second())
+                        && *purpose == holding.purpose
+                        && opened == label
+                        && numbers.contains(holding.number)
+                }
+                Opened::NotNoted { from, until } => {
+                    from.as_second() <= *window.end() && until.as_second() >= *window.start()
+                }
             })
         });
         if was_opened {
@@ -127,16 +134,14 @@ fn columns<'f>(facts: &'f Facts, purpose: &'f str) -> impl Iterator<Item = (usiz
 }
 
 fn customers(facts: &Facts, hits: &[(&Holding, Hit)]) -> Vec<Concerned> {
-    // Those without an id are told apart by number.
     let mut by_person: BTreeMap<(Option<&str>, u64), Vec<InPurpose>> = BTreeMap::new();
     for (holding, hit) in hits {
-        let unnamed = if holding.customer.is_some() { 0 } else { holding.number.number() };
         let read = |state: fn(State) -> bool| {
             let columns = hit.columns.iter().filter(|(_, column)| state(**column));
             let columns = columns.filter_map(|(place, _)| facts.columns.get(*place));
             columns.map(|column| format!("{}.{}", column.table, column.column)).collect()
         };
-        by_person.entry((holding.customer.as_deref(), unnamed)).or_default().push(InPurpose {
+        by_person.entry((holding.customer.as_deref(), holding.person)).or_default().push(InPurpose {
             purpose: holding.purpose.clone(),
             number: holding.number,
             is_shredded: holding.shredded.is_some(),

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::history::{History, Moment};
 use crate::customer::CustomerId;
-use crate::journal::{Came, Entry, Event};
+use crate::journal::{Came, Entry, Event, Numbers};
 #[cfg(feature = "derive")]
 use crate::record::{FieldInfo, FieldKind};
+use crate::vault::audit_file;
 
 /// What was held, of whom, in which columns, and what became of the keys.
 ///
@@ -22,7 +23,8 @@ pub struct Facts {
     pub columns: Vec<Column>,
     /// What became of the keys.
     pub history: History,
-    /// What audits say was opened. `None`: nothing is audited, or the audits are not at hand.
+    /// What audits say was opened. `None`: nothing is audited, or the audits are not at hand. Give them only if all that
+    /// the programs in [`Leak::Service`](super::Leak::Service) open goes through them.
     pub openings: Option<Vec<Opened>>,
     /// Numbers that the vault has issued, to be compared with those in `holdings`.
     pub issued: Option<u64>,
@@ -33,6 +35,9 @@ pub struct Facts {
 pub struct Holding {
     /// The application's id of the customer; `None` once erased. It may name a person.
     pub customer: Option<String>,
+    /// The same number in all holdings of one person, another in those of others. It tells persons apart, those who were
+    /// erased too, and names nobody.
+    pub person: u64,
     /// The purpose.
     pub purpose: String,
     /// The number that the values are sealed under.
@@ -41,6 +46,8 @@ pub struct Holding {
     pub since: Timestamp,
     /// When the number was shredded in this purpose, if it was.
     pub shredded: Option<Moment>,
+    /// When the tokens beside it became NULL, or their rows were deleted, if all did: a shred does not reach tokens.
+    pub tokens_cleared: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Holding {
@@ -114,32 +121,63 @@ impl Column {
     }
 }
 
-/// Values that an audit says were given out.
+/// What an audit says was given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// The second.
-    pub at: Timestamp,
-    /// The field's purpose.
-    pub purpose: String,
-    /// The field's label.
-    pub label: String,
-    /// Whose.
-    pub numbers: crate::journal::Numbers,
+#[non_exhaustive]
+pub enum Opened {
+    /// Values of a field.
+    Values {
+        /// The second.
+        at: Timestamp,
+        /// The field's purpose.
+        purpose: String,
+        /// The field's label.
+        label: String,
+        /// Whose.
+        numbers: Numbers,
+    },
+    /// Openings that were not noted: anybody's, of anything.
+    NotNoted {
+        /// From when.
+        from: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
 }
 
 impl Opened {
-    /// Those among the entries of an [`AuditFile`](crate::audit::AuditFile).
+    /// What the entries of an [`AuditFile`](crate::audit::AuditFile) say: all of them, in their order.
     #[must_use]
     pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
-        let opened = |entry: E| match entry.borrow().event() {
-            Event::Openings { at, purpose, field, came: Came::Opened, numbers, .. } => Some(Opened {
-                at: at.timestamp(),
-                purpose: purpose.as_str().to_owned(),
-                label: field.as_str().to_owned(),
-                numbers: numbers.clone(),
-            }),
-            _ => None,
-        };
-        entries.into_iter().filter_map(opened).collect()
+        let mut all = Vec::new();
+        let mut before = Timestamp::MIN;
+        // The entries of one batch stand together; what it lost was lost since its first opening.
+        let mut batch: Option<([u8; audit_file::BATCH], Timestamp)> = None;
+        for entry in entries {
+            let entry = entry.borrow();
+            let until = entry.at().timestamp();
+            let id = entry.id().map(audit_file::batch_of);
+            match entry.event() {
+                Event::Openings { at, purpose, field, came, numbers, .. } => {
+                    let at = at.timestamp();
+                    if let Some(id) = id.filter(|id| batch.is_none_or(|(known, _)| known != *id)) {
+                        batch = Some((id, at));
+                    }
+                    if *came == Came::Opened {
+                        let (purpose, label) = (purpose.as_str().to_owned(), field.as_str().to_owned());
+                        all.push(Opened::Values { at, purpose, label, numbers: numbers.clone() });
+                    }
+                }
+                Event::Note { text } if text.as_str().ends_with(audit_file::NOT_NOTED) => {
+                    let began = batch.filter(|(known, _)| Some(*known) == id).map_or(Timestamp::MIN, |(_, at)| at);
+                    all.push(Opened::NotNoted { from: began, until });
+                }
+                // A process was killed while it wrote; what else it had noted is gone as well.
+                Event::Torn { .. } => all.push(Opened::NotNoted { from: before, until }),
+                _ => {}
+            }
+            before = until;
+        }
+        all
     }
 }

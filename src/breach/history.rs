@@ -23,6 +23,11 @@ pub struct Moment {
 /// The longest that a vault can be made with.
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_secs(60);
 
+/// Until when a process may go on that has not heard of what was done at a time.
+pub(super) fn within_a_lease(time: Timestamp) -> Timestamp {
+    time.saturating_add(LONGEST_LEASE).unwrap_or(Timestamp::MAX)
+}
+
 /// Before everything.
 pub(super) const START: Moment = Moment { generation: 0, at: Timestamp::UNIX_EPOCH };
 
@@ -234,7 +239,7 @@ impl Tree {
     /// Whether something of a customer may be sealed under it that was registered and sealed between two times.
     pub(super) fn may_seal(&self, since: Timestamp, until: Timestamp) -> bool {
         // A process that has not heard of the new tree goes on with this one for a lease.
-        let last = self.replaced.map(|moment| moment.at.saturating_add(LONGEST_LEASE).unwrap_or(Timestamp::MAX));
+        let last = self.replaced.map(|moment| within_a_lease(moment.at));
         self.made.at <= until && last.is_none_or(|last| since <= last)
     }
 

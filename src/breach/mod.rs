@@ -11,14 +11,16 @@
 //! use oubliette::{CustomerId, Purpose};
 //!
 //! let time = |text: &str| text.parse::<jiff::Timestamp>();
-//! // `register.on(&connection).breach_facts(columns)` gives these.
+//! // `register.on(&connection).breach_facts(columns, openings)` gives these.
 //! let facts = Facts {
 //!     holdings: vec![Holding {
 //!         customer: Some("customer 4711".to_owned()),
+//!         person: 1,
 //!         purpose: "orders".to_owned(),
 //!         number: CustomerId::MIN,
 //!         since: time("2026-01-31T10:00:00Z")?,
 //!         shredded: None,
+//!         tokens_cleared: None,
 //!     }],
 //!     columns: vec![Column {
 //!         table: "customers".to_owned(),

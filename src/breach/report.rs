@@ -52,7 +52,7 @@ pub struct Scope {
     pub persons_readable: u64,
     /// Of those concerned, whose id is gone, since they were erased since.
     pub persons_without_id: u64,
-    /// Values: one for each column and person, whether it was filled or not.
+    /// Values: one for each column and customer number, whether it was filled or not.
     pub values: u64,
     /// Of which readable.
     pub values_readable: u64,

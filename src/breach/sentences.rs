@@ -48,6 +48,11 @@ pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materia
              roughly when they were sealed."
                 .to_owned(),
         );
+        all.push(
+            "The register's tables, where they lie in it, show in clear who is a customer (by the application's ids), for \
+             which purposes and on what basis, what was asked for and when, and to whom data was handed."
+                .to_owned(),
+        );
     }
     all
 }
@@ -64,7 +69,8 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
         if erased_before > 0 {
             all.push(format!(
                 "{erased_before} numbers were shredded before the copy was made, and are not counted: what the copy may \
-                 still have of them opens with nothing that leaked."
+                 still have of them opens with nothing that leaked. The rows of those who were erased are taken to have \
+                 been deleted with them."
             ));
         }
     }
@@ -96,7 +102,7 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
         match (taken, &facts.openings) {
             (Taken::Answers, Some(_)) => say(
                 "The program gave out what its audit has, and nothing else; the last interval of an audit that was killed \
-                 is not in it.",
+                 is not in it. Where the audit says that openings are missing, all that it could open is counted.",
             ),
             (Taken::Answers, None) => say("The program's openings are not audited: all that it could open is counted."),
             (Taken::Memory, _) => {

@@ -60,11 +60,11 @@ pub enum KeyStoreError {
         problem: String,
     },
     /// The key store is older than something it once wrote: it was restored from a backup. Everything is refused until
-    /// [`recover`](crate::VaultBuilder::recover).
+    /// [`recover`](crate::VaultBuilder::recover), or `replay` where there is a journal.
     #[error(
         "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not \
-         come after it; whoever was shredded since is readable again. Put the newest root and pages back, or call \
-         `recover` with those shredded since"
+         come after it; whoever was shredded since is readable again. Put the newest root and pages back; or `replay` \
+         the journal; or `recover` with those shredded since"
     )]
     RolledBack {
         /// The generation the store has now.

@@ -20,8 +20,8 @@ pub(super) enum Piece<'b> {
     Line(&'b [u8]),
     /// The end of the file, and so many bytes before it that are no line. Reading may go on if the file grows.
     End(usize),
-    /// No line feed for longer than a line may be.
-    TooLong,
+    /// No line feed for longer than a line may be: what was read of it.
+    TooLong(&'b [u8]),
 }
 
 /// Reads lines, never more than one in memory.
@@ -49,7 +49,7 @@ impl<R: BufRead> Lines<R> {
                 self.is_complete = true;
                 Piece::Line(line)
             }
-            _ if self.buffer.len() >= LINE_BYTES => Piece::TooLong,
+            _ if self.buffer.len() >= LINE_BYTES => Piece::TooLong(&self.buffer),
             _ => Piece::End(self.buffer.len()),
         })
     }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::chain::{Chain, Lines, Piece};
 use super::entry::Entry;
-use super::error::{Damage, JournalError};
+use super::error::{Damage, JournalError, KnownFrom};
 use super::key::PublicKey;
 use crate::derivation::VaultId;
+use crate::root_record::Anchor;
 
 /// The entries of a journal, in order. See [`entries`].
 #[derive(Debug)]
@@ -17,7 +18,10 @@ pub struct Entries<R> {
     path: PathBuf,
     lines: Lines<R>,
     chain: Chain,
-    check_signatures: bool,
+    /// Signatures are checked of the entries behind this one.
+    trusted: u64,
+    /// What must turn up.
+    known: Option<Anchor>,
     bytes: u64,
     is_over: bool,
 }
@@ -40,13 +44,18 @@ pub(super) fn from_file(
 ) -> Result<Entries<BufReader<File>>, JournalError> {
     let file = File::open(path).map_err(|error| JournalError::io(path, error))?;
     let lines = Lines::new(BufReader::with_capacity(1 << 16, file));
-    Ok(Entries::from(path.to_owned(), lines, Chain::new(key, vault), true))
+    Ok(Entries::from(path.to_owned(), lines, Chain::new(key, vault), 0))
 }
 
 impl<R: BufRead> Entries<R> {
-    /// From where the chain is. The path is for messages.
-    pub(super) fn from(path: PathBuf, lines: Lines<R>, chain: Chain, check_signatures: bool) -> Entries<R> {
-        Entries { path, lines, chain, check_signatures, bytes: 0, is_over: false }
+    /// From where the chain is. The path is for messages. Signatures are checked behind entry `trusted`.
+    pub(super) fn from(path: PathBuf, lines: Lines<R>, chain: Chain, trusted: u64) -> Entries<R> {
+        Entries { path, lines, chain, trusted, known: None, bytes: 0, is_over: false }
+    }
+
+    /// The end is only the end behind this entry.
+    pub(super) fn knowing(self, known: Anchor) -> Entries<R> {
+        Entries { known: Some(known), ..self }
     }
 
     pub(super) fn followed(&self) -> &Chain {
@@ -80,13 +89,24 @@ impl<R: BufRead> Entries<R> {
     fn advance(&mut self) -> Result<Option<Entry>, JournalError> {
         match self.lines.next().map_err(|error| JournalError::io(&self.path, error))? {
             Piece::Line(line) => {
-                let entry = self.chain.follow(line, self.check_signatures)?;
+                let next = self.chain.last().n + 1;
+                let entry = self.chain.follow(line, next > self.trusted)?;
                 self.bytes += line.len() as u64 + 1;
-                Ok(Some(entry))
+                match self.known {
+                    Some(known) if known.n == entry.n && known != entry.anchor() => {
+                        Err(JournalError::OtherHistory { n: entry.n, known_from: KnownFrom::Memory })
+                    }
+                    _ => Ok(Some(entry)),
+                }
             }
-            Piece::End(0) => Ok(None),
+            Piece::End(0) => match self.known {
+                Some(known) if known.n > self.chain.last().n => {
+                    Err(JournalError::CutOff { have: self.chain.last().n, known: known.n })
+                }
+                _ => Ok(None),
+            },
             Piece::End(bytes) => Err(JournalError::Torn { line: self.chain.lines() + 1, bytes: bytes as u64 }),
-            Piece::TooLong => Err(self.chain.damaged(Damage::Form("it is longer than a line may be"))),
+            Piece::TooLong(_) => Err(self.chain.damaged(Damage::Form("it is longer than a line may be"))),
         }
     }
 }

@@ -88,8 +88,8 @@ pub enum JournalError {
     },
     /// The file beside the journal that says how far it has come is damaged.
     #[error(
-        "{path} {what}, so that nobody can say whether the journal's end is missing: open the vault with this journal, \
-         which writes it anew, or check without it against a receipt or an anchor"
+        "{path} {what}, so that nobody can say whether the journal's end is missing: the vault's next entry writes it \
+         anew; until then check without it, against a receipt or an anchor"
     )]
     Head {
         /// The path.

@@ -1,11 +1,12 @@
 //! The file: opened, written to by several processes at once, mended after one was killed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chain::{Chain, Lines, Piece, START};
+use super::disk::{self, open_plain};
 use super::entries::{Entries, from_file};
 use super::entry::Entry;
 use super::error::{Damage, JournalError, KnownFrom};
@@ -29,14 +30,6 @@ pub(crate) struct JournalFile {
     state: Mutex<State>,
 }
 
-/// Options that make new files readable by their owner alone.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 impl JournalFile {
     /// Begins a journal: a new file beside its head, durably. Its directory must exist.
     ///
@@ -50,14 +43,21 @@ impl JournalFile {
     ) -> Result<JournalFile, JournalError> {
         let event = Event::Opened { vault: VaultName(signer.vault()), public_key: signer.public_key() };
         let _held = Lock::take(path)?;
-        let head = head::path_of(path);
-        for path in [path, &head] {
-            // Not `exists`, which takes a link into nowhere for nothing.
-            if path.symlink_metadata().is_ok() {
-                return Err(JournalError::Exists { path: path.to_owned() });
-            }
-        }
+        JournalFile::refuse_existing(path)?;
         JournalFile::begin(path, signer, START, now, generation, event)
+    }
+
+    /// Neither a journal nor the head of one may be there.
+    ///
+    /// # Errors
+    /// [`JournalError::Exists`].
+    pub(crate) fn refuse_existing(path: &Path) -> Result<(), JournalError> {
+        let head = head::path_of(path);
+        // Not `exists`, which takes a link into nowhere for nothing.
+        match [path, &head].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            Some(path) => Err(JournalError::Exists { path: path.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// Writes the first entry of a file that is not there yet; the lock is held.
@@ -70,16 +70,12 @@ impl JournalFile {
         event: Event,
     ) -> Result<JournalFile, JournalError> {
         let entry = Entry::write(after, now, generation, None, event, signer)?;
-        let io = |error| JournalError::io(path, error);
-        // A file under this name is whole from the start: a killed process leaves a temporary one, which the next replaces.
-        let temporary = super::lock::beside(path, ".tmp");
-        let mut file = private().write(true).create(true).truncate(true).open(&temporary).map_err(io)?;
-        file.write_all(entry.line().as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        std::fs::rename(&temporary, path).map_err(io)?;
-        super::lock::sync_directory(path).map_err(io)?;
+        disk::begin(path, &entry.line()).map_err(|error| JournalError::io(path, error))?;
         let journal = JournalFile::new(path, signer);
-        journal.read_to_end(&mut lock(&journal.state))?;
+        let mut state = lock(&journal.state);
+        journal.read_to_end(&mut state)?;
+        state.set_durable();
+        drop(state);
         journal.write_head(entry.anchor(), signer);
         Ok(journal)
     }
@@ -137,7 +133,11 @@ impl JournalFile {
             why,
         };
         if path.symlink_metadata().is_err() {
-            let event = gap(START);
+            let event = if known == START {
+                Event::Opened { vault: VaultName(signer.vault()), public_key: signer.public_key() }
+            } else {
+                gap(START)
+            };
             return JournalFile::begin(path, signer, known, Time::now(), generation, event);
         }
         let mut state = lock(&journal.state);
@@ -164,7 +164,22 @@ impl JournalFile {
         generation: u64,
         events: &[Event],
     ) -> Result<Vec<Anchor>, JournalError> {
-        self.add(signer, Time::now(), generation, events.iter().map(|event| (None, event.clone())))
+        self.add(signer, Time::now(), generation, None, events.iter().map(|event| (None, event.clone())))
+    }
+
+    /// The same of what must stand behind an entry that the root record names: in a file that has not got it, such as a
+    /// copy of the journal that another process does not write to, nothing may be written.
+    ///
+    /// # Errors
+    /// As [`append`](JournalFile::append).
+    pub(crate) fn append_behind(
+        &self,
+        anchor: Option<Anchor>,
+        signer: &dyn Signer,
+        generation: u64,
+        events: &[Event],
+    ) -> Result<Vec<Anchor>, JournalError> {
+        self.add(signer, Time::now(), generation, anchor, events.iter().map(|event| (None, event.clone())))
     }
 
     /// The same for events that their writer must find again: see [`entries_after`](JournalFile::entries_after).
@@ -177,7 +192,7 @@ impl JournalFile {
         generation: u64,
         events: &[(EventId, Event)],
     ) -> Result<Vec<Anchor>, JournalError> {
-        self.add(signer, Time::now(), generation, events.iter().map(|(id, event)| (Some(*id), event.clone())))
+        self.add(signer, Time::now(), generation, None, events.iter().map(|(id, event)| (Some(*id), event.clone())))
     }
 
     pub(super) fn add(
@@ -185,11 +200,15 @@ impl JournalFile {
         signer: &dyn Signer,
         now: Time,
         generation: u64,
+        behind: Option<Anchor>,
         events: impl Iterator<Item = (Option<EventId>, Event)>,
     ) -> Result<Vec<Anchor>, JournalError> {
         let mut state = lock(&self.state);
         let _held = Lock::take(&self.path)?;
-        self.catch_up(&mut state)?;
+        self.catch_up(&mut state, behind)?;
+        if let Some(anchor) = behind {
+            self.has(&state, anchor)?;
+        }
         let mut entries: Vec<Entry> = Vec::new();
         let mut after = state.last();
         let torn = (state.torn() > 0).then(|| (None, Event::Torn { bytes: state.torn() }));
@@ -211,7 +230,21 @@ impl JournalFile {
     /// # Errors
     /// [`JournalError`], as for [`open`](JournalFile::open).
     pub(crate) fn refresh(&self) -> Result<(), JournalError> {
-        self.catch_up(&mut lock(&self.state))
+        self.catch_up(&mut lock(&self.state), None)
+    }
+
+    /// Makes what this process knows durable, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`JournalError`], as for [`open`](JournalFile::open).
+    pub(crate) fn make_durable(&self) -> Result<(), JournalError> {
+        let mut state = lock(&self.state);
+        // Whoever holds it may take back what a failed sync left.
+        let _held = Lock::take(&self.path)?;
+        self.catch_up(&mut state, None)?;
+        disk::sync(&self.path).map_err(|error| JournalError::io(&self.path, error))?;
+        state.set_durable();
+        Ok(())
     }
 
     /// Intents that no outcome has ended, the oldest first; those whose outcome is not known are among them. As of the
@@ -225,6 +258,12 @@ impl JournalFile {
         lock(&self.state).known()
     }
 
+    /// The newest entry that no crash can take away: this process synced it. One that another process wrote may not be
+    /// synced yet, and may even be taken back.
+    pub(crate) fn durable(&self) -> Option<Anchor> {
+        lock(&self.state).durable()
+    }
+
     /// The highest generation that an entry names.
     pub(crate) fn highest_generation(&self) -> u64 {
         lock(&self.state).highest_generation()
@@ -235,7 +274,8 @@ impl JournalFile {
         &self.path
     }
 
-    /// The entries behind entry `n`, each checked to follow from the one before; signatures are not checked again.
+    /// The entries behind entry `n`, each checked: its place in the chain, its signature, and that the file still has what
+    /// this process knows.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -243,11 +283,39 @@ impl JournalFile {
         &self,
         n: u64,
     ) -> Result<impl Iterator<Item = Result<Entry, JournalError>> + use<>, JournalError> {
-        let (chain, offset) = lock(&self.state).before(n);
-        let mut file = File::open(&self.path).map_err(|error| JournalError::io(&self.path, error))?;
-        file.seek(SeekFrom::Start(offset)).map_err(|error| JournalError::io(&self.path, error))?;
-        let entries = Entries::from(self.path.clone(), Lines::new(BufReader::new(file)), chain, false);
-        Ok(entries.filter(move |entry| entry.as_ref().map_or(true, |entry| entry.n > n)))
+        let state = lock(&self.state);
+        Ok(self
+            .entries_from(&state, n)?
+            .knowing(state.known())
+            .filter(move |entry| entry.as_ref().map_or(true, |entry| entry.n > n)))
+    }
+
+    /// From a place at or before entry `n + 1`; signatures are checked behind entry `n`.
+    fn entries_from(&self, state: &State, n: u64) -> Result<Entries<BufReader<File>>, JournalError> {
+        let io = |error| JournalError::io(&self.path, error);
+        let (chain, offset) = state.before(n);
+        let mut file = open_plain(&self.path).map_err(io)?;
+        file.seek(SeekFrom::Start(offset)).map_err(io)?;
+        Ok(Entries::from(self.path.clone(), Lines::new(BufReader::new(file)), chain, n))
+    }
+
+    /// Looks for an entry that the root record names among those that this process has read.
+    fn has(&self, state: &State, anchor: Anchor) -> Result<(), JournalError> {
+        let other = JournalError::OtherHistory { n: anchor.n, known_from: KnownFrom::RootRecord };
+        if let Some(is_there) = state.has(anchor) {
+            return if is_there { Ok(()) } else { Err(other) };
+        }
+        for entry in self.entries_from(state, anchor.n - 1)? {
+            let found = entry?.anchor();
+            if found.n == anchor.n && found != anchor {
+                return Err(other);
+            }
+            // One that lies in a gap is known to be missing.
+            if found.n >= anchor.n {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The head, if there is one that this vault signed. One that a crash tore says nothing; the root record has an
@@ -260,22 +328,23 @@ impl JournalFile {
     fn write_head(&self, anchor: Anchor, signer: &dyn Signer) {
         // The entries are durable; what a failure costs is only that a cut is found by fewer people.
         if let Ok(line) = head::line(anchor, signer) {
-            let _ = head::write(&head::path_of(&self.path), &line, &mut private());
+            let _ = head::write(&head::path_of(&self.path), &line);
         }
     }
 
     /// Takes what was added since, and makes sure that it was added to what this process knows.
-    fn catch_up(&self, state: &mut State) -> Result<(), JournalError> {
+    fn catch_up(&self, state: &mut State, behind: Option<Anchor>) -> Result<(), JournalError> {
         let head = self.head()?.map(|head| (head, KnownFrom::Head));
+        let expected = [head, behind.map(|anchor| (anchor, KnownFrom::RootRecord))];
         if state.last() == state.known() && state.is_still_in(&self.path)? {
-            state.expect(head);
+            state.expect(expected.into_iter().flatten());
             if self.read_to_end(state).is_ok() {
                 return Ok(());
             }
         }
         // It was cut off, changed or replaced: the whole of it is read again, for the right answer.
         state.begin_again();
-        state.expect(head);
+        state.expect(expected.into_iter().flatten());
         state.expect((state.known() != START).then_some((state.known(), KnownFrom::Memory)));
         let read = self.read_to_end(state);
         if read.is_err() {
@@ -297,12 +366,17 @@ impl JournalFile {
     /// the error is about the line that is wrong.
     fn read_on(&self, state: &mut State) -> Result<(), JournalError> {
         let io = |error| JournalError::io(&self.path, error);
-        let mut file = File::open(&self.path).map_err(io)?;
+        let mut file = open_plain(&self.path).map_err(io)?;
         file.seek(SeekFrom::Start(state.end())).map_err(io)?;
         let mut lines = Lines::new(BufReader::with_capacity(1 << 16, file));
         let mut newest = Vec::new();
         let doubt = loop {
             match lines.next().map_err(io)? {
+                Piece::Line(line) | Piece::TooLong(line) if was_not_written(line) && !state.is_owed() => {
+                    let length = std::fs::metadata(&self.path).map_err(io)?.len();
+                    state.set_torn(length.saturating_sub(state.end()));
+                    break self.unsigned(state, &newest);
+                }
                 Piece::Line(line) => {
                     newest.clear();
                     newest.extend_from_slice(line);
@@ -310,12 +384,12 @@ impl JournalFile {
                         break Some(error);
                     }
                 }
-                Piece::TooLong => break Some(state.chain().damaged(Damage::Form("it is longer than a line may be"))),
+                Piece::TooLong(_) => {
+                    break Some(state.chain().damaged(Damage::Form("it is longer than a line may be")));
+                }
                 Piece::End(torn) => {
                     state.set_torn(torn as u64);
-                    let is_signed = newest.is_empty() || state.chain().is_signed(&newest);
-                    break (!is_signed)
-                        .then(|| JournalError::Damaged { line: state.chain().lines(), what: Damage::Changed });
+                    break self.unsigned(state, &newest);
                 }
             }
         };
@@ -328,6 +402,12 @@ impl JournalFile {
             }
         }
         Err(doubt)
+    }
+
+    /// The error if the newest line is not signed, which covers those before it.
+    fn unsigned(&self, state: &State, newest: &[u8]) -> Option<JournalError> {
+        let is_signed = newest.is_empty() || state.chain().is_signed(newest);
+        (!is_signed).then(|| JournalError::Damaged { line: state.chain().lines(), what: Damage::Changed })
     }
 
     /// Writes entries behind the last, durably; the lock is held and the state is the file's.
@@ -345,7 +425,7 @@ impl JournalFile {
         if state.torn() > 0 {
             file.set_len(end).map_err(io)?;
         }
-        let written = file.seek(SeekFrom::Start(end)).and_then(|_| put(&mut file, &bytes));
+        let written = file.seek(SeekFrom::Start(end)).and_then(|_| disk::put(&mut file, &bytes));
         if let Err(error) = written {
             // A sync that failed says nothing about what a later one finds, so this one must succeed.
             let taken_back = file.set_len(end).and_then(|()| file.sync_all());
@@ -359,33 +439,14 @@ impl JournalFile {
             state.take(line.strip_suffix(b"\n").unwrap_or(line))?;
         }
         state.settle();
+        state.set_durable();
         self.write_head(state.last(), signer);
         Ok(())
     }
 }
 
-#[cfg(test)]
-thread_local! {
-    /// For tests: the next write fails after so many bytes.
-    pub(super) static BREAK_AFTER: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
-}
-
-fn put(file: &mut File, bytes: &[u8]) -> std::io::Result<()> {
-    #[cfg(test)]
-    if let Some(after) = BREAK_AFTER.take() {
-        file.write_all(bytes.get(..after).unwrap_or(bytes))?;
-        return Err(std::io::ErrorKind::StorageFull.into());
-    }
-    file.write_all(bytes)?;
-    file.sync_data()
-}
-
-/// Reads `length` bytes from `offset`.
-pub(super) fn read_at(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, JournalError> {
-    let io = |error| JournalError::io(path, error);
-    let mut file = File::open(path).map_err(io)?;
-    file.seek(SeekFrom::Start(offset)).map_err(io)?;
-    let mut bytes = Vec::with_capacity(length);
-    file.take(length as u64).read_to_end(&mut bytes).map_err(io)?;
-    Ok(bytes)
+/// Whether a piece of the file has zeros, which no line has: a power cut leaves them where a block was not written, and
+/// whatever follows is of the same append, which nobody was told of.
+fn was_not_written(piece: &[u8]) -> bool {
+    piece.contains(&0)
 }

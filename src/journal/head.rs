@@ -4,12 +4,12 @@
 //! after the journal is durable and not synced itself: it may be older than the journal, never newer. So the public key
 //! alone tells that an end is missing, unless journal and head are put back together.
 
-use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::{open_plain, private};
 use super::entry::{MOST_NUMBER, parts};
 use super::error::JournalError;
 use super::key::{PublicKey, Signer};
@@ -71,7 +71,7 @@ pub(super) fn parse(line: &[u8], vault: VaultId, key: &PublicKey) -> Option<Anch
 
 /// What lies at `path`, not more than a head has and one byte.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, JournalError> {
-    let file = match File::open(path) {
+    let file = match open_plain(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|error| JournalError::io(path, error))?,
     };
@@ -81,8 +81,12 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, JournalError> {
 }
 
 /// Overwrites the head where it lies.
-pub(super) fn write(path: &Path, line: &str, options: &mut OpenOptions) -> std::io::Result<()> {
-    let mut file = options.write(true).create(true).truncate(false).open(path)?;
+pub(super) fn write(path: &Path, line: &str) -> std::io::Result<()> {
+    // Neither through a link that somebody laid there, nor into a pipe that nobody reads.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let mut file = private().write(true).create(true).truncate(false).open(path)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(line.as_bytes())?;
     // Only if something else lay there.

@@ -37,15 +37,14 @@
 //!
 //! # Files
 //! Beside `<journal>` lie `<journal>.head`, one signed line that says how far it has come, and `<journal>.lock`, which
-//! writers hold in turn. All are readable by their owner alone. Never cut or rotate the journal: it grows by some 300
-//! bytes an entry. A writer that is killed within a line leaves half of it; the next writer cuts that off and says so in
-//! an entry (`torn`).
-
-// What the vault and the register will call.
-#![cfg_attr(not(test), allow(dead_code))]
+//! writers hold in turn. All are readable by their owner alone; the directory should be its owner's, too. Never cut or
+//! rotate the journal: it grows by some 300 bytes an entry. Each vault has one, which all of its processes write to; a copy
+//! is no second one, and is refused. A writer that is killed within a line leaves half of it, and a power cut zeros in
+//! place of it; the next writer cuts that off and says so in an entry (`torn`).
 
 mod canonical;
 mod chain;
+mod disk;
 mod entries;
 mod entry;
 mod error;
@@ -77,10 +76,11 @@ pub use self::text::{EventId, Hash, InvalidText, Label, Reason, Time, VaultName}
 pub use self::verify::{Expectations, Gap, Progress, Verified, verify, verify_from};
 pub use crate::root_record::Anchor;
 
-#[allow(unused_imports)] // the vault's side: what it writes with
+#[cfg(test)]
+pub(crate) use self::key::sign_once;
 pub(crate) use self::{
     file::JournalFile,
-    key::{Signer, sign, sign_once},
+    key::{Signer, sign},
     receipt::Facts,
     replay::{Replayed, replay},
 };

@@ -20,8 +20,8 @@ pub(crate) struct Replayed {
     pub(crate) shredded_through: Option<CustomerId>,
     /// Key trees that were given up. Those of a retirement without an outcome are not known by name.
     pub(crate) retired: Vec<KeyTreeId>,
-    /// Retirements whose outcome is missing: the purpose, and the tree that replaced those given up.
-    pub(crate) retiring: Vec<(String, KeyTreeId)>,
+    /// Retirements whose outcome is missing: the entry, the purpose, and the tree that replaced those given up.
+    pub(crate) retiring: Vec<(u64, String, KeyTreeId)>,
     /// The last epoch that each index began.
     pub(crate) begun: Vec<(IndexName, u8)>,
     /// Epochs that were given up.
@@ -70,7 +70,7 @@ impl Replaying {
             Event::Outcome { of, result: Ending::Done, ref trees, epoch, .. } => {
                 done.retired.extend(trees);
                 if let Some(intent) = self.open.remove(&of) {
-                    self.apply(intent, true, epoch);
+                    self.apply(of, intent, true, epoch);
                 }
             }
             event if event.is_intent() => {
@@ -80,7 +80,7 @@ impl Replaying {
         }
     }
 
-    fn apply(&mut self, intent: Event, is_certain: bool, told: Option<u8>) {
+    fn apply(&mut self, n: u64, intent: Event, is_certain: bool, told: Option<u8>) {
         match intent {
             Event::Shred { whom: Whom::Numbers(numbers), purpose, .. } => {
                 self.shredded.entry(purpose).or_default().extend_from_slice(numbers.as_ranges().as_slice());
@@ -89,7 +89,7 @@ impl Replaying {
                 self.done.shredded_through = self.done.shredded_through.max(Some(last));
             }
             Event::RetireReplaced { purpose, new, .. } if !is_certain => {
-                self.done.retiring.push((purpose.to_string(), new));
+                self.done.retiring.push((n, purpose.to_string(), new));
             }
             Event::BeginEpoch { index, epoch, .. } => {
                 if let Some(epoch) = told.or(epoch) {
@@ -106,8 +106,8 @@ impl Replaying {
     }
 
     fn finish(mut self) -> Replayed {
-        for intent in std::mem::take(&mut self.open).into_values() {
-            self.apply(intent, false, None);
+        for (n, intent) in std::mem::take(&mut self.open) {
+            self.apply(n, intent, false, None);
         }
         let shredded = self
             .shredded

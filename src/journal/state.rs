@@ -1,15 +1,15 @@
 //! What a process remembers of a journal that it has read: not the entries, but what follows from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::chain::{Chain, START};
+use super::disk::read_at;
 use super::entry::Entry;
 use super::error::{JournalError, KnownFrom};
 use super::event::{Ending, Event};
-use super::file::read_at;
 use crate::root_record::Anchor;
 
 /// How many entries apart places in the file are remembered.
@@ -31,6 +31,10 @@ pub(super) struct State {
     contradicted: Option<JournalError>,
     /// The last entry that this process ever wrote or checked: what the file must go on having.
     known: Anchor,
+    /// The last entry that this process synced.
+    durable: Option<Anchor>,
+    /// The newest entries that were read.
+    recent: VecDeque<Anchor>,
 }
 
 impl State {
@@ -46,6 +50,8 @@ impl State {
             expected: Vec::new(),
             contradicted: None,
             known: START,
+            durable: None,
+            recent: VecDeque::new(),
         }
     }
 
@@ -68,8 +74,30 @@ impl State {
 
     /// From the beginning of the file, with all that was known.
     pub(super) fn begin_again(&mut self) {
-        let (first, known) = (self.places.first().map_or(self.chain, |(chain, _)| *chain), self.known);
-        *self = State { known, ..State::new(first) };
+        let first = self.places.first().map_or(self.chain, |(chain, _)| *chain);
+        *self = State { known: self.known, durable: self.durable, ..State::new(first) };
+    }
+
+    pub(super) fn durable(&self) -> Option<Anchor> {
+        self.durable
+    }
+
+    /// All that was read so far was synced.
+    pub(super) fn set_durable(&mut self) {
+        self.durable = Some(self.last());
+    }
+
+    /// Whether entries are still to come that are known to have been written.
+    pub(super) fn is_owed(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    /// Whether this entry was read. `None`: too long ago to tell.
+    pub(super) fn has(&self, anchor: Anchor) -> Option<bool> {
+        self.recent.front().filter(|oldest| oldest.n <= anchor.n)?;
+        let found = self.recent.iter().find(|entry| entry.n >= anchor.n)?;
+        // One that lies in a gap is known to be missing.
+        Some(found.n > anchor.n || *found == anchor)
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -146,6 +174,10 @@ impl State {
                 // One that lies in a gap is known to be missing.
                 _ => {}
             }
+        }
+        self.recent.push_back(anchor);
+        if self.recent.len() as u64 > STRIDE {
+            self.recent.pop_front();
         }
         self.highest_generation = self.highest_generation.max(entry.generation);
         match entry.event {

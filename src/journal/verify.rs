@@ -142,7 +142,7 @@ pub fn verify(
     let file = File::open(path).map_err(|error| JournalError::io(path, error))?;
     let of = file.metadata().map_err(|error| JournalError::io(path, error))?.len();
     let lines = Lines::new(BufReader::with_capacity(1 << 16, file));
-    let entries = Entries::from(path.to_owned(), lines, Chain::new(*key, None), true);
+    let entries = Entries::from(path.to_owned(), lines, Chain::new(*key, None), 0);
     // An incomplete last line may be just being written: it is looked at again for a second.
     let mut patience = 20;
     let again = |offset| {
@@ -168,7 +168,7 @@ pub fn verify_from(
     expected: &Expectations,
     progress: impl FnMut(Progress),
 ) -> Result<Verified, JournalError> {
-    let entries = Entries::from(PathBuf::from("the journal"), Lines::new(reader), Chain::new(*key, None), true);
+    let entries = Entries::from(PathBuf::from("the journal"), Lines::new(reader), Chain::new(*key, None), 0);
     Check { key, expected, head: None, of: None }.run(entries, |_| None, progress)
 }
 

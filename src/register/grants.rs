@@ -258,7 +258,7 @@ async fn keys<D: Database>(
         }
     }
     let number = number.ok_or_else(|| RegisterError::NoGrant { purpose: purpose.name().to_owned() })?;
-    let (keys, clock) = (register.vault.customer(number), register.rules.clock.clone());
+    let (keys, clock) = (register.source.customer(number), register.rules.clock.clone());
     Ok(GrantedKeys { keys, purpose, until: latest, clock })
 }
 

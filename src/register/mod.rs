@@ -176,9 +176,11 @@ pub use subject::{InvalidSubject, Subject};
 pub use sweep::{Due, Swept};
 pub use withdraw::Withdrawn;
 
+use crate::audit::Audit;
 use crate::derivation::VaultId;
 use crate::error::KeyStoreError;
-use crate::vault::Vault;
+use crate::journal::Reason;
+use crate::vault::{Source, Vault};
 
 /// The register of one vault, in the application's databases. Cheap to clone, and shared by all threads. See
 /// [the module](crate::register).
@@ -187,6 +189,8 @@ use crate::vault::Vault;
 #[derive(Clone)]
 pub struct Register {
     vault: Vault,
+    /// The same vault, behind the audits that openings are written down in.
+    source: Source,
     rules: Arc<Rules>,
 }
 
@@ -199,7 +203,30 @@ impl Register {
     pub fn new(vault: &Vault, rules: Rules) -> Result<Register, RegisterError> {
         rules.check()?;
         vault.with_journal(|_, _, _| Ok(()))?;
-        Ok(Register { vault: vault.clone(), rules: Arc::new(rules) })
+        Ok(Register { vault: vault.clone(), source: Source::all_of(vault), rules: Arc::new(rules) })
+    }
+
+    /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is
+    /// each value in what `access`, `portable`, `disclose` and `disclose_in_clear` give out, and each that
+    /// [`GrantedKeys`] open. It is noted when it is opened, whether or not the transaction around it is committed.
+    ///
+    /// While the audit cannot take more, these calls fail, and give nothing out: see
+    /// [`OpenError::NotAudited`](crate::OpenError::NotAudited). An audit is never taken off: a register that is audited
+    /// already notes in both from then on.
+    ///
+    /// ```no_run
+    /// # fn example(
+    /// #     register: oubliette::register::Register, audit: oubliette::audit::Audit, connection: rusqlite::Connection,
+    /// #     subject: oubliette::register::Subject,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let desk = register.audited(&audit, "privacy desk".parse()?, "request 2026-114, Art. 15".parse()?);
+    /// let keys = desk.on(&connection).keys(&subject, oubliette::Purpose::new("orders"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Register {
+        Register { source: self.source.audited(audit, who, why), ..self.clone() }
     }
 
     /// The vault.

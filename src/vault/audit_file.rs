@@ -11,6 +11,21 @@ use crate::root_record::SignerSeed;
 use crate::vault::Vault;
 use crate::vault::journal::VaultSigner;
 
+/// Ends the note of what was lost.
+pub(crate) const NOT_NOTED: &str = "openings were not noted";
+
+/// Bytes of an entry's id that the entries of one batch have in common: the writer's, then the batch's number.
+#[cfg(feature = "register")]
+pub(crate) const BATCH: usize = 12;
+
+/// Which batch an entry belongs to.
+#[cfg(feature = "register")]
+pub(crate) fn batch_of(id: EventId) -> [u8; BATCH] {
+    let mut batch = [0; BATCH];
+    batch.iter_mut().zip(id.0).for_each(|(byte, part)| *byte = part);
+    batch
+}
+
 /// A file that an [`Audit`](crate::audit::Audit) is written to: signed by the vault and chained, in the form of a
 /// [journal](crate::journal), with one entry for each group of openings.
 ///
@@ -92,7 +107,7 @@ impl AuditFile {
     fn events(&self, batch: &Batch) -> Result<Vec<(EventId, Event)>, SinkError> {
         let mut events = batch.openings().iter().map(event).collect::<Result<Vec<_>, _>>()?;
         if batch.lost() > 0 {
-            events.push(Event::Note { text: Reason::new(format!("{} openings were not noted", batch.lost()))? });
+            events.push(Event::Note { text: Reason::new(format!("{} {NOT_NOTED}", batch.lost()))? });
         }
         let id = |place: u32| {
             let mut id = [0; 16];

@@ -43,7 +43,7 @@ pub(crate) struct Engine {
     pub(crate) expects: bool,
     /// The newest state this process ever saw; the record must never be found before it.
     pub(crate) known: Option<Witness>,
-    /// The newest entry of the journal that this process knows.
+    /// The newest entry of the journal that no crash can take away any more.
     pub(crate) vouched: Option<Anchor>,
 }
 

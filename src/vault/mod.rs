@@ -1,7 +1,7 @@
 //! The vault: what an application opens.
 
 #[cfg(feature = "journal")]
-mod audit_file;
+pub(crate) mod audit_file;
 mod builder;
 mod custody;
 mod customer_keys;
@@ -62,8 +62,6 @@ pub use status::{Health, InvalidKeyTreeId, KeyTreeId, PurposeStatus, Status};
 
 use crate::customer::CustomerId;
 use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
-#[cfg(all(feature = "derive", feature = "json"))]
-use crate::field::FieldName;
 use crate::field::{Placed, Purpose};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
@@ -182,19 +180,6 @@ impl Vault {
     #[cfg(any(feature = "register", all(feature = "derive", feature = "json")))]
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
         Ok(self.process()?.is_unlocked(purpose))
-    }
-
-    /// What a value was encoded as, without its type: for what goes by lists of columns. All that [`open`](Vault::open)
-    /// checks is checked.
-    #[cfg(all(feature = "derive", feature = "json"))]
-    pub(crate) fn open_bytes(
-        &self,
-        customer: CustomerId,
-        name: FieldName,
-        context: Option<&[u8]>,
-        sealed: &Sealed<Untyped>,
-    ) -> Result<Content, OpenError> {
-        self.process()?.open_bytes(customer, name, context, sealed)
     }
 
     /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.

@@ -386,7 +386,7 @@ impl Process {
     ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
         engine.known = lock(&self.trail).latest();
-        engine.vouched = self.book.latest();
+        engine.vouched = self.book.durable();
         let sent = self.lease.clock().now();
         let committed = engine.commit(before.as_deref(), plan);
         drop(before);

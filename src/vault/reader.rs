@@ -8,13 +8,19 @@ use crate::audit::{Audit, AuditError, Came, Scope};
 #[cfg(feature = "journal")]
 use crate::clock::Clock;
 use crate::customer::CustomerId;
+#[cfg(all(feature = "derive", feature = "json"))]
+use crate::error::KeyStoreError;
 use crate::error::{OpenError, SealError};
+#[cfg(all(feature = "derive", feature = "json"))]
+use crate::field::Purpose;
 use crate::field::{FieldName, Placed};
 #[cfg(feature = "journal")]
 use crate::journal::Reason;
 use crate::limits::Limits;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
+#[cfg(all(feature = "derive", feature = "json"))]
+use crate::vault::{Content, Untyped};
 use crate::vault::{CustomerKeys, EachCustomer, Vault};
 
 /// Opens values within [`Limits`], and nothing else. From [`Vault::reader`].
@@ -52,13 +58,8 @@ impl Vault {
     /// A view of the vault that opens what the limits allow.
     #[must_use]
     pub fn reader(&self, limits: Limits) -> Reader {
-        let guard = Guard {
-            limits: vec![Arc::new(limits)],
-            #[cfg(feature = "journal")]
-            audits: Vec::new(),
-            #[cfg(feature = "journal")]
-            clock: self.owner.process.settings.clock.clone(),
-        };
+        let mut guard = Guard::of(self);
+        guard.limits.push(Arc::new(limits));
         Reader { vault: self.clone(), guard: Arc::new(guard) }
     }
 }
@@ -160,6 +161,18 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    /// One that allows all.
+    #[cfg_attr(not(feature = "journal"), allow(unused_variables))] // whose clock an audit goes by
+    fn of(vault: &Vault) -> Guard {
+        Guard {
+            limits: Vec::new(),
+            #[cfg(feature = "journal")]
+            audits: Vec::new(),
+            #[cfg(feature = "journal")]
+            clock: vault.owner.process.settings.clock.clone(),
+        }
+    }
+
     #[inline]
     pub(super) fn open<T>(
         &self,
@@ -184,13 +197,15 @@ impl Guard {
         is_allowed: bool,
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let note = |came| {
+        let note = |came| -> Result<(), AuditError> {
             let second = self.clock.second();
-            self.audits.iter().fold(Ok(()), |all: Result<(), AuditError>, audit| {
+            let mut all = Ok(());
+            for audit in &self.audits {
                 // All of them, whatever the first says.
                 let noted = audit.note(name, customer, came, second);
-                all.and(noted)
-            })
+                all = all.and(noted);
+            }
+            all
         };
         let not_audited = |source| OpenError::NotAudited { at: name.of(customer), source };
         if !is_allowed {
@@ -226,6 +241,37 @@ pub struct Source {
 impl Source {
     pub(crate) fn all_of(vault: &Vault) -> Source {
         Source { vault: vault.clone(), guard: None }
+    }
+
+    /// The same, with openings written down there as well.
+    #[cfg(feature = "register")]
+    pub(crate) fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Source {
+        let mut guard = self.guard.as_deref().cloned().unwrap_or_else(|| Guard::of(&self.vault));
+        guard.audits.push(Arc::new(audit.scope(who, why)));
+        Source { vault: self.vault.clone(), guard: Some(Arc::new(guard)) }
+    }
+
+    /// Whether the purpose is among those that the vault was unlocked with.
+    #[cfg(all(feature = "derive", feature = "json"))]
+    pub(crate) fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
+        self.vault.is_unlocked(purpose)
+    }
+
+    /// What a value was encoded as, without its type: for what goes by lists of columns. All that [`Vault::open`] checks
+    /// is checked, and all that a [`Reader`] does is done.
+    #[cfg(all(feature = "derive", feature = "json"))]
+    pub(crate) fn open_bytes(
+        &self,
+        customer: CustomerId,
+        name: FieldName,
+        context: Option<&[u8]>,
+        sealed: &Sealed<Untyped>,
+    ) -> Result<Content, OpenError> {
+        let open = || self.vault.process()?.open_bytes(customer, name, context, sealed);
+        match &self.guard {
+            None => open(),
+            Some(guard) => guard.open(customer, name, open),
+        }
     }
 
     pub(crate) fn customer(&self, customer: CustomerId) -> CustomerKeys {

@@ -172,6 +172,8 @@ impl VaultBuilder {
                 draft.generation = draft.record.clear.generation.max(seen) + JUMP;
                 draft.starts_anew = true;
                 draft.record.gone_back = None;
+                // As the record was, before it vouches for the entry that is written now.
+                let given_up = recovery.trees(draft);
                 process.intend_once(draft, &mut entries, || Deed::Recover {
                     seen,
                     highest_number: recovery.highest_number,
@@ -179,7 +181,7 @@ impl VaultBuilder {
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
-                let mut pages = draft.retire_trees(&recovery.trees(draft))?;
+                let mut pages = draft.retire_trees(&given_up)?;
                 pages.extend(recovery.recover_epochs(draft, &resident)?);
                 let mut newly = 0;
                 for index in 0..draft.trees.len() {

@@ -3,7 +3,7 @@
 use oubliette::access::{AccessError, Document};
 use oubliette::personal::{Email, Json, Text};
 use oubliette::register::{Disclosure, DisclosureError, Holdings, RegisterError, Rules, Subject};
-use oubliette::store::{Steps, Stop};
+use oubliette::store::Stop;
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{Field, OpenError, Outcome};
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let (user, _) = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
-        let document = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        let document = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         let expected = json!({
             "format": "oubliette/1/disclosure", "recipient": "DHL", "at": "2026-01-31T10:00:00Z",
             "tables": [{"table": "users", "rows": [{
@@ -102,7 +102,7 @@ bodies! {
         on!(db, shop.register, describe_recipient("DHL", "privacy@dhl.example")).unwrap();
         shop.set_now("2026-02-01T10:00:00Z");
         let second = Disclosure::to("DHL").field(shop::EMAIL).field(NAME);
-        apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &second)).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &second)).unwrap();
         let recipients = on!(db, shop.register, recipients_of(&alice())).unwrap();
         assert_eq!(recipients.len(), 1);
         assert_eq!((&*recipients[0].recipient, recipients[0].about.as_deref()), ("DHL", Some("privacy@dhl.example")));
@@ -124,7 +124,7 @@ bodies! {
         let before = db.dump().await;
         macro_rules! refused {
             () => {
-                let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+                let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
                 let DisclosureError::NoGrant { recipient, purpose: "orders" } = &refused else { panic!("{refused:?}") };
                 assert_eq!((&**recipient, refused.outcome()), ("DHL", Outcome::Investigate));
             };
@@ -133,17 +133,17 @@ bodies! {
         assert_eq!(db.dump().await, before);
         // One that has run out, one that has ended, one that is not yet.
         on!(db, shop.register, grant(&alice(), contract().to("DHL").until(until))).unwrap();
-        apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         shop.set_now("2026-03-01T00:00:00Z");
         refused!();
         shop.set_now("2026-01-31T09:59:59Z");
         refused!();
         shop.set_now("2026-02-28T23:59:59.999Z");
-        apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         db.sql("UPDATE oubliette_grants SET ended_at = 1772323100000 WHERE recipient = 'DHL' AND purpose = 'orders'").await;
         refused!();
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_disclosures").await, ["2"]);
-        let unknown = apart!(db, shop.register, disclose_in_clear(&holdings(), &who("carol"), &label()));
+        let unknown = alone!(db, shop.register, disclose_in_clear(&holdings(), &who("carol"), &label()));
         assert!(matches!(unknown, Err(DisclosureError::Access(AccessError::Register(RegisterError::UnknownSubject)))));
     }
 
@@ -152,11 +152,11 @@ bodies! {
         let (user, _) = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
         let both = label().field(shop::NEWS_EMAIL);
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "newsletter", .. }), "{refused:?}");
         assert_eq!(written(&mut db).await, [""; 0]);
         on!(db, shop.register, grant(&alice(), consent().to("DHL"))).unwrap();
-        let document = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
+        let document = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
         assert_eq!(parsed(&document)["tables"][0]["rows"][0]["news"], "alice@example.org");
         let written = written(&mut db).await;
         assert_eq!(written[..2], [r#"DHL newsletter ["users.news"] 0"#, r#"DHL orders ["users.id","users.name","users.address"] 0"#]);
@@ -172,16 +172,16 @@ bodies! {
         let news = Disclosure::to("DHL").field(shop::NEWS_EMAIL);
         let both = Disclosure::to("DHL").field(shop::NEWS_EMAIL).field(NAME);
         let _ = shop.vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &news)).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &news)).unwrap_err();
         assert!(matches!(refused, DisclosureError::NothingHeld), "{refused:?}");
-        let document = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
+        let document = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
         assert_eq!(parsed(&document)["tables"][0]["rows"], json!([{"name": "Alice Ní Bhriain"}]));
         // Withdrawn, and the shred is yet to come.
         db.sql(&format!("UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL WHERE number = {}", user.no)).await;
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
         db.sql("UPDATE oubliette_subjects SET state = 'erasing' WHERE subject = 'alice'").await;
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
         assert!(matches!(refused, DisclosureError::Access(AccessError::Register(RegisterError::BeingErased))));
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_disclosures").await, ["2"], "of the one call");
     }
@@ -200,14 +200,14 @@ bodies! {
             ids.sort_unstable();
             ids
         };
-        let all = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        let all = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         assert_eq!(ids(&all), [17, 19]);
         let one = label().only("users", "id", 19);
-        assert_eq!(ids(&apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &one)).unwrap()), [19]);
+        assert_eq!(ids(&alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &one)).unwrap()), [19]);
         // Bob's row is not hers, whatever is asked for; nor does the value become SQL.
         for is in ["18", "19' OR '1'='1", ""] {
             let none = label().only("users", "id", is);
-            let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &none)).unwrap_err();
+            let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &none)).unwrap_err();
             assert!(matches!(refused, DisclosureError::NothingHeld), "{refused:?}");
         }
     }
@@ -232,13 +232,13 @@ bodies! {
             to().field(NAME).only("orders", "id", "x"),
             to().field(NAME).only("users", "id", "x").only("users", "id", "y"),
         ] {
-            let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &disclosure)).unwrap_err();
+            let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &disclosure)).unwrap_err();
             assert!(matches!(refused, DisclosureError::Access(AccessError::Invalid { .. })), "{disclosure:?}: {refused:?}");
         }
         assert_eq!(written(&mut db).await, [""; 0]);
         // Nor what does not open, which is not left out.
         db.sql("UPDATE users SET name = address WHERE id = 17").await;
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
         let DisclosureError::Access(AccessError::Open { column, source: OpenError::NotAuthentic { .. }, .. }) = refused else {
             panic!("{refused:?}")
         };
@@ -254,32 +254,32 @@ bodies! {
         db.sql("CREATE TABLE parents (id BIGINT PRIMARY KEY)").await;
         db.sql("CREATE TABLE children (id BIGINT REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)").await;
         db.sql(&trigger("oubliette_disclosures", "INSERT INTO children (id) VALUES (7)")).await;
-        let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NotWrittenDown(_)), "{refused:?}");
         assert_eq!(written(&mut db).await, [""; 0]);
         // And the connection is good for more.
         db.sql("INSERT INTO parents (id) VALUES (7)").await;
-        apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         assert_eq!(written(&mut db).await.len(), 2);
     }
 
     async fn a_crash_anywhere_hands_out_nothing_that_is_not_written_down() {
-        let steps = Steps::new();
-        let (shop, mut db) = (Shop::new(Rules::new().steps(&steps)), Db::new().await);
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        let steps = shop.steps.clone();
         let _ = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
-        apart!(db, shop.register, flush()).unwrap();
+        alone!(db, shop.register, flush()).unwrap();
         steps.reset();
-        apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
         let taken = steps.taken();
         assert!(taken >= 3, "{:?}", steps.log());
         let mut listed = vec![1];
         for step in 1..=taken {
             steps.stop_at(step, Stop::Die { torn: false });
-            let refused = apart!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+            let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
             // A later process.
             steps.reset();
-            apart!(db, shop.register, flush()).unwrap();
+            alone!(db, shop.register, flush()).unwrap();
             let rows = db.ask("SELECT id AS answer FROM oubliette_disclosures").await.len();
             assert_eq!(told(&mut db, "disclosed").await.len(), rows, "the journal and the register agree");
             let was_written = rows > *listed.last().unwrap();

@@ -130,10 +130,12 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     let everybody = [alice, bob, carol, erased, late, newest];
     let holding = |purpose: &str, number: CustomerId| Holding {
         customer: Some(number.to_string()),
+        person: number.to_stored().unsigned_abs(),
         purpose: purpose.to_owned(),
         number,
         since: since(number),
         shredded: history.shredded_at(purpose, number),
+        tokens_cleared: None,
     };
     let facts = Facts {
         holdings: everybody.iter().flat_map(|one| [holding("orders", *one), holding("newsletter", *one)]).collect(),

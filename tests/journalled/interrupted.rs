@@ -200,6 +200,34 @@ fn every_kind_is_finished_by_the_next() {
     }
 }
 
+/// The disk is full when the outcome of a retirement is written; much later, with other trees since, somebody unlocks.
+#[test]
+fn an_old_retirement_without_an_outcome_gives_up_no_newer_tree() {
+    let scratch = Scratch::new();
+    scratch.vault().create(key()).unwrap().close().unwrap();
+    let armed = Arc::new(AtomicBool::new(false));
+    let (file, away) = (scratch.journal(), scratch.at("away"));
+    let vault = hooked(scratch.0.path(), &armed, move || std::fs::rename(&file, &away).unwrap());
+    let public = vault.public_key().unwrap();
+    let second = vault.rotate_purpose(ORDERS).unwrap().tree();
+    armed.store(true, Ordering::SeqCst);
+    let _ = vault.retire_replaced(ORDERS, second).unwrap();
+    armed.store(false, Ordering::SeqCst);
+    std::fs::rename(scratch.at("away"), scratch.journal()).unwrap();
+    assert_eq!(scratch.deeds(&public).last().unwrap().1, None, "its outcome could not be written");
+    let third = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let _ = vault.retire_replaced(ORDERS, third).unwrap();
+    let row = enroll(&vault);
+    vault.close().unwrap();
+    let vault = scratch.vault().unlock(key()).unwrap();
+    assert_eq!(alive(&vault, &row), (true, true), "nobody gave this tree up");
+    assert!(scratch.deeds(&public).iter().all(|(_, ending)| *ending == Some(Ending::Done)));
+    vault.close().unwrap();
+    // And when all of the journal is replayed, which no restore made necessary.
+    let vault = scratch.vault().replay(key(), new_key(), row.0).unwrap();
+    assert_eq!(alive(&vault, &row), (true, true));
+}
+
 /// The same before the commit: what forgets is done, and of the rest it is found that it did not happen.
 #[test]
 fn every_kind_that_did_not_happen_is_told_from_what_did() {

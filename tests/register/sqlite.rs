@@ -86,6 +86,14 @@ impl Db {
         std::fs::copy(self.path(), self.place.path().join("backup.db")).unwrap();
     }
 
+    /// What whoever copies the file has from then on.
+    pub async fn stolen(&mut self) -> Db {
+        self.back_up().await;
+        let place = tempfile::tempdir().unwrap();
+        std::fs::copy(self.place.path().join("backup.db"), place.path().join("shop.db")).unwrap();
+        Db { connection: connect(&place.path().join("shop.db")), place }
+    }
+
     /// The copy in place of the file.
     pub async fn restore(&mut self) {
         let nowhere = Connection::open_in_memory().unwrap();

@@ -1,10 +1,15 @@
-//! PostgreSQL's way to write bytes, and the register with connections to itself.
+//! What is written otherwise in PostgreSQL's SQL.
 
 /// A column of bytes.
 pub const BYTES: &str = "BYTEA";
 
 pub fn bytes(bytes: &[u8]) -> String {
     format!("'\\x{}'::bytea", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// A column of bytes as hexadecimal digits.
+pub fn hex(column: &str) -> String {
+    format!("encode({column}, 'hex')")
 }
 
 /// They always are.
@@ -16,10 +21,4 @@ pub fn trigger(table: &str, insert: &str) -> String {
         "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {insert}; RETURN NEW; END $$; \
          CREATE TRIGGER broken AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION broken()"
     )
-}
-
-macro_rules! apart {
-    ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {
-        $register.alone_postgres(&$db.pool).$call($($argument),*).await
-    };
 }

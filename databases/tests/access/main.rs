@@ -10,7 +10,6 @@ macro_rules! bodies {
     )*};
 }
 
-#[macro_use]
 mod literal;
 #[macro_use]
 #[path = "../register/postgres.rs"]
@@ -27,7 +26,7 @@ mod held;
 #[path = "../../../tests/access/shop.rs"]
 mod shop;
 #[path = "../../../tests/register/support.rs"]
-#[allow(dead_code)] // shared with the register's own tests
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod support;
 #[path = "../../../tests/access/table.rs"]
 mod table;

@@ -75,6 +75,14 @@ impl Db {
         self.backup = dump.stdout;
     }
 
+    pub async fn stolen(&mut self) -> Db {
+        self.back_up().await;
+        let mut stolen = Db::new().await;
+        stolen.backup = std::mem::take(&mut self.backup);
+        stolen.restore().await;
+        stolen
+    }
+
     pub async fn restore(&mut self) {
         // With no connection left, whose prepared statements would know the old tables.
         self.pool.close().await;

@@ -82,6 +82,48 @@ fn entries_behind_a_number_are_found_fast_and_by_id() {
     }
 }
 
+/// Between what this process has checked and what it reads now, somebody without the key lays lines into the file.
+#[test]
+fn entries_that_nobody_signed_are_not_given_out() {
+    let place = Place::small();
+    let journal = place.open().unwrap();
+    let (good, forger) = (place.bytes(), TestSigner::new([8; 32], [1; 16]));
+    let errors = |journal: &JournalFile, n| journal.entries_after(n).unwrap().filter_map(Result::err).next();
+    let forge = |after: Anchor| Entry::write(after, Time::now(), 2, None, shred([6]), &forger).unwrap();
+    // Behind the end.
+    let forged = forge(journal.latest());
+    place.put([&good[..], forged.line().as_bytes(), b"\n"].concat());
+    for n in [0, 5, 6] {
+        let found = errors(&journal, n).unwrap();
+        assert_eq!(what(&found), (Some(7), Some(Damage::Changed)), "{n}");
+    }
+    // In place of the end, in one chain with what is before.
+    let before = Entry::parse(place.lines()[3].strip_suffix(b"\n").unwrap()).unwrap().anchor();
+    let (one, two) = (forge(before), forge(forge(before).anchor()));
+    let text = [&place.lines()[..4].concat()[..], one.line().as_bytes(), b"\n", two.line().as_bytes(), b"\n"].concat();
+    place.put(&text);
+    assert_eq!(what(&errors(&journal, 2).unwrap()), (Some(5), Some(Damage::Changed)));
+    // Cut off since.
+    place.put(place_lines(&good, 4));
+    let cut = errors(&journal, 0).unwrap();
+    assert!(matches!(cut, JournalError::CutOff { have: 4, known: 6 }), "{cut:?}");
+    assert!(errors(&journal, 5).is_some());
+    // Signed by us, and another history.
+    place.put(place_lines(&good, 5));
+    let other = Place::new();
+    other.put(place_lines(&good, 5));
+    other.open().unwrap().append(&ours(), 2, &[note("another")]).unwrap();
+    place.put(other.bytes());
+    let other = errors(&journal, 0).unwrap();
+    assert!(matches!(other, JournalError::OtherHistory { n: 6, known_from: KnownFrom::Memory }), "{other:?}");
+    place.put(&good);
+    assert!(errors(&journal, 0).is_none());
+}
+
+fn place_lines(bytes: &[u8], lines: usize) -> Vec<u8> {
+    bytes.split_inclusive(|byte| *byte == b'\n').take(lines).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn a_torn_line_of_a_killed_writer_is_cut_off_and_recorded() {
     let place = Place::small();
@@ -327,7 +369,7 @@ fn a_write_that_fails_half_way_is_taken_back() {
     let journal = place.open().unwrap();
     let before = place.bytes();
     for after in [0, 1, 300, 500] {
-        super::super::file::BREAK_AFTER.set(Some(after));
+        super::super::disk::BREAK_AFTER.set(Some(after));
         let failed = journal.append(&ours(), 1, &[note("a"), note("b")]).unwrap_err();
         assert!(matches!(failed, JournalError::Io { .. }), "{failed:?}");
         assert_eq!(place.bytes(), before);

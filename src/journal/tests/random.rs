@@ -162,7 +162,7 @@ proptest! {
         let place = Place::new();
         let journal = place.create();
         for batch in &batches {
-            journal.add(&ours(), now, generation, batch.iter().cloned()).unwrap();
+            journal.add(&ours(), now, generation, None, batch.iter().cloned()).unwrap();
         }
         let written: Vec<_> = batches.concat();
         let entries = place.entries();

@@ -99,7 +99,7 @@ fn everything_that_was_given_up_is_listed() {
         ],
         shredded_through: Some(id(4)),
         retired: vec![tree(1), tree(2)],
-        retiring: vec![("orders".into(), tree(4))],
+        retiring: vec![(10, "orders".into(), tree(4))],
         begun: vec![(index("exact"), 4)],
         epochs_retired: vec![(index("exact"), 2)],
         purposes: vec!["newsletter".into(), "x".into()],

@@ -20,8 +20,8 @@ pub(crate) struct Again {
     /// Every number up to this one.
     pub(crate) through: u64,
     retired: Vec<TreeId>,
-    /// Of a purpose, all trees that were made before this one.
-    retiring: Vec<(String, KeyTreeId)>,
+    /// Of a purpose, all trees that were made before this one; and the entry that says so.
+    retiring: Vec<(u64, String, KeyTreeId)>,
     begun: Vec<(Place, Epoch)>,
     epochs_retired: Vec<(Place, Epoch)>,
 }
@@ -43,15 +43,15 @@ impl Again {
     }
 
     /// What interrupted intents were about to forget.
-    pub(super) fn of_intents<'e>(events: impl Iterator<Item = &'e Event>) -> Again {
+    pub(super) fn of_intents<'e>(intents: impl Iterator<Item = &'e (u64, Event)>) -> Again {
         let mut again = Again::default();
-        for event in events {
+        for (n, event) in intents {
             match event {
                 Event::Shred { whom: Whom::Numbers(numbers), purpose, .. } => {
                     again.shredded.push((numbers.as_ranges().clone(), purpose.as_ref().map(Label::to_string)));
                 }
                 Event::Shred { whom: Whom::Through(last), .. } => again.through = again.through.max(last.number()),
-                Event::RetireReplaced { purpose, new, .. } => again.retiring.push((purpose.to_string(), *new)),
+                Event::RetireReplaced { purpose, new, .. } => again.retiring.push((*n, purpose.to_string(), *new)),
                 Event::RetireEpoch { index, epoch, .. } => {
                     again.epochs_retired.extend(Epoch::new(*epoch).map(|epoch| (place(index), epoch)));
                 }
@@ -78,11 +78,16 @@ impl Again {
     pub(crate) fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
         let in_use = || draft.trees.iter().filter(|tree| tree.tree.is_some());
         let mut given_up: Vec<TreeId> = in_use().map(|tree| tree.id).filter(|id| self.retired.contains(id)).collect();
-        for (purpose, new) in &self.retiring {
-            // Trees that are in use stand in the order in which they were made. A record that does not know the new one
-            // is older than it, and so are all of its trees.
+        for (n, purpose, new) in &self.retiring {
             let theirs = in_use().filter(|tree| tree.purpose == *purpose);
-            given_up.extend(theirs.take_while(|tree| tree.id != new.tree()).map(|tree| tree.id));
+            if in_use().any(|tree| tree.id == new.tree()) {
+                // Trees that are in use stand in the order in which they were made.
+                given_up.extend(theirs.take_while(|tree| tree.id != new.tree()).map(|tree| tree.id));
+            } else if draft.record.anchor.is_none_or(|known| known.n < *n) {
+                // A record from before the new one was made, and so are all of its trees.
+                given_up.extend(theirs.map(|tree| tree.id));
+            }
+            // Otherwise the new one has itself been given up since, and those before it were with it.
         }
         given_up.sort_unstable();
         given_up.dedup();

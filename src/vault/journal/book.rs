@@ -1,5 +1,6 @@
 //! One process's journal: entries of its commits, in the order in which they are made durable.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -48,9 +49,9 @@ impl Book {
         Book { path: chosen.path.clone(), file: OnceLock::new() }
     }
 
-    /// The newest entry that this process knows.
-    pub(crate) fn latest(&self) -> Option<Anchor> {
-        self.file.get().map(JournalFile::latest)
+    /// The newest entry that a record may vouch for: no crash can take it away any more.
+    pub(crate) fn durable(&self) -> Option<Anchor> {
+        self.file.get().and_then(JournalFile::durable)
     }
 
     /// The highest generation that an entry names.
@@ -108,7 +109,8 @@ impl Process {
             events.extend(parts);
         }
         if !events.is_empty() {
-            let mut anchors = file.append(&signer, draft.durable, &events)?.into_iter();
+            let behind = draft.record.anchor;
+            let mut anchors = file.append_behind(behind, &signer, draft.durable, &events)?.into_iter();
             entries.generation = draft.durable;
             entries.seed = Some(seed.copy());
             for count in counts {
@@ -122,8 +124,7 @@ impl Process {
         if seen > have && !draft.starts_anew {
             return Err(KeyStoreError::RolledBack { have, seen });
         }
-        let latest = file.latest();
-        draft.vouch_for(Some(latest));
+        draft.vouch_for(file.durable());
         Ok(())
     }
 
@@ -151,6 +152,11 @@ impl Process {
             }
         }
         let (Some(seed), Some(file)) = (&entries.seed, self.book.file.get()) else { return };
+        if result == Ending::Refused && file.refresh().is_ok() {
+            // Another process that unlocked the vault meanwhile may have finished it, and has said so.
+            let open: BTreeSet<u64> = file.open_intents().into_iter().map(|(n, _)| n).collect();
+            events.retain(|event| matches!(event, Event::Outcome { of, .. } if open.contains(of)));
+        }
         let signer = VaultSigner::new(self.settings.vault, seed);
         match file.append(&signer, generation, &events) {
             Ok(anchors) => {

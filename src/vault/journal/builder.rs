@@ -28,6 +28,8 @@ impl VaultBuilder {
     /// Goes on if the end of the journal is missing, or all of it, and records that as a gap for this reason. Nothing
     /// happens if it is whole.
     ///
+    /// A journal that is damaged otherwise is none that lost its end: move it away first, and keep it as evidence.
+    ///
     /// For once, by hand, after the newest copy of the journal was looked for. What the missing entries said is lost:
     /// receipts for them can no longer be compared with the journal, and a [replay](VaultBuilder::replay) does not know
     /// of them.

@@ -33,7 +33,7 @@ impl Process {
             // Whoever was in the middle of one may have finished it while this waited.
             file.refresh()?;
             let open = file.open_intents();
-            let again = Again::of_intents(open.iter().map(|(_, event)| event));
+            let again = Again::of_intents(open.iter());
             let forgets = open.iter().any(|(_, event)| is_forgetting(event));
             // What happened is told before anything is changed.
             let mut verdicts: Vec<Verdict> =
@@ -50,7 +50,8 @@ impl Process {
         if let Some(cause) = old_copy {
             return Err(cause);
         }
-        let (vault, generation) = (held.facts.clear.vault, held.facts.clear.generation);
+        // Without a commit of this process, the newest record may be one that a crash can still take back.
+        let (vault, generation) = (held.facts.clear.vault, held.facts.clear.generation.min(self.durable()));
         let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
         drop(held);
         self.wait_for_readers();

@@ -23,7 +23,7 @@ mod replay;
 mod shreds;
 #[cfg(feature = "journal")]
 mod signing;
-#[cfg(feature = "journal")]
+#[cfg(feature = "register")]
 mod writing;
 
 use std::time::SystemTime;

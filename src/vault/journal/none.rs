@@ -27,7 +27,7 @@ impl Book {
         Book
     }
 
-    pub(crate) fn latest(&self) -> Option<Anchor> {
+    pub(crate) fn durable(&self) -> Option<Anchor> {
         None
     }
 

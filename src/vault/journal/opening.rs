@@ -17,8 +17,8 @@ impl Chosen {
     /// A new vault gets a new journal.
     pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
         match &self.path {
-            Some(path) if path.symlink_metadata().is_ok() => Err(JournalError::Exists { path: path.clone() }.into()),
-            _ => Ok(()),
+            Some(path) => Ok(JournalFile::refuse_existing(path)?),
+            None => Ok(()),
         }
     }
 }
@@ -41,6 +41,10 @@ impl Process {
             crate::events::journal_failed(&error);
         }
         if is_new {
+            if let Some(file) = self.book.file.get() {
+                // Another process may have begun it.
+                file.make_durable().map_err(UnlockError::Journal)?;
+            }
             // From now on its loss is noticed.
             run(self, Process::vouch)?;
         }
@@ -110,8 +114,8 @@ fn open_or_begin(
 ) -> Result<(JournalFile, bool), UnlockError> {
     let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
     let (signer, anchor) = (VaultSigner::new(held.facts.clear.vault, seed), held.facts.anchor);
-    let opened = match (JournalFile::open(path, &signer, anchor), &chosen.accepts_loss) {
-        (Err(JournalError::Missing { .. }), _) if anchor.is_none() => {
+    let opened = match JournalFile::open(path, &signer, anchor) {
+        Err(JournalError::Missing { .. }) if anchor.is_none() => {
             match JournalFile::create(path, &signer, Time::now(), generation) {
                 Ok(file) => return Ok((file, true)),
                 // Another process was faster; or only its head is left, and then this tells what is missing.
@@ -119,14 +123,16 @@ fn open_or_begin(
                 failed => failed,
             }
         }
+        opened => opened,
+    };
+    let (file, is_new) = match (opened, &chosen.accepts_loss) {
         (Err(JournalError::Missing { .. } | JournalError::CutOff { .. }), Some(why)) => {
             let known = anchor.unwrap_or(Anchor { n: 0, hash: [0; 32] });
-            let file = JournalFile::acknowledge_loss(path, &signer, known, generation, why.clone());
-            return file.map(|file| (file, true)).map_err(UnlockError::Journal);
+            (JournalFile::acknowledge_loss(path, &signer, known, generation, why.clone()), true)
         }
-        (opened, _) => opened,
+        (opened, _) => (opened, false),
     };
-    opened.map(|file| (file, false)).map_err(UnlockError::Journal)
+    file.map(|file| (file, is_new)).map_err(UnlockError::Journal)
 }
 
 fn run(process: &Arc<Process>, job: fn(&Arc<Process>) -> Result<(), KeyStoreError>) -> Result<(), KeyStoreError> {

@@ -7,20 +7,11 @@ use crate::root_record::Anchor;
 use crate::vault::Vault;
 
 impl Vault {
-    /// Writes down what happened beside the vault's own commits; durable when it returns, with one sync for all.
+    /// Writes down what happened beside the vault's own commits, to be found again by its ids; durable when it returns, with
+    /// one sync for all.
     ///
     /// # Errors
     /// [`KeyStoreError::NeedsJournal`] without a journal, [`KeyStoreError::Journal`] if it cannot be written.
-    #[allow(dead_code)] // the register's
-    pub(crate) fn write_down(&self, events: &[Event]) -> Result<Vec<Anchor>, KeyStoreError> {
-        self.with_journal(|file, signer, generation| Ok(file.append(signer, generation, events)?))
-    }
-
-    /// The same of events that must be found again.
-    ///
-    /// # Errors
-    /// As [`write_down`](Vault::write_down).
-    #[allow(dead_code)] // the register's
     pub(crate) fn write_down_identified(&self, events: &[(EventId, Event)]) -> Result<Vec<Anchor>, KeyStoreError> {
         self.with_journal(|file, signer, generation| Ok(file.append_identified(signer, generation, events)?))
     }

@@ -1,0 +1,98 @@
+//! Between two steps of one process, another process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use oubliette::journal::{Ending, Event};
+use oubliette::store::{Change, Directory, PageName, Refusal, StoreError, UpdateError, Usage};
+use oubliette::store::{PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::{ShredError, Vault};
+
+use super::support::*;
+
+/// A directory that refuses what it is told to write, and then something happens, once it is armed.
+#[derive(Clone)]
+struct Refuses<F>(Directory, Arc<AtomicBool>, F);
+
+impl<F: Fn() + Send + Sync + 'static> RootStore for Refuses<F> {
+    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
+        self.0.read()
+    }
+
+    fn update(
+        &self,
+        wait: Duration,
+        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
+    ) -> Result<(), UpdateError> {
+        if !self.1.swap(false, Ordering::SeqCst) {
+            return self.0.update(wait, change);
+        }
+        let refused = self.0.update(wait, &mut |copies| change(copies).and(Err(Refusal)));
+        (self.2)();
+        refused
+    }
+
+    fn places(&self) -> Vec<PlaceId> {
+        RootStore::places(&self.0)
+    }
+}
+
+impl<F: Fn() + Send + Sync + 'static> PageStore for Refuses<F> {
+    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.0.put(generation, pages)
+    }
+
+    fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(name)
+    }
+
+    fn mark(&self) -> Result<u64, StoreError> {
+        self.0.mark()
+    }
+
+    fn sweep(
+        &self,
+        live: &std::collections::HashSet<PageName>,
+        generation: u64,
+        keep: Duration,
+    ) -> Result<Swept, StoreError> {
+        self.0.sweep(live, generation, keep)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.0.usage()
+    }
+}
+
+/// A shred fails, and before that is written down another process unlocks the vault and finishes what it finds open. The
+/// journal's last word is what is true.
+#[test]
+fn what_another_process_finished_is_not_called_refused() {
+    let scratch = Scratch::new();
+    let before = scratch.vault().create(key()).unwrap();
+    let row = enroll(&before);
+    before.close().unwrap();
+    let (armed, at) = (Arc::new(AtomicBool::new(false)), scratch.0.path().to_owned());
+    let store = || {
+        let at = at.clone();
+        let other = move || vault(&at).unlock(key()).unwrap().close().unwrap();
+        Refuses(layout(scratch.0.path()).open().unwrap(), armed.clone(), other)
+    };
+    let vault = Vault::on(store(), store()).purposes([ORDERS, NEWS]).journal(scratch.journal()).unlock(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    armed.store(true, Ordering::SeqCst);
+    let answer = vault.shred([row.0]);
+    assert!(matches!(answer, Err(ShredError::NothingHappened(_))), "{answer:?}");
+    vault.refresh().unwrap();
+    assert_eq!(alive(&vault, &row), (false, false), "the other one finished it");
+    let endings: Vec<Ending> = scratch
+        .entries(&public)
+        .into_iter()
+        .filter_map(|entry| match entry.into_event() {
+            Event::Outcome { of: 2, result, .. } => Some(result),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(endings, [Ending::Done]);
+}
