@@ -250,6 +250,24 @@ fn it_says_what_is_kept_why_how_long_and_who_receives_it() {
 }
 
 #[test]
+fn names_stay_within_their_cells_and_are_text() {
+    let evil = "A\\|B | C\n## D <script>[x](https://evil.example)`";
+    let live = Live::at_time(evil).grants("newsletter", Basis::Consent, Some(evil), 2);
+    let inventory = inventory_of(User::FIELDS)
+        .measure(evil)
+        .purpose(Declaration::of(Purpose::new("third")).why(evil).basis(Basis::Consent).kept(evil).recipient(evil));
+    let markdown = inventory.to_markdown_with(&live);
+    let escaped = r"A\\\|B \| C ## D \<script>\[x](https://evil.example)\`";
+    assert!(markdown.contains(&format!("| Why | {escaped} |\n")), "{markdown}");
+    for line in markdown.lines().filter(|line| line.contains("evil")) {
+        assert!(line.starts_with("| ") || line.starts_with("- "), "{line}");
+        let plain = line.replace(r"\\", "").replace(r"\|", "").replace(r"\<", "").replace(r"\[", "").replace(r"\`", "");
+        assert!(!plain.contains(['<', '[', '`', '\\']), "{line}");
+        assert!(!line.starts_with("| ") || plain.matches('|').count() == 3, "{line}");
+    }
+}
+
+#[test]
 fn what_is_granted_and_not_declared_is_shown() {
     let inventory = inventory_of(User::FIELDS);
     let agreed = Live::at_time("2026-11-24T18:00:00Z")

@@ -17,8 +17,12 @@ mod agreement;
 mod erase;
 #[path = "register/forged.rs"]
 mod forged;
+#[path = "register/files.rs"]
+mod files;
 #[path = "register/grants.rs"]
 mod grants;
+#[path = "register/history.rs"]
+mod history;
 #[path = "register/killed.rs"]
 mod killed;
 #[path = "register/merge.rs"]
@@ -33,3 +37,5 @@ mod support;
 mod sweep;
 #[path = "register/withdraw.rs"]
 mod withdraw;
+#[path = "register/wrong.rs"]
+mod wrong;

@@ -108,7 +108,12 @@ impl Table {
 
     /// What is wrong with the declaration.
     pub(crate) fn fault(&self) -> Option<String> {
-        self.invalid.clone()
+        // Looked for last of all, since two columns may swap their names.
+        let mut names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        names.sort_unstable();
+        let twice = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next);
+        let twice = twice.map(|(name, _)| format!("table {:?} has two columns of the name {name:?}", self.name));
+        self.invalid.clone().or(twice)
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
@@ -187,6 +192,7 @@ mod tests {
             Table::new("customers", &[plain_column("id")]),
             Table::new("customers", FIELDS).renamed("nothing", "x"),
             Table::new("customers", FIELDS).renamed("id", "a\0b"),
+            Table::new("customers", FIELDS).renamed("id", "email"),
             Table::new("customers", FIELDS).binding("id", Binding::Integer(3)),
             Table::new("customers", FIELDS).binding("nothing", Binding::UuidInText),
         ];
@@ -194,5 +200,6 @@ mod tests {
             assert!(table.fault().is_some_and(|fault| fault.starts_with("table")), "{table:?}");
         }
         assert_eq!(Table::new("shop.customers", FIELDS).binding("id", Binding::Integer(4)).fault(), None);
+        assert_eq!(Table::new("customers", FIELDS).renamed("id", "email").renamed("email", "id").fault(), None);
     }
 }

@@ -118,12 +118,19 @@ fn table_of(out: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<Stri
     let _ = writeln!(out, "| {} |", head.join(" | "));
     let _ = writeln!(out, "|{}", "---|".repeat(head.len()));
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| one_line(cell).replace('|', "\\|")).collect();
+        let cells: Vec<String> = row.iter().map(|cell| one_line(cell)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
 }
 
-/// A line break would end the table, the heading or the list.
+/// A line break would end the table, the heading or the list; and a name is no cell, no link and no tag.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut line = String::with_capacity(text.len());
+    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        if matches!(c, '\\' | '|' | '<' | '[' | '`') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line
 }

@@ -181,6 +181,13 @@ pub enum Event {
         /// What their receipt commits to.
         commitment: Hash,
     },
+    /// Two customers turned out to be one.
+    Merged {
+        /// The numbers of the one whose id is now another name of the other's.
+        numbers: Numbers,
+        /// The numbers of the other.
+        into: Numbers,
+    },
     /// A grant ended: withdrawn, or run out.
     Ended {
         /// The grant.
@@ -394,6 +401,7 @@ impl Event {
                 Some(*number)
             }
             Event::Recover { highest_number, .. } => *highest_number,
+            Event::Merged { numbers, into } => numbers.highest().max(into.highest()),
             _ => self.numbers().and_then(Numbers::highest),
         }
     }
@@ -402,6 +410,7 @@ impl Event {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
+            | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }
             | Event::Hold { numbers, .. }
             | Event::Accessed { numbers }
@@ -414,6 +423,7 @@ impl Event {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
+            | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }
             | Event::Hold { numbers, .. }
             | Event::Accessed { numbers }

@@ -8,7 +8,7 @@ use super::grants::stored;
 use super::holds;
 use super::operations::alone;
 use super::outbox;
-use super::reconcile;
+use super::reconcile::{self, Reconciled};
 use super::schema;
 use super::withdraw;
 use super::work;
@@ -26,8 +26,18 @@ pub struct Resumed {
     pub erased: u64,
     /// Numbers of withdrawals and sweeps that were shredded, and of those that waited for the end of a hold.
     pub shredded: u64,
-    /// True when the database turned out to be older than the journal, and was reconciled.
-    pub reconciled: bool,
+    /// What the reconciliation came to, when the database turned out to be older than the journal.
+    pub reconciled: Option<Reconciled>,
+    /// Why not all is finished, when there are receipts or a reconciliation to hand on all the same. Otherwise it is the
+    /// error.
+    pub unfinished: Option<RegisterError>,
+}
+
+impl Resumed {
+    fn has_to_be_handed_on(&self) -> bool {
+        let found = |reconciled: &Reconciled| !reconciled.receipts.is_empty() || !reconciled.lost.is_empty();
+        !self.receipts.is_empty() || self.reconciled.as_ref().is_some_and(found)
+    }
 }
 
 alone! {
@@ -36,24 +46,37 @@ alone! {
     /// Call it at each start, after `create_tables`, and once a day. Several processes may do so at once.
     ///
     /// # Errors
-    /// The first thing that cannot be finished. Others were, or will be the next time.
+    /// The first thing that cannot be finished. Others were, or will be the next time. When there is something to hand on
+    /// all the same, it is [`Resumed::unfinished`].
     fn resume() -> Resumed = resume;
 }
 
 async fn resume<D: Transactions>(register: &Register, db: &mut D) -> Result<Resumed, RegisterError> {
     schema::check(register, db).await?;
     let mut resumed = Resumed::default();
+    match all(register, db, &mut resumed).await {
+        // Nobody else will ever have these: the register has forgotten whose they are.
+        Err(error) if resumed.has_to_be_handed_on() => {
+            // What fails is rolled back with the connection.
+            let _ = db.roll_back().await;
+            resumed.unfinished = Some(error);
+            Ok(resumed)
+        }
+        done => done.map(|()| resumed),
+    }
+}
+
+async fn all<D: Transactions>(register: &Register, db: &mut D, resumed: &mut Resumed) -> Result<(), RegisterError> {
     outbox::flush(register, db).await?;
     if outbox::is_behind(db).await? {
-        reconcile::reconcile(register, db).await?;
-        resumed.reconciled = true;
+        let reconciled = resumed.reconciled.insert(Reconciled::default());
+        reconcile::bring_up(register, db, reconciled).await?;
     }
-    erasures(register, db, &mut resumed).await?;
+    erasures(register, db, resumed).await?;
     holds_over(register, db).await?;
-    doomed(register, db, &mut resumed).await?;
+    doomed(register, db, resumed).await?;
     work::alone(register, db).await?;
-    outbox::flush(register, db).await?;
-    Ok(resumed)
+    outbox::flush(register, db).await
 }
 
 /// Shreds what was decided on and not shredded.
@@ -96,7 +119,7 @@ pub(crate) async fn erasures<D: Transactions>(
             Ok(None) => {}
             // One receipt that is not taken must not keep the others from being erased.
             Err(error) => {
-                db.roll_back().await?;
+                let _ = db.roll_back().await;
                 first = first.and(Err(error));
             }
         }

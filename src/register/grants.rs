@@ -40,14 +40,15 @@ within! {
     /// Records a legal basis, and issues a number the first time. Values may be sealed for the purpose from then on.
     ///
     /// # Errors
-    /// [`RegisterError::NoEvidence`] of a bare consent, [`RegisterError::BeingErased`] when the customer's erasure has begun,
+    /// [`RegisterError::NoEvidence`] of a bare consent, [`RegisterError::Invalid`] of a grant that is over already,
+    /// [`RegisterError::BeingErased`] when the customer's erasure has begun, [`RegisterError::OtherVault`],
     /// [`RegisterError::NeedsReconcile`] after a restore. Nothing was recorded; a number may be wasted.
     write fn grant(subject: &Subject, grant: Grant) -> Granted = record;
 
     /// A handle for sealing what there is a live grant for, and for opening it: limited to that purpose.
     ///
     /// # Errors
-    /// [`RegisterError::NoGrant`] when there is none, or none that has begun and not run out.
+    /// [`RegisterError::NoGrant`] when there is none, or none that has not run out; [`RegisterError::OtherVault`].
     read fn keys(subject: &Subject, purpose: Purpose) -> GrantedKeys = keys;
 
     /// The numbers of a customer that were not shredded: those that rows of a purpose may be sealed under, the one that new
@@ -64,27 +65,44 @@ pub(crate) struct Found {
     pub(crate) state: String,
 }
 
-const FIND: &str = "SELECT id, state FROM oubliette_subjects \
-    WHERE id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1)";
-
 /// Looks a subject up, and locks its row until the end of the transaction.
-pub(crate) async fn lock<D: Database>(db: &mut D, subject: &Subject) -> Result<Option<Found>, RegisterError> {
-    const LOCK: &str = "SELECT id, state FROM oubliette_subjects \
+pub(crate) async fn lock<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+) -> Result<Option<Found>, RegisterError> {
+    const LOCK: &str = "SELECT id, state, (SELECT value FROM oubliette_meta WHERE name = 'vault') \
+        FROM oubliette_subjects \
         WHERE id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1) FOR UPDATE";
-    found(db.rows(LOCK, values![subject.as_str()]).await?.first())
+    let rows = db.rows(LOCK, values![subject.as_str()]).await?;
+    match rows.first() {
+        Some(row) => {
+            schema::check_vault(register, row.maybe_text(2)?)?;
+            found(row).map(Some)
+        }
+        None => Ok(None),
+    }
 }
 
 /// Looks a subject up.
 pub(crate) async fn find<D: Database>(db: &mut D, subject: &Subject) -> Result<Option<Found>, RegisterError> {
-    found(db.rows(FIND, values![subject.as_str()]).await?.first())
+    const FIND: &str = "SELECT id, state FROM oubliette_subjects \
+        WHERE id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1)";
+    db.rows(FIND, values![subject.as_str()]).await?.first().map(found).transpose()
 }
 
-fn found(row: Option<&super::database::Row>) -> Result<Option<Found>, RegisterError> {
-    row.map(|row| Ok(Found { id: row.integer(0)?, state: row.text(1)?.to_owned() })).transpose()
+fn found(row: &super::database::Row) -> Result<Found, RegisterError> {
+    let (id, state) = (row.integer(0)?, row.text(1)?.to_owned());
+    // A customer in a state that is none must not be taken for one who is being erased.
+    if !["live", "erasing", "merged"].contains(&state.as_str()) {
+        return Err(RegisterError::NotOurs { what: "a customer in a state that is none" });
+    }
+    Ok(Found { id, state })
 }
 
 /// The subject's row, locked; made if there is none. Only of the living.
 pub(crate) async fn lock_or_make<D: Database>(
+    register: &Register,
     db: &mut D,
     subject: &Subject,
     now: Timestamp,
@@ -94,15 +112,19 @@ pub(crate) async fn lock_or_make<D: Database>(
         ON CONFLICT (subject) DO NOTHING";
     let id = ids::fresh()?;
     db.run(MAKE, values![id, subject.as_str(), now.as_millisecond()]).await?;
-    match lock(db, subject).await? {
+    match lock(register, db, subject).await? {
         Some(found) if found.state == "live" => Ok(found.id),
         _ => Err(RegisterError::BeingErased),
     }
 }
 
 /// The row of a subject that is there already, locked. Only of the living.
-pub(crate) async fn lock_living<D: Database>(db: &mut D, subject: &Subject) -> Result<i64, RegisterError> {
-    match lock(db, subject).await? {
+pub(crate) async fn lock_living<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+) -> Result<i64, RegisterError> {
+    match lock(register, db, subject).await? {
         Some(found) if found.state == "live" => Ok(found.id),
         Some(_) => Err(RegisterError::BeingErased),
         None => Err(RegisterError::UnknownSubject),
@@ -124,7 +146,10 @@ async fn record<D: Database>(
         return Err(RegisterError::Invalid { what: "a recipient's name has 1 to 64 bytes and no control characters" });
     }
     let now = register.now();
-    let subject = lock_or_make(db, subject, now).await?;
+    if grant.until.is_some_and(|until| until <= now) {
+        return Err(RegisterError::Invalid { what: "a grant ends after now" });
+    }
+    let subject = lock_or_make(register, db, subject, now).await?;
     let (number, is_new_number) = number_to_seal_under(register, db, subject, grant.purpose, now).await?;
     let id = GrantId::made(ids::fresh()?);
     let until = grant.until.map(Timestamp::as_millisecond);
@@ -210,7 +235,8 @@ async fn keys<D: Database>(
     subject: &Subject,
     purpose: Purpose,
 ) -> Result<GrantedKeys, RegisterError> {
-    const LIVE: &str = "SELECT n.number, g.until, g.granted_at FROM oubliette_subjects s \
+    const LIVE: &str = "SELECT n.number, g.until, g.granted_at, \
+            (SELECT value FROM oubliette_meta WHERE name = 'vault') FROM oubliette_subjects s \
         JOIN oubliette_numbers n ON n.subject_id = s.id AND n.purpose = ?2 AND n.sealing = 1 \
         JOIN oubliette_grants g ON g.subject_id = s.id AND g.purpose = ?2 AND g.recipient IS NULL \
             AND g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?3) \
@@ -219,6 +245,10 @@ async fn keys<D: Database>(
     let keep = register.rules.keep_of(purpose.name()).filter(|keep| keep.from == super::rules::From::Grant);
     let rows = db.rows(LIVE, values![subject.as_str(), purpose.name(), now.as_millisecond()]).await?;
     let (mut number, mut latest) = (None, Some(Timestamp::MIN));
+    if let Some(row) = rows.first() {
+        // Of another vault's number somebody else's values would be sealed.
+        schema::check_vault(register, row.maybe_text(3)?)?;
+    }
     for row in &rows {
         let granted = time(row.integer(2)?)?;
         let by_rule = keep.map(|keep| keep.end(granted, None)).transpose()?.flatten();

@@ -63,7 +63,7 @@ async fn place<D: Database>(
     if until <= now {
         return Err(RegisterError::Invalid { what: "a hold ends after now" });
     }
-    let subject = grants::lock_living(db, subject).await?;
+    let subject = grants::lock_living(register, db, subject).await?;
     const NUMBERS: &str = "SELECT number, purpose, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND state <> 'shredded'";
     let mut numbers = Vec::new();

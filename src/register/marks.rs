@@ -21,7 +21,7 @@ within! {
 }
 
 async fn note<D: Database>(
-    _: &Register,
+    register: &Register,
     db: &mut D,
     subject: &Subject,
     what: &str,
@@ -30,7 +30,7 @@ async fn note<D: Database>(
     if crate::field::check_name(what, MARK_BYTES).is_err() {
         return Err(RegisterError::Invalid { what: "a mark has 1 to 64 bytes and no control characters" });
     }
-    let subject = grants::lock_living(db, subject).await?;
+    let subject = grants::lock_living(register, db, subject).await?;
     const MARK: &str = "INSERT INTO oubliette_marks (subject_id, what, at) VALUES (?1, ?2, ?3) \
         ON CONFLICT (subject_id, what) DO UPDATE SET at = excluded.at WHERE excluded.at > oubliette_marks.at";
     db.run(MARK, values![subject, what, at.as_millisecond()]).await?;

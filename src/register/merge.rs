@@ -7,7 +7,7 @@ use super::grants;
 use super::operations::within;
 use super::outbox;
 use super::subject::Subject;
-use crate::journal::{Event, Reason};
+use crate::journal::{Event, Numbers};
 
 within! {
     /// Makes two ids one customer. Everything of `other` becomes `customer`'s: grants, numbers, marks, requests, holds,
@@ -36,13 +36,26 @@ async fn merge<D: Database>(
     let in_order = if kept < gone { [customer, other] } else { [other, customer] };
     let mut locked = Vec::new();
     for subject in in_order {
-        locked.push(grants::lock_living(db, subject).await?);
+        locked.push(grants::lock_living(register, db, subject).await?);
     }
     locked.sort_unstable();
     if locked != [kept.min(gone), kept.max(gone)] {
         // Somebody merged one of them in between.
         return Err(RegisterError::Invalid { what: "one of the two was merged meanwhile; try again" });
     }
+    let (numbers, into) = (numbers_of(db, gone).await?, numbers_of(db, kept).await?);
+    make_one(db, kept, gone).await?;
+    outbox::tell(db, register.now(), &Event::Merged { numbers, into }).await
+}
+
+async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Numbers, RegisterError> {
+    let rows = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
+    let numbers = rows.iter().map(|row| grants::stored(row.integer(0)?));
+    Ok(Numbers::of(numbers.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Both are living, and locked where others may be at work.
+pub(crate) async fn make_one<D: Database>(db: &mut D, kept: i64, gone: i64) -> Result<(), RegisterError> {
     const MOVES: [&str; 9] = [
         "UPDATE oubliette_numbers SET sealing = NULL WHERE subject_id = ?2 AND purpose IN \
             (SELECT purpose FROM oubliette_numbers WHERE subject_id = ?1 AND sealing = 1)",
@@ -61,6 +74,5 @@ async fn merge<D: Database>(
         db.run(statement, values![kept, gone]).await?;
     }
     db.run("DELETE FROM oubliette_marks WHERE subject_id = ?1", values![gone]).await?;
-    let text = Reason::new("two customers were merged").map_err(|_| RegisterError::Invalid { what: "a text" })?;
-    outbox::tell(db, register.now(), &Event::Note { text }).await
+    Ok(())
 }

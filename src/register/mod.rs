@@ -93,7 +93,7 @@
 //! 3. [`resume`](AloneSqlite::resume) notices that the journal knows more of this database than it remembers, and
 //!    [reconciles](AloneSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
-//! 4. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
+//! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -131,12 +131,15 @@ mod marks;
 mod merge;
 mod operations;
 mod outbox;
+#[cfg(test)]
+mod plans;
 #[cfg(feature = "register-postgres")]
 mod postgres;
 mod reconcile;
 mod requests;
 mod rules;
 mod schema;
+mod since;
 mod sqlite;
 mod steps;
 mod subject;

@@ -11,8 +11,10 @@ use super::database::{Database, Transactions, Value, values};
 use super::error::RegisterError;
 use super::ids::{self, hex};
 use super::operations::alone;
+use super::schema;
+use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::{Event, EventId, JournalError};
+use crate::journal::{Event, EventId, JournalError, Whom};
 
 /// Lines that one transaction copies.
 const LINES: usize = 2000;
@@ -49,8 +51,15 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
     loop {
         db.begin().await?;
         // One at a time.
-        let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register' FOR UPDATE", values![]).await?;
-        let tag = tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
+        const TAG: &str = "SELECT value, (SELECT value FROM oubliette_meta WHERE name = 'vault') \
+            FROM oubliette_meta WHERE name = 'register' FOR UPDATE";
+        let rows = db.rows(TAG, values![]).await?;
+        let row = rows.first().ok_or(RegisterError::NoTables)?;
+        schema::check_vault(register, row.maybe_text(1)?)?;
+        let tag = row.text(0)?.to_owned();
+        if tag.len() != ids::TAG.len() {
+            return Err(RegisterError::NotOurs { what: "a tag that is none" });
+        }
         if copy(register, db, &tag).await? {
             db.commit().await?;
             continue;
@@ -81,7 +90,11 @@ struct Line {
     n: i64,
     text: String,
     id: Option<String>,
+    shred: Option<(Ranges, Option<String>)>,
 }
+
+/// Numbers from the first to the last.
+type Ranges = Vec<(CustomerId, CustomerId)>;
 
 /// Copies new lines of the file into the table, and takes from the outbox what they hold. True when there may be more.
 async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result<bool, RegisterError> {
@@ -115,12 +128,60 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
         let deleted = db.run_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await?;
         // This database told the journal of something that it does not remember.
         if deleted < u64::try_from(ids.len()).unwrap_or(u64::MAX) {
-            const BEHIND: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('behind', ?1) \
-                ON CONFLICT (name) DO NOTHING";
-            db.run(BEHIND, values![known.to_string()]).await?;
+            fall_behind(db, known).await?;
+        }
+    }
+    // What the register shreds is decided on before, in a transaction of its own: it does not remember that either.
+    for (ranges, purpose) in lines.iter().filter_map(|line| line.shred.as_ref()) {
+        if holds_for_live(db, ranges, purpose.as_deref()).await? {
+            fall_behind(db, known).await?;
         }
     }
     Ok(full)
+}
+
+async fn fall_behind<D: Database>(db: &mut D, known: i64) -> Result<(), RegisterError> {
+    const BEHIND: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('behind', ?1) ON CONFLICT (name) DO NOTHING";
+    db.run(BEHIND, values![known.to_string()]).await.map(drop)
+}
+
+/// Whether a number that was shredded in a purpose, or in all, is one that this database holds for live.
+async fn holds_for_live<D: Database>(
+    db: &mut D,
+    ranges: &Ranges,
+    purpose: Option<&str>,
+) -> Result<bool, RegisterError> {
+    let (single, wide): (Ranges, Ranges) = ranges.iter().partition(|(first, last)| first == last);
+    const IN_RANGE: &str = "SELECT number FROM oubliette_numbers WHERE number >= ?1 AND number <= ?2 \
+        AND (state = 'live' OR state = 'ended') AND purpose = coalesce(?3, purpose) LIMIT 1";
+    for (first, last) in wide {
+        if !db.rows(IN_RANGE, values![first.to_stored(), last.to_stored(), purpose]).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    for single in single.chunks(1000) {
+        let (of, among) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, single.len()));
+        let sql = format!(
+            "SELECT number FROM oubliette_numbers WHERE number IN ({among}) \
+             AND (state = 'live' OR state = 'ended') AND purpose = coalesce({of}, purpose) LIMIT 1"
+        );
+        let numbers = single.iter().map(|(number, _)| Value::from(number.to_stored()));
+        let given = std::iter::once(Value::from(purpose)).chain(numbers).collect();
+        if !db.rows_made(sql.into(), given).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What an event shreds.
+fn shredded_by(event: &Event) -> Option<(Ranges, Option<String>)> {
+    let Event::Shred { whom, purpose, .. } = event else { return None };
+    let ranges = match whom {
+        Whom::Numbers(numbers) => numbers.ranges().collect(),
+        Whom::Through(last) => vec![(CustomerId::MIN, *last)],
+    };
+    Some((ranges, purpose.as_ref().map(|purpose| purpose.as_str().to_owned())))
 }
 
 /// Whether an event's id is one of this database's.
@@ -137,6 +198,7 @@ fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, Re
                     n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
                     text: entry.line(),
                     id: entry.id().map(|id| hex(&id.0)),
+                    shred: shredded_by(entry.event()),
                 }),
                 // Somebody is writing it.
                 Err(JournalError::Torn { .. }) => break,

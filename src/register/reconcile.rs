@@ -1,23 +1,19 @@
 //! After a restore: the database is brought up to what the vault and the journal know.
 
-use std::collections::{BTreeMap, HashMap};
-
-use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Register;
-use super::database::{Database, Transactions, Value, values};
+use super::database::{Database, Transactions, values};
 use super::erase;
 use super::error::RegisterError;
 use super::grants::stored;
-use super::ids::{RequestId, hex};
 use super::operations::alone;
 use super::outbox;
-use super::requests::{self, Request};
-use super::subject::{self, Subject};
+use super::since::{self, Since};
 use super::withdraw;
 use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::{Event, Hash, Numbers, Reason, Receipt, Whom};
+use crate::journal::{Event, Hash, Reason, Receipt};
 
 /// What a reconciliation found and did.
 #[derive(Debug, Default)]
@@ -34,14 +30,20 @@ pub struct Reconciled {
     pub lost: Vec<CustomerId>,
     /// Receipts for customers whose first receipt cannot be told from the journal. They name people: hand them on.
     pub receipts: Vec<Receipt>,
+    /// Why not all is finished, when there are receipts to hand on all the same. Otherwise it is the error.
+    pub unfinished: Option<RegisterError>,
 }
 
 alone! {
     /// Brings a restored database up to date: whoever was erased since comes back as erased, under the commitment that
-    /// their receipt opens; numbers shredded since are recorded, their tokens cleared again; grants ended since end, and
-    /// holds and requests placed since stand, as far as the journal tells whose they are. Sealed values need nothing: what
-    /// was shredded stays unreadable whatever is restored. [`resume`](Self::resume) calls it when the journal shows
-    /// that the database is older; call it yourself when both were restored. Twice does nothing more.
+    /// their receipt opens; numbers shredded since are recorded, their tokens cleared again; grants ended since end, holds
+    /// and requests placed since stand, and merges are made again, as far as the journal tells whose they are. Sealed values
+    /// need nothing: what was shredded stays unreadable whatever is restored. [`resume`](Self::resume) calls it when the
+    /// journal shows that the database is older; call it yourself when both were restored. Twice does nothing more.
+    ///
+    /// Numbers that were shredded past the register, by [`Vault::shred`](crate::Vault::shred) or the operator's command, are
+    /// found in the same way. Where the journal does not say that somebody was erased, whoever has nothing left in any purpose counts as
+    /// such, if the vault has several.
     ///
     /// Evidence of grants since, and marks, are lost with the database; until the application marks again, a sweep counts
     /// from the older ones.
@@ -51,57 +53,58 @@ alone! {
     fn reconcile() -> Reconciled = reconcile;
 }
 
-/// What the journal tells of the time since.
-#[derive(Default)]
-struct Since {
-    erased: Vec<(Numbers, Option<Hash>)>,
-    events: Vec<(Timestamp, Event)>,
+async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
+    let mut reconciled = Reconciled::default();
+    match bring_up(register, db, &mut reconciled).await {
+        // Nobody else will ever have these.
+        Err(error) if !reconciled.receipts.is_empty() => {
+            let _ = db.roll_back().await;
+            reconciled.unfinished = Some(error);
+            Ok(reconciled)
+        }
+        done => done.map(|()| reconciled),
+    }
 }
 
-pub(crate) async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
+pub(crate) async fn bring_up<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    reconciled: &mut Reconciled,
+) -> Result<(), RegisterError> {
     outbox::flush(register, db).await?;
     let since = match outbox::behind(db).await? {
-        Some(n) => told_since(register, db, n).await?,
+        Some(n) => since::told_since(register, db, n).await?,
         None => Since::default(),
     };
-    let mut reconciled = Reconciled::default();
     // Owners of erased numbers, with the commitment if it is known.
     let mut erased: BTreeMap<i64, Option<Hash>> = BTreeMap::new();
     owners_of_erased(db, &since, &mut erased).await?;
-    let gone = gone(register, db).await?;
-    let mut withdrawn = Vec::new();
-    for (number, owner) in gone {
-        match since.erased.iter().find(|(numbers, _)| numbers.contains(number)) {
-            Some((_, commitment)) => {
-                erased.entry(owner).or_insert(*commitment);
-            }
-            None => withdrawn.push((number, owner)),
-        }
+    let mut gone = gone(register, db).await?;
+    gone.retain(|(_, owner)| !erased.contains_key(owner));
+    for owner in erased_as_the_vault_says(register, db, &since, &gone).await? {
+        erased.insert(owner, None);
     }
-    withdrawn.retain(|(_, owner)| !erased.contains_key(owner));
+    let withdrawn: Vec<(CustomerId, i64)> = gone.into_iter().filter(|(_, owner)| !erased.contains_key(owner)).collect();
     for withdrawn in withdrawn.chunks(1000) {
         register.step("record what was shredded")?;
         record_withdrawn(register, db, withdrawn).await?;
         reconciled.shredded = reconciled.shredded.saturating_add(u64::try_from(withdrawn.len()).unwrap_or(u64::MAX));
     }
     for (owner, commitment) in erased {
-        register.step("erase again")?;
-        db.begin().await?;
-        const LIVE: &str = "SELECT id FROM oubliette_subjects WHERE id = ?1 AND state = 'live' FOR UPDATE";
-        if !db.rows(LIVE, values![owner]).await?.is_empty() {
-            let why = Reason::new("erased before the database was restored");
-            let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
-            erase::doom(db, register.now(), owner, &why).await?;
-        }
-        db.commit().await?;
-        if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {
-            reconciled.erased = reconciled.erased.saturating_add(1);
-            reconciled.receipts.extend(done.receipt);
-        }
+        erase_again(register, db, owner, commitment, reconciled).await?;
     }
     register.step("apply the journal")?;
     db.begin().await?;
-    apply(db, &since, &mut reconciled).await?;
+    since::apply(db, &since, reconciled).await?;
+    let others = since::erased_without_numbers(db, &since).await?;
+    db.commit().await?;
+    for owner in others {
+        if super::holds::standing(db, owner, register.now()).await?.is_empty() {
+            erase_again(register, db, owner, None, reconciled).await?;
+        }
+    }
+    register.step("forget that it was restored")?;
+    db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
     if reconciled.erased > 0 || reconciled.shredded > 0 || !since.events.is_empty() {
         let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
@@ -110,36 +113,33 @@ pub(crate) async fn reconcile<D: Transactions>(register: &Register, db: &mut D) 
     }
     db.commit().await?;
     outbox::flush_if_possible(register, db).await;
-    Ok(reconciled)
+    Ok(())
 }
 
-/// What the journal was told behind an entry: by this database, and by the vault of those shredded in all purposes.
-async fn told_since<D: Database>(register: &Register, db: &mut D, n: i64) -> Result<Since, RegisterError> {
-    let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register'", values![]).await?;
-    let tag = tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
-    let since = register.vault.with_journal(|journal, _, _| {
-        let mut since = Since::default();
-        let mut shreds = Vec::new();
-        for entry in journal.entries_after(n.max(0).unsigned_abs())? {
-            let entry = entry?;
-            let ours = entry.id().is_some_and(|id| outbox::is_of(&hex(&id.0), &tag));
-            let at = entry.at().timestamp();
-            match entry.into_event() {
-                Event::Erased { numbers, commitment } if ours => since.erased.push((numbers, Some(commitment))),
-                Event::Shred { whom: Whom::Numbers(numbers), purpose: None, .. } => shreds.push((numbers, None)),
-                event if ours => since.events.push((at, event)),
-                _ => {}
-            }
-        }
-        // Behind those with a commitment, which are asked first.
-        since.erased.extend(shreds);
-        Ok(since)
-    })?;
-    Ok(since)
+async fn erase_again<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    commitment: Option<Hash>,
+    reconciled: &mut Reconciled,
+) -> Result<(), RegisterError> {
+    register.step("erase again")?;
+    db.begin().await?;
+    const LIVE: &str = "SELECT id FROM oubliette_subjects WHERE id = ?1 AND state = 'live' FOR UPDATE";
+    if !db.rows(LIVE, values![owner]).await?.is_empty() {
+        let why = Reason::new("erased before the database was restored");
+        let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
+        erase::doom(db, register.now(), owner, &why).await?;
+    }
+    db.commit().await?;
+    if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {
+        reconciled.erased = reconciled.erased.saturating_add(1);
+        reconciled.receipts.extend(done.receipt);
+    }
+    Ok(())
 }
 
-/// Whoever has a number that was erased, in whatever state the restored database holds it. Not of shreds alone, which may
-/// have been refused: for those the vault is asked.
+/// Whoever has a number that was erased, in whatever state the restored database holds it.
 async fn owners_of_erased<D: Database>(
     db: &mut D,
     since: &Since,
@@ -148,14 +148,56 @@ async fn owners_of_erased<D: Database>(
     const IN_RANGE: &str = "SELECT DISTINCT n.subject_id FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id \
         WHERE n.number >= ?1 AND n.number <= ?2 AND s.state IN ('live', 'erasing')";
-    for (numbers, commitment) in since.erased.iter().filter(|(_, commitment)| commitment.is_some()) {
+    for (numbers, commitment) in &since.erased {
         for (first, last) in numbers.ranges() {
             for row in db.rows(IN_RANGE, values![first.to_stored(), last.to_stored()]).await? {
-                owners.entry(row.integer(0)?).or_insert(*commitment);
+                owners.entry(row.integer(0)?).or_insert(Some(*commitment));
             }
         }
     }
     Ok(())
+}
+
+/// Of those who have numbers that are gone, and of whom the journal does not say that they were erased, the ones of whom
+/// nothing is left in any purpose. A withdrawal shreds a number in its own purpose alone, and so does not look like it,
+/// unless the vault has no other.
+async fn erased_as_the_vault_says<D: Database>(
+    register: &Register,
+    db: &mut D,
+    since: &Since,
+    gone: &[(CustomerId, i64)],
+) -> Result<Vec<i64>, RegisterError> {
+    let purposes = register.vault.unlocked_purposes()?;
+    let everywhere = |numbers: &[CustomerId]| -> Result<HashSet<CustomerId>, RegisterError> {
+        let mut left = if purposes.len() > 1 { numbers.to_vec() } else { Vec::new() };
+        for purpose in &purposes {
+            left = register.vault.shredded_among(*purpose, left)?;
+        }
+        Ok(left.into_iter().collect())
+    };
+    let numbers: Vec<CustomerId> = gone.iter().map(|(number, _)| *number).collect();
+    let shredded = everywhere(&numbers)?;
+    let mut owners: BTreeMap<i64, bool> = BTreeMap::new();
+    for (number, owner) in gone {
+        *owners.entry(*owner).or_insert(true) &= since.shreds.contains(*number) || shredded.contains(number);
+    }
+    let gone: HashSet<CustomerId> = numbers.into_iter().collect();
+    let mut erased = Vec::new();
+    for owner in owners.into_iter().filter_map(|(owner, all)| all.then_some(owner)) {
+        const ALL: &str = "SELECT number, state FROM oubliette_numbers WHERE subject_id = ?1";
+        let (mut is_erased, mut others) = (true, Vec::new());
+        for row in db.rows(ALL, values![owner]).await? {
+            let number = stored(row.integer(0)?)?;
+            is_erased &= row.text(1)? == "shredded" || gone.contains(&number);
+            if !since.shreds.contains(number) {
+                others.push(number);
+            }
+        }
+        if is_erased && everywhere(&others)?.len() == others.len() {
+            erased.push(owner);
+        }
+    }
+    Ok(erased)
 }
 
 /// Numbers that the database holds for live and the vault has shredded, and whose they are.
@@ -201,98 +243,4 @@ async fn record_withdrawn<D: Transactions>(
         db.run(END, values![*owner, number.to_stored(), register.now().as_millisecond()]).await?;
     }
     db.commit().await
-}
-
-async fn apply<D: Database>(db: &mut D, since: &Since, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
-    let mut lost = Vec::new();
-    for (at, event) in &since.events {
-        let at_ms = at.as_millisecond();
-        let changed = match event {
-            Event::Granted { grant, number, purpose, basis, recipient, until } => {
-                const GRANT: &str = "INSERT INTO oubliette_grants \
-                    (id, subject_id, purpose, recipient, basis, granted_at, until) \
-                    SELECT CAST(?1 AS BIGINT), subject_id, purpose, CAST(?3 AS TEXT), CAST(?4 AS TEXT), \
-                        CAST(?5 AS BIGINT), CAST(?6 AS BIGINT) \
-                    FROM oubliette_numbers WHERE number = ?2 AND purpose = ?7 AND state <> 'shredded' \
-                    ON CONFLICT (id) DO NOTHING";
-                let given = values![
-                    signed(*grant),
-                    number.to_stored(),
-                    recipient.as_ref().map(crate::journal::Label::as_str),
-                    basis.as_str(),
-                    at_ms,
-                    until.map(|until| until.timestamp().as_millisecond()),
-                    purpose.as_str(),
-                ];
-                let done = db.run(GRANT, given).await?;
-                let known = "SELECT number FROM oubliette_numbers WHERE number = ?1";
-                if db.rows(known, values![number.to_stored()]).await?.is_empty() {
-                    lost.push(*number);
-                }
-                done
-            }
-            Event::Ended { grant, why, .. } => {
-                const END: &str = "UPDATE oubliette_grants SET ended_at = ?2, why = ?3 \
-                    WHERE id = ?1 AND ended_at IS NULL";
-                db.run(END, values![signed(*grant), at_ms, why.as_ref().map(Reason::as_str)]).await?
-            }
-            Event::Hold { hold, numbers, purpose, why, until } => {
-                let Some((owner, _)) = owner_of(db, numbers).await? else { continue };
-                let until = until.map_or(i64::MAX, |until| until.timestamp().as_millisecond());
-                const HOLD: &str = "INSERT INTO oubliette_holds (id, subject_id, purpose, reason, placed_at, until) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";
-                let purpose = purpose.as_ref().map(crate::journal::Label::as_str);
-                db.run(HOLD, values![signed(*hold), owner, purpose, why.as_str(), at_ms, until]).await?
-            }
-            Event::HoldEnded { hold, .. } => {
-                const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
-                db.run(END, values![signed(*hold), at_ms]).await?
-            }
-            Event::Requested { request, what, numbers, due } => {
-                let Some((owner, subject)) = owner_of(db, numbers).await? else { continue };
-                let request = Request {
-                    id: RequestId::made(signed(*request)),
-                    subject,
-                    kind: what.as_str().parse()?,
-                    received_at: *at,
-                    due_at: due.timestamp(),
-                    // Whoever took it back may have done so outside the register: it is for a person to carry out.
-                    carried_out_at: None,
-                };
-                const EXTEND: &str = "UPDATE oubliette_requests SET due_at = ?2 WHERE id = ?1 AND due_at < ?2";
-                let extended = db.run(EXTEND, values![request.id.to_stored(), request.due_at.as_millisecond()]).await?;
-                extended.saturating_add(requests::insert(db, owner, &request).await?)
-            }
-            Event::RequestClosed { request, how, why } => {
-                const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3, why = ?4 \
-                    WHERE id = ?1 AND state = 'open'";
-                let why = why.as_ref().map(Reason::as_str);
-                db.run(CLOSE, values![signed(*request), how.as_str(), at_ms, why]).await?
-            }
-            _ => 0,
-        };
-        reconciled.changed = reconciled.changed.saturating_add(changed);
-    }
-    lost.retain(|number| !since.erased.iter().any(|(erased, _)| erased.contains(*number)));
-    lost.sort_unstable();
-    lost.dedup();
-    reconciled.lost = lost;
-    Ok(())
-}
-
-fn signed(id: u64) -> i64 {
-    i64::try_from(id).unwrap_or(i64::MAX)
-}
-
-/// The living customer who has one of these numbers.
-async fn owner_of<D: Database>(db: &mut D, numbers: &Numbers) -> Result<Option<(i64, Subject)>, RegisterError> {
-    const OWNER: &str = "SELECT s.id, s.subject FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
-        WHERE n.number >= ?1 AND n.number <= ?2 AND s.state = 'live' LIMIT 1";
-    for (first, last) in numbers.ranges() {
-        let rows = db.rows(OWNER, vec![Value::from(first.to_stored()), last.to_stored().into()]).await?;
-        if let Some(row) = rows.first() {
-            return Ok(Some((row.integer(0)?, subject::stored(row.text(1)?)?)));
-        }
-    }
-    Ok(None)
 }

@@ -158,7 +158,7 @@ async fn record<D: Database>(
     let grace = register.rules.grace.filter(|_| kind == RequestKind::Erasure);
     let carried_out_at = grace.map(|grace| received_at.checked_add(grace).map_err(RegisterError::Time)).transpose()?;
     let now = register.now();
-    let owner = grants::lock_or_make(db, subject, now).await?;
+    let owner = grants::lock_or_make(register, db, subject, now).await?;
     let request = Request {
         id: RequestId::made(ids::fresh()?),
         subject: subject.clone(),
@@ -275,6 +275,14 @@ pub(crate) async fn erasures_due<D: Database>(
         WHERE r.state = 'open' AND r.kind = 'erasure' AND r.not_before <= ?1 AND s.state = 'live' ORDER BY s.id";
     let rows = db.rows(DUE, values![now.as_millisecond()]).await?;
     rows.iter().map(|row| Ok((row.integer(0)?, super::subject::stored(row.text(1)?)?))).collect()
+}
+
+/// Whether an erasure of this living customer was asked for, and its grace is over.
+pub(crate) async fn is_erasure_due<D: Database>(db: &mut D, owner: i64, now: Timestamp) -> Result<bool, RegisterError> {
+    const DUE: &str = "SELECT r.id FROM oubliette_requests r JOIN oubliette_subjects s ON s.id = r.subject_id \
+        WHERE r.subject_id = ?1 AND r.state = 'open' AND r.kind = 'erasure' AND r.not_before <= ?2 \
+            AND s.state = 'live' LIMIT 1";
+    Ok(!db.rows(DUE, values![owner, now.as_millisecond()]).await?.is_empty())
 }
 
 /// Closes what an erasure answers, and forgets what was said of the others.

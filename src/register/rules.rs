@@ -131,9 +131,9 @@ impl Rules {
     /// ends by whichever is earlier; where several grants stand for one purpose, the last of them counts.
     pub fn keep(mut self, purpose: Purpose, keep: Keep) -> Rules {
         // A span that no calendar holds would fail at the first sweep.
-        let longest = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 366 * 1000);
-        let positive =
-            keep.span.is_positive() && after(Timestamp::UNIX_EPOCH, keep.span).is_ok_and(|end| end < longest);
+        let end = |span: Span| after(Timestamp::UNIX_EPOCH, span).ok();
+        let positive = keep.span.is_positive()
+            && end(keep.span).zip(end(Span::new().years(1000))).is_some_and(|(end, longest)| end <= longest);
         let good = keep.mark().is_none_or(|mark| crate::field::check_name(mark, super::marks::MARK_BYTES).is_ok());
         if !positive || !good || self.keeps.iter().any(|(known, _)| *known == purpose) {
             self.refuse("a purpose has one rule, of a span of 1000 years at most and a mark of 1 to 64 bytes");
@@ -359,6 +359,7 @@ mod tests {
         const ORDERS: Purpose = Purpose::new("orders");
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(1.month())).check().is_ok());
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(0.months())).check().is_err());
+        assert!(Rules::new().keep(ORDERS, Keep::after_grant(1000.years())).check().is_ok());
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(1001.years())).check().is_err());
         assert!(Rules::new().keep(ORDERS, Keep::after_last("", 1.month())).check().is_err());
         let twice = Rules::new().keep(ORDERS, Keep::after_grant(1.month())).keep(ORDERS, Keep::after_grant(2.months()));

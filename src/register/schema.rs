@@ -9,7 +9,8 @@ use super::error::RegisterError;
 use super::ids::{self, hex};
 
 /// Times are milliseconds since 1970, in UTC. Ids are random. `numbers.sealing` is 1 for the number that new values
-/// of a customer and purpose are sealed under, and NULL for others, so that there is one at most.
+/// of a customer and purpose are sealed under, and NULL for others, so that there is one at most. SQLite uses a partial
+/// index for `a = 1` if its condition is `a = 1 OR a = 2`, not if it is `a IN (1, 2)`.
 const TABLES: [&str; 22] = [
     "CREATE TABLE IF NOT EXISTS oubliette_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS oubliette_subjects (
@@ -24,7 +25,7 @@ const TABLES: [&str; 22] = [
          state TEXT NOT NULL, since BIGINT NOT NULL, why TEXT, shredded_at BIGINT,
          UNIQUE (subject_id, purpose, sealing))",
     "CREATE INDEX IF NOT EXISTS oubliette_numbers_unfinished ON oubliette_numbers (purpose, number)
-         WHERE state IN ('ended', 'doomed')",
+         WHERE state = 'ended' OR state = 'doomed'",
     "CREATE TABLE IF NOT EXISTS oubliette_grants (
          id BIGINT PRIMARY KEY, subject_id BIGINT NOT NULL, purpose TEXT NOT NULL, recipient TEXT, basis TEXT NOT NULL,
          evidence TEXT, granted_at BIGINT NOT NULL, until BIGINT, ended_at BIGINT, why TEXT)",
@@ -79,15 +80,24 @@ pub(crate) async fn create<D: Database>(register: &Register, db: &mut D) -> Resu
 /// Refuses tables of another version, or of another vault.
 pub(crate) async fn check<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT name, value FROM oubliette_meta", values![]).await?;
-    let vault = hex(&register.vault_id()?.0);
-    for row in rows {
+    let mut vault = None;
+    for row in &rows {
         match (row.text(0)?, row.text(1)?) {
             ("schema", found) if found != SCHEMA => {
                 return Err(RegisterError::OtherSchema { found: found.to_owned(), known: SCHEMA });
             }
-            ("vault", found) if found != vault => return Err(RegisterError::OtherVault),
+            ("vault", found) => vault = Some(found),
             _ => {}
         }
     }
-    Ok(())
+    check_vault(register, vault)
+}
+
+/// Refuses what is no table of this vault's, by what `oubliette_meta` has of it.
+pub(crate) fn check_vault(register: &Register, found: Option<&str>) -> Result<(), RegisterError> {
+    match found {
+        Some(found) if found == hex(&register.vault_id()?.0) => Ok(()),
+        Some(_) => Err(RegisterError::OtherVault),
+        None => Err(RegisterError::NoTables),
+    }
 }

@@ -145,9 +145,8 @@ impl Transactions for Alone<'_> {
     }
 
     async fn roll_back(&mut self) -> Result<(), RegisterError> {
-        self.open = false;
-        // Some errors have ended it already.
-        if self.connection.is_autocommit() {
+        // Never one of the application's own. Some errors have ended ours already.
+        if !std::mem::take(&mut self.open) || self.connection.is_autocommit() {
             return Ok(());
         }
         self.connection.execute_batch("ROLLBACK").map_err(RegisterError::database)
@@ -155,12 +154,16 @@ impl Transactions for Alone<'_> {
 }
 
 fn run(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64, RegisterError> {
+    #[cfg(test)]
+    super::plans::note(sql);
     let mut prepared = connection.prepare_cached(sql).map_err(RegisterError::database)?;
     let changed = prepared.execute(params_from_iter(values)).map_err(RegisterError::database)?;
     Ok(u64::try_from(changed).unwrap_or(u64::MAX))
 }
 
 fn rows(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, RegisterError> {
+    #[cfg(test)]
+    super::plans::note(sql);
     let mut prepared = connection.prepare_cached(sql).map_err(RegisterError::database)?;
     let columns = prepared.column_count();
     let mut rows = prepared.query(params_from_iter(values)).map_err(RegisterError::database)?;

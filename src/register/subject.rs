@@ -17,7 +17,8 @@ const BYTES: usize = 255;
 /// # Ok::<(), oubliette::register::InvalidSubject>(())
 /// ```
 /// It may name a person: it is not printed by `Debug`, and no error repeats it. It must be the same text each time: choose
-/// an id that does not change, and mind that `7` and `007` are two.
+/// an id that does not change, and mind that `7` and `007` are two, and so are the two cases of a letter or a UUID, and an
+/// `é` of one character or of two.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(String);
 

@@ -11,10 +11,12 @@ use super::erase;
 use super::error::RegisterError;
 use super::finish::{self, Resumed};
 use super::grants::{stored, time};
+use super::holds;
 use super::operations::{alone, within};
 use super::outbox;
 use super::requests;
 use super::rules::From;
+use super::schema;
 use super::subject::{self, Subject};
 use super::withdraw;
 use crate::customer::CustomerId;
@@ -68,11 +70,13 @@ alone! {
     /// Shreds what is due by the [rules](crate::register::Rules::keep) and by the grants' own times, in batches of 1000, and
     /// carries out the erasures whose grace is over. `progress` is called after each batch, and says whether to go on.
     ///
-    /// A purpose of a customer is due when all its grants are. Killed anywhere, a batch is not begun or is finished by
+    /// A purpose of a customer is due when all its grants are; those to recipients end with it. Only purposes that the vault
+    /// was unlocked with are looked at. Killed anywhere, a batch is not begun or is finished by
     /// [`resume`](Self::resume), and the next sweep goes on. A customer whose hold stands is left alone.
     ///
     /// # Errors
-    /// Batches before stay. After an error in the middle of one, `resume` finishes it.
+    /// Batches before stay, and `progress` was told of their receipts. After an error in the middle of one, `resume`
+    /// finishes it.
     fn sweep(progress: impl FnMut(&Swept) -> ControlFlow<()>) -> Swept = sweep;
 }
 
@@ -85,6 +89,7 @@ struct Ripe {
 }
 
 async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
+    schema::check(register, db).await?;
     let now = register.now();
     let mut all = Vec::new();
     for purpose in register.vault.unlocked_purposes()? {
@@ -98,9 +103,16 @@ async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, R
             }
             after = last.after;
         }
+        let listed: HashSet<CustomerId> = all.iter().flat_map(|due| due.numbers.iter().copied()).collect();
+        for mut due in left_over(db, now, purpose).await? {
+            due.numbers.retain(|number| !listed.contains(number));
+            if !due.numbers.is_empty() {
+                all.push(due);
+            }
+        }
     }
     for (owner, subject) in requests::erasures_due(db, now).await? {
-        let held = !super::holds::standing(db, owner, now).await?.is_empty();
+        let held = !holds::standing(db, owner, now).await?.is_empty();
         const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
         let rows = db.rows(NUMBERS, values![owner]).await?;
         let numbers = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
@@ -115,6 +127,7 @@ async fn sweep<D: Transactions>(
     mut progress: impl FnMut(&Swept) -> ControlFlow<()>,
 ) -> Result<Swept, RegisterError> {
     let mut swept = Swept::default();
+    schema::check(register, db).await?;
     finish::holds_over(register, db).await?;
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
@@ -129,9 +142,10 @@ async fn sweep<D: Transactions>(
         }
     }
     // Not those of holds, which a sweep leaves alone.
-    for (owner, subject) in requests::erasures_due(db, register.now()).await? {
-        match erase::decide_requested(register, db, &subject).await {
-            Ok(()) => {}
+    for (owner, _) in requests::erasures_due(db, register.now()).await? {
+        match erase::decide_requested(register, db, owner).await {
+            Ok(true) => {}
+            Ok(false) => continue,
             Err(RegisterError::Held { .. }) => {
                 db.roll_back().await?;
                 swept.held = swept.held.saturating_add(1);
@@ -177,7 +191,8 @@ async fn batch<D: Transactions>(
     db.rows_made(lock.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
     let (held, ripe): (Vec<Ripe>, Vec<Ripe>) =
         ripe(register, db, purpose, owners, now).await?.into_iter().partition(|ripe| ripe.held);
-    let grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
+    let mut grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
+    grants.extend(of_recipients(db, purpose, &ripe).await?);
     let numbers: Vec<CustomerId> = ripe.iter().flat_map(|ripe| ripe.numbers.iter().copied()).collect();
     for grants in grants.chunks(BATCH) {
         let [at, reason] = [1, 2].map(|number| D::DIALECT.parameter(number));
@@ -312,6 +327,42 @@ async fn ripe<D: Database>(
         ripe
     });
     Ok(ripe.collect())
+}
+
+/// Grants to recipients of what is shredded: whoever consents anew does not consent to them.
+async fn of_recipients<D: Database>(db: &mut D, purpose: Purpose, ripe: &[Ripe]) -> Result<Vec<i64>, RegisterError> {
+    if ripe.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (first, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, ripe.len()));
+    let sql = format!(
+        "SELECT id FROM oubliette_grants \
+         WHERE purpose = {first} AND ended_at IS NULL AND recipient IS NOT NULL AND subject_id IN ({places})"
+    );
+    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner));
+    let given = std::iter::once(Value::from(purpose.name())).chain(owners).collect();
+    db.rows_made(sql.into(), given).await?.iter().map(|row| row.integer(0)).collect()
+}
+
+/// What was decided before and a sweep does as well: what waits for a hold's end, and what was interrupted.
+async fn left_over<D: Database>(db: &mut D, now: Timestamp, purpose: Purpose) -> Result<Vec<Due>, RegisterError> {
+    const LEFT: &str = "SELECT n.subject_id, s.subject, n.number, n.state FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id AND s.state = 'live' AND s.subject IS NOT NULL \
+        WHERE n.purpose = ?1 AND (n.state = 'ended' OR n.state = 'doomed') ORDER BY n.subject_id, n.state, n.number";
+    let mut found: Vec<(i64, bool, Due)> = Vec::new();
+    for row in db.rows(LEFT, values![purpose.name()]).await? {
+        let (owner, number, waits) = (row.integer(0)?, stored(row.integer(2)?)?, row.text(3)? == "ended");
+        match found.last_mut() {
+            Some((known, waited, due)) if (*known, *waited) == (owner, waits) => due.numbers.push(number),
+            _ => {
+                let held =
+                    waits && holds::standing(db, owner, now).await?.iter().any(|hold| hold.covers(purpose.name()));
+                let (subject, numbers) = (subject::stored(row.text(1)?)?, vec![number]);
+                found.push((owner, waits, Due { subject, purpose: Some(purpose), numbers, held }));
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(.., due)| due).collect())
 }
 
 async fn names<D: Database>(db: &mut D, ripe: &[Ripe]) -> Result<HashMap<i64, Subject>, RegisterError> {

@@ -134,7 +134,7 @@ async fn end<D: Transactions>(
     register.step("decide a withdrawal")?;
     db.begin().await?;
     let now = register.now();
-    let owner = grants::lock_living(db, subject).await?;
+    let owner = grants::lock_living(register, db, subject).await?;
     const NUMBERS: &str = "SELECT number, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND purpose = ?2 AND state <> 'shredded' ORDER BY coalesce(sealing, 0) DESC";
     let rows = db.rows(NUMBERS, values![owner, purpose.name()]).await?;
@@ -226,7 +226,7 @@ async fn withdraw_recipient<D: Database>(
     why: Reason,
 ) -> Result<u64, RegisterError> {
     let now = register.now();
-    let owner = grants::lock_living(db, subject).await?;
+    let owner = grants::lock_living(register, db, subject).await?;
     const NUMBER: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND purpose = ?2 AND sealing = 1";
     let number = db.rows(NUMBER, values![owner, purpose.name()]).await?;
     let number = number.first().map(|row| stored(row.integer(0)?)).transpose()?;

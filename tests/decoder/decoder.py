@@ -880,6 +880,7 @@ KINDS = {
         ("until?", time),
     ],
     "erased": [("numbers", numbers), ("commitment", hash_)],
+    "merged": [("numbers", numbers), ("into", numbers)],
     "ended": [("grant", number), ("number", customer), ("purpose", label), WHY],
     "requested": [("request", number), ("what", label), ("numbers", numbers), ("due", time)],
     "request_closed": [("request", number), ("how", label), WHY],

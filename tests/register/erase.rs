@@ -222,4 +222,22 @@ bodies! {
             let _ = alone!(db, shop.register, erase(&who("alice"), why("tidy up")));
         }
     }
+
+    async fn receipts_are_handed_on_whatever_else_fails() {
+        let (shop, mut db) = (Shop::new(with_tokens()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        for id in ["alice", "bob"] {
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+        }
+        shop.steps.stop_at(2, Stop::Die { torn: false });
+        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
+        shop.steps.reset();
+        // The table of the tokens is not there, so that not all can be finished.
+        let resumed = alone!(db, shop.register, resume()).unwrap();
+        assert_eq!((resumed.receipts.len(), resumed.erased), (1, 1));
+        assert!(matches!(resumed.unfinished, Some(RegisterError::Database(_))));
+        assert!(alone!(db, shop.register, resume()).is_err(), "nothing to hand on, so it is an error");
+        db.sql(CUSTOMERS).await;
+        assert!(alone!(db, shop.register, resume()).unwrap().unfinished.is_none());
+    }
 }

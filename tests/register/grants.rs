@@ -100,4 +100,35 @@ bodies! {
         db.sql("UPDATE oubliette_meta SET value = '2' WHERE name = 'schema'").await;
         assert!(matches!(on!(db, shop.register, create_tables()), Err(RegisterError::OtherSchema { .. })));
     }
+
+    async fn a_grant_that_is_over_is_none() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let before = db.dump().await;
+        for until in ["2026-01-31T10:00:00Z", "1970-01-01T00:00:00Z"] {
+            let over = on!(db, shop.register, grant(&who("alice"), contract().until(at(until))));
+            assert!(matches!(over, Err(RegisterError::Invalid { .. })), "{until}");
+        }
+        assert_eq!(db.dump().await, before);
+        on!(db, shop.register, grant(&who("alice"), contract().until(at("2026-01-31T10:00:00.001Z")))).unwrap();
+        assert!(on!(db, shop.register, keys(&who("alice"), ORDERS)).is_ok());
+    }
+
+    async fn ids_that_look_alike_are_different_customers() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let ids = ["7", "007", "7 ", "7.0", "+7", "née", "ne\u{301}e", "NÉE", "n\u{e9}e\u{200b}", "ß", "ss",
+            "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "%", "_"];
+        for (at_, id) in ids.iter().enumerate() {
+            for other in &ids[at_..] {
+                assert!(on!(db, shop.register, keys(&who(other), ORDERS)).is_err(), "{id:?} {other:?}");
+            }
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+        }
+        alone!(db, shop.register, erase(&who("7"), why("asked"))).unwrap();
+        for id in &ids[1..] {
+            assert!(on!(db, shop.register, keys(&who(id), ORDERS)).is_ok(), "{id:?}");
+        }
+        assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_subjects WHERE subject IS NOT NULL").await, ["14"]);
+    }
 }

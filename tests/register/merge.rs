@@ -61,4 +61,39 @@ bodies! {
         let late = on!(db, shop.register, merge(&who("carol"), &who("bob")));
         assert!(matches!(late, Err(RegisterError::BeingErased)));
     }
+
+    async fn no_id_of_the_merged_stays_in_what_evidence_is_kept() {
+        let (shop, mut db) = (Shop::new(Rules::new().keep_evidence(["how", "text"])), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        on!(db, shop.register, grant(&who("bob@x.org"), consent_by("mail from bob@x.org"))).unwrap();
+        on!(db, shop.register, grant(&who("alice"), consent_by("said by ALICE"))).unwrap();
+        on!(db, shop.register, merge(&who("alice"), &who("bob@x.org"))).unwrap();
+        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        let kept = db.ask("SELECT evidence AS answer FROM oubliette_grants WHERE evidence IS NOT NULL").await;
+        assert_eq!(kept, [r#"{"text":"newsletter, version 3"}"#; 2]);
+    }
+
+    async fn a_database_from_before_a_merge_has_it_made_again() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let mut sealed = Vec::new();
+        for id in ["alice", "shop-7"] {
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+            let keys = on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
+            sealed.push((keys.customer(), keys.seal(EMAIL, &email()).unwrap()));
+        }
+        alone!(db, shop.register, flush()).unwrap();
+        db.back_up().await;
+        on!(db, shop.register, merge(&who("alice"), &who("shop-7"))).unwrap();
+        on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
+        alone!(db, shop.register, flush()).unwrap();
+        db.restore().await;
+        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+        assert_eq!(on!(db, shop.register, holds(&who("shop-7"))).unwrap().len(), 1);
+        shop.set_now("2026-06-01T00:00:00Z");
+        alone!(db, shop.register, erase(&who("shop-7"), why("asked"))).unwrap();
+        assert!(sealed.iter().all(|(number, value)| !shop.opens_by(*number, value, EMAIL)), "both, as before");
+        assert!(!db.dump().await.contains("alice"));
+    }
 }

@@ -102,6 +102,22 @@ impl Db {
         self.connection = connect(&self.path());
     }
 
+    /// The file's content.
+    #[allow(dead_code)] // for histories
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        std::fs::read(self.path()).unwrap()
+    }
+
+    /// Another content of the file.
+    #[allow(dead_code)] // for histories
+    pub fn replace(&mut self, content: &[u8]) {
+        let nowhere = Connection::open_in_memory().unwrap();
+        std::mem::replace(&mut self.connection, nowhere).close().unwrap();
+        std::fs::write(self.path(), content).unwrap();
+        self.connection = connect(&self.path());
+    }
+
     pub async fn sql(&mut self, sql: &str) {
         self.connection.execute_batch(sql).unwrap();
     }

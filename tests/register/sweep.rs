@@ -175,4 +175,43 @@ bodies! {
         assert!(rest.finished && rest.shredded > 0);
         assert!(numbers(&on!(db, shop.register, due()).unwrap()).is_empty());
     }
+
+    async fn the_dry_run_lists_what_waited_for_a_hold() {
+        let (shop, mut db) = (Shop::new(rules()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        db.sql(CUSTOMERS).await;
+        let mut granted = Vec::new();
+        for id in ["alice", "bob", "carol"] {
+            granted.push(on!(db, shop.register, grant(&who(id), consent())).unwrap().number);
+        }
+        for (id, until) in [("alice", "2026-02-02T00:00:00Z"), ("bob", "2026-02-03T00:00:00Z")] {
+            on!(db, shop.register, hold(&who(id), None, why("case"), at(until))).unwrap();
+            alone!(db, shop.register, withdraw(&who(id), NEWSLETTER, why("unsubscribed"))).unwrap();
+        }
+        // One that was decided on, and not shredded.
+        shop.steps.stop_at(2, Stop::Die { torn: false });
+        alone!(db, shop.register, withdraw(&who("carol"), NEWSLETTER, why("unsubscribed"))).unwrap_err();
+        shop.steps.reset();
+        shop.set_now("2026-02-02T00:00:00Z");
+        let due = on!(db, shop.register, due()).unwrap();
+        assert_eq!(numbers(&due), BTreeSet::from([granted[0], granted[2]]));
+        assert!(due.iter().any(|due| due.held && due.subject.as_str() == "bob" && due.purpose == Some(NEWSLETTER)));
+        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 2);
+        let gone = shop.vault.shredded_among(NEWSLETTER, granted.clone()).unwrap();
+        assert_eq!(gone, [granted[0], granted[2]]);
+        assert!(numbers(&on!(db, shop.register, due()).unwrap()).is_empty());
+    }
+
+    async fn what_recipients_were_granted_ends_with_the_purpose() {
+        let (shop, mut db) = (Shop::new(Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month()))), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        on!(db, shop.register, grant(&who("alice"), consent().to("mailer"))).unwrap();
+        shop.set_now("2026-03-01T00:00:00Z");
+        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
+        // Who consents anew has not consented to the mailer.
+        on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        let live = "SELECT coalesce(recipient, 'us') AS answer FROM oubliette_grants WHERE ended_at IS NULL";
+        assert_eq!(db.ask(live).await, ["us"]);
+    }
 }

@@ -37,3 +37,5 @@ mod support;
 mod sweep;
 #[path = "../../../tests/register/withdraw.rs"]
 mod withdraw;
+#[path = "../../../tests/register/wrong.rs"]
+mod wrong;

@@ -127,6 +127,7 @@ fn registers() -> impl Strategy<Value = Event> {
             }
         ),
         numbers().prop_map(|numbers| Event::Accessed { numbers }),
+        (numbers(), numbers()).prop_map(|(numbers, into)| Event::Merged { numbers, into }),
         (numbers(), any::<[u8; 32]>()).prop_map(|(numbers, hash)| Event::Erased { numbers, commitment: Hash(hash) }),
         ((reason(), reason()), (label(), label()), count(), numbers()).prop_map(
             |((who, why), (purpose, field), count, numbers)| Event::Openings {

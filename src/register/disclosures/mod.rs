@@ -70,6 +70,7 @@ alone! {
     ///
     /// Each field's purpose needs a live grant for that recipient. What is handed out, when and to whom is written into
     /// the register and the journal first; what was shredded is left out. Once it has left, a shred does not reach it.
+    /// The file's size tells how long the JSON is: age does not pad. It names the recipient, and not the customer by an id.
     ///
     /// # Errors
     /// [`DisclosureError`]. Nothing was handed out.
@@ -154,7 +155,7 @@ async fn write_down<D: Database>(
     encrypted: bool,
 ) -> Result<Tree, DisclosureError> {
     // Locked: a withdrawal that has begun ends first, and one that begins now waits.
-    let found = grants::lock(db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     if found.state != "live" {
         return Err(RegisterError::BeingErased.into());
     }

@@ -171,7 +171,7 @@ async fn begin<D: Database>(
     db: &mut D,
     subject: &Subject,
 ) -> Result<(Found, Numbers), AccessError> {
-    let found = grants::lock(db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     let whose = numbers_of(db, found.id).await?;
     if !whose.is_empty() {
         let numbers = journal::Numbers::of(whose.iter().copied());
