@@ -6,6 +6,7 @@
 #[path = "register/each.rs"]
 mod each;
 #[macro_use]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "register/sqlite.rs"]
 mod sqlite;
 
@@ -19,6 +20,8 @@ mod grants;
 mod killed;
 #[path = "register/merge.rs"]
 mod merge;
+#[path = "register/random.rs"]
+mod random;
 #[path = "register/requests.rs"]
 mod requests;
 #[path = "register/restore.rs"]

@@ -217,7 +217,9 @@ mod tests {
         let alice = Subject::new("alice@x.org").unwrap();
         assert_eq!(what_stays(evidence, &names, &alice).as_deref(), Some(r#"{"text":"newsletter 3"}"#));
         assert_eq!(what_stays(evidence, &[], &alice), None);
-        assert_eq!(what_stays(evidence, &names, &Subject::new("3").unwrap()).unwrap().len(), 59);
+        // An id so short that it is in a text by chance.
+        let both = r#"{"how":"by mail from alice@x.org","text":"newsletter 3"}"#;
+        assert_eq!(what_stays(evidence, &names, &Subject::new("3").unwrap()).as_deref(), Some(both));
         assert_eq!(what_stays("no JSON", &names, &alice), None);
     }
 }

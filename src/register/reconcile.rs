@@ -101,7 +101,7 @@ pub(crate) async fn reconcile<D: Transactions>(register: &Register, db: &mut D) 
     }
     register.step("apply the journal")?;
     db.begin().await?;
-    apply(db, &since, &mut reconciled).await?;
+    apply(register, db, &since, &mut reconciled).await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
     if reconciled.erased > 0 || reconciled.shredded > 0 || !since.events.is_empty() {
         let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
@@ -203,7 +203,12 @@ async fn record_withdrawn<D: Transactions>(
     db.commit().await
 }
 
-async fn apply<D: Database>(db: &mut D, since: &Since, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
+async fn apply<D: Database>(
+    register: &Register,
+    db: &mut D,
+    since: &Since,
+    reconciled: &mut Reconciled,
+) -> Result<(), RegisterError> {
     let mut lost = Vec::new();
     for (at, event) in &since.events {
         let at_ms = at.as_millisecond();
@@ -273,11 +278,36 @@ async fn apply<D: Database>(db: &mut D, since: &Since, reconciled: &mut Reconcil
         };
         reconciled.changed = reconciled.changed.saturating_add(changed);
     }
+    for (_, event) in &since.events {
+        if let Event::Ended { grant, why, .. } = event {
+            let ended = end_numbers(db, register.now(), signed(*grant), why.as_ref()).await?;
+            reconciled.changed = reconciled.changed.saturating_add(ended);
+        }
+    }
     lost.retain(|number| !since.erased.iter().any(|(erased, _)| erased.contains(*number)));
     lost.sort_unstable();
     lost.dedup();
     reconciled.lost = lost;
     Ok(())
+}
+
+/// A purpose whose last grant to keep it has ended is to be shredded, and what was not yet waited for the end of a hold:
+/// `resume` and the sweep do so once none stands.
+async fn end_numbers<D: Database>(
+    db: &mut D,
+    now: Timestamp,
+    grant: i64,
+    why: Option<&Reason>,
+) -> Result<u64, RegisterError> {
+    const END: &str = "UPDATE oubliette_numbers SET state = 'ended', sealing = NULL, why = ?3 \
+        WHERE state = 'live' AND EXISTS (SELECT 1 FROM oubliette_grants g \
+            WHERE g.id = ?1 AND g.recipient IS NULL AND g.ended_at IS NOT NULL \
+                AND g.subject_id = oubliette_numbers.subject_id AND g.purpose = oubliette_numbers.purpose) \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_grants g \
+            WHERE g.subject_id = oubliette_numbers.subject_id AND g.purpose = oubliette_numbers.purpose \
+                AND g.recipient IS NULL AND g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?2))";
+    let why = why.map_or("ended before the database was restored", Reason::as_str);
+    db.run(END, values![grant, now.as_millisecond(), why]).await
 }
 
 fn signed(id: u64) -> i64 {

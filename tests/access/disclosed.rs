@@ -3,7 +3,7 @@
 use oubliette::access::{AccessError, Document};
 use oubliette::personal::{Email, Json, Text};
 use oubliette::register::{Disclosure, DisclosureError, Holdings, RegisterError, Rules, Subject};
-use oubliette::store::{Steps, Stop};
+use oubliette::store::Stop;
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{Field, OpenError, Outcome};
 use serde_json::{Value, json};
@@ -264,8 +264,8 @@ bodies! {
     }
 
     async fn a_crash_anywhere_hands_out_nothing_that_is_not_written_down() {
-        let steps = Steps::new();
-        let (shop, mut db) = (Shop::new(Rules::new().steps(&steps)), Db::new().await);
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        let steps = shop.steps.clone();
         let _ = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
         alone!(db, shop.register, flush()).unwrap();

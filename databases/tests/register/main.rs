@@ -13,16 +13,19 @@ macro_rules! bodies {
 }
 
 #[macro_use]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod postgres;
 
 use postgres::Db;
 
+mod concurrent;
 #[path = "../../../tests/register/erase.rs"]
 mod erase;
 #[path = "../../../tests/register/grants.rs"]
 mod grants;
 #[path = "../../../tests/register/merge.rs"]
 mod merge;
+mod processes;
 #[path = "../../../tests/register/requests.rs"]
 mod requests;
 #[path = "../../../tests/register/restore.rs"]
