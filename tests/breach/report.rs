@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use oubliette::breach::{
-    Action, Assessment, Breach, Column, Facts, History, Holding, Leak, Moment, State, Stored, Taken,
+    Action, Assessment, Breach, Column, Facts, History, Holding, Leak, Moment, Opened, State, Stored, Taken,
 };
 use oubliette::{CustomerId, RootKey};
 use serde_json::{Value, json};
@@ -234,6 +234,29 @@ fn in_clear_stays_in_the_row_of_whoever_withdrew_and_goes_with_whoever_was_erase
     let orders = found.report().purposes.iter().find(|purpose| purpose.purpose == "orders").unwrap();
     assert_eq!(orders.columns.len(), 1);
     assert_eq!(orders.columns[0].states.get(&State::Comparable), Some(&1));
+}
+
+/// An opening has its second, by a clock that may be a tick late.
+#[test]
+fn an_audited_opening_counts_in_its_second_and_the_next() {
+    let mut facts = facts();
+    let number = facts.holdings[0].number;
+    facts.openings = Some(vec![Opened::Values {
+        at: at("2026-04-01T10:00:00Z"),
+        purpose: "orders".to_owned(),
+        label: "email".to_owned(),
+        numbers: oubliette::journal::Numbers::of([number]),
+    }]);
+    let now = at("2026-11-24T12:00:00Z");
+    let given_out = |from: &str, until: &str| {
+        let (purposes, from, until) = (vec!["orders".to_owned()], at(from), at(until));
+        let leak = Leak::Service { purposes, from, until, taken: Taken::Answers };
+        Breach::known_since(now).leaked(leak).assess(&facts, now).report().scope.values_readable
+    };
+    assert_eq!(given_out("2026-04-01T10:00:01.001Z", "2026-04-01T10:00:02Z"), 1);
+    assert_eq!(given_out("2026-04-01T10:00:02Z", "2026-04-01T11:00:00Z"), 0);
+    assert_eq!(given_out("2026-04-01T09:00:00Z", "2026-04-01T10:00:00Z"), 1);
+    assert_eq!(given_out("2026-04-01T09:00:00Z", "2026-04-01T09:59:59.999Z"), 0);
 }
 
 bodies! {
