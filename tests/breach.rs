@@ -19,6 +19,10 @@ use sqlite::Db;
 
 #[path = "breach/register.rs"]
 mod register;
+#[path = "breach/report.rs"]
+mod report;
+#[path = "breach/service.rs"]
+mod service;
 #[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "register/support.rs"]
 mod support;

@@ -16,6 +16,8 @@ mod sqlite;
 
 use sqlite::Db;
 
+#[path = "access/audited.rs"]
+mod audited;
 #[path = "access/disclosed.rs"]
 mod disclosed;
 #[cfg(feature = "age")]

@@ -8,6 +8,9 @@ mod audit;
 #[cfg(feature = "journal")]
 #[path = "reader/file.rs"]
 mod file;
+#[cfg(feature = "journal")]
+#[path = "reader/killed.rs"]
+mod killed;
 #[path = "reader/limits.rs"]
 mod limits;
 

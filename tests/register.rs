@@ -6,6 +6,7 @@
 #[path = "register/each.rs"]
 mod each;
 #[macro_use]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "register/sqlite.rs"]
 mod sqlite;
 
@@ -15,10 +16,10 @@ use sqlite::Db;
 mod agreement;
 #[path = "register/erase.rs"]
 mod erase;
-#[path = "register/forged.rs"]
-mod forged;
 #[path = "register/files.rs"]
 mod files;
+#[path = "register/forged.rs"]
+mod forged;
 #[path = "register/grants.rs"]
 mod grants;
 #[path = "register/history.rs"]
@@ -27,6 +28,8 @@ mod history;
 mod killed;
 #[path = "register/merge.rs"]
 mod merge;
+#[path = "register/random.rs"]
+mod random;
 #[path = "register/requests.rs"]
 mod requests;
 #[path = "register/restore.rs"]

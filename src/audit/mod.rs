@@ -37,6 +37,7 @@
 //! # What can be lost
 //! - A process that is killed, or ends without [`flush`](Audit::flush), loses what was noted since the last batch: at most
 //!   one [interval](AuditBuilder::interval) (a second unless said otherwise) and the batch that was being written.
+//!   An [`AuditFile`] says so (`torn`) where a process was killed within a line; a kill between two batches leaves no trace.
 //! - While the sink fails, notes are kept in memory and offered again. When the buffer is full, values are no longer
 //!   opened ([`OnTrouble::Refuse`]) or are opened and counted as [`lost`](Audit::lost) ([`OnTrouble::Drop`]). A process
 //!   that is killed then loses what the buffer held.

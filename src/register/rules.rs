@@ -66,11 +66,11 @@ impl Keep {
         after(from, self.span).map(Some)
     }
 
-    /// Nothing that counts from a later time than this is due now. A little late, since months differ in length.
+    /// Nothing that counts from a later time than this is due now. A week late, since months and years differ in length.
     pub(crate) fn latest_due(&self, now: Timestamp) -> Result<Timestamp, RegisterError> {
         let before =
             now.to_zoned_datetime(TimeZone::UTC).checked_sub(self.span).map_err(RegisterError::Time)?.timestamp();
-        Ok(before.checked_add(SignedDuration::from_hours(24 * 4)).unwrap_or(Timestamp::MAX))
+        Ok(before.checked_add(SignedDuration::from_hours(24 * 7)).unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -283,6 +283,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use jiff::ToSpan;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -327,6 +328,77 @@ mod tests {
         }
     }
 
+    fn days_of(year: i32, month: i32) -> i32 {
+        match month {
+            4 | 6 | 9 | 11 => 30,
+            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            2 => 28,
+            _ => 31,
+        }
+    }
+
+    /// Times of three centuries, those around the ends of months and of Februaries often.
+    fn times() -> impl Strategy<Value = Timestamp> {
+        let day = prop_oneof![1..=31_i32, 28..=31_i32];
+        let month = prop_oneof![1..=12_i32, 1..=3_i32];
+        let year = prop_oneof![1970..2300_i32, 2095..2105_i32, 2023..2029_i32];
+        (year, month, day, 0..86_400_000_i64).prop_map(|(year, month, day, millisecond)| {
+            let day = day.min(days_of(year, month));
+            at(&format!("{year:04}-{month:02}-{day:02}T00:00:00Z")) + SignedDuration::from_millis(millisecond)
+        })
+    }
+
+    fn spans() -> impl Strategy<Value = Span> {
+        let (years, months) = (prop_oneof![Just(0), 0..12_i64], prop_oneof![Just(0), 0..40_i64]);
+        let (days, hours) = (prop_oneof![Just(0), 0..1_500_i64], prop_oneof![Just(0), 0..72_i64]);
+        let span = (years, months, days, hours)
+            .prop_map(|(years, months, days, hours)| Span::new().years(years).months(months).days(days).hours(hours));
+        span.prop_filter("positive", |span| span.is_positive())
+    }
+
+    proptest! {
+        /// The database's bound is generous: whatever is due by the calendar is looked at.
+        #[test]
+        fn what_is_due_is_within_the_bound(granted in times(), span in spans(), later in 0..10_000_000_000_i64) {
+            let keep = Keep::after_grant(span);
+            let end = keep.end(granted, None).unwrap().unwrap();
+            for now in [end, end + SignedDuration::from_millis(later)] {
+                prop_assert!(granted <= keep.latest_due(now).unwrap(), "{granted} and {span} end at {end}; {now}");
+            }
+        }
+
+        /// A month later is the same day of the next month, or its last, at the same time of day.
+        #[test]
+        fn months_are_those_of_a_calendar_of_our_own(granted in times(), months in 1..400_i64) {
+            let end = after(granted, months.months()).unwrap();
+            let [from, to] = [granted, end].map(|time| time.to_zoned_datetime(TimeZone::UTC).datetime());
+            let count = |date: jiff::civil::DateTime| i64::from(date.year()) * 12 + i64::from(date.month()) - 1;
+            prop_assert_eq!(count(to) - count(from), months);
+            let last = days_of(i32::from(to.year()), i32::from(to.month()));
+            prop_assert_eq!(i32::from(to.day()), i32::from(from.day()).min(last));
+            prop_assert_eq!(from.time(), to.time());
+        }
+
+        /// A later mark never shortens what is kept, nothing ends before what it counts from, and no mark is no end.
+        #[test]
+        fn marks_only_ever_move_the_end_on(
+            granted in times(), one in times(), other in times(), span in spans(),
+        ) {
+            let (earlier, later) = (one.min(other), one.max(other));
+            let last = Keep::after_last("order", span);
+            let of_grant = Keep::after_grant(span).end(granted, Some(later)).unwrap();
+            let end = |mark| last.end(granted, mark).unwrap();
+            prop_assert_eq!(end(None), of_grant);
+            prop_assert!(end(Some(earlier)) >= of_grant && end(Some(later)) >= end(Some(earlier)));
+            prop_assert!(end(Some(later)).is_some_and(|end| end > granted.max(later)));
+            let contract = Keep::after_end("contract", span);
+            prop_assert_eq!(contract.end(granted, None).unwrap(), None);
+            let ended = contract.end(granted, Some(one)).unwrap();
+            prop_assert_eq!(ended.is_some(), one >= granted);
+            prop_assert!(ended.is_none_or(|end| end > one));
+        }
+    }
+
     #[cfg(feature = "derive")]
     #[test]
     fn a_records_tokens_go_by_the_number_of_their_purpose() {
@@ -360,7 +432,9 @@ mod tests {
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(1.month())).check().is_ok());
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(0.months())).check().is_err());
         assert!(Rules::new().keep(ORDERS, Keep::after_grant(1000.years())).check().is_ok());
-        assert!(Rules::new().keep(ORDERS, Keep::after_grant(1001.years())).check().is_err());
+        for span in [1001.years(), 1000.years().days(1), 15_000.years(), 7_000_000.days()] {
+            assert!(Rules::new().keep(ORDERS, Keep::after_grant(span)).check().is_err(), "{span}");
+        }
         assert!(Rules::new().keep(ORDERS, Keep::after_last("", 1.month())).check().is_err());
         let twice = Rules::new().keep(ORDERS, Keep::after_grant(1.month())).keep(ORDERS, Keep::after_grant(2.months()));
         assert!(twice.check().is_err());

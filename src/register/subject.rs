@@ -59,7 +59,38 @@ pub(crate) fn stored(id: &str) -> Result<Subject, RegisterError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// An id is taken as it is or not at all, and what is printed says nothing of it.
+        #[test]
+        fn any_text_is_taken_as_it_is_or_refused(
+            id in prop_oneof![any::<String>(), "\\PC{1,80}", "[a-z]{250,260}", "[é\u{1f600}]{60,130}", ".{0,3}[\0-\x1f\x7f].{0,3}"],
+        ) {
+            let good = (1..=255).contains(&id.len()) && !id.chars().any(char::is_control);
+            match Subject::new(&id) {
+                Ok(subject) => {
+                    prop_assert!(good);
+                    prop_assert_eq!(subject.as_str(), &id);
+                    prop_assert_eq!(&stored(&id).unwrap(), &subject);
+                    prop_assert_eq!(format!("{subject:?}"), "Subject(redacted)");
+                }
+                Err(error) => {
+                    prop_assert!(!good && stored(&id).is_err());
+                    prop_assert_eq!(error.to_string(), InvalidSubject.to_string());
+                }
+            }
+        }
+
+        #[test]
+        fn integers_are_told_apart(one in any::<i64>(), other in any::<i64>()) {
+            let [a, b] = [one, other].map(|id| Subject::new(id).unwrap());
+            prop_assert_eq!(a == b, one == other);
+            prop_assert_eq!(a.as_str().parse::<i64>().unwrap(), one);
+        }
+    }
 
     #[test]
     fn ids_are_bounded_and_not_printed() {

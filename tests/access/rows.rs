@@ -3,7 +3,7 @@
 use oubliette::access::{AccessError, Binding, Cell, Readers, Table};
 use oubliette::personal::{Json, Phone};
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{CustomerId, FieldInfo, KeyStoreError, OpenError, Outcome, Vault};
+use oubliette::{CustomerId, FieldInfo, KeyStoreError, Limits, OpenError, Outcome, Vault};
 use serde_json::{Value, json};
 
 use super::shop::{NEWS_EMAIL, NEWSLETTER, ORDERS, PHONE, Row, Taste, User, alice, bob, users, vault};
@@ -259,5 +259,22 @@ fn a_table_that_is_not_well_declared_is_refused() {
     ] {
         let error = open(&vault, &table, &[alice.no], &row).unwrap_err();
         assert!(matches!(error, AccessError::Invalid { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_reader_opens_a_row_within_its_limits() {
+    let vault = vault();
+    let alice = alice(&vault);
+    let row = alice.seal(&vault).unwrap().row();
+    let open = |limits: Limits| {
+        let reader = vault.reader(limits);
+        users().open_row(&reader, &readers(), [alice.no, alice.news_no.unwrap()], |column| row.get(column))
+    };
+    assert!(open(Limits::purposes([ORDERS, NEWSLETTER])).is_ok());
+    assert!(open(Limits::nothing().columns(User::FIELDS)).is_ok());
+    for limits in [Limits::nothing(), Limits::purposes([NEWSLETTER]), Limits::purposes([ORDERS]).field(NEWS_EMAIL)] {
+        let error = open(limits).unwrap_err();
+        assert!(matches!(error, AccessError::Open { source: OpenError::NotAllowed { .. }, .. }), "{error:?}");
     }
 }

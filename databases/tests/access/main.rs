@@ -10,19 +10,24 @@ macro_rules! bodies {
     )*};
 }
 
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod literal;
 #[macro_use]
+#[allow(dead_code, unused_macros)] // shared by several test programs, each of which uses a part
 #[path = "../register/postgres.rs"]
 mod postgres;
 
 use postgres::Db;
 
+#[path = "../../../tests/access/audited.rs"]
+mod audited;
 #[path = "../../../tests/access/disclosed.rs"]
 mod disclosed;
 #[path = "../../../tests/access/encrypted.rs"]
 mod encrypted;
 #[path = "../../../tests/access/held.rs"]
 mod held;
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 #[path = "../../../tests/access/shop.rs"]
 mod shop;
 #[path = "../../../tests/register/support.rs"]

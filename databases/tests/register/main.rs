@@ -13,12 +13,14 @@ macro_rules! bodies {
 }
 
 #[macro_use]
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod postgres;
 
 use postgres::Db;
 
 #[path = "../../../tests/register/agreement.rs"]
 mod agreement;
+mod concurrent;
 #[path = "../../../tests/register/erase.rs"]
 mod erase;
 #[path = "../../../tests/register/forged.rs"]
@@ -27,6 +29,7 @@ mod forged;
 mod grants;
 #[path = "../../../tests/register/merge.rs"]
 mod merge;
+mod processes;
 #[path = "../../../tests/register/requests.rs"]
 mod requests;
 #[path = "../../../tests/register/restore.rs"]

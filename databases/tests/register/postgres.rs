@@ -41,6 +41,11 @@ impl Db {
         Db { pool: PgPool::connect(&url).await.unwrap(), url, backup: Vec::new() }
     }
 
+    /// For other processes.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn grants_at_once(&self, register: &Register, calls: usize) -> Vec<Granted> {
         // Spawned, so that the futures must be `Send`.
         let call = || {

@@ -1,0 +1,184 @@
+//! Many connections at once, which PostgreSQL lets run at the same time where SQLite has them wait.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use jiff::ToSpan;
+use oubliette::CustomerId;
+use oubliette::journal::Event;
+use oubliette::register::{Erased, Keep, Register, RegisterError, Rules};
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+
+use crate::Db;
+use crate::support::*;
+
+/// As many calls as there are, begun together.
+async fn at_once<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let calls: Vec<_> = calls.into_iter().collect();
+    let start = Arc::new(tokio::sync::Barrier::new(calls.len()));
+    let mut set = JoinSet::new();
+    for call in calls {
+        let start = start.clone();
+        set.spawn(async move {
+            start.wait().await;
+            call.await
+        });
+    }
+    set.join_all().await
+}
+
+async fn erase(pool: PgPool, register: Register, id: &'static str) -> Result<Erased, RegisterError> {
+    register.alone_postgres(&pool).erase(&who(id), why("asked")).await
+}
+
+async fn grants(pool: &PgPool, register: &Register, id: &str) -> Result<(), RegisterError> {
+    let mut connection = pool.acquire().await.unwrap();
+    register.on_postgres(&mut connection).grant(&who(id), contract()).await?;
+    register.on_postgres(&mut connection).grant(&who(id), consent()).await.map(drop)
+}
+
+/// What must be true once everything was finished, whatever ran at once.
+async fn check(shop: &Shop, db: &mut Db) {
+    alone!(db, shop.register, resume()).unwrap();
+    let unfinished = "SELECT n.state AS answer FROM oubliette_numbers n WHERE n.state NOT IN ('live', 'shredded')";
+    assert_eq!(db.ask(unfinished).await, [""; 0]);
+    let alive = "SELECT n.number AS answer FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
+        WHERE s.state <> 'live' AND n.state = 'live'";
+    assert_eq!(db.ask(alive).await, [""; 0], "of somebody who was erased or merged");
+    let strays = "SELECT n.number AS answer FROM oubliette_numbers n \
+        WHERE n.subject_id NOT IN (SELECT id FROM oubliette_subjects)";
+    assert_eq!(db.ask(strays).await, [""; 0]);
+    for purpose in [ORDERS, NEWSLETTER] {
+        for (state, gone) in [("live", false), ("shredded", true)] {
+            let name = purpose.name();
+            let numbers = format!(
+                "SELECT number AS answer FROM oubliette_numbers WHERE state = '{state}' AND purpose = '{name}'"
+            );
+            for number in db.ask(&numbers).await {
+                let number = number.parse().unwrap();
+                let is_gone = !shop.vault.shredded_among(purpose, [number]).unwrap().is_empty();
+                assert_eq!(is_gone, gone, "{number} is {state} in the register");
+            }
+        }
+    }
+    assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_outbox").await, ["0"]);
+    shop.journal();
+}
+
+bodies! {
+    async fn two_erasures_of_one_customer_are_one() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        for round in 1..=10 {
+            grants(&db.pool, &shop.register, "alice").await.unwrap();
+            let keys = on!(db, shop.register, keys(&who("alice"), ORDERS)).unwrap();
+            let sealed = keys.seal(EMAIL, &email()).unwrap();
+            let calls = (0..3).map(|_| erase(db.pool.clone(), shop.register.clone(), "alice"));
+            let mut receipts = 0;
+            for erased in at_once(calls).await {
+                match erased {
+                    Ok(erased) => {
+                        let receipt = erased.receipt.unwrap();
+                        assert_eq!(receipt.content().numbers.count(), 2);
+                        receipts += 1;
+                    }
+                    // Whoever comes when she is forgotten finds nobody.
+                    Err(RegisterError::UnknownSubject) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!(receipts >= 1);
+            assert!(!shop.opens(&keys, &sealed, EMAIL));
+            let erased = db.ask("SELECT count(*) AS answer FROM oubliette_subjects WHERE state = 'erased'").await;
+            assert_eq!(erased, [round.to_string()]);
+            let told = count(&shop.journal(), |event| matches!(event, Event::Erased { .. }));
+            assert_eq!(told, round, "told once, whoever did it");
+        }
+        check(&shop, &mut db).await;
+    }
+
+    // Whoever is granted something while they are erased is erased with it, is refused, or is somebody new.
+    async fn grants_during_an_erasure_are_erased_or_somebody_new() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        for _ in 0..10 {
+            grants(&db.pool, &shop.register, "alice").await.unwrap();
+            let (pool, register) = (db.pool.clone(), shop.register.clone());
+            let call = move |granting: bool| {
+                let (pool, register) = (pool.clone(), register.clone());
+                async move {
+                    match granting {
+                        true => grants(&pool, &register, "alice").await.map(|()| None),
+                        false => erase(pool, register, "alice").await.map(|erased| erased.receipt),
+                    }
+                }
+            };
+            let done = at_once([true, false, true, true].map(call)).await;
+            for one in &done {
+                assert!(matches!(one, Ok(_) | Err(RegisterError::BeingErased)), "{one:?}");
+            }
+            let receipt = done.into_iter().find_map(|one| one.ok().flatten()).unwrap();
+            for (first, last) in receipt.content().numbers.ranges() {
+                let numbers = (first.to_stored()..=last.to_stored()).map(|number| CustomerId::from_stored(number).unwrap());
+                let numbers: Vec<CustomerId> = numbers.collect();
+                for purpose in [ORDERS, NEWSLETTER] {
+                    assert_eq!(shop.vault.shredded_among(purpose, numbers.iter().copied()).unwrap().len(), numbers.len());
+                }
+            }
+            check(&shop, &mut db).await;
+            let _ = alone!(db, shop.register, erase(&who("alice"), why("tidy up")));
+        }
+    }
+
+    // All there is, on a handful of customers, from several connections: nobody waits for each other for ever, and what is
+    // left agrees with the vault.
+    async fn whatever_runs_at_once_ends_and_agrees_with_the_vault() {
+        const IDS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+        let rules = Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month()));
+        let (shop, mut db) = (Shop::new(rules), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        // Consents of January are due in March, and those given meanwhile are not.
+        for id in IDS {
+            grants(&db.pool, &shop.register, id).await.unwrap();
+        }
+        shop.set_now("2026-03-15T00:00:00Z");
+        let task = |seed: u64| {
+            let (pool, register) = (db.pool.clone(), shop.register.clone());
+            async move {
+                let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut done = 0;
+                for _ in 0..40 {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    let (id, other) = (IDS[(random >> 8) as usize % 4], IDS[(random >> 16) as usize % 4]);
+                    let alone = register.alone_postgres(&pool);
+                    let result = match random % 7 {
+                        0 | 1 => grants(&pool, &register, id).await,
+                        2 => alone.withdraw(&who(id), NEWSLETTER, why("unsubscribed")).await.map(drop),
+                        3 => alone.sweep(|_| ControlFlow::Continue(())).await.map(drop),
+                        4 => alone.resume().await.map(drop),
+                        5 => alone.erase(&who(id), why("asked")).await.map(drop),
+                        _ => {
+                            let mut connection = pool.acquire().await.unwrap();
+                            register.on_postgres(&mut connection).merge(&who(id), &who(other)).await
+                        }
+                    };
+                    match result {
+                        Ok(()) => done += 1,
+                        Err(RegisterError::BeingErased | RegisterError::UnknownSubject) => {}
+                        Err(RegisterError::Invalid { what }) if what.contains("try again") => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+                done
+            }
+        };
+        let done: u32 = at_once((1..=4).map(task)).await.into_iter().sum();
+        assert!(done > 40, "{done}");
+        check(&shop, &mut db).await;
+    }
+}
