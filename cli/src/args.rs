@@ -88,24 +88,46 @@ pub enum Command {
     /// What the vault holds: generation, lease, purposes, pages, places, health
     Status,
     /// Look for what will go wrong, and say what to do about each
+    ///
+    /// Exit code: 0 nothing found, 1 warnings, 2 something grave. Run it from a timer, as the vault's user.
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
+    ///
+    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error.
     Shred(Shred),
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
+    ///
+    /// The consents for the purpose end, those to recipients too. Unless it is kept on another basis, what was sealed for it is
+    /// shredded. Twice is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
     Withdraw(Withdraw),
     /// Erase a customer, in every purpose, with a receipt (Art. 17 GDPR)
+    ///
+    /// Everything in all purposes is shredded in one commit, and the register forgets whose it was: ask for the receipt now.
+    /// Exit code 4: a legal hold stands, and nothing happened. Deleting the application's rows stays its own part.
     Erase(Erase),
     /// What customers asked for, and until when it must be answered
+    ///
+    /// Open requests, those due first first. Exit code 2 when some are late, 1 when some are due within a week.
     Requests(Requests),
     /// Legal holds, which block an erasure for a while
+    ///
+    /// A hold keeps a customer's data from being shredded, whatever is asked, until a time.
     Holds(Holds),
     /// Shred what was kept long enough
+    ///
+    /// By the configuration's [retention] and the grants' own times; carries out the erasures that were requested and whose grace
+    /// is over. It may be interrupted at any time, and called again. Call it daily.
     Sweep(Sweep),
     /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
     Resume,
     /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
+    ///
+    /// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
     Export(Export),
     /// Who is concerned when something leaked, and what of them was readable (Art. 33 GDPR), as Markdown or JSON
+    ///
+    /// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
+    /// generations are those of `oubliette status` and of the journal. The report names nobody.
     Breach(Breach),
     /// Move to a new root key, key tree, or epoch of an index
     #[command(subcommand)]
@@ -114,8 +136,13 @@ pub enum Command {
     #[command(subcommand)]
     Retire(Retire),
     /// Renew the tokens of indexes after a new epoch, and empty those of the shredded; reseal values after a new key tree
+    ///
+    /// Works on the database that the configuration names, in batches, while the application runs. It can be stopped at any
+    /// time, and run again.
     Reindex(Reindex),
     /// What is kept on people, why, how long, and who receives it (Art. 30 GDPR), as Markdown or JSON
+    ///
+    /// From the configuration's [[tables]], [[purposes]] and [controller]. Exit code 1 when something is not said that must be.
     Inventory(InventoryOf),
     /// Attach and detach mirrors
     #[command(subcommand)]
@@ -139,7 +166,7 @@ pub enum Command {
     },
 }
 
-/// Exit code: 0 nothing found, 1 warnings, 2 something grave. Run it from a timer, as the vault's user.
+/// What `doctor` is asked.
 #[derive(Args, Debug)]
 pub struct Doctor {
     /// A path that is backed up, in addition to the configuration's: no copy of the root record should be below it
@@ -153,7 +180,7 @@ pub struct Doctor {
     pub files_only: bool,
 }
 
-/// A shred is durable when the command ends with 0. Shredding somebody twice is no error.
+/// What `shred` is asked.
 #[derive(Args, Debug)]
 pub struct Shred {
     /// Customer numbers, or ranges of them such as `12-40`
@@ -215,7 +242,7 @@ pub struct NewKey {
     pub generate: Option<PathBuf>,
 }
 
-/// From the configuration's [[tables]], [[purposes]] and [controller]. Exit code 1 when something is not said that must be.
+/// What `inventory` is asked.
 #[derive(Args, Debug)]
 pub struct InventoryOf {
     /// Compare with the file that --write wrote, which belongs into version control: exit code 2 if it is not up to date
@@ -310,8 +337,7 @@ pub struct Replay {
     pub new: NewKey,
 }
 
-/// Works on the database that the configuration names, in batches, while the application runs. It can be stopped at any
-/// time, and run again.
+/// What `reindex` is asked.
 #[derive(Args, Debug)]
 pub struct Reindex {
     /// Sealed columns, as `TABLE.COLUMN`; all of the configuration's unless some are named

@@ -13,8 +13,7 @@ pub struct Whom {
     pub subject: String,
 }
 
-/// The consents for the purpose end, those to recipients too. Unless it is kept on another basis, what was sealed for it is
-/// shredded. Twice is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
+/// What `withdraw` is asked.
 #[derive(Args, Debug)]
 pub struct Withdraw {
     #[command(flatten)]
@@ -36,8 +35,7 @@ pub struct Withdraw {
     pub receipt: Option<PathBuf>,
 }
 
-/// Everything in all purposes is shredded in one commit, and the register forgets whose it was: ask for the receipt now.
-/// Exit code 4: a legal hold stands, and nothing happened. Deleting the application's rows stays its own part.
+/// What `erase` is asked.
 #[derive(Args, Debug)]
 pub struct Erase {
     #[command(flatten)]
@@ -50,7 +48,7 @@ pub struct Erase {
     pub receipt: Option<PathBuf>,
 }
 
-/// Open requests, those due first first. Exit code 2 when some are late, 1 when some are due within a week.
+/// What `requests` is asked.
 #[derive(Args, Debug)]
 pub struct Requests {
     /// Only those that should have been answered
@@ -137,7 +135,7 @@ pub enum Answered {
     Withdrawn,
 }
 
-/// A hold keeps a customer's data from being shredded, whatever is asked, until a time.
+/// What `holds` is asked.
 #[derive(Args, Debug)]
 pub struct Holds {
     #[command(subcommand)]
@@ -176,8 +174,7 @@ pub enum OfHolds {
     },
 }
 
-/// By the configuration's [retention] and the grants' own times; carries out the erasures that were requested and whose grace
-/// is over. It may be interrupted at any time, and called again. Call it daily.
+/// What `sweep` is asked.
 #[derive(Args, Debug)]
 pub struct Sweep {
     /// Shred nothing: list what is due (exit code 1 if there is anything)
@@ -185,7 +182,7 @@ pub struct Sweep {
     pub dry_run: bool,
 }
 
-/// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
+/// What `export` is asked.
 #[derive(Args, Debug)]
 pub struct Export {
     #[command(flatten)]
@@ -198,8 +195,7 @@ pub struct Export {
     pub output: Option<PathBuf>,
 }
 
-/// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
-/// generations are those of `oubliette status` and of the journal. The report names nobody.
+/// What `breach` is asked.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("leak").multiple(true).required(true))]
 pub struct Breach {

@@ -32,6 +32,10 @@ fn help_names_every_command_and_exit_code() {
         assert!(ran.out.contains(command), "{command} is missing");
         world.run(&[command, "--help"]).ends(0);
     }
+    for (command, said) in [("erase", "Exit code 4"), ("sweep", "interrupted"), ("doctor", "Exit code: 0")] {
+        let ran = world.run(&[command, "--help"]).ends(0);
+        assert!(ran.out.contains(said), "{command}: {ran:?}");
+    }
     for code in ["Exit codes", "64", "65", "66", "75", "76", "77", "78"] {
         assert!(ran.out.contains(code), "{code} is missing");
     }
