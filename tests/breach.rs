@@ -1,7 +1,7 @@
 //! Breaches: what the report says was readable is what an attacker reads, no less and no more. The bodies on a database are
 //! shared: `databases/tests/breach` runs them on PostgreSQL.
 #![cfg(all(feature = "register", feature = "testing", feature = "derive"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_in_result)]
 
 mod attack;
 #[macro_use]

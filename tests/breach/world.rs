@@ -52,8 +52,11 @@ pub struct World {
     outside: BTreeSet<CustomerId>,
     /// Ids that were merged into others, which they name from then on.
     aliases: BTreeMap<&'static str, &'static str>,
-    opened: BTreeMap<(BTreeSet<usize>, Option<usize>), BTreeSet<Vec<u8>>>,
+    opened: BTreeMap<Tried, BTreeSet<Vec<u8>>>,
 }
+
+/// The copies that were taken, and the root key, if there was one.
+type Tried = (BTreeSet<usize>, Option<usize>);
 
 fn root_key(number: usize) -> Key {
     [0x5a + u8::try_from(number).unwrap(); 32]

@@ -45,7 +45,7 @@ bodies! {
             db.restore().await;
             assert!(db.dump().await.contains("alice"), "the backup names her");
             let open = |shop: &Shop| -> Vec<bool> {
-                let field = |at: usize| if at % 2 == 0 { EMAIL } else { NEWS_EMAIL };
+                let field = |at: usize| if at.is_multiple_of(2) { EMAIL } else { NEWS_EMAIL };
                 sealed.iter().enumerate().map(|(at, (keys, value))| shop.opens(keys, value, field(at))).collect()
             };
             let truth = [false, false, true, false, true, true, false, false];
@@ -107,7 +107,7 @@ bodies! {
         let before = (db.dump().await, shop.journal().len());
         let reconciled = alone!(db, shop.register, reconcile()).unwrap();
         assert_eq!((reconciled.erased, reconciled.shredded, reconciled.changed), (0, 0, 0));
-        assert!(reconciled.lost.is_empty() && !alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+        assert!(reconciled.lost.is_empty() && alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
         assert_eq!((db.dump().await, shop.journal().len()), before);
     }
 
@@ -120,7 +120,7 @@ bodies! {
             alone!(db, shop.register, flush()).unwrap();
         }
         alone!(other, shop.register, erase(&who("bob"), why("asked"))).unwrap();
-        assert!(!alone!(one, shop.register, resume()).unwrap().reconciled.is_some());
+        assert!(alone!(one, shop.register, resume()).unwrap().reconciled.is_none());
         assert!(on!(one, shop.register, keys(&who("alice"), ORDERS)).is_ok());
         // The journal is whole in both tables.
         let lines = "SELECT line AS answer FROM oubliette_journal ORDER BY n";
@@ -157,7 +157,7 @@ bodies! {
             let journal = shop.journal();
             assert_eq!(count(&journal, |event| matches!(event, Event::Granted { .. })), 10);
             assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_journal").await, [journal.len().to_string()]);
-            assert!(!alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+            assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
         }
     }
 
