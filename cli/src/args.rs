@@ -119,7 +119,9 @@ pub enum Command {
     /// is over. It may be interrupted at any time, and called again. Call it daily.
     Sweep(Sweep),
     /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
-    Resume,
+    ///
+    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are.
+    Resume(Resume),
     /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
     ///
     /// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
@@ -164,6 +166,14 @@ pub enum Command {
         /// The directory, which is made if it does not exist
         directory: PathBuf,
     },
+}
+
+/// What `resume` is asked.
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// Ask the vault of every number: after database and journal were both restored, when nothing shows it
+    #[arg(long)]
+    pub reconcile: bool,
 }
 
 /// What `doctor` is asked.

@@ -78,6 +78,8 @@ async fn decide<D: Transactions>(
     match found.state.as_str() {
         "live" => doom_unless_held(register, db, found.id, why).await?,
         "erasing" => {}
+        // While the lock was waited for.
+        "erased" => return Err(RegisterError::UnknownSubject),
         _ => return Err(RegisterError::Invalid { what: "the customer was merged meanwhile; try again" }),
     }
     db.commit().await?;

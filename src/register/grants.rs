@@ -93,8 +93,9 @@ pub(crate) async fn find<D: Database>(db: &mut D, subject: &Subject) -> Result<O
 
 fn found(row: &super::database::Row) -> Result<Found, RegisterError> {
     let (id, state) = (row.integer(0)?, row.text(1)?.to_owned());
-    // A customer in a state that is none must not be taken for one who is being erased.
-    if !["live", "erasing", "merged"].contains(&state.as_str()) {
+    // A customer in a state that is none must not be taken for one who is being erased. Who waited for the row's lock may
+    // find the customer erased meanwhile.
+    if !["live", "erasing", "merged", "erased"].contains(&state.as_str()) {
         return Err(RegisterError::NotOurs { what: "a customer in a state that is none" });
     }
     Ok(Found { id, state })

@@ -171,6 +171,7 @@ fn other_kinds() -> Vec<Entry> {
         },
         Event::Restored { what: reason("the database"), erased: 3 },
         Event::Note { text: reason("anything else") },
+        Event::Merged { numbers: ids([5]), into: ids([7, 8]) },
     ];
     let at = time("2026-11-25T09:00:00.000Z");
     let last = after_a_gap().last().unwrap().anchor();

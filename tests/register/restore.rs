@@ -266,4 +266,26 @@ bodies! {
         assert!(!db.dump().await.contains("alice") && on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
         assert_eq!(reconciled.receipts.len(), 1);
     }
+
+    async fn a_withdrawal_that_waits_for_a_hold_waits_again() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
+        let keys = on!(db, shop.register, keys(&who("alice"), NEWSLETTER)).unwrap();
+        let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
+        alone!(db, shop.register, flush()).unwrap();
+        db.back_up().await;
+        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        db.restore().await;
+        alone!(db, shop.register, resume()).unwrap();
+        assert!(shop.opens(&keys, &sealed, NEWS_EMAIL), "it is held");
+        // Consent given again is not for what was withdrawn.
+        let again = on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        assert!(again.is_new_number && again.number != keys.customer());
+        shop.set_now("2026-06-01T00:00:00Z");
+        alone!(db, shop.register, resume()).unwrap();
+        assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
+        assert!(on!(db, shop.register, keys(&who("alice"), NEWSLETTER)).is_ok());
+    }
 }

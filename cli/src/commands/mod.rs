@@ -44,7 +44,7 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Requests(asked) => requests::run(&mut context, asked),
         Command::Holds(asked) => holds::run(&mut context, asked),
         Command::Sweep(asked) => sweep::run(&mut context, &asked),
-        Command::Resume => resume::run(&mut context),
+        Command::Resume(asked) => resume::run(&mut context, &asked),
         Command::Export(asked) => export::run(&mut context, &asked),
         Command::Breach(asked) => breach::run(&mut context, &asked),
         Command::Rotate(asked) => rotate::run(&mut context, &asked),

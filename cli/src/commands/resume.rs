@@ -3,15 +3,20 @@
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::args::Resume;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::register::{Open, Work};
 
-pub fn run(context: &mut Context) -> Result<Answer, Failure> {
-    let (open, resumed) = Open::of(context, Work::Writes)?;
-    open.close()?;
+pub fn run(context: &mut Context, asked: &Resume) -> Result<Answer, Failure> {
+    let (mut open, mut resumed) = Open::of(context, Work::Writes)?;
     // It was told already, on the standard error.
-    let text = if resumed.text().is_empty() { "Nothing was left to be finished.\n" } else { "" };
+    let mut text = if resumed.text().is_empty() { "Nothing was left to be finished.\n" } else { "" }.to_owned();
+    if asked.reconcile && open.reconcile(&mut resumed)? {
+        text.push_str("Every number was compared with the vault's: ");
+        text.push_str(&resumed.reconciled_text());
+    }
+    open.close()?;
     let exit = if resumed.has_lost() { Exit::Found } else { Exit::Done };
     Ok(Answer::new(text, json!({ "finished": resumed.json() }))?.ending(exit))
 }

@@ -54,6 +54,17 @@ impl Open {
         let done = alone!(self, resume())?;
         Ok(Resumed { done, reconciled, receipts: self.receipts.kept() })
     }
+
+    /// Asks the vault of every number, though nothing shows that the database was restored. False when that was done
+    /// already, since something did.
+    pub fn reconcile(&mut self, resumed: &mut Resumed) -> Result<bool, Failure> {
+        if resumed.reconciled.is_some() {
+            return Ok(false);
+        }
+        resumed.reconciled = Some(alone!(self, reconcile())?);
+        resumed.receipts = self.receipts.kept();
+        Ok(true)
+    }
 }
 
 impl Resumed {
@@ -62,28 +73,37 @@ impl Resumed {
         self.reconciled.as_ref().is_some_and(|reconciled| !reconciled.lost.is_empty())
     }
 
+    /// What a reconciliation came to; nothing without one.
+    pub fn reconciled_text(&self) -> String {
+        let mut out = String::new();
+        let Some(Reconciled { erased, shredded, changed, lost, .. }) = &self.reconciled else { return out };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "{} again, {} recorded as shredded, {} repeated.",
+            count(*erased, "customer erased", "customers erased"),
+            count(*shredded, "number", "numbers"),
+            count(*changed, "change", "changes"),
+        );
+        if !lost.is_empty() {
+            let numbers: Vec<String> = lost.iter().map(ToString::to_string).collect();
+            let _ = writeln!(
+                out,
+                "Nobody knows any more whose these numbers are: {}. Shred them, unless another database holds values of theirs.",
+                numbers.join(" ")
+            );
+        }
+        out
+    }
+
     /// Nothing, if nothing was to be done.
     pub fn text(&self) -> String {
         let mut out = String::new();
-        // Writing to a string does not fail.
-        if let Some(reconciled) = &self.reconciled {
-            let Reconciled { erased, shredded, changed, lost, .. } = reconciled;
-            let _ = writeln!(
-                out,
-                "the database was older than the journal, and is brought up to date: {} again, {} recorded as shredded, {} repeated.",
-                count(*erased, "customer erased", "customers erased"),
-                count(*shredded, "number", "numbers"),
-                count(*changed, "change", "changes"),
-            );
-            if !lost.is_empty() {
-                let numbers: Vec<String> = lost.iter().map(ToString::to_string).collect();
-                let _ = writeln!(
-                    out,
-                    "Nobody knows any more whose these numbers are: {}. Shred them, unless another database holds values of theirs.",
-                    numbers.join(" ")
-                );
-            }
+        if self.reconciled.is_some() {
+            out.push_str("the database was older than the journal, and is brought up to date: ");
+            out.push_str(&self.reconciled_text());
         }
+        // Writing to a string does not fail.
         if self.done.erased > 0 || self.done.shredded > 0 {
             let _ = writeln!(
                 out,

@@ -161,3 +161,30 @@ fn a_restored_database_is_noticed_and_brought_up_to_date() {
     assert!(done["finished"]["reconciled"]["lost"].as_array().unwrap().contains(&json!(dave.news)), "{done}");
     assert_eq!(shop.world.json(&["resume"]), (0, json!({ "finished": null })));
 }
+
+#[test]
+fn database_and_journal_restored_together_are_compared_with_the_vault_when_asked() {
+    let shop = Shop::new();
+    let people = ["alice", "bob"].map(|id| shop.customer(id));
+    for (from, to) in [("app.db", "backup.db"), ("log/journal", "journal.backup")] {
+        fs::copy(shop.world.path(from), shop.world.path(to)).unwrap();
+    }
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
+    shop.world.run(&["withdraw", "bob", "--purpose", "newsletter", "--why", "unsubscribed", "--yes"]).ends(0);
+    for (from, to) in [("backup.db", "app.db"), ("journal.backup", "log/journal")] {
+        fs::copy(shop.world.path(from), shop.world.path(to)).unwrap();
+    }
+    shop.world.run(&["resume"]).ends(65);
+    shop.world.run(&["journal", "accept-loss", "--why", "both were restored", "--yes"]).ends(0);
+    let live = "SELECT count(*) FROM oubliette_numbers WHERE state = 'live'";
+    shop.world.run(&["resume"]).ends(0);
+    assert_eq!(shop.ask(live), 4, "nothing shows that the database went back");
+    let ran = shop.world.run(&["resume", "--reconcile"]).ends(0).hides(&["alice", "bob"]);
+    assert!(ran.out.contains("3 numbers recorded as shredded"), "{ran:?}");
+    assert_eq!(shop.ask(live), 1);
+    let vault = shop.world.vault();
+    assert_eq!(people.each_ref().map(|person| person.opens(&vault)), [(false, false), (true, false)]);
+    drop(vault);
+    let (code, again) = shop.world.json(&["resume", "--reconcile"]);
+    assert_eq!((code, &again["finished"]["reconciled"]["shredded"]), (0, &json!(0)), "{again}");
+}
