@@ -258,7 +258,7 @@ fn half_a_line_is_cut_off_and_said_to_have_been_there() {
     assert!(matches!(torn, Err(JournalError::Torn { .. })), "{torn:?}");
     assert_eq!(desk.counted()["parent"], 2);
     let entries = journal::entries(desk.path(), &key).unwrap();
-    let torn = entries.filter(|entry| matches!(entry.as_ref().unwrap().event(), Event::Torn { bytes: 5_014 })).count();
+    let torn = entries.filter(|entry| matches!(entry.as_ref().unwrap().event(), Event::Torn { bytes: 5_015 })).count();
     assert_eq!(torn, 1);
 }
 

@@ -15,6 +15,7 @@ pub fn run(context: &mut Context, asked: &Resume) -> Result<Answer, Failure> {
     if asked.reconcile && open.reconcile(&mut resumed)? {
         text.push_str("Every number was compared with the vault's: ");
         text.push_str(&resumed.reconciled_text());
+        text.push_str(&resumed.receipts_text());
     }
     open.close()?;
     let exit = if resumed.has_lost() { Exit::Found } else { Exit::Done };

@@ -112,10 +112,13 @@ impl Resumed {
                 count(self.done.shredded, "number", "numbers"),
             );
         }
-        for receipt in &self.receipts {
-            let _ = writeln!(out, "A receipt is in {}: hand it on.", receipt.display());
-        }
-        out
+        out + &self.receipts_text()
+    }
+
+    /// Where receipts are.
+    pub fn receipts_text(&self) -> String {
+        let line = |receipt: &PathBuf| format!("A receipt is in {}: hand it on.\n", receipt.display());
+        self.receipts.iter().map(line).collect()
     }
 
     /// Null, if nothing was to be done.
