@@ -83,7 +83,7 @@ impl FieldCipher {
 
 /// Encrypts in place under a key that is used for this one text and never again, which is why the nonce may be zero.
 pub(crate) fn seal_once(key: &[u8; 32], associated: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    seal(&aead(key), &[0; NONCE_BYTES], associated, text)
+    seal(&boxed(key), &[0; NONCE_BYTES], associated, text)
 }
 
 /// Decrypts what [`seal_once`] encrypted.
@@ -93,7 +93,14 @@ pub(crate) fn open_once(
     text: &mut [u8],
     tag: &[u8; TAG_BYTES],
 ) -> Result<(), NotAuthentic> {
-    open(&aead(key), &[0; NONCE_BYTES], associated, text, tag)
+    open(&boxed(key), &[0; NONCE_BYTES], associated, text, tag)
+}
+
+/// On the heap by the time that the text is worked on: the stack that a cipher takes is overwritten down to a depth, and
+/// a key schedule in a frame above it would use that up.
+#[inline(never)]
+fn boxed(key: &[u8; 32]) -> Box<Aes256Gcm> {
+    Box::new(aead(key))
 }
 
 #[allow(clippy::expect_used)] // the sizes are this module's own
