@@ -47,6 +47,10 @@ within! {
 
     /// A handle for sealing what there is a live grant for, and for opening it: limited to that purpose.
     ///
+    /// A grant is over when its own time has come, or that of its purpose's [rule](crate::register::Keep), whether or not a
+    /// sweep has been there. Of a customer who returns after that, record the new grant, or the [mark](Self::mark) that the
+    /// rule counts from, before.
+    ///
     /// # Errors
     /// [`RegisterError::NoGrant`] when there is none, or none that has not run out; [`RegisterError::OtherVault`].
     read fn keys(subject: &Subject, purpose: Purpose) -> GrantedKeys = keys;
@@ -237,22 +241,24 @@ async fn keys<D: Database>(
     purpose: Purpose,
 ) -> Result<GrantedKeys, RegisterError> {
     const LIVE: &str = "SELECT n.number, g.until, g.granted_at, \
-            (SELECT value FROM oubliette_meta WHERE name = 'vault') FROM oubliette_subjects s \
+            (SELECT value FROM oubliette_meta WHERE name = 'vault'), m.at FROM oubliette_subjects s \
         JOIN oubliette_numbers n ON n.subject_id = s.id AND n.purpose = ?2 AND n.sealing = 1 \
         JOIN oubliette_grants g ON g.subject_id = s.id AND g.purpose = ?2 AND g.recipient IS NULL \
             AND g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?3) \
+        LEFT JOIN oubliette_marks m ON m.subject_id = s.id AND m.what = ?4 \
         WHERE s.state = 'live' AND s.id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1)";
     let now = register.now();
-    let keep = register.rules.keep_of(purpose.name()).filter(|keep| keep.from == super::rules::From::Grant);
-    let rows = db.rows(LIVE, values![subject.as_str(), purpose.name(), now.as_millisecond()]).await?;
+    let keep = register.rules.keep_of(purpose.name());
+    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let rows = db.rows(LIVE, values![subject.as_str(), purpose.name(), now.as_millisecond(), mark]).await?;
     let (mut number, mut latest) = (None, Some(Timestamp::MIN));
     if let Some(row) = rows.first() {
         // Of another vault's number somebody else's values would be sealed.
         schema::check_vault(register, row.maybe_text(3)?)?;
     }
     for row in &rows {
-        let granted = time(row.integer(2)?)?;
-        let by_rule = keep.map(|keep| keep.end(granted, None)).transpose()?.flatten();
+        let (granted, mark) = (time(row.integer(2)?)?, row.maybe_integer(4)?.map(time).transpose()?);
+        let by_rule = keep.map(|keep| keep.end(granted, mark)).transpose()?.flatten();
         let until = row.maybe_integer(1)?.map(time).transpose()?.into_iter().chain(by_rule).min();
         if until.is_none_or(|until| until > now) {
             number = Some(stored(row.integer(0)?)?);

@@ -1,6 +1,7 @@
 //! Sealing needs a live grant.
 
-use oubliette::register::{Basis, Grant, GrantedSealError, Register, RegisterError, Rules};
+use jiff::ToSpan;
+use oubliette::register::{Basis, Grant, GrantedSealError, Keep, Register, RegisterError, Rules};
 use oubliette::{CustomerId, KeyStoreError, Purpose, UnlessShredded, Vault};
 
 use crate::Db;
@@ -43,6 +44,40 @@ bodies! {
         let again = on!(db, shop.register, grant(&alice, Grant::on(ORDERS, Basis::LegalObligation))).unwrap();
         assert!(!again.is_new_number && again.number == keys.customer());
         assert_eq!(on!(db, shop.register, keys(&alice, ORDERS)).unwrap().until(), None);
+    }
+
+    async fn what_a_rule_has_ended_is_not_sealed_any_more() {
+        let rules = Rules::new()
+            .keep(ORDERS, Keep::after_last("order", 1.year()))
+            .keep(NEWSLETTER, Keep::after_end("contract", 1.month()));
+        let (shop, db) = (Shop::new(rules), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("alice");
+        on!(db, shop.register, grant(&alice, contract())).unwrap();
+        on!(db, shop.register, grant(&alice, consent())).unwrap();
+        // No order since the grant: the year counts from it. Nothing has swept.
+        let orders = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
+        assert_eq!(orders.until(), Some(at("2027-01-31T10:00:00Z")));
+        shop.set_now("2027-01-31T09:59:59.999Z");
+        orders.seal(EMAIL, &email()).unwrap();
+        shop.set_now("2027-01-31T10:00:00Z");
+        assert!(matches!(orders.seal(EMAIL, &email()), Err(GrantedSealError::RanOut { .. })));
+        assert!(matches!(on!(db, shop.register, keys(&alice, ORDERS)), Err(RegisterError::NoGrant { .. })));
+        // An order moves the end on.
+        on!(db, shop.register, mark(&alice, "order", at("2027-01-31T10:00:00Z"))).unwrap();
+        let orders = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
+        assert_eq!(orders.until(), Some(at("2028-01-31T10:00:00Z")));
+        // A contract that has not ended keeps for ever, and one that has for a month.
+        assert_eq!(on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap().until(), None);
+        on!(db, shop.register, mark(&alice, "contract", at("2027-02-15T00:00:00Z"))).unwrap();
+        assert!(on!(db, shop.register, keys(&alice, NEWSLETTER)).is_ok());
+        shop.set_now("2027-03-15T00:00:00Z");
+        assert!(matches!(on!(db, shop.register, keys(&alice, NEWSLETTER)), Err(RegisterError::NoGrant { .. })));
+        // What is refused is what a sweep would shred.
+        assert_eq!(on!(db, shop.register, due()).unwrap().len(), 1);
+        // The next contract is another grant.
+        on!(db, shop.register, grant(&alice, consent())).unwrap();
+        assert_eq!(on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap().until(), None);
     }
 
     async fn a_grant_to_a_recipient_is_none_to_keep() {
