@@ -9,6 +9,7 @@ use super::grants::{self, label, stored, time};
 use super::ids::{self, HoldId};
 use super::operations::within;
 use super::outbox;
+use super::schema;
 use super::subject::Subject;
 use crate::field::Purpose;
 use crate::journal::{Event, Numbers, Reason};
@@ -41,7 +42,7 @@ within! {
     /// Ends a hold before its time. Ending one that has ended is no error.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such hold.
+    /// [`RegisterError::Invalid`] when there is no such hold; [`RegisterError::OtherVault`].
     write fn end_hold(hold: HoldId, why: Reason) -> () = end;
 
     /// The holds that stand on a customer now, the one that ends last first.
@@ -95,7 +96,9 @@ async fn place<D: Database>(
 async fn end<D: Database>(register: &Register, db: &mut D, hold: HoldId, why: Reason) -> Result<(), RegisterError> {
     let now = register.now();
     const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
-    if db.run(END, values![hold.to_stored(), now.as_millisecond()]).await? > 0 {
+    let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
+    schema::check(register, db).await?;
+    if ended > 0 {
         return outbox::tell(db, now, &Event::HoldEnded { hold: hold.number(), why: Some(why) }).await;
     }
     let known = db.rows("SELECT id FROM oubliette_holds WHERE id = ?1", values![hold.to_stored()]).await?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::Register;
 use super::database::{Database, Row, values};
@@ -13,6 +13,7 @@ use super::ids::{self, RequestId};
 use super::operations::within;
 use super::outbox;
 use super::rules::after;
+use super::schema;
 use super::subject::Subject;
 use crate::journal::{Event, Numbers, Reason};
 
@@ -117,21 +118,22 @@ within! {
     /// carried out by the sweep once the [grace](crate::register::Rules::grace) is over, if there is one.
     ///
     /// # Errors
-    /// [`RegisterError::BeingErased`] when the customer's erasure has begun.
+    /// [`RegisterError::BeingErased`] when the customer's erasure has begun, and [`RegisterError::Invalid`] of a request that
+    /// arrives more than five minutes after now, which would be due too late.
     write fn request(subject: &Subject, kind: RequestKind, received_at: Timestamp) -> Request = record;
 
     /// Gives an answer two more months, which Art. 12(3) allows for complex requests when the person is told why within the
     /// first. Twice is no longer.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such request, or it is not open.
+    /// [`RegisterError::Invalid`] when there is no such request, or it is not open; [`RegisterError::OtherVault`].
     write fn extend(request: RequestId, why: Reason) -> Request = extend;
 
     /// Closes a request. Closing one that is closed is no error, and changes nothing. One for erasure that was taken back
     /// is not carried out.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such request.
+    /// [`RegisterError::Invalid`] when there is no such request; [`RegisterError::OtherVault`].
     write fn close_request(request: RequestId, how: Answer, why: Option<Reason>) -> () = close;
 
     /// All open requests, those due first first.
@@ -154,10 +156,14 @@ async fn record<D: Database>(
     kind: RequestKind,
     received_at: Timestamp,
 ) -> Result<Request, RegisterError> {
+    let now = register.now();
+    // Clocks differ a little.
+    if received_at.duration_since(now) > SignedDuration::from_mins(5) {
+        return Err(RegisterError::Invalid { what: "a request arrives before it is recorded" });
+    }
     let due_at = after(received_at, 1.month())?;
     let grace = register.rules.grace.filter(|_| kind == RequestKind::Erasure);
     let carried_out_at = grace.map(|grace| received_at.checked_add(grace).map_err(RegisterError::Time)).transpose()?;
-    let now = register.now();
     let owner = grants::lock_or_make(register, db, subject, now).await?;
     let request = Request {
         id: RequestId::made(ids::fresh()?),
@@ -213,6 +219,7 @@ async fn extend<D: Database>(
     let rows = db.rows(ONE, values![request.to_stored()]).await?;
     let row = rows.first().ok_or(NO_REQUEST)?;
     let (mut request, owner) = (read(row)?, row.integer(6)?);
+    schema::check(register, db).await?;
     request.due_at = after(request.received_at, 3.months())?;
     let update = "UPDATE oubliette_requests SET due_at = ?2, why = ?3 WHERE id = ?1";
     db.run(update, values![request.id.to_stored(), request.due_at.as_millisecond(), why.as_str()]).await?;
@@ -231,7 +238,9 @@ async fn close<D: Database>(
         WHERE id = ?1 AND state = 'open'";
     let now = register.now();
     let given = values![request.to_stored(), how.as_str(), now.as_millisecond(), why.as_ref().map(Reason::as_str),];
-    if db.run(CLOSE, given).await? > 0 {
+    let closed = db.run(CLOSE, given).await?;
+    schema::check(register, db).await?;
+    if closed > 0 {
         let event = Event::RequestClosed { request: request.number(), how: label(how.as_str())?, why };
         return outbox::tell(db, now, &event).await;
     }

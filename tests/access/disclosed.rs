@@ -100,6 +100,9 @@ bodies! {
         assert_eq!(answer["disclosures"][0]["fields"], json!(["users.id", "users.name", "users.address"]));
         assert_eq!(answer["disclosures"][0]["form"], "in clear");
         on!(db, shop.register, describe_recipient("DHL", "privacy@dhl.example")).unwrap();
+        let other = Shop::new(Rules::new());
+        let refused = on!(db, other.register, describe_recipient("DHL", "somebody@else.example"));
+        assert!(matches!(refused, Err(RegisterError::OtherVault)));
         shop.set_now("2026-02-01T10:00:00Z");
         let second = Disclosure::to("DHL").field(shop::EMAIL).field(NAME);
         alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &second)).unwrap();

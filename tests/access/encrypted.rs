@@ -73,6 +73,8 @@ bodies! {
             assert!(bad.len() < 8 || !format!("{refused} {refused:?}").contains(bad));
         }
         assert!(matches!(on!(db, shop.register, set_key("", "age1")), Err(RegisterError::Invalid { .. })));
+        let (other, good) = (Shop::new(Rules::new()), Identity::generate().to_public().to_string());
+        assert!(matches!(on!(db, other.register, set_key("DHL", &good)), Err(RegisterError::OtherVault)));
         assert_eq!(db.dump().await, before);
         // Put there by other hands.
         db.sql("UPDATE oubliette_recipients SET public_key = 'age1nonsense' WHERE recipient = 'DHL'").await;

@@ -19,6 +19,7 @@ bodies! {
             (due("2028-01-31T10:00:00Z"), "2028-02-29T10:00:00Z"),
             (due("2026-12-24T10:00:00Z"), "2027-01-24T10:00:00Z"),
         ] {
+            shop.set_now(&received);
             let request = on!(db, shop.register, request(&who(&received), RequestKind::Access, time)).unwrap();
             assert_eq!((request.due_at, request.carried_out_at), (at(expected), None));
         }
@@ -48,6 +49,21 @@ bodies! {
         assert_eq!(count(&journal, |event| matches!(event, Event::RequestClosed { .. })), 1, "how it ended first");
     }
 
+    async fn a_request_cannot_have_arrived_yet() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let (alice, before) = (who("alice"), db.dump().await);
+        for kind in [RequestKind::Access, RequestKind::Erasure] {
+            for late in ["2026-01-31T10:05:00.001Z", "2027-01-31T10:00:00Z", "9999-12-30T22:00:00Z"] {
+                let refused = on!(db, shop.register, request(&alice, kind, at(late)));
+                assert!(matches!(refused, Err(RegisterError::Invalid { .. })), "{late}");
+            }
+        }
+        assert_eq!(db.dump().await, before);
+        // Another machine's clock is a little ahead.
+        on!(db, shop.register, request(&alice, RequestKind::Access, at("2026-01-31T10:05:00Z"))).unwrap();
+    }
+
     async fn an_erasure_waits_for_its_grace_and_can_be_taken_back() {
         let rules = Rules::new().grace(SignedDuration::from_hours(7 * 24));
         let (shop, mut db) = (Shop::new(rules), Db::new().await);
@@ -58,6 +74,7 @@ bodies! {
             keys.push(on!(db, shop.register, keys(&who(id), ORDERS)).unwrap());
         }
         let received = at("2026-02-01T10:00:00Z");
+        shop.set_now("2026-02-01T10:00:00Z");
         let alice = on!(db, shop.register, request(&who("alice"), RequestKind::Erasure, received)).unwrap();
         let bob = on!(db, shop.register, request(&who("bob"), RequestKind::Erasure, received)).unwrap();
         on!(db, shop.register, request(&who("carol"), RequestKind::Erasure, received)).unwrap();

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use jiff::ToSpan;
-use oubliette::register::{Keep, RegisterError, RequestKind, Rules};
+use oubliette::register::{Answer, Keep, RegisterError, RequestKind, Rules};
 
 use crate::Db;
 use crate::support::*;
@@ -71,6 +71,26 @@ bodies! {
         }
         assert_eq!(theirs.dump().await, before);
         assert!(shop.opens(&zoe, &sealed, NEWS_EMAIL));
+    }
+
+    async fn ids_are_good_in_the_tables_of_their_own_vault_only() {
+        let (shop, other, mut db) = (Shop::new(rules()), Shop::new(rules()), Db::new().await);
+        on!(db, other.register, create_tables()).unwrap();
+        let now = at("2026-01-31T10:00:00Z");
+        on!(db, other.register, grant(&who("alice"), contract())).unwrap();
+        let asked = on!(db, other.register, request(&who("alice"), RequestKind::Access, now)).unwrap().id;
+        let held = on!(db, other.register, hold(&who("alice"), None, why("case"), at("2027-02-01T00:00:00Z"))).unwrap();
+        let before = db.dump().await;
+        let extended = on!(db, shop.register, extend(asked, why("complex"))).map(drop);
+        let closed = on!(db, shop.register, close_request(asked, Answer::Done, None));
+        let ended = on!(db, shop.register, end_hold(held, why("over")));
+        for (call, came) in [("extend", extended), ("close_request", closed), ("end_hold", ended)] {
+            assert!(matches!(came, Err(RegisterError::OtherVault)), "{call}: {came:?}");
+        }
+        assert_eq!(db.dump().await, before);
+        on!(db, other.register, extend(asked, why("complex"))).unwrap();
+        on!(db, other.register, close_request(asked, Answer::Done, None)).unwrap();
+        on!(db, other.register, end_hold(held, why("over"))).unwrap();
     }
 
     async fn rows_that_nobody_of_ours_wrote_are_errors() {

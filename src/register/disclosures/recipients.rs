@@ -10,6 +10,7 @@ use crate::register::database::{Database, values};
 use crate::register::error::RegisterError;
 use crate::register::grants::{self, time};
 use crate::register::operations::within;
+use crate::register::schema;
 use crate::register::subject::Subject;
 
 /// One who received data of a customer.
@@ -30,7 +31,7 @@ within! {
     /// Says what a recipient is, and how it is told of an erasure: an address, a contract. Not about customers.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] of a name that no recipient can have.
+    /// [`RegisterError::Invalid`] of a name that no recipient can have; [`RegisterError::OtherVault`].
     write fn describe_recipient(recipient: &str, about: &str) -> () = describe;
 
     /// Who received data of a customer, and is to be told when it is erased or corrected (Art. 19 GDPR). Ask before you
@@ -50,7 +51,8 @@ within! {
     /// recipient.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] of a name that no recipient can have, and of what is no such key.
+    /// [`RegisterError::Invalid`] of a name that no recipient can have, and of what is no such key;
+    /// [`RegisterError::OtherVault`].
     write fn set_key(recipient: &str, public_key: &str) -> () = set_key;
 }
 
@@ -72,7 +74,7 @@ async fn describe<D: Database>(
     const DESCRIBE: &str = "INSERT INTO oubliette_recipients (recipient, about, since) VALUES (?1, ?2, ?3) \
         ON CONFLICT (recipient) DO UPDATE SET about = excluded.about";
     db.run(DESCRIBE, values![recipient, about, register.now().as_millisecond()]).await?;
-    Ok(())
+    schema::check(register, db).await
 }
 
 #[cfg(feature = "age")]
@@ -92,6 +94,7 @@ async fn set_key<D: Database>(
         ON CONFLICT (recipient) DO UPDATE SET public_key = excluded.public_key";
     let now = register.now();
     db.run(SET, values![recipient, public_key, now.as_millisecond()]).await?;
+    schema::check(register, db).await?;
     let text = Reason::new(format!("{recipient} has the public key {public_key}")).map_err(|_| BAD_NAME)?;
     outbox::tell(db, now, &Event::Note { text }).await
 }
