@@ -1,13 +1,13 @@
 //! The file: opened, written to by several processes at once, mended after one was killed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chain::{self, Chain, Lines, Piece, START};
 use super::disk::{self, open_plain};
-use super::entries::{Entries, from_file};
+use super::entries::from_file;
 use super::entry::Entry;
 use super::error::{Damage, JournalError, KnownFrom};
 use super::event::Event;
@@ -24,10 +24,10 @@ use crate::sync::{Mutex, lock};
 /// that holds this from before do not share a position in it.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     vault: VaultId,
     key: PublicKey,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 impl JournalFile {
@@ -275,50 +275,6 @@ impl JournalFile {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The entries behind entry `n`, each checked: its place in the chain, its signature, and that the file still has what
-    /// this process knows.
-    ///
-    /// # Errors
-    /// If the file cannot be opened.
-    pub(crate) fn entries_after(
-        &self,
-        n: u64,
-    ) -> Result<impl Iterator<Item = Result<Entry, JournalError>> + use<>, JournalError> {
-        let state = lock(&self.state);
-        Ok(self
-            .entries_from(&state, n)?
-            .knowing(state.known())
-            .filter(move |entry| entry.as_ref().map_or(true, |entry| entry.n > n)))
-    }
-
-    /// From a place at or before entry `n + 1`; signatures are checked behind entry `n`.
-    fn entries_from(&self, state: &State, n: u64) -> Result<Entries<BufReader<File>>, JournalError> {
-        let io = |error| JournalError::io(&self.path, error);
-        let (chain, offset) = state.before(n);
-        let mut file = open_plain(&self.path).map_err(io)?;
-        file.seek(SeekFrom::Start(offset)).map_err(io)?;
-        Ok(Entries::from(self.path.clone(), Lines::new(BufReader::new(file)), chain, n))
-    }
-
-    /// Looks for an entry that the root record names among those that this process has read.
-    fn has(&self, state: &State, anchor: Anchor) -> Result<(), JournalError> {
-        let other = JournalError::OtherHistory { n: anchor.n, known_from: KnownFrom::RootRecord };
-        if let Some(is_there) = state.has(anchor) {
-            return if is_there { Ok(()) } else { Err(other) };
-        }
-        for entry in self.entries_from(state, anchor.n - 1)? {
-            let found = entry?.anchor();
-            if found.n == anchor.n && found != anchor {
-                return Err(other);
-            }
-            // One that lies in a gap is known to be missing.
-            if found.n >= anchor.n {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// The head, if there is one that this vault signed. One that a crash tore says nothing; the root record has an

@@ -56,6 +56,7 @@ mod head;
 mod key;
 mod lock;
 mod numbers;
+mod reading;
 mod receipt;
 mod replay;
 mod state;

@@ -33,8 +33,8 @@ pub(super) struct State {
     known: Anchor,
     /// The last entry that this process synced.
     durable: Option<Anchor>,
-    /// The newest entries that were read.
-    recent: VecDeque<Anchor>,
+    /// The same of each of the newest lines.
+    recent: VecDeque<(Chain, u64)>,
 }
 
 impl State {
@@ -94,10 +94,11 @@ impl State {
 
     /// Whether this entry was read. `None`: too long ago to tell.
     pub(super) fn has(&self, anchor: Anchor) -> Option<bool> {
-        self.recent.front().filter(|oldest| oldest.n <= anchor.n)?;
-        let found = self.recent.iter().find(|entry| entry.n >= anchor.n)?;
+        let mut recent = self.recent.iter().map(|(chain, _)| chain.last());
+        recent.clone().next().filter(|oldest| oldest.n <= anchor.n)?;
+        let found = recent.find(|entry| entry.n >= anchor.n)?;
         // One that lies in a gap is known to be missing.
-        Some(found.n > anchor.n || *found == anchor)
+        Some(found.n > anchor.n || found == anchor)
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -122,6 +123,9 @@ impl State {
 
     /// A place in the file at or before entry `n + 1`, and the chain as it was there.
     pub(super) fn before(&self, n: u64) -> (Chain, u64) {
+        if let Some(place) = self.recent.iter().rev().find(|(chain, _)| chain.last().n <= n) {
+            return *place;
+        }
         let at = self.places.partition_point(|(chain, _)| chain.last().n <= n);
         self.places.get(at.saturating_sub(1)).copied().unwrap_or((self.chain, self.end))
     }
@@ -175,7 +179,7 @@ impl State {
                 _ => {}
             }
         }
-        self.recent.push_back(anchor);
+        self.recent.push_back((self.chain, self.end));
         if self.recent.len() as u64 > STRIDE {
             self.recent.pop_front();
         }

@@ -14,10 +14,13 @@ use super::operations::alone;
 use super::schema;
 use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::{Event, EventId, JournalError, Whom};
+use crate::journal::{Entry, Event, EventId, Whom};
 
 /// Lines that one transaction copies.
 const LINES: usize = 2000;
+
+/// Events that one append tells: the limit in the statement below.
+const MOST: usize = 1000;
 
 alone! {
     /// Tells the journal what was committed since, with one sync, and copies what is new in it into the table
@@ -64,7 +67,8 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
             db.commit().await?;
             continue;
         }
-        let pending = db.rows("SELECT id, event FROM oubliette_outbox ORDER BY id LIMIT 1000", values![]).await?;
+        const PENDING: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id LIMIT 1000";
+        let pending = db.rows(PENDING, values![]).await?;
         if pending.is_empty() {
             return db.commit().await;
         }
@@ -83,6 +87,9 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         register.step("empty the outbox")?;
         while copy(register, db, &tag).await? {}
         db.commit().await?;
+        if pending.len() < MOST {
+            return Ok(());
+        }
     }
 }
 
@@ -191,21 +198,13 @@ pub(crate) fn is_of(id: &str, tag: &str) -> bool {
 
 fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, RegisterError> {
     let lines = register.vault.with_journal(|journal, _, _| {
-        let mut lines = Vec::new();
-        for entry in journal.entries_after(n.max(0).unsigned_abs())?.take(most) {
-            match entry {
-                Ok(entry) => lines.push(Line {
-                    n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
-                    text: entry.line(),
-                    id: entry.id().map(|id| hex(&id.0)),
-                    shred: shredded_by(entry.event()),
-                }),
-                // Somebody is writing it.
-                Err(JournalError::Torn { .. }) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(lines)
+        let line = |entry: &Entry| Line {
+            n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
+            text: entry.line(),
+            id: entry.id().map(|id| hex(&id.0)),
+            shred: shredded_by(entry.event()),
+        };
+        Ok(journal.next_after(n.max(0).unsigned_abs(), most)?.iter().map(line).collect())
     })?;
     Ok(lines)
 }

@@ -26,6 +26,10 @@ use crate::journal::{Event, Reason, Receipt};
 /// Customers a batch: one commit of the vault's, two transactions.
 const BATCH: usize = 1000;
 
+/// Customers that are looked for at once, and put into the order of their numbers: a batch of neighbours is in few of the
+/// vault's pages, and of the database's.
+const WINDOW: usize = 100_000;
+
 /// What a sweep would shred now.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -94,12 +98,14 @@ async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, R
     let mut all = Vec::new();
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
-        while let Some(last) = candidates(register, db, purpose, after, now).await? {
-            let ripe = ripe(register, db, purpose, &last.owners, now).await?;
-            let names = names(db, &ripe).await?;
-            for one in ripe {
-                let Some(subject) = names.get(&one.owner).cloned() else { continue };
-                all.push(Due { subject, purpose: Some(purpose), numbers: one.numbers, held: one.held });
+        while let Some(last) = candidates(register, db, purpose, after, now, WINDOW).await? {
+            for owners in last.owners.chunks(BATCH) {
+                let ripe = ripe(register, db, purpose, owners, now).await?;
+                let names = names(db, &ripe).await?;
+                for one in ripe {
+                    let Some(subject) = names.get(&one.owner).cloned() else { continue };
+                    all.push(Due { subject, purpose: Some(purpose), numbers: one.numbers, held: one.held });
+                }
             }
             after = last.after;
         }
@@ -132,13 +138,15 @@ async fn sweep<D: Transactions>(
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
         let now = register.now();
-        while let Some(page) = candidates(register, db, purpose, after, now).await? {
-            batch(register, db, purpose, &page.owners, now, &mut swept).await?;
-            after = page.after;
-            if progress(&swept).is_break() {
-                outbox::flush_if_possible(register, db).await;
-                return Ok(swept);
+        while let Some(page) = candidates(register, db, purpose, after, now, WINDOW).await? {
+            for owners in page.owners.chunks(BATCH) {
+                batch(register, db, purpose, owners, now, &mut swept).await?;
+                if progress(&swept).is_break() {
+                    outbox::flush_if_possible(register, db).await;
+                    return Ok(swept);
+                }
             }
+            after = page.after;
         }
     }
     // Not those of holds, which a sweep leaves alone.
@@ -183,12 +191,14 @@ async fn batch<D: Transactions>(
         .map_err(|_| RegisterError::NotOurs { what: "a purpose that is none" })?;
     register.step("decide a batch")?;
     db.begin().await?;
-    let sql = format!(
-        "SELECT id FROM oubliette_subjects WHERE id IN ({}) ORDER BY id FOR UPDATE",
-        D::DIALECT.parameters(1, owners.len())
-    );
-    let lock = if D::DIALECT == super::database::Dialect::Sqlite { sql.replace(" FOR UPDATE", "") } else { sql };
-    db.rows_made(lock.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
+    // SQLite's transaction has the whole file.
+    if D::DIALECT != super::database::Dialect::Sqlite {
+        let sql = format!(
+            "SELECT id FROM oubliette_subjects WHERE id IN ({}) ORDER BY id FOR UPDATE",
+            D::DIALECT.parameters(1, owners.len())
+        );
+        db.rows_made(sql.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
+    }
     let (held, ripe): (Vec<Ripe>, Vec<Ripe>) =
         ripe(register, db, purpose, owners, now).await?.into_iter().partition(|ripe| ripe.held);
     let mut grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
@@ -231,7 +241,7 @@ async fn batch<D: Transactions>(
     Ok(())
 }
 
-/// Customers of whom some grant for a purpose is due, or nearly.
+/// Customers of whom some grant for a purpose is due, or nearly, in the order of their numbers.
 struct Page {
     owners: Vec<i64>,
     after: i64,
@@ -243,24 +253,30 @@ async fn candidates<D: Database>(
     purpose: Purpose,
     after: i64,
     now: Timestamp,
+    window: usize,
 ) -> Result<Option<Page>, RegisterError> {
     // By a generous bound, which SQL can check; the calendar has the last word.
-    const CANDIDATES: &str = "SELECT DISTINCT g.subject_id FROM oubliette_grants g \
+    const CANDIDATES: &str = "SELECT DISTINCT g.subject_id, (SELECT min(n.number) FROM oubliette_numbers n \
+            WHERE n.subject_id = g.subject_id AND n.purpose = ?1) FROM oubliette_grants g \
         LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = ?6 \
         WHERE g.purpose = ?1 AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id > ?2 \
             AND (g.until <= ?3 OR (?5 = 1 AND g.granted_at <= ?4 AND coalesce(m.at, g.granted_at) <= ?4) \
                 OR (?5 = 2 AND m.at <= ?4)) \
-        ORDER BY g.subject_id LIMIT 1000";
+        ORDER BY g.subject_id LIMIT ?7";
     let keep = register.rules.keep_of(purpose.name());
     let (kind, latest) = match keep {
         None => (0, Timestamp::MIN),
         Some(keep) => (if matches!(keep.from, From::End(_)) { 2 } else { 1 }, keep.latest_due(now)?),
     };
     let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
-    let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark];
-    let rows = db.rows(CANDIDATES, given).await?;
-    let owners: Vec<i64> = rows.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
-    Ok(owners.last().copied().map(|after| Page { owners, after }))
+    let window = i64::try_from(window).unwrap_or(i64::MAX);
+    let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark, window];
+    let found = |row: &Row| Ok((row.maybe_integer(1)?, row.integer(0)?));
+    let mut found: Vec<(Option<i64>, i64)> =
+        db.rows(CANDIDATES, given).await?.iter().map(found).collect::<Result<_, RegisterError>>()?;
+    let Some((_, after)) = found.last().copied() else { return Ok(None) };
+    found.sort_unstable();
+    Ok(Some(Page { owners: found.into_iter().map(|(_, owner)| owner).collect(), after }))
 }
 
 /// Those of the customers of whom every grant for the purpose is due.
@@ -374,4 +390,54 @@ async fn names<D: Database>(db: &mut D, ripe: &[Ripe]) -> Result<HashMap<i64, Su
     let owners = ripe.iter().map(|ripe| Value::from(ripe.owner)).collect();
     let name = |row: &Row| Ok((row.integer(0)?, subject::stored(row.text(1)?)?));
     db.rows_made(sql.into(), owners).await?.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+    use rusqlite::Connection;
+
+    use super::super::{Evidence, Grant, Keep, Rules};
+    use super::*;
+    use crate::Vault;
+    use crate::testing::TestVault;
+
+    #[test]
+    fn each_customer_is_in_one_window_in_the_order_of_the_numbers() {
+        const NEWS: Purpose = Purpose::new("newsletter");
+        let place = tempfile::tempdir().unwrap();
+        let memory = Vault::in_memory([NEWS]);
+        let vault = memory.builder().journal(place.path().join("journal")).unlock(TestVault::root_key()).unwrap();
+        let register = Register::new(&vault, Rules::new().keep(NEWS, Keep::after_grant(1.month()))).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        register.on(&connection).create_tables().unwrap();
+        let evidence = Evidence::new(register.now(), "newsletter, version 3", "sign-up form");
+        for id in 0..23 {
+            let subject = Subject::new(id).unwrap();
+            // Two grants are one customer.
+            for _ in 0..2 {
+                register.on(&connection).grant(&subject, Grant::consent(NEWS, evidence.clone())).unwrap();
+            }
+        }
+        let later = register.now().checked_add(jiff::SignedDuration::from_hours(24 * 40)).unwrap();
+        let number_of = |owner: &i64| -> i64 {
+            let sql = "SELECT number FROM oubliette_numbers WHERE subject_id = ?";
+            connection.query_row(sql, [owner], |row| row.get(0)).unwrap()
+        };
+        for window in [1, 2, 7, 22, 23, 24, WINDOW] {
+            let (mut all, mut after) = (Vec::new(), 0);
+            let on = register.on(&connection);
+            let mut db = on.read();
+            let mut page =
+                |after| super::super::sqlite::wait(candidates(&register, &mut db, NEWS, after, later, window));
+            while let Some(found) = page(after).unwrap() {
+                let numbers: Vec<i64> = found.owners.iter().map(number_of).collect();
+                assert!(numbers.is_sorted() && (1..=window).contains(&numbers.len()));
+                all.extend(numbers);
+                after = found.after;
+            }
+            all.sort_unstable();
+            assert_eq!(all, (1..=23).collect::<Vec<i64>>(), "{window}");
+        }
+    }
 }

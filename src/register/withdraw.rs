@@ -199,22 +199,30 @@ pub(crate) async fn record<D: Database>(
     db: &mut D,
     numbers: &[CustomerId],
 ) -> Result<u64, RegisterError> {
+    let now = register.now().as_millisecond();
     for numbers in numbers.chunks(work::MOST) {
-        let sql = format!(
-            "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {} \
-             WHERE state <> 'shredded' AND number IN ({})",
-            D::DIALECT.parameter(1),
-            D::DIALECT.parameters(2, numbers.len())
-        );
-        let mut given = values![register.now().as_millisecond()];
+        let (at, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, numbers.len()));
+        let mut given = values![now];
         given.extend(numbers.iter().map(|number| number.to_stored().into()));
-        db.run_made(sql.into(), given).await?;
+        // Nothing is sealed under what was decided on: an index that `sealing` is in need not be written again.
+        let sql = format!(
+            "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at} \
+             WHERE state = 'doomed' AND sealing IS NULL AND number IN ({places})"
+        );
+        let updated = db.run_made(sql.into(), given.clone()).await?;
+        if updated < u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
+            let sql = format!(
+                "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {at} \
+                 WHERE state <> 'shredded' AND number IN ({places})"
+            );
+            db.run_made(sql.into(), given).await?;
+        }
     }
     if register.rules.tokens.is_empty() {
         return Ok(0);
     }
-    work::list(register, db, numbers).await?;
-    work::within(db).await
+    let left = work::within(db).await?;
+    Ok(left.saturating_add(work::clear(register, db, numbers).await?))
 }
 
 async fn withdraw_recipient<D: Database>(

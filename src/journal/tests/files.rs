@@ -76,6 +76,10 @@ fn entries_behind_a_number_are_found_fast_and_by_id() {
         for n in [0, 1, 2, 63, 64, 65, 128, 199, 200, 201, 500] {
             let behind: Vec<Entry> = journal.entries_after(n).unwrap().map(Result::unwrap).collect();
             assert_eq!(behind, &place.entries()[201.min(n as usize)..], "{n}");
+            for most in [0, 1, 2, 70, 300] {
+                let next = journal.next_after(n, most).unwrap();
+                assert_eq!(next, &behind[..most.min(behind.len())], "{n} {most}");
+            }
         }
         let last = journal.entries_after(200).unwrap().next().unwrap().unwrap();
         assert_eq!(last.id(), Some(EventId([199; 16])));
@@ -96,6 +100,9 @@ fn entries_that_nobody_signed_are_not_given_out() {
     for n in [0, 5, 6] {
         let found = errors(&journal, n).unwrap();
         assert_eq!(what(&found), (Some(7), Some(Damage::Changed)), "{n}");
+        assert_eq!(what(&journal.next_after(n, 10).unwrap_err()), (Some(7), Some(Damage::Changed)), "{n}");
+        // Of what this process knows nothing was forged.
+        assert_eq!(journal.next_after(n, 6 - n as usize).unwrap().len(), 6 - n as usize);
     }
     // In place of the end, in one chain with what is before.
     let before = Entry::parse(place.lines()[3].strip_suffix(b"\n").unwrap()).unwrap().anchor();
@@ -103,11 +110,15 @@ fn entries_that_nobody_signed_are_not_given_out() {
     let text = [&place.lines()[..4].concat()[..], one.line().as_bytes(), b"\n", two.line().as_bytes(), b"\n"].concat();
     place.put(&text);
     assert_eq!(what(&errors(&journal, 2).unwrap()), (Some(5), Some(Damage::Changed)));
+    for (n, most) in [(2, 3), (2, 4), (4, 1), (4, 2), (5, 1), (5, 10)] {
+        assert!(journal.next_after(n, most).is_err(), "{n} {most}");
+    }
+    assert_eq!(journal.next_after(2, 2).unwrap().len(), 2, "those before are signed");
     // Cut off since.
     place.put(place_lines(&good, 4));
     let cut = errors(&journal, 0).unwrap();
     assert!(matches!(cut, JournalError::CutOff { have: 4, known: 6 }), "{cut:?}");
-    assert!(errors(&journal, 5).is_some());
+    assert!(errors(&journal, 5).is_some() && journal.next_after(5, 10).is_err() && journal.next_after(0, 10).is_err());
     // Signed by us, and another history.
     place.put(place_lines(&good, 5));
     let other = Place::new();
@@ -116,8 +127,10 @@ fn entries_that_nobody_signed_are_not_given_out() {
     place.put(other.bytes());
     let other = errors(&journal, 0).unwrap();
     assert!(matches!(other, JournalError::OtherHistory { n: 6, known_from: KnownFrom::Memory }), "{other:?}");
+    assert!(matches!(journal.next_after(0, 10), Err(JournalError::OtherHistory { .. })));
     place.put(&good);
     assert!(errors(&journal, 0).is_none());
+    assert_eq!(journal.next_after(0, 10).unwrap().len(), 6);
 }
 
 fn place_lines(bytes: &[u8], lines: usize) -> Vec<u8> {
