@@ -372,10 +372,12 @@ impl JournalFile {
     /// Writes entries behind the last, durably; the lock is held and the state is the file's.
     fn write(&self, state: &mut State, entries: &[Entry], signer: &dyn Signer) -> Result<(), JournalError> {
         let io = |error| JournalError::io(&self.path, error);
-        let (mut bytes, mut trial) = (Vec::new(), *state.chain());
+        let (mut bytes, mut trial, mut followed) = (Vec::new(), *state.chain(), Vec::with_capacity(entries.len()));
         for entry in entries {
             let line = entry.line();
-            trial.follow(line.as_bytes(), false).map_err(|_| JournalError::Unwritable("it does not belong there"))?;
+            let read = trial.follow(line.as_bytes(), false);
+            let read = read.map_err(|_| JournalError::Unwritable("it does not belong there"))?;
+            followed.push((trial, read, line.len()));
             bytes.extend_from_slice(line.as_bytes());
             bytes.push(b'\n');
         }
@@ -394,8 +396,8 @@ impl JournalFile {
                 Err(_) => JournalError::Unsure { path: self.path.clone(), source: Arc::new(error) },
             });
         }
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            state.take(line.strip_suffix(b"\n").unwrap_or(line))?;
+        for (chain, entry, length) in followed {
+            state.take_followed(chain, entry, length);
         }
         state.settle();
         state.set_durable();

@@ -161,12 +161,15 @@ impl State {
     /// Takes the next line of the file.
     pub(super) fn take(&mut self, line: &[u8]) -> Result<(), JournalError> {
         // Signatures of all but the last are covered by the hashes.
-        let entry = self.chain.follow(line, false)?;
-        self.remember(entry, line.len());
+        let mut chain = self.chain;
+        let entry = chain.follow(line, false)?;
+        self.take_followed(chain, entry, line.len());
         Ok(())
     }
 
-    fn remember(&mut self, entry: Entry, length: usize) {
+    /// Takes an entry that the chain was followed to, of a line of this length.
+    pub(super) fn take_followed(&mut self, chain: Chain, entry: Entry, length: usize) {
+        self.chain = chain;
         self.last_at = self.end;
         self.end += length as u64 + 1;
         self.torn = 0;

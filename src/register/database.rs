@@ -178,6 +178,10 @@ pub(crate) trait Database {
 pub(crate) trait Transactions: Database {
     fn begin(&mut self) -> impl Future<Output = Result<(), RegisterError>>;
 
+    /// Begins what may be lost to a power cut, whole, since whoever comes next does it again: its commit need not wait for
+    /// the disk.
+    fn begin_what_can_be_redone(&mut self) -> impl Future<Output = Result<(), RegisterError>>;
+
     fn commit(&mut self) -> impl Future<Output = Result<(), RegisterError>>;
 
     fn roll_back(&mut self) -> impl Future<Output = Result<(), RegisterError>>;

@@ -52,7 +52,8 @@ pub(crate) async fn flush_if_possible<D: Transactions>(register: &Register, db: 
 
 pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     loop {
-        db.begin().await?;
+        // What is lost of it is in the journal's file, and found there again.
+        db.begin_what_can_be_redone().await?;
         // One at a time.
         const TAG: &str = "SELECT value, (SELECT value FROM oubliette_meta WHERE name = 'vault') \
             FROM oubliette_meta WHERE name = 'register' FOR UPDATE";

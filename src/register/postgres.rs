@@ -145,6 +145,13 @@ impl Transactions for Pooled {
         })
     }
 
+    fn begin_what_can_be_redone(&mut self) -> Asked<'_, ()> {
+        Box::pin(async move {
+            self.begin().await?;
+            self.run_made("SET LOCAL synchronous_commit = off".into(), Vec::new()).await.map(drop)
+        })
+    }
+
     fn commit(&mut self) -> Asked<'_, ()> {
         Box::pin(async move {
             match self.open.take() {

@@ -63,7 +63,7 @@ const UNDO: &str = "ROLLBACK TO oubliette_register; RELEASE oubliette_register";
 
 impl AloneSqlite<'_> {
     pub(crate) fn database(&mut self) -> Alone<'_> {
-        Alone { connection: self.connection, open: false }
+        Alone { connection: self.connection, open: false, synced: None }
     }
 }
 
@@ -96,6 +96,18 @@ impl Drop for Within<'_> {
 pub(crate) struct Alone<'c> {
     connection: &'c Connection,
     open: bool,
+    /// The application's setting of `PRAGMA synchronous`, while another is in force.
+    synced: Option<i64>,
+}
+
+impl Alone<'_> {
+    /// The transaction is over.
+    fn ended(&mut self) {
+        self.open = false;
+        if let Some(level) = self.synced.take() {
+            let _ = self.connection.pragma_update(None, "synchronous", level);
+        }
+    }
 }
 
 impl Drop for Alone<'_> {
@@ -103,6 +115,7 @@ impl Drop for Alone<'_> {
         if self.open {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
+        self.ended();
     }
 }
 
@@ -138,18 +151,39 @@ impl Transactions for Alone<'_> {
         Ok(())
     }
 
+    async fn begin_what_can_be_redone(&mut self) -> Result<(), RegisterError> {
+        const NORMAL: i64 = 1;
+        let ask = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, SqlValue>(0));
+        // In WAL mode only is the file whole whatever was not synced.
+        if let (Ok(SqlValue::Text(mode)), Ok(SqlValue::Integer(level))) = (ask("journal_mode"), ask("synchronous"))
+            && mode == "wal"
+            && level > NORMAL
+            && self.connection.pragma_update(None, "synchronous", NORMAL).is_ok()
+        {
+            self.synced = Some(level);
+        }
+        let begun = self.begin().await;
+        if begun.is_err() {
+            self.ended();
+        }
+        begun
+    }
+
     async fn commit(&mut self) -> Result<(), RegisterError> {
         self.connection.execute_batch("COMMIT").map_err(RegisterError::database)?;
-        self.open = false;
+        self.ended();
         Ok(())
     }
 
     async fn roll_back(&mut self) -> Result<(), RegisterError> {
         // Never one of the application's own. Some errors have ended ours already.
-        if !std::mem::take(&mut self.open) || self.connection.is_autocommit() {
+        if !self.open {
             return Ok(());
         }
-        self.connection.execute_batch("ROLLBACK").map_err(RegisterError::database)
+        let is_over = self.connection.is_autocommit();
+        let rolled_back = if is_over { Ok(()) } else { self.connection.execute_batch("ROLLBACK") };
+        self.ended();
+        rolled_back.map_err(RegisterError::database)
     }
 }
 
@@ -209,5 +243,53 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
         thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn the_applications_setting_is_back_when_the_transaction_is_over() {
+        let place = tempfile::tempdir().unwrap();
+        for (mode, within) in [("wal", [0, 1, 1, 1]), ("delete", [0, 1, 2, 3])] {
+            let path = place.path().join(mode);
+            let connection = Connection::open(&path).unwrap();
+            connection.pragma_update(None, "journal_mode", mode).unwrap();
+            connection.execute_batch("CREATE TABLE t (x)").unwrap();
+            for (before, within) in (0..).zip(within) {
+                connection.pragma_update(None, "synchronous", before).unwrap();
+                for end in ["commit", "roll back", "drop", "lost", "not begun"] {
+                    let other = Connection::open(&path).unwrap();
+                    other.busy_timeout(std::time::Duration::ZERO).unwrap();
+                    connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+                    if end == "not begun" {
+                        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+                    }
+                    let mut alone = Alone { connection: &connection, open: false, synced: None };
+                    let begun = wait(alone.begin_what_can_be_redone());
+                    assert_eq!(begun.is_ok(), end != "not begun");
+                    let expected = if begun.is_ok() { within } else { before };
+                    assert_eq!(level(&connection), expected, "{mode} {before} {end}");
+                    match end {
+                        "commit" => wait(alone.commit()).unwrap(),
+                        "roll back" => wait(alone.roll_back()).unwrap(),
+                        // Some errors end SQLite's transaction.
+                        "lost" => {
+                            connection.execute_batch("ROLLBACK").unwrap();
+                            wait(alone.roll_back()).unwrap();
+                        }
+                        _ => drop(alone),
+                    }
+                    assert_eq!(level(&connection), before, "{mode} {before} {end}");
+                    assert!(connection.is_autocommit());
+                }
+            }
+        }
     }
 }
