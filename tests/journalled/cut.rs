@@ -5,6 +5,23 @@ use oubliette::{KeyStoreError, UnlockError};
 
 use super::support::*;
 
+/// A vault that has forgotten nothing yet is bound to its journal, too: one that is new, and one that was given a journal.
+#[test]
+fn a_vault_is_bound_to_its_journal_from_the_first_moment() {
+    for (is_new, names) in [true, false].into_iter().flat_map(|new| [(new, 1), (new, 2)]) {
+        let (scratch, names) = (Scratch::new(), &["journal", "journal.head"][..names]);
+        if is_new {
+            scratch.vault().create(key()).unwrap().close().unwrap();
+        } else {
+            scratch.bare().create(key()).unwrap().close().unwrap();
+            scratch.vault().unlock(key()).unwrap().close().unwrap();
+        }
+        names.iter().for_each(|name| std::fs::remove_file(scratch.at(name)).unwrap());
+        let refused = scratch.vault().unlock(key());
+        assert!(matches!(refused, Err(UnlockError::Journal(JournalError::Missing { .. }))), "{refused:?}");
+    }
+}
+
 #[test]
 fn cut_off_behind_every_entry() {
     let scratch = Scratch::new();
