@@ -7,7 +7,7 @@ use super::chain::Lines;
 use super::disk::open_plain;
 use super::entries::Entries;
 use super::entry::Entry;
-use super::error::{Damage, JournalError, KnownFrom};
+use super::error::{JournalError, KnownFrom};
 use super::file::JournalFile;
 use super::state::State;
 use crate::root_record::Anchor;
@@ -35,6 +35,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// [`JournalError`]. Which line is damaged is told by [`entries_after`](JournalFile::entries_after).
+    #[cfg(any(test, feature = "register"))]
     pub(crate) fn next_after(&self, n: u64, most: usize) -> Result<Vec<Entry>, JournalError> {
         let state = lock(&self.state);
         let known = state.known();
@@ -52,7 +53,7 @@ impl JournalFile {
         let is_signed = |last: &Entry| entries.followed().is_signed(last.line().as_bytes());
         match found.last() {
             Some(last) if last.n != known.n && !is_signed(last) => {
-                Err(JournalError::Damaged { line: entries.followed().lines(), what: Damage::Changed })
+                Err(JournalError::Damaged { line: entries.followed().lines(), what: super::error::Damage::Changed })
             }
             _ => Ok(found),
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Register;
 use super::basis::Grant;
-use super::database::{Database, values};
+use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::ids::{self, GrantId};
 use super::keys::GrantedKeys;
@@ -95,7 +95,7 @@ pub(crate) async fn find<D: Database>(db: &mut D, subject: &Subject) -> Result<O
     db.rows(FIND, values![subject.as_str()]).await?.first().map(found).transpose()
 }
 
-fn found(row: &super::database::Row) -> Result<Found, RegisterError> {
+fn found(row: &Row) -> Result<Found, RegisterError> {
     let (id, state) = (row.integer(0)?, row.text(1)?.to_owned());
     // A customer in a state that is none must not be taken for one who is being erased. Who waited for the row's lock may
     // find the customer erased meanwhile.
@@ -248,8 +248,7 @@ async fn keys<D: Database>(
         LEFT JOIN oubliette_marks m ON m.subject_id = s.id AND m.what = ?4 \
         WHERE s.state = 'live' AND s.id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1)";
     let now = register.now();
-    let keep = register.rules.keep_of(purpose.name());
-    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let mark = register.rules.mark_of(purpose.name());
     let rows = db.rows(LIVE, values![subject.as_str(), purpose.name(), now.as_millisecond(), mark]).await?;
     let (mut number, mut latest) = (None, Some(Timestamp::MIN));
     if let Some(row) = rows.first() {
@@ -257,9 +256,7 @@ async fn keys<D: Database>(
         schema::check_vault(register, row.maybe_text(3)?)?;
     }
     for row in &rows {
-        let (granted, mark) = (time(row.integer(2)?)?, row.maybe_integer(4)?.map(time).transpose()?);
-        let by_rule = keep.map(|keep| keep.end(granted, mark)).transpose()?.flatten();
-        let until = row.maybe_integer(1)?.map(time).transpose()?.into_iter().chain(by_rule).min();
+        let until = end(register, purpose.name(), row, [2, 1, 4])?;
         if until.is_none_or(|until| until > now) {
             number = Some(stored(row.integer(0)?)?);
             latest = latest.zip(until).map(|(one, other)| one.max(other));
@@ -268,6 +265,38 @@ async fn keys<D: Database>(
     let number = number.ok_or_else(|| RegisterError::NoGrant { purpose: purpose.name().to_owned() })?;
     let (keys, clock) = (register.source.customer(number), register.rules.clock.clone());
     Ok(GrantedKeys { keys, purpose, until: latest, clock })
+}
+
+/// When a grant is over: by its own time, or by its purpose's rule. The columns are those of its beginning, its own time,
+/// and the mark that the rule counts from.
+pub(crate) fn end(
+    register: &Register,
+    purpose: &str,
+    row: &Row,
+    [granted, until, mark]: [usize; 3],
+) -> Result<Option<Timestamp>, RegisterError> {
+    let (granted, mark) = (time(row.integer(granted)?)?, row.maybe_integer(mark)?.map(time).transpose()?);
+    let by_rule = register.rules.keep_of(purpose).map(|keep| keep.end(granted, mark)).transpose()?.flatten();
+    Ok(row.maybe_integer(until)?.map(time).transpose()?.into_iter().chain(by_rule).min())
+}
+
+/// Whether a purpose of a customer's is kept on a grant that is not over.
+pub(crate) async fn is_kept<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    purpose: &str,
+    now: Timestamp,
+) -> Result<bool, RegisterError> {
+    const GRANTS: &str = "SELECT g.granted_at, g.until, m.at FROM oubliette_grants g \
+        LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = ?3 \
+        WHERE g.subject_id = ?1 AND g.purpose = ?2 AND g.recipient IS NULL AND g.ended_at IS NULL";
+    for row in db.rows(GRANTS, values![owner, purpose, register.rules.mark_of(purpose)]).await? {
+        if end(register, purpose, &row, [0, 1, 2])?.is_none_or(|end| end > now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn numbers<D: Database>(

@@ -250,6 +250,11 @@ impl Rules {
         self.keeps.iter().find(|(known, _)| known.name() == purpose).map(|(_, keep)| keep)
     }
 
+    /// The mark that a purpose's rule counts from; no mark has an empty name.
+    pub(crate) fn mark_of(&self, purpose: &str) -> &str {
+        self.keep_of(purpose).and_then(Keep::mark).unwrap_or_default()
+    }
+
     fn refuse(&mut self, what: &'static str) {
         self.invalid.get_or_insert(what);
     }

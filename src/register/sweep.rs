@@ -10,7 +10,7 @@ use super::database::{Database, Row, Transactions, Value, values};
 use super::erase;
 use super::error::RegisterError;
 use super::finish::{self, Resumed};
-use super::grants::{stored, time};
+use super::grants::{self, stored};
 use super::holds;
 use super::operations::{alone, within};
 use super::outbox;
@@ -268,7 +268,7 @@ async fn candidates<D: Database>(
         None => (0, Timestamp::MIN),
         Some(keep) => (if matches!(keep.from, From::End(_)) { 2 } else { 1 }, keep.latest_due(now)?),
     };
-    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let mark = register.rules.mark_of(purpose.name());
     let window = i64::try_from(window).unwrap_or(i64::MAX);
     let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark, window];
     let found = |row: &Row| Ok((row.maybe_integer(1)?, row.integer(0)?));
@@ -290,8 +290,7 @@ async fn ripe<D: Database>(
     let dialect = D::DIALECT;
     let places = dialect.parameters(4, owners.len());
     let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
-    let keep = register.rules.keep_of(purpose.name());
-    let mark = keep.and_then(super::rules::Keep::mark).unwrap_or_default();
+    let mark = register.rules.mark_of(purpose.name());
     let given = |second: Value, third: Value| {
         let mut given = vec![Value::from(purpose.name()), second, third];
         given.extend(owners.iter().map(|owner| Value::from(*owner)));
@@ -307,9 +306,7 @@ async fn ripe<D: Database>(
     let mut found: Vec<(Ripe, bool)> = Vec::new();
     for row in db.rows_made(sql.into(), given(mark.into(), "live".into())).await? {
         let owner = row.integer(0)?;
-        let mark = row.maybe_integer(4)?.map(time).transpose()?;
-        let by_rule = keep.map(|keep| keep.end(time(row.integer(2)?)?, mark)).transpose()?.flatten();
-        let end = row.maybe_integer(3)?.map(time).transpose()?.into_iter().chain(by_rule).min();
+        let end = grants::end(register, purpose.name(), &row, [2, 3, 4])?;
         let is_due = end.is_some_and(|end| end <= now);
         match found.last_mut().filter(|(ripe, _)| ripe.owner == owner) {
             Some((ripe, all)) => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Register;
 use super::database::{Database, Row, Transactions, values};
 use super::error::RegisterError;
-use super::grants::{self, label, stored, time};
+use super::grants::{self, label, stored};
 use super::holds::{self, Hold};
 use super::operations::{alone, within};
 use super::outbox;
@@ -83,7 +83,7 @@ async fn end_purpose<D: Transactions>(
     end(register, db, subject, purpose, why, false).await
 }
 
-/// A grant that has not been ended.
+/// A grant that nobody has ended. By its own time or the rule's it may be over all the same.
 struct Live {
     id: i64,
     basis: Basis,
@@ -91,18 +91,28 @@ struct Live {
     until: Option<Timestamp>,
 }
 
-async fn live<D: Database>(db: &mut D, subject: i64, purpose: Purpose) -> Result<Vec<Live>, RegisterError> {
-    const LIVE: &str = "SELECT id, basis, recipient, until FROM oubliette_grants \
-        WHERE subject_id = ?1 AND purpose = ?2 AND ended_at IS NULL";
+async fn live<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: i64,
+    purpose: Purpose,
+) -> Result<Vec<Live>, RegisterError> {
+    const LIVE: &str = "SELECT g.id, g.basis, g.recipient, g.granted_at, g.until, m.at FROM oubliette_grants g \
+        LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = ?3 \
+        WHERE g.subject_id = ?1 AND g.purpose = ?2 AND g.ended_at IS NULL";
     let read = |row: &Row| {
         Ok(Live {
             id: row.integer(0)?,
             basis: Basis::from_str(row.text(1)?).map_err(|_| RegisterError::NotOurs { what: "no legal basis" })?,
             recipient: row.maybe_text(2)?.map(str::to_owned),
-            until: row.maybe_integer(3)?.map(time).transpose()?,
+            until: grants::end(register, purpose.name(), row, [3, 4, 5])?,
         })
     };
-    db.rows(LIVE, values![subject, purpose.name()]).await?.iter().map(read).collect()
+    db.rows(LIVE, values![subject, purpose.name(), register.rules.mark_of(purpose.name())])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 async fn end_one<D: Database>(
@@ -141,7 +151,7 @@ async fn end<D: Transactions>(
     let numbers: Vec<CustomerId> = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
     let concerned = |grant: &Live| !consents_only || grant.basis == Basis::Consent;
     let (mut ending, staying): (Vec<Live>, Vec<Live>) =
-        live(db, owner, purpose).await?.into_iter().partition(concerned);
+        live(register, db, owner, purpose).await?.into_iter().partition(concerned);
     let keeps = |grant: &&Live| grant.recipient.is_none() && grant.until.is_none_or(|until| until > now);
     let kept_for: Vec<Basis> = staying.iter().filter(keeps).map(|grant| grant.basis).collect();
     if kept_for.is_empty() {
@@ -239,7 +249,7 @@ async fn withdraw_recipient<D: Database>(
     let number = db.rows(NUMBER, values![owner, purpose.name()]).await?;
     let number = number.first().map(|row| stored(row.integer(0)?)).transpose()?;
     let mut ended: u64 = 0;
-    for grant in live(db, owner, purpose).await? {
+    for grant in live(register, db, owner, purpose).await? {
         if grant.recipient.as_deref() == Some(recipient) {
             end_one(db, now, grant.id, number, purpose, &why).await?;
             ended = ended.saturating_add(1);

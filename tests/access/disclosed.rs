@@ -1,8 +1,9 @@
 //! Data handed to somebody else in clear: what it takes, what is written down, and what is left of a failure.
 
+use jiff::ToSpan;
 use oubliette::access::{AccessError, Document};
 use oubliette::personal::{Email, Json, Text};
-use oubliette::register::{Disclosure, DisclosureError, Holdings, RegisterError, Rules, Subject};
+use oubliette::register::{Disclosure, DisclosureError, Holdings, Keep, RegisterError, Rules, Subject};
 use oubliette::store::Stop;
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{Field, OpenError, Outcome};
@@ -148,6 +149,26 @@ bodies! {
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_disclosures").await, ["2"]);
         let unknown = alone!(db, shop.register, disclose_in_clear(&holdings(), &who("carol"), &label()));
         assert!(matches!(unknown, Err(DisclosureError::Access(AccessError::Register(RegisterError::UnknownSubject)))));
+    }
+
+    async fn what_was_kept_long_enough_is_handed_to_nobody() {
+        let rules = Rules::new().keep(ORDERS, Keep::after_last("order", 1.month()));
+        let (shop, mut db) = (Shop::new(rules), Db::new().await);
+        customers!(shop, db);
+        on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
+        shop.set_now("2026-02-28T09:59:59.999Z");
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        shop.set_now("2026-02-28T10:00:00Z");
+        let before = db.dump().await;
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
+        assert_eq!(db.dump().await, before);
+        on!(db, shop.register, mark(&alice(), "order", at("2026-02-28T10:00:00Z"))).unwrap();
+        alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        // A recipient's own grant keeps nothing.
+        db.sql("UPDATE oubliette_grants SET ended_at = 1 WHERE recipient IS NULL AND purpose = 'orders'").await;
+        let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
     }
 
     async fn every_field_needs_a_grant_of_its_own_purpose() {

@@ -1,7 +1,8 @@
 //! Consent withdrawn, and given again.
 
+use jiff::ToSpan;
 use oubliette::journal::Event;
-use oubliette::register::{Basis, Grant, RegisterError, Rules};
+use oubliette::register::{Basis, Grant, Keep, RegisterError, Rules};
 use oubliette::store::Stop;
 
 use crate::Db;
@@ -62,6 +63,26 @@ bodies! {
         assert!(kept.shredded.is_none() && shop.opens(&keys, &sealed, NEWS_EMAIL));
         let ended = alone!(db, shop.register, end_purpose(&alice, NEWSLETTER, why("no law any more"))).unwrap();
         assert!(ended.shredded.is_some() && !shop.opens(&keys, &sealed, NEWS_EMAIL));
+    }
+
+    async fn a_basis_that_is_over_keeps_nothing() {
+        let rules = Rules::new().keep(NEWSLETTER, Keep::after_last("visit", 1.month()));
+        let (shop, mut db) = (Shop::new(rules), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("alice");
+        on!(db, shop.register, grant(&alice, Grant::on(NEWSLETTER, Basis::LegitimateInterests))).unwrap();
+        shop.set_now("2026-02-28T09:59:59.999Z");
+        on!(db, shop.register, grant(&alice, consent())).unwrap();
+        let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
+        let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
+        let kept = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        assert_eq!((kept.ended, kept.kept_for.as_slice()), (1, &[Basis::LegitimateInterests][..]));
+        on!(db, shop.register, grant(&alice, consent())).unwrap();
+        // A month after the last visit, or the grant; and no sweep has been there.
+        shop.set_now("2026-02-28T10:00:00Z");
+        let gone = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        assert!(gone.kept_for.is_empty() && gone.shredded.is_some() && gone.ended == 2);
+        assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
     }
 
     async fn a_recipient_is_told_no_more() {

@@ -8,8 +8,11 @@ use crate::register::RegisterError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisclosureError {
-    /// The customer has not granted it, or no longer. Nothing was written down.
-    #[error("there is no live grant for {recipient:?} to receive what is kept for {purpose:?}; record one by `grant`")]
+    /// The customer has not granted it, or no longer; or nothing keeps the purpose any more. Nothing was written down.
+    #[error(
+        "there is no live grant for {recipient:?} to receive what is kept for {purpose:?}, or none that it is kept on; \
+         record what is missing by `grant`"
+    )]
     NoGrant {
         /// Who was to receive it.
         recipient: String,

@@ -68,7 +68,7 @@ alone! {
     /// Hands data of a customer to a recipient: a file of age's, encrypted to the key that `set_key` recorded, which holds
     /// the fields as JSON.
     ///
-    /// Each field's purpose needs a live grant for that recipient. What is handed out, when and to whom is written into
+    /// Each field's purpose needs a live grant for that recipient, and one that it is kept on. What is handed out, when and to whom is written into
     /// the register and the journal first; what was shredded is left out. Once it has left, a shred does not reach it.
     /// The file's size tells how long the JSON is: age does not pad. It names the recipient, and not the customer by an id.
     ///
@@ -167,7 +167,9 @@ async fn write_down<D: Database>(
         let purpose = purpose.name();
         let grant = grant_of(db, &found, recipient, purpose, now).await?;
         let none = || DisclosureError::NoGrant { recipient: recipient.to_owned(), purpose };
-        grants.push(grant.ok_or_else(none)?);
+        // What was kept long enough is handed to nobody, whether or not a sweep has been there.
+        let is_kept = grants::is_kept(register, db, found.id, purpose, now).await?;
+        grants.push(grant.filter(|_| is_kept).ok_or_else(none)?);
     }
     let whose = live_numbers(db, &found).await?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
