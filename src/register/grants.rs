@@ -281,6 +281,7 @@ pub(crate) fn end(
 }
 
 /// Whether a purpose of a customer's is kept on a grant that is not over.
+#[cfg(feature = "derive")]
 pub(crate) async fn is_kept<D: Database>(
     register: &Register,
     db: &mut D,
