@@ -1,7 +1,7 @@
 //! Which of the three was put back, who notices, and what mends it.
 
 use oubliette::journal::{Event, Expectations, JournalError};
-use oubliette::register::RegisterError;
+use oubliette::register::{RegisterError, RequestKind};
 use oubliette::{CustomerId, KeyStoreError, Recovery, UnlockError};
 
 use crate::shop::{Noted, Shop, key, new_key, truth};
@@ -140,6 +140,36 @@ bodies! {
         shop.is_mended(&noted, true).await;
         let checked = shop.verify(&Expectations::new().receipt(&noted.alices_receipt)).unwrap();
         assert_eq!((checked.gaps.len(), checked.unchecked.len()), (1, 2), "her receipt cannot be compared any more");
+    }
+
+    // The same, when the root record vouches for every line that was lost: what follows has numbers of its own, and the
+    // table has nothing that differs.
+    async fn the_journal_and_the_vault_vouches_for_all_of_it() {
+        let mut shop = Shop::open().await;
+        let noted = shop.day().await;
+        // A process vouches, with its next commit, for what it has written itself.
+        shop.start().unwrap();
+        on!(shop.db, shop.register, request(&who("bob"), RequestKind::Access, jiff::Timestamp::now())).unwrap();
+        alone!(shop.db, shop.register, flush()).unwrap();
+        let last = shop.verified().last;
+        // A number from a new block: a commit that writes nothing down.
+        shop.vault.enroll().unwrap();
+        assert!(last.n() > noted.entry.n() && shop.verified().last == last);
+        shop.vault.clone().close().unwrap();
+        shop.put_back("log");
+        let refused = shop.start();
+        assert!(
+            matches!(refused, Err(UnlockError::Journal(JournalError::CutOff { known, .. })) if known == last.n()),
+            "{refused:?}"
+        );
+        let vault = shop.builder().accept_journal_loss(why("the disk of the log failed")).unlock(key()).unwrap();
+        shop.start_with(vault);
+        alone!(shop.db, shop.register, resume()).unwrap();
+        shop.is_mended(&noted, true).await;
+        let checked = shop.verify(&Expectations::new().receipt(&noted.alices_receipt)).unwrap();
+        assert_eq!((checked.gaps.len(), checked.unchecked.len()), (1, 2));
+        let kept = format!("SELECT n AS answer FROM oubliette_journal WHERE n = {}", last.n());
+        assert_eq!(shop.db.ask(&kept).await.len(), 1, "what was lost is still in the table");
     }
 
     // The vault knows who is gone, whatever the other two say. That it was an erasure, and under which receipt, is lost.

@@ -9,6 +9,7 @@ use oubliette::register::{HoldId, Keep, RegisterError, Rules};
 use oubliette::store::Stop;
 use oubliette::{CustomerId, Sealed};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::Db;
 use crate::support::*;
@@ -95,14 +96,14 @@ impl World {
         self.db.ask(sql).await.into_iter().collect()
     }
 
-    fn resume(&mut self) {
+    async fn resume(&mut self) {
         self.shop.steps.reset();
         let resumed = alone!(self.db, self.shop.register, resume()).unwrap();
         assert!(resumed.unfinished.is_none());
         self.lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.lost));
     }
 
-    fn seal(&mut self, who_: usize, news: bool) {
+    async fn seal(&mut self, who_: usize, news: bool) {
         let purpose = if news { NEWSLETTER } else { ORDERS };
         let Ok(keys) = on!(self.db, self.shop.register, keys(&who(NAMES[who_]), purpose)) else { return };
         let sealed = keys.seal(if news { NEWS_EMAIL } else { EMAIL }, &email()).unwrap();
@@ -121,7 +122,7 @@ impl World {
                     let known = self.sealed.iter().any(|(number, ..)| *number == granted.number);
                     assert!(!known, "a number comes once");
                 }
-                self.seal(*who_, *news);
+                self.seal(*who_, *news).await;
             }
             Op::ToRecipient(who_) => {
                 quietly(on!(self.db, shop.register, grant(&ids[*who_], consent().to("mailer"))), shop);
@@ -168,10 +169,10 @@ impl World {
             Op::Flush => {
                 quietly(alone!(self.db, shop.register, flush()), shop);
             }
-            Op::BackUp => self.backups.push(self.db.snapshot()),
+            Op::BackUp => self.backups.push(self.db.snapshot().await),
             Op::Restore(at_) => self.restore(*at_).await,
             Op::Kill(step) => shop.steps.stop_at(*step, Stop::Die { torn: false }),
-            Op::Resume => self.resume(),
+            Op::Resume => self.resume().await,
         }
         if self.shop.steps.died() {
             self.shop.steps.reset();
@@ -187,13 +188,13 @@ impl World {
         const ENDED: &str = "SELECT id AS answer FROM oubliette_grants WHERE ended_at IS NOT NULL";
         const NUMBERS: &str = "SELECT number AS answer FROM oubliette_numbers";
         // What was decided is done, so that there is a truth to compare with.
-        self.resume();
+        self.resume().await;
         let opens = self.opens();
         let (erased, ended) = (self.set(ERASED).await, self.set(ENDED).await);
         self.erased.extend(erased);
         self.ended.extend(ended);
-        self.db.replace(&backup);
-        self.resume();
+        self.db.replace(&backup).await;
+        self.resume().await;
         let shredded = self.set("SELECT number AS answer FROM oubliette_numbers WHERE state = 'shredded'").await;
         for (((number, ..), before), after) in self.sealed.iter().zip(&opens).zip(self.opens()) {
             // One that was nobody's any more is known again, and it was decided on before it was lost, or with its owner.
@@ -218,42 +219,44 @@ impl World {
             );
         }
         let before = self.db.dump().await;
-        self.resume();
+        self.resume().await;
         assert_eq!(self.db.dump().await, before, "twice does nothing more");
     }
 }
 
 /// A history, and then two moments of it.
-fn live(ops: &[Op], last: usize) {
-    Db::run(async {
-        let shop = Shop::new(Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month())));
-        let db = Db::new().await;
-        on!(db, shop.register, create_tables()).unwrap();
-        let (sealed, lost, holds) = (Vec::new(), BTreeSet::new(), Vec::new());
-        let (erased, ended) = (BTreeSet::new(), BTreeSet::new());
-        let mut world = World { shop, db, day: 0, backups: Vec::new(), sealed, lost, holds, erased, ended };
-        world.backups.push(world.db.snapshot());
-        for op in ops {
-            world.take(op).await;
+async fn live(ops: &[Op], last: usize) {
+    let shop = Shop::new(Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month())));
+    let db = Db::new().await;
+    on!(db, shop.register, create_tables()).unwrap();
+    let (sealed, lost, holds) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let (erased, ended) = (BTreeSet::new(), BTreeSet::new());
+    let mut world = World { shop, db, day: 0, backups: Vec::new(), sealed, lost, holds, erased, ended };
+    world.backups.push(world.db.snapshot().await);
+    for op in ops {
+        world.take(op).await;
+    }
+    world.restore(last).await;
+    world.restore(last + 1).await;
+    world.shop.journal();
+}
+
+bodies! {
+    // A number is nobody's after a restore. Its owner is erased, under the other one. A later copy of the database knows whose
+    // it was: it goes with them.
+    async fn a_number_that_was_lost_is_erased_when_it_turns_out_whose_it_was() {
+        live(&[Op::ToRecipient(3), Op::BackUp, Op::Grant(3, false), Op::BackUp, Op::Restore(1), Op::Erase(3)], 2).await;
+    }
+
+    async fn any_moment_of_any_history_can_be_restored() {
+        let config = ProptestConfig { cases: Db::HISTORIES, failure_persistence: None, ..ProptestConfig::default() };
+        let histories = (prop::collection::vec(op(), 10..60), 0_usize..8);
+        let one = |(ops, last): (Vec<Op>, usize)| {
+            Db::run(live(&ops, last));
+            Ok(())
+        };
+        if let Err(error) = TestRunner::new(config).run(&histories, one) {
+            panic!("{error}");
         }
-        world.restore(last).await;
-        world.restore(last + 1).await;
-        world.shop.journal();
-    });
-}
-
-/// A number is nobody's after a restore. Its owner is erased, under the other one. A later copy of the database knows whose
-/// it was: it goes with them.
-#[test]
-fn a_number_that_was_lost_is_erased_when_it_turns_out_whose_it_was() {
-    live(&[Op::ToRecipient(3), Op::BackUp, Op::Grant(3, false), Op::BackUp, Op::Restore(1), Op::Erase(3)], 2);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_moment_of_any_history_can_be_restored(ops in prop::collection::vec(op(), 10..60), last in 0_usize..8) {
-        live(&ops, last);
     }
 }

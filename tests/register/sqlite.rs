@@ -40,6 +40,10 @@ macro_rules! rolled_back {
 }
 
 impl Db {
+    /// Made up at random by one test.
+    #[allow(dead_code)] // for histories
+    pub const HISTORIES: u32 = 32;
+
     pub fn run(body: impl Future<Output = ()>) {
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(pin!(body).poll(&mut context), Poll::Ready(())), "SQLite waits for nothing");
@@ -105,14 +109,14 @@ impl Db {
 
     /// The file's content.
     #[allow(dead_code)] // for histories
-    pub fn snapshot(&mut self) -> Vec<u8> {
+    pub async fn snapshot(&mut self) -> Vec<u8> {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         std::fs::read(self.path()).unwrap()
     }
 
     /// Another content of the file.
     #[allow(dead_code)] // for histories
-    pub fn replace(&mut self, content: &[u8]) {
+    pub async fn replace(&mut self, content: &[u8]) {
         let nowhere = Connection::open_in_memory().unwrap();
         std::mem::replace(&mut self.connection, nowhere).close().unwrap();
         std::fs::write(self.path(), content).unwrap();

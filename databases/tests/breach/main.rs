@@ -24,6 +24,8 @@ use postgres::Db;
 mod attack;
 #[path = "../../../tests/breach/register.rs"]
 mod register;
+#[path = "../../../tests/breach/report.rs"]
+mod report;
 #[path = "../../../tests/breach/service.rs"]
 mod service;
 #[allow(dead_code)] // shared by several test programs, each of which uses a part

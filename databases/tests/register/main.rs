@@ -27,9 +27,13 @@ mod erase;
 mod forged;
 #[path = "../../../tests/register/grants.rs"]
 mod grants;
+#[path = "../../../tests/register/history.rs"]
+mod history;
 #[path = "../../../tests/register/merge.rs"]
 mod merge;
 mod processes;
+#[path = "../../../tests/register/random.rs"]
+mod random;
 #[path = "../../../tests/register/requests.rs"]
 mod requests;
 #[path = "../../../tests/register/restore.rs"]

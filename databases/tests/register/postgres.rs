@@ -36,6 +36,14 @@ macro_rules! rolled_back {
 }
 
 impl Db {
+    /// Made up at random by one test. Each runs `pg_dump` and `psql` several times.
+    pub const HISTORIES: u32 = 12;
+
+    /// Within a test, which has a runtime of its own.
+    pub fn run(body: impl Future<Output = ()>) {
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(body));
+    }
+
     pub async fn new() -> Db {
         let url = oubliette_databases::postgres();
         Db { pool: PgPool::connect(&url).await.unwrap(), url, backup: Vec::new() }
@@ -97,6 +105,16 @@ impl Db {
         std::io::Write::write_all(&mut psql.stdin.take().unwrap(), &self.backup).unwrap();
         assert!(psql.wait().unwrap().success());
         self.pool = PgPool::connect(&self.url).await.unwrap();
+    }
+
+    pub async fn snapshot(&mut self) -> Vec<u8> {
+        self.back_up().await;
+        self.backup.clone()
+    }
+
+    pub async fn replace(&mut self, content: &[u8]) {
+        self.backup = content.to_vec();
+        self.restore().await;
     }
 
     pub async fn sql(&mut self, sql: &str) {
