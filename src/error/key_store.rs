@@ -131,8 +131,11 @@ pub enum KeyStoreError {
     /// The vault was closed.
     #[error("the vault was closed")]
     Closed,
-    /// The process was forked while the vault was busy; open it again in the child.
-    #[error("this process was forked while the vault was busy; unlock the vault again in it")]
+    /// This process is a forked child, and what was called is its parent's: ask the vault for another handle. A vault that
+    /// refuses itself was busy at the moment of the fork, and calling it again does not help: unlock it anew.
+    #[error(
+        "this process was forked: take a new handle from the vault or, if the vault itself says this, unlock it anew"
+    )]
     Forked,
     /// A bug in this crate.
     #[error("internal inconsistency ({0}); please report this")]

@@ -93,8 +93,9 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// # Fork
 /// A forked child starts over: it drops what it inherited, reads the root record again, and has a thread and a block of
-/// numbers of its own. Handles ([`CustomerKeys`]) from before the fork refuse in it. What the child inherited in memory
-/// is beyond the reach of a shred in the parent.
+/// numbers of its own. Handles ([`CustomerKeys`]) from before the fork refuse in it, and so does, now and then, a vault that was
+/// committing at that very moment: unlock it anew ([`KeyStoreError::Forked`]). What the child inherited in memory is beyond the
+/// reach of a shred in the parent.
 #[derive(Clone)]
 pub struct Vault {
     owner: Arc<Owner>,
