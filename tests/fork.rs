@@ -181,6 +181,10 @@ fn a_child_forked_in_the_middle_of_commits_does_not_hang() {
             assert!(keys.open(NOTE, &sealed).is_err());
             // All that it inherited.
             drop((keys, vault));
+            // What a child does that is refused.
+            let anew = Vault::at(dir.path().join("vault")).purposes([ORDERS]).unlock(RootKey::bytes([7; 32])).unwrap();
+            assert!(anew.open(customer, NOTE, &sealed).is_ok());
+            anew.close().unwrap();
             vec![result]
         });
         opened += u32::from(result[0]);

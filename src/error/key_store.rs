@@ -132,7 +132,7 @@ pub enum KeyStoreError {
     #[error("the vault was closed")]
     Closed,
     /// This process is a forked child, and what was called is its parent's: ask the vault for another handle. A vault that
-    /// refuses itself was busy at the moment of the fork, and calling it again does not help: unlock it anew.
+    /// refuses itself was busy at the moment of the fork, and may refuse for good: unlock it anew.
     #[error(
         "this process was forked: take a new handle from the vault or, if the vault itself says this, unlock it anew"
     )]
