@@ -174,7 +174,6 @@ mod key_tree;
 mod limits;
 mod nonce;
 pub mod personal;
-#[cfg(feature = "derive")]
 mod record;
 #[cfg(feature = "register")]
 #[cfg_attr(docsrs, doc(cfg(feature = "register")))]
@@ -202,24 +201,25 @@ pub use error::{
     Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PurposeError, RecoverError,
     ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
-pub use field::{Field, InvalidName, Placed, Purpose};
+pub use field::{Field, FieldId, InvalidName, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 pub use limits::Limits;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use oubliette_derive::Personal;
 #[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use record::Held;
+#[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use record::support as __private;
-#[cfg(feature = "derive")]
-#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
-pub use record::{Context, FieldInfo, FieldKind, Held};
+pub use record::{Context, FieldInfo, FieldKind};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
-pub use sealed::{ParseError, Sealed};
+pub use sealed::{Encoded, ParseError, Sealed};
 #[cfg(feature = "journal")]
 #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub use vault::{Because, Circumstances};
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Pending, PurposeStatus,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Opens, Pending, PurposeStatus,
     Reader, Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };

@@ -114,6 +114,11 @@ pub enum KeyStoreError {
     #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
+    /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
+    #[cfg(feature = "journal")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
+    #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
+    VaultsOwn,
     /// An older vault, which has no key to sign with yet. Nothing happened.
     #[cfg(feature = "journal")]
     #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
@@ -169,7 +174,7 @@ impl KeyStoreError {
             #[cfg(feature = "journal")]
             KeyStoreError::Journal(error) => error.outcome(),
             #[cfg(feature = "journal")]
-            KeyStoreError::NoSigner => Outcome::Investigate,
+            KeyStoreError::NoSigner | KeyStoreError::VaultsOwn => Outcome::Investigate,
             KeyStoreError::NoVault
             | KeyStoreError::NeedsJournal
             | KeyStoreError::WrongRootKey

@@ -379,7 +379,6 @@ impl Event {
     }
 
     /// Whether the vault alone writes it, beside a commit of its own or to keep the journal.
-    #[cfg(feature = "register")]
     pub(crate) fn is_the_vaults(&self) -> bool {
         let keeps_the_journal = matches!(
             self,

@@ -35,7 +35,6 @@ impl JournalFile {
     ///
     /// # Errors
     /// [`JournalError`]. Which line is damaged is told by [`entries_after`](JournalFile::entries_after).
-    #[cfg(any(test, feature = "register"))]
     pub(crate) fn next_after(&self, n: u64, most: usize) -> Result<Vec<Entry>, JournalError> {
         let state = lock(&self.state);
         let known = state.known();

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::{Node, expand, hex, run};
 use crate::customer::CustomerId;
 use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId, VaultId};
-use crate::field::{FieldName, Purpose};
+use crate::field::{FieldId, Purpose};
 use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::personal::TypeTag;
 use crate::root_key::{PassphraseCost, Recipe, RootKey};
@@ -93,8 +93,8 @@ fn field(customer: &[u8; 32], label: &'static str, tag: &'static str) -> Node {
     ])
 }
 
-pub(super) fn field_name(label: &'static str, tag: &'static str) -> FieldName {
-    FieldName { purpose: Purpose::new("orders"), label, tag: TypeTag::built_in(tag).unwrap() }
+pub(super) fn field_name(label: &'static str, tag: &'static str) -> FieldId {
+    FieldId { purpose: Purpose::new("orders"), label, tag: TypeTag::built_in(tag).unwrap() }
 }
 
 /// Info, and 64 bytes of key and commitment.

@@ -23,7 +23,7 @@ mod replay;
 mod shreds;
 #[cfg(feature = "journal")]
 mod signing;
-#[cfg(feature = "register")]
+#[cfg(feature = "journal")]
 mod writing;
 
 use std::time::SystemTime;
