@@ -22,7 +22,7 @@ TEXT
     section "Peers: cargo's default release profile" benches/peers 'cargo run --profile bench-default'
     section 'Long jobs, a page, an export' . 'cargo bench --bench jobs'
     section 'The register: a sweep, an erasure' . 'cargo bench --features register --bench register'
-    section 'Limits on reading, and the audit of openings' . 'cargo bench --features journal --bench audit'
+    section 'Limits on reading, and the audit of openings' . 'cargo bench --bench audit'
     section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench --bench size'
     section "Size and commits: cargo's default release profile" . 'cargo bench --profile bench-default --bench size'
 } > "$out"
