@@ -17,7 +17,7 @@ use crate::personal::MOST_BYTES;
 /// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
 pub(crate) const VERSION: u8 = 0xf8;
 /// How the text form begins.
-pub(crate) const TEXT_PREFIX: &str = "obl1.";
+const TEXT_PREFIX: &str = "obl1.";
 
 /// Bytes before the ciphertext: version, tree id, customer, witness, nonce, commitment.
 pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_BYTES;
@@ -68,6 +68,15 @@ impl<T> Sealed<T> {
     pub fn from_bytes(bytes: impl Into<Vec<u8>> + AsRef<[u8]>) -> Result<Sealed<T>, ParseError> {
         check(bytes.as_ref())?;
         Ok(Sealed::from_checked(bytes.into()))
+    }
+
+    /// Whether what stands in a column begins as a sealed value does: as text with `obl1.`, as bytes with one from 0xF8 on,
+    /// which no UTF-8 text has. What looks like one and does not parse is damaged, cut off by a column that is too narrow,
+    /// or of a newer version; it is never plaintext. The other way round nothing is promised: only parsing tells whether it
+    /// is a sealed value, and only opening whether it is genuine.
+    #[must_use]
+    pub fn looks_like(content: &[u8]) -> bool {
+        content.starts_with(TEXT_PREFIX.as_bytes()) || content.first().is_some_and(|first| *first >= VERSION)
     }
 
     /// The bytes, to be stored in a binary column.
@@ -408,6 +417,19 @@ mod tests {
         assert_eq!(with(0, 0xf7), Err(ParseError::Malformed));
         assert_eq!(with(13, 0), Err(ParseError::Malformed), "customer 0 does not exist");
         assert_eq!(Sealed::<String>::from_bytes(vec![VERSION; MOST_SEALED_BYTES + 1]), Err(ParseError::Malformed));
+    }
+
+    #[test]
+    fn what_looks_like_one_is_never_plaintext() {
+        let looks_like = Sealed::<String>::looks_like;
+        let (good, text) = (example(), Sealed::<String>::from_bytes(example()).unwrap().to_string());
+        assert!((1..=good.len()).all(|length| looks_like(&good[..length])), "cut off or not");
+        assert!((TEXT_PREFIX.len()..=text.len()).all(|length| looks_like(&text.as_bytes()[..length])));
+        assert!((0xf8..=0xff).all(|first| looks_like(&[first])), "of a newer version");
+        for plaintext in ["", "alice@example.com", "obl1", "OBL1.", " obl1.", "\u{10ffff}"] {
+            assert!(!looks_like(plaintext.as_bytes()), "{plaintext:?}");
+        }
+        assert!(!looks_like(&[0xf7]), "no text, and no sealed value either");
     }
 
     #[test]

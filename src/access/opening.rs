@@ -11,7 +11,7 @@ use crate::customer::CustomerId;
 use crate::error::OpenError;
 use crate::field::{FieldName, Purpose};
 use crate::record::FieldKind;
-use crate::sealed::{ParseError, Sealed, TEXT_PREFIX};
+use crate::sealed::{ParseError, Sealed};
 use crate::vault::{Source, Untyped};
 
 /// Whose rows are read: the numbers of one person, for all purposes.
@@ -162,7 +162,7 @@ impl Opening<'_> {
         };
         // A driver may call one column's content text or bytes, by its collation.
         let parsed = match std::str::from_utf8(content) {
-            Ok(text) if text.starts_with(TEXT_PREFIX) => text.parse(),
+            Ok(text) if Sealed::<Untyped>::looks_like(content) => text.parse(),
             Ok(_) => return Err(AccessError::NotSealed { table: table.to_owned(), column: name.to_owned() }),
             Err(_) => Sealed::from_bytes(content),
         };

@@ -10,7 +10,7 @@ use crate::customer::CustomerId;
 use crate::error::{Belongs, OpenError, Outcome};
 use crate::field::Placed;
 use crate::personal::{PersonalData, Text};
-use crate::sealed::{ParseError, Sealed, TEXT_PREFIX};
+use crate::sealed::{ParseError, Sealed};
 use crate::vault::Vault;
 
 /// What a text column holds while its plaintext is being sealed: a sealed value, or still plaintext.
@@ -188,7 +188,7 @@ impl<T> FromStr for MaybeSealed<T> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<MaybeSealed<T>, ParseError> {
-        if text.starts_with(TEXT_PREFIX) {
+        if Sealed::<T>::looks_like(text.as_bytes()) {
             return text.parse::<SealedText<T>>().map(MaybeSealed::from);
         }
         let text = text.parse().map_err(|_| ParseError::Malformed)?;
@@ -273,7 +273,7 @@ mod tests {
         let vault = Vault::in_memory([ORDERS]);
         let alice = vault.enroll().unwrap();
         let text = vault.seal(alice, NAME, &"Alice".parse().unwrap()).unwrap().to_string();
-        for length in TEXT_PREFIX.len()..100 {
+        for length in "obl1.".len()..100 {
             assert_eq!(text[..length].parse::<MaybeSealed<Name>>().unwrap_err(), ParseError::Malformed, "{length}");
         }
         for bytes in [&b"Alice"[..], b"", text.as_bytes()] {

@@ -9,7 +9,7 @@ use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
 use crate::field::{Field, Placed, Purpose};
 use crate::personal::{PersonalData, Plaintext};
-use crate::sealed::{ParseError, Sealed, TEXT_PREFIX};
+use crate::sealed::{ParseError, Sealed};
 use crate::vault::{CustomerKeys, Epochs, Vault};
 
 /// A field, and the column whose content its values are bound to, if any. Made from a [`Field`] alone, or by
@@ -134,7 +134,7 @@ impl<T> Held<T> {
             Ok(sealed) => Held::Sealed(sealed, form),
             Err(error @ ParseError::Malformed) => match std::str::from_utf8(cell.content().unwrap_or_default()) {
                 // Of bytes too: a column whose text is called bytes.
-                Ok(text) if text.starts_with(TEXT_PREFIX) => {
+                Ok(text) if Sealed::<T>::looks_like(text.as_bytes()) => {
                     text.parse().map_or(Held::Unreadable(error), |sealed| Held::Sealed(sealed, Form::Text))
                 }
                 Ok(_) => Held::Plaintext,

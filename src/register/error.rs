@@ -1,10 +1,11 @@
 //! Why the register did not do what it was asked to.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::basis::InvalidBasis;
 use crate::error::{EnrollError, KeyStoreError, OpenError, Outcome, SealError, ShredError};
-use crate::jobs::DatabaseError;
 use crate::journal::{JournalError, Reason, ReceiptError};
 
 /// Why the register did not do what it was asked to. **None repeats a customer's id, or a value.**
@@ -108,6 +109,37 @@ pub enum RegisterError {
     Database(DatabaseError),
 }
 
+/// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
+/// row that a constraint refused. The server's log may have done so.
+pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
+
+impl DatabaseError {
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> DatabaseError {
+        DatabaseError(Box::new(error))
+    }
+
+    /// The database crate's own error. **Its `Debug` may quote a row.**
+    #[must_use]
+    pub fn expose(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseError({:?})", self.to_string())
+    }
+}
+
+// Without a source: whoever prints the chain would print what this hides.
+impl std::error::Error for DatabaseError {}
+
 impl RegisterError {
     /// What to do about it.
     #[must_use]
@@ -197,5 +229,26 @@ impl GrantedSealError {
             GrantedSealError::OtherPurpose { .. } | GrantedSealError::RanOut { .. } => Outcome::Investigate,
             GrantedSealError::Seal(error) => error.outcome(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("a constraint was broken")]
+    struct Quoting {
+        #[allow(dead_code)] // in `Debug`, as of PostgreSQL's own errors
+        row: &'static str,
+    }
+
+    #[test]
+    fn what_a_database_said_quotes_no_row() {
+        let error = RegisterError::database(Quoting { row: "alice@example.com" });
+        assert_eq!(error.to_string(), "the database failed: a constraint was broken");
+        let RegisterError::Database(said) = &error else { panic!("{error:?}") };
+        assert!(std::error::Error::source(said).is_none() && !format!("{error:?}").contains("alice"), "{error:?}");
+        assert!(format!("{:?}", said.expose()).contains("alice"), "unless asked for");
     }
 }

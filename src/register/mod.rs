@@ -159,7 +159,7 @@ pub use basis::{Evidence, Grant};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use disclosures::{Disclosure, DisclosureError, Received};
 pub use erase::Erased;
-pub use error::{GrantedSealError, RegisterError};
+pub use error::{DatabaseError, GrantedSealError, RegisterError};
 pub use finish::Resumed;
 pub use grants::Granted;
 #[cfg(feature = "derive")]
