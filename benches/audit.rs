@@ -1,6 +1,6 @@
 //! What limits and an audit cost in bulk, beside the vault itself, in one run.
 //!
-//! `cargo bench --bench audit`.
+//! `cargo bench -p oubliette-benches --bench audit`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! Curves over the size of a field, for one design beside another: `cargo bench --bench fields`.
+//! Curves over the size of a field, for one design beside another: `cargo bench -p oubliette-benches --bench fields`.
 //!
 //! It measures CPU time of the thread, as `ratios` does, which compares the same designs, prints one table and checks
 //! the targets.

@@ -16,14 +16,14 @@ $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(unam
 
 How it is measured, and where the time goes: [README.md](README.md). Written by \`benches/figures.sh\`.
 TEXT
-    section 'Thin LTO, one codegen unit' . 'cargo bench --bench ratios'
-    section "Cargo's default release profile" . 'cargo bench --profile bench-default --bench ratios'
+    section 'Thin LTO, one codegen unit' . 'cargo bench -p oubliette-benches --bench ratios'
+    section "Cargo's default release profile" . 'cargo bench -p oubliette-benches --profile bench-default --bench ratios'
     section 'Peers: thin LTO, one codegen unit' benches/peers 'cargo run --profile bench'
     section "Peers: cargo's default release profile" benches/peers 'cargo run --profile bench-default'
-    section 'Long jobs, a page, an export' . 'cargo bench --bench jobs'
-    section 'The register: a sweep, an erasure' . 'cargo bench --features register --bench register'
-    section 'Limits on reading, and the audit of openings' . 'cargo bench --bench audit'
-    section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench --bench size'
-    section "Size and commits: cargo's default release profile" . 'cargo bench --profile bench-default --bench size'
+    section 'Long jobs, a page, an export' . 'cargo bench -p oubliette-benches --bench jobs'
+    section 'The register: a sweep, an erasure' . 'cargo bench -p oubliette-benches --bench register'
+    section 'Limits on reading, and the audit of openings' . 'cargo bench -p oubliette-benches --bench audit'
+    section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench -p oubliette-benches --bench size'
+    section "Size and commits: cargo's default release profile" . 'cargo bench -p oubliette-benches --profile bench-default --bench size'
 } > "$out"
 mv "$out" benches/FIGURES.md

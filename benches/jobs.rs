@@ -1,6 +1,6 @@
 //! Long jobs on a SQLite file, and a page and an export read in bulk, each beside its target.
 //!
-//! `cargo bench --bench jobs`, or with `-- rows=30000` for a tenth of it. It works in the directory for temporary files
+//! `cargo bench -p oubliette-benches --bench jobs`, or with `-- rows=30000` for a tenth of it. It works in the directory for temporary files
 //! (`TMPDIR`), which should lie on a real disk; allow 1 GB and some minutes. Times are wall-clock: the disk is part of
 //! them, and so is whatever else the machine does.
 

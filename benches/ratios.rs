@@ -1,6 +1,6 @@
 //! The ratios that this crate promises to itself, measured in one run and printed with their targets.
 //!
-//! `cargo bench --bench ratios`, and `cargo bench --profile bench-default --bench ratios`.
+//! `cargo bench -p oubliette-benches --bench ratios`, and `cargo bench -p oubliette-benches --profile bench-default --bench ratios`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

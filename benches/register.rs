@@ -1,6 +1,6 @@
 //! The register on a SQLite file and a vault in a directory: a sweep of many grants, and an erasure beside a bare shred.
 //!
-//! `cargo bench --features register --bench register`, or with `-- grants=10000` for a tenth of it. It works in the
+//! `cargo bench -p oubliette-benches --bench register`, or with `-- grants=10000` for a tenth of it. It works in the
 //! directory for temporary files (`TMPDIR`), which should lie on a real disk: most of what it measures is syncs.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

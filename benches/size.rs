@@ -1,6 +1,6 @@
 //! What is written, how large a key store gets, and how long commits take, each beside its target.
 //!
-//! `cargo bench --bench size`. Linux only: the kernel counts the bytes that this process writes. It works in the
+//! `cargo bench -p oubliette-benches --bench size`. Linux only: the kernel counts the bytes that this process writes. It works in the
 //! directory for temporary files (`TMPDIR`), which should lie on a real disk; allow 2 GB and some minutes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

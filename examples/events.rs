@@ -107,8 +107,9 @@ fn claim(holds: bool, what: &str) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/events");
-    let home = std::env::var_os("EVENTS_DIR").map_or(base, PathBuf::from);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = here.parent().ok_or("the examples lie in no directory")?.join("target/events");
+    let home = std::env::var_os("EVENTS_DIR").map_or(target, PathBuf::from);
     fs::create_dir_all(home.join("log"))?;
     let log = home.join("log/events.jsonl");
     let vault = Vault::at(home.join("privacy"))

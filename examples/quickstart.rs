@@ -208,9 +208,10 @@ fn more(text: &str) {
 }
 
 fn run() -> Result<()> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let home = env::var_os("QUICKSTART_DIR").map_or_else(|| base.join("target/quickstart"), PathBuf::from);
-    let csv = env::args_os().nth(1).map_or_else(|| base.join("examples/customers.csv"), PathBuf::from);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = here.parent().ok_or("the examples lie in no directory")?.join("target/quickstart");
+    let home = env::var_os("QUICKSTART_DIR").map_or(target, PathBuf::from);
+    let csv = env::args_os().nth(1).map_or_else(|| here.join("customers.csv"), PathBuf::from);
     let passphrase = env::var("QUICKSTART_PASSPHRASE").unwrap_or_else(|_| "for this demonstration only".into());
     let (live, backup) = (home.join("shop/customers.sqlite"), home.join("backups/last-night.sqlite"));
     for file in [&live, &backup] {

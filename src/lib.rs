@@ -187,6 +187,8 @@ mod vault;
 #[cfg(test)]
 mod vectors;
 mod witness;
+#[cfg(test)]
+mod wycheproof;
 
 pub use basis::{Basis, InvalidBasis};
 pub use customer::{CustomerId, InvalidCustomerId};
