@@ -103,7 +103,8 @@
 //!   asked, who needs [`oubliette-journal`](journal) alone to check it, and [`VaultBuilder::replay`] recovers without a list.
 //! - [`Vault::reader`]: handles that open named purposes or fields only; [`audit`] notes each opening.
 //! - `inventory`, `access` (features `derive` and `json`) and `breach` (feature `register`): what is kept, on whom, and what leaked.
-//! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
+//! - [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate of its own: sealing a live table, and moving it to new key
+//!   trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
 //! # Features
@@ -161,9 +162,6 @@ mod index;
 #[cfg(all(feature = "derive", feature = "json"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
 pub mod inventory;
-#[cfg(any(feature = "rusqlite", feature = "sqlx"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "rusqlite", feature = "sqlx"))))]
-pub mod jobs;
 mod key_tree;
 mod limits;
 mod nonce;
