@@ -17,13 +17,13 @@ pub(crate) fn entry_id(writer: [u8; 8], batch: u64, place: u32) -> EventId {
     for (byte, part) in id.iter_mut().zip(writer.into_iter().chain(batch).chain(place.to_be_bytes())) {
         *byte = part;
     }
-    EventId(id)
+    EventId::from_bytes(id)
 }
 
 /// Which batch an entry belongs to.
 fn batch_of(id: EventId) -> [u8; BATCH] {
     let mut batch = [0; BATCH];
-    batch.iter_mut().zip(id.0).for_each(|(byte, part)| *byte = part);
+    batch.iter_mut().zip(id.to_bytes()).for_each(|(byte, part)| *byte = part);
     batch
 }
 
@@ -133,6 +133,6 @@ mod tests {
         let of = |batch, place| batch_of(entry_id([7; 8], batch, place));
         assert_eq!(of(1, 0), of(1, u32::MAX));
         assert_ne!(of(1, 0), of(2, 0));
-        assert_eq!(entry_id([7; 8], 0x01_02_03_04, 5).0, [7, 7, 7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 0, 0, 0, 5]);
+        assert_eq!(entry_id([7; 8], 0x01_02_03_04, 5).to_bytes(), [7, 7, 7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 0, 0, 0, 5]);
     }
 }

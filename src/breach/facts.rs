@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::history::{History, Moment};
 use crate::audit::{self, Opening};
+use crate::breach::times::timestamp;
 use crate::customer::CustomerId;
-use crate::journal::{Came, Entry, Numbers, Time};
+use crate::journal::{Came, Entry, Numbers};
 use crate::record::{FieldInfo, FieldKind};
 
 /// What was held, of whom, in which columns, and what became of the keys.
@@ -148,13 +149,13 @@ impl Opened {
     pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
         let opened = |opening| match opening {
             Opening::Noted { at, purpose, field, came: Came::Opened, numbers, .. } => Some(Opened::Values {
-                at: at.timestamp(),
+                at: timestamp(at),
                 purpose: purpose.as_str().to_owned(),
                 label: field.as_str().to_owned(),
                 numbers,
             }),
             Opening::NotNoted { from, until, .. } => {
-                Some(Opened::NotNoted { from: from.map_or(Timestamp::MIN, Time::timestamp), until: until.timestamp() })
+                Some(Opened::NotNoted { from: from.map_or(Timestamp::MIN, timestamp), until: timestamp(until) })
             }
             _ => None,
         };

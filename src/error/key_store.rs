@@ -104,24 +104,18 @@ pub enum KeyStoreError {
     },
     /// The vault keeps a journal, and this must be written into it. Nothing happened.
     #[error(
-        "the vault keeps a journal, and this must be written down: open the vault with the feature `journal` and \
-         `VaultBuilder::journal`, at the path where its journal lies"
+        "the vault keeps a journal, and this must be written down: open the vault with `VaultBuilder::journal`, at the \
+         path where its journal lies"
     )]
     NeedsJournal,
     /// The journal could not be read or written; it says what to do. What was to be written down before it was done was
     /// not done.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
     /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
     VaultsOwn,
     /// An older vault, which has no key to sign with yet. Nothing happened.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the vault has no key to sign with yet: unlock it once with `journal` or `add_missing_purposes`")]
     NoSigner,
     /// The operating system gave no randomness.
@@ -171,9 +165,7 @@ impl KeyStoreError {
             KeyStoreError::LeaseLost { source, .. } => {
                 source.as_ref().map_or(Outcome::TryAgain, |source| source.outcome())
             }
-            #[cfg(feature = "journal")]
             KeyStoreError::Journal(error) => error.outcome(),
-            #[cfg(feature = "journal")]
             KeyStoreError::NoSigner | KeyStoreError::VaultsOwn => Outcome::Investigate,
             KeyStoreError::NoVault
             | KeyStoreError::NeedsJournal
@@ -199,7 +191,6 @@ impl From<StoreError> for KeyStoreError {
     }
 }
 
-#[cfg(feature = "journal")]
 impl From<crate::journal::JournalError> for KeyStoreError {
     fn from(error: crate::journal::JournalError) -> KeyStoreError {
         KeyStoreError::Journal(Arc::new(error))

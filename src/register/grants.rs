@@ -179,11 +179,11 @@ async fn record<D: Database>(
     }
     let event = Event::Granted {
         grant: id.number(),
-        number,
+        number: number.into(),
         purpose: grant.purpose.into(),
         basis: label(grant.basis.as_str())?,
         recipient: grant.recipient.as_deref().map(label).transpose()?,
-        until: grant.until.map(Into::into),
+        until: grant.until.map(crate::breach::times::time),
     };
     outbox::tell(db, now, &event).await?;
     Ok(Granted { id, number, is_new_number })

@@ -1,13 +1,13 @@
 //! Names that the register takes, of marks, recipients, tables and columns.
 
-use crate::journal::Label;
+use crate::journal::check_name;
 
 /// Most bytes of one.
 pub(crate) const NAME_BYTES: usize = 64;
 
 /// Whether it has 1 to 64 bytes, and nothing that would make two names look alike.
 pub(crate) fn is_name(text: &str) -> bool {
-    text.len() <= NAME_BYTES && Label::new(text).is_ok()
+    check_name(text, NAME_BYTES).is_ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The vault: what an application opens.
 
-#[cfg(feature = "journal")]
 pub(crate) mod audit_file;
 mod builder;
 mod custody;
@@ -41,15 +40,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-#[cfg(feature = "journal")]
 pub use audit_file::AuditFile;
 pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
 pub use indexes::{EpochBegun, Epochs};
-use journal::Why;
-#[cfg(feature = "journal")]
 pub use journal::{Because, Circumstances};
 pub use opens::Opens;
 pub use purposes::Rotated;
@@ -57,11 +53,12 @@ pub use reader::Reader;
 pub use recover::Recovery;
 pub use retired::Retired;
 pub use shred::Shredded;
-pub use status::{Health, InvalidKeyTreeId, KeyTreeId, PurposeStatus, Status};
+pub use status::{Health, PurposeStatus, Status};
 
 use crate::customer::CustomerId;
 use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
 use crate::field::{Placed, Purpose};
+use crate::journal::Reason;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
@@ -204,7 +201,7 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), None, Why::default())
+        self.shred_now(Whom::These(customers.into_iter().collect()), None, None)
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -216,7 +213,7 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
+        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -228,7 +225,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::Through(last), None, Why::default())
+        self.shred_now(Whom::Through(last), None, None)
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -240,7 +237,7 @@ impl Vault {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), None, Why::default())
+        self.shred_soon(Whom::These(customers.into_iter().collect()), None, None)
     }
 
     /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
@@ -252,10 +249,10 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
+        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
-    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Result<Shredded, ShredError> {
+    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, ShredError> {
         let started = self.start_shred(whom, purpose, why)?;
         started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
@@ -264,7 +261,7 @@ impl Vault {
         &self,
         whom: Whom,
         purpose: Option<Purpose>,
-        why: Why,
+        why: Option<Reason>,
     ) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
         let process = self.process().map_err(ShredError::NothingHappened)?;
         if let Some(purpose) = purpose
@@ -277,7 +274,12 @@ impl Vault {
         Ok(promise)
     }
 
-    fn shred_soon(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Pending<Result<Shredded, ShredError>> {
+    fn shred_soon(
+        &self,
+        whom: Whom,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Pending<Result<Shredded, ShredError>> {
         let started = self.start_shred(whom, purpose, why);
         // The future holds no vault: it must not keep one open that was dropped.
         let process = self.process().map(Arc::downgrade);
@@ -386,10 +388,8 @@ impl Vault {
     ///
     /// # Errors
     /// When the lease has lapsed and the record cannot be read.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     pub fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
-        Ok(crate::journal::VaultName(self.process()?.held()?.facts.clear.vault))
+        Ok(self.process()?.held()?.facts.clear.vault)
     }
 
     /// The purposes that it was unlocked with. It may have others.

@@ -2,7 +2,7 @@
 
 use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
-use crate::journal::{Entry, Event, EventId, JournalError, JournalFile};
+use crate::journal::{Entry, Event, EventId, Journal, JournalError};
 use crate::vault::Vault;
 
 /// The vault's journal.
@@ -33,7 +33,7 @@ impl Vault {
     /// let vault = Vault::at(&directory).journal(&path).purposes([orders]).create(RootKey::bytes([7; 32]))?;
     ///
     /// let note = Event::Note { text: "the tape of 2026-03-01 was destroyed".parse()? };
-    /// let id = EventId([42; 16]);
+    /// let id = EventId::from_bytes([42; 16]);
     /// vault.write_down(&[(id, note)])?;
     /// assert!(vault.journal_after(0, 100)?.iter().any(|entry| entry.id() == Some(id)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -77,7 +77,7 @@ impl Vault {
     /// [`KeyStoreError::NeedsJournal`] without one, and what `work` gives.
     fn with_journal<T>(
         &self,
-        work: impl FnOnce(&JournalFile, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
+        work: impl FnOnce(&Journal, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
     ) -> Result<T, KeyStoreError> {
         let process = self.process()?;
         let held = process.held()?;
@@ -85,8 +85,8 @@ impl Vault {
         let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
         // A shred waits for whoever holds a snapshot, and a sync may take its time.
         drop(held);
-        let signer = VaultSigner::new(vault, &seed);
-        let file = process.book.file(&signer, anchor)?.ok_or(KeyStoreError::NeedsJournal)?;
+        let signer = VaultSigner::new(vault, &seed)?;
+        let file = process.journal.as_ref().ok_or(KeyStoreError::NeedsJournal)?.file(&signer, anchor)?;
         work(file, &signer, process.durable())
     }
 }
