@@ -17,8 +17,8 @@ use common::ours::ORDERS;
 use common::race::{heading, median, verdict};
 use jiff::{Timestamp, ToSpan};
 use oubliette::journal::Reason;
-use oubliette::register::{Basis, Evidence, Grant, Keep, Register, Rules, Subject};
 use oubliette::{Purpose, RootKey, Vault};
+use oubliette_register::{Basis, Evidence, Grant, Keep, Register, Rules, Subject};
 use rusqlite::Connection;
 
 const NEWSLETTER: Purpose = Purpose::new("newsletter");

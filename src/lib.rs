@@ -40,7 +40,7 @@
 //! ```
 //!
 //! `cargo run --example quickstart` does the same with a SQLite database and a restored backup; `--example events`
-//! with JSON events in an append-only file; `--example life` tells one customer's life with register, journal and receipt.
+//! with JSON events in an append-only file.
 //!
 //! # Words
 //! | word | meaning |
@@ -97,12 +97,11 @@
 //! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
 //! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
-//! - `guide` (features `register` and `derive`): each duty under the GDPR, the call that supports it, and what the call does not do.
-//! - `register` (feature `register`): who may have what sealed, on which legal basis and for how long; erasure with a receipt.
+//! - [`oubliette-register`](https://docs.rs/oubliette-register), a crate beside this one: who may have what sealed, on which legal
+//!   basis and for how long; access, disclosure, erasure with a receipt, the inventory, breach reports; a guide by duty.
 //! - [`VaultBuilder::journal`]: what was forgotten is written down and signed. [`Vault::receipt`] proves it to whoever
 //!   asked, who needs [`oubliette-journal`](journal) alone to check it, and [`VaultBuilder::replay`] recovers without a list.
 //! - [`Vault::reader`]: handles that open named purposes or fields only; [`audit`] notes each opening.
-//! - `inventory`, `access` (features `derive` and `json`) and `breach` (feature `register`): what is kept, on whom, and what leaked.
 //! - [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate of its own: sealing a live table, and moving it to new key
 //!   trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
@@ -114,10 +113,7 @@
 //! | `phone` | no | telephone numbers as people type them, with a default country (rlibphonenumber, about 80 crates) |
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
-//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive); with `json` also `access` and `inventory` |
-//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite; `breach`; with `derive` also access and disclosure (rusqlite, serde_json, jiff) |
-//! | `register-postgres` | no | the register in PostgreSQL (sqlx) |
-//! | `age` | no | disclosures encrypted to their recipient (age) |
+//! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -134,14 +130,7 @@
     )
 )]
 
-#[cfg(all(feature = "derive", feature = "json"))]
-#[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
-pub mod access;
 pub mod audit;
-mod basis;
-#[cfg(feature = "register")]
-#[cfg_attr(docsrs, doc(cfg(feature = "register")))]
-pub mod breach;
 mod cipher;
 mod clock;
 pub mod columns;
@@ -154,22 +143,12 @@ mod fork;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(all(feature = "register", feature = "derive"))]
-#[cfg_attr(docsrs, doc(cfg(all(feature = "register", feature = "derive"))))]
-#[doc = include_str!("guide/guide.md")]
-pub mod guide {}
 mod index;
-#[cfg(all(feature = "derive", feature = "json"))]
-#[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
-pub mod inventory;
 mod key_tree;
 mod limits;
 mod nonce;
 pub mod personal;
 mod record;
-#[cfg(feature = "register")]
-#[cfg_attr(docsrs, doc(cfg(feature = "register")))]
-pub mod register;
 mod root_key;
 mod root_record;
 mod sealed;
@@ -187,7 +166,6 @@ mod witness;
 #[cfg(test)]
 mod wycheproof;
 
-pub use basis::{Basis, InvalidBasis};
 pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use oubliette::access::Document;
+use oubliette_register::access::Document;
 use serde::Serialize;
 use serde_json::{Value, json};
 

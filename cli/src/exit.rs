@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use oubliette::access::AccessError;
 use oubliette::journal::{JournalError, ReceiptError};
-use oubliette::register::RegisterError;
 use oubliette::{KeyStoreError, Outcome, PurposeError, RecoverError, RotateError, ShredError, UnlockError};
+use oubliette_register::RegisterError;
+use oubliette_register::access::AccessError;
 
 /// What the exit code says. The numbers are promised: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

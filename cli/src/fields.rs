@@ -1,8 +1,8 @@
 //! Fields whose names and types are known only at run time: the configuration says them.
 
-use oubliette::access::Binding;
 use oubliette::personal::Canonical;
 use oubliette::{Bits, Field, FieldInfo, Index};
+use oubliette_register::access::Binding;
 
 use crate::config::{Column, IndexColumn};
 use crate::context::purpose;
@@ -86,8 +86,8 @@ pub fn columns(table: &crate::config::Table) -> Result<Vec<FieldInfo>, Failure> 
 }
 
 /// A table as the library's records would declare it.
-pub fn table(table: &crate::config::Table) -> Result<oubliette::access::Table, Failure> {
-    let mut made = oubliette::access::Table::new(table.table.clone(), &columns(table)?);
+pub fn table(table: &crate::config::Table) -> Result<oubliette_register::access::Table, Failure> {
+    let mut made = oubliette_register::access::Table::new(table.table.clone(), &columns(table)?);
     for column in &table.columns {
         if let (Some(context), Some(bytes)) = (&column.context, column.context_bytes) {
             made = made.binding(context, Binding::Integer(bytes));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use oubliette::register::RequestKind;
+use oubliette_register::RequestKind;
 
 /// Whom it concerns.
 #[derive(Args, Debug)]

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use jiff::Timestamp;
-use oubliette::breach::{self, Column, Leak, Opened, Taken};
 use oubliette::journal;
+use oubliette_register::breach::{self, Column, Leak, Opened, Taken};
 use serde_json::json;
 
 use crate::answer::{Answer, count};

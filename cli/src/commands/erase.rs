@@ -1,6 +1,6 @@
 //! Erasing a customer.
 
-use oubliette::register::Erased;
+use oubliette_register::Erased;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, time};

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use oubliette::register::Holdings;
+use oubliette_register::Holdings;
 use serde_json::json;
 
 use crate::answer::Answer;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use oubliette::register::HoldId;
+use oubliette_register::HoldId;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use oubliette::Basis;
-use oubliette::inventory::{Declaration, Inventory, InventoryError};
+use oubliette_register::Basis;
+use oubliette_register::inventory::{Declaration, Inventory, InventoryError};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;

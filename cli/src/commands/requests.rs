@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use oubliette::register::{self, Request, RequestId};
+use oubliette_register::{Request, RequestId};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -47,7 +47,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             let mut text = format!("Request {} is recorded, and due {}.\n", request.id, shown(request.due_at));
             if let Some(time) = request.carried_out_at {
                 text.push_str(&format!("The first sweep after {} carries it out.\n", shown(time)));
-            } else if request.kind == register::RequestKind::Erasure {
+            } else if request.kind == oubliette_register::RequestKind::Erasure {
                 text.push_str("`oubliette erase` carries it out.\n");
             }
             Answer::new(text, with_resumed(json!({ "recorded": one(&request, Timestamp::now()) }), &resumed))
@@ -138,9 +138,9 @@ fn close(context: &mut Context, id: &str, answer: Answered, why: Option<&str>) -
     let mut open = tables.unlock(context, Receipts::new(&context.config)?)?;
     let resumed = open.resume(Work::Writes)?;
     let (how, word) = match answer {
-        Answered::Done => (register::Answer::Done, "done"),
-        Answered::Refused => (register::Answer::Refused, "refused"),
-        Answered::Withdrawn => (register::Answer::Withdrawn, "withdrawn"),
+        Answered::Done => (oubliette_register::Answer::Done, "done"),
+        Answered::Refused => (oubliette_register::Answer::Refused, "refused"),
+        Answered::Withdrawn => (oubliette_register::Answer::Withdrawn, "withdrawn"),
     };
     within!(open, close_request(id, how, why))?;
     finish(open)?;

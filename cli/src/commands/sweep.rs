@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use oubliette::Purpose;
-use oubliette::register::Due;
+use oubliette_register::Due;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};

@@ -1,7 +1,7 @@
 //! Withdrawing a consent.
 
 use oubliette::journal::Whose;
-use oubliette::register::{Basis, Hold, Withdrawn};
+use oubliette_register::{Basis, Hold, Withdrawn};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, time};

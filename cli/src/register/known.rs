@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use oubliette::register::Subject;
+use oubliette_register::Subject;
 use serde_json::{Value, json};
 
 use crate::database::{Database, Given, Row};

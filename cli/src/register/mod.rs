@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, Read};
 
-use oubliette::register::{Register, Rules, Subject};
 use oubliette::{Purpose, Vault};
+use oubliette_register::{Register, Rules, Subject};
 use serde_json::{Value, json};
 
 use crate::args::Whom;

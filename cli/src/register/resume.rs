@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use oubliette::register::{self, Reconciled};
+use oubliette_register::Reconciled;
 use serde_json::{Value, json};
 
 use super::{Open, Work, alone};
@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 /// What was finished.
 #[derive(Debug, Default)]
 pub struct Resumed {
-    done: register::Resumed,
+    done: oubliette_register::Resumed,
     reconciled: Option<Reconciled>,
     receipts: Vec<PathBuf>,
 }

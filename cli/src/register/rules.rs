@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Span};
 use oubliette::Circumstances;
-use oubliette::register::{Keep, Rules};
+use oubliette_register::{Keep, Rules};
 
 use crate::config::{Column, Config, Retention, duration, span};
 use crate::context::purpose;

@@ -133,7 +133,7 @@ fn what_cannot_be_done_rightly_is_not_begun() {
 
 #[test]
 fn merged_ids_are_one_customer() {
-    use oubliette::register::Subject;
+    use oubliette_register::Subject;
     let shop = Shop::new();
     let (alice, other) = (shop.customer("alice"), shop.customer("alice again"));
     shop.application(|_, register, connection| {

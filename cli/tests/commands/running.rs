@@ -62,7 +62,7 @@ fn an_application_goes_on_under_the_new_key_it_was_given() {
 
 #[test]
 fn an_application_with_the_register_open_goes_on() {
-    use oubliette::register::{Basis, Grant, Register, RegisterError, Subject};
+    use oubliette_register::{Basis, Grant, Register, RegisterError, Subject};
 
     use crate::support::ORDERS;
     let shop = crate::shop::Shop::new();

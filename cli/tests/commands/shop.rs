@@ -4,8 +4,8 @@ use std::fs;
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use oubliette::journal::Receipt;
-use oubliette::register::{Basis, Evidence, Grant, Keep, Register, Rules, Subject};
 use oubliette::{CustomerId, Index, Sealed, Token, Vault, bits, personal::Email};
+use oubliette_register::{Basis, Evidence, Grant, Keep, Register, Rules, Subject};
 use rusqlite::{Connection, params};
 
 use crate::support::{EMAIL, NEWS, NEWS_EMAIL, ORDERS, World};

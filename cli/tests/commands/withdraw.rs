@@ -91,7 +91,7 @@ fn a_mistake_withdraws_nothing() {
 
 #[test]
 fn one_recipient_can_be_cut_off() {
-    use oubliette::register::{Basis, Grant, Subject};
+    use oubliette_register::{Basis, Grant, Subject};
     let shop = Shop::new();
     let alice = shop.customer("alice");
     shop.application(|_, register, connection| {

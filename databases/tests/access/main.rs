@@ -19,20 +19,20 @@ mod postgres;
 
 use postgres::Db;
 
-#[path = "../../../tests/access/audited.rs"]
+#[path = "../../../register/tests/access/audited.rs"]
 mod audited;
-#[path = "../../../tests/access/disclosed.rs"]
+#[path = "../../../register/tests/access/disclosed.rs"]
 mod disclosed;
-#[path = "../../../tests/access/encrypted.rs"]
+#[path = "../../../register/tests/access/encrypted.rs"]
 mod encrypted;
-#[path = "../../../tests/access/held.rs"]
+#[path = "../../../register/tests/access/held.rs"]
 mod held;
 #[allow(dead_code)] // shared by several test programs, each of which uses a part
-#[path = "../../../tests/access/shop.rs"]
+#[path = "../../../register/tests/access/shop.rs"]
 mod shop;
-#[path = "../../../tests/register/support.rs"]
+#[path = "../../../register/tests/register/support.rs"]
 #[allow(dead_code)] // shared by several test programs, each of which uses a part
 mod support;
-#[path = "../../../tests/access/table.rs"]
+#[path = "../../../register/tests/access/table.rs"]
 mod table;
 mod types;

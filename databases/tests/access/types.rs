@@ -1,9 +1,9 @@
 //! What PostgreSQL alone has: types of its own, in columns stored as they are and in those that values are bound to.
 
-use oubliette::access::{AccessError, Binding, Table};
 use oubliette::personal::Text;
-use oubliette::register::{Holdings, Rules};
 use oubliette::{CustomerId, Field, OpenError, Personal};
+use oubliette_register::access::{AccessError, Binding, Table};
+use oubliette_register::{Holdings, Rules};
 use serde_json::{Value, json};
 
 use crate::Db;

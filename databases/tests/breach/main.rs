@@ -22,15 +22,15 @@ use postgres::Db;
 
 #[path = "../../../tests/attack/mod.rs"]
 mod attack;
-#[path = "../../../tests/breach/register.rs"]
+#[path = "../../../register/tests/breach/register.rs"]
 mod register;
-#[path = "../../../tests/breach/report.rs"]
+#[path = "../../../register/tests/breach/report.rs"]
 mod report;
-#[path = "../../../tests/breach/service.rs"]
+#[path = "../../../register/tests/breach/service.rs"]
 mod service;
 #[allow(dead_code)] // shared by several test programs, each of which uses a part
-#[path = "../../../tests/register/support.rs"]
+#[path = "../../../register/tests/register/support.rs"]
 mod support;
 #[allow(dead_code)] // shared by several test programs, each of which uses a part
-#[path = "../../../tests/breach/world.rs"]
+#[path = "../../../register/tests/breach/world.rs"]
 mod world;

@@ -20,10 +20,10 @@ mod postgres;
 
 use postgres::Db;
 
-#[path = "../../../tests/drills/restored.rs"]
+#[path = "../../../register/tests/drills/restored.rs"]
 mod restored;
-#[path = "../../../tests/drills/shop.rs"]
+#[path = "../../../register/tests/drills/shop.rs"]
 mod shop;
-#[path = "../../../tests/register/support.rs"]
+#[path = "../../../register/tests/register/support.rs"]
 #[allow(dead_code)] // shared with the register's own tests
 mod support;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::ToSpan;
 use oubliette::CustomerId;
 use oubliette::journal::{Event, Number};
-use oubliette::register::{Erased, Keep, Register, RegisterError, Rules};
+use oubliette_register::{Erased, Keep, Register, RegisterError, Rules};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 

@@ -18,31 +18,31 @@ mod postgres;
 
 use postgres::Db;
 
-#[path = "../../../tests/register/agreement.rs"]
+#[path = "../../../register/tests/register/agreement.rs"]
 mod agreement;
 mod concurrent;
-#[path = "../../../tests/register/erase.rs"]
+#[path = "../../../register/tests/register/erase.rs"]
 mod erase;
-#[path = "../../../tests/register/forged.rs"]
+#[path = "../../../register/tests/register/forged.rs"]
 mod forged;
-#[path = "../../../tests/register/grants.rs"]
+#[path = "../../../register/tests/register/grants.rs"]
 mod grants;
-#[path = "../../../tests/register/history.rs"]
+#[path = "../../../register/tests/register/history.rs"]
 mod history;
-#[path = "../../../tests/register/merge.rs"]
+#[path = "../../../register/tests/register/merge.rs"]
 mod merge;
 mod processes;
-#[path = "../../../tests/register/random.rs"]
+#[path = "../../../register/tests/register/random.rs"]
 mod random;
-#[path = "../../../tests/register/requests.rs"]
+#[path = "../../../register/tests/register/requests.rs"]
 mod requests;
-#[path = "../../../tests/register/restore.rs"]
+#[path = "../../../register/tests/register/restore.rs"]
 mod restore;
-#[path = "../../../tests/register/support.rs"]
+#[path = "../../../register/tests/register/support.rs"]
 mod support;
-#[path = "../../../tests/register/sweep.rs"]
+#[path = "../../../register/tests/register/sweep.rs"]
 mod sweep;
-#[path = "../../../tests/register/withdraw.rs"]
+#[path = "../../../register/tests/register/withdraw.rs"]
 mod withdraw;
-#[path = "../../../tests/register/wrong.rs"]
+#[path = "../../../register/tests/register/wrong.rs"]
 mod wrong;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use oubliette::register::{Erased, Granted, Register, RegisterError};
+use oubliette_register::{Erased, Granted, Register, RegisterError};
 use sqlx::{AssertSqlSafe, Column, Executor, PgPool, Row};
 
 use crate::support::{consent, contract, who, why};

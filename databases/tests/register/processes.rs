@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use jiff::ToSpan;
-use oubliette::register::{Keep, Register, Rules};
 use oubliette::store::{Steps, Stop};
 use oubliette::{CustomerId, RootKey, Sealed, UnlessShredded, Vault};
+use oubliette_register::{Keep, Register, Rules};
 use sqlx::{Executor, PgPool};
 
 use crate::Db;

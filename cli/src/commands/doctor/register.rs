@@ -90,7 +90,7 @@ fn try_to_look(context: &Context, vault: &Vault, tables: Tables, findings: &mut 
     unfinished(&open.database, now, findings)?;
     without_grant(&open.database, findings)?;
     unknown_numbers(context, &open.database, findings);
-    open.register = oubliette::register::Register::new(vault, lengthened(&context.config, DAYS_OVERDUE)?)?;
+    open.register = oubliette_register::Register::new(vault, lengthened(&context.config, DAYS_OVERDUE)?)?;
     overdue(&open, findings)
 }
 

@@ -1,0 +1,47 @@
+//! What is handed out.
+
+use std::fmt;
+
+use oubliette::personal::Plaintext;
+
+use super::tree::Tree;
+
+/// Personal data as JSON, in clear: wiped on drop, and redacted in `Debug`.
+pub struct Document(Plaintext);
+
+impl Document {
+    /// For people: a member a line.
+    pub(crate) fn for_people(tree: &Tree) -> Document {
+        Document(tree.pretty())
+    }
+
+    /// For machines: on one line.
+    pub(crate) fn for_machines(tree: &Tree) -> Document {
+        Document(tree.compact())
+    }
+
+    /// The door out: the JSON. Search a program for this name to find every place where personal data leaves its type.
+    #[must_use]
+    pub fn expose_personal_data(&self) -> &str {
+        // Made of text and ASCII.
+        std::str::from_utf8(self.0.as_bytes()).unwrap_or_default()
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never true: an empty answer is a document too.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Document(redacted)")
+    }
+}

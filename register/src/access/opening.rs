@@ -1,0 +1,213 @@
+//! One row, opened by what its table's declaration says.
+
+use std::collections::BTreeSet;
+
+use oubliette::{CustomerId, Encoded, FieldId, FieldKind, OpenError, ParseError, Purpose, Reader, Sealed};
+
+use super::cell::Cell;
+use super::error::AccessError;
+use super::readers::{NotRead, Readers};
+use super::table::{Column, Table};
+use super::tree::Tree;
+
+/// Whose rows are read: the numbers of one person, for all purposes.
+pub(crate) type Numbers = BTreeSet<CustomerId>;
+
+/// One row, as a document shows it: by purpose, and apart from those what is stored as it is and what was shredded.
+pub(crate) struct Row {
+    pub(crate) plain: Vec<(String, Tree)>,
+    pub(crate) opened: Vec<(Purpose, Vec<(String, Tree)>)>,
+    pub(crate) shredded: Vec<(Purpose, Vec<String>)>,
+}
+
+/// Opens rows of one table.
+pub(crate) struct Opening<'o> {
+    pub(crate) reader: &'o Reader,
+    pub(crate) readers: &'o Readers,
+    pub(crate) table: &'o Table,
+    pub(crate) whose: &'o Numbers,
+}
+
+/// Whether all that tables declare can be opened and read, before anything is.
+pub(crate) fn check(
+    reader: &Reader,
+    readers: &Readers,
+    tables: &[Table],
+    wanted: impl Fn(&Table, &Column) -> bool,
+) -> Result<(), AccessError> {
+    for (at, table) in tables.iter().enumerate() {
+        if let Some(what) = table.fault() {
+            return Err(AccessError::Invalid { what });
+        }
+        if tables.iter().skip(at + 1).any(|other| other.name() == table.name()) {
+            return Err(AccessError::Invalid { what: format!("table {:?} is declared twice", table.name()) });
+        }
+        for column in table.columns().iter().filter(|column| wanted(table, column)) {
+            let FieldKind::Sealed { purpose, label, tag, .. } = column.info.kind else { continue };
+            let (table, name) = (table.name().to_owned(), column.name.clone());
+            if !readers.knows(tag) {
+                let (purpose, tag) = (purpose.name(), tag.as_str());
+                return Err(AccessError::UnknownType { table, column: name, purpose, label, tag });
+            }
+            if !reader.is_unlocked(purpose).map_err(|error| open_error(&table, column, error.into()))? {
+                return Err(open_error(&table, column, OpenError::PurposeNotUnlocked { purpose: purpose.name() }));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open_error(table: &str, column: &Column, source: OpenError) -> AccessError {
+    AccessError::Open { table: table.to_owned(), column: column.name.clone(), source }
+}
+
+impl Opening<'_> {
+    /// Opens what of the row is wanted and theirs. `stored` gives what a sealed, number or context column holds, `shown`
+    /// what one that is stored as it is holds, both by the column's name in the database.
+    pub(crate) fn row(
+        &self,
+        wanted: impl Fn(&Column) -> bool,
+        stored: impl Fn(&Column) -> Cell,
+        shown: impl Fn(&Column) -> Cell,
+    ) -> Result<Row, AccessError> {
+        let mut row = Row { plain: Vec::new(), opened: Vec::new(), shredded: Vec::new() };
+        let own = self.table.own_number().map(|column| self.number(column, &stored)).transpose()?.flatten();
+        let is_theirs = own.is_some_and(|own| self.whose.contains(&own));
+        for column in self.table.columns().iter().filter(|column| wanted(column)) {
+            match column.info.kind {
+                // Of a row that is another's the person has single values, and nothing else.
+                FieldKind::Plain if is_theirs => {
+                    let tree = shown(column).shown().ok_or_else(|| self.not_writable(column))?;
+                    row.plain.push((column.name.clone(), tree));
+                }
+                FieldKind::Sealed { purpose, context, .. } => {
+                    let Some(field) = column.info.field_id() else { continue };
+                    match self.value(column, field, context, &stored)? {
+                        Value::NotTheirs => {}
+                        Value::Null => at(&mut row.opened, purpose).push((column.name.clone(), Tree::Null)),
+                        Value::Kept(tree) => at(&mut row.opened, purpose).push((column.name.clone(), tree)),
+                        Value::Shredded => at(&mut row.shredded, purpose).push(column.name.clone()),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(row)
+    }
+
+    fn value(
+        &self,
+        column: &Column,
+        field: FieldId,
+        context: Option<&str>,
+        stored: &impl Fn(&Column) -> Cell,
+    ) -> Result<Value, AccessError> {
+        let number = match self.table.number_of(field.purpose()) {
+            Some(numbers) => self.number(numbers, stored)?,
+            None => None,
+        };
+        let sealed = self.sealed(column, &stored(column))?;
+        // Beside no number it is the value itself that says whose it is; opening it shows whether that is true.
+        let number = number.or_else(|| sealed.as_ref().map(Sealed::customer));
+        let Some(number) = number.filter(|number| self.whose.contains(number)) else { return Ok(Value::NotTheirs) };
+        let Some(sealed) = sealed else { return Ok(Value::Null) };
+        let context = match context {
+            None => None,
+            Some(name) => {
+                let bound = self.table.column(name).and_then(|bound| stored(bound).context(bound.binding));
+                let missing =
+                    || AccessError::Context { table: self.table.name().to_owned(), column: column.name.clone() };
+                Some(bound.ok_or_else(missing)?)
+            }
+        };
+        let opened = match self.reader.open_encoded(number, field, context.as_deref(), &sealed) {
+            Ok(opened) => opened,
+            Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => return Ok(Value::Shredded),
+            Err(source) => return Err(open_error(self.table.name(), column, source)),
+        };
+        let Some(read) = self.readers.reader(field.tag()) else { return Err(self.not_writable(column)) };
+        match read(opened.as_bytes()) {
+            Ok(tree) => Ok(Value::Kept(tree)),
+            Err(NotRead::NotWritable) => Err(self.not_writable(column)),
+            Err(NotRead::Content) => {
+                let source = OpenError::InvalidContent { at: field.of(number) };
+                Err(open_error(self.table.name(), column, source))
+            }
+        }
+    }
+
+    fn number(&self, column: &Column, stored: &impl Fn(&Column) -> Cell) -> Result<Option<CustomerId>, AccessError> {
+        let number = match stored(column) {
+            Cell::Null => return Ok(None),
+            Cell::Integer(number) => CustomerId::from_stored(number).ok(),
+            _ => None,
+        };
+        let no_number = || AccessError::Number { table: self.table.name().to_owned(), column: column.name.clone() };
+        number.map(Some).ok_or_else(no_number)
+    }
+
+    fn sealed(&self, column: &Column, cell: &Cell) -> Result<Option<Sealed<Encoded>>, AccessError> {
+        let (table, name) = (self.table.name(), column.name.as_str());
+        let content = match cell {
+            Cell::Null => return Ok(None),
+            Cell::Text(text) => text.as_bytes(),
+            Cell::Bytes(bytes) => bytes,
+            Cell::Integer(_) | Cell::Real(_) | Cell::Json(_) => {
+                return Err(AccessError::NotSealed { table: table.to_owned(), column: name.to_owned() });
+            }
+        };
+        // A driver may call one column's content text or bytes, by its collation.
+        let parsed = match std::str::from_utf8(content) {
+            Ok(text) if Sealed::<Encoded>::looks_like(content) => text.parse(),
+            Ok(_) => return Err(AccessError::NotSealed { table: table.to_owned(), column: name.to_owned() }),
+            Err(_) => Sealed::from_bytes(content),
+        };
+        parsed.map(Some).map_err(|source: ParseError| {
+            let (table, column) = (table.to_owned(), name.to_owned());
+            AccessError::Unreadable { table, column, source }
+        })
+    }
+
+    fn not_writable(&self, column: &Column) -> AccessError {
+        AccessError::NotWritable { table: self.table.name().to_owned(), column: column.name.clone() }
+    }
+}
+
+enum Value {
+    /// Of the same row, and another person's.
+    NotTheirs,
+    Null,
+    Kept(Tree),
+    /// Or of a key tree that was given up.
+    Shredded,
+}
+
+fn at<T>(groups: &mut Vec<(Purpose, Vec<T>)>, purpose: Purpose) -> &mut Vec<T> {
+    let at = groups.iter().position(|(known, _)| *known == purpose).unwrap_or_else(|| {
+        groups.push((purpose, Vec::new()));
+        groups.len() - 1
+    });
+    // It is there: found, or just pushed.
+    #[allow(clippy::indexing_slicing)]
+    &mut groups[at].1
+}
+
+impl Row {
+    /// `{"in_clear": {column: value}, "opened": {purpose: {column: value}}, "shredded": {purpose: [column]}}`, without those
+    /// that would be empty.
+    pub(crate) fn into_tree(self) -> Tree {
+        let mut members = Vec::new();
+        if !self.plain.is_empty() {
+            members.push(("in_clear", Tree::Object(self.plain)));
+        }
+        if !self.opened.is_empty() {
+            let opened = self.opened.into_iter().map(|(purpose, values)| (purpose.name(), Tree::Object(values)));
+            members.push(("opened", Tree::object(opened)));
+        }
+        if !self.shredded.is_empty() {
+            let shredded = self.shredded.into_iter().map(|(purpose, columns)| (purpose.name(), Tree::texts(columns)));
+            members.push(("shredded", Tree::object(shredded)));
+        }
+        Tree::object(members)
+    }
+}

@@ -1,0 +1,158 @@
+//! A breach: given what leaked, who is concerned, and whether it was readable; for the notice within 72 hours (Art. 33
+//! GDPR), and for telling the persons (Art. 34).
+//!
+//! What leaked is given as a set, since that is what counts: a copy of the database opens with nothing, a root record
+//! neither, the root key neither; the three together open, but for those who were shredded before the record was
+//! written. [`Breach::assess`] works that out for each customer, from [`Facts`]: who was registered when, the columns
+//! there are, and the vault's journal, which tells what became of the keys.
+//!
+//! ```
+//! use oubliette_register::breach::{Breach, Column, Facts, History, Holding, Leak, Stored};
+//! use oubliette::{CustomerId, Purpose};
+//!
+//! let time = |text: &str| text.parse::<jiff::Timestamp>();
+//! // `register.on(&connection).breach_facts(columns, openings)` gives these.
+//! let facts = Facts {
+//!     holdings: vec![Holding {
+//!         customer: Some("customer 4711".to_owned()),
+//!         person: 1,
+//!         purpose: "orders".to_owned(),
+//!         number: CustomerId::MIN,
+//!         since: time("2026-01-31T10:00:00Z")?,
+//!         shredded: None,
+//!         tokens_cleared: None,
+//!     }],
+//!     columns: vec![Column {
+//!         table: "customers".to_owned(),
+//!         column: "email".to_owned(),
+//!         purpose: Some("orders".to_owned()),
+//!         stored: Stored::Sealed { label: "email".to_owned(), since: None },
+//!     }],
+//!     history: History::unknown(&["orders"]),
+//!     openings: None,
+//!     issued: None,
+//! };
+//!
+//! let dump = Leak::Database { at: time("2026-11-01T03:00:00Z")? };
+//! let breach = Breach::known_since(time("2026-11-24T08:00:00Z")?).leaked(dump);
+//! let found = breach.assess(&facts, time("2026-11-24T12:00:00Z")?);
+//! assert_eq!((found.report().scope.persons, found.report().scope.persons_readable), (1, 0));
+//!
+//! // With the key store and the root key in the same hands it is another matter.
+//! let breach = breach.leaked_all(Leak::key_store(57)).leaked(Leak::RootKey { generation: 57 });
+//! let found = breach.assess(&facts, time("2026-11-24T12:00:00Z")?);
+//! assert_eq!(found.report().scope.persons_readable, 1);
+//! println!("{}", found.report().to_markdown());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it does not do
+//! It counts what the register, the inventory and the journal know. It says what it assumes, and errs towards readable.
+//! Whether the risk to the persons is high, and what to tell them, is for the controller to judge; it supports the notice,
+//! and does not write it for you. Who must be told, and by when, may differ under other laws.
+
+mod assess;
+mod facts;
+mod history;
+mod leak;
+mod materials;
+mod measures;
+mod report;
+mod sentences;
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use facts::{Column, Facts, Holding, Opened, Stored};
+pub use history::{History, Moment};
+pub use leak::{Leak, Taken};
+pub use measures::{Action, Measure};
+pub use report::{ColumnScope, Concerned, InPurpose, PlainColumn, PurposeScope, Report, Scope, State};
+
+/// The time there is to notify the authority. Art. 33(1).
+const TO_NOTIFY: SignedDuration = SignedDuration::from_hours(72);
+
+/// A breach: when it became known, and what leaked.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    aware_at: Timestamp,
+    leaks: Vec<Leak>,
+    categories: Option<String>,
+    contact: Option<String>,
+}
+
+impl Breach {
+    /// One that the controller became aware of at this time, from which the 72 hours count.
+    #[must_use]
+    pub fn known_since(aware_at: Timestamp) -> Breach {
+        Breach { aware_at, leaks: Vec::new(), categories: None, contact: None }
+    }
+
+    /// Something more that leaked.
+    #[must_use]
+    pub fn leaked(mut self, leak: Leak) -> Breach {
+        self.leaks.push(leak);
+        self
+    }
+
+    /// More of it.
+    #[must_use]
+    pub fn leaked_all(mut self, leaks: impl IntoIterator<Item = Leak>) -> Breach {
+        self.leaks.extend(leaks);
+        self
+    }
+
+    /// Who the persons are: `"customers of the shop"`. Art. 33(3)(a).
+    #[must_use]
+    pub fn categories(mut self, categories: impl Into<String>) -> Breach {
+        self.categories = Some(categories.into());
+        self
+    }
+
+    /// Name and contact details of the data protection officer, or of whoever else knows more. Art. 33(3)(b).
+    #[must_use]
+    pub fn contact(mut self, contact: impl Into<String>) -> Breach {
+        self.contact = Some(contact.into());
+        self
+    }
+
+    /// When the authority must have been notified.
+    #[must_use]
+    pub fn notify_by(&self) -> Timestamp {
+        self.aware_at.saturating_add(TO_NOTIFY).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Who is concerned, and what of them was readable. `now` is the time that the report shows.
+    #[must_use]
+    pub fn assess(&self, facts: &Facts, now: Timestamp) -> Assessment {
+        assess::assess(self, facts, now)
+    }
+}
+
+/// What a breach came to: the report, and the list of persons, which is personal data and is kept apart from it.
+#[derive(Clone)]
+pub struct Assessment {
+    report: Report,
+    customers: Vec<Concerned>,
+}
+
+impl Assessment {
+    /// For the authority. No customer is named in it.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Those concerned, by the application's ids. **Personal data:** hand it to whoever tells them, and to nobody else.
+    #[must_use]
+    pub fn customers(&self) -> &[Concerned] {
+        &self.customers
+    }
+}
+
+impl fmt::Debug for Assessment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Assessment({:?})", self.report.scope)
+    }
+}

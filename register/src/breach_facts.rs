@@ -1,0 +1,85 @@
+//! What a breach is assessed by, from the register's tables and the vault's journal.
+
+use std::collections::HashSet;
+
+use super::database::{Database, values};
+use super::error::RegisterError;
+use super::grants::{stored, time};
+use super::operations::within;
+use super::register::Register;
+use crate::breach::{Column, Facts, History, Holding, Moment, Opened, Stored};
+
+within! {
+    /// Who was registered when, and what became of the vault's keys, to assess a [breach](crate::breach) with. The journal
+    /// is read to its end.
+    ///
+    /// `columns` are those of the application's database, from the `FIELDS` of its records; `openings` those that
+    /// [audits](oubliette::audit) have, if there are any.
+    ///
+    /// # Errors
+    /// When the database or the journal cannot be read.
+    read fn breach_facts(columns: Vec<Column>, openings: Option<Vec<Opened>>) -> Facts = facts;
+}
+
+async fn facts<D: Database>(
+    register: &Register,
+    db: &mut D,
+    columns: Vec<Column>,
+    openings: Option<Vec<Opened>>,
+) -> Result<Facts, RegisterError> {
+    const ALL: &str = "SELECT n.number, n.purpose, n.since, n.shredded_at, coalesce(m.subject, s.subject), \
+        coalesce(m.id, s.id) \
+        FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
+        LEFT JOIN oubliette_subjects m ON m.id = s.merged_into ORDER BY n.number, n.purpose";
+    const LEFT: &str = "SELECT DISTINCT number FROM oubliette_work";
+    let left = db.rows(LEFT, values![]).await?;
+    let left: HashSet<i64> = left.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    let mut holdings = Vec::new();
+    for row in db.rows(ALL, values![]).await? {
+        let (number, purpose) = (row.integer(0)?, row.text(1)?.to_owned());
+        let customer = row.maybe_text(4)?.map(str::to_owned);
+        let shredded = row.maybe_integer(3)?.map(time).transpose()?;
+        // Of those who were erased, the application deletes the rows.
+        let are_cleared = customer.is_none() || clears_tokens(register, &columns, &purpose);
+        holdings.push(Holding {
+            customer,
+            person: row.integer(5)?.unsigned_abs(),
+            purpose,
+            number: stored(number)?,
+            since: time(row.integer(2)?)?,
+            // The generation is what the journal has; this stands for a shred that it does not know.
+            shredded: shredded.map(|at| Moment { generation: u64::MAX, at }),
+            tokens_cleared: shredded.filter(|_| are_cleared && !left.contains(&number)),
+        });
+    }
+    let purposes = holdings.iter().map(|held| held.purpose.as_str());
+    let mut purposes: Vec<&str> =
+        purposes.chain(columns.iter().filter_map(|column| column.purpose.as_deref())).collect();
+    purposes.sort_unstable();
+    purposes.dedup();
+    let history = history(register, &purposes)?;
+    for held in &mut holdings {
+        held.shredded = history.shredded_at(&held.purpose, held.number).or(held.shredded);
+    }
+    let issued = Some(register.vault.status()?.issued);
+    Ok(Facts { holdings, columns, history, openings, issued })
+}
+
+/// Whether a shred in the purpose clears every column of its tokens.
+fn clears_tokens(register: &Register, columns: &[Column], purpose: &str) -> bool {
+    let mut tokens = columns
+        .iter()
+        .filter(|column| column.purpose.as_deref() == Some(purpose) && matches!(column.stored, Stored::Token { .. }));
+    let is_cleared = |column: &Column| {
+        let known = &register.rules.tokens;
+        known.iter().any(|tokens| tokens.table == column.table && tokens.column == column.column)
+    };
+    tokens.all(is_cleared)
+}
+
+fn history(register: &Register, purposes: &[&str]) -> Result<History, RegisterError> {
+    let mut failed = None;
+    let entries = register.vault.journal_entries_after(0)?;
+    let history = History::of(entries.map_while(|entry| entry.map_err(|error| failed = Some(error)).ok()), purposes);
+    failed.map_or(Ok(history), |error| Err(error.into()))
+}

@@ -1,0 +1,161 @@
+//! Finishing what was interrupted: at every start, and now and then.
+
+use oubliette::journal::Receipt;
+use oubliette::{CustomerId, Purpose};
+
+use super::database::{Row, Transactions, values};
+use super::erase;
+use super::error::RegisterError;
+use super::grants::stored;
+use super::holds;
+use super::operations::alone;
+use super::outbox;
+use super::reconcile;
+use super::reconciled::Reconciled;
+use super::register::Register;
+use super::schema;
+use super::withdraw;
+use super::work;
+
+/// What was finished.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// Receipts of the erasures that were finished. They name people: hand them on.
+    pub receipts: Vec<Receipt>,
+    /// Customers whose erasure was finished.
+    pub erased: u64,
+    /// Numbers of withdrawals and sweeps that were shredded, and of those that waited for the end of a hold.
+    pub shredded: u64,
+    /// What the reconciliation came to, when the database turned out to be older than the journal.
+    pub reconciled: Option<Reconciled>,
+    /// Why not all is finished, when there are receipts or a reconciliation to hand on all the same. Otherwise it is the
+    /// error.
+    pub unfinished: Option<RegisterError>,
+}
+
+impl Resumed {
+    fn has_to_be_handed_on(&self) -> bool {
+        let found = |reconciled: &Reconciled| !reconciled.receipts.is_empty() || !reconciled.lost.is_empty();
+        !self.receipts.is_empty() || self.reconciled.as_ref().is_some_and(found)
+    }
+}
+
+alone! {
+    /// Finishes whatever was interrupted: erasures, withdrawals, sweeps, tokens to be cleared, events that the journal was
+    /// not told; shreds what waited for the end of a hold; and [reconciles](Self::reconcile) the database if it was restored.
+    /// Call it at each start, after `create_tables`, and once a day. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// The first thing that cannot be finished. Others were, or will be the next time. When there is something to hand on
+    /// all the same, it is [`Resumed::unfinished`].
+    fn resume() -> Resumed = resume;
+}
+
+async fn resume<D: Transactions>(register: &Register, db: &mut D) -> Result<Resumed, RegisterError> {
+    schema::check(register, db).await?;
+    let mut resumed = Resumed::default();
+    match all(register, db, &mut resumed).await {
+        // Nobody else will ever have these: the register has forgotten whose they are.
+        Err(error) if resumed.has_to_be_handed_on() => {
+            // What fails is rolled back with the connection.
+            let _ = db.roll_back().await;
+            resumed.unfinished = Some(error);
+            Ok(resumed)
+        }
+        done => done.map(|()| resumed),
+    }
+}
+
+async fn all<D: Transactions>(register: &Register, db: &mut D, resumed: &mut Resumed) -> Result<(), RegisterError> {
+    outbox::flush(register, db).await?;
+    if outbox::is_behind(db).await? {
+        let reconciled = resumed.reconciled.insert(Reconciled::default());
+        reconcile::bring_up(register, db, reconciled).await?;
+    }
+    erasures(register, db, resumed).await?;
+    holds_over(register, db).await?;
+    doomed(register, db, resumed).await?;
+    work::alone(register, db).await?;
+    outbox::flush(register, db).await
+}
+
+/// Shreds what was decided on and not shredded.
+pub(crate) async fn doomed<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    resumed: &mut Resumed,
+) -> Result<(), RegisterError> {
+    for purpose in purposes(register, db).await? {
+        loop {
+            const DOOMED: &str = "SELECT n.number, n.why FROM oubliette_numbers n \
+                JOIN oubliette_subjects s ON s.id = n.subject_id \
+                WHERE n.purpose = ?1 AND n.state = 'doomed' AND s.state = 'live' ORDER BY n.why, n.number LIMIT 1000";
+            let rows = db.rows(DOOMED, values![purpose.name()]).await?;
+            let Some(first) = rows.first() else { break };
+            // A commit a reason.
+            let why = first.text(1)?.to_owned();
+            let same = rows.iter().take_while(|row| row.text(1).is_ok_and(|other| other == why));
+            let numbers: Vec<CustomerId> = same.map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+            withdraw::shred(register, db, purpose, &numbers, holds::reason(&why)?).await?;
+            resumed.shredded = resumed.shredded.saturating_add(u64::try_from(numbers.len()).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn erasures<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    resumed: &mut Resumed,
+) -> Result<(), RegisterError> {
+    const ERASING: &str = "SELECT id FROM oubliette_subjects WHERE state = 'erasing' ORDER BY decided_at";
+    let mut first = Ok(());
+    for row in db.rows(ERASING, values![]).await? {
+        match erase::carry_out(register, db, row.integer(0)?, None).await {
+            Ok(Some(erased)) => {
+                resumed.erased = resumed.erased.saturating_add(1);
+                resumed.receipts.extend(erased.receipt);
+            }
+            Ok(None) => {}
+            // One receipt that is not taken must not keep the others from being erased.
+            Err(error) => {
+                let _ = db.roll_back().await;
+                first = first.and(Err(error));
+            }
+        }
+    }
+    first
+}
+
+/// Numbers that waited for the end of a hold are to be shredded now.
+pub(crate) async fn holds_over<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    const WAITING: &str = "SELECT DISTINCT subject_id, purpose FROM oubliette_numbers WHERE state = 'ended'";
+    let read = |row: &Row| Ok((row.integer(0)?, row.text(1)?.to_owned()));
+    let waiting: Vec<(i64, String)> =
+        db.rows(WAITING, values![]).await?.iter().map(read).collect::<Result<_, RegisterError>>()?;
+    for (owner, purpose) in waiting {
+        db.begin().await?;
+        db.rows("SELECT id FROM oubliette_subjects WHERE id = ?1 FOR UPDATE", values![owner]).await?;
+        let standing = holds::standing(db, owner, register.now()).await?;
+        if !standing.iter().any(|hold| hold.covers(&purpose)) {
+            const DECIDE: &str = "UPDATE oubliette_numbers SET state = 'doomed' \
+                WHERE subject_id = ?1 AND purpose = ?2 AND state = 'ended'";
+            db.run(DECIDE, values![owner, purpose]).await?;
+        }
+        db.commit().await?;
+    }
+    Ok(())
+}
+
+/// Purposes with numbers to be shredded. All must be unlocked, or some would never be.
+async fn purposes<D: Transactions>(register: &Register, db: &mut D) -> Result<Vec<Purpose>, RegisterError> {
+    let rows = db.rows("SELECT DISTINCT purpose FROM oubliette_numbers WHERE state = 'doomed'", values![]).await?;
+    let mut purposes = Vec::new();
+    for row in &rows {
+        let name = row.text(0)?;
+        let purpose = register.vault.purpose_named(name)?;
+        purposes.push(purpose.ok_or_else(|| RegisterError::PurposeNotUnlocked { purpose: name.to_owned() })?);
+    }
+    Ok(purposes)
+}

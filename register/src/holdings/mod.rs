@@ -1,0 +1,237 @@
+//! What is held on somebody: access (Art. 15 GDPR) and portability (Art. 20), and the grants as the inventory counts them.
+
+mod answer;
+mod select;
+
+use oubliette::personal::{ExposePersonalData, PersonalData};
+use oubliette::{FieldKind, journal};
+
+pub(crate) use select::Only;
+
+use super::database::{Database, values};
+use super::error::RegisterError;
+use super::grants::{self, Found};
+use super::outbox;
+use super::register::Register;
+use super::sqlite::OnSqlite;
+use super::subject::Subject;
+use crate::access::opening::{self, Numbers, Opening, Row};
+use crate::access::table::Column;
+use crate::access::{AccessError, Document, Readers, Table};
+use crate::basis::Basis;
+use crate::inventory::{Inventory, Live};
+
+/// Where the application keeps what it holds on people, and which types it can show. Declared once.
+///
+/// Every table that holds something on a customer belongs here: what is not declared is not in the answer.
+#[derive(Clone, Debug)]
+pub struct Holdings {
+    pub(crate) tables: Vec<Table>,
+    pub(crate) readers: Readers,
+    pub(crate) inventory: Option<Inventory>,
+}
+
+impl Holdings {
+    /// In the tables of the inventory, so that answers say why each purpose is kept, for how long, and for whom.
+    #[must_use]
+    pub fn of(inventory: Inventory) -> Holdings {
+        let tables = inventory.declared_tables().to_vec();
+        Holdings { tables, readers: Readers::new(), inventory: Some(inventory) }
+    }
+
+    /// In these tables.
+    #[must_use]
+    pub fn in_tables(tables: impl IntoIterator<Item = Table>) -> Holdings {
+        Holdings { tables: tables.into_iter().collect(), readers: Readers::new(), inventory: None }
+    }
+
+    /// A type of yours that fields have, such as a `Json` of a type: see [`Readers`].
+    #[must_use]
+    pub fn reading<T: PersonalData + ExposePersonalData>(mut self) -> Holdings {
+        self.readers = self.readers.reading::<T>();
+        self
+    }
+}
+
+impl OnSqlite<'_> {
+    /// All that is held on a customer (Art. 15 GDPR), as JSON that a person can read: the register's own, with purposes,
+    /// bases, times, recipients, disclosures and requests; and of every table of `holdings` the rows that have one of the
+    /// customer's numbers, with their values opened. What was shredded is listed as such. That it was asked for is written
+    /// down in the journal.
+    ///
+    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. Look through it before it is sent: a
+    /// text may name other people (Art. 15(4)).
+    ///
+    /// # Errors
+    /// [`AccessError`]; nothing was written down then. A value that does not open is an error, and never left out.
+    pub fn access(&self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+        let mut database = self.write()?;
+        let document = crate::sqlite::wait(access(self.register, &mut database, holdings, subject))?;
+        database.keep()?;
+        Ok(document)
+    }
+
+    /// What a customer may take along (Art. 20 GDPR): the rows of [`access`](OnSqlite::access), of purposes with a live
+    /// grant that is a consent or a contract, as JSON on one line.
+    ///
+    /// The article gives a right to what the person provided: leave out columns that you inferred.
+    ///
+    /// # Errors
+    /// As [`access`](OnSqlite::access).
+    pub fn portable(&self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+        let mut database = self.write()?;
+        let document = crate::sqlite::wait(portable(self.register, &mut database, holdings, subject))?;
+        database.keep()?;
+        Ok(document)
+    }
+
+    /// How many grants are live, for [`Inventory::to_markdown_with`](crate::inventory::Inventory::to_markdown_with).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn live_grants(&self) -> Result<Live, RegisterError> {
+        crate::sqlite::wait(live_grants(self.register, &mut self.read()))
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+impl crate::postgres::OnPostgres<'_> {
+    /// All that is held on a customer (Art. 15 GDPR): see [`OnSqlite::access`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn access(&mut self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+        let register = self.register;
+        let mut database = self.write().await?;
+        let document = access(register, &mut database, holdings, subject).await?;
+        database.keep().await?;
+        Ok(document)
+    }
+
+    /// What a customer may take along (Art. 20 GDPR): see [`OnSqlite::portable`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn portable(&mut self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+        let register = self.register;
+        let mut database = self.write().await?;
+        let document = portable(register, &mut database, holdings, subject).await?;
+        database.keep().await?;
+        Ok(document)
+    }
+
+    /// How many grants are live, for [`Inventory::to_markdown_with`](crate::inventory::Inventory::to_markdown_with).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn live_grants(&mut self) -> Result<Live, RegisterError> {
+        live_grants(self.register, &mut self.read()).await
+    }
+}
+
+async fn access<D: Database>(
+    register: &Register,
+    db: &mut D,
+    holdings: &Holdings,
+    subject: &Subject,
+) -> Result<Document, AccessError> {
+    opening::check(&register.reader, &holdings.readers, &holdings.tables, |_, _| true)?;
+    let (found, whose) = begin(register, db, subject).await?;
+    let answer = answer::of(register, db, holdings, subject, &found).await?;
+    let rows = rows(register, db, holdings, &whose, |_, _| true, &[]).await?;
+    Ok(Document::for_people(&answer.with(rows)))
+}
+
+async fn portable<D: Database>(
+    register: &Register,
+    db: &mut D,
+    holdings: &Holdings,
+    subject: &Subject,
+) -> Result<Document, AccessError> {
+    let (found, whose) = begin(register, db, subject).await?;
+    let purposes = answer::portable_purposes(register, db, &found).await?;
+    let wanted = |table: &Table, column: &Column| {
+        let purpose = match (column.info.kind, table.own_number().map(|number| number.info.kind)) {
+            (FieldKind::Sealed { purpose, .. }, _) => purpose,
+            (FieldKind::Plain, Some(FieldKind::Customer { purpose, .. })) => purpose,
+            _ => return false,
+        };
+        purposes.iter().any(|portable| portable == purpose.name())
+    };
+    opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
+    let mut rows = rows(register, db, holdings, &whose, wanted, &[]).await?;
+    rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
+    Ok(Document::for_machines(&answer::portable(register, subject, rows)))
+}
+
+/// Looks the customer up, and writes down that it was asked for: first of all, since SQLite's transaction must begin as one
+/// that writes. An error takes it back.
+async fn begin<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+) -> Result<(Found, Numbers), AccessError> {
+    let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    let whose = numbers_of(db, found.id).await?;
+    if !whose.is_empty() {
+        let numbers = journal::Numbers::of(whose.iter().copied());
+        outbox::tell(db, register.now(), &journal::Event::Accessed { numbers }).await?;
+    }
+    Ok((found, whose))
+}
+
+/// All numbers that a customer ever had: rows of shredded ones may still be there, and are then said to be shredded.
+async fn numbers_of<D: Database>(db: &mut D, subject_id: i64) -> Result<Numbers, RegisterError> {
+    const ALL: &str = "SELECT number FROM oubliette_numbers \
+        WHERE subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1)";
+    let rows = db.rows(ALL, values![subject_id]).await?;
+    rows.iter().map(|row| grants::stored(row.integer(0)?)).collect()
+}
+
+/// The rows of every table that has something wanted of theirs.
+pub(crate) async fn rows<'h, D: Database>(
+    register: &Register,
+    db: &mut D,
+    holdings: &'h Holdings,
+    whose: &Numbers,
+    wanted: impl Fn(&Table, &Column) -> bool + Sync,
+    only: &[Only],
+) -> Result<Vec<(&'h Table, Vec<Row>)>, AccessError> {
+    let mut tables = Vec::new();
+    for table in holdings.tables.iter().filter(|table| table.columns().iter().any(|column| wanted(table, column))) {
+        let mut opened = Vec::new();
+        if !whose.is_empty() {
+            let select = select::Select::of(table, |column| wanted(table, column));
+            let only = only.iter().find(|only| only.table == table.name());
+            let (sql, values) = select.statement(D::DIALECT, whose, only);
+            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose };
+            for row in db.rows_made(sql.into(), values).await? {
+                let cells = select.read(D::DIALECT, &row)?;
+                let cell = |column: &Column, of: fn(&select::Read) -> &crate::access::Cell| {
+                    cells.get(&column.name).map_or(crate::access::Cell::Null, |read| of(read).clone())
+                };
+                let stored = |column: &Column| cell(column, |read| &read.stored);
+                let shown = |column: &Column| cell(column, |read| &read.shown);
+                opened.push(opening.row(|column| wanted(table, column), stored, shown)?);
+            }
+        }
+        tables.push((table, opened));
+    }
+    Ok(tables)
+}
+
+async fn live_grants<D: Database>(register: &Register, db: &mut D) -> Result<Live, RegisterError> {
+    const LIVE: &str = "SELECT g.purpose, g.basis, g.recipient, count(*) FROM oubliette_grants g \
+        JOIN oubliette_subjects s ON s.id = g.subject_id AND s.state = 'live' \
+        WHERE g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?1) GROUP BY g.purpose, g.basis, g.recipient";
+    let now = register.now();
+    let rows = db.rows(LIVE, values![now.as_millisecond()]).await?;
+    let mut live = Live::at_time(now.to_string());
+    for row in rows {
+        let basis: Basis = row.text(1)?.parse()?;
+        let count = u64::try_from(row.integer(3)?).unwrap_or_default();
+        live = live.grants(row.text(0)?, basis, row.maybe_text(2)?, count);
+    }
+    Ok(live)
+}

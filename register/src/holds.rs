@@ -1,0 +1,153 @@
+//! Legal holds: data that must not be shredded for a while, whatever is asked.
+
+use jiff::Timestamp;
+use oubliette::Purpose;
+use oubliette::journal::{Event, Numbers, Reason};
+
+use super::database::{Database, Row, values};
+use super::error::RegisterError;
+use super::grants::{self, label, stored, time};
+use super::ids::{self, HoldId};
+use super::operations::within;
+use super::outbox;
+use super::register::Register;
+use super::schema;
+use super::subject::Subject;
+
+/// A hold that stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Hold {
+    /// Names the hold.
+    pub id: HoldId,
+    /// The one purpose that is held, or all.
+    pub purpose: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+within! {
+    /// Blocks the erasure of a customer, of one purpose or of all, until a time. A hold always has an end: place another
+    /// when it must last longer. Withdrawing a consent under a hold stops sealing at once; the shred waits for the hold's end.
+    ///
+    /// # Errors
+    /// [`RegisterError::BeingErased`] and [`RegisterError::BeingShredded`] when it comes too late, and
+    /// [`RegisterError::UnknownSubject`].
+    write fn hold(subject: &Subject, purpose: Option<Purpose>, reason: Reason, until: Timestamp) -> HoldId = place;
+
+    /// Ends a hold before its time. Ending one that has ended is no error.
+    ///
+    /// # Errors
+    /// [`RegisterError::Invalid`] when there is no such hold; [`RegisterError::OtherVault`].
+    write fn end_hold(hold: HoldId, why: Reason) -> () = end;
+
+    /// The holds that stand on a customer now, the one that ends last first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    read fn holds(subject: &Subject) -> Vec<Hold> = of_subject;
+}
+
+async fn place<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+    purpose: Option<Purpose>,
+    reason: Reason,
+    until: Timestamp,
+) -> Result<HoldId, RegisterError> {
+    let now = register.now();
+    if until <= now {
+        return Err(RegisterError::Invalid { what: "a hold ends after now" });
+    }
+    let subject = grants::lock_living(register, db, subject).await?;
+    const NUMBERS: &str = "SELECT number, purpose, state FROM oubliette_numbers \
+        WHERE subject_id = ?1 AND state <> 'shredded'";
+    let mut numbers = Vec::new();
+    for row in db.rows(NUMBERS, values![subject]).await? {
+        let concerned = purpose.is_none_or(|purpose| row.text(1).is_ok_and(|name| name == purpose.name()));
+        // Whoever decided to shred it may be doing so now.
+        if concerned && row.text(2)? == "doomed" {
+            return Err(RegisterError::BeingShredded);
+        }
+        numbers.push(stored(row.integer(0)?)?);
+    }
+    let id = HoldId::made(ids::fresh()?);
+    let (name, now_ms) = (purpose.map(Purpose::name), now.as_millisecond());
+    const INSERT: &str = "INSERT INTO oubliette_holds (id, subject_id, purpose, reason, placed_at, until) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let row = values![id.to_stored(), subject, name, reason.as_str(), now_ms, until.as_millisecond()];
+    db.run(INSERT, row).await?;
+    let event = Event::Hold {
+        hold: id.number(),
+        numbers: Numbers::of(numbers),
+        purpose: name.map(label).transpose()?,
+        why: reason,
+        until: Some(crate::times::time(until)),
+    };
+    outbox::tell(db, now, &event).await?;
+    Ok(id)
+}
+
+async fn end<D: Database>(register: &Register, db: &mut D, hold: HoldId, why: Reason) -> Result<(), RegisterError> {
+    let now = register.now();
+    const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
+    let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
+    schema::check(register, db).await?;
+    if ended > 0 {
+        return outbox::tell(db, now, &Event::HoldEnded { hold: hold.number(), why: Some(why) }).await;
+    }
+    let known = db.rows("SELECT id FROM oubliette_holds WHERE id = ?1", values![hold.to_stored()]).await?;
+    if known.is_empty() { Err(RegisterError::Invalid { what: "there is no such hold" }) } else { Ok(()) }
+}
+
+async fn of_subject<D: Database>(
+    register: &Register,
+    db: &mut D,
+    subject: &Subject,
+) -> Result<Vec<Hold>, RegisterError> {
+    match grants::find(db, subject).await? {
+        Some(found) => standing(db, found.id, register.now()).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The holds on a subject that stand at a time, the one that ends last first.
+pub(crate) async fn standing<D: Database>(
+    db: &mut D,
+    subject: i64,
+    now: Timestamp,
+) -> Result<Vec<Hold>, RegisterError> {
+    const STANDING: &str = "SELECT id, purpose, reason, placed_at, until FROM oubliette_holds \
+        WHERE subject_id = ?1 AND ended_at IS NULL AND until > ?2 ORDER BY until DESC";
+    let hold = |row: &Row| {
+        Ok(Hold {
+            id: HoldId::made(row.integer(0)?),
+            purpose: row.maybe_text(1)?.map(str::to_owned),
+            reason: reason(row.text(2)?)?,
+            since: time(row.integer(3)?)?,
+            until: time(row.integer(4)?)?,
+        })
+    };
+    db.rows(STANDING, values![subject, now.as_millisecond()]).await?.iter().map(hold).collect()
+}
+
+impl Hold {
+    /// Whether it keeps this purpose from being shredded.
+    #[must_use]
+    pub fn covers(&self, purpose: &str) -> bool {
+        self.purpose.as_deref().is_none_or(|held| held == purpose)
+    }
+
+    pub(crate) fn refusal(&self) -> RegisterError {
+        RegisterError::Held { reason: self.reason.clone(), until: self.until, purpose: self.purpose.clone() }
+    }
+}
+
+pub(crate) fn reason(text: &str) -> Result<Reason, RegisterError> {
+    Reason::new(text).map_err(|_| RegisterError::NotOurs { what: "a reason that is none" })
+}

@@ -1,0 +1,242 @@
+//! The inventory against the file that was committed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oubliette::FieldKind;
+use serde_json::Value;
+
+use super::document::FORMAT;
+use super::{Inventory, InventoryError};
+
+/// One thing that the inventory does not know, or that the file does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// A record gained a field since the file was written.
+    NewField {
+        /// The table of the record.
+        table: String,
+        /// The column.
+        column: String,
+        /// What it holds.
+        holds: String,
+    },
+    /// A field of the file is no longer declared by any record.
+    FieldGone {
+        /// The table of the record.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A field holds something else than the file says.
+    FieldChanged {
+        /// The table of the record.
+        table: String,
+        /// The column.
+        column: String,
+        /// What the file says.
+        before: String,
+        /// What the record says.
+        holds: String,
+    },
+    /// Values are kept for a purpose of which nothing is declared.
+    NoDeclaration {
+        /// The purpose.
+        purpose: String,
+        /// The table of the first such field.
+        table: String,
+        /// Its column.
+        column: String,
+    },
+    /// A declaration does not say all that it must.
+    Incomplete {
+        /// The purpose.
+        purpose: String,
+        /// What is missing.
+        lacks: &'static str,
+    },
+    /// Two declarations of one purpose, or two tables of one name.
+    Twice {
+        /// Which.
+        what: String,
+    },
+    /// A table's declaration cannot be.
+    BadTable {
+        /// What is wrong.
+        fault: String,
+    },
+    /// What is declared is not what the file says.
+    DeclarationChanged {
+        /// Which part: a purpose's member, or one of the head.
+        part: String,
+    },
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gap::NewField { table, column, holds } => {
+                write!(f, "{table}.{column} ({holds}) is not in the file: see that its purpose's declaration covers it")
+            }
+            Gap::FieldGone { table, column } => {
+                write!(f, "{table}.{column} is in the file, and no record has it: is its content deleted everywhere?")
+            }
+            Gap::FieldChanged { table, column, before, holds } => {
+                write!(f, "{table}.{column} holds {holds}, and the file says {before}")
+            }
+            Gap::NoDeclaration { purpose, table, column } => {
+                write!(f, "purpose {purpose:?}, of {table}.{column}, is not declared: say why it is kept")
+            }
+            Gap::Incomplete { purpose, lacks } => write!(f, "the declaration of {purpose:?} does not say {lacks}"),
+            Gap::Twice { what } => write!(f, "{what} is declared twice"),
+            Gap::BadTable { fault } => f.write_str(fault),
+            Gap::DeclarationChanged { part } => write!(f, "{part} is not what the file says"),
+        }
+    }
+}
+
+/// What of the inventory itself is missing, whatever a file says.
+pub(super) fn gaps(inventory: &Inventory) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> =
+        inventory.tables.iter().filter_map(|table| table.fault()).map(|fault| Gap::BadTable { fault }).collect();
+    let tables = inventory.tables();
+    let twice = tables.iter().zip(tables.iter().skip(1)).filter(|(one, next)| one.name() == next.name());
+    gaps.extend(twice.map(|(table, _)| Gap::Twice { what: format!("table {:?}", table.name()) }));
+    let declarations = inventory.declarations();
+    let twice = declarations.iter().zip(declarations.iter().skip(1)).filter(|(one, next)| one.purpose == next.purpose);
+    gaps.extend(twice.map(|(declared, _)| Gap::Twice { what: format!("purpose {:?}", declared.purpose.name()) }));
+    let mut missing = Vec::new();
+    for table in tables {
+        for column in table.columns() {
+            let FieldKind::Sealed { purpose, .. } = column.info.kind else { continue };
+            if inventory.declaration(purpose.name()).is_none() && !missing.contains(&purpose) {
+                missing.push(purpose);
+                let (table, column) = (table.name().to_owned(), column.name.clone());
+                gaps.push(Gap::NoDeclaration { purpose: purpose.name().to_owned(), table, column });
+            }
+        }
+    }
+    for declared in declarations {
+        let purpose = declared.purpose.name();
+        let lacks = declared.lacks().into_iter();
+        gaps.extend(lacks.map(|lacks| Gap::Incomplete { purpose: purpose.to_owned(), lacks }));
+    }
+    gaps
+}
+
+pub(super) fn check(inventory: &Inventory, path: &Path) -> Result<(), InventoryError> {
+    let mut gaps = gaps(inventory);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(InventoryError::NotWritten { path: path.to_owned(), gaps });
+        }
+        Err(error) => return Err(InventoryError::file(path, error)),
+    };
+    let (before, now) = (Known::read(&text, path)?, Known::read(&inventory.to_json(), path)?);
+    before.compare(&now, &mut gaps);
+    if gaps.is_empty() { Ok(()) } else { Err(InventoryError::Gaps { path: path.to_owned(), gaps }) }
+}
+
+pub(super) fn write(inventory: &Inventory, path: &Path) -> Result<(), InventoryError> {
+    let gaps = gaps(inventory);
+    if !gaps.is_empty() {
+        return Err(InventoryError::Gaps { path: path.to_owned(), gaps });
+    }
+    std::fs::write(path, inventory.to_json()).map_err(|error| InventoryError::file(path, error))
+}
+
+/// What a document says, part by part.
+struct Known {
+    /// By table and column.
+    fields: BTreeMap<(String, String), Value>,
+    /// By what a message calls it.
+    said: BTreeMap<String, Value>,
+}
+
+impl Known {
+    fn read(text: &str, path: &Path) -> Result<Known, InventoryError> {
+        Known::parse(text).ok_or_else(|| InventoryError::NotAnInventory { path: path.to_owned() })
+    }
+
+    fn parse(text: &str) -> Option<Known> {
+        let mut document: Value = serde_json::from_str(text).ok()?;
+        if document.get("format")?.as_str()? != FORMAT {
+            return None;
+        }
+        let mut known = Known { fields: BTreeMap::new(), said: BTreeMap::new() };
+        for table in document.get("tables")?.as_array()? {
+            let name = table.get("table")?.as_str()?;
+            for column in table.get("columns")?.as_array()? {
+                let place = (name.to_owned(), column.get("column")?.as_str()?.to_owned());
+                known.fields.insert(place, column.clone());
+            }
+        }
+        for purpose in document.get("purposes")?.as_array()? {
+            let name = purpose.get("purpose")?.as_str()?;
+            for (member, said) in purpose.as_object()? {
+                // The fields have messages of their own.
+                if member != "fields" {
+                    known.said.insert(format!("{member:?} of purpose {name:?}"), said.clone());
+                }
+            }
+        }
+        let head = document.as_object_mut()?;
+        head.remove("tables");
+        head.remove("purposes");
+        known.said.extend(head.iter().map(|(member, said)| (format!("{member:?}"), said.clone())));
+        Some(known)
+    }
+
+    fn compare(&self, now: &Known, gaps: &mut Vec<Gap>) {
+        for ((table, column), field) in &now.fields {
+            let (table, column, holds) = (table.clone(), column.clone(), in_words(field));
+            match self.fields.get(&(table.clone(), column.clone())) {
+                None => gaps.push(Gap::NewField { table, column, holds }),
+                Some(before) if before != field => {
+                    gaps.push(Gap::FieldChanged { table, column, before: in_words(before), holds });
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = self.fields.keys().filter(|place| !now.fields.contains_key(*place));
+        gaps.extend(gone.map(|(table, column)| Gap::FieldGone { table: table.clone(), column: column.clone() }));
+        let parts = self.said.keys().chain(now.said.keys().filter(|part| !self.said.contains_key(*part)));
+        let changed = parts.filter(|part| self.said.get(*part) != now.said.get(*part));
+        gaps.extend(changed.map(|part| Gap::DeclarationChanged { part: part.clone() }));
+    }
+}
+
+/// A column as a message shows it: "sealed obl.email, purpose orders, label email".
+fn in_words(column: &Value) -> String {
+    let said = |member: &str| match column.get(member) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let mut words = said("is").unwrap_or_else(|| "nothing known".into());
+    for (member, name) in [
+        ("type", "type"),
+        ("purpose", "purpose"),
+        ("label", "label"),
+        ("bound_to", "bound to"),
+        ("of", "of"),
+        ("index", "index"),
+        ("bits", "bits"),
+    ] {
+        if let Some(text) = said(member) {
+            words.push_str(&format!(", {name} {text}"));
+        }
+    }
+    words
+}
+
+impl InventoryError {
+    fn file(path: &Path, source: io::Error) -> InventoryError {
+        InventoryError::File { path: PathBuf::from(path), source: Arc::new(source) }
+    }
+}

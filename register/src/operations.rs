@@ -1,0 +1,68 @@
+//! Each operation is written once, as an `async fn` over any database; these macros make it a method of the handles.
+
+/// `read fn` and `write fn`: within the application's transaction. A `write` is done whole or not at all.
+macro_rules! within {
+    ($($(#[$doc:meta])* $kind:ident fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
+        impl crate::sqlite::OnSqlite<'_> {
+            $(crate::operations::within!(@sqlite $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        }
+        #[cfg(feature = "postgres")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+        impl crate::postgres::OnPostgres<'_> {
+            $(crate::operations::within!(@postgres $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        }
+    };
+    (@sqlite read [$($doc:meta),*] $name:ident ($($argument:ident: $type:ty),*) $out:ty, $body:path) => {
+        $(#[$doc])*
+        pub fn $name(&self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+            crate::sqlite::wait($body(self.register, &mut self.read(), $($argument),*))
+        }
+    };
+    (@sqlite write [$($doc:meta),*] $name:ident ($($argument:ident: $type:ty),*) $out:ty, $body:path) => {
+        $(#[$doc])*
+        pub fn $name(&self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+            let mut database = self.write()?;
+            let done = crate::sqlite::wait($body(self.register, &mut database, $($argument),*))?;
+            database.keep()?;
+            Ok(done)
+        }
+    };
+    (@postgres read [$($doc:meta),*] $name:ident ($($argument:ident: $type:ty),*) $out:ty, $body:path) => {
+        $(#[$doc])*
+        pub async fn $name(&mut self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+            $body(self.register, &mut self.read(), $($argument),*).await
+        }
+    };
+    (@postgres write [$($doc:meta),*] $name:ident ($($argument:ident: $type:ty),*) $out:ty, $body:path) => {
+        $(#[$doc])*
+        pub async fn $name(&mut self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+            let register = self.register;
+            let mut database = self.write().await?;
+            let done = $body(register, &mut database, $($argument),*).await?;
+            database.keep().await?;
+            Ok(done)
+        }
+    };
+}
+
+/// With connections to itself, in transactions of its own.
+macro_rules! alone {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
+        impl crate::sqlite::AloneSqlite<'_> {$(
+            $(#[$doc])*
+            pub fn $name(&mut self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+                let register = self.register;
+                crate::sqlite::wait($body(register, &mut self.database(), $($argument),*))
+            }
+        )*}
+        #[cfg(feature = "postgres")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+        impl crate::postgres::AlonePostgres<'_> {$(
+            $(#[$doc])*
+            pub async fn $name(&self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
+                $body(self.register, &mut self.database(), $($argument),*).await
+            }
+        )*}
+    };
+}
+pub(crate) use {alone, within};

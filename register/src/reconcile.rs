@@ -1,0 +1,229 @@
+//! After a restore: the database is brought up to what the vault and the journal know.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use oubliette::journal::{Event, Hash, Reason};
+use oubliette::{CustomerId, KeyStoreError};
+
+use super::database::{Database, Transactions, values};
+use super::erase;
+use super::error::RegisterError;
+use super::grants::stored;
+use super::operations::alone;
+use super::outbox;
+use super::reconciled::Reconciled;
+use super::register::Register;
+use super::since::{self, Since};
+use super::withdraw;
+
+alone! {
+    /// Brings a restored database up to date: whoever was erased since comes back as erased, under the commitment that
+    /// their receipt opens; numbers shredded since are recorded, their tokens cleared again; grants ended since end, holds
+    /// and requests placed since stand, and merges are made again, as far as the journal tells whose they are. Sealed values
+    /// need nothing: what was shredded stays unreadable whatever is restored. [`resume`](Self::resume) calls it when the
+    /// journal shows that the database is older; call it yourself when both were restored. Twice does nothing more.
+    ///
+    /// Numbers that were shredded past the register, by [`Vault::shred`](oubliette::Vault::shred) or the operator's command, are
+    /// found in the same way. Where the journal does not say that somebody was erased, whoever has nothing left in any purpose counts as
+    /// such, if the vault has several.
+    ///
+    /// Evidence of grants since, and marks, are lost with the database; until the application marks again, a sweep counts
+    /// from the older ones.
+    ///
+    /// # Errors
+    /// [`RegisterError::PurposeNotUnlocked`] when some purpose cannot be compared. What was done stays; call it again.
+    fn reconcile() -> Reconciled = reconcile;
+}
+
+async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
+    let mut reconciled = Reconciled::default();
+    match bring_up(register, db, &mut reconciled).await {
+        // Nobody else will ever have these.
+        Err(error) if !reconciled.receipts.is_empty() => {
+            let _ = db.roll_back().await;
+            reconciled.unfinished = Some(error);
+            Ok(reconciled)
+        }
+        done => done.map(|()| reconciled),
+    }
+}
+
+pub(crate) async fn bring_up<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    reconciled: &mut Reconciled,
+) -> Result<(), RegisterError> {
+    outbox::flush(register, db).await?;
+    let since = match outbox::behind(db).await? {
+        Some(n) => since::told_since(register, db, n).await?,
+        None => Since::default(),
+    };
+    // Owners of erased numbers, with the commitment if it is known.
+    let mut erased: BTreeMap<i64, Option<Hash>> = BTreeMap::new();
+    owners_of_erased(db, &since, &mut erased).await?;
+    let mut gone = gone(register, db).await?;
+    gone.retain(|(_, owner)| !erased.contains_key(owner));
+    for owner in erased_as_the_vault_says(register, db, &since, &gone).await? {
+        erased.insert(owner, None);
+    }
+    let withdrawn: Vec<(CustomerId, i64)> = gone.into_iter().filter(|(_, owner)| !erased.contains_key(owner)).collect();
+    for withdrawn in withdrawn.chunks(1000) {
+        register.step("record what was shredded")?;
+        record_withdrawn(register, db, withdrawn).await?;
+        reconciled.shredded = reconciled.shredded.saturating_add(u64::try_from(withdrawn.len()).unwrap_or(u64::MAX));
+    }
+    for (owner, commitment) in erased {
+        erase_again(register, db, owner, commitment, reconciled).await?;
+    }
+    register.step("apply the journal")?;
+    db.begin().await?;
+    since::apply(db, &since, reconciled).await?;
+    let others = since::erased_without_numbers(db, &since).await?;
+    db.commit().await?;
+    for owner in others {
+        if super::holds::standing(db, owner, register.now()).await?.is_empty() {
+            erase_again(register, db, owner, None, reconciled).await?;
+        }
+    }
+    register.step("forget that it was restored")?;
+    db.begin().await?;
+    db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
+    if reconciled.erased > 0 || reconciled.shredded > 0 || !since.events.is_empty() {
+        let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
+        let event = Event::Restored { what, erased: reconciled.erased };
+        outbox::tell(db, register.now(), &event).await?;
+    }
+    db.commit().await?;
+    outbox::flush_if_possible(register, db).await;
+    Ok(())
+}
+
+async fn erase_again<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    commitment: Option<Hash>,
+    reconciled: &mut Reconciled,
+) -> Result<(), RegisterError> {
+    register.step("erase again")?;
+    db.begin().await?;
+    const LIVE: &str = "SELECT id FROM oubliette_subjects WHERE id = ?1 AND state = 'live' FOR UPDATE";
+    if !db.rows(LIVE, values![owner]).await?.is_empty() {
+        let why = Reason::new("erased before the database was restored");
+        let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
+        erase::doom(db, register.now(), owner, &why).await?;
+    }
+    db.commit().await?;
+    if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {
+        reconciled.erased = reconciled.erased.saturating_add(1);
+        reconciled.receipts.extend(done.receipt);
+    }
+    Ok(())
+}
+
+/// Whoever has a number that was erased, in whatever state the restored database holds it.
+async fn owners_of_erased<D: Database>(
+    db: &mut D,
+    since: &Since,
+    owners: &mut BTreeMap<i64, Option<Hash>>,
+) -> Result<(), RegisterError> {
+    const IN_RANGE: &str = "SELECT DISTINCT n.subject_id FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id \
+        WHERE n.number >= ?1 AND n.number <= ?2 AND s.state IN ('live', 'erasing')";
+    for (numbers, commitment) in &since.erased {
+        for (first, last) in numbers.ranges() {
+            let [first, last] = [first, last].map(|number| CustomerId::from(number).to_stored());
+            for row in db.rows(IN_RANGE, values![first, last]).await? {
+                owners.entry(row.integer(0)?).or_insert(Some(*commitment));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of those who have numbers that are gone, and of whom the journal does not say that they were erased, the ones of whom
+/// nothing is left in any purpose. A withdrawal shreds a number in its own purpose alone, and so does not look like it,
+/// unless the vault has no other.
+async fn erased_as_the_vault_says<D: Database>(
+    register: &Register,
+    db: &mut D,
+    since: &Since,
+    gone: &[(CustomerId, i64)],
+) -> Result<Vec<i64>, RegisterError> {
+    let purposes = register.vault.unlocked_purposes()?;
+    let everywhere = |numbers: &[CustomerId]| -> Result<HashSet<CustomerId>, RegisterError> {
+        let mut left = if purposes.len() > 1 { numbers.to_vec() } else { Vec::new() };
+        for purpose in &purposes {
+            left = register.vault.shredded_among(*purpose, left)?;
+        }
+        Ok(left.into_iter().collect())
+    };
+    let numbers: Vec<CustomerId> = gone.iter().map(|(number, _)| *number).collect();
+    let shredded = everywhere(&numbers)?;
+    let mut owners: BTreeMap<i64, bool> = BTreeMap::new();
+    for (number, owner) in gone {
+        *owners.entry(*owner).or_insert(true) &= since.shreds.contains(*number) || shredded.contains(number);
+    }
+    let gone: HashSet<CustomerId> = numbers.into_iter().collect();
+    let mut erased = Vec::new();
+    for owner in owners.into_iter().filter_map(|(owner, all)| all.then_some(owner)) {
+        const ALL: &str = "SELECT number, state FROM oubliette_numbers WHERE subject_id = ?1";
+        let (mut is_erased, mut others) = (true, Vec::new());
+        for row in db.rows(ALL, values![owner]).await? {
+            let number = stored(row.integer(0)?)?;
+            is_erased &= row.text(1)? == "shredded" || gone.contains(&number);
+            if !since.shreds.contains(number) {
+                others.push(number);
+            }
+        }
+        if is_erased && everywhere(&others)?.len() == others.len() {
+            erased.push(owner);
+        }
+    }
+    Ok(erased)
+}
+
+/// Numbers that the database holds for live and the vault has shredded, and whose they are.
+async fn gone<D: Database>(register: &Register, db: &mut D) -> Result<Vec<(CustomerId, i64)>, RegisterError> {
+    const LIVE: &str = "SELECT number, purpose, subject_id FROM oubliette_numbers \
+        WHERE number > ?1 AND state <> 'shredded' ORDER BY number LIMIT 2000";
+    let (mut gone, mut after) = (Vec::new(), 0);
+    loop {
+        let rows = db.rows(LIVE, values![after]).await?;
+        let Some(last) = rows.last() else { return Ok(gone) };
+        after = last.integer(0)?;
+        let mut owners: HashMap<CustomerId, i64> = HashMap::new();
+        let mut by_purpose: BTreeMap<String, Vec<CustomerId>> = BTreeMap::new();
+        for row in &rows {
+            let number = stored(row.integer(0)?)?;
+            owners.insert(number, row.integer(2)?);
+            by_purpose.entry(row.text(1)?.to_owned()).or_default().push(number);
+        }
+        for (purpose, numbers) in by_purpose {
+            let known = register.vault.purpose_named(&purpose)?;
+            let purpose = known.ok_or(RegisterError::PurposeNotUnlocked { purpose })?;
+            for number in register.vault.shredded_among(purpose, numbers)? {
+                gone.extend(owners.get(&number).map(|owner| (number, *owner)));
+            }
+        }
+    }
+}
+
+async fn record_withdrawn<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    withdrawn: &[(CustomerId, i64)],
+) -> Result<(), RegisterError> {
+    let numbers: Vec<CustomerId> = withdrawn.iter().map(|(number, _)| *number).collect();
+    db.begin().await?;
+    withdraw::record(register, db, &numbers).await?;
+    for (number, owner) in withdrawn {
+        const END: &str = "UPDATE oubliette_grants SET ended_at = ?3, why = 'ended before the database was restored' \
+            WHERE subject_id = ?1 AND ended_at IS NULL \
+                AND purpose = (SELECT purpose FROM oubliette_numbers WHERE number = ?2) \
+                AND NOT EXISTS (SELECT 1 FROM oubliette_numbers n WHERE n.subject_id = ?1 AND n.state = 'live' \
+                    AND n.purpose = oubliette_grants.purpose)";
+        db.run(END, values![*owner, number.to_stored(), register.now().as_millisecond()]).await?;
+    }
+    db.commit().await
+}

@@ -1,0 +1,25 @@
+//! What a reconciliation comes to.
+
+use oubliette::CustomerId;
+use oubliette::journal::Receipt;
+
+use super::error::RegisterError;
+
+/// What a reconciliation found and did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Reconciled {
+    /// Customers who had been erased and came back with the database; they are erased again.
+    pub erased: u64,
+    /// Numbers of withdrawals and sweeps that came back for live; they are recorded as shredded.
+    pub shredded: u64,
+    /// Grants, holds and requests that had changed since, and were changed again.
+    pub changed: u64,
+    /// Numbers that were issued since the database was copied. Nobody knows any more whose they are: shred them by
+    /// [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs.
+    pub lost: Vec<CustomerId>,
+    /// Receipts for customers whose first receipt cannot be told from the journal. They name people: hand them on.
+    pub receipts: Vec<Receipt>,
+    /// Why not all is finished, when there are receipts to hand on all the same. Otherwise it is the error.
+    pub unfinished: Option<RegisterError>,
+}

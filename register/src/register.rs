@@ -1,0 +1,79 @@
+//! The register of one vault.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use oubliette::audit::Audit;
+use oubliette::journal::Reason;
+use oubliette::{KeyStoreError, Limits, Reader, Vault};
+
+use crate::error::RegisterError;
+use crate::rules::Rules;
+
+/// The register of one vault, in the application's databases. Cheap to clone, and shared by all threads. See
+/// [the module](crate).
+///
+/// A vault may have registers in several databases; each is reconciled by itself.
+#[derive(Clone)]
+pub struct Register {
+    pub(crate) vault: Vault,
+    /// The same vault, behind the audits that openings are written down in.
+    pub(crate) reader: Reader,
+    pub(crate) rules: Arc<Rules>,
+}
+
+impl Register {
+    /// The register of this vault, under these rules.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NeedsJournal`] when the vault was opened without a journal, and [`RegisterError::Invalid`] of rules
+    /// that are not well made.
+    pub fn new(vault: &Vault, rules: Rules) -> Result<Register, RegisterError> {
+        rules.check()?;
+        if !vault.has_journal()? {
+            return Err(KeyStoreError::NeedsJournal.into());
+        }
+        let reader = vault.reader(Limits::everything().with_sealing());
+        Ok(Register { vault: vault.clone(), reader, rules: Arc::new(rules) })
+    }
+
+    /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is
+    /// each value in what `access`, `portable`, `disclose` and `disclose_in_clear` give out, and each that
+    /// [`GrantedKeys`] open. It is noted when it is opened, whether or not the transaction around it is committed.
+    ///
+    /// While the audit cannot take more, these calls fail, and give nothing out: see
+    /// [`OpenError::NotAudited`](oubliette::OpenError::NotAudited). An audit is never taken off: a register that is audited
+    /// already notes in both from then on.
+    ///
+    /// ```no_run
+    /// # fn example(
+    /// #     register: oubliette_register::Register, audit: oubliette::audit::Audit, connection: rusqlite::Connection,
+    /// #     subject: oubliette_register::Subject,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let desk = register.audited(&audit, "privacy desk".parse()?, "request 2026-114, Art. 15".parse()?);
+    /// let keys = desk.on(&connection).keys(&subject, oubliette::Purpose::new("orders"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Register {
+        Register { reader: self.reader.audited(audit, who, why), ..self.clone() }
+    }
+
+    /// The vault.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.rules.clock.now()
+    }
+}
+
+impl fmt::Debug for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Register({:?})", self.vault)
+    }
+}

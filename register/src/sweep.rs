@@ -1,0 +1,438 @@
+//! Retention: what was kept long enough ends, in batches.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use oubliette::journal::{Event, Reason, Receipt};
+use oubliette::{CustomerId, Purpose};
+
+use super::database::{Database, Row, Transactions, Value, values};
+use super::erase;
+use super::error::RegisterError;
+use super::finish::{self, Resumed};
+use super::grants::{self, stored};
+use super::holds;
+use super::operations::{alone, within};
+use super::outbox;
+use super::register::Register;
+use super::requests;
+use super::rules::From;
+use super::schema;
+use super::subject::{self, Subject};
+use super::withdraw;
+
+/// Customers a batch: one commit of the vault's, two transactions.
+const BATCH: usize = 1000;
+
+/// Customers that are looked for at once, and put into the order of their numbers: a batch of neighbours is in few of the
+/// vault's pages, and of the database's.
+const WINDOW: usize = 100_000;
+
+/// What a sweep would shred now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Due {
+    /// Whose it is.
+    pub subject: Subject,
+    /// The purpose; all of them when an erasure was asked for and its grace is over.
+    pub purpose: Option<Purpose>,
+    /// The numbers that would be shredded.
+    pub numbers: Vec<CustomerId>,
+    /// True when a legal hold stands: then it is left alone.
+    pub held: bool,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Customers of whom a purpose was due.
+    pub due: u64,
+    /// Numbers that were shredded.
+    pub shredded: u64,
+    /// Of those due, customers who were left alone for a legal hold.
+    pub held: u64,
+    /// Customers who were erased, as they had asked.
+    pub erased: u64,
+    /// Their receipts.
+    pub receipts: Vec<Receipt>,
+    /// False when the callback broke it off.
+    pub finished: bool,
+}
+
+within! {
+    /// What a [`sweep`](crate::AloneSqlite::sweep) would shred now: the dry run. Writes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    read fn due() -> Vec<Due> = due;
+}
+
+alone! {
+    /// Shreds what is due by the [rules](crate::Rules::keep) and by the grants' own times, in batches of 1000, and
+    /// carries out the erasures whose grace is over. `progress` is called after each batch, and says whether to go on.
+    ///
+    /// A purpose of a customer is due when all its grants are; those to recipients end with it. Only purposes that the vault
+    /// was unlocked with are looked at. Killed anywhere, a batch is not begun or is finished by
+    /// [`resume`](Self::resume), and the next sweep goes on. A customer whose hold stands is left alone.
+    ///
+    /// # Errors
+    /// Batches before stay, and `progress` was told of their receipts. After an error in the middle of one, `resume`
+    /// finishes it.
+    fn sweep(progress: impl FnMut(&Swept) -> ControlFlow<()>) -> Swept = sweep;
+}
+
+/// One customer and purpose that is due.
+struct Ripe {
+    owner: i64,
+    grants: Vec<i64>,
+    numbers: Vec<CustomerId>,
+    held: bool,
+}
+
+async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
+    schema::check(register, db).await?;
+    let now = register.now();
+    let mut all = Vec::new();
+    for purpose in register.vault.unlocked_purposes()? {
+        let mut after = 0;
+        while let Some(last) = candidates(register, db, purpose, after, now, WINDOW).await? {
+            for owners in last.owners.chunks(BATCH) {
+                let ripe = ripe(register, db, purpose, owners, now).await?;
+                let names = names(db, &ripe).await?;
+                for one in ripe {
+                    let Some(subject) = names.get(&one.owner).cloned() else { continue };
+                    all.push(Due { subject, purpose: Some(purpose), numbers: one.numbers, held: one.held });
+                }
+            }
+            after = last.after;
+        }
+        let listed: HashSet<CustomerId> = all.iter().flat_map(|due| due.numbers.iter().copied()).collect();
+        for mut due in left_over(db, now, purpose).await? {
+            due.numbers.retain(|number| !listed.contains(number));
+            if !due.numbers.is_empty() {
+                all.push(due);
+            }
+        }
+    }
+    for (owner, subject) in requests::erasures_due(db, now).await? {
+        let held = !holds::standing(db, owner, now).await?.is_empty();
+        const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
+        let rows = db.rows(NUMBERS, values![owner]).await?;
+        let numbers = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+        all.push(Due { subject, purpose: None, numbers, held });
+    }
+    Ok(all)
+}
+
+async fn sweep<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    mut progress: impl FnMut(&Swept) -> ControlFlow<()>,
+) -> Result<Swept, RegisterError> {
+    let mut swept = Swept::default();
+    schema::check(register, db).await?;
+    finish::holds_over(register, db).await?;
+    for purpose in register.vault.unlocked_purposes()? {
+        let mut after = 0;
+        let now = register.now();
+        while let Some(page) = candidates(register, db, purpose, after, now, WINDOW).await? {
+            for owners in page.owners.chunks(BATCH) {
+                batch(register, db, purpose, owners, now, &mut swept).await?;
+                if progress(&swept).is_break() {
+                    outbox::flush_if_possible(register, db).await;
+                    return Ok(swept);
+                }
+            }
+            after = page.after;
+        }
+    }
+    // Not those of holds, which a sweep leaves alone.
+    for (owner, _) in requests::erasures_due(db, register.now()).await? {
+        match erase::decide_requested(register, db, owner).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(RegisterError::Held { .. }) => {
+                db.roll_back().await?;
+                swept.held = swept.held.saturating_add(1);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        if let Some(erased) = erase::carry_out(register, db, owner, None).await? {
+            swept.erased = swept.erased.saturating_add(1);
+            swept.receipts.extend(erased.receipt);
+        }
+        if progress(&swept).is_break() {
+            outbox::flush_if_possible(register, db).await;
+            return Ok(swept);
+        }
+    }
+    let mut rest = Resumed::default();
+    finish::doomed(register, db, &mut rest).await?;
+    swept.shredded = swept.shredded.saturating_add(rest.shredded);
+    swept.finished = true;
+    outbox::flush_if_possible(register, db).await;
+    Ok(swept)
+}
+
+/// One batch: decided in a transaction, shredded in a commit, recorded in another transaction.
+async fn batch<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    owners: &[i64],
+    now: Timestamp,
+    swept: &mut Swept,
+) -> Result<(), RegisterError> {
+    let why = Reason::new(format!("kept long enough for {}", purpose.name()))
+        .map_err(|_| RegisterError::NotOurs { what: "a purpose that is none" })?;
+    register.step("decide a batch")?;
+    db.begin().await?;
+    // SQLite's transaction has the whole file.
+    if D::DIALECT != super::database::Dialect::Sqlite {
+        let sql = format!(
+            "SELECT id FROM oubliette_subjects WHERE id IN ({}) ORDER BY id FOR UPDATE",
+            D::DIALECT.parameters(1, owners.len())
+        );
+        db.rows_made(sql.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
+    }
+    let (held, ripe): (Vec<Ripe>, Vec<Ripe>) =
+        ripe(register, db, purpose, owners, now).await?.into_iter().partition(|ripe| ripe.held);
+    let mut grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
+    grants.extend(of_recipients(db, purpose, &ripe).await?);
+    let numbers: Vec<CustomerId> = ripe.iter().flat_map(|ripe| ripe.numbers.iter().copied()).collect();
+    for grants in grants.chunks(BATCH) {
+        let [at, reason] = [1, 2].map(|number| D::DIALECT.parameter(number));
+        let places = D::DIALECT.parameters(3, grants.len());
+        let sql = format!("UPDATE oubliette_grants SET ended_at = {at}, why = {reason} WHERE id IN ({places})");
+        let mut given = values![now.as_millisecond(), why.as_str()];
+        given.extend(grants.iter().map(|grant| Value::from(*grant)));
+        db.run_made(sql.into(), given).await?;
+    }
+    for numbers in numbers.chunks(BATCH) {
+        let (reason, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, numbers.len()));
+        let sql = format!(
+            "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = {reason} WHERE number IN ({places})"
+        );
+        let mut given = values![why.as_str()];
+        given.extend(numbers.iter().map(|number| Value::from(number.to_stored())));
+        db.run_made(sql.into(), given).await?;
+    }
+    let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
+    if !ripe.is_empty() {
+        let event = Event::Swept {
+            purpose: Some(purpose.into()),
+            due: count(ripe.len().saturating_add(held.len())),
+            shredded: count(numbers.len()),
+            held: count(held.len()),
+        };
+        outbox::tell(db, now, &event).await?;
+    }
+    db.commit().await?;
+    swept.due = swept.due.saturating_add(count(ripe.len().saturating_add(held.len())));
+    swept.held = swept.held.saturating_add(count(held.len()));
+    if !numbers.is_empty() {
+        withdraw::shred(register, db, purpose, &numbers, why).await?;
+        swept.shredded = swept.shredded.saturating_add(count(numbers.len()));
+    }
+    Ok(())
+}
+
+/// Customers of whom some grant for a purpose is due, or nearly, in the order of their numbers.
+struct Page {
+    owners: Vec<i64>,
+    after: i64,
+}
+
+async fn candidates<D: Database>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    after: i64,
+    now: Timestamp,
+    window: usize,
+) -> Result<Option<Page>, RegisterError> {
+    // By a generous bound, which SQL can check; the calendar has the last word.
+    const CANDIDATES: &str = "SELECT DISTINCT g.subject_id, (SELECT min(n.number) FROM oubliette_numbers n \
+            WHERE n.subject_id = g.subject_id AND n.purpose = ?1) FROM oubliette_grants g \
+        LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = ?6 \
+        WHERE g.purpose = ?1 AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id > ?2 \
+            AND (g.until <= ?3 OR (?5 = 1 AND g.granted_at <= ?4 AND coalesce(m.at, g.granted_at) <= ?4) \
+                OR (?5 = 2 AND m.at <= ?4)) \
+        ORDER BY g.subject_id LIMIT ?7";
+    let keep = register.rules.keep_of(purpose.name());
+    let (kind, latest) = match keep {
+        None => (0, Timestamp::MIN),
+        Some(keep) => (if matches!(keep.from, From::End(_)) { 2 } else { 1 }, keep.latest_due(now)?),
+    };
+    let mark = register.rules.mark_of(purpose.name());
+    let window = i64::try_from(window).unwrap_or(i64::MAX);
+    let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark, window];
+    let found = |row: &Row| Ok((row.maybe_integer(1)?, row.integer(0)?));
+    let mut found: Vec<(Option<i64>, i64)> =
+        db.rows(CANDIDATES, given).await?.iter().map(found).collect::<Result<_, RegisterError>>()?;
+    let Some((_, after)) = found.last().copied() else { return Ok(None) };
+    found.sort_unstable();
+    Ok(Some(Page { owners: found.into_iter().map(|(_, owner)| owner).collect(), after }))
+}
+
+/// Those of the customers of whom every grant for the purpose is due.
+async fn ripe<D: Database>(
+    register: &Register,
+    db: &mut D,
+    purpose: Purpose,
+    owners: &[i64],
+    now: Timestamp,
+) -> Result<Vec<Ripe>, RegisterError> {
+    let dialect = D::DIALECT;
+    let places = dialect.parameters(4, owners.len());
+    let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
+    let mark = register.rules.mark_of(purpose.name());
+    let given = |second: Value, third: Value| {
+        let mut given = vec![Value::from(purpose.name()), second, third];
+        given.extend(owners.iter().map(|owner| Value::from(*owner)));
+        given
+    };
+    let sql = format!(
+        "SELECT g.subject_id, g.id, g.granted_at, g.until, m.at FROM oubliette_grants g \
+         JOIN oubliette_subjects s ON s.id = g.subject_id AND s.state = {three} \
+         LEFT JOIN oubliette_marks m ON m.subject_id = g.subject_id AND m.what = {two} \
+         WHERE g.purpose = {one} AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id IN ({places}) \
+         ORDER BY g.subject_id"
+    );
+    let mut found: Vec<(Ripe, bool)> = Vec::new();
+    for row in db.rows_made(sql.into(), given(mark.into(), "live".into())).await? {
+        let owner = row.integer(0)?;
+        let end = grants::end(register, purpose.name(), &row, [2, 3, 4])?;
+        let is_due = end.is_some_and(|end| end <= now);
+        match found.last_mut().filter(|(ripe, _)| ripe.owner == owner) {
+            Some((ripe, all)) => {
+                ripe.grants.push(row.integer(1)?);
+                *all &= is_due;
+            }
+            None => {
+                let ripe = Ripe { owner, grants: vec![row.integer(1)?], numbers: Vec::new(), held: false };
+                found.push((ripe, is_due));
+            }
+        }
+    }
+    let sql = format!(
+        "SELECT subject_id, number FROM oubliette_numbers \
+         WHERE purpose = {one} AND state IN ({two}, {three}) AND subject_id IN ({places})"
+    );
+    let mut numbers: HashMap<i64, Vec<CustomerId>> = HashMap::new();
+    for row in db.rows_made(sql.into(), given("live".into(), "ended".into())).await? {
+        numbers.entry(row.integer(0)?).or_default().push(stored(row.integer(1)?)?);
+    }
+    let sql = format!(
+        "SELECT DISTINCT subject_id FROM oubliette_holds \
+         WHERE (purpose IS NULL OR purpose = {one} OR purpose = {two}) AND ended_at IS NULL AND until > {three} \
+             AND subject_id IN ({places})"
+    );
+    let held = db.rows_made(sql.into(), given(purpose.name().into(), now.as_millisecond().into())).await?;
+    let held: HashSet<i64> = held.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    let ripe = found.into_iter().filter(|(_, all_due)| *all_due).map(|(mut ripe, _)| {
+        ripe.numbers = numbers.remove(&ripe.owner).unwrap_or_default();
+        ripe.held = held.contains(&ripe.owner);
+        ripe
+    });
+    Ok(ripe.collect())
+}
+
+/// Grants to recipients of what is shredded: whoever consents anew does not consent to them.
+async fn of_recipients<D: Database>(db: &mut D, purpose: Purpose, ripe: &[Ripe]) -> Result<Vec<i64>, RegisterError> {
+    if ripe.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (first, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, ripe.len()));
+    let sql = format!(
+        "SELECT id FROM oubliette_grants \
+         WHERE purpose = {first} AND ended_at IS NULL AND recipient IS NOT NULL AND subject_id IN ({places})"
+    );
+    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner));
+    let given = std::iter::once(Value::from(purpose.name())).chain(owners).collect();
+    db.rows_made(sql.into(), given).await?.iter().map(|row| row.integer(0)).collect()
+}
+
+/// What was decided before and a sweep does as well: what waits for a hold's end, and what was interrupted.
+async fn left_over<D: Database>(db: &mut D, now: Timestamp, purpose: Purpose) -> Result<Vec<Due>, RegisterError> {
+    const LEFT: &str = "SELECT n.subject_id, s.subject, n.number, n.state FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id AND s.state = 'live' AND s.subject IS NOT NULL \
+        WHERE n.purpose = ?1 AND (n.state = 'ended' OR n.state = 'doomed') ORDER BY n.subject_id, n.state, n.number";
+    let mut found: Vec<(i64, bool, Due)> = Vec::new();
+    for row in db.rows(LEFT, values![purpose.name()]).await? {
+        let (owner, number, waits) = (row.integer(0)?, stored(row.integer(2)?)?, row.text(3)? == "ended");
+        match found.last_mut() {
+            Some((known, waited, due)) if (*known, *waited) == (owner, waits) => due.numbers.push(number),
+            _ => {
+                let held =
+                    waits && holds::standing(db, owner, now).await?.iter().any(|hold| hold.covers(purpose.name()));
+                let (subject, numbers) = (subject::stored(row.text(1)?)?, vec![number]);
+                found.push((owner, waits, Due { subject, purpose: Some(purpose), numbers, held }));
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(.., due)| due).collect())
+}
+
+async fn names<D: Database>(db: &mut D, ripe: &[Ripe]) -> Result<HashMap<i64, Subject>, RegisterError> {
+    if ripe.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let places = D::DIALECT.parameters(1, ripe.len());
+    let sql = format!("SELECT id, subject FROM oubliette_subjects WHERE subject IS NOT NULL AND id IN ({places})");
+    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner)).collect();
+    let name = |row: &Row| Ok((row.integer(0)?, subject::stored(row.text(1)?)?));
+    db.rows_made(sql.into(), owners).await?.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::{Evidence, Grant, Keep, Rules};
+    use oubliette::Vault;
+    use oubliette::testing::TestVault;
+
+    #[test]
+    fn each_customer_is_in_one_window_in_the_order_of_the_numbers() {
+        const NEWS: Purpose = Purpose::new("newsletter");
+        let place = tempfile::tempdir().unwrap();
+        let memory = Vault::in_memory([NEWS]);
+        let vault = memory.builder().journal(place.path().join("journal")).unlock(TestVault::root_key()).unwrap();
+        let register = Register::new(&vault, Rules::new().keep(NEWS, Keep::after_grant(1.month()))).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        register.on(&connection).create_tables().unwrap();
+        let evidence = Evidence::new(register.now(), "newsletter, version 3", "sign-up form");
+        for id in 0..23 {
+            let subject = Subject::new(id).unwrap();
+            // Two grants are one customer.
+            for _ in 0..2 {
+                register.on(&connection).grant(&subject, Grant::consent(NEWS, evidence.clone())).unwrap();
+            }
+        }
+        let later = register.now().checked_add(jiff::SignedDuration::from_hours(24 * 40)).unwrap();
+        let number_of = |owner: &i64| -> i64 {
+            let sql = "SELECT number FROM oubliette_numbers WHERE subject_id = ?";
+            connection.query_row(sql, [owner], |row| row.get(0)).unwrap()
+        };
+        for window in [1, 2, 7, 22, 23, 24, WINDOW] {
+            let (mut all, mut after) = (Vec::new(), 0);
+            let on = register.on(&connection);
+            let mut db = on.read();
+            let mut page = |after| crate::sqlite::wait(candidates(&register, &mut db, NEWS, after, later, window));
+            while let Some(found) = page(after).unwrap() {
+                let numbers: Vec<i64> = found.owners.iter().map(number_of).collect();
+                assert!(numbers.is_sorted() && (1..=window).contains(&numbers.len()));
+                all.extend(numbers);
+                after = found.after;
+            }
+            all.sort_unstable();
+            assert_eq!(all, (1..=23).collect::<Vec<i64>>(), "{window}");
+        }
+    }
+}

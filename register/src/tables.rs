@@ -1,0 +1,22 @@
+//! Making the register's tables, and saying beside them by which rules they are worked on.
+
+use super::agreement;
+use super::database::Database;
+use super::error::RegisterError;
+use super::operations::within;
+use super::register::Register;
+use super::schema;
+
+within! {
+    /// Makes the register's tables, where they are missing, checks whose they are, and writes these
+    /// [rules](crate::Rules) down for [others](Self::compare_rules) that work on them.
+    ///
+    /// # Errors
+    /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`] of tables that are there already.
+    write fn create_tables() -> () = create;
+}
+
+async fn create<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    schema::make(register, db).await?;
+    agreement::write(register, db).await
+}
