@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use common::ours::ORDERS;
 use common::race::{heading, median, verdict};
-use oubliette::jobs::{self, Job, Key};
 use oubliette::personal::{Email, Name, Phone, Text};
 use oubliette::{CustomerId, Field, Index, RootKey, Sealed, Vault, bits};
+use oubliette_jobs::{self as jobs, Job, Key};
 use rusqlite::{Connection, params};
 
 const NAME: Field<Name> = ORDERS.field("name");

@@ -103,7 +103,8 @@
 //!   it to whoever asked, and `VaultBuilder::replay` recovers without a list.
 //! - [`Vault::reader`]: handles that open named purposes or fields only; `audit` (feature `journal`) notes each opening.
 //! - `inventory`, `access` (features `derive` and `json`) and `breach` (feature `register`): what is kept, on whom, and what leaked.
-//! - `jobs` (features `rusqlite`, `sqlx`): sealing a live table, and moving it to new key trees, epochs and labels.
+//! - [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate of its own: sealing a live table, and moving it to new key
+//!   trees, epochs and labels.
 //! - [`store`]: stores of your own, and the suite they must pass.
 //!
 //! # Features
@@ -164,9 +165,6 @@ mod index;
 #[cfg(all(feature = "derive", feature = "json"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
 pub mod inventory;
-#[cfg(any(feature = "rusqlite", feature = "sqlx"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "rusqlite", feature = "sqlx"))))]
-pub mod jobs;
 #[cfg(feature = "journal")]
 #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub mod journal;

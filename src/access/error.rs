@@ -43,7 +43,7 @@ pub enum AccessError {
         source: OpenError,
     },
     /// Something else than a sealed value stands in a column of such.
-    #[error("{table}.{column} holds no sealed value; is it still in plaintext? Seal it first (`jobs`)")]
+    #[error("{table}.{column} holds no sealed value; is it still in plaintext? Seal it first (oubliette-jobs)")]
     NotSealed {
         /// The table.
         table: String,

@@ -50,7 +50,7 @@ pub(crate) struct Column {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binding {
-    /// The eight bytes of an integer, most significant first; text and bytes as they are. That of a `jobs::Job`, and of a
+    /// The eight bytes of an integer, most significant first; text and bytes as they are. That of an `oubliette_jobs::Job`, and of a
     /// record's `i64`, `u64`, `String`, `Vec<u8>`, and of a `Uuid` that is stored as bytes or as PostgreSQL's `uuid`.
     #[default]
     AsStored,

@@ -18,8 +18,8 @@ use crate::vault::Vault;
 /// It is read from either and written only sealed: binding one that holds plaintext is [`NotSealed`]. Open with
 /// [`Plaintext::Accept`] until the rows are sealed, and with [`Plaintext::Refuse`] from then on, when a row that was missed is
 /// an error; then make the type [`SealedText<T>`]. **The order of deploys, so that no process reads what it does not know, is
-/// in the module `jobs`** (features `rusqlite` and `sqlx`). A row without a customer number has nothing sealed: parse what
-/// [`expose_personal_data`](MaybeSealed::expose_personal_data) gives.
+/// in the documentation of [oubliette-jobs](https://docs.rs/oubliette-jobs)**, which seals the rows. A row without a customer
+/// number has nothing sealed: parse what [`expose_personal_data`](MaybeSealed::expose_personal_data) gives.
 ///
 /// ```
 /// # use oubliette::{Field, Purpose, Vault, personal::Email};

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use oubliette::jobs::{InRow, Job, Key, LeftBehind, Report};
 use oubliette::personal::Canonical;
+use oubliette_jobs::{InRow, Job, Key, LeftBehind, Report};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -105,8 +105,8 @@ fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) ->
         return Err(Failure::new(Exit::Config, message));
     }
     let placed = || match &column.context {
-        Some(context) => field.within_column(context.clone()),
-        None => InRow::from(field),
+        Some(context) => InRow::new(field).within_column(context.clone()),
+        None => InRow::new(field),
     };
     if reseal {
         job = job.reseal(column.column.clone(), placed());

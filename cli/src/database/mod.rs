@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use oubliette::Vault;
-use oubliette::jobs::{self, Job, JobError, LeftBehind, Progress, Report};
+use oubliette_jobs::{self as jobs, Job, JobError, LeftBehind, Progress, Report};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config;

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oubliette::jobs::{self, Job, JobError, Key};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, Epoch, Sealed, Vault};
 use oubliette_databases::shop::{self, BY_EMAIL, EMAIL, NAME, ORDERS};
+use oubliette_jobs::{self as jobs, InRow, Job, JobError, Key};
 use sqlx::{AssertSqlSafe, Pool, Row};
 
 use super::{BEGIN, BYTES, Db, LOCK, NARROW, NUMBERED, TOKEN, UUID, UUID_PARAMETER, pool};
@@ -163,7 +163,7 @@ pub async fn a_live_table_is_sealed_while_rows_are_written() {
 
 pub async fn into_other_columns_by_a_key_of_bytes_or_text() {
     let (vault, pool) = (shop::vault(), wide_shop(40).await);
-    let bound = || EMAIL.within_column("id");
+    let bound = || InRow::new(EMAIL).within_column("id");
     let job = || {
         Job::on("customers", ("id", Key::Uuid), "no")
             .enroll()

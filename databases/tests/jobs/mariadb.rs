@@ -24,7 +24,7 @@ crate::tests!(#[ignore = "starts a MariaDB server of its own; `.ci/run databases
 #[tokio::test]
 #[ignore = "starts a MariaDB server of its own; `.ci/run databases` runs it"]
 async fn a_value_that_the_server_cuts_off_is_not_committed() {
-    use oubliette::jobs::{self, JobError};
+    use oubliette_jobs::{self as jobs, JobError};
 
     let options = sqlx::mysql::MySqlPoolOptions::new().after_connect(|connection, _| {
         Box::pin(async move {

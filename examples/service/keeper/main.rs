@@ -18,8 +18,8 @@ use std::env;
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use oubliette::jobs::{Job, Key, sqlx as jobs};
 use oubliette::{CustomerId, RootKey, Vault};
+use oubliette_jobs::{Job, Key, sqlx as jobs};
 use sqlx::PgPool;
 use user::{ACCOUNT, BY_EMAIL, EMAIL, NAME, NEWS_EMAIL, NEWSLETTER, PASSWORD, PHONE};
 

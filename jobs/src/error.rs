@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::customer::CustomerId;
-use crate::error::{EnrollError, KeyStoreError, OpenError, SealError, TokenError};
-use crate::index::Epoch;
-use crate::sealed::ParseError;
+use oubliette::{CustomerId, EnrollError, Epoch, KeyStoreError, OpenError, ParseError, SealError, TokenError};
 
 /// What is the matter with one row: named by its key and column, never by a value.
 #[derive(Clone, Debug)]
@@ -142,7 +139,7 @@ pub enum JobError {
 pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
 
 impl DatabaseError {
-    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> DatabaseError {
+    pub(super) fn new(error: impl std::error::Error + Send + Sync + 'static) -> DatabaseError {
         DatabaseError(Box::new(error))
     }
 

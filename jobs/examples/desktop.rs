@@ -1,4 +1,4 @@
-//! A program on one computer, two kinds of backup, and somebody who leaves: `cargo run --example desktop`
+//! A program on one computer, two kinds of backup, and somebody who leaves: `cargo run -p oubliette-jobs --example desktop`
 //!
 //! A club keeps its members in SQLite. One of them leaves, another withdraws the newsletter. Then every backup from
 //! before is restored: opened through the vault, and searched byte by byte as a finder of the disk would. Every claim
@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use oubliette::jobs::{self, Job, Key};
 use oubliette::personal::{Email, Name, Text};
 use oubliette::testing::assert_no_plaintext; // feature `testing`: for demonstrations and tests only
 use oubliette::{CustomerId, Field, Held, Index, OpenError, Personal, Purpose, RootKey, UnlessShredded, Vault, bits};
+use oubliette_jobs::{self as jobs, Job, Key};
 use rusqlite::backup::Progress;
 use rusqlite::{Connection, Row, params};
 
@@ -231,7 +231,7 @@ fn drill(vault: &Vault, backup: &Path, members: &[Member], leaving: &Member, wit
 
 fn run() -> Result<()> {
     let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let home = env::var_os("DESKTOP_DIR").map_or_else(|| base.join("target/desktop"), PathBuf::from);
+    let home = env::var_os("DESKTOP_DIR").map_or_else(|| base.with_file_name("target").join("desktop"), PathBuf::from);
     let live = home.join("club/members.sqlite");
     let (by_api, copied) = (home.join("backups/api.sqlite"), home.join("backups/copied.sqlite"));
     for file in [&live, &by_api, &copied] {
@@ -252,7 +252,7 @@ fn run() -> Result<()> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.execute_batch(SCHEMA)?;
-    let mut lines = csv::Reader::from_path(base.join("examples/customers.csv"))?;
+    let mut lines = csv::Reader::from_path(base.join("examples/members.csv"))?;
     let members: Vec<Member> =
         (1..).zip(lines.deserialize()).map(|(id, line)| Member::join(&vault, id, line?)).collect::<Result<_>>()?;
     let (older, newer) = members.split_at(members.len() / 2);

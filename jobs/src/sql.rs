@@ -133,9 +133,10 @@ impl Statements {
 
 #[cfg(test)]
 mod tests {
+    use oubliette::personal::Email;
+    use oubliette::{Field, Purpose};
+
     use super::*;
-    use crate::personal::Email;
-    use crate::{Field, Purpose};
 
     const EMAIL: Field<Email> = Purpose::new("orders").field("email");
 

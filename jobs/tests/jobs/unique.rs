@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Barrier;
 
-use oubliette::jobs::{self, Job, JobError, Key, pair_of};
 use oubliette::personal::Email;
 use oubliette::{Epoch, Vault};
+use oubliette_jobs::{self as jobs, Job, JobError, Key, pair_of};
 use rusqlite::{Connection, params};
 
 use super::support::*;

@@ -3,41 +3,43 @@
 use std::fmt;
 use std::str::FromStr;
 
+use oubliette::personal::{PersonalData, Plaintext};
+use oubliette::{CustomerKeys, Epochs, Field, ParseError, Placed, Purpose, Sealed, Vault};
 use subtle::ConstantTimeEq;
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
-use crate::field::{Field, Placed, Purpose};
-use crate::personal::{PersonalData, Plaintext};
-use crate::sealed::{ParseError, Sealed};
-use crate::vault::{CustomerKeys, Epochs, Vault};
 
-/// A field, and the column whose content its values are bound to, if any. Made from a [`Field`] alone, or by
-/// [`Field::within_column`].
+/// A field, and the column whose content its values are bound to, if any. A [`Field`] alone is one whose values are bound
+/// to none.
 pub struct InRow<T> {
     field: Field<T>,
     context: Option<String>,
 }
 
-impl<T: PersonalData> Field<T> {
-    /// For a [job](crate::jobs::Job): the values are bound to what stands in this column, as
-    /// [`within`](Field::within) binds them. The context is the bytes of text or bytes (the 16 of PostgreSQL's `uuid`), or
-    /// the eight of an integer, most significant first.
+impl<T> InRow<T> {
+    /// The values of this field, bound to no column.
+    #[must_use]
+    pub fn new(field: Field<T>) -> InRow<T> {
+        InRow { field, context: None }
+    }
+
+    /// The values are bound to what stands in this column of the same row, as [`Field::within`] binds them. The context is
+    /// the bytes of text or bytes (the 16 of PostgreSQL's `uuid`), or the eight of an integer, most significant first.
+    /// Called again, the last column counts.
     #[must_use]
     pub fn within_column(self, column: impl Into<String>) -> InRow<T> {
-        InRow { field: self, context: Some(column.into()) }
+        InRow { context: Some(column.into()), ..self }
+    }
+
+    pub(super) fn into_parts(self) -> (Field<T>, Option<String>) {
+        (self.field, self.context)
     }
 }
 
 impl<T> From<Field<T>> for InRow<T> {
     fn from(field: Field<T>) -> InRow<T> {
-        InRow { field, context: None }
-    }
-}
-
-impl<T> InRow<T> {
-    pub(super) fn into_parts(self) -> (Field<T>, Option<String>) {
-        (self.field, self.context)
+        InRow::new(field)
     }
 }
 
@@ -162,7 +164,7 @@ where
     let text = cell.content().and_then(|content| std::str::from_utf8(content).ok());
     let Some(text) = text else { return Err(Cause::InvalidPlaintext { rule: "not text".into() }) };
     text.parse().map_err(|error: T::Err| {
-        // The types of this crate never repeat a value in an error; those of others may.
+        // The types of `oubliette` never repeat a value in an error; those of others may.
         let rule = error.to_string();
         let echoes = !text.is_empty() && rule.contains(text);
         Cause::InvalidPlaintext { rule: if echoes { "refused".into() } else { rule } }

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use oubliette::jobs::{self, Cause, Job, JobError, Key};
 use oubliette::{OpenError, Vault};
+use oubliette_jobs::{self as jobs, Cause, Job, JobError, Key};
 
 use super::support::*;
 

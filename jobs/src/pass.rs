@@ -5,16 +5,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
+use oubliette::{CustomerId, CustomerKeys, Epochs, KeyStoreError, OpenError, Purpose, Vault};
+
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError, Problem};
 use super::job::Job;
 use super::report::{LeftBehind, Progress, Report};
 use super::sql::{Dialect, Statement, Statements};
 use super::step::Hand;
-use crate::customer::CustomerId;
-use crate::error::{KeyStoreError, OpenError};
-use crate::field::Purpose;
-use crate::vault::{CustomerKeys, Epochs, Vault};
 
 /// A pass under way.
 pub(super) struct Pass<'p> {

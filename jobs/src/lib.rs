@@ -1,7 +1,7 @@
 //! Long jobs over the application's tables: from plaintext to sealed, to a new key tree, to a new epoch of an index, to
 //! another label or type, and the cleaning up after a shred.
 //!
-//! A [`Job`] says what is to become of the columns of one table. A driver ([`rusqlite`], [`sqlx`]) runs it in batches, each
+//! A [`Job`] says what is to become of the columns of one table. A driver (the module `rusqlite` or `sqlx`, each behind a feature of its name) runs it in batches, each
 //! one transaction: it reads the next rows in order of key, does the steps to each, writes what changed, reads it back,
 //! and commits. While the application runs, nothing is lost:
 //! - **The rows of a batch are locked** until it is committed, so that none changes between being read and being written;
@@ -16,7 +16,7 @@
 //! ```
 //! # #[cfg(feature = "rusqlite")] {
 //! use std::ops::ControlFlow;
-//! use oubliette::jobs::{self, Job, Key};
+//! use oubliette_jobs::{self as jobs, Job, Key};
 //! use oubliette::{Field, Index, Purpose, Vault, bits, personal::{Email, Name}};
 //!
 //! const ORDERS: Purpose = Purpose::new("orders");
@@ -51,13 +51,13 @@
 //! Between two deploys wait until no process of the version before runs. From step 5 on there is no way back to a version
 //! of before step 4: it would show sealed text, and search for plaintext.
 //! 1. **The vault first.** Once plaintext is gone, losing the vault loses everything: give it a
-//!    [mirror](crate::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once from what you
+//!    [mirror](oubliette::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once from what you
 //!    kept.
 //! 2. **Columns**: the number (`BIGINT UNIQUE`, NULL at first), tokens. Find what will stand in the way: widths
 //!    ([`seal`](Job::seal)), NOT NULL, CHECK, triggers, generated columns and indexes on the old column; empty strings (make
 //!    them NULL); values that the type refuses; values that differ now and have one canonical form (`Alice@x.org`,
 //!    `alice@x.org`).
-//! 3. **Deploy A** reads plaintext and sealed ([`MaybeSealed`](crate::columns::MaybeSealed)), and still writes plaintext: with
+//! 3. **Deploy A** reads plaintext and sealed ([`MaybeSealed`](oubliette::columns::MaybeSealed)), and still writes plaintext: with
 //!    every insert a number, with every write of an indexed value its token. It searches as before. Then run a job of
 //!    [`enroll`](Job::enroll) and [`index_plaintext`](Job::index_plaintext) steps until `left_behind` is empty; copy the
 //!    numbers to tables that refer to this one (`UPDATE orders SET no = c.no FROM customers c WHERE ..`), and make them NOT
@@ -86,24 +86,24 @@
 //! a value under an older tree. Write only what changed, or read `FOR UPDATE`; and before anything is retired let
 //! `left_behind` be empty twice, further apart than your longest request.
 //!
-//! **A job and a record must bind the same bytes.** [`within_column`](crate::Field::within_column) binds any integer column as
+//! **A job and a record must bind the same bytes.** [`within_column`](InRow::within_column) binds any integer column as
 //! eight bytes, so a record's context must be an `i64` or `u64`; an `i32` has four, and what one of them sealed the other
 //! cannot open. A `Uuid` is 16 bytes: `uuid` or `BINARY(16)`, not text. Seal one row by the job and open it by the record
 //! before you run it.
 //!
 //! # Rotating a purpose's key tree
-//! 1. [`rotate_purpose`](crate::Vault::rotate_purpose). New values are sealed under the new tree, old ones open.
+//! 1. [`rotate_purpose`](oubliette::Vault::rotate_purpose). New values are sealed under the new tree, old ones open.
 //! 2. One lease later, a job of [`reseal`](Job::reseal) steps over every column of the purpose, in every table, until
 //!    `left_behind` is empty for each.
-//! 3. [`retire_replaced`](crate::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable from then on,
+//! 3. [`retire_replaced`](oubliette::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable from then on,
 //!    and so is every backup from before step 2 ended: wait for as long as those may be needed, unless somebody copied the
 //!    old keys, when that is what you want. It waits a lease on the calling thread: in async code use `spawn_blocking`.
 //!
 //! # A new epoch of an index
-//! 1. [`begin_epoch`](crate::Vault::begin_epoch). Queries by [`tokens`](crate::Vault::tokens) take both epochs.
-//! 2. After [`effective_everywhere_at`](crate::EpochBegun::effective_everywhere_at), when no process writes tokens of the old
+//! 1. [`begin_epoch`](oubliette::Vault::begin_epoch). Queries by [`tokens`](oubliette::Vault::tokens) take both epochs.
+//! 2. After [`effective_everywhere_at`](oubliette::EpochBegun::effective_everywhere_at), when no process writes tokens of the old
 //!    one, a job of [`index`](Job::index) and [`forget_tokens`](Job::forget_tokens) steps, until `left_behind` is empty.
-//! 3. [`retire_epoch`](crate::Vault::retire_epoch). Tokens in old backups say nothing any more.
+//! 3. [`retire_epoch`](oubliette::Vault::retire_epoch). Tokens in old backups say nothing any more.
 //!
 //! # Unique tokens
 //! A UNIQUE column of tokens does not keep out a second sign-up while its rows are of two epochs: the new row has the new
@@ -130,6 +130,22 @@
 //! that relabels fills it by an [`index`](Job::index) step; then drop the old. What must be unique is the application's to
 //! guard meanwhile.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a driver a job can be described and not run.
+#![cfg_attr(not(any(feature = "rusqlite", feature = "sqlx")), allow(dead_code))]
+// A test that fails should panic.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        clippy::unwrap_in_result
+    )
+)]
+
 mod cell;
 mod error;
 mod job;
@@ -150,11 +166,16 @@ pub use job::{Job, Key};
 pub use report::{LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;
 
-use crate::index::Token;
+use oubliette::Token;
 
-/// Tokens of one value in an even and in an odd epoch, from those of [`Vault::tokens`](crate::Vault::tokens): for two
+/// Tokens of one value in an even and in an odd epoch, from those of [`Vault::tokens`](oubliette::Vault::tokens): for two
 /// columns. When two epochs of one kind are live, the newer.
 #[must_use]
 pub fn pair_of<T>(tokens: &[Token<T>]) -> [Option<Token<T>>; 2] {
     [0, 1].map(|parity| tokens.iter().find(|token| token.epoch().number() % 2 == parity).copied())
 }
+
+/// The snippets of README.md compile.
+#[cfg(all(doctest, feature = "rusqlite"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -3,12 +3,13 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use oubliette::Index;
+use oubliette::personal::PersonalData;
+
 use super::cell::{Cell, Column};
 use super::error::JobError;
 use super::step::{At, InRow, Step, parse};
 use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
-use crate::index::Index;
-use crate::personal::PersonalData;
 
 /// Rows a batch, unless said otherwise.
 const BATCH: usize = 500;
@@ -69,7 +70,7 @@ pub(super) struct Selected {
     pub(super) is_context: bool,
 }
 
-/// One pass over one table of the application's, in batches. See [the module](crate::jobs).
+/// One pass over one table of the application's, in batches. See [the crate](crate).
 ///
 /// The steps are done to each row in the order given here. A row with a problem is left as it is, and a batch is
 /// written whole or not at all. Rows that are added beyond the last key meanwhile are looked at too.
@@ -189,7 +190,7 @@ impl Job {
         self.index_within(tokens, from, index, index.field())
     }
 
-    /// [`index`](Job::index), of values that are bound to a context: `EMAIL.within_column("id")`.
+    /// [`index`](Job::index), of values that are bound to a context: `InRow::new(EMAIL).within_column("id")`.
     #[must_use]
     pub fn index_within<T: PersonalData + 'static>(
         mut self,
@@ -220,7 +221,7 @@ impl Job {
     }
 
     /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
-    /// unique all the time. See [the module](crate::jobs#unique-tokens).
+    /// unique all the time. See [the crate](crate#unique-tokens).
     #[must_use]
     pub fn index_pair<T: PersonalData + 'static>(
         mut self,

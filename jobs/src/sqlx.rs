@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 
+use oubliette::Vault;
 use sqlx::query::Query;
 use sqlx::{
     AssertSqlSafe, ColumnIndex, Connection, Database, Decode, Encode, Executor, IntoArguments, Pool, Row as _,
@@ -14,7 +15,6 @@ use super::cell::{Cell, Row};
 use super::pass::{Batch, Pass};
 use super::sql::{Dialect, Statement};
 use super::{Job, JobError, LeftBehind, Progress, Report};
-use crate::vault::Vault;
 
 /// How often a batch is tried that the database gave up for another transaction's sake.
 const ATTEMPTS: u32 = 5;

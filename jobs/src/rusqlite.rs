@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 
+use oubliette::Vault;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
@@ -11,13 +12,12 @@ use super::cell::{Cell, Row};
 use super::pass::Pass;
 use super::sql::{Dialect, Statement};
 use super::{Job, JobError, LeftBehind, Progress, Report};
-use crate::vault::Vault;
 
 /// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
 ///
 /// A batch is one `BEGIN IMMEDIATE` transaction: other writers wait for it, for as long as their busy timeout allows, and
 /// readers only if the database is not in WAL mode. What a batch replaces stays in free pages and in the WAL: see
-/// [the module](crate::jobs#from-plaintext-without-downtime).
+/// [the crate](crate#from-plaintext-without-downtime).
 ///
 /// # Errors
 /// [`JobError`]. Batches committed before stay, the one under way is rolled back.

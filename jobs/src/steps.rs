@@ -3,14 +3,12 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use oubliette::personal::PersonalData;
+use oubliette::{Epoch, Epochs, Index, KeyStoreError, OpenError, Purpose, Token, Vault};
+
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
 use super::step::{At, Form, Hand, Held, Step, parse};
-use crate::error::OpenError;
-use crate::field::Purpose;
-use crate::index::{Epoch, Index, Token};
-use crate::personal::PersonalData;
-use crate::vault::{Epochs, Vault};
 
 /// Plaintext becomes a sealed value: in its place, or in another column.
 pub(super) struct Seal<T> {
@@ -216,7 +214,7 @@ impl<T: PersonalData> Tokens<T> {
         if row.cell(self.from).is_null() {
             return Ok(vec![None; self.columns.len()]);
         }
-        let epochs = hand.epochs.ok_or(Fault::Job(crate::KeyStoreError::Bug("a step without its epochs").into()))?;
+        let epochs = hand.epochs.ok_or(Fault::Job(KeyStoreError::Bug("a step without its epochs").into()))?;
         Ok(self.wanted(epochs)?)
     }
 }

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use oubliette::jobs::{self, Job, Key, Progress, Report};
 use oubliette::personal::{Email, Name, Phone};
 use oubliette::{CustomerId, Field, Index, Purpose, Sealed, Vault, bits};
+use oubliette_jobs::{self as jobs, Job, Key, Progress, Report};
 use rusqlite::{Connection, params};
 
 pub const ORDERS: Purpose = Purpose::new("orders");

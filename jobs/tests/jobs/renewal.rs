@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use oubliette::jobs::{self, Cause, Job, JobError, Key};
 use oubliette::personal::Text;
 use oubliette::{Epoch, Field, Index, OpenError, Purpose, Vault, bits};
+use oubliette_jobs::{self as jobs, Cause, InRow, Job, JobError, Key};
 
 use super::support::*;
 
@@ -120,7 +120,7 @@ fn a_field_gets_another_label_type_purpose_and_context() {
     let (_scratch, mut connection, vault) = sealed_shop(40);
     let job = || {
         on_customers()
-            .relabel("email", EMAIL, CONTACT.within_column("id"), |email| {
+            .relabel("email", EMAIL, InRow::new(CONTACT).within_column("id"), |email| {
                 if email.expose_personal_data().contains("Person.13+") {
                     return Err("not this one".to_owned());
                 }

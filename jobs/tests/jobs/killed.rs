@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oubliette::jobs;
 use oubliette::{RootKey, Vault};
+use oubliette_jobs as jobs;
 
 use super::support::*;
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oubliette::jobs::{self, Job, JobError, Key};
 use oubliette::{RootKey, Vault};
+use oubliette_jobs::{self as jobs, InRow, Job, JobError, Key};
 
 use super::support::*;
 
@@ -85,8 +85,8 @@ fn into_other_columns_as_bytes() {
     let vault = Vault::in_memory([ORDERS]);
     let job = Job::on("customers", ("id", Key::Integer), "no")
         .enroll()
-        .seal_into("email", "email_sealed", EMAIL.within_column("id"))
-        .index_within("email_idx", "email_sealed", BY_EMAIL, EMAIL.within_column("id"));
+        .seal_into("email", "email_sealed", InRow::new(EMAIL).within_column("id"))
+        .index_within("email_idx", "email_sealed", BY_EMAIL, InRow::new(EMAIL).within_column("id"));
     assert_eq!(run(&mut connection, &vault, &job).progress.changed, 50);
     let sql = "SELECT email, email_sealed FROM customers WHERE id = 7";
     let read = |connection: &rusqlite::Connection| {
