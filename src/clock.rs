@@ -86,7 +86,6 @@ impl Clock {
     }
 
     /// Whole seconds of the wall clock, to a timer tick.
-    #[cfg(feature = "journal")]
     #[inline]
     pub(crate) fn second(&self) -> u64 {
         self.coarse().unwrap_or_else(|| self.wall()) / 1_000_000_000

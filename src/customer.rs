@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::journal::Number;
+
 /// The number the vault issued for one customer. It is never issued twice.
 ///
 /// Between 1 and 2^40 - 1. Keep it in the customers table as a 64-bit integer with a UNIQUE constraint: two rows that
@@ -99,6 +101,20 @@ impl From<CustomerId> for i64 {
     }
 }
 
+/// As the journal has it.
+impl From<CustomerId> for Number {
+    fn from(id: CustomerId) -> Number {
+        // The bounds are the same, as a test says.
+        Number::try_from(id.number()).unwrap_or(Number::MIN)
+    }
+}
+
+impl From<Number> for CustomerId {
+    fn from(number: Number) -> CustomerId {
+        CustomerId(number.get().cast_signed())
+    }
+}
+
 impl FromStr for CustomerId {
     type Err = InvalidCustomerId;
 
@@ -135,6 +151,15 @@ mod tests {
             assert_eq!(CustomerId::from_stored(bad), Err(InvalidCustomerId));
         }
         assert_eq!(i64::from(CustomerId::MAX), (1 << 40) - 1);
+    }
+
+    #[test]
+    fn the_journal_has_the_same_numbers() {
+        for (ours, theirs) in [(CustomerId::MIN, Number::MIN), (CustomerId::MAX, Number::MAX)] {
+            assert_eq!((Number::from(ours), CustomerId::from(theirs)), (theirs, ours));
+            assert_eq!(serde_json::to_string(&ours).unwrap(), serde_json::to_string(&theirs).unwrap());
+        }
+        assert_eq!(Number::from(CustomerId(4711)).get(), 4711);
     }
 
     #[test]

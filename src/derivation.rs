@@ -12,14 +12,10 @@
 //! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
 //! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
 //! | passphrase, salt | Argon2id | root key |
-//! | vault id, an entry of the journal | Ed25519, `oubliette/1/journal` | its signature |
-//! | vault id, how far the journal has come | Ed25519, `oubliette/1/head` | its signature |
-//! | a receipt in canonical form | Ed25519, `oubliette/1/receipt` | its signature |
-//! | salt, whose a receipt is | SHA-256, `oubliette/1/whose` | commitment to the person |
 //!
 //! HKDF is RFC 5869 with SHA-256, Expand only: every input key is uniform already. HMAC is RFC 2104. A label ends where
 //! a part of fixed size or with a length before it begins, and no label is a prefix of another, so no two derivations
-//! from one key have the same input.
+//! from one key have the same input. What is signed has labels of its own, in oubliette-journal.
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -28,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::field::{FieldName, LABEL_BYTES, PURPOSE_BYTES, TAG_BYTES};
 use crate::index::IndexName;
+use crate::journal::{KeyTreeId, VaultName};
 use crate::secret::Secret32;
 
 const CHILD: &[u8] = b"oubliette/1/child";
@@ -38,14 +35,6 @@ const NEW_PAGE: &[u8] = b"oubliette/1/new-page";
 const PAGE: &[u8] = b"oubliette/1/page";
 const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
 const RECORD: &[u8] = b"oubliette/1/record";
-#[cfg(feature = "journal")]
-pub(crate) const JOURNAL: &[u8] = b"oubliette/1/journal";
-#[cfg(feature = "journal")]
-pub(crate) const HEAD: &[u8] = b"oubliette/1/head";
-#[cfg(feature = "journal")]
-pub(crate) const RECEIPT: &[u8] = b"oubliette/1/receipt";
-#[cfg(feature = "journal")]
-const WHOSE: &[u8] = b"oubliette/1/whose";
 
 /// The depth of the customers in a key tree: one step a byte of the customer number.
 pub(crate) const CUSTOMER_LEVEL: u8 = 5;
@@ -54,9 +43,17 @@ pub(crate) const CUSTOMER_LEVEL: u8 = 5;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct TreeId(pub(crate) [u8; 8]);
 
-/// Sixteen random bytes that name a vault.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct VaultId(pub(crate) [u8; 16]);
+impl From<KeyTreeId> for TreeId {
+    fn from(tree: KeyTreeId) -> TreeId {
+        TreeId(tree.to_bytes())
+    }
+}
+
+impl From<TreeId> for KeyTreeId {
+    fn from(tree: TreeId) -> KeyTreeId {
+        KeyTreeId::from_bytes(tree.0)
+    }
+}
 
 /// The key of a node at level 0 to 4, from which all below it follow.
 #[derive(Debug)]
@@ -199,19 +196,13 @@ pub(crate) fn record_salt(fresh: &[u8; 32], associated: &[u8], plaintext: &[u8],
 }
 
 /// A root record's AES-256 key and key commitment.
-pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultId) -> KeyAnd<32> {
+pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultName) -> KeyAnd<32> {
     let mut bytes = Zeroizing::new([0; 64]);
     // On the stack, which the caller overwrites: with the root key, a salt left behind opens an old record.
     let mut info = [0; RECORD.len() + 48];
-    join(&[RECORD, salt, &vault.0], &mut info);
+    join(&[RECORD, salt, &vault.to_bytes()], &mut info);
     expand(&from_prk(root.0.bytes()), &info, &mut *bytes);
     split(&bytes[..])
-}
-
-/// Commits to whom a receipt names, without telling: the salt is 32 random bytes.
-#[cfg(feature = "journal")]
-pub(crate) fn whose(salt: &[u8; 32], whose: &str) -> [u8; 32] {
-    Sha256::new().chain_update(WHOSE).chain_update(salt).chain_update(whose).finalize().into()
 }
 
 #[allow(clippy::expect_used)] // HMAC takes keys of every length
@@ -251,3 +242,20 @@ fn split<const N: usize>(bytes: &[u8]) -> KeyAnd<N> {
 
 #[cfg(test)]
 mod wycheproof;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_the_prefix_of_another() {
+        let ours = [CHILD, FIELD, PLACE_OF_INDEX, INDEX, NEW_PAGE, PAGE, NEW_RECORD, RECORD];
+        let all: Vec<&[u8]> = ours.into_iter().chain(crate::journal::LABELS).collect();
+        for (at, label) in all.iter().enumerate() {
+            assert!(label.starts_with(b"oubliette/1/"));
+            for (_, other) in all.iter().enumerate().filter(|(other, _)| *other != at) {
+                assert!(!other.starts_with(label), "{label:?} {other:?}");
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod values;
 
 use crate::customer::CustomerId;
 
+pub(crate) use crate::journal::Outcome;
 pub use key_store::KeyStoreError;
 pub use life::{CreateError, RecoverError, RotateError, UnlockError};
 #[cfg(feature = "derive")]
@@ -17,19 +18,6 @@ pub use record::SealRecordError;
 pub use renewal::{EpochError, PurposeError, ResealError, TokenError};
 pub use shred::ShredError;
 pub use values::{EnrollError, OpenError, SealError, UnlessShredded};
-
-/// What to do about a value that could not be opened or sealed.
-///
-/// [`OpenError::outcome`] and its siblings sort every error, so that a handler needs three arms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The customer was shredded: the value is gone for good. HTTP 410.
-    Erased,
-    /// The key store cannot be reached or is busy; nothing is wrong with the value. HTTP 503.
-    TryAgain,
-    /// Tampering, a mix-up of values, damage, or a key store that went back in time. HTTP 500, and wake somebody.
-    Investigate,
-}
 
 /// Where a value belongs, for messages: nothing of it is secret or personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,6 @@ pub(crate) fn read_failed(error: &KeyStoreError) {
     let _ = error;
 }
 
-#[cfg(feature = "journal")]
 pub(crate) fn journal_failed(error: &KeyStoreError) {
     event!(warn, %error, "the journal could not be brought up to date");
     let _ = error;
@@ -50,7 +49,6 @@ pub(crate) fn sweep_failed(error: &KeyStoreError) {
     let _ = error;
 }
 
-#[cfg(feature = "journal")]
 pub(crate) fn audit_failed(error: &crate::audit::AuditError) {
     event!(error, %error, "openings could not be written down");
     let _ = error;

@@ -8,16 +8,16 @@
 
 use std::time::Duration;
 
-use crate::derivation::{PageKey, RootSecret, Seed, TreeId, VaultId};
+use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
+use crate::journal::VaultName;
+use crate::journal::{Anchor, Hash};
 use crate::key_tree::{Damage, Position, content_of_page, open_page, seal_page};
 use crate::root_key::Recipe;
-use crate::root_record::{
-    self, Anchor, Clear, IndexTree, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState,
-};
+use crate::root_record::{self, Clear, IndexTree, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::{PAGE_BYTES, PlaceId};
 
-const VAULT: VaultId = VaultId([1; 16]);
+const VAULT: VaultName = VaultName::from_bytes([1; 16]);
 const TREE: TreeId = TreeId([2; 8]);
 const FRESH: [u8; 32] = [3; 32];
 
@@ -111,7 +111,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
         indexes: Some(IndexTree { id: TreeId([8; 8]), state: TreeState::Page(PageKey(Secret32::copy_of(&[14; 32]))) }),
         ring: vec![[7; 3], [8; 3], [9; 3]],
         signer: Some(SignerSeed(Secret32::copy_of(&[15; 32]))),
-        anchor: Some(Anchor { n: 16, hash: [17; 32] }),
+        anchor: Anchor::new(16, Hash::from_bytes([17; 32])),
     };
     record.parts().unwrap_or_else(|_| panic!("the example fits"))
 }
@@ -149,6 +149,3 @@ pub fn record_content(clear: &[u8; RECORD_CLEAR_BYTES], content: &[u8; RECORD_CO
 pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
     crate::personal::unpad(padded)
 }
-
-#[cfg(feature = "journal")]
-pub use crate::journal::fuzzing::{changed_journal, journal_line, journal_lines, journal_receipt, signed_event};

@@ -99,9 +99,9 @@
 //! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
 //! - `guide` (features `register` and `derive`): each duty under the GDPR, the call that supports it, and what the call does not do.
 //! - `register` (feature `register`): who may have what sealed, on which legal basis and for how long; erasure with a receipt.
-//! - `VaultBuilder::journal` (feature `journal`): what was forgotten is written down and signed. `Vault::receipt` proves
-//!   it to whoever asked, and `VaultBuilder::replay` recovers without a list.
-//! - [`Vault::reader`]: handles that open named purposes or fields only; `audit` (feature `journal`) notes each opening.
+//! - [`VaultBuilder::journal`]: what was forgotten is written down and signed. [`Vault::receipt`] proves it to whoever
+//!   asked, who needs [`oubliette-journal`](journal) alone to check it, and [`VaultBuilder::replay`] recovers without a list.
+//! - [`Vault::reader`]: handles that open named purposes or fields only; [`audit`] notes each opening.
 //! - `inventory`, `access` (features `derive` and `json`) and `breach` (feature `register`): what is kept, on whom, and what leaked.
 //! - [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate of its own: sealing a live table, and moving it to new key
 //!   trees, epochs and labels.
@@ -115,8 +115,7 @@
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
 //! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive); with `json` also `access` and `inventory` |
-//! | `journal` | no | `journal`: what was forgotten, written down, signed and chained; receipts; `audit` (ed25519-dalek, jiff) |
-//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite; `breach`; with `derive` also access and disclosure (rusqlite, serde_json) |
+//! | `register` | no | `register`: legal bases, retention, requests, erasure with a receipt, in SQLite; `breach`; with `derive` also access and disclosure (rusqlite, serde_json, jiff) |
 //! | `register-postgres` | no | the register in PostgreSQL (sqlx) |
 //! | `age` | no | disclosures encrypted to their recipient (age) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
@@ -138,8 +137,6 @@
 #[cfg(all(feature = "derive", feature = "json"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
 pub mod access;
-#[cfg(feature = "journal")]
-#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub mod audit;
 mod basis;
 #[cfg(feature = "register")]
@@ -165,9 +162,6 @@ mod index;
 #[cfg(all(feature = "derive", feature = "json"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "derive", feature = "json"))))]
 pub mod inventory;
-#[cfg(feature = "journal")]
-#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
-pub mod journal;
 mod key_tree;
 mod limits;
 mod nonce;
@@ -181,6 +175,7 @@ mod root_key;
 mod root_record;
 mod sealed;
 mod secret;
+mod signature;
 pub mod store;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
@@ -199,15 +194,19 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PurposeError, RecoverError,
-    ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
+    Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
+    RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
-pub use field::{Field, InvalidName, Placed, Purpose};
+pub use field::{Field, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
+#[doc(inline)]
+pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome};
 pub use limits::Limits;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use oubliette_derive::Personal;
+#[doc(inline)]
+pub use oubliette_journal as journal;
 #[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use record::support as __private;
@@ -216,10 +215,8 @@ pub use record::support as __private;
 pub use record::{Context, FieldInfo, FieldKind, Held};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
 pub use sealed::{ParseError, Sealed};
-#[cfg(feature = "journal")]
-#[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
 pub use vault::{Because, Circumstances};
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, InvalidKeyTreeId, KeyTreeId, Pending, PurposeStatus,
-    Reader, Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, Pending, PurposeStatus, Reader, Recovery, Retired, Rotated,
+    Shredded, Status, Vault, VaultBuilder,
 };

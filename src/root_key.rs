@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::derivation::{RootSecret, VaultId};
+use crate::derivation::RootSecret;
+use crate::journal::VaultName;
 use crate::nonce;
 use crate::secret::{Secret32, with_clean_stack};
 
@@ -75,7 +76,7 @@ impl RootKey {
     }
 
     /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.
-    pub(crate) fn establish(&self, vault: VaultId) -> Result<(RootSecret, Recipe), RootKeyError> {
+    pub(crate) fn establish(&self, vault: VaultName) -> Result<(RootSecret, Recipe), RootKeyError> {
         match &self.0 {
             Kind::Bytes(bytes) => Ok((RootSecret(Secret32::copy_of(bytes.bytes())), Recipe::Bytes)),
             Kind::Passphrase { phrase, cost } => {
@@ -90,7 +91,7 @@ impl RootKey {
             Kind::Wrapper(wrapper) => {
                 let mut secret = Secret32::empty();
                 nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
-                let wrapped = wrapper.wrap(secret.bytes(), &vault.0).map_err(RootKeyError::Wrapper)?;
+                let wrapped = wrapper.wrap(secret.bytes(), &vault.to_bytes()).map_err(RootKeyError::Wrapper)?;
                 if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
                     return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
                 }
@@ -100,7 +101,7 @@ impl RootKey {
     }
 
     /// The secret of an existing vault, or `None` when this key is of another kind than the vault's.
-    pub(crate) fn recover(&self, recipe: &Recipe, vault: VaultId) -> Result<Option<RootSecret>, RootKeyError> {
+    pub(crate) fn recover(&self, recipe: &Recipe, vault: VaultName) -> Result<Option<RootSecret>, RootKeyError> {
         match (&self.0, recipe) {
             (Kind::Bytes(bytes), Recipe::Bytes) => Ok(Some(RootSecret(Secret32::copy_of(bytes.bytes())))),
             (Kind::Passphrase { phrase, .. }, Recipe::Passphrase { cost, salt }) => {
@@ -110,7 +111,7 @@ impl RootKey {
             }
             (Kind::Wrapper(wrapper), Recipe::Wrapped(wrapped)) => {
                 let mut secret = Secret32::empty();
-                wrapper.unwrap(wrapped, &vault.0, secret.bytes_mut()).map_err(RootKeyError::Wrapper)?;
+                wrapper.unwrap(wrapped, &vault.to_bytes(), secret.bytes_mut()).map_err(RootKeyError::Wrapper)?;
                 Ok(Some(RootSecret(secret)))
             }
             _ => Ok(None),
@@ -248,7 +249,7 @@ fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSe
 mod tests {
     use super::*;
 
-    const VAULT: VaultId = VaultId([1; 16]);
+    const VAULT: VaultName = VaultName::from_bytes([1; 16]);
 
     fn cheap(phrase: &str) -> RootKey {
         RootKey::passphrase_at_cost(phrase, PassphraseCost { memory_kib: 8_192, passes: 1, lanes: 1 })

@@ -7,18 +7,17 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::cipher::{self, TAG_BYTES};
-use crate::derivation::{self, RootSecret, VaultId};
+use crate::derivation::{self, RootSecret};
+use crate::journal::{Anchor, VaultName};
 use crate::root_key::{PassphraseCost, Recipe, WRAPPED_BYTES};
 use crate::secret::{self, with_clean_stack};
 use crate::store::{PlaceId, RECORD_BYTES};
 use crate::witness::{MOST_GENERATION, Witness};
 
-mod anchor;
 mod codec;
 mod journal;
 mod trees;
 
-pub use anchor::Anchor;
 use codec::{Reader, Writer};
 pub(crate) use journal::SignerSeed;
 pub(crate) use trees::{IndexTree, TreeRecord, TreeState};
@@ -52,7 +51,7 @@ impl RecordId {
 /// The part of a record that is in clear. Not authenticated until the record is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clear {
-    pub(crate) vault: VaultId,
+    pub(crate) vault: VaultName,
     pub(crate) id: RecordId,
     pub(crate) parent: RecordId,
     pub(crate) generation: u64,
@@ -104,7 +103,7 @@ impl Clear {
         }
         let mut reader = Reader::new(bytes.get(1..SALT).ok_or(RecordError::Malformed)?);
         let clear = Clear {
-            vault: VaultId(reader.array()?),
+            vault: VaultName::from_bytes(reader.array()?),
             id: RecordId(reader.array()?),
             parent: RecordId(reader.array()?),
             generation: reader.u64()?,
@@ -120,7 +119,7 @@ impl Clear {
     fn write(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer.bytes(&[VERSION]);
-        writer.bytes(&self.vault.0);
+        writer.bytes(&self.vault.to_bytes());
         writer.bytes(&self.id.0);
         writer.bytes(&self.parent.0);
         writer.u64(self.generation);
@@ -251,7 +250,7 @@ impl Record {
             writer.zeros(JOURNAL);
         }
         SignerSeed::write(self.signer.as_ref(), &mut writer);
-        Anchor::write(self.anchor, &mut writer);
+        journal::write_anchor(self.anchor, &mut writer);
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
     }
@@ -275,7 +274,7 @@ impl Record {
         let ring = ring.as_chunks().0.to_vec();
         let indexes = IndexTree::read(&mut reader)?;
         let signer = SignerSeed::read(&mut reader)?;
-        let anchor = Anchor::read(&mut reader)?;
+        let anchor = journal::read_anchor(&mut reader)?;
         reader.finish()?;
         let record = Record {
             clear,
@@ -332,7 +331,7 @@ fn are_different<T: Ord>(items: impl Iterator<Item = T>) -> bool {
 
 fn encrypt_in_place(
     mut bytes: Vec<u8>,
-    vault: VaultId,
+    vault: VaultName,
     text: &mut [u8],
     root: &RootSecret,
     fresh: &[u8; 32],
@@ -354,7 +353,7 @@ fn encrypt_in_place(
 #[cfg(feature = "testing")]
 pub(crate) fn encrypt(
     clear: Vec<u8>,
-    vault: VaultId,
+    vault: VaultName,
     content: &[u8; CONTENT_BYTES],
     root: &RootSecret,
     fresh: &[u8; 32],

@@ -154,8 +154,9 @@ mod tests {
         use std::os::unix::fs::FileExt;
 
         use crate::cipher::{self, FieldCipher};
-        use crate::derivation::{self, Children, PageKey, RootSecret, TreeId, VaultId};
+        use crate::derivation::{self, Children, PageKey, RootSecret, TreeId};
         use crate::field::{FieldName, Purpose};
+        use crate::journal::VaultName;
         use crate::personal::TypeTag;
 
         const TREE: TreeId = TreeId([1; 8]);
@@ -172,9 +173,8 @@ mod tests {
         deep_enough("page", depths_of(&key, || derivation::page(&page)));
         deep_enough("page key", depths_of(&key, || derivation::page_key(&key, &[1; 38], &[2; 8256], &mut out)));
         let root = RootSecret(Secret32::copy_of(&key));
-        deep_enough("record", depths_of(&key, || derivation::record(&root, &key, VaultId([1; 16]))));
-        #[cfg(feature = "journal")]
-        deep_enough("sign", depths_of(&key, || crate::journal::sign_once(&key, b"an entry")));
+        deep_enough("record", depths_of(&key, || derivation::record(&root, &key, VaultName::from_bytes([1; 16]))));
+        deep_enough("sign", depths_of(&key, || crate::signature::sign_once(&key, b"an entry")));
         let name = FieldName { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") };
         let email = Purpose::new("p").field::<crate::personal::Email>("email");
         let index = email.index("exact", crate::index::bits(32)).name();

@@ -1,7 +1,6 @@
 //! The generation witness: how a sealed value proves that a key store went back in time.
 
-/// Largest generation a witness can name, 2^40 - 1.
-pub(crate) const MOST_GENERATION: u64 = (1 << 40) - 1;
+pub(crate) use crate::journal::MOST_GENERATION;
 
 /// A generation of the root record, and the first bytes of that record's id.
 ///

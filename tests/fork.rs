@@ -221,7 +221,6 @@ fn a_child_that_only_drops_the_vault_does_nothing() {
 
 /// The audit's thread is the parent's, and its lock may be held for ever: a child opens nothing unseen, and hangs on
 /// nothing.
-#[cfg(feature = "journal")]
 #[test]
 fn a_child_opens_nothing_that_its_parent_would_have_to_write_down() {
     use oubliette::Limits;

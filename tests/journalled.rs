@@ -1,6 +1,6 @@
 //! Vaults that keep a journal, attacked with real files: killed between an intent and its commit, cut off, restored,
 //! shared by several processes.
-#![cfg(all(feature = "journal", feature = "testing"))]
+#![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "journalled/accidents.rs"]

@@ -2,13 +2,10 @@
 #![cfg(all(feature = "testing", feature = "derive"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[cfg(feature = "journal")]
 #[path = "reader/audit.rs"]
 mod audit;
-#[cfg(feature = "journal")]
 #[path = "reader/file.rs"]
 mod file;
-#[cfg(feature = "journal")]
 #[path = "reader/killed.rs"]
 mod killed;
 #[path = "reader/limits.rs"]

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oubliette::fuzzing::{changed_journal, journal_line, journal_lines, journal_receipt, signed_event};
+use oubliette::journal::fuzzing::{changed_journal, journal_line, journal_lines, journal_receipt, signed_event};
 
 fuzz_target!(|bytes: &[u8]| {
     changed_journal(bytes);

@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::buffer::{Buffer, Lane, NUMBER, NUMBER_BITS, Reasons};
 use super::sink::Openings;
-use crate::journal::{Came, Numbers, Time};
-use crate::key_tree::Ranges;
+use crate::journal::{Came, Numbers, Ranges, Time};
 
 /// Most ranges in one entry: as text they fit into one line of a journal.
 const MOST_RANGES: usize = 1_500;
@@ -140,10 +139,10 @@ mod tests {
                 }
                 let mut keys = Vec::new();
                 for entry in group(&buffer) {
-                    let second = entry.at().timestamp().as_second().unsigned_abs();
+                    let second = entry.at().to_unix_millis() / 1000;
                     let (who, why) = (entry.who().to_string(), entry.why().to_string());
                     for (first, last) in entry.customers().ranges() {
-                        for number in first.number()..=last.number() {
+                        for number in first.get()..=last.get() {
                             let (who, why) = (who.clone(), why.clone());
                             let one = (second, who, why, entry.purpose(), entry.label(), entry.came(), number);
                             *told.entry(one).or_default() += entry.each();

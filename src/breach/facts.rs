@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::history::{History, Moment};
+use crate::breach::times::timestamp;
 use crate::customer::CustomerId;
 use crate::journal::{Came, Entry, Event, Numbers};
 #[cfg(feature = "derive")]
@@ -155,11 +156,11 @@ impl Opened {
         let mut batch: Option<([u8; audit_file::BATCH], Timestamp)> = None;
         for entry in entries {
             let entry = entry.borrow();
-            let until = entry.at().timestamp();
+            let until = timestamp(entry.at());
             let id = entry.id().map(audit_file::batch_of);
             match entry.event() {
                 Event::Openings { at, purpose, field, came, numbers, .. } => {
-                    let at = at.timestamp();
+                    let at = timestamp(*at);
                     if let Some(id) = id.filter(|id| batch.is_none_or(|(known, _)| known != *id)) {
                         batch = Some((id, at));
                     }

@@ -6,10 +6,9 @@ use std::ops::RangeInclusive;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::breach::times::timestamp;
 use crate::customer::CustomerId;
-use crate::journal::{Ending, Entry, Event, IndexName, Label, Whom};
-use crate::key_tree::Ranges;
-use crate::vault::KeyTreeId;
+use crate::journal::{Ending, Entry, Event, IndexName, KeyTreeId, Label, Ranges, Whom};
 
 /// When something was done: by the clock, and by the vault's count of commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +71,7 @@ impl History {
         let mut is_first = true;
         for entry in entries {
             let entry = entry.borrow();
-            let moment = Moment { generation: entry.generation(), at: entry.at().timestamp() };
+            let moment = Moment { generation: entry.generation(), at: timestamp(entry.at()) };
             if std::mem::take(&mut is_first) {
                 // The journal of a vault is begun when the vault is.
                 history.complete = matches!(entry.event(), Event::Opened { .. }) && moment.generation <= 1;
@@ -113,7 +112,7 @@ impl History {
             Event::Shred { whom, purpose, .. } => {
                 let ranges = match whom {
                     Whom::Numbers(numbers) => numbers.as_ranges().clone(),
-                    Whom::Through(last) => Ranges::of(vec![CustomerId::MIN.number()..=last.number()]),
+                    Whom::Through(last) => Ranges::of(vec![1..=last.get()]),
                 };
                 let named = purpose.as_ref().map(|purpose| vec![purpose.as_str().to_owned()]);
                 for purpose in named.unwrap_or_else(|| self.trees.keys().cloned().collect()) {

@@ -59,6 +59,7 @@ mod materials;
 mod measures;
 mod report;
 mod sentences;
+pub(crate) mod times;
 
 use std::fmt;
 

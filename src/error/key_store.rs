@@ -104,19 +104,15 @@ pub enum KeyStoreError {
     },
     /// The vault keeps a journal, and this must be written into it. Nothing happened.
     #[error(
-        "the vault keeps a journal, and this must be written down: open the vault with the feature `journal` and \
-         `VaultBuilder::journal`, at the path where its journal lies"
+        "the vault keeps a journal, and this must be written down: open the vault with `VaultBuilder::journal`, at the \
+         path where its journal lies"
     )]
     NeedsJournal,
     /// The journal could not be read or written; it says what to do. What was to be written down before it was done was
     /// not done.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
     /// An older vault, which has no key to sign with yet. Nothing happened.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the vault has no key to sign with yet: unlock it once with `journal` or `add_missing_purposes`")]
     NoSigner,
     /// The operating system gave no randomness.
@@ -166,9 +162,7 @@ impl KeyStoreError {
             KeyStoreError::LeaseLost { source, .. } => {
                 source.as_ref().map_or(Outcome::TryAgain, |source| source.outcome())
             }
-            #[cfg(feature = "journal")]
             KeyStoreError::Journal(error) => error.outcome(),
-            #[cfg(feature = "journal")]
             KeyStoreError::NoSigner => Outcome::Investigate,
             KeyStoreError::NoVault
             | KeyStoreError::NeedsJournal
@@ -194,7 +188,6 @@ impl From<StoreError> for KeyStoreError {
     }
 }
 
-#[cfg(feature = "journal")]
 impl From<crate::journal::JournalError> for KeyStoreError {
     fn from(error: crate::journal::JournalError) -> KeyStoreError {
         KeyStoreError::Journal(Arc::new(error))

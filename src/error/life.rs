@@ -39,8 +39,6 @@ pub enum UnlockError {
         demanded: u64,
     },
     /// The journal could not be opened, or its end is missing; it says what to do. Nothing was changed.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("the vault's journal could not be opened")]
     Journal(#[source] crate::journal::JournalError),
     /// It would be created, and that failed.
@@ -79,8 +77,6 @@ pub enum RecoverError {
     SameKey,
     /// Entries are missing from the journal that were written after the restored record: whoever they shredded would be
     /// readable again. Nothing happened.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error(
         "entries {from} to {to} are missing from the journal, and whoever they shredded would be readable again: look for \
          a copy that has them. To go on without, `accept_journal_loss`, and shred whom else you know of"

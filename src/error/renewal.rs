@@ -2,7 +2,7 @@
 
 use crate::error::{KeyStoreError, OpenError, Outcome, SealError};
 use crate::index::Epoch;
-use crate::vault::KeyTreeId;
+use crate::journal::KeyTreeId;
 
 /// Why no token was made.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -151,8 +151,6 @@ pub enum OpenError {
         at: Belongs,
     },
     /// The reader is audited, and the opening could not be written down. Nothing was given out.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[error("{at} was not given out, since it cannot be written down")]
     NotAudited {
         /// Where it belongs.
@@ -180,7 +178,6 @@ impl OpenError {
             | OpenError::InvalidContent { .. }
             | OpenError::NotAllowed { .. }
             | OpenError::PurposeNotUnlocked { .. } => Outcome::Investigate,
-            #[cfg(feature = "journal")]
             OpenError::NotAudited { source, .. } => source.outcome(),
             OpenError::KeyStore(error) => error.outcome(),
         }

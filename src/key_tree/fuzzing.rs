@@ -1,7 +1,8 @@
 //! For fuzzing: pages as their content before it is encrypted, so that authentic nonsense can be made.
 
 use crate::cipher::NotAuthentic;
-use crate::derivation::{PageKey, TreeId, VaultId};
+use crate::derivation::{PageKey, TreeId};
+use crate::journal::VaultName;
 use crate::key_tree::page::Page;
 use crate::key_tree::{Damage, Position};
 use crate::store::StoredPage;
@@ -13,7 +14,7 @@ pub(crate) fn content_of_page(tree: TreeId, position: Position) -> Vec<u8> {
 pub(crate) fn seal_page(
     content: &[u8],
     fresh: &[u8; 32],
-    vault: VaultId,
+    vault: VaultName,
     tree: TreeId,
     position: Position,
     generation: u64,
@@ -24,7 +25,7 @@ pub(crate) fn seal_page(
 pub(crate) fn open_page(
     bytes: Vec<u8>,
     key: &PageKey,
-    vault: VaultId,
+    vault: VaultName,
     tree: TreeId,
     position: Position,
     newest: u64,

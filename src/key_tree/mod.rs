@@ -15,16 +15,17 @@ mod walk;
 
 use std::sync::Arc;
 
-use crate::derivation::{PageKey, Seed, TreeId, VaultId};
+use crate::derivation::{PageKey, Seed, TreeId};
+use crate::journal::VaultName;
 use crate::secret::{self, Secret32};
 use crate::store::PageName;
 
+pub(crate) use crate::journal::Ranges;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::{content_of_page, open_page, seal_page};
 pub(crate) use node::Resident;
 pub(crate) use page::Damage;
 pub(crate) use position::Position;
-pub(crate) use ranges::Ranges;
 pub(crate) use shred::Rewritten;
 pub(crate) use walk::{Found, Walker};
 
@@ -55,7 +56,7 @@ pub(crate) enum TreeError<E> {
 
 /// The keys of one purpose: an immutable snapshot, replaced by a shred.
 pub(crate) struct Tree {
-    vault: VaultId,
+    vault: VaultName,
     id: TreeId,
     root: Root,
     resident: Arc<Resident>,
@@ -68,13 +69,13 @@ enum Root {
 
 impl Tree {
     /// A tree in which nothing was shredded yet.
-    pub(crate) fn untouched(vault: VaultId, id: TreeId, seed: Seed, resident: Arc<Resident>) -> Tree {
+    pub(crate) fn untouched(vault: VaultName, id: TreeId, seed: Seed, resident: Arc<Resident>) -> Tree {
         Tree { vault, id, root: Root::Seed(seed), resident }
     }
 
     /// A tree whose root was written down. Reads the root page; `newest` is the root record's generation.
     pub(crate) fn from_page<P: Pages>(
-        vault: VaultId,
+        vault: VaultName,
         id: TreeId,
         key: PageKey,
         newest: u64,

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::derivation::{PageKey, TreeId, VaultId};
+use crate::derivation::{PageKey, TreeId};
+use crate::journal::VaultName;
 use crate::key_tree::page::{self, Page};
 use crate::key_tree::{Pages, Position, TreeError};
 
@@ -45,7 +46,7 @@ impl Node {
 
     pub(super) fn load<P: Pages>(
         key: &PageKey,
-        vault: VaultId,
+        vault: VaultName,
         tree: TreeId,
         position: Position,
         newest: u64,
@@ -67,7 +68,7 @@ impl Node {
     pub(super) fn below<P: Pages>(
         &self,
         byte: u8,
-        vault: VaultId,
+        vault: VaultName,
         tree: TreeId,
         position: Position,
         pages: &P,

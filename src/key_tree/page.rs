@@ -3,7 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::cipher::{self, TAG_BYTES};
-use crate::derivation::{self, Children, PageKey, TreeId, VaultId};
+use crate::derivation::{self, Children, PageKey, TreeId};
+use crate::journal::VaultName;
 use crate::key_tree::position::Position;
 use crate::secret::{Secret32, with_clean_stack};
 use crate::store::{PAGE_BYTES, PageName, StoredPage};
@@ -122,7 +123,7 @@ impl Page {
     pub(crate) fn seal(
         &mut self,
         fresh: &[u8; 32],
-        vault: VaultId,
+        vault: VaultName,
         tree: TreeId,
         position: Position,
         generation: u64,
@@ -155,7 +156,7 @@ impl Page {
     pub(crate) fn open(
         bytes: Vec<u8>,
         key: &PageKey,
-        vault: VaultId,
+        vault: VaultName,
         tree: TreeId,
         position: Position,
         newest: u64,
@@ -226,9 +227,16 @@ pub(crate) fn name(key: &PageKey) -> PageName {
 
 /// What a page's tag covers beside its content. Only version and generation are stored with it: the reader knows the
 /// rest from where it found the key.
-fn associated(vault: VaultId, tree: TreeId, position: Position, generation: u64) -> [u8; 38] {
+fn associated(vault: VaultName, tree: TreeId, position: Position, generation: u64) -> [u8; 38] {
     let mut bytes = [0; 38];
-    let parts = [&[VERSION][..], &vault.0, &tree.0, &[position.level()], &position.prefix(), &generation.to_be_bytes()];
+    let parts = [
+        &[VERSION][..],
+        &vault.to_bytes(),
+        &tree.0,
+        &[position.level()],
+        &position.prefix(),
+        &generation.to_be_bytes(),
+    ];
     for (place, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
         *place = *byte;
     }
@@ -256,7 +264,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const VAULT: VaultId = VaultId([1; 16]);
+    const VAULT: VaultName = VaultName::from_bytes([1; 16]);
     const TREE: TreeId = TreeId([2; 8]);
 
     fn sealed(position: Position, change: impl FnOnce(&mut Page)) -> (PageKey, Vec<u8>) {
@@ -280,7 +288,7 @@ mod tests {
         for elsewhere in [Position::of(&[3, 5]), Position::of(&[3]), Position::of(&[3, 4, 0])] {
             assert_eq!(open(bytes.clone(), &key, elsewhere).err(), Some(Damage::NotAuthentic));
         }
-        let other = Page::open(bytes.clone(), &key, VaultId([8; 16]), TREE, position, 5);
+        let other = Page::open(bytes.clone(), &key, VaultName::from_bytes([8; 16]), TREE, position, 5);
         assert_eq!(other.err(), Some(Damage::NotAuthentic));
         let other = Page::open(bytes.clone(), &key, VAULT, TreeId([8; 8]), position, 5);
         assert_eq!(other.err(), Some(Damage::NotAuthentic));

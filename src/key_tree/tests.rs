@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::secret::Secret32;
 
-const VAULT: VaultId = VaultId([1; 16]);
+const VAULT: VaultName = VaultName::from_bytes([1; 16]);
 const TREE: TreeId = TreeId([2; 8]);
 
 /// Pages in a map; randomness from a counter, which is fresh enough for a test.

@@ -50,7 +50,8 @@ pub use phone::{InvalidPhone, Phone};
 pub use plaintext::Plaintext;
 pub use text::{InvalidText, Text};
 
-use crate::field::{InvalidName, TAG_BYTES, check_name};
+use crate::field::{InvalidName, TAG_BYTES};
+use crate::journal::check_name;
 
 /// Most bytes a value may have before padding: 16 MiB.
 pub const MOST_BYTES: usize = 16 << 20;

@@ -163,7 +163,7 @@ pub(crate) async fn carry_out<D: Transactions>(
                 Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })?;
             let mut circumstances = register.rules.circumstances.clone();
             if let Some(time) = requested {
-                circumstances = circumstances.requested_at(time);
+                circumstances = circumstances.requested_at(crate::breach::times::time(time));
             }
             receipt = Some(register.vault.receipt(&done, whose, &circumstances)?);
         }

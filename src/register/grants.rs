@@ -146,7 +146,7 @@ async fn record<D: Database>(
         return Err(RegisterError::NoEvidence);
     }
     if let Some(recipient) = &grant.recipient
-        && crate::field::check_name(recipient, RECIPIENT_BYTES).is_err()
+        && crate::journal::check_name(recipient, RECIPIENT_BYTES).is_err()
     {
         return Err(RegisterError::Invalid { what: "a recipient's name has 1 to 64 bytes and no control characters" });
     }
@@ -178,11 +178,11 @@ async fn record<D: Database>(
     }
     let event = Event::Granted {
         grant: id.number(),
-        number,
+        number: number.into(),
         purpose: grant.purpose.into(),
         basis: label(grant.basis.as_str())?,
         recipient: grant.recipient.as_deref().map(label).transpose()?,
-        until: grant.until.map(Into::into),
+        until: grant.until.map(crate::breach::times::time),
     };
     outbox::tell(db, now, &event).await?;
     Ok(Granted { id, number, is_new_number })

@@ -87,7 +87,7 @@ async fn place<D: Database>(
         numbers: Numbers::of(numbers),
         purpose: name.map(label).transpose()?,
         why: reason,
-        until: Some(until.into()),
+        until: Some(crate::breach::times::time(until)),
     };
     outbox::tell(db, now, &event).await?;
     Ok(id)

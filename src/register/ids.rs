@@ -50,7 +50,7 @@ pub(crate) fn event_id(text: &str) -> Result<EventId, RegisterError> {
     let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let number = u128::from_str_radix(text, 16).ok().filter(|_| plain);
     let number = number.ok_or(RegisterError::NotOurs { what: "no event id" })?;
-    Ok(EventId(number.to_be_bytes()))
+    Ok(EventId::from_bytes(number.to_be_bytes()))
 }
 
 /// Text that is not an id of the register's.
@@ -130,7 +130,7 @@ mod tests {
         };
         let (one, other, later) = (id(early), id(early), id(late));
         assert!(one < other && other < later && one.get(TAG) == Some(&tag));
-        assert_eq!(hex(&event_id(&one).unwrap().0), one);
+        assert_eq!(hex(&event_id(&one).unwrap().to_bytes()), one);
         assert!(event_id("x").is_err() && event_id(&one.replace('0', "+")).is_err());
     }
 

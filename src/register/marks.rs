@@ -27,7 +27,7 @@ async fn note<D: Database>(
     what: &str,
     at: Timestamp,
 ) -> Result<(), RegisterError> {
-    if crate::field::check_name(what, MARK_BYTES).is_err() {
+    if crate::journal::check_name(what, MARK_BYTES).is_err() {
         return Err(RegisterError::Invalid { what: "a mark has 1 to 64 bytes and no control characters" });
     }
     let subject = grants::lock_living(register, db, subject).await?;

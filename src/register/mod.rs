@@ -180,9 +180,9 @@ pub use sweep::{Due, Swept};
 pub use withdraw::Withdrawn;
 
 use crate::audit::Audit;
-use crate::derivation::VaultId;
 use crate::error::KeyStoreError;
 use crate::journal::Reason;
+use crate::journal::VaultName;
 use crate::vault::{Source, Vault};
 
 /// The register of one vault, in the application's databases. Cheap to clone, and shared by all threads. See
@@ -242,7 +242,7 @@ impl Register {
         self.rules.clock.now()
     }
 
-    fn vault_id(&self) -> Result<VaultId, KeyStoreError> {
+    fn vault_id(&self) -> Result<VaultName, KeyStoreError> {
         self.vault.id()
     }
 }

@@ -186,8 +186,8 @@ async fn holds_for_live<D: Database>(
 fn shredded_by(event: &Event) -> Option<(Ranges, Option<String>)> {
     let Event::Shred { whom, purpose, .. } = event else { return None };
     let ranges = match whom {
-        Whom::Numbers(numbers) => numbers.ranges().collect(),
-        Whom::Through(last) => vec![(CustomerId::MIN, *last)],
+        Whom::Numbers(numbers) => numbers.ranges().map(|(first, last)| (first.into(), last.into())).collect(),
+        Whom::Through(last) => vec![(CustomerId::MIN, (*last).into())],
     };
     Some((ranges, purpose.as_ref().map(|purpose| purpose.as_str().to_owned())))
 }
@@ -202,7 +202,7 @@ fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, Re
         let line = |entry: &Entry| Line {
             n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
             text: entry.line(),
-            id: entry.id().map(|id| hex(&id.0)),
+            id: entry.id().map(|id| hex(&id.to_bytes())),
             shred: shredded_by(entry.event()),
         };
         Ok(journal.next_after(n.max(0).unsigned_abs(), most)?.iter().map(line).collect())

@@ -150,7 +150,8 @@ async fn owners_of_erased<D: Database>(
         WHERE n.number >= ?1 AND n.number <= ?2 AND s.state IN ('live', 'erasing')";
     for (numbers, commitment) in &since.erased {
         for (first, last) in numbers.ranges() {
-            for row in db.rows(IN_RANGE, values![first.to_stored(), last.to_stored()]).await? {
+            let [first, last] = [first, last].map(|number| CustomerId::from(number).to_stored());
+            for row in db.rows(IN_RANGE, values![first, last]).await? {
                 owners.entry(row.integer(0)?).or_insert(Some(*commitment));
             }
         }

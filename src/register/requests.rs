@@ -200,7 +200,7 @@ async fn tell<D: Database>(db: &mut D, now: Timestamp, owner: i64, request: &Req
         request: request.id.number(),
         what: label(request.kind.as_str())?,
         numbers: Numbers::of(numbers),
-        due: request.due_at.into(),
+        due: crate::breach::times::time(request.due_at),
     };
     outbox::tell(db, now, &event).await
 }

@@ -11,8 +11,9 @@ use super::outbox;
 use super::reconcile::Reconciled;
 use super::requests::{self, Request};
 use super::subject::{self, Subject};
-use crate::journal::{Event, Hash, Numbers, Reason, Whom};
-use crate::key_tree::Ranges;
+use crate::breach::times::timestamp;
+use crate::customer::CustomerId;
+use crate::journal::{Event, Hash, Numbers, Ranges, Reason, Whom};
 
 /// What the journal tells of the time since.
 #[derive(Default)]
@@ -34,8 +35,8 @@ pub(crate) async fn told_since<D: Database>(register: &Register, db: &mut D, n: 
         let (mut shreds, mut ends) = (Vec::new(), Vec::new());
         for entry in journal.entries_after(n.max(0).unsigned_abs())? {
             let entry = entry?;
-            let ours = entry.id().is_some_and(|id| outbox::is_of(&hex(&id.0), &tag));
-            let at = entry.at().timestamp();
+            let ours = entry.id().is_some_and(|id| outbox::is_of(&hex(&id.to_bytes()), &tag));
+            let at = timestamp(entry.at());
             match entry.into_event() {
                 Event::Erased { numbers, commitment } if ours => since.erased.push((numbers, commitment)),
                 Event::Shred { whom: Whom::Numbers(numbers), purpose: None, .. } => {
@@ -72,19 +73,20 @@ pub(crate) async fn apply<D: Database>(
                         CAST(?5 AS BIGINT), CAST(?6 AS BIGINT) \
                     FROM oubliette_numbers WHERE number = ?2 AND purpose = ?7 AND state <> 'shredded' \
                     ON CONFLICT (id) DO NOTHING";
+                let customer = CustomerId::from(*number);
                 let given = values![
                     signed(*grant),
-                    number.to_stored(),
+                    customer.to_stored(),
                     recipient.as_ref().map(crate::journal::Label::as_str),
                     basis.as_str(),
                     at_ms,
-                    until.map(|until| until.timestamp().as_millisecond()),
+                    until.map(|until| timestamp(until).as_millisecond()),
                     purpose.as_str(),
                 ];
                 let done = db.run(GRANT, given).await?;
                 let known = "SELECT number FROM oubliette_numbers WHERE number = ?1";
-                if db.rows(known, values![number.to_stored()]).await?.is_empty() {
-                    lost.push(*number);
+                if db.rows(known, values![customer.to_stored()]).await?.is_empty() {
+                    lost.push(customer);
                 }
                 done
             }
@@ -115,7 +117,7 @@ pub(crate) async fn apply<D: Database>(
             }
             Event::Hold { hold, numbers, purpose, why, until } => {
                 let Some((owner, _)) = owner_of(db, numbers).await? else { continue };
-                let until = until.map_or(Timestamp::MAX, |until| until.timestamp()).as_millisecond();
+                let until = until.map_or(Timestamp::MAX, timestamp).as_millisecond();
                 const HOLD: &str = "INSERT INTO oubliette_holds (id, subject_id, purpose, reason, placed_at, until) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";
                 let purpose = purpose.as_ref().map(crate::journal::Label::as_str);
@@ -132,7 +134,7 @@ pub(crate) async fn apply<D: Database>(
                     subject,
                     kind: what.as_str().parse()?,
                     received_at: *at,
-                    due_at: due.timestamp(),
+                    due_at: timestamp(*due),
                     // Whoever took it back may have done so outside the register: it is for a person to carry out.
                     carried_out_at: None,
                 };
@@ -167,8 +169,9 @@ fn signed(id: u64) -> i64 {
 async fn owner_of<D: Database>(db: &mut D, numbers: &Numbers) -> Result<Option<(i64, Subject)>, RegisterError> {
     const OWNER: &str = "SELECT s.id, s.subject FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
         WHERE n.number >= ?1 AND n.number <= ?2 AND s.state = 'live' LIMIT 1";
+    let stored = |number| Value::from(CustomerId::from(number).to_stored());
     for (first, last) in numbers.ranges() {
-        let rows = db.rows(OWNER, vec![Value::from(first.to_stored()), last.to_stored().into()]).await?;
+        let rows = db.rows(OWNER, vec![stored(first), stored(last)]).await?;
         if let Some(row) = rows.first() {
             return Ok(Some((row.integer(0)?, subject::stored(row.text(1)?)?)));
         }

@@ -126,7 +126,12 @@ async fn end_one<D: Database>(
     let update = "UPDATE oubliette_grants SET ended_at = ?2, why = ?3 WHERE id = ?1";
     db.run(update, values![grant, now.as_millisecond(), why.as_str()]).await?;
     let Some(number) = number else { return Ok(()) };
-    let event = Event::Ended { grant: grant.unsigned_abs(), number, purpose: purpose.into(), why: Some(why.clone()) };
+    let event = Event::Ended {
+        grant: grant.unsigned_abs(),
+        number: number.into(),
+        purpose: purpose.into(),
+        why: Some(why.clone()),
+    };
     outbox::tell(db, now, &event).await
 }
 
@@ -271,7 +276,7 @@ pub(crate) async fn end_all<D: Database>(
     for row in db.rows(LIVE, values![owner]).await? {
         let Some(number) = row.maybe_integer(2)? else { continue };
         let (grant, number, purpose) = (row.integer(0)?.unsigned_abs(), stored(number)?, label(row.text(1)?)?);
-        outbox::tell(db, now, &Event::Ended { grant, number, purpose, why: Some(why.clone()) }).await?;
+        outbox::tell(db, now, &Event::Ended { grant, number: number.into(), purpose, why: Some(why.clone()) }).await?;
     }
     const END: &str = "UPDATE oubliette_grants SET ended_at = ?2, why = ?3 WHERE subject_id = ?1 AND ended_at IS NULL";
     db.run(END, values![owner, now.as_millisecond(), why.as_str()]).await?;

@@ -1,7 +1,8 @@
 //! What a record holds for the journal: the seed that signs it, and how far it had come.
 
+use super::RecordError;
 use super::codec::{Reader, Writer};
-use super::{Anchor, RecordError};
+use crate::journal::{Anchor, Hash};
 use crate::nonce;
 use crate::secret::Secret32;
 
@@ -39,21 +40,19 @@ impl SignerSeed {
     }
 }
 
-impl Anchor {
-    pub(super) fn write(anchor: Option<Anchor>, writer: &mut Writer<'_>) {
-        let Anchor { n, hash } = anchor.unwrap_or(Anchor { n: 0, hash: [0; 32] });
-        writer.bytes(&[u8::from(anchor.is_some())]);
-        writer.u64(n);
-        writer.bytes(&hash);
-    }
+/// Whether there is one, its number, its hash.
+pub(super) fn write_anchor(anchor: Option<Anchor>, writer: &mut Writer<'_>) {
+    writer.bytes(&[u8::from(anchor.is_some())]);
+    writer.u64(anchor.map_or(0, |anchor| anchor.n()));
+    writer.bytes(&anchor.map_or([0; 32], |anchor| anchor.hash().to_bytes()));
+}
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Anchor>, RecordError> {
-        let [is_there] = reader.array()?;
-        let anchor = Anchor { n: reader.u64()?, hash: reader.array()? };
-        match (is_there, anchor) {
-            (1, Anchor { n: 1.., .. }) => Ok(Some(anchor)),
-            (0, Anchor { n: 0, hash }) if hash == [0; 32] => Ok(None),
-            _ => Err(RecordError::Malformed),
-        }
+pub(super) fn read_anchor(reader: &mut Reader<'_>) -> Result<Option<Anchor>, RecordError> {
+    let [is_there] = reader.array()?;
+    let (n, hash) = (reader.u64()?, reader.array()?);
+    match (is_there, Anchor::new(n, Hash::from_bytes(hash))) {
+        (1, Some(anchor)) => Ok(Some(anchor)),
+        (0, None) if hash == [0; 32] => Ok(None),
+        _ => Err(RecordError::Malformed),
     }
 }

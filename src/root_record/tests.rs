@@ -1,10 +1,15 @@
 use super::*;
 use crate::derivation::{PageKey, Seed, TreeId};
 use crate::field::PURPOSE_BYTES;
+use crate::journal::Hash;
 use crate::secret::Secret32;
 
 fn root(byte: u8) -> RootSecret {
     RootSecret(Secret32::copy_of(&[byte; 32]))
+}
+
+fn anchor(n: u64, hash: u8) -> Anchor {
+    Anchor::new(n, Hash::from_bytes([hash; 32])).unwrap()
 }
 
 pub(crate) fn example() -> Record {
@@ -17,7 +22,7 @@ pub(crate) fn example() -> Record {
     };
     Record {
         clear: Clear {
-            vault: VaultId([0x11; 16]),
+            vault: VaultName::from_bytes([0x11; 16]),
             id: RecordId([0x22; 16]),
             parent: RecordId([0x33; 16]),
             generation: 9,
@@ -70,7 +75,7 @@ fn a_tree_of_indexes_is_kept() {
 #[test]
 fn what_belongs_to_the_journal_is_kept_and_not_shown() {
     let signer = || Some(SignerSeed(Secret32::copy_of(&[0x75; 32])));
-    for anchor in [None, Some(Anchor { n: 12, hash: [0x76; 32] })] {
+    for anchor in [None, Some(anchor(12, 0x76))] {
         let record = Record { signer: signer(), anchor, ..example() };
         let bytes = record.seal(&root(1), &[8; 32]).unwrap();
         let read = Record::open(&bytes, &root(1)).unwrap();
@@ -181,9 +186,7 @@ fn authentic_nonsense_is_refused() {
     let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state });
     refused(Record { indexes: indexes(0x61, seed(1)), ..example() });
     refused(Record { indexes: indexes(0x64, TreeState::Retired), ..example() });
-    refused(Record { anchor: Some(Anchor { n: 1, hash: [1; 32] }), ..example() });
-    let signer = || Some(SignerSeed(Secret32::copy_of(&[1; 32])));
-    refused(Record { signer: signer(), anchor: Some(Anchor { n: 0, hash: [1; 32] }), ..example() });
+    refused(Record { anchor: Some(anchor(1, 1)), ..example() });
     let with = |change: fn(&mut [TreeRecord])| {
         let mut record = example();
         change(&mut record.trees);

@@ -3,7 +3,8 @@
 use super::RecordError;
 use super::codec::{Reader, Writer};
 use crate::derivation::{PageKey, Seed, TreeId};
-use crate::field::{self, PURPOSE_BYTES};
+use crate::field::PURPOSE_BYTES;
+use crate::journal::check_name;
 use crate::secret::Secret32;
 
 /// What a record holds of one key tree.
@@ -54,7 +55,7 @@ impl TreeRecord {
         let [active, kind, length] = reader.array()?;
         let purpose = reader.padded(usize::from(length), PURPOSE_BYTES)?;
         let purpose = std::str::from_utf8(purpose).map_err(|_| RecordError::Malformed)?.to_owned();
-        field::check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
+        check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
         let state = TreeState::read(kind, reader)?;
         let shredded = reader.u64()?;
         if active > 1 || shredded > 1 << 40 {

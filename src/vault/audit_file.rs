@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::{AuditSink, Batch, Openings, SinkError};
 use crate::error::KeyStoreError;
-use crate::journal::{Event, EventId, JournalFile, Label, Reason, Time};
+use crate::journal::{Event, EventId, Journal, JournalError, Label, Reason, Time};
 use crate::nonce;
 use crate::root_record::SignerSeed;
 use crate::vault::Vault;
@@ -22,7 +22,7 @@ pub(crate) const BATCH: usize = 12;
 #[cfg(feature = "register")]
 pub(crate) fn batch_of(id: EventId) -> [u8; BATCH] {
     let mut batch = [0; BATCH];
-    batch.iter_mut().zip(id.0).for_each(|(byte, part)| *byte = part);
+    batch.iter_mut().zip(id.to_bytes()).for_each(|(byte, part)| *byte = part);
     batch
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn batch_of(id: EventId) -> [u8; BATCH] {
 /// ```
 pub struct AuditFile {
     vault: Vault,
-    file: JournalFile,
+    file: Journal,
     /// What this writer's entries are found again by.
     run: [u8; 8],
     /// The batch that was offered last, and the file's last entry before it.
@@ -76,7 +76,7 @@ impl AuditFile {
     /// [`JournalError::Exists`](crate::journal::JournalError::Exists) within [`KeyStoreError::Journal`] if there is one, or
     /// the head of one that is gone. Nothing was changed then.
     pub fn create(path: impl AsRef<Path>, vault: &Vault) -> Result<AuditFile, KeyStoreError> {
-        AuditFile::with(vault, |signer, generation| JournalFile::create(path.as_ref(), signer, Time::now(), generation))
+        AuditFile::with(vault, |signer, generation| Journal::create(path.as_ref(), signer, Time::now(), generation))
     }
 
     /// Goes on with a file of this vault's. It is read once and checked.
@@ -85,12 +85,12 @@ impl AuditFile {
     /// Those of a [journal](crate::journal::JournalError), within [`KeyStoreError::Journal`]: of damage it says the line and
     /// the rule. Keep a file that is damaged, and begin another.
     pub fn open(path: impl AsRef<Path>, vault: &Vault) -> Result<AuditFile, KeyStoreError> {
-        AuditFile::with(vault, |signer, _| JournalFile::open(path.as_ref(), signer, None))
+        AuditFile::with(vault, |signer, _| Journal::open(path.as_ref(), signer, None))
     }
 
     fn with(
         vault: &Vault,
-        file: impl FnOnce(&VaultSigner<'_>, u64) -> Result<JournalFile, crate::journal::JournalError>,
+        file: impl FnOnce(&VaultSigner<'_>, u64) -> Result<Journal, JournalError>,
     ) -> Result<AuditFile, KeyStoreError> {
         let run = nonce::fresh().map_err(|_| KeyStoreError::Randomness)?;
         let file = signing(vault, |signer, generation| Ok(file(signer, generation)?))?;
@@ -115,7 +115,7 @@ impl AuditFile {
             for (byte, part) in id.iter_mut().zip(self.run.into_iter().chain(batch).chain(place.to_be_bytes())) {
                 *byte = part;
             }
-            EventId(id)
+            EventId::from_bytes(id)
         };
         Ok((0..).map(id).zip(events).collect())
     }
@@ -132,7 +132,7 @@ fn signing<T>(
     let (id, generation) = (held.facts.clear.vault, held.facts.clear.generation);
     let seed: SignerSeed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
     drop(held);
-    work(&VaultSigner::new(id, &seed), generation)
+    work(&VaultSigner::new(id, &seed)?, generation)
 }
 
 fn event(openings: &Openings) -> Result<Event, SinkError> {

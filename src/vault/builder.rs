@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::customer::CustomerId;
-use crate::derivation::VaultId;
 use crate::error::{CreateError, KeyStoreError, UnlockError};
 use crate::field::Purpose;
+use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::root_key::RootKey;
@@ -210,7 +210,6 @@ impl VaultBuilder {
         }
         self.start(engine, directory, false).map_err(|error| match error {
             UnlockError::KeyStore(error) => CreateError::KeyStore(error),
-            #[cfg(feature = "journal")]
             UnlockError::Journal(error) => CreateError::KeyStore(error.into()),
             _ => KeyStoreError::Bug("a new vault could not be unlocked").into(),
         })
@@ -253,7 +252,7 @@ impl VaultBuilder {
 
     fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<Record, KeyStoreError> {
         let random = |_| KeyStoreError::Randomness;
-        let vault = VaultId(nonce::fresh().map_err(random)?);
+        let vault = VaultName::from_bytes(nonce::fresh().map_err(random)?);
         let id = RecordId(nonce::fresh().map_err(random)?);
         let recipe = keyring.establish(vault)?;
         Ok(Record {

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
+use crate::journal::Anchor;
 use crate::key_tree::{Resident, Tree};
 use crate::nonce;
-use crate::root_record::{Anchor, Record, RecordId};
+use crate::root_record::{Record, RecordId};
 use crate::secret::Secret32;
 use crate::store::{Change, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError};
 use crate::sync::{Mutex, lock};
@@ -77,7 +78,6 @@ pub(crate) struct Draft<'a> {
     /// The generation that the commit will have.
     pub(crate) generation: u64,
     /// A generation that no crash can bring the record back behind.
-    #[cfg_attr(not(feature = "journal"), allow(dead_code))] // for its entries
     pub(crate) durable: u64,
     /// A new root key, which takes effect with this commit.
     pub(crate) rekey: Option<NewKey>,
@@ -393,7 +393,7 @@ impl Draft<'_> {
     /// The record names the newest entry of the journal, and never an older one than before.
     pub(crate) fn vouch_for(&mut self, entry: Option<Anchor>) {
         if self.record.signer.is_some() {
-            self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(|anchor| anchor.n);
+            self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(Anchor::n);
         }
     }
 

@@ -11,13 +11,14 @@ use std::time::{Duration, SystemTime};
 use crate::derivation;
 use crate::error::{EpochError, KeyStoreError, TokenError};
 use crate::index::{Bits, Epoch, IndexName, Token};
-use crate::key_tree::{Found, Ranges, Tree, Walker};
+use crate::journal::{Event, Ranges, Results};
+use crate::key_tree::{Found, Tree, Walker};
 use crate::personal::CanonicalForm;
 use crate::secret::{Secret32, with_clean_stack};
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::held::{StoredPages, tree_error};
-use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::journal::{Entries, index_name};
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 
@@ -259,11 +260,12 @@ impl Process {
             }
             exhausted = Epoch::new(current.number() + 1).is_none();
             let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(())) };
-            self.intend_once(draft, &mut entries, || Deed::BeginEpoch { index: name, epoch })?;
+            let intent = || Ok(Event::BeginEpoch { index: index_name(name)?, epoch: Some(epoch.number()), why: None });
+            self.intend_once(draft, &mut entries, intent)?;
             next = Some(epoch);
             Ok(Step::Write(draft.begin_epoch(place, epoch)?, ()))
         });
-        self.conclude(&mut entries, &done, &Fruit { epoch: next, ..Fruit::default() });
+        self.conclude(&mut entries, &done, &Results { epoch: next.map(Epoch::number), ..Results::default() });
         // An older copy of the record holds nothing that was given up.
         let done = self.settled(done)?;
         let current = next.filter(|_| !exhausted).ok_or(EpochError::Exhausted)?;
@@ -286,12 +288,13 @@ impl Process {
                     Some(if epoch == current { EpochError::Current { epoch } } else { EpochError::NotBegun { epoch } });
                 return Ok(Step::Keep(()));
             }
-            self.intend_once(draft, &mut entries, || Deed::RetireEpoch { index: name, epoch })?;
+            let intent = || Ok(Event::RetireEpoch { index: index_name(name)?, epoch: epoch.number(), why: None });
+            self.intend_once(draft, &mut entries, intent)?;
             let pages = draft.retire_epoch(place, epoch)?;
             // Somebody retired it before. That commit may have been killed half-way, so all copies are written again.
             Ok(if pages.is_empty() { Step::Confirm(()) } else { Step::Write(pages, ()) })
         });
-        self.conclude(&mut entries, &done, &Fruit::default());
+        self.conclude(&mut entries, &done, &Results::default());
         let done = self.settled(done)?;
         if let Some(refused) = refused {
             return Err(refused);

@@ -1,7 +1,8 @@
 //! The root keys that a process was given, and which of them opens the record now.
 
-use crate::derivation::{RootSecret, VaultId};
+use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
+use crate::journal::VaultName;
 use crate::root_key::{Recipe, RootKey};
 use crate::root_record::{Clear, Record, RecordError};
 use crate::secret::Secret32;
@@ -82,7 +83,7 @@ impl Keyring {
     }
 
     /// The secret for a new vault.
-    pub(crate) fn establish(&mut self, vault: VaultId) -> Result<Recipe, KeyStoreError> {
+    pub(crate) fn establish(&mut self, vault: VaultName) -> Result<Recipe, KeyStoreError> {
         let key = self.given.first().ok_or(KeyStoreError::Bug("no root key"))?;
         let (secret, recipe) = key.establish(vault)?;
         self.current = Some((secret, recipe.clone()));
@@ -94,7 +95,7 @@ impl Keyring {
     }
 
     /// True when `key` is the one in use.
-    pub(crate) fn is_current(&self, key: &RootKey, vault: VaultId) -> bool {
+    pub(crate) fn is_current(&self, key: &RootKey, vault: VaultName) -> bool {
         let Some((secret, recipe)) = &self.current else { return false };
         // A key that cannot even be tried on this record is another one.
         let recovered = key.recover(recipe, vault).ok().flatten();

@@ -1,6 +1,5 @@
 //! The vault: what an application opens.
 
-#[cfg(feature = "journal")]
 pub(crate) mod audit_file;
 mod builder;
 mod custody;
@@ -40,15 +39,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-#[cfg(feature = "journal")]
 pub use audit_file::AuditFile;
 pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
 pub use indexes::{EpochBegun, Epochs};
-use journal::Why;
-#[cfg(feature = "journal")]
 pub use journal::{Because, Circumstances};
 pub use purposes::Rotated;
 pub use reader::Reader;
@@ -58,11 +54,12 @@ pub use retired::Retired;
 #[cfg(all(feature = "derive", feature = "json"))]
 pub(crate) use seal_open::{Content, Untyped};
 pub use shred::Shredded;
-pub use status::{Health, InvalidKeyTreeId, KeyTreeId, PurposeStatus, Status};
+pub use status::{Health, PurposeStatus, Status};
 
 use crate::customer::CustomerId;
 use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
 use crate::field::{Placed, Purpose};
+use crate::journal::Reason;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
@@ -211,7 +208,7 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), None, Why::default())
+        self.shred_now(Whom::These(customers.into_iter().collect()), None, None)
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -223,7 +220,7 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
+        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -235,7 +232,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::Through(last), None, Why::default())
+        self.shred_now(Whom::Through(last), None, None)
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -247,7 +244,7 @@ impl Vault {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), None, Why::default())
+        self.shred_soon(Whom::These(customers.into_iter().collect()), None, None)
     }
 
     /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
@@ -259,10 +256,10 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), Why::default())
+        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
-    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Result<Shredded, ShredError> {
+    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, ShredError> {
         let started = self.start_shred(whom, purpose, why)?;
         started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
@@ -271,7 +268,7 @@ impl Vault {
         &self,
         whom: Whom,
         purpose: Option<Purpose>,
-        why: Why,
+        why: Option<Reason>,
     ) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
         let process = self.process().map_err(ShredError::NothingHappened)?;
         if let Some(purpose) = purpose
@@ -284,7 +281,12 @@ impl Vault {
         Ok(promise)
     }
 
-    fn shred_soon(&self, whom: Whom, purpose: Option<Purpose>, why: Why) -> Pending<Result<Shredded, ShredError>> {
+    fn shred_soon(
+        &self,
+        whom: Whom,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Pending<Result<Shredded, ShredError>> {
         let started = self.start_shred(whom, purpose, why);
         // The future holds no vault: it must not keep one open that was dropped.
         let process = self.process().map(Arc::downgrade);
@@ -389,7 +391,7 @@ impl Vault {
 
 #[cfg(feature = "register")]
 impl Vault {
-    pub(crate) fn id(&self) -> Result<crate::derivation::VaultId, KeyStoreError> {
+    pub(crate) fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
         Ok(self.process()?.held()?.facts.clear.vault)
     }
 

@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, LeaseClock, Moment};
-use crate::derivation::VaultId;
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::fork::{self, ForkGeneration};
+use crate::journal::Journal;
+use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
@@ -25,7 +26,7 @@ use crate::vault::trail::Trail;
 
 /// What stays the same however often a process forks.
 pub(crate) struct Settings {
-    pub(crate) vault: VaultId,
+    pub(crate) vault: VaultName,
     pub(crate) purposes: Vec<Purpose>,
     pub(crate) most_resident_pages: usize,
     /// How long a commit waits for another process's.
@@ -62,8 +63,8 @@ pub(crate) struct Process {
     pub(super) proven: AtomicU64,
     pub(crate) handles: Handles,
     pub(crate) numbers: Mutex<Numbers>,
-    /// The journal: a forked child opens it anew.
-    pub(crate) book: Book,
+    /// `None` of a vault without one. A forked child opens it anew.
+    pub(crate) journal: Option<Book>,
     pub(super) stores: Stores,
     pub(crate) engine: Mutex<Engine>,
     /// Shared with the engine; held while a record is chosen, not while a commit waits.
@@ -116,7 +117,7 @@ impl Process {
             child: OnceLock::new(),
             building: Mutex::new(()),
             lease: LeaseClock::new(settings.clock.clone()),
-            book: Book::new(&settings.journal),
+            journal: Book::of(&settings.journal),
             settings,
             held: RwLock::new(None),
             trouble: Mutex::new(None),
@@ -386,7 +387,8 @@ impl Process {
     ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
         engine.known = lock(&self.trail).latest();
-        engine.vouched = self.book.durable();
+        // What no crash can take away any more.
+        engine.vouched = self.open_file().and_then(Journal::durable);
         let sent = self.lease.clock().now();
         let committed = engine.commit(before.as_deref(), plan);
         drop(before);
@@ -396,7 +398,7 @@ impl Process {
             self.mark_gone_back(engine, Evidence::Witness(known))?;
         }
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
-            (&committed, self.book.highest_generation())
+            (&committed, self.open_file().map(Journal::highest_generation))
         {
             self.mark_gone_back(engine, Evidence::Journal(seen))?;
         }

@@ -7,6 +7,7 @@ use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
 use crate::field::{Placed, Purpose};
+use crate::journal::{Event, KeyTreeId, Results};
 use crate::key_tree::{Found, Tree, Walker};
 use crate::personal::PersonalData;
 use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
@@ -16,11 +17,10 @@ use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::handles::Handle;
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
-use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::journal::Entries;
 use crate::vault::process::{Done, Process};
 use crate::vault::retired::Retired;
 use crate::vault::shred::shred_tree;
-use crate::vault::status::KeyTreeId;
 use crate::vault::upkeep::new_tree;
 
 /// A purpose has a new key tree.
@@ -123,18 +123,19 @@ impl Process {
             if draft.trees.iter().any(|tree| made.contains(&tree.id)) {
                 return Ok(Step::Confirm(()));
             }
-            self.intend_once(draft, &mut entries, || Deed::RotatePurpose { purpose: purpose.name() })?;
+            let intent = || Ok(Event::RotatePurpose { purpose: purpose.into(), why: None });
+            self.intend_once(draft, &mut entries, intent)?;
             let (id, pages) = draft.replace_tree(purpose.name())?;
             made.push(id);
             Ok(Step::Write(pages, ()))
         });
         let found = done.as_ref().ok().and_then(|done| made.iter().find(|id| done.held.tree(**id).is_some()));
-        let fruit = Fruit { tree: found.map(|id| KeyTreeId::of(*id)), ..Fruit::default() };
-        self.conclude(&mut entries, &done, &fruit);
+        let results = Results { tree: found.map(|id| KeyTreeId::from(*id)), ..Results::default() };
+        self.conclude(&mut entries, &done, &results);
         // An older copy of the record holds nothing that was given up.
         let done = self.settled(done)?;
         let made = made.iter().find(|id| done.held.tree(**id).is_some());
-        let tree = KeyTreeId::of(*made.ok_or(PurposeError::NothingHappened(NO_TREE))?);
+        let tree = KeyTreeId::from(*made.ok_or(PurposeError::NothingHappened(NO_TREE))?);
         let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
         drop(done);
         self.wait_for_readers();
@@ -150,11 +151,11 @@ impl Process {
     ) -> Result<Retired, PurposeError> {
         let mut refused = None;
         let mut entries = Entries::default();
-        let deed = || Deed::RetireReplaced { purpose: purpose.name(), new: by };
+        let intent = || Ok(Event::RetireReplaced { purpose: purpose.into(), new: by, why: None });
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose.name();
-            let Some(new) = draft.trees.iter().filter(theirs).position(|tree| tree.id == by.tree()) else {
+            let Some(new) = draft.trees.iter().filter(theirs).position(|tree| tree.id == TreeId::from(by)) else {
                 refused = Some(PurposeError::UnknownTree { tree: by });
                 return Ok(Step::Keep(()));
             };
@@ -162,23 +163,23 @@ impl Process {
             let replaced: Vec<TreeId> = draft.trees.iter().filter(theirs).take(new).map(|tree| tree.id).collect();
             // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
             if replaced.is_empty() {
-                self.intend_once(draft, &mut entries, deed)?;
+                self.intend_once(draft, &mut entries, intent)?;
                 return Ok(Step::Confirm(()));
             }
             if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
                 refused = Some(PurposeError::OnePlace);
                 return Ok(Step::Keep(()));
             }
-            self.intend_once(draft, &mut entries, deed)?;
+            self.intend_once(draft, &mut entries, intent)?;
             draft.retire_trees(&replaced)?;
             Ok(Step::Write(Vec::new(), ()))
         });
         let retired = |done: &Done<()>| -> Vec<KeyTreeId> {
             let theirs = done.held.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
-            theirs.map(|tree| KeyTreeId::of(tree.id)).collect()
+            theirs.map(|tree| KeyTreeId::from(tree.id)).collect()
         };
         let trees = done.as_ref().map(retired).unwrap_or_default();
-        self.conclude(&mut entries, &done, &Fruit { trees: trees.clone(), ..Fruit::default() });
+        self.conclude(&mut entries, &done, &Results { trees: trees.clone(), ..Results::default() });
         let done = self.settled(done)?;
         if let Some(refused) = refused {
             return Err(refused);

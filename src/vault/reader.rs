@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-#[cfg(feature = "journal")]
 use crate::audit::{Audit, AuditError, Came, Scope};
-#[cfg(feature = "journal")]
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 #[cfg(all(feature = "derive", feature = "json"))]
@@ -14,7 +12,6 @@ use crate::error::{OpenError, SealError};
 #[cfg(all(feature = "derive", feature = "json"))]
 use crate::field::Purpose;
 use crate::field::{FieldName, Placed};
-#[cfg(feature = "journal")]
 use crate::journal::Reason;
 use crate::limits::Limits;
 use crate::personal::PersonalData;
@@ -124,8 +121,6 @@ impl Reader {
     /// waits for it: see [`AuditBuilder::patience`](crate::audit::AuditBuilder::patience).
     ///
     /// An audit is never taken off: a reader that is audited already notes in both from then on.
-    #[cfg(feature = "journal")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "journal")))]
     #[must_use]
     pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Reader {
         let mut guard = Guard::clone(&self.guard);
@@ -140,10 +135,7 @@ impl Reader {
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        #[cfg(feature = "journal")]
         let audits = self.guard.audits.len();
-        #[cfg(not(feature = "journal"))]
-        let audits = 0;
         write!(f, "Reader({:?}, audits: {audits})", self.guard.limits)
     }
 }
@@ -154,23 +146,14 @@ pub(crate) struct Guard {
     /// All must allow.
     limits: Vec<Arc<Limits>>,
     /// All are told.
-    #[cfg(feature = "journal")]
     audits: Vec<Arc<Scope>>,
-    #[cfg(feature = "journal")]
     clock: Clock,
 }
 
 impl Guard {
     /// One that allows all.
-    #[cfg_attr(not(feature = "journal"), allow(unused_variables))] // whose clock an audit goes by
     fn of(vault: &Vault) -> Guard {
-        Guard {
-            limits: Vec::new(),
-            #[cfg(feature = "journal")]
-            audits: Vec::new(),
-            #[cfg(feature = "journal")]
-            clock: vault.owner.process.settings.clock.clone(),
-        }
+        Guard { limits: Vec::new(), audits: Vec::new(), clock: vault.owner.process.settings.clock.clone() }
     }
 
     #[inline]
@@ -181,14 +164,12 @@ impl Guard {
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
         let is_allowed = self.limits.iter().all(|limits| limits.allow_opening(name));
-        #[cfg(feature = "journal")]
         if !self.audits.is_empty() {
             return self.open_audited(customer, name, is_allowed, open);
         }
         if is_allowed { open() } else { Err(OpenError::NotAllowed { at: name.of(customer) }) }
     }
 
-    #[cfg(feature = "journal")]
     #[inline]
     fn open_audited<T>(
         &self,

@@ -8,16 +8,16 @@ use crate::error::{KeyStoreError, RecoverError};
 use crate::events;
 use crate::field::Purpose;
 use crate::index::{Epoch, Index, IndexName};
-use crate::key_tree::{Ranges, Resident};
+use crate::journal::{Event, KeyTreeId, Ranges, Results};
+use crate::key_tree::Resident;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::store::StoredPage;
 use crate::vault::builder::VaultBuilder;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
-use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::journal::{Again, Entries};
 use crate::vault::process::Process;
 use crate::vault::shred::shred_tree;
-use crate::vault::status::KeyTreeId;
 use crate::vault::{Owner, Vault};
 use crate::witness::MOST_GENERATION;
 
@@ -32,8 +32,7 @@ pub struct Recovery {
     retired: Vec<KeyTreeId>,
     /// Epochs that an index was in, and whether they were retired.
     epochs: Vec<(IndexName, Epoch, bool)>,
-    #[cfg(feature = "journal")]
-    again: crate::vault::journal::Again,
+    again: Again,
 }
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
@@ -52,14 +51,12 @@ impl Recovery {
             shredded_through: None,
             retired: Vec::new(),
             epochs: Vec::new(),
-            #[cfg(feature = "journal")]
-            again: crate::vault::journal::Again::default(),
+            again: Again::default(),
         }
     }
 
     /// All that a journal knows of.
-    #[cfg(feature = "journal")]
-    pub(super) fn and_all(self, again: crate::vault::journal::Again) -> Recovery {
+    pub(super) fn and_all(self, again: Again) -> Recovery {
         Recovery { again, ..self }
     }
 
@@ -174,10 +171,9 @@ impl VaultBuilder {
                 draft.record.gone_back = None;
                 // As the record was, before it vouches for the entry that is written now.
                 let given_up = recovery.trees(draft);
-                process.intend_once(draft, &mut entries, || Deed::Recover {
-                    seen,
-                    highest_number: recovery.highest_number,
-                })?;
+                let highest_number = Some(recovery.highest_number.into());
+                let intent = || Ok(Event::Recover { seen, highest_number, why: None });
+                process.intend_once(draft, &mut entries, intent)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
@@ -196,7 +192,7 @@ impl VaultBuilder {
                 Ok(Step::Write(pages, newly))
             });
             if unknown.is_none() {
-                process.conclude(&mut entries, &done, &Fruit::default());
+                process.conclude(&mut entries, &done, &Results::default());
             }
             let done = done.map_err(CommitError::cause)?;
             events::committed(done.held.facts.clear.generation, done.value, 0);
@@ -230,7 +226,6 @@ impl Recovery {
         if !self.epochs.is_empty() {
             draft.add_indexes(resident)?;
         }
-        #[cfg(feature = "journal")]
         pages.extend(self.again.epochs(draft, resident)?);
         // Those that had begun first: what is retired may be one of them.
         for retired in [false, true] {
@@ -247,34 +242,24 @@ impl Recovery {
         let through = self.shredded_through.map(|last| 0..=last.number());
         let numbers = Ranges::of_numbers(here.map(|(customer, _)| customer.number()));
         let numbers = numbers.or(&Ranges::of(through.into_iter().collect()));
-        #[cfg(feature = "journal")]
-        let numbers = numbers.or(&self.again.numbers_for(&tree.purpose));
-        numbers
+        numbers.or(&self.again.numbers_for(&tree.purpose))
     }
 
     fn through(&self) -> u64 {
-        let through = self.shredded_through.map_or(0, CustomerId::number);
-        #[cfg(feature = "journal")]
-        let through = through.max(self.again.through);
-        through
+        self.shredded_through.map_or(0, CustomerId::number).max(self.again.through)
     }
 
     /// The highest number that the journal lists.
     fn highest_of_journal(&self) -> u64 {
-        #[cfg(feature = "journal")]
-        return self.again.highest();
-        #[cfg(not(feature = "journal"))]
-        0
+        self.again.highest()
     }
 
     /// The key trees to give up.
     fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
-        let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| tree.tree()).collect();
-        #[cfg(feature = "journal")]
+        let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| TreeId::from(*tree)).collect();
         retired.extend(self.again.trees(draft));
         retired.sort_unstable();
         retired.dedup();
-        let _ = draft;
         retired
     }
 }

@@ -7,12 +7,13 @@ use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, ShredError};
 use crate::events;
 use crate::field::Purpose;
-use crate::key_tree::{Found, Ranges, Rewritten, Walker};
+use crate::journal::{Ranges, Reason};
+use crate::key_tree::{Found, Rewritten, Walker};
 use crate::secret::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
-use crate::vault::journal::{Paper, Why};
+use crate::vault::journal::{Paper, Written};
 use crate::vault::process::{Done, Process};
 use crate::vault::promise::Answer;
 
@@ -21,7 +22,7 @@ pub(crate) struct ShredRequest {
     pub(crate) whom: Whom,
     /// All purposes if `None`.
     pub(crate) purpose: Option<Purpose>,
-    pub(crate) why: Why,
+    pub(crate) why: Option<Reason>,
     pub(crate) answer: Answer<Result<Shredded, ShredError>>,
 }
 
@@ -39,8 +40,7 @@ pub struct Shredded {
     generation: u64,
     readers_gone: bool,
     effective_at: SystemTime,
-    #[cfg(feature = "journal")]
-    pub(super) deed: super::journal::Written,
+    pub(super) written: Written,
 }
 
 impl Shredded {
@@ -104,7 +104,6 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// How many of a request's customers had been shredded before.
-    #[cfg_attr(not(feature = "journal"), allow(dead_code))]
     pub(super) fn already(&self, request: usize) -> usize {
         match self.verdicts.get(request) {
             Some(Verdict::Already(already)) => already.len(),
@@ -149,21 +148,13 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             let readers_gone = process.wait_for_readers();
             events::committed(generation, value.newly, value.pages);
             for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
-                #[cfg(feature = "journal")]
-                let deed = paper.written(index, &request, committed_at);
-                let _ = index;
+                let written = paper.written(index, &request, committed_at);
                 request.answer.give(match (verdict, &old_copy) {
                     (Verdict::Refused(error), _) => Err(error),
                     (Verdict::Already(_), Some(cause)) => Err(ShredError::OldCopyRemains(cause.clone())),
-                    (Verdict::Already(already), None) => Ok(Shredded {
-                        already,
-                        newly: value.newly,
-                        generation,
-                        readers_gone,
-                        effective_at,
-                        #[cfg(feature = "journal")]
-                        deed,
-                    }),
+                    (Verdict::Already(already), None) => {
+                        Ok(Shredded { already, newly: value.newly, generation, readers_gone, effective_at, written })
+                    }
                 });
             }
         }

@@ -1,15 +1,13 @@
 //! What operators and readiness probes ask.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::customer::CustomerId;
-use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
+use crate::journal::KeyTreeId;
 use crate::key_tree::Walker;
 use crate::secret::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
@@ -63,7 +61,7 @@ pub struct Status {
     pub pages: Usage,
     /// How many of them nothing needs any more: a [sweep](crate::Vault::sweep) forgets them in time.
     pub superseded: u64,
-    /// The entry of the journal (feature `journal`) up to which the root record vouches; `None` if the vault keeps none.
+    /// The entry of the [journal](crate::journal) up to which the root record vouches; `None` if the vault keeps none.
     pub journalled: Option<u64>,
     /// The places that hold the root record. With one alone, losing it loses every value.
     pub places: Vec<PlaceId>,
@@ -76,48 +74,6 @@ impl Status {
     #[must_use]
     pub fn has_no_mirror(&self) -> bool {
         self.places.len() < 2
-    }
-}
-
-/// The name of a key tree: eight random bytes, sixteen hexadecimal digits as text. Nothing of it is secret.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyTreeId([u8; 8]);
-
-impl KeyTreeId {
-    pub(crate) fn of(tree: TreeId) -> KeyTreeId {
-        KeyTreeId(tree.0)
-    }
-
-    pub(crate) fn tree(self) -> TreeId {
-        TreeId(self.0)
-    }
-}
-
-impl fmt::Display for KeyTreeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyTreeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyTreeId({self})")
-    }
-}
-
-/// Text that is not the name of a key tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key tree is named by 16 hexadecimal digits, as `status` shows them")]
-#[non_exhaustive]
-pub struct InvalidKeyTreeId;
-
-impl FromStr for KeyTreeId {
-    type Err = InvalidKeyTreeId;
-
-    fn from_str(text: &str) -> Result<KeyTreeId, InvalidKeyTreeId> {
-        let is_plain = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_plain).ok_or(InvalidKeyTreeId)?;
-        Ok(KeyTreeId(number.to_be_bytes()))
     }
 }
 
@@ -159,7 +115,7 @@ impl Process {
             let pages = names.len() as u64;
             live += pages;
             purposes.push(PurposeStatus {
-                tree: KeyTreeId::of(tree.id),
+                tree: tree.id.into(),
                 purpose: tree.purpose.clone(),
                 active: tree.active,
                 retired: tree.tree.is_none(),
@@ -176,7 +132,7 @@ impl Process {
             purposes,
             pages: usage,
             superseded: usage.pages.saturating_sub(live),
-            journalled: held.facts.anchor.map(|anchor| anchor.n),
+            journalled: held.facts.anchor.map(|anchor| anchor.n()),
             places: held.facts.places.clone(),
             resident_pages: self.resident.count(),
         })

@@ -10,6 +10,7 @@ use crate::derivation::{Seed, TreeId};
 use crate::error::{EnrollError, KeyStoreError, RotateError};
 use crate::events;
 use crate::field::Purpose;
+use crate::journal::{Event, Results};
 use crate::key_tree::{Resident, Tree};
 use crate::nonce;
 use crate::root_key::RootKey;
@@ -19,7 +20,7 @@ use crate::store::{PlaceId, StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
 use crate::vault::held::{HeldIndexes, HeldTree, tree_error};
-use crate::vault::journal::{Deed, Entries, Fruit};
+use crate::vault::journal::{Entries, labels};
 use crate::vault::process::Process;
 use crate::vault::shred::{shred_tree, shredded_everywhere};
 
@@ -219,14 +220,14 @@ impl Process {
             let added = draft.trees.iter().map(|tree| tree.purpose.clone()).filter(|purpose| !known.contains(purpose));
             let added: Vec<String> = added.collect();
             if !added.is_empty() {
-                self.intend_once(draft, &mut entries, || Deed::AddPurposes { purposes: added })?;
+                self.intend_once(draft, &mut entries, || Ok(Event::AddPurposes { purposes: labels(&added)? }))?;
             }
             draft.add_indexes(&resident)?;
             draft.add_signer()?;
             let is_same = parts(draft) == before;
             Ok(if is_same { Step::Keep(()) } else { Step::Write(pages, ()) })
         });
-        self.conclude(&mut entries, &added, &Fruit::default());
+        self.conclude(&mut entries, &added, &Results::default());
         let done = added.map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)
     }
@@ -252,7 +253,7 @@ impl Process {
         let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            self.intend_once(draft, &mut entries, || Deed::RotateRootKey)?;
+            self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
             let Some((secret, recipe)) = established.take() else {
                 // The store asked again, or the outcome of the first try was unknown: a new salt is as good.
                 let (secret, recipe) = key.establish(vault)?;
@@ -262,7 +263,7 @@ impl Process {
             draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
             Ok(Step::Write(Vec::new(), ()))
         });
-        self.conclude(&mut entries, &done, &Fruit::default());
+        self.conclude(&mut entries, &done, &Results::default());
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
             Err(error) => Err(error.into()),
@@ -285,13 +286,13 @@ impl Process {
             let after = draft.record.places.clone();
             self.intend_once(draft, &mut entries, || {
                 let without = |list: &[PlaceId], others: &[PlaceId]| {
-                    list.iter().copied().filter(|place| !others.contains(place)).collect()
+                    labels(list.iter().filter(|place| !others.contains(place)).map(PlaceId::to_string))
                 };
-                Deed::Places { attached: without(&after, &before), detached: without(&before, &after) }
+                Ok(Event::Places { attached: without(&after, &before)?, detached: without(&before, &after)? })
             })?;
             Ok(Step::Write(Vec::new(), ()))
         });
-        self.conclude(&mut entries, &done, &Fruit::default());
+        self.conclude(&mut entries, &done, &Results::default());
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err((true, cause))),
             Err(CommitError::NothingHappened(cause)) => Err((false, cause)),

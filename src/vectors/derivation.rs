@@ -4,8 +4,9 @@ use zeroize::Zeroizing;
 
 use super::{Node, expand, hex, run};
 use crate::customer::CustomerId;
-use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId, VaultId};
+use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId};
 use crate::field::{FieldName, Purpose};
+use crate::journal::VaultName;
 use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::personal::TypeTag;
 use crate::root_key::{PassphraseCost, Recipe, RootKey};
@@ -57,7 +58,7 @@ fn customer(seed: &[u8; 32], id: [u8; 8], number: u64) -> Node {
 /// The key as the key tree finds it.
 pub(super) fn customer_key(seed: &[u8; 32], id: [u8; 8], number: u64) -> [u8; 32] {
     let seed = Seed(Secret32::copy_of(seed));
-    let tree = Tree::untouched(VaultId([0; 16]), TreeId(id), seed, Resident::at_most(1));
+    let tree = Tree::untouched(VaultName::from_bytes([0; 16]), TreeId(id), seed, Resident::at_most(1));
     let mut walker = Walker::for_one();
     let found = walker.walk(&tree, CustomerId::new(number).unwrap().to_path(), &Shelf::default());
     assert!(matches!(found, Ok(Found::Key)));
@@ -119,7 +120,7 @@ fn page(key: [u8; 32]) -> Node {
 }
 
 fn record(root: [u8; 32], salt: [u8; 32], vault: [u8; 16]) -> Node {
-    let derived = derivation::record(&RootSecret(Secret32::copy_of(&root)), &salt, VaultId(vault));
+    let derived = derivation::record(&RootSecret(Secret32::copy_of(&root)), &salt, VaultName::from_bytes(vault));
     let info = [&b"oubliette/1/record"[..], &salt, &vault].concat();
     assert_eq!([&derived.key.bytes()[..], &derived.other].concat(), expand(&root, &info, 64));
     Node::Named(vec![
@@ -157,5 +158,5 @@ fn passphrase(phrase: &str, cost: PassphraseCost) -> Node {
 
 pub(super) fn stretched(phrase: &str, cost: PassphraseCost, salt: [u8; 16]) -> RootSecret {
     let recipe = Recipe::Passphrase { cost, salt };
-    RootKey::passphrase(phrase).recover(&recipe, VaultId([0; 16])).unwrap().unwrap()
+    RootKey::passphrase(phrase).recover(&recipe, VaultName::from_bytes([0; 16])).unwrap().unwrap()
 }

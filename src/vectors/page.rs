@@ -2,7 +2,8 @@
 
 use super::{Node, expand, hex, hmac, run};
 use crate::cipher;
-use crate::derivation::{self, PageKey, TreeId, VaultId};
+use crate::derivation::{self, PageKey, TreeId};
+use crate::journal::VaultName;
 use crate::key_tree::{Damage, Kind, Page, Position};
 use crate::secret::Secret32;
 
@@ -41,7 +42,8 @@ impl Made {
         let mut page = Page::expanded(parent, TreeId(TREE), position);
         change(&mut page);
         let made = Made::of(prefix, plaintext(&page));
-        let (key, stored) = page.seal(&made.fresh, VaultId(VAULT), TreeId(TREE), position, GENERATION).unwrap();
+        let (key, stored) =
+            page.seal(&made.fresh, VaultName::from_bytes(VAULT), TreeId(TREE), position, GENERATION).unwrap();
         assert_eq!(key.0.bytes(), made.key.0.bytes());
         assert!(stored.bytes == made.stored && stored.name.0[..] == made.okm()[32..]);
         assert!(made.opened(&made.stored, GENERATION).is_ok());
@@ -55,7 +57,7 @@ impl Made {
 
     fn opened(&self, bytes: &[u8], newest: u64) -> Result<Page, Damage> {
         let position = Position::of(&self.prefix);
-        Page::open(bytes.to_vec(), &self.key, VaultId(VAULT), TreeId(TREE), position, newest)
+        Page::open(bytes.to_vec(), &self.key, VaultName::from_bytes(VAULT), TreeId(TREE), position, newest)
     }
 
     fn shown(&self, name: &'static str, parent: [u8; 32]) -> Node {

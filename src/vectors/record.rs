@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::derivation::stretched;
 use super::{Node, expand, hex, hmac, run};
 use crate::cipher;
-use crate::derivation::{PageKey, RootSecret, Seed, TreeId, VaultId};
+use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
+use crate::journal::VaultName;
 use crate::root_key::{PassphraseCost, Recipe, RootKey, RootKeyError};
 use crate::root_record::{Clear, Record, RecordError, RecordId, TreeRecord, TreeState};
 use crate::secret::Secret32;
@@ -37,7 +38,7 @@ pub(super) fn sealed_as_stored(record: &Record) -> ([u8; 32], Vec<u8>) {
 pub(super) fn first() -> Record {
     Record {
         clear: Clear {
-            vault: VaultId(run(0x10)),
+            vault: VaultName::from_bytes(run(0x10)),
             id: RecordId(run(0xe0)),
             parent: RecordId([0; 16]),
             generation: 1,
@@ -174,7 +175,7 @@ fn clear(clear: &Clear) -> Node {
         Recipe::Wrapped(wrapped) => vec![("kind", 2.into()), ("wrapped", hex(wrapped))],
     };
     Node::Named(vec![
-        ("vault", hex(clear.vault.0)),
+        ("vault", hex(clear.vault.to_bytes())),
         ("id", hex(clear.id.0)),
         ("parent", hex(clear.parent.0)),
         ("generation", clear.generation.into()),
@@ -284,7 +285,7 @@ fn refused_costs() -> Vec<Node> {
     let costs = [(8_191, 1, 1), (1_048_577, 1, 1), (8_192, 0, 1), (8_192, 17, 1), (8_192, 1, 0), (8_192, 1, 17)];
     let refused = |(memory_kib, passes, lanes): (u32, u32, u32)| {
         let recipe = Recipe::Passphrase { cost: PassphraseCost { memory_kib, passes, lanes }, salt: [0; 16] };
-        let recovered = RootKey::passphrase("x").recover(&recipe, VaultId([0; 16]));
+        let recovered = RootKey::passphrase("x").recover(&recipe, VaultName::from_bytes([0; 16]));
         assert!(matches!(recovered, Err(RootKeyError::Cost)));
         let numbers = [("memory_kib", memory_kib), ("passes", passes), ("lanes", lanes)];
         Node::Named(numbers.map(|(name, number)| (name, u64::from(number).into())).into_iter().collect())

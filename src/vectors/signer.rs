@@ -2,7 +2,8 @@
 
 use super::record::{CLEAR, SECRET, body, first, root, sealed};
 use super::{Node, hex, run};
-use crate::root_record::{Anchor, Record, RecordError, SignerSeed};
+use crate::journal::{Anchor, Hash};
+use crate::root_record::{Record, RecordError, SignerSeed};
 use crate::secret::Secret32;
 
 const SIGNER: [u8; 32] = run(0x50);
@@ -13,7 +14,8 @@ fn signing(anchor: Option<Anchor>) -> Record {
 
 fn shown(name: &'static str, anchor: Option<Anchor>) -> Node {
     let (secret, bytes) = super::record::sealed_as_stored(&signing(anchor));
-    let anchor = anchor.map(|anchor| Node::Named(vec![("n", anchor.n.into()), ("hash", hex(anchor.hash))]));
+    let anchor =
+        anchor.map(|anchor| Node::Named(vec![("n", anchor.n().into()), ("hash", hex(anchor.hash().to_bytes()))]));
     Node::Named(vec![
         ("name", name.into()),
         ("root_secret", hex(secret)),
@@ -39,7 +41,7 @@ fn refused(what: &'static str, at: usize, bytes: &[u8]) -> Node {
     ])
 }
 
-const ANCHOR: Anchor = Anchor { n: 0x01_02_03_04, hash: run(0x30) };
+const ANCHOR: Anchor = Anchor::new(0x01_02_03_04, Hash::from_bytes(run(0x30))).unwrap();
 
 pub(super) fn vectors() -> Node {
     Node::Named(vec![

@@ -9,9 +9,10 @@ use super::derivation::customer_key;
 use super::sealed::Value;
 use super::{Node, hex, run};
 use crate::customer::CustomerId;
-use crate::derivation::{PageKey, RootSecret, Seed, TreeId, VaultId};
+use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
 use crate::error::{KeyStoreError, OpenError};
 use crate::field::Purpose;
+use crate::journal::VaultName;
 use crate::key_tree::{Pages, Ranges, Resident, Rewritten, RootState, Tree};
 use crate::personal::{Address, Email, Name, PersonalData, Phone, Plaintext, Text};
 use crate::root_key::{Recipe, RootKey};
@@ -84,7 +85,7 @@ impl RootStore for Fixed {
 fn shredded_orders(shelf: &Shelf) -> Tree {
     let (id, seed) = ORDERS;
     let seed = Seed(Secret32::copy_of(&seed));
-    let mut tree = Tree::untouched(VaultId(VAULT), TreeId(id), seed, Resident::at_most(100));
+    let mut tree = Tree::untouched(VaultName::from_bytes(VAULT), TreeId(id), seed, Resident::at_most(100));
     let second = Ranges::of(vec![6..=6, 0x0200..=0x02ff]);
     for (generation, numbers) in [(2, Ranges::of_numbers([5, 0x01_02_03_04_05])), (3, second)] {
         let rewritten: Rewritten = tree.shred(&numbers, generation, shelf).unwrap();
@@ -106,7 +107,7 @@ fn record(orders: &Tree) -> Vec<u8> {
     };
     let record = Record {
         clear: Clear {
-            vault: VaultId(VAULT),
+            vault: VaultName::from_bytes(VAULT),
             id: RecordId(run(0xe0)),
             parent: RecordId(run(0xe1)),
             generation: 3,

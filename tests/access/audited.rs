@@ -45,7 +45,7 @@ impl Memory {
             assert_no_plaintext(format!("{noted:?}").as_bytes(), ["Bhriain", "alice", "ultramarine", "rings"]);
             for (customer, last) in noted.customers().ranges() {
                 assert_eq!(customer, last);
-                *all.entry((customer, noted.label(), noted.came())).or_default() += noted.each();
+                *all.entry((customer.into(), noted.label(), noted.came())).or_default() += noted.each();
             }
         }
         all

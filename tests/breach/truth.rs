@@ -125,7 +125,8 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     let history = History::of(&entries, &["orders", "newsletter"]);
     assert!(history.is_complete());
     // The newest came an hour after everything else, so that nothing of theirs is under a tree that was replaced.
-    let (start, now) = (entries[0].at().timestamp(), Timestamp::now() + SignedDuration::from_hours(2));
+    let start: Timestamp = entries[0].at().to_string().parse().unwrap();
+    let now = Timestamp::now() + SignedDuration::from_hours(2);
     let since = |number| if number == newest { now - SignedDuration::from_hours(1) } else { start };
     let everybody = [alice, bob, carol, erased, late, newest];
     let holding = |purpose: &str, number: CustomerId| Holding {

@@ -1,6 +1,6 @@
 """A second implementation of the formats of oubliette, written from FORMAT.md alone. Section numbers are that page's.
 
-    decoder.py vectors DIRECTORY     checks every file of test vectors
+    decoder.py vectors DIRECTORY...  checks every file of test vectors
     decoder.py exchange DIRECTORY    reads the vault that the Rust test made there, and makes vaults for it to read
 
 Needs `cryptography`; for passphrases `argon2-cffi`. It exists to find where the page and the crate differ: nothing in it
@@ -1306,7 +1306,7 @@ def check_personal(all_of, eq):
             eq(f"no {kind['type']}", "invalid_content", refusal(lambda: decode(tag, unhex(content))))
 
 
-def vectors(directory):
+def vectors(*directories):
     checks = {
         "derivation.json": check_derivation,
         "sealed.json": check_sealed,
@@ -1318,9 +1318,10 @@ def vectors(directory):
         "vault.json": check_vault,
         "personal.json": check_personal,
     }
-    same("tests/vectors", "files", sorted(checks), sorted(file.name for file in directory.glob("*.json")))
+    files = {file.name: file for directory in directories for file in directory.glob("*.json")}
+    same("tests/vectors", "files", sorted(checks), sorted(files))
     for name, of_file in checks.items():
-        of_file(json.loads((directory / name).read_text()), lambda *args: same(name, *args))
+        of_file(json.loads(files[name].read_text()), lambda *args: same(name, *args))
         if not compared[name]:
             sys.exit(f"{name}: nothing was compared")
 
@@ -1456,8 +1457,8 @@ def exchange(directory):
 
 
 def main():
-    command, directory = sys.argv[1], Path(sys.argv[2])
-    {"vectors": vectors, "exchange": exchange}[command](directory)
+    command, directories = sys.argv[1], map(Path, sys.argv[2:])
+    {"vectors": vectors, "exchange": exchange}[command](*directories)
     if not hash_secret_raw:
         print("argon2-cffi is not installed: no passphrase was tried")
     for what, count in compared.items():

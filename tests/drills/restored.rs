@@ -233,7 +233,7 @@ bodies! {
         is_cut_off_for_an_auditor(&shop, &noted);
 
         let receipt = noted.alices_receipt.content();
-        let erased = receipt.numbers.ranges().flat_map(|(first, last)| [first, last]);
+        let erased = receipt.numbers.ranges().flat_map(|(first, last)| [first.into(), last.into()]);
         let recovery = Recovery::beyond(noted.generation, noted.highest).shredded(erased);
         shop.start_with(shop.builder().recover(key(), recovery, new_key()).unwrap());
         assert!(!shop.opens_of("alice"));

@@ -50,7 +50,7 @@ fn a_life_of_a_vault() {
     assert_eq!(written.as_ref(), Some(&why));
     assert!(matches!(&deeds[1].0, Event::Shred { purpose: Some(purpose), .. } if purpose.as_str() == "newsletter"));
     assert!(matches!(&deeds[2].0, Event::Shred { why: None, .. }));
-    assert!(matches!(&deeds[3].0, Event::Shred { whom: Whom::Through(last), .. } if *last == rows[1].0));
+    assert!(matches!(&deeds[3].0, Event::Shred { whom: Whom::Through(last), .. } if *last == rows[1].0.into()));
 
     let entries = scratch.entries(&public);
     let outcome = |of_kind: &str| {

@@ -1,4 +1,4 @@
-//! What the journal costs: `cargo test --release --features journal,testing --test journalled -- --ignored --nocapture`.
+//! What the journal costs: `cargo test --release --features testing --test journalled -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 

@@ -262,7 +262,6 @@ fn a_closed_vault_leaves_nothing() {
 
 /// The key that signs lies in what is held of the record, and nowhere else: not on stacks of threads that signed, not after
 /// the vault was closed.
-#[cfg(feature = "journal")]
 #[test]
 fn the_key_that_signs_is_wiped() {
     let _alone = alone();

@@ -44,7 +44,7 @@ bodies! {
         let content = receipt.content();
         assert_eq!(content.whose.as_str(), "alice");
         assert_eq!(content.numbers.count(), 3, "two purposes, and one of whom was merged");
-        assert_eq!(content.requested_at.unwrap().timestamp(), at("2026-01-31T09:30:00Z"));
+        assert_eq!(content.requested_at.unwrap().to_string(), "2026-01-31T09:30:00.000Z");
         let kept = db.ask("SELECT commitment AS answer FROM oubliette_subjects WHERE state = 'erased'").await;
         assert_eq!(kept, [content.commitment.to_string()]);
         assert_eq!(db.ask("SELECT state AS answer FROM oubliette_requests").await, ["done"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::ToSpan;
 use oubliette::CustomerId;
-use oubliette::journal::Event;
+use oubliette::journal::{Event, Number};
 use oubliette::register::{Erased, Keep, Register, RegisterError, Rules};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
@@ -122,7 +122,7 @@ bodies! {
             }
             let receipt = done.into_iter().find_map(|one| one.ok().flatten()).unwrap();
             for (first, last) in receipt.content().numbers.ranges() {
-                let numbers = (first.to_stored()..=last.to_stored()).map(|number| CustomerId::from_stored(number).unwrap());
+                let numbers = (first.get()..=last.get()).map(|number| CustomerId::from(Number::try_from(number).unwrap()));
                 let numbers: Vec<CustomerId> = numbers.collect();
                 for purpose in [ORDERS, NEWSLETTER] {
                     assert_eq!(shop.vault.shredded_among(purpose, numbers.iter().copied()).unwrap().len(), numbers.len());

@@ -182,7 +182,7 @@ async fn write_down<D: Database>(
         let row = values![ids::fresh()?, found.id, recipient, purpose.name(), grant, names, i64::from(encrypted), at];
         db.run(INSERT, row).await?;
         let event = Event::Disclosed {
-            number: grants::stored(number)?,
+            number: grants::stored(number)?.into(),
             recipient: recipients::label(recipient)?,
             purpose: Label::from(*purpose),
             fields: columns.iter().map(|(table, column)| label_of(table, column)).collect::<Result<_, _>>()?,

@@ -70,7 +70,7 @@ async fn describe<D: Database>(
     recipient: &str,
     about: &str,
 ) -> Result<(), RegisterError> {
-    crate::field::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
+    crate::journal::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
     const DESCRIBE: &str = "INSERT INTO oubliette_recipients (recipient, about, since) VALUES (?1, ?2, ?3) \
         ON CONFLICT (recipient) DO UPDATE SET about = excluded.about";
     db.run(DESCRIBE, values![recipient, about, register.now().as_millisecond()]).await?;
@@ -87,7 +87,7 @@ async fn set_key<D: Database>(
     use crate::journal::{Event, Reason};
     use crate::register::outbox;
 
-    crate::field::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
+    crate::journal::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
     super::encrypt::check(public_key)
         .map_err(|_| RegisterError::Invalid { what: "not an X25519 public key of age's, which begins with `age1`" })?;
     const SET: &str = "INSERT INTO oubliette_recipients (recipient, public_key, since) VALUES (?1, ?2, ?3) \

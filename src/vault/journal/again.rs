@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::customer::CustomerId;
 use crate::derivation::{TreeId, place_of_named_index};
 use crate::error::KeyStoreError;
 use crate::index::Epoch;
-use crate::journal::{Event, IndexName, Label, Replayed, Whom};
-use crate::key_tree::{Ranges, Resident};
+use crate::journal::{Event, IndexName, KeyTreeId, Label, Number, Numbers, Ranges, Replayed, Whom};
+use crate::key_tree::Resident;
 use crate::store::StoredPage;
 use crate::vault::engine::Draft;
 use crate::vault::indexes::Place;
-use crate::vault::status::KeyTreeId;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Again {
     /// Numbers, in one purpose or in all.
-    shredded: Vec<(Ranges, Option<String>)>,
+    shredded: Vec<(Numbers, Option<String>)>,
     /// Every number up to this one.
     pub(crate) through: u64,
     retired: Vec<TreeId>,
@@ -34,8 +32,8 @@ impl Again {
         };
         Again {
             shredded: replayed.shredded,
-            through: replayed.shredded_through.map_or(0, CustomerId::number),
-            retired: replayed.retired.iter().map(|tree| tree.tree()).collect(),
+            through: replayed.shredded_through.map_or(0, Number::get),
+            retired: replayed.retired.iter().map(|tree| TreeId::from(*tree)).collect(),
             retiring: replayed.retiring,
             begun: epochs(replayed.begun),
             epochs_retired: epochs(replayed.epochs_retired),
@@ -48,9 +46,9 @@ impl Again {
         for (n, event) in intents {
             match event {
                 Event::Shred { whom: Whom::Numbers(numbers), purpose, .. } => {
-                    again.shredded.push((numbers.as_ranges().clone(), purpose.as_ref().map(Label::to_string)));
+                    again.shredded.push((numbers.clone(), purpose.as_ref().map(Label::to_string)));
                 }
-                Event::Shred { whom: Whom::Through(last), .. } => again.through = again.through.max(last.number()),
+                Event::Shred { whom: Whom::Through(last), .. } => again.through = again.through.max(last.get()),
                 Event::RetireReplaced { purpose, new, .. } => again.retiring.push((*n, purpose.to_string(), *new)),
                 Event::RetireEpoch { index, epoch, .. } => {
                     again.epochs_retired.extend(Epoch::new(*epoch).map(|epoch| (place(index), epoch)));
@@ -64,13 +62,13 @@ impl Again {
     /// The numbers to shred in the trees of a purpose.
     pub(crate) fn numbers_for(&self, purpose: &str) -> Ranges {
         let here = self.shredded.iter().filter(|(_, only)| only.as_deref().is_none_or(|only| only == purpose));
-        let ranges = here.flat_map(|(ranges, _)| ranges.as_slice().iter().cloned());
+        let ranges = here.flat_map(|(numbers, _)| numbers.as_ranges().as_slice().iter().cloned());
         Ranges::of(ranges.chain((self.through > 0).then_some(0..=self.through)).collect())
     }
 
     /// The highest number to shred.
     pub(crate) fn highest(&self) -> u64 {
-        let ends = self.shredded.iter().filter_map(|(ranges, _)| ranges.as_slice().last()).map(|range| *range.end());
+        let ends = self.shredded.iter().filter_map(|(numbers, _)| numbers.highest()).map(Number::get);
         ends.max().unwrap_or(0).max(self.through)
     }
 
@@ -80,10 +78,10 @@ impl Again {
         let mut given_up: Vec<TreeId> = in_use().map(|tree| tree.id).filter(|id| self.retired.contains(id)).collect();
         for (n, purpose, new) in &self.retiring {
             let theirs = in_use().filter(|tree| tree.purpose == *purpose);
-            if in_use().any(|tree| tree.id == new.tree()) {
+            if in_use().any(|tree| tree.id == TreeId::from(*new)) {
                 // Trees that are in use stand in the order in which they were made.
-                given_up.extend(theirs.take_while(|tree| tree.id != new.tree()).map(|tree| tree.id));
-            } else if draft.record.anchor.is_none_or(|known| known.n < *n) {
+                given_up.extend(theirs.take_while(|tree| tree.id != TreeId::from(*new)).map(|tree| tree.id));
+            } else if draft.record.anchor.is_none_or(|known| known.n() < *n) {
                 // A record from before the new one was made, and so are all of its trees.
                 given_up.extend(theirs.map(|tree| tree.id));
             }

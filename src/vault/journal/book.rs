@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use super::{Deed, Fruit};
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::index::IndexName;
-use crate::journal::{self, Ending, Event, JournalFile, Label, Numbers, Reason, Whom};
-use crate::root_record::{Anchor, SignerSeed};
-use crate::store::PlaceId;
+use crate::journal::{Anchor, Ending, Event, Journal, Reason, Results};
+use crate::root_record::SignerSeed;
 use crate::vault::engine::{CommitError, Draft};
 use crate::vault::journal::signing::VaultSigner;
 use crate::vault::process::{Done, Process};
@@ -24,8 +21,8 @@ pub(crate) struct Chosen {
 
 /// The journal of a process, opened when it is first needed.
 pub(crate) struct Book {
-    pub(super) path: Option<PathBuf>,
-    pub(super) file: OnceLock<JournalFile>,
+    path: PathBuf,
+    pub(super) file: OnceLock<Journal>,
 }
 
 /// An intent, and what it came to, if that could be written down.
@@ -38,54 +35,56 @@ pub(crate) struct Noted {
 /// What one commit has written down.
 #[derive(Default)]
 pub(crate) struct Entries {
-    /// A deed may take several entries.
-    deeds: Vec<Vec<Noted>>,
+    /// An intent may take several entries.
+    intents: Vec<Vec<Noted>>,
     generation: u64,
     seed: Option<SignerSeed>,
 }
 
 impl Book {
-    pub(crate) fn new(chosen: &Chosen) -> Book {
-        Book { path: chosen.path.clone(), file: OnceLock::new() }
+    /// `None`: the vault is opened without a journal.
+    pub(crate) fn of(chosen: &Chosen) -> Option<Book> {
+        Some(Book { path: chosen.path.clone()?, file: OnceLock::new() })
     }
 
-    /// The newest entry that a record may vouch for: no crash can take it away any more.
-    pub(crate) fn durable(&self) -> Option<Anchor> {
-        self.file.get().and_then(JournalFile::durable)
-    }
-
-    /// The highest generation that an entry names.
-    pub(crate) fn highest_generation(&self) -> Option<u64> {
-        self.file.get().map(JournalFile::highest_generation)
-    }
-
-    /// Opens the journal, unless it is open. `None`: there is none.
-    pub(super) fn file(
-        &self,
-        signer: &VaultSigner<'_>,
-        anchor: Option<Anchor>,
-    ) -> Result<Option<&JournalFile>, KeyStoreError> {
-        let Some(path) = &self.path else { return Ok(None) };
+    /// Opens the journal, unless it is open.
+    pub(super) fn file(&self, signer: &VaultSigner<'_>, anchor: Option<Anchor>) -> Result<&Journal, KeyStoreError> {
         if let Some(file) = self.file.get() {
-            return Ok(Some(file));
+            return Ok(file);
         }
-        let file = JournalFile::open(path, signer, anchor)?;
-        Ok(Some(self.file.get_or_init(|| file)))
+        let file = Journal::open(&self.path, signer, anchor)?;
+        Ok(self.file.get_or_init(|| file))
     }
 }
 
 impl Entries {
     pub(crate) fn is_empty(&self) -> bool {
-        self.deeds.is_empty()
+        self.intents.is_empty()
     }
 
-    /// The entries of one deed.
-    pub(crate) fn of(&self, deed: usize) -> &[Noted] {
-        self.deeds.get(deed).map_or(&[], Vec::as_slice)
+    /// The entries of one intent.
+    pub(crate) fn of(&self, intent: usize) -> &[Noted] {
+        self.intents.get(intent).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Process {
+    /// The journal, if there is one and it is open.
+    pub(crate) fn open_file(&self) -> Option<&Journal> {
+        self.journal.as_ref()?.file.get()
+    }
+
+    /// Writes down the one intent of a commit, within its plan. A plan that runs again finds it written.
+    pub(crate) fn intend_once(
+        &self,
+        draft: &mut Draft<'_>,
+        entries: &mut Entries,
+        intent: impl FnOnce() -> Result<Event, KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        let intents = if entries.is_empty() { vec![intent()?] } else { Vec::new() };
+        self.intend(draft, entries, intents)
+    }
+
     /// Writes down what a plan is about to do, durably. After an error none of it may be done.
     ///
     /// Within the plan, where no other process commits: so the newest record is known, and nothing that is refused is
@@ -94,17 +93,17 @@ impl Process {
         &self,
         draft: &mut Draft<'_>,
         entries: &mut Entries,
-        deeds: Vec<Deed>,
+        intents: Vec<Event>,
     ) -> Result<(), KeyStoreError> {
-        let Some(seed) = draft.record.signer.as_ref().filter(|_| self.book.path.is_some()) else {
-            let must_be_written = draft.record.anchor.is_some() || self.book.path.is_some();
-            return if must_be_written && !deeds.is_empty() { Err(KeyStoreError::NeedsJournal) } else { Ok(()) };
+        let (Some(book), Some(seed)) = (&self.journal, &draft.record.signer) else {
+            let must_be_written = draft.record.anchor.is_some() || self.journal.is_some();
+            return if must_be_written && !intents.is_empty() { Err(KeyStoreError::NeedsJournal) } else { Ok(()) };
         };
-        let signer = VaultSigner::new(draft.record.clear.vault, seed);
-        let Some(file) = self.book.file(&signer, draft.record.anchor)? else { return Ok(()) };
+        let signer = VaultSigner::new(draft.record.clear.vault, seed)?;
+        let file = book.file(&signer, draft.record.anchor)?;
         let (mut events, mut counts) = (Vec::new(), Vec::new());
-        for deed in deeds {
-            let parts = event(deed)?.split();
+        for intent in intents {
+            let parts = intent.split();
             counts.push(parts.len());
             events.extend(parts);
         }
@@ -115,7 +114,7 @@ impl Process {
             entries.seed = Some(seed.copy());
             for count in counts {
                 let noted = anchors.by_ref().take(count).map(|intent| Noted { intent, outcome: None });
-                entries.deeds.push(noted.collect());
+                entries.intents.push(noted.collect());
             }
         }
         let have = draft.record.clear.generation;
@@ -128,99 +127,47 @@ impl Process {
         Ok(())
     }
 
-    /// Writes down what each deed came to. The commit counts whether or not that succeeds: whoever unlocks the vault
+    /// Writes down what the one intent of a commit came to.
+    pub(crate) fn conclude<T>(&self, entries: &mut Entries, done: &Result<Done<T>, CommitError>, results: &Results) {
+        self.conclude_each(entries, done, |_| results.clone());
+    }
+
+    /// Writes down what each intent came to. The commit counts whether or not that succeeds: whoever unlocks the vault
     /// next finishes what was left open.
     pub(crate) fn conclude_each<T>(
         &self,
         entries: &mut Entries,
         done: &Result<Done<T>, CommitError>,
-        fruit: impl Fn(usize) -> Fruit,
+        results: impl Fn(usize) -> Results,
     ) {
-        let (result, generation) = match done {
+        let (ending, generation) = match done {
             Ok(Done { old_copy: None, held, .. }) => (Ending::Done, held.facts.clear.generation),
             Err(CommitError::NothingHappened(_)) => (Ending::Refused, entries.generation),
             // It must be made sure of.
             Ok(Done { old_copy: Some(_), .. }) | Err(CommitError::Unknown(_)) => return,
         };
         let mut events = Vec::new();
-        for (index, noted) in entries.deeds.iter().enumerate() {
-            let mut fruit = if result == Ending::Done { fruit(index) } else { Fruit::default() };
+        for (index, noted) in entries.intents.iter().enumerate() {
+            let mut results = if ending == Ending::Done { results(index) } else { Results::default() };
             for Noted { intent, .. } in noted {
-                events.push(outcome(intent.n, result, &fruit));
+                events.push(Event::outcome(intent.n(), ending, results.clone()));
                 // Counted once.
-                (fruit.newly, fruit.already) = (None, None);
+                (results.newly, results.already) = (None, None);
             }
         }
-        let (Some(seed), Some(file)) = (&entries.seed, self.book.file.get()) else { return };
-        if result == Ending::Refused && file.refresh().is_ok() {
+        let (Some(seed), Some(file)) = (&entries.seed, self.open_file()) else { return };
+        if ending == Ending::Refused && file.refresh().is_ok() {
             // Another process that unlocked the vault meanwhile may have finished it, and has said so.
             let open: BTreeSet<u64> = file.open_intents().into_iter().map(|(n, _)| n).collect();
             events.retain(|event| matches!(event, Event::Outcome { of, .. } if open.contains(of)));
         }
         let signer = VaultSigner::new(self.settings.vault, seed);
-        match file.append(&signer, generation, &events) {
+        match signer.and_then(|signer| Ok(file.append(&signer, generation, &events)?)) {
             Ok(anchors) => {
-                let noted = entries.deeds.iter_mut().flatten();
+                let noted = entries.intents.iter_mut().flatten();
                 noted.zip(anchors).for_each(|(noted, anchor)| noted.outcome = Some(anchor));
             }
-            Err(error) => events::journal_failed(&error.into()),
+            Err(error) => events::journal_failed(&error),
         }
     }
-}
-
-pub(super) fn outcome(of: u64, result: Ending, fruit: &Fruit) -> Event {
-    Event::Outcome {
-        of,
-        result,
-        newly: fruit.newly,
-        already: fruit.already,
-        tree: fruit.tree,
-        trees: fruit.trees.clone(),
-        epoch: fruit.epoch.map(crate::index::Epoch::number),
-        effective_at: fruit.effective_at.map(Into::into),
-    }
-}
-
-fn event(deed: Deed) -> Result<Event, KeyStoreError> {
-    Ok(match deed {
-        Deed::Shred { whom, purpose, why } => {
-            Event::Shred { whom: Whom::Numbers(Numbers::from(whom)), purpose: purpose.map(label).transpose()?, why }
-        }
-        Deed::ShredThrough { last, why } => Event::Shred { whom: Whom::Through(last), purpose: None, why },
-        Deed::RotateRootKey => Event::RotateRootKey { why: None },
-        Deed::RotatePurpose { purpose } => Event::RotatePurpose { purpose: label(purpose)?, why: None },
-        Deed::RetireReplaced { purpose, new } => Event::RetireReplaced { purpose: label(purpose)?, new, why: None },
-        Deed::BeginEpoch { index, epoch } => {
-            Event::BeginEpoch { index: index_name(index)?, epoch: Some(epoch.number()), why: None }
-        }
-        Deed::RetireEpoch { index, epoch } => {
-            Event::RetireEpoch { index: index_name(index)?, epoch: epoch.number(), why: None }
-        }
-        Deed::Recover { seen, highest_number } => {
-            Event::Recover { seen, highest_number: Some(highest_number), why: None }
-        }
-        Deed::AddPurposes { purposes } => {
-            Event::AddPurposes { purposes: purposes.iter().map(|purpose| label(purpose)).collect::<Result<_, _>>()? }
-        }
-        Deed::Places { attached, detached } => {
-            let labels = |places: &[PlaceId]| places.iter().map(|place| label(&place.to_string())).collect();
-            let (attached, detached): (Result<_, _>, Result<_, _>) = (labels(&attached), labels(&detached));
-            Event::Places { attached: attached?, detached: detached? }
-        }
-    })
-}
-
-fn index_name(name: IndexName) -> Result<journal::IndexName, KeyStoreError> {
-    let [purpose, field, tag, index] = name.parts();
-    Ok(journal::IndexName {
-        purpose: label(purpose)?,
-        field: label(field)?,
-        tag: label(tag)?,
-        label: label(index)?,
-        bits: name.bits.get(),
-    })
-}
-
-fn label(text: &str) -> Result<Label, KeyStoreError> {
-    Label::new(text).map_err(|_| KeyStoreError::Bug("a name that no entry can hold"))
 }

@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 
-use super::Fruit;
 use super::again::{Again, place};
-use super::book::outcome;
 use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
-use crate::index::Epoch;
-use crate::journal::{Ending, Event};
+use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
 use crate::vault::engine::{CommitError, Draft, Step};
 use crate::vault::process::{Done, Process};
 use crate::vault::shred::shred_tree;
-use crate::vault::status::KeyTreeId;
 
-type Verdict = (u64, Ending, Fruit);
+type Verdict = (u64, Ending, Results);
 
 impl Process {
     /// What was to be forgotten is forgotten, in one commit; of all else it is found out whether it happened. On the
@@ -24,7 +20,7 @@ impl Process {
     /// Another process may be in the middle of one of them: whoever holds the store's lock goes first, and that both
     /// write an outcome does no harm.
     pub(super) fn finish_open_intents(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let Some(file) = self.book.file.get() else { return Ok(()) };
+        let Some(file) = self.open_file() else { return Ok(()) };
         if file.open_intents().is_empty() {
             return Ok(());
         }
@@ -55,9 +51,10 @@ impl Process {
         let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
         drop(held);
         self.wait_for_readers();
-        let events: Vec<Event> = verdicts.iter().map(|(of, result, fruit)| outcome(*of, *result, fruit)).collect();
+        let events: Vec<Event> =
+            verdicts.into_iter().map(|(of, ending, results)| Event::outcome(of, ending, results)).collect();
         if !events.is_empty() {
-            file.append(&VaultSigner::new(vault, &seed), generation, &events)?;
+            file.append(&VaultSigner::new(vault, &seed)?, generation, &events)?;
         }
         Ok(())
     }
@@ -83,23 +80,23 @@ fn is_forgetting(event: &Event) -> bool {
 
 /// The verdict on what [`forget`] did.
 fn forgotten(draft: &Draft<'_>, n: u64, event: &Event) -> Option<Verdict> {
-    let fruit = match event {
+    let results = match event {
         Event::RetireReplaced { purpose, .. } => {
             let theirs = draft.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.as_str());
-            Fruit { trees: theirs.map(|tree| KeyTreeId::of(tree.id)).collect(), ..Fruit::default() }
+            Results { trees: theirs.map(|tree| tree.id.into()).collect(), ..Results::default() }
         }
-        event if is_forgetting(event) => Fruit::default(),
+        event if is_forgetting(event) => Results::default(),
         _ => return None,
     };
-    Some((n, Ending::Done, fruit))
+    Some((n, Ending::Done, results))
 }
 
 /// The verdict on what nobody can do again. `None`: it cannot be told, and stays open.
 fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, KeyStoreError> {
-    let mut fruit = Fruit::default();
+    let mut results = Results::default();
     let happened = match event {
         Event::BeginEpoch { index, epoch: Some(epoch), .. } => {
-            fruit.epoch = Epoch::new(*epoch);
+            results.epoch = Some(*epoch);
             draft.indexes.is_some() && draft.epochs(place(index))?.current.number() >= *epoch
         }
         Event::AddPurposes { purposes } => {
@@ -113,12 +110,12 @@ fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, Ke
         Event::Recover { seen, .. } => draft.record.floor > *seen,
         Event::RotateRootKey { .. } | Event::RotatePurpose { .. } => {
             // The record of that very commit names the intent, since it was the newest entry.
-            match draft.record.anchor.map_or(0, |anchor| anchor.n) {
+            match draft.record.anchor.map_or(0, |anchor| anchor.n()) {
                 known if known > n => return Ok(None),
                 known => {
                     if let Event::RotatePurpose { purpose, .. } = event {
                         let newest = draft.trees.iter().find(|tree| tree.active && tree.purpose == purpose.as_str());
-                        fruit.tree = newest.filter(|_| known == n).map(|tree| KeyTreeId::of(tree.id));
+                        results.tree = newest.filter(|_| known == n).map(|tree| tree.id.into());
                     }
                     known == n
                 }
@@ -126,6 +123,6 @@ fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, Ke
         }
         _ => return Ok(None),
     };
-    let verdict = if happened { (n, Ending::Done, fruit) } else { (n, Ending::Refused, Fruit::default()) };
+    let verdict = if happened { (n, Ending::Done, results) } else { (n, Ending::Refused, Results::default()) };
     Ok(Some(verdict))
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use super::book::Chosen;
 use super::signing::VaultSigner;
 use crate::error::{KeyStoreError, UnlockError};
-use crate::journal::{JournalError, JournalFile, Time};
-use crate::root_record::Anchor;
+use crate::journal::{Journal, JournalError, Time};
 use crate::vault::engine::{CommitError, Step};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::Held;
@@ -17,7 +16,7 @@ impl Chosen {
     /// A new vault gets a new journal.
     pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
         match &self.path {
-            Some(path) => Ok(JournalFile::refuse_existing(path)?),
+            Some(path) => Ok(Journal::refuse_existing(path)?),
             None => Ok(()),
         }
     }
@@ -31,7 +30,7 @@ impl Process {
             run(self, Process::add_signer)?;
         }
         let is_new = self.open_book(chosen, path)?;
-        if let Some(file) = self.book.file.get() {
+        if let Some(file) = self.open_file() {
             // Signed by this vault: there was such a record.
             self.unless_proven(Evidence::Journal(file.highest_generation()))?;
         }
@@ -41,7 +40,7 @@ impl Process {
             crate::events::journal_failed(&error);
         }
         if is_new {
-            if let Some(file) = self.book.file.get() {
+            if let Some(file) = self.open_file() {
                 // Another process may have begun it.
                 file.make_durable().map_err(UnlockError::Journal)?;
             }
@@ -56,8 +55,10 @@ impl Process {
         let held = self.snapshot().ok_or_else(|| self.lapsed())?;
         let (file, is_new) = open_or_begin(chosen, path, &held, self.durable())?;
         let is_new = is_new || held.facts.anchor.is_none();
-        // Two threads do not unlock one process.
-        let _ = self.book.file.set(file);
+        if let Some(book) = &self.journal {
+            // Two threads do not unlock one process.
+            let _ = book.file.set(file);
+        }
         Ok(is_new)
     }
 
@@ -106,20 +107,15 @@ impl Process {
     }
 }
 
-fn open_or_begin(
-    chosen: &Chosen,
-    path: &Path,
-    held: &Held,
-    generation: u64,
-) -> Result<(JournalFile, bool), UnlockError> {
+fn open_or_begin(chosen: &Chosen, path: &Path, held: &Held, generation: u64) -> Result<(Journal, bool), UnlockError> {
     let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
-    let (signer, anchor) = (VaultSigner::new(held.facts.clear.vault, seed), held.facts.anchor);
-    let opened = match JournalFile::open(path, &signer, anchor) {
+    let (signer, anchor) = (VaultSigner::new(held.facts.clear.vault, seed)?, held.facts.anchor);
+    let opened = match Journal::open(path, &signer, anchor) {
         Err(JournalError::Missing { .. }) if anchor.is_none() => {
-            match JournalFile::create(path, &signer, Time::now(), generation) {
+            match Journal::create(path, &signer, Time::now(), generation) {
                 Ok(file) => return Ok((file, true)),
                 // Another process was faster; or only its head is left, and then this tells what is missing.
-                Err(JournalError::Exists { .. }) => JournalFile::open(path, &signer, anchor),
+                Err(JournalError::Exists { .. }) => Journal::open(path, &signer, anchor),
                 failed => failed,
             }
         }
@@ -127,8 +123,7 @@ fn open_or_begin(
     };
     let (file, is_new) = match (opened, &chosen.accepts_loss) {
         (Err(JournalError::Missing { .. } | JournalError::CutOff { .. }), Some(why)) => {
-            let known = anchor.unwrap_or(Anchor { n: 0, hash: [0; 32] });
-            (JournalFile::acknowledge_loss(path, &signer, known, generation, why.clone()), true)
+            (Journal::acknowledge_loss(path, &signer, anchor, generation, why.clone()), true)
         }
         (opened, _) => (opened, false),
     };

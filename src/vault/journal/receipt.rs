@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
-
 use super::signing::VaultSigner;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, TokenError};
 use crate::index::{Index, IndexName};
-use crate::journal::{Facts, Label, Numbers, Purposes, Reason, Receipt, ReceiptError, Remains, Time, Until, Whose};
-use crate::key_tree::Ranges;
+use crate::journal::{
+    Facts, Label, Numbers, Purposes, Ranges, Reason, Receipt, ReceiptError, Remains, Time, Until, Whose,
+};
+use crate::nonce;
 use crate::personal::PersonalData;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
@@ -81,7 +81,7 @@ impl Vault {
         whose: Whose,
         circumstances: &Circumstances,
     ) -> Result<Receipt, ReceiptError> {
-        let Written { whom, purpose, why, at, noted } = &shredded.deed;
+        let Written { whom, purpose, why, at, noted } = &shredded.written;
         let mut entries = Vec::new();
         for noted in noted {
             let outcome = noted.outcome.ok_or(ReceiptError::Content(
@@ -100,7 +100,7 @@ impl Vault {
         };
         let numbers = match &circumstances.numbers {
             None => all,
-            Some(own) if *own.as_ranges() == own.as_ranges().and(all.as_ranges()) && !own.is_empty() => own.clone(),
+            Some(own) if *own == own.and(&all) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
         let may_remain = self.may_remain(*at, shredded.is_wiped_here(), circumstances).map_err(signing)?;
@@ -120,7 +120,8 @@ impl Vault {
             entries,
             may_remain,
         };
-        Receipt::issue(facts, &VaultSigner::new(vault, &seed))
+        let salt = nonce::fresh().map_err(|_| signing(KeyStoreError::Randomness))?;
+        Receipt::issue(facts, salt, &VaultSigner::new(vault, &seed).map_err(signing)?)
     }
 
     fn may_remain(
@@ -137,7 +138,7 @@ impl Vault {
             Ok::<_, KeyStoreError>(())
         };
         // Beyond what a clock can tell it is the last time there is, never an earlier one.
-        let after = |time: Duration| shredded.checked_add(time).map_or_else(|| Timestamp::MAX.into(), Time::from);
+        let after = |time: Duration| shredded.checked_add(time).map_or_else(|| Time::LAST, Time::from);
         let when =
             |what: &str| Reason::new(what).map(Until::Event).map_err(|_| KeyStoreError::Bug("a text of a receipt"));
         let until = match told.root_copies_kept {
@@ -182,5 +183,5 @@ fn shortened(text: &str) -> String {
 }
 
 fn signing(error: KeyStoreError) -> ReceiptError {
-    ReceiptError::Signing(Box::new(error))
+    ReceiptError::Signing(error.into())
 }

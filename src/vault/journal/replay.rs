@@ -3,7 +3,7 @@
 use super::again::Again;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, RecoverError};
-use crate::journal::{Event, JournalFile, replay};
+use crate::journal::{Event, Journal, replay};
 use crate::root_key::RootKey;
 use crate::vault::{Recovery, Vault, VaultBuilder};
 
@@ -26,8 +26,8 @@ impl VaultBuilder {
     pub fn replay(self, current: RootKey, new: RootKey, highest_number: CustomerId) -> Result<Vault, RecoverError> {
         let accepts_loss = self.journal.accepts_loss.is_some();
         self.recover_from(current, new, |process| {
-            let file = process.book.file.get().ok_or(KeyStoreError::NeedsJournal)?;
-            let known = process.snapshot().and_then(|held| held.facts.anchor).map_or(0, |anchor| anchor.n);
+            let file = process.open_file().ok_or(KeyStoreError::NeedsJournal)?;
+            let known = process.snapshot().and_then(|held| held.facts.anchor).map_or(0, |anchor| anchor.n());
             if let Some((from, to)) = gap_after(file, known)?.filter(|_| !accepts_loss) {
                 return Err(RecoverError::GapInJournal { from, to });
             }
@@ -37,7 +37,7 @@ impl VaultBuilder {
 }
 
 /// Entries that are missing, and that a record which vouches for entry `known` may not have heard of.
-fn gap_after(file: &JournalFile, known: u64) -> Result<Option<(u64, u64)>, KeyStoreError> {
+fn gap_after(file: &Journal, known: u64) -> Result<Option<(u64, u64)>, KeyStoreError> {
     for entry in file.entries_after(known)? {
         match entry?.into_event() {
             Event::Gap { from, to, .. } if to > known => return Ok(Some((from, to))),
@@ -47,9 +47,9 @@ fn gap_after(file: &JournalFile, known: u64) -> Result<Option<(u64, u64)>, KeySt
     Ok(None)
 }
 
-fn recovery(file: &JournalFile, highest_number: CustomerId) -> Result<Recovery, KeyStoreError> {
+fn recovery(file: &Journal, highest_number: CustomerId) -> Result<Recovery, KeyStoreError> {
     let replayed = replay(file.entries_after(0)?)?;
-    let highest = replayed.highest_number.map_or(highest_number, |known| known.max(highest_number));
+    let highest = replayed.highest_number.map_or(highest_number, |known| highest_number.max(known.into()));
     let seen = replayed.highest_generation.max(file.highest_generation());
     Ok(Recovery::beyond(seen, highest).and_all(Again::all_of(replayed)))
 }

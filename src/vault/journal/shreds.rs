@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Deed, Entries, Fruit, Why};
+use super::{Entries, Written};
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
-use crate::key_tree::Ranges;
+use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
 use crate::vault::engine::{CommitError, Draft};
 use crate::vault::process::{Done, Process};
 use crate::vault::shred::{Outcome, ShredRequest, Whom, ranges};
@@ -15,16 +15,16 @@ use crate::vault::shred::{Outcome, ShredRequest, Whom, ranges};
 #[derive(Default)]
 pub(crate) struct Paper {
     entries: Entries,
-    /// For each request that is written down, which deed covers it.
+    /// For each request that is written down, which intent covers it.
     covered: BTreeMap<usize, usize>,
-    deeds: usize,
+    intents: usize,
 }
 
 /// Requests with the same key share an entry.
-type Key<'r> = (bool, Option<Purpose>, &'r Why);
+type Key<'r> = (bool, Option<Purpose>, Option<&'r Reason>);
 
 fn key(request: &ShredRequest) -> Key<'_> {
-    (matches!(request.whom, Whom::Through(_)), request.purpose, &request.why)
+    (matches!(request.whom, Whom::Through(_)), request.purpose, request.why.as_ref())
 }
 
 impl Paper {
@@ -48,12 +48,11 @@ impl Paper {
                 None => groups.push((key, vec![index])),
             }
         }
-        let deeds = groups.iter().map(|(_, group)| deed(group.iter().filter_map(|index| requests.get(*index))));
-        let deeds: Vec<Deed> = deeds.flatten().collect();
-        process.intend(draft, &mut self.entries, deeds)?;
+        let intents = groups.iter().map(|(_, group)| intent(group.iter().filter_map(|index| requests.get(*index))));
+        process.intend(draft, &mut self.entries, intents.flatten().collect())?;
         for (_, group) in groups {
-            self.covered.extend(group.into_iter().map(|index| (index, self.deeds)));
-            self.deeds += 1;
+            self.covered.extend(group.into_iter().map(|index| (index, self.intents)));
+            self.intents += 1;
         }
         Ok(())
     }
@@ -66,43 +65,47 @@ impl Paper {
         effective_at: SystemTime,
     ) {
         // What a commit newly shredded cannot be divided among those that shared it.
-        let newly = done.as_ref().ok().filter(|_| self.deeds == 1).map(|done| done.value.newly);
-        let already = |deed: usize| {
+        let newly = done.as_ref().ok().filter(|_| self.intents == 1).map(|done| done.value.newly);
+        let already = |intent: usize| {
             let done = &done.as_ref().ok()?.value;
-            let requests = self.covered.iter().filter(|(_, covered)| **covered == deed);
+            let requests = self.covered.iter().filter(|(_, covered)| **covered == intent);
             Some(requests.map(|(request, _)| done.already(*request) as u64).sum())
         };
-        let fruit =
-            |deed| Fruit { newly, already: already(deed), effective_at: Some(effective_at), ..Fruit::default() };
-        process.conclude_each(&mut self.entries, done, fruit);
+        let results = |intent| Results {
+            newly,
+            already: already(intent),
+            effective_at: Some(effective_at.into()),
+            ..Results::default()
+        };
+        process.conclude_each(&mut self.entries, done, results);
     }
 
     /// What one request's receipt names.
-    #[cfg(feature = "journal")]
-    pub(crate) fn written(&self, request: usize, asked: &ShredRequest, at: SystemTime) -> super::Written {
-        let deed = self.covered.get(&request);
-        super::Written {
+    pub(crate) fn written(&self, request: usize, asked: &ShredRequest, at: SystemTime) -> Written {
+        let intent = self.covered.get(&request);
+        Written {
             whom: asked.whom.clone(),
             purpose: asked.purpose,
             why: asked.why.clone(),
             at,
-            noted: deed.map_or_else(Vec::new, |deed| self.entries.of(*deed).to_vec()),
+            noted: intent.map_or_else(Vec::new, |intent| self.entries.of(*intent).to_vec()),
         }
     }
 }
 
 /// Of requests that share a key.
-fn deed<'r>(requests: impl Iterator<Item = &'r ShredRequest>) -> Option<Deed> {
+fn intent<'r>(requests: impl Iterator<Item = &'r ShredRequest>) -> Option<Event> {
     let mut requests = requests.peekable();
     let first = *requests.peek()?;
-    let (purpose, why) = (first.purpose.map(|purpose| purpose.name()), first.why.clone());
+    let (purpose, why) = (first.purpose.map(Into::into), first.why.clone());
     if let Whom::Through(last) = first.whom {
         let last = requests.fold(last, |last, request| match request.whom {
             Whom::Through(other) => last.max(other),
             Whom::These(_) => last,
         });
-        return Some(Deed::ShredThrough { last, why });
+        return Some(Event::Shred { whom: journal::Whom::Through(last.into()), purpose: None, why });
     }
     let all = requests.flat_map(|request| ranges(&request.whom).as_slice().to_vec());
-    Some(Deed::Shred { whom: Ranges::of(all.collect()), purpose, why })
+    let numbers = Numbers::from(Ranges::of(all.collect()));
+    Some(Event::Shred { whom: journal::Whom::Numbers(numbers), purpose, why })
 }

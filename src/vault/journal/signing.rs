@@ -1,35 +1,47 @@
 //! What signs: the seed in the root record.
 
-use crate::derivation::VaultId;
 use crate::error::KeyStoreError;
-use crate::journal::{PublicKey, Signer, sign};
+use crate::journal::{PublicKey, SignError, Signer, VaultName};
 use crate::root_record::SignerSeed;
+use crate::signature;
 use crate::vault::Vault;
 
 /// A vault's seed, in whatever snapshot or draft holds it.
 pub(crate) struct VaultSigner<'s> {
-    vault: VaultId,
+    vault: VaultName,
+    key: PublicKey,
     seed: &'s SignerSeed,
 }
 
 impl<'s> VaultSigner<'s> {
-    pub(crate) fn new(vault: VaultId, seed: &'s SignerSeed) -> VaultSigner<'s> {
-        VaultSigner { vault, seed }
+    pub(crate) fn new(vault: VaultName, seed: &'s SignerSeed) -> Result<VaultSigner<'s>, KeyStoreError> {
+        Ok(VaultSigner { vault, key: public_key(seed)?, seed })
     }
 }
 
 impl Signer for VaultSigner<'_> {
-    fn vault(&self) -> VaultId {
+    fn vault(&self) -> VaultName {
         self.vault
     }
 
     fn public_key(&self) -> PublicKey {
-        PublicKey::of_seed(&self.seed.0)
+        self.key
     }
 
-    fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyStoreError> {
-        Ok(sign(&self.seed.0, message))
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        Ok(signature::sign(&self.seed.0, message))
     }
+}
+
+impl From<KeyStoreError> for SignError {
+    fn from(error: KeyStoreError) -> SignError {
+        let outcome = error.outcome();
+        SignError::new(error, outcome)
+    }
+}
+
+fn public_key(seed: &SignerSeed) -> Result<PublicKey, KeyStoreError> {
+    signature::public_key(&seed.0).map_err(|_| KeyStoreError::Bug("a seed whose key everything is signed by"))
 }
 
 impl Vault {
@@ -40,7 +52,6 @@ impl Vault {
     /// [`KeyStoreError::NoSigner`] of an older vault; and when the root record cannot be read.
     pub fn public_key(&self) -> Result<PublicKey, KeyStoreError> {
         let held = self.process()?.held()?;
-        let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
-        Ok(PublicKey::of_seed(&seed.0))
+        public_key(held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?)
     }
 }

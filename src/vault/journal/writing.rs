@@ -2,8 +2,7 @@
 
 use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
-use crate::journal::{Event, EventId, JournalFile};
-use crate::root_record::Anchor;
+use crate::journal::{Anchor, Event, EventId, Journal};
 use crate::vault::Vault;
 
 impl Vault {
@@ -22,7 +21,7 @@ impl Vault {
     /// [`KeyStoreError::NeedsJournal`] without one, and what `work` gives.
     pub(crate) fn with_journal<T>(
         &self,
-        work: impl FnOnce(&JournalFile, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
+        work: impl FnOnce(&Journal, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
     ) -> Result<T, KeyStoreError> {
         let process = self.process()?;
         let held = process.held()?;
@@ -30,8 +29,8 @@ impl Vault {
         let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
         // A shred waits for whoever holds a snapshot, and a sync may take its time.
         drop(held);
-        let signer = VaultSigner::new(vault, &seed);
-        let file = process.book.file(&signer, anchor)?.ok_or(KeyStoreError::NeedsJournal)?;
+        let signer = VaultSigner::new(vault, &seed)?;
+        let file = process.journal.as_ref().ok_or(KeyStoreError::NeedsJournal)?.file(&signer, anchor)?;
         work(file, &signer, process.durable())
     }
 }

@@ -1,0 +1,342 @@
+//! What can be wrong with a journal.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ids::VaultName;
+use super::key::PublicKey;
+use super::outcome::Outcome;
+
+/// Why a journal could not be read, checked or written.
+///
+/// Lines count from 1. Cheap to clone, since one cause may answer many calls.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// There is no journal here.
+    #[error("there is no journal at {path}; check the path, or put the journal back from its copy")]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is a file here already. Nothing was changed.
+    #[error("there is a file at {path} already; open it, or choose another path")]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another process was writing all the while. Nothing was written.
+    #[error("another process was writing {path} for all of {waited:?}; try again, and look for a stuck process")]
+    Busy {
+        /// The path.
+        path: PathBuf,
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// The file could not be read or written. Nothing was added to it.
+    #[error("{path} could not be read or written; look at the cause, then try again")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// Writing failed half-way, and could not be taken back: the entries may be there or not. Whoever writes next finds
+    /// out.
+    #[error("{path} may have new entries or not, since writing failed half-way; look at the cause, then try again")]
+    Unsure {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The end is missing: the journal was cut off, or replaced by an older copy of itself.
+    #[error(
+        "the journal ends at entry {have}, and entry {known} is known to have been written: its end was cut off, or an \
+         older copy was put in its place. Put the newest copy back; whoever holds the vault can go on without, with \
+         `accept_journal_loss`, and the gap is recorded"
+    )]
+    CutOff {
+        /// The number of the last entry that is there; 0 if there is none.
+        have: u64,
+        /// The number of an entry that was written.
+        known: u64,
+    },
+    /// The last line is not complete: cut off, or left by a writer that was killed.
+    #[error(
+        "line {line} is not complete ({bytes} bytes without a line feed): it was cut off, or a writer was killed. \
+         Open the vault with this journal, which repairs and records it, and check again"
+    )]
+    Torn {
+        /// The line.
+        line: u64,
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// A line is not what was written there.
+    #[error("line {line}: {what}. Put back an undamaged copy of the journal, and keep this one as evidence")]
+    Damaged {
+        /// The line, from 1 on.
+        line: u64,
+        /// What is wrong with it.
+        what: Damage,
+    },
+    /// The file beside the journal that says how far it has come is damaged.
+    #[error(
+        "{path} {what}, so that nobody can say whether the journal's end is missing: the vault's next entry writes it \
+         anew; until then check without it, against a receipt or an anchor"
+    )]
+    Head {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The journal is of another vault, or was signed by another key.
+    #[error("the journal is of the vault {found} with the key {key}; check path and key, they must be of one vault")]
+    OtherVault {
+        /// The vault that the journal names.
+        found: VaultName,
+        /// The key that it names.
+        key: PublicKey,
+    },
+    /// An entry that is known to have been written is another one here: the journal was forked, written on from an older
+    /// copy for instance.
+    #[error(
+        "entry {n} is not the one that {known_from} names: the journal was replaced by another history, such as an \
+         older copy that was written on. Find the right one, and keep both"
+    )]
+    OtherHistory {
+        /// The entry.
+        n: u64,
+        /// What names it: the root record, the head, a receipt.
+        known_from: KnownFrom,
+    },
+    /// A line was signed by the vault, but says what this version does not know.
+    #[error("line {line} was written by a newer version of oubliette; upgrade this program")]
+    NewerFormat {
+        /// The line.
+        line: u64,
+    },
+    /// An event does not fit into a line. Nothing was written.
+    #[error("an event of {bytes} bytes does not fit into a line; make its lists or texts shorter")]
+    TooLong {
+        /// The size.
+        bytes: usize,
+    },
+    /// An event cannot be written as it is. Nothing was written.
+    #[error("the event cannot be written: {0}; report this as a bug")]
+    Unwritable(&'static str),
+    /// The vault could not sign. Nothing was written.
+    #[error("the vault could not sign the entry")]
+    Signing(#[source] SignError),
+}
+
+/// Why a vault did not sign: an error of its own, and what to do about it.
+///
+/// Shown as that error; cheap to clone.
+#[derive(Clone)]
+pub struct SignError {
+    source: Arc<dyn Error + Send + Sync>,
+    outcome: Outcome,
+}
+
+impl SignError {
+    /// For this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>, outcome: Outcome) -> SignError {
+        SignError { source: reason.into().into(), outcome }
+    }
+
+    /// The vault's own error: to be downcast by whoever knows which vault it was.
+    #[must_use]
+    pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.source
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&*self.source, f)
+    }
+}
+
+impl fmt::Debug for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.source, f)
+    }
+}
+
+impl Error for SignError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// It has not the form of an entry.
+    #[error("this is no entry of a journal: {0}")]
+    Form(&'static str),
+    /// Its signature does not fit: something in it was changed, or it was never signed by this vault.
+    #[error("the signature does not fit: the entry was changed, or was not written by this vault")]
+    Changed,
+    /// Entries before it are missing.
+    #[error("entries {from} to {to} are missing before it: they were dropped")]
+    Dropped {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// The vault wrote this entry, but not in this place.
+    #[error("entry {n} stands where entry {expected} belongs: entries were reordered or repeated")]
+    Reordered {
+        /// The entry.
+        n: u64,
+        /// The one that belongs there.
+        expected: u64,
+    },
+    /// The vault wrote this entry behind another one: it is of another journal, or of another history of this one.
+    #[error("entry {n} does not follow from the one before: it is of another journal of this vault")]
+    Spliced {
+        /// The entry.
+        n: u64,
+    },
+    /// The vault wrote this entry, and it contradicts itself or those before it.
+    #[error("the entry contradicts those before it: {0}")]
+    Contradiction(&'static str),
+}
+
+/// How an entry that must be there is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KnownFrom {
+    /// The root record.
+    RootRecord,
+    /// The head, beside the journal.
+    Head,
+    /// A receipt.
+    Receipt,
+    /// An anchor that was given.
+    Anchor,
+    /// This process read or wrote it.
+    Memory,
+}
+
+impl fmt::Display for KnownFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            KnownFrom::RootRecord => "the root record",
+            KnownFrom::Head => "the head file",
+            KnownFrom::Receipt => "a receipt",
+            KnownFrom::Anchor => "an anchor",
+            KnownFrom::Memory => "this process",
+        })
+    }
+}
+
+impl JournalError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            JournalError::Busy { .. }
+            | JournalError::Io { .. }
+            | JournalError::Unsure { .. }
+            | JournalError::Torn { .. } => Outcome::TryAgain,
+            JournalError::Signing(error) => error.outcome(),
+            JournalError::Missing { .. }
+            | JournalError::Exists { .. }
+            | JournalError::CutOff { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Head { .. }
+            | JournalError::OtherVault { .. }
+            | JournalError::OtherHistory { .. }
+            | JournalError::NewerFormat { .. }
+            | JournalError::TooLong { .. }
+            | JournalError::Unwritable(_) => Outcome::Investigate,
+        }
+    }
+
+    /// The line concerned, if it is one.
+    #[must_use]
+    pub fn line(&self) -> Option<u64> {
+        match self {
+            JournalError::Torn { line, .. }
+            | JournalError::Damaged { line, .. }
+            | JournalError::NewerFormat { line } => Some(*line),
+            _ => None,
+        }
+    }
+
+    pub(super) fn io(path: &Path, error: io::Error) -> JournalError {
+        if error.kind() == io::ErrorKind::NotFound {
+            return JournalError::Missing { path: path.to_owned() };
+        }
+        JournalError::Io { path: path.to_owned(), source: Arc::new(error) }
+    }
+}
+
+/// Why a receipt is not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// It has not the form of a receipt.
+    #[error("this is no receipt: {0}; get the document again, as it was issued")]
+    Form(&'static str),
+    /// It was written by a newer version of this crate.
+    #[error("the receipt has format {format}, which a newer version of oubliette wrote; upgrade this program")]
+    NewerFormat {
+        /// Its format.
+        format: u64,
+    },
+    /// It names another key than the one that it was checked with.
+    #[error("the receipt names the key {found}, and was checked with another; check with the vault's own key")]
+    OtherKey {
+        /// The key that it names.
+        found: PublicKey,
+    },
+    /// Its signature does not fit: something in it was changed, or it was never signed by this vault.
+    #[error("the signature does not fit: the receipt was changed, or was not issued by this vault")]
+    Changed,
+    /// The vault signed it, but its commitment is not that of the person whom it names.
+    #[error("the receipt names another person than the one it commits to; report this as a bug")]
+    Commitment,
+    /// A content that cannot be written as a receipt.
+    #[error("the receipt cannot be issued: {0}")]
+    Content(&'static str),
+    /// The vault could not sign it.
+    #[error("the vault could not sign the receipt")]
+    Signing(#[source] SignError),
+}
+
+impl ReceiptError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            ReceiptError::Signing(error) => error.outcome(),
+            ReceiptError::Form(_)
+            | ReceiptError::NewerFormat { .. }
+            | ReceiptError::OtherKey { .. }
+            | ReceiptError::Changed
+            | ReceiptError::Commitment
+            | ReceiptError::Content(_) => Outcome::Investigate,
+        }
+    }
+}

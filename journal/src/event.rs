@@ -1,0 +1,491 @@
+//! What entries say: one enum, each kind with its own fields.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Hash, KeyTreeId, VaultName};
+use super::key::PublicKey;
+use super::number::Number;
+use super::numbers::{self, Numbers};
+use super::ranges::Ranges;
+use super::text::{Label, Reason};
+use super::time::Time;
+
+/// Most bytes of an event in a line: what is left of [`LINE_BYTES`](super::LINE_BYTES) beside everything else.
+pub(crate) const EVENT_BYTES: usize = super::LINE_BYTES - 512;
+
+/// What happened, in words and numbers, never personal data: customers are named by their numbers, lists of them as
+/// ranges.
+///
+/// Kinds that begin something (the *intents*, from `Shred` to `Places`) are written before it is done, and the
+/// `Outcome` after: an intent without one was interrupted, and counts as done until somebody finishes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Event {
+    /// The journal begins: always the first entry, and never again.
+    Opened {
+        /// The vault that writes it. Every signature is bound to it.
+        vault: VaultName,
+        /// The key that the signatures are checked with.
+        public_key: PublicKey,
+    },
+
+    /// Intent: customers are shredded.
+    Shred {
+        /// Which.
+        whom: Whom,
+        /// In this purpose alone; in all if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Label>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: the root record moves to a new root key.
+    RotateRootKey {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: a purpose gets a new key tree. The outcome names it.
+    RotatePurpose {
+        /// The purpose.
+        purpose: Label,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: the key trees that `new` replaced are given up. The outcome names them.
+    RetireReplaced {
+        /// The purpose.
+        purpose: Label,
+        /// The tree that replaced them.
+        new: KeyTreeId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: an index begins its next epoch. The outcome says which.
+    BeginEpoch {
+        /// The index.
+        index: IndexName,
+        /// The epoch, if it was known before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u8>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: the keys of an epoch are given up.
+    RetireEpoch {
+        /// The index.
+        index: IndexName,
+        /// The epoch.
+        epoch: u8,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: a vault that went back in time is mended.
+    Recover {
+        /// The highest generation that was known to have existed.
+        seen: u64,
+        /// The highest customer number that was known to have been issued.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        highest_number: Option<Number>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// Intent: purposes are added.
+    AddPurposes {
+        /// Which.
+        purposes: Vec<Label>,
+    },
+    /// Intent: places that hold copies of the root record are attached or detached.
+    Places {
+        /// The ids of those attached.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attached: Vec<Label>,
+        /// The ids of those detached: from now on they hold an old record.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        detached: Vec<Label>,
+    },
+
+    /// What an intent came to.
+    Outcome {
+        /// The number of the intent's entry.
+        of: u64,
+        /// What it came to.
+        result: Ending,
+        /// Customers that were not shredded before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        newly: Option<u64>,
+        /// Customers that were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        already: Option<u64>,
+        /// The key tree that was made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tree: Option<KeyTreeId>,
+        /// The key trees that were given up.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        trees: Vec<KeyTreeId>,
+        /// The epoch that began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u8>,
+        /// When no other process used the keys any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effective_at: Option<Time>,
+    },
+    /// Entries are missing here, and somebody who holds the vault went on without them. Their numbers are not used again.
+    Gap {
+        /// The vault, since the entry that named it may be among those missing.
+        vault: VaultName,
+        /// The first that is missing.
+        from: u64,
+        /// The last.
+        to: u64,
+        /// The hash of the last entry before, so that no more can be taken away later.
+        after: Hash,
+        /// Why.
+        why: Reason,
+    },
+    /// A writer was killed within a line; what it left was cut off. Nobody was told that it was written.
+    Torn {
+        /// How many bytes it was.
+        bytes: u64,
+    },
+
+    /// A legal basis to hold data, and so to seal, began.
+    Granted {
+        /// The grant.
+        grant: u64,
+        /// The customer's number for the purpose.
+        number: Number,
+        /// The purpose.
+        purpose: Label,
+        /// The basis: `consent`, `contract` and so on.
+        basis: Label,
+        /// The third party that may be given it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recipient: Option<Label>,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A customer was erased: the register has forgotten whose the numbers were.
+    Erased {
+        /// The customer's numbers.
+        numbers: Numbers,
+        /// What their receipt commits to.
+        commitment: Hash,
+    },
+    /// Two customers turned out to be one.
+    Merged {
+        /// The numbers of the one whose id is now another name of the other's.
+        numbers: Numbers,
+        /// The numbers of the other.
+        into: Numbers,
+    },
+    /// A grant ended: withdrawn, or run out.
+    Ended {
+        /// The grant.
+        grant: u64,
+        /// The customer's number for the purpose.
+        number: Number,
+        /// The purpose.
+        purpose: Label,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// A customer asked for something that the law gives a time for.
+    Requested {
+        /// The request.
+        request: u64,
+        /// What for: `erasure`, `access` and so on.
+        what: Label,
+        /// The customer's numbers.
+        numbers: Numbers,
+        /// When it must be answered.
+        due: Time,
+    },
+    /// A request was answered.
+    RequestClosed {
+        /// The request.
+        request: u64,
+        /// How: `done`, `refused` and so on.
+        how: Label,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// A customer's data must be kept for a while, whatever is asked.
+    Hold {
+        /// The hold.
+        hold: u64,
+        /// The customer's numbers.
+        numbers: Numbers,
+        /// For this purpose alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Label>,
+        /// Why.
+        why: Reason,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A hold ended.
+    HoldEnded {
+        /// The hold.
+        hold: u64,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
+    /// What had been kept long enough was looked for.
+    Swept {
+        /// In this purpose alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Label>,
+        /// How many numbers were due.
+        due: u64,
+        /// How many of them were shredded.
+        shredded: u64,
+        /// How many were held.
+        held: u64,
+    },
+    /// Data of a customer was handed to a third party.
+    Disclosed {
+        /// The customer's number.
+        number: Number,
+        /// To whom.
+        recipient: Label,
+        /// The purpose.
+        purpose: Label,
+        /// The labels of the fields.
+        fields: Vec<Label>,
+        /// Whether it left encrypted to the recipient.
+        encrypted: bool,
+    },
+    /// A customer was given all that is held on them.
+    Accessed {
+        /// The customer's numbers.
+        numbers: Numbers,
+    },
+    /// Values were opened, or were asked for, and the openings are audited.
+    Openings {
+        /// The second.
+        at: Time,
+        /// Who opened them: a service or a role.
+        who: Reason,
+        /// What for.
+        why: Reason,
+        /// The purpose.
+        purpose: Label,
+        /// The label of the field.
+        field: Label,
+        /// What they came to.
+        came: Came,
+        /// How many, repeated ones too: each customer's as often as the others'. Where one list was split over several
+        /// entries, the first has the count.
+        count: u64,
+        /// Whose.
+        numbers: Numbers,
+    },
+    /// Something was restored from a backup and brought up to date.
+    Restored {
+        /// What: the database, the root record.
+        what: Reason,
+        /// How many rows of shredded customers came back and were erased again.
+        erased: u64,
+    },
+    /// Anything else that somebody must be able to read later.
+    Note {
+        /// The text.
+        text: Reason,
+    },
+}
+
+/// Whom a shred reaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// These numbers.
+    Numbers(Numbers),
+    /// Every number up to this one, by age.
+    Through(Number),
+}
+
+/// What an opening came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Came {
+    /// The value was given out.
+    Opened,
+    /// The reader's limits did not allow it. Nothing was opened.
+    Refused,
+    /// There was nothing to give out: shredded, tampered with, of somebody else, or the key store could not be used.
+    Failed,
+}
+
+/// What an intent came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ending {
+    /// It is done, durably.
+    Done,
+    /// Nothing happened.
+    Refused,
+    /// It may have happened. It stays open until an outcome says more.
+    Unknown,
+}
+
+/// What came of an intent, beyond that it was done: the members of an [`Outcome`](Event::Outcome) that may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Results {
+    /// Customers that were not shredded before.
+    pub newly: Option<u64>,
+    /// Customers that were.
+    pub already: Option<u64>,
+    /// The key tree that was made.
+    pub tree: Option<KeyTreeId>,
+    /// The key trees that were given up.
+    pub trees: Vec<KeyTreeId>,
+    /// The epoch that began.
+    pub epoch: Option<u8>,
+    /// When no other process used the keys any more.
+    pub effective_at: Option<Time>,
+}
+
+/// An index, by all that takes part in its keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexName {
+    /// The purpose.
+    pub purpose: Label,
+    /// The label of the field.
+    pub field: Label,
+    /// The tag of the field's type.
+    pub tag: Label,
+    /// The label of the index.
+    pub label: Label,
+    /// Bits of its tokens.
+    pub bits: u16,
+}
+
+impl Event {
+    /// What the intent in entry `of` came to.
+    #[must_use]
+    pub fn outcome(of: u64, result: Ending, results: Results) -> Event {
+        let Results { newly, already, tree, trees, epoch, effective_at } = results;
+        Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at }
+    }
+
+    /// Whether it begins something that an [`Outcome`](Event::Outcome) ends.
+    #[must_use]
+    pub fn is_intent(&self) -> bool {
+        matches!(
+            self,
+            Event::Shred { .. }
+                | Event::RotateRootKey { .. }
+                | Event::RotatePurpose { .. }
+                | Event::RetireReplaced { .. }
+                | Event::BeginEpoch { .. }
+                | Event::RetireEpoch { .. }
+                | Event::Recover { .. }
+                | Event::AddPurposes { .. }
+                | Event::Places { .. }
+        )
+    }
+
+    /// Whether the vault alone writes it: beside a commit of its own, or to keep a journal or an audit. Nobody else may.
+    #[must_use]
+    pub fn is_the_vaults(&self) -> bool {
+        let keeps_the_journal = matches!(
+            self,
+            Event::Opened { .. }
+                | Event::Outcome { .. }
+                | Event::Gap { .. }
+                | Event::Torn { .. }
+                | Event::Openings { .. }
+        );
+        keeps_the_journal || self.is_intent()
+    }
+
+    /// The highest customer number that it names, if it names any.
+    #[must_use]
+    pub fn highest_number(&self) -> Option<Number> {
+        match self {
+            Event::Shred { whom: Whom::Through(last), .. } => Some(*last),
+            Event::Granted { number, .. } | Event::Ended { number, .. } | Event::Disclosed { number, .. } => {
+                Some(*number)
+            }
+            Event::Recover { highest_number, .. } => *highest_number,
+            Event::Merged { numbers, into } => numbers.highest().max(into.highest()),
+            _ => self.numbers().and_then(Numbers::highest),
+        }
+    }
+
+    fn numbers(&self) -> Option<&Numbers> {
+        match self {
+            Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::Erased { numbers, .. }
+            | Event::Merged { numbers, .. }
+            | Event::Requested { numbers, .. }
+            | Event::Hold { numbers, .. }
+            | Event::Accessed { numbers }
+            | Event::Openings { numbers, .. } => Some(numbers),
+            _ => None,
+        }
+    }
+
+    fn numbers_mut(&mut self) -> Option<&mut Numbers> {
+        match self {
+            Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::Erased { numbers, .. }
+            | Event::Merged { numbers, .. }
+            | Event::Requested { numbers, .. }
+            | Event::Hold { numbers, .. }
+            | Event::Accessed { numbers }
+            | Event::Openings { numbers, .. } => Some(numbers),
+            _ => None,
+        }
+    }
+
+    /// The same in as many events as it takes for each to fit into a line: only the list of numbers is divided. One whose
+    /// other fields are too long stays as it is, and is refused when it is written.
+    #[must_use]
+    pub fn split(self) -> Vec<Event> {
+        let size = |event: &Event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len());
+        if size(&self) <= EVENT_BYTES {
+            return vec![self];
+        }
+        let Some(all) = self.numbers().cloned() else { return vec![self] };
+        let with = |ranges: Vec<_>, is_first: bool| {
+            let mut event = self.clone();
+            if let Some(numbers) = event.numbers_mut() {
+                *numbers = Numbers::from(Ranges::of(ranges));
+            }
+            if let (Event::Openings { count, .. }, false) = (&mut event, is_first) {
+                *count = 0;
+            }
+            event
+        };
+        let Some(room) = EVENT_BYTES.checked_sub(size(&with(Vec::new(), true))) else { return vec![self] };
+        let (mut parts, mut ranges, mut used) = (Vec::new(), Vec::new(), 0);
+        for range in all.as_ranges().as_slice() {
+            let width = numbers::width(range);
+            if used + width > room && !ranges.is_empty() {
+                parts.push(with(std::mem::take(&mut ranges), parts.is_empty()));
+                used = 0;
+            }
+            used += width;
+            ranges.push(range.clone());
+        }
+        parts.push(with(ranges, parts.is_empty()));
+        parts
+    }
+}

@@ -1,0 +1,234 @@
+//! What vaults, key trees, events and entries are told apart by.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::text::{InvalidText, as_text, decode, encode};
+
+/// Lower-case hexadecimal digits, the one way to write `N` bytes.
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
+}
+
+fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. Nothing of it is secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VaultName([u8; 16]);
+
+impl VaultName {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> VaultName {
+        VaultName(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Display for VaultName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for VaultName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VaultName({self})")
+    }
+}
+
+impl FromStr for VaultName {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<VaultName, InvalidText> {
+        from_hex(text).map(VaultName).ok_or(InvalidText("the name of a vault"))
+    }
+}
+
+as_text!(VaultName, "the name of a vault");
+
+/// The name of a key tree: eight random bytes, sixteen hexadecimal digits as text. Nothing of it is secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyTreeId([u8; 8]);
+
+impl KeyTreeId {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> KeyTreeId {
+        KeyTreeId(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+impl fmt::Display for KeyTreeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for KeyTreeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyTreeId({self})")
+    }
+}
+
+/// Text that is not the name of a key tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key tree is named by 16 hexadecimal digits, as `status` shows them")]
+#[non_exhaustive]
+pub struct InvalidKeyTreeId;
+
+impl FromStr for KeyTreeId {
+    type Err = InvalidKeyTreeId;
+
+    fn from_str(text: &str) -> Result<KeyTreeId, InvalidKeyTreeId> {
+        from_hex(text).map(KeyTreeId).ok_or(InvalidKeyTreeId)
+    }
+}
+
+as_text!(KeyTreeId, "the name of a key tree");
+
+/// What one event is told from all others by: 16 bytes of the writer's choice, best random. As text 22 characters of
+/// base64url.
+///
+/// Whoever was interrupted while writing an event down finds out by it whether the journal has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId([u8; 16]);
+
+impl EventId {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> EventId {
+        EventId(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode(&self.0))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}
+
+impl FromStr for EventId {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<EventId, InvalidText> {
+        decode(text).map(EventId).ok_or(InvalidText("the id of an event"))
+    }
+}
+
+as_text!(EventId, "the id of an event");
+
+/// A SHA-256, as entries name one another by. As text 43 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// What the first entry has in place of the hash of the one before.
+    pub(crate) const NONE: Hash = Hash([0; 32]);
+
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Hash {
+        Hash(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// Its bytes, where they are.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash({self})")
+    }
+}
+
+impl FromStr for Hash {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Hash, InvalidText> {
+        decode(text).map(Hash).ok_or(InvalidText("a hash of 43 characters"))
+    }
+}
+
+as_text!(Hash, "a hash of 43 characters");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_one_text() {
+        let name = VaultName::from_bytes([0xab; 16]);
+        assert_eq!(name.to_string(), "ab".repeat(16));
+        assert_eq!(name.to_string().parse(), Ok(name));
+        for text in
+            ["AB".repeat(16), "ab".repeat(15), "ab".repeat(17), format!("+{}", "a".repeat(31)), "ab".repeat(16) + "a"]
+        {
+            assert!(text.parse::<VaultName>().is_err(), "{text}");
+        }
+        let tree = KeyTreeId::from_bytes([1, 2, 3, 4, 0xab, 0xcd, 0xef, 0]);
+        assert_eq!(tree.to_string(), "01020304abcdef00");
+        assert_eq!(tree.to_string().parse(), Ok(tree));
+        for text in ["AB".repeat(8), "ab".repeat(7), "ab".repeat(9), format!("+{}", "a".repeat(15)), "é".repeat(8)] {
+            assert!(text.parse::<KeyTreeId>().is_err(), "{text}");
+        }
+        let id = EventId::from_bytes([7; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let hash = Hash::from_bytes([7; 32]);
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert!(hash.to_string().parse::<EventId>().is_err() && id.to_string().parse::<Hash>().is_err());
+    }
+}

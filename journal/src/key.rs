@@ -1,0 +1,113 @@
+//! The key that checks the journal, and what signs it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, VerifyingKey};
+
+use super::error::SignError;
+use super::ids::VaultName;
+use super::text::{InvalidText, as_text, decode, encode};
+
+const PREFIX: &str = "obl-key-1.";
+
+/// What journals and receipts of one vault are checked with: an Ed25519 public key (RFC 8032).
+///
+/// As text `obl-key-1.` and 43 characters of base64url. It is not secret. Whoever checks must have it from a place that
+/// whoever may have forged the journal could not change: print it, publish it, give it to the auditor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicKey(
+    // Checked to be a key; in this form since the other is six times as large, and in every error.
+    [u8; 32],
+);
+
+impl PublicKey {
+    /// From the 32 bytes of RFC 8032.
+    ///
+    /// # Errors
+    /// [`InvalidText`] if they are no key, or one that every signature of some kind fits.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<PublicKey, InvalidText> {
+        // Decoding takes some encodings that are not the one of RFC 8032; making it anew gives that one.
+        let is_key = |key: VerifyingKey| !key.is_weak() && key.to_edwards().compress().to_bytes() == *bytes;
+        let key = VerifyingKey::from_bytes(bytes).is_ok_and(is_key).then_some(PublicKey(*bytes));
+        key.ok_or(InvalidText("a public key such as obl-key-1.…, as `status` shows it"))
+    }
+
+    /// The 32 bytes of RFC 8032.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// Whether this key's owner signed the message. Strict: one signature a message and key, none for weak keys.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", encode(&self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<PublicKey, InvalidText> {
+        let bytes = text.strip_prefix(PREFIX).and_then(decode);
+        PublicKey::from_bytes(&bytes.ok_or(InvalidText("a public key such as obl-key-1.…, as `status` shows it"))?)
+    }
+}
+
+as_text!(PublicKey, "a public key such as obl-key-1.…");
+
+/// Whoever writes a journal and issues receipts: a vault. The secret stays with it; here is only what it signed.
+///
+/// ```
+/// use ed25519_dalek::{Signer as _, SigningKey};
+/// use oubliette_journal::{Journal, PublicKey, SignError, Signer, Time, VaultName};
+///
+/// struct Mine(SigningKey, PublicKey);
+///
+/// impl Signer for Mine {
+///     fn vault(&self) -> VaultName {
+///         VaultName::from_bytes([1; 16])
+///     }
+///     fn public_key(&self) -> PublicKey {
+///         self.1
+///     }
+///     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+///         Ok(self.0.sign(message).to_bytes())
+///     }
+/// }
+///
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("journal");
+/// let key = SigningKey::from_bytes(&[7; 32]);
+/// let public = PublicKey::from_bytes(&key.verifying_key().to_bytes())?;
+/// let journal = Journal::create(&path, &Mine(key, public), Time::now(), 1)?;
+/// assert_eq!(journal.latest().n(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Signer {
+    /// The vault's name, which every signature is bound to.
+    fn vault(&self) -> VaultName;
+
+    /// What the signatures are checked with.
+    fn public_key(&self) -> PublicKey;
+
+    /// The Ed25519 signature (RFC 8032) of this message, under the secret that belongs to the
+    /// [public key](Signer::public_key).
+    ///
+    /// # Errors
+    /// [`SignError`] when the vault may not use its keys now. Nothing is written then.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+}

@@ -1,0 +1,14 @@
+//! What errors ask for.
+
+/// What to do about an error.
+///
+/// `outcome()` of every error of oubliette sorts it, so that a handler needs three arms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The customer was shredded: the value is gone for good. HTTP 410.
+    Erased,
+    /// What is needed cannot be reached or is busy; nothing is wrong with the value. HTTP 503.
+    TryAgain,
+    /// Tampering, a mix-up of values, damage, or a key store that went back in time. HTTP 500, and wake somebody.
+    Investigate,
+}

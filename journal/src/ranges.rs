@@ -1,0 +1,96 @@
+//! Sets of integers, as sorted disjoint ranges.
+
+use std::ops::RangeInclusive;
+
+/// A set of integers, as sorted ranges with gaps between them: what key trees are shredded by, where 0 is a number, too.
+///
+/// An entry lists [`Numbers`](super::Numbers), which have the same ranges within the bounds of a customer number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges(Vec<RangeInclusive<u64>>);
+
+impl Ranges {
+    /// These integers, in any order.
+    pub fn of_numbers(numbers: impl IntoIterator<Item = u64>) -> Ranges {
+        Ranges::of(numbers.into_iter().map(|number| number..=number).collect())
+    }
+
+    /// These ranges, in any order; they may overlap, and an empty one counts for nothing.
+    #[must_use]
+    pub fn of(mut given: Vec<RangeInclusive<u64>>) -> Ranges {
+        given.retain(|range| !range.is_empty());
+        given.sort_unstable_by_key(|range| *range.start());
+        let mut joined: Vec<RangeInclusive<u64>> = Vec::with_capacity(given.len());
+        for range in given {
+            match joined.last_mut() {
+                Some(last) if *range.start() <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=*last.end().max(range.end());
+                }
+                _ => joined.push(range),
+            }
+        }
+        Ranges(joined)
+    }
+
+    /// The ranges, in order; between two of them at least one integer is missing.
+    #[must_use]
+    pub fn as_slice(&self) -> &[RangeInclusive<u64>] {
+        &self.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The integers in both.
+    #[must_use]
+    pub fn and(&self, other: &Ranges) -> Ranges {
+        let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut both = Vec::new();
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            let shared = *a.start().max(b.start())..=*a.end().min(b.end());
+            let advance_left = a.end() <= b.end();
+            if !shared.is_empty() {
+                both.push(shared);
+            }
+            if advance_left {
+                left.next()
+            } else {
+                right.next()
+            };
+        }
+        Ranges::of(both)
+    }
+
+    /// The integers in either.
+    #[must_use]
+    pub fn or(&self, other: &Ranges) -> Ranges {
+        Ranges::of(self.0.iter().chain(&other.0).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn numbers(ranges: &Ranges) -> BTreeSet<u64> {
+        ranges.0.iter().cloned().flatten().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn behave_as_sets(a in proptest::collection::vec((0u64..40, 0u64..6), 0..8),
+                          b in proptest::collection::vec((0u64..40, 0u64..6), 0..8)) {
+            let make = |v: Vec<(u64, u64)>| Ranges::of(v.into_iter().map(|(s, n)| s..=s + n).collect());
+            let (a, b) = (make(a), make(b));
+            let (sa, sb) = (numbers(&a), numbers(&b));
+            prop_assert_eq!(numbers(&a.and(&b)), sa.intersection(&sb).copied().collect());
+            prop_assert_eq!(numbers(&a.or(&b)), sa.union(&sb).copied().collect());
+            prop_assert_eq!(Ranges::of_numbers(sa.iter().copied()), a.clone());
+            prop_assert_eq!(a.is_empty(), sa.is_empty());
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! Known answers: lines, heads and receipts with every intermediate, and what must be refused.
+//!
+//! The file in tests/vectors is for those who write a decoder from FORMAT.md, and holds this crate to what it once wrote.
+//! After a change of the format that is meant, `WRITE_VECTORS=1 cargo test -p oubliette-journal vectors` writes it anew, and
+//! fails once.
+
+use std::path::Path;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/journal.json");
+
+#[test]
+fn the_committed_file_is_what_is_computed() {
+    let text = serde_json::to_string_pretty(&vectors()).unwrap() + "\n";
+    if std::env::var_os("WRITE_VECTORS").is_some() {
+        std::fs::write(FILE, text).unwrap();
+        panic!("written; look at what changed, and run the test without WRITE_VECTORS");
+    }
+    let committed = std::fs::read_to_string(FILE).unwrap();
+    let differs = committed.lines().zip(text.lines()).position(|(committed, computed)| committed != computed);
+    assert_eq!(differs.map(|line| line + 1), None, "it differs in this line");
+    assert!(committed == text, "it differs in length or line ends");
+    let beside = Path::new(FILE).parent().unwrap().read_dir().unwrap().count();
+    assert_eq!(beside, 1, "a file that is not computed here");
+}
+
+/// JSON whose names stay in the order given.
+enum Node {
+    Null,
+    Number(u64),
+    Text(String),
+    List(Vec<Node>),
+    Named(Vec<(&'static str, Node)>),
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Node::Null => serializer.serialize_none(),
+            Node::Number(number) => serializer.serialize_u64(*number),
+            Node::Text(text) => serializer.serialize_str(text),
+            Node::List(nodes) => serializer.collect_seq(nodes),
+            Node::Named(nodes) => serializer.collect_map(nodes.iter().map(|(name, node)| (name, node))),
+        }
+    }
+}
+
+impl From<u64> for Node {
+    fn from(number: u64) -> Node {
+        Node::Number(number)
+    }
+}
+
+impl From<&str> for Node {
+    fn from(text: &str) -> Node {
+        Node::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Node {
+    fn from(text: String) -> Node {
+        Node::Text(text)
+    }
+}
+
+impl From<Vec<Node>> for Node {
+    fn from(nodes: Vec<Node>) -> Node {
+        Node::List(nodes)
+    }
+}
+
+impl<T: Into<Node>> From<Option<T>> for Node {
+    fn from(node: Option<T>) -> Node {
+        node.map_or(Node::Null, Into::into)
+    }
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> Node {
+    Node::Text(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// `N` bytes that count up: inputs that are easy to type, and in which a swapped byte shows.
+const fn run<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at < N {
+        bytes[at] = first.wrapping_add(at as u8);
+        at += 1;
+    }
+    bytes
+}
+
+const SEED: [u8; 32] = run(0x50);
+const VAULT: [u8; 16] = run(0x10);
+const SALT: [u8; 32] = run(0x80);
+
+fn ours() -> TestSigner {
+    TestSigner::new(SEED, VAULT)
+}
+
+fn time(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}
+
+fn reason(text: &str) -> Reason {
+    Reason::new(text).unwrap()
+}
+
+/// Time, generation, id and event of each line.
+fn events() -> Vec<(Time, u64, Option<EventId>, Event)> {
+    let at = |second: u8| time(&format!("2026-11-24T18:36:{second:02}.123Z"));
+    let index = IndexName {
+        purpose: label("orders"),
+        field: label("email"),
+        tag: label("obl.email"),
+        label: label("exact"),
+        bits: 32,
+    };
+    let shred = |numbers: Numbers, purpose, why| Event::Shred { whom: Whom::Numbers(numbers), purpose, why };
+    let done = Event::Outcome {
+        of: 2,
+        result: Ending::Done,
+        newly: Some(8),
+        already: Some(0),
+        tree: None,
+        trees: Vec::new(),
+        epoch: None,
+        effective_at: Some(at(14)),
+    };
+    let retired = Event::Outcome {
+        of: 6,
+        result: Ending::Done,
+        newly: None,
+        already: None,
+        tree: None,
+        trees: vec!["a0a1a2a3a4a5a6a7".parse().unwrap(), "a8a9aaabacadaeaf".parse().unwrap()],
+        epoch: None,
+        effective_at: None,
+    };
+    let granted = Event::Granted {
+        grant: 9_007_199_254_740_991,
+        number: Number::MAX,
+        purpose: label("lettre d’été"),
+        basis: label("consent"),
+        recipient: None,
+        until: Some(time("9999-12-30T21:59:59.999Z")),
+    };
+    vec![
+        (
+            time("1970-01-01T00:00:00.000Z"),
+            1,
+            None,
+            Event::Opened { vault: ours().vault(), public_key: ours().public_key() },
+        ),
+        (at(13), 56, None, shred(ids([5, 7, 8, 9, 10, 11, 12, 300]), None, Some(reason("a \"letter\" \\ é 😀")))),
+        (at(14), 57, None, done),
+        (at(15), 57, None, shred(ids([6]), Some(label("newsletter")), None)),
+        (at(16), 57, None, outcome(4, Ending::Refused)),
+        (
+            at(17),
+            57,
+            None,
+            Event::RetireReplaced { purpose: label("orders"), new: "b0b1b2b3b4b5b6b7".parse().unwrap(), why: None },
+        ),
+        (at(18), 58, None, retired),
+        (at(19), 58, None, Event::BeginEpoch { index, epoch: None, why: None }),
+        (at(20), 58, Some(EventId::from_bytes(run(0xc0))), granted),
+        (
+            at(21),
+            1_099_511_627_775,
+            None,
+            Event::Shred { whom: Whom::Through(ids([400]).highest().unwrap()), purpose: None, why: None },
+        ),
+    ]
+}
+
+fn entries() -> Vec<Entry> {
+    write_lines(&ours(), None, events())
+}
+
+/// After a loss: the vault had written up to entry 14, and goes on.
+fn after_a_gap() -> Vec<Entry> {
+    let last = entries().last().unwrap().anchor();
+    let gap = Event::Gap {
+        vault: ours().vault(),
+        from: last.n() + 1,
+        to: 14,
+        after: last.hash(),
+        why: reason("a disk was lost"),
+    };
+    let known = Anchor { n: 14, hash: Hash::from_bytes(run(0x30)) };
+    let now = time("2026-11-25T08:00:00.000Z");
+    write_lines(&ours(), Some(known), vec![(now, 60, None, gap), (now, 60, None, Event::Torn { bytes: 17 })])
+}
+
+/// One of each kind that is not among the entries before, with all that may be left out.
+fn other_kinds() -> Vec<Entry> {
+    let index = || IndexName {
+        purpose: label("orders"),
+        field: label("email"),
+        tag: label("obl.email"),
+        label: label("exact"),
+        bits: 32,
+    };
+    let (why, due) = (Some(reason("a reason")), time("2026-12-24T18:36:13.123Z"));
+    let (number, numbers) = (Number::MIN, ids([5, 7, 8]));
+    let kinds = vec![
+        Event::RotateRootKey { why: why.clone() },
+        Event::RotatePurpose { purpose: label("orders"), why: why.clone() },
+        Event::RetireEpoch { index: index(), epoch: 3, why: why.clone() },
+        Event::Recover { seen: 61, highest_number: Some(Number::MAX), why: why.clone() },
+        Event::AddPurposes { purposes: vec![label("newsletter"), label("lettre d’été")] },
+        Event::Places { attached: vec![label("a1")], detached: vec![label("b1"), label("b2")] },
+        Event::Erased { numbers: numbers.clone(), commitment: Hash::from_bytes(run(0x60)) },
+        Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
+        Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },
+        Event::RequestClosed { request: 9, how: label("done"), why: why.clone() },
+        Event::Hold {
+            hold: 2,
+            numbers: numbers.clone(),
+            purpose: Some(label("orders")),
+            why: reason("a dispute"),
+            until: Some(due),
+        },
+        Event::HoldEnded { hold: 2, why },
+        Event::Swept { purpose: Some(label("orders")), due: 30, shredded: 20, held: 10 },
+        Event::Disclosed {
+            number,
+            recipient: label("carrier"),
+            purpose: label("orders"),
+            fields: vec![label("name"), label("address")],
+            encrypted: true,
+        },
+        Event::Accessed { numbers: numbers.clone() },
+        Event::Openings {
+            at: time("2026-11-25T08:00:00.000Z"),
+            who: reason("support"),
+            why: reason("ticket 12"),
+            purpose: label("orders"),
+            field: label("email"),
+            came: Came::Refused,
+            count: 70,
+            numbers,
+        },
+        Event::Restored { what: reason("the database"), erased: 3 },
+        Event::Note { text: reason("anything else") },
+        Event::Merged { numbers: ids([5]), into: ids([7, 8]) },
+    ];
+    let at = time("2026-11-25T09:00:00.000Z");
+    let last = after_a_gap().last().unwrap().anchor();
+    write_lines(&ours(), Some(last), kinds.into_iter().map(|event| (at, 62, None, event)).collect())
+}
+
+/// Signed here with nothing of the crate's own, from what FORMAT.md says.
+fn signature(label: &str, signed: &str) -> ([u8; 64], Vec<u8>) {
+    let message = [label.as_bytes(), &VAULT, signed.as_bytes()].concat();
+    (SigningKey::from_bytes(&SEED).sign(&message).to_bytes(), message)
+}
+
+fn shown(entry: &Entry) -> Node {
+    let line = entry.line();
+    let signed = &line[..line.len() - 96];
+    let (signature, message) = signature("oubliette/1/journal", signed);
+    let sig = base64(&signature);
+    assert_eq!(format!("{signed},\"sig\":\"{sig}\"}}"), line);
+    let hash: [u8; 32] = Sha256::digest(&line).into();
+    assert_eq!(entry.anchor(), Anchor { n: entry.n(), hash: Hash::from_bytes(hash) });
+    Node::Named(vec![
+        ("n", entry.n().into()),
+        ("signed", signed.into()),
+        ("message", hex(message)),
+        ("signature", hex(signature)),
+        ("line", line.as_str().into()),
+        ("hash", hex(hash)),
+    ])
+}
+
+fn head(anchor: Anchor) -> Node {
+    let line = head_line(anchor, &ours());
+    let signed = &line[..line.len() - 97];
+    let (signature, message) = signature("oubliette/1/head", signed);
+    assert!(line.contains(&base64(&signature)));
+    Node::Named(vec![
+        ("n", anchor.n().into()),
+        ("hash", hex(anchor.hash().as_bytes())),
+        ("message", hex(message)),
+        ("signature", hex(signature)),
+        ("line", line.trim_end().into()),
+    ])
+}
+
+fn facts() -> Facts {
+    let anchors = entries().iter().skip(1).take(2).map(Entry::anchor).collect();
+    Facts {
+        whose: Whose::new("customer 4711, Zoë \"Z\" O’Connor").unwrap(),
+        numbers: ids([5, 7, 8, 9, 10, 11, 12, 300]),
+        purposes: Purposes::All,
+        why: Some(reason("a \"letter\" \\ é 😀")),
+        requested_at: Some(time("2026-11-20T08:00:00.000Z")),
+        shredded_at: time("2026-11-24T18:36:14.123Z"),
+        generation: 57,
+        effective_everywhere_at: time("2026-11-24T18:36:15.123Z"),
+        entries: anchors,
+        may_remain: vec![
+            Remains {
+                what: reason("copies of the root record"),
+                until: Until::Event(reason("the root key is rotated")),
+            },
+            Remains { what: reason("superseded pages"), until: Until::Time(time("2026-11-25T18:36:14.123Z")) },
+        ],
+    }
+}
+
+fn receipt(facts: Facts) -> Node {
+    let whose = facts.whose.clone();
+    let receipt = Receipt::issue(facts, SALT, &ours()).unwrap();
+    let content = serde_json::to_value(receipt.content()).unwrap();
+    let committed = [b"oubliette/1/whose", &SALT[..], whose.as_str().as_bytes()].concat();
+    assert_eq!(receipt.content().commitment, Hash::from_bytes(Sha256::digest(&committed).into()));
+    // Here the members are in order already, so this is the canonical form.
+    let canonical = serde_json::to_string(&content).unwrap();
+    let message = ["oubliette/1/receipt", &canonical].concat();
+    let signature = SigningKey::from_bytes(&SEED).sign(message.as_bytes()).to_bytes();
+    let document = receipt.to_string();
+    assert!(document.contains(&base64(&signature)));
+    assert_eq!(Receipt::verify(&document, &ours().public_key()).unwrap(), receipt);
+    Node::Named(vec![
+        ("salt", hex(SALT)),
+        ("committed", hex(committed)),
+        ("commitment", hex(receipt.content().commitment.as_bytes())),
+        ("canonical", canonical.into()),
+        ("message", hex(message)),
+        ("signature", hex(signature)),
+        ("document", document.into()),
+    ])
+}
+
+/// What it is, its lines, the anchor in its head, the error.
+type Case = (&'static str, Vec<String>, Option<Anchor>, Option<&'static str>);
+
+/// Whole journals, and the error that checking each comes to.
+fn journals() -> Vec<Node> {
+    let lines: Vec<String> = entries().iter().chain(&after_a_gap()).map(Entry::line).collect();
+    let last = after_a_gap().last().unwrap().anchor();
+    let stranger = TestSigner::new([7; 32], VAULT);
+    let of_stranger = |events| write_lines(&stranger, None, events).iter().map(Entry::line).collect::<Vec<_>>();
+    let mut opened_by_stranger = events();
+    opened_by_stranger[0].3 = Event::Opened { vault: stranger.vault(), public_key: stranger.public_key() };
+    let fork = {
+        let mut events = events();
+        events[1].0 = time("2026-11-24T18:36:13.124Z");
+        write_lines(&ours(), None, events).iter().map(Entry::line).collect::<Vec<_>>()
+    };
+    let with = |change: &dyn Fn(&mut Vec<String>)| {
+        let mut changed = lines.clone();
+        change(&mut changed);
+        changed
+    };
+    let newer = Anchor { n: 17, hash: Hash::from_bytes(run(0x40)) };
+    let cases: Vec<Case> = vec![
+        ("as it was written", lines.clone(), Some(last), None),
+        ("a head that lags behind", lines.clone(), Some(entries()[3].anchor()), None),
+        ("no head", lines[..6].to_vec(), None, None),
+        ("a changed number", with(&|lines| lines[1] = lines[1].replace("300", "301")), None, Some("changed")),
+        ("a space", with(&|lines| lines[1] = lines[1].replacen(':', ": ", 1)), None, Some("form")),
+        ("one dropped", with(&|lines| drop(lines.remove(2))), None, Some("dropped")),
+        ("the first dropped", with(&|lines| drop(lines.remove(0))), None, Some("dropped")),
+        ("one dropped before a gap", with(&|lines| drop(lines.remove(9))), None, Some("dropped")),
+        ("two swapped", with(&|lines| lines.swap(2, 4)), None, Some("reordered")),
+        ("one repeated", with(&|lines| lines.insert(3, lines[1].clone())), None, Some("reordered")),
+        ("one of another journal", with(&|lines| lines[3] = fork[3].clone()), None, Some("spliced")),
+        ("cut off", lines[..8].to_vec(), Some(entries()[9].anchor()), Some("cut_off")),
+        ("cut off at the end", lines.clone(), Some(newer), Some("cut_off")),
+        ("another history", fork.clone(), Some(entries()[9].anchor()), Some("other_history")),
+        ("another key", of_stranger(opened_by_stranger), None, Some("other_vault")),
+        ("another key that names this one", of_stranger(events()), None, Some("changed")),
+    ];
+    let node = |(what, lines, anchor, error): Case| {
+        let head = anchor.map(|anchor| head_line(anchor, &ours()));
+        assert_eq!(check(&lines, head.as_deref(), &ours().public_key()), error, "{what}");
+        Node::Named(vec![
+            ("what", what.into()),
+            ("lines", lines.into_iter().map(Node::from).collect::<Vec<_>>().into()),
+            ("head", head.map(|head| Node::from(head.trim_end())).into()),
+            ("error", error.into()),
+        ])
+    };
+    cases.into_iter().map(node).collect()
+}
+
+/// Lines that are no entry's one form, whatever signs them.
+fn refused_lines() -> Vec<Node> {
+    let lines: Vec<String> = entries().iter().map(Entry::line).collect();
+    let second = |from: &str, to: &str| {
+        assert!(lines[1].contains(from), "{from}");
+        lines[1].replace(from, to)
+    };
+    let list = "[5,[7,12],300]";
+    let cases = [
+        ("a number with a zero before it", second("{\"n\":2", "{\"n\":02")),
+        ("a number of 0", second("{\"n\":2", "{\"n\":0")),
+        ("a number above 2^53 - 1", second("{\"n\":2", "{\"n\":9007199254740992")),
+        ("a generation above 2^40 - 1", second("\"generation\":56", "\"generation\":1099511627776")),
+        ("members in another order", second("\"n\":2,\"prev\"", "\"prev\"").replacen(",\"at\"", ",\"n\":2,\"at\"", 1)),
+        ("a member twice", second("{\"n\":2,", "{\"n\":2,\"n\":2,")),
+        ("a member of another name", second("{\"n\":2,", "{\"n\":2,\"m\":2,")),
+        ("a member missing", second("\"generation\":56,", "")),
+        ("a kind that does not exist", second("\"shred\"", "\"later\"")),
+        ("a member that the kind has not", second("\"kind\":\"shred\",", "\"kind\":\"shred\",\"of\":1,")),
+        ("null for what is not there", second("\"why\":\"a \\\"letter\\\" \\\\ é 😀\"", "\"why\":null")),
+        ("an escape that is not needed", second("é", "\\u00e9")),
+        ("a time of another form", second("13.123Z", "13.12Z")),
+        ("a time of another zone", second("13.123Z", "13.123+00:00")),
+        ("a day that does not exist", second("2026-11-24", "2026-11-31")),
+        ("ranges that touch", second(list, "[5,6,[7,12],300]").replace("[5,6,", "[[5,6],")),
+        ("numbers out of order", second(list, "[[7,12],5,300]")),
+        ("a range of one", second(list, "[[5,5],[7,12],300]")),
+        ("a range that ends before it begins", second(list, "[5,[12,7],300]")),
+        ("customer 0", second(list, "[0,5,[7,12],300]")),
+        ("a customer above 2^40 - 1", second(list, "[5,[7,12],1099511627776]")),
+        ("an empty text", second("a \\\"letter\\\" \\\\ é 😀", "")),
+        ("a control character", second("é", "\u{85}")),
+        ("a line separator", second("é", "\u{2028}")),
+        ("a text that turns its direction", second("é", "\u{202e}")),
+        ("a text that isolates a direction", second("é", "\u{2069}")),
+        ("a text of 201 bytes", second("a \\\"letter\\\" \\\\ é 😀", &"x".repeat(201))),
+        ("a signature with another last character", {
+            let mut line = lines[1].clone();
+            let last = line.remove(line.len() - 3);
+            line.insert(line.len() - 2, char::from(last as u8 + 1));
+            line
+        }),
+        ("a space at the end", lines[1].clone() + " "),
+    ];
+    let node = |(what, line): (&str, String)| {
+        assert!(Entry::parse(line.as_bytes()).is_err(), "{what}");
+        Node::Named(vec![("what", what.into()), ("line", line.into())])
+    };
+    cases.into_iter().map(node).collect()
+}
+
+fn refused_receipts() -> Vec<Node> {
+    let document = Receipt::issue(facts(), SALT, &ours()).unwrap().to_string();
+    let other = Receipt::issue(facts(), SALT, &TestSigner::new([7; 32], VAULT)).unwrap().to_string();
+    let bare = Receipt::issue(Facts { why: None, ..facts() }, SALT, &ours()).unwrap().to_string();
+    let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let list = serde_json::json!([value["receipt"], value["sig"]]);
+    let with = |from: &str, to: &str| {
+        assert!(document.contains(from), "{from}");
+        document.replace(from, to)
+    };
+    let cases = [
+        ("a changed generation", with("57", "58"), "changed"),
+        ("another person", with("4711", "4712"), "changed"),
+        ("another format", with("\"format\": 1", "\"format\": 2"), "newer_format"),
+        ("a member more", with("\"format\": 1", "\"format\": 1, \"more\": 1"), "form"),
+        ("another key", other, "other_key"),
+        ("null for what is not there", bare.replace("\"format\": 1", "\"format\": 1, \"why\": null"), "form"),
+        ("a list for an object", list.to_string(), "form"),
+    ];
+    let node = |(what, document, error): (&str, String, &str)| {
+        use crate::ReceiptError as E;
+        let found = match Receipt::verify(&document, &ours().public_key()).unwrap_err() {
+            E::Changed => "changed",
+            E::NewerFormat { .. } => "newer_format",
+            E::Form(_) => "form",
+            E::OtherKey { .. } => "other_key",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, error, "{what}");
+        Node::Named(vec![("what", what.into()), ("document", document.into()), ("error", error.into())])
+    };
+    cases.into_iter().map(node).collect()
+}
+
+fn vectors() -> Node {
+    let key = PublicKey::from_bytes(&SigningKey::from_bytes(&SEED).verifying_key().to_bytes()).unwrap();
+    assert_eq!(key, ours().public_key());
+    let named = Facts {
+        purposes: Purposes::Named(vec![label("orders"), label("lettre d’été")]),
+        why: None,
+        requested_at: None,
+        entries: Vec::new(),
+        may_remain: Vec::new(),
+        ..facts()
+    };
+    let written: Vec<Entry> = entries().into_iter().chain(after_a_gap()).collect();
+    Node::Named(vec![
+        (
+            "about",
+            "FORMAT.md, section 10. `entries` are lines of one journal with a gap in it, without their line feeds. \
+             `journals`: what checking them with the key and the head comes to. `refused_lines` have not the form of an \
+             entry. `refused_receipts`: what checking them with the key comes to."
+                .into(),
+        ),
+        ("seed", hex(SEED)),
+        ("vault", hex(VAULT)),
+        ("public_key", hex(key.to_bytes())),
+        ("public_key_text", key.to_string().into()),
+        ("entries", written.iter().chain(&other_kinds()).map(shown).collect::<Vec<_>>().into()),
+        ("heads", vec![head(written[0].anchor()), head(written.last().unwrap().anchor())].into()),
+        ("journals", journals().into()),
+        ("refused_lines", refused_lines().into()),
+        ("receipts", vec![receipt(facts()), receipt(named)].into()),
+        ("refused_receipts", refused_receipts().into()),
+    ])
+}
