@@ -5,7 +5,7 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use zeroize::Zeroizing;
 
 use crate::derivation;
-use crate::field::FieldName;
+use crate::field::FieldId;
 use crate::secret;
 
 pub(crate) const NONCE_BYTES: usize = 12;
@@ -28,7 +28,7 @@ struct Keyed {
 
 impl FieldCipher {
     /// Leaves copies of key material on the stack: call it within [`secret::with_clean_stack`].
-    pub(crate) fn new(customer_key: &[u8; 32], name: FieldName) -> FieldCipher {
+    pub(crate) fn new(customer_key: &[u8; 32], name: FieldId) -> FieldCipher {
         let mut bytes = Zeroizing::new([0; 64]);
         derivation::field(customer_key, name, &mut bytes);
         FieldCipher::from_bytes(&bytes)
@@ -172,7 +172,7 @@ mod tests {
         use crate::field::Purpose;
         use crate::personal::TypeTag;
         let purpose = Purpose::new("orders");
-        let name = |label, tag| FieldName { purpose, label, tag: TypeTag::new(tag) };
+        let name = |label, tag| FieldId { purpose, label, tag: TypeTag::new(tag) };
         // Moving the boundary between label and tag must not give the same key.
         let names =
             [name("email", "x.text"), name("email", "x.texu"), name("emaim", "x.text"), name("emailx", ".text")];

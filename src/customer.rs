@@ -43,12 +43,18 @@ impl CustomerId {
         self.0
     }
 
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+
     pub(crate) fn new(number: u64) -> Option<CustomerId> {
-        CustomerId::try_from(i64::try_from(number).ok()?).ok()
+        CustomerId::try_from(number).ok()
     }
 
     pub(crate) fn number(self) -> u64 {
-        self.0.unsigned_abs()
+        self.get()
     }
 
     #[cfg(feature = "diesel")]
@@ -92,6 +98,14 @@ impl TryFrom<i64> for CustomerId {
     fn try_from(number: i64) -> Result<CustomerId, InvalidCustomerId> {
         let id = CustomerId(number);
         (CustomerId::MIN..=CustomerId::MAX).contains(&id).then_some(id).ok_or(InvalidCustomerId)
+    }
+}
+
+impl TryFrom<u64> for CustomerId {
+    type Error = InvalidCustomerId;
+
+    fn try_from(number: u64) -> Result<CustomerId, InvalidCustomerId> {
+        i64::try_from(number).map_err(|_| InvalidCustomerId)?.try_into()
     }
 }
 
@@ -151,6 +165,10 @@ mod tests {
             assert_eq!(CustomerId::from_stored(bad), Err(InvalidCustomerId));
         }
         assert_eq!(i64::from(CustomerId::MAX), (1 << 40) - 1);
+        assert_eq!(CustomerId::try_from(7_u64).map(CustomerId::get), Ok(7));
+        for bad in [0_u64, 1 << 40, u64::MAX] {
+            assert_eq!(CustomerId::try_from(bad), Err(InvalidCustomerId));
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::field::{FieldName, LABEL_BYTES, PURPOSE_BYTES, TAG_BYTES};
+use crate::field::{FieldId, LABEL_BYTES, PURPOSE_BYTES, TAG_BYTES};
 use crate::index::IndexName;
 use crate::journal::{KeyTreeId, VaultName};
 use crate::secret::Secret32;
@@ -127,7 +127,7 @@ fn join(parts: &[&[u8]], out: &mut [u8]) -> usize {
 }
 
 /// Writes the AES-256 key and the key commitment of one field of one customer.
-pub(crate) fn field(customer: &[u8; 32], name: FieldName, out: &mut Zeroizing<[u8; 64]>) {
+pub(crate) fn field(customer: &[u8; 32], name: FieldId, out: &mut Zeroizing<[u8; 64]>) {
     let (label, tag) = (name.label.as_bytes(), name.tag.as_str().as_bytes());
     // Both lengths are bounded where names are made: 64 and 32.
     let (label_len, tag_len) = (length_byte(label), length_byte(tag));

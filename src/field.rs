@@ -3,6 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::customer::CustomerId;
+use crate::error::Belongs;
 pub(crate) use crate::journal::InvalidName;
 use crate::journal::{Label, check_name};
 use crate::personal::{PersonalData, TypeTag};
@@ -190,21 +192,63 @@ impl<T> From<Field<T>> for Placed<'_, T> {
     }
 }
 
-/// What tells one field's keys from another's, without the type parameter.
-#[derive(Clone, Copy)]
-pub(crate) struct FieldName {
+/// Which field: its purpose, its label and the tag of its type, without the type itself. These three tell one field's keys
+/// from another's.
+///
+/// From a [`Field`], a [`Placed`], or a record's [`FieldInfo`](crate::FieldInfo).
+///
+/// ```
+/// use oubliette::{Field, FieldId, Purpose, personal::{Email, PersonalData}};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+///
+/// let id = FieldId::from(EMAIL);
+/// assert_eq!((id.purpose(), id.label(), id.tag()), (ORDERS, "email", Email::TAG));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FieldId {
     pub(crate) purpose: Purpose,
     pub(crate) label: &'static str,
     pub(crate) tag: TypeTag,
 }
 
-impl FieldName {
+impl FieldId {
+    /// The purpose.
+    #[must_use]
+    pub const fn purpose(self) -> Purpose {
+        self.purpose
+    }
+
+    /// The label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        self.label
+    }
+
+    /// The tag of the type.
+    #[must_use]
+    pub const fn tag(self) -> TypeTag {
+        self.tag
+    }
+
+    /// This field of this customer, as errors name it.
+    #[must_use]
+    pub const fn of(self, customer: CustomerId) -> Belongs {
+        Belongs { customer, purpose: self.purpose.name, label: self.label }
+    }
+
     /// Equality, where the usual case is the same constant: one pointer to compare a part.
     #[inline]
-    pub(crate) fn is(self, other: FieldName) -> bool {
+    pub(crate) fn is(self, other: FieldId) -> bool {
         same_text(self.label, other.label)
             && same_text(self.tag.as_str(), other.tag.as_str())
             && same_text(self.purpose.name, other.purpose.name)
+    }
+}
+
+impl<T: PersonalData> From<Field<T>> for FieldId {
+    fn from(field: Field<T>) -> FieldId {
+        Placed::from(field).field_id()
     }
 }
 
@@ -214,8 +258,10 @@ fn same_text(a: &'static str, b: &'static str) -> bool {
 }
 
 impl<T: PersonalData> Placed<'_, T> {
-    pub(crate) const fn name(self) -> FieldName {
-        FieldName { purpose: self.field.purpose, label: self.field.label, tag: T::TAG }
+    /// The field, whatever the context.
+    #[must_use]
+    pub const fn field_id(self) -> FieldId {
+        FieldId { purpose: self.field.purpose, label: self.field.label, tag: T::TAG }
     }
 }
 

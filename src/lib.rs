@@ -166,7 +166,6 @@ mod key_tree;
 mod limits;
 mod nonce;
 pub mod personal;
-#[cfg(feature = "derive")]
 mod record;
 #[cfg(feature = "register")]
 #[cfg_attr(docsrs, doc(cfg(feature = "register")))]
@@ -197,7 +196,7 @@ pub use error::{
     Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
     RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
-pub use field::{Field, Placed, Purpose};
+pub use field::{Field, FieldId, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
 pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome};
@@ -208,15 +207,16 @@ pub use oubliette_derive::Personal;
 #[doc(inline)]
 pub use oubliette_journal as journal;
 #[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use record::Held;
+#[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use record::support as __private;
-#[cfg(feature = "derive")]
-#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
-pub use record::{Context, FieldInfo, FieldKind, Held};
+pub use record::{Context, FieldInfo, FieldKind};
 pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
-pub use sealed::{ParseError, Sealed};
+pub use sealed::{Encoded, ParseError, Sealed};
 pub use vault::{Because, Circumstances};
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, Pending, PurposeStatus, Reader, Recovery, Retired, Rotated,
-    Shredded, Status, Vault, VaultBuilder,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, Opens, Pending, PurposeStatus, Reader, Recovery, Retired,
+    Rotated, Shredded, Status, Vault, VaultBuilder,
 };

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use crate::field::{Field, FieldName, Purpose};
-use crate::personal::PersonalData;
-#[cfg(feature = "derive")]
-use crate::record::{FieldInfo, FieldKind};
+use crate::field::{FieldId, Purpose};
+use crate::record::FieldInfo;
 
 /// What a [`Reader`](crate::Reader) may open; and whether it may seal, which it may not unless said.
 ///
@@ -22,7 +20,8 @@ use crate::record::{FieldInfo, FieldKind};
 #[must_use]
 pub struct Limits {
     purposes: Vec<Purpose>,
-    fields: Vec<FieldName>,
+    fields: Vec<FieldId>,
+    everything: bool,
     sealing: bool,
 }
 
@@ -30,6 +29,11 @@ impl Limits {
     /// Nothing at all, to add to.
     pub fn nothing() -> Limits {
         Limits::default()
+    }
+
+    /// All fields of all purposes: for a reader that is made to be [audited](crate::Reader::audited), not to be limited.
+    pub fn everything() -> Limits {
+        Limits { everything: true, ..Limits::default() }
     }
 
     /// All fields of these purposes, those declared later too.
@@ -44,19 +48,14 @@ impl Limits {
     }
 
     /// One more field, in whatever contexts: its label, purpose and type.
-    pub fn field<T: PersonalData>(mut self, field: Field<T>) -> Limits {
-        self.fields.push(FieldName { purpose: field.purpose(), label: field.label(), tag: T::TAG });
+    pub fn field(mut self, field: impl Into<FieldId>) -> Limits {
+        self.fields.push(field.into());
         self
     }
 
     /// The sealed columns of a record: its `FIELDS`, or a part of them.
-    #[cfg(feature = "derive")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
     pub fn columns(mut self, columns: &[FieldInfo]) -> Limits {
-        self.fields.extend(columns.iter().filter_map(|column| match column.kind {
-            FieldKind::Sealed { purpose, label, tag, .. } => Some(FieldName { purpose, label, tag }),
-            _ => None,
-        }));
+        self.fields.extend(columns.iter().filter_map(FieldInfo::field_id));
         self
     }
 
@@ -67,11 +66,11 @@ impl Limits {
     }
 
     #[inline]
-    pub(crate) fn allow_opening(&self, name: FieldName) -> bool {
-        self.fields.iter().any(|field| field.is(name)) || self.purposes.contains(&name.purpose)
+    pub(crate) fn allow_opening(&self, name: FieldId) -> bool {
+        self.everything || self.fields.iter().any(|field| field.is(name)) || self.purposes.contains(&name.purpose)
     }
 
-    pub(crate) fn allow_sealing(&self, name: FieldName) -> bool {
+    pub(crate) fn allow_sealing(&self, name: FieldId) -> bool {
         self.sealing && self.allow_opening(name)
     }
 }
@@ -79,7 +78,9 @@ impl Limits {
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields = self.fields.iter().map(|field| format!("{}/{}", field.purpose, field.label));
-        let names: Vec<String> = self.purposes.iter().map(Purpose::to_string).chain(fields).collect();
+        let all = self.everything.then(|| "everything".to_owned());
+        let names: Vec<String> =
+            all.into_iter().chain(self.purposes.iter().map(Purpose::to_string)).chain(fields).collect();
         write!(f, "Limits({}, sealing: {})", names.join(", "), self.sealing)
     }
 }
@@ -87,14 +88,15 @@ impl fmt::Debug for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::personal::{Email, Name, TypeTag};
+    use crate::field::Field;
+    use crate::personal::{Email, Name, PersonalData, TypeTag};
 
     const ORDERS: Purpose = Purpose::new("orders");
     const NEWS: Purpose = Purpose::new("newsletter");
     const EMAIL: Field<Email> = ORDERS.field("email");
 
-    fn name(purpose: Purpose, label: &'static str, tag: TypeTag) -> FieldName {
-        FieldName { purpose, label, tag }
+    fn name(purpose: Purpose, label: &'static str, tag: TypeTag) -> FieldId {
+        FieldId { purpose, label, tag }
     }
 
     #[test]
@@ -117,7 +119,15 @@ mod tests {
     }
 
     #[test]
+    fn everything_is_opened_and_sealed_only_if_said() {
+        let anything = name(NEWS, "anything", Name::TAG);
+        assert!(Limits::everything().allow_opening(anything) && !Limits::everything().allow_sealing(anything));
+        assert!(Limits::everything().with_sealing().allow_sealing(anything));
+    }
+
+    #[test]
     fn debug_says_what_is_allowed() {
+        assert_eq!(format!("{:?}", Limits::everything()), "Limits(everything, sealing: false)");
         let limits = Limits::purposes([NEWS]).field(EMAIL);
         assert_eq!(format!("{limits:?}"), "Limits(newsletter, orders/email, sealing: false)");
     }

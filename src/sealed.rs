@@ -44,6 +44,11 @@ pub struct Sealed<T> {
     holds: PhantomData<fn() -> T>,
 }
 
+/// In place of the type of a value that is known by its tag alone: a `Sealed<Encoded>` is opened by
+/// [`Reader::open_encoded`](crate::Reader::open_encoded).
+#[derive(Debug)]
+pub enum Encoded {}
+
 /// Bytes or text that are no sealed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -155,7 +155,7 @@ mod tests {
 
         use crate::cipher::{self, FieldCipher};
         use crate::derivation::{self, Children, PageKey, RootSecret, TreeId};
-        use crate::field::{FieldName, Purpose};
+        use crate::field::{FieldId, Purpose};
         use crate::journal::VaultName;
         use crate::personal::TypeTag;
 
@@ -175,7 +175,7 @@ mod tests {
         let root = RootSecret(Secret32::copy_of(&key));
         deep_enough("record", depths_of(&key, || derivation::record(&root, &key, VaultName::from_bytes([1; 16]))));
         deep_enough("sign", depths_of(&key, || crate::signature::sign_once(&key, b"an entry")));
-        let name = FieldName { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") };
+        let name = FieldId { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") };
         let email = Purpose::new("p").field::<crate::personal::Email>("email");
         let index = email.index("exact", crate::index::bits(32)).name();
         let mut made = None;

@@ -50,7 +50,7 @@ pub use readers::Readers;
 pub use table::{Binding, Table};
 
 use crate::customer::CustomerId;
-use crate::record::support::Opens;
+use crate::vault::Opens;
 use opening::{Numbers, Opening};
 
 impl Table {
@@ -72,10 +72,10 @@ impl Table {
         numbers: impl IntoIterator<Item = CustomerId>,
         cell: impl Fn(&str) -> Cell,
     ) -> Result<Document, AccessError> {
-        let source = opens.source();
-        opening::check(&source, readers, std::slice::from_ref(self), |_, _| true)?;
+        let reader = opens.reader();
+        opening::check(&reader, readers, std::slice::from_ref(self), |_, _| true)?;
         let whose: Numbers = numbers.into_iter().collect();
-        let opening = Opening { source: &source, readers, table: self, whose: &whose };
+        let opening = Opening { reader: &reader, readers, table: self, whose: &whose };
         let row = opening.row(|_| true, |column| cell(&column.name), |column| cell(&column.name))?;
         Ok(Document::for_people(&row.into_tree()))
     }

@@ -9,10 +9,10 @@ use super::table::{Column, Table};
 use super::tree::Tree;
 use crate::customer::CustomerId;
 use crate::error::OpenError;
-use crate::field::{FieldName, Purpose};
+use crate::field::{FieldId, Purpose};
 use crate::record::FieldKind;
-use crate::sealed::{ParseError, Sealed};
-use crate::vault::{Source, Untyped};
+use crate::sealed::{Encoded, ParseError, Sealed};
+use crate::vault::Reader;
 
 /// Whose rows are read: the numbers of one person, for all purposes.
 pub(crate) type Numbers = BTreeSet<CustomerId>;
@@ -26,7 +26,7 @@ pub(crate) struct Row {
 
 /// Opens rows of one table.
 pub(crate) struct Opening<'o> {
-    pub(crate) source: &'o Source,
+    pub(crate) reader: &'o Reader,
     pub(crate) readers: &'o Readers,
     pub(crate) table: &'o Table,
     pub(crate) whose: &'o Numbers,
@@ -34,7 +34,7 @@ pub(crate) struct Opening<'o> {
 
 /// Whether all that tables declare can be opened and read, before anything is.
 pub(crate) fn check(
-    source: &Source,
+    reader: &Reader,
     readers: &Readers,
     tables: &[Table],
     wanted: impl Fn(&Table, &Column) -> bool,
@@ -53,7 +53,7 @@ pub(crate) fn check(
                 let (purpose, tag) = (purpose.name(), tag.as_str());
                 return Err(AccessError::UnknownType { table, column: name, purpose, label, tag });
             }
-            if !source.is_unlocked(purpose).map_err(|error| open_error(&table, column, error.into()))? {
+            if !reader.is_unlocked(purpose).map_err(|error| open_error(&table, column, error.into()))? {
                 return Err(open_error(&table, column, OpenError::PurposeNotUnlocked { purpose: purpose.name() }));
             }
         }
@@ -84,16 +84,16 @@ impl Opening<'_> {
                     let tree = shown(column).shown().ok_or_else(|| self.not_writable(column))?;
                     row.plain.push((column.name.clone(), tree));
                 }
-                FieldKind::Sealed { purpose, label, tag, context } => {
-                    let name = FieldName { purpose, label, tag };
-                    match self.value(column, name, context, &stored)? {
+                FieldKind::Sealed { purpose, context, .. } => {
+                    let Some(field) = column.info.field_id() else { continue };
+                    match self.value(column, field, context, &stored)? {
                         Value::NotTheirs => {}
                         Value::Null => at(&mut row.opened, purpose).push((column.name.clone(), Tree::Null)),
                         Value::Kept(tree) => at(&mut row.opened, purpose).push((column.name.clone(), tree)),
                         Value::Shredded => at(&mut row.shredded, purpose).push(column.name.clone()),
                     }
                 }
-                FieldKind::Plain | FieldKind::Customer { .. } | FieldKind::Token { .. } => {}
+                _ => {}
             }
         }
         Ok(row)
@@ -102,11 +102,11 @@ impl Opening<'_> {
     fn value(
         &self,
         column: &Column,
-        name: FieldName,
+        field: FieldId,
         context: Option<&str>,
         stored: &impl Fn(&Column) -> Cell,
     ) -> Result<Value, AccessError> {
-        let number = match self.table.number_of(name.purpose) {
+        let number = match self.table.number_of(field.purpose()) {
             Some(numbers) => self.number(numbers, stored)?,
             None => None,
         };
@@ -117,24 +117,24 @@ impl Opening<'_> {
         let Some(sealed) = sealed else { return Ok(Value::Null) };
         let context = match context {
             None => None,
-            Some(field) => {
-                let bound = self.table.column(field).and_then(|bound| stored(bound).context(bound.binding));
+            Some(name) => {
+                let bound = self.table.column(name).and_then(|bound| stored(bound).context(bound.binding));
                 let missing =
                     || AccessError::Context { table: self.table.name().to_owned(), column: column.name.clone() };
                 Some(bound.ok_or_else(missing)?)
             }
         };
-        let opened = match self.source.open_bytes(number, name, context.as_deref(), &sealed) {
+        let opened = match self.reader.open_encoded(number, field, context.as_deref(), &sealed) {
             Ok(opened) => opened,
             Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => return Ok(Value::Shredded),
             Err(source) => return Err(open_error(self.table.name(), column, source)),
         };
-        let Some(read) = self.readers.reader(name.tag) else { return Err(self.not_writable(column)) };
-        match read(opened.bytes()) {
+        let Some(read) = self.readers.reader(field.tag()) else { return Err(self.not_writable(column)) };
+        match read(opened.as_bytes()) {
             Ok(tree) => Ok(Value::Kept(tree)),
             Err(NotRead::NotWritable) => Err(self.not_writable(column)),
             Err(NotRead::Content) => {
-                let source = OpenError::InvalidContent { at: name.of(number) };
+                let source = OpenError::InvalidContent { at: field.of(number) };
                 Err(open_error(self.table.name(), column, source))
             }
         }
@@ -150,7 +150,7 @@ impl Opening<'_> {
         number.map(Some).ok_or_else(no_number)
     }
 
-    fn sealed(&self, column: &Column, cell: &Cell) -> Result<Option<Sealed<Untyped>>, AccessError> {
+    fn sealed(&self, column: &Column, cell: &Cell) -> Result<Option<Sealed<Encoded>>, AccessError> {
         let (table, name) = (self.table.name(), column.name.as_str());
         let content = match cell {
             Cell::Null => return Ok(None),
@@ -162,7 +162,7 @@ impl Opening<'_> {
         };
         // A driver may call one column's content text or bytes, by its collation.
         let parsed = match std::str::from_utf8(content) {
-            Ok(text) if Sealed::<Untyped>::looks_like(content) => text.parse(),
+            Ok(text) if Sealed::<Encoded>::looks_like(content) => text.parse(),
             Ok(_) => return Err(AccessError::NotSealed { table: table.to_owned(), column: name.to_owned() }),
             Err(_) => Sealed::from_bytes(content),
         };

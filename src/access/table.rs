@@ -162,15 +162,14 @@ impl Table {
 mod tests {
     use super::*;
     use crate::personal::Email;
-    use crate::record::support::{customer_column, own_customer_column, plain_column, sealed_column};
 
     const ORDERS: Purpose = Purpose::new("orders");
     const NEWS: Purpose = Purpose::new("newsletter");
     const FIELDS: &[FieldInfo] = &[
-        customer_column("news_no", NEWS),
-        own_customer_column("no", ORDERS),
-        plain_column("id"),
-        sealed_column::<Email>("email", ORDERS.field("email"), Some("id")),
+        FieldInfo::customer("news_no", NEWS, false),
+        FieldInfo::customer("no", ORDERS, true),
+        FieldInfo::plain("id"),
+        FieldInfo::sealed::<Email>("email", ORDERS.field("email"), Some("id")),
     ];
 
     #[test]
@@ -189,7 +188,7 @@ mod tests {
         let faults = [
             Table::new("", FIELDS),
             Table::new("shop.", FIELDS),
-            Table::new("customers", &[plain_column("id")]),
+            Table::new("customers", &[FieldInfo::plain("id")]),
             Table::new("customers", FIELDS).renamed("nothing", "x"),
             Table::new("customers", FIELDS).renamed("id", "a\0b"),
             Table::new("customers", FIELDS).renamed("id", "email"),

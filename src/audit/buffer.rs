@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::customer::CustomerId;
-use crate::field::FieldName;
+use crate::field::FieldId;
 use crate::journal::{Came, Reason};
 
 /// Bits of a customer number in a note; the lane stands above them.
@@ -29,7 +29,7 @@ pub(crate) struct Reasons {
 /// What some openings have in common.
 pub(super) struct Lane {
     pub(super) reasons: Arc<Reasons>,
-    pub(super) name: FieldName,
+    pub(super) name: FieldId,
     pub(super) came: Came,
     pub(super) second: u64,
     /// The same scope's lane before this one.
@@ -65,7 +65,7 @@ impl Buffer {
     pub(super) fn note(
         &mut self,
         (head, reasons): (&AtomicU64, &Arc<Reasons>),
-        name: FieldName,
+        name: FieldId,
         customer: CustomerId,
         came: Came,
         second: u64,
@@ -75,7 +75,7 @@ impl Buffer {
     }
 
     #[inline]
-    fn lane(&mut self, head: &AtomicU64, reasons: &Arc<Reasons>, name: FieldName, came: Came, second: u64) -> u32 {
+    fn lane(&mut self, head: &AtomicU64, reasons: &Arc<Reasons>, name: FieldId, came: Came, second: u64) -> u32 {
         let remembered = head.load(Ordering::Relaxed);
         let first = if remembered >> 32 == u64::from(self.serial) { low(remembered) } else { NO_LANE };
         let mut number = first;

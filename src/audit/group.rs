@@ -97,16 +97,16 @@ mod tests {
 
     use super::*;
     use crate::customer::CustomerId;
-    use crate::field::{FieldName, Purpose};
+    use crate::field::{FieldId, Purpose};
     use crate::personal::{Email, Name, PersonalData};
 
     const ORDERS: Purpose = Purpose::new("orders");
     const NEWS: Purpose = Purpose::new("newsletter");
-    const NAMES: [FieldName; 4] = [
-        FieldName { purpose: ORDERS, label: "email", tag: Email::TAG },
-        FieldName { purpose: ORDERS, label: "name", tag: Name::TAG },
-        FieldName { purpose: NEWS, label: "email", tag: Email::TAG },
-        FieldName { purpose: NEWS, label: "name", tag: Email::TAG },
+    const NAMES: [FieldId; 4] = [
+        FieldId { purpose: ORDERS, label: "email", tag: Email::TAG },
+        FieldId { purpose: ORDERS, label: "name", tag: Name::TAG },
+        FieldId { purpose: NEWS, label: "email", tag: Email::TAG },
+        FieldId { purpose: NEWS, label: "name", tag: Email::TAG },
     ];
     const CAME: [Came; 3] = [Came::Opened, Came::Refused, Came::Failed];
 

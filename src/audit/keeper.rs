@@ -10,7 +10,7 @@ use super::group::group;
 use super::sink::{AuditSink, Batch};
 use super::{AuditError, OnTrouble, Scope};
 use crate::customer::CustomerId;
-use crate::field::FieldName;
+use crate::field::FieldId;
 use crate::fork::{self, ForkGeneration};
 use crate::journal::Came;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait_until};
@@ -133,7 +133,7 @@ impl Live {
     pub(super) fn note(
         &self,
         scope: &Scope,
-        name: FieldName,
+        name: FieldId,
         customer: CustomerId,
         came: Came,
         second: u64,

@@ -49,6 +49,7 @@ mod buffer;
 mod error;
 mod group;
 mod keeper;
+mod opening;
 mod sink;
 
 use std::fmt;
@@ -57,13 +58,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub use error::AuditError;
+pub(crate) use opening::{NOT_NOTED, entry_id};
+pub use opening::{Opening, openings};
 pub use sink::{AuditSink, Batch, Openings, SinkError};
 
 pub use crate::journal::Came;
 pub use crate::vault::AuditFile;
 
 use crate::customer::CustomerId;
-use crate::field::FieldName;
+use crate::field::FieldId;
 use crate::journal::Reason;
 use buffer::Reasons;
 use keeper::{Live, Settings};
@@ -207,13 +210,7 @@ impl Scope {
 
     /// Notes an opening that was admitted, or one that is refused.
     #[inline]
-    pub(crate) fn note(
-        &self,
-        name: FieldName,
-        customer: CustomerId,
-        came: Came,
-        second: u64,
-    ) -> Result<(), AuditError> {
+    pub(crate) fn note(&self, name: FieldId, customer: CustomerId, came: Came, second: u64) -> Result<(), AuditError> {
         self.live.note(self, name, customer, came, second)
     }
 }

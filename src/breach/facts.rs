@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::history::{History, Moment};
+use crate::audit::{self, Opening};
 use crate::breach::times::timestamp;
 use crate::customer::CustomerId;
-use crate::journal::{Came, Entry, Event, Numbers};
-#[cfg(feature = "derive")]
+use crate::journal::{Came, Entry, Numbers};
 use crate::record::{FieldInfo, FieldKind};
-use crate::vault::audit_file;
 
 /// What was held, of whom, in which columns, and what became of the keys.
 ///
@@ -93,8 +92,6 @@ pub enum Stored {
 
 impl Column {
     /// The columns of a record, as they stand in a table. Those of customer numbers are left out.
-    #[cfg(feature = "derive")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
     #[must_use]
     pub fn all_of(table: &str, fields: &[FieldInfo]) -> Vec<Column> {
         let column = |field: &FieldInfo| {
@@ -150,35 +147,18 @@ impl Opened {
     /// What the entries of an [`AuditFile`](crate::audit::AuditFile) say: all of them, in their order.
     #[must_use]
     pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
-        let mut all = Vec::new();
-        let mut before = Timestamp::MIN;
-        // The entries of one batch stand together; what it lost was lost since its first opening.
-        let mut batch: Option<([u8; audit_file::BATCH], Timestamp)> = None;
-        for entry in entries {
-            let entry = entry.borrow();
-            let until = timestamp(entry.at());
-            let id = entry.id().map(audit_file::batch_of);
-            match entry.event() {
-                Event::Openings { at, purpose, field, came, numbers, .. } => {
-                    let at = timestamp(*at);
-                    if let Some(id) = id.filter(|id| batch.is_none_or(|(known, _)| known != *id)) {
-                        batch = Some((id, at));
-                    }
-                    if *came == Came::Opened {
-                        let (purpose, label) = (purpose.as_str().to_owned(), field.as_str().to_owned());
-                        all.push(Opened::Values { at, purpose, label, numbers: numbers.clone() });
-                    }
-                }
-                Event::Note { text } if text.as_str().ends_with(audit_file::NOT_NOTED) => {
-                    let began = batch.filter(|(known, _)| Some(*known) == id).map_or(Timestamp::MIN, |(_, at)| at);
-                    all.push(Opened::NotNoted { from: began, until });
-                }
-                // A process was killed while it wrote; what else it had noted is gone as well.
-                Event::Torn { .. } => all.push(Opened::NotNoted { from: before, until }),
-                _ => {}
+        let opened = |opening| match opening {
+            Opening::Noted { at, purpose, field, came: Came::Opened, numbers, .. } => Some(Opened::Values {
+                at: timestamp(at),
+                purpose: purpose.as_str().to_owned(),
+                label: field.as_str().to_owned(),
+                numbers,
+            }),
+            Opening::NotNoted { from, until, .. } => {
+                Some(Opened::NotNoted { from: from.map_or(Timestamp::MIN, timestamp), until: timestamp(until) })
             }
-            before = until;
-        }
-        all
+            _ => None,
+        };
+        audit::openings(entries).filter_map(opened).collect()
     }
 }

@@ -112,6 +112,9 @@ pub enum KeyStoreError {
     /// not done.
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
+    /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
+    #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
+    VaultsOwn,
     /// An older vault, which has no key to sign with yet. Nothing happened.
     #[error("the vault has no key to sign with yet: unlock it once with `journal` or `add_missing_purposes`")]
     NoSigner,
@@ -163,7 +166,7 @@ impl KeyStoreError {
                 source.as_ref().map_or(Outcome::TryAgain, |source| source.outcome())
             }
             KeyStoreError::Journal(error) => error.outcome(),
-            KeyStoreError::NoSigner => Outcome::Investigate,
+            KeyStoreError::NoSigner | KeyStoreError::VaultsOwn => Outcome::Investigate,
             KeyStoreError::NoVault
             | KeyStoreError::NeedsJournal
             | KeyStoreError::WrongRootKey

@@ -2,55 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::vault::{CHUNK, CustomerKeys, Reader, Source, Vault};
-
-/// What opens records: a vault, or a reader within its limits.
-#[diagnostic::on_unimplemented(message = "records are opened with a `Vault` or a `Reader`, not with `{Self}`")]
-pub trait Opens {
-    /// Where keys come from.
-    fn source(&self) -> Source;
-}
-
-impl Opens for Vault {
-    fn source(&self) -> Source {
-        Source::all_of(self)
-    }
-}
-
-impl Opens for Reader {
-    fn source(&self) -> Source {
-        Reader::source(self)
-    }
-}
-
-// What derefs to a vault was coerced to one before there were readers.
-impl<V: Opens + ?Sized> Opens for &V {
-    fn source(&self) -> Source {
-        V::source(self)
-    }
-}
-
-impl<V: Opens + ?Sized> Opens for Arc<V> {
-    fn source(&self) -> Source {
-        V::source(self)
-    }
-}
-
-impl<V: Opens + ?Sized> Opens for Box<V> {
-    fn source(&self) -> Source {
-        V::source(self)
-    }
-}
-
-#[cfg(feature = "testing")]
-impl Opens for crate::testing::TestVault {
-    fn source(&self) -> Source {
-        Source::all_of(self)
-    }
-}
+use crate::vault::{CHUNK, CustomerKeys, Opens, Reader};
 
 /// The customer numbers of one row.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +27,10 @@ impl<const N: usize> RowKeys<N> {
     /// Of a row alone.
     #[must_use]
     pub fn of(opens: &impl Opens, numbers: Numbers<N>) -> RowKeys<N> {
-        let source = opens.source();
+        let reader = opens.reader();
         RowKeys {
-            main: source.customer(numbers.main),
-            others: numbers.others.map(|number| number.map(|number| source.customer(number))),
+            main: reader.customer(numbers.main),
+            others: numbers.others.map(|number| number.map(|number| reader.customer(number))),
         }
     }
 
@@ -89,7 +43,7 @@ impl<const N: usize> RowKeys<N> {
 
 /// Rows with their keys, a chunk at a time.
 pub struct EachRow<I: Iterator, F, const N: usize> {
-    source: Source,
+    reader: Reader,
     rows: I,
     numbers_of: F,
     ready: VecDeque<(I::Item, RowKeys<N>)>,
@@ -98,7 +52,7 @@ pub struct EachRow<I: Iterator, F, const N: usize> {
 impl<I: Iterator, F: FnMut(&I::Item) -> Numbers<N>, const N: usize> EachRow<I, F, N> {
     /// Of these rows.
     pub fn new(opens: &impl Opens, rows: I, numbers_of: F) -> Self {
-        EachRow { source: opens.source(), rows, numbers_of, ready: VecDeque::new() }
+        EachRow { reader: opens.reader(), rows, numbers_of, ready: VecDeque::new() }
     }
 
     fn fill(&mut self) {
@@ -113,10 +67,10 @@ impl<I: Iterator, F: FnMut(&I::Item) -> Numbers<N>, const N: usize> EachRow<I, F
             .collect();
         let mut others: [_; N] = std::array::from_fn(|which| {
             let numbers: Vec<_> = rows.iter().map(|(_, row)| row.others.get(which).copied().flatten()).collect();
-            keys_of(&self.source, numbers).into_iter()
+            keys_of(&self.reader, numbers).into_iter()
         });
         let main: Vec<CustomerId> = rows.iter().map(|(_, row)| row.main).collect();
-        let keys = self.source.each_customer(main, |number| *number);
+        let keys = self.reader.each_customer(main, |number| *number);
         self.ready.extend(rows.into_iter().zip(keys).map(|((row, _), (_, main))| {
             let others = others.each_mut().map(|keys| keys.next().flatten());
             (row, RowKeys { main, others })
@@ -125,9 +79,9 @@ impl<I: Iterator, F: FnMut(&I::Item) -> Numbers<N>, const N: usize> EachRow<I, F
 }
 
 /// Of a chunk's numbers for one purpose, in their order.
-fn keys_of(source: &Source, numbers: Vec<Option<CustomerId>>) -> Vec<Option<CustomerKeys>> {
+fn keys_of(reader: &Reader, numbers: Vec<Option<CustomerId>>) -> Vec<Option<CustomerKeys>> {
     let known: Vec<CustomerId> = numbers.iter().flatten().copied().collect();
-    let mut keys = source.each_customer(known, |number| *number).map(|(_, keys)| keys);
+    let mut keys = reader.each_customer(known, |number| *number).map(|(_, keys)| keys);
     numbers.into_iter().map(|number| number.and_then(|_| keys.next())).collect()
 }
 

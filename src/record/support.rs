@@ -3,8 +3,9 @@
 
 use std::marker::PhantomData;
 
-pub use super::context::{ByAsRef, ByContext, Plain};
-pub use super::rows::{EachRow, Numbers, Opens, RowKeys};
+pub use super::plain::{ByAsRef, ByContext, Plain};
+pub use super::rows::{EachRow, Numbers, RowKeys};
+pub use crate::vault::Opens;
 
 use super::{FieldInfo, FieldKind, Held};
 use crate::columns::SealedText;
@@ -18,13 +19,13 @@ use crate::vault::{CustomerKeys, Vault};
 /// The column with the record's own number.
 #[must_use]
 pub const fn own_customer_column(column: &'static str, purpose: Purpose) -> FieldInfo {
-    FieldInfo { column, kind: FieldKind::Customer { purpose, own: true } }
+    FieldInfo::customer(column, purpose, true)
 }
 
 /// A column with the customer's number for another purpose.
 #[must_use]
 pub const fn customer_column(column: &'static str, purpose: Purpose) -> FieldInfo {
-    FieldInfo { column, kind: FieldKind::Customer { purpose, own: false } }
+    FieldInfo::customer(column, purpose, false)
 }
 
 /// A column of sealed values.
@@ -34,21 +35,19 @@ pub const fn sealed_column<T: PersonalData>(
     field: Field<T>,
     context: Option<&'static str>,
 ) -> FieldInfo {
-    let kind = FieldKind::Sealed { purpose: field.purpose(), label: field.label(), tag: T::TAG, context };
-    FieldInfo { column, kind }
+    FieldInfo::sealed(column, field, context)
 }
 
 /// A column of tokens.
 #[must_use]
 pub const fn token_column<T: PersonalData>(column: &'static str, of: &'static str, index: Index<T>) -> FieldInfo {
-    let kind = FieldKind::Token { of, purpose: index.purpose(), label: index.label(), bits: index.bits() };
-    FieldInfo { column, kind }
+    FieldInfo::token(column, of, index)
 }
 
 /// A column stored as it is.
 #[must_use]
 pub const fn plain_column(column: &'static str) -> FieldInfo {
-    FieldInfo { column, kind: FieldKind::Plain }
+    FieldInfo::plain(column)
 }
 
 const fn same(a: &str, b: &str) -> bool {

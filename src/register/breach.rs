@@ -78,14 +78,8 @@ fn clears_tokens(register: &Register, columns: &[Column], purpose: &str) -> bool
 }
 
 fn history(register: &Register, purposes: &[&str]) -> Result<History, RegisterError> {
-    let history = register.vault.with_journal(|file, _, _| {
-        let mut failed = None;
-        let entries = file.entries_after(0)?.map_while(|entry| entry.map_err(|error| failed = Some(error)).ok());
-        let history = History::of(entries, purposes);
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(history),
-        }
-    })?;
-    Ok(history)
+    let mut failed = None;
+    let entries = register.vault.journal_entries_after(0)?;
+    let history = History::of(entries.map_while(|entry| entry.map_err(|error| failed = Some(error)).ok()), purposes);
+    failed.map_or(Ok(history), |error| Err(error.into()))
 }

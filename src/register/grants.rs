@@ -8,6 +8,7 @@ use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::ids::{self, GrantId};
 use super::keys::GrantedKeys;
+use super::names::is_name;
 use super::operations::within;
 use super::outbox;
 use super::schema;
@@ -146,7 +147,7 @@ async fn record<D: Database>(
         return Err(RegisterError::NoEvidence);
     }
     if let Some(recipient) = &grant.recipient
-        && crate::journal::check_name(recipient, RECIPIENT_BYTES).is_err()
+        && !is_name(recipient)
     {
         return Err(RegisterError::Invalid { what: "a recipient's name has 1 to 64 bytes and no control characters" });
     }
@@ -188,9 +189,6 @@ async fn record<D: Database>(
     Ok(Granted { id, number, is_new_number })
 }
 
-/// Most bytes of a recipient's name.
-const RECIPIENT_BYTES: usize = 64;
-
 async fn number_to_seal_under<D: Database>(
     register: &Register,
     db: &mut D,
@@ -207,7 +205,7 @@ async fn number_to_seal_under<D: Database>(
         }
         return Ok((number, false));
     }
-    if !register.vault.is_unlocked(purpose)? {
+    if !register.vault.unlocked_purposes()?.contains(&purpose) {
         return Err(RegisterError::PurposeNotUnlocked { purpose: purpose.name().to_owned() });
     }
     // Within SQLite's transaction everything waits for this thread anyway.
@@ -263,7 +261,7 @@ async fn keys<D: Database>(
         }
     }
     let number = number.ok_or_else(|| RegisterError::NoGrant { purpose: purpose.name().to_owned() })?;
-    let (keys, clock) = (register.source.customer(number), register.rules.clock.clone());
+    let (keys, clock) = (register.reader.customer(number), register.rules.clock.clone());
     Ok(GrantedKeys { keys, purpose, until: latest, clock })
 }
 

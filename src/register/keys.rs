@@ -56,7 +56,7 @@ impl GrantedKeys {
         value: &T,
     ) -> Result<Sealed<T>, GrantedSealError> {
         let place = field.into();
-        let asked = place.name().purpose;
+        let asked = place.field_id().purpose();
         if asked != self.purpose {
             return Err(GrantedSealError::OtherPurpose { granted: self.purpose.name(), asked: asked.name() });
         }
@@ -78,14 +78,11 @@ impl GrantedKeys {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
-        let name = place.name();
-        if name.purpose != self.purpose {
-            let at = crate::error::Belongs {
-                customer: self.keys.customer(),
-                purpose: self.purpose.name(),
-                label: name.label,
-            };
-            return Err(OpenError::OtherPurpose { at, found: name.purpose.name().to_owned() });
+        let field = place.field_id();
+        if field.purpose() != self.purpose {
+            let mut at = field.of(self.keys.customer());
+            at.purpose = self.purpose.name();
+            return Err(OpenError::OtherPurpose { at, found: field.purpose().name().to_owned() });
         }
         self.keys.open(place, sealed)
     }

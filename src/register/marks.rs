@@ -6,11 +6,9 @@ use super::Register;
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants;
+use super::names::is_name;
 use super::operations::within;
 use super::subject::Subject;
-
-/// Most bytes of a mark's name.
-pub(crate) const MARK_BYTES: usize = 64;
 
 within! {
     /// Notes when something happened that a [rule](crate::register::Keep) counts from. The latest time of each name is kept.
@@ -27,7 +25,7 @@ async fn note<D: Database>(
     what: &str,
     at: Timestamp,
 ) -> Result<(), RegisterError> {
-    if crate::journal::check_name(what, MARK_BYTES).is_err() {
+    if !is_name(what) {
         return Err(RegisterError::Invalid { what: "a mark has 1 to 64 bytes and no control characters" });
     }
     let subject = grants::lock_living(register, db, subject).await?;

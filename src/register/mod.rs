@@ -129,6 +129,7 @@ mod ids;
 mod keys;
 mod marks;
 mod merge;
+mod names;
 mod operations;
 mod outbox;
 #[cfg(test)]
@@ -182,8 +183,8 @@ pub use withdraw::Withdrawn;
 use crate::audit::Audit;
 use crate::error::KeyStoreError;
 use crate::journal::Reason;
-use crate::journal::VaultName;
-use crate::vault::{Source, Vault};
+use crate::limits::Limits;
+use crate::vault::{Reader, Vault};
 
 /// The register of one vault, in the application's databases. Cheap to clone, and shared by all threads. See
 /// [the module](crate::register).
@@ -193,7 +194,7 @@ use crate::vault::{Source, Vault};
 pub struct Register {
     vault: Vault,
     /// The same vault, behind the audits that openings are written down in.
-    source: Source,
+    reader: Reader,
     rules: Arc<Rules>,
 }
 
@@ -205,8 +206,11 @@ impl Register {
     /// that are not well made.
     pub fn new(vault: &Vault, rules: Rules) -> Result<Register, RegisterError> {
         rules.check()?;
-        vault.with_journal(|_, _, _| Ok(()))?;
-        Ok(Register { vault: vault.clone(), source: Source::all_of(vault), rules: Arc::new(rules) })
+        if !vault.has_journal()? {
+            return Err(KeyStoreError::NeedsJournal.into());
+        }
+        let reader = vault.reader(Limits::everything().with_sealing());
+        Ok(Register { vault: vault.clone(), reader, rules: Arc::new(rules) })
     }
 
     /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is
@@ -229,7 +233,7 @@ impl Register {
     /// ```
     #[must_use]
     pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Register {
-        Register { source: self.source.audited(audit, who, why), ..self.clone() }
+        Register { reader: self.reader.audited(audit, who, why), ..self.clone() }
     }
 
     /// The vault.
@@ -240,10 +244,6 @@ impl Register {
 
     fn now(&self) -> Timestamp {
         self.rules.clock.now()
-    }
-
-    fn vault_id(&self) -> Result<VaultName, KeyStoreError> {
-        self.vault.id()
     }
 }
 

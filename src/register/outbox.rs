@@ -76,15 +76,15 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         let read = |row: &super::database::Row| {
             let event = serde_json::from_str::<Event>(row.text(1)?);
             let event = event.map_err(|_| RegisterError::NotOurs { what: "no event" })?;
-            // Whoever can write this table must not have the vault sign, and then finish, what only the vault does.
-            if event.is_the_vaults() {
-                return Err(RegisterError::NotOurs { what: "an event that is not a register's" });
-            }
             Ok((ids::event_id(row.text(0)?)?, event))
         };
         let events: Vec<(EventId, Event)> = pending.iter().map(read).collect::<Result<_, RegisterError>>()?;
         register.step("write to the journal")?;
-        register.vault.write_down_identified(&events)?;
+        register.vault.write_down(&events).map_err(|error| match error {
+            // Whoever can write this table must not have the vault sign, and then finish, what only the vault does.
+            KeyStoreError::VaultsOwn => RegisterError::NotOurs { what: "an event that is not a register's" },
+            error => error.into(),
+        })?;
         register.step("empty the outbox")?;
         while copy(register, db, &tag).await? {}
         db.commit().await?;
@@ -198,16 +198,13 @@ pub(crate) fn is_of(id: &str, tag: &str) -> bool {
 }
 
 fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, RegisterError> {
-    let lines = register.vault.with_journal(|journal, _, _| {
-        let line = |entry: &Entry| Line {
-            n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
-            text: entry.line(),
-            id: entry.id().map(|id| hex(&id.to_bytes())),
-            shred: shredded_by(entry.event()),
-        };
-        Ok(journal.next_after(n.max(0).unsigned_abs(), most)?.iter().map(line).collect())
-    })?;
-    Ok(lines)
+    let line = |entry: &Entry| Line {
+        n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
+        text: entry.line(),
+        id: entry.id().map(|id| hex(&id.to_bytes())),
+        shred: shredded_by(entry.event()),
+    };
+    Ok(register.vault.journal_after(n.max(0).unsigned_abs(), most)?.iter().map(line).collect())
 }
 
 /// The entry up to which the database knew the journal when it was found to be older than that, if it was.

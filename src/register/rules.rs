@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
 use super::error::RegisterError;
+use super::names::is_name;
 use crate::field::Purpose;
 use crate::journal::Receipt;
 use crate::vault::Circumstances;
@@ -134,7 +135,7 @@ impl Rules {
         let end = |span: Span| after(Timestamp::UNIX_EPOCH, span).ok();
         let positive = keep.span.is_positive()
             && end(keep.span).zip(end(Span::new().years(1000))).is_some_and(|(end, longest)| end <= longest);
-        let good = keep.mark().is_none_or(|mark| crate::journal::check_name(mark, super::marks::MARK_BYTES).is_ok());
+        let good = keep.mark().is_none_or(is_name);
         if !positive || !good || self.keeps.iter().any(|(known, _)| *known == purpose) {
             self.refuse("a purpose has one rule, of a span of 1000 years at most and a mark of 1 to 64 bytes");
         }
@@ -177,7 +178,7 @@ impl Rules {
     fn add_tokens(&mut self, table: &str, number_column: &str, column: &str) {
         let names = table.split('.').chain([number_column, column]);
         // PostgreSQL's limit is 63 bytes, MySQL's 64 characters.
-        if names.into_iter().any(|name| crate::journal::check_name(name, 64).is_err()) {
+        if !names.into_iter().all(is_name) {
             self.refuse("a name of a table or column has 1 to 64 bytes and no control characters");
         }
         let (table, number_column, column) = (table.to_owned(), number_column.to_owned(), column.to_owned());

@@ -6,7 +6,7 @@ use super::agreement;
 use super::database::Dialect;
 use super::database::{Database, values};
 use super::error::RegisterError;
-use super::ids::{self, hex};
+use super::ids;
 
 /// Times are milliseconds since 1970, in UTC. Ids are random. `numbers.sealing` is 1 for the number that new values
 /// of a customer and purpose are sealed under, and NULL for others, so that there is one at most. SQLite uses a partial
@@ -69,7 +69,7 @@ pub(crate) async fn create<D: Database>(register: &Register, db: &mut D) -> Resu
     for statement in TABLES {
         db.run(statement, values![]).await?;
     }
-    let vault = hex(&register.vault_id()?.to_bytes());
+    let vault = register.vault.id()?.to_string();
     const META: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('vault', ?1), ('register', ?2) \
         ON CONFLICT (name) DO NOTHING";
     db.run(META, values![vault, ids::tag()?]).await?;
@@ -96,7 +96,7 @@ pub(crate) async fn check<D: Database>(register: &Register, db: &mut D) -> Resul
 /// Refuses what is no table of this vault's, by what `oubliette_meta` has of it.
 pub(crate) fn check_vault(register: &Register, found: Option<&str>) -> Result<(), RegisterError> {
     match found {
-        Some(found) if found == hex(&register.vault_id()?.to_bytes()) => Ok(()),
+        Some(found) if found == register.vault.id()?.to_string() => Ok(()),
         Some(_) => Err(RegisterError::OtherVault),
         None => Err(RegisterError::NoTables),
     }

@@ -30,29 +30,26 @@ pub(crate) struct Since {
 pub(crate) async fn told_since<D: Database>(register: &Register, db: &mut D, n: i64) -> Result<Since, RegisterError> {
     let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register'", values![]).await?;
     let tag = tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
-    let since = register.vault.with_journal(|journal, _, _| {
-        let mut since = Since::default();
-        let (mut shreds, mut ends) = (Vec::new(), Vec::new());
-        for entry in journal.entries_after(n.max(0).unsigned_abs())? {
-            let entry = entry?;
-            let ours = entry.id().is_some_and(|id| outbox::is_of(&hex(&id.to_bytes()), &tag));
-            let at = timestamp(entry.at());
-            match entry.into_event() {
-                Event::Erased { numbers, commitment } if ours => since.erased.push((numbers, commitment)),
-                Event::Shred { whom: Whom::Numbers(numbers), purpose: None, .. } => {
-                    shreds.extend(numbers.as_ranges().as_slice().iter().cloned());
-                }
-                event @ (Event::Ended { .. } | Event::HoldEnded { .. } | Event::RequestClosed { .. }) if ours => {
-                    ends.push((at, event));
-                }
-                event if ours => since.events.push((at, event)),
-                _ => {}
+    let mut since = Since::default();
+    let (mut shreds, mut ends) = (Vec::new(), Vec::new());
+    for entry in register.vault.journal_entries_after(n.max(0).unsigned_abs())? {
+        let entry = entry?;
+        let ours = entry.id().is_some_and(|id| outbox::is_of(&hex(&id.to_bytes()), &tag));
+        let at = timestamp(entry.at());
+        match entry.into_event() {
+            Event::Erased { numbers, commitment } if ours => since.erased.push((numbers, commitment)),
+            Event::Shred { whom: Whom::Numbers(numbers), purpose: None, .. } => {
+                shreds.extend(numbers.as_ranges().as_slice().iter().cloned());
             }
+            event @ (Event::Ended { .. } | Event::HoldEnded { .. } | Event::RequestClosed { .. }) if ours => {
+                ends.push((at, event));
+            }
+            event if ours => since.events.push((at, event)),
+            _ => {}
         }
-        since.events.extend(ends);
-        since.shreds = Numbers::from(Ranges::of(shreds));
-        Ok(since)
-    })?;
+    }
+    since.events.extend(ends);
+    since.shreds = Numbers::from(Ranges::of(shreds));
     Ok(since)
 }
 

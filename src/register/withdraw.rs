@@ -143,7 +143,7 @@ async fn end<D: Transactions>(
     why: Reason,
     consents_only: bool,
 ) -> Result<Withdrawn, RegisterError> {
-    if !register.vault.is_unlocked(purpose)? {
+    if !register.vault.unlocked_purposes()?.contains(&purpose) {
         return Err(RegisterError::PurposeNotUnlocked { purpose: purpose.name().to_owned() });
     }
     register.step("decide a withdrawal")?;

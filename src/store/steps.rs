@@ -78,13 +78,20 @@ impl Steps {
         self.lock().dead
     }
 
-    /// Fails if the store plays dead.
-    pub(crate) fn alive(&self) -> Result<(), StoreError> {
+    /// For whoever takes part: fails if the store plays dead.
+    ///
+    /// # Errors
+    /// [`Problem::Injected`] once a stop was reached that lets nothing go on.
+    pub fn alive(&self) -> Result<(), StoreError> {
         if self.lock().dead { Err(StoreError::new(Problem::Injected, "after the stop")) } else { Ok(()) }
     }
 
-    /// Takes one step; `half` does half of it, where that can be.
-    pub(crate) fn before(&self, what: &str, path: &Path, half: &mut dyn FnMut()) -> Result<(), StoreError> {
+    /// For whoever takes part: one step is about to be taken, and is counted. `what` it does and to which file goes into the
+    /// [log](Steps::log); `half` does half of it, where that can be.
+    ///
+    /// # Errors
+    /// When the step is one to be stopped at: it must not be done.
+    pub fn before(&self, what: &str, path: &Path, half: &mut dyn FnMut()) -> Result<(), StoreError> {
         let mut state = self.lock();
         if state.dead {
             return Err(StoreError::new(Problem::Injected, path.display().to_string()));

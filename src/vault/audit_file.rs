@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{AuditSink, Batch, Openings, SinkError};
+use crate::audit::{AuditSink, Batch, NOT_NOTED, Openings, SinkError, entry_id};
 use crate::error::KeyStoreError;
 use crate::journal::{Event, EventId, Journal, JournalError, Label, Reason, Time};
 use crate::nonce;
@@ -11,27 +11,12 @@ use crate::root_record::SignerSeed;
 use crate::vault::Vault;
 use crate::vault::journal::VaultSigner;
 
-/// Ends the note of what was lost.
-pub(crate) const NOT_NOTED: &str = "openings were not noted";
-
-/// Bytes of an entry's id that the entries of one batch have in common: the writer's, then the batch's number.
-#[cfg(feature = "register")]
-pub(crate) const BATCH: usize = 12;
-
-/// Which batch an entry belongs to.
-#[cfg(feature = "register")]
-pub(crate) fn batch_of(id: EventId) -> [u8; BATCH] {
-    let mut batch = [0; BATCH];
-    batch.iter_mut().zip(id.to_bytes()).for_each(|(byte, part)| *byte = part);
-    batch
-}
-
 /// A file that an [`Audit`](crate::audit::Audit) is written to: signed by the vault and chained, in the form of a
 /// [journal](crate::journal), with one entry for each group of openings.
 ///
 /// Anybody who has the vault's [public key](Vault::public_key) can read and check it offline with
 /// [`journal::entries`](crate::journal::entries) and [`journal::verify`](crate::journal::verify): what was changed, dropped
-/// or cut off is found. Several processes may write to one file. It is readable by its owner alone, and grows for ever:
+/// or cut off is found. [`openings`](crate::audit::openings) tells what the entries say. Several processes may write to one file. It is readable by its owner alone, and grows for ever:
 /// begin another when it is large enough, and put the old one away with its head.
 ///
 /// It is a file of its own beside the vault's journal, which has an entry a shred rather than some a second. It keeps the
@@ -109,14 +94,7 @@ impl AuditFile {
         if batch.lost() > 0 {
             events.push(Event::Note { text: Reason::new(format!("{} {NOT_NOTED}", batch.lost()))? });
         }
-        let id = |place: u32| {
-            let mut id = [0; 16];
-            let batch = batch.number().to_be_bytes().into_iter().skip(4);
-            for (byte, part) in id.iter_mut().zip(self.run.into_iter().chain(batch).chain(place.to_be_bytes())) {
-                *byte = part;
-            }
-            EventId::from_bytes(id)
-        };
+        let id = |place: u32| entry_id(self.run, batch.number(), place);
         Ok((0..).map(id).zip(events).collect())
     }
 }

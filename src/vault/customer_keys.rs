@@ -12,7 +12,7 @@ use crate::sealed::Sealed;
 use crate::vault::Owner;
 use crate::vault::handles::Handle;
 use crate::vault::process::Process;
-use crate::vault::reader::{Guard, Source};
+use crate::vault::reader::{Guard, Reader};
 
 /// Most rows whose keys are held at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -33,8 +33,8 @@ pub struct CustomerKeys {
 }
 
 impl CustomerKeys {
-    pub(super) fn of_one(source: &Source, customer: CustomerId) -> CustomerKeys {
-        let Source { vault, guard } = source;
+    pub(super) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
+        let Reader { vault, guard } = reader;
         let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
         CustomerKeys { owner: vault.owner.clone(), handle, index: 0, customer, guard: guard.clone() }
     }
@@ -65,7 +65,7 @@ impl CustomerKeys {
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
         if let Some(guard) = &self.guard {
-            guard.may_seal(self.customer, place.name())?;
+            guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
         process.seal_by_handle(handle, self.index, place, value)
@@ -84,7 +84,7 @@ impl CustomerKeys {
         let place = field.into();
         match &self.guard {
             None => self.open_unguarded(place, sealed),
-            Some(guard) => guard.open(self.customer, place.name(), || self.open_unguarded(place, sealed)),
+            Some(guard) => guard.open(self.customer, place.field_id(), || self.open_unguarded(place, sealed)),
         }
     }
 
@@ -105,7 +105,7 @@ impl CustomerKeys {
     ) -> Result<Option<Sealed<T>>, ResealError> {
         let place = field.into();
         if let Some(guard) = &self.guard {
-            guard.may_seal(self.customer, place.name())?;
+            guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
         process.reseal_by_handle(handle, self.index, place, sealed)
@@ -123,15 +123,15 @@ impl fmt::Debug for CustomerKeys {
 /// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
 /// others could be derived.
 pub struct EachCustomer<I: Iterator, F> {
-    source: Source,
+    reader: Reader,
     rows: I,
     customer_of: F,
     ready: VecDeque<(I::Item, CustomerKeys)>,
 }
 
 impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
-    pub(super) fn new(source: Source, rows: I, customer_of: F) -> Self {
-        EachCustomer { source, rows, customer_of, ready: VecDeque::new() }
+    pub(super) fn new(reader: Reader, rows: I, customer_of: F) -> Self {
+        EachCustomer { reader, rows, customer_of, ready: VecDeque::new() }
     }
 
     fn fill(&mut self) {
@@ -147,7 +147,7 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
         let mut customers: Vec<CustomerId> = rows.iter().map(|(_, customer)| *customer).collect();
         customers.sort_unstable();
         customers.dedup();
-        let Source { vault, guard } = &self.source;
+        let Reader { vault, guard } = &self.reader;
         let handle = vault.process().map(|process| Handle::register(process, customers.clone()));
         self.ready.extend(rows.into_iter().map(|(row, customer)| {
             let index = customers.binary_search(&customer).unwrap_or_default();

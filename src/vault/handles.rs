@@ -7,7 +7,7 @@ use crate::cipher::FieldCipher;
 use crate::customer::CustomerId;
 use crate::derivation::{CustomerKey, TreeId};
 use crate::error::KeyStoreError;
-use crate::field::FieldName;
+use crate::field::FieldId;
 use crate::key_tree::{Found, Walker};
 use crate::secret::{Secret32, with_clean_stack};
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -58,7 +58,7 @@ struct Kept {
     tree: TreeId,
     /// The tree is the active one.
     seals: bool,
-    name: FieldName,
+    name: FieldId,
     cipher: FieldCipher,
 }
 
@@ -118,7 +118,7 @@ impl Handle {
         keys: &'k mut Keys,
         index: usize,
         tree: Option<TreeId>,
-        name: FieldName,
+        name: FieldId,
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
@@ -179,12 +179,12 @@ const LOST: KeyStoreError = KeyStoreError::Bug("a handle lost its keys");
 
 impl Keys {
     #[inline]
-    pub(crate) fn kept(&self, tree: TreeId, name: FieldName) -> Option<&FieldCipher> {
+    pub(crate) fn kept(&self, tree: TreeId, name: FieldId) -> Option<&FieldCipher> {
         self.ciphers.iter().find(|kept| kept.tree == tree && kept.name.is(name)).map(|kept| &kept.cipher)
     }
 
     #[inline]
-    pub(crate) fn kept_to_seal(&self, name: FieldName) -> Option<(TreeId, &FieldCipher)> {
+    pub(crate) fn kept_to_seal(&self, name: FieldId) -> Option<(TreeId, &FieldCipher)> {
         self.ciphers.iter().find(|kept| kept.seals && kept.name.is(name)).map(|kept| (kept.tree, &kept.cipher))
     }
 

@@ -13,6 +13,7 @@ mod journal;
 mod keyring;
 mod knowledge;
 mod numbers;
+mod opens;
 mod places;
 mod process;
 mod promise;
@@ -46,13 +47,11 @@ pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
 pub use indexes::{EpochBegun, Epochs};
 pub use journal::{Because, Circumstances};
+pub use opens::Opens;
 pub use purposes::Rotated;
 pub use reader::Reader;
-pub(crate) use reader::Source;
 pub use recover::Recovery;
 pub use retired::Retired;
-#[cfg(all(feature = "derive", feature = "json"))]
-pub(crate) use seal_open::{Content, Untyped};
 pub use shred::Shredded;
 pub use status::{Health, PurposeStatus, Status};
 
@@ -174,16 +173,10 @@ impl Vault {
         self.process()?.open(customer, field.into(), sealed)
     }
 
-    /// Whether the purpose is among those that this vault was unlocked with.
-    #[cfg(any(feature = "register", all(feature = "derive", feature = "json")))]
-    pub(crate) fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
-        Ok(self.process()?.is_unlocked(purpose))
-    }
-
     /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
     #[must_use]
     pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        Source::all_of(self).customer(customer)
+        Reader::unlimited(self).customer(customer)
     }
 
     /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
@@ -193,7 +186,7 @@ impl Vault {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        Source::all_of(self).each_customer(rows, customer_of)
+        Reader::unlimited(self).each_customer(rows, customer_of)
     }
 
     /// Shreds customers in all purposes, in one commit: all of them or, if one was never issued, none.
@@ -389,18 +382,29 @@ impl Vault {
     }
 }
 
-#[cfg(feature = "register")]
+/// What it is.
 impl Vault {
-    pub(crate) fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
+    /// What this vault is told from all others by, as its journal and its receipts name it. Nothing of it is secret.
+    ///
+    /// # Errors
+    /// When the lease has lapsed and the record cannot be read.
+    pub fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
         Ok(self.process()?.held()?.facts.clear.vault)
     }
 
-    pub(crate) fn unlocked_purposes(&self) -> Result<Vec<Purpose>, KeyStoreError> {
+    /// The purposes that it was unlocked with. It may have others.
+    ///
+    /// # Errors
+    /// When the vault was closed, or cannot be used after a fork.
+    pub fn unlocked_purposes(&self) -> Result<Vec<Purpose>, KeyStoreError> {
         Ok(self.process()?.settings.purposes.clone())
     }
 
-    /// The purpose of this name, among those the vault was unlocked with.
-    pub(crate) fn purpose_named(&self, name: &str) -> Result<Option<Purpose>, KeyStoreError> {
+    /// The purpose of this name, among those the vault was unlocked with: for names that were stored.
+    ///
+    /// # Errors
+    /// As [`unlocked_purposes`](Vault::unlocked_purposes).
+    pub fn purpose_named(&self, name: &str) -> Result<Option<Purpose>, KeyStoreError> {
         Ok(self.process()?.settings.purposes.iter().copied().find(|purpose| purpose.name() == name))
     }
 }

@@ -213,7 +213,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<bool, KeyStoreError> {
         let (held, header) = (self.held()?, sealed.header());
-        let purpose = place.name().purpose.name();
+        let purpose = place.field_id().purpose.name();
         Ok(header.customer == customer.to_path() && held.active(purpose).is_some_and(|tree| tree.id == header.tree))
     }
 

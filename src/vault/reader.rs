@@ -6,18 +6,12 @@ use std::sync::Arc;
 use crate::audit::{Audit, AuditError, Came, Scope};
 use crate::clock::Clock;
 use crate::customer::CustomerId;
-#[cfg(all(feature = "derive", feature = "json"))]
-use crate::error::KeyStoreError;
-use crate::error::{OpenError, SealError};
-#[cfg(all(feature = "derive", feature = "json"))]
-use crate::field::Purpose;
-use crate::field::{FieldName, Placed};
+use crate::error::{KeyStoreError, OpenError, SealError};
+use crate::field::{FieldId, Placed, Purpose};
 use crate::journal::Reason;
 use crate::limits::Limits;
-use crate::personal::PersonalData;
-use crate::sealed::Sealed;
-#[cfg(all(feature = "derive", feature = "json"))]
-use crate::vault::{Content, Untyped};
+use crate::personal::{PersonalData, Plaintext};
+use crate::sealed::{Encoded, Sealed};
 use crate::vault::{CustomerKeys, EachCustomer, Vault};
 
 /// Opens values within [`Limits`], and nothing else. From [`Vault::reader`].
@@ -47,21 +41,32 @@ use crate::vault::{CustomerKeys, EachCustomer, Vault};
 /// ```
 #[derive(Clone)]
 pub struct Reader {
-    vault: Vault,
-    guard: Arc<Guard>,
+    pub(super) vault: Vault,
+    /// `None`: all is let through.
+    pub(super) guard: Option<Arc<Guard>>,
 }
 
 impl Vault {
     /// A view of the vault that opens what the limits allow.
     #[must_use]
     pub fn reader(&self, limits: Limits) -> Reader {
-        let mut guard = Guard::of(self);
-        guard.limits.push(Arc::new(limits));
-        Reader { vault: self.clone(), guard: Arc::new(guard) }
+        Reader::unlimited(self).narrowed(limits)
     }
 }
 
 impl Reader {
+    /// One that opens and seals all that the vault does.
+    pub(super) fn unlimited(vault: &Vault) -> Reader {
+        Reader { vault: vault.clone(), guard: None }
+    }
+
+    /// The same vault behind a guard that has more to do.
+    fn guarded(&self, more: impl FnOnce(&mut Guard)) -> Reader {
+        let mut guard = self.guard.as_deref().cloned().unwrap_or_else(|| Guard::of(&self.vault));
+        more(&mut guard);
+        Reader { vault: self.vault.clone(), guard: Some(Arc::new(guard)) }
+    }
+
     /// Decrypts one value. See [`Vault::open`].
     ///
     /// # Errors
@@ -73,7 +78,59 @@ impl Reader {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
-        self.guard.open(customer, place.name(), || self.vault.open(customer, place, sealed))
+        self.let_through(customer, place.field_id(), || self.vault.open(customer, place, sealed))
+    }
+
+    /// Decrypts one value whose type is known by its tag alone, to what it was encoded as: for programs that go by lists of
+    /// columns, which have [`FieldInfo::field_id`](crate::FieldInfo::field_id). Its bytes are those that the type's
+    /// [`encode`](PersonalData::encode) wrote.
+    ///
+    /// ```
+    /// use oubliette::{Encoded, Field, FieldId, Limits, Purpose, Sealed, Vault, personal::Email};
+    /// const ORDERS: Purpose = Purpose::new("orders");
+    /// const EMAIL: Field<Email> = ORDERS.field("email");
+    ///
+    /// let vault = Vault::in_memory([ORDERS]);
+    /// let alice = vault.enroll()?;
+    /// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?.into_bytes();
+    ///
+    /// let reader = vault.reader(Limits::purposes([ORDERS]));
+    /// let value: Sealed<Encoded> = Sealed::from_bytes(column)?;
+    /// let encoded = reader.open_encoded(alice, FieldId::from(EMAIL), None, &value)?;
+    /// assert_eq!(encoded.as_bytes(), b"alice@example.com");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Reader::open); limits and audits hold as there.
+    pub fn open_encoded(
+        &self,
+        customer: CustomerId,
+        field: FieldId,
+        context: Option<&[u8]>,
+        sealed: &Sealed<Encoded>,
+    ) -> Result<Plaintext, OpenError> {
+        self.let_through(customer, field, || self.vault.process()?.open_encoded(customer, field, context, sealed))
+    }
+
+    fn let_through<T>(
+        &self,
+        customer: CustomerId,
+        field: FieldId,
+        open: impl FnOnce() -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        match &self.guard {
+            None => open(),
+            Some(guard) => guard.open(customer, field, open),
+        }
+    }
+
+    /// Whether the purpose is among those that the vault was unlocked with. The limits have no say in it.
+    ///
+    /// # Errors
+    /// When the vault was closed, or cannot be used after a fork.
+    pub fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
+        Ok(self.vault.process()?.is_unlocked(purpose))
     }
 
     /// Encrypts one value, if the limits allow sealing. See [`Vault::seal`].
@@ -87,14 +144,16 @@ impl Reader {
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
-        self.guard.may_seal(customer, place.name())?;
+        if let Some(guard) = &self.guard {
+            guard.may_seal(customer, place.field_id())?;
+        }
         self.vault.seal(customer, place, value)
     }
 
     /// A handle for several fields of one customer, within the same limits. See [`Vault::customer`].
     #[must_use]
     pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        self.source().customer(customer)
+        CustomerKeys::of_one(self, customer)
     }
 
     /// Many rows, each with a handle for its customer, within the same limits. See [`Vault::each_customer`].
@@ -103,15 +162,13 @@ impl Reader {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        self.source().each_customer(rows, customer_of)
+        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
     }
 
     /// A reader with further limits: it opens what both allow, and seals if both do.
     #[must_use]
     pub fn narrowed(&self, limits: Limits) -> Reader {
-        let mut guard = Guard::clone(&self.guard);
-        guard.limits.push(Arc::new(limits));
-        Reader { vault: self.vault.clone(), guard: Arc::new(guard) }
+        self.guarded(|guard| guard.limits.push(Arc::new(limits)))
     }
 
     /// A reader whose openings are written down, with who opens and why: for the length of a request, or of a job.
@@ -123,20 +180,15 @@ impl Reader {
     /// An audit is never taken off: a reader that is audited already notes in both from then on.
     #[must_use]
     pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Reader {
-        let mut guard = Guard::clone(&self.guard);
-        guard.audits.push(Arc::new(audit.scope(who, why)));
-        Reader { vault: self.vault.clone(), guard: Arc::new(guard) }
-    }
-
-    pub(crate) fn source(&self) -> Source {
-        Source { vault: self.vault.clone(), guard: Some(self.guard.clone()) }
+        self.guarded(|guard| guard.audits.push(Arc::new(audit.scope(who, why))))
     }
 }
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let audits = self.guard.audits.len();
-        write!(f, "Reader({:?}, audits: {audits})", self.guard.limits)
+        let Some(guard) = &self.guard else { return f.write_str("Reader(everything, audits: 0)") };
+        let audits = guard.audits.len();
+        write!(f, "Reader({:?}, audits: {audits})", guard.limits)
     }
 }
 
@@ -160,7 +212,7 @@ impl Guard {
     pub(super) fn open<T>(
         &self,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
         let is_allowed = self.limits.iter().all(|limits| limits.allow_opening(name));
@@ -174,7 +226,7 @@ impl Guard {
     fn open_audited<T>(
         &self,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         is_allowed: bool,
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
@@ -203,73 +255,11 @@ impl Guard {
         }
     }
 
-    pub(super) fn may_seal(&self, customer: CustomerId, name: FieldName) -> Result<(), SealError> {
+    pub(super) fn may_seal(&self, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
         if self.limits.iter().all(|limits| limits.allow_sealing(name)) {
             Ok(())
         } else {
             Err(SealError::NotAllowed { at: name.of(customer) })
         }
-    }
-}
-
-/// Where keys come from: a vault, through a guard or not. Gives out keys, never the vault.
-#[derive(Clone)]
-pub struct Source {
-    pub(super) vault: Vault,
-    pub(super) guard: Option<Arc<Guard>>,
-}
-
-impl Source {
-    pub(crate) fn all_of(vault: &Vault) -> Source {
-        Source { vault: vault.clone(), guard: None }
-    }
-
-    /// The same, with openings written down there as well.
-    #[cfg(feature = "register")]
-    pub(crate) fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Source {
-        let mut guard = self.guard.as_deref().cloned().unwrap_or_else(|| Guard::of(&self.vault));
-        guard.audits.push(Arc::new(audit.scope(who, why)));
-        Source { vault: self.vault.clone(), guard: Some(Arc::new(guard)) }
-    }
-
-    /// Whether the purpose is among those that the vault was unlocked with.
-    #[cfg(all(feature = "derive", feature = "json"))]
-    pub(crate) fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
-        self.vault.is_unlocked(purpose)
-    }
-
-    /// What a value was encoded as, without its type: for what goes by lists of columns. All that [`Vault::open`] checks
-    /// is checked, and all that a [`Reader`] does is done.
-    #[cfg(all(feature = "derive", feature = "json"))]
-    pub(crate) fn open_bytes(
-        &self,
-        customer: CustomerId,
-        name: FieldName,
-        context: Option<&[u8]>,
-        sealed: &Sealed<Untyped>,
-    ) -> Result<Content, OpenError> {
-        let open = || self.vault.process()?.open_bytes(customer, name, context, sealed);
-        match &self.guard {
-            None => open(),
-            Some(guard) => guard.open(customer, name, open),
-        }
-    }
-
-    pub(crate) fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        CustomerKeys::of_one(self, customer)
-    }
-
-    pub(crate) fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
-    where
-        I: IntoIterator,
-        F: FnMut(&I::Item) -> CustomerId,
-    {
-        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source(limited: {})", self.guard.is_some())
     }
 }

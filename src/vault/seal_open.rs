@@ -7,23 +7,17 @@ use crate::cipher::{FieldCipher, TAG_BYTES};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{Belongs, KeyStoreError, OpenError, SealError};
-use crate::field::{FieldName, Placed, Purpose};
+use crate::field::{FieldId, Placed, Purpose};
 use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
-use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
+use crate::sealed::{Associated, Encoded, HEADER_BYTES, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::{Cipher, Handle};
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::process::Process;
 use crate::witness::Witness;
-
-impl FieldName {
-    pub(crate) fn of(self, customer: CustomerId) -> Belongs {
-        Belongs { customer, purpose: self.purpose.name(), label: self.label }
-    }
-}
 
 impl Process {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
@@ -46,7 +40,7 @@ impl Process {
         place: Placed<'_, T>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
-        let name = place.name();
+        let name = place.field_id();
         self.may_seal(customer, name)?;
         let wall = self.wall_within_lease()?;
         let held = self.held()?;
@@ -66,7 +60,7 @@ impl Process {
         result
     }
 
-    fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldName) -> Result<(), SealError> {
+    fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
         if !self.is_unlocked(name.purpose) {
             return Err(SealError::PurposeNotUnlocked { purpose: name.purpose.name() });
         }
@@ -90,7 +84,7 @@ impl Process {
         place: Placed<'_, T>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
-        let (customer, name) = (handle.customer(index), place.name());
+        let (customer, name) = (handle.customer(index), place.field_id());
         // All that may wait for a thread of the vault's comes before the handle's lock, which those threads take to wipe.
         let wall = self.wall_within_lease()?;
         if let Some((tree, cipher)) = handle.keys().kept_to_seal(name) {
@@ -132,7 +126,7 @@ impl Process {
         value.encode(&mut plain);
         let bytes = plain.len();
         if bytes > MOST_BYTES {
-            return Err(SealError::TooLarge { at: place.name().of(customer), bytes });
+            return Err(SealError::TooLarge { at: place.field_id().of(customer), bytes });
         }
         plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
         let associated = Associated::new(header.witness, place.context);
@@ -149,22 +143,23 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
-        let name = place.name();
+        let name = place.field_id();
         decode(&self.open_padded(customer, name, place.context, sealed)?, name.of(customer))
     }
 
-    /// The bytes of a value whose type is known by its tag alone.
-    #[cfg(all(feature = "derive", feature = "json"))]
-    pub(crate) fn open_bytes(
+    /// What a value was encoded as, whose type is known by its tag alone.
+    pub(crate) fn open_encoded(
         self: &Arc<Process>,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         context: Option<&[u8]>,
-        sealed: &Sealed<Untyped>,
-    ) -> Result<Content, OpenError> {
+        sealed: &Sealed<Encoded>,
+    ) -> Result<Plaintext, OpenError> {
         let padded = self.open_padded(customer, name, context, sealed)?;
-        let end = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at: name.of(customer) })?.len();
-        Ok(Content { padded, end })
+        let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at: name.of(customer) })?;
+        let mut plain = Plaintext::with_capacity(content.len());
+        plain.extend(content);
+        Ok(plain)
     }
 
     /// Every check there is, whatever the type.
@@ -172,7 +167,7 @@ impl Process {
     fn open_padded<T>(
         self: &Arc<Process>,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         context: Option<&[u8]>,
         sealed: &Sealed<T>,
     ) -> Result<Wiped, OpenError> {
@@ -201,7 +196,7 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
-        let (customer, name, header) = (handle.customer(index), place.name(), sealed.header());
+        let (customer, name, header) = (handle.customer(index), place.field_id(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
         let changes = self.changes();
         let kept = handle
@@ -242,7 +237,7 @@ impl Process {
     fn held_to_open(
         self: &Arc<Process>,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         header: &Header<'_>,
     ) -> Result<Arc<Held>, OpenError> {
         let at = name.of(customer);
@@ -297,7 +292,7 @@ impl Process {
     fn finish_open(
         self: &Arc<Process>,
         customer: CustomerId,
-        name: FieldName,
+        name: FieldId,
         header: &Header<'_>,
         opened: Option<Wiped>,
         changes: u64,
@@ -320,12 +315,7 @@ impl Process {
     /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
     /// shredded in between must not be opened any more.
     #[cold]
-    fn open_again(
-        self: &Arc<Process>,
-        customer: CustomerId,
-        name: FieldName,
-        header: &Header,
-    ) -> Result<(), OpenError> {
+    fn open_again(self: &Arc<Process>, customer: CustomerId, name: FieldId, header: &Header) -> Result<(), OpenError> {
         let held = self.held_to_open(customer, name, header)?;
         let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
         let pages = StoredPages(self.pages());
@@ -355,25 +345,6 @@ impl Process {
 fn decode<T: PersonalData>(padded: &Wiped, at: Belongs) -> Result<T, OpenError> {
     let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at })?;
     T::decode(content).map_err(|_| OpenError::InvalidContent { at })
-}
-
-/// Stands for the type of a sealed value that is opened by its tag.
-#[derive(Debug)]
-#[cfg(all(feature = "derive", feature = "json"))]
-pub(crate) enum Untyped {}
-
-/// What a value was encoded as, without its padding; wiped on drop.
-#[cfg(all(feature = "derive", feature = "json"))]
-pub(crate) struct Content {
-    padded: Wiped,
-    end: usize,
-}
-
-#[cfg(all(feature = "derive", feature = "json"))]
-impl Content {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.padded.bytes().get(..self.end).unwrap_or_default()
-    }
 }
 
 const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");

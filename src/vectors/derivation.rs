@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::{Node, expand, hex, run};
 use crate::customer::CustomerId;
 use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId};
-use crate::field::{FieldName, Purpose};
+use crate::field::{FieldId, Purpose};
 use crate::journal::VaultName;
 use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::personal::TypeTag;
@@ -94,8 +94,8 @@ fn field(customer: &[u8; 32], label: &'static str, tag: &'static str) -> Node {
     ])
 }
 
-pub(super) fn field_name(label: &'static str, tag: &'static str) -> FieldName {
-    FieldName { purpose: Purpose::new("orders"), label, tag: TypeTag::built_in(tag).unwrap() }
+pub(super) fn field_name(label: &'static str, tag: &'static str) -> FieldId {
+    FieldId { purpose: Purpose::new("orders"), label, tag: TypeTag::built_in(tag).unwrap() }
 }
 
 /// Info, and 64 bytes of key and commitment.

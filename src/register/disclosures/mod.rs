@@ -122,7 +122,7 @@ async fn disclose<D: Transactions, T>(
 ) -> Result<T, DisclosureError> {
     disclosure.check(holdings)?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
-    opening::check(&register.source, &holdings.readers, &holdings.tables, wanted)?;
+    opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
     db.begin().await?;
     // Whatever can fail fails before it is written down for good.
     let made = match write_down(register, db, holdings, subject, disclosure, encrypted).await {

@@ -9,6 +9,7 @@ use crate::register::Register;
 use crate::register::database::{Database, values};
 use crate::register::error::RegisterError;
 use crate::register::grants::{self, time};
+use crate::register::names::is_name;
 use crate::register::operations::within;
 use crate::register::schema;
 use crate::register::subject::Subject;
@@ -64,13 +65,17 @@ pub(super) fn label(name: &str) -> Result<Label, RegisterError> {
     Label::new(name).map_err(|_| BAD_NAME)
 }
 
+fn check(name: &str) -> Result<(), RegisterError> {
+    if is_name(name) { Ok(()) } else { Err(BAD_NAME) }
+}
+
 async fn describe<D: Database>(
     register: &Register,
     db: &mut D,
     recipient: &str,
     about: &str,
 ) -> Result<(), RegisterError> {
-    crate::journal::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
+    check(recipient)?;
     const DESCRIBE: &str = "INSERT INTO oubliette_recipients (recipient, about, since) VALUES (?1, ?2, ?3) \
         ON CONFLICT (recipient) DO UPDATE SET about = excluded.about";
     db.run(DESCRIBE, values![recipient, about, register.now().as_millisecond()]).await?;
@@ -87,7 +92,7 @@ async fn set_key<D: Database>(
     use crate::journal::{Event, Reason};
     use crate::register::outbox;
 
-    crate::journal::check_name(recipient, 64).map_err(|_| BAD_NAME)?;
+    check(recipient)?;
     super::encrypt::check(public_key)
         .map_err(|_| RegisterError::Invalid { what: "not an X25519 public key of age's, which begins with `age1`" })?;
     const SET: &str = "INSERT INTO oubliette_recipients (recipient, public_key, since) VALUES (?1, ?2, ?3) \

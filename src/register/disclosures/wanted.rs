@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::access::table::Column;
 use crate::access::{AccessError, Table};
-use crate::field::{Field, FieldName, Purpose};
+use crate::field::{Field, FieldId, Purpose};
 use crate::personal::PersonalData;
 use crate::record::FieldKind;
 use crate::register::holdings::{Holdings, Only};
@@ -35,7 +35,7 @@ pub struct Disclosure {
 #[derive(Clone)]
 enum Wanted {
     /// A field, in every table that has it.
-    Field(FieldName),
+    Field(FieldId),
     Column {
         table: String,
         column: String,
@@ -52,7 +52,7 @@ impl Disclosure {
     /// A field, of every table that has it.
     #[must_use]
     pub fn field<T: PersonalData>(mut self, field: Field<T>) -> Disclosure {
-        self.wanted.push(Wanted::Field(FieldName { purpose: field.purpose(), label: field.label(), tag: T::TAG }));
+        self.wanted.push(Wanted::Field(field.into()));
         self
     }
 
@@ -105,12 +105,9 @@ impl Disclosure {
 
 impl Wanted {
     fn is(&self, table: &Table, column: &Column) -> bool {
-        match (self, column.info.kind) {
-            (Wanted::Field(field), FieldKind::Sealed { purpose, label, tag, .. }) => {
-                field.is(FieldName { purpose, label, tag })
-            }
-            (Wanted::Field(_), _) => false,
-            (Wanted::Column { table: of, column: name }, _) => of == table.name() && *name == column.name,
+        match self {
+            Wanted::Field(field) => column.info.field_id() == Some(*field),
+            Wanted::Column { table: of, column: name } => of == table.name() && *name == column.name,
         }
     }
 }
@@ -118,7 +115,7 @@ impl Wanted {
 impl Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wanted::Field(field) => write!(f, "the field {}/{}", field.purpose.name(), field.label),
+            Wanted::Field(field) => write!(f, "the field {}/{}", field.purpose(), field.label()),
             Wanted::Column { table, column } => write!(f, "{table}.{column}"),
         }
     }

@@ -135,7 +135,7 @@ async fn access<D: Database>(
     holdings: &Holdings,
     subject: &Subject,
 ) -> Result<Document, AccessError> {
-    opening::check(&register.source, &holdings.readers, &holdings.tables, |_, _| true)?;
+    opening::check(&register.reader, &holdings.readers, &holdings.tables, |_, _| true)?;
     let (found, whose) = begin(register, db, subject).await?;
     let answer = answer::of(register, db, holdings, subject, &found).await?;
     let rows = rows(register, db, holdings, &whose, |_, _| true, &[]).await?;
@@ -158,7 +158,7 @@ async fn portable<D: Database>(
         };
         purposes.iter().any(|portable| portable == purpose.name())
     };
-    opening::check(&register.source, &holdings.readers, &holdings.tables, wanted)?;
+    opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
     let mut rows = rows(register, db, holdings, &whose, wanted, &[]).await?;
     rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
     Ok(Document::for_machines(&answer::portable(register, subject, rows)))
@@ -204,7 +204,7 @@ pub(crate) async fn rows<'h, D: Database>(
             let select = select::Select::of(table, |column| wanted(table, column));
             let only = only.iter().find(|only| only.table == table.name());
             let (sql, values) = select.statement(D::DIALECT, whose, only);
-            let opening = Opening { source: &register.source, readers: &holdings.readers, table, whose };
+            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose };
             for row in db.rows_made(sql.into(), values).await? {
                 let cells = select.read(D::DIALECT, &row)?;
                 let cell = |column: &Column, of: fn(&select::Read) -> &crate::access::Cell| {

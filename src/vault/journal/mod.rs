@@ -11,7 +11,6 @@ mod receipt;
 mod replay;
 mod shreds;
 mod signing;
-#[cfg(feature = "register")]
 mod writing;
 
 use std::time::SystemTime;

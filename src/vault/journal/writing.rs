@@ -1,25 +1,81 @@
-//! Entries of the register's, in the vault's journal.
+//! The journal as whoever keeps something beside the vault sees it: entries of their own, and what has become of all.
 
 use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
-use crate::journal::{Anchor, Event, EventId, Journal};
+use crate::journal::{Entry, Event, EventId, Journal, JournalError};
 use crate::vault::Vault;
 
+/// The vault's journal.
 impl Vault {
-    /// Writes down what happened beside the vault's own commits, to be found again by its ids; durable when it returns, with
-    /// one sync for all.
+    /// Whether the vault was opened with its journal.
     ///
     /// # Errors
-    /// [`KeyStoreError::NeedsJournal`] without a journal, [`KeyStoreError::Journal`] if it cannot be written.
-    pub(crate) fn write_down_identified(&self, events: &[(EventId, Event)]) -> Result<Vec<Anchor>, KeyStoreError> {
-        self.with_journal(|file, signer, generation| Ok(file.append_identified(signer, generation, events)?))
+    /// When the journal, or the key store, cannot be read.
+    pub fn has_journal(&self) -> Result<bool, KeyStoreError> {
+        match self.with_journal(|_, _, _| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(KeyStoreError::NeedsJournal) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down what happened beside the vault's own commits, each event with an id that it is found again by; durable
+    /// when it returns, with one sync for all. An id is not looked up: whoever was interrupted finds out by
+    /// [`journal_after`](Vault::journal_after) what is written already.
+    ///
+    /// ```
+    /// use oubliette::journal::{Event, EventId};
+    /// use oubliette::{Purpose, RootKey, Vault};
+    ///
+    /// # let place = tempfile::tempdir()?;
+    /// # let (directory, path) = (place.path().join("privacy"), place.path().join("journal"));
+    /// let orders = Purpose::new("orders");
+    /// let vault = Vault::at(&directory).journal(&path).purposes([orders]).create(RootKey::bytes([7; 32]))?;
+    ///
+    /// let note = Event::Note { text: "the tape of 2026-03-01 was destroyed".parse()? };
+    /// let id = EventId::from_bytes([42; 16]);
+    /// vault.write_down(&[(id, note)])?;
+    /// assert!(vault.journal_after(0, 100)?.iter().any(|entry| entry.id() == Some(id)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`KeyStoreError::VaultsOwn`] of an event that only the vault writes down, such as a shred:
+    /// nothing was written. [`KeyStoreError::NeedsJournal`] without a journal, [`KeyStoreError::Journal`] if it cannot be
+    /// written: nothing was, unless it is [`JournalError::Unsure`].
+    pub fn write_down(&self, events: &[(EventId, Event)]) -> Result<(), KeyStoreError> {
+        if events.iter().any(|(_, event)| event.is_the_vaults()) {
+            return Err(KeyStoreError::VaultsOwn);
+        }
+        self.with_journal(|file, signer, generation| Ok(file.append_identified(signer, generation, events)?))?;
+        Ok(())
+    }
+
+    /// At most so many entries of the journal behind entry `n`, which is 0 for all: each checked, up to the newest.
+    /// An incomplete last line, which another process is writing, is left out.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NeedsJournal`] without a journal, [`KeyStoreError::Journal`] if it cannot be read or is damaged.
+    pub fn journal_after(&self, n: u64, most: usize) -> Result<Vec<Entry>, KeyStoreError> {
+        self.with_journal(|file, _, _| Ok(file.next_after(n, most)?))
+    }
+
+    /// The entries of the journal behind entry `n`, which is 0 for all, one after the other: each checked before it is given.
+    ///
+    /// # Errors
+    /// As [`journal_after`](Vault::journal_after). What is damaged further on is told when it is come to.
+    pub fn journal_entries_after(
+        &self,
+        n: u64,
+    ) -> Result<impl Iterator<Item = Result<Entry, JournalError>> + use<>, KeyStoreError> {
+        self.with_journal(|file, _, _| Ok(file.entries_after(n)?))
     }
 
     /// The journal, with what signs and the generation to name.
     ///
     /// # Errors
     /// [`KeyStoreError::NeedsJournal`] without one, and what `work` gives.
-    pub(crate) fn with_journal<T>(
+    fn with_journal<T>(
         &self,
         work: impl FnOnce(&Journal, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
     ) -> Result<T, KeyStoreError> {
