@@ -151,7 +151,7 @@ mod error;
 mod events;
 mod field;
 mod fork;
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(all(feature = "register", feature = "derive"))]
@@ -166,6 +166,8 @@ mod key_tree;
 mod limits;
 mod nonce;
 pub mod personal;
+#[cfg(planted)]
+pub mod planted;
 mod record;
 #[cfg(feature = "register")]
 #[cfg_attr(docsrs, doc(cfg(feature = "register")))]

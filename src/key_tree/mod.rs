@@ -3,7 +3,7 @@
 //! See FORMAT.md for the construction. This module knows nothing of files: whoever calls it hands in a [`Pages`], from
 //! which encrypted pages come by name, and takes away the pages that a shred wrote down.
 
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 mod fuzzing;
 mod node;
 mod page;
@@ -21,7 +21,7 @@ use crate::secret::{self, Secret32};
 use crate::store::PageName;
 
 pub(crate) use crate::journal::Ranges;
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 pub(crate) use fuzzing::{content_of_page, open_page, seal_page};
 pub(crate) use node::Resident;
 pub(crate) use page::Damage;
