@@ -195,10 +195,10 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
+    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
     RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
-pub use field::{Field, FieldId, Placed, Purpose};
+pub use field::{Belongs, Field, FieldId, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
 pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome};
