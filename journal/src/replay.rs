@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 
 use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{Ending, Event, IndexName, Whom};
+use super::event::Event;
 use super::ids::KeyTreeId;
 use super::number::Number;
 use super::numbers::Numbers;
+use super::parts::{Ending, IndexName, Whom};
 use super::ranges::Ranges;
 use super::text::Label;
 

@@ -10,7 +10,8 @@ use super::chain::Chain;
 use super::disk::read_at;
 use super::entry::Entry;
 use super::error::{JournalError, KnownFrom};
-use super::event::{Ending, Event};
+use super::event::Event;
+use super::parts::Ending;
 
 /// How many entries apart places in the file are remembered.
 const STRIDE: u64 = 64;

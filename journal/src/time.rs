@@ -6,11 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use super::text::{InvalidText, as_text};
 
-const MILLIS_A_DAY: u64 = 86_400_000;
-/// 1970-01-01, in days since the first of March of the year 0: a year that begins in March ends with its leap day.
-const EPOCH: u64 = 719_468;
-const DAYS_OF_400_YEARS: u64 = 146_097;
-
 /// A point in time to the millisecond, in UTC, from 1970 to 9999. As text as RFC 3339 has it, in one form:
 /// `2026-11-24T18:36:13.123Z`.
 ///
@@ -71,11 +66,7 @@ impl From<Time> for SystemTime {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, millis) = (self.0 / MILLIS_A_DAY, self.0 % MILLIS_A_DAY);
-        let (year, month, day) = date(days);
-        let (seconds, millis) = (millis / 1000, millis % 1000);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        fmt::Display::fmt(&humantime::format_rfc3339_millis(SystemTime::from(*self)), f)
     }
 }
 
@@ -83,49 +74,13 @@ impl FromStr for Time {
     type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Time, InvalidText> {
-        // What is no date, such as the 31st of November, is written as another; and so is what is out of bounds.
-        let time = parse(text).filter(|time| time.to_string() == text);
+        // It reads more forms than it writes; and what is out of bounds is written as another time.
+        let time = humantime::parse_rfc3339(text).ok().map(Time::from).filter(|time| time.to_string() == text);
         time.ok_or(InvalidText("a time such as 2026-11-24T18:36:13.123Z"))
     }
 }
 
 as_text!(Time, "a time such as 2026-11-24T18:36:13.123Z");
-
-/// The numbers in a text of the right shape, whatever they are.
-fn parse(text: &str) -> Option<Time> {
-    let number = |from: usize, to: usize| -> Option<u64> {
-        let digits = text.get(from..to)?;
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-    };
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second, millis) = (number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?);
-    let seconds = hour * 3600 + minute * 60 + second;
-    Some(Time::from_unix_millis(days(year, month, day)? * MILLIS_A_DAY + seconds * 1000 + millis))
-}
-
-/// Year, month and day of a day that is so many after 1970-01-01: the Gregorian calendar, by periods of 400 years.
-fn date(days: u64) -> (u64, u64, u64) {
-    let (period, day) = ((days + EPOCH) / DAYS_OF_400_YEARS, (days + EPOCH) % DAYS_OF_400_YEARS);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    // From March on, five months have 153 days.
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let is_next_year = month >= 10;
-    let month = if is_next_year { month - 9 } else { month + 3 };
-    (period * 400 + year + u64::from(is_next_year), month, day)
-}
-
-/// The other way round. `None` before 1970, and of what has no month or no day.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let month = month.checked_sub(1)?;
-    // Years and months counted from March.
-    let (year, month) = if month >= 2 { (year, month - 2) } else { (year.checked_sub(1)?, month + 10) };
-    let (period, year) = (year / 400, year % 400);
-    let day_of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
-    let day = year * 365 + year / 4 - year / 100 + day_of_year;
-    (period * DAYS_OF_400_YEARS + day).checked_sub(EPOCH)
-}
 
 #[cfg(test)]
 mod tests {

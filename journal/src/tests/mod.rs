@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use super::*;
 
 mod files;
+mod node;
 mod random;
 mod receipts;
 mod replaying;
