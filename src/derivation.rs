@@ -22,9 +22,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::field::{FieldId, LABEL_BYTES, PURPOSE_BYTES, TAG_BYTES};
+use crate::field::{FieldId, LABEL_BYTES, PURPOSE_BYTES};
 use crate::index::IndexName;
 use crate::journal::{KeyTreeId, VaultName};
+use crate::personal::TAG_BYTES;
 use crate::secret::Secret32;
 
 const CHILD: &[u8] = b"oubliette/1/child";

@@ -1,6 +1,6 @@
 //! Events for `tracing`, when that feature is on. Generations, counts and problems; never a key, a value or a context.
 
-use crate::error::KeyStoreError;
+use std::fmt::Display;
 
 macro_rules! event {
     ($level:ident, $($field:tt)*) => {
@@ -19,17 +19,17 @@ pub(crate) fn refreshed(generation: u64) {
     let _ = generation;
 }
 
-pub(crate) fn read_failed(error: &KeyStoreError) {
+pub(crate) fn read_failed(error: &impl Display) {
     event!(warn, %error, "the root record could not be read");
     let _ = error;
 }
 
-pub(crate) fn journal_failed(error: &KeyStoreError) {
+pub(crate) fn journal_failed(error: &impl Display) {
     event!(warn, %error, "the journal could not be brought up to date");
     let _ = error;
 }
 
-pub(crate) fn lease_lost(why: &KeyStoreError) {
+pub(crate) fn lease_lost(why: &impl Display) {
     event!(error, %why, "keys dropped");
     let _ = why;
 }
@@ -44,12 +44,12 @@ pub(crate) fn swept(pages: u64, bytes: u64) {
     let _ = (pages, bytes);
 }
 
-pub(crate) fn sweep_failed(error: &KeyStoreError) {
+pub(crate) fn sweep_failed(error: &impl Display) {
     event!(warn, %error, "superseded pages could not be swept");
     let _ = error;
 }
 
-pub(crate) fn audit_failed(error: &crate::audit::AuditError) {
+pub(crate) fn audit_failed(error: &impl Display) {
     event!(error, %error, "openings could not be written down");
     let _ = error;
 }

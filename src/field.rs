@@ -4,17 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::customer::CustomerId;
-use crate::error::Belongs;
-pub(crate) use crate::journal::InvalidName;
-use crate::journal::{Label, check_name};
+use crate::journal::{InvalidName, Label, check_name};
 use crate::personal::{PersonalData, TypeTag};
 
 /// Most bytes in a purpose's name: the root record keeps names at this size.
 pub(crate) const PURPOSE_BYTES: usize = 32;
 /// Most bytes in a field's label.
 pub(crate) const LABEL_BYTES: usize = 64;
-/// Most bytes in a type's tag.
-pub(crate) const TAG_BYTES: usize = 32;
 
 /// Why data is kept: `"orders"`, `"newsletter"`. Each purpose has its own key tree, so one can be shredded alone.
 ///
@@ -262,6 +258,24 @@ impl<T: PersonalData> Placed<'_, T> {
     #[must_use]
     pub const fn field_id(self) -> FieldId {
         FieldId { purpose: self.field.purpose, label: self.field.label, tag: T::TAG }
+    }
+}
+
+/// Where a value belongs, for messages: nothing of it is secret or personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Belongs {
+    /// The customer asked for.
+    pub customer: CustomerId,
+    /// The field's purpose.
+    pub purpose: &'static str,
+    /// The field's label.
+    pub label: &'static str,
+}
+
+impl fmt::Display for Belongs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "customer {}, {}/{}", self.customer, self.purpose, self.label)
     }
 }
 

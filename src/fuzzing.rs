@@ -1,4 +1,4 @@
-//! Doors to the parsers of stored bytes, for fuzzing: no stable interface.
+//! With `--cfg fuzzing` alone. Doors to the parsers of stored bytes: no stable interface.
 //!
 //! Everything here lies under encryption, so a fuzzer that only changed stored bytes would never get past the tag.
 //! These functions encrypt what the fuzzer made under fixed keys and open it again: what a bug of ours, or a holder of

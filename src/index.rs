@@ -8,8 +8,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-use crate::field::{Field, InvalidName, LABEL_BYTES, Purpose};
-use crate::journal::check_name;
+use crate::field::{Field, LABEL_BYTES, Purpose};
+use crate::journal::{InvalidName, check_name};
 use crate::personal::{Canonical, CanonicalForm, PersonalData, TypeTag};
 
 pub use plan::{Plan, PlanWarning};

@@ -115,6 +115,18 @@
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
 //! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
 //! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
+//!
+//! # Platforms
+//! CI runs Linux on x86-64. Other Linux, Android, Apple's and other Unix systems, and Windows should work by reading; on
+//! anything else the crate does not compile. What differs:
+//! - *Forks.* Linux and Android wipe one page of memory in a copy of a process, so that each is seen. Other Unix systems
+//!   compare process ids, and buffer no randomness, since an id may come again. Windows has no fork.
+//! - *Clocks.* The lease goes by a clock that counts sleep on Linux, Android, Fuchsia, OpenBSD and Apple's systems.
+//!   Elsewhere the wall clock has to notice the sleep, and a wall clock that is set back over it hides it.
+//! - *Permissions.* On Unix a vault's directories and files that belong to another user, or are open to others, are refused.
+//!   On Windows the access list of the directory is yours to set.
+//! - *Directories.* On Unix a new name is made durable by a sync of its directory; on Windows that is left to the file
+//!   system.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.
@@ -130,6 +142,13 @@
     )
 )]
 
+#[cfg(not(any(unix, windows)))]
+compile_error!(
+    "oubliette runs on Unix and on Windows: elsewhere nobody has said how files are kept private, locked and made durable, \
+     or how a fork and a sleep of the machine are seen. To bring it to another platform, open an issue, and begin with \
+     src/store/directory/, src/clock.rs and src/fork.rs."
+);
+
 pub mod audit;
 mod cipher;
 mod clock;
@@ -140,7 +159,7 @@ mod error;
 mod events;
 mod field;
 mod fork;
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
@@ -148,6 +167,8 @@ mod key_tree;
 mod limits;
 mod nonce;
 pub mod personal;
+#[cfg(planted)]
+pub mod planted;
 mod record;
 mod root_key;
 mod root_record;
@@ -171,10 +192,10 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    Belongs, CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
+    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
     RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
-pub use field::{Field, FieldId, Placed, Purpose};
+pub use field::{Belongs, Field, FieldId, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
 pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome};

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::field::{FieldId, Purpose};
-use crate::record::FieldInfo;
 
 /// What a [`Reader`](crate::Reader) may open; and whether it may seal, which it may not unless said.
 ///
@@ -50,12 +49,6 @@ impl Limits {
     /// One more field, in whatever contexts: its label, purpose and type.
     pub fn field(mut self, field: impl Into<FieldId>) -> Limits {
         self.fields.push(field.into());
-        self
-    }
-
-    /// The sealed columns of a record: its `FIELDS`, or a part of them.
-    pub fn columns(mut self, columns: &[FieldInfo]) -> Limits {
-        self.fields.extend(columns.iter().filter_map(FieldInfo::field_id));
         self
     }
 

@@ -16,6 +16,7 @@ pub use held::Held;
 
 use crate::field::{Field, FieldId, Purpose};
 use crate::index::{Bits, Index};
+use crate::limits::Limits;
 use crate::personal::{PersonalData, TypeTag};
 
 /// One column of a record's sealed twin, as data: for an inventory, or for a list of columns to clear after a shred.
@@ -68,6 +69,13 @@ impl FieldInfo {
             FieldKind::Sealed { purpose, label, tag, .. } => Some(FieldId { purpose, label, tag }),
             FieldKind::Customer { .. } | FieldKind::Token { .. } | FieldKind::Plain => None,
         }
+    }
+}
+
+impl Limits {
+    /// The sealed columns of a record: its `FIELDS`, or a part of them.
+    pub fn columns(self, columns: &[FieldInfo]) -> Limits {
+        columns.iter().filter_map(FieldInfo::field_id).fold(self, Limits::field)
     }
 }
 

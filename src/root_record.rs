@@ -350,7 +350,7 @@ fn encrypt_in_place(
 }
 
 /// For fuzzing: any content, encrypted as a record's.
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 pub(crate) fn encrypt(
     clear: Vec<u8>,
     vault: VaultName,
@@ -361,12 +361,12 @@ pub(crate) fn encrypt(
     encrypt_in_place(clear, vault, &mut content.to_vec(), root, fresh)
 }
 
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 pub(crate) const CLEAR_BYTES: usize = SALT;
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 pub(crate) const CONTENT_BYTES: usize = TEXT_BYTES;
 
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 impl Record {
     /// For fuzzing: the part in clear, and the content before it is encrypted.
     pub(crate) fn parts(&self) -> Result<(Vec<u8>, Vec<u8>), RecordError> {

@@ -2,7 +2,6 @@
 //!
 //! Feature `testing`. Never enable it in a release build.
 
-use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -165,36 +164,6 @@ pub fn assert_no_plaintext<'v>(bytes: &[u8], values: impl IntoIterator<Item = &'
             }
         }
     }
-}
-
-/// A bug to plant in shreds of this thread, so that tests of tests can see them fail.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
-    /// The root record keeps the page key that the process remembers, not the new one.
-    StaleRootKey,
-    /// A page is written again under the key it had.
-    ReusedPageKey,
-    /// The key of a shredded child stays in its page.
-    SeedLeft,
-    /// A shred of all purposes reaches the first key tree only.
-    OneTreeOnly,
-    /// The tree of a new purpose starts with nobody shredded.
-    NewTreeForgets,
-}
-
-thread_local! {
-    static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
-}
-
-/// Plants a bug in this thread, or takes it away.
-#[doc(hidden)]
-pub fn plant(bug: Option<Bug>) {
-    BUG.set(bug);
-}
-
-pub(crate) fn is_planted(bug: Bug) -> bool {
-    BUG.get() == Some(bug)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod attack;
-#[path = "game/faults.rs"]
-mod faults;
+#[cfg(planted)]
+#[path = "game/planted.rs"]
+mod planted;
 #[path = "game/world.rs"]
 mod world;
 

@@ -4,6 +4,7 @@ mod attributes;
 mod expand;
 mod record;
 mod seal_open;
+mod tokens;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

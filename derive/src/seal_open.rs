@@ -5,8 +5,8 @@ use quote::{format_ident, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use crate::expand::{at, code, field_const, index_consts, number_const};
 use crate::record::{Column, Kind, Record, Sealed, Shape};
+use crate::tokens::{at, code, field_const, index_consts, number_const};
 
 pub(crate) fn methods(record: &Record) -> TokenStream {
     let of_record = of_record(record);

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Outcome;
+use crate::journal::Outcome;
 
 /// Why openings are not written down. Cheap to clone, since one cause may answer many calls.
 #[derive(Clone, Debug, thiserror::Error)]

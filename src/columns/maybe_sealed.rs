@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::columns::SealedText;
 use crate::customer::CustomerId;
-use crate::error::{Belongs, OpenError, Outcome};
-use crate::field::Placed;
+use crate::error::{OpenError, Outcome};
+use crate::field::{Belongs, Placed};
 use crate::personal::{PersonalData, Text};
 use crate::sealed::{ParseError, Sealed};
 use crate::vault::Vault;

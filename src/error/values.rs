@@ -1,7 +1,8 @@
 //! Errors of numbers and values: enrolled, sealed, opened.
 
-use super::{Belongs, KeyStoreError, Outcome};
+use super::{KeyStoreError, Outcome};
 use crate::customer::CustomerId;
+use crate::field::Belongs;
 
 /// Why no customer number was issued.
 #[derive(Clone, Debug, thiserror::Error)]

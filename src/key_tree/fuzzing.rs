@@ -3,8 +3,8 @@
 use crate::cipher::NotAuthentic;
 use crate::derivation::{PageKey, TreeId};
 use crate::journal::VaultName;
-use crate::key_tree::page::Page;
-use crate::key_tree::{Damage, Position};
+use crate::key_tree::page::{Damage, Page};
+use crate::key_tree::position::Position;
 use crate::store::StoredPage;
 
 pub(crate) fn content_of_page(tree: TreeId, position: Position) -> Vec<u8> {

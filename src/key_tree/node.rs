@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use crate::derivation::{PageKey, TreeId};
 use crate::journal::VaultName;
 use crate::key_tree::page::{self, Page};
-use crate::key_tree::{Pages, Position, TreeError};
+use crate::key_tree::pages::{Pages, TreeError};
+use crate::key_tree::position::Position;
 
 /// Counts the pages in memory of all trees of a vault, against a stated limit.
 pub(crate) struct Resident {

@@ -107,8 +107,8 @@ impl Page {
 
     pub(crate) fn shred(&mut self, byte: u8) {
         self.set_kind(byte, 2);
-        #[cfg(any(test, feature = "testing"))]
-        if crate::testing::is_planted(crate::testing::Bug::SeedLeft) {
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::SeedLeft) {
             return;
         }
         self.key_mut(byte).fill(0);
@@ -135,8 +135,8 @@ impl Page {
         let mut key = PageKey(Secret32::empty());
         let plain = self.bytes.get(TEXT..TAG).unwrap_or_default();
         with_clean_stack(|| derivation::page_key(fresh, &associated, plain, key.0.bytes_mut()));
-        #[cfg(any(test, feature = "testing"))]
-        if crate::testing::is_planted(crate::testing::Bug::ReusedPageKey) {
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::ReusedPageKey) {
             derivation::page_key(&[0; 32], &associated[..30], &[], key.0.bytes_mut());
         }
         let (name, bytes) = with_clean_stack(|| {
@@ -244,7 +244,7 @@ fn associated(vault: VaultName, tree: TreeId, position: Position, generation: u6
 }
 
 /// For fuzzing: see `key_tree/fuzzing.rs`.
-#[cfg(feature = "testing")]
+#[cfg(fuzzing)]
 impl Page {
     pub(super) fn of_content(content: &[u8]) -> Page {
         let mut bytes = Zeroizing::new(vec![0; PAGE_BYTES]);

@@ -4,11 +4,14 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use crate::derivation::PageKey;
+use crate::journal::Ranges;
 use crate::key_tree::node::{Node, no_links};
 use crate::key_tree::page::{Kind, Page};
+use crate::key_tree::pages::{Pages, TreeError};
+use crate::key_tree::position::Position;
 use crate::key_tree::ranges::within;
 use crate::key_tree::survey::count_below;
-use crate::key_tree::{Pages, Position, Ranges, Root, Tree, TreeError, copy_key};
+use crate::key_tree::tree::{Root, Tree, copy_key};
 use crate::secret::Secret32;
 use crate::store::StoredPage;
 

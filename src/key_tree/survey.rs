@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::journal::Ranges;
 use crate::key_tree::node::Node;
 use crate::key_tree::page::{self, Kind};
-use crate::key_tree::{Pages, Position, Ranges, Root, Tree, TreeError};
+use crate::key_tree::pages::{Pages, TreeError};
+use crate::key_tree::position::Position;
+use crate::key_tree::tree::{Root, Tree};
 use crate::store::PageName;
 
 impl Tree {

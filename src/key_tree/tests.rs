@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use proptest::prelude::*;
 
+use super::tree::copy_key;
 use super::*;
+use crate::derivation::{PageKey, Seed, TreeId};
+use crate::journal::{Ranges, VaultName};
 use crate::secret::Secret32;
+use crate::store::PageName;
 
 const VAULT: VaultName = VaultName::from_bytes([1; 16]);
 const TREE: TreeId = TreeId([2; 8]);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::derivation::{self, CUSTOMER_LEVEL, Children};
 use crate::key_tree::node::Node;
 use crate::key_tree::page::Kind;
-use crate::key_tree::{Pages, Position, Root, Tree, TreeError};
+use crate::key_tree::pages::{Pages, TreeError};
+use crate::key_tree::position::Position;
+use crate::key_tree::tree::{Root, Tree};
 use crate::secret::wipe;
 
 /// What a walk found.

@@ -50,8 +50,10 @@ pub use phone::{InvalidPhone, Phone};
 pub use plaintext::Plaintext;
 pub use text::{InvalidText, Text};
 
-use crate::field::{InvalidName, TAG_BYTES};
-use crate::journal::check_name;
+use crate::journal::{InvalidName, check_name};
+
+/// Most bytes in a type's tag.
+pub(crate) const TAG_BYTES: usize = 32;
 
 /// Most bytes a value may have before padding: 16 MiB.
 pub const MOST_BYTES: usize = 16 << 20;

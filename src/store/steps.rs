@@ -19,6 +19,7 @@ pub struct Steps {
 struct State {
     taken: u64,
     stop: Option<(u64, Stop)>,
+    then: Option<Box<dyn FnOnce() + Send>>,
     dead: bool,
     log: Vec<String>,
 }
@@ -29,11 +30,6 @@ pub enum Stop {
     /// The step is not done and every later operation of the store fails, reads included, as if the process had died.
     /// `torn`: a write is done by half first.
     Die {
-        /// Whether a write is done by half.
-        torn: bool,
-    },
-    /// The process aborts, as if it were killed. `torn`: a write is done by half first.
-    Abort {
         /// Whether a write is done by half.
         torn: bool,
     },
@@ -53,6 +49,13 @@ impl Steps {
     /// Counts from zero again and stops at step `step` (the first is 1).
     pub fn stop_at(&self, step: u64, stop: Stop) {
         *self.lock() = State { stop: Some((step, stop)), ..State::default() };
+    }
+
+    /// The same with [`Stop::Die`], and calls `then` at that moment, before the store answers: a test of real processes ends
+    /// its own there, as if it were killed.
+    pub fn die_at(&self, step: u64, torn: bool, then: impl FnOnce() + Send + 'static) {
+        let then: Box<dyn FnOnce() + Send> = Box::new(then);
+        *self.lock() = State { stop: Some((step, Stop::Die { torn })), then: Some(then), ..State::default() };
     }
 
     /// Counts from zero again, and stops nowhere.
@@ -109,13 +112,11 @@ impl Steps {
                     half();
                 }
                 state.dead = true;
-                Problem::Injected
-            }
-            Stop::Abort { torn } => {
-                if torn {
-                    half();
+                if let Some(then) = state.then.take() {
+                    drop(state);
+                    then();
                 }
-                std::process::abort()
+                Problem::Injected
             }
         };
         Err(StoreError::new(problem, path.display().to_string()))

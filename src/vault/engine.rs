@@ -273,8 +273,8 @@ impl Engine {
                 pages.put(record.clear.generation, &new_pages)?;
                 record.trees = trees.iter().map(HeldTree::to_record).collect();
                 record.indexes = indexes.as_ref().map(HeldIndexes::to_record);
-                #[cfg(any(test, feature = "testing"))]
-                if crate::testing::is_planted(crate::testing::Bug::StaleRootKey)
+                #[cfg(planted)]
+                if crate::planted::is_planted(crate::planted::Bug::StaleRootKey)
                     && let Some(before) = before
                 {
                     record.trees = before.trees.iter().map(HeldTree::to_record).collect();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use oubliette::store::{Change, CopyContent, Directory, DirectoryBuilder, PageStore, Refusal, RootStore, Steps, Stop};
+use oubliette::store::{Change, CopyContent, Directory, DirectoryBuilder, PageStore, Refusal, RootStore, Steps};
 
 use super::support::*;
 
@@ -25,7 +25,7 @@ fn other_process() {
         "die" => {
             let steps = Steps::new();
             let store = builder(false).steps(&steps).open().unwrap();
-            steps.stop_at(words[2].parse().unwrap(), Stop::Abort { torn: words[3] == "torn" });
+            steps.die_at(words[2].parse().unwrap(), words[3] == "torn", || std::process::abort());
             commit(&store, 2, &pages(5..10)).unwrap();
         }
         other => panic!("{other}"),

@@ -37,7 +37,7 @@ fn other_process() {
             let steps = Steps::new();
             let builder = VaultBuilder::in_directory(layout(&at).steps(&steps)).purposes([ORDERS, NEWS]);
             let vault = builder.journal(at.join("journal")).unlock(key()).unwrap();
-            steps.stop_at(number(3).try_into().unwrap(), Stop::Abort { torn: false });
+            steps.die_at(number(3).try_into().unwrap(), false, || std::process::abort());
             let _ = vault.shred([customer()]).unwrap();
         }
         "after" => {

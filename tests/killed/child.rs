@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{Directory, DirectoryBuilder, Steps, Stop};
+use oubliette::store::{Directory, DirectoryBuilder, Steps};
 use oubliette::{CustomerId, Field, Purpose, RootKey, Sealed, Vault, VaultBuilder};
 
 const ROLE: &str = "OUBLIETTE_TEST_ROLE";
@@ -57,7 +57,7 @@ fn other_process() {
             let steps = Steps::new();
             let builder = directory(&at, usize::try_from(mirrors).unwrap()).steps(&steps);
             let vault = VaultBuilder::in_directory(builder).purposes([ORDERS]).unlock(key()).unwrap();
-            steps.stop_at(step.try_into().unwrap(), Stop::Abort { torn: words[5] == "torn" });
+            steps.die_at(step.try_into().unwrap(), words[5] == "torn", || std::process::abort());
             let _ = vault.shred([CustomerId::from_stored(customer).unwrap()]).unwrap();
         }
         "live" => crate::at_once::live(&at, words[2]),

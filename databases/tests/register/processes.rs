@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use jiff::ToSpan;
-use oubliette::store::{Steps, Stop};
+use oubliette::store::Steps;
 use oubliette::{CustomerId, RootKey, Sealed, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use sqlx::{Executor, PgPool};
@@ -36,7 +36,7 @@ async fn child() {
     let (_vault, register) = open(Path::new(&place), &steps, "2026-06-01T00:00:00Z");
     let pool = PgPool::connect(&url).await.unwrap();
     if let Ok(step) = std::env::var(STEP) {
-        steps.stop_at(step.parse().unwrap(), Stop::Abort { torn: false });
+        steps.die_at(step.parse().unwrap(), false, || std::process::abort());
     }
     let swept = register.alone_postgres(&pool).sweep(|_| ControlFlow::Continue(())).await.unwrap();
     assert!(swept.finished);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::ToSpan;
-use oubliette::store::{Steps, Stop};
+use oubliette::store::Steps;
 use oubliette::{RootKey, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use rusqlite::Connection;
@@ -31,7 +31,7 @@ fn child() {
     let (Ok(place), Ok(step)) = (std::env::var(PLACE), std::env::var(STEP)) else { return };
     let steps = Steps::new();
     let (_vault, register, mut connection) = open(Path::new(&place), &steps);
-    steps.stop_at(step.parse().unwrap(), Stop::Abort { torn: false });
+    steps.die_at(step.parse().unwrap(), false, || std::process::abort());
     register.alone(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
     register.alone(&mut connection).erase(&who("customer 0"), why("asked")).unwrap();
 }

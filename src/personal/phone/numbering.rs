@@ -3,8 +3,9 @@
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, Region, ValidationError};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{InvalidPhone, SecretText};
+use super::invalid::InvalidPhone;
 use crate::personal::Country;
+use crate::personal::secret_text::SecretText;
 
 /// A number in E.164 that its country's plan gives out. `number` holds ASCII digits and separators only: the library is
 /// lenient with anything else, and can panic on a `tel:` in the wrong place.

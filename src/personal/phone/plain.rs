@@ -1,7 +1,8 @@
 //! Numbers by their lengths alone.
 
-use super::{InvalidPhone, SecretText};
+use super::invalid::InvalidPhone;
 use crate::personal::Country;
+use crate::personal::secret_text::SecretText;
 
 /// Digits after a `+`, without asking which of them a country gives out.
 pub(super) fn e164(number: &str, _: Option<Country>) -> Result<SecretText, InvalidPhone> {

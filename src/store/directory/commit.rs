@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::Directory;
 use super::disk::Disk;
-use super::place::{Held, Place};
+use super::lock::Held;
+use super::place::Place;
 use super::slots::{self, SLOT_BYTES};
 use crate::store::{
     Change, CopyContent, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore, StoreError, UpdateError,

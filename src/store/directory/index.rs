@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::batch::{self, BatchId, Spot};
-use super::checked;
-use super::place::Place;
 use crate::store::{PageName, Problem, StoreError};
 
 /// As of the last look at the directory; about 60 bytes of memory a page on disk.
@@ -60,7 +58,7 @@ impl Index {
     }
 
     /// Takes note of files that came and went.
-    fn refresh(&mut self, pages: &Path) -> Result<(), StoreError> {
+    pub(super) fn refresh(&mut self, pages: &Path) -> Result<(), StoreError> {
         let found: HashSet<BatchId> = batch::list(pages)?.into_iter().collect();
         let before = self.files.len();
         self.files.retain(|id, _| found.contains(id));
@@ -86,68 +84,16 @@ impl Index {
         Ok(())
     }
 
-    fn add(&mut self, id: BatchId, rows: &[(PageName, batch::Sum)]) {
+    pub(super) fn add(&mut self, id: BatchId, rows: &[(PageName, batch::Sum)]) {
         let Ok(count) = u32::try_from(rows.len()) else { return };
         self.files.insert(id, count);
         let rows = rows.iter().zip(0..);
         self.spots.extend(rows.map(|((name, sum), position)| ((*name, id), Spot { position, count, sum: *sum })));
     }
-}
 
-impl Place {
-    /// The index as it was last seen.
-    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The index, after a look at the directory.
-    pub(super) fn fresh_index(&self) -> Result<MutexGuard<'_, Index>, StoreError> {
-        self.disk.alive()?;
-        let mut index = self.index();
-        index.refresh(self.pages())?;
-        Ok(index)
-    }
-
-    /// One page, from whichever file has it undamaged. A page that is in no readable table, while some file's table is
-    /// damaged, is reported as that damage: it may be in there.
-    pub(super) fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
-        self.disk.alive()?;
-        let mut failure = match self.try_spots(name) {
-            Ok(Some(bytes)) => return Ok(Some(bytes)),
-            Ok(None) => None,
-            Err(error) => Some(error),
-        };
-        // Another process may have put it, or moved it, since the last look.
-        let doubt = self.fresh_index()?.damage();
-        match self.try_spots(name) {
-            Ok(Some(bytes)) => return Ok(Some(bytes)),
-            Ok(None) => {}
-            Err(error) => failure = Some(error),
-        }
-        match (failure, doubt) {
-            (Some(error), _) => Err(error),
-            (None, Some((id, problem))) => Err(StoreError::new(problem, id.path(self.pages()).display().to_string())),
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn try_spots(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
-        let spots: Vec<_> = self.index().spots(name).collect();
-        let mut failure = None;
-        for (id, spot) in spots {
-            let path = id.path(self.pages());
-            let Some(file) = self.open(id, &path)? else { continue };
-            match batch::read_page(&file, &path, spot) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) => failure = Some(error),
-            }
-        }
-        failure.map_or(Ok(None), Err)
-    }
-
-    fn open(&self, id: BatchId, path: &Path) -> Result<Option<Arc<File>>, StoreError> {
-        let mut index = self.index();
-        if let Some((recent, file)) = &index.recent
+    /// A file of pages, open; `None` if another process swept it.
+    pub(super) fn open(&mut self, id: BatchId, path: &Path) -> Result<Option<Arc<File>>, StoreError> {
+        if let Some((recent, file)) = &self.recent
             && *recent == id
         {
             return Ok(Some(Arc::clone(file)));
@@ -155,33 +101,11 @@ impl Place {
         match File::open(path) {
             Ok(file) => {
                 let file = Arc::new(file);
-                index.recent = Some((id, Arc::clone(&file)));
+                self.recent = Some((id, Arc::clone(&file)));
                 Ok(Some(file))
             }
-            // Swept by another process.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::io(path, error)),
         }
-    }
-
-    /// Puts a batch of pages and makes it durable. What is there already is written again all the same: it may have
-    /// been left by a put whose sync failed.
-    pub(super) fn put(
-        &self,
-        generation: u64,
-        names: &[PageName],
-        page: &mut dyn FnMut(PageName) -> Result<Vec<u8>, StoreError>,
-    ) -> Result<BatchId, StoreError> {
-        let pages = self.pages();
-        let id = BatchId::new(generation, pages)?;
-        let mut writer = batch::Writer::new(&self.disk, pages, id, names.len())?;
-        for name in names {
-            writer.add(*name, &page(*name)?)?;
-        }
-        writer.finish()?;
-        self.disk.sync_dir(pages)?;
-        let rows = batch::read_table(pages, id)?.ok_or_else(|| checked::damaged(&id.path(pages)))?;
-        self.index().add(id, &rows);
-        Ok(id)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::checked::{self, CHECKSUM};
 use super::disk::{Disk, private};
-use super::place::{PATIENCE, lock_file};
+use super::lock::{PATIENCE, lock_file};
 use crate::store::{Problem, StoreError};
 
 pub(super) const NAME: &str = "mark";

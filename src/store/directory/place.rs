@@ -1,13 +1,14 @@
 //! One place: a `root/` with the root record's slots, a `pages/` with everything else.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::disk::{Disk, TEMPORARY, private, random};
+use super::disk::{Disk, TEMPORARY, random};
 use super::index::Index;
+use super::lock::{Held, PATIENCE, lock_file};
 use super::slots::{self, SLOTS};
 use super::{access, checked, mark};
 use crate::store::{CopyContent, PlaceId, Problem, StoreError};
@@ -21,9 +22,6 @@ const CACHE_TAG: &str = "CACHEDIR.TAG";
 const CACHE_TAG_CONTENT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # The root record of an oubliette vault. Backup tools leave this directory out, on purpose: every copy of it\n\
     # delays the shredding of customers. Read the crate's documentation before backing it up.\n";
-
-/// How long a creation or a raise of the mark waits for another process doing the same.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Place {
@@ -202,44 +200,6 @@ impl Place {
 
     pub(super) fn busy(&self) -> StoreError {
         StoreError::new(Problem::Busy, self.root.join(LOCK).display().to_string())
-    }
-}
-
-/// A lock that is held. Released explicitly: closing the file would not release it while a forked child has it open.
-#[derive(Debug)]
-pub(super) struct Held(File);
-
-impl Held {
-    pub(super) fn release(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Nothing is lost by a failure: the lock goes with the file at the latest.
-        let _ = self.0.unlock();
-    }
-}
-
-/// Polls, since no portable lock call has a time limit.
-pub(super) fn lock_file(path: &Path, deadline: Instant) -> Result<Option<Held>, StoreError> {
-    let opened = private().read(true).write(true).create(true).truncate(false).open(path);
-    let file = opened.map_err(|error| StoreError::io(path, error))?;
-    let mut pause = Duration::from_micros(200);
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(Held(file))),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(error)) => return Err(StoreError::io(path, error)),
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        std::thread::sleep(pause.min(left));
-        pause = (pause * 2).min(Duration::from_millis(10));
     }
 }
 

@@ -1,7 +1,7 @@
-//! Bugs planted in the crate. The game must see every one of them, or it shows nothing.
+//! Bugs planted in the crate (`.ci/planted`). The game must see every one of them, or it shows nothing.
 
+use oubliette::planted::{Bug, plant};
 use oubliette::store::Problem;
-use oubliette::testing::{Bug, plant};
 use oubliette::{KeyStoreError, ShredError};
 
 use crate::attack::Effort;
