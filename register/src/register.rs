@@ -40,7 +40,8 @@ impl Register {
 
     /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is
     /// each value in what `access`, `portable`, `disclose` and `disclose_in_clear` give out, and each that
-    /// [`GrantedKeys`] open. It is noted when it is opened, whether or not the transaction around it is committed.
+    /// [`GrantedKeys`](crate::GrantedKeys) open. It is noted when it is opened, whether or not the transaction around it is
+    /// committed.
     ///
     /// While the audit cannot take more, these calls fail, and give nothing out: see
     /// [`OpenError::NotAudited`](oubliette::OpenError::NotAudited). An audit is never taken off: a register that is audited
