@@ -147,7 +147,7 @@ fn secret(id: &str) -> String {
 }
 
 #[test]
-#[ignore = "starts a PostgreSQL server of its own; `.ci/run cli` runs it"]
+#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
 fn a_customers_life_with_the_command() {
     let shop = Shop::new();
     let (alice, bob, carol) = (shop.customer("alice"), shop.customer("bob"), shop.customer("carol"));
@@ -217,7 +217,7 @@ fn a_customers_life_with_the_command() {
 }
 
 #[test]
-#[ignore = "starts a PostgreSQL server of its own; `.ci/run cli` runs it"]
+#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
 fn a_database_that_was_dumped_and_restored_is_reconciled() {
     let shop = Shop::new();
     let alice = shop.customer("alice");
@@ -234,7 +234,7 @@ fn a_database_that_was_dumped_and_restored_is_reconciled() {
 }
 
 #[test]
-#[ignore = "starts a PostgreSQL server of its own; `.ci/run cli` runs it"]
+#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
 fn a_database_that_cannot_be_used_is_said_to_be() {
     let shop = Shop::new();
     let alice = shop.customer("alice");
