@@ -53,10 +53,6 @@ impl CustomerId {
         CustomerId::try_from(number).ok()
     }
 
-    pub(crate) fn number(self) -> u64 {
-        self.get()
-    }
-
     #[cfg(feature = "diesel")]
     pub(crate) fn as_stored(&self) -> &i64 {
         &self.0
@@ -119,7 +115,7 @@ impl From<CustomerId> for i64 {
 impl From<CustomerId> for Number {
     fn from(id: CustomerId) -> Number {
         // The bounds are the same, as a test says.
-        Number::try_from(id.number()).unwrap_or(Number::MIN)
+        Number::try_from(id.get()).unwrap_or(Number::MIN)
     }
 }
 

@@ -71,7 +71,7 @@ impl Buffer {
         second: u64,
     ) {
         let lane = self.lane(head, reasons, name, came, second);
-        self.notes.push(u64::from(lane) << NUMBER_BITS | customer.number());
+        self.notes.push(u64::from(lane) << NUMBER_BITS | customer.get());
     }
 
     #[inline]

@@ -352,7 +352,7 @@ impl VaultBuilder {
         let is_missing = unknown.is_some() || held.indexes.is_none() || held.facts.signer.is_none();
         drop(held);
         process.unless_proven(Evidence::Mark(mark))?;
-        if self.highest_number.is_some_and(|number| number.number() >= next_number) {
+        if self.highest_number.is_some_and(|number| number.get() >= next_number) {
             // Not written down: the number may be a mistake, which must not stop every other process.
             return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());
         }

@@ -130,7 +130,7 @@ mod tests {
         for _ in 0..20_000 {
             let number = loop {
                 if let Some(number) = numbers.take(at(0)) {
-                    break number.number();
+                    break number.get();
                 }
                 let size = numbers.size();
                 sizes.push(size);
@@ -156,7 +156,7 @@ mod tests {
             .collect();
         assert_eq!(asked, [false, false, false, true, false, false, false, false]);
         numbers.refill(9..25, at(0), 0);
-        assert_eq!(numbers.take(at(0)).map(CustomerId::number), Some(9));
+        assert_eq!(numbers.take(at(0)).map(CustomerId::get), Some(9));
         numbers.drop_all();
         assert_eq!(numbers.take(at(0)), None);
     }

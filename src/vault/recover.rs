@@ -131,9 +131,9 @@ impl VaultBuilder {
         let owner = Owner { process, directory };
         owner.process.open_journal_to_recover(&self.journal)?;
         let recovery = find(&owner.process)?;
-        let highest = recovery.highest_number.number();
+        let highest = recovery.highest_number.get();
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
-        let listed = listed.map_or(0, CustomerId::number).max(recovery.highest_of_journal());
+        let listed = listed.map_or(0, CustomerId::get).max(recovery.highest_of_journal());
         let vault = owner.process.settings.vault;
         // As unlocking does; after the commit it would be too late to say so.
         let held = owner.process.snapshot().ok_or_else(|| owner.process.lapsed())?;
@@ -239,14 +239,14 @@ impl Recovery {
     fn numbers_for(&self, draft: &Draft<'_>, index: usize) -> Ranges {
         let Some(tree) = draft.trees.get(index) else { return Ranges::default() };
         let here = self.shredded.iter().filter(|(_, purpose)| purpose.is_none_or(|it| it.name() == tree.purpose));
-        let through = self.shredded_through.map(|last| 0..=last.number());
-        let numbers = Ranges::of_numbers(here.map(|(customer, _)| customer.number()));
+        let through = self.shredded_through.map(|last| 0..=last.get());
+        let numbers = Ranges::of_numbers(here.map(|(customer, _)| customer.get()));
         let numbers = numbers.or(&Ranges::of(through.into_iter().collect()));
         numbers.or(&self.again.numbers_for(&tree.purpose))
     }
 
     fn through(&self) -> u64 {
-        self.shredded_through.map_or(0, CustomerId::number).max(self.again.through)
+        self.shredded_through.map_or(0, CustomerId::get).max(self.again.through)
     }
 
     /// The highest number that the journal lists.

@@ -26,7 +26,7 @@ impl Process {
 
     /// True once the number is known to be issued; reads the record again if it is not.
     fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
-        let issued = || customer.number() < self.next_number.load(Ordering::Relaxed);
+        let issued = || customer.get() < self.next_number.load(Ordering::Relaxed);
         if issued() {
             return Ok(true);
         }
@@ -298,7 +298,7 @@ impl Process {
         changes: u64,
     ) -> Result<Wiped, OpenError> {
         let at = name.of(customer);
-        if customer.number() >= self.next_number.load(Ordering::Relaxed) {
+        if customer.get() >= self.next_number.load(Ordering::Relaxed) {
             self.check_enrolled(at, header, opened.is_some())?;
         }
         let plain = opened.ok_or(OpenError::NotAuthentic { at })?;
@@ -336,8 +336,7 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        Ok(self
-            .unless_proven(Evidence::Number(at.customer.number(), Witness::from_packed(header.witness).generation))?)
+        Ok(self.unless_proven(Evidence::Number(at.customer.get(), Witness::from_packed(header.witness).generation))?)
     }
 }
 

@@ -190,7 +190,7 @@ fn plan(
     let before = draft.record.shredded_through;
     for request in &granted {
         if let (Whom::Through(customer), None) = (&request.whom, request.purpose) {
-            draft.record.shredded_through = draft.record.shredded_through.max(customer.number());
+            draft.record.shredded_through = draft.record.shredded_through.max(customer.get());
         }
     }
     let outcome = Outcome { verdicts, newly, pages: pages.len() };
@@ -227,8 +227,8 @@ fn concerns(request: &ShredRequest, tree: Option<&HeldTree>) -> bool {
 
 pub(super) fn ranges(whom: &Whom) -> Ranges {
     match whom {
-        Whom::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.number())),
-        Whom::Through(customer) => Ranges::of(vec![0..=customer.number()]),
+        Whom::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
+        Whom::Through(customer) => Ranges::of(vec![0..=customer.get()]),
     }
 }
 
@@ -236,14 +236,14 @@ fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Result<Verdict, KeyStoreE
     match &request.whom {
         Whom::Through(customer) => {
             let newest = draft.record.newest_block;
-            Ok(if customer.number() < newest {
+            Ok(if customer.get() < newest {
                 Verdict::Already(Vec::new())
             } else {
                 Verdict::Refused(ShredError::TooNew { newest })
             })
         }
         Whom::These(customers) => {
-            let unknown = customers.iter().find(|customer| customer.number() >= draft.record.next_number);
+            let unknown = customers.iter().find(|customer| customer.get() >= draft.record.next_number);
             if let Some(customer) = unknown {
                 return Ok(Verdict::Refused(ShredError::NotEnrolled { customer: *customer }));
             }

@@ -52,7 +52,7 @@ fn a_clock_that_jumps_within_the_lease_drops_the_block_of_numbers() {
     let wall = Clock::Manual(clock.clone()).wall();
     clock.set_wall(wall + 500_000_000);
     assert!(vault.process().unwrap().lease.is_fresh());
-    assert!(vault.enroll().unwrap().number() > reserved);
+    assert!(vault.enroll().unwrap().get() > reserved);
 }
 
 /// Rules 10 and 11: what was buffered is discarded at every refresh and with a lost lease.
@@ -118,7 +118,7 @@ fn replaced_and_retired_trees() {
             draft.trees.push(HeldTree { id, purpose, active: true, shredded: 0, tree: Some(tree) });
             let mut pages = Vec::new();
             // Alice from before, and Carol who was shredded in the new tree only.
-            let gone = Ranges::of_numbers([alice.number(), carol.number()]);
+            let gone = Ranges::of_numbers([alice.get(), carol.get()]);
             shred_tree(draft, 1, &gone, &mut pages)?;
             Ok(Step::Write(pages, ()))
         });

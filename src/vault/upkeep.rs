@@ -174,7 +174,7 @@ impl Process {
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let first = draft.record.next_number;
-            let end = first.saturating_add(size).min(CustomerId::MAX.number() + 1);
+            let end = first.saturating_add(size).min(CustomerId::MAX.get() + 1);
             if first >= end {
                 return Ok(Step::Keep(None));
             }

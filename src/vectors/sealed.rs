@@ -117,7 +117,7 @@ impl Value<'_> {
             ParseError::UnknownVersion { .. } => "unknown_version",
         })?;
         let header = sealed.header();
-        if sealed.customer().number() != self.customer {
+        if sealed.customer().get() != self.customer {
             return Err("other_customer");
         }
         if header.tree != TreeId(self.tree) {

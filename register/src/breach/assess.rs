@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::assessment::Assessment;
 use super::facts::{Column, Facts, Holding, Opened, Stored};
+use super::given::Breach;
 use super::history::within_a_lease;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
 use super::measures;
 use super::report::{ColumnScope, Concerned, InPurpose, PlainColumn, PurposeScope, Report, Scope, State};
 use super::sentences;
-use super::{Assessment, Breach};
 
 /// What leaked of one holding: how each column stood, the worst of all copies.
 #[derive(Default)]

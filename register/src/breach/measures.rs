@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Breach;
 use super::facts::{Facts, Stored};
+use super::given::Breach;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
 

@@ -52,7 +52,9 @@
 //! and does not write it for you. Who must be told, and by when, may differ under other laws.
 
 mod assess;
+mod assessment;
 mod facts;
+mod given;
 mod history;
 mod leak;
 mod materials;
@@ -60,99 +62,20 @@ mod measures;
 mod report;
 mod sentences;
 
-use std::fmt;
+use jiff::Timestamp;
 
-use jiff::{SignedDuration, Timestamp};
-
+pub use assessment::Assessment;
 pub use facts::{Column, Facts, Holding, Opened, Stored};
+pub use given::Breach;
 pub use history::{History, Moment};
 pub use leak::{Leak, Taken};
 pub use measures::{Action, Measure};
 pub use report::{ColumnScope, Concerned, InPurpose, PlainColumn, PurposeScope, Report, Scope, State};
 
-/// The time there is to notify the authority. Art. 33(1).
-const TO_NOTIFY: SignedDuration = SignedDuration::from_hours(72);
-
-/// A breach: when it became known, and what leaked.
-#[derive(Clone, Debug)]
-pub struct Breach {
-    aware_at: Timestamp,
-    leaks: Vec<Leak>,
-    categories: Option<String>,
-    contact: Option<String>,
-}
-
 impl Breach {
-    /// One that the controller became aware of at this time, from which the 72 hours count.
-    #[must_use]
-    pub fn known_since(aware_at: Timestamp) -> Breach {
-        Breach { aware_at, leaks: Vec::new(), categories: None, contact: None }
-    }
-
-    /// Something more that leaked.
-    #[must_use]
-    pub fn leaked(mut self, leak: Leak) -> Breach {
-        self.leaks.push(leak);
-        self
-    }
-
-    /// More of it.
-    #[must_use]
-    pub fn leaked_all(mut self, leaks: impl IntoIterator<Item = Leak>) -> Breach {
-        self.leaks.extend(leaks);
-        self
-    }
-
-    /// Who the persons are: `"customers of the shop"`. Art. 33(3)(a).
-    #[must_use]
-    pub fn categories(mut self, categories: impl Into<String>) -> Breach {
-        self.categories = Some(categories.into());
-        self
-    }
-
-    /// Name and contact details of the data protection officer, or of whoever else knows more. Art. 33(3)(b).
-    #[must_use]
-    pub fn contact(mut self, contact: impl Into<String>) -> Breach {
-        self.contact = Some(contact.into());
-        self
-    }
-
-    /// When the authority must have been notified.
-    #[must_use]
-    pub fn notify_by(&self) -> Timestamp {
-        self.aware_at.saturating_add(TO_NOTIFY).unwrap_or(Timestamp::MAX)
-    }
-
     /// Who is concerned, and what of them was readable. `now` is the time that the report shows.
     #[must_use]
     pub fn assess(&self, facts: &Facts, now: Timestamp) -> Assessment {
         assess::assess(self, facts, now)
-    }
-}
-
-/// What a breach came to: the report, and the list of persons, which is personal data and is kept apart from it.
-#[derive(Clone)]
-pub struct Assessment {
-    report: Report,
-    customers: Vec<Concerned>,
-}
-
-impl Assessment {
-    /// For the authority. No customer is named in it.
-    #[must_use]
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
-    /// Those concerned, by the application's ids. **Personal data:** hand it to whoever tells them, and to nobody else.
-    #[must_use]
-    pub fn customers(&self) -> &[Concerned] {
-        &self.customers
-    }
-}
-
-impl fmt::Debug for Assessment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Assessment({:?})", self.report.scope)
     }
 }

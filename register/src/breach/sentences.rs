@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Breach;
 use super::facts::{Facts, Stored};
+use super::given::Breach;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
 use super::report::{Report, State};

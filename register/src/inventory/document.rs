@@ -2,7 +2,8 @@
 
 use oubliette::{FieldKind, Purpose};
 
-use super::{Declaration, Inventory};
+use super::contents::Inventory;
+use super::declaration::Declaration;
 use crate::access::Table;
 use crate::access::tree::Tree;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Inventory;
+use super::contents::Inventory;
 use crate::access::tree::Tree;
 use crate::basis::Basis;
 

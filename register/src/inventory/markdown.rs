@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use oubliette::{FieldKind, Purpose};
 
+use super::contents::Inventory;
+use super::declaration::Declaration;
 use super::live::Live;
-use super::{Declaration, Inventory};
 use crate::access::Table;
 
 pub(super) fn markdown(inventory: &Inventory, live: Option<&Live>) -> String {

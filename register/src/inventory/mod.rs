@@ -51,69 +51,23 @@
 //! is not for a program to say.
 
 mod check;
+mod contents;
 mod declaration;
 pub(crate) mod document;
+mod error;
 mod live;
 mod markdown;
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-pub use check::Gap;
+pub use contents::Inventory;
 pub use declaration::Declaration;
+pub use error::{Gap, InventoryError};
 pub use live::{Difference, Live};
 
-use crate::access::Table;
 use crate::access::tree::Tree;
 
-/// What is kept on people: tables and declarations. See [the module](self).
-#[derive(Clone, Debug)]
-pub struct Inventory {
-    controller: String,
-    officer: Option<String>,
-    measures: Vec<String>,
-    tables: Vec<Table>,
-    declarations: Vec<Declaration>,
-}
-
 impl Inventory {
-    /// Of this controller: name and contact details.
-    #[must_use]
-    pub fn of(controller: impl Into<String>) -> Inventory {
-        let (tables, declarations, measures) = (Vec::new(), Vec::new(), Vec::new());
-        Inventory { controller: controller.into(), officer: None, measures, tables, declarations }
-    }
-
-    /// The data protection officer, with contact details.
-    #[must_use]
-    pub fn officer(mut self, officer: impl Into<String>) -> Inventory {
-        self.officer = Some(officer.into());
-        self
-    }
-
-    /// A measure of security, beside the sealing, which is said anyway.
-    #[must_use]
-    pub fn measure(mut self, measure: impl Into<String>) -> Inventory {
-        self.measures.push(measure.into());
-        self
-    }
-
-    /// A table of the application's.
-    #[must_use]
-    pub fn table(mut self, table: Table) -> Inventory {
-        self.tables.push(table);
-        self
-    }
-
-    /// What a purpose is for.
-    #[must_use]
-    pub fn purpose(mut self, declaration: Declaration) -> Inventory {
-        self.declarations.push(declaration);
-        self
-    }
-
     /// What is not said and must be: purposes without a declaration, and declarations with holes.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
@@ -171,80 +125,9 @@ impl Inventory {
     pub fn differences(&self, live: &Live) -> Vec<Difference> {
         live.differences(self)
     }
-
-    pub(crate) fn declared_tables(&self) -> &[Table] {
-        &self.tables
-    }
-
-    pub(crate) fn declaration(&self, purpose: &str) -> Option<&Declaration> {
-        self.declarations.iter().find(|declared| declared.purpose.name() == purpose)
-    }
-
-    /// By purpose.
-    fn declarations(&self) -> Vec<&Declaration> {
-        let mut sorted: Vec<&Declaration> = self.declarations.iter().collect();
-        sorted.sort_by_key(|declared| declared.purpose);
-        sorted
-    }
-
-    /// By name.
-    fn tables(&self) -> Vec<&Table> {
-        let mut sorted: Vec<&Table> = self.tables.iter().collect();
-        sorted.sort_by(|one, other| one.name().cmp(other.name()));
-        sorted
-    }
 }
 
 /// Nothing of it is personal.
 fn json(document: &Tree) -> String {
     String::from_utf8_lossy(document.pretty().as_bytes()).into_owned()
-}
-
-/// Why an inventory is not what its file says. `Debug` prints the message, since tests print it.
-#[derive(Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum InventoryError {
-    /// Something is new, gone, changed or missing.
-    #[error(
-        "the inventory in {} is not up to date; if all of this is meant, `write` it anew:{}", path.display(), listed(gaps)
-    )]
-    Gaps {
-        /// The file.
-        path: PathBuf,
-        /// All of it.
-        gaps: Vec<Gap>,
-    },
-    /// There is no such file yet.
-    #[error("there is no inventory in {} yet: `write` it once, and commit it{}", path.display(), listed(gaps))]
-    NotWritten {
-        /// The file.
-        path: PathBuf,
-        /// What must be said before it can be written.
-        gaps: Vec<Gap>,
-    },
-    /// The file is no inventory, or one of a newer version.
-    #[error("{} is no inventory that this version can read; `write` it anew", path.display())]
-    NotAnInventory {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: Arc<io::Error>,
-    },
-}
-
-impl fmt::Debug for InventoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-fn listed(gaps: &[Gap]) -> String {
-    gaps.iter().map(|gap| format!("\n- {gap}")).collect()
 }

@@ -96,7 +96,7 @@ impl Vault {
         }
         let all = match whom {
             Whom::These(customers) => Numbers::of(customers.iter().copied()),
-            Whom::Through(last) => Numbers::from(Ranges::of(vec![1..=last.number()])),
+            Whom::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
         };
         let numbers = match &circumstances.numbers {
             None => all,
