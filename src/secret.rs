@@ -47,7 +47,7 @@ impl fmt::Debug for Secret32 {
 /// Zeroes bytes for good.
 ///
 /// What zeroize does, but not byte by byte: its volatile writes cost as much as the decryption of a short field. The
-/// optimiser must assume that `black_box` reads the zeros; `tests/memory.rs` looks whether they are there.
+/// optimiser must assume that `black_box` reads the zeros; `tests/memory` looks whether they are there.
 #[inline]
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);

@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use super::*;
 
 mod files;
+mod inputs;
 mod node;
 mod random;
 mod receipts;

@@ -9,6 +9,7 @@ use std::path::Path;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest, Sha256};
 
+use super::inputs::{SALT, SEED, VAULT, after_a_gap, entries, events, facts, label, other_kinds, ours, run, time};
 use super::node::{Node, hex};
 use super::*;
 
@@ -27,182 +28,6 @@ fn the_committed_file_is_what_is_computed() {
     assert!(committed == text, "it differs in length or line ends");
     let beside = Path::new(FILE).parent().unwrap().read_dir().unwrap().count();
     assert_eq!(beside, 1, "a file that is not computed here");
-}
-
-/// `N` bytes that count up: inputs that are easy to type, and in which a swapped byte shows.
-const fn run<const N: usize>(first: u8) -> [u8; N] {
-    let mut bytes = [0; N];
-    let mut at = 0;
-    while at < N {
-        bytes[at] = first.wrapping_add(at as u8);
-        at += 1;
-    }
-    bytes
-}
-
-const SEED: [u8; 32] = run(0x50);
-const VAULT: [u8; 16] = run(0x10);
-const SALT: [u8; 32] = run(0x80);
-
-fn ours() -> TestSigner {
-    TestSigner::new(SEED, VAULT)
-}
-
-fn time(text: &str) -> Time {
-    text.parse().unwrap()
-}
-
-fn label(text: &str) -> Label {
-    Label::new(text).unwrap()
-}
-
-fn reason(text: &str) -> Reason {
-    Reason::new(text).unwrap()
-}
-
-/// Time, generation, id and event of each line.
-fn events() -> Vec<(Time, u64, Option<EventId>, Event)> {
-    let at = |second: u8| time(&format!("2026-11-24T18:36:{second:02}.123Z"));
-    let index = IndexName {
-        purpose: label("orders"),
-        field: label("email"),
-        tag: label("obl.email"),
-        label: label("exact"),
-        bits: 32,
-    };
-    let shred = |numbers: Numbers, purpose, why| Event::Shred { whom: Whom::Numbers(numbers), purpose, why };
-    let done = Event::Outcome {
-        of: 2,
-        result: Ending::Done,
-        newly: Some(8),
-        already: Some(0),
-        tree: None,
-        trees: Vec::new(),
-        epoch: None,
-        effective_at: Some(at(14)),
-    };
-    let retired = Event::Outcome {
-        of: 6,
-        result: Ending::Done,
-        newly: None,
-        already: None,
-        tree: None,
-        trees: vec!["a0a1a2a3a4a5a6a7".parse().unwrap(), "a8a9aaabacadaeaf".parse().unwrap()],
-        epoch: None,
-        effective_at: None,
-    };
-    let granted = Event::Granted {
-        grant: 9_007_199_254_740_991,
-        number: Number::MAX,
-        purpose: label("lettre d’été"),
-        basis: label("consent"),
-        recipient: None,
-        until: Some(time("9999-12-30T21:59:59.999Z")),
-    };
-    vec![
-        (
-            time("1970-01-01T00:00:00.000Z"),
-            1,
-            None,
-            Event::Opened { vault: ours().vault(), public_key: ours().public_key() },
-        ),
-        (at(13), 56, None, shred(ids([5, 7, 8, 9, 10, 11, 12, 300]), None, Some(reason("a \"letter\" \\ é 😀")))),
-        (at(14), 57, None, done),
-        (at(15), 57, None, shred(ids([6]), Some(label("newsletter")), None)),
-        (at(16), 57, None, outcome(4, Ending::Refused)),
-        (
-            at(17),
-            57,
-            None,
-            Event::RetireReplaced { purpose: label("orders"), new: "b0b1b2b3b4b5b6b7".parse().unwrap(), why: None },
-        ),
-        (at(18), 58, None, retired),
-        (at(19), 58, None, Event::BeginEpoch { index, epoch: None, why: None }),
-        (at(20), 58, Some(EventId::from_bytes(run(0xc0))), granted),
-        (
-            at(21),
-            1_099_511_627_775,
-            None,
-            Event::Shred { whom: Whom::Through(ids([400]).highest().unwrap()), purpose: None, why: None },
-        ),
-    ]
-}
-
-fn entries() -> Vec<Entry> {
-    write_lines(&ours(), None, events())
-}
-
-/// After a loss: the vault had written up to entry 14, and goes on.
-fn after_a_gap() -> Vec<Entry> {
-    let last = entries().last().unwrap().anchor();
-    let gap = Event::Gap {
-        vault: ours().vault(),
-        from: last.n() + 1,
-        to: 14,
-        after: last.hash(),
-        why: reason("a disk was lost"),
-    };
-    let known = Anchor { n: 14, hash: Hash::from_bytes(run(0x30)) };
-    let now = time("2026-11-25T08:00:00.000Z");
-    write_lines(&ours(), Some(known), vec![(now, 60, None, gap), (now, 60, None, Event::Torn { bytes: 17 })])
-}
-
-/// One of each kind that is not among the entries before, with all that may be left out.
-fn other_kinds() -> Vec<Entry> {
-    let index = || IndexName {
-        purpose: label("orders"),
-        field: label("email"),
-        tag: label("obl.email"),
-        label: label("exact"),
-        bits: 32,
-    };
-    let (why, due) = (Some(reason("a reason")), time("2026-12-24T18:36:13.123Z"));
-    let (number, numbers) = (Number::MIN, ids([5, 7, 8]));
-    let kinds = vec![
-        Event::RotateRootKey { why: why.clone() },
-        Event::RotatePurpose { purpose: label("orders"), why: why.clone() },
-        Event::RetireEpoch { index: index(), epoch: 3, why: why.clone() },
-        Event::Recover { seen: 61, highest_number: Some(Number::MAX), why: why.clone() },
-        Event::AddPurposes { purposes: vec![label("newsletter"), label("lettre d’été")] },
-        Event::Places { attached: vec![label("a1")], detached: vec![label("b1"), label("b2")] },
-        Event::Erased { numbers: numbers.clone(), commitment: Hash::from_bytes(run(0x60)) },
-        Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
-        Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },
-        Event::RequestClosed { request: 9, how: label("done"), why: why.clone() },
-        Event::Hold {
-            hold: 2,
-            numbers: numbers.clone(),
-            purpose: Some(label("orders")),
-            why: reason("a dispute"),
-            until: Some(due),
-        },
-        Event::HoldEnded { hold: 2, why },
-        Event::Swept { purpose: Some(label("orders")), due: 30, shredded: 20, held: 10 },
-        Event::Disclosed {
-            number,
-            recipient: label("carrier"),
-            purpose: label("orders"),
-            fields: vec![label("name"), label("address")],
-            encrypted: true,
-        },
-        Event::Accessed { numbers: numbers.clone() },
-        Event::Openings {
-            at: time("2026-11-25T08:00:00.000Z"),
-            who: reason("support"),
-            why: reason("ticket 12"),
-            purpose: label("orders"),
-            field: label("email"),
-            came: Came::Refused,
-            count: 70,
-            numbers,
-        },
-        Event::Restored { what: reason("the database"), erased: 3 },
-        Event::Note { text: reason("anything else") },
-        Event::Merged { numbers: ids([5]), into: ids([7, 8]) },
-    ];
-    let at = time("2026-11-25T09:00:00.000Z");
-    let last = after_a_gap().last().unwrap().anchor();
-    write_lines(&ours(), Some(last), kinds.into_iter().map(|event| (at, 62, None, event)).collect())
 }
 
 /// Signed here with nothing of the crate's own, from what FORMAT.md says.
@@ -243,35 +68,14 @@ fn head(anchor: Anchor) -> Node {
     ])
 }
 
-fn facts() -> Facts {
-    let anchors = entries().iter().skip(1).take(2).map(Entry::anchor).collect();
-    Facts {
-        whose: Whose::new("customer 4711, Zoë \"Z\" O’Connor").unwrap(),
-        numbers: ids([5, 7, 8, 9, 10, 11, 12, 300]),
-        purposes: Purposes::All,
-        why: Some(reason("a \"letter\" \\ é 😀")),
-        requested_at: Some(time("2026-11-20T08:00:00.000Z")),
-        shredded_at: time("2026-11-24T18:36:14.123Z"),
-        generation: 57,
-        effective_everywhere_at: time("2026-11-24T18:36:15.123Z"),
-        entries: anchors,
-        may_remain: vec![
-            Remains {
-                what: reason("copies of the root record"),
-                until: Until::Event(reason("the root key is rotated")),
-            },
-            Remains { what: reason("superseded pages"), until: Until::Time(time("2026-11-25T18:36:14.123Z")) },
-        ],
-    }
-}
-
 fn receipt(facts: Facts) -> Node {
     let whose = facts.whose.clone();
     let receipt = Receipt::issue(facts, SALT, &ours()).unwrap();
-    let content = serde_json::to_value(receipt.content()).unwrap();
+    let mut content = serde_json::to_value(receipt.content()).unwrap();
     let committed = [b"oubliette/1/whose", &SALT[..], whose.as_str().as_bytes()].concat();
     assert_eq!(receipt.content().commitment, Hash::from_bytes(Sha256::digest(&committed).into()));
-    // Here the members are in order already, so this is the canonical form.
+    // With its members in order, this is the canonical form of this content.
+    content.sort_all_objects();
     let canonical = serde_json::to_string(&content).unwrap();
     let message = ["oubliette/1/receipt", &canonical].concat();
     let signature = SigningKey::from_bytes(&SEED).sign(message.as_bytes()).to_bytes();
@@ -397,7 +201,8 @@ fn refused_receipts() -> Vec<Node> {
     let document = Receipt::issue(facts(), SALT, &ours()).unwrap().to_string();
     let other = Receipt::issue(facts(), SALT, &TestSigner::new([7; 32], VAULT)).unwrap().to_string();
     let bare = Receipt::issue(Facts { why: None, ..facts() }, SALT, &ours()).unwrap().to_string();
-    let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    value.sort_all_objects();
     let list = serde_json::json!([value["receipt"], value["sig"]]);
     let with = |from: &str, to: &str| {
         assert!(document.contains(from), "{from}");

@@ -9,18 +9,17 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::cipher::{COMMITMENT_BYTES, NONCE_BYTES, TAG_BYTES};
+use crate::cipher::TAG_BYTES;
 use crate::customer::CustomerId;
-use crate::derivation::TreeId;
 use crate::personal::MOST_BYTES;
 
-/// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
-pub(crate) const VERSION: u8 = 0xf8;
+mod header;
+
+pub(crate) use header::{Associated, HEADER_BYTES, Header, VERSION};
+
 /// How the text form begins.
 const TEXT_PREFIX: &str = "obl1.";
 
-/// Bytes before the ciphertext: version, tree id, customer, witness, nonce, commitment.
-pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_BYTES;
 /// Header, one byte of padding, tag.
 const LEAST_BYTES: usize = HEADER_BYTES + 1 + TAG_BYTES;
 /// A type's padding adds one step at most.
@@ -123,52 +122,6 @@ impl<T> Sealed<T> {
     }
 }
 
-/// What is in clear before the ciphertext. Borrowed where it is long: opening a short field takes no longer than a few
-/// copies.
-#[derive(Clone, Copy)]
-pub(crate) struct Header<'h> {
-    pub(crate) tree: TreeId,
-    pub(crate) customer: [u8; 5],
-    /// A [`Witness`](crate::witness::Witness), packed.
-    pub(crate) witness: u64,
-    pub(crate) nonce: &'h [u8; NONCE_BYTES],
-    pub(crate) commitment: &'h [u8; COMMITMENT_BYTES],
-}
-
-impl<'h> Header<'h> {
-    const EMPTY: Header<'static> = Header {
-        tree: TreeId([0; 8]),
-        customer: [0; 5],
-        witness: 0,
-        nonce: &[0; NONCE_BYTES],
-        commitment: &[0; COMMITMENT_BYTES],
-    };
-
-    /// Appends its bytes, [`HEADER_BYTES`] of them.
-    #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
-        out.extend_from_slice(&self.tree.0);
-        out.extend_from_slice(&self.customer);
-        out.extend_from_slice(&self.witness.to_be_bytes());
-        out.extend_from_slice(self.nonce);
-        out.extend_from_slice(self.commitment);
-    }
-
-    #[inline]
-    fn read(bytes: &'h [u8]) -> Option<Header<'h>> {
-        let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-        let (_, rest) = header.split_first()?;
-        let (tree, rest) = rest.split_first_chunk()?;
-        let (customer, rest) = rest.split_first_chunk()?;
-        let (witness, rest) = rest.split_first_chunk()?;
-        let (nonce, rest) = rest.split_first_chunk()?;
-        let commitment = rest.first_chunk()?;
-        let witness = u64::from_be_bytes(*witness);
-        Some(Header { tree: TreeId(*tree), customer: *customer, witness, nonce, commitment })
-    }
-}
-
 fn check(bytes: &[u8]) -> Result<(), ParseError> {
     match bytes.first() {
         Some(&VERSION) => {}
@@ -182,33 +135,6 @@ fn check(bytes: &[u8]) -> Result<(), ParseError> {
     let header = Header::read(bytes).ok_or(ParseError::Malformed)?;
     CustomerId::from_path(header.customer).ok_or(ParseError::Malformed)?;
     Ok(())
-}
-
-/// What a sealed value's tag covers beside the ciphertext: version, witness, and the context, where none and an empty one
-/// differ. Sixteen bytes (version, eight of witness, 1 if there is a context, six zeros), then the context.
-///
-/// The rest of the header needs no place here, since a change of it already leads to another key or nonce: tree and
-/// customer choose the key, the commitment is compared with the key's, and the nonce is the cipher's. That keeps this
-/// within one block of GHASH, where all of it would take six, a third of the time to open a short field.
-pub(crate) struct Associated {
-    short: [u8; 16],
-    long: Vec<u8>,
-}
-
-impl Associated {
-    #[inline]
-    pub(crate) fn new(witness: u64, context: Option<&[u8]>) -> Associated {
-        // As one integer: bytes written in pieces and then loaded whole by the cipher stall its pipeline.
-        let has_context = u128::from(context.is_some());
-        let short = (u128::from(VERSION) << 120 | u128::from(witness) << 56 | has_context << 48).to_be_bytes();
-        let long = context.map_or_else(Vec::new, |context| [&short[..], context].concat());
-        Associated { short, long }
-    }
-
-    #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short } else { &self.long }
-    }
 }
 
 // By hand: derives would ask the same of T.
@@ -334,6 +260,7 @@ impl<'de, T> Visitor<'de> for SealedVisitor<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::derivation::TreeId;
     use proptest::prelude::*;
 
     fn example() -> Vec<u8> {
@@ -455,14 +382,6 @@ mod tests {
     fn errors_do_not_echo_a_plaintext() {
         let error = serde_json::from_str::<Sealed<String>>("\"alice@example.com\"").unwrap_err().to_string();
         assert!(!error.contains("alice"), "{error}");
-    }
-
-    #[test]
-    fn no_context_differs_from_an_empty_one() {
-        let witness = 0x07_01_02_03;
-        let all = [None, Some(&b""[..]), Some(b"a")].map(|c| Associated::new(witness, c).as_bytes().to_vec());
-        assert!(all[0] != all[1] && all[1] != all[2]);
-        assert_eq!(all[2], [&[VERSION, 0, 0, 0, 0, 7, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0], &b"a"[..]].concat());
     }
 
     proptest! {

@@ -8,12 +8,18 @@ use std::time::{Duration, Instant};
 
 use zeroize::{Zeroize, Zeroizing};
 
-#[cfg(any(test, feature = "testing"))]
-use super::Steps;
 use super::{
     Change, CopyContent, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore,
     StoreError, StoredPage, Swept, UpdateError, Usage,
 };
+
+#[cfg(any(test, feature = "testing"))]
+mod testing;
+
+#[cfg(any(test, feature = "testing"))]
+use super::Steps;
+#[cfg(any(test, feature = "testing"))]
+pub use testing::{History, Snapshot};
 
 const LOCATION: &str = "memory";
 
@@ -255,99 +261,6 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Everything that was ever written: what an adversary with every backup has.
-#[cfg(any(test, feature = "testing"))]
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct History {
-    /// Every page put, in order.
-    pub pages: Vec<StoredPage>,
-    /// Every root record written, in order.
-    pub records: Vec<Vec<u8>>,
-}
-
-/// The state of a [`Memory`] at one time.
-#[cfg(any(test, feature = "testing"))]
-#[derive(Clone)]
-pub struct Snapshot(Content);
-
-#[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-impl Memory {
-    /// Counts steps and stops where a test says: one a page put and one for the mark; one for a sweep; three for a
-    /// record, which end as [`UpdateError::NotWritten`], as [`UpdateError::Unknown`] and as [`UpdateError::NotWiped`],
-    /// the last two with the record written.
-    #[must_use]
-    pub fn steps(self, steps: &Steps) -> Memory {
-        self.state().steps = Some(steps.clone());
-        self
-    }
-
-    /// From now on keeps a copy of everything written.
-    #[must_use]
-    pub fn recording(self) -> Memory {
-        self.state().history.get_or_insert_default();
-        self
-    }
-
-    /// What was recorded; empty without [`recording`](Memory::recording).
-    #[must_use]
-    pub fn history(&self) -> History {
-        self.state().history.clone().unwrap_or_default()
-    }
-
-    /// The state now, to go back to.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.state().content.clone())
-    }
-
-    /// Goes back in time, root record and pages.
-    pub fn restore(&self, then: &Snapshot) {
-        self.state().content = then.0.clone();
-    }
-
-    /// Goes back in time with the root record alone.
-    pub fn restore_record(&self, then: &Snapshot) {
-        self.state().content.record.clone_from(&then.0.record);
-    }
-
-    /// Goes back in time with the pages and the mark alone.
-    pub fn restore_pages(&self, then: &Snapshot) {
-        let mut state = self.state();
-        state.content.pages.clone_from(&then.0.pages);
-        state.content.mark = then.0.mark;
-    }
-
-    /// Changes the root record behind the vault's back; false if there is none.
-    pub fn tamper_record(&self, tamper: impl FnOnce(&mut Vec<u8>)) -> bool {
-        self.state().content.record.as_mut().map(|record| tamper(record)).is_some()
-    }
-
-    /// Changes a page behind the vault's back; false if there is none of that name.
-    pub fn tamper_page(&self, name: &PageName, tamper: impl FnOnce(&mut Vec<u8>)) -> bool {
-        self.state().content.pages.get_mut(name).map(|page| tamper(&mut page.bytes)).is_some()
-    }
-
-    /// Loses a page; false if there is none of that name.
-    pub fn lose_page(&self, name: &PageName) -> bool {
-        self.state().content.pages.remove(name).is_some()
-    }
-
-    /// The name of every page, superseded ones too.
-    #[must_use]
-    pub fn page_names(&self) -> Vec<PageName> {
-        self.state().content.pages.keys().copied().collect()
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({} pages, mark {})", self.0.pages.len(), self.0.mark)
-    }
-}
-
 impl Default for Memory {
     fn default() -> Memory {
         Memory::new()
@@ -361,93 +274,5 @@ impl fmt::Debug for Memory {
             .field("pages", &state.content.pages.len())
             .field("mark", &state.content.mark)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Stop;
-
-    fn page(n: u8) -> StoredPage {
-        StoredPage { name: PageName([n; 16]), bytes: vec![n; PAGE_BYTES] }
-    }
-
-    fn write(memory: &Memory, n: u8) -> Result<(), UpdateError> {
-        memory.update(Duration::ZERO, &mut |_| Ok(Change::Write { record: vec![n; RECORD_BYTES], newest: None }))
-    }
-
-    fn first_byte(memory: &Memory) -> Option<u8> {
-        match &memory.read().unwrap()[0].content {
-            CopyContent::Intact(record) => Some(record[0]),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn goes_back_in_time_whole_or_in_part() {
-        let memory = Memory::new();
-        let commit = |n: u8| {
-            memory.put(u64::from(n), &[page(n)]).unwrap();
-            write(&memory, n).unwrap();
-        };
-        let state = || (first_byte(&memory), memory.mark().unwrap(), memory.page_names().len());
-        commit(1);
-        let then = memory.snapshot();
-        commit(2);
-        let now = memory.snapshot();
-        memory.restore_record(&then);
-        assert_eq!(state(), (Some(1), 2, 2));
-        memory.restore(&now);
-        memory.restore_pages(&then);
-        assert_eq!(state(), (Some(2), 1, 1));
-        memory.restore(&then);
-        assert_eq!(state(), (Some(1), 1, 1));
-    }
-
-    #[test]
-    fn records_all_that_was_ever_written() {
-        let memory = Memory::new().recording();
-        memory.put(1, &[page(1), page(2)]).unwrap();
-        write(&memory, 1).unwrap();
-        memory.sweep(&HashSet::new(), 1, Duration::ZERO).unwrap();
-        write(&memory, 2).unwrap();
-        let history = memory.history();
-        assert_eq!(history.pages, [page(1), page(2)]);
-        assert_eq!(history.records, [vec![1; RECORD_BYTES], vec![2; RECORD_BYTES]]);
-        assert!(Memory::new().history().pages.is_empty());
-    }
-
-    #[test]
-    fn can_be_tampered_with() {
-        let memory = Memory::new();
-        assert!(!memory.tamper_record(|_| ()) && !memory.lose_page(&page(1).name));
-        memory.put(1, &[page(1)]).unwrap();
-        write(&memory, 1).unwrap();
-        assert!(memory.tamper_record(|record| record.truncate(5)));
-        assert!(matches!(memory.read().unwrap()[0].content, CopyContent::Damaged));
-        assert!(memory.tamper_page(&page(1).name, |bytes| bytes[0] ^= 1));
-        assert_ne!(memory.get(&page(1).name).unwrap().unwrap(), page(1).bytes);
-        assert!(memory.lose_page(&page(1).name));
-        assert_eq!(memory.get(&page(1).name).unwrap(), None);
-    }
-
-    #[test]
-    fn stops_where_it_is_told() {
-        let steps = Steps::new();
-        let memory = Memory::new().steps(&steps);
-        write(&memory, 1).unwrap();
-        assert_eq!(steps.taken(), 3);
-        steps.stop_at(1, Stop::Fail(Problem::Full));
-        assert!(matches!(write(&memory, 2), Err(UpdateError::NotWritten(error)) if error.problem() == Problem::Full));
-        assert_eq!(first_byte(&memory), Some(1));
-        steps.stop_at(2, Stop::Fail(Problem::Io));
-        assert!(matches!(write(&memory, 3), Err(UpdateError::Unknown(_))));
-        assert_eq!(first_byte(&memory), Some(3));
-        steps.stop_at(3, Stop::Die { torn: false });
-        assert!(matches!(write(&memory, 4), Err(UpdateError::NotWiped(_))));
-        assert!(steps.died() && memory.read().is_err() && memory.mark().is_err());
-        steps.reset();
-        assert_eq!(first_byte(&memory), Some(4));
     }
 }
