@@ -1,5 +1,6 @@
 //! The rules of the design, each with a test that fails without it. Those that need to look inside are unit tests beside
-//! the code: pages (5, 13), the root record (16), nonces and clocks (10, 11), fork (12), retired trees (14).
+//! the code: pages (5, 13), the root record (16), nonces and clocks (10, 11), fork (12), retired trees (14). Beside them, what a
+//! restore does to a vault, and the limits of readers.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -20,7 +21,10 @@ mod pages;
 #[path = "rules/processes.rs"]
 mod processes;
 #[path = "rules/support.rs"]
-#[allow(dead_code)] // shared by two test programs, each of which uses a part
 mod support;
 #[path = "rules/witness.rs"]
 mod witness;
+
+#[cfg(feature = "derive")]
+mod reader;
+mod restore;

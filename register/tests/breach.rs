@@ -1,5 +1,5 @@
 //! Breaches: what the report says was readable is what an attacker reads, no less and no more. The bodies on a database are
-//! shared: `databases/tests/breach` runs them on PostgreSQL.
+//! shared: `databases/tests/databases.rs` runs them on PostgreSQL. Not packaged, since the attacker is the vault's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_in_result)]
 
 #[path = "../../tests/attack/mod.rs"]
@@ -14,19 +14,19 @@ mod literal;
 #[allow(dead_code, unused_macros)] // shared by several test programs, each of which uses a part
 #[path = "register/sqlite.rs"]
 mod sqlite;
+#[allow(dead_code)] // shared by several test programs, each of which uses a part
+#[path = "register/support.rs"]
+mod support;
+#[path = "breach/world.rs"]
+mod world;
 
 use sqlite::Db;
 
-#[path = "breach/register.rs"]
-mod register;
+#[path = "breach/leaks.rs"]
+mod leaks;
 #[path = "breach/report.rs"]
 mod report;
 #[path = "breach/service.rs"]
 mod service;
-#[allow(dead_code)] // shared by several test programs, each of which uses a part
-#[path = "register/support.rs"]
-mod support;
 #[path = "breach/truth.rs"]
 mod truth;
-#[path = "breach/world.rs"]
-mod world;

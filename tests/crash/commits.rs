@@ -8,7 +8,7 @@ use oubliette::{
     VaultBuilder,
 };
 
-use crate::stage::*;
+use super::stage::*;
 
 /// What the caller was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -275,21 +275,50 @@ fn at_every_step(commit: &Commit, stops: &[Stop], set: impl Fn() -> Stage) -> (u
     (steps, told_of)
 }
 
+/// Each kind of commit in memory, by itself: together they would take a minute of one core.
+fn in_memory(commit: &Commit, least: u64) {
+    let (steps, _) = at_every_step(commit, &STOPS, Stage::memory);
+    assert!(steps >= least, "{steps} steps");
+}
+
 #[test]
-fn in_memory() {
-    for (commit, least) in [
-        (SHRED, 10),
-        (SHRED_PURPOSE, 9),
-        (SHRED_THROUGH, 9),
-        (ENROLL, 4),
-        (ROTATE, 4),
-        (ADD_PURPOSE, 4),
-        (RECOVER, 4),
-        (SWEEP, 1),
-    ] {
-        let (steps, _) = at_every_step(&commit, &STOPS, Stage::memory);
-        assert!(steps >= least, "{steps} steps");
-    }
+fn a_shred_in_memory() {
+    in_memory(&SHRED, 10);
+}
+
+#[test]
+fn a_shred_for_one_purpose_in_memory() {
+    in_memory(&SHRED_PURPOSE, 9);
+}
+
+#[test]
+fn a_shred_through_a_number_in_memory() {
+    in_memory(&SHRED_THROUGH, 9);
+}
+
+#[test]
+fn numbers_in_memory() {
+    in_memory(&ENROLL, 4);
+}
+
+#[test]
+fn a_rotation_in_memory() {
+    in_memory(&ROTATE, 4);
+}
+
+#[test]
+fn a_new_purpose_in_memory() {
+    in_memory(&ADD_PURPOSE, 4);
+}
+
+#[test]
+fn a_recovery_in_memory() {
+    in_memory(&RECOVER, 4);
+}
+
+#[test]
+fn a_sweep_in_memory() {
+    in_memory(&SWEEP, 1);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use oubliette::store::{Steps, Stop};
 use oubliette::{CreateError, KeyStoreError, PassphraseCost, RootKey, ShredError, UnlockError, Vault, VaultBuilder};
 
+use super::stage::*;
 use crate::attack::directory::files;
-use crate::stage::*;
 
 fn key() -> RootKey {
     RootKey::bytes(OLD_KEY)

@@ -2,8 +2,8 @@
 
 use oubliette::{RootKey, ShredError};
 
-use crate::commits::Told;
-use crate::stage::*;
+use super::commits::Told;
+use super::stage::*;
 
 fn key() -> RootKey {
     RootKey::bytes(OLD_KEY)

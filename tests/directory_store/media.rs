@@ -37,7 +37,9 @@ fn the_superuser_runs_those_that_mount() {
     if !rustix::process::geteuid().is_root() {
         return; // the two below are listed as ignored
     }
-    for test in ["media::a_full_disk_loses_nothing", "media::a_read_only_mount_can_be_read"] {
+    for test in
+        ["directory_store::media::a_full_disk_loses_nothing", "directory_store::media::a_read_only_mount_can_be_read"]
+    {
         let exe = std::env::current_exe().unwrap();
         let output = Command::new(exe).args(["--exact", test, "--ignored"]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

@@ -34,7 +34,7 @@ fn other_process() {
 
 fn start(role: &str, at: &Path, rest: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes::other_process", "--nocapture"])
+        .args(["--exact", "directory_store::processes::other_process", "--nocapture"])
         .env(ROLE, format!("{role} {} {rest}", at.display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

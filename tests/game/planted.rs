@@ -4,8 +4,8 @@ use oubliette::planted::{Bug, plant};
 use oubliette::store::Problem;
 use oubliette::{KeyStoreError, ShredError};
 
+use super::world::{Scale, World};
 use crate::attack::Effort;
-use crate::world::{Scale, World};
 
 /// A few customers who have written much, so that hardly a shred meets nobody.
 fn world(seed: u64) -> World {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use oubliette::personal::Text;
 use oubliette::{CustomerId, OpenError, Sealed, UnlessShredded};
 
-use crate::child::{NOTE, key, seal, start, text, vault};
+use super::child::{NOTE, key, seal, start, text, vault};
 
 const RUN: Duration = Duration::from_secs(4);
 const MIRRORS: usize = 1;

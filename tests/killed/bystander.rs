@@ -2,9 +2,9 @@
 
 use oubliette::{CustomerId, OpenError, Sealed, Vault};
 
+use super::child::{KEY, LEASE, NOTE, key, seal, start, text, vault};
 use crate::attack::decoder::Value;
 use crate::attack::{Attacker, Effort, directory};
-use crate::child::{KEY, LEASE, NOTE, key, seal, start, text, vault};
 
 fn lives(vault: &Vault, customer: CustomerId, sealed: &Sealed<oubliette::personal::Text>) -> bool {
     match vault.open(customer, NOTE, sealed) {

@@ -37,7 +37,7 @@ pub fn text(customer: CustomerId) -> Text {
 
 pub fn start(role: &str, at: &Path, rest: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child::other_process", "--nocapture"])
+        .args(["--exact", "killed::child::other_process", "--nocapture"])
         .env(ROLE, format!("{role} {} {rest}", at.display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -60,7 +60,7 @@ fn other_process() {
             steps.die_at(step.try_into().unwrap(), words[5] == "torn", || std::process::abort());
             let _ = vault.shred([CustomerId::from_stored(customer).unwrap()]).unwrap();
         }
-        "live" => crate::at_once::live(&at, words[2]),
+        "live" => super::at_once::live(&at, words[2]),
         other => panic!("{other}"),
     }
 }

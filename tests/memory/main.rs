@@ -12,6 +12,7 @@
 mod needles;
 mod primitives;
 mod search;
+mod wiping;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -154,11 +155,13 @@ fn expect_found(needles: &Needles, labels: &[&str]) {
 
 /// The search sees what is there, in whatever form.
 fn check_search(needles: &Needles) {
+    let planted: Vec<_> =
+        needles.labels().into_iter().map(|label| zeroize::Zeroizing::new(needles.plant(label))).collect();
+    let found = needles.find();
     for label in needles.labels() {
-        let planted = needles.plant(label);
-        assert!(needles.find().has(label), "{label}");
-        drop(zeroize::Zeroizing::new(planted));
+        assert!(found.has(label), "{label}");
     }
+    drop(planted);
 }
 
 /// Two shreds: the first of a tree that is still a seed, the second of one that has pages, in the same leaf.

@@ -61,11 +61,12 @@ impl Needles {
 
     /// Where pieces of each label were found.
     pub fn find(&self) -> Found {
-        let mut wanted: HashMap<u64, &str> = HashMap::new();
+        // Several to a piece: when clamping a hash changes none of its bits, one time in 32, it is the scalar, too.
+        let mut wanted: HashMap<u64, BTreeSet<&str>> = HashMap::new();
         let mut starts = vec![false; 1 << 16];
         for (label, pieces) in &self.0 {
             for piece in pieces {
-                wanted.insert(*piece, label);
+                wanted.entry(*piece).or_default().insert(label);
                 starts[usize::from(*piece as u16)] = true;
             }
         }
@@ -91,10 +92,12 @@ impl Needles {
                     let turned = MASK.rotate_right(8 * (offset % PIECE) as u32) ^ MASK;
                     let piece = u64::from_ne_bytes(*chunk[offset..].first_chunk().unwrap()) ^ turned;
                     if starts[usize::from(piece as u16)]
-                        && let Some(label) = wanted.get(&piece)
+                        && let Some(labels) = wanted.get(&piece)
                     {
                         let place = format!("{:#x} in {mapping}", at + offset as u64);
-                        found.0.entry((*label).to_owned()).or_default().push(place);
+                        for label in labels {
+                            found.0.entry((*label).to_owned()).or_default().push(place.clone());
+                        }
                     }
                 }
                 chunk.fill(0);

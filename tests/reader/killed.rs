@@ -54,7 +54,7 @@ impl Desk {
                 shell
             }
         };
-        command.args(["--exact", "killed::child", "--include-ignored", "--nocapture"]);
+        command.args(["--exact", "reader::killed::child", "--include-ignored", "--nocapture"]);
         command.env(PLACE, self.place.path()).env(ROLE, role).env(WHO, who);
         command.stdout(Stdio::piped());
         command

@@ -18,7 +18,7 @@ pub async fn pool() -> sqlx::Pool<Db> {
     sqlx::MySqlPool::connect(&oubliette_databases::mariadb()).await.unwrap()
 }
 
-crate::tests!(#[ignore = "starts a MariaDB server of its own; `.ci/run databases` runs it"]);
+tests!(#[ignore = "starts a MariaDB server of its own; `.ci/run databases` runs it"]);
 
 /// Without its strict mode the server cuts off what is too long, and says so to nobody.
 #[tokio::test]

@@ -18,4 +18,4 @@ pub async fn pool() -> sqlx::Pool<Db> {
     sqlx::PgPool::connect(&oubliette_databases::postgres()).await.unwrap()
 }
 
-crate::tests!(#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]);
+tests!(#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]);

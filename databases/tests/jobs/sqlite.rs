@@ -26,4 +26,4 @@ pub async fn pool() -> sqlx::Pool<Db> {
     SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
 }
 
-crate::tests!();
+tests!();

@@ -4,7 +4,7 @@ use oubliette::journal::{Event, Expectations, JournalError};
 use oubliette::{CustomerId, KeyStoreError, Recovery, UnlockError};
 use oubliette_register::{RegisterError, RequestKind};
 
-use crate::shop::{Noted, Shop, key, new_key, truth};
+use crate::stage::{Noted, Shop, key, new_key, truth};
 use crate::support::*;
 
 /// An older root record is refused with both generations: the one that is there, and the newest that the journal, or the

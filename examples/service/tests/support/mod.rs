@@ -1,7 +1,5 @@
 //! The real service, as a process of its own that is spoken to over HTTP.
 
-#![allow(dead_code)] // each test uses its part
-
 pub mod postgres;
 
 use std::io::{BufRead, BufReader};

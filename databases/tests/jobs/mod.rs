@@ -1,0 +1,29 @@
+//! Long jobs through sqlx: one set of tests, run against SQLite, PostgreSQL and MariaDB.
+
+/// The tests of `bodies.rs`, once a database, each under the attributes given.
+macro_rules! tests {
+    ($($attributes:tt)*) => {
+        each! {
+            [$($attributes)*]
+            a_live_table_is_sealed_while_rows_are_written
+            into_other_columns_by_a_key_of_bytes_or_text
+            a_new_tree_a_new_epoch_and_a_shred
+            what_does_not_fit_is_not_committed
+        }
+    };
+}
+
+macro_rules! each {
+    ($attributes:tt $($test:ident)*) => { $(each!(@ $attributes $test);)* };
+    (@ [$($attributes:tt)*] $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $($attributes)*
+        async fn $test() {
+            bodies::$test().await;
+        }
+    };
+}
+
+mod mariadb;
+mod postgres;
+mod sqlite;
