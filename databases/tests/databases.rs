@@ -22,6 +22,7 @@ mod literal;
 #[macro_use]
 #[path = "register/postgres.rs"]
 mod postgres;
+#[allow(dead_code)] // shared with the register's own tests, which use all of it
 #[path = "../../register/tests/access/shop.rs"]
 mod shop;
 #[path = "../../register/tests/drills/stage.rs"]

@@ -1,4 +1,5 @@
 //! Forked children: no nonce and no number is drawn twice, and no lock of the parent's is waited for.
+#![allow(clippy::cast_possible_truncation)]
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
