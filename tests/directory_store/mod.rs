@@ -4,6 +4,8 @@ mod basics;
 mod crashes;
 #[cfg(unix)]
 mod damage;
+#[cfg(unix)]
+mod formats;
 #[cfg(target_os = "linux")]
 mod media;
 mod processes;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use oubliette::store::{PageName, PageStore};
+use oubliette::store::{Directory, PageName, PageStore};
 
 use super::support::*;
 
@@ -126,4 +126,39 @@ fn mirrors_are_swept_too_and_catch_up_later() {
     let mut told = Vec::new();
     store.attach_mirror(scratch.join("another"), &mut |done, all| told.push((done, all))).unwrap();
     assert_eq!(told, (1..=5).map(|done| (done, 5)).collect::<Vec<_>>());
+}
+
+const AT: &str = "OUBLIETTE_SWEPT_AT";
+
+/// The process of the test below.
+#[test]
+fn other_process() {
+    let Ok(at) = std::env::var(AT) else { return };
+    let store = Directory::at(at).open().unwrap();
+    let swept = store.sweep(&HashSet::new(), 1, Duration::ZERO).unwrap();
+    assert_eq!(swept.pages, 5);
+}
+
+/// With and without a list of superseded files there, and with one that claims more than there is.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sweep_takes_memory_for_what_is_there_and_not_for_what_might_be() {
+    for list in [None, Some(0), Some(200 << 20)] {
+        let scratch = Scratch::new();
+        commit(&scratch.builder(0).create().unwrap(), 1, &pages(0..5)).unwrap();
+        if let Some(length) = list {
+            // Sparse: it takes no room on the disk either.
+            std::fs::File::create(scratch.join("main/pages/superseded")).unwrap().set_len(length).unwrap();
+        }
+        let run = "ulimit -v 240000; exec \"$0\" --exact directory_store::sweeps::other_process --test-threads=1";
+        let mut child = std::process::Command::new("sh");
+        child.args(["-c", run]).arg(std::env::current_exe().unwrap()).env(AT, scratch.join("main"));
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        // A list for which there is no memory is an error, and what it may have named stays.
+        let asked_too_much = list.is_some_and(|length| length > 100 << 20);
+        assert_eq!(output.status.success(), !asked_too_much, "{list:?}: {said}");
+        assert!(!asked_too_much || said.contains("superseded"), "{said}");
+        assert!(said.contains("1 passed") || asked_too_much, "{said}");
+    }
 }

@@ -53,13 +53,21 @@ pub(super) fn raise(disk: &Disk, pages: &Path, generation: u64) -> Result<(), St
     Ok(())
 }
 
+/// The generations of both slots; `None` for one that is torn.
 fn both(path: &Path) -> Result<(Option<u64>, Option<u64>), StoreError> {
     let bytes = checked::read_small(path, BYTES as u64)?;
-    let slot = |offset: usize| match checked::decode(TAG, bytes.get(offset..offset + SLOT_BYTES)?)? {
-        (checked::VERSION, generation) => generation.try_into().ok().map(u64::from_be_bytes),
-        _ => None,
+    // A slot is written within its own sector, so that no torn write reaches what lies between them.
+    if bytes.get(SLOT_BYTES..SECOND).is_some_and(|between| between.iter().any(|byte| *byte != 0)) {
+        return Err(checked::damaged(path).caused_by("there is something between the slots"));
+    }
+    let slot = |offset: usize| match bytes.get(offset..offset + SLOT_BYTES).and_then(|slot| checked::decode(TAG, slot))
+    {
+        // Whatever the other one says: it may be older than what a newer program wrote here.
+        Some((version, _)) if version > checked::VERSION => Err(checked::newer(path)),
+        Some((checked::VERSION, generation)) => Ok(generation.try_into().ok().map(u64::from_be_bytes)),
+        _ => Ok(None),
     };
-    Ok((slot(0), slot(SECOND)))
+    Ok((slot(0)?, slot(SECOND)?))
 }
 
 fn encode(generation: u64) -> Vec<u8> {

@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<CopyContent, StoreError> {
     match checked::decode(TAG, &bytes) {
         Some((version, _)) if version > checked::VERSION => Err(checked::newer(path)),
         Some((checked::VERSION, record)) if record.len() == RECORD_BYTES => Ok(CopyContent::Intact(record.to_vec())),
-        Some((NOTHING_YET, nothing)) if nothing.len() == RECORD_BYTES => Ok(CopyContent::Empty),
+        Some((NOTHING_YET, nothing)) if nothing == [0; RECORD_BYTES] => Ok(CopyContent::Empty),
         _ => Ok(CopyContent::Damaged),
     }
 }

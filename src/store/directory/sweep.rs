@@ -158,13 +158,16 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A list that is missing or damaged is empty: counting anew only keeps pages longer.
+/// A list that is missing or damaged is empty: counting anew only keeps pages longer. One of a newer program is not
+/// replaced.
 fn read_list(pages: &Path) -> Result<Since, StoreError> {
-    let bytes = match checked::read_small(&pages.join(LIST), LIST_LIMIT) {
+    let path = pages.join(LIST);
+    let bytes = match checked::read_small(&path, LIST_LIMIT) {
         Err(error) if matches!(error.problem(), Problem::Missing | Problem::Damaged) => return Ok(Since::new()),
         other => other?,
     };
     let body = match checked::decode(TAG, &bytes) {
+        Some((version, _)) if version > checked::VERSION => return Err(checked::newer(&path)),
         Some((checked::VERSION, body)) => body,
         _ => return Ok(Since::new()),
     };
