@@ -334,7 +334,11 @@ impl VaultBuilder {
     fn start(self, engine: Engine, directory: Option<Directory>, existing: bool) -> Result<Vault, UnlockError> {
         // Before the record: a commit in between would raise the mark above a record that was read earlier.
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
-        let (process, needs_repair) = self.process(engine)?;
+        let (process, needs_repair) = self.process(engine).map_err(|error| match error {
+            // Slots that were never written, beside the mark of later commits: they were put back, or made anew.
+            KeyStoreError::NoVault if mark > 1 => KeyStoreError::RolledBack { have: 0, seen: mark },
+            error => error,
+        })?;
         let owner = Owner { process, directory };
         // From here on an error drops the owner, which stops the threads.
         if existing {

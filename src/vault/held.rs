@@ -41,6 +41,12 @@ pub(crate) struct HeldIndexes {
     pub(crate) tree: Tree,
 }
 
+/// How many are shredded in each tree that values are sealed under. Nobody was shredded between two states in which these are
+/// the same.
+pub(crate) fn shredded_in(trees: &[HeldTree]) -> impl Iterator<Item = (TreeId, u64)> {
+    trees.iter().filter(|tree| tree.active).map(|tree| (tree.id, tree.shredded))
+}
+
 impl Held {
     /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
     pub(crate) fn load(

@@ -1,10 +1,12 @@
 //! Customer numbers: reserved from the vault in blocks, handed out one by one.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::customer::CustomerId;
+use crate::derivation::TreeId;
 
 /// The largest block. Blocks start at one number and double, so that a short-lived process wastes little.
 const MOST: u64 = 4096;
@@ -27,8 +29,25 @@ pub(crate) struct Numbers {
     through: u64,
 }
 
+/// Numbers as they were reserved, above all that were issued before.
+#[derive(Clone)]
+pub(crate) struct Reserved {
+    pub(crate) numbers: Range<u64>,
+    /// How many were shredded in each tree then: none of these numbers, which nobody had yet.
+    pub(crate) shredded: Arc<[(TreeId, u64)]>,
+}
+
+/// A number that is to be issued, unless it was shredded since it was reserved: whoever shreds by number need not know that
+/// nobody has it yet.
+pub(crate) struct Taken {
+    pub(crate) number: CustomerId,
+    /// As in [`Reserved`].
+    pub(crate) shredded: Arc<[(TreeId, u64)]>,
+}
+
 struct Block {
     numbers: Range<u64>,
+    shredded: Arc<[(TreeId, u64)]>,
     reserved: u64,
     at: Moment,
 }
@@ -45,11 +64,12 @@ impl Numbers {
     }
 
     /// One number, if any is left.
-    pub(crate) fn take(&mut self, now: Moment) -> Option<CustomerId> {
+    pub(crate) fn take(&mut self, now: Moment) -> Option<Taken> {
         for _ in 0..2 {
-            let block = self.block.as_mut().filter(|block| !block.is_stale(now));
-            if let Some(number) = block.and_then(|block| block.numbers.next()) {
-                return CustomerId::new(number);
+            if let Some(block) = self.block.as_mut().filter(|block| !block.is_stale(now))
+                && let Some(number) = block.numbers.next()
+            {
+                return Some(Taken { number: CustomerId::new(number)?, shredded: block.shredded.clone() });
             }
             self.block = self.next.take();
         }
@@ -80,13 +100,14 @@ impl Numbers {
     }
 
     /// Takes a block that was reserved when `drops` was what it was then.
-    pub(crate) fn refill(&mut self, numbers: Range<u64>, at: Moment, drops: u64) {
+    pub(crate) fn refill(&mut self, reserved: Reserved, at: Moment, drops: u64) {
+        let Reserved { numbers, shredded } = reserved;
         self.asked = false;
         if drops != self.drops || numbers.start <= self.through {
             return;
         }
         self.size = (self.size * 2).min(MOST);
-        let block = Block { reserved: numbers.end - numbers.start, numbers, at };
+        let block = Block { reserved: numbers.end - numbers.start, numbers, shredded, at };
         if self.block.as_ref().is_none_or(|block| block.numbers.is_empty()) {
             self.block = Some(block);
         } else {
@@ -123,18 +144,26 @@ mod tests {
         Moment { boot: seconds * 1_000_000_000, wall: seconds * 1_000_000_000 }
     }
 
+    fn reserved(numbers: Range<u64>) -> Reserved {
+        Reserved { numbers, shredded: Arc::new([]) }
+    }
+
+    fn taken(numbers: &mut Numbers, now: Moment) -> Option<u64> {
+        numbers.take(now).map(|taken| taken.number.get())
+    }
+
     #[test]
     fn blocks_start_at_one_and_double() {
         let mut numbers = Numbers::none();
         let (mut next, mut sizes, mut last) = (1, Vec::new(), 0);
         for _ in 0..20_000 {
             let number = loop {
-                if let Some(number) = numbers.take(at(0)) {
-                    break number.get();
+                if let Some(number) = taken(&mut numbers, at(0)) {
+                    break number;
                 }
                 let size = numbers.size();
                 sizes.push(size);
-                numbers.refill(next..next + size, at(0), 0);
+                numbers.refill(reserved(next..next + size), at(0), 0);
                 next += size;
             };
             assert!(number > last, "never twice");
@@ -147,7 +176,7 @@ mod tests {
     #[test]
     fn a_refill_is_asked_for_once_at_half() {
         let mut numbers = Numbers::none();
-        numbers.refill(1..9, at(0), 0);
+        numbers.refill(reserved(1..9), at(0), 0);
         let asked: Vec<bool> = (0..8)
             .map(|_| {
                 numbers.take(at(0));
@@ -155,10 +184,10 @@ mod tests {
             })
             .collect();
         assert_eq!(asked, [false, false, false, true, false, false, false, false]);
-        numbers.refill(9..25, at(0), 0);
-        assert_eq!(numbers.take(at(0)).map(CustomerId::get), Some(9));
+        numbers.refill(reserved(9..25), at(0), 0);
+        assert_eq!(taken(&mut numbers, at(0)), Some(9));
         numbers.drop_all();
-        assert_eq!(numbers.take(at(0)), None);
+        assert_eq!(taken(&mut numbers, at(0)), None);
     }
 
     #[test]
@@ -166,15 +195,15 @@ mod tests {
         let mut numbers = Numbers::none();
         let drops = numbers.drops();
         numbers.drop_all();
-        numbers.refill(1..9, at(0), drops);
-        assert_eq!(numbers.take(at(0)), None);
+        numbers.refill(reserved(1..9), at(0), drops);
+        assert_eq!(taken(&mut numbers, at(0)), None);
     }
 
     #[test]
     fn old_blocks_are_wasted() {
         let mut numbers = Numbers::none();
-        numbers.refill(1..9, at(0), 0);
+        numbers.refill(reserved(1..9), at(0), 0);
         assert!(numbers.take(at(3600)).is_some());
-        assert_eq!(numbers.take(at(3602)), None);
+        assert_eq!(taken(&mut numbers, at(3602)), None);
     }
 }

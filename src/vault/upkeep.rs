@@ -1,7 +1,6 @@
 //! Commits other than shreds: numbers, purposes, root keys, places; and the sweep.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,17 @@ use crate::error::{EnrollError, KeyStoreError, RotateError};
 use crate::events;
 use crate::field::Purpose;
 use crate::journal::{Event, Results};
-use crate::key_tree::{Resident, Tree};
+use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::nonce;
 use crate::root_key::RootKey;
 use crate::root_record::{IndexTree, MOST_TREES, SignerSeed, TreeRecord, TreeState};
-use crate::secret::Secret32;
+use crate::secret::{Secret32, with_clean_stack};
 use crate::store::{PlaceId, StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::engine::{CommitError, Draft, NewKey, Step};
-use crate::vault::held::{HeldIndexes, HeldTree, tree_error};
+use crate::vault::held::{Held, HeldIndexes, HeldTree, StoredPages, shredded_in, tree_error};
 use crate::vault::journal::{Entries, labels};
+use crate::vault::numbers::{Reserved, Taken};
 use crate::vault::process::Process;
 use crate::vault::shred::{shred_tree, shredded_everywhere};
 
@@ -120,23 +120,26 @@ impl Process {
     /// A number, from this process's block; a new block is reserved when half of it is gone.
     pub(crate) fn enroll(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         self.confirm_lease()?;
-        // Also refuses a vault that went back in time, before a number is issued twice.
-        drop(self.held()?);
         loop {
+            // Also refuses a vault that went back in time, before a number is issued twice.
+            let held = self.held()?;
             // A machine resumed from a snapshot may be one of two, both with this block; the lease need not have run out.
             let now = self.lease.clock().now();
             if lock(&self.trail).jumped(now) {
                 lock(&self.numbers).drop_all();
             }
-            let (number, wanted) = {
+            let (taken, wanted) = {
                 let mut numbers = lock(&self.numbers);
                 (numbers.take(now), numbers.wants())
             };
-            if let Some(number) = number {
-                if let Some(size) = wanted {
-                    drop(self.worker.post(self, move |process| process.refill(size)));
-                }
-                return Ok(number);
+            if let Some(size) = wanted {
+                drop(self.worker.post(self, move |process| process.refill(size)));
+            }
+            match taken {
+                Some(taken) if self.is_shredded(&held, &taken)? => continue,
+                Some(taken) => return Ok(taken.number),
+                // A refill waits until nobody reads what was before it.
+                None => drop(held),
             }
             let size = lock(&self.numbers).size();
             let refilled = self.worker.run(self, None, move |process| process.refill_if_drained(size));
@@ -146,22 +149,43 @@ impl Process {
 
     /// The same on the thread that commits.
     pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
-        drop(self.held_now()?);
         loop {
+            let held = self.held_now()?;
             let now = self.lease.clock().now();
             if lock(&self.trail).jumped(now) {
                 lock(&self.numbers).drop_all();
             }
             // Another thread may take all that a refill brought.
-            let (number, size) = {
+            let (taken, size) = {
                 let mut numbers = lock(&self.numbers);
                 (numbers.take(now), numbers.size())
             };
-            match number {
-                Some(number) => return Ok(number),
-                None => self.refill(size)?,
+            match taken {
+                Some(taken) if self.is_shredded(&held, &taken)? => {}
+                Some(taken) => return Ok(taken.number),
+                None => {
+                    drop(held);
+                    self.refill(size)?;
+                }
             }
         }
+    }
+
+    /// Whether a number was shredded, for any purpose, before anybody had it. It is wasted then: what its customer is given
+    /// would say at once that they were shredded.
+    fn is_shredded(&self, held: &Held, taken: &Taken) -> Result<bool, KeyStoreError> {
+        // As a rule nobody was shredded since, and no tree is looked at.
+        if shredded_in(&held.trees).eq(taken.shredded.iter().copied()) {
+            return Ok(false);
+        }
+        let pages = StoredPages(self.pages());
+        for tree in held.trees.iter().filter(|tree| tree.active).filter_map(|tree| tree.tree.as_ref()) {
+            let found = with_clean_stack(|| Walker::for_one().walk(tree, taken.number.to_path(), &pages));
+            if found.map_err(tree_error)? == Found::Shredded {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
@@ -180,9 +204,10 @@ impl Process {
             }
             draft.record.next_number = end;
             draft.record.newest_block = first;
-            Ok(Step::Write(Vec::new(), Some(first..end)))
+            let shredded = shredded_in(&draft.trees).collect();
+            Ok(Step::Write(Vec::new(), Some(Reserved { numbers: first..end, shredded })))
         });
-        let block: Result<Option<Range<u64>>, KeyStoreError> = match reserved {
+        let block: Result<Option<Reserved>, KeyStoreError> = match reserved {
             // With an old copy left, a restored one could issue these numbers again: then the witness of their values
             // tells, as for every restore.
             Ok(done) => Ok(done.value),

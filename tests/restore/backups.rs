@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use oubliette::personal::Email;
 use oubliette::{
-    CustomerId, KeyStoreError, OpenError, Purpose, RecoverError, Recovery, Sealed, ShredError, UnlockError, Vault,
+    CreateError, CustomerId, KeyStoreError, OpenError, Purpose, RecoverError, Recovery, Sealed, ShredError,
+    UnlockError, Vault,
 };
 
 use super::support::*;
@@ -217,6 +218,25 @@ fn the_pages_alone_are_put_back() {
     let vault = day.scratch.vault().unlock(key()).unwrap();
     assert!(vault.open(day.bob[0].0, EMAIL, &day.bob[0].1).is_ok());
     assert!(matches!(vault.open(day.alice.0, EMAIL, &day.alice.1), Err(OpenError::Shredded { .. })));
+}
+
+/// Slots as they are before the first commit, beside the pages of later ones: `unlock` must not say that there is no vault, upon
+/// which somebody might make one.
+#[test]
+fn empty_slots_are_put_back() {
+    let day = Day::new();
+    day.running.clone().close().unwrap();
+    let empty = day.scratch.join("empty");
+    oubliette::store::Directory::at(&empty).create().unwrap();
+    for slot in ["root/slot-a", "root/slot-b"] {
+        std::fs::copy(empty.join(slot), day.main().join(slot)).unwrap();
+    }
+    rolled_back(day.scratch.vault().unlock(key()));
+    let made = day.scratch.vault().create(key());
+    assert!(matches!(made, Err(CreateError::KeyStore(KeyStoreError::RolledBack { .. }))), "{made:?}");
+    // Where nothing was ever written there is none.
+    let none = oubliette::Vault::at(&empty).purposes([ORDERS]).unlock(key());
+    assert!(matches!(none, Err(UnlockError::KeyStore(KeyStoreError::NoVault))), "{none:?}");
 }
 
 /// A recovery that asks for what it cannot do changes nothing, so that it can be called again.

@@ -97,6 +97,33 @@ fn shredding_by_age() {
     assert_eq!(again.newly_shredded(), 0);
 }
 
+/// A number that was reserved, and that nobody had when somebody shredded it by hand, is wasted: its customer's first value
+/// would say that they were shredded. Shredded here, by another process, and for one purpose only.
+#[test]
+fn a_number_that_was_shredded_before_it_was_issued_is_never_issued() {
+    let vault = Vault::in_memory([ORDERS, NEWS]);
+    let other = vault.second().unwrap();
+    for round in 0..6 {
+        // Until the block at hand has numbers that nobody has.
+        let last = std::iter::repeat_with(|| vault.enroll().unwrap()).find(|last| *last < reserved(&vault)).unwrap();
+        let mut unissued = (last.to_stored() + 1..=reserved(&vault).to_stored()).map(number);
+        let gone: Vec<_> = unissued.by_ref().take(1 + round).collect();
+        let by = if round % 2 == 0 { &*vault } else { &*other };
+        let shredded = match round / 2 {
+            0 => by.shred_purpose(NEWS, gone.clone()),
+            _ => by.shred(gone.clone()),
+        };
+        assert!(shredded.unwrap().newly_shredded() > 0);
+        vault.refresh().unwrap();
+        for _ in 0..20 {
+            let next = vault.enroll().unwrap();
+            assert!(!gone.contains(&next), "{next} was shredded from birth");
+            assert!(vault.seal(next, EMAIL, &email("a@example.com")).is_ok());
+            assert!(vault.seal(next, NEWS_EMAIL, &email("a@example.com")).is_ok());
+        }
+    }
+}
+
 /// A shred by age that finds all of them shredded one by one still overtakes the blocks of others.
 #[test]
 fn shredding_by_age_of_the_already_shredded_overtakes_blocks_too() {
