@@ -657,8 +657,9 @@ def read_mark(data):
     for offset in (0, 512):
         try:
             marks.append(num(checked(data[offset : offset + 48], b"OBLmark", "mark")[1]))
-        except Refused:
-            pass
+        except Refused as refused:
+            if str(refused) == "newer mark":
+                raise
     check(marks, "damaged mark")
     return max(marks)
 
