@@ -5,8 +5,7 @@
 mod planted;
 mod world;
 
-use crate::attack;
-use attack::Effort;
+use crate::attack::Effort;
 use world::{Scale, World};
 
 /// One history alone, to look closer at: `OUBLIETTE_SEED=17 cargo test --test histories game`.

@@ -22,8 +22,11 @@ pub struct Snapshot(Content);
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Memory {
     /// Counts steps and stops where a test says: one a page put and one for the mark; one for a sweep; three for a
-    /// record, which end as [`NotWritten`](crate::store::UpdateError::NotWritten), as [`Unknown`](crate::store::UpdateError::Unknown) and as [`NotWiped`](crate::store::UpdateError::NotWiped),
-    /// the last two with the record written.
+    /// record, which end as [`NotWritten`], as [`Unknown`] and as [`NotWiped`], the last two with the record written.
+    ///
+    /// [`NotWritten`]: crate::store::UpdateError::NotWritten
+    /// [`Unknown`]: crate::store::UpdateError::Unknown
+    /// [`NotWiped`]: crate::store::UpdateError::NotWiped
     #[must_use]
     pub fn steps(self, steps: &Steps) -> Memory {
         self.state().steps = Some(steps.clone());

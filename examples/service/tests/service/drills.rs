@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::postgres::{Postgres, raw, succeeded};
-use crate::support::{AFTER, PURPOSES, Person, Service, kept, unlock};
 use oubliette::personal::{Email, Name, PersonalData, Text};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, Field, Index, OpenError, Sealed, Token, UnlessShredded, Vault, bits};
+
+use crate::support::postgres::{Postgres, raw, succeeded};
+use crate::support::{AFTER, PURPOSES, Person, Service, kept, unlock};
 
 const NAME: Field<Name> = PURPOSES[0].field("name");
 const EMAIL: Field<Email> = PURPOSES[0].field("email");

@@ -1,10 +1,11 @@
 //! The whole life of a customer, in the service as it was and as it is: they answer alike.
 
-use crate::support::postgres::{Postgres, succeeded};
-use crate::support::{AFTER, BEFORE, Person, Service, kept, password, unlock};
 use oubliette::CustomerId;
 use oubliette::testing::assert_no_plaintext;
 use serde_json::json;
+
+use crate::support::postgres::{Postgres, succeeded};
+use crate::support::{AFTER, BEFORE, Person, Service, kept, password, unlock};
 
 #[test]
 #[ignore = "starts a PostgreSQL server of its own; `.ci/run` runs it"]

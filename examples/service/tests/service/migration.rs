@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use oubliette::testing::assert_no_plaintext;
+
 use crate::support::postgres::{Postgres, raw, succeeded};
 use crate::support::{AFTER, BEFORE, DURING, Person, Service, keeper, kept};
-use oubliette::testing::assert_no_plaintext;
 
 const FIRST: [&str; 25] = [
     "Aoife",
