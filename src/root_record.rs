@@ -28,7 +28,7 @@ const COMMITMENT: usize = SALT + 32;
 const TEXT: usize = COMMITMENT + 32;
 const TEXT_BYTES: usize = RECORD_BYTES - TEXT - TAG_BYTES;
 /// Where in the content begins what belongs to the journal.
-const JOURNAL: usize = 2717;
+const JOURNAL: usize = 2909;
 
 /// Most key trees in a vault, retired ones included.
 pub(crate) const MOST_TREES: usize = 22;
@@ -71,6 +71,8 @@ pub(crate) struct Record {
     pub(crate) shredded_through: u64,
     /// Below this generation, witnesses prove nothing: a recovery emptied the ring.
     pub(crate) floor: u64,
+    /// The newest generation that was known to be durable when this record was begun: a later one has to prove it. 0 in the first.
+    pub(crate) settled: u64,
     /// The generation that proved that this vault went back in time, until it is recovered.
     pub(crate) gone_back: Option<u64>,
     pub(crate) places: Vec<PlaceId>,
@@ -168,6 +170,12 @@ impl Record {
         known.map(|id| *id == witness.id)
     }
 
+    /// The witness of a generation of this record's history, if it is young enough to be known.
+    pub(crate) fn witness_of(&self, generation: u64) -> Option<Witness> {
+        let back = usize::try_from(self.clear.generation.checked_sub(generation)?).ok()?;
+        self.ring.get(back).map(|id| Witness { generation, id: *id })
+    }
+
     /// All but the trees.
     pub(crate) fn without_trees(&self) -> Record {
         Record {
@@ -177,6 +185,7 @@ impl Record {
             lease: self.lease,
             shredded_through: self.shredded_through,
             floor: self.floor,
+            settled: self.settled,
             gone_back: self.gone_back,
             places: self.places.clone(),
             trees: Vec::new(),
@@ -238,6 +247,7 @@ impl Record {
         writer.u32(u32::try_from(self.lease.as_millis()).unwrap_or(u32::MAX));
         writer.u64(self.shredded_through);
         writer.u64(self.floor);
+        writer.u64(self.settled);
         writer.bytes(&[u8::from(self.gone_back.is_some())]);
         writer.u64(self.gone_back.unwrap_or(0));
         writer.list(&self.places, MOST_PLACES, 8, |writer, place| writer.bytes(&place.0));
@@ -262,6 +272,7 @@ impl Record {
         let lease = Duration::from_millis(reader.u32()?.into());
         let shredded_through = reader.u64()?;
         let floor = reader.u64()?;
+        let settled = reader.u64()?;
         let gone_back = match (reader.array()?, reader.u64()?) {
             ([0], 0) => None,
             ([1], seen) => Some(seen),
@@ -283,6 +294,7 @@ impl Record {
             lease,
             shredded_through,
             floor,
+            settled,
             gone_back,
             places,
             trees,
@@ -303,6 +315,7 @@ impl Record {
             && self.newest_block <= self.next_number
             && self.shredded_through < self.next_number
             && self.floor <= generation
+            && self.settled < generation
             && self.gone_back != Some(0)
             && !self.lease.is_zero();
         let is_linked = self.ring.first() == Some(&self.clear.id.short()) && self.ring.len() as u64 <= generation;
@@ -311,9 +324,11 @@ impl Record {
         let is_planted = are_different(ids)
             && are_different(self.trees.iter().filter(|tree| tree.active).map(|tree| &tree.purpose))
             && !self.trees.iter().any(|tree| tree.active && matches!(tree.state, TreeState::Retired));
+        let made = self.trees.iter().map(|tree| tree.made).chain(self.indexes.as_ref().map(|tree| tree.made));
+        let is_dated = made.into_iter().all(|made| (1..=generation).contains(&made));
         // Nobody signed the entries otherwise.
         let is_signed = self.anchor.is_none() || self.signer.is_some();
-        if is_counted && is_linked && has_places && is_planted && is_signed {
+        if is_counted && is_linked && has_places && is_planted && is_dated && is_signed {
             Ok(())
         } else {
             Err(RecordError::Malformed)
@@ -376,6 +391,9 @@ impl Record {
         Ok((clear, text))
     }
 }
+
+#[cfg(test)]
+pub(crate) use tests::example;
 
 #[cfg(test)]
 mod tests;

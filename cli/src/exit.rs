@@ -234,7 +234,9 @@ impl From<PurposeError> for Failure {
             PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
             PurposeError::OnePlace => Exit::Refused,
             PurposeError::NothingHappened(cause) => of_key_store(cause),
-            PurposeError::OldCopyRemains(_) | PurposeError::Unknown(_) => Exit::Unsettled,
+            PurposeError::OldCopyRemains(_) | PurposeError::NotInEveryPlace(_) | PurposeError::Unknown(_) => {
+                Exit::Unsettled
+            }
             other => Exit::from(other.outcome()),
         };
         Failure::of(exit, &error)
@@ -247,7 +249,7 @@ impl From<oubliette::EpochError> for Failure {
         let exit = match &error {
             EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
             EpochError::NothingHappened(cause) => of_key_store(cause),
-            EpochError::OldCopyRemains(_) | EpochError::Unknown(_) => Exit::Unsettled,
+            EpochError::OldCopyRemains(_) | EpochError::NotInEveryPlace(_) | EpochError::Unknown(_) => Exit::Unsettled,
             other => Exit::from(other.outcome()),
         };
         Failure::of(exit, &error)

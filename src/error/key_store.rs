@@ -81,6 +81,19 @@ pub enum KeyStoreError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// One place has what was written, and this one does not yet. It counts once it is there: until then nothing is sealed or
+    /// numbered under it, and it would be lost with the first place.
+    #[error("place {place} could not be written; the next commit that reaches every place completes it")]
+    NotInEveryPlace {
+        /// The place that lacks it.
+        place: PlaceId,
+        /// Why.
+        #[source]
+        source: Arc<StoreError>,
+    },
+    /// What is needed was made a moment ago, and is not known to be durable in every place yet.
+    #[error("what this needs was made a moment ago and is not durable in every place yet; try again")]
+    NotDurableYet,
     /// Another process held the commit lock all the while.
     #[error(
         "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
@@ -158,6 +171,8 @@ impl KeyStoreError {
             },
             KeyStoreError::RootKey(_)
             | KeyStoreError::PlaceMissing { .. }
+            | KeyStoreError::NotInEveryPlace { .. }
+            | KeyStoreError::NotDurableYet
             | KeyStoreError::Busy { .. }
             | KeyStoreError::Randomness
             | KeyStoreError::Closed

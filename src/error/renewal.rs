@@ -62,6 +62,10 @@ pub enum EpochError {
     /// with the root key, still has the epoch's key. Call again until it succeeds.
     #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
+    /// The epoch has begun in one place, and another one could not be written. No process makes tokens of it before it is there:
+    /// the next commit that reaches every place sees to that. Do not begin another.
+    #[error("begun, but not in every place yet, and not used until it is; do not begin another")]
+    NotInEveryPlace(#[source] KeyStoreError),
     /// It is not known whether it happened. To retire, call again; before another epoch is begun, ask `epochs`.
     #[error(
         "it is not known whether it happened; to retire call again, and before another epoch is begun ask `epochs`"
@@ -76,9 +80,10 @@ impl EpochError {
         match self {
             EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Outcome::Investigate,
             EpochError::NoIndex(error) => error.outcome(),
-            EpochError::NothingHappened(cause) | EpochError::OldCopyRemains(cause) | EpochError::Unknown(cause) => {
-                cause.outcome()
-            }
+            EpochError::NothingHappened(cause)
+            | EpochError::OldCopyRemains(cause)
+            | EpochError::NotInEveryPlace(cause)
+            | EpochError::Unknown(cause) => cause.outcome(),
         }
     }
 }
@@ -110,6 +115,10 @@ pub enum PurposeError {
     /// with the root key, still has their keys. Call again until it succeeds.
     #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
+    /// The new tree is made in one place, and another one could not be written. No process seals under it before it is there: the
+    /// next commit that reaches every place sees to that. Do not make another.
+    #[error("made, but not in every place yet, and not used until it is; do not make another")]
+    NotInEveryPlace(#[source] KeyStoreError),
     /// It is not known whether it happened. To retire, call again; before another tree is made, ask `status`.
     #[error("it is not known whether it happened; to retire call again, and before another tree is made ask `status`")]
     Unknown(#[source] KeyStoreError),
@@ -125,6 +134,7 @@ impl PurposeError {
             }
             PurposeError::NothingHappened(cause)
             | PurposeError::OldCopyRemains(cause)
+            | PurposeError::NotInEveryPlace(cause)
             | PurposeError::Unknown(cause) => cause.outcome(),
         }
     }

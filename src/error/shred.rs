@@ -28,8 +28,10 @@ pub enum ShredError {
     /// Nothing happened.
     #[error("nobody was shredded")]
     NothingHappened(#[source] KeyStoreError),
-    /// The shred is committed and durable, but an older copy of the root record could not be overwritten: whoever gets
-    /// it, with the root key, can still read them. Call again until it succeeds.
+    /// The shred is committed and durable in the first place, but an older copy of the root record could not be overwritten, there or in
+    /// another place: whoever gets it, with the root key, can still read them. Call again until it succeeds. The cause says
+    /// [`NotInEveryPlace`](KeyStoreError::NotInEveryPlace) if a place has nothing but the older record: should the first one be
+    /// lost before that place is written, the shred is undone.
     #[error("shredded, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
     /// It is not known whether it happened. Call again: a shred that finds its work done makes sure of it.

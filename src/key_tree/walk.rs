@@ -67,6 +67,15 @@ impl Walker {
         key
     }
 
+    /// The generation that wrote the deepest page that the last walk came to; 0 if it came to none.
+    pub(crate) fn written(&self) -> u64 {
+        let mut pages = self.steps.iter().take(self.known).rev().filter_map(|step| match step {
+            Step::Node(node) => Some(node.page().generation()),
+            Step::Seed | Step::Unknown => None,
+        });
+        pages.next().unwrap_or(0)
+    }
+
     /// Finds a customer's key. The same tree must be given every time.
     ///
     /// Leaves copies of seeds on the stack: call it within [`with_clean_stack`](crate::secret::with_clean_stack).

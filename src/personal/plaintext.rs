@@ -20,13 +20,12 @@ impl Plaintext {
         Plaintext { bytes: Zeroizing::new(Vec::with_capacity(content)), start: 0 }
     }
 
-    /// A buffer in an allocation of `room` bytes or more, that begins with what `header` writes.
+    /// A buffer in an allocation of `room` bytes or more, that leaves room for a header.
     #[inline]
-    pub(crate) fn after(header: impl FnOnce(&mut Vec<u8>), room: usize) -> Plaintext {
+    pub(crate) fn after_header(header: usize, room: usize) -> Plaintext {
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        header(&mut bytes);
-        let start = bytes.len();
-        Plaintext { bytes, start }
+        bytes.resize(header, 0);
+        Plaintext { bytes, start: header }
     }
 
     /// Appends bytes.
@@ -68,8 +67,10 @@ impl Plaintext {
         self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 
-    /// The whole allocation, once its content is no longer secret.
-    pub(crate) fn into_encrypted(mut self) -> Vec<u8> {
+    /// The whole allocation, once its content is no longer secret, with its header.
+    #[inline]
+    pub(crate) fn into_encrypted(mut self, header: &[u8]) -> Vec<u8> {
+        self.bytes.iter_mut().take(self.start).zip(header).for_each(|(place, byte)| *place = *byte);
         std::mem::take(&mut *self.bytes)
     }
 
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn grows_and_pads_after_a_header() {
-        let mut plain = Plaintext::after(|out| out.extend_from_slice(b"head"), 4);
+        let mut plain = Plaintext::after_header(4, 4);
         plain.extend(b"con");
         plain.extend(b"tent");
         assert_eq!(plain.as_bytes(), b"content");
@@ -105,6 +106,6 @@ mod tests {
         let before = plain.bytes.as_ptr();
         plain.extend(&[7; 16]);
         assert_eq!(before, plain.bytes.as_ptr(), "the tag must not move the allocation");
-        assert_eq!(&plain.into_encrypted()[..11], b"headcontent");
+        assert_eq!(&plain.into_encrypted(b"head")[..11], b"headcontent");
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn example() -> Record {
         active,
         state,
         shredded: u64::from(byte),
+        made: 3,
     };
     Record {
         clear: Clear {
@@ -36,6 +37,7 @@ pub(crate) fn example() -> Record {
         lease: Duration::from_secs(1),
         shredded_through: 5,
         floor: 2,
+        settled: 8,
         gone_back: None,
         places: vec![PlaceId([0x55; 8]), PlaceId([0x56; 8])],
         trees: vec![
@@ -57,7 +59,7 @@ fn seed(byte: u8) -> TreeState {
 #[test]
 fn a_tree_of_indexes_is_kept() {
     for state in [seed(3), TreeState::Page(PageKey(Secret32::copy_of(&[4; 32])))] {
-        let record = Record { indexes: Some(IndexTree { id: TreeId([0x64; 8]), state }), ..example() };
+        let record = Record { indexes: Some(IndexTree { id: TreeId([0x64; 8]), state, made: 4 }), ..example() };
         let bytes = record.seal(&root(1), &[8; 32]).unwrap();
         let read = Record::open(&bytes, &root(1)).unwrap();
         assert_eq!(format!("{read:?}"), format!("{record:?}"));
@@ -137,6 +139,7 @@ fn the_fullest_record_fits_and_more_is_refused() {
             active: true,
             state: TreeState::Seed(Seed(Secret32::copy_of(&[1; 32]))),
             shredded: 1 << 40,
+            made: 1000,
         })
         .collect();
     record.places = (0..MOST_PLACES).map(|n| PlaceId([n as u8; 8])).collect();
@@ -179,11 +182,12 @@ fn authentic_nonsense_is_refused() {
     refused(Record { lease: Duration::ZERO, ..example() });
     refused(Record { ring: vec![[0x33; 3]], ..example() });
     refused(Record { floor: 10, ..example() });
+    refused(Record { settled: 9, ..example() });
     refused(Record { gone_back: Some(0), ..example() });
     refused(Record { places: vec![PlaceId([1; 8]), PlaceId([1; 8])], ..example() });
     refused(Record { places: Vec::new(), ..example() });
     refused(Record { ring: vec![[0x22; 3]; 10], ..example() });
-    let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state });
+    let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state, made: 1 });
     refused(Record { indexes: indexes(0x61, seed(1)), ..example() });
     refused(Record { indexes: indexes(0x64, TreeState::Retired), ..example() });
     refused(Record { anchor: Some(anchor(1, 1)), ..example() });
@@ -194,6 +198,9 @@ fn authentic_nonsense_is_refused() {
     };
     refused(with(|trees| trees[0].purpose = "a\nb".to_owned()));
     refused(with(|trees| trees[0].id = trees[1].id));
+    refused(with(|trees| trees[0].made = 0));
+    refused(with(|trees| trees[0].made = 10));
+    refused(Record { indexes: Some(IndexTree { id: TreeId([0x64; 8]), state: seed(1), made: 0 }), ..example() });
     refused(with(|trees| trees[2].purpose = "orders".to_owned()));
     refused(with(|trees| (trees[0].active, trees[1].active) = (false, true)));
 }

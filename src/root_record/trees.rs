@@ -17,6 +17,8 @@ pub(crate) struct TreeRecord {
     pub(crate) state: TreeState,
     /// How many numbers are shredded in it.
     pub(crate) shredded: u64,
+    /// The generation that made it. It is not used before that one is durable: what was sealed under it would be lost with it.
+    pub(crate) made: u64,
 }
 
 /// What a record holds of the key tree whose leaves are the epochs of indexes. No customer is in it.
@@ -25,6 +27,8 @@ pub(crate) struct IndexTree {
     pub(crate) id: TreeId,
     /// Never retired.
     pub(crate) state: TreeState,
+    /// As of the other trees.
+    pub(crate) made: u64,
 }
 
 #[derive(Debug)]
@@ -38,7 +42,7 @@ pub(crate) enum TreeState {
 }
 
 impl TreeRecord {
-    pub(super) const BYTES: usize = 8 + 1 + 1 + 1 + PURPOSE_BYTES + 32 + 8;
+    pub(super) const BYTES: usize = 8 + 1 + 1 + 1 + PURPOSE_BYTES + 32 + 8 + 8;
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         let (kind, key) = self.state.kind_and_key();
@@ -48,6 +52,7 @@ impl TreeRecord {
         writer.padded(self.purpose.as_bytes(), PURPOSE_BYTES);
         writer.bytes(key);
         writer.u64(self.shredded);
+        writer.u64(self.made);
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<TreeRecord, RecordError> {
@@ -57,11 +62,11 @@ impl TreeRecord {
         let purpose = std::str::from_utf8(purpose).map_err(|_| RecordError::Malformed)?.to_owned();
         check_name(&purpose, PURPOSE_BYTES).map_err(|_| RecordError::Malformed)?;
         let state = TreeState::read(kind, reader)?;
-        let shredded = reader.u64()?;
+        let (shredded, made) = (reader.u64()?, reader.u64()?);
         if active > 1 || shredded > 1 << 40 {
             return Err(RecordError::Malformed);
         }
-        Ok(TreeRecord { id, purpose, active: active == 1, state, shredded })
+        Ok(TreeRecord { id, purpose, active: active == 1, state, shredded, made })
     }
 }
 
@@ -94,6 +99,7 @@ impl IndexTree {
         writer.bytes(&self.id.0);
         writer.bytes(&[kind]);
         writer.bytes(key);
+        writer.u64(self.made);
     }
 
     /// Zeros are no tree.
@@ -102,9 +108,9 @@ impl IndexTree {
         let id = TreeId(reader.array()?);
         let [kind] = reader.array()?;
         let state = TreeState::read(kind, reader)?;
-        match (is_there, state) {
-            (1, state @ (TreeState::Seed(_) | TreeState::Page(_))) => Ok(Some(IndexTree { id, state })),
-            (0, TreeState::Seed(seed)) if id.0 == [0; 8] && *seed.0.bytes() == [0; 32] => Ok(None),
+        match (is_there, state, reader.u64()?) {
+            (1, state @ (TreeState::Seed(_) | TreeState::Page(_)), made) => Ok(Some(IndexTree { id, state, made })),
+            (0, TreeState::Seed(seed), 0) if id.0 == [0; 8] && *seed.0.bytes() == [0; 32] => Ok(None),
             _ => Err(RecordError::Malformed),
         }
     }

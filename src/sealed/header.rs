@@ -30,15 +30,14 @@ impl<'h> Header<'h> {
         commitment: &[0; COMMITMENT_BYTES],
     };
 
-    /// Appends its bytes, [`HEADER_BYTES`] of them.
     #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
-        out.extend_from_slice(&self.tree.0);
-        out.extend_from_slice(&self.customer);
-        out.extend_from_slice(&self.witness.to_be_bytes());
-        out.extend_from_slice(self.nonce);
-        out.extend_from_slice(self.commitment);
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        let witness = self.witness.to_be_bytes();
+        let parts: [&[u8]; 6] = [&[VERSION], &self.tree.0, &self.customer, &witness, self.nonce, self.commitment];
+        // Together they are as long as the header.
+        bytes.iter_mut().zip(parts.into_iter().flatten()).for_each(|(place, byte)| *place = *byte);
+        bytes
     }
 
     #[inline]

@@ -272,7 +272,7 @@ mod tests {
             commitment: &[6; 32],
         };
         let mut bytes = Vec::new();
-        header.write(&mut bytes);
+        bytes.extend_from_slice(&header.to_bytes());
         [&bytes[..], &[0xaa; 32], &[0xbb; 16]].concat()
     }
 

@@ -15,12 +15,17 @@ use zeroize::Zeroize;
 pub mod conformance;
 mod directory;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+mod media;
 mod memory;
 #[cfg(any(test, feature = "testing"))]
 mod steps;
 
 pub use directory::{Directory, DirectoryBuilder, MAX_MIRRORS};
 pub use error::{Problem, StoreError};
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use media::{Leaves, Media};
 pub use memory::Memory;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -32,7 +37,7 @@ pub use steps::{Steps, Stop};
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;
 /// Size of every root record, in bytes.
-pub const RECORD_BYTES: usize = 3520;
+pub const RECORD_BYTES: usize = 3776;
 
 /// The name of a page: 16 bytes derived from the page's key, so that two pages never share one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +98,7 @@ pub trait PageStore: Send + Sync + 'static {
     /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
     /// `keep` (counted from when a sweep first found them superseded). A store that keeps pages together may leave a few
     /// of them beside live ones until there are enough to be worth the work. May move live pages into a denser layout,
-    /// byte for byte. Called under the exclusion of [`RootStore::update`], with every page reachable from the root
+    /// byte for byte. Called under a [`RootStore::lock`], with every page reachable from the root
     /// record in `live`.
     ///
     /// # Errors
@@ -177,50 +182,28 @@ pub enum CopyContent {
     Unreachable(StoreError),
 }
 
-/// What a change of the root record wants done, having seen all copies.
-#[derive(Debug)]
-pub enum Change {
-    /// Leave everything as it is.
-    Keep,
-    /// Write this record over every copy in every place, durably, `newest` last: it is the index of the copy that the
-    /// change is based on, and the only one that may be relied upon until the others are written.
-    Write {
-        /// [`RECORD_BYTES`] bytes.
-        record: Vec<u8>,
-        /// The copy that is overwritten last, if there is any good one.
-        newest: Option<usize>,
-    },
-}
-
 /// The root record. It is small, must never be lost, and must be forgotten when superseded.
+///
+/// A store has places, and a place has slots, each of which holds one copy. The store reads and writes slots; in which order
+/// they are written, and what counts, is decided by the vault alone. Two slots a place are needed where a write can be torn:
+/// one of them is always whole. One is enough where a write happens wholly or not at all, as in a database.
 ///
 /// Each implementation documents how far it can forget.
 pub trait RootStore: Send + Sync + 'static {
-    /// Every copy there is, without waiting for a commit that is under way. Empty if no vault was created here.
-    /// The same order every time.
-    ///
-    /// # Errors
-    /// When no copy could be read at all.
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError>;
-
-    /// Reads every copy, hands them to `change`, and does what it says, while no other process can do the same.
-    ///
-    /// `change` may be called more than once, if the store notices a conflict after it returned. What `change` returns
-    /// as an error is passed on as [`UpdateError::Refused`] and nothing is written.
-    ///
-    /// When this returns `Ok` after [`Change::Write`], the record is durable in every copy of every place, and what was
-    /// there before is overwritten as far as the medium allows.
-    ///
-    /// # Errors
-    /// See [`UpdateError`]: what is true afterwards differs by variant.
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError>;
-
-    /// The places that [`update`](RootStore::update) writes to.
+    /// The places that are open here, in the order in which they were given: of a new vault, the first one decides.
     fn places(&self) -> Vec<PlaceId>;
+
+    /// The copies in one place, a slot each and always in the same order, without waiting for a commit that is under way. A
+    /// slot that cannot be read is [`CopyContent::Unreachable`]; so is the one copy of a place that is not there at all.
+    ///
+    /// Everything that was written before this began is seen, by whatever process: nothing is answered from memory.
+    fn read(&self, place: PlaceId) -> Vec<RootCopy>;
+
+    /// Excludes all other commits from these places until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`LockError`]. Nothing is locked then.
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
     /// Whether the record survives the loss of one disk or machine. Key trees are given up only then, since the record
     /// holds what replaces them. True if there are several [`places`](RootStore::places), unless a store says otherwise:
@@ -230,15 +213,26 @@ pub trait RootStore: Send + Sync + 'static {
     }
 }
 
-/// A reason for which a change did not want to happen; the caller keeps the details.
-#[derive(Debug)]
-pub struct Refusal;
+/// The right to write root records, to one commit at a time.
+pub trait RootLock {
+    /// Overwrites one slot of a place, and makes that durable: writes the bytes and then syncs them, through one open file, even if
+    /// the slot seems to hold them already. What was there before is overwritten as far as the medium allows. `slot` counts
+    /// from 0, as [`read`](RootStore::read) gives them.
+    ///
+    /// `record` has [`RECORD_BYTES`] bytes; a store refuses others, and slots and places that it does not have, before it
+    /// writes anything.
+    ///
+    /// # Errors
+    /// When the slot could not be written or synced. It may then hold the old bytes, the new ones, or be torn, **and may be found to
+    /// hold others later**: a page that could not be written back looks like new until the cache drops it.
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError>;
+}
 
-/// Why a root record was not, or not wholly, replaced.
+/// Why commits could not be excluded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpdateError {
-    /// Another process held the lock all the while. Nothing was written.
+pub enum LockError {
+    /// Another process held the lock all the while.
     #[error(
         "another process was committing for all of {waited:?}; try again, and look for a stuck process if it lasts"
     )]
@@ -246,17 +240,7 @@ pub enum UpdateError {
         /// How long this call waited.
         waited: Duration,
     },
-    /// The change refused. Nothing was written.
-    #[error("the change was refused")]
-    Refused,
-    /// The store failed before the first byte was written. Nothing happened.
-    #[error("nothing was written")]
-    NotWritten(#[source] StoreError),
-    /// The new record is durable in one copy at least, but an old one could not be overwritten. The change happened.
-    #[error("written, but an older copy of the root record could not be overwritten")]
-    NotWiped(#[source] StoreError),
-    /// A write or a sync failed before any copy was certainly durable. It may have happened or not: write all copies
-    /// again to find out.
-    #[error("it is not known whether the new root record is durable")]
-    Unknown(#[source] StoreError),
+    /// A place could not be used.
+    #[error("a place could not be locked")]
+    Store(#[source] StoreError),
 }

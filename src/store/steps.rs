@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Problem, StoreError};
 
-/// Counts the durable operations of a store (each write, sync, rename, unlink) and stops it at one of them.
+/// Counts the durable operations of a store (each write, sync, rename, unlink), and its reads, and stops it at one of them.
 ///
 /// Clones share the count. Give one to a [`Directory`](super::Directory) or a [`Memory`](super::Memory), do the work
 /// once to learn from [`taken`](Steps::taken) how many steps it has, then do it again with a stop at each of them.
@@ -22,6 +22,9 @@ struct State {
     then: Option<Box<dyn FnOnce() + Send>>,
     dead: bool,
     log: Vec<String>,
+    reads: u64,
+    /// The read that is to fail, once.
+    fails: Option<(u64, Problem)>,
 }
 
 /// What happens at the chosen step.
@@ -58,6 +61,18 @@ impl Steps {
         *self.lock() = State { stop: Some((step, Stop::Die { torn })), then: Some(then), ..State::default() };
     }
 
+    /// Counts from zero again and has read `read` (the first is 1) fail with this problem, this one time. Reads are counted apart from
+    /// [steps](Steps::taken); one of several files, or of one that is remembered, counts once.
+    pub fn fail_read_at(&self, read: u64, problem: Problem) {
+        *self.lock() = State { fails: Some((read, problem)), ..State::default() };
+    }
+
+    /// How many reads were begun.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
     /// Counts from zero again, and stops nowhere.
     pub fn reset(&self) {
         *self.lock() = State::default();
@@ -81,12 +96,20 @@ impl Steps {
         self.lock().dead
     }
 
-    /// For whoever takes part: fails if the store plays dead.
+    /// For whoever takes part: something is about to be read, and is counted.
     ///
     /// # Errors
-    /// [`Problem::Injected`] once a stop was reached that lets nothing go on.
+    /// When this read is to fail; and [`Problem::Injected`] once a stop was reached that lets nothing go on.
     pub fn alive(&self) -> Result<(), StoreError> {
-        if self.lock().dead { Err(StoreError::new(Problem::Injected, "after the stop")) } else { Ok(()) }
+        let mut state = self.lock();
+        if state.dead {
+            return Err(StoreError::new(Problem::Injected, "after the stop"));
+        }
+        state.reads += 1;
+        match state.fails {
+            Some((read, problem)) if read == state.reads => Err(StoreError::new(problem, "a read")),
+            _ => Ok(()),
+        }
     }
 
     /// For whoever takes part: one step is about to be taken, and is counted. `what` it does and to which file goes into the

@@ -16,7 +16,7 @@ use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
-use crate::vault::engine::{self, Engine, Seen, Stores, is_unused};
+use crate::vault::commit::{self, Engine, Seen, Stores, is_unused};
 use crate::vault::evidence::Evidence;
 use crate::vault::journal::Chosen;
 use crate::vault::keyring::Keyring;
@@ -191,7 +191,7 @@ impl VaultBuilder {
         {
             // What a creation left that was killed while it wrote its first record may be created anew.
             let directory = builder.open().map_err(KeyStoreError::from)?;
-            if !is_unused(&directory.read().map_err(KeyStoreError::from)?, &directory)? {
+            if !is_unused(&commit::copies(&directory), &directory)? {
                 return Err(CreateError::Exists);
             }
         }
@@ -256,16 +256,17 @@ impl VaultBuilder {
         let id = RecordId(nonce::fresh().map_err(random)?);
         let recipe = keyring.establish(vault)?;
         Ok(Record {
-            clear: Clear { vault, id, parent: RecordId([0; 16]), generation: 1, recipe },
+            clear: Clear { vault, id, parent: RecordId([0; 16]), generation: FIRST, recipe },
             next_number: 1,
             newest_block: 1,
             lease: self.lease,
             shredded_through: 0,
             floor: 0,
+            settled: 0,
             gone_back: None,
             places: places.to_vec(),
-            trees: self.purposes.iter().map(|purpose| new_tree(purpose.name())).collect::<Result<_, _>>()?,
-            indexes: Some(new_index_tree()?),
+            trees: self.purposes.iter().map(|purpose| new_tree(purpose.name(), FIRST)).collect::<Result<_, _>>()?,
+            indexes: Some(new_index_tree(FIRST)?),
             ring: vec![id.short()],
             signer: Some(SignerSeed::new().map_err(random)?),
             anchor: None,
@@ -298,7 +299,7 @@ impl VaultBuilder {
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
     pub(super) fn process(&self, engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let seen = engine::read(&engine.stores, &engine.keyring, &engine.resident, None)?;
+        let seen = commit::read(&engine.stores, &engine.keyring, &engine.resident, None)?;
         let Seen::Changed { held, needs_repair, .. } = seen else {
             return Err(KeyStoreError::Bug("nothing was held before"));
         };
@@ -391,6 +392,9 @@ impl VaultBuilder {
         }
     }
 }
+
+/// The generation of a vault's first record.
+const FIRST: u64 = 1;
 
 fn run(
     process: &Arc<Process>,

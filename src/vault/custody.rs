@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
-use crate::store::{CopyContent, Problem, RootCopy};
+use crate::store::{CopyContent, PlaceId, Problem, RootCopy};
 use crate::vault::keyring::{Keyring, describe};
 use crate::witness::Witness;
 
@@ -21,10 +21,9 @@ pub(crate) struct Chosen {
     pub(crate) record: Record,
     /// As stored.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    /// Which copy it is.
-    pub(crate) newest: usize,
-    /// The lowest generation among all copies, or `None` when one could not be read: it may be lower still.
-    pub(crate) lowest: Option<Witness>,
+    /// The newest generation that is proven to be durable: its own if every copy in every listed place shows it, since a place's
+    /// second slot is written only once the first one is synced; otherwise the one that it names as settled.
+    pub(crate) durable: u64,
     /// Some copy is torn or older: a commit was interrupted.
     pub(crate) needs_repair: bool,
 }
@@ -37,10 +36,10 @@ pub(crate) enum Sight {
     Record(Box<Chosen>),
 }
 
-/// True when every copy is intact and has these bytes: nothing changed.
-pub(crate) fn all_are(copies: &[RootCopy], bytes: &[u8]) -> bool {
-    !copies.is_empty()
-        && copies.iter().all(|copy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes))
+/// True when every copy there is, in all of these places, is intact and has these bytes: nothing changed.
+pub(crate) fn all_are(copies: &[RootCopy], places: &[PlaceId], bytes: &[u8]) -> bool {
+    let is_it = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes);
+    copies.iter().all(is_it) && places.iter().all(|place| copies.iter().any(|copy| copy.place == *place))
 }
 
 /// True when no record was ever written whole: all copies are empty, but for one that the very first write may have
@@ -56,10 +55,10 @@ pub(crate) fn never_written(copies: &[RootCopy]) -> bool {
 /// Chooses, authenticates and compares.
 pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight, KeyStoreError> {
     let mut intact = Vec::new();
-    for (index, copy) in copies.iter().enumerate() {
+    for copy in copies {
         if let CopyContent::Intact(bytes) = &copy.content {
             let clear = Clear::read(bytes).map_err(|error| describe(error, &copy.location))?;
-            intact.push((index, copy, bytes, clear));
+            intact.push((copy, bytes, clear));
         }
         // It may well be the newest: an older copy must not stand in for it.
         if let CopyContent::Unreachable(error) = &copy.content
@@ -68,16 +67,16 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
             return Err(KeyStoreError::NewerFormat { location: error.location().to_owned() });
         }
     }
-    intact.sort_by_key(|(_, _, _, clear)| Reverse(clear.generation));
-    let Some(((newest, copy, bytes, clear), others)) = intact.split_first() else {
+    intact.sort_by_key(|(_, _, clear)| Reverse(clear.generation));
+    let Some(((copy, bytes, clear), others)) = intact.split_first() else {
         return if never_written(copies) { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
     };
     let record = keyring.open(bytes, clear, &copy.location)?;
-    let mut lowest = record.witness();
     if !record.places.contains(&copy.place) {
         return Err(KeyStoreError::PlaceMissing { place: copy.place, problem: NOT_LISTED });
     }
-    for (_, other, other_bytes, other_clear) in others {
+    let mut all_show = true;
+    for (other, other_bytes, other_clear) in others {
         let witness = Witness { generation: other_clear.generation, id: other_clear.id.short() };
         let is_same = other_clear.id == clear.id && other_bytes == bytes;
         // A recovery begins the ring anew; killed half-way, it leaves copies of the record that it followed.
@@ -88,23 +87,17 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
             return Err(KeyStoreError::Diverged { one, other });
         }
         // A place that was detached is written no more, and holds nothing back.
-        if witness.generation < lowest.generation && record.places.contains(&other.place) {
-            lowest = witness;
-        }
+        all_show &= is_same || !record.places.contains(&other.place);
     }
     let of_place = |place| copies.iter().filter(move |copy| copy.place == place);
     let all_read = record.places.iter().all(|place| {
         let is_intact = |copy: &RootCopy| matches!(copy.content, CopyContent::Intact(_));
         of_place(*place).next().is_some() && of_place(*place).all(is_intact)
     });
-    let needs_repair = !all_read || lowest.generation < record.clear.generation;
-    Ok(Sight::Record(Box::new(Chosen {
-        lowest: all_read.then_some(lowest),
-        needs_repair,
-        bytes: Zeroizing::new((*bytes).clone()),
-        newest: *newest,
-        record,
-    })))
+    let is_whole = all_read && all_show;
+    let durable = if is_whole { record.clear.generation } else { record.settled };
+    let bytes = Zeroizing::new((*bytes).clone());
+    Ok(Sight::Record(Box::new(Chosen { durable, needs_repair: !is_whole, bytes, record })))
 }
 
 fn unreadable(copies: &[RootCopy]) -> KeyStoreError {

@@ -7,7 +7,7 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::root_record::Record;
 use crate::sync::lock;
-use crate::vault::engine::{CommitError, Engine, Step};
+use crate::vault::commit::{CommitError, Engine, Step};
 use crate::vault::held::Held;
 use crate::vault::process::Process;
 use crate::witness::Witness;
@@ -98,15 +98,19 @@ impl Process {
         evidence: Evidence,
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
         engine.known = None;
-        let marked = engine.commit(None, &mut |draft| {
-            let Some(seen) = evidence.against(&draft.record) else { return Ok(Step::Keep(None)) };
-            let found = Some((draft.record.clear.generation, seen));
-            if draft.record.gone_back.is_some_and(|known| known >= seen) {
-                return Ok(Step::Keep(found));
-            }
-            draft.record.gone_back = draft.record.gone_back.max(Some(seen));
-            Ok(Step::Write(Vec::new(), found))
-        });
+        let marked = engine.commit(
+            None,
+            &mut |draft| {
+                let Some(seen) = evidence.against(&draft.record) else { return Ok(Step::Keep(None)) };
+                let found = Some((draft.record.clear.generation, seen));
+                if draft.record.gone_back.is_some_and(|known| known >= seen) {
+                    return Ok(Step::Keep(found));
+                }
+                draft.record.gone_back = draft.record.gone_back.max(Some(seen));
+                Ok(Step::Write(Vec::new(), found))
+            },
+            &mut |_, _, _| Ok(()),
+        );
         let found = marked.map_err(CommitError::cause)?.value;
         Ok(found.map(|(have, seen)| self.refuse(evidence, have, seen)))
     }

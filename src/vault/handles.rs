@@ -56,7 +56,7 @@ pub(crate) struct Keys {
 
 struct Kept {
     tree: TreeId,
-    /// The tree is the active one.
+    /// New values are sealed under the tree.
     seals: bool,
     name: FieldId,
     cipher: FieldCipher,
@@ -109,7 +109,7 @@ impl Handle {
         lock(&self.keys)
     }
 
-    /// The cipher of one customer's field, under a given tree or the active one. The caller holds the keys' lock from
+    /// The cipher of one customer's field, under a given tree or the one that seals. The caller holds the keys' lock from
     /// before this until it has used the cipher. Waits for nothing but pages.
     ///
     /// Leaves copies of key material on the stack: call it within [`with_clean_stack`].
@@ -124,8 +124,8 @@ impl Handle {
         // first, and the keys of the old snapshot would then be put into it.
         let held = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
         let held = self.process.unless_refused(held)?;
-        let active = held.active(name.purpose.name()).ok_or(LOST)?.id;
-        let asked = tree.unwrap_or(active);
+        let to_seal = held.to_seal(name.purpose.name(), self.process.durable()).map(|tree| tree.id);
+        let asked = tree.or(to_seal).ok_or(KeyStoreError::NotDurableYet)?;
         let Some(tree) = held.tree(asked).filter(|tree| tree.tree.is_some()) else { return Ok((asked, Cipher::Gone)) };
         let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
             Some(at) => at,
@@ -152,7 +152,7 @@ impl Handle {
         if self.customers.len() > 1 {
             return Ok((id, Cipher::Made(cipher)));
         }
-        keys.ciphers.push(Kept { tree: id, seals: id == active, name, cipher });
+        keys.ciphers.push(Kept { tree: id, seals: Some(id) == to_seal, name, cipher });
         keys.ciphers.last().map(|kept| (id, Cipher::Kept(&kept.cipher))).ok_or(LOST)
     }
 

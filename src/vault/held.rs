@@ -32,12 +32,16 @@ pub(crate) struct HeldTree {
     pub(crate) purpose: String,
     pub(crate) active: bool,
     pub(crate) shredded: u64,
+    /// The generation that made it.
+    pub(crate) made: u64,
     /// `None` when it was retired.
     pub(crate) tree: Option<Tree>,
 }
 
 pub(crate) struct HeldIndexes {
     pub(crate) id: TreeId,
+    /// The generation that made it.
+    pub(crate) made: u64,
     pub(crate) tree: Tree,
 }
 
@@ -67,15 +71,15 @@ impl Held {
             },
         };
         let mut trees = Vec::with_capacity(record.trees.len());
-        for TreeRecord { id, purpose, active, state, shredded } in std::mem::take(&mut record.trees) {
+        for TreeRecord { id, purpose, active, state, shredded, made } in std::mem::take(&mut record.trees) {
             let known = before.and_then(|before| before.tree(id)).and_then(|tree| tree.tree.as_ref());
-            trees.push(HeldTree { id, purpose, active, shredded, tree: load(id, state, known)? });
+            trees.push(HeldTree { id, purpose, active, shredded, made, tree: load(id, state, known)? });
         }
         let indexes = match record.indexes.take() {
             None => None,
-            Some(IndexTree { id, state }) => {
+            Some(IndexTree { id, state, made }) => {
                 let known = before.and_then(|before| before.indexes.as_ref()).filter(|known| known.id == id);
-                load(id, state, known.map(|known| &known.tree))?.map(|tree| HeldIndexes { id, tree })
+                load(id, state, known.map(|known| &known.tree))?.map(|tree| HeldIndexes { id, made, tree })
             }
         };
         Ok(Held::new(record, bytes, trees, indexes))
@@ -97,6 +101,22 @@ impl Held {
     /// The tree that new values of a purpose are sealed under.
     pub(crate) fn active(&self, purpose: &str) -> Option<&HeldTree> {
         self.trees.iter().find(|tree| tree.active && tree.purpose == purpose)
+    }
+
+    /// The tree to seal under when `durable` is the newest generation that is known to be so: that of a later one could be lost,
+    /// and with it all that was sealed. Until it is durable, the one before serves. `None`: there is none yet.
+    pub(crate) fn to_seal(&self, purpose: &str, durable: u64) -> Option<&HeldTree> {
+        // Nothing of a recovery counts before it is durable.
+        if self.facts.floor > durable {
+            return None;
+        }
+        let active = self.active(purpose)?;
+        if active.made <= durable {
+            return Some(active);
+        }
+        // Trees in use stand in the order in which they were made.
+        let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose && tree.made <= durable;
+        self.trees.iter().rev().find(theirs)
     }
 
     /// True when no key that this snapshot knew is unknown to the other: nobody was shredded in between.
@@ -126,10 +146,12 @@ impl Held {
             purpose: tree.purpose.clone(),
             active: tree.active,
             shredded: tree.shredded,
+            made: tree.made,
             tree: tree.tree.as_ref().map(Tree::without_loaded),
         });
         let indexes = self.indexes.as_ref();
-        let indexes = indexes.map(|held| HeldIndexes { id: held.id, tree: held.tree.without_loaded() });
+        let indexes =
+            indexes.map(|held| HeldIndexes { id: held.id, made: held.made, tree: held.tree.without_loaded() });
         Ok(Held::new(self.facts.without_trees(), self.bytes.clone(), trees.collect(), indexes))
     }
 
@@ -143,13 +165,14 @@ impl HeldTree {
     /// What the record keeps of it.
     pub(crate) fn to_record(&self) -> TreeRecord {
         let state = self.tree.as_ref().map_or(TreeState::Retired, state_of);
-        TreeRecord { id: self.id, purpose: self.purpose.clone(), active: self.active, state, shredded: self.shredded }
+        let (purpose, active) = (self.purpose.clone(), self.active);
+        TreeRecord { id: self.id, purpose, active, state, shredded: self.shredded, made: self.made }
     }
 }
 
 impl HeldIndexes {
     pub(crate) fn to_record(&self) -> IndexTree {
-        IndexTree { id: self.id, state: state_of(&self.tree) }
+        IndexTree { id: self.id, state: state_of(&self.tree), made: self.made }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::key_tree::{Found, Tree, Walker};
 use crate::personal::CanonicalForm;
 use crate::secret::{Secret32, with_clean_stack};
 use crate::store::StoredPage;
-use crate::vault::engine::{CommitError, Draft, Step};
-use crate::vault::held::{StoredPages, tree_error};
+use crate::vault::commit::{CommitError, Draft, Step};
+use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::journal::{Entries, index_name};
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
@@ -91,6 +91,27 @@ impl<'a> Leaves<'a> {
             current = next;
         }
         Ok(current)
+    }
+
+    /// The epoch to make tokens in when `durable` is the newest generation that is known to be so: the key of a later one could be
+    /// lost. `None`: that cannot be told.
+    fn find_writable(&mut self, held: &Held, durable: u64) -> Result<Option<Epoch>, KeyStoreError> {
+        let is_made = held.indexes.as_ref().is_some_and(|indexes| indexes.made <= durable);
+        // Nothing of a recovery counts before it is durable.
+        if held.facts.floor > durable || !is_made {
+            return Ok(None);
+        }
+        let current = self.current()?;
+        // The page that says what has begun is written anew when an epoch begins, and when one is retired.
+        if current == Epoch::FIRST || self.walker.written() <= durable {
+            return Ok(Some(current));
+        }
+        let before = current.number().checked_sub(1).and_then(Epoch::new);
+        match before {
+            Some(before) if self.find(before.number())? == Found::Key => Ok(Some(before)),
+            // Retired since, by a commit that made durable first what it was based on, the beginning of `current` included.
+            _ => Ok(Some(current)),
+        }
     }
 
     /// The key of an epoch, unless it is retired. On the stack of the caller, within [`with_clean_stack`].
@@ -190,7 +211,7 @@ impl Process {
     fn with_index<R>(
         self: &Arc<Process>,
         name: IndexName,
-        work: impl Fn(&mut Leaves<'_>) -> Result<R, KeyStoreError>,
+        work: impl Fn(&mut Leaves<'_>, &Held) -> Result<R, KeyStoreError>,
     ) -> Result<R, TokenError> {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
@@ -201,7 +222,7 @@ impl Process {
             let held = self.held()?;
             let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
             let pages = StoredPages(self.pages());
-            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, place)));
+            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, place), &held));
             // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
             drop(held);
             let result = result?;
@@ -215,12 +236,21 @@ impl Process {
     }
 
     pub(crate) fn token<T>(self: &Arc<Process>, name: IndexName, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
-        self.with_index(name, |leaves| {
-            let current = leaves.current()?;
-            // Never retired while it is the current one.
-            let key = leaves.key(current, name)?.ok_or(KeyStoreError::Bug("the current epoch was retired"))?;
-            Ok(cut(current, &key, form, name.bits))
-        })
+        let make = || {
+            self.with_index(name, |leaves, held| {
+                let Some(epoch) = leaves.find_writable(held, self.durable())? else { return Ok(None) };
+                // Never retired while it is the current one.
+                let key = leaves.key(epoch, name)?.ok_or(KeyStoreError::Bug("the current epoch was retired"))?;
+                Ok(Some(cut(epoch, &key, form, name.bits)))
+            })
+        };
+        match make()? {
+            Some(token) => Ok(token),
+            None => {
+                self.settle()?;
+                make()?.ok_or(TokenError::KeyStore(KeyStoreError::NotDurableYet))
+            }
+        }
     }
 
     pub(crate) fn tokens<T>(
@@ -228,7 +258,7 @@ impl Process {
         name: IndexName,
         form: &CanonicalForm,
     ) -> Result<Vec<Token<T>>, TokenError> {
-        self.with_index(name, |leaves| {
+        self.with_index(name, |leaves, _| {
             let mut tokens = Vec::new();
             for number in (0..=leaves.current()?.number()).rev() {
                 let Some(epoch) = Epoch::new(number) else { continue };
@@ -241,38 +271,44 @@ impl Process {
     }
 
     pub(crate) fn epochs(self: &Arc<Process>, name: IndexName) -> Result<Epochs, TokenError> {
-        self.with_index(name, |leaves| leaves.live())
+        self.with_index(name, |leaves, _| leaves.live())
     }
 
     /// On the thread that commits.
     pub(crate) fn begin_epoch(self: &Arc<Process>, name: IndexName) -> Result<EpochBegun, EpochError> {
         let place = derivation::place_of_index(name);
-        let mut next = None;
-        let mut exhausted = false;
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let current = draft.epochs(place)?.current;
-            // When it is not known whether the first attempt was written, a second must not begin yet another.
-            if next.is_some_and(|next| next <= current) {
-                next = Some(current);
-                return Ok(Step::Confirm(()));
-            }
-            exhausted = Epoch::new(current.number() + 1).is_none();
-            let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(())) };
+            let Some(epoch) = Epoch::new(current.number() + 1) else { return Ok(Step::Keep(None)) };
             let intent = || Ok(Event::BeginEpoch { index: index_name(name)?, epoch: Some(epoch.number()), why: None });
             self.intend_once(draft, &mut entries, intent)?;
-            next = Some(epoch);
-            Ok(Step::Write(draft.begin_epoch(place, epoch)?, ()))
+            Ok(Step::Write(draft.begin_epoch(place, epoch)?, Some(epoch)))
         });
-        self.conclude(&mut entries, &done, &Results { epoch: next.map(Epoch::number), ..Results::default() });
+        let epoch = done.as_ref().ok().and_then(|done| done.value).map(Epoch::number);
+        self.conclude(&mut entries, &done, &Results { epoch, ..Results::default() });
         // An older copy of the record holds nothing that was given up.
-        let done = self.settled(done)?;
-        let current = next.filter(|_| !exhausted).ok_or(EpochError::Exhausted)?;
+        let done = self.reread_if_unknown(done)?.in_every_place().map_err(EpochError::NotInEveryPlace)?;
+        let current = done.value.ok_or(EpochError::Exhausted)?;
         let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
         drop(done);
         self.wait_for_readers();
         Ok(EpochBegun { current, generation, effective_at: SystemTime::now() + lease })
+    }
+
+    /// On the thread that commits. A process that does not know whether the current epoch is durable makes tokens of the one before.
+    pub(crate) fn publish_epochs(self: &Arc<Process>, name: IndexName) -> Result<(), EpochError> {
+        let place = derivation::place_of_index(name);
+        let made = |draft: &Draft<'_>| {
+            let held = draft.indexes.as_ref().ok_or(LOST)?;
+            with_clean_stack(|| {
+                let mut leaves = Leaves::of(&held.tree, &draft.pages, place);
+                leaves.current()?;
+                Ok(leaves.walker.written())
+            })
+        };
+        Ok(self.publish_as_durable(made)?)
     }
 
     /// On the thread that commits.
@@ -292,10 +328,10 @@ impl Process {
             self.intend_once(draft, &mut entries, intent)?;
             let pages = draft.retire_epoch(place, epoch)?;
             // Somebody retired it before. That commit may have been killed half-way, so all copies are written again.
-            Ok(if pages.is_empty() { Step::Confirm(()) } else { Step::Write(pages, ()) })
+            Ok(if pages.is_empty() { Step::Rewrite(()) } else { Step::Write(pages, ()) })
         });
         self.conclude(&mut entries, &done, &Results::default());
-        let done = self.settled(done)?;
+        let done = self.reread_if_unknown(done)?;
         if let Some(refused) = refused {
             return Err(refused);
         }

@@ -9,7 +9,7 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::nonce;
 use crate::sync::lock;
-use crate::vault::engine::{self, Seen};
+use crate::vault::commit::{self, Seen};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::{Gone, Held};
 use crate::vault::process::Process;
@@ -30,20 +30,20 @@ impl Process {
         // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
         let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
-        let seen = engine::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
+        let seen = commit::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
         match (seen, before) {
             (Ok(Seen::Unchanged), Some(before)) => {
-                let lowest = Some(before.facts.witness());
-                self.learn(sent, before, lowest)
+                let durable = before.facts.clear.generation;
+                self.learn(sent, before, durable)
             }
             (Ok(Seen::Unchanged), None) => Err(KeyStoreError::Bug("nothing was held")),
-            (Ok(Seen::Changed { held, lowest, needs_repair }), before) => {
+            (Ok(Seen::Changed { held, durable, needs_repair }), before) => {
                 self.check_found(&held, known)?;
                 let is_new = before.is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
                 if is_new {
                     events::refreshed(held.facts.clear.generation);
                 }
-                self.learn(sent, Arc::new(*held), lowest)?;
+                self.learn(sent, Arc::new(*held), durable)?;
                 self.repair_if_it_lasts(needs_repair, sent);
                 Ok(())
             }
@@ -104,8 +104,9 @@ impl Process {
     }
 
     /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
-    /// keys derived from the one before, and lets the lease begin at `sent`.
-    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, lowest: Option<Witness>) -> Result<(), KeyStoreError> {
+    /// keys derived from the one before, and lets the lease begin at `sent`. `durable`: the newest generation that is now known to
+    /// be so.
+    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, durable: u64) -> Result<(), KeyStoreError> {
         let mut leaving = lock(&self.learning);
         if self.worker.is_closed() {
             return Err(KeyStoreError::Closed);
@@ -121,6 +122,8 @@ impl Process {
         let is_late = latest.is_some_and(|latest| {
             latest.generation > held.facts.clear.generation && Evidence::Witness(latest).against(&held.facts).is_some()
         });
+        // Nor may it take back what was seen since it was sent, durable or not: a shred that is seen is obeyed at once.
+        let is_late = is_late || lock(&self.trail).was_learned_later(sent, held.facts.clear.generation);
         let known = match (is_late, current) {
             (true, None) => return Ok(()),
             (true, Some(current)) => current,
@@ -130,24 +133,30 @@ impl Process {
                 held
             }
         };
-        self.confirm(sent, &known, lowest);
+        self.confirm(sent, &known, durable);
         Ok(())
     }
 
-    pub(super) fn confirm(&self, sent: Moment, held: &Held, lowest: Option<Witness>) {
+    pub(super) fn confirm(&self, sent: Moment, held: &Held, durable: u64) {
         nonce::discard_buffered();
+        let before = self.durable.fetch_max(durable, Ordering::AcqRel);
+        let durable = before.max(durable);
+        let may_be_used = |made: u64| made > before && made <= durable;
+        if held.facts.floor > before || held.trees.iter().any(|tree| may_be_used(tree.made)) {
+            // Handles seal under the tree before it still.
+            self.handles.wipe();
+            self.changed();
+        }
         let (jumped, since) = {
             let mut trail = lock(&self.trail);
             // What a marked record says is not this vault's history.
-            let newest = held.facts.gone_back.is_none().then(|| held.facts.witness());
-            let jumped = trail.confirm(sent, self.lease.clock().now(), held.facts.lease, newest, lowest);
+            let witness = held.facts.witness_of(durable).filter(|_| held.facts.gone_back.is_none());
+            let (now, generation) = (self.lease.clock().now(), held.facts.clear.generation);
+            let jumped = trail.confirm(sent, now, held.facts.lease, generation, witness);
             let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
             self.witness.store(witness.packed(), Ordering::Relaxed);
             (jumped, trail.latest_confirmation().unwrap_or(sent))
         };
-        if let Some(lowest) = lowest {
-            self.durable.fetch_max(lowest.generation, Ordering::Relaxed);
-        }
         *lock(&self.trouble) = None;
         if jumped {
             // A copy of this machine may hand out the same numbers.

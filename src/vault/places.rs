@@ -56,15 +56,21 @@ impl Vault {
                 problem: "the vault's own directory, which cannot be detached",
             });
         }
-        let open = path.is_some();
-        if open {
+        if path.is_some() {
+            // Pages need not reach it any more.
             directory.detach(place)?;
         }
-        let posted = self.post(move |process| {
-            process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(()))
-        })?;
-        posted.wait().ok_or(KeyStoreError::Closed)?.map_err(|(_, cause)| cause)?;
-        Ok(path)
+        let posted = self
+            .post(move |process| process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(())));
+        let committed = match posted {
+            Ok(posted) => posted.wait().unwrap_or(Err((false, KeyStoreError::Closed))),
+            Err(error) => Err((false, error)),
+        };
+        if let Err((false, _)) = committed {
+            // R14: what a process writes to follows the record, which names it still.
+            directory.take_back(place);
+        }
+        committed.map(|()| path).map_err(|(_, cause)| cause)
     }
 
     /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.

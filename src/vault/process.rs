@@ -8,12 +8,11 @@ use crate::clock::{Clock, LeaseClock, Moment};
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::fork::{self, ForkGeneration};
-use crate::journal::Journal;
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
-use crate::vault::engine::{CommitError, Committed, Engine, Plan, Stores};
+use crate::vault::commit::{Engine, Stores};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
 use crate::vault::held::{Gone, Held};
@@ -91,6 +90,8 @@ pub(crate) struct Process {
     pub(super) is_marking: AtomicBool,
     /// When an unknown number or witness last caused a re-read.
     pub(super) last_extra_read: Mutex<Option<Moment>>,
+    /// When something that was not durable last caused a commit.
+    pub(super) last_settled: Mutex<Option<Moment>>,
 }
 
 impl Process {
@@ -122,7 +123,7 @@ impl Process {
             held: RwLock::new(None),
             trouble: Mutex::new(None),
             trail: Mutex::new(Trail::new()),
-            durable: AtomicU64::new(1),
+            durable: AtomicU64::new(0),
             witness: AtomicU64::new(0),
             proven: AtomicU64::new(0),
             handles: Handles::new(),
@@ -141,6 +142,7 @@ impl Process {
             repair_pause: Mutex::new(Duration::ZERO),
             is_marking: AtomicBool::new(false),
             last_extra_read: Mutex::new(None),
+            last_settled: Mutex::new(None),
         });
         if threaded {
             Worker::start_all(&process).inspect_err(|_| drop(process.leave()))?;
@@ -263,6 +265,13 @@ impl Process {
         }
     }
 
+    /// The newest generation that is known to be durable: no crash brings the record back behind it, and what it made may be relied
+    /// upon.
+    #[inline]
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
     pub(crate) fn snapshot(&self) -> Option<Arc<Held>> {
         match self.held.read() {
             Ok(held) => held.clone(),
@@ -351,67 +360,4 @@ impl Process {
     pub(crate) fn is_proven(&self, packed: u64) -> bool {
         packed == 0 || packed == self.proven.load(Ordering::Relaxed)
     }
-
-    /// Commits, and publishes what came of it. On the worker, or where there is none.
-    ///
-    /// Gives the plan's value, and what could not be overwritten. Readers of older snapshots may not have let go yet.
-    pub(crate) fn commit<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
-        let mut engine = lock(&self.engine);
-        engine.changes_places = false;
-        self.commit_with(&mut engine, plan)
-    }
-
-    /// The same for a plan that changes the list of places.
-    pub(crate) fn commit_places<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
-        let mut engine = lock(&self.engine);
-        engine.changes_places = true;
-        let done = self.commit_with(&mut engine, plan);
-        engine.changes_places = false;
-        done
-    }
-
-    /// What came of a commit. If that is not known, what this process knows is read anew, so that whoever asks next is
-    /// not told what was before.
-    pub(crate) fn settled<T>(self: &Arc<Process>, done: Result<Done<T>, CommitError>) -> Result<Done<T>, CommitError> {
-        if matches!(done, Err(CommitError::Unknown(_))) {
-            // Its own failure is shown to whoever asks next.
-            let _ = self.refresh();
-        }
-        done
-    }
-
-    fn commit_with<T>(
-        self: &Arc<Process>,
-        engine: &mut Engine,
-        plan: &mut Plan<'_, T>,
-    ) -> Result<Done<T>, CommitError> {
-        let before = self.snapshot();
-        engine.known = lock(&self.trail).latest();
-        // What no crash can take away any more.
-        engine.vouched = self.open_file().and_then(Journal::durable);
-        let sent = self.lease.clock().now();
-        let committed = engine.commit(before.as_deref(), plan);
-        drop(before);
-        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
-            (&committed, engine.known)
-        {
-            self.mark_gone_back(engine, Evidence::Witness(known))?;
-        }
-        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
-            (&committed, self.open_file().map(Journal::highest_generation))
-        {
-            self.mark_gone_back(engine, Evidence::Journal(seen))?;
-        }
-        let Committed { value, held, old_copy, lowest } = committed?;
-        let held = Arc::new(held);
-        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
-        let _ = self.learn(sent, held.clone(), lowest);
-        Ok(Done { value, old_copy, held })
-    }
-}
-
-pub(crate) struct Done<T> {
-    pub(crate) value: T,
-    pub(crate) old_copy: Option<KeyStoreError>,
-    pub(crate) held: Arc<Held>,
 }

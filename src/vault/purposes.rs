@@ -14,11 +14,12 @@ use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
 use crate::sealed::Sealed;
 use crate::secret::with_clean_stack;
 use crate::store::StoredPage;
-use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::commit::{CommitError, Draft, Step};
+use crate::vault::committing::Done;
 use crate::vault::handles::Handle;
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
 use crate::vault::journal::Entries;
-use crate::vault::process::{Done, Process};
+use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 use crate::vault::shred::shred_tree;
 use crate::vault::upkeep::new_tree;
@@ -64,10 +65,10 @@ impl Draft<'_> {
         for tree in &mut self.trees {
             tree.active &= tree.purpose != purpose;
         }
-        let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose)?;
+        let TreeRecord { id, purpose, active, state, shredded, made } = new_tree(purpose, self.generation)?;
         let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
         let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident));
-        self.trees.push(HeldTree { id, purpose, active, shredded, tree });
+        self.trees.push(HeldTree { id, purpose, active, shredded, made, tree });
         let mut pages = Vec::new();
         shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
         Ok((id, pages))
@@ -115,32 +116,31 @@ const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
 impl Process {
     /// On the thread that commits.
     pub(crate) fn rotate_purpose(self: &Arc<Process>, purpose: Purpose) -> Result<Rotated, PurposeError> {
-        // When it is not known whether the first attempt was written, a second must not replace the new tree.
-        let mut made: Vec<TreeId> = Vec::new();
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            if draft.trees.iter().any(|tree| made.contains(&tree.id)) {
-                return Ok(Step::Confirm(()));
-            }
             let intent = || Ok(Event::RotatePurpose { purpose: purpose.into(), why: None });
             self.intend_once(draft, &mut entries, intent)?;
             let (id, pages) = draft.replace_tree(purpose.name())?;
-            made.push(id);
-            Ok(Step::Write(pages, ()))
+            Ok(Step::Write(pages, KeyTreeId::from(id)))
         });
-        let found = done.as_ref().ok().and_then(|done| made.iter().find(|id| done.held.tree(**id).is_some()));
-        let results = Results { tree: found.map(|id| KeyTreeId::from(*id)), ..Results::default() };
+        let results = Results { tree: done.as_ref().ok().map(|done| done.value), ..Results::default() };
         self.conclude(&mut entries, &done, &results);
         // An older copy of the record holds nothing that was given up.
-        let done = self.settled(done)?;
-        let made = made.iter().find(|id| done.held.tree(**id).is_some());
-        let tree = KeyTreeId::from(*made.ok_or(PurposeError::NothingHappened(NO_TREE))?);
+        let done = self.reread_if_unknown(done)?.in_every_place().map_err(PurposeError::NotInEveryPlace)?;
+        let tree = done.value;
         let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
         drop(done);
         self.wait_for_readers();
         crate::events::committed(generation, 0, 0);
         Ok(Rotated { tree, generation, effective_at: SystemTime::now() + lease })
+    }
+
+    /// On the thread that commits. A process that knows of a new tree, but not that it is durable, seals under the one before.
+    pub(crate) fn publish_tree(self: &Arc<Process>, new: KeyTreeId) -> Result<(), PurposeError> {
+        let id = TreeId::from(new);
+        let made = |draft: &Draft<'_>| Ok(draft.trees.iter().find(|tree| tree.id == id).map_or(0, |tree| tree.made));
+        Ok(self.publish_as_durable(made)?)
     }
 
     /// On the thread that commits.
@@ -164,7 +164,7 @@ impl Process {
             // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
             if replaced.is_empty() {
                 self.intend_once(draft, &mut entries, intent)?;
-                return Ok(Step::Confirm(()));
+                return Ok(Step::Rewrite(()));
             }
             if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
                 refused = Some(PurposeError::OnePlace);
@@ -180,7 +180,7 @@ impl Process {
         };
         let trees = done.as_ref().map(retired).unwrap_or_default();
         self.conclude(&mut entries, &done, &Results { trees: trees.clone(), ..Results::default() });
-        let done = self.settled(done)?;
+        let done = self.reread_if_unknown(done)?;
         if let Some(refused) = refused {
             return Err(refused);
         }

@@ -14,7 +14,7 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::store::StoredPage;
 use crate::vault::builder::VaultBuilder;
-use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::commit::{CommitError, Draft, NewKey, Step};
 use crate::vault::journal::{Again, Entries};
 use crate::vault::process::Process;
 use crate::vault::shred::shred_tree;
@@ -127,7 +127,7 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
-        let (process, needs_repair) = self.process(engine)?;
+        let (process, _) = self.process(engine)?;
         let owner = Owner { process, directory };
         owner.process.open_journal_to_recover(&self.journal)?;
         let recovery = find(&owner.process)?;
@@ -157,10 +157,6 @@ impl VaultBuilder {
         let job = move |process: &Arc<Process>| {
             let mut unknown = None;
             let mut entries = Entries::default();
-            if needs_repair {
-                // Once the ring is begun anew, a copy older than the record that is followed would look foreign.
-                process.repair()?;
-            }
             let done = process.commit(&mut |draft| {
                 if let Some(purpose) = recovery.unknown_purpose(draft) {
                     unknown = Some(purpose);

@@ -76,8 +76,8 @@ impl Vault {
     /// more, not even to whoever has the root record and root key of after. A commit, with the reach and the limits of a
     /// [shred](Vault::shred). Retiring one twice is no error.
     ///
-    /// It first waits one lease, so that no other process still makes tokens of an epoch that was current until a moment
-    /// ago. Rows whose token was not renewed are found by no query from then on.
+    /// It first has the record say that the current epoch is durable, in a commit of its own where it does not yet, and waits one
+    /// lease, so that no other process still makes tokens of an epoch that was current until a moment ago. Rows whose token was not renewed are found by no query from then on.
     ///
     /// # Errors
     /// [`EpochError`] tells what is true.
@@ -85,6 +85,8 @@ impl Vault {
         let epochs = self.epochs(index).map_err(EpochError::NoIndex)?;
         let name = index.name();
         if epoch < epochs.current {
+            let posted = self.post(move |process| process.publish_epochs(name)).map_err(EpochError::NothingHappened)?;
+            posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
             self.process().and_then(Process::wait_a_lease).map_err(EpochError::NothingHappened)?;
         }
         let posted =
@@ -118,13 +120,16 @@ impl Vault {
     /// database and in every backup: that is also what it is good for. A commit, with the reach and the limits of a
     /// [shred](Vault::shred). If they were given up before it is no error.
     ///
-    /// It first waits one lease, so that no other process still seals under them. It is refused unless the root record is
+    /// It first has the record say that the new tree is durable, in a commit of its own where it does not yet, and waits one lease,
+    /// so that no other process still seals under them. It is refused unless the root record is
     /// [replicated](crate::store::RootStore::is_replicated): in a directory and a mirror.
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.
     pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, PurposeError> {
         self.unlocked(purpose)?;
+        let posted = self.post(move |process| process.publish_tree(new)).map_err(PurposeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
         self.process().and_then(Process::wait_a_lease).map_err(PurposeError::NothingHappened)?;
         let posted = self.post(move |process| process.retire_replaced(purpose, new));
         posted.map_err(PurposeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::journal::KeyTreeId;
-use crate::vault::process::{Done, Process};
+use crate::vault::committing::Done;
+use crate::vault::process::Process;
 
 /// Keys were given up: those of an index's epoch, or of replaced key trees. It is durable.
 #[derive(Clone, Debug)]

@@ -11,10 +11,11 @@ use crate::journal::{Ranges, Reason};
 use crate::key_tree::{Found, Rewritten, Walker};
 use crate::secret::with_clean_stack;
 use crate::store::StoredPage;
-use crate::vault::engine::{CommitError, Draft, Step};
+use crate::vault::commit::{CommitError, Draft, Step};
+use crate::vault::committing::Done;
 use crate::vault::held::{HeldTree, StoredPages, tree_error};
 use crate::vault::journal::{Paper, Written};
-use crate::vault::process::{Done, Process};
+use crate::vault::process::Process;
 use crate::vault::promise::Answer;
 
 /// One caller's wish.
@@ -114,21 +115,8 @@ impl Outcome {
 
 /// Commits all requests at once, and answers each.
 pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>) {
-    // When it is not known whether the first attempt was written, a second finds its work done. What the requests came
-    // to is what the first found.
-    let mut first: Option<Outcome> = None;
     let mut paper = Paper::default();
-    let done = process.commit(&mut |draft| {
-        let step = plan(process, draft, &requests, &mut paper)?;
-        Ok(match (step, &first) {
-            (Step::Confirm(_), Some(outcome)) => Step::Confirm(outcome.clone()),
-            (Step::Write(pages, outcome), _) => {
-                first = Some(outcome.clone());
-                Step::Write(pages, outcome)
-            }
-            (step, _) => step,
-        })
-    });
+    let done = process.commit(&mut |draft| plan(process, draft, &requests, &mut paper));
     let committed_at = SystemTime::now();
     let effective_at = done.as_ref().map_or(committed_at, |done| committed_at + done.held.facts.lease);
     paper.conclude(process, &done, effective_at);
@@ -141,7 +129,7 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
                 }));
             }
         }
-        Ok(Done { value, old_copy, held }) => {
+        Ok(Done { value, old_copy, held, .. }) => {
             let generation = held.facts.clear.generation;
             // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
             drop(held);
@@ -199,7 +187,7 @@ fn plan(
         return Ok(Step::Write(pages, outcome));
     }
     // Somebody shredded them before. That commit may have been killed half-way, so all copies are written again.
-    Ok(if granted.is_empty() { Step::Keep(outcome) } else { Step::Confirm(outcome) })
+    Ok(if granted.is_empty() { Step::Keep(outcome) } else { Step::Rewrite(outcome) })
 }
 
 /// Shreds numbers in one tree of a draft. Gives how many were not shredded before.

@@ -11,7 +11,7 @@ use crate::journal::KeyTreeId;
 use crate::key_tree::Walker;
 use crate::secret::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
-use crate::vault::engine::{CommitError, Step};
+use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::held::{StoredPages, tree_error};
 use crate::vault::process::Process;
 
@@ -160,16 +160,14 @@ impl Process {
     }
 
     pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {
-        let done = self.commit(&mut |draft| {
+        let plan = &mut |draft: &mut Draft<'_>| {
             draft.refuse_if_gone_back()?;
-            let mut live = HashSet::new();
-            for tree in draft.all_trees() {
-                tree.page_names(&draft.pages, &mut live).map_err(tree_error)?;
-            }
-            let live: Vec<_> = live.into_iter().collect();
-            directory.copy_to(path, draft.record.clear.generation, &draft.bytes, &live)?;
-            Ok(Step::Keep(()))
+            Ok(Step::Done(live_pages(draft)?.into_iter().collect::<Vec<_>>()))
+        };
+        // Of what is durable: a copy of a record that vanishes would be of a history that never was.
+        let done = self.commit_then(plan, &mut |live, held, _| {
+            Ok(directory.copy_to(path, held.facts.clear.generation, &held.bytes, live)?)
         });
-        done.map(|_| ()).map_err(CommitError::cause)
+        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
     }
 }

@@ -12,8 +12,8 @@ use crate::nonce;
 use crate::personal::Email;
 use crate::root_record::TreeState;
 use crate::store::{CopyContent, Memory, RootCopy};
+use crate::vault::commit::Step;
 use crate::vault::custody::{Chosen, Sight, choose};
-use crate::vault::engine::Step;
 use crate::vault::held::HeldTree;
 use crate::vault::keyring::Keyring;
 use crate::vault::shred::shred_tree;
@@ -107,7 +107,7 @@ fn replaced_and_retired_trees() {
         let _ = vault.shred([alice]).unwrap();
         let process = vault.process().unwrap();
         let replaced = process.commit(&mut |draft| {
-            let fresh = new_tree(ORDERS.name())?;
+            let fresh = new_tree(ORDERS.name(), draft.generation)?;
             let TreeState::Seed(seed) = fresh.state else { panic!() };
             let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.resident.clone());
             draft.trees[0].active = false;
@@ -115,7 +115,7 @@ fn replaced_and_retired_trees() {
                 draft.trees[0].tree = None;
             }
             let (id, purpose) = (fresh.id, fresh.purpose);
-            draft.trees.push(HeldTree { id, purpose, active: true, shredded: 0, tree: Some(tree) });
+            draft.trees.push(HeldTree { id, purpose, active: true, shredded: 0, made: fresh.made, tree: Some(tree) });
             let mut pages = Vec::new();
             // Alice from before, and Carol who was shredded in the new tree only.
             let gone = Ranges::of_numbers([alice.get(), carol.get()]);
@@ -158,21 +158,23 @@ fn look(memory: &Memory, copies: &[Option<usize>]) -> Result<Chosen, KeyStoreErr
     }
 }
 
-/// Rule 1: a value never witnesses what a crash could still take back: the oldest copy counts, and none while one is
-/// torn.
+/// Rules 1 and 9: a value never witnesses what a crash could still take back. Durable is what every copy shows, or what the newest
+/// says was settled before it was begun.
 #[test]
-fn the_witness_is_of_the_oldest_copy() {
+fn what_is_durable_is_told_from_the_copies() {
     let (vault, memory, _) = vault();
     for _ in 0..3 {
         let (customer, _) = enroll(&vault);
         let _ = vault.shred([customer]).unwrap();
     }
-    let chosen = look(&memory, &[Some(4), Some(4)]).unwrap();
-    assert_eq!((chosen.lowest.map(|w| w.generation), chosen.newest, chosen.needs_repair), (Some(5), 0, false));
-    let chosen = look(&memory, &[Some(2), Some(4), Some(3)]).unwrap();
-    assert_eq!((chosen.lowest.map(|w| w.generation), chosen.newest, chosen.needs_repair), (Some(3), 1, true));
-    let chosen = look(&memory, &[None, Some(4)]).unwrap();
-    assert_eq!((chosen.lowest, chosen.newest, chosen.needs_repair), (None, 1, true));
+    let durable = |copies: &[Option<usize>]| {
+        let chosen = look(&memory, copies).unwrap();
+        (chosen.record.clear.generation, chosen.durable, chosen.needs_repair)
+    };
+    assert_eq!(durable(&[Some(4), Some(4)]), (5, 5, false));
+    assert_eq!(durable(&[Some(2), Some(4), Some(3)]), (5, 4, true));
+    assert_eq!(durable(&[None, Some(4)]), (5, 4, true));
+    assert_eq!(durable(&[Some(0), None]), (1, 0, true));
     assert!(matches!(look(&memory, &[None, None]), Err(KeyStoreError::RecordDamaged { .. })));
 }
 

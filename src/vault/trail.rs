@@ -9,27 +9,29 @@ use crate::witness::Witness;
 pub(crate) struct Trail {
     /// Confirmed states, oldest first, back to one that is a lease old.
     states: VecDeque<(Moment, Witness)>,
-    /// The newest state that was ever known: the vault must never be seen before it.
+    /// R9: the newest state that was known to be durable: the vault must never be seen before it. What was merely seen may vanish,
+    /// and proves nothing.
     latest: Option<Witness>,
+    /// The newest generation that was seen, and when.
+    seen: Option<(Moment, u64)>,
     confirmed: Option<Moment>,
     lease: Duration,
 }
 
 impl Trail {
     pub(crate) fn new() -> Trail {
-        Trail { states: VecDeque::new(), latest: None, confirmed: None, lease: Duration::ZERO }
+        Trail { states: VecDeque::new(), latest: None, seen: None, confirmed: None, lease: Duration::ZERO }
     }
 
-    /// The record was read at `sent`, and it is `now`. `newest` is its witness, unless it is of no history that may be
-    /// relied on; `lowest` that of the oldest copy, if all could be read. Tells whether the clocks jumped since the last
-    /// time.
+    /// A record of that generation was read at `sent`, and it is `now`. `durable` is the newest state of its history that is known
+    /// to be durable. Tells whether the clocks jumped since the last time.
     pub(crate) fn confirm(
         &mut self,
         sent: Moment,
         now: Moment,
         lease: Duration,
-        newest: Option<Witness>,
-        lowest: Option<Witness>,
+        generation: u64,
+        durable: Option<Witness>,
     ) -> bool {
         let jumped = self.jumped(now);
         // A read that overlapped a commit may come in after it.
@@ -37,11 +39,11 @@ impl Trail {
         let confirmed = later.unwrap_or(sent);
         self.confirmed = Some(confirmed);
         self.lease = lease;
-        self.latest = newest.or(self.latest);
-        // A value must never witness a generation that a crash could still take back, so the lowest of all copies
-        // counts, and a copy that could not be read may be anything.
-        if let Some(lowest) = lowest {
-            self.states.push_back((confirmed, lowest));
+        self.latest = durable.or(self.latest);
+        self.seen = Some((now, generation));
+        // A value must never witness a generation that a crash could still take back.
+        if let Some(durable) = durable {
+            self.states.push_back((confirmed, durable));
         }
         while self.states.get(1).is_some_and(|(moment, _)| confirmed.age_since(*moment) >= lease) {
             self.states.pop_front();
@@ -53,6 +55,11 @@ impl Trail {
     pub(crate) fn to_seal(&self, now: Moment) -> Option<Witness> {
         let (moment, witness) = self.states.front()?;
         (now.age_since(*moment) >= self.lease).then_some(*witness)
+    }
+
+    /// Whether something newer than that generation was learned after that moment.
+    pub(crate) fn was_learned_later(&self, sent: Moment, generation: u64) -> bool {
+        self.seen.is_some_and(|(at, seen)| seen > generation && at.boot > sent.boot)
     }
 
     pub(crate) fn latest(&self) -> Option<Witness> {
@@ -104,7 +111,7 @@ mod tests {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
         for step in 0..10 {
-            trail.confirm(at(step * 25), at(step * 25), lease, Some(witness(step + 1)), Some(witness(step + 1)));
+            trail.confirm(at(step * 25), at(step * 25), lease, step + 1, Some(witness(step + 1)));
             let expected = step.checked_sub(4).map(|held| witness(held + 1));
             assert_eq!(trail.to_seal(at(step * 25)), expected, "step {step}");
         }
@@ -114,26 +121,30 @@ mod tests {
     }
 
     #[test]
-    fn an_unread_copy_stops_the_witness() {
+    fn what_is_merely_seen_is_no_witness_and_no_floor() {
         let mut trail = Trail::new();
         let lease = Duration::from_millis(100);
-        trail.confirm(at(0), at(0), lease, Some(witness(5)), Some(witness(4)));
+        trail.confirm(at(0), at(0), lease, 5, Some(witness(4)));
         for step in 1..10 {
-            trail.confirm(at(step * 50), at(step * 50), lease, Some(witness(9)), None);
+            trail.confirm(at(step * 50), at(step * 50), lease, 9, Some(witness(4)));
         }
-        assert_eq!(trail.to_seal(at(450)), Some(witness(4)), "the oldest copy counts, not the newest");
+        assert_eq!((trail.to_seal(at(450)), trail.latest()), (Some(witness(4)), Some(witness(4))));
+        // But a read from before it was seen does not take it back.
+        assert!(trail.was_learned_later(at(440), 8) && !trail.was_learned_later(at(440), 9));
+        assert!(!trail.was_learned_later(at(460), 8), "one that was sent later does: it vanished");
     }
 
     #[test]
     fn a_jump_is_told() {
         let mut trail = Trail::new();
-        assert!(!trail.confirm(at(0), at(0), Duration::from_secs(1), Some(witness(1)), None));
-        assert!(!trail.confirm(at(500), at(500), Duration::from_secs(1), Some(witness(1)), None));
+        let lease = Duration::from_secs(1);
+        assert!(!trail.confirm(at(0), at(0), lease, 1, None));
+        assert!(!trail.confirm(at(500), at(500), lease, 1, None));
         // A commit that waited long is learned of after a read that was sent later: no clock jumped, and nothing is taken
         // back.
-        assert!(!trail.confirm(at(100), at(600), Duration::from_secs(1), Some(witness(2)), None));
+        assert!(!trail.confirm(at(100), at(600), lease, 2, None));
         assert_eq!(trail.latest_confirmation(), Some(at(500)));
         let set_forward = Moment { boot: 600_000_000, wall: 100_000_000_000 };
-        assert!(trail.confirm(set_forward, set_forward, Duration::from_secs(1), Some(witness(1)), None));
+        assert!(trail.confirm(set_forward, set_forward, lease, 1, None));
     }
 }

@@ -1,6 +1,6 @@
 //! Commits other than shreds: numbers, purposes, root keys, places; and the sweep.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::root_record::{IndexTree, MOST_TREES, SignerSeed, TreeRecord, TreeStat
 use crate::secret::{Secret32, with_clean_stack};
 use crate::store::{PlaceId, StoredPage, Swept};
 use crate::sync::lock;
-use crate::vault::engine::{CommitError, Draft, NewKey, Step};
+use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
 use crate::vault::held::{Held, HeldIndexes, HeldTree, StoredPages, shredded_in, tree_error};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::numbers::{Reserved, Taken};
@@ -33,19 +33,11 @@ impl Draft<'_> {
         }
     }
 
-    fn sweep(&self, keep: Duration) -> Result<Swept, KeyStoreError> {
-        let mut live = HashSet::new();
-        for tree in self.all_trees() {
-            tree.page_names(&self.pages, &mut live).map_err(tree_error)?;
-        }
-        Ok(self.pages.0.sweep(&live, self.record.clear.generation, keep)?)
-    }
-
     pub(crate) fn add_indexes(&mut self, resident: &Arc<Resident>) -> Result<(), KeyStoreError> {
         if self.indexes.is_none() {
             let (id, seed) = id_and_seed()?;
             let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
-            self.indexes = Some(HeldIndexes { id, tree });
+            self.indexes = Some(HeldIndexes { id, made: self.generation, tree });
         }
         Ok(())
     }
@@ -79,10 +71,10 @@ impl Draft<'_> {
             if crate::planted::is_planted(crate::planted::Bug::NewTreeForgets) { Default::default() } else { gone };
         for purpose in missing {
             self.make_room()?;
-            let TreeRecord { id, purpose, active, state, shredded } = new_tree(purpose.name())?;
+            let TreeRecord { id, purpose, active, state, shredded, made } = new_tree(purpose.name(), self.generation)?;
             let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
             let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident.clone()));
-            self.trees.push(HeldTree { id, purpose, active, shredded, tree });
+            self.trees.push(HeldTree { id, purpose, active, shredded, made, tree });
             shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
         }
         Ok(pages)
@@ -98,16 +90,16 @@ impl From<CommitError> for RotateError {
     }
 }
 
-/// A key tree with a new id and seed.
-pub(crate) fn new_tree(purpose: &str) -> Result<TreeRecord, KeyStoreError> {
+/// A key tree with a new id and seed, to be made by that generation.
+pub(crate) fn new_tree(purpose: &str, made: u64) -> Result<TreeRecord, KeyStoreError> {
     let (id, seed) = id_and_seed()?;
-    Ok(TreeRecord { id, purpose: purpose.to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0 })
+    Ok(TreeRecord { id, purpose: purpose.to_owned(), active: true, state: TreeState::Seed(seed), shredded: 0, made })
 }
 
 /// A key tree for the keys of indexes.
-pub(crate) fn new_index_tree() -> Result<IndexTree, KeyStoreError> {
+pub(crate) fn new_index_tree(made: u64) -> Result<IndexTree, KeyStoreError> {
     let (id, seed) = id_and_seed()?;
-    Ok(IndexTree { id, state: TreeState::Seed(seed) })
+    Ok(IndexTree { id, state: TreeState::Seed(seed), made })
 }
 
 fn id_and_seed() -> Result<(TreeId, Seed), KeyStoreError> {
@@ -209,8 +201,8 @@ impl Process {
         });
         let block: Result<Option<Reserved>, KeyStoreError> = match reserved {
             // With an old copy left, a restored one could issue these numbers again: then the witness of their values
-            // tells, as for every restore.
-            Ok(done) => Ok(done.value),
+            // tells, as for every restore. R8: a block that is not durable in every place could be issued twice, and is wasted.
+            Ok(done) => done.in_every_place().map(|done| done.value),
             // The block may be reserved or not: it is wasted.
             Err(error) => Err(error.cause()),
         };
@@ -238,8 +230,7 @@ impl Process {
         let mut entries = Entries::default();
         let added = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let parts = |draft: &Draft<'_>| (draft.trees.len(), draft.indexes.is_some(), draft.record.signer.is_some());
-            let before = parts(draft);
+            let had = (draft.indexes.is_some(), draft.record.signer.is_some());
             let known: BTreeSet<String> = draft.trees.iter().map(|tree| tree.purpose.clone()).collect();
             let pages = draft.add_purposes(&purposes, &resident)?;
             let added = draft.trees.iter().map(|tree| tree.purpose.clone()).filter(|purpose| !known.contains(purpose));
@@ -249,8 +240,10 @@ impl Process {
             }
             draft.add_indexes(&resident)?;
             draft.add_signer()?;
-            let is_same = parts(draft) == before;
-            Ok(if is_same { Step::Keep(()) } else { Step::Write(pages, ()) })
+            // Not by the number of trees: a new one may have taken the room of one that was retired.
+            let is_same = added.is_empty() && had == (true, true);
+            // R7: whoever made them may not have got as far as to know that they are durable.
+            Ok(if is_same { Step::Done(()) } else { Step::Write(pages, ()) })
         });
         self.conclude(&mut entries, &added, &Results::default());
         let done = added.map_err(CommitError::cause)?;
@@ -259,13 +252,7 @@ impl Process {
 
     /// Finishes what a killed commit left: all copies are made the newest, which authenticated.
     pub(crate) fn repair(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let done = self.commit(&mut |draft| {
-            // A mirror that stood still lacks pages, and must have them before it has the record; a sweep brings them,
-            // and with no end of keeping it forgets none.
-            draft.sweep(Duration::MAX)?;
-            Ok(Step::Confirm(()))
-        });
-        let done = done.map_err(CommitError::cause)?;
+        let done = self.commit(&mut |_| Ok(Step::Rewrite(()))).map_err(CommitError::cause)?;
         done.old_copy.map_or(Ok(()), Err)
     }
 
@@ -329,13 +316,23 @@ impl Process {
     pub(crate) fn sweep(self: &Arc<Process>) -> Result<Swept, KeyStoreError> {
         let keep: Duration = self.settings.keep_superseded;
         let threaded = self.settings.threaded;
-        let done = self.commit(&mut |draft| {
+        let plan = &mut |draft: &mut Draft<'_>| {
             draft.refuse_if_gone_back()?;
             // Other processes read pages of the record that they hold. In tests, one lease is as good as another.
             let keep = if threaded { keep.max(draft.record.lease * 2) } else { keep };
-            Ok(Step::Keep(draft.sweep(keep)?))
+            Ok(Step::Rewrite((live_pages(draft)?, keep, Swept::default())))
+        };
+        // R10: the record is made whole first. One that is merely seen may vanish in a power cut, and the one before it needs its
+        // pages.
+        let done = self.commit_then(plan, &mut |(live, keep, swept), held, pages| {
+            *swept = pages.0.sweep(live, held.facts.clear.generation, *keep)?;
+            Ok(())
         });
-        let swept = done.map_err(CommitError::cause)?.value;
+        let done = done.map_err(CommitError::cause)?;
+        if let Some(cause) = done.old_copy {
+            return Err(cause);
+        }
+        let (_, _, swept) = done.value;
         events::swept(swept.pages, swept.bytes);
         Ok(swept)
     }

@@ -35,7 +35,7 @@ pub(super) fn vectors() -> Node {
     let records = states.map(|state| {
         let kind = u64::from(matches!(state, TreeState::Page(_)));
         let mut record = first();
-        record.indexes = Some(IndexTree { id: TreeId(run(0xb0)), state });
+        record.indexes = Some(IndexTree { id: TreeId(run(0xb0)), state, made: 1 });
         let (secret, bytes) = sealed_as_stored(&record);
         Node::Named(vec![
             ("root_secret", hex(secret)),

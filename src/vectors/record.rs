@@ -18,7 +18,7 @@ const FRESH: [u8; 32] = run(0x70);
 pub(super) const SECRET: [u8; 32] = run(0x60);
 
 fn tree(id: [u8; 8], purpose: &str, active: bool, state: TreeState, shredded: u64) -> TreeRecord {
-    TreeRecord { id: TreeId(id), purpose: purpose.to_owned(), active, state, shredded }
+    TreeRecord { id: TreeId(id), purpose: purpose.to_owned(), active, state, shredded, made: 1 }
 }
 
 fn seed(first: u8) -> TreeState {
@@ -49,6 +49,7 @@ pub(super) fn first() -> Record {
         lease: Duration::from_secs(1),
         shredded_through: 0,
         floor: 0,
+        settled: 0,
         gone_back: None,
         places: vec![PlaceId(run(0xd0))],
         trees: vec![tree(run(0xa0), "orders", true, seed(0x00), 0)],
@@ -77,12 +78,13 @@ fn later() -> Record {
         lease: Duration::from_millis(60_000),
         shredded_through: 0x01_02,
         floor: 3,
+        settled: 0x01_02_02,
         gone_back: Some(0x0a_0b_0c_0d),
         places: vec![PlaceId(run(0xd0)), PlaceId(run(0xd8))],
         trees: vec![
             tree(run(0xa0), "orders", false, TreeState::Retired, 7),
-            tree(run(0xa8), "orders", true, page(0x40), 0x01_02_03),
-            tree(run(0xb0), "lettre d’été", true, seed(0x20), 0),
+            TreeRecord { made: 0x01_02, ..tree(run(0xa8), "orders", true, page(0x40), 0x01_02_03) },
+            TreeRecord { made: 0x01_02_03, ..tree(run(0xb0), "lettre d’été", true, seed(0x20), 0) },
         ],
         indexes: None,
         ring: vec![run(0x90), run(0x91), run(0x92), run(0x93)],
@@ -101,6 +103,7 @@ fn fullest() -> Record {
         lease: Duration::from_millis(u32::MAX.into()),
         shredded_through: (1 << 40) - 1,
         floor: (1 << 40) - 1,
+        settled: (1 << 40) - 2,
         gone_back: Some((1 << 40) - 1),
         places: (0..4).map(|n| PlaceId(run(n * 8))).collect(),
         trees: (0..22).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
@@ -197,6 +200,7 @@ fn content(record: &Record) -> Node {
             ("key", key),
             ("purpose", tree.purpose.as_str().into()),
             ("shredded", tree.shredded.into()),
+            ("made", tree.made.into()),
         ])
     });
     Node::Named(vec![
@@ -204,6 +208,7 @@ fn content(record: &Record) -> Node {
         ("newest_block", record.newest_block.into()),
         ("lease_ms", (record.lease.as_millis() as u64).into()),
         ("floor", record.floor.into()),
+        ("settled", record.settled.into()),
         ("gone_back", record.gone_back.into()),
         ("places", record.places.iter().map(|place| hex(place.0)).collect::<Vec<_>>().into()),
         ("trees", trees.collect::<Vec<_>>().into()),
@@ -254,23 +259,26 @@ fn all_refused() -> Vec<Node> {
     ];
     let body = body(&good, &SECRET);
     // Well encrypted, and not what a writer makes.
-    let nonsense: [(&str, usize, &[u8]); 17] = [
+    let nonsense: [(&str, usize, &[u8]); 20] = [
         ("next number 0", 0, &[0; 16]),
         ("next number above 2^40", 0, &[0, 0, 1, 0, 0, 0, 0, 1]),
         ("newest block above the next number", 8, &[0xff]),
         ("lease 0", 16, &[0; 4]),
-        ("gone back, of kind 2", 36, &[2]),
-        ("gone back to a generation, but not gone back", 36, &[0]),
-        ("five places", 45, &[5]),
-        ("a place beyond the count", 45, &[1]),
-        ("23 trees", 78, &[23]),
-        ("a tree beyond the count", 78, &[2]),
-        ("active 2", 87, &[2]),
-        ("a tree in state 3", 88, &[3]),
-        ("a purpose without a name", 89, &[0]),
-        ("a control character in a purpose", 90, b"\n"),
-        ("a retired tree with a key", 122, &[1]),
-        ("a ring that does not begin with the record", 1907, &[0]),
+        ("gone back, of kind 2", 44, &[2]),
+        ("gone back to a generation, but not gone back", 44, &[0]),
+        ("five places", 53, &[5]),
+        ("a place beyond the count", 53, &[1]),
+        ("23 trees", 86, &[23]),
+        ("a tree beyond the count", 86, &[2]),
+        ("active 2", 95, &[2]),
+        ("a tree in state 3", 96, &[3]),
+        ("a purpose without a name", 97, &[0]),
+        ("a control character in a purpose", 98, b"\n"),
+        ("a retired tree with a key", 130, &[1]),
+        ("settled at its own generation", 36, &[0, 0, 0, 0, 0, 1, 2, 3]),
+        ("a tree of generation 0", 170, &[0; 8]),
+        ("a tree of a later generation", 175, &[1, 2, 4]),
+        ("a ring that does not begin with the record", 2091, &[0]),
         ("something after the end", body.len() - 1, &[1]),
     ];
     for (what, at, bytes) in nonsense {

@@ -61,7 +61,7 @@ impl Value<'_> {
             commitment: okm.last_chunk().unwrap(),
         };
         let mut bytes = Vec::new();
-        header.write(&mut bytes);
+        bytes.extend_from_slice(&header.to_bytes());
         bytes.try_into().unwrap()
     }
 

@@ -50,13 +50,13 @@ pub(super) fn vectors() -> Node {
         (
             "refused",
             vec![
-                refused("a signer of kind 2", 2717, &[2]),
-                refused("a key that signs, but no signer", 2717, &[0]),
-                refused("vouching for a journal without a signer", 2717, &[0; 33]),
-                refused("vouching of kind 2", 2750, &[2]),
-                refused("a hash of nothing that is vouched for", 2750, &[0; 9]),
-                refused("vouching for entry 0", 2751, &[0; 8]),
-                refused("something after the journal", 2791, &[1]),
+                refused("a signer of kind 2", 2909, &[2]),
+                refused("a key that signs, but no signer", 2909, &[0]),
+                refused("vouching for a journal without a signer", 2909, &[0; 33]),
+                refused("vouching of kind 2", 2942, &[2]),
+                refused("a hash of nothing that is vouched for", 2942, &[0; 9]),
+                refused("vouching for entry 0", 2943, &[0; 8]),
+                refused("something after the journal", 2983, &[1]),
             ]
             .into(),
         ),

@@ -20,7 +20,7 @@ use crate::root_record::{Clear, Record, RecordId, TreeRecord, TreeState};
 use crate::sealed::Sealed;
 use crate::secret::Secret32;
 use crate::store::{
-    Change, CopyContent, Memory, PageName, PageStore, PlaceId, Refusal, RootCopy, RootStore, StoredPage, UpdateError,
+    CopyContent, LockError, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
 };
 use crate::vault::Vault;
 use crate::witness::Witness;
@@ -58,26 +58,26 @@ impl Pages for Shelf {
 struct Fixed(Mutex<Vec<u8>>);
 
 impl RootStore for Fixed {
-    fn read(&self) -> Result<Vec<RootCopy>, crate::store::StoreError> {
-        let content = CopyContent::Intact(self.0.lock().unwrap().clone());
-        Ok(vec![RootCopy { location: "vectors".to_owned(), place: PLACE, content }])
-    }
-
-    fn update(
-        &self,
-        _: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        match change(&self.read().unwrap()) {
-            Ok(Change::Write { record, .. }) => *self.0.lock().unwrap() = record,
-            Ok(Change::Keep) => {}
-            Err(Refusal) => return Err(UpdateError::Refused),
-        }
-        Ok(())
-    }
-
     fn places(&self) -> Vec<PlaceId> {
         vec![PLACE]
+    }
+
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        let content = CopyContent::Intact(self.0.lock().unwrap().clone());
+        vec![RootCopy { location: "vectors".to_owned(), place, content }]
+    }
+
+    fn lock(&self, _: &[PlaceId], _: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        Ok(Box::new(Writing(self)))
+    }
+}
+
+struct Writing<'f>(&'f Fixed);
+
+impl RootLock for Writing<'_> {
+    fn write(&mut self, _: PlaceId, _: usize, record: &[u8]) -> Result<(), StoreError> {
+        *self.0.0.lock().unwrap() = record.to_vec();
+        Ok(())
     }
 }
 
@@ -104,6 +104,7 @@ fn record(orders: &Tree) -> Vec<u8> {
         active,
         state,
         shredded,
+        made: 1,
     };
     let record = Record {
         clear: Clear {
@@ -118,6 +119,7 @@ fn record(orders: &Tree) -> Vec<u8> {
         lease: Duration::from_secs(1),
         shredded_through: 0,
         floor: 0,
+        settled: 2,
         gone_back: None,
         places: vec![PLACE],
         trees: vec![

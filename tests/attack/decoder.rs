@@ -11,8 +11,8 @@ pub type Key = [u8; 32];
 
 pub const PAGE: usize = 8281;
 pub const PAGE_TEXT: std::ops::Range<usize> = 9..8265;
-pub const RECORD: usize = 3520;
-const RECORD_TEXT: std::ops::Range<usize> = 664..3504;
+pub const RECORD: usize = 3776;
+const RECORD_TEXT: std::ops::Range<usize> = 664..3760;
 
 /// HKDF-Expand of RFC 5869.
 pub fn expand<const N: usize>(key: &[u8], info: &[&[u8]]) -> [u8; N] {
@@ -144,7 +144,7 @@ impl Record {
 
     /// Each tree's id and 32 bytes, whatever its flags say they are.
     pub fn trees(&self) -> Vec<([u8; 8], Key)> {
-        let entries = self.text[79..].chunks_exact(83).take(usize::from(self.text[78]).min(22));
+        let entries = self.text[87..].chunks_exact(91).take(usize::from(self.text[86]).min(22));
         entries.map(|entry| (entry[..8].try_into().unwrap(), entry[43..75].try_into().unwrap())).collect()
     }
 }

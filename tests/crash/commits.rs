@@ -325,7 +325,7 @@ fn a_sweep_in_memory() {
 fn a_shred_in_a_directory() {
     let template = Template::new(0);
     let (steps, told) = at_every_step(&SHRED, &STOPS, || template.stage());
-    assert_eq!(steps, 13);
+    assert_eq!(steps, 14);
     let all = [Told::Done, Told::NothingHappened, Told::OldCopy, Told::Unclear];
     assert!(all.iter().all(|each| told.contains(each)), "{told:?}");
 }
@@ -333,7 +333,7 @@ fn a_shred_in_a_directory() {
 #[test]
 fn a_shred_in_a_directory_with_a_mirror() {
     let template = Template::new(1);
-    assert_eq!(at_every_step(&SHRED, &STOPS[1..], || template.stage()).0, 25);
+    assert_eq!(at_every_step(&SHRED, &STOPS[1..], || template.stage()).0, 28);
 }
 
 #[test]

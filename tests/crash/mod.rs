@@ -4,5 +4,6 @@
 
 mod commits;
 mod places;
+mod power;
 mod stage;
 mod twice;

@@ -182,7 +182,7 @@ impl Stage {
                 };
                 Loot {
                     pages: vault.memory().history().pages.into_iter().map(|page| page.bytes).collect(),
-                    records: vault.memory().read().unwrap().into_iter().filter_map(intact).collect(),
+                    records: vault.memory().read(vault.memory().places()[0]).into_iter().filter_map(intact).collect(),
                     root_keys: root_keys.to_vec(),
                     ..Loot::default()
                 }

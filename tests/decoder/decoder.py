@@ -30,7 +30,7 @@ except ImportError:
     hash_secret_raw = None
 
 NUMBERS = 1 << 40  # one more than the highest customer number and generation
-PAGE, RECORD, SLOT = 8281, 3520, 3560
+PAGE, RECORD, SLOT, TREE = 8281, 3776, 3816, 91
 KEY, PAGE_KEY, SHREDDED = 0, 1, 2  # kinds of a page's entries (5.2)
 SEED, WRITTEN, RETIRED = 0, 1, 2  # states of a tree (6.3)
 NO_NONCE = bytes(12)
@@ -292,7 +292,7 @@ def encode_clear(clear):
     )
 
 
-def decode_tree(data):
+def decode_tree(data, generation):
     r = Reader(data)
     tree = {"tree": r.take(8), "active": r.bounded(1, 0, 1)}
     state = r.bounded(1, 0, 2)
@@ -307,6 +307,7 @@ def decode_tree(data):
     tree["key"] = key or None
     check(state != RETIRED or tree["active"] == 0, "malformed")
     tree["shredded"] = r.bounded(8, 0, NUMBERS)
+    tree["made"] = r.bounded(8, 1, generation)
     return tree
 
 
@@ -315,7 +316,7 @@ def encode_tree(tree):
     purpose = tree["purpose"].encode()
     return (
         tree["tree"] + u(1, tree["active"]) + u(1, state) + u(1, len(purpose)) + purpose.ljust(32, b"\0")
-        + (tree["key"] or bytes(32)) + u(8, tree["shredded"])
+        + (tree["key"] or bytes(32)) + u(8, tree["shredded"]) + u(8, tree["made"])
     )
 
 
@@ -331,6 +332,7 @@ def decode_body(body, clear):
     content["lease_ms"] = r.bounded(4, 1, (1 << 32) - 1)
     content["shredded_through"] = r.bounded(8, 0, content["next_number"] - 1)
     content["floor"] = r.bounded(8, 0, clear["generation"])
+    content["settled"] = r.bounded(8, 0, clear["generation"] - 1)
     if r.bounded(1, 0, 1):
         content["gone_back"] = r.bounded(8, 1, (1 << 64) - 1)
     else:
@@ -341,8 +343,8 @@ def decode_body(body, clear):
     content["places"] = [places[8 * i : 8 * i + 8] for i in range(count)]
     check(distinct(content["places"]), "malformed")
     count = r.bounded(1, 0, 22)
-    trees = r.filled(22 * 83, 83 * count)
-    content["trees"] = [decode_tree(trees[83 * i : 83 * i + 83]) for i in range(count)]
+    trees = r.filled(22 * TREE, TREE * count)
+    content["trees"] = [decode_tree(trees[TREE * i : TREE * i + TREE], clear["generation"]) for i in range(count)]
     check(distinct(tree["tree"] for tree in content["trees"]), "malformed")
     check(distinct(tree["purpose"] for tree in content["trees"] if tree["active"]), "malformed")
     count = r.bounded(2, 1, min(256, clear["generation"]))
@@ -352,9 +354,10 @@ def decode_body(body, clear):
     if r.bounded(1, 0, 1):
         tree = r.take(8)
         content["indexes"] = {"tree": tree, "state": r.bounded(1, 0, 1), "key": r.take(32)}
+        content["indexes"]["made"] = r.bounded(8, 1, clear["generation"])
         check(tree not in [other["tree"] for other in content["trees"]], "malformed")
     else:
-        r.filled(41, 0)
+        r.filled(49, 0)
     if r.bounded(1, 0, 1):
         content["signer"] = r.take(32)
     else:
@@ -364,12 +367,14 @@ def decode_body(body, clear):
         content["anchor"] = {"n": r.bounded(8, 1, (1 << 64) - 1), "hash": r.take(32)}
     else:
         r.filled(40, 0)
-    r.filled(49, 0)
+    r.filled(113, 0)
     return content
 
 
 def encode_indexes(tree):
-    return u(1, 1) + tree["tree"] + u(1, tree["state"]) + tree["key"] if tree else bytes(42)
+    if not tree:
+        return bytes(50)
+    return u(1, 1) + tree["tree"] + u(1, tree["state"]) + tree["key"] + u(8, tree["made"])
 
 
 def encode_journal(signer, anchor):
@@ -382,13 +387,13 @@ def encode_body(content):
     places, trees, ring = content["places"], content["trees"], content["ring"]
     return (
         u(8, content["next_number"]) + u(8, content["newest_block"]) + u(4, content["lease_ms"])
-        + u(8, content["shredded_through"]) + u(8, content["floor"])
+        + u(8, content["shredded_through"]) + u(8, content["floor"]) + u(8, content["settled"])
         + u(1, gone_back is not None) + u(8, gone_back or 0)
         + u(1, len(places)) + b"".join(places).ljust(4 * 8, b"\0")
-        + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * 83, b"\0")
+        + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * TREE, b"\0")
         + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0")
         + encode_indexes(content.get("indexes"))
-        + encode_journal(content.get("signer"), content.get("anchor")) + bytes(49)
+        + encode_journal(content.get("signer"), content.get("anchor")) + bytes(113)
     )
 
 
@@ -1391,10 +1396,11 @@ def make_vault(at, root_key, recipe, fields, second):
     secret, place, vault_id = root_secret(root_key, recipe), os.urandom(8), os.urandom(16)
     seed = lambda purpose: {
         "tree": os.urandom(8), "active": 1, "state": "seed", "purpose": purpose, "key": os.urandom(32), "shredded": 0,
+        "made": 1,
     }
     clear = {"vault": vault_id, "id": os.urandom(16), "parent": bytes(16), "generation": 1, "recipe": recipe}
     content = {
-        "next_number": 100_001, "newest_block": 99_001, "lease_ms": 1000, "shredded_through": 0, "floor": 0,
+        "next_number": 100_001, "newest_block": 99_001, "lease_ms": 1000, "shredded_through": 0, "floor": 0, "settled": 0,
         "gone_back": None, "places": [place], "trees": [seed("orders"), seed("newsletter")], "ring": [clear["id"][:3]],
     }
     vault = Vault(clear, content, {})
@@ -1419,6 +1425,7 @@ def make_vault(at, root_key, recipe, fields, second):
             if tree["purpose"] in purposes:
                 batch |= vault.shred(tree, numbers, clear["generation"])
         content["ring"] = [clear["id"][:3], *content["ring"]]
+        content["settled"] = clear["generation"] - 1
         batches.append((clear["generation"], batch))
         vault = Vault(clear, content, vault.pages | batch)
         records.append(make_record(secret, clear, content))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use oubliette::store::{Change, CopyContent, Directory, PageStore, Problem, RootStore, Steps};
+use oubliette::store::{CopyContent, Directory, LockError, PageStore, Problem, RootStore, Steps};
 
 use super::support::*;
 
@@ -15,20 +15,20 @@ fn what_was_put_and_written_is_there_after_a_reopen() {
         assert_eq!(builder.open().unwrap_err().problem(), Problem::Missing);
         let store = builder.create().unwrap();
         assert!(!builder.exists().unwrap(), "no record was written yet");
-        assert!(store.read().unwrap().iter().all(|copy| matches!(copy.content, CopyContent::Empty)));
+        assert!(read(&store).iter().all(|copy| matches!(copy.content, CopyContent::Empty)));
         commit(&store, 1, &pages(0..5)).unwrap();
         assert!(builder.exists().unwrap());
         let again = builder.open().unwrap();
         assert_eq!(again.places(), store.places());
         assert_eq!(again.places().len(), 1 + mirrors);
-        assert_eq!(numbers(&again.read().unwrap()), vec![Some(1); 2 * (1 + mirrors)]);
+        assert_eq!(numbers(&read(&again)), vec![Some(1); 2 * (1 + mirrors)]);
         assert_eq!(again.mark().unwrap(), 1);
         for n in 0..5 {
             assert_eq!(again.get(&name(n)).unwrap().unwrap(), page(n).bytes);
         }
         assert_eq!(again.get(&name(5)).unwrap(), None);
         builder.create().unwrap();
-        assert_eq!(numbers(&again.read().unwrap()), vec![Some(1); 2 * (1 + mirrors)], "create leaves an existing one");
+        assert_eq!(numbers(&read(&again)), vec![Some(1); 2 * (1 + mirrors)], "create leaves an existing one");
     }
 }
 
@@ -43,14 +43,15 @@ fn one_handle_sees_what_another_put_later() {
 }
 
 #[test]
-fn one_shred_writes_less_than_48_kib() {
+fn one_shred_writes_less_than_52_kib() {
     let scratch = Scratch::new();
     let store = scratch.builder(0).create().unwrap();
     let before: u64 = files(scratch.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
     commit(&store, 1, &pages(0..5)).unwrap();
     let after: u64 = files(scratch.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
-    let (slots, mark) = (2 * 3560, 48);
-    assert!(after - before + slots + mark < 48 * 1024, "{} bytes", after - before + slots + mark);
+    // What the commit is based on is written again before the record replaces it in both slots.
+    let (slots, mark) = (3 * 3816, 48);
+    assert!(after - before + slots + mark < 52 * 1024, "{} bytes", after - before + slots + mark);
 }
 
 #[test]
@@ -61,6 +62,7 @@ fn every_file_is_synced_before_it_is_relied_upon() {
     write(&store, 0).unwrap();
     steps.reset();
     commit(&store, 1, &pages(0..5)).unwrap();
+    // The vault settles what it builds upon before it puts its pages; here they come first.
     let log: Vec<String> = steps
         .log()
         .into_iter()
@@ -79,6 +81,7 @@ fn every_file_is_synced_before_it_is_relied_upon() {
         "sync pages",
         "write mark",
         "sync mark",
+        "write slot-a",
         "sync slot-a",
         "write slot-b",
         "sync slot-b",
@@ -117,14 +120,12 @@ fn a_busy_store_says_so_and_writes_nothing() {
     let store = scratch.builder(1).create().unwrap();
     let other = scratch.builder(1).open().unwrap();
     write(&store, 1).unwrap();
-    store
-        .update(WAIT, &mut |_| {
-            let busy = other.update(Duration::from_millis(50), &mut |_| panic!("not called"));
-            assert!(matches!(busy, Err(oubliette::store::UpdateError::Busy { .. })), "{busy:?}");
-            assert_eq!(numbers(&other.read().unwrap()), vec![Some(1); 4], "readers do not wait");
-            Ok(Change::Keep)
-        })
-        .unwrap();
+    let held = lock(&store).unwrap();
+    let busy = other.lock(&other.places(), Duration::from_millis(50));
+    assert!(matches!(busy, Err(LockError::Busy { .. })), "{:?}", busy.err());
+    drop(busy);
+    assert_eq!(numbers(&read(&other)), vec![Some(1); 4], "readers do not wait");
+    drop(held);
     write(&other, 2).unwrap();
 }
 
@@ -138,17 +139,15 @@ fn locks_are_taken_in_the_order_of_the_ids() {
     let alone = |path| Directory::at(path).open().unwrap();
     for (first, second) in [(&main, &mirror), (&mirror, &main)] {
         let both = Directory::at(first).mirror(second).open().unwrap();
-        let keep = |store: &Directory, wait| store.update(wait, &mut |_| Ok(Change::Keep));
-        alone(low)
-            .update(WAIT, &mut |_| {
-                std::thread::scope(|scope| {
-                    let waiting = scope.spawn(|| keep(&both, Duration::from_millis(200)));
-                    std::thread::sleep(Duration::from_millis(100));
-                    keep(&alone(high), Duration::ZERO).expect("nobody holds the higher one");
-                    waiting.join().unwrap().expect_err("the lower one is held");
-                });
-                Ok(Change::Keep)
-            })
-            .unwrap();
+        let try_lock = |store: &Directory, wait| store.lock(&store.places(), wait).map(drop);
+        let lower = alone(low);
+        let held = lock(&lower).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| try_lock(&both, Duration::from_millis(200)));
+            std::thread::sleep(Duration::from_millis(100));
+            try_lock(&alone(high), Duration::ZERO).expect("nobody holds the higher one");
+            waiting.join().unwrap().expect_err("the lower one is held");
+        });
+        drop(held);
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use oubliette::store::{CopyContent, PageStore, Problem, RootStore, UpdateError};
+use oubliette::store::{CopyContent, PageStore, Problem, RootStore};
 use sha2::{Digest, Sha256};
 
 use super::damage::{filled, names_it, pages_file};
@@ -28,10 +28,11 @@ fn a_newer_format_is_refused_and_not_overwritten() {
     let slot = scratch.join("main/root/slot-b");
     let bytes = newer(&slot);
     let store = scratch.builder(0).open().unwrap();
-    let copies = store.read().unwrap();
+    let copies = read(&store);
     let CopyContent::Unreachable(error) = &copies[1].content else { panic!("{copies:?}") };
     names_it(error, Problem::NewerFormat, &slot);
-    assert!(matches!(write(&store, 2), Err(UpdateError::NotWritten(error)) if error.problem() == Problem::NewerFormat));
+    let place = store.places()[0];
+    assert_eq!(lock(&store).unwrap().write(place, 1, &record(2)).unwrap_err().problem(), Problem::NewerFormat);
     assert_eq!(fs::read(&slot).unwrap(), bytes);
     let place = scratch.join("main/root/place");
     newer(&place);
@@ -85,10 +86,10 @@ fn an_empty_slot_is_all_zero_or_damaged() {
     let store = scratch.builder(0).create().unwrap();
     let path = scratch.join("main/root/slot-a");
     let good = fs::read(&path).unwrap();
-    assert!(matches!(store.read().unwrap()[0].content, CopyContent::Empty));
+    assert!(matches!(read(&store)[0].content, CopyContent::Empty));
     for at in [8, 1000, 3527] {
         changed(&path, 0, good.len(), |content| content[at] = 1);
-        assert!(matches!(store.read().unwrap()[0].content, CopyContent::Damaged), "byte {at}");
+        assert!(matches!(read(&store)[0].content, CopyContent::Damaged), "byte {at}");
         fs::write(&path, &good).unwrap();
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{
-    Change, CopyContent, Directory, DirectoryBuilder, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootCopy,
-    RootStore, StoredPage, UpdateError,
+    CopyContent, Directory, DirectoryBuilder, LockError, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootCopy,
+    RootLock, RootStore, StoreError, StoredPage,
 };
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -88,16 +88,45 @@ pub fn newest(copies: &[RootCopy]) -> Option<(usize, u64)> {
     found.max_by_key(|(at, n)| (*n, usize::MAX - at))
 }
 
-pub fn write(store: &Directory, n: u64) -> Result<(), UpdateError> {
-    store.update(WAIT, &mut |copies| Ok(Change::Write { record: record(n), newest: newest(copies).map(|(at, _)| at) }))
+/// Every copy in every place.
+pub fn read(store: &Directory) -> Vec<RootCopy> {
+    store.places().into_iter().flat_map(|place| store.read(place)).collect()
 }
 
-/// What a vault does: the pages first, then the record, under the lock.
-pub fn commit(store: &Directory, generation: u64, pages: &[StoredPage]) -> Result<(), UpdateError> {
-    store.update(WAIT, &mut |copies| {
-        store.put(generation, pages).map_err(|_| oubliette::store::Refusal)?;
-        Ok(Change::Write { record: record(generation), newest: newest(copies).map(|(at, _)| at) })
+pub fn lock(store: &Directory) -> Result<Box<dyn RootLock + '_>, StoreError> {
+    store.lock(&store.places(), WAIT).map_err(|error| match error {
+        LockError::Store(error) => error,
+        error => panic!("{error:?}"),
     })
+}
+
+pub fn write(store: &Directory, n: u64) -> Result<(), StoreError> {
+    overwrite(store, &mut *lock(store)?, n)
+}
+
+/// What a vault does: in each place the slot that shows the newest record is written again, and then the others come first.
+pub fn overwrite(store: &Directory, lock: &mut dyn RootLock, n: u64) -> Result<(), StoreError> {
+    let base = newest(&read(store)).map(|(_, n)| n);
+    let mut last = Vec::new();
+    for place in store.places() {
+        let shown = numbers(&store.read(place)).iter().position(|found| base.is_some() && *found == base);
+        if let Some(base) = base {
+            lock.write(place, shown.unwrap_or(0), &record(base))?;
+        }
+        last.push((place, shown.unwrap_or(0)));
+    }
+    for (place, last) in last {
+        lock.write(place, 1 - last, &record(n))?;
+        lock.write(place, last, &record(n))?;
+    }
+    Ok(())
+}
+
+/// The same with pages, which come first, all under the lock.
+pub fn commit(store: &Directory, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+    let mut lock = lock(store)?;
+    store.put(generation, pages)?;
+    overwrite(store, &mut *lock, generation)
 }
 
 /// Every file below, sorted.

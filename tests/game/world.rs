@@ -359,7 +359,8 @@ impl World {
     /// Every page and value ever, every root key, and the root records that no shred has asked to be forgotten.
     pub fn loot(&self) -> Loot {
         let history = self.test.memory().history();
-        let current = self.test.memory().read().unwrap().pop().unwrap();
+        let memory = self.test.memory();
+        let current = memory.read(memory.places()[0]).pop().unwrap();
         let oubliette::store::CopyContent::Intact(current) = &current.content else { panic!("no record") };
         let mut records = history.records[self.forgotten..].to_vec();
         records.push(current.clone());

@@ -182,6 +182,8 @@ fn every_kind_is_finished_by_the_next() {
         }
         let _ = vault.begin_epoch(BY_EMAIL).unwrap();
         let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        // One commit more, so that the record says that the tree and the epoch are durable: giving up the old ones is one commit then.
+        let _ = vault.shred([enroll(&vault).0]).unwrap();
         vault.close().unwrap();
         let armed = Arc::new(AtomicBool::new(false));
         let (file, away) = (scratch.journal(), scratch.at("away"));
@@ -210,6 +212,8 @@ fn an_old_retirement_without_an_outcome_gives_up_no_newer_tree() {
     let vault = hooked(scratch.0.path(), &armed, move || std::fs::rename(&file, &away).unwrap());
     let public = vault.public_key().unwrap();
     let second = vault.rotate_purpose(ORDERS).unwrap().tree();
+    // So that the record says that it is durable.
+    let _ = vault.begin_epoch(BY_EMAIL).unwrap();
     armed.store(true, Ordering::SeqCst);
     let _ = vault.retire_replaced(ORDERS, second).unwrap();
     armed.store(false, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use oubliette::journal::{Ending, Event};
-use oubliette::store::{Change, Directory, PageName, Refusal, StoreError, UpdateError, Usage};
+use oubliette::store::{Directory, LockError, PageName, Problem, RootLock, StoreError, Usage};
 use oubliette::store::{PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
 use oubliette::{ShredError, Vault};
 
@@ -16,25 +16,41 @@ use super::support::*;
 struct Refuses<F>(Directory, Arc<AtomicBool>, F);
 
 impl<F: Fn() + Send + Sync + 'static> RootStore for Refuses<F> {
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
-        self.0.read()
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        self.0.read(place)
     }
 
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        if !self.1.swap(false, Ordering::SeqCst) {
-            return self.0.update(wait, change);
-        }
-        let refused = self.0.update(wait, &mut |copies| change(copies).and(Err(Refusal)));
-        (self.2)();
-        refused
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        let inner = Some(self.0.lock(places, wait)?);
+        Ok(Box::new(RefusesLock { inner, refuses: self.1.swap(false, Ordering::SeqCst), then: &self.2 }))
     }
 
     fn places(&self) -> Vec<PlaceId> {
         RootStore::places(&self.0)
+    }
+}
+
+struct RefusesLock<'t, F: Fn()> {
+    inner: Option<Box<dyn RootLock + 't>>,
+    refuses: bool,
+    then: &'t F,
+}
+
+impl<F: Fn()> RootLock for RefusesLock<'_, F> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        match &mut self.inner {
+            Some(inner) if !self.refuses => inner.write(place, slot, record),
+            _ => Err(StoreError::new(Problem::Io, "a slot")),
+        }
+    }
+}
+
+impl<F: Fn()> Drop for RefusesLock<'_, F> {
+    fn drop(&mut self) {
+        self.inner = None;
+        if self.refuses {
+            (self.then)();
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use oubliette::journal::{self, Ending, Entry, Event, Expectations, PublicKey, Verified};
 use oubliette::personal::Email;
-use oubliette::store::{Change, PageName, Refusal, StoreError, UpdateError, Usage};
 use oubliette::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::store::{LockError, PageName, RootLock, StoreError, Usage};
 use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, VaultBuilder, bits};
 
 pub const ORDERS: Purpose = Purpose::new("orders");
@@ -127,29 +127,40 @@ thread_local! {
 pub struct Then<F>(pub Directory, pub F);
 
 impl<F: Fn() + Send + Sync + 'static> RootStore for Then<F> {
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
-        self.0.read()
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        self.0.read(place)
     }
 
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        let mut written = false;
-        let updated = self.0.update(wait, &mut |copies| {
-            let change = change(copies);
-            written = matches!(change, Ok(Change::Write { .. }));
-            change
-        });
-        if updated.is_ok() && written {
-            (self.1)();
-        }
-        updated
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        Ok(Box::new(ThenLock { inner: Some(self.0.lock(places, wait)?), then: &self.1, written: false }))
     }
 
     fn places(&self) -> Vec<PlaceId> {
         RootStore::places(&self.0)
+    }
+}
+
+struct ThenLock<'t, F: Fn()> {
+    inner: Option<Box<dyn RootLock + 't>>,
+    then: &'t F,
+    written: bool,
+}
+
+impl<F: Fn()> RootLock for ThenLock<'_, F> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        let written = self.inner.as_mut().unwrap().write(place, slot, record);
+        self.written = written.is_ok();
+        written
+    }
+}
+
+impl<F: Fn()> Drop for ThenLock<'_, F> {
+    fn drop(&mut self) {
+        // Others may commit now.
+        self.inner = None;
+        if self.written {
+            (self.then)();
+        }
     }
 }
 

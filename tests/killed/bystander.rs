@@ -66,7 +66,7 @@ fn killed_at_every_step(mirrors: usize, torn: &str) -> (usize, usize) {
         let seen_anew = [(alice, &a), (bob, &b), (carol, &c), (ghost, &g)].map(|(who, s)| lives(&newcomer, who, s));
         assert_eq!(seen_anew, state, "{case}: a new process");
         if succeeded {
-            assert_eq!(step - 1, 13 + 12 * mirrors, "steps of a shred");
+            assert_eq!(step - 1, 14 + 14 * mirrors, "steps of a shred");
             return (happened, not);
         }
         *if alice_lives { &mut not } else { &mut happened } += 1;

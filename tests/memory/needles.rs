@@ -61,7 +61,7 @@ pub fn needles(source: &Source<'_>, purpose: &str, customer: CustomerId) -> Need
 /// The bytes of a store in memory, as files: all of it is encrypted.
 fn dump(memory: &Memory, path: &Path) {
     std::fs::create_dir(path).unwrap();
-    std::fs::write(path.join("record"), newest(memory.read().unwrap())).unwrap();
+    std::fs::write(path.join("record"), newest(memory.read(memory.places()[0]))).unwrap();
     for name in memory.page_names() {
         std::fs::write(path.join(name.to_string()), memory.get(&name).unwrap().unwrap()).unwrap();
     }
@@ -91,7 +91,7 @@ pub fn compute() {
         (record, Box::new(move |name| std::fs::read(store.join(hex::encode(name))).unwrap()))
     } else {
         let directory = Directory::at(store).open().unwrap();
-        let record = newest(directory.read().unwrap());
+        let record = newest(directory.read(directory.places()[0]));
         (record, Box::new(move |name| directory.get(&PageName(*name)).unwrap().unwrap()))
     };
     let customer: CustomerId = customer.parse().unwrap();
@@ -120,17 +120,17 @@ impl Walk<'_> {
             return self.signing(&text);
         }
         let mut trees = HashMap::new();
-        // Numbers, lease, floor, gone back, four places; then the trees.
-        for index in 0..usize::from(text[78]) {
-            let at = 79 + index * 83;
-            let entry = &text[at..at + 83];
+        // Numbers, lease, floor, settled, gone back, four places; then the trees.
+        for index in 0..usize::from(text[86]) {
+            let at = 87 + index * 91;
+            let entry = &text[at..at + 91];
             let name = String::from_utf8(entry[11..11 + usize::from(entry[10])].to_vec()).unwrap();
             trees.insert(name, (at, entry));
         }
         // The tree of the indexes has a place of its own behind them: a flag, its id, its state, its key.
         let (key_at, tree, kind) = match trees.get(purpose) {
             Some((at, entry)) => (at + 43, &entry[..8], entry[9]),
-            None if purpose == INDEXES => (2685, &text[2676..2684], text[2684]),
+            None if purpose == INDEXES => (2869, &text[2860..2868], text[2868]),
             None => panic!("no tree of {purpose}"),
         };
         // Whoever has the root key could decrypt these bytes of the record, if its salt is there as well.
@@ -215,8 +215,8 @@ impl Walk<'_> {
     /// The seed, and the two halves of its SHA-512 that RFC 8032 signs with: as they come, and the first as a scalar.
     fn signing(&mut self, text: &[u8]) {
         use sha2::Digest;
-        assert_eq!(text[2717], 1, "there is a key that signs");
-        let seed = &text[2718..2750];
+        assert_eq!(text[2909], 1, "there is a key that signs");
+        let seed = &text[2910..2942];
         self.needles.add("signing seed", seed);
         let hash = sha2::Sha512::digest(seed);
         let mut scalar: Key = hash[..32].try_into().unwrap();

@@ -102,8 +102,8 @@ fn makes(vault: &TestVault, record: &[u8], token: Token<Email>, value: &str) -> 
     let name = [&b"\x06orders\x05email\x09obl.email\x05exact"[..], &64_u16.to_be_bytes()].concat();
     let hash = Sha256::digest([&b"oubliette/1/place-of-index"[..], &name].concat());
     let place = [hash[0] | 0x80, hash[1], hash[2], hash[3], token.epoch().number()];
-    let tree: [u8; 8] = record.text[2676..2684].try_into().unwrap();
-    assert_eq!(record.text[2675], 1, "there is a tree of indexes");
+    let tree: [u8; 8] = record.text[2860..2868].try_into().unwrap();
+    assert_eq!(record.text[2859], 1, "there is a tree of indexes");
     let is_key_of_epoch = |key: &Key| {
         let index: Key = decoder::expand(key, &[b"oubliette/1/index", &name]);
         let mut mac = hmac::Hmac::<Sha256>::new_from_slice(&index).unwrap();

@@ -72,18 +72,12 @@ impl PageStore for Own {
 }
 
 impl RootStore for Own {
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
-        self.memory.read()
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        self.memory.read(place)
     }
 
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        let updated = self.memory.update(wait, change);
-        assert!(!self.panics.swap(false, Ordering::SeqCst), "a bug of the store's, after it has written");
-        updated
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        Ok(Box::new(OwnLock(self.memory.lock(places, wait)?, &self.panics)))
     }
 
     fn places(&self) -> Vec<PlaceId> {
@@ -92,6 +86,16 @@ impl RootStore for Own {
 
     fn is_replicated(&self) -> bool {
         self.replicated
+    }
+}
+
+struct OwnLock<'o>(Box<dyn RootLock + 'o>, &'o AtomicBool);
+
+impl RootLock for OwnLock<'_> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        let before = self.0.write(place, slot, record);
+        assert!(!self.1.swap(false, Ordering::SeqCst), "a bug of the store's, after it has written");
+        before
     }
 }
 
@@ -136,20 +140,29 @@ fn only_what_was_replaced_by_the_tree_named_is_given_up() {
 /// With a copy that cannot be overwritten, whoever follows the advice to call again must not use up epochs and trees.
 #[test]
 fn what_begins_is_done_even_if_an_old_copy_remains() {
-    let vault = Vault::in_memory([ORDERS]);
-    vault.steps().reset();
+    let (scratch, steps) = (tempfile::tempdir().unwrap(), Steps::new());
+    let at = Directory::at(scratch.path().join("main")).mirror(scratch.path().join("mirror")).steps(&steps);
+    let vault = oubliette::VaultBuilder::in_directory(at).purposes([ORDERS]).lease(Duration::from_millis(300));
+    let vault = vault.create(RootKey::bytes([1; 32])).unwrap();
+    // The sync of the last slot.
+    let fail_last = |last: u64| steps.stop_at(last, Stop::Fail(Problem::Io));
+    steps.reset();
     let _ = vault.begin_epoch(BY_EMAIL).unwrap();
-    let last = vault.steps().taken();
-    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
+    let last = steps.taken();
+    fail_last(last);
     assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current().number(), 2);
-    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
-    assert!(matches!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST), Err(EpochError::OldCopyRemains(_))));
-    vault.steps().reset();
+    steps.reset();
+    // The record says now that the epoch is durable, so that the retirement is one commit.
     let _ = vault.rotate_purpose(ORDERS).unwrap();
-    let last = vault.steps().taken();
-    vault.steps().stop_at(last, Stop::Fail(Problem::Io));
+    fail_last(last);
+    let retired = vault.retire_epoch(BY_EMAIL, Epoch::FIRST);
+    assert!(matches!(retired, Err(EpochError::OldCopyRemains(_))), "{retired:?}");
+    steps.reset();
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let last = steps.taken();
+    fail_last(last);
     let new = vault.rotate_purpose(ORDERS).unwrap().tree();
-    vault.steps().reset();
+    steps.reset();
     assert_eq!(vault.status().unwrap().purposes.last().map(|tree| tree.tree), Some(new));
 }
 
@@ -203,9 +216,9 @@ fn a_handle_that_was_overtaken_says_retired() {
     let vault = store.create();
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-    // So that there are pages to read.
-    let _ = vault.shred([bob]).unwrap();
     let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    // So that there are pages to read, and the record says that the tree is durable.
+    let _ = vault.shred([bob]).unwrap();
     vault.close().unwrap();
     let vault = store.unlock();
     let keys = vault.customer(alice);
@@ -264,4 +277,107 @@ fn resealing_what_is_not_ones_own_is_told() {
     ] {
         assert_eq!(refused.unwrap_err().outcome(), Outcome::Investigate);
     }
+}
+
+/// A value whose encoding is the application's code, and takes as long as that likes.
+struct Slow<'v>(&'v dyn Fn());
+
+impl oubliette::personal::PersonalData for Slow<'_> {
+    const TAG: oubliette::personal::TypeTag = oubliette::personal::TypeTag::new("slow");
+    const PADDING: oubliette::personal::Padding = oubliette::personal::Padding::steps_of(16);
+
+    fn encode(&self, out: &mut oubliette::personal::Plaintext) {
+        (self.0)();
+        out.extend(b"slow");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, oubliette::personal::InvalidContent> {
+        if bytes == b"slow" { Ok(Slow(&|| ())) } else { Err(oubliette::personal::InvalidContent::default()) }
+    }
+}
+
+/// The tree is replaced and given up while a value is encoded: it is sealed under the one that is there then. And while that
+/// takes longer than the lease, with a handle that has derived its keys, everybody else goes on.
+#[test]
+fn a_value_that_is_slow_to_encode_is_never_sealed_under_a_tree_that_is_gone() {
+    let store = Own::new(true);
+    let vault = store.create();
+    let alice = vault.enroll().unwrap();
+    let keys = vault.customer(alice);
+    let field = ORDERS.field::<Slow<'_>>("slow");
+    let _ = keys.seal(field, &Slow(&|| ())).unwrap();
+    let overtake = || {
+        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let _ = vault.retire_replaced(ORDERS, new).unwrap();
+        assert!(vault.health().ready, "a handle that is in use holds nobody up");
+        assert!(vault.seal(alice, EMAIL, &email("alice@example.com")).is_ok());
+    };
+    for by_handle in [false, true] {
+        let value = Slow(&overtake);
+        let sealed = if by_handle { keys.seal(field, &value) } else { vault.seal(alice, field, &value) }.unwrap();
+        assert!(vault.open(alice, field, &sealed).is_ok() && keys.open(field, &sealed).is_ok());
+        assert!(!vault.needs_reseal(&sealed).unwrap());
+    }
+}
+
+/// A mirror cannot be written when a tree, an epoch and a block of numbers are made: the answer says so, and nothing uses them before
+/// the mirror has them.
+#[test]
+fn what_is_not_in_every_place_is_not_used() {
+    let (scratch, steps) = (tempfile::tempdir().unwrap(), Steps::new());
+    let layout = || Directory::at(scratch.path().join("main")).mirror(scratch.path().join("mirror"));
+    let at = |layout| oubliette::VaultBuilder::in_directory(layout).purposes([ORDERS]).lease(Duration::from_secs(20));
+    let vault = at(layout().steps(&steps)).create(RootKey::bytes([1; 32])).unwrap();
+    let other = at(layout()).unlock(RootKey::bytes([1; 32])).unwrap();
+    let (alice, value) = (vault.enroll().unwrap(), email("alice@example.com"));
+    let old = vault.seal(alice, EMAIL, &value).unwrap();
+    // The last steps are writes and syncs of the mirror's two slots. A sweep waits for numbers that are being reserved.
+    let _ = vault.sweep().unwrap();
+    steps.reset();
+    let _ = vault.begin_epoch(BY_EMAIL).unwrap();
+    let with_pages = steps.taken();
+    steps.reset();
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let without = steps.taken();
+    let moved = vault.reseal(alice, EMAIL, &old).unwrap().unwrap();
+
+    steps.stop_at(without - 2, Stop::Fail(Problem::Io));
+    let made = vault.rotate_purpose(ORDERS);
+    let Err(PurposeError::NotInEveryPlace(cause)) = &made else { panic!("{made:?}") };
+    let place = vault.status().unwrap().places[1];
+    assert!(
+        matches!(cause, oubliette::KeyStoreError::NotInEveryPlace { place: found, .. } if *found == place),
+        "{cause:?}"
+    );
+    for vault in [&vault, &other] {
+        vault.refresh().unwrap();
+        let sealed = vault.seal(alice, EMAIL, &value).unwrap();
+        let newest = vault.status().unwrap().purposes.into_iter().find(|tree| tree.active).unwrap();
+        assert!(vault.needs_reseal(&sealed).unwrap(), "sealed under the tree before {}", newest.tree);
+        let keys = vault.customer(alice);
+        assert!(vault.needs_reseal(&keys.seal(EMAIL, &value).unwrap()).unwrap(), "with a handle, too");
+        assert!(!vault.needs_reseal(&moved).unwrap() || keys.open(EMAIL, &moved).is_ok());
+    }
+    // Whoever commits next makes it count, and handles that are held move to it.
+    let keys = other.customer(alice);
+    let _ = keys.seal(EMAIL, &value).unwrap();
+    let bob = vault.enroll().unwrap();
+    let _ = vault.shred([bob]).unwrap();
+    other.refresh().unwrap();
+    for sealed in [vault.seal(alice, EMAIL, &value).unwrap(), keys.seal(EMAIL, &value).unwrap()] {
+        assert!(!vault.needs_reseal(&sealed).unwrap());
+    }
+
+    let before = vault.token(BY_EMAIL, &value).unwrap();
+    let _ = vault.sweep().unwrap();
+    steps.stop_at(with_pages - 2, Stop::Fail(Problem::Io));
+    let begun = vault.begin_epoch(BY_EMAIL);
+    assert!(matches!(begun, Err(EpochError::NotInEveryPlace(_))), "{begun:?}");
+    for vault in [&vault, &other] {
+        vault.refresh().unwrap();
+        assert_eq!(vault.token(BY_EMAIL, &value).unwrap(), before, "in the epoch before");
+        assert_eq!(vault.tokens(BY_EMAIL, &value).unwrap().len(), 3, "but it is found whoever makes it");
+    }
+    let _ = vault.shred([vault.enroll().unwrap()]).unwrap();
+    assert_eq!(vault.token(BY_EMAIL, &value).unwrap().epoch().number(), 2);
 }

@@ -171,7 +171,7 @@ fn places_that_are_away_or_not_listed_are_found() {
     let (code, findings) = doctor(&world, &[]);
     assert_eq!(code, 2);
     assert!(findings.iter().any(|found| found.1 == "unreachable" && found.2.ends_with("mirror")), "{findings:?}");
-    assert!(findings.iter().any(|found| found.1 == "root-copy"), "{findings:?}");
+    assert!(findings.iter().any(|found| found.1 == "place-missing"), "{findings:?}");
     fs::rename(world.path("away"), world.path("mirror")).unwrap();
     assert_eq!(doctor(&world, &[]), (0, vec![]));
     fs::remove_file(world.path("privacy/root/CACHEDIR.TAG")).unwrap();

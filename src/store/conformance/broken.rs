@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{page_store, record, root_store};
 use crate::store::{
-    Change, CopyContent, Directory, Memory, PageName, PageStore, PlaceId, Problem, Refusal, RootCopy, RootStore,
-    StoreError, StoredPage, Swept, UpdateError, Usage,
+    CopyContent, Directory, LockError, Memory, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    RootStore, StoreError, StoredPage, Swept, Usage,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,14 +32,13 @@ enum Fault {
     SweepsAtOnce,
     // Root stores.
     StartsWithARecord,
-    SkipsACopy,
+    SkipsASlot,
     KeepsTheOld,
-    WritesOnKeep,
-    WritesOnRefusal,
+    WritesTwoSlots,
     TakesMisfits,
-    ChangesWhatItRemembers,
+    AnswersFromMemory,
     DoesNotExclude,
-    WritesAfterItsTurn,
+    WritesLate,
 }
 
 /// A [`Memory`] with a fault; what a handle remembers for itself is in `own`.
@@ -55,6 +54,7 @@ struct Broken {
 struct Own {
     misses: HashSet<PageName>,
     names: HashSet<PageName>,
+    /// What the first read found.
     record: Option<Vec<u8>>,
 }
 
@@ -62,7 +62,7 @@ impl Broken {
     fn new(fault: Fault) -> Broken {
         let memory = Memory::new();
         if fault == Fault::StartsWithARecord {
-            memory.update(Duration::ZERO, &mut |_| Ok(Change::Write { record: record(9), newest: None })).unwrap();
+            put(&memory, &record(9));
         }
         Broken { memory, fault, old: Arc::default(), mark: Arc::default(), own: Mutex::default() }
     }
@@ -137,89 +137,101 @@ impl PageStore for Broken {
     }
 }
 
+fn put(memory: &Memory, record: &[u8]) {
+    let places = memory.places();
+    memory.lock(&places, Duration::from_secs(10)).unwrap().write(places[0], 0, record).unwrap();
+}
+
+fn content(memory: &Memory) -> Option<Vec<u8>> {
+    match &memory.read(memory.places()[0])[0].content {
+        CopyContent::Intact(record) => Some(record.clone()),
+        _ => None,
+    }
+}
+
 impl RootStore for Broken {
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
-        let mut copies = self.memory.read()?;
-        let old = self.old.lock().unwrap().clone();
-        let place = copies[0].place;
-        let second = |content| RootCopy { location: "second".into(), place, content };
-        match self.fault {
-            Fault::SkipsACopy => copies.push(second(CopyContent::Empty)),
-            Fault::KeepsTheOld if !old.is_empty() => copies.push(second(CopyContent::Intact(old))),
-            _ => {}
-        }
-        Ok(copies)
-    }
-
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        let zeros = || Change::Write { record: record(0), newest: None };
-        match self.fault {
-            Fault::KeepsTheOld => self.memory.update(wait, &mut |copies| {
-                if let CopyContent::Intact(old) = &copies[0].content {
-                    self.old.lock().unwrap().clone_from(old);
-                }
-                change(copies)
-            }),
-            Fault::WritesOnKeep => self.memory.update(wait, &mut |copies| {
-                let fresh = matches!(copies[0].content, CopyContent::Empty);
-                change(copies).map(|change| if matches!(change, Change::Keep) && !fresh { zeros() } else { change })
-            }),
-            Fault::WritesOnRefusal => {
-                let mut refused = false;
-                self.memory.update(wait, &mut |copies| {
-                    change(copies).or_else(|Refusal| {
-                        refused = true;
-                        Ok(zeros())
-                    })
-                })?;
-                if refused { Err(UpdateError::Refused) } else { Ok(()) }
-            }
-            Fault::TakesMisfits => self.memory.update(wait, &mut |copies| {
-                change(copies).map(|change| match change {
-                    Change::Write { mut record, .. } => {
-                        record.resize(crate::store::RECORD_BYTES, 0);
-                        Change::Write { record, newest: None }
-                    }
-                    Change::Keep => change,
-                })
-            }),
-            Fault::ChangesWhatItRemembers => {
-                let mut own = self.own.lock().unwrap();
-                let place = self.memory.places()[0];
-                let remembered = own.record.clone().map_or(CopyContent::Empty, CopyContent::Intact);
-                let copies = [RootCopy { location: "memory".into(), place, content: remembered }];
-                self.memory.update(wait, &mut |_| {
-                    let change = change(&copies)?;
-                    if let Change::Write { record, .. } = &change {
-                        own.record = Some(record.clone());
-                    }
-                    Ok(change)
-                })
-            }
-            Fault::DoesNotExclude => {
-                let decided = change(&self.read().unwrap()).map_err(|_| UpdateError::Refused)?;
-                let mut decided = Some(decided);
-                self.memory.update(wait, &mut |_| Ok(decided.take().unwrap_or(Change::Keep)))
-            }
-            Fault::WritesAfterItsTurn => {
-                let mut decided = None;
-                self.memory.update(wait, &mut |copies| {
-                    decided = Some(change(copies)?);
-                    Ok(Change::Keep)
-                })?;
-                std::thread::sleep(Duration::from_millis(3));
-                self.memory.update(wait, &mut |_| Ok(decided.take().unwrap_or(Change::Keep)))
-            }
-            _ => self.memory.update(wait, change),
-        }
-    }
-
     fn places(&self) -> Vec<PlaceId> {
         self.memory.places()
+    }
+
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        let mut copies = self.memory.read(place);
+        let old = self.old.lock().unwrap().clone();
+        let second = |content| RootCopy { location: "second".into(), place, content };
+        match self.fault {
+            Fault::SkipsASlot => copies.push(second(CopyContent::Empty)),
+            // Two slots that are one.
+            Fault::WritesTwoSlots => copies.extend(self.memory.read(place)),
+            Fault::KeepsTheOld if !old.is_empty() => copies.push(second(CopyContent::Intact(old))),
+            Fault::AnswersFromMemory if content(&self.memory).is_some() => {
+                let mut own = self.own.lock().unwrap();
+                let first = own.record.get_or_insert_with(|| content(&self.memory).unwrap()).clone();
+                copies = vec![second(CopyContent::Intact(first))];
+            }
+            _ => {}
+        }
+        copies
+    }
+
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        let inner = match self.fault {
+            Fault::DoesNotExclude if places == self.memory.places() => None,
+            Fault::TakesMisfits => Some(self.memory.lock(&self.memory.places(), wait)?),
+            _ => Some(self.memory.lock(places, wait)?),
+        };
+        Ok(Box::new(Lock { store: self, inner, written: None }))
+    }
+}
+
+struct Lock<'b> {
+    store: &'b Broken,
+    inner: Option<Box<dyn RootLock + 'b>>,
+    written: Option<Vec<u8>>,
+}
+
+impl RootLock for Lock<'_> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        let Broken { memory, fault, old, own, .. } = self.store;
+        match (fault, &mut self.inner) {
+            (Fault::WritesLate, _) if record.len() == RECORD_BYTES && slot == 0 && place == memory.places()[0] => {
+                self.written = Some(record.to_vec());
+                Ok(())
+            }
+            (Fault::SkipsASlot, _) if slot > 0 => Ok(()),
+            (Fault::WritesTwoSlots, Some(inner)) => inner.write(place, 0, record),
+            (Fault::KeepsTheOld, Some(inner)) if slot == 0 => {
+                if let Some(before) = content(memory) {
+                    *old.lock().unwrap() = before;
+                }
+                inner.write(place, slot, record)
+            }
+            (Fault::KeepsTheOld, _) => Ok(()),
+            (Fault::TakesMisfits, Some(inner)) => {
+                let mut fitting = record.to_vec();
+                fitting.resize(RECORD_BYTES, 0);
+                inner.write(memory.places()[0], 0, &fitting)
+            }
+            (Fault::AnswersFromMemory, Some(inner)) => {
+                inner.write(place, slot, record)?;
+                own.lock().unwrap().record = Some(record.to_vec());
+                Ok(())
+            }
+            (_, Some(inner)) => inner.write(place, slot, record),
+            (_, None) => {
+                let places = memory.places();
+                memory.lock(&places, Duration::from_secs(10)).unwrap().write(place, slot, record)
+            }
+        }
+    }
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.written.take() {
+            self.inner = None;
+            std::thread::sleep(Duration::from_millis(3));
+            put(&self.store.memory, &record);
+        }
     }
 }
 
@@ -259,14 +271,13 @@ fn every_check_of_page_stores_can_fail() {
 fn every_check_of_root_stores_can_fail() {
     let cases = [
         (Fault::StartsWithARecord, "a new store has no record"),
-        (Fault::SkipsACopy, "a record is in every copy, and survives a reopen"),
+        (Fault::SkipsASlot, "a record is in every slot, and survives a reopen"),
         (Fault::KeepsTheOld, "an old record cannot be read any more"),
-        (Fault::WritesOnKeep, "Keep changes nothing"),
-        (Fault::WritesOnRefusal, "a refusal writes nothing"),
-        (Fault::TakesMisfits, "a change that does not fit is refused"),
-        (Fault::ChangesWhatItRemembers, "a change sees what is there"),
-        (Fault::DoesNotExclude, "an update waits for another, no longer than told"),
-        (Fault::WritesAfterItsTurn, "concurrent updates lose nothing"),
+        (Fault::WritesTwoSlots, "a write changes one slot alone"),
+        (Fault::TakesMisfits, "what does not fit is refused"),
+        (Fault::AnswersFromMemory, "who has the lock sees what is there"),
+        (Fault::DoesNotExclude, "a lock waits for another, no longer than told"),
+        (Fault::WritesLate, "concurrent commits lose nothing"),
     ];
     assert_eq!(cases.len(), super::root::checks::<Broken>().len());
     for (fault, check) in cases {

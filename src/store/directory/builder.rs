@@ -6,7 +6,7 @@ use super::disk::Disk;
 use super::place::Place;
 use super::{Directory, MAX_MIRRORS};
 #[cfg(any(test, feature = "testing"))]
-use crate::store::Steps;
+use crate::store::{Media, Steps};
 use crate::store::{PlaceId, Problem, StoreError};
 
 /// Where a [`Directory`] and its mirrors are. Nothing is touched before one of the last four methods.
@@ -52,6 +52,14 @@ impl DirectoryBuilder {
         self
     }
 
+    /// Keeps what the medium holds, apart from what the files show: for tests of power cuts and of syncs that fail.
+    #[cfg(any(test, feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn media(mut self, media: &Media) -> DirectoryBuilder {
+        self.disk.media = Some(media.clone());
+        self
+    }
+
     /// Whether a root record was ever written here, readable or not. False for a path that does not exist, and for what
     /// a creation left that was interrupted before it wrote one: [`create`](DirectoryBuilder::create) goes on from there.
     ///
@@ -62,7 +70,7 @@ impl DirectoryBuilder {
     }
 
     /// Makes what is missing of the files, here and in every mirror, and opens them. An existing vault is opened as it
-    /// is: whether there is a root record already is for [`RootStore::update`](crate::store::RootStore::update) to see,
+    /// is: whether there is a root record already is for whoever has its [`lock`](crate::store::RootStore::lock) to see,
     /// so that two processes that create at once end in one vault.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 #[cfg(any(test, feature = "testing"))]
-use crate::store::Steps;
+use crate::store::{Media, Steps};
 use crate::store::{Problem, StoreError};
 
 /// Ends the names of files that are not complete yet.
@@ -18,6 +18,8 @@ pub(super) const TEMPORARY: &str = ".tmp";
 pub(super) struct Disk {
     #[cfg(any(test, feature = "testing"))]
     pub(super) steps: Option<Steps>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) media: Option<Media>,
 }
 
 impl Disk {
@@ -43,6 +45,14 @@ impl Disk {
         Ok(())
     }
 
+    /// Tells the medium below, if a test keeps one.
+    #[cfg(any(test, feature = "testing"))]
+    fn media(&self, tell: impl FnOnce(&Media)) {
+        if let Some(media) = &self.media {
+            tell(media);
+        }
+    }
+
     /// Makes a directory for its owner alone, and those above it, durably. One that exists is left as it is.
     pub(super) fn make_dir(&self, path: &Path) -> Result<(), StoreError> {
         if fs::symlink_metadata(path).is_ok() {
@@ -53,6 +63,8 @@ impl Disk {
             self.make_dir(above)?;
         }
         self.before("mkdir", path, &mut || ())?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_name(path));
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -70,6 +82,8 @@ impl Disk {
         name.push(format!(".{:016x}{TEMPORARY}", random(path)?));
         let temporary = path.with_file_name(name);
         self.before("create", &temporary, &mut || ())?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_name(&temporary));
         let file = private().write(true).create_new(true).open(&temporary);
         Ok((file.map_err(|error| StoreError::io(&temporary, error))?, temporary))
     }
@@ -82,24 +96,46 @@ impl Disk {
             file.write_all(bytes)
         };
         self.before("write", path, &mut || {
+            #[cfg(any(test, feature = "testing"))]
+            self.media(|media| media.will_write(path));
             let _ = put(bytes.get(..bytes.len() / 2).unwrap_or_default());
         })?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_write(path));
         put(bytes).map_err(|error| StoreError::io(path, error))
     }
 
     pub(super) fn cut(&self, file: &File, path: &Path, length: u64) -> Result<(), StoreError> {
         self.before("cut", path, &mut || ())?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_write(path));
         file.set_len(length).map_err(|error| StoreError::io(path, error))
     }
 
     pub(super) fn sync(&self, file: &File, path: &Path) -> Result<(), StoreError> {
-        self.before("sync", path, &mut || ())?;
+        let allowed = self.before("sync", path, &mut || ());
+        #[cfg(any(test, feature = "testing"))]
+        if allowed.is_err() && self.alive().is_ok() {
+            self.media(|media| media.failed_to_sync(path));
+        }
+        allowed?;
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(media) = &self.media {
+            // A test's medium takes no time.
+            media.synced(path);
+            return Ok(());
+        }
         file.sync_all().map_err(|error| StoreError::io(path, error))
     }
 
     /// Makes creations, renames and removals in `dir` durable.
     pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
         self.before("sync", dir, &mut || ())?;
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(media) = &self.media {
+            media.synced_names(dir);
+            return Ok(());
+        }
         // Elsewhere a directory cannot be opened as a file; there the file system orders its own metadata.
         #[cfg(unix)]
         File::open(dir).and_then(|file| file.sync_all()).map_err(|error| StoreError::io(dir, error))?;
@@ -108,12 +144,19 @@ impl Disk {
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         self.before("rename", to, &mut || ())?;
-        fs::rename(from, to).map_err(|error| StoreError::io(to, error))
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_name(to));
+        fs::rename(from, to).map_err(|error| StoreError::io(to, error))?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.renamed(from, to));
+        Ok(())
     }
 
     /// Removes a file; that it is gone already is no error.
     pub(super) fn remove(&self, path: &Path) -> Result<(), StoreError> {
         self.before("remove", path, &mut || ())?;
+        #[cfg(any(test, feature = "testing"))]
+        self.media(|media| media.will_name(path));
         match fs::remove_file(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, error)),
             _ => Ok(()),

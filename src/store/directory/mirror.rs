@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::batch::BatchId;
 use super::place::Place;
@@ -15,7 +15,7 @@ const FILE_PAGES: usize = 1 << 14;
 impl Directory {
     /// Makes a mirror at `path`, fills it with every page, and from then on writes to it. Its slots stay empty until
     /// the next commit, which should name it in the root record and call [`catch_up`](Directory::catch_up) within
-    /// the update: another process may have put pages in the meantime. `progress` is told pages done and in all.
+    /// the lock: another process may have put pages in the meantime. `progress` is told pages done and in all.
     ///
     /// # Errors
     /// Like creating a place; [`Problem::Occupied`] if a root record was ever written there, of whatever vault: a commit
@@ -66,19 +66,32 @@ impl Directory {
         self.fill(&target, &mut |_, _| ())
     }
 
-    /// Stops writing to a mirror. It still holds the root record of the last commit: commit a record that does not name
-    /// it, and destroy what [`path_of`](Directory::path_of) said.
+    /// Stops reading and writing a mirror. It still holds the root record of the last commit: commit a record that does not name
+    /// it, and destroy what [`path_of`](Directory::path_of) said; or [`take_back`](Directory::take_back) the mirror.
     ///
     /// # Errors
     /// [`Problem::Missing`] if it is none of the mirrors.
     pub fn detach(&self, place: PlaceId) -> Result<(), StoreError> {
         let mut mirrors = self.inner.mirrors.write().unwrap_or_else(PoisonError::into_inner);
-        let before = mirrors.len();
-        mirrors.retain(|mirror| mirror.known_id() != Some(place));
-        if mirrors.len() == before {
-            return Err(StoreError::new(Problem::Missing, format!("mirror {place}")));
-        }
+        let at = mirrors.iter().position(|mirror| mirror.known_id() == Some(place));
+        let at = at.ok_or_else(|| StoreError::new(Problem::Missing, format!("mirror {place}")))?;
+        let mirror = mirrors.remove(at);
+        drop(mirrors);
+        self.aside().push(mirror);
         Ok(())
+    }
+
+    /// Uses a mirror again that was detached here, and that the root record still names. Any other is left as it is.
+    pub fn take_back(&self, place: PlaceId) {
+        let mut aside = self.aside();
+        if let Some(at) = aside.iter().position(|mirror| mirror.known_id() == Some(place)) {
+            let mirror = aside.remove(at);
+            self.inner.mirrors.write().unwrap_or_else(PoisonError::into_inner).push(mirror);
+        }
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {
+        self.inner.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a place of its own to `path`, which must be missing or empty: `record` in both slots, the `pages` named,

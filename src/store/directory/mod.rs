@@ -18,7 +18,7 @@ mod sweep;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 pub use builder::DirectoryBuilder;
@@ -57,6 +57,8 @@ struct Inner {
     disk: Disk,
     primary: Arc<Place>,
     mirrors: RwLock<Vec<Arc<Place>>>,
+    /// Mirrors that were detached here.
+    aside: Mutex<Vec<Arc<Place>>>,
 }
 
 impl Directory {
@@ -67,7 +69,14 @@ impl Directory {
 
     fn from_places(disk: Disk, primary: Place, mirrors: Vec<Place>) -> Directory {
         let mirrors = RwLock::new(mirrors.into_iter().map(Arc::new).collect());
-        Directory { inner: Arc::new(Inner { disk, primary: Arc::new(primary), mirrors }) }
+        Directory { inner: Arc::new(Inner { disk, primary: Arc::new(primary), mirrors, aside: Mutex::default() }) }
+    }
+
+    /// One of the places, if it was ever there.
+    fn place(&self, id: PlaceId) -> Result<Arc<Place>, StoreError> {
+        let is_it = |place: &&Arc<Place>| place.id().ok().or_else(|| place.known_id()) == Some(id);
+        let all = self.all();
+        all.iter().find(is_it).cloned().ok_or_else(|| StoreError::new(Problem::Missing, format!("place {id}")))
     }
 
     /// The directory's own place, then its mirrors in the order they were named.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Change, CopyContent, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, Refusal, RootCopy, RootStore,
-    StoreError, StoredPage, Swept, UpdateError, Usage,
+    CopyContent, LockError, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    RootStore, StoreError, StoredPage, Swept, Usage,
 };
 
 #[cfg(any(test, feature = "testing"))]
@@ -111,7 +111,9 @@ impl State {
 
     fn write(&mut self, record: &[u8]) {
         #[cfg(any(test, feature = "testing"))]
-        if let Some(history) = &mut self.history {
+        if let Some(history) = &mut self.history
+            && history.records.last().is_none_or(|last| last != record)
+        {
             history.records.push(record.to_vec());
         }
         let old = self.content.record.get_or_insert_with(|| Zeroizing::new(Vec::with_capacity(RECORD_BYTES)));
@@ -189,68 +191,67 @@ impl PageStore for Memory {
 }
 
 impl RootStore for Memory {
-    fn read(&self) -> Result<Vec<RootCopy>, StoreError> {
-        let state = self.state();
-        state.alive()?;
-        Ok(state.copies(self.shared.place))
+    fn places(&self) -> Vec<PlaceId> {
+        vec![self.shared.place]
     }
 
-    fn update(
-        &self,
-        wait: Duration,
-        change: &mut dyn FnMut(&[RootCopy]) -> Result<Change, Refusal>,
-    ) -> Result<(), UpdateError> {
-        let turn = Turn::take(self, wait)?;
-        let copies = {
-            let state = self.state();
-            state.alive().map_err(UpdateError::NotWritten)?;
-            state.copies(self.shared.place)
-        };
-        // Without the mutex: a change reads and puts pages here.
-        let (record, newest) = match change(&copies).map_err(|Refusal| UpdateError::Refused)? {
-            Change::Keep => return Ok(()),
-            Change::Write { record, newest } => (Zeroizing::new(record), newest),
-        };
-        let mut state = self.state();
-        if record.len() != RECORD_BYTES || newest.is_some_and(|newest| newest >= copies.len()) {
-            let error = StoreError::new(Problem::Io, "a root record").caused_by("the change does not fit the store");
-            return Err(UpdateError::NotWritten(error));
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        let state = self.state();
+        let known = if place == self.shared.place { state.alive() } else { Err(missing(place)) };
+        match known {
+            Ok(()) => state.copies(place),
+            Err(error) => {
+                vec![RootCopy { location: LOCATION.to_owned(), place, content: CopyContent::Unreachable(error) }]
+            }
         }
-        state.alive().map_err(UpdateError::NotWritten)?;
-        state.before("write record").map_err(UpdateError::NotWritten)?;
-        state.write(&record);
-        state.before("sync record").map_err(UpdateError::Unknown)?;
-        state.before("wipe record").map_err(UpdateError::NotWiped)?;
-        drop(state);
-        drop(turn);
-        Ok(())
+    }
+
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        if let Some(other) = places.iter().find(|place| **place != self.shared.place) {
+            return Err(LockError::Store(missing(*other)));
+        }
+        self.state().alive().map_err(LockError::Store)?;
+        Ok(Box::new(Turn::take(self, wait)?))
     }
 
     /// True: there is nothing that could be lost before the process ends.
     fn is_replicated(&self) -> bool {
         true
     }
-
-    fn places(&self) -> Vec<PlaceId> {
-        vec![self.shared.place]
-    }
 }
 
-/// The turn to update; given back even if the change panics.
+fn missing(place: PlaceId) -> StoreError {
+    StoreError::new(Problem::Missing, format!("place {place}"))
+}
+
+/// The turn to write; given back when it is dropped.
 struct Turn<'a>(&'a Memory);
 
 impl<'a> Turn<'a> {
-    fn take(memory: &'a Memory, wait: Duration) -> Result<Turn<'a>, UpdateError> {
+    fn take(memory: &'a Memory, wait: Duration) -> Result<Turn<'a>, LockError> {
         let (mut state, _) = memory
             .shared
             .idle
             .wait_timeout_while(memory.state(), wait, |state| state.updating)
             .unwrap_or_else(PoisonError::into_inner);
         if state.updating {
-            return Err(UpdateError::Busy { waited: wait });
+            return Err(LockError::Busy { waited: wait });
         }
         state.updating = true;
         Ok(Turn(memory))
+    }
+}
+
+impl RootLock for Turn<'_> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        let mut state = self.0.state();
+        state.alive()?;
+        if place != self.0.shared.place || slot != 0 || record.len() != RECORD_BYTES {
+            return Err(StoreError::new(Problem::Io, "a root record").caused_by("it does not fit the store"));
+        }
+        state.before("write record")?;
+        state.write(record);
+        state.before("sync record")
     }
 }
 

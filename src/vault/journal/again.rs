@@ -8,7 +8,7 @@ use crate::index::Epoch;
 use crate::journal::{Event, IndexName, KeyTreeId, Label, Number, Numbers, Ranges, Replayed, Whom};
 use crate::key_tree::Resident;
 use crate::store::StoredPage;
-use crate::vault::engine::Draft;
+use crate::vault::commit::Draft;
 use crate::vault::indexes::Place;
 
 #[derive(Clone, Debug, Default)]

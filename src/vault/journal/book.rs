@@ -8,9 +8,10 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::journal::{Anchor, Ending, Event, Journal, Reason, Results};
 use crate::root_record::SignerSeed;
-use crate::vault::engine::{CommitError, Draft};
+use crate::vault::commit::{CommitError, Draft};
+use crate::vault::committing::Done;
 use crate::vault::journal::signing::VaultSigner;
-use crate::vault::process::{Done, Process};
+use crate::vault::process::Process;
 
 /// Which journal a vault is opened with.
 #[derive(Clone, Debug, Default)]

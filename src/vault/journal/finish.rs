@@ -7,8 +7,9 @@ use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
-use crate::vault::engine::{CommitError, Draft, Step};
-use crate::vault::process::{Done, Process};
+use crate::vault::commit::{CommitError, Draft, Step};
+use crate::vault::committing::Done;
+use crate::vault::process::Process;
 use crate::vault::shred::shred_tree;
 
 type Verdict = (u64, Ending, Results);
@@ -40,9 +41,9 @@ impl Process {
             let (pages, changed) = forget(draft, &again)?;
             verdicts.extend(open.iter().filter_map(|(n, event)| forgotten(draft, *n, event)));
             // A commit that was killed half-way may have left an older copy.
-            Ok(if changed { Step::Write(pages, verdicts) } else { Step::Confirm(verdicts) })
+            Ok(if changed { Step::Write(pages, verdicts) } else { Step::Rewrite(verdicts) })
         });
-        let Done { value: verdicts, old_copy, held } = self.settled(done).map_err(CommitError::cause)?;
+        let Done { value: verdicts, old_copy, held, .. } = self.reread_if_unknown(done).map_err(CommitError::cause)?;
         if let Some(cause) = old_copy {
             return Err(cause);
         }

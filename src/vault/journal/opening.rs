@@ -7,7 +7,7 @@ use super::book::Chosen;
 use super::signing::VaultSigner;
 use crate::error::{KeyStoreError, UnlockError};
 use crate::journal::{Journal, JournalError, Time};
-use crate::vault::engine::{CommitError, Step};
+use crate::vault::commit::{CommitError, Step};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::Held;
 use crate::vault::process::Process;
@@ -78,11 +78,6 @@ impl Process {
         if let Err(error) = run(self, Process::finish_open_intents) {
             crate::events::journal_failed(&error);
         }
-    }
-
-    /// A generation to name in an entry: what a crash could still take back must not be claimed.
-    pub(super) fn durable(&self) -> u64 {
-        self.durable.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn add_signer(self: &Arc<Process>) -> Result<(), KeyStoreError> {

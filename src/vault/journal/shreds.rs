@@ -7,8 +7,9 @@ use super::{Entries, Written};
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
-use crate::vault::engine::{CommitError, Draft};
-use crate::vault::process::{Done, Process};
+use crate::vault::commit::{CommitError, Draft};
+use crate::vault::committing::Done;
+use crate::vault::process::Process;
 use crate::vault::shred::{Outcome, ShredRequest, Whom, ranges};
 
 /// What a commit of shreds writes down.

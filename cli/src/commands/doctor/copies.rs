@@ -13,7 +13,7 @@ use super::{Findings, Severity};
 
 /// How a slot that was ever written begins: its tag and version.
 const TAG: &[u8] = b"OBLroot\x01";
-const SLOT_BYTES: usize = 3560;
+const SLOT_BYTES: usize = 3816;
 const CHECKSUM: usize = 32;
 /// Within a slot: the vault's id, then further on the generation.
 const VAULT_AT: usize = 8 + 1;

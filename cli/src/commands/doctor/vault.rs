@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use oubliette::store::{CopyContent, Directory, RootStore};
-use oubliette::{KeyStoreError, Status, UnlockError};
+use oubliette::store::{CopyContent, Directory, RootCopy, RootStore};
+use oubliette::{Status, UnlockError};
 
 use super::{Findings, Severity, journal, register};
 use crate::commands::status::places;
@@ -130,13 +130,7 @@ fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
         let meaning = "every commit is refused until all places are there: nobody can be shredded";
         findings.add(Severity::Grave, "place-missing", where_, what, meaning, advice);
     }
-    let copies = match opened.read() {
-        Ok(copies) => copies,
-        Err(error) => {
-            let what = chain(&KeyStoreError::from(error));
-            return findings.add(Severity::Grave, "trouble", "the root record", what, REFUSES, LOOK_AT_IT);
-        }
-    };
+    let copies: Vec<RootCopy> = opened.places().into_iter().flat_map(|place| opened.read(place)).collect();
     for copy in &copies {
         let what = match &copy.content {
             CopyContent::Unreachable(error) => chain(error),

@@ -1,17 +1,15 @@
-//! Sealing and opening one value.
+//! Opening one value.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::cipher::{FieldCipher, TAG_BYTES};
+use crate::cipher::FieldCipher;
 use crate::customer::CustomerId;
-use crate::derivation::TreeId;
-use crate::error::{KeyStoreError, OpenError, SealError};
+use crate::error::{KeyStoreError, OpenError};
 use crate::field::{Belongs, FieldId, Placed, Purpose};
 use crate::key_tree::{Found, Walker};
-use crate::nonce;
-use crate::personal::{MOST_BYTES, PersonalData, Plaintext, unpad};
-use crate::sealed::{Associated, Encoded, HEADER_BYTES, Header, Sealed};
+use crate::personal::{PersonalData, Plaintext, unpad};
+use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::{Cipher, Handle};
@@ -25,116 +23,13 @@ impl Process {
     }
 
     /// True once the number is known to be issued; reads the record again if it is not.
-    fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
+    pub(super) fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
         let issued = || customer.get() < self.next_number.load(Ordering::Relaxed);
         if issued() {
             return Ok(true);
         }
         self.extra_read()?;
         Ok(issued())
-    }
-
-    pub(crate) fn seal<T: PersonalData>(
-        self: &Arc<Process>,
-        customer: CustomerId,
-        place: Placed<'_, T>,
-        value: &T,
-    ) -> Result<Sealed<T>, SealError> {
-        let name = place.field_id();
-        self.may_seal(customer, name)?;
-        let wall = self.wall_within_lease()?;
-        let held = self.held()?;
-        let tree = held.active(name.purpose.name()).ok_or(NO_TREE)?;
-        let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
-        let pages = StoredPages(self.pages());
-        let result = with_clean_stack(|| {
-            let mut walker = Walker::for_one();
-            if walker.walk(keys, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
-                return Err(SealError::Shredded { at: name.of(customer) });
-            }
-            let cipher = FieldCipher::new(walker.customer_key(), name);
-            self.seal_with(&cipher, tree.id, customer, place, value, wall)
-        });
-        // The snapshot outlives every key derived from it: a shred waits for it.
-        drop(held);
-        result
-    }
-
-    fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
-        if !self.is_unlocked(name.purpose) {
-            return Err(SealError::PurposeNotUnlocked { purpose: name.purpose.name() });
-        }
-        if self.is_enrolled(customer)? { Ok(()) } else { Err(SealError::NotEnrolled { at: name.of(customer) }) }
-    }
-
-    /// The wall clock for a nonce, once the lease is known to run.
-    #[inline]
-    fn wall_within_lease(self: &Arc<Process>) -> Result<u64, KeyStoreError> {
-        let wall = self.lease.clock().wall();
-        if !self.lease.is_fresh_at(wall) {
-            self.reread()?;
-        }
-        Ok(wall)
-    }
-
-    pub(crate) fn seal_by_handle<T: PersonalData>(
-        self: &Arc<Process>,
-        handle: &Handle,
-        index: usize,
-        place: Placed<'_, T>,
-        value: &T,
-    ) -> Result<Sealed<T>, SealError> {
-        let (customer, name) = (handle.customer(index), place.field_id());
-        // All that may wait for a thread of the vault's comes before the handle's lock, which those threads take to wipe.
-        let wall = self.wall_within_lease()?;
-        if let Some((tree, cipher)) = handle.keys().kept_to_seal(name) {
-            // The cipher leaves round keys on the stack, where no commit could reach them.
-            return with_clean_stack(|| self.seal_with(cipher, tree, customer, place, value, wall));
-        }
-        self.may_seal(customer, name)?;
-        let mut keys = handle.keys();
-        with_clean_stack(|| {
-            let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
-            match cipher.as_ref() {
-                Some(cipher) => self.seal_with(cipher, tree, customer, place, value, wall),
-                None => Err(SealError::Shredded { at: name.of(customer) }),
-            }
-        })
-    }
-
-    #[inline]
-    fn seal_with<T: PersonalData>(
-        &self,
-        cipher: &FieldCipher,
-        tree: TreeId,
-        customer: CustomerId,
-        place: Placed<'_, T>,
-        value: &T,
-        wall: u64,
-    ) -> Result<Sealed<T>, SealError> {
-        let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
-        let header = Header {
-            tree,
-            customer: customer.to_path(),
-            witness: self.witness_to_seal(),
-            nonce: &nonce,
-            commitment: cipher.commitment(),
-        };
-        let hint = value.size_hint().min(MOST_BYTES);
-        let room = HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES;
-        let mut plain = Plaintext::after(|out| header.write(out), room);
-        value.encode(&mut plain);
-        let bytes = plain.len();
-        if bytes > MOST_BYTES {
-            return Err(SealError::TooLarge { at: place.field_id().of(customer), bytes });
-        }
-        plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
-        let associated = Associated::new(header.witness, place.context);
-        let tag = cipher
-            .seal(header.nonce, associated.as_bytes(), plain.content_mut())
-            .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
-        plain.extend(&tag);
-        Ok(Sealed::from_parts(plain.into_encrypted()))
     }
 
     pub(crate) fn open<T: PersonalData>(

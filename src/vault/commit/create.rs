@@ -1,0 +1,54 @@
+//! The first record of a vault.
+
+use zeroize::Zeroizing;
+
+use super::read::copies;
+use super::slots::{Slots, Written};
+use super::{Engine, Stores, take};
+use crate::error::KeyStoreError;
+use crate::nonce;
+use crate::root_record::Record;
+use crate::secret::Secret32;
+use crate::store::{PageStore, RootCopy};
+use crate::sync::lock;
+use crate::vault::custody;
+use crate::vault::keyring::Keyring;
+
+impl Engine {
+    /// Writes the first record of a vault, unless there is one. Gives back whether it did.
+    pub(crate) fn create(
+        &mut self,
+        make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
+    ) -> Result<bool, KeyStoreError> {
+        let Stores { pages, roots } = self.stores.clone();
+        let mut exclusion = take(&*roots, &roots.places(), self.lock_wait)?;
+        let copies = copies(&*roots);
+        if !is_unused(&copies, &*pages)? {
+            return Ok(false);
+        }
+        let mut keyring = lock(&self.keyring);
+        let record = make(&mut keyring)?;
+        let mut fresh = Secret32::empty();
+        nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+        let sealed = record.seal(keyring.current()?, fresh.bytes());
+        let bytes = Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a first record"))?);
+        drop(keyring);
+        pages.put(record.clear.generation, &[])?;
+        match Slots::new(&mut *exclusion, &record.places, &copies).write(&bytes)? {
+            Written::Whole => Ok(true),
+            Written::OldCopyLeft(error) | Written::NotInPlace(_, error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a vault may be created here: no record was ever written, or the first one was torn by a crash.
+pub(crate) fn is_unused(copies: &[RootCopy], pages: &dyn PageStore) -> Result<bool, KeyStoreError> {
+    if !custody::never_written(copies) {
+        return Ok(false);
+    }
+    // Pages of later commits prove that there was a record, and that it was lost.
+    match pages.mark()? {
+        0 | 1 => Ok(true),
+        seen => Err(KeyStoreError::RolledBack { have: 0, seen }),
+    }
+}

@@ -1,0 +1,100 @@
+//! What a plan works on: a draft of the record to come.
+
+use zeroize::Zeroizing;
+
+use crate::derivation::RootSecret;
+use crate::error::KeyStoreError;
+use crate::journal::Anchor;
+use crate::key_tree::Tree;
+use crate::nonce;
+use crate::root_key::{Recipe, RootKey};
+use crate::root_record::{Record, RecordId};
+use crate::secret::Secret32;
+use crate::vault::held::{HeldIndexes, HeldTree, StoredPages};
+use crate::witness::MOST_GENERATION;
+
+/// The record as read under the lock, and its trees.
+pub(crate) struct Draft<'a> {
+    pub(crate) record: Record,
+    pub(crate) trees: Vec<HeldTree>,
+    pub(crate) indexes: Option<HeldIndexes>,
+    pub(crate) pages: StoredPages<'a>,
+    /// The generation that the commit will have.
+    pub(crate) generation: u64,
+    /// A generation that no crash can bring the record back behind, before this commit.
+    pub(crate) durable: u64,
+    /// A new root key, which takes effect with this commit.
+    pub(crate) rekey: Option<NewKey>,
+    /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
+    pub(crate) starts_anew: bool,
+}
+
+pub(crate) struct NewKey {
+    pub(crate) key: RootKey,
+    pub(crate) secret: RootSecret,
+    pub(crate) recipe: Recipe,
+}
+
+/// A draft that became a record.
+pub(super) struct Finished {
+    /// Its trees are moved into the two that follow.
+    pub(super) record: Record,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) trees: Vec<HeldTree>,
+    pub(super) indexes: Option<HeldIndexes>,
+    pub(super) rekey: Option<NewKey>,
+}
+
+impl Draft<'_> {
+    /// Every tree, that of the indexes included.
+    pub(crate) fn all_trees(&self) -> impl Iterator<Item = &Tree> {
+        let indexes = self.indexes.as_ref().map(|held| &held.tree);
+        self.trees.iter().filter_map(|tree| tree.tree.as_ref()).chain(indexes)
+    }
+
+    /// The record names the newest entry of the journal, and never an older one than before.
+    pub(crate) fn vouch_for(&mut self, entry: Option<Anchor>) {
+        if self.record.signer.is_some() {
+            self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(Anchor::n);
+        }
+    }
+
+    /// Encrypts the record, under the secret given unless there is a new root key. `gives_up_places`: its list lacks a place that
+    /// the record before has. `last` may change what is written at the very end, which tests of tests do.
+    pub(super) fn finish(
+        self,
+        secret: &RootSecret,
+        gives_up_places: bool,
+        last: impl FnOnce(&mut Record),
+    ) -> Result<Finished, KeyStoreError> {
+        let id = RecordId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
+        if self.generation > MOST_GENERATION {
+            return Err(KeyStoreError::Full { what: "2^40 commits" });
+        }
+        let (settled, base) = (self.record.settled, self.record.clear.generation);
+        let Draft { trees, indexes, rekey, .. } = self;
+        let mut record = self.record.succeed(id);
+        record.clear.generation = self.generation;
+        // R13: what the record is based on was settled in the places of the new list alone. That does not make it durable in those
+        // of the old list, from which the vault may have to go on as long as this record is not durable itself.
+        record.settled = if gives_up_places { settled } else { base };
+        if self.starts_anew {
+            record.ring = vec![id.short()];
+            record.floor = self.generation;
+        }
+        if let Some(new) = &rekey {
+            record.clear.recipe = new.recipe.clone();
+        }
+        record.trees = trees.iter().map(HeldTree::to_record).collect();
+        record.indexes = indexes.as_ref().map(HeldIndexes::to_record);
+        last(&mut record);
+        let mut fresh = Secret32::empty();
+        nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+        let secret = rekey.as_ref().map_or(secret, |new| &new.secret);
+        let sealed = record.seal(secret, fresh.bytes());
+        let bytes = Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record could not be written"))?);
+        record.trees.clear();
+        record.indexes = None;
+        Ok(Finished { record, bytes, trees, indexes, rekey })
+    }
+}

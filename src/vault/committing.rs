@@ -1,0 +1,141 @@
+//! Commits of this process: carried out, learned, and what came of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::KeyStoreError;
+use crate::journal::Journal;
+use crate::sync::lock;
+use crate::vault::commit::{CommitError, Committed, Draft, Engine, Plan, Step, Then};
+use crate::vault::evidence::Evidence;
+use crate::vault::held::Held;
+use crate::vault::process::Process;
+
+impl Process {
+    /// Commits, and publishes what came of it. On the worker, or where there is none.
+    ///
+    /// Gives the plan's value, and what could not be overwritten. Readers of older snapshots may not have let go yet.
+    pub(crate) fn commit<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
+        self.commit_then(plan, &mut |_, _, _| Ok(()))
+    }
+
+    /// The same, and does something more while no other process can commit, once the record is whole.
+    pub(crate) fn commit_then<T>(
+        self: &Arc<Process>,
+        plan: &mut Plan<'_, T>,
+        then: &mut Then<'_, T>,
+    ) -> Result<Done<T>, CommitError> {
+        let mut engine = lock(&self.engine);
+        engine.changes_places = false;
+        self.commit_with(&mut engine, plan, then)
+    }
+
+    /// The same for a plan that changes the list of places.
+    pub(crate) fn commit_places<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
+        let mut engine = lock(&self.engine);
+        engine.changes_places = true;
+        let done = self.commit_with(&mut engine, plan, &mut |_, _, _| Ok(()));
+        engine.changes_places = false;
+        done
+    }
+
+    /// Has what was merely seen made durable: a commit of another process may have been killed before it knew. It writes, so it is
+    /// tried once in a quarter of a lease.
+    #[cold]
+    pub(crate) fn settle(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let now = self.lease.clock().now();
+        let pause = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease / 4);
+        {
+            let mut last = lock(&self.last_settled);
+            if last.is_some_and(|last| now.age_since(last) < pause) {
+                return Err(KeyStoreError::NotDurableYet);
+            }
+            *last = Some(now);
+        }
+        let settled = self.worker.run(self, Some(self.settings.patience), |process| {
+            let done = process.commit(&mut |draft| {
+                draft.refuse_if_gone_back()?;
+                Ok(Step::Done(()))
+            });
+            done.map_err(CommitError::cause)?.in_every_place().map(drop)
+        });
+        settled.unwrap_or(Err(KeyStoreError::NotDurableYet))
+    }
+
+    /// Commits, unless the record says itself that this generation is durable. Then every process knows it that reads the record,
+    /// also one that cannot see every place.
+    pub(crate) fn publish_as_durable(
+        self: &Arc<Process>,
+        made: impl Fn(&Draft<'_>) -> Result<u64, KeyStoreError>,
+    ) -> Result<(), CommitError> {
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let is_published = made(draft)? <= draft.record.settled;
+            Ok(if is_published { Step::Keep(()) } else { Step::Write(Vec::new(), ()) })
+        });
+        done.map(drop)
+    }
+
+    /// What came of a commit. If that is not known, what this process knows is read anew, so that whoever asks next is
+    /// not told what was before.
+    pub(crate) fn reread_if_unknown<T>(
+        self: &Arc<Process>,
+        done: Result<Done<T>, CommitError>,
+    ) -> Result<Done<T>, CommitError> {
+        if matches!(done, Err(CommitError::Unknown(_))) {
+            // Its own failure is shown to whoever asks next.
+            let _ = self.refresh();
+        }
+        done
+    }
+
+    fn commit_with<T>(
+        self: &Arc<Process>,
+        engine: &mut Engine,
+        plan: &mut Plan<'_, T>,
+        then: &mut Then<'_, T>,
+    ) -> Result<Done<T>, CommitError> {
+        let before = self.snapshot();
+        engine.known = lock(&self.trail).latest();
+        // What no crash can take away any more.
+        engine.vouched = self.open_file().and_then(Journal::durable);
+        let sent = self.lease.clock().now();
+        let committed = engine.commit(before.as_deref(), plan, then);
+        drop(before);
+        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
+            (&committed, engine.known)
+        {
+            self.mark_gone_back(engine, Evidence::Witness(known))?;
+        }
+        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
+            (&committed, self.open_file().map(Journal::highest_generation))
+        {
+            self.mark_gone_back(engine, Evidence::Journal(seen))?;
+        }
+        let Committed { value, held, old_copy, durable } = committed?;
+        let held = Arc::new(held);
+        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
+        let _ = self.learn(sent, held.clone(), durable);
+        let is_durable = durable >= held.facts.clear.generation;
+        Ok(Done { value, is_durable, old_copy, held })
+    }
+}
+
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
+    /// It is durable in every place: it outlives whatever a vault outlives.
+    pub(crate) is_durable: bool,
+    /// An older copy is left somewhere.
+    pub(crate) old_copy: Option<KeyStoreError>,
+    pub(crate) held: Arc<Held>,
+}
+
+impl<T> Done<T> {
+    /// R8: what is made counts only when it is durable in every place. An older copy may be left beside it.
+    pub(crate) fn in_every_place(self) -> Result<Done<T>, KeyStoreError> {
+        match self {
+            Done { is_durable: false, old_copy: Some(cause), .. } => Err(cause),
+            done => Ok(done),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Sealing one value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cipher::{FieldCipher, TAG_BYTES};
+use crate::customer::CustomerId;
+use crate::derivation::TreeId;
+use crate::error::{KeyStoreError, SealError};
+use crate::field::{FieldId, Placed, Purpose};
+use crate::key_tree::{Found, Walker};
+use crate::nonce;
+use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
+use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
+use crate::secret::with_clean_stack;
+use crate::vault::handles::Handle;
+use crate::vault::held::{Held, StoredPages, tree_error};
+use crate::vault::process::Process;
+
+impl Process {
+    pub(crate) fn seal<T: PersonalData>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        place: Placed<'_, T>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        self.may_seal(customer, place.field_id())?;
+        for _ in 0..TRIES {
+            if let Some(sealed) = self.seal_once(customer, place, value)? {
+                return Ok(sealed);
+            }
+        }
+        Err(KeyStoreError::Busy { waited: Duration::ZERO }.into())
+    }
+
+    /// `None`: the tree was retired meanwhile.
+    fn seal_once<T: PersonalData>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        place: Placed<'_, T>,
+        value: &T,
+    ) -> Result<Option<Sealed<T>>, SealError> {
+        let name = place.field_id();
+        let mut plain = encode(customer, place, value)?;
+        let changes = self.changes();
+        let wall = self.wall_within_lease()?;
+        let held = self.held_to_seal(name.purpose)?;
+        let tree = held.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
+        let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
+        let pages = StoredPages(self.pages());
+        let header = with_clean_stack(|| {
+            let mut walker = Walker::for_one();
+            if walker.walk(keys, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
+                return Err(SealError::Shredded { at: name.of(customer) });
+            }
+            let cipher = FieldCipher::new(walker.customer_key(), name);
+            self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
+        });
+        let tree = tree.id;
+        // The snapshot outlives every key derived from it: a shred waits for it.
+        drop(held);
+        self.finish_seal(customer, name, tree, changes, plain.into_encrypted(&header?))
+    }
+
+    /// The snapshot to seal with: one in which the purpose has a tree that is durable.
+    fn held_to_seal(self: &Arc<Process>, purpose: Purpose) -> Result<Arc<Held>, KeyStoreError> {
+        let held = self.held()?;
+        if held.to_seal(purpose.name(), self.durable()).is_some() {
+            return Ok(held);
+        }
+        held.active(purpose.name()).ok_or(NO_TREE)?;
+        // Let go first: a commit waits for readers.
+        drop(held);
+        self.settle()?;
+        self.held()
+    }
+
+    /// What was encrypted may be given out if the tree seals still. A commit that came in between may have retired it, and then the
+    /// value would be lost from the start.
+    #[inline]
+    fn finish_seal<T>(
+        self: &Arc<Process>,
+        customer: CustomerId,
+        name: FieldId,
+        tree: TreeId,
+        changes: u64,
+        bytes: Vec<u8>,
+    ) -> Result<Option<Sealed<T>>, SealError> {
+        if self.changes() == changes || self.still_seals(customer, name, tree)? {
+            Ok(Some(Sealed::from_parts(bytes)))
+        } else {
+            Ok(None)
+        }
+    }
+
+    #[cold]
+    fn still_seals(self: &Arc<Process>, customer: CustomerId, name: FieldId, tree: TreeId) -> Result<bool, SealError> {
+        let held = self.held()?;
+        let Some(keys) = held.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
+        let pages = StoredPages(self.pages());
+        let found = with_clean_stack(|| Walker::for_one().walk(keys, customer.to_path(), &pages));
+        match found.map_err(tree_error)? {
+            Found::Shredded => Err(SealError::Shredded { at: name.of(customer) }),
+            Found::Key => Ok(true),
+        }
+    }
+
+    fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
+        if !self.is_unlocked(name.purpose) {
+            return Err(SealError::PurposeNotUnlocked { purpose: name.purpose.name() });
+        }
+        if self.is_enrolled(customer)? { Ok(()) } else { Err(SealError::NotEnrolled { at: name.of(customer) }) }
+    }
+
+    /// The wall clock for a nonce, once the lease is known to run.
+    #[inline]
+    fn wall_within_lease(self: &Arc<Process>) -> Result<u64, KeyStoreError> {
+        let wall = self.lease.clock().wall();
+        if !self.lease.is_fresh_at(wall) {
+            self.reread()?;
+        }
+        Ok(wall)
+    }
+
+    pub(crate) fn seal_by_handle<T: PersonalData>(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: Placed<'_, T>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        for _ in 0..TRIES {
+            if let Some(sealed) = self.seal_once_by_handle(handle, index, place, value)? {
+                return Ok(sealed);
+            }
+        }
+        Err(KeyStoreError::Busy { waited: Duration::ZERO }.into())
+    }
+
+    #[inline]
+    fn seal_once_by_handle<T: PersonalData>(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: Placed<'_, T>,
+        value: &T,
+    ) -> Result<Option<Sealed<T>>, SealError> {
+        let (customer, name) = (handle.customer(index), place.field_id());
+        // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which those
+        // threads take to wipe.
+        let mut plain = encode(customer, place, value)?;
+        let changes = self.changes();
+        let wall = self.wall_within_lease()?;
+        let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
+            // The cipher leaves round keys on the stack, where no commit could reach them.
+            let header = with_clean_stack(|| self.encrypt(cipher, tree, customer, place.context, &mut plain, wall));
+            (tree, header)
+        });
+        let (tree, header) = match kept {
+            Some(sealed) => sealed,
+            None => {
+                self.may_seal(customer, name)?;
+                drop(self.held_to_seal(name.purpose)?);
+                let mut keys = handle.keys();
+                with_clean_stack(|| {
+                    let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
+                    match cipher.as_ref() {
+                        Some(cipher) => {
+                            Ok((tree, self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
+                        }
+                        None => Err(SealError::Shredded { at: name.of(customer) }),
+                    }
+                })?
+            }
+        };
+        self.finish_seal(customer, name, tree, changes, plain.into_encrypted(&header?))
+    }
+
+    /// Encrypts what was encoded, in place. Gives its header.
+    #[inline]
+    fn encrypt(
+        &self,
+        cipher: &FieldCipher,
+        tree: TreeId,
+        customer: CustomerId,
+        context: Option<&[u8]>,
+        plain: &mut Plaintext,
+        wall: u64,
+    ) -> Result<[u8; HEADER_BYTES], SealError> {
+        let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
+        let header = Header {
+            tree,
+            customer: customer.to_path(),
+            witness: self.witness_to_seal(),
+            nonce: &nonce,
+            commitment: cipher.commitment(),
+        };
+        let associated = Associated::new(header.witness, context);
+        let tag = cipher
+            .seal(header.nonce, associated.as_bytes(), plain.content_mut())
+            .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
+        plain.extend(&tag);
+        Ok(header.to_bytes())
+    }
+}
+
+/// A value's bytes, padded, with room for the header before them and the tag after. It calls the application's code, which may take its
+/// time: no lock and no snapshot may be held.
+#[inline]
+fn encode<T: PersonalData>(customer: CustomerId, place: Placed<'_, T>, value: &T) -> Result<Plaintext, SealError> {
+    let hint = value.size_hint().min(MOST_BYTES);
+    let mut plain = Plaintext::after_header(HEADER_BYTES, HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES);
+    value.encode(&mut plain);
+    let bytes = plain.len();
+    if bytes > MOST_BYTES {
+        return Err(SealError::TooLarge { at: place.field_id().of(customer), bytes });
+    }
+    plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
+    Ok(plain)
+}
+
+/// How often a value is sealed anew because its tree was retired meanwhile.
+const TRIES: u32 = 4;
+
+const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
