@@ -93,9 +93,18 @@ fn words(bytes: &[u8; 32]) -> impl Iterator<Item = u64> {
 ///
 /// Key schedules and hash states of the primitives live on the stack for a moment. The types are wiped by their drop,
 /// but a copy made by moving one, or a spilled register, is not. Results must be left on the heap.
+///
+/// Also when `work` panics, as a store or a key wrapper of the application's may.
 pub(crate) fn with_clean_stack<R>(work: impl FnOnce() -> R) -> R {
+    struct Clean;
+    impl Drop for Clean {
+        fn drop(&mut self) {
+            overwrite_stack();
+        }
+    }
+    let clean = Clean;
     let result = apart(work);
-    overwrite_stack();
+    drop(clean);
     result
 }
 
@@ -202,6 +211,15 @@ mod tests {
             with_clean_stack(|| made.seal(&[1; 12], b"x", &mut [0; 64]).unwrap());
         });
         assert!(residues.is_empty(), "left behind although overwritten: {residues:?}");
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| ()));
+        let (_, residues) = depths_of(&schedule, || {
+            let work =
+                || with_clean_stack(|| made.seal(&[1; 12], b"x", &mut [0; 64]).map(|_| panic!("of the application's")));
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+        });
+        std::panic::set_hook(hook);
+        assert!(residues.is_empty(), "left behind by a panic: {residues:?}");
     }
 
     #[test]

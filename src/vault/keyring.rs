@@ -1,5 +1,8 @@
 //! The root keys that a process was given, and which of them opens the record now.
 
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::journal::VaultName;
@@ -14,17 +17,29 @@ pub(crate) struct Keyring {
     expected: Option<RootKey>,
     /// A recipe for which no key was right, so that a refresh does not run Argon2 several times a second.
     hopeless: Option<Recipe>,
+    /// A recipe for which a key service failed: it is not asked at every refresh.
+    failing: Option<Failing>,
 }
+
+struct Failing {
+    recipe: Recipe,
+    error: KeyStoreError,
+    until: Instant,
+    pause: Duration,
+}
+
+/// Between two calls of a key service that fails: doubled each time, within these bounds.
+const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
 impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
-        Keyring { given, current: None, expected: None, hopeless: None }
+        Keyring { given, current: None, expected: None, hopeless: None, failing: None }
     }
 
     /// A copy for a forked child, which must not take the parent's lock twice.
     pub(crate) fn copy(&self) -> Keyring {
         let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
-        Keyring { given: self.given.clone(), current, expected: self.expected.clone(), hopeless: None }
+        Keyring { given: self.given.clone(), current, expected: self.expected.clone(), hopeless: None, failing: None }
     }
 
     /// Wipes all keys: nothing opens any more.
@@ -42,6 +57,11 @@ impl Keyring {
         }
         if self.hopeless.as_ref() == Some(&clear.recipe) {
             return Err(KeyStoreError::WrongRootKey);
+        }
+        if let Some(failing) = self.failing.as_ref().filter(|failing| failing.recipe == clear.recipe)
+            && Instant::now() < failing.until
+        {
+            return Err(failing.error.clone());
         }
         let mut failure = None;
         let mut found = None;
@@ -65,6 +85,7 @@ impl Keyring {
             }
         }
         if let Some((index, secret, record)) = found {
+            self.failing = None;
             self.current = Some((secret, clear.recipe.clone()));
             // The vault was rotated away from the keys before this one: they are kept no longer.
             if index < self.given.len() {
@@ -73,7 +94,11 @@ impl Keyring {
             return Ok(record);
         }
         if let Some(error) = failure {
-            return Err(error.into());
+            let before = self.failing.take().filter(|failing| failing.recipe == clear.recipe);
+            let pause = before.map_or(*PAUSES.start(), |failing| (failing.pause * 2).min(*PAUSES.end()));
+            let (recipe, error) = (clear.recipe.clone(), KeyStoreError::from(error));
+            self.failing = Some(Failing { recipe, error: error.clone(), until: Instant::now() + pause, pause });
+            return Err(error);
         }
         // Every 32-byte key has the same recipe, and trying one costs nothing.
         if clear.recipe != Recipe::Bytes {
@@ -132,5 +157,53 @@ pub(crate) fn describe(error: RecordError, location: &str) -> KeyStoreError {
         RecordError::WrongRootKey => KeyStoreError::WrongRootKey,
         RecordError::NewerVersion => KeyStoreError::NewerFormat { location },
         RecordError::NotAuthentic | RecordError::Malformed => KeyStoreError::NotAuthentic { location },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::root_key::{KeyWrapper, WrapperError};
+    use crate::root_record::example;
+
+    /// A key service that is down.
+    struct Down(Arc<AtomicU32>);
+
+    impl KeyWrapper for Down {
+        fn wrap(&self, _: &[u8; 32], _: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
+            Err("down".into())
+        }
+
+        fn unwrap(&self, _: &[u8], _: &[u8; 16], _: &mut [u8; 32]) -> Result<(), WrapperError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err("down".into())
+        }
+    }
+
+    #[test]
+    fn a_key_service_that_is_down_is_asked_less_and_less_often() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let mut keyring = Keyring::new(vec![RootKey::wrapped_by(Down(asked.clone()))]);
+        let mut record = example();
+        record.clear.recipe = Recipe::Wrapped(vec![7; 40]);
+        let bytes = record.seal(&RootSecret(Secret32::copy_of(&[1; 32])), &[8; 32]).unwrap();
+        let open = |keyring: &mut Keyring| {
+            let opened = keyring.open(&bytes, &record.clear, "a test");
+            assert!(matches!(opened, Err(KeyStoreError::RootKey(_))), "{:?}", opened.err());
+            asked.load(Ordering::Relaxed)
+        };
+        assert_eq!((open(&mut keyring), open(&mut keyring), open(&mut keyring)), (1, 1, 1));
+        let mut pauses = Vec::new();
+        for calls in 2..14 {
+            let failing = keyring.failing.as_mut().unwrap();
+            pauses.push(failing.pause.as_secs());
+            // Its time has come.
+            failing.until = Instant::now();
+            assert_eq!((open(&mut keyring), open(&mut keyring)), (calls, calls));
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]);
     }
 }
