@@ -87,6 +87,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
         active: byte != 6,
         state,
         shredded: u64::from(byte),
+        made: 3,
     };
     let record = Record {
         clear: Clear {
@@ -101,6 +102,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
         lease: Duration::from_secs(1),
         shredded_through: 5,
         floor: 2,
+        settled: 8,
         gone_back: Some(12),
         places: vec![PlaceId([9; 8])],
         trees: vec![
@@ -108,7 +110,11 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
             tree(6, TreeState::Retired),
             tree(7, TreeState::Page(PageKey(Secret32::copy_of(&[12; 32])))),
         ],
-        indexes: Some(IndexTree { id: TreeId([8; 8]), state: TreeState::Page(PageKey(Secret32::copy_of(&[14; 32]))) }),
+        indexes: Some(IndexTree {
+            id: TreeId([8; 8]),
+            state: TreeState::Page(PageKey(Secret32::copy_of(&[14; 32]))),
+            made: 4,
+        }),
         ring: vec![[7; 3], [8; 3], [9; 3]],
         signer: Some(SignerSeed(Secret32::copy_of(&[15; 32]))),
         anchor: Anchor::new(16, Hash::from_bytes([17; 32])),

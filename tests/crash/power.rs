@@ -30,6 +30,8 @@ fn key() -> RootKey {
 struct Trouble {
     /// The process is killed at the step; otherwise the step fails with an I/O error, once, and the process lives on.
     kill: bool,
+    /// It is not this step alone that fails, but every one from it on, until A tries again: a disk that is full.
+    lasts: bool,
     /// Half of what could not be synced is on the medium.
     torn: bool,
     /// The cache drops what could not be written back before anybody goes on.
@@ -41,10 +43,12 @@ struct Trouble {
     leaves: Leaves,
 }
 
-const KILL: Trouble = Trouble { kill: true, torn: true, drop: false, again: false, busy: false, leaves: Leaves::Old };
-const FAIL: Trouble = Trouble { kill: false, torn: false, drop: false, again: true, busy: true, leaves: Leaves::Old };
+const KILL: Trouble =
+    Trouble { kill: true, lasts: false, torn: true, drop: false, again: false, busy: false, leaves: Leaves::Old };
+const FAIL: Trouble =
+    Trouble { kill: false, lasts: false, torn: false, drop: false, again: true, busy: true, leaves: Leaves::Old };
 
-const TROUBLES: [Trouble; 8] = [
+const TROUBLES: [Trouble; 10] = [
     KILL,
     Trouble { busy: true, torn: false, leaves: Leaves::Half, ..KILL },
     Trouble { leaves: Leaves::New, ..KILL },
@@ -53,6 +57,9 @@ const TROUBLES: [Trouble; 8] = [
     Trouble { drop: true, ..FAIL },
     Trouble { torn: true, leaves: Leaves::Half, ..FAIL },
     Trouble { torn: true, drop: true, again: false, ..FAIL },
+    Trouble { lasts: true, busy: false, ..FAIL },
+    // What everybody has seen is dropped at last.
+    Trouble { lasts: true, busy: false, again: false, ..FAIL },
 ];
 
 /// What somebody was told, and may rely upon.
@@ -200,7 +207,11 @@ fn at_every_step(left: Left, troubles: &[Trouble], operation: Operation) -> usiz
             let (mut a, mut b) = (world.open(), world.open());
             world.live(&b, true);
             world.media.tears(trouble.torn);
-            let stop = if trouble.kill { Stop::Die { torn: trouble.torn } } else { Stop::Fail(Problem::Io) };
+            let stop = match trouble {
+                Trouble { kill: true, torn, .. } => Stop::Die { torn: *torn },
+                Trouble { lasts: true, .. } => Stop::FailFrom(Problem::Full),
+                _ => Stop::Fail(Problem::Io),
+            };
             a.steps.stop_at(step, stop);
             let mut told = vec![operation(&world, &a)];
             let finished = a.steps.taken() < step;
@@ -213,6 +224,7 @@ fn at_every_step(left: Left, troubles: &[Trouble], operation: Operation) -> usiz
             world.live(&b, trouble.busy);
             world.live(&a, trouble.busy);
             if trouble.again {
+                a.steps.reset();
                 told.push(operation(&world, &a));
             }
             if trouble.busy {
