@@ -8,8 +8,8 @@ use std::time::Duration;
 use oubliette::personal::Text;
 use oubliette::store::{Directory, DirectoryBuilder, Leaves, Media, Problem, Steps, Stop};
 use oubliette::{
-    CustomerId, Epoch, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, Token, UnlockError, Vault,
-    VaultBuilder, bits,
+    CustomerId, Epoch, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, ShredError, Token,
+    UnlockError, Vault, VaultBuilder, bits,
 };
 
 use super::stage::*;
@@ -355,6 +355,43 @@ fn reads_that_fail() {
             }
         }
     }
+}
+
+/// A shred is seen that was never durable, and two sweeps go by what it needs; then it vanishes. Whoever is left needs the pages of before.
+#[test]
+fn sweeps_delete_nothing_that_the_durable_record_needs() {
+    let (scratch, media) = (tempfile::tempdir().unwrap(), Media::new());
+    let lease = Duration::from_millis(200);
+    let builder = |steps: &Steps| {
+        let at = layout(scratch.path(), 0).media(&media).steps(steps);
+        settings(VaultBuilder::in_directory(at).lease(lease))
+    };
+    let vault = builder(&Steps::new()).create(key()).unwrap();
+    let [alice, bob, carol] = [(); 3].map(|()| vault.enroll().unwrap());
+    let sealed = vault.seal(bob, NOTE, &"relied upon".parse().unwrap()).unwrap();
+    let _ = vault.shred([carol]).unwrap();
+    vault.close().unwrap();
+    let open = || {
+        let steps = Steps::new();
+        Process { vault: Some(builder(&steps).unlock(key()).unwrap()), steps }
+    };
+    let (mut a, mut b) = (open(), open());
+    // What it is based on takes two steps, its pages six, the mark two; then the first slot is written, and its sync fails.
+    a.steps.stop_at(12, Stop::FailFrom(Problem::Full));
+    assert!(matches!(a.vault().shred([alice]), Err(ShredError::Unknown(_))));
+    assert_eq!(a.steps.log()[10..12], ["write slot-b", "sync slot-b"]);
+    for _ in 0..3 {
+        b.vault().refresh().unwrap();
+        let _ = b.vault().sweep().unwrap();
+        std::thread::sleep(lease * 3);
+    }
+    kill(&mut a);
+    kill(&mut b);
+    media.drop_pages().unwrap();
+    media.cut_power(Leaves::Old).unwrap();
+    let vault = builder(&Steps::new()).unlock(key()).unwrap();
+    assert!(vault.open(bob, NOTE, &sealed).is_ok());
+    let _ = vault.shred([bob]).unwrap();
 }
 
 /// Not only in theory: each way of losing something happens to a file that nobody synced.
