@@ -67,10 +67,14 @@ impl Plaintext {
         self.bytes.get_mut(self.start..).unwrap_or_default()
     }
 
-    /// The whole allocation, once its content is no longer secret, with its header.
+    /// The room for a header.
     #[inline]
-    pub(crate) fn into_encrypted(mut self, header: &[u8]) -> Vec<u8> {
-        self.bytes.iter_mut().take(self.start).zip(header).for_each(|(place, byte)| *place = *byte);
+    pub(crate) fn header_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.start).unwrap_or_default()
+    }
+
+    /// The whole allocation, once its content is no longer secret.
+    pub(crate) fn into_encrypted(mut self) -> Vec<u8> {
         std::mem::take(&mut *self.bytes)
     }
 
@@ -106,6 +110,7 @@ mod tests {
         let before = plain.bytes.as_ptr();
         plain.extend(&[7; 16]);
         assert_eq!(before, plain.bytes.as_ptr(), "the tag must not move the allocation");
-        assert_eq!(&plain.into_encrypted(b"head")[..11], b"headcontent");
+        plain.header_mut().copy_from_slice(b"head");
+        assert_eq!(&plain.into_encrypted()[..11], b"headcontent");
     }
 }

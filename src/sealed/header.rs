@@ -30,14 +30,18 @@ impl<'h> Header<'h> {
         commitment: &[0; COMMITMENT_BYTES],
     };
 
+    /// Writes it over what begins with [`HEADER_BYTES`] of room; `None` if there is less.
     #[inline]
-    pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        let witness = self.witness.to_be_bytes();
-        let parts: [&[u8]; 6] = [&[VERSION], &self.tree.0, &self.customer, &witness, self.nonce, self.commitment];
-        // Together they are as long as the header.
-        bytes.iter_mut().zip(parts.into_iter().flatten()).for_each(|(place, byte)| *place = *byte);
-        bytes
+    pub(crate) fn write(&self, out: &mut [u8]) -> Option<()> {
+        let (version, rest) = out.get_mut(..HEADER_BYTES)?.split_first_mut()?;
+        let (tree, rest) = rest.split_first_chunk_mut()?;
+        let (customer, rest) = rest.split_first_chunk_mut()?;
+        let (witness, rest) = rest.split_first_chunk_mut()?;
+        let (nonce, rest) = rest.split_first_chunk_mut()?;
+        let commitment = rest.first_chunk_mut()?;
+        (*version, *tree, *customer) = (VERSION, self.tree.0, self.customer);
+        (*witness, *nonce, *commitment) = (self.witness.to_be_bytes(), *self.nonce, *self.commitment);
+        Some(())
     }
 
     #[inline]

@@ -271,8 +271,8 @@ mod tests {
             nonce: &[5; 12],
             commitment: &[6; 32],
         };
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&header.to_bytes());
+        let mut bytes = vec![0; HEADER_BYTES];
+        header.write(&mut bytes).unwrap();
         [&bytes[..], &[0xaa; 32], &[0xbb; 16]].concat()
     }
 

@@ -48,7 +48,7 @@ impl Process {
         let tree = held.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
         let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
         let pages = StoredPages(self.pages());
-        let header = with_clean_stack(|| {
+        let encrypted = with_clean_stack(|| {
             let mut walker = Walker::for_one();
             if walker.walk(keys, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
                 return Err(SealError::Shredded { at: name.of(customer) });
@@ -59,7 +59,8 @@ impl Process {
         let tree = tree.id;
         // The snapshot outlives every key derived from it: a shred waits for it.
         drop(held);
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted(&header?))
+        encrypted?;
+        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
@@ -153,11 +154,10 @@ impl Process {
         let wall = self.wall_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            let header = with_clean_stack(|| self.encrypt(cipher, tree, customer, place.context, &mut plain, wall));
-            (tree, header)
+            (tree, with_clean_stack(|| self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
         });
-        let (tree, header) = match kept {
-            Some(sealed) => sealed,
+        let (tree, encrypted) = match kept {
+            Some(kept) => kept,
             None => {
                 self.may_seal(customer, name)?;
                 drop(self.held_to_seal(name.purpose)?);
@@ -173,10 +173,11 @@ impl Process {
                 })?
             }
         };
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted(&header?))
+        encrypted?;
+        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
     }
 
-    /// Encrypts what was encoded, in place. Gives its header.
+    /// Encrypts what was encoded, in place, and writes its header. After an error the content is still in clear.
     #[inline]
     fn encrypt(
         &self,
@@ -186,7 +187,7 @@ impl Process {
         context: Option<&[u8]>,
         plain: &mut Plaintext,
         wall: u64,
-    ) -> Result<[u8; HEADER_BYTES], SealError> {
+    ) -> Result<(), SealError> {
         let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
         let header = Header {
             tree,
@@ -200,7 +201,8 @@ impl Process {
             .seal(header.nonce, associated.as_bytes(), plain.content_mut())
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
         plain.extend(&tag);
-        Ok(header.to_bytes())
+        header.write(plain.header_mut()).ok_or(KeyStoreError::Bug("no room for a header"))?;
+        Ok(())
     }
 }
 

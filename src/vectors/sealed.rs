@@ -60,9 +60,9 @@ impl Value<'_> {
             nonce: &self.nonce,
             commitment: okm.last_chunk().unwrap(),
         };
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&header.to_bytes());
-        bytes.try_into().unwrap()
+        let mut bytes = [0; HEADER_BYTES];
+        header.write(&mut bytes).unwrap();
+        bytes
     }
 
     pub(super) fn sealed(&self) -> Vec<u8> {
