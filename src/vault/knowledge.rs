@@ -142,7 +142,7 @@ impl Process {
         let before = self.durable.fetch_max(durable, Ordering::AcqRel);
         let durable = before.max(durable);
         let may_be_used = |made: u64| made > before && made <= durable;
-        if held.facts.floor > before || held.trees.iter().any(|tree| may_be_used(tree.made)) {
+        if may_be_used(held.facts.floor) || held.trees.iter().any(|tree| may_be_used(tree.made)) {
             // Handles seal under the tree before it still.
             self.handles.wipe();
             self.changed();

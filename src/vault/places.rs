@@ -46,7 +46,8 @@ impl Vault {
     /// place is open here.
     ///
     /// # Errors
-    /// When the commit fails, or it is the only place.
+    /// When the commit fails, or it is the only place. The mirror stays in use then, unless it is not known whether the record was
+    /// written.
     pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
         let directory = self.directory()?;
         let path = directory.path_of(place);

@@ -182,8 +182,15 @@ impl Engine {
         let stored = StoredPages(&*pages);
         let list = chosen.record.places.clone();
         let durable = chosen.durable;
+        // Of its own generation the whole id must be right: another process may have committed in between.
         let is_it = |begun: &Begun<T>| {
-            chosen.record.clear.id == begun.id || chosen.record.descends_from(begun.witness) == Some(true)
+            let record = &chosen.record;
+            let is_of_that_generation = record.clear.generation == begun.witness.generation;
+            if is_of_that_generation {
+                record.clear.id == begun.id
+            } else {
+                record.descends_from(begun.witness) == Some(true)
+            }
         };
         let found = begun.take().filter(is_it);
         let Held { facts, bytes, trees, indexes, .. } =
