@@ -192,8 +192,8 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PurposeError, RecoverError, ResealError,
-    RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
+    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PromoteError, PurposeError, RecoverError,
+    ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Belongs, Field, FieldId, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};

@@ -210,6 +210,12 @@ impl Record {
         Record { clear, ring, ..self }
     }
 
+    /// The generation before this one was left out: an entry of zeros in the ring, which is no record's.
+    pub(crate) fn skip(&mut self) {
+        self.ring.insert(1.min(self.ring.len()), [0; 3]);
+        self.ring.truncate(RING);
+    }
+
     /// Encrypts the record. Its salt is made from `fresh` and all of its content.
     pub(crate) fn seal(&self, root: &RootSecret, fresh: &[u8; 32]) -> Result<Vec<u8>, RecordError> {
         let mut bytes = Vec::with_capacity(RECORD_BYTES);

@@ -18,6 +18,9 @@ mod numbers;
 #[path = "rules/pages.rs"]
 mod pages;
 #[cfg(unix)]
+#[path = "rules/places.rs"]
+mod places;
+#[cfg(unix)]
 #[path = "rules/processes.rs"]
 mod processes;
 #[path = "rules/support.rs"]

@@ -270,10 +270,24 @@ pub enum Mirror {
         /// The directory
         directory: PathBuf,
     },
-    /// Give up a place that is lost or no longer wanted; what lies there must be destroyed
+    /// Give up a mirror that is lost or no longer wanted; what lies there must be destroyed
     Detach {
         /// The place, as `status` shows it
         place: String,
+    },
+    /// Make a mirror the first place, which decides; the one before becomes a mirror. Both must be there
+    HandOver {
+        /// The mirror's place, as `status` shows it
+        place: String,
+    },
+    /// The first place is lost for good: make the mirror at `--vault` the first place
+    ///
+    /// Nobody can check that it is lost. A program that still sees the old place goes on there, and opens whoever is shredded from now on.
+    /// So first see to it that nobody uses it any more, and that it stays away until it is emptied.
+    Promote {
+        /// A place that is lost, as the error shows it; once for each
+        #[arg(long = "lost", value_name = "PLACE", required = true)]
+        lost: Vec<String>,
     },
 }
 

@@ -1,6 +1,6 @@
 //! What every command works with: the configuration, where root keys come from, and the vault once it is open.
 
-use oubliette::store::{Directory, DirectoryBuilder};
+use oubliette::store::{Directory, DirectoryBuilder, PlaceId};
 use oubliette::{Purpose, Vault, VaultBuilder};
 
 use crate::args::Common;
@@ -71,6 +71,14 @@ impl Context {
         self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.unlock(self.secrets.current()?)?)
+    }
+
+    /// Opens the vault at the mirror that is to take over from places that are lost.
+    pub fn promote(&mut self, lost: Vec<PlaceId>) -> Result<Vault, Failure> {
+        let builder = self.builder()?;
+        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+        self.journal_is_there()?;
+        Ok(builder.promote(self.secrets.current()?, lost)?)
     }
 
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {

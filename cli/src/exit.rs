@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use oubliette::journal::{JournalError, ReceiptError};
-use oubliette::{KeyStoreError, Outcome, PurposeError, RecoverError, RotateError, ShredError, UnlockError};
+use oubliette::{
+    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, ShredError, UnlockError,
+};
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
 
@@ -183,9 +185,39 @@ impl From<RecoverError> for Failure {
     }
 }
 
+impl From<PromoteError> for Failure {
+    fn from(error: PromoteError) -> Failure {
+        match error {
+            PromoteError::KeyStore(error) => error.into(),
+            PromoteError::Unlock(error) => error.into(),
+            PromoteError::NotLost { place } => Failure::new(
+                Exit::Refused,
+                format!(
+                    "place {place} is not lost: it can be read here. To have another place decide: `oubliette mirror hand-over`"
+                ),
+            ),
+            PromoteError::FirstIsThere { place } => Failure::usage(format!(
+                "place {place} decides, and is not among those given as lost: if it is, `--lost {place}`"
+            )),
+            other => Failure::of(Exit::Investigate, &other),
+        }
+    }
+}
+
 impl From<KeyStoreError> for Failure {
     fn from(error: KeyStoreError) -> Failure {
-        Failure::of(of_key_store(&error), &error)
+        match &error {
+            KeyStoreError::FirstPlaceAway { place, source } => Failure::new(
+                of_key_store(&error),
+                format!(
+                    "place {place}, which is the first and decides, cannot be read: bring it back ({source}). If it is lost for good and nobody uses it any more: `oubliette mirror promote --vault MIRROR --lost {place}`"
+                ),
+            ),
+            KeyStoreError::FirstPlace { place } => Failure::usage(format!(
+                "place {place} is the first and decides: `oubliette mirror hand-over` to another one before it is detached"
+            )),
+            _ => Failure::of(of_key_store(&error), &error),
+        }
     }
 }
 

@@ -103,7 +103,7 @@ pub enum Event {
         /// Which.
         purposes: Vec<Label>,
     },
-    /// Intent: places that hold copies of the root record are attached or detached.
+    /// Intent: places that hold copies of the root record are attached or detached, or another one becomes the first.
     Places {
         /// The ids of those attached.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +111,10 @@ pub enum Event {
         /// The ids of those detached: from now on they hold an old record.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         detached: Vec<Label>,
+        /// The id of the place that is first from now on, and decides, if it was not before: the vault was handed over to it, or it was
+        /// promoted because the one before was lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<Label>,
     },
 
     /// What an intent came to.

@@ -55,7 +55,7 @@ const EVENTS: [&str; 12] = [
     r#"{"kind":"retire_replaced","purpose":"orders","new":"b0b1b2b3b4b5b6b7"}"#,
     r#"{"kind":"begin_epoch","index":{"purpose":"orders","field":"email","tag":"obl.email","label":"exact","bits":32},"epoch":2}"#,
     r#"{"kind":"recover","seen":61,"highest_number":1099511627775}"#,
-    r#"{"kind":"places","attached":["a1"],"detached":["b1","b2"]}"#,
+    r#"{"kind":"places","attached":["a1"],"detached":["b1","b2"],"first":"c1"}"#,
     r#"{"kind":"granted","grant":9007199254740991,"number":6,"purpose":"orders","basis":"consent","until":"9999-12-30T21:59:59.999Z"}"#,
     r#"{"kind":"disclosed","number":6,"recipient":"carrier","purpose":"orders","fields":["name","address"],"encrypted":true}"#,
     r#"{"kind":"openings","at":"2026-11-25T08:00:00.000Z","who":"support","why":"ticket 12","purpose":"orders","field":"email","came":"refused","count":70,"numbers":[5,[7,8]]}"#,

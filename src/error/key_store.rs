@@ -81,6 +81,33 @@ pub enum KeyStoreError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// The first place, which decides, cannot be read: nothing is opened, sealed or committed without it, however many mirrors there are.
+    #[error(
+        "place {place}, which is the first and decides, cannot be read; bring it back. If it is lost for good and nobody uses it any \
+         more, promote a mirror"
+    )]
+    FirstPlaceAway {
+        /// Its id, kept in its `root/place` file.
+        place: PlaceId,
+        /// Why it cannot be read.
+        #[source]
+        source: Arc<StoreError>,
+    },
+    /// The first place, which decides, shows an older record than a mirror: it was put back from a backup. A commit brings it forward; it
+    /// is tried by itself.
+    #[error(
+        "place {place}, which is the first and decides, has an older record than a mirror; it is being brought forward: try again"
+    )]
+    FirstPlaceBehind {
+        /// Its id.
+        place: PlaceId,
+    },
+    /// The first place, which decides, cannot be detached.
+    #[error("place {place} is the first and decides; hand over to another place before it is detached")]
+    FirstPlace {
+        /// Its id.
+        place: PlaceId,
+    },
     /// One place has what was written, and this one does not yet. It counts once it is there: until then nothing is sealed or
     /// numbered under it, and it would be lost with the first place.
     #[error("place {place} could not be written; the next commit that reaches every place completes it")]
@@ -171,6 +198,8 @@ impl KeyStoreError {
             },
             KeyStoreError::RootKey(_)
             | KeyStoreError::PlaceMissing { .. }
+            | KeyStoreError::FirstPlaceAway { .. }
+            | KeyStoreError::FirstPlaceBehind { .. }
             | KeyStoreError::NotInEveryPlace { .. }
             | KeyStoreError::NotDurableYet
             | KeyStoreError::Busy { .. }
@@ -183,6 +212,7 @@ impl KeyStoreError {
             KeyStoreError::Journal(error) => error.outcome(),
             KeyStoreError::NoSigner | KeyStoreError::VaultsOwn => Outcome::Investigate,
             KeyStoreError::NoVault
+            | KeyStoreError::FirstPlace { .. }
             | KeyStoreError::NeedsJournal
             | KeyStoreError::WrongRootKey
             | KeyStoreError::NotAuthentic { .. }

@@ -1,6 +1,7 @@
 //! Errors of a vault's life: created, unlocked, under a new root key, recovered.
 
 use super::KeyStoreError;
+use crate::store::PlaceId;
 
 /// Why a vault was not created.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,42 @@ pub enum RotateError {
     /// It is not known whether it happened; keep both keys, and unlock with both.
     #[error("it is not known whether the root key was rotated; keep both, and unlock with both")]
     Unknown(#[source] KeyStoreError),
+}
+
+/// Why a mirror was not promoted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromoteError {
+    /// A place that is said to be lost can be read here, or is the one that is to take over. Nothing happened.
+    #[error("place {place} is not lost, it can be read here; to give the lead to another place, hand over")]
+    NotLost {
+        /// The place.
+        place: PlaceId,
+    },
+    /// The place that decides is not among those that are lost. Nothing happened.
+    #[error(
+        "place {place} decides, and is not among those that are lost; if it is lost, name it, and otherwise hand over"
+    )]
+    FirstIsThere {
+        /// The place.
+        place: PlaceId,
+    },
+    /// The vault could not be unlocked. Nothing happened, unless it had gone back in time: then the mirror is promoted, and refused until it is
+    /// recovered.
+    #[error(transparent)]
+    Unlock(UnlockError),
+    /// The key store could not be used. If it failed while committing, promote again.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+}
+
+impl From<UnlockError> for PromoteError {
+    fn from(error: UnlockError) -> PromoteError {
+        match error {
+            UnlockError::KeyStore(error) => PromoteError::KeyStore(error),
+            error => PromoteError::Unlock(error),
+        }
+    }
 }
 
 /// Why a vault that went back in time was not recovered.

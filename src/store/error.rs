@@ -39,6 +39,8 @@ pub enum Problem {
     Occupied,
     /// The same place, or a copy of it, is named twice.
     PlaceTwice,
+    /// A place that was not opened, and that nothing here leads to.
+    UnknownPlace,
     /// More mirrors than [`MAX_MIRRORS`](super::MAX_MIRRORS).
     TooManyMirrors,
     /// Another process held a lock for too long.
@@ -64,6 +66,7 @@ impl Problem {
             Problem::PlaceTwice => {
                 "is in use already, or is a copy of what is; give each mirror a directory of its own"
             }
+            Problem::UnknownPlace => "is not among the places opened; name it as a mirror",
             Problem::TooManyMirrors => "is one mirror too many",
             Problem::Busy => "is held by another process; try again, and look for a stuck process if it lasts",
             Problem::Injected => "failed on request of a test",
@@ -96,6 +99,11 @@ impl StoreError {
             _ => Problem::Io,
         };
         StoreError::new(problem, PathBuf::from(path).display().to_string()).caused_by(error)
+    }
+
+    /// The same problem in the same place, without its cause.
+    pub(crate) fn again(&self) -> StoreError {
+        StoreError::new(self.problem, self.location.clone())
     }
 
     /// The kind of trouble.

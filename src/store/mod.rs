@@ -190,20 +190,29 @@ pub enum CopyContent {
 ///
 /// Each implementation documents how far it can forget.
 pub trait RootStore: Send + Sync + 'static {
-    /// The places that are open here, in the order in which they were given: of a new vault, the first one decides.
+    /// The places that are in use here. Before a record was [followed](RootStore::follow) they stand in the order in which they were
+    /// given: of a new vault, the first one decides. Answered at once, whatever the places do.
     fn places(&self) -> Vec<PlaceId>;
 
     /// The copies in one place, a slot each and always in the same order, without waiting for a commit that is under way. A
-    /// slot that cannot be read is [`CopyContent::Unreachable`]; so is the one copy of a place that is not there at all.
+    /// slot that cannot be read is [`CopyContent::Unreachable`]; so is the one copy of a place that is not there at all. A place that is
+    /// not in use is read as well, if it can be found.
     ///
     /// Everything that was written before this began is seen, by whatever process: nothing is answered from memory.
     fn read(&self, place: PlaceId) -> Vec<RootCopy>;
 
-    /// Excludes all other commits from these places until what is returned is dropped.
+    /// Excludes all other commits from these places until what is returned is dropped. Places need not be in use, if they can be found.
+    /// As long as it is locked, a store that keeps pages in the same places puts and sweeps them in these.
     ///
     /// # Errors
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
+
+    /// The root record lists these places, in this order: they are in use from now on, as far as they are known here, and no others.
+    /// Answered at once, whatever the places do. A store whose places never change does nothing.
+    fn follow(&self, list: &[PlaceId]) {
+        let _ = list;
+    }
 
     /// Whether the record survives the loss of one disk or machine. Key trees are given up only then, since the record
     /// holds what replaces them. True if there are several [`places`](RootStore::places), unless a store says otherwise:

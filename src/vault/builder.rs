@@ -16,7 +16,7 @@ use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
-use crate::vault::commit::{self, Engine, Seen, Stores, is_unused};
+use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused};
 use crate::vault::evidence::Evidence;
 use crate::vault::journal::Chosen;
 use crate::vault::keyring::Keyring;
@@ -106,7 +106,9 @@ impl VaultBuilder {
     }
 
     /// A mirror: a whole copy in another directory, best on another disk, written in each commit. At most three.
-    /// One that is not the vault's yet is attached with [`Vault::attach_mirror`].
+    /// One that is not the vault's yet is attached with [`Vault::attach_mirror`]. A mirror is a copy that loses nothing, and decides nothing: if the
+    /// first place is lost, [`promote`](VaultBuilder::promote) it. What it forgets is best effort on flash and on copy-on-write file systems, as
+    /// [`Directory`](crate::store::Directory) says.
     pub fn mirror(self, path: impl AsRef<Path>) -> VaultBuilder {
         self.directory(|builder| builder.mirror(path))
     }
@@ -191,7 +193,7 @@ impl VaultBuilder {
         {
             // What a creation left that was killed while it wrote its first record may be created anew.
             let directory = builder.open().map_err(KeyStoreError::from)?;
-            if !is_unused(&commit::copies(&directory), &directory)? {
+            if !is_unused(&commit::copies(&directory, &directory.places()), &directory)? {
                 return Err(CreateError::Exists);
             }
         }
@@ -290,7 +292,8 @@ impl VaultBuilder {
             keyring: Arc::new(Mutex::new(Keyring::new(keys))),
             resident: Resident::at_most(self.most_resident_pages),
             lock_wait: self.lock_wait,
-            changes_places: false,
+            scope: Scope::default(),
+            change: None,
             expects: false,
             known: None,
             vouched: None,
@@ -298,8 +301,18 @@ impl VaultBuilder {
     }
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
-    pub(super) fn process(&self, engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let seen = commit::read(&engine.stores, &engine.keyring, &engine.resident, None)?;
+    pub(super) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
+        let read =
+            |engine: &Engine| commit::read(&engine.stores, &engine.keyring, &engine.resident, None, &engine.scope);
+        let seen = match read(&engine) {
+            Err(KeyStoreError::FirstPlaceBehind { .. }) => {
+                // It was put back from a backup. A commit sees every place, and brings it forward.
+                let repaired = engine.commit(None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
+                repaired.map_err(CommitError::cause)?;
+                read(&engine)?
+            }
+            seen => seen?,
+        };
         let Seen::Changed { held, needs_repair, .. } = seen else {
             return Err(KeyStoreError::Bug("nothing was held before"));
         };
@@ -327,7 +340,7 @@ impl VaultBuilder {
                 }
             },
         });
-        let process = Process::new(settings, stores, lock(&engine.keyring).copy())?;
+        let process = Process::new(settings, stores, lock(&engine.keyring).copy(), engine.scope.clone())?;
         process.refresh().inspect_err(|_| drop(process.leave()))?;
         Ok((process, needs_repair))
     }
@@ -350,20 +363,21 @@ impl VaultBuilder {
         Ok(Vault { owner: Arc::new(owner) })
     }
 
-    fn check_existing(&self, process: &Arc<Process>, mark: u64, needs_repair: bool) -> Result<(), UnlockError> {
+    pub(super) fn check_existing(
+        &self,
+        process: &Arc<Process>,
+        mark: u64,
+        needs_repair: bool,
+    ) -> Result<(), UnlockError> {
+        // Of the listed places alone: another one may hold another history. Not above what it was before the record was read.
+        let mark = mark.min(process.pages().mark().map_err(KeyStoreError::from)?);
         let held = process.held()?;
         let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
         let is_missing = unknown.is_some() || held.indexes.is_none() || held.facts.signer.is_none();
         drop(held);
         process.unless_proven(Evidence::Mark(mark))?;
-        if self.highest_number.is_some_and(|number| number.get() >= next_number) {
-            // Not written down: the number may be a mistake, which must not stop every other process.
-            return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());
-        }
-        if have < self.demanded {
-            return Err(UnlockError::BehindDemand { have, demanded: self.demanded });
-        }
+        self.check_demands(have, next_number)?;
         if needs_repair {
             // Best effort: a vault on a read-only mount can still be read.
             if let Err(error) = run(process, |process| process.repair()) {
@@ -376,6 +390,18 @@ impl VaultBuilder {
             None => Ok(()),
             Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
         }
+    }
+
+    /// What the caller knows of the vault must be so.
+    pub(super) fn check_demands(&self, have: u64, next_number: u64) -> Result<(), UnlockError> {
+        if self.highest_number.is_some_and(|number| number.get() >= next_number) {
+            // Not written down: the number may be a mistake, which must not stop every other process.
+            return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());
+        }
+        if have < self.demanded {
+            return Err(UnlockError::BehindDemand { have, demanded: self.demanded });
+        }
+        Ok(())
     }
 
     fn copy(&self) -> VaultBuilder {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::KeyStoreError;
 use crate::journal::Journal;
 use crate::sync::lock;
-use crate::vault::commit::{CommitError, Committed, Draft, Engine, Plan, Step, Then};
+use crate::vault::commit::{CommitError, Committed, Draft, Engine, ListChange, Plan, Step, Then};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::Held;
 use crate::vault::process::Process;
@@ -26,16 +26,20 @@ impl Process {
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
         let mut engine = lock(&self.engine);
-        engine.changes_places = false;
+        engine.change = None;
         self.commit_with(&mut engine, plan, then)
     }
 
     /// The same for a plan that changes the list of places.
-    pub(crate) fn commit_places<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
+    pub(super) fn commit_list<T>(
+        self: &Arc<Process>,
+        change: ListChange,
+        plan: &mut Plan<'_, T>,
+    ) -> Result<Done<T>, CommitError> {
         let mut engine = lock(&self.engine);
-        engine.changes_places = true;
+        engine.change = Some(change);
         let done = self.commit_with(&mut engine, plan, &mut |_, _, _| Ok(()));
-        engine.changes_places = false;
+        engine.change = None;
         done
     }
 
@@ -97,6 +101,7 @@ impl Process {
     ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
         engine.known = lock(&self.trail).latest();
+        engine.scope = self.scope();
         // What no crash can take away any more.
         engine.vouched = self.open_file().and_then(Journal::durable);
         let sent = self.lease.clock().now();

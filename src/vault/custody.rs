@@ -9,12 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
-use crate::store::{CopyContent, PlaceId, Problem, RootCopy};
+use crate::store::{CopyContent, PlaceId, Problem, RootCopy, StoreError};
+use crate::vault::commit::{NOT_LISTED, Scope};
 use crate::vault::keyring::{Keyring, describe};
 use crate::witness::Witness;
-
-/// What is wrong with a place that a record does not list.
-pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
 
 /// The record that counts.
 pub(crate) struct Chosen {
@@ -26,6 +24,45 @@ pub(crate) struct Chosen {
     pub(crate) durable: u64,
     /// Some copy is torn or older: a commit was interrupted.
     pub(crate) needs_repair: bool,
+    /// What the place shows that decides.
+    pub(crate) first: First,
+}
+
+/// Whether the first place of the newest record's list shows that record itself. R5: only then may a reader rely upon it.
+pub(crate) enum First {
+    Shows,
+    /// It was read, and shows something older, or nothing good.
+    Behind(PlaceId),
+    /// It could not be read.
+    Away(PlaceId, StoreError),
+}
+
+impl First {
+    fn of(record: &Record, scope: &Scope, copies: &[RootCopy], bytes: &[u8]) -> Result<First, KeyStoreError> {
+        let place = scope.first(&record.places).ok_or(KeyStoreError::Bug("a record without a place"))?;
+        let mut theirs = copies.iter().filter(|copy| copy.place == place).peekable();
+        if theirs.peek().is_none() {
+            return Ok(First::Away(place, StoreError::new(Problem::UnknownPlace, format!("place {place}"))));
+        }
+        let mut away = None;
+        for copy in theirs {
+            match &copy.content {
+                CopyContent::Intact(found) if **found == *bytes => return Ok(First::Shows),
+                CopyContent::Unreachable(error) => away = Some(error.again()),
+                _ => {}
+            }
+        }
+        Ok(away.map_or(First::Behind(place), |error| First::Away(place, error)))
+    }
+
+    /// R5.
+    pub(crate) fn check(self) -> Result<(), KeyStoreError> {
+        match self {
+            First::Shows => Ok(()),
+            First::Behind(place) => Err(KeyStoreError::FirstPlaceBehind { place }),
+            First::Away(place, error) => Err(KeyStoreError::FirstPlaceAway { place, source: error.into() }),
+        }
+    }
 }
 
 /// What was found without looking inside.
@@ -53,7 +90,7 @@ pub(crate) fn never_written(copies: &[RootCopy]) -> bool {
 }
 
 /// Chooses, authenticates and compares.
-pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight, KeyStoreError> {
+pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) -> Result<Sight, KeyStoreError> {
     let mut intact = Vec::new();
     for copy in copies {
         if let CopyContent::Intact(bytes) = &copy.content {
@@ -82,12 +119,14 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
         // A recovery begins the ring anew; killed half-way, it leaves copies of the record that it followed.
         let is_proven = other_clear.id == record.clear.parent || record.descends_from(witness) == Some(true);
         let is_ancestor = witness.generation < clear.generation && is_proven;
-        if other_clear.vault != clear.vault || !(is_same || is_ancestor) {
+        let counts = record.places.contains(&other.place);
+        let is_of_here = is_same || is_ancestor || !counts && may_be_left_behind(&record, other_clear, witness);
+        if other_clear.vault != clear.vault || !is_of_here {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });
         }
         // A place that was detached is written no more, and holds nothing back.
-        all_show &= is_same || !record.places.contains(&other.place);
+        all_show &= is_same || !counts;
     }
     let of_place = |place| copies.iter().filter(move |copy| copy.place == place);
     let all_read = record.places.iter().all(|place| {
@@ -97,7 +136,19 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring) -> Result<Sight
     let is_whole = all_read && all_show;
     let durable = if is_whole { record.clear.generation } else { record.settled };
     let bytes = Zeroizing::new((*bytes).clone());
-    Ok(Sight::Record(Box::new(Chosen { durable, needs_repair: !is_whole, bytes, record })))
+    let first = First::of(&record, scope, copies, &bytes)?;
+    Ok(Sight::Record(Box::new(Chosen { durable, needs_repair: !is_whole, first, bytes, record })))
+}
+
+/// R11: whether a place that the record does not list may hold this. It is not compared with the record if it is too old to tell, or is the
+/// one commit that was under way there when the place was given up: nobody was answered, since the others lack it. Anything
+/// further on there is a history of its own, in which somebody may have been shredded.
+fn may_be_left_behind(record: &Record, other: &Clear, witness: Witness) -> bool {
+    if witness.generation >= record.clear.generation {
+        return false;
+    }
+    let parent = Witness { generation: other.generation.saturating_sub(1), id: other.parent.short() };
+    record.descends_from(witness).is_none() || record.descends_from(parent) == Some(true)
 }
 
 fn unreadable(copies: &[RootCopy]) -> KeyStoreError {
@@ -106,7 +157,7 @@ fn unreadable(copies: &[RootCopy]) -> KeyStoreError {
         _ => None,
     });
     match unreachable {
-        Some(error) => crate::store::StoreError::new(error.problem(), error.location()).into(),
+        Some(error) => error.again().into(),
         None => {
             let locations: Vec<&str> = copies.iter().map(|copy| copy.location.as_str()).collect();
             KeyStoreError::RecordDamaged { location: locations.join(", ") }

@@ -98,6 +98,7 @@ impl Process {
         evidence: Evidence,
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
         engine.known = None;
+        engine.scope = self.scope();
         let marked = engine.commit(
             None,
             &mut |draft| {

@@ -9,7 +9,7 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::nonce;
 use crate::sync::lock;
-use crate::vault::commit::{self, Seen};
+use crate::vault::commit::{self, Scope, Seen};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::{Gone, Held};
 use crate::vault::process::Process;
@@ -30,7 +30,7 @@ impl Process {
         // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
         let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
-        let seen = commit::read(&self.stores, &self.keyring, &self.resident, before.as_deref());
+        let seen = commit::read(&self.stores, &self.keyring, &self.resident, before.as_deref(), &self.scope());
         match (seen, before) {
             (Ok(Seen::Unchanged), Some(before)) => {
                 let durable = before.facts.clear.generation;
@@ -48,9 +48,28 @@ impl Process {
                 Ok(())
             }
             (Err(error), _) => {
+                if matches!(error, KeyStoreError::FirstPlaceBehind { .. }) {
+                    self.bring_forward(sent);
+                }
                 self.failed_to_read(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// Where the record is.
+    pub(super) fn scope(&self) -> Scope {
+        lock(&self.scope).clone()
+    }
+
+    /// The first place was put back from a backup, and its mirrors have what came after: a commit, which sees them all, writes it there. Not
+    /// more often than once in a quarter of a lease.
+    fn bring_forward(self: &Arc<Process>, now: Moment) {
+        let pause = lock(&self.trail).lease() / READS_A_LEASE;
+        let mut last = lock(&self.last_settled);
+        if self.settings.threaded && last.is_none_or(|last| now.age_since(last) >= pause) {
+            *last = Some(now);
+            drop(self.worker.post(self, |process| process.repair()));
         }
     }
 
@@ -168,6 +187,10 @@ impl Process {
     /// Replaces the snapshot, and wipes what was derived from keys that the new one lacks.
     pub(super) fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) {
         self.next_number.store(held.facts.next_number, Ordering::Relaxed);
+        // R14: what is read and written follows the record.
+        let roots = &self.stores.roots;
+        lock(&self.scope).follow(&held.facts.places, &roots.places());
+        roots.follow(&held.facts.places);
         let before = {
             let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             place.replace(held.clone())

@@ -19,6 +19,7 @@ mod opens;
 mod places;
 mod process;
 mod promise;
+mod promote;
 mod purposes;
 mod reader;
 mod recover;

@@ -1,77 +1,69 @@
-//! The places of a vault's directory store: mirrors attached and detached, and copies.
+//! The places that hold the root record: mirrors attached and detached, another first place, and copies.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::KeyStoreError;
+use crate::journal::{Event, Results};
 use crate::store::{Directory, PlaceId};
 use crate::vault::Vault;
+use crate::vault::commit::{CommitError, Draft, ListChange, Step};
+use crate::vault::journal::{Entries, labels};
+use crate::vault::process::Process;
 
+/// The places of the vault. FORMAT.md and ARCHITECTURE.md say what they are for, and which loss stops what.
 impl Vault {
     /// Starts a new mirror in an empty directory: copies all pages there, then commits. `progress` is told pages done
-    /// and in all.
+    /// and in all. Programs that have the vault open already find the mirror by themselves, where they see it under the same path; all should
+    /// name it when they start next ([`VaultBuilder::mirror`](crate::VaultBuilder::mirror)).
+    ///
+    /// It protects against a loss once this returned `Ok`. What it forgets is best effort on flash and on copy-on-write file systems, as
+    /// [`Directory`](crate::store::Directory) says.
     ///
     /// # Errors
     /// When the directory cannot be used or the commit fails. The vault is as before, unless it is not known whether the
-    /// record was written: then the mirror stays in use, and the next commit that succeeds settles it.
+    /// record was written: then the next commit that succeeds settles it.
     pub fn attach_mirror(
         &self,
         path: impl AsRef<Path>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PlaceId, KeyStoreError> {
         let directory = self.directory()?;
-        let place = directory.attach_mirror(path, progress)?;
+        let place = directory.fill_mirror(path, progress)?;
         let store = directory.clone();
-        let posted = self.post(move |process| {
-            process.set_places(
-                move |places| {
-                    places.retain(|listed| *listed != place);
-                    places.push(place);
-                },
-                move || Ok(store.catch_up(place)?),
-            )
-        });
-        let committed = match posted {
-            Ok(posted) => posted.wait().unwrap_or(Err((false, KeyStoreError::Closed))),
-            Err(error) => Err((false, error)),
-        };
-        if let Err((false, _)) = committed {
-            // The record does not list it, so it must not be written to.
-            let _ = directory.detach(place);
-        }
-        committed.map(|()| place).map_err(|(_, cause)| cause)
+        self.change_list(ListChange::Attach(place), move || Ok(store.catch_up(place)?))?;
+        Ok(place)
     }
 
     /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
     /// there still is a copy of the record as of its last commit, and must be destroyed; the path is returned if the
-    /// place is open here.
+    /// place is known here. The place need not be there.
     ///
     /// # Errors
-    /// When the commit fails, or it is the only place. The mirror stays in use then, unless it is not known whether the record was
-    /// written.
+    /// [`KeyStoreError::FirstPlace`] of the first place; otherwise when the commit fails. The mirror stays in use then, unless it is not
+    /// known whether the record was written.
     pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
-        let directory = self.directory()?;
-        let path = directory.path_of(place);
-        if directory.own_place()? == place {
-            return Err(KeyStoreError::PlaceMissing {
-                place,
-                problem: "the vault's own directory, which cannot be detached",
-            });
-        }
-        if path.is_some() {
-            // Pages need not reach it any more.
-            directory.detach(place)?;
-        }
-        let posted = self
-            .post(move |process| process.set_places(move |places| places.retain(|listed| *listed != place), || Ok(())));
-        let committed = match posted {
-            Ok(posted) => posted.wait().unwrap_or(Err((false, KeyStoreError::Closed))),
-            Err(error) => Err((false, error)),
-        };
-        if let Err((false, _)) = committed {
-            // R14: what a process writes to follows the record, which names it still.
-            directory.take_back(place);
-        }
-        committed.map(|()| path).map_err(|(_, cause)| cause)
+        let path = self.owner.directory.as_ref().and_then(|directory| directory.path_of(place));
+        self.change_list(ListChange::Detach(place), || Ok(()))?;
+        Ok(path)
+    }
+
+    /// Makes a mirror the first place, which decides, and what was first a mirror. Both must be there: to take over from one that is lost,
+    /// [`promote`](crate::VaultBuilder::promote) a mirror.
+    ///
+    /// # Errors
+    /// When the place is none of the vault's, or the commit fails.
+    pub fn hand_over(&self, place: PlaceId) -> Result<(), KeyStoreError> {
+        self.change_list(ListChange::HandOver(place), || Ok(()))
+    }
+
+    fn change_list(
+        &self,
+        change: ListChange,
+        catch_up: impl Fn() -> Result<(), KeyStoreError> + Send + 'static,
+    ) -> Result<(), KeyStoreError> {
+        let posted = self.post(move |process| process.change_list(change, &mut |_| catch_up()))?;
+        posted.wait().unwrap_or(Err(KeyStoreError::Closed))
     }
 
     /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.
@@ -96,5 +88,42 @@ impl Vault {
             .directory
             .as_ref()
             .ok_or_else(|| crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into())
+    }
+}
+
+impl Process {
+    /// Commits a change of the list of places. `before` runs under the store's exclusion, with the record as it was.
+    pub(super) fn change_list(
+        self: &Arc<Process>,
+        change: ListChange,
+        before: &mut dyn FnMut(&mut Draft<'_>) -> Result<(), KeyStoreError>,
+    ) -> Result<(), KeyStoreError> {
+        let mut entries = Entries::default();
+        let is_promotion = matches!(change, ListChange::Promote(..));
+        let plan = change.clone();
+        let done = self.commit_list(change, &mut |draft| {
+            before(draft)?;
+            if is_promotion {
+                // R12: it wins over a commit that may have been under way in the first place when that was lost.
+                draft.generation = draft.record.clear.generation + 2;
+            } else {
+                draft.refuse_if_gone_back()?;
+            }
+            let list = std::mem::take(&mut draft.record.places);
+            draft.record.places = plan.apply(&list)?;
+            let after = draft.record.places.clone();
+            self.intend_once(draft, &mut entries, || {
+                let without = |list: &[PlaceId], others: &[PlaceId]| {
+                    labels(list.iter().filter(|place| !others.contains(place)).map(PlaceId::to_string))
+                };
+                let first = after.first().filter(|first| list.first() != Some(*first)).map(PlaceId::to_string);
+                let first = labels(first)?.pop();
+                Ok(Event::Places { attached: without(&after, &list)?, detached: without(&list, &after)?, first })
+            })?;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        self.conclude(&mut entries, &done, &Results::default());
+        let done = self.reread_if_unknown(done).map_err(CommitError::cause)?;
+        done.old_copy.map_or(Ok(()), Err)
     }
 }

@@ -12,7 +12,7 @@ use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
-use crate::vault::commit::{Engine, Stores};
+use crate::vault::commit::{Engine, Scope, Stores};
 use crate::vault::evidence::Evidence;
 use crate::vault::handles::Handles;
 use crate::vault::held::{Gone, Held};
@@ -65,6 +65,8 @@ pub(crate) struct Process {
     /// `None` of a vault without one. A forked child opens it anew.
     pub(crate) journal: Option<Book>,
     pub(super) stores: Stores,
+    /// Where the record is: it follows the newest one that was learned, and outlives a lost lease.
+    pub(super) scope: Mutex<Scope>,
     pub(crate) engine: Mutex<Engine>,
     /// Shared with the engine; held while a record is chosen, not while a commit waits.
     pub(crate) keyring: Arc<Mutex<Keyring>>,
@@ -99,6 +101,7 @@ impl Process {
         settings: Arc<Settings>,
         stores: Stores,
         keyring: Keyring,
+        scope: Scope,
     ) -> Result<Arc<Process>, KeyStoreError> {
         let resident = Resident::at_most(settings.most_resident_pages);
         let keyring = Arc::new(Mutex::new(keyring));
@@ -107,7 +110,8 @@ impl Process {
             keyring: keyring.clone(),
             resident: resident.clone(),
             lock_wait: settings.lock_wait,
-            changes_places: false,
+            scope: scope.clone(),
+            change: None,
             expects: false,
             known: None,
             vouched: None,
@@ -129,6 +133,7 @@ impl Process {
             handles: Handles::new(),
             numbers: Mutex::new(Numbers::none()),
             stores,
+            scope: Mutex::new(scope),
             engine: Mutex::new(engine),
             resident,
             worker: Worker::new(),
@@ -177,7 +182,7 @@ impl Process {
         if let Ok(mut held) = self.held.try_write() {
             held.take();
         }
-        let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring)?;
+        let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring, Scope::default())?;
         // A failure is not kept: the next call tries again.
         process.refresh().inspect_err(|_| drop(process.leave()))?;
         self.child.get_or_init(|| process).current()

@@ -63,8 +63,11 @@ pub struct Status {
     pub superseded: u64,
     /// The entry of the [journal](crate::journal) up to which the root record vouches; `None` if the vault keeps none.
     pub journalled: Option<u64>,
-    /// The places that hold the root record. With one alone, losing it loses every value.
+    /// The places that hold the root record; the first one decides. With one alone, losing it loses every value.
     pub places: Vec<PlaceId>,
+    /// Places that this process opened, or that were listed while it runs, and that the root record does not list. They are neither read nor
+    /// written, and may hold an old record: empty them, and attach them anew if they are wanted.
+    pub unlisted: Vec<PlaceId>,
     /// Pages in this process's memory.
     pub resident_pages: usize,
 }
@@ -134,6 +137,7 @@ impl Process {
             superseded: usage.pages.saturating_sub(live),
             journalled: held.facts.anchor.map(|anchor| anchor.n()),
             places: held.facts.places.clone(),
+            unlisted: self.scope().unlisted,
             resident_pages: self.resident.count(),
         })
     }

@@ -12,6 +12,7 @@ use crate::nonce;
 use crate::personal::Email;
 use crate::root_record::TreeState;
 use crate::store::{CopyContent, Memory, RootCopy};
+use crate::vault::commit::Scope;
 use crate::vault::commit::Step;
 use crate::vault::custody::{Chosen, Sight, choose};
 use crate::vault::held::HeldTree;
@@ -152,7 +153,7 @@ fn look(memory: &Memory, copies: &[Option<usize>]) -> Result<Chosen, KeyStoreErr
             content: at.map_or(CopyContent::Damaged, |at| CopyContent::Intact(records[at].clone())),
         })
         .collect();
-    match choose(&copies, &mut Keyring::new(vec![key()]))? {
+    match choose(&copies, &mut Keyring::new(vec![key()]), &Scope::default())? {
         Sight::Record(chosen) => Ok(*chosen),
         Sight::Nothing => Err(KeyStoreError::NoVault),
     }

@@ -15,7 +15,7 @@ use crate::nonce;
 use crate::root_key::RootKey;
 use crate::root_record::{IndexTree, MOST_TREES, SignerSeed, TreeRecord, TreeState};
 use crate::secret::{Secret32, with_clean_stack};
-use crate::store::{PlaceId, StoredPage, Swept};
+use crate::store::{StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
 use crate::vault::held::{Held, HeldIndexes, HeldTree, StoredPages, shredded_in, tree_error};
@@ -279,36 +279,6 @@ impl Process {
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Commits a change of the list of places. `catch_up` runs under the store's exclusion, before the record is
-    /// written. An error comes with whether the record may have been written all the same.
-    pub(crate) fn set_places(
-        self: &Arc<Process>,
-        change: impl Fn(&mut Vec<PlaceId>) + Send + 'static,
-        catch_up: impl Fn() -> Result<(), KeyStoreError> + Send + 'static,
-    ) -> Result<(), (bool, KeyStoreError)> {
-        let mut entries = Entries::default();
-        let done = self.commit_places(&mut |draft| {
-            draft.refuse_if_gone_back()?;
-            catch_up()?;
-            let before = draft.record.places.clone();
-            change(&mut draft.record.places);
-            let after = draft.record.places.clone();
-            self.intend_once(draft, &mut entries, || {
-                let without = |list: &[PlaceId], others: &[PlaceId]| {
-                    labels(list.iter().filter(|place| !others.contains(place)).map(PlaceId::to_string))
-                };
-                Ok(Event::Places { attached: without(&after, &before)?, detached: without(&before, &after)? })
-            })?;
-            Ok(Step::Write(Vec::new(), ()))
-        });
-        self.conclude(&mut entries, &done, &Results::default());
-        match done {
-            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err((true, cause))),
-            Err(CommitError::NothingHappened(cause)) => Err((false, cause)),
-            Err(CommitError::Unknown(cause)) => Err((true, cause)),
         }
     }
 

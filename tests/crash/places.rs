@@ -1,6 +1,6 @@
 //! Creating a vault, and mirrors that come and go, stopped at each step.
 
-use oubliette::store::{Steps, Stop};
+use oubliette::store::{Directory, Steps, Stop};
 use oubliette::{CreateError, KeyStoreError, PassphraseCost, RootKey, ShredError, UnlockError, Vault, VaultBuilder};
 
 use super::stage::*;
@@ -10,20 +10,20 @@ fn key() -> RootKey {
     RootKey::bytes(OLD_KEY)
 }
 
-/// With so many mirrors, if that is what the record lists.
-fn with_mirrors(stage: &Stage, mirrors: usize) -> Option<Vault> {
+/// Opened with so many mirrors named. Gives how many the record lists, and the vault, which commits: it finds a mirror that was attached, and
+/// leaves one alone that was not, or is not any more. `None`: that mirror is only half there.
+fn with_mirrors(stage: &Stage, mirrors: usize) -> Option<(usize, Vault)> {
     let builder = settings(VaultBuilder::in_directory(layout(&stage.path(""), mirrors)));
     let vault = match builder.unlock(key()) {
-        Err(UnlockError::KeyStore(KeyStoreError::PlaceMissing { .. } | KeyStoreError::Store(_))) => return None,
+        Err(UnlockError::KeyStore(KeyStoreError::Store(_))) if mirrors > 0 => return None,
         other => other.unwrap(),
     };
-    // Reading is possible with a mirror too few; committing is not.
-    let carol = stage.cast().carol;
-    match vault.shred([carol]) {
-        Ok(_) => Some(vault),
-        Err(ShredError::NothingHappened(KeyStoreError::PlaceMissing { .. } | KeyStoreError::Store(_))) => None,
-        Err(error) => panic!("{error:?}"),
+    match vault.shred([stage.cast().carol]) {
+        // The record lists a mirror that nothing here leads to.
+        Err(ShredError::NothingHappened(KeyStoreError::PlaceMissing { .. })) if mirrors == 0 => return None,
+        other => drop(other.unwrap()),
     }
+    Some((vault.status().unwrap().places.len() - 1, vault))
 }
 
 /// Runs `work` with a stop at each step; then exactly one of the two layouts is the vault's, whole.
@@ -43,10 +43,13 @@ fn one_layout_is_left(stops: &[Stop], set: impl Fn() -> Stage, work: impl Fn(&St
             assert!(done || !finished);
             drop(vault);
             stage.steps().reset();
-            let left: Vec<usize> = (0..2).filter(|mirrors| with_mirrors(&stage, *mirrors).is_some()).collect();
-            assert_eq!(left.len(), 1, "{stop:?} at step {step}: {left:?} mirrors are the vault's");
-            seen[left[0]] += 1;
-            let vault = with_mirrors(&stage, left[0]).unwrap();
+            let left: Vec<usize> = (0..2).filter_map(|mirrors| Some(with_mirrors(&stage, mirrors)?.0)).collect();
+            let (listed, vault) = with_mirrors(&stage, left[0]).unwrap();
+            assert!(
+                left.iter().all(|left| *left == listed),
+                "{stop:?} at step {step}: {left:?} mirrors are the vault's"
+            );
+            seen[listed] += 1;
             let mut after = before;
             after
                 .iter_mut()
@@ -82,6 +85,80 @@ fn detaching_a_mirror() {
     };
     let seen = one_layout_is_left(&[DIE, DIE_TORN], || template.stage(), detach);
     assert!(seen[0] > 2 && seen[1] > 2, "{seen:?}");
+}
+
+/// Stops `work` at each step, and has `check` look at what is left. Gives how often it was done and how often not.
+fn at_every_step(
+    template: &Template,
+    prepare: impl Fn(&Stage),
+    work: impl Fn(&Stage, &Steps) -> bool,
+    check: impl Fn(&Stage) -> (bool, Vault),
+) -> [usize; 2] {
+    let mut seen = [0; 2];
+    let mut step = 0;
+    loop {
+        step += 1;
+        let mut finished = false;
+        for stop in [DIE, DIE_TORN] {
+            let stage = template.stage();
+            let before = stage.cast().state(&stage.anew().unlock(key()).unwrap());
+            prepare(&stage);
+            let steps = Steps::new();
+            steps.stop_at(step, stop);
+            let done = work(&stage, &steps);
+            finished = steps.taken() < step;
+            assert!(done || !finished);
+            let (was_done, vault) = check(&stage);
+            assert!(was_done || !done, "{stop:?} at step {step}");
+            seen[usize::from(was_done)] += 1;
+            assert_eq!(stage.cast().state(&vault), before, "{stop:?} at step {step}");
+            let _ = vault.shred([stage.cast().carol]).unwrap();
+        }
+        if finished {
+            return seen;
+        }
+    }
+}
+
+/// A promotion that was killed can be told to go on; it leaves nothing that two places could quarrel about.
+#[test]
+fn promoting_a_mirror() {
+    let template = Template::new(1);
+    let at = |stage: &Stage| Directory::at(stage.path("mirror0"));
+    let lost = template.stage().anew().unlock(key()).unwrap().status().unwrap().places[0];
+    let seen = at_every_step(
+        &template,
+        |stage| std::fs::remove_dir_all(stage.path("main")).unwrap(),
+        |stage, steps| settings(VaultBuilder::in_directory(at(stage).steps(steps))).promote(key(), [lost]).is_ok(),
+        |stage| match settings(VaultBuilder::in_directory(at(stage))).unlock(key()) {
+            Err(UnlockError::KeyStore(KeyStoreError::FirstPlaceAway { .. })) => {
+                (false, settings(VaultBuilder::in_directory(at(stage))).promote(key(), [lost]).unwrap())
+            }
+            vault => (true, vault.unwrap()),
+        },
+    );
+    assert!(seen[0] > 4 && seen[1] > 4, "{seen:?}");
+}
+
+#[test]
+fn handing_over() {
+    let template = Template::new(1);
+    let places = template.stage().anew().unlock(key()).unwrap().status().unwrap().places;
+    let seen = at_every_step(
+        &template,
+        |_| (),
+        |stage, steps| {
+            let layout = layout(&stage.path(""), 1).steps(steps);
+            settings(VaultBuilder::in_directory(layout))
+                .unlock(key())
+                .is_ok_and(|vault| vault.hand_over(places[1]).is_ok())
+        },
+        |stage| {
+            let vault = stage.anew().unlock(key()).unwrap();
+            (vault.status().unwrap().places[0] == places[1], vault)
+        },
+    );
+    assert!(seen[0] > 4 && seen[1] > 4, "{seen:?}");
 }
 
 /// Whatever a creation left, the next one ends in a vault, and never in two.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use oubliette::personal::Text;
 use oubliette::store::{Directory, DirectoryBuilder, Leaves, Media, Problem, Steps, Stop};
 use oubliette::{
-    CustomerId, Epoch, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, ShredError, Token,
-    UnlockError, Vault, VaultBuilder, bits,
+    CustomerId, Epoch, Field, Index, KeyStoreError, OpenError, PromoteError, Purpose, RootKey, Sealed, ShredError,
+    Token, UnlockError, Vault, VaultBuilder, bits,
 };
 
 use super::stage::*;
@@ -255,14 +255,26 @@ fn at_every_step(left: Left, troubles: &[Trouble], operation: Operation) -> usiz
 /// After the power is back.
 fn check(world: &World, left: Left, case: &str) {
     let cast = world.stage.cast();
-    let unlock = |key: RootKey| {
-        let at = match left {
-            Left::Mirror => Directory::at(world.stage.path("mirror0")),
-            Left::One | Left::Both => layout(&world.stage.path(""), world.mirrors),
+    let at = match left {
+        Left::Mirror => Directory::at(world.stage.path("mirror0")),
+        Left::One | Left::Both => layout(&world.stage.path(""), world.mirrors),
+    };
+    let unlock_or_promote =
+        |builder: fn(DirectoryBuilder) -> VaultBuilder, key: RootKey| match builder(at.clone()).unlock(key.clone()) {
+            Err(UnlockError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. })) if left == Left::Mirror => {
+                match builder(at.clone()).promote(key, [place]) {
+                    Err(PromoteError::Unlock(error)) => Err(error),
+                    other => Ok(other.unwrap_or_else(|error| panic!("{case}: {error:?}"))),
+                }
+            }
+            other => other,
         };
-        let all = VaultBuilder::in_directory(at.clone()).purposes([ORDERS, NEWS, SUPPORT]);
-        match all.unlock(key.clone()) {
-            Err(UnlockError::UnknownPurpose { .. }) => settings(VaultBuilder::in_directory(at)).unlock(key),
+    let unlock = |key: RootKey| {
+        let all = |at| VaultBuilder::in_directory(at).purposes([ORDERS, NEWS, SUPPORT]);
+        match unlock_or_promote(all, key.clone()) {
+            Err(UnlockError::UnknownPurpose { .. }) => {
+                unlock_or_promote(|at| settings(VaultBuilder::in_directory(at)), key)
+            }
             other => other,
         }
     };
@@ -274,10 +286,6 @@ fn check(world: &World, left: Left, case: &str) {
         },
     };
     let vault = vault.unwrap_or_else(|error| panic!("{case}: {error:?}"));
-    if left == Left::Mirror {
-        let lost = vault.status().unwrap().places[0];
-        vault.detach_mirror(lost).unwrap_or_else(|error| panic!("{case}: {error:?}"));
-    }
     for (customer, purpose, sealed) in &world.promises.sealed {
         let opened = vault.open(*customer, note(*purpose), sealed);
         assert!(opened.is_ok(), "{case}: what was sealed in {purpose} is lost: {opened:?}");

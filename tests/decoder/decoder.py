@@ -414,7 +414,7 @@ def open_record(record, secret_of):
 
 
 def newest(copies):
-    """6.5, but for the rule that the newest lies in a place that it lists, which needs it open."""
+    """6.5, but for what needs it open: which places it lists, and that the first one shows it."""
     copies = [(decode_clear(copy), copy) for copy in copies]
     clear, record = max(copies, key=lambda copy: copy[0]["generation"])
     return clear, record, copies
@@ -425,6 +425,14 @@ def ancestor(clear, content, other):
     return behind > 0 and (
         other["id"] == clear["parent"] or behind < len(content["ring"]) and content["ring"][behind] == other["id"][:3]
     )
+
+
+def left_behind(clear, content, other):
+    """Of a copy in a place that the newest record does not list."""
+    behind, ring = clear["generation"] - other["generation"], content["ring"]
+    if behind <= 0:
+        return False
+    return behind >= len(ring) or behind + 1 < len(ring) and ring[behind + 1] == other["parent"][:3]
 
 
 # ---- 7 and 4.3: a whole vault
@@ -706,11 +714,17 @@ class Place:
 
 def read_vault(places, root_key):
     places = [Place(at) for at in places]
-    clear, record, copies = newest([copy for place in places for copy in place.copies])
+    clear, record, _ = newest([copy for place in places for copy in place.copies])
     clear, content = open_record(record, lambda recipe: root_secret(root_key, recipe))
-    for other, copy in copies:
-        check(copy == record or ancestor(clear, content, other), "diverged")
+    for place in places:
+        for copy in place.copies:
+            other = decode_clear(copy)
+            is_of_here = copy == record or ancestor(clear, content, other)
+            if place.id not in content["places"]:
+                is_of_here = is_of_here or left_behind(clear, content, other)
+            check(other["vault"] == clear["vault"] and is_of_here, "diverged")
     check(any(record in place.copies and place.id in content["places"] for place in places), "wrong place")
+    check(any(record in place.copies and place.id == content["places"][0] for place in places), "first place")
     return Vault(clear, content, {n: p for place in places for n, p in place.pages.items()}), places
 
 
@@ -874,7 +888,7 @@ KINDS = {
     "retire_epoch": [("index", index), ("epoch", epoch), WHY],
     "recover": [("seen", number), ("highest_number?", customer), WHY],
     "add_purposes": [("purposes", list_of(label))],
-    "places": [("attached?", filled(label)), ("detached?", filled(label))],
+    "places": [("attached?", filled(label)), ("detached?", filled(label)), ("first?", label)],
     "outcome": [
         ("of", number), ("result", one_of("done", "refused", "unknown")), ("newly?", number), ("already?", number),
         ("tree?", tree), ("trees?", filled(tree)), ("epoch?", epoch), ("effective_at?", time),

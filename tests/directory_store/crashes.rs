@@ -132,18 +132,14 @@ fn a_sweep_loses_no_live_page() {
 
 #[test]
 fn attaching_a_mirror_can_be_repeated() {
-    let attach = |builder: &DirectoryBuilder, at: &Path| {
-        let store = builder.open().unwrap();
-        store.attach_mirror(at.join("new"), &mut |_, _| ()).map(|_| ())
-    };
     let steps = at_every_step(
         0,
         |builder, _| commit(&builder.create().unwrap(), 3, &pages(0..12)).unwrap(),
-        |builder, at| attach(builder, at).is_ok(),
+        |builder, at| attach(&builder.open().unwrap(), at.join("new")).is_ok(),
         |builder, at, _| {
             all_there(&survivor(builder), 0..12);
             let store = survivor(builder);
-            let place = store.attach_mirror(at.join("new"), &mut |_, _| ()).unwrap();
+            let place = attach(&store, at.join("new")).unwrap();
             commit(&store, 4, &pages(12..14)).unwrap();
             // The mirror alone is a whole vault.
             let alone = Directory::at(at.join("new")).open().unwrap();
@@ -240,7 +236,7 @@ fn nothing_is_relied_upon_before_it_is_synced() {
     synced_at_the_end("first sweep");
     store.sweep(&live(), 8, Duration::ZERO).unwrap();
     synced_at_the_end("second sweep");
-    store.attach_mirror(scratch.join("new"), &mut |_, _| ()).unwrap();
+    attach(&store, scratch.join("new")).unwrap();
     synced_at_the_end("attach");
     store.copy_to(scratch.join("copy"), 8, &record(8), &[name(0)]).unwrap();
     synced_at_the_end("copy");

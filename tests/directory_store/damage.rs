@@ -189,14 +189,17 @@ fn a_mirror_that_is_away_is_read_around_and_never_left_behind() {
         store.put(2, &pages(5..6)).unwrap_err();
         assert_eq!(numbers(&read(&Directory::at(scratch.join("main")).open().unwrap())), [Some(1); 2]);
         fs::rename(&away, &place).unwrap();
-        assert_eq!(numbers(&read(&store)), [Some(1); 4], "it is back");
+        // It is back, and found by whoever knows that it is listed.
+        let mirror = Directory::at(&place).open().unwrap().places()[0];
+        assert_eq!(numbers(&store.read(mirror)), [Some(1); 2]);
+        assert_eq!(numbers(&read(&store)), [Some(1); 4]);
         assert_eq!(store.places().len(), 2);
     }
     let store = scratch.builder(1).open().unwrap();
     let id = store.places()[1];
     assert_eq!(store.path_of(id).unwrap(), place.join("root"));
-    store.detach(id).unwrap();
-    assert_eq!(store.detach(id).unwrap_err().problem(), Problem::Missing);
+    store.follow(&store.places()[..1]);
+    assert_eq!(store.path_of(id).unwrap(), place.join("root"), "what is to be destroyed");
     fs::remove_dir_all(&place).unwrap();
     commit(&store, 2, &pages(5..7)).unwrap();
     assert_eq!(numbers(&read(&store)), [Some(2); 2]);
@@ -220,7 +223,7 @@ fn mirrors_are_distinct_few_and_new() {
     let store = scratch.builder(0).open().unwrap();
     store.copy_to(scratch.join("copy"), 1, &record(1), &[]).unwrap();
     assert_eq!(open(scratch.join("copy")), Problem::PlaceTwice, "a copy stands in for its original");
-    let attach = |path: PathBuf| store.attach_mirror(path, &mut |_, _| ());
+    let attach = |path: PathBuf| attach(&store, path);
     assert_eq!(attach(other.join("main")).unwrap_err().problem(), Problem::Occupied);
     for n in 0..3 {
         attach(scratch.join(&format!("m{n}"))).unwrap();

@@ -122,6 +122,15 @@ pub fn overwrite(store: &Directory, lock: &mut dyn RootLock, n: u64) -> Result<(
     Ok(())
 }
 
+/// Fills a mirror, and uses it, as after a commit that lists it last.
+pub fn attach(store: &Directory, at: std::path::PathBuf) -> Result<oubliette::store::PlaceId, StoreError> {
+    let place = store.fill_mirror(at, &mut |_, _| ())?;
+    let mut list = store.places();
+    list.push(place);
+    store.follow(&list);
+    Ok(place)
+}
+
 /// The same with pages, which come first, all under the lock.
 pub fn commit(store: &Directory, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
     let mut lock = lock(store)?;

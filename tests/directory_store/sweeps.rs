@@ -124,7 +124,7 @@ fn mirrors_are_swept_too_and_catch_up_later() {
     let alone = oubliette::store::Directory::at(scratch.join("mirror0")).open().unwrap();
     assert!(live.iter().all(|name| alone.get(name).unwrap().is_some()));
     let mut told = Vec::new();
-    store.attach_mirror(scratch.join("another"), &mut |done, all| told.push((done, all))).unwrap();
+    store.fill_mirror(scratch.join("another"), &mut |done, all| told.push((done, all))).unwrap();
     assert_eq!(told, (1..=5).map(|done| (done, 5)).collect::<Vec<_>>());
 }
 

@@ -1,7 +1,7 @@
 //! Every commit that forgets or moves keys is written down, before and after, and what is not written down is refused.
 
 use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
-use oubliette::{CreateError, KeyStoreError, Purpose, ShredError, UnlockError, VaultBuilder};
+use oubliette::{CreateError, KeyStoreError, PromoteError, Purpose, ShredError, UnlockError, VaultBuilder};
 
 use super::support::*;
 
@@ -186,6 +186,35 @@ fn nobody_is_nothing_to_write_down() {
     let public = vault.public_key().unwrap();
     assert_eq!(vault.shred([]).unwrap().newly_shredded(), 0);
     assert_eq!(scratch.entries(&public).len(), 1);
+}
+
+/// Which place decides, and which were given up, is in the journal: an officer sees that somebody gave a word.
+#[test]
+fn another_first_place_is_written_down() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let public = vault.public_key().unwrap();
+    let places = vault.status().unwrap().places;
+    vault.hand_over(places[1]).unwrap();
+    vault.hand_over(places[0]).unwrap();
+    vault.close().unwrap();
+    std::fs::rename(scratch.at("main"), scratch.at("lost")).unwrap();
+    let at_mirror = || VaultBuilder::in_directory(oubliette::store::Directory::at(scratch.at("mirror")));
+    let refused = at_mirror().promote(key(), [places[0]]).unwrap_err();
+    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::NeedsJournal)), "{refused:?}");
+    drop(at_mirror().journal(scratch.journal()).promote(key(), [places[0]]).unwrap());
+    let names = |places: &[oubliette::store::PlaceId]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let seen = scratch.deeds(&public).into_iter().map(|(event, ending)| match event {
+        Event::Places { attached, detached, first } => {
+            assert!(attached.is_empty() && ending == Some(Ending::Done));
+            let detached: Vec<String> = detached.iter().map(|place| place.as_str().to_owned()).collect();
+            (detached, first.map(|place| place.as_str().to_owned()))
+        }
+        other => panic!("{other:?}"),
+    });
+    let [first, mirror] = [Some(places[0].to_string()), Some(places[1].to_string())];
+    let expected = [(vec![], mirror.clone()), (vec![], first), (names(&places[..1]), mirror)];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
 #[test]

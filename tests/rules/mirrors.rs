@@ -31,10 +31,21 @@ fn a_mirror_is_attached_written_by_every_commit_and_detached() {
     assert!(slots(&scratch).windows(2).all(|pair| pair[0] == pair[1]), "one record everywhere");
     let _ = vault.shred([bob]).unwrap();
     assert!(slots(&scratch).windows(2).all(|pair| pair[0] == pair[1]), "after a shred as well");
-    // The mirror alone opens what is left and nothing else.
-    let alone = at(&scratch.join("mirror")).unlock(key()).unwrap();
+    vault.close().unwrap();
+    // A mirror alone opens nothing, since it may have been left behind; promoted, it opens what is left and nothing else.
+    fs::rename(scratch.join("main"), scratch.join("away")).unwrap();
+    copy(&scratch.join("mirror"), &scratch.join("copy"));
+    let copied = || at(&scratch.join("copy"));
+    let Err(UnlockError::KeyStore(KeyStoreError::FirstPlaceAway { place: own, .. })) = copied().unlock(key()) else {
+        panic!("a mirror does not decide")
+    };
+    let alone = copied().promote(key(), [own]).unwrap();
     assert!(matches!(alone.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     assert!(matches!(alone.open(bob, EMAIL, &b), Err(OpenError::Shredded { .. })));
+    alone.close().unwrap();
+    fs::rename(scratch.join("away"), scratch.join("main")).unwrap();
+    let vault = scratch.vault().unlock(key()).unwrap();
+    assert_eq!(vault.status().unwrap().places[1], place, "found by itself");
     let path = vault.detach_mirror(place).unwrap();
     assert_eq!(path, Some(scratch.join("mirror").join("root")), "where an old record still lies");
     assert_eq!(vault.status().unwrap().places.len(), 1);
@@ -84,7 +95,11 @@ fn a_place_that_the_record_does_not_list_is_not_written() {
     let before = contents(&scratch.join("mirror"));
     let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
     assert!(vault.open(alice, EMAIL, &a).is_ok());
-    assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(KeyStoreError::PlaceMissing { .. }))));
+    let _ = vault.shred([alice]).unwrap();
+    assert_eq!(contents(&scratch.join("mirror")), before);
+    // Nor is it attached again before it is emptied.
+    let refused = vault.attach_mirror(scratch.join("mirror"), &mut |_, _| ()).unwrap_err();
+    assert!(told(&refused).contains("already holds a root record"), "{}", told(&refused));
     assert_eq!(contents(&scratch.join("mirror")), before);
 }
 

@@ -1,7 +1,8 @@
 //! Mirrors: whole copies of a vault that every commit writes.
 
 use indicatif::ProgressBar;
-use oubliette::store::RootStore;
+use oubliette::Vault;
+use oubliette::store::PlaceId;
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -14,7 +15,7 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
         Mirror::Attach { directory } => {
             let shown = directory.display();
             context.confirm(&format!(
-                "Attach a mirror in {shown}?\nFrom then on every program that opens the vault must name it among its mirrors, or its commits are refused."
+                "Attach a mirror in {shown}?\nPrograms that run find it by themselves, if they see it under the same path. From then on every commit needs it: as long as it is away, nobody can be shredded."
             ))?;
             let vault = context.unlock(&[])?;
             let bar = ProgressBar::new(0).with_message("pages");
@@ -31,13 +32,8 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
             Answer::new(text, json!({ "attached": place.to_string(), "directory": directory }))
         }
         Mirror::Detach { place } => {
-            let directory = context.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
             let vault = context.unlock(&[])?;
-            let known = vault.status()?.places.into_iter().chain(directory.places());
-            let found = known.into_iter().find(|known| known.to_string() == *place);
-            let found = found.ok_or_else(|| {
-                Failure::usage(format!("{place:?} is no place of this vault; `oubliette status` lists them"))
-            })?;
+            let found = listed(&vault, place)?;
             context.confirm(&format!(
                 "Detach the place {place}?\nWhat lies there is a copy of the root record: destroy it, or it opens everyone who is shredded from now on."
             ))?;
@@ -49,5 +45,52 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
             );
             Answer::new(format!("Place {place} is detached. {destroy}\n"), json!({ "detached": place, "root": root }))
         }
+        Mirror::HandOver { place } => {
+            let vault = context.unlock(&[])?;
+            let found = listed(&vault, place)?;
+            context.confirm(&format!("Make {place} the first place, which decides?"))?;
+            vault.hand_over(found)?;
+            let places = names(&vault.status()?.places);
+            close(vault)?;
+            let text =
+                format!("Place {place} decides from now on. Name it as `vault`, and the other ones among `mirrors`.\n");
+            Answer::new(text, json!({ "first": place, "places": places }))
+        }
+        Mirror::Promote { lost } => promote(context, lost),
     }
+}
+
+fn promote(context: &mut Context, lost: &[String]) -> Result<Answer, Failure> {
+    let shown = context.config.vault()?.display().to_string();
+    let places = lost.iter().map(|place| parse(place)).collect::<Result<Vec<PlaceId>, _>>()?;
+    let gone = lost.join(", ");
+    context.confirm(&format!(
+        "Promote the mirror in {shown}, and give up {gone}?\nIt must be true, and cannot be checked: nobody uses what is given up any more, and it stays away until it is emptied. A program that still sees it goes on there, and opens whoever is shredded from now on."
+    ))?;
+    let vault = context.promote(places)?;
+    let places = names(&vault.status()?.places);
+    close(vault)?;
+    let text = format!(
+        "The mirror in {shown} decides from now on: place {}. {gone} is given up: if it is ever found, empty it before it is used.\nAttach a new mirror (`oubliette mirror attach`), and name {shown} as `vault` in every program's configuration.\n",
+        places.first().cloned().unwrap_or_default(),
+    );
+    Answer::new(text, json!({ "first": places.first(), "places": places, "lost": lost }))
+}
+
+fn names(places: &[PlaceId]) -> Vec<String> {
+    places.iter().map(PlaceId::to_string).collect()
+}
+
+/// One of the vault's places, by what `status` calls it.
+fn listed(vault: &Vault, place: &str) -> Result<PlaceId, Failure> {
+    let status = vault.status()?;
+    let found = status.places.into_iter().find(|known| known.to_string() == place);
+    found.ok_or_else(|| Failure::usage(format!("{place:?} is no place of this vault; `oubliette status` lists them")))
+}
+
+/// A place that need not be there.
+fn parse(place: &str) -> Result<PlaceId, Failure> {
+    let number = u64::from_str_radix(place, 16).ok().filter(|_| place.len() == 16);
+    let found = number.map(|number| PlaceId(number.to_be_bytes())).filter(|found| found.to_string() == place);
+    found.ok_or_else(|| Failure::usage(format!("{place:?} is no place: 16 hexadecimal digits, as the error shows it")))
 }

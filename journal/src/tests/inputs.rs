@@ -137,7 +137,11 @@ pub(super) fn other_kinds() -> Vec<Entry> {
         Event::RetireEpoch { index: index(), epoch: 3, why: why.clone() },
         Event::Recover { seen: 61, highest_number: Some(Number::MAX), why: why.clone() },
         Event::AddPurposes { purposes: vec![label("newsletter"), label("lettre d’été")] },
-        Event::Places { attached: vec![label("a1")], detached: vec![label("b1"), label("b2")] },
+        Event::Places {
+            attached: vec![label("a1")],
+            detached: vec![label("b1"), label("b2")],
+            first: Some(label("c1")),
+        },
         Event::Erased { numbers: numbers.clone(), commitment: Hash::from_bytes(run(0x60)) },
         Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
         Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },

@@ -68,7 +68,8 @@ fn vaults() -> impl Strategy<Value = Event> {
             why
         }),
         vec(label(), 0..4).prop_map(|purposes| Event::AddPurposes { purposes }),
-        (vec(label(), 0..3), vec(label(), 0..3)).prop_map(|(attached, detached)| Event::Places { attached, detached }),
+        (vec(label(), 0..3), vec(label(), 0..3), option::of(label()))
+            .prop_map(|(attached, detached, first)| Event::Places { attached, detached, first }),
         (
             (1..200_u64, ending(), option::of(count()), option::of(count())),
             (option::of(tree()), vec(tree(), 0..3), option::of(0..128_u8), option::of(time())),

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Directory;
-use super::disk::Disk;
 use super::lock::Held;
 use super::place::Place;
 use super::slots::{self, SLOT_BYTES};
@@ -19,12 +18,11 @@ const LOOKS_FOR_THE_REST: u32 = 2;
 
 impl RootStore for Directory {
     fn places(&self) -> Vec<PlaceId> {
-        // A mirror that was away when this was opened may be back.
-        self.all().iter().filter_map(|place| place.id().ok().or_else(|| place.known_id())).collect()
+        self.used().iter().filter_map(|place| place.known_id()).collect()
     }
 
     fn read(&self, place: PlaceId) -> Vec<RootCopy> {
-        let found = self.inner.disk.alive().and_then(|()| self.place(place));
+        let found = self.inner.disk.alive().and_then(|()| self.find(place));
         let place = match found {
             Ok(place) => place,
             Err(error) => {
@@ -48,12 +46,12 @@ impl RootStore for Directory {
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
         let deadline = Instant::now() + wait;
         let mut found =
-            places.iter().map(|place| self.place(*place)).collect::<Result<Vec<_>, _>>().map_err(LockError::Store)?;
-        for place in self.all() {
-            // Whether it is still the place that was opened. One that was given and was never there must not be passed over: whoever
-            // named it believes that it has a copy.
+            places.iter().map(|place| self.find(*place)).collect::<Result<Vec<_>, _>>().map_err(LockError::Store)?;
+        for place in &found {
+            // Whether it is still the place that was opened.
             place.identify().map_err(LockError::Store)?;
         }
+        let written = found.clone();
         // In the order of the ids, so that two processes that name the places in another order cannot wait for each other.
         found.sort_by_key(|place| place.known_id());
         found.dedup_by_key(|place| place.known_id());
@@ -64,20 +62,34 @@ impl RootStore for Directory {
                 None => return Err(LockError::Busy { waited: wait }),
             }
         }
-        Ok(Box::new(Locked { disk: &self.inner.disk, places: found, _locks: locks }))
+        self.write_to(Some(written));
+        Ok(Box::new(Locked { directory: self, places: found, _locks: locks }))
+    }
+
+    fn follow(&self, list: &[PlaceId]) {
+        self.use_listed(list);
     }
 }
 
 /// Some places, locked.
 struct Locked<'d> {
-    disk: &'d Disk,
+    directory: &'d Directory,
+    /// In the order of their ids.
     places: Vec<Arc<Place>>,
     _locks: Vec<Held>,
 }
 
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // Before the locks go, which are dropped after this.
+        self.directory.write_to(None);
+    }
+}
+
 impl RootLock for Locked<'_> {
     fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
-        self.disk.alive()?;
+        let disk = &self.directory.inner.disk;
+        disk.alive()?;
         let misfit = || StoreError::new(Problem::Io, "a root record").caused_by("it does not fit the store");
         let found = self.places.iter().find(|each| each.known_id() == Some(place));
         let path = found.and_then(|place| place.slots().nth(slot)).filter(|_| record.len() == RECORD_BYTES);
@@ -91,15 +103,15 @@ impl RootLock for Locked<'_> {
         }
         let (file, made) = slots::open(&path)?;
         if made {
-            self.disk.sync_dir(place.root())?;
+            disk.sync_dir(place.root())?;
         }
         // One open file for both: the failure of a sync is told once, to whoever had the file open then.
-        self.disk.write(&file, &path, 0, &Zeroizing::new(slots::encode(record)))?;
+        disk.write(&file, &path, 0, &Zeroizing::new(slots::encode(record)))?;
         let length = file.metadata().map_err(|error| StoreError::io(&path, error))?.len();
         if length > SLOT_BYTES as u64 {
-            self.disk.cut(&file, &path, SLOT_BYTES as u64)?;
+            disk.cut(&file, &path, SLOT_BYTES as u64)?;
         }
-        self.disk.sync(&file, &path)
+        disk.sync(&file, &path)
     }
 }
 

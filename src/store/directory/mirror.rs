@@ -1,101 +1,66 @@
-//! Mirrors that come and go, and copies.
+//! Mirrors that are filled, and copies.
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::batch::BatchId;
 use super::place::Place;
-use super::{Directory, MAX_MIRRORS, mark};
+use super::{Directory, MAX_MIRRORS, hints, mark};
 use crate::store::{PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootStore, StoreError};
 
 /// Most pages in one file of a mirror or a copy that is being filled.
 const FILE_PAGES: usize = 1 << 14;
 
 impl Directory {
-    /// Makes a mirror at `path`, fills it with every page, and from then on writes to it. Its slots stay empty until
-    /// the next commit, which should name it in the root record and call [`catch_up`](Directory::catch_up) within
-    /// the lock: another process may have put pages in the meantime. `progress` is told pages done and in all.
+    /// Makes a mirror at `path` and fills it with every page. It is used once the root record lists it
+    /// ([`follow`](RootStore::follow)): commit a record that names it last, under a [`lock`](RootStore::lock) on all places and on this one, and
+    /// call [`catch_up`](Directory::catch_up) within the lock, since another process may have put pages in the meantime. `progress` is
+    /// told pages done and in all. Its path is left in every place, for processes that run already.
     ///
     /// # Errors
     /// Like creating a place; [`Problem::Occupied`] if a root record was ever written there, of whatever vault: a commit
     /// would overwrite it; [`Problem::PlaceTwice`], [`Problem::TooManyMirrors`]; [`Problem::Damaged`] if a page here
-    /// cannot be read anywhere. After an error the mirror is not in use, and what lies at `path` can be attached again.
-    pub fn attach_mirror(
+    /// cannot be read anywhere. After an error what lies at `path` can be attached again.
+    pub fn fill_mirror(
         &self,
         path: impl AsRef<Path>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PlaceId, StoreError> {
         let place = Place::within(path.as_ref(), self.inner.disk.clone());
-        let twice = || StoreError::new(Problem::PlaceTwice, place.root().display().to_string());
-        let full = || StoreError::new(Problem::TooManyMirrors, place.root().display().to_string());
-        if self.all().len() > MAX_MIRRORS {
-            return Err(full());
+        let used = self.used();
+        if used.len() > MAX_MIRRORS {
+            return Err(StoreError::new(Problem::TooManyMirrors, place.root().display().to_string()));
         }
         let id = place.create()?;
         if self.places().contains(&id) {
-            return Err(twice());
+            return Err(StoreError::new(Problem::PlaceTwice, place.root().display().to_string()));
         }
         if place.holds_record()? {
             return Err(StoreError::new(Problem::Occupied, place.root().display().to_string()));
         }
         self.fill(&place, progress)?;
-        {
-            let mut mirrors = self.inner.mirrors.write().unwrap_or_else(PoisonError::into_inner);
-            if mirrors.len() >= MAX_MIRRORS {
-                return Err(full());
-            }
-            if mirrors.iter().any(|mirror| mirror.known_id() == Some(id)) {
-                return Err(twice());
-            }
-            mirrors.push(Arc::new(place));
+        let place = self.known(id).unwrap_or_else(|| self.add_aside(place));
+        let all: Vec<&Place> = used.iter().map(|used| &**used).chain([&*place]).collect();
+        for at in &all {
+            let others: Vec<&Place> = all.iter().filter(|other| other.root() != at.root()).copied().collect();
+            // Without the hint other processes refuse commits, and say which place they lack.
+            let _ = hints::leave(&self.inner.disk, at, &others);
         }
-        // What was put by this process between the filling and the joining.
-        self.catch_up(id)?;
         Ok(id)
     }
 
     /// Copies into a place every page that it lacks and another place has, and raises its mark to the others'.
     ///
     /// # Errors
-    /// [`Problem::Missing`] for an unknown place; when a page cannot be read in any place or written there. What was
+    /// [`Problem::UnknownPlace`] for one that is not known here; when a page cannot be read in any place or written there. What was
     /// copied until then stays; to call this again is safe.
     pub fn catch_up(&self, place: PlaceId) -> Result<(), StoreError> {
-        let found = self.all().into_iter().find(|each| each.known_id() == Some(place));
-        let target = found.ok_or_else(|| StoreError::new(Problem::Missing, format!("place {place}")))?;
+        let target = self.find(place)?;
         self.fill(&target, &mut |_, _| ())
     }
 
-    /// Stops reading and writing a mirror. It still holds the root record of the last commit: commit a record that does not name
-    /// it, and destroy what [`path_of`](Directory::path_of) said; or [`take_back`](Directory::take_back) the mirror.
-    ///
-    /// # Errors
-    /// [`Problem::Missing`] if it is none of the mirrors.
-    pub fn detach(&self, place: PlaceId) -> Result<(), StoreError> {
-        let mut mirrors = self.inner.mirrors.write().unwrap_or_else(PoisonError::into_inner);
-        let at = mirrors.iter().position(|mirror| mirror.known_id() == Some(place));
-        let at = at.ok_or_else(|| StoreError::new(Problem::Missing, format!("mirror {place}")))?;
-        let mirror = mirrors.remove(at);
-        drop(mirrors);
-        self.aside().push(mirror);
-        Ok(())
-    }
-
-    /// Uses a mirror again that was detached here, and that the root record still names. Any other is left as it is.
-    pub fn take_back(&self, place: PlaceId) {
-        let mut aside = self.aside();
-        if let Some(at) = aside.iter().position(|mirror| mirror.known_id() == Some(place)) {
-            let mirror = aside.remove(at);
-            self.inner.mirrors.write().unwrap_or_else(PoisonError::into_inner).push(mirror);
-        }
-    }
-
-    fn aside(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {
-        self.inner.aside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes a place of its own to `path`, which must be missing or empty: `record` in both slots, the `pages` named,
-    /// and the mark at `generation`. It has the id of this directory's own place, to stand in for it after a
+    /// and the mark at `generation`. It has the id of the first place, to stand in for it after a
     /// disaster; so it can never be its mirror.
     ///
     /// # Errors
@@ -109,7 +74,8 @@ impl Directory {
         pages: &[PageName],
     ) -> Result<(), StoreError> {
         let path = path.as_ref();
-        let id = self.own_place()?;
+        let first = self.used().into_iter().next();
+        let id = first.ok_or_else(|| StoreError::new(Problem::UnknownPlace, "the first place"))?.id()?;
         if record.len() != RECORD_BYTES {
             return Err(StoreError::new(Problem::Io, "a root record").caused_by("it has another size"));
         }
@@ -131,7 +97,7 @@ impl Directory {
         let mut has: HashSet<PageName> = target.fresh_index()?.names().collect();
         let mut wanted: Vec<(BatchId, Vec<PageName>)> = Vec::new();
         let (mut failure, mut whole) = (None, false);
-        for source in self.all() {
+        for source in self.used() {
             if source.root() == target.root() {
                 continue;
             }
@@ -181,8 +147,8 @@ impl Directory {
                 let page = self.get(&name)?;
                 progress();
                 page.ok_or_else(|| {
-                    StoreError::new(Problem::Damaged, self.inner.primary.pages().display().to_string())
-                        .caused_by(format!("page {name} is missing"))
+                    StoreError::new(Problem::Damaged, target.pages().display().to_string())
+                        .caused_by(format!("page {name} is in no other place"))
                 })
             })?;
         }

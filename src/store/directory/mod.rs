@@ -6,10 +6,12 @@ mod builder;
 mod checked;
 mod commit;
 mod disk;
+mod hints;
 mod index;
 mod lock;
 mod mark;
 mod mirror;
+mod open;
 mod pages;
 mod place;
 mod slots;
@@ -18,12 +20,13 @@ mod sweep;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub use builder::DirectoryBuilder;
 
 use self::disk::Disk;
+use self::open::Open;
 use self::place::Place;
 use super::{PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Swept, Usage};
 
@@ -35,6 +38,9 @@ pub const MAX_MIRRORS: usize = 3;
 /// A place is a directory with `root/`, which holds the root record in two slots of fixed size, and `pages/`, which
 /// holds the pages. A mirror is a whole place more. Every commit writes every place, or is refused before it wrote
 /// anything. Clones share everything.
+///
+/// Which places are used, and in which order, the root record says ([`follow`](super::RootStore::follow)); a mirror that another process
+/// attached is found by what that process left in `root/mirrors`.
 ///
 /// # How far it forgets
 /// A commit overwrites both slots of every place where they lie and syncs each; they are never renamed or unlinked.
@@ -55,10 +61,7 @@ pub struct Directory {
 
 struct Inner {
     disk: Disk,
-    primary: Arc<Place>,
-    mirrors: RwLock<Vec<Arc<Place>>>,
-    /// Mirrors that were detached here.
-    aside: Mutex<Vec<Arc<Place>>>,
+    open: RwLock<Open>,
 }
 
 impl Directory {
@@ -67,42 +70,21 @@ impl Directory {
         DirectoryBuilder::new(path.as_ref())
     }
 
-    fn from_places(disk: Disk, primary: Place, mirrors: Vec<Place>) -> Directory {
-        let mirrors = RwLock::new(mirrors.into_iter().map(Arc::new).collect());
-        Directory { inner: Arc::new(Inner { disk, primary: Arc::new(primary), mirrors, aside: Mutex::default() }) }
+    fn from_places(disk: Disk, own: Place, mirrors: Vec<Place>) -> Directory {
+        let used = std::iter::once(own).chain(mirrors).map(Arc::new).collect();
+        Directory { inner: Arc::new(Inner { disk, open: RwLock::new(Open::new(used)) }) }
     }
 
-    /// One of the places, if it was ever there.
-    fn place(&self, id: PlaceId) -> Result<Arc<Place>, StoreError> {
-        let is_it = |place: &&Arc<Place>| place.id().ok().or_else(|| place.known_id()) == Some(id);
-        let all = self.all();
-        all.iter().find(is_it).cloned().ok_or_else(|| StoreError::new(Problem::Missing, format!("place {id}")))
-    }
-
-    /// The directory's own place, then its mirrors in the order they were named.
-    fn all(&self) -> Vec<Arc<Place>> {
-        let mirrors = self.inner.mirrors.read().unwrap_or_else(PoisonError::into_inner);
-        std::iter::once(&self.inner.primary).chain(mirrors.iter()).map(Arc::clone).collect()
-    }
-
-    /// The id of the directory's own place; its mirrors follow it in [`places`](super::RootStore::places).
-    ///
-    /// # Errors
-    /// When the place cannot be read; it was readable when the directory was opened.
-    pub fn own_place(&self) -> Result<PlaceId, StoreError> {
-        self.inner.primary.id()
-    }
-
-    /// The directory in which a place keeps its root record: what to destroy when the place is given up.
+    /// The directory in which a place keeps its root record, if it can be found: what to destroy when the place is given up.
     #[must_use]
     pub fn path_of(&self, place: PlaceId) -> Option<PathBuf> {
-        self.all().iter().find(|each| each.known_id() == Some(place)).map(|each| each.root().to_path_buf())
+        self.find(place).ok().map(|place| place.root().to_path_buf())
     }
 
     /// Asks every place until one has an answer; `Err` only if none has and one failed.
     fn any_place<T>(&self, ask: impl Fn(&Place) -> Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
         let mut failure = None;
-        for place in self.all() {
+        for place in self.used() {
             match ask(&place) {
                 Ok(Some(answer)) => return Ok(Some(answer)),
                 Ok(None) => {}
@@ -115,7 +97,7 @@ impl Directory {
 
 impl PageStore for Directory {
     fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        let places = self.all();
+        let places = self.written();
         let mut batch: HashMap<PageName, &[u8]> = HashMap::new();
         for page in pages {
             if batch.insert(page.name, &page.bytes).is_some_and(|other| other != page.bytes) {
@@ -156,7 +138,7 @@ impl PageStore for Directory {
     fn mark(&self) -> Result<u64, StoreError> {
         let mut highest = None;
         let mut failure = None;
-        for place in self.all() {
+        for place in self.used() {
             match place.id().and_then(|_| mark::read(place.pages())) {
                 Ok(mark) => highest = highest.max(Some(mark)),
                 Err(error) => failure = failure.or(Some(error)),
@@ -170,13 +152,13 @@ impl PageStore for Directory {
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
-        let places = self.all();
+        let places = self.written();
         for place in &places {
             place.id()?;
         }
         let mut swept = Swept::default();
         for place in places.iter().rev() {
-            // The figures of the last, which is the directory's own place: mirrors hold the same.
+            // The figures of the last, which is the first place of the list: mirrors hold the same.
             swept = place.sweep(live, generation, keep, &|name| self.get(name))?;
         }
         Ok(swept)
@@ -195,7 +177,7 @@ impl PageStore for Directory {
 
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places: Vec<PathBuf> = self.all().iter().map(|place| place.root().to_path_buf()).collect();
+        let places: Vec<PathBuf> = self.used().iter().map(|place| place.root().to_path_buf()).collect();
         f.debug_struct("Directory").field("places", &places).finish()
     }
 }

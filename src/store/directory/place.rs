@@ -10,7 +10,7 @@ use super::disk::{Disk, TEMPORARY, random};
 use super::index::Index;
 use super::lock::{Held, PATIENCE, lock_file};
 use super::slots::{self, SLOTS};
-use super::{access, checked, mark};
+use super::{access, checked, hints, mark};
 use crate::store::{CopyContent, PlaceId, Problem, StoreError};
 
 const TAG: &[u8; 7] = b"OBLplac";
@@ -43,6 +43,11 @@ impl Place {
     pub(super) fn within(path: &Path, disk: Disk) -> Place {
         let base = Some(path.to_path_buf());
         Place { base, ..Place::apart(path.join(ROOT), path.join(PAGES), disk) }
+    }
+
+    /// The directory of both, unless either is placed apart.
+    pub(super) fn base(&self) -> Option<&Path> {
+        self.base.as_deref()
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -183,7 +188,7 @@ impl Place {
 
     /// Refuses directories with anything in them that a creation does not make.
     fn refuse_others_content(&self) -> Result<(), StoreError> {
-        let ours = |name: &str| [CACHE_TAG, PLACE, LOCK].contains(&name) || SLOTS.contains(&name);
+        let ours = |name: &str| [CACHE_TAG, PLACE, LOCK, hints::NAME].contains(&name) || SLOTS.contains(&name);
         // Placed apart: what lies beside each is not ours to judge.
         if let Some(base) = &self.base {
             refuse_unless(base, &|name| [ROOT, PAGES].contains(&name))?;

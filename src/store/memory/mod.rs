@@ -221,7 +221,7 @@ impl RootStore for Memory {
 }
 
 fn missing(place: PlaceId) -> StoreError {
-    StoreError::new(Problem::Missing, format!("place {place}"))
+    StoreError::new(Problem::UnknownPlace, format!("place {place}"))
 }
 
 /// The turn to write; given back when it is dropped.

@@ -21,8 +21,9 @@ impl Engine {
         make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots } = self.stores.clone();
-        let mut exclusion = take(&*roots, &roots.places(), self.lock_wait)?;
-        let copies = copies(&*roots);
+        let places = roots.places();
+        let mut exclusion = take(&*roots, &places, self.lock_wait)?;
+        let copies = copies(&*roots, &places);
         if !is_unused(&copies, &*pages)? {
             return Ok(false);
         }

@@ -75,6 +75,10 @@ impl Draft<'_> {
         let Draft { trees, indexes, rekey, .. } = self;
         let mut record = self.record.succeed(id);
         record.clear.generation = self.generation;
+        // R12: a generation that was skipped was nobody's.
+        if !self.starts_anew {
+            (base + 1..self.generation).for_each(|_| record.skip());
+        }
         // R13: what the record is based on was settled in the places of the new list alone. That does not make it durable in those
         // of the old list, from which the vault may have to go on as long as this record is not durable itself.
         record.settled = if gives_up_places { settled } else { base };

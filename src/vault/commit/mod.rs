@@ -5,6 +5,7 @@
 
 mod create;
 mod draft;
+mod list;
 mod read;
 mod slots;
 #[cfg(test)]
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
+pub(crate) use list::{ListChange, Scope};
 pub(crate) use read::{Seen, copies, read};
 
 use self::draft::Finished;
-use self::read::{check_places, choose};
+use self::read::{LIST_TRIES, choose, list_of};
 use self::slots::{Slots, Written};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
@@ -27,12 +29,17 @@ use crate::journal::Anchor;
 use crate::key_tree::Resident;
 use crate::root_record::{Record, RecordId};
 use crate::secret::Secret32;
-use crate::store::{LockError, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoredPage};
+use crate::store::{LockError, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
+use crate::vault::custody::Chosen;
 use crate::vault::evidence::Evidence;
 use crate::vault::held::{Held, StoredPages, tree_error};
 use crate::vault::keyring::Keyring;
 use crate::witness::Witness;
+
+/// What is wrong with a place that a record does not list.
+pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
+const NOT_OPEN: &str = "not among the places opened";
 
 /// The two stores of a vault.
 #[derive(Clone)]
@@ -47,8 +54,10 @@ pub(crate) struct Engine {
     pub(crate) resident: Arc<Resident>,
     /// How long to wait for another process's commit.
     pub(crate) lock_wait: Duration,
-    /// The commit at hand changes the list of places, so that it need not agree with the store's yet.
-    pub(crate) changes_places: bool,
+    /// Where the record is, as far as is known.
+    pub(crate) scope: Scope,
+    /// The commit at hand changes the list of places.
+    pub(crate) change: Option<ListChange>,
     /// The commit at hand may put the record under a new root key.
     pub(crate) expects: bool,
     /// The newest state that this process knew to be durable; the record must never be found before it.
@@ -163,21 +172,9 @@ impl Engine {
         begun: &mut Option<Begun<T>>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots } = self.stores.clone();
-        let open = roots.places();
-        let mut exclusion = take(&*roots, &open, self.lock_wait)?;
-        let copies = copies(&*roots);
-        // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
-        let (chosen, secret) = {
-            let mut keyring = lock(&self.keyring);
-            let chosen = choose(&copies, &mut keyring)?;
-            let secret = Secret32::copy_of(keyring.current()?.0.bytes());
-            (chosen, RootSecret(secret))
-        };
+        let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
         if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
-        }
-        if !self.changes_places {
-            check_places(&chosen.record, &open)?;
         }
         let stored = StoredPages(&*pages);
         let list = chosen.record.places.clone();
@@ -206,13 +203,15 @@ impl Engine {
             rekey: None,
             starts_anew: false,
         };
-        let lagging = || list.iter().any(|place| !shows(&copies, *place, &base.bytes));
+        let is_written = |place: &PlaceId| places.contains(place);
+        let lagging =
+            || list.iter().filter(|place| is_written(place)).any(|place| !shows(&copies, *place, &base.bytes));
         let live = if lagging() { Some(live_pages(&draft)?) } else { None };
         let (step, rekey) = match found {
             Some(Begun { value, rekey, .. }) => (Step::Rewrite(value), rekey),
             None => (plan(&mut draft)?, None),
         };
-        let mut slots = Slots::new(&mut *exclusion, &draft.record.places, &copies);
+        let mut slots = Slots::new(&mut *exclusion, &in_order(&list, &draft.record.places), &copies);
         let settle = |slots: &mut Slots<'_>| {
             // A place that stood still lacks pages, and must have them before it has the record. A sweep brings them, and with no end
             // of keeping it forgets none.
@@ -281,6 +280,60 @@ impl Engine {
     }
 }
 
+/// The places of a commit, locked and read.
+struct Locked<'r> {
+    exclusion: Box<dyn RootLock + 'r>,
+    /// Those that are written.
+    written: Vec<PlaceId>,
+    copies: Vec<RootCopy>,
+    chosen: Chosen,
+    secret: RootSecret,
+}
+
+impl Engine {
+    /// Locks every place that is to be written, and finds the record that the commit is based on: the newest of all listed places. One in
+    /// the first place may be older, if that was put back: it is brought forward with the others, since all are here.
+    fn lock_base<'r>(&self, roots: &'r dyn RootStore) -> Result<Locked<'r>, KeyStoreError> {
+        let mut list = list_of(roots, &self.scope);
+        for _ in 0..=LIST_TRIES {
+            let written = self.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
+            // What is given up is looked at as well: it may have more than the others.
+            let others = written.iter().filter(|place| !list.contains(place));
+            let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
+            let exclusion = match take(roots, &written, self.lock_wait) {
+                Ok(exclusion) => exclusion,
+                Err(error) => {
+                    // Another process may have detached a place that is gone since.
+                    match choose(&copies(roots, &read), &mut lock(&self.keyring), &self.scope) {
+                        Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
+                        _ => return Err(error),
+                    }
+                    continue;
+                }
+            };
+            let copies = copies(roots, &read);
+            let mut keyring = lock(&self.keyring);
+            let chosen = choose(&copies, &mut keyring, &self.scope)?;
+            if chosen.record.places == list {
+                // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
+                let secret = RootSecret(Secret32::copy_of(keyring.current()?.0.bytes()));
+                drop(keyring);
+                return Ok(Locked { exclusion, written, copies, chosen, secret });
+            }
+            // Another process changed the list: other places must be locked.
+            list = chosen.record.places;
+        }
+        Err(KeyStoreError::Busy { waited: self.lock_wait })
+    }
+}
+
+/// The places of the list in the order in which they are written: R4, the first place of the list before goes first, if the new one has it
+/// still. It then says of itself that it does not decide any more, before another one does.
+fn in_order(before: &[PlaceId], list: &[PlaceId]) -> Vec<PlaceId> {
+    let first = before.first().filter(|first| list.contains(first));
+    first.into_iter().chain(list.iter().filter(|place| Some(*place) != first)).copied().collect()
+}
+
 /// The record that a commit is based on.
 struct Base {
     bytes: zeroize::Zeroizing<Vec<u8>>,
@@ -296,7 +349,15 @@ fn take<'r>(
 ) -> Result<Box<dyn RootLock + 'r>, KeyStoreError> {
     roots.lock(places, wait).map_err(|error| match error {
         LockError::Busy { waited } => KeyStoreError::Busy { waited },
-        LockError::Store(error) => error.into(),
+        LockError::Store(error) => {
+            let open = roots.places();
+            match places.iter().find(|place| !open.contains(place)) {
+                Some(place) if error.problem() == Problem::UnknownPlace => {
+                    KeyStoreError::PlaceMissing { place: *place, problem: NOT_OPEN }
+                }
+                _ => error.into(),
+            }
+        }
     })
 }
 

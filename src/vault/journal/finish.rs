@@ -103,10 +103,11 @@ fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, Ke
         Event::AddPurposes { purposes } => {
             purposes.iter().all(|purpose| draft.trees.iter().any(|tree| tree.purpose == purpose.as_str()))
         }
-        Event::Places { attached, detached } => {
+        Event::Places { attached, detached, first } => {
             let listed: Vec<String> = draft.record.places.iter().map(ToString::to_string).collect();
             let is_listed = |place: &crate::journal::Label| listed.iter().any(|listed| listed == place.as_str());
-            attached.iter().all(is_listed) && !detached.iter().any(is_listed)
+            let is_first = |place: &crate::journal::Label| listed.first().is_some_and(|first| first == place.as_str());
+            attached.iter().all(is_listed) && !detached.iter().any(is_listed) && first.iter().all(is_first)
         }
         Event::Recover { seen, .. } => draft.record.floor > *seen,
         Event::RotateRootKey { .. } | Event::RotatePurpose { .. } => {

@@ -1,0 +1,43 @@
+//! Where the other places are: a process that attaches a mirror leaves its path, so that those that run already find it.
+//!
+//! A hint is not believed: the place that it leads to must have the id that the root record lists.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::checked;
+use super::disk::Disk;
+use super::place::Place;
+use crate::store::{PlaceId, StoreError};
+
+pub(super) const NAME: &str = "mirrors";
+/// Longer than a few paths can be.
+const LIMIT: u64 = 64 << 10;
+
+/// Where a place is, as a hint in this `root/` has it.
+pub(super) fn path_of(root: &Path, place: PlaceId) -> Option<PathBuf> {
+    let bytes = checked::read_small(&root.join(NAME), LIMIT).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (_, path) = text.lines().filter_map(|line| line.split_once(' ')).find(|(id, _)| *id == place.to_string())?;
+    Some(PathBuf::from(path)).filter(|path| path.is_absolute())
+}
+
+/// Leaves in a place where the others are.
+pub(super) fn leave(disk: &Disk, at: &Place, others: &[&Place]) -> Result<(), StoreError> {
+    let mut text = String::new();
+    for other in others {
+        // A path that does not fit a line, or is no text, is left out: whoever needs it must be told by other means.
+        if let (Some(id), Some(path)) = (other.known_id(), other.base().and_then(absolute))
+            && !path.contains('\n')
+        {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{id} {path}");
+        }
+    }
+    disk.replace(&at.root().join(NAME), text.as_bytes())?;
+    disk.sync_dir(at.root())
+}
+
+fn absolute(path: &Path) -> Option<String> {
+    std::fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+}

@@ -1,0 +1,94 @@
+//! When the first place is lost: another one takes over, on an operator's word.
+
+use std::sync::Arc;
+
+use crate::error::{KeyStoreError, PromoteError};
+use crate::root_key::RootKey;
+use crate::store::{CopyContent, PlaceId, RootCopy, RootStore};
+use crate::vault::builder::VaultBuilder;
+use crate::vault::commit::ListChange;
+use crate::vault::evidence::Evidence;
+use crate::vault::process::Process;
+use crate::vault::{Owner, Vault};
+
+impl VaultBuilder {
+    /// Makes a mirror the first place of a vault whose first place is lost, and unlocks it. `lost` names the places that are gone, as the
+    /// error that led here does; they are given up. The vault is opened *at the mirror* that is to take over:
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let root_key = || oubliette::RootKey::bytes([7; 32]);
+    /// use oubliette::{KeyStoreError, UnlockError, Vault};
+    ///
+    /// let mirror = || Vault::at("/mnt/second/vault");
+    /// if let Err(UnlockError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. })) = mirror().unlock(root_key()) {
+    ///     let vault = mirror().promote(root_key(), [place])?;
+    ///     vault.attach_mirror("/mnt/third/vault", &mut |_, _| ())?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// **This is an operator's word, and nothing can check it: nobody uses the lost places, and they stay away until they are emptied, or
+    /// until every process reaches the new first place.** A process that still sees an old first place alone goes on there. It opens whoever
+    /// is shredded from now on, and its own shreds are unknown here. If it committed by itself, and both are seen again, everything
+    /// stops ([`KeyStoreError::Diverged`]).
+    ///
+    /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that had gone back in time is promoted all the same, and
+    /// then refused until [`recover`](VaultBuilder::recover).
+    ///
+    /// # Errors
+    /// [`PromoteError`]; nothing happened, unless the commit failed half-way: then call again.
+    pub fn promote(self, root_key: RootKey, lost: impl IntoIterator<Item = PlaceId>) -> Result<Vault, PromoteError> {
+        let lost: Vec<PlaceId> = lost.into_iter().collect();
+        let (stores, directory) = self.stores(false).map_err(PromoteError::KeyStore)?;
+        let first = stores.roots.places().first().copied().ok_or(KeyStoreError::Bug("a store without a place"))?;
+        let mark = stores.pages.mark().map_err(KeyStoreError::from)?;
+        if let Some(place) = lost.iter().find(|place| **place == first || can_be_read(&*stores.roots, **place)) {
+            return Err(PromoteError::NotLost { place: *place });
+        }
+        let mut engine = self.engine(stores, root_key);
+        engine.scope.lost.clone_from(&lost);
+        let (process, _) = self.process(engine)?;
+        let owner = Owner { process, directory };
+        let process = &owner.process;
+        let held = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let (list, have, next_number) =
+            (held.facts.places.clone(), held.facts.clear.generation, held.facts.next_number);
+        drop(held);
+        match list.first() {
+            Some(place) if !lost.contains(place) => return Err(PromoteError::FirstIsThere { place: *place }),
+            _ => {}
+        }
+        // As unlocking does; after the commit it would be too late to say so.
+        self.check_demands(have, next_number)?;
+        process.open_journal_to_recover(&self.journal)?;
+        let journalled = process.open_file().map(crate::journal::Journal::highest_generation);
+        let change = ListChange::Promote(first, lost);
+        let job = move |process: &Arc<Process>| {
+            process.change_list(change.clone(), &mut |draft| {
+                // The generation that is left out must not cover what proves a rollback.
+                let evidence = [Some(Evidence::Mark(mark)), journalled.map(Evidence::Journal)];
+                let proven =
+                    evidence.into_iter().flatten().filter_map(|evidence| evidence.against(&draft.record)).max();
+                draft.record.gone_back = draft.record.gone_back.max(proven);
+                Ok(())
+            })
+        };
+        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.end_promotion();
+        self.check_existing(process, mark, false)?;
+        Ok(Vault { owner: Arc::new(owner) })
+    }
+}
+
+impl Process {
+    /// From now on the record alone says which places there are.
+    fn end_promotion(&self) {
+        crate::sync::lock(&self.scope).lost.clear();
+    }
+}
+
+fn can_be_read(roots: &dyn RootStore, place: PlaceId) -> bool {
+    let is_there = |copy: &RootCopy| !matches!(copy.content, CopyContent::Unreachable(_));
+    roots.read(place).iter().any(is_there)
+}

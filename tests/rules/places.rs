@@ -1,0 +1,379 @@
+//! Which place decides, and which loss stops what: the table in ARCHITECTURE.md, row by row. Two machines are two sets of links to the same
+//! directories, which can be cut.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use oubliette::store::{Directory, PlaceId, Problem, RootStore, Steps, Stop};
+use oubliette::{KeyStoreError, OpenError, PromoteError, SealError, ShredError, UnlockError, Vault, VaultBuilder};
+
+use super::support::*;
+
+/// A machine that sees some of the places: `main`, `mirror`, `third`.
+struct Machine<'s> {
+    scratch: &'s Scratch,
+    name: &'static str,
+}
+
+impl<'s> Machine<'s> {
+    fn of(scratch: &'s Scratch, name: &'static str) -> Machine<'s> {
+        fs::create_dir(scratch.join(name)).unwrap();
+        Machine { scratch, name }
+    }
+
+    fn path(&self, place: &str) -> PathBuf {
+        self.scratch.join(self.name).join(place)
+    }
+
+    fn sees(&self, place: &str) {
+        symlink(self.scratch.join(place), self.path(place)).unwrap();
+    }
+
+    fn loses(&self, place: &str) {
+        fs::remove_file(self.path(place)).unwrap();
+    }
+
+    fn at(&self, place: &str) -> VaultBuilder {
+        at(&self.path(place))
+    }
+}
+
+/// A vault in `main` with a mirror in `mirror`.
+fn mirrored(scratch: &Scratch) {
+    scratch.vault().mirror(scratch.join("mirror")).create(key()).unwrap().close().unwrap();
+}
+
+fn id(path: PathBuf) -> PlaceId {
+    Directory::at(path).open().unwrap().places()[0]
+}
+
+fn first_is_away(error: &KeyStoreError) -> bool {
+    match error {
+        KeyStoreError::FirstPlaceAway { .. } => true,
+        KeyStoreError::LeaseLost { source: Some(source), .. } => first_is_away(source),
+        _ => false,
+    }
+}
+
+/// Row "a process is cut off from the first place": it stops in one lease, whatever mirrors it sees. A mirror renews nothing: it may have been
+/// left behind.
+#[test]
+fn who_sees_only_mirrors_stops_in_one_lease() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let (a, b) = (Machine::of(&scratch, "a"), Machine::of(&scratch, "b"));
+    a.sees("main");
+    a.sees("mirror");
+    b.sees("mirror");
+    let vault = a.at("main").mirror(a.path("mirror")).unlock(key()).unwrap();
+    let (alice, sealed) = enroll(&vault);
+    let refused = b.at("mirror").unlock(key()).unwrap_err();
+    assert!(told(&refused).contains("promote a mirror"), "{}", told(&refused));
+
+    let cut = Instant::now();
+    a.loses("main");
+    eventually("it stops", || match vault.open(alice, EMAIL, &sealed) {
+        Ok(_) => false,
+        Err(OpenError::KeyStore(error)) => first_is_away(&error),
+        Err(error) => panic!("{error:?}"),
+    });
+    assert!(cut.elapsed() < LEASE * 20, "{:?}", cut.elapsed());
+    assert!(matches!(vault.seal(alice, EMAIL, &email("a@example.com")), Err(SealError::KeyStore(_))));
+    assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(_))));
+    assert!(!vault.health().ready);
+    // It comes back.
+    a.sees("main");
+    eventually("it goes on", || vault.open(alice, EMAIL, &sealed).is_ok());
+    let _ = vault.shred([alice]).unwrap();
+}
+
+/// Row "a mirror is away": values are opened and sealed; shreds are refused, and name it; it comes back, or is detached.
+#[test]
+fn without_a_mirror_values_are_read_and_nobody_is_shredded() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    let (bob, b) = enroll(&vault);
+    let mirror = vault.status().unwrap().places[1];
+    fs::rename(scratch.join("mirror"), scratch.join("away")).unwrap();
+    std::thread::sleep(LEASE * 3);
+    assert!(vault.open(alice, EMAIL, &a).is_ok());
+    assert!(vault.seal(alice, EMAIL, &email("a@example.com")).is_ok());
+    let error = vault.shred([alice]).unwrap_err();
+    assert!(matches!(error, ShredError::NothingHappened(_)) && told(&error).contains("mirror"), "{}", told(&error));
+    fs::rename(scratch.join("away"), scratch.join("mirror")).unwrap();
+    let _ = vault.shred([alice]).unwrap();
+    // Again, and this time for good: it is given up while it is away.
+    fs::rename(scratch.join("mirror"), scratch.join("away")).unwrap();
+    vault.detach_mirror(mirror).unwrap();
+    let _ = vault.shred([bob]).unwrap();
+    // It comes back as it was, and undoes nothing.
+    fs::rename(scratch.join("away"), scratch.join("mirror")).unwrap();
+    vault.close().unwrap();
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    for (customer, sealed) in [(alice, &a), (bob, &b)] {
+        assert!(matches!(vault.open(customer, EMAIL, sealed), Err(OpenError::Shredded { .. })));
+    }
+    assert_eq!(vault.status().unwrap().unlisted, [mirror]);
+}
+
+/// What a promotion cannot do: a process that still sees the old first place goes on there. It is an operator's word that there is none. As
+/// soon as that process sees the new one, it follows.
+#[test]
+fn a_promotion_does_not_reach_who_still_sees_the_old_place() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let (a, b) = (Machine::of(&scratch, "a"), Machine::of(&scratch, "b"));
+    for place in ["main", "mirror"] {
+        a.sees(place);
+    }
+    b.sees("mirror");
+    let old = a.at("main").mirror(a.path("mirror")).unlock(key()).unwrap();
+    let (alice, sealed) = enroll(&old);
+    a.loses("mirror");
+    std::thread::sleep(LEASE * 2);
+    let main = id(scratch.join("main"));
+    // A false word.
+    let new = b.at("mirror").promote(key(), [main]).unwrap();
+    let _ = new.shred([alice]).unwrap();
+    std::thread::sleep(LEASE * 3);
+    assert!(old.open(alice, EMAIL, &sealed).is_ok(), "nothing tells it");
+    assert!(matches!(old.shred([alice]), Err(ShredError::NothingHappened(_))), "but it cannot commit by itself");
+    a.sees("mirror");
+    eventually("it follows", || matches!(old.open(alice, EMAIL, &sealed), Err(OpenError::Shredded { .. })));
+    assert_eq!(old.status().unwrap().unlisted, [main]);
+    let (bob, _) = enroll(&old);
+    let _ = new.shred([bob]).unwrap();
+}
+
+/// The first place is lost with a commit under way, of which the mirror knows nothing; the mirror is promoted; the place is plugged in again.
+/// It is neither compared nor written, and nobody is told that histories diverged.
+#[test]
+fn a_lost_place_that_comes_back_with_an_unfinished_commit_is_left_alone() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let steps = Steps::new();
+    let layout = Directory::at(scratch.join("main")).mirror(scratch.join("mirror")).steps(&steps);
+    let vault = VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).unlock(key()).unwrap();
+    let (alice, sealed) = enroll(&vault);
+    let before = fs::read(scratch.join("mirror/root/slot-a")).unwrap();
+    // Two slots of the base, the pages, the mark, and then the first slot of the new record.
+    let in_first = |step: u64| {
+        steps.stop_at(step, Stop::Die { torn: false });
+        let _ = vault.shred([alice]);
+        let slots = ["slot-a", "slot-b"].map(|slot| fs::read(scratch.join("main/root").join(slot)).unwrap());
+        slots[0] != slots[1]
+    };
+    // The first step at which the main directory has it and the mirror does not.
+    let reached = (1..60).find(|step| {
+        let unfinished = in_first(*step);
+        if !unfinished {
+            steps.reset();
+        }
+        unfinished && fs::read(scratch.join("mirror/root/slot-a")).unwrap() == before
+    });
+    assert!(reached.is_some());
+    drop(vault);
+    fs::rename(scratch.join("main"), scratch.join("away")).unwrap();
+    let main = id(scratch.join("away"));
+    let vault = at(&scratch.join("mirror")).promote(key(), [main]).unwrap();
+    assert!(vault.open(alice, EMAIL, &sealed).is_ok(), "nobody was told that she is shredded");
+    vault.close().unwrap();
+    fs::rename(scratch.join("away"), scratch.join("main")).unwrap();
+    let left = contents(&scratch.join("main"));
+    for builder in
+        [at(&scratch.join("mirror")).mirror(scratch.join("main")), scratch.vault().mirror(scratch.join("mirror"))]
+    {
+        let vault = builder.unlock(key()).unwrap();
+        assert!(vault.open(alice, EMAIL, &sealed).is_ok());
+        assert_eq!(vault.status().unwrap().unlisted, [main]);
+        vault.enroll().unwrap();
+        assert_eq!(contents(&scratch.join("main")), left);
+        vault.close().unwrap();
+    }
+}
+
+/// An operator's word that can be seen to be wrong is refused, and changes nothing.
+#[test]
+fn what_is_not_lost_is_not_given_up() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let (main, mirror) = (id(scratch.join("main")), id(scratch.join("mirror")));
+    let before = (contents(&scratch.join("main")), contents(&scratch.join("mirror")));
+    let promote = |builder: VaultBuilder, lost: &[PlaceId]| builder.promote(key(), lost.iter().copied()).unwrap_err();
+    let at_mirror = || at(&scratch.join("mirror"));
+    let named = promote(at_mirror().mirror(scratch.join("main")), &[main]);
+    assert!(matches!(named, PromoteError::NotLost { place } if place == main), "{named:?}");
+    assert!(matches!(promote(at_mirror(), &[mirror]), PromoteError::NotLost { place } if place == mirror));
+    // The one that is named is not the one that is lost; and none is.
+    let error = promote(at_mirror(), &[PlaceId([9; 8])]);
+    assert!(matches!(error, PromoteError::FirstIsThere { place } if place == main), "{error:?}");
+    let error = promote(at_mirror(), &[]);
+    assert!(
+        matches!(error, PromoteError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. }) if place == main),
+        "{error:?}"
+    );
+    assert!(matches!(promote(scratch.vault().mirror(scratch.join("mirror")), &[mirror]), PromoteError::NotLost { .. }));
+    assert_eq!((contents(&scratch.join("main")), contents(&scratch.join("mirror"))), before);
+    let wrong = at_mirror().promote(new_key(), [main]).unwrap_err();
+    assert!(matches!(wrong, PromoteError::KeyStore(KeyStoreError::WrongRootKey)), "{wrong:?}");
+    let demanded = at_mirror().demand_generation(2).promote(key(), [main]).unwrap_err();
+    assert!(
+        matches!(demanded, PromoteError::Unlock(UnlockError::BehindDemand { have: 1, demanded: 2 })),
+        "{demanded:?}"
+    );
+    assert_eq!((contents(&scratch.join("main")), contents(&scratch.join("mirror"))), before);
+}
+
+/// A mirror that went back in time is promoted, and refused all the same: the generation that a promotion leaves out does not cover the mark.
+#[test]
+fn a_promotion_does_not_hide_a_rollback() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    let (alice, _) = enroll(&vault);
+    copy(&scratch.join("mirror/root"), &scratch.join("old"));
+    let _ = vault.shred([alice]).unwrap();
+    let _ = vault.shred([vault.enroll().unwrap()]).unwrap();
+    vault.close().unwrap();
+    let main = id(scratch.join("main"));
+    fs::remove_dir_all(scratch.join("main")).unwrap();
+    restore(&scratch.join("old"), &scratch.join("mirror/root"));
+    let refused = at(&scratch.join("mirror")).promote(key(), [main]).unwrap_err();
+    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    let refused = at(&scratch.join("mirror")).unlock(key()).unwrap_err();
+    assert!(
+        matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })),
+        "it is the first place now: {refused:?}"
+    );
+    let recovery = oubliette::Recovery::beyond(9, number(2000)).shredded([alice]);
+    let vault = at(&scratch.join("mirror")).recover(key(), recovery, new_key()).unwrap();
+    assert!(vault.enroll().is_ok());
+}
+
+/// The first disk is to be replaced: hand over, then detach what was first. Others follow while they run.
+#[test]
+fn the_first_place_is_handed_over() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let open = || scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    let (vault, other) = (open(), open());
+    let (alice, a) = enroll(&vault);
+    let places = vault.status().unwrap().places;
+    let refused = vault.detach_mirror(places[0]).unwrap_err();
+    assert!(matches!(refused, KeyStoreError::FirstPlace { place } if place == places[0]), "{refused:?}");
+    vault.hand_over(places[1]).unwrap();
+    assert_eq!(vault.status().unwrap().places, [places[1], places[0]]);
+    let path = vault.detach_mirror(places[0]).unwrap();
+    assert_eq!(path, Some(scratch.join("main").join("root")), "what is to be destroyed");
+    fs::remove_dir_all(scratch.join("main")).unwrap();
+    let _ = vault.shred([alice]).unwrap();
+    eventually("the other one follows", || matches!(other.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+    let (bob, b) = enroll(&other);
+    let _ = other.shred([bob]).unwrap();
+    vault.close().unwrap();
+    other.close().unwrap();
+    let vault = at(&scratch.join("mirror")).unlock(key()).unwrap();
+    assert!(matches!(vault.open(bob, EMAIL, &b), Err(OpenError::Shredded { .. })));
+    assert!(vault.status().unwrap().has_no_mirror());
+}
+
+/// A process that runs learns of a mirror that another one attaches, and of one that another one detaches.
+#[test]
+fn a_running_process_follows_the_list() {
+    let scratch = Scratch::new();
+    scratch.vault().create(key()).unwrap().close().unwrap();
+    let open = || scratch.vault().unlock(key()).unwrap();
+    let (vault, other) = (open(), open());
+    let (alice, _) = enroll(&vault);
+    let (bob, b) = enroll(&vault);
+    let mirror = vault.attach_mirror(scratch.join("mirror"), &mut |_, _| ()).unwrap();
+    let _ = other.shred([alice]).unwrap();
+    let slots = |place: &str| fs::read(scratch.join(place).join("root/slot-a")).unwrap();
+    assert_eq!(slots("main"), slots("mirror"), "its shred reached the new mirror");
+    assert_eq!(other.status().unwrap().places.len(), 2);
+    // One that starts later finds it too, though it was not named.
+    let late = open();
+    let _ = late.shred([late.enroll().unwrap()]).unwrap();
+    assert_eq!(slots("main"), slots("mirror"));
+    vault.detach_mirror(mirror).unwrap();
+    fs::remove_dir_all(scratch.join("mirror")).unwrap();
+    let _ = other.shred([bob]).unwrap();
+    assert!(
+        matches!(late.open(bob, EMAIL, &b), Err(OpenError::Shredded { .. })) || {
+            late.refresh().unwrap();
+            matches!(late.open(bob, EMAIL, &b), Err(OpenError::Shredded { .. }))
+        }
+    );
+}
+
+/// What a process leaves for others is a hint: a path that leads elsewhere is not used, and then commits say which place is missing.
+#[test]
+fn a_hint_that_leads_elsewhere_is_not_believed() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let mirror = vault.attach_mirror(scratch.join("mirror"), &mut |_, _| ()).unwrap();
+    vault.close().unwrap();
+    let another = at(&scratch.join("another")).create(key()).unwrap();
+    another.close().unwrap();
+    let before = contents(&scratch.join("another"));
+    let hint = scratch.join("main/root/mirrors");
+    assert_eq!(
+        fs::read_to_string(&hint).unwrap(),
+        format!("{mirror} {}\n", fs::canonicalize(scratch.join("mirror")).unwrap().display())
+    );
+    let elsewhere = scratch.join("another").display().to_string();
+    for text in
+        [format!("{mirror} {elsewhere}\n"), format!("{mirror} mirror\n"), String::new(), "no hint\n".repeat(9000)]
+    {
+        fs::write(&hint, text).unwrap();
+        let vault = scratch.vault().unlock(key()).unwrap();
+        let (alice, _) = (number(1), ());
+        let refused = vault.shred([alice]).unwrap_err();
+        let ShredError::NothingHappened(cause) = &refused else { panic!("{refused:?}") };
+        let names_it = match cause {
+            KeyStoreError::PlaceMissing { place, .. } => *place == mirror,
+            KeyStoreError::Store(error) => error.problem() == Problem::UnknownPlace,
+            _ => false,
+        };
+        assert!(names_it, "{refused:?}");
+        vault.close().unwrap();
+    }
+    assert_eq!(contents(&scratch.join("another")), before);
+    // Named, it is found.
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    assert!(vault.enroll().is_ok());
+}
+
+/// Three places, of which two are lost, or the first alone.
+#[test]
+fn of_three_places_any_one_goes_on() {
+    for lost in [vec!["main"], vec!["main", "mirror"], vec!["main", "third"]] {
+        let scratch = Scratch::new();
+        let builder = scratch.vault().mirror(scratch.join("mirror")).mirror(scratch.join("third"));
+        let vault = builder.create(key()).unwrap();
+        let (alice, a) = enroll(&vault);
+        let (bob, b) = enroll(&vault);
+        let _ = vault.shred([alice]).unwrap();
+        vault.close().unwrap();
+        let gone: Vec<PlaceId> = lost.iter().map(|place| id(scratch.join(place))).collect();
+        lost.iter().for_each(|place| fs::remove_dir_all(scratch.join(place)).unwrap());
+        let left: Vec<&str> = ["mirror", "third"].into_iter().filter(|place| !lost.contains(place)).collect();
+        let builder = || {
+            let first = at(&scratch.join(left[left.len() - 1]));
+            left[..left.len() - 1].iter().fold(first, |builder, place| builder.mirror(scratch.join(place)))
+        };
+        let vault: Vault = builder().promote(key(), gone).unwrap();
+        assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+        assert!(vault.open(bob, EMAIL, &b).is_ok());
+        let listed = vault.status().unwrap().places;
+        assert_eq!(listed[0], id(scratch.join(left[left.len() - 1])), "the one that was named first");
+        assert_eq!(listed.len(), left.len());
+        let _ = vault.shred([bob]).unwrap();
+        vault.close().unwrap();
+        assert!(builder().unlock(key()).unwrap().enroll().is_ok());
+    }
+}
