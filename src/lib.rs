@@ -152,6 +152,7 @@ compile_error!(
 pub mod audit;
 mod cipher;
 mod clock;
+mod closed;
 pub mod columns;
 mod customer;
 mod derivation;

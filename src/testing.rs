@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, ManualClock};
+use crate::closed::Closed;
 use crate::error::UnlockError;
 use crate::field::Purpose;
 use crate::root_key::RootKey;
 use crate::store::{Memory, Problem, Steps, Stop};
-use crate::vault::{Vault, VaultBuilder};
+use crate::vault::{Opens, Reader, Vault, VaultBuilder};
 
 const ROOT_KEY: [u8; 32] = [0x5a; 32];
 
@@ -131,6 +132,15 @@ impl Deref for TestVault {
 
     fn deref(&self) -> &Vault {
         &self.vault
+    }
+}
+
+// What is written for a vault or a reader takes one in memory, too.
+impl Closed for TestVault {}
+
+impl Opens for TestVault {
+    fn reader(&self) -> Reader {
+        Opens::reader(&self.vault)
     }
 }
 

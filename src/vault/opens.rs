@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Vault;
 use super::reader::Reader;
+use crate::closed::Closed;
 
 /// What opens values: a [`Vault`], or a [`Reader`] within its limits; also by reference, in a box or shared.
 ///
@@ -25,22 +26,16 @@ use super::reader::Reader;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(message = "values are opened with a `Vault` or a `Reader`, not with `{Self}`")]
-pub trait Opens: closed::Closed {
+pub trait Opens: Closed {
     /// What opens: a reader without limits of a vault, or the reader itself.
     fn reader(&self) -> Reader;
 }
 
-mod closed {
-    pub trait Closed {}
-}
-
-impl closed::Closed for Vault {}
-impl closed::Closed for Reader {}
-impl<V: Opens + ?Sized> closed::Closed for &V {}
-impl<V: Opens + ?Sized> closed::Closed for Arc<V> {}
-impl<V: Opens + ?Sized> closed::Closed for Box<V> {}
-#[cfg(any(test, feature = "testing"))]
-impl closed::Closed for crate::testing::TestVault {}
+impl Closed for Vault {}
+impl Closed for Reader {}
+impl<V: Opens + ?Sized> Closed for &V {}
+impl<V: Opens + ?Sized> Closed for Arc<V> {}
+impl<V: Opens + ?Sized> Closed for Box<V> {}
 
 impl Opens for Vault {
     fn reader(&self) -> Reader {
@@ -70,12 +65,5 @@ impl<V: Opens + ?Sized> Opens for Arc<V> {
 impl<V: Opens + ?Sized> Opens for Box<V> {
     fn reader(&self) -> Reader {
         V::reader(self)
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl Opens for crate::testing::TestVault {
-    fn reader(&self) -> Reader {
-        Reader::unlimited(self)
     }
 }
