@@ -15,7 +15,7 @@ fn write(value: &Value, out: &mut String) -> Option<()> {
         Value::Null => out.push_str("null"),
         Value::Bool(is_true) => out.push_str(if *is_true { "true" } else { "false" }),
         Value::Number(number) => {
-            let number = number.as_u64().filter(|number| *number <= super::entry::MOST_NUMBER)?;
+            let number = number.as_u64().filter(|number| *number <= super::limits::MOST_NUMBER)?;
             out.push_str(&number.to_string());
         }
         Value::String(text) => text_of(text, out)?,

@@ -3,11 +3,12 @@
 use std::io::{self, BufRead, Read};
 
 use super::anchor::Anchor;
-use super::entry::{self, Entry, LINE_BYTES};
+use super::entry::{self, Entry};
 use super::error::{Damage, JournalError};
 use super::event::Event;
 use super::ids::VaultName;
 use super::key::PublicKey;
+use super::limits::LINE_BYTES;
 
 /// A piece of a file.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,15 +11,9 @@ use super::event::Event;
 use super::ids::{EventId, Hash, VaultName};
 use super::key::{PublicKey, Signer};
 use super::labels::JOURNAL;
+use super::limits::{LINE_BYTES, MOST_GENERATION, MOST_NUMBER};
 use super::text::{decode, encode};
 use super::time::Time;
-
-/// Most bytes of a line, its line feed included.
-pub const LINE_BYTES: usize = 1 << 16;
-/// Largest generation of a root record that an entry can name, 2^40 - 1.
-pub const MOST_GENERATION: u64 = (1 << 40) - 1;
-/// Largest number in a line: what every JSON reader holds exactly.
-pub(super) const MOST_NUMBER: u64 = (1 << 53) - 1;
 
 const BEFORE_SIGNATURE: &str = ",\"sig\":\"";
 const AFTER_SIGNATURE: &str = "\"}";

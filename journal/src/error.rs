@@ -1,6 +1,5 @@
 //! What can be wrong with a journal.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::VaultName;
-use super::key::PublicKey;
+use super::key::{PublicKey, SignError};
 use super::outcome::Outcome;
 
 /// Why a journal could not be read, checked or written.
@@ -136,53 +135,6 @@ pub enum JournalError {
     /// The vault could not sign. Nothing was written.
     #[error("the vault could not sign the entry")]
     Signing(#[source] SignError),
-}
-
-/// Why a vault did not sign: an error of its own, and what to do about it.
-///
-/// Shown as that error; cheap to clone.
-#[derive(Clone)]
-pub struct SignError {
-    source: Arc<dyn Error + Send + Sync>,
-    outcome: Outcome,
-}
-
-impl SignError {
-    /// For this reason.
-    #[must_use]
-    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>, outcome: Outcome) -> SignError {
-        SignError { source: reason.into().into(), outcome }
-    }
-
-    /// The vault's own error: to be downcast by whoever knows which vault it was.
-    #[must_use]
-    pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.source
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-}
-
-impl fmt::Display for SignError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&*self.source, f)
-    }
-}
-
-impl fmt::Debug for SignError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.source, f)
-    }
-}
-
-impl Error for SignError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.source()
-    }
 }
 
 /// What is wrong with a line.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{Hash, KeyTreeId, VaultName};
 use super::key::PublicKey;
+use super::limits::LINE_BYTES;
 use super::number::Number;
 use super::numbers::{self, Numbers};
 use super::parts::{Came, Ending, IndexName, Results, Whom};
@@ -11,8 +12,8 @@ use super::ranges::Ranges;
 use super::text::{Label, Reason};
 use super::time::Time;
 
-/// Most bytes of an event in a line: what is left of [`LINE_BYTES`](super::LINE_BYTES) beside everything else.
-pub(crate) const EVENT_BYTES: usize = super::LINE_BYTES - 512;
+/// Most bytes of an event in a line: what is left of [`LINE_BYTES`] beside everything else.
+pub(crate) const EVENT_BYTES: usize = LINE_BYTES - 512;
 
 /// What happened, in words and numbers, never personal data: customers are named by their numbers, lists of them as
 /// ranges.

@@ -7,11 +7,12 @@ use std::sync::OnceLock;
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::anchor::Anchor;
-use super::entry::{Entry, LINE_BYTES};
-use super::error::{JournalError, SignError};
+use super::entry::Entry;
+use super::error::JournalError;
 use super::event::{EVENT_BYTES, Event};
 use super::ids::{Hash, VaultName};
-use super::key::{PublicKey, Signer};
+use super::key::{PublicKey, SignError, Signer};
+use super::limits::LINE_BYTES;
 use super::numbers::Numbers;
 use super::receipt::{Facts, Purposes, Receipt, Remains, Whose};
 use super::text::Reason;

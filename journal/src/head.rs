@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::anchor::Anchor;
 use super::disk::{open_plain, private};
-use super::entry::{MOST_NUMBER, parts};
+use super::entry::parts;
 use super::error::JournalError;
 use super::ids::{Hash, VaultName};
 use super::key::{PublicKey, Signer};
 use super::labels::HEAD;
+use super::limits::MOST_NUMBER;
 use super::text::encode;
 
 /// Bytes of a head, its line feed included.

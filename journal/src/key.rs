@@ -1,12 +1,14 @@
 //! The key that checks the journal, and what signs it.
 
+use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use super::error::SignError;
 use super::ids::VaultName;
+use super::outcome::Outcome;
 use super::text::{InvalidText, as_text, decode, encode};
 
 const PREFIX: &str = "obl-key-1.";
@@ -110,4 +112,51 @@ pub trait Signer {
     /// # Errors
     /// [`SignError`] when the vault may not use its keys now. Nothing is written then.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+}
+
+/// Why a vault did not sign: an error of its own, and what to do about it.
+///
+/// Shown as that error; cheap to clone.
+#[derive(Clone)]
+pub struct SignError {
+    source: Arc<dyn Error + Send + Sync>,
+    outcome: Outcome,
+}
+
+impl SignError {
+    /// For this reason.
+    #[must_use]
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>, outcome: Outcome) -> SignError {
+        SignError { source: reason.into().into(), outcome }
+    }
+
+    /// The vault's own error: to be downcast by whoever knows which vault it was.
+    #[must_use]
+    pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.source
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&*self.source, f)
+    }
+}
+
+impl fmt::Debug for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.source, f)
+    }
+}
+
+impl Error for SignError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
+    }
 }
