@@ -15,10 +15,12 @@ use crate::store::{PlaceId, RECORD_BYTES};
 use crate::witness::{MOST_GENERATION, Witness};
 
 mod codec;
+mod error;
 mod journal;
 mod trees;
 
 use codec::{Reader, Writer};
+pub(crate) use error::RecordError;
 pub(crate) use journal::SignerSeed;
 pub(crate) use trees::{IndexTree, TreeRecord, TreeState};
 
@@ -85,15 +87,6 @@ pub(crate) struct Record {
     pub(crate) signer: Option<SignerSeed>,
     /// The journal entry up to which this record vouches, once there is a journal.
     pub(crate) anchor: Option<Anchor>,
-}
-
-/// Why a record cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordError {
-    WrongRootKey,
-    NotAuthentic,
-    Malformed,
-    NewerVersion,
 }
 
 impl Clear {

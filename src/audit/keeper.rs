@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Reasons};
+use super::error::AuditError;
 use super::group::group;
 use super::sink::{AuditSink, Batch};
-use super::{AuditError, OnTrouble, Scope};
 use crate::customer::CustomerId;
 use crate::field::FieldId;
 use crate::fork::{self, ForkGeneration};
@@ -21,6 +21,16 @@ const SLACK: usize = 1_024;
 const FLUSH: Duration = Duration::from_secs(10);
 /// Between two attempts at the same batch, at most.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// What happens to openings when the sink is in trouble and the buffer is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTrouble {
+    /// They are refused: nothing is opened that is not written down.
+    #[default]
+    Refuse,
+    /// They are opened, and counted: the next batch that is written says how many are missing.
+    Drop,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -129,10 +139,11 @@ impl Live {
         if filled.load(Ordering::Relaxed) < settings.capacity { Ok(()) } else { self.shared.wait_for_room() }
     }
 
+    /// `scope`: who opens and why, and where the buffer keeps what belongs to them.
     #[inline]
     pub(super) fn note(
         &self,
-        scope: &Scope,
+        scope: (&AtomicU64, &Arc<Reasons>),
         name: FieldId,
         customer: CustomerId,
         came: Came,
@@ -152,7 +163,7 @@ impl Live {
             state.lost_in_all += 1;
             return shared.in_trouble(state.trouble.clone().unwrap_or(AuditError::Full));
         }
-        state.buffer.note((&scope.head, &scope.reasons), name, customer, came, second);
+        state.buffer.note(scope, name, customer, came, second);
         shared.filled.store(before + 1, Ordering::Relaxed);
         let is_first = before == 0;
         if is_first {

@@ -58,6 +58,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub use error::AuditError;
+pub use keeper::OnTrouble;
 pub(crate) use opening::{NOT_NOTED, entry_id};
 pub use opening::{Opening, openings};
 pub use sink::{AuditSink, Batch, Openings, SinkError};
@@ -91,16 +92,6 @@ impl Drop for Handles {
             crate::events::audit_failed(&error);
         }
     }
-}
-
-/// What happens to openings when the sink is in trouble and the buffer is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnTrouble {
-    /// They are refused: nothing is opened that is not written down.
-    #[default]
-    Refuse,
-    /// They are opened, and counted: the next batch that is written says how many are missing.
-    Drop,
 }
 
 impl Audit {
@@ -211,6 +202,6 @@ impl Scope {
     /// Notes an opening that was admitted, or one that is refused.
     #[inline]
     pub(crate) fn note(&self, name: FieldId, customer: CustomerId, came: Came, second: u64) -> Result<(), AuditError> {
-        self.live.note(self, name, customer, came, second)
+        self.live.note((&self.head, &self.reasons), name, customer, came, second)
     }
 }

@@ -1,6 +1,6 @@
 //! Fixed layouts, most significant byte first: what is not used is zero, and that is checked.
 
-use super::RecordError;
+use super::error::RecordError;
 
 pub(super) struct Writer<'o> {
     out: &'o mut Vec<u8>,

@@ -1,7 +1,7 @@
 //! What a record holds for the journal: the seed that signs it, and how far it had come.
 
-use super::RecordError;
 use super::codec::{Reader, Writer};
+use super::error::RecordError;
 use crate::journal::{Anchor, Hash};
 use crate::nonce;
 use crate::secret::Secret32;

@@ -1,7 +1,7 @@
 //! What a record holds of its key trees.
 
-use super::RecordError;
 use super::codec::{Reader, Writer};
+use super::error::RecordError;
 use crate::derivation::{PageKey, Seed, TreeId};
 use crate::field::PURPOSE_BYTES;
 use crate::journal::check_name;
