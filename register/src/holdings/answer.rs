@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use oubliette::personal::Plaintext;
 
-use super::Holdings;
+use super::declared::Holdings;
 use crate::access::Table;
 use crate::access::opening::Row;
 use crate::access::tree::Tree;

@@ -1,11 +1,12 @@
 //! What is held on somebody: access (Art. 15 GDPR) and portability (Art. 20), and the grants as the inventory counts them.
 
 mod answer;
+mod declared;
 mod select;
 
-use oubliette::personal::{ExposePersonalData, PersonalData};
 use oubliette::{FieldKind, journal};
 
+pub use declared::Holdings;
 pub(crate) use select::Only;
 
 use super::database::{Database, values};
@@ -17,41 +18,9 @@ use super::sqlite::OnSqlite;
 use super::subject::Subject;
 use crate::access::opening::{self, Numbers, Opening, Row};
 use crate::access::table::Column;
-use crate::access::{AccessError, Document, Readers, Table};
+use crate::access::{AccessError, Document, Table};
 use crate::basis::Basis;
-use crate::inventory::{Inventory, Live};
-
-/// Where the application keeps what it holds on people, and which types it can show. Declared once.
-///
-/// Every table that holds something on a customer belongs here: what is not declared is not in the answer.
-#[derive(Clone, Debug)]
-pub struct Holdings {
-    pub(crate) tables: Vec<Table>,
-    pub(crate) readers: Readers,
-    pub(crate) inventory: Option<Inventory>,
-}
-
-impl Holdings {
-    /// In the tables of the inventory, so that answers say why each purpose is kept, for how long, and for whom.
-    #[must_use]
-    pub fn of(inventory: Inventory) -> Holdings {
-        let tables = inventory.declared_tables().to_vec();
-        Holdings { tables, readers: Readers::new(), inventory: Some(inventory) }
-    }
-
-    /// In these tables.
-    #[must_use]
-    pub fn in_tables(tables: impl IntoIterator<Item = Table>) -> Holdings {
-        Holdings { tables: tables.into_iter().collect(), readers: Readers::new(), inventory: None }
-    }
-
-    /// A type of yours that fields have, such as a `Json` of a type: see [`Readers`].
-    #[must_use]
-    pub fn reading<T: PersonalData + ExposePersonalData>(mut self) -> Holdings {
-        self.readers = self.readers.reading::<T>();
-        self
-    }
-}
+use crate::inventory::Live;
 
 impl OnSqlite<'_> {
     /// All that is held on a customer (Art. 15 GDPR), as JSON that a person can read: the register's own, with purposes,

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
 
 use super::files::Place;
-use super::{Findings, Severity};
+use super::findings::{Findings, Severity};
 
 /// How a slot that was ever written begins: its tag and version.
 const TAG: &[u8] = b"OBLroot\x01";

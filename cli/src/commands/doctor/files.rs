@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Findings, Severity};
+use super::findings::{Findings, Severity};
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::permissions::{self, Fault};

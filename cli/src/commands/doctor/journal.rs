@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use oubliette::Status;
 use oubliette::journal::{Expectations, PublicKey};
 
-use super::{Findings, Severity};
+use super::findings::{Findings, Severity};
 use crate::commands::verify::with_bar;
 use crate::context::Context;
 use crate::exit::chain;

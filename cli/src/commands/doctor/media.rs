@@ -1,7 +1,7 @@
 //! What kind of file system a vault lies on: some keep what was overwritten.
 
 use super::files::Place;
-use super::{Findings, Severity};
+use super::findings::{Findings, Severity};
 
 #[cfg(unix)]
 pub fn look(places: &[Place], findings: &mut Findings) {

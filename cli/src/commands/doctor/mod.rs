@@ -2,6 +2,7 @@
 
 mod copies;
 mod files;
+mod findings;
 mod journal;
 mod media;
 mod register;
@@ -10,68 +11,16 @@ mod vault;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::json;
 
 use crate::answer::{Answer, count};
 use crate::args::Doctor;
 use crate::context::Context;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
+use findings::{Finding, Findings, Severity};
 
 /// A lease that is longer lets shredded data be read for longer than people expect.
 const LONGEST_LEASE: Duration = Duration::from_secs(5);
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know; nothing need be done.
-    Note,
-    /// Something will go wrong one day.
-    Warning,
-    /// A promise is broken, or the vault cannot do its work.
-    Grave,
-}
-
-/// One thing that was found.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    pub severity: Severity,
-    /// Which check, for machines: never changed once released.
-    pub check: &'static str,
-    /// A path, a place, a purpose.
-    pub place: String,
-    pub what: String,
-    pub meaning: &'static str,
-    pub advice: String,
-}
-
-/// What was found so far.
-#[derive(Debug, Default)]
-pub struct Findings(Vec<Finding>);
-
-impl Findings {
-    pub fn add(
-        &mut self,
-        severity: Severity,
-        check: &'static str,
-        place: impl ToString,
-        what: impl Into<String>,
-        meaning: &'static str,
-        advice: impl Into<String>,
-    ) {
-        let (place, what, advice) = (place.to_string(), what.into(), advice.into());
-        self.0.push(Finding { severity, check, place, what, meaning, advice });
-    }
-
-    fn exit(&self) -> Exit {
-        match self.0.iter().map(|finding| finding.severity).max() {
-            Some(Severity::Grave) => Exit::Grave,
-            Some(Severity::Warning) => Exit::Found,
-            Some(Severity::Note) | None => Exit::Done,
-        }
-    }
-}
 
 pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     let longest_lease = longest_lease(context, asked)?;
@@ -89,9 +38,9 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     for backup in &backups {
         copies::look(backup, &places, generation, context.secrets.file(), &mut findings);
     }
-    findings.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let exit = findings.exit();
-    let of = |severity| findings.0.iter().filter(|finding| finding.severity == severity).count();
+    let findings = findings.worst_first();
+    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let json = json!({
         "vault": context.config.vault()?,
         "worst": exit.word(),
@@ -101,9 +50,9 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
             "places": places.len(), "backups": backups, "inside_the_vault": generation.is_some(),
             "register": has_register,
         },
-        "findings": findings.0,
+        "findings": findings,
     });
-    Ok(Answer::new(text(&findings.0, asked.files_only, has_register, backups.len()), json)?.ending(exit))
+    Ok(Answer::new(text(&findings, asked.files_only, has_register, backups.len()), json)?.ending(exit))
 }
 
 fn longest_lease(context: &Context, asked: &Doctor) -> Result<Duration, Failure> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use oubliette::{Purpose, Vault};
 
-use super::{Findings, Severity};
+use super::findings::{Findings, Severity};
 use crate::answer::count;
 use crate::commands::requests::SOON;
 use crate::config::Retention;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use oubliette::store::{CopyContent, Directory, RootCopy, RootStore};
 use oubliette::{Status, UnlockError};
 
-use super::{Findings, Severity, journal, register};
+use super::findings::{Findings, Severity};
+use super::{journal, register};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain};
