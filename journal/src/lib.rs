@@ -44,6 +44,12 @@
 //! rotate the journal: it grows by some 300 bytes an entry. Each vault has one, which all of its processes write to; a copy
 //! is no second one, and is refused. A writer that is killed within a line leaves half of it, and a power cut zeros in
 //! place of it; the next writer cuts that off and says so in an entry (`torn`).
+//!
+//! # Platforms
+//! Those of `oubliette`: CI runs Linux on x86-64; other Unix systems and Windows should work by reading; on anything else the
+//! crate does not compile, for checking either. What differs: on Unix files are made readable by their owner alone, and a new
+//! name is made durable by a sync of its directory; on Windows the access list of the directory is yours to set, and names
+//! are left to the file system.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.
@@ -58,6 +64,12 @@
         clippy::unwrap_in_result
     )
 )]
+
+#[cfg(not(any(unix, windows)))]
+compile_error!(
+    "oubliette-journal runs on Unix and on Windows: elsewhere nobody has said how files are kept private, locked and made \
+     durable. To bring it to another platform, open an issue, and begin with journal/src/disk.rs and journal/src/lock.rs."
+);
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
