@@ -104,23 +104,32 @@ fn was_given_up(error: &JobError) -> bool {
     code.is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
 }
 
-/// A database that jobs run on: sqlx's `Sqlite`, `Postgres` and `MySql` are. The many bounds that generic calls of sqlx
-/// need stand here, in one place.
-pub trait JobDatabase: Database {
-    #[doc(hidden)]
-    fn begin(connection: &mut Self::Connection) -> Asked<'_, Transaction<'_, Self>>;
+/// A database that jobs run on: sqlx's `Sqlite`, `Postgres` and `MySql` are. Only this crate implements it.
+pub trait JobDatabase: Database + closed::Engine {}
 
-    #[doc(hidden)]
-    fn select<'q>(connection: &'q mut Self::Connection, job: &'q Job, statement: Statement<'q>) -> Asked<'q, Vec<Row>>;
+impl<DB: closed::Engine> JobDatabase for DB {}
 
-    #[doc(hidden)]
-    fn execute<'q>(connection: &'q mut Self::Connection, statement: Statement<'q>) -> Asked<'q, ()>;
+type Asked<'q, T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send + 'q>>;
+
+mod closed {
+    use super::{Asked, Database, Job, Row, Statement, Transaction};
+
+    /// What a job asks of a database. Outside of the crate nobody can name it, so it may change.
+    pub trait Engine: Database {
+        fn begin(connection: &mut Self::Connection) -> Asked<'_, Transaction<'_, Self>>;
+
+        fn select<'q>(
+            connection: &'q mut Self::Connection,
+            job: &'q Job,
+            statement: Statement<'q>,
+        ) -> Asked<'q, Vec<Row>>;
+
+        fn execute<'q>(connection: &'q mut Self::Connection, statement: Statement<'q>) -> Asked<'q, ()>;
+    }
 }
 
-#[doc(hidden)]
-pub type Asked<'q, T> = Pin<Box<dyn Future<Output = Result<T, JobError>> + Send + 'q>>;
-
-impl<DB> JobDatabase for DB
+// The many bounds that generic calls of sqlx need stand here, in one place.
+impl<DB> closed::Engine for DB
 where
     DB: Database,
     DB::Arguments: IntoArguments<DB>,
