@@ -1,7 +1,7 @@
 //! Readers, handles and commits overlap, in interleavings that shuttle chooses:
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg shuttle" cargo test --release --target-dir target/shuttle --lib --features testing interleavings
+//! RUSTC_WORKSPACE_WRAPPER=$PWD/.ci/rustc-shuttle cargo test --release -p oubliette --lib --features testing interleavings
 //! ```
 //!
 //! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
