@@ -9,6 +9,8 @@ mod commit;
 #[cfg(target_os = "linux")]
 #[path = "rules/fork.rs"]
 mod fork;
+#[path = "rules/hanging.rs"]
+mod hanging;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/mirrors.rs"]

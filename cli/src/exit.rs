@@ -131,11 +131,12 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// A store's and a vault's errors sort themselves; what is the caller's mistake is told apart here.
-fn of_key_store(error: &KeyStoreError) -> Exit {
+pub fn of_key_store(error: &KeyStoreError) -> Exit {
     use oubliette::store::Problem;
     match error {
         KeyStoreError::NoVault => Exit::Missing,
         KeyStoreError::NeedsJournal | KeyStoreError::NoSigner => Exit::Config,
+        KeyStoreError::FirstPlace { .. } => Exit::Usage,
         KeyStoreError::Journal(error) => of_journal(error),
         KeyStoreError::WrongRootKey => Exit::Refused,
         KeyStoreError::RootKey(error) if matches!(**error, oubliette::RootKeyError::EmptyPassphrase) => Exit::Refused,
@@ -206,18 +207,23 @@ impl From<PromoteError> for Failure {
 
 impl From<KeyStoreError> for Failure {
     fn from(error: KeyStoreError) -> Failure {
-        match &error {
-            KeyStoreError::FirstPlaceAway { place, source } => Failure::new(
-                of_key_store(&error),
-                format!(
-                    "place {place}, which is the first and decides, cannot be read: bring it back ({source}). If it is lost for good and nobody uses it any more: `oubliette mirror promote --vault MIRROR --lost {place}`"
-                ),
-            ),
-            KeyStoreError::FirstPlace { place } => Failure::usage(format!(
-                "place {place} is the first and decides: `oubliette mirror hand-over` to another one before it is detached"
-            )),
-            _ => Failure::of(of_key_store(&error), &error),
+        Failure::new(of_key_store(&error), told(&error))
+    }
+}
+
+/// What a vault's error says to whoever uses the command.
+pub fn told(error: &KeyStoreError) -> String {
+    match error {
+        KeyStoreError::FirstPlaceAway { place, source } => format!(
+            "place {place}, which is the first and decides, cannot be read: bring it back ({source}). If it is lost for good and nobody uses it any more: `oubliette mirror promote --vault MIRROR --lost {place}`"
+        ),
+        KeyStoreError::FirstPlace { place } => format!(
+            "place {place} is the first and decides: `oubliette mirror hand-over` to another one before it is detached"
+        ),
+        KeyStoreError::NeedsJournal => {
+            "the vault keeps a journal, and this must be written down: name it with --journal, or as `journal` in the configuration".to_owned()
         }
+        other => chain(other),
     }
 }
 

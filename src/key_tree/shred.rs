@@ -11,7 +11,7 @@ use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
 use crate::key_tree::ranges::within;
 use crate::key_tree::survey::count_below;
-use crate::key_tree::tree::{Root, Tree, copy_key};
+use crate::key_tree::tree::{Root, RootPage, Top, Tree, copy_key};
 use crate::secret::Secret32;
 use crate::store::StoredPage;
 
@@ -58,15 +58,15 @@ impl Tree {
         pages: &P,
     ) -> Result<Rewritten, TreeError<P::Error>> {
         let mut rewrite = Rewrite { tree: self, generation, renewed, pages, written: Vec::new(), newly: 0 };
-        let state = match &self.root {
-            Root::Seed(seed) => State::Key(Secret32::copy_of(seed.0.bytes())),
-            Root::Page(_, node) => State::Node(node.clone()),
+        let state = match self.top(pages)? {
+            Top::Seed(seed) => State::Key(Secret32::copy_of(seed.0.bytes())),
+            Top::Page(node) => State::Node(node),
         };
         let tree = match rewrite.node(state, Position::ROOT, numbers.as_slice())? {
             // The root is never dropped, so it is never all shredded either.
             Outcome::Unchanged | Outcome::AllShredded => None,
             Outcome::Page(key, node) => {
-                let root = Root::Page(copy_key(&key), node);
+                let root = Root::Page(RootPage::written(copy_key(&key), generation, node));
                 Some(Tree { vault: self.vault, id: self.id, root, resident: self.resident.clone() })
             }
         };

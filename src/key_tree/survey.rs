@@ -8,15 +8,15 @@ use crate::key_tree::node::Node;
 use crate::key_tree::page::{self, Kind};
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
-use crate::key_tree::tree::{Root, Tree};
+use crate::key_tree::tree::{Root, Top, Tree};
 use crate::store::PageName;
 
 impl Tree {
     /// Every shredded number, number 0 included once its page was written down.
     pub(crate) fn shredded<P: Pages>(&self, pages: &P) -> Result<Ranges, TreeError<P::Error>> {
         let mut found = Vec::new();
-        if let Root::Page(_, node) = &self.root {
-            visit(self, node, Position::ROOT, pages, &mut |position, byte, kind| {
+        if let Top::Page(node) = self.top(pages)? {
+            visit(self, &node, Position::ROOT, pages, &mut |position, byte, kind| {
                 if kind == Kind::Shredded {
                     found.push(position.numbers_below(byte));
                 }
@@ -31,9 +31,11 @@ impl Tree {
         pages: &P,
         names: &mut HashSet<PageName>,
     ) -> Result<(), TreeError<P::Error>> {
-        if let Root::Page(key, node) = &self.root {
-            names.insert(page::name(key));
-            visit_above_leaves(self, node, Position::ROOT, pages, &mut |name| {
+        if let Root::Page(root) = &self.root {
+            names.insert(page::name(&root.key));
+        }
+        if let Top::Page(node) = self.top(pages)? {
+            visit_above_leaves(self, &node, Position::ROOT, pages, &mut |name| {
                 names.insert(name);
             })?;
         }
@@ -100,7 +102,7 @@ impl Tree {
     pub(super) fn page_name_of_root(&self) -> Option<PageName> {
         match &self.root {
             Root::Seed(_) => None,
-            Root::Page(key, _) => Some(page::name(key)),
+            Root::Page(root) => Some(page::name(&root.key)),
         }
     }
 }

@@ -74,12 +74,10 @@ fn shred(tree: &mut Tree, numbers: Ranges, generation: u64, shelf: &Shelf) -> u6
     rewritten.newly
 }
 
-fn reload(tree: &Tree, generation: u64, shelf: &Shelf) -> Tree {
+fn reload(tree: &Tree, generation: u64) -> Tree {
     match tree.root() {
         RootState::Seed(_) => untouched(),
-        RootState::Page(key) => {
-            Tree::from_page(VAULT, TREE, copy_key(key), generation, Resident::at_most(3), shelf).unwrap()
-        }
+        RootState::Page(key) => Tree::from_page(VAULT, TREE, copy_key(key), generation, Resident::at_most(3)),
     }
 }
 
@@ -90,7 +88,7 @@ fn shredding_one_leaves_its_neighbours_their_keys() {
     let before = near.map(|number| key(&tree, number, &shelf));
     assert_eq!(shred(&mut tree, Ranges::of_numbers([0x0102030405]), 1, &shelf), 1);
     assert_eq!(shelf.pages.borrow().len(), 5);
-    for tree in [&tree, &reload(&tree, 1, &shelf), &tree.without_loaded()] {
+    for tree in [&tree, &reload(&tree, 1), &tree.without_loaded()] {
         assert_eq!(key(tree, 0x0102030405, &shelf), None);
         for (number, before) in near.into_iter().zip(before) {
             assert!(number == 0x0102030405 || key(tree, number, &shelf) == before);
@@ -138,12 +136,12 @@ fn shredding_by_age_costs_almost_no_state() {
 fn a_lost_page_is_not_a_shredded_customer() {
     let (shelf, mut tree) = (Shelf::default(), untouched());
     shred(&mut tree, Ranges::of_numbers([5, 300]), 1, &shelf);
-    let tree = reload(&tree, 1, &shelf);
+    let tree = reload(&tree, 1);
     let names: Vec<_> = shelf.pages.borrow().keys().copied().collect();
     let root = tree.page_name_of_root();
     for name in names.into_iter().filter(|name| Some(*name) != root) {
         let saved = shelf.pages.borrow_mut().remove(&name).unwrap();
-        let fresh = reload(&tree, 1, &shelf);
+        let fresh = reload(&tree, 1);
         let outcomes = [5, 6, 300].map(|number| Walker::for_one().walk(&fresh, path(number), &shelf));
         assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(TreeError::Missing(..)))));
         let [_, six, _] = &outcomes;
@@ -152,7 +150,7 @@ fn a_lost_page_is_not_a_shredded_customer() {
         let mut bad = saved.clone();
         bad[100] ^= 1;
         shelf.pages.borrow_mut().insert(name, bad);
-        let fresh = reload(&tree, 1, &shelf);
+        let fresh = reload(&tree, 1);
         let outcomes = [5, 6, 300].map(|number| Walker::for_one().walk(&fresh, path(number), &shelf));
         assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(TreeError::Damaged(_, _, Damage::NotAuthentic)))));
         shelf.pages.borrow_mut().insert(name, saved);
@@ -165,7 +163,7 @@ fn resident_pages_stay_within_their_limit() {
     shred(&mut tree, Ranges::of_numbers((0..20).map(|leaf| leaf * 256 + 1)), 1, &shelf);
     let RootState::Page(key_of_root) = tree.root() else { panic!() };
     let resident = Resident::at_most(8);
-    let small = Tree::from_page(VAULT, TREE, copy_key(key_of_root), 1, resident.clone(), &shelf).unwrap();
+    let small = Tree::from_page(VAULT, TREE, copy_key(key_of_root), 1, resident.clone());
     for number in 0..20 * 256 {
         assert_eq!(key(&small, number, &shelf), key(&tree, number, &shelf));
         assert!(resident.count() <= 8);
@@ -176,7 +174,7 @@ fn resident_pages_stay_within_their_limit() {
 
 /// The attacker's view: all pages ever written and the newest root key.
 fn reachable_keys(tree: &Tree, shelf: &Shelf, numbers: impl Iterator<Item = u64>) -> BTreeMap<u64, [u8; 32]> {
-    let fresh = reload(tree, u64::MAX, shelf);
+    let fresh = reload(tree, u64::MAX);
     numbers.filter_map(|number| key(&fresh, number, shelf).map(|key| (number, key))).collect()
 }
 
@@ -213,7 +211,7 @@ proptest! {
                 Op::One(number) => Ranges::of_numbers([number]),
                 Op::Many(numbers) => Ranges::of_numbers(numbers),
                 Op::Through(number) => Ranges::of(vec![0..=number]),
-                Op::Reload => { tree = reload(&tree, generation, &shelf); continue }
+                Op::Reload => { tree = reload(&tree, generation); continue }
             };
             let all: BTreeSet<u64> = ranges.as_slice().iter().cloned().flatten().filter(|n| *n != 0).collect();
             let newly = all.difference(&dead).count() as u64;
@@ -257,7 +255,7 @@ fn trees_are_the_same_if_their_roots_are() {
     assert!(tree.has_same_root_as(&untouched()) && !tree.has_same_root_as(&other_seed));
     shred(&mut tree, Ranges::of_numbers([5]), 1, &shelf);
     assert!(!tree.has_same_root_as(&untouched()) && !untouched().has_same_root_as(&tree));
-    let before = reload(&tree, 1, &shelf);
+    let before = reload(&tree, 1);
     assert!(tree.has_same_root_as(&before));
     shred(&mut tree, Ranges::of_numbers([6]), 2, &shelf);
     assert!(!tree.has_same_root_as(&before));
@@ -285,7 +283,7 @@ fn pages_are_kept_up_to_a_limit() {
     for (most, kept, again) in [(100, 9, 0), (10, 9, 0), (9, 8, 1), (5, 4, 5), (1, 1, 8)] {
         let resident = Resident::at_most(most);
         let loads = shelf.loads.get();
-        let tree = Tree::from_page(VAULT, TREE, copy_key(root), 1, resident.clone(), &shelf).unwrap();
+        let tree = Tree::from_page(VAULT, TREE, copy_key(root), 1, resident.clone());
         let read = |tree: &Tree| [6, 5 << 32 | 1].map(|number| key(tree, number, &shelf));
         let keys = read(&tree);
         assert_eq!((shelf.loads.get() - loads, resident.count()), (9, kept), "at most {most}");

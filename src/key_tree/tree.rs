@@ -1,6 +1,6 @@
 //! The tree itself: its root, and what the root record holds of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::derivation::{PageKey, Seed, TreeId};
 use crate::journal::VaultName;
@@ -19,7 +19,32 @@ pub(crate) struct Tree {
 
 pub(super) enum Root {
     Seed(Seed),
-    Page(PageKey, Arc<Node>),
+    Page(RootPage),
+}
+
+/// A root that was written down. It is read when a walk first needs it, so that a page that is lost concerns this tree alone.
+pub(super) struct RootPage {
+    pub(super) key: PageKey,
+    /// A generation of the root record that named it: no page of it is newer.
+    newest: u64,
+    node: OnceLock<Arc<Node>>,
+}
+
+/// Where a walk begins.
+pub(super) enum Top<'t> {
+    Seed(&'t Seed),
+    Page(Arc<Node>),
+}
+
+impl RootPage {
+    pub(super) fn written(key: PageKey, newest: u64, node: Arc<Node>) -> RootPage {
+        RootPage { key, newest, node: OnceLock::from(node) }
+    }
+
+    fn copy(&self, node: Option<Arc<Node>>) -> RootPage {
+        let node = node.map_or_else(OnceLock::new, OnceLock::from);
+        RootPage { key: copy_key(&self.key), newest: self.newest, node }
+    }
 }
 
 impl Tree {
@@ -28,35 +53,49 @@ impl Tree {
         Tree { vault, id, root: Root::Seed(seed), resident }
     }
 
-    /// A tree whose root was written down. Reads the root page; `newest` is the root record's generation.
-    pub(crate) fn from_page<P: Pages>(
-        vault: VaultName,
-        id: TreeId,
-        key: PageKey,
-        newest: u64,
-        resident: Arc<Resident>,
-        pages: &P,
-    ) -> Result<Tree, TreeError<P::Error>> {
-        let root = Node::load(&key, vault, id, Position::ROOT, newest, &resident, pages)?;
-        Ok(Tree { vault, id, root: Root::Page(key, root), resident })
+    /// A tree whose root was written down; `newest` is the root record's generation. Nothing is read yet.
+    pub(crate) fn from_page(vault: VaultName, id: TreeId, key: PageKey, newest: u64, resident: Arc<Resident>) -> Tree {
+        Tree { vault, id, root: Root::Page(RootPage { key, newest, node: OnceLock::new() }), resident }
+    }
+
+    /// The root, read if need be.
+    pub(super) fn top<P: Pages>(&self, pages: &P) -> Result<Top<'_>, TreeError<P::Error>> {
+        match &self.root {
+            Root::Seed(seed) => Ok(Top::Seed(seed)),
+            Root::Page(root) => match root.node.get() {
+                Some(node) => Ok(Top::Page(node.clone())),
+                None => {
+                    let (key, newest) = (&root.key, root.newest);
+                    let node = Node::load(key, self.vault, self.id, Position::ROOT, newest, &self.resident, pages)?;
+                    Ok(Top::Page(root.node.get_or_init(|| node).clone()))
+                }
+            },
+        }
+    }
+
+    /// Reads the root page, if there is one and it is not in memory.
+    pub(crate) fn load_root<P: Pages>(&self, pages: &P) -> Result<(), TreeError<P::Error>> {
+        self.top(pages).map(drop)
     }
 
     /// The same tree without the pages below the root that reads had loaded.
     pub(crate) fn without_loaded(&self) -> Tree {
         let root = match &self.root {
             Root::Seed(seed) => Root::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
-            Root::Page(key, node) => Root::Page(copy_key(key), node.without_children(&self.resident)),
+            Root::Page(root) => {
+                Root::Page(root.copy(root.node.get().map(|node| node.without_children(&self.resident))))
+            }
         };
         Tree { vault: self.vault, id: self.id, root, resident: self.resident.clone() }
     }
 
     /// This tree, with the pages it has loaded, if the record's page key is still the same.
     pub(crate) fn same_root(&self, key: &PageKey) -> Option<Tree> {
-        let Root::Page(known, node) = &self.root else { return None };
-        secret::equal(known.0.bytes(), key.0.bytes()).then(|| Tree {
+        let Root::Page(known) = &self.root else { return None };
+        secret::equal(known.key.0.bytes(), key.0.bytes()).then(|| Tree {
             vault: self.vault,
             id: self.id,
-            root: Root::Page(copy_key(known), node.clone()),
+            root: Root::Page(known.copy(known.node.get().cloned())),
             resident: self.resident.clone(),
         })
     }
@@ -64,7 +103,7 @@ impl Tree {
     pub(crate) fn has_same_root_as(&self, other: &Tree) -> bool {
         match (&self.root, &other.root) {
             (Root::Seed(a), Root::Seed(b)) => secret::equal(a.0.bytes(), b.0.bytes()),
-            (Root::Page(a, _), Root::Page(b, _)) => secret::equal(a.0.bytes(), b.0.bytes()),
+            (Root::Page(a), Root::Page(b)) => secret::equal(a.key.0.bytes(), b.key.0.bytes()),
             _ => false,
         }
     }
@@ -78,7 +117,7 @@ impl Tree {
     pub(crate) fn root(&self) -> RootState<'_> {
         match &self.root {
             Root::Seed(seed) => RootState::Seed(seed),
-            Root::Page(key, _) => RootState::Page(key),
+            Root::Page(root) => RootState::Page(&root.key),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::key_tree::node::Node;
 use crate::key_tree::page::Kind;
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
-use crate::key_tree::tree::{Root, Tree};
+use crate::key_tree::tree::{Top, Tree};
 use crate::secret::wipe;
 
 /// What a walk found.
@@ -88,7 +88,7 @@ impl Walker {
         let shared = path.iter().zip(&self.path).take_while(|(a, b)| a == b).count();
         let mut level = shared.min(self.known.saturating_sub(1));
         if self.known == 0 {
-            self.start(tree);
+            self.start(tree, pages)?;
         }
         if level < usize::from(CUSTOMER_LEVEL) - 1 {
             self.siblings = None;
@@ -108,16 +108,17 @@ impl Walker {
         Ok(Found::Key)
     }
 
-    fn start(&mut self, tree: &Tree) {
+    fn start<P: Pages>(&mut self, tree: &Tree, pages: &P) -> Result<(), TreeError<P::Error>> {
         let [first, ..] = &mut self.steps;
-        match &tree.root {
-            Root::Seed(seed) => {
+        match tree.top(pages)? {
+            Top::Seed(seed) => {
                 let [root, ..] = &mut *self.keys;
                 root.copy_from_slice(seed.0.bytes());
                 *first = Step::Seed;
             }
-            Root::Page(_, node) => *first = Step::Node(node.clone()),
+            Top::Page(node) => *first = Step::Node(node),
         }
+        Ok(())
     }
 
     /// One step down, from `level` to the next.

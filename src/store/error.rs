@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A store's failure: what, where, and what to do.
-#[derive(Debug)]
+/// A store's failure: what, where, and what to do. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct StoreError {
     problem: Problem,
     location: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// The kinds of trouble a store can be in.
@@ -45,6 +46,8 @@ pub enum Problem {
     TooManyMirrors,
     /// Another process held a lock for too long.
     Busy,
+    /// A read did not come back in time.
+    NoAnswer,
     /// A fault asked for by a test.
     Injected,
 }
@@ -69,6 +72,7 @@ impl Problem {
             Problem::UnknownPlace => "is not among the places opened; name it as a mirror",
             Problem::TooManyMirrors => "is one mirror too many",
             Problem::Busy => "is held by another process; try again, and look for a stuck process if it lasts",
+            Problem::NoAnswer => "did not answer in time; look at its disk, mount or server",
             Problem::Injected => "failed on request of a test",
         }
     }
@@ -84,7 +88,7 @@ impl StoreError {
     /// The same with its cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 
@@ -99,11 +103,6 @@ impl StoreError {
             _ => Problem::Io,
         };
         StoreError::new(problem, PathBuf::from(path).display().to_string()).caused_by(error)
-    }
-
-    /// The same problem in the same place, without its cause.
-    pub(crate) fn again(&self) -> StoreError {
-        StoreError::new(self.problem, self.location.clone())
     }
 
     /// The kind of trouble.

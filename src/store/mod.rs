@@ -208,6 +208,15 @@ pub trait RootStore: Send + Sync + 'static {
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
+    /// Whether a commit could write this place now, as far as can be told without writing: for readiness probes, several times a lease.
+    ///
+    /// # Errors
+    /// Why it could not: the medium is full or read-only, say.
+    fn can_write(&self, place: PlaceId) -> Result<(), StoreError> {
+        let _ = place;
+        Ok(())
+    }
+
     /// The root record lists these places, in this order: they are in use from now on, as far as they are known here, and no others.
     /// Answered at once, whatever the places do. A store whose places never change does nothing.
     fn follow(&self, list: &[PlaceId]) {

@@ -51,7 +51,7 @@ pub struct VaultBuilder {
 
 enum Where {
     Directory(DirectoryBuilder),
-    Stores(Stores),
+    Stores(Arc<dyn PageStore>, Arc<dyn RootStore>),
 }
 
 impl VaultBuilder {
@@ -60,7 +60,7 @@ impl VaultBuilder {
     }
 
     pub(super) fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
-        VaultBuilder::with(Where::Stores(Stores { pages: Arc::new(pages), roots: Arc::new(roots) }))
+        VaultBuilder::with(Where::Stores(Arc::new(pages), Arc::new(roots)))
     }
 
     fn with(place: Where) -> VaultBuilder {
@@ -161,7 +161,7 @@ impl VaultBuilder {
         self
     }
 
-    /// How long a commit waits for another process's: ten seconds unless said otherwise.
+    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise.
     pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
         self.lock_wait = most;
         self
@@ -174,8 +174,8 @@ impl VaultBuilder {
         self
     }
 
-    /// How long a call waits for one re-read of the root record, and a shred for readers: two seconds unless said
-    /// otherwise.
+    /// How long a call waits for one re-read of the root record, a shred for readers, and unlocking for each place: two seconds
+    /// unless said otherwise.
     pub fn patience(mut self, most: Duration) -> VaultBuilder {
         self.patience = most;
         self
@@ -193,7 +193,9 @@ impl VaultBuilder {
         {
             // What a creation left that was killed while it wrote its first record may be created anew.
             let directory = builder.open().map_err(KeyStoreError::from)?;
-            if !is_unused(&commit::copies(&directory, &directory.places()), &directory)? {
+            let stores = stores_of(&directory, self.threaded);
+            let found = stores.reads.read(&directory.places(), self.patience);
+            if !is_unused(&found.copies, &directory)? {
                 return Err(CreateError::Exists);
             }
         }
@@ -277,10 +279,10 @@ impl VaultBuilder {
 
     pub(super) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
         match &self.place {
-            Where::Stores(stores) => Ok((stores.clone(), None)),
+            Where::Stores(pages, roots) => Ok((Stores::new(pages.clone(), roots.clone(), self.threaded), None)),
             Where::Directory(builder) => {
                 let directory = if create { builder.create()? } else { builder.open()? };
-                Ok((stores_of(&directory), Some(directory)))
+                Ok((stores_of(&directory, self.threaded), Some(directory)))
             }
         }
     }
@@ -302,8 +304,9 @@ impl VaultBuilder {
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
     pub(super) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let read =
-            |engine: &Engine| commit::read(&engine.stores, &engine.keyring, &engine.resident, None, &engine.scope);
+        let read = |engine: &Engine| {
+            commit::read(&engine.stores, &engine.keyring, &engine.resident, &|| None, &engine.scope, self.patience)
+        };
         let seen = match read(&engine) {
             Err(KeyStoreError::FirstPlaceBehind { .. }) => {
                 // It was put back from a backup. A commit sees every place, and brings it forward.
@@ -331,12 +334,13 @@ impl VaultBuilder {
             journal: self.journal.clone(),
             reopen: match &self.place {
                 Where::Directory(builder) => {
-                    let builder = builder.clone();
-                    Box::new(move || Ok(stores_of(&builder.open()?)))
+                    let (builder, threaded) = (builder.clone(), self.threaded);
+                    Box::new(move || Ok(stores_of(&builder.open()?, threaded)))
                 }
-                Where::Stores(stores) => {
-                    let stores = stores.clone();
-                    Box::new(move || Ok(stores.clone()))
+                Where::Stores(pages, roots) => {
+                    let (pages, roots, threaded) = (pages.clone(), roots.clone(), self.threaded);
+                    // The threads that read places are the parent's.
+                    Box::new(move || Ok(Stores::new(pages.clone(), roots.clone(), threaded)))
                 }
             },
         });
@@ -370,13 +374,14 @@ impl VaultBuilder {
         needs_repair: bool,
     ) -> Result<(), UnlockError> {
         // Of the listed places alone: another one may hold another history. Not above what it was before the record was read.
-        let mark = mark.min(process.pages().mark().map_err(KeyStoreError::from)?);
+        let mark = mark.min(process.page_store().mark().map_err(KeyStoreError::from)?);
         let held = process.held()?;
         let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
         let is_missing = unknown.is_some() || held.indexes.is_none() || held.facts.signer.is_none();
         drop(held);
         process.unless_proven(Evidence::Mark(mark))?;
+        process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {
             // Best effort: a vault on a read-only mount can still be read.
@@ -408,7 +413,7 @@ impl VaultBuilder {
         VaultBuilder {
             place: match &self.place {
                 Where::Directory(builder) => Where::Directory(builder.clone()),
-                Where::Stores(stores) => Where::Stores(stores.clone()),
+                Where::Stores(pages, roots) => Where::Stores(pages.clone(), roots.clone()),
             },
             purposes: self.purposes.clone(),
             next_root_key: self.next_root_key.clone(),
@@ -429,8 +434,8 @@ fn run(
     process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
 }
 
-fn stores_of(directory: &Directory) -> Stores {
-    Stores { pages: Arc::new(directory.clone()), roots: Arc::new(directory.clone()) }
+fn stores_of(directory: &Directory, threaded: bool) -> Stores {
+    Stores::new(Arc::new(directory.clone()), Arc::new(directory.clone()), threaded)
 }
 
 impl fmt::Debug for VaultBuilder {

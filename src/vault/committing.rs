@@ -107,6 +107,11 @@ impl Process {
         let sent = self.lease.clock().now();
         let committed = engine.commit(before.as_deref(), plan, then);
         drop(before);
+        match &committed {
+            // What only looked proves nothing.
+            Ok(Committed { wrote: false, old_copy: None, .. }) => {}
+            committed => self.readiness.committed(committed.as_ref().map(|committed| committed.old_copy.as_ref())),
+        }
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
             (&committed, engine.known)
         {
@@ -117,7 +122,7 @@ impl Process {
         {
             self.mark_gone_back(engine, Evidence::Journal(seen))?;
         }
-        let Committed { value, held, old_copy, durable } = committed?;
+        let Committed { value, held, old_copy, durable, .. } = committed?;
         let held = Arc::new(held);
         // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
         let _ = self.learn(sent, held.clone(), durable);

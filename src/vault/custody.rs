@@ -48,7 +48,7 @@ impl First {
         for copy in theirs {
             match &copy.content {
                 CopyContent::Intact(found) if **found == *bytes => return Ok(First::Shows),
-                CopyContent::Unreachable(error) => away = Some(error.again()),
+                CopyContent::Unreachable(error) => away = Some(error.clone()),
                 _ => {}
             }
         }
@@ -157,7 +157,7 @@ fn unreadable(copies: &[RootCopy]) -> KeyStoreError {
         _ => None,
     });
     match unreachable {
-        Some(error) => error.again().into(),
+        Some(error) => error.clone().into(),
         None => {
             let locations: Vec<&str> = copies.iter().map(|copy| copy.location.as_str()).collect();
             KeyStoreError::RecordDamaged { location: locations.join(", ") }

@@ -11,7 +11,8 @@ use crate::field::FieldId;
 use crate::key_tree::{Found, Walker};
 use crate::secret::{Secret32, with_clean_stack};
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::fetched::Fetched;
+use crate::vault::held::{HeldTree, tree_error};
 use crate::vault::process::Process;
 
 /// Every handle there is, so that a commit can reach the keys they hold.
@@ -110,7 +111,7 @@ impl Handle {
     }
 
     /// The cipher of one customer's field, under a given tree or the one that seals. The caller holds the keys' lock from
-    /// before this until it has used the cipher. Waits for nothing but pages.
+    /// before this until it has used the cipher. Waits for nothing: a page that is not in memory is wanted, and this an error.
     ///
     /// Leaves copies of key material on the stack: call it within [`with_clean_stack`].
     pub(crate) fn cipher<'k>(
@@ -119,6 +120,7 @@ impl Handle {
         index: usize,
         tree: Option<TreeId>,
         name: FieldId,
+        pages: &Fetched,
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
@@ -130,7 +132,10 @@ impl Handle {
         let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
             Some(at) => at,
             None => {
-                let slots = self.derive(tree)?;
+                let slots = self.derive(tree, pages)?;
+                if pages.wants_more() {
+                    return Err(LOST);
+                }
                 keys.trees.push((tree.id, slots));
                 keys.trees.len() - 1
             }
@@ -156,15 +161,15 @@ impl Handle {
         keys.ciphers.last().map(|kept| (id, Cipher::Kept(&kept.cipher))).ok_or(LOST)
     }
 
-    fn derive(&self, tree: &HeldTree) -> Result<Vec<Slot>, KeyStoreError> {
+    /// Customers whose pages are wanted first are failed ones: what comes of this is dropped then, and derived again.
+    fn derive(&self, tree: &HeldTree, pages: &Fetched) -> Result<Vec<Slot>, KeyStoreError> {
         let tree = tree.tree.as_ref().ok_or(LOST)?;
-        let pages = StoredPages(self.process.pages());
         with_clean_stack(|| {
             let many = self.customers.len() > 1;
             let mut walker = if many { Walker::for_many() } else { Walker::for_one() };
             let mut slots = Vec::with_capacity(self.customers.len());
             for customer in &self.customers {
-                slots.push(match walker.walk(tree, customer.to_path(), &pages) {
+                slots.push(match walker.walk(tree, customer.to_path(), pages) {
                     Ok(Found::Shredded) => Slot::Shredded,
                     Ok(Found::Key) => Slot::Key(CustomerKey(Secret32::copy_of(walker.customer_key()))),
                     Err(error) => Slot::Failed(tree_error(error)),

@@ -58,31 +58,30 @@ impl Held {
         bytes: Zeroizing<Vec<u8>>,
         before: Option<&Held>,
         resident: &Arc<Resident>,
-        pages: &StoredPages<'_>,
-    ) -> Result<Held, KeyStoreError> {
+    ) -> Held {
         let vault = record.clear.vault;
         let newest = record.clear.generation;
         let load = |id, state, known: Option<&Tree>| match state {
-            TreeState::Retired => Ok(None),
-            TreeState::Seed(seed) => Ok(Some(Tree::untouched(vault, id, seed, resident.clone()))),
-            TreeState::Page(key) => match known.and_then(|tree| tree.same_root(&key)) {
-                Some(tree) => Ok(Some(tree)),
-                None => Tree::from_page(vault, id, key, newest, resident.clone(), pages).map(Some).map_err(tree_error),
-            },
+            TreeState::Retired => None,
+            TreeState::Seed(seed) => Some(Tree::untouched(vault, id, seed, resident.clone())),
+            TreeState::Page(key) => {
+                let same = known.and_then(|tree| tree.same_root(&key));
+                Some(same.unwrap_or_else(|| Tree::from_page(vault, id, key, newest, resident.clone())))
+            }
         };
         let mut trees = Vec::with_capacity(record.trees.len());
         for TreeRecord { id, purpose, active, state, shredded, made } in std::mem::take(&mut record.trees) {
             let known = before.and_then(|before| before.tree(id)).and_then(|tree| tree.tree.as_ref());
-            trees.push(HeldTree { id, purpose, active, shredded, made, tree: load(id, state, known)? });
+            trees.push(HeldTree { id, purpose, active, shredded, made, tree: load(id, state, known) });
         }
         let indexes = match record.indexes.take() {
             None => None,
             Some(IndexTree { id, state, made }) => {
                 let known = before.and_then(|before| before.indexes.as_ref()).filter(|known| known.id == id);
-                load(id, state, known.map(|known| &known.tree))?.map(|tree| HeldIndexes { id, made, tree })
+                load(id, state, known.map(|known| &known.tree)).map(|tree| HeldIndexes { id, made, tree })
             }
         };
-        Ok(Held::new(record, bytes, trees, indexes))
+        Held::new(record, bytes, trees, indexes)
     }
 
     pub(crate) fn new(
@@ -215,7 +214,8 @@ impl Gone {
     }
 }
 
-/// A page store as the key tree sees it.
+/// A page store as the key tree sees it, for commits. Readers, which hold snapshots and keys that others may have to wipe, wait for no
+/// store: they take [`Fetched`](crate::vault::fetched::Fetched) pages.
 pub(crate) struct StoredPages<'s>(pub(crate) &'s dyn PageStore);
 
 pub(crate) enum PagesError {
@@ -223,16 +223,24 @@ pub(crate) enum PagesError {
     /// The store itself sees that the page is damaged.
     Damaged(PageName, StoreError),
     Randomness,
+    /// It was not fetched yet: it will be, and the work done again.
+    Wanted,
+}
+
+impl PagesError {
+    pub(crate) fn of(name: &PageName, error: StoreError) -> PagesError {
+        match error.problem() {
+            Problem::Damaged => PagesError::Damaged(*name, error),
+            _ => PagesError::Store(error),
+        }
+    }
 }
 
 impl Pages for StoredPages<'_> {
     type Error = PagesError;
 
     fn load(&self, name: &PageName) -> Result<Option<Vec<u8>>, PagesError> {
-        self.0.get(name).map_err(|error| match error.problem() {
-            Problem::Damaged => PagesError::Damaged(*name, error),
-            _ => PagesError::Store(error),
-        })
+        self.0.get(name).map_err(|error| PagesError::of(name, error))
     }
 
     fn fresh(&self, out: &mut [u8; 32]) -> Result<(), PagesError> {
@@ -254,6 +262,7 @@ pub(crate) fn tree_error(error: TreeError<PagesError>) -> KeyStoreError {
         }
         TreeError::Pages(PagesError::Store(error)) => error.into(),
         TreeError::Pages(PagesError::Randomness) => KeyStoreError::Randomness,
+        TreeError::Pages(PagesError::Wanted) => KeyStoreError::Bug("a page was not fetched"),
         TreeError::Lost => KeyStoreError::Bug("a step in the key tree could not be taken"),
     }
 }

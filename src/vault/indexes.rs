@@ -12,12 +12,13 @@ use crate::derivation;
 use crate::error::{EpochError, KeyStoreError, TokenError};
 use crate::index::{Bits, Epoch, IndexName, Token};
 use crate::journal::{Event, Ranges, Results};
-use crate::key_tree::{Found, Tree, Walker};
+use crate::key_tree::{Found, Pages, Tree, Walker};
 use crate::personal::CanonicalForm;
 use crate::secret::{Secret32, with_clean_stack};
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
-use crate::vault::held::{Held, StoredPages, tree_error};
+use crate::vault::fetched::Fetched;
+use crate::vault::held::{Held, PagesError, tree_error};
 use crate::vault::journal::{Entries, index_name};
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
@@ -65,15 +66,15 @@ impl EpochBegun {
 pub(crate) type Place = [u8; 4];
 
 /// One index in one snapshot of its tree.
-struct Leaves<'a> {
+struct Leaves<'a, P> {
     tree: &'a Tree,
-    pages: &'a StoredPages<'a>,
+    pages: &'a P,
     walker: Walker,
     place: Place,
 }
 
-impl<'a> Leaves<'a> {
-    fn of(tree: &'a Tree, pages: &'a StoredPages<'a>, place: Place) -> Leaves<'a> {
+impl<'a, P: Pages<Error = PagesError>> Leaves<'a, P> {
+    fn of(tree: &'a Tree, pages: &'a P, place: Place) -> Leaves<'a, P> {
         Leaves { tree, pages, walker: Walker::for_many(), place }
     }
 
@@ -211,7 +212,7 @@ impl Process {
     fn with_index<R>(
         self: &Arc<Process>,
         name: IndexName,
-        work: impl Fn(&mut Leaves<'_>, &Held) -> Result<R, KeyStoreError>,
+        work: impl Fn(&mut Leaves<'_, Fetched>, &Held) -> Result<R, KeyStoreError>,
     ) -> Result<R, TokenError> {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
@@ -219,13 +220,12 @@ impl Process {
         let place = derivation::place_of_index(name);
         for _ in 0..TRIES {
             let changes = self.changes();
-            let held = self.held()?;
-            let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
-            let pages = StoredPages(self.pages());
-            let result = with_clean_stack(|| work(&mut Leaves::of(tree, &pages, place), &held));
-            // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
-            drop(held);
-            let result = result?;
+            let result = self.with_pages(|pages| {
+                let held = self.held()?;
+                let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
+                // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
+                Ok::<_, TokenError>(with_clean_stack(|| work(&mut Leaves::of(tree, pages, place), &held))?)
+            })?;
             self.confirm_lease()?;
             // The lease may run because of a newer snapshot, in which an epoch began or was retired.
             if self.changes() == changes {

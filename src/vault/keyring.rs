@@ -47,6 +47,11 @@ impl Keyring {
         *self = Keyring::new(Vec::new());
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.current.is_none() && self.expected.is_none()
+    }
+
     /// Decrypts a record under whichever key is right, and remembers it.
     pub(crate) fn open(&mut self, bytes: &[u8], clear: &Clear, location: &str) -> Result<Record, KeyStoreError> {
         if let Some((secret, _)) = &self.current {

@@ -8,7 +8,7 @@ use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::events;
 use crate::nonce;
-use crate::sync::lock;
+use crate::sync::{MutexGuard, lock};
 use crate::vault::commit::{self, Scope, Seen};
 use crate::vault::evidence::Evidence;
 use crate::vault::held::{Gone, Held};
@@ -17,7 +17,7 @@ use crate::vault::thread::READS_A_LEASE;
 use crate::witness::Witness;
 
 /// Longest pause between two tries to repair a copy.
-const MOST_PAUSE: Duration = Duration::from_secs(600);
+const MOST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Process {
     /// Reads the record again and replaces the snapshot if it changed. On the reading thread, or where there is none.
@@ -26,34 +26,44 @@ impl Process {
             // A process that slept through its lease begins again, as one whose store was away.
             self.wipe();
         }
-        let before = self.snapshot();
         // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
         let known = lock(&self.trail).latest();
         let sent = self.lease.clock().now();
-        let seen = commit::read(&self.stores, &self.keyring, &self.resident, before.as_deref(), &self.scope());
-        match (seen, before) {
-            (Ok(Seen::Unchanged), Some(before)) => {
-                let durable = before.facts.clear.generation;
-                self.learn(sent, before, durable)
+        let held = || self.snapshot();
+        let most = self.patience_with_a_place();
+        match commit::read(&self.stores, &self.keyring, &self.resident, &held, &self.scope(), most) {
+            Ok(Seen::Unchanged { held, trouble }) => {
+                let durable = held.facts.clear.generation;
+                self.learn(sent, held, durable)?;
+                self.tried_to_see_all(trouble, sent);
+                Ok(())
             }
-            (Ok(Seen::Unchanged), None) => Err(KeyStoreError::Bug("nothing was held")),
-            (Ok(Seen::Changed { held, durable, needs_repair }), before) => {
+            Ok(Seen::Changed { held, durable, needs_repair, trouble }) => {
                 self.check_found(&held, known)?;
-                let is_new = before.is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
+                let is_new = self.snapshot().is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
                 if is_new {
                     events::refreshed(held.facts.clear.generation);
                 }
                 self.learn(sent, Arc::new(*held), durable)?;
                 self.repair_if_it_lasts(needs_repair, sent);
+                self.tried_to_see_all(trouble, sent);
                 Ok(())
             }
-            (Err(error), _) => {
+            Err(error) => {
                 if matches!(error, KeyStoreError::FirstPlaceBehind { .. }) {
                     self.bring_forward(sent);
                 }
                 self.failed_to_read(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// How long a read waits for the mirrors, and then for the first place: both within a lease.
+    fn patience_with_a_place(&self) -> Duration {
+        match lock(&self.trail).lease() {
+            Duration::ZERO => self.settings.patience,
+            lease => lease / 3,
         }
     }
 
@@ -97,6 +107,8 @@ impl Process {
     /// A commit that was killed left an old record in one copy. Whoever sees it for a whole lease overwrites it.
     pub(super) fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
         let mut since = lock(&self.lagging_since);
+        // A commit that failed is tried again in the same way: what is there is written once more.
+        let needs_repair = needs_repair || self.readiness.commit_failed();
         if !needs_repair {
             *since = None;
             *lock(&self.repair_pause) = Duration::ZERO;
@@ -119,6 +131,11 @@ impl Process {
         *lock(&self.trouble) = Some(error.clone());
         if self.lease.remaining().is_zero() {
             self.let_go(error.clone());
+            if matches!(error, KeyStoreError::WrongRootKey) {
+                // The vault moved to a root key that this process was not given. The one before opens nothing any more but copies of
+                // old records, and is of no use here: it must be unlocked anew.
+                lock(&self.keyring).forget();
+            }
         }
     }
 
@@ -249,8 +266,24 @@ impl Process {
         self.wipe();
     }
 
+    /// The lease ran out, and no read came back that would say so: what it covers is wiped. By the watchdog, which waits for no store.
+    pub(crate) fn wipe_if_lapsed(&self) {
+        let why = self.lapsed();
+        let leaving = lock(&self.learning);
+        // It may have been renewed just now.
+        if self.snapshot().is_none() || !self.lease.remaining().is_zero() {
+            return;
+        }
+        events::lease_lost(&why);
+        lock(&self.trouble).get_or_insert(why);
+        self.wipe_under(leaving);
+    }
+
     pub(super) fn wipe(&self) {
-        let mut leaving = lock(&self.learning);
+        self.wipe_under(lock(&self.learning));
+    }
+
+    fn wipe_under(&self, mut leaving: MutexGuard<'_, Vec<Gone>>) {
         self.lease.disarm();
         let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         leaving.extend(before.map(|before| before.gone()));

@@ -7,6 +7,7 @@ mod committing;
 mod custody;
 mod customer_keys;
 mod evidence;
+mod fetched;
 mod handles;
 mod held;
 mod indexes;
@@ -22,6 +23,7 @@ mod promise;
 mod promote;
 mod purposes;
 mod reader;
+mod readiness;
 mod recover;
 mod renewal;
 mod retired;
@@ -86,7 +88,8 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
 /// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), new epochs and key trees and their retirement, [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
 ///
-/// Commits and refills run on one thread of the vault's own, re-reads on another. The async twins need no runtime, and dropping one
+/// Commits and refills run on one thread of the vault's own, re-reads on another; a third wipes when the lease runs out, whatever a store does; and each
+/// place is read on one of its own. The async twins need no runtime, and dropping one
 /// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is
 /// under way.
 ///
@@ -348,7 +351,8 @@ impl Vault {
         self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
     }
 
-    /// Whether values can be sealed and opened now: for readiness probes. Does no I/O.
+    /// Whether somebody could be shredded now, and whether values can be sealed and opened: for readiness probes. Does no I/O: it tells what the
+    /// last reads and commits, several a lease, came to.
     #[must_use]
     pub fn health(&self) -> Health {
         Health::of(self.process())

@@ -11,9 +11,11 @@ use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::{Wiped, with_clean_stack};
+use crate::sync::lock;
 use crate::vault::evidence::Evidence;
+use crate::vault::fetched::Fetched;
 use crate::vault::handles::{Cipher, Handle};
-use crate::vault::held::{Held, StoredPages, tree_error};
+use crate::vault::held::{Held, tree_error};
 use crate::vault::process::Process;
 use crate::witness::Witness;
 
@@ -68,20 +70,20 @@ impl Process {
     ) -> Result<Wiped, OpenError> {
         let header = sealed.header();
         let changes = self.changes();
-        let held = self.held_to_open(customer, name, &header)?;
-        let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
-        let pages = StoredPages(self.pages());
-        let opened = with_clean_stack(|| {
-            let mut walker = Walker::for_one();
-            if walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
-                return Err(OpenError::Shredded { at: name.of(customer) });
-            }
-            let cipher = FieldCipher::new(walker.customer_key(), name);
-            Ok(Process::open_with(&cipher, &header, context, sealed))
-        });
-        // The snapshot outlives every key derived from it: a shred waits for it.
-        drop(held);
-        self.finish_open(customer, name, &header, opened?, changes)
+        let opened = self.with_pages(|pages| {
+            let held = self.held_to_open(customer, name, &header, pages)?;
+            let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            // The snapshot outlives every key derived from it: a shred waits for it.
+            with_clean_stack(|| {
+                let mut walker = Walker::for_one();
+                if walker.walk(tree, customer.to_path(), pages).map_err(tree_error)? == Found::Shredded {
+                    return Err(OpenError::Shredded { at: name.of(customer) });
+                }
+                let cipher = FieldCipher::new(walker.customer_key(), name);
+                Ok(Process::open_with(&cipher, &header, context, sealed))
+            })
+        })?;
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     pub(crate) fn open_by_handle<T: PersonalData>(
@@ -102,25 +104,30 @@ impl Process {
         let opened = match kept {
             Some(opened) => opened,
             None => {
-                // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
-                drop(self.held_to_open(customer, name, &header)?);
-                let mut keys = handle.keys();
-                let opened = with_clean_stack(|| {
-                    let cipher = handle.cipher(&mut keys, index, Some(header.tree), name)?.1;
-                    match cipher {
-                        Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, place.context, sealed))),
-                        Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, place.context, sealed))),
-                        Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
-                        Cipher::Gone => Ok(None),
-                    }
+                let opened = self.with_pages(|pages| {
+                    // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
+                    drop(self.held_to_open(customer, name, &header, pages)?);
+                    let mut keys = handle.keys();
+                    with_clean_stack(|| {
+                        let cipher = handle.cipher(&mut keys, index, Some(header.tree), name, pages)?.1;
+                        match cipher {
+                            Cipher::Kept(cipher) => {
+                                Ok(Some(Process::open_with(cipher, &header, place.context, sealed)))
+                            }
+                            Cipher::Made(cipher) => {
+                                Ok(Some(Process::open_with(&cipher, &header, place.context, sealed)))
+                            }
+                            Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
+                            Cipher::Gone => Ok(None),
+                        }
+                    })
                 })?;
-                drop(keys);
                 match opened {
                     Some(opened) => opened,
                     None => {
-                        // Given up since it was looked at: looking again tells so.
-                        drop(self.held_to_open(customer, name, &header)?);
-                        return Err(KeyStoreError::Bug("a key tree came back").into());
+                        // The tree was retired concurrently: check again.
+                        self.with_pages(|pages| self.held_to_open(customer, name, &header, pages).map(drop))?;
+                        return Err(KeyStoreError::Bug("a retired tree reappeared").into());
                     }
                 }
             }
@@ -134,6 +141,7 @@ impl Process {
         customer: CustomerId,
         name: FieldId,
         header: &Header<'_>,
+        pages: &Fetched,
     ) -> Result<Arc<Held>, OpenError> {
         let at = name.of(customer);
         if !self.is_unlocked(name.purpose) {
@@ -144,11 +152,14 @@ impl Process {
             return Err(OpenError::OtherCustomer { at, found });
         }
         let mut held = self.held()?;
-        if held.tree(header.tree).is_none() {
+        if held.tree(header.tree).is_none() && !lock(&self.unknown_trees).contains(&held, header.tree) {
             // Another process may have made it a moment ago. Let go first: a refresh waits for readers.
             drop(held);
             self.extra_read()?;
             held = self.held()?;
+            if held.tree(header.tree).is_none() {
+                lock(&self.unknown_trees).add(&held, header.tree);
+            }
         }
         let Some(tree) = held.tree(header.tree) else { return Err(OpenError::OtherVault { at }) };
         if tree.purpose != name.purpose.name() {
@@ -158,8 +169,7 @@ impl Process {
         if is_retired || !tree.active {
             // The purpose's active tree has the last word on who is shredded.
             let active = held.active(name.purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
-            let pages = StoredPages(self.pages());
-            let found = with_clean_stack(|| Walker::for_one().walk(active, customer.to_path(), &pages));
+            let found = with_clean_stack(|| Walker::for_one().walk(active, customer.to_path(), pages));
             if found.map_err(tree_error)? == Found::Shredded {
                 return Err(OpenError::Shredded { at });
             }
@@ -211,12 +221,13 @@ impl Process {
     /// shredded in between must not be opened any more.
     #[cold]
     fn open_again(self: &Arc<Process>, customer: CustomerId, name: FieldId, header: &Header) -> Result<(), OpenError> {
-        let held = self.held_to_open(customer, name, header)?;
-        let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
-        let pages = StoredPages(self.pages());
-        let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), &pages));
-        drop(held);
-        if found.map_err(tree_error)? == Found::Shredded {
+        let found = self.with_pages(|pages| {
+            let held = self.held_to_open(customer, name, header, pages)?;
+            let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), pages));
+            Ok::<_, OpenError>(found.map_err(tree_error)?)
+        })?;
+        if found == Found::Shredded {
             return Err(OpenError::Shredded { at: name.of(customer) });
         }
         if self.lease.is_fresh() { Ok(()) } else { Err(self.lapsed().into()) }

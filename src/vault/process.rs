@@ -1,26 +1,31 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, LeaseClock, Moment};
+use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::fork::{self, ForkGeneration};
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
+use crate::root_record::RecordId;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
 use crate::vault::commit::{Engine, Scope, Stores};
 use crate::vault::evidence::Evidence;
+use crate::vault::fetched::Fetched;
 use crate::vault::handles::Handles;
 use crate::vault::held::{Gone, Held};
 use crate::vault::journal::{Book, Chosen};
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
 use crate::vault::promise::Promise;
-use crate::vault::thread::Worker;
+use crate::vault::readiness::Readiness;
+use crate::vault::thread::{Watchdog, Worker};
 use crate::vault::trail::Trail;
 
 /// What stays the same however often a process forks.
@@ -40,6 +45,35 @@ pub(crate) struct Settings {
     pub(crate) journal: Chosen,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
+}
+
+/// Between two reads that unknown numbers or trees ask for: long enough that rows of somebody else's making cost little, short enough for
+/// whoever waits.
+const EXTRA_READS: Duration = Duration::from_millis(50);
+
+/// Ids of trees that a read did not find.
+#[derive(Default)]
+pub(crate) struct UnknownTrees {
+    /// As of this record.
+    record: Option<RecordId>,
+    ids: HashSet<TreeId>,
+}
+
+/// How many are kept: whoever makes up rows makes up ids.
+const MOST_UNKNOWN: usize = 1024;
+
+impl UnknownTrees {
+    pub(super) fn contains(&self, held: &Held, id: TreeId) -> bool {
+        self.record == Some(held.facts.clear.id) && self.ids.contains(&id)
+    }
+
+    pub(super) fn add(&mut self, held: &Held, id: TreeId) {
+        if self.record != Some(held.facts.clear.id) || self.ids.len() >= MOST_UNKNOWN {
+            self.ids.clear();
+        }
+        self.record = Some(held.facts.clear.id);
+        self.ids.insert(id);
+    }
 }
 
 pub(crate) struct Process {
@@ -77,6 +111,8 @@ pub(crate) struct Process {
     pub(crate) worker: Worker,
     /// Reads of the root record.
     pub(crate) reader: Worker,
+    /// Wipes when the lease runs out.
+    pub(crate) watchdog: Watchdog,
     /// The lowest number not reserved, as far as this process knows.
     pub(crate) next_number: AtomicU64,
     /// Counts the snapshots that knew other keys than the one before: what was opened with an older one is looked at
@@ -88,10 +124,15 @@ pub(crate) struct Process {
     pub(super) lagging_since: Mutex<Option<Moment>>,
     /// How long to wait before it is repaired once more.
     pub(super) repair_pause: Mutex<Duration>,
+    /// Whether a shred could succeed.
+    pub(super) readiness: Readiness,
     /// The record is about to be marked.
     pub(super) is_marking: AtomicBool,
     /// When an unknown number or witness last caused a re-read.
     pub(super) last_extra_read: Mutex<Option<Moment>>,
+    /// Trees that values name and the record does not know: it is read again for the first value alone. Ids are random and are never used
+    /// again, so that one which was unknown after the value was made stays so.
+    pub(super) unknown_trees: Mutex<UnknownTrees>,
     /// When something that was not durable last caused a commit.
     pub(super) last_settled: Mutex<Option<Moment>>,
 }
@@ -138,6 +179,7 @@ impl Process {
             resident,
             worker: Worker::new(),
             reader: Worker::new(),
+            watchdog: Watchdog::new(),
             keyring,
             learning: Mutex::new(Vec::new()),
             next_number: AtomicU64::new(0),
@@ -145,8 +187,10 @@ impl Process {
             refused: Mutex::new(None),
             lagging_since: Mutex::new(None),
             repair_pause: Mutex::new(Duration::ZERO),
+            readiness: Readiness::default(),
             is_marking: AtomicBool::new(false),
             last_extra_read: Mutex::new(None),
+            unknown_trees: Mutex::default(),
             last_settled: Mutex::new(None),
         });
         if threaded {
@@ -210,6 +254,7 @@ impl Process {
     /// No I/O.
     pub(crate) fn leave(self: &Arc<Process>) -> Promise<()> {
         drop(self.reader.close(self));
+        self.watchdog.stop();
         let ended = self.worker.close(self);
         self.let_go(KeyStoreError::Closed);
         ended
@@ -233,9 +278,16 @@ impl Process {
         }
     }
 
-    /// Pages are read without the engine's lock: a reader must not wait for a commit.
-    pub(crate) fn pages(&self) -> &dyn PageStore {
+    /// The page store itself, for whoever holds nothing.
+    pub(crate) fn page_store(&self) -> &dyn PageStore {
         &*self.stores.pages
+    }
+
+    /// Does what needs pages, which are fetched while nothing is held ([`Fetched::with`]). Without the engine's lock: a reader must not wait
+    /// for a commit.
+    #[inline]
+    pub(crate) fn with_pages<T>(&self, work: impl FnMut(&Fetched) -> T) -> T {
+        Fetched::with(&*self.stores.pages, work)
     }
 
     pub(crate) fn is_of_this_process(&self) -> bool {
@@ -298,7 +350,9 @@ impl Process {
         match outcome {
             Some(Ok(())) if self.lease.is_fresh() => Ok(()),
             Some(Err(error)) => Err(match error {
-                KeyStoreError::Store(_) => self.lapsed(),
+                KeyStoreError::Store(_)
+                | KeyStoreError::FirstPlaceAway { .. }
+                | KeyStoreError::FirstPlaceBehind { .. } => self.lapsed(),
                 error => error,
             }),
             _ if self.worker.is_closed() => Err(KeyStoreError::Closed),
@@ -312,7 +366,7 @@ impl Process {
     pub(crate) fn extra_read(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let clock = self.lease.clock();
         let asked = clock.now();
-        let pause = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease / 4);
+        let pause = self.snapshot().map_or(Duration::ZERO, |held| (held.facts.lease / 4).min(EXTRA_READS));
         let wait = {
             let mut last = lock(&self.last_extra_read);
             let wait = last.map_or(Duration::ZERO, |last| pause.saturating_sub(asked.age_since(last)));

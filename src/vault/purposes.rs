@@ -17,7 +17,7 @@ use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::committing::Done;
 use crate::vault::handles::Handle;
-use crate::vault::held::{HeldTree, StoredPages, tree_error};
+use crate::vault::held::{HeldTree, tree_error};
 use crate::vault::journal::Entries;
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
@@ -259,19 +259,24 @@ impl Process {
         customers.dedup();
         let mut shredded = Vec::new();
         for customers in customers.chunks(CHUNK) {
-            let held = self.held()?;
-            let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
-            let pages = StoredPages(self.pages());
-            with_clean_stack(|| {
-                let mut walker = Walker::for_many();
-                for customer in customers {
-                    if walker.walk(tree, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
-                        shredded.push(*customer);
+            shredded.extend(self.with_pages(|pages| {
+                let held = self.held()?;
+                let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+                with_clean_stack(|| {
+                    let mut walker = Walker::for_many();
+                    let mut found = Vec::new();
+                    for customer in customers {
+                        match walker.walk(tree, customer.to_path(), pages) {
+                            Ok(Found::Shredded) => found.push(*customer),
+                            Ok(Found::Key) => {}
+                            // All that this chunk lacks is fetched at once.
+                            Err(_) if pages.wants_more() => {}
+                            Err(error) => return Err(tree_error(error)),
+                        }
                     }
-                }
-                Ok::<_, KeyStoreError>(())
-            })?;
-            drop(held);
+                    Ok(found)
+                })
+            })?);
         }
         self.confirm_lease()?;
         Ok(shredded)

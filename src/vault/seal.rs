@@ -14,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::secret::with_clean_stack;
 use crate::vault::handles::Handle;
-use crate::vault::held::{Held, StoredPages, tree_error};
+use crate::vault::held::{Held, tree_error};
 use crate::vault::process::Process;
 
 impl Process {
@@ -43,23 +43,22 @@ impl Process {
         let name = place.field_id();
         let mut plain = encode(customer, place, value)?;
         let changes = self.changes();
-        let wall = self.wall_within_lease()?;
-        let held = self.held_to_seal(name.purpose)?;
-        let tree = held.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
-        let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
-        let pages = StoredPages(self.pages());
-        let encrypted = with_clean_stack(|| {
-            let mut walker = Walker::for_one();
-            if walker.walk(keys, customer.to_path(), &pages).map_err(tree_error)? == Found::Shredded {
-                return Err(SealError::Shredded { at: name.of(customer) });
-            }
-            let cipher = FieldCipher::new(walker.customer_key(), name);
-            self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
-        });
-        let tree = tree.id;
-        // The snapshot outlives every key derived from it: a shred waits for it.
-        drop(held);
-        encrypted?;
+        let tree = self.with_pages(|pages| {
+            let wall = self.wall_within_lease()?;
+            let held = self.held_to_seal(name.purpose)?;
+            let tree = held.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
+            let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
+            // The snapshot outlives every key derived from it: a shred waits for it.
+            with_clean_stack(|| {
+                let mut walker = Walker::for_one();
+                if walker.walk(keys, customer.to_path(), pages).map_err(tree_error)? == Found::Shredded {
+                    return Err(SealError::Shredded { at: name.of(customer) });
+                }
+                let cipher = FieldCipher::new(walker.customer_key(), name);
+                self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
+            })?;
+            Ok::<_, SealError>(tree.id)
+        })?;
         self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
     }
 
@@ -96,14 +95,15 @@ impl Process {
 
     #[cold]
     fn still_seals(self: &Arc<Process>, customer: CustomerId, name: FieldId, tree: TreeId) -> Result<bool, SealError> {
-        let held = self.held()?;
-        let Some(keys) = held.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
-        let pages = StoredPages(self.pages());
-        let found = with_clean_stack(|| Walker::for_one().walk(keys, customer.to_path(), &pages));
-        match found.map_err(tree_error)? {
-            Found::Shredded => Err(SealError::Shredded { at: name.of(customer) }),
-            Found::Key => Ok(true),
-        }
+        self.with_pages(|pages| {
+            let held = self.held()?;
+            let Some(keys) = held.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
+            let found = with_clean_stack(|| Walker::for_one().walk(keys, customer.to_path(), pages));
+            match found.map_err(tree_error)? {
+                Found::Shredded => Err(SealError::Shredded { at: name.of(customer) }),
+                Found::Key => Ok(true),
+            }
+        })
     }
 
     fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
@@ -160,16 +160,19 @@ impl Process {
             Some(kept) => kept,
             None => {
                 self.may_seal(customer, name)?;
-                drop(self.held_to_seal(name.purpose)?);
-                let mut keys = handle.keys();
-                with_clean_stack(|| {
-                    let (tree, cipher) = handle.cipher(&mut keys, index, None, name)?;
-                    match cipher.as_ref() {
-                        Some(cipher) => {
-                            Ok((tree, self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
+                self.with_pages(|pages| {
+                    let wall = self.wall_within_lease()?;
+                    drop(self.held_to_seal(name.purpose)?);
+                    let mut keys = handle.keys();
+                    with_clean_stack(|| {
+                        let (tree, cipher) = handle.cipher(&mut keys, index, None, name, pages)?;
+                        match cipher.as_ref() {
+                            Some(cipher) => {
+                                Ok((tree, self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
+                            }
+                            None => Err(SealError::Shredded { at: name.of(customer) }),
                         }
-                        None => Err(SealError::Shredded { at: name.of(customer) }),
-                    }
+                    })
                 })?
             }
         };

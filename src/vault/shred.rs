@@ -156,24 +156,26 @@ fn plan(
     paper: &mut Paper,
 ) -> Result<Step<Outcome>, KeyStoreError> {
     draft.refuse_if_gone_back()?;
-    let verdicts: Vec<Verdict> = requests.iter().map(|request| judge(draft, request)).collect::<Result<_, _>>()?;
-    let granted: Vec<&ShredRequest> = requests
-        .iter()
-        .zip(&verdicts)
-        .filter(|(_, verdict)| matches!(verdict, Verdict::Already(_)))
-        .map(|(request, _)| request)
-        .collect();
+    let mut verdicts: Vec<Verdict> = requests.iter().map(|request| judge(draft, request)).collect();
+    let rewritten = match rewrite_all(draft, &granted(requests, &verdicts)) {
+        Err(KeyStoreError::PageDamaged { .. }) => {
+            // A page that is lost concerns those behind it. Whose it is, each request's own try tells.
+            for (request, verdict) in requests.iter().zip(&mut verdicts) {
+                if let (Verdict::Already(_), Err(error)) = (&*verdict, rewrite_all(draft, &[request])) {
+                    *verdict = Verdict::Refused(ShredError::NothingHappened(error));
+                }
+            }
+            rewrite_all(draft, &granted(requests, &verdicts))?
+        }
+        rewritten => rewritten?,
+    };
+    let granted = granted(requests, &verdicts);
     let is_granted = |index: usize| matches!(verdicts.get(index), Some(Verdict::Already(_)));
+    // Until here nothing was changed, not even in the draft.
     paper.intend(process, draft, requests, is_granted)?;
     let (mut pages, mut newly) = (Vec::new(), 0);
-    for index in 0..draft.trees.len() {
-        #[cfg(planted)]
-        if crate::planted::is_planted(crate::planted::Bug::OneTreeOnly) && index > 0 {
-            continue;
-        }
-        let numbers = granted.iter().filter(|request| concerns(request, draft.trees.get(index)));
-        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.whom)));
-        newly += shred_tree(draft, index, &numbers, &mut pages)?;
+    for (held, rewritten) in draft.trees.iter_mut().zip(rewritten) {
+        newly += rewritten.map_or(0, |rewritten| replace(held, rewritten, &mut pages));
     }
     let before = draft.record.shredded_through;
     for request in &granted {
@@ -190,6 +192,42 @@ fn plan(
     Ok(if granted.is_empty() { Step::Keep(outcome) } else { Step::Rewrite(outcome) })
 }
 
+fn granted<'r>(requests: &'r [ShredRequest], verdicts: &[Verdict]) -> Vec<&'r ShredRequest> {
+    let is_granted = |(_, verdict): &(&ShredRequest, &Verdict)| matches!(verdict, Verdict::Already(_));
+    requests.iter().zip(verdicts).filter(is_granted).map(|(request, _)| request).collect()
+}
+
+/// What each tree of a draft becomes if all of these are shredded; `None` for one that does not change.
+fn rewrite_all(draft: &Draft<'_>, requests: &[&ShredRequest]) -> Result<Vec<Option<Rewritten>>, KeyStoreError> {
+    let rewrite = |(index, held): (usize, &HeldTree)| {
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::OneTreeOnly) && index > 0 {
+            return Ok(None);
+        }
+        let _ = index;
+        let numbers = requests.iter().filter(|request| concerns(request, Some(held)));
+        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.whom)));
+        rewrite_tree(draft, held, &numbers)
+    };
+    draft.trees.iter().enumerate().map(rewrite).collect()
+}
+
+fn rewrite_tree(draft: &Draft<'_>, held: &HeldTree, numbers: &Ranges) -> Result<Option<Rewritten>, KeyStoreError> {
+    let Some(tree) = held.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(None) };
+    tree.shred(numbers, draft.generation, &draft.pages).map(Some).map_err(tree_error)
+}
+
+/// Gives how many were not shredded before.
+fn replace(held: &mut HeldTree, rewritten: Rewritten, pages: &mut Vec<StoredPage>) -> u64 {
+    let Rewritten { tree, pages: new, newly } = rewritten;
+    if let Some(tree) = tree {
+        held.tree = Some(tree);
+        held.shredded = held.shredded.saturating_add(newly);
+        pages.extend(new);
+    }
+    newly
+}
+
 /// Shreds numbers in one tree of a draft. Gives how many were not shredded before.
 pub(crate) fn shred_tree(
     draft: &mut Draft<'_>,
@@ -197,16 +235,10 @@ pub(crate) fn shred_tree(
     numbers: &Ranges,
     pages: &mut Vec<StoredPage>,
 ) -> Result<u64, KeyStoreError> {
-    let generation = draft.generation;
-    let Some(held) = draft.trees.get_mut(index) else { return Ok(0) };
-    let Some(tree) = held.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(0) };
-    let Rewritten { tree, pages: new, newly } = tree.shred(numbers, generation, &draft.pages).map_err(tree_error)?;
-    if let Some(tree) = tree {
-        held.tree = Some(tree);
-        held.shredded = held.shredded.saturating_add(newly);
-        pages.extend(new);
-    }
-    Ok(newly)
+    let Some(rewritten) = draft.trees.get(index).map_or(Ok(None), |held| rewrite_tree(draft, held, numbers))? else {
+        return Ok(0);
+    };
+    Ok(draft.trees.get_mut(index).map_or(0, |held| replace(held, rewritten, pages)))
 }
 
 fn concerns(request: &ShredRequest, tree: Option<&HeldTree>) -> bool {
@@ -220,22 +252,26 @@ pub(super) fn ranges(whom: &Whom) -> Ranges {
     }
 }
 
-fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Result<Verdict, KeyStoreError> {
+fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Verdict {
     match &request.whom {
         Whom::Through(customer) => {
             let newest = draft.record.newest_block;
-            Ok(if customer.get() < newest {
+            if customer.get() < newest {
                 Verdict::Already(Vec::new())
             } else {
                 Verdict::Refused(ShredError::TooNew { newest })
-            })
+            }
         }
         Whom::These(customers) => {
             let unknown = customers.iter().find(|customer| customer.get() >= draft.record.next_number);
             if let Some(customer) = unknown {
-                return Ok(Verdict::Refused(ShredError::NotEnrolled { customer: *customer }));
+                return Verdict::Refused(ShredError::NotEnrolled { customer: *customer });
             }
-            already_shredded(draft, request, customers).map(Verdict::Already)
+            match already_shredded(draft, request, customers) {
+                Ok(already) => Verdict::Already(already),
+                // A page of theirs cannot be read: nobody else's wish depends on it.
+                Err(error) => Verdict::Refused(ShredError::NothingHappened(error)),
+            }
         }
     }
 }

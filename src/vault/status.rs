@@ -12,25 +12,28 @@ use crate::key_tree::Walker;
 use crate::secret::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
-use crate::vault::held::{StoredPages, tree_error};
+use crate::vault::held::tree_error;
 use crate::vault::process::Process;
 
-/// Whether a vault can be used now.
+/// Whether a vault can be used now, and for what.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
-    /// True when values can be sealed and opened.
+    /// True when somebody could be shredded now: the record and every place that it lists can be read and seem to take a write, and the last
+    /// commit succeeded. Values can then be sealed and opened, too.
     pub ready: bool,
+    /// True when values can be sealed and opened. They can while a mirror is away, and on a disk that is full.
+    pub can_open: bool,
     /// How long what is known may still be used without another read.
     pub lease_left: Duration,
-    /// Why the last read failed, or everything is refused.
+    /// Why it is not ready, if it is not.
     pub trouble: Option<KeyStoreError>,
 }
 
 impl Health {
     pub(super) fn of(process: Result<&Arc<Process>, KeyStoreError>) -> Health {
         match process {
-            Err(error) => Health { ready: false, lease_left: Duration::ZERO, trouble: Some(error) },
+            Err(error) => Health { ready: false, can_open: false, lease_left: Duration::ZERO, trouble: Some(error) },
             Ok(process) => {
                 let lease_left = process.lease.remaining();
                 let held = process.snapshot();
@@ -38,8 +41,11 @@ impl Health {
                     let have = held.facts.clear.generation;
                     held.facts.gone_back.map(|seen| KeyStoreError::RolledBack { have, seen })
                 });
-                let ready = held.is_some() && gone_back.is_none() && !lease_left.is_zero();
-                Health { ready, lease_left, trouble: gone_back.or_else(|| process.trouble()) }
+                let can_open = held.is_some() && gone_back.is_none() && !lease_left.is_zero();
+                let lapsed = || (!can_open).then(|| process.lapsed());
+                let trouble = gone_back.or_else(lapsed).or_else(|| process.cannot_shred());
+                let trouble = trouble.or_else(|| process.trouble());
+                Health { ready: can_open && trouble.is_none(), can_open, lease_left, trouble }
             }
         }
     }
@@ -98,47 +104,54 @@ pub struct PurposeStatus {
     pub pages: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// Why its pages cannot all be read, if so: what needs a page that is lost is neither opened nor shredded. Other trees are not concerned.
+    pub trouble: Option<KeyStoreError>,
 }
+
+/// Customers that are looked at together.
+const CHUNK: usize = 256;
 
 impl Process {
     pub(crate) fn status(self: &Arc<Process>) -> Result<Status, KeyStoreError> {
-        let held = self.held()?;
-        let stored = StoredPages(self.pages());
-        let mut purposes = Vec::with_capacity(held.trees.len());
-        let mut indexes = HashSet::new();
-        if let Some(held) = &held.indexes {
-            held.tree.page_names(&stored, &mut indexes).map_err(tree_error)?;
-        }
-        let mut live = indexes.len() as u64;
-        for tree in &held.trees {
-            let mut names = HashSet::new();
-            if let Some(tree) = &tree.tree {
-                tree.page_names(&stored, &mut names).map_err(tree_error)?;
+        let usage = self.page_store().usage()?;
+        self.with_pages(|pages| {
+            let held = self.held()?;
+            let mut purposes = Vec::with_capacity(held.trees.len());
+            let mut live = 0;
+            if let Some(held) = &held.indexes {
+                let mut names = HashSet::new();
+                // A page that is lost is told where it matters: nothing is opened with these.
+                let _ = held.tree.page_names(pages, &mut names);
+                live += names.len() as u64;
             }
-            let pages = names.len() as u64;
-            live += pages;
-            purposes.push(PurposeStatus {
-                tree: tree.id.into(),
-                purpose: tree.purpose.clone(),
-                active: tree.active,
-                retired: tree.tree.is_none(),
-                shredded: tree.shredded,
-                pages,
-                bytes: pages * PAGE_BYTES as u64,
-            });
-        }
-        let usage = self.pages().usage()?;
-        Ok(Status {
-            generation: held.facts.clear.generation,
-            issued: held.facts.next_number - 1,
-            lease: held.facts.lease,
-            purposes,
-            pages: usage,
-            superseded: usage.pages.saturating_sub(live),
-            journalled: held.facts.anchor.map(|anchor| anchor.n()),
-            places: held.facts.places.clone(),
-            unlisted: self.scope().unlisted,
-            resident_pages: self.resident.count(),
+            for tree in &held.trees {
+                let mut names = HashSet::new();
+                let named = tree.tree.as_ref().map_or(Ok(()), |tree| tree.page_names(pages, &mut names));
+                let of_tree = names.len() as u64;
+                live += of_tree;
+                purposes.push(PurposeStatus {
+                    tree: tree.id.into(),
+                    purpose: tree.purpose.clone(),
+                    active: tree.active,
+                    retired: tree.tree.is_none(),
+                    shredded: tree.shredded,
+                    pages: of_tree,
+                    bytes: of_tree * PAGE_BYTES as u64,
+                    trouble: named.err().map(tree_error),
+                });
+            }
+            Ok(Status {
+                generation: held.facts.clear.generation,
+                issued: held.facts.next_number - 1,
+                lease: held.facts.lease,
+                purposes,
+                pages: usage,
+                superseded: usage.pages.saturating_sub(live),
+                journalled: held.facts.anchor.map(|anchor| anchor.n()),
+                places: held.facts.places.clone(),
+                unlisted: self.scope().unlisted,
+                resident_pages: self.resident.count(),
+            })
         })
     }
 
@@ -149,18 +162,41 @@ impl Process {
         // The caller's iterator may take its time: no snapshot is held meanwhile.
         let mut customers: Vec<CustomerId> = customers.into_iter().collect();
         customers.sort_unstable();
-        let held = self.held()?;
-        let stored = StoredPages(self.pages());
-        for tree in held.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
-            with_clean_stack(|| {
-                let mut walker = Walker::for_many();
-                for customer in &customers {
-                    walker.walk(tree, customer.to_path(), &stored).map_err(tree_error)?;
-                }
-                Ok::<_, KeyStoreError>(())
+        for customers in customers.chunks(CHUNK) {
+            self.with_pages(|pages| {
+                let held = self.held()?;
+                with_clean_stack(|| {
+                    for tree in held.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+                        let mut walker = Walker::for_many();
+                        for customer in customers {
+                            match walker.walk(tree, customer.to_path(), pages) {
+                                // All that this chunk lacks is fetched at once.
+                                Err(_) if pages.wants_more() => {}
+                                walked => drop(walked.map_err(tree_error)?),
+                            }
+                        }
+                    }
+                    Ok::<_, KeyStoreError>(())
+                })
             })?;
         }
         Ok(())
+    }
+
+    /// Reads the root pages that are not in memory, so that those who open need not. On the reading thread. What cannot be read concerns one
+    /// tree, and is told to whoever needs it; and a shred needs them all.
+    pub(crate) fn load_roots(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        self.with_pages(|pages| {
+            let Some(held) = self.snapshot() else { return Ok(()) };
+            let mut failed = None;
+            let trees = held.trees.iter().filter_map(|tree| tree.tree.as_ref());
+            for tree in trees.chain(held.indexes.as_ref().map(|held| &held.tree)) {
+                if let Err(error) = tree.load_root(pages) {
+                    failed = failed.or(Some(tree_error(error)));
+                }
+            }
+            failed.map_or(Ok(()), Err)
+        })
     }
 
     pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {

@@ -232,3 +232,25 @@ fn what_signs_is_made_once_and_kept() {
     let vault = at().recover(RootKey::bytes([8; 32]), recovery, RootKey::bytes([9; 32])).unwrap();
     assert_eq!(seed_of(&vault), seed);
 }
+
+/// A process that was not given the next root key: once its lease is over, the old one, which opens nothing but old copies, is gone.
+#[test]
+fn a_root_key_that_opens_nothing_any_more_is_wiped() {
+    let (vault, memory, clock) = vault();
+    let mut builder = Vault::on(memory.clone(), memory).purposes([ORDERS]);
+    (builder.clock, builder.threaded) = (Clock::Manual(clock.clone()), false);
+    let other = builder.unlock(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    other.refresh().unwrap();
+    vault.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
+    let has_keys = |vault: &Vault| !crate::sync::lock(&vault.process().unwrap().keyring).is_empty();
+    assert!(matches!(other.refresh(), Err(KeyStoreError::WrongRootKey)) && has_keys(&other), "within its lease");
+    clock.advance(LEASE);
+    for _ in 0..2 {
+        let refused = other.open(alice, EMAIL, &a);
+        assert!(matches!(refused, Err(crate::OpenError::KeyStore(KeyStoreError::WrongRootKey))), "{refused:?}");
+        assert!(!has_keys(&other));
+    }
+    vault.refresh().unwrap();
+    assert!(vault.open(alice, EMAIL, &a).is_ok() && has_keys(&vault));
+}

@@ -1,6 +1,7 @@
 //! The vault's own threads. On one, commits run, so that concurrent shreds share a commit and no caller's task is blocked
 //! by them. On the other, the root record is read again several times a lease: it must not wait for a commit that waits
-//! for another process, or copies pages.
+//! for another process, or copies pages. A third wipes when the lease runs out; it waits for nothing that a store does.
+//! Beside them, each place is read on a thread of its own ([`PlaceReads`](crate::vault::commit::PlaceReads)).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) struct Worker {
     closed: AtomicBool,
     /// Set when there is no thread: work is done where it is asked for.
     inline: AtomicBool,
+    /// Since when the thread does what it does.
+    busy_since: Mutex<Option<Instant>>,
 }
 
 type Job = Box<dyn FnOnce(&Arc<Process>) + Send>;
@@ -40,14 +43,32 @@ enum Request {
 
 impl Worker {
     pub(crate) fn new() -> Worker {
-        Worker { requests: Mutex::new(None), closed: AtomicBool::new(false), inline: AtomicBool::new(true) }
+        Worker {
+            requests: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            inline: AtomicBool::new(true),
+            busy_since: Mutex::new(None),
+        }
     }
 
     /// Starts the threads. They keep the process alive until they are told to stop, and then do first what was asked
     /// for before.
     pub(crate) fn start_all(process: &Arc<Process>) -> Result<(), KeyStoreError> {
         process.worker.start(process, "oubliette-commits", serve_commits)?;
-        process.reader.start(process, "oubliette-reads", serve_reads)
+        process.reader.start(process, "oubliette-reads", serve_reads)?;
+        process.watchdog.start(process)
+    }
+
+    /// How long the thread has been at what it does now.
+    pub(crate) fn busy_for(&self) -> Duration {
+        lock(&self.busy_since).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// A store or a key wrapper of the application's may panic: that breaks the promise of this one job only.
+    fn guarded(&self, job: impl FnOnce()) {
+        *lock(&self.busy_since) = Some(Instant::now());
+        let _ = catch_unwind(AssertUnwindSafe(job));
+        *lock(&self.busy_since) = None;
     }
 
     fn start(
@@ -133,9 +154,43 @@ impl Worker {
     }
 }
 
-/// A store or a key wrapper of the application's may panic: that breaks the promise of this one job only.
-fn guarded(job: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(job));
+/// Wipes what the lease covers when it runs out, whatever the other threads wait for.
+pub(crate) struct Watchdog {
+    stop: Mutex<Option<Sender<()>>>,
+}
+
+/// How often it looks while nothing is held: no lease is shorter.
+const NOTHING_HELD: Duration = Duration::from_millis(100);
+
+impl Watchdog {
+    pub(crate) fn new() -> Watchdog {
+        Watchdog { stop: Mutex::new(None) }
+    }
+
+    fn start(&self, process: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let (stop, stopped) = channel::<()>();
+        let owned = process.clone();
+        let watch = move || loop {
+            let left = owned.lease.remaining();
+            let is_held = owned.snapshot().is_some();
+            if is_held && left.is_zero() {
+                owned.wipe_if_lapsed();
+            }
+            // It ends when the sender is gone.
+            let pause = if is_held { left.max(Duration::from_millis(1)) } else { NOTHING_HELD };
+            if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        };
+        let spawned = std::thread::Builder::new().name("oubliette-lease".to_owned()).spawn(watch);
+        spawned.map_err(|error| StoreError::new(Problem::Io, "starting a thread").caused_by(error))?;
+        *lock(&self.stop) = Some(stop);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        lock(&self.stop).take();
+    }
 }
 
 fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
@@ -153,7 +208,7 @@ fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
                 return;
             }
             Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Request::Run(job)) => guarded(|| job(process)),
+            Ok(Request::Run(job)) => process.worker.guarded(|| job(process)),
             Ok(Request::Shred(first)) => {
                 let mut together = vec![first];
                 // Whatever came while the last commit ran goes into one.
@@ -164,11 +219,11 @@ fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
                         Err(_) => break,
                     }
                 }
-                guarded(|| shred_together(process, together));
+                process.worker.guarded(|| shred_together(process, together));
             }
             Err(RecvTimeoutError::Timeout) => {
                 next_sweep = Instant::now() + SWEEP_PERIOD;
-                guarded(|| {
+                process.worker.guarded(|| {
                     if let Err(error) = process.sweep() {
                         crate::events::sweep_failed(&error);
                     }
@@ -183,12 +238,12 @@ fn serve_reads(process: &Arc<Process>, requests: &Receiver<Request>) {
     loop {
         match requests.recv_timeout(next_read.saturating_duration_since(Instant::now())) {
             Ok(Request::Stop(_)) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Request::Run(job)) => guarded(|| job(process)),
+            Ok(Request::Run(job)) => process.reader.guarded(|| job(process)),
             Ok(Request::Shred(request)) => process.worker.shred(process, request),
             Err(RecvTimeoutError::Timeout) => {}
         }
         if Instant::now() >= next_read {
-            guarded(|| {
+            process.reader.guarded(|| {
                 // An error is kept with the process, and shown to those whom it concerns.
                 let _ = process.refresh();
                 process.let_go_of_pages_if_full();

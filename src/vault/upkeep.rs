@@ -18,7 +18,7 @@ use crate::secret::{Secret32, with_clean_stack};
 use crate::store::{StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
-use crate::vault::held::{Held, HeldIndexes, HeldTree, StoredPages, shredded_in, tree_error};
+use crate::vault::held::{HeldIndexes, HeldTree, shredded_in, tree_error};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::numbers::{Reserved, Taken};
 use crate::vault::process::Process;
@@ -128,8 +128,13 @@ impl Process {
                 drop(self.worker.post(self, move |process| process.refill(size)));
             }
             match taken {
-                Some(taken) if self.is_shredded(&held, &taken)? => continue,
-                Some(taken) => return Ok(taken.number),
+                Some(taken) => {
+                    drop(held);
+                    if !self.is_shredded(&taken)? {
+                        return Ok(taken.number);
+                    }
+                    continue;
+                }
                 // A refill waits until nobody reads what was before it.
                 None => drop(held),
             }
@@ -152,32 +157,32 @@ impl Process {
                 let mut numbers = lock(&self.numbers);
                 (numbers.take(now), numbers.size())
             };
+            drop(held);
             match taken {
-                Some(taken) if self.is_shredded(&held, &taken)? => {}
+                Some(taken) if self.is_shredded(&taken)? => {}
                 Some(taken) => return Ok(taken.number),
-                None => {
-                    drop(held);
-                    self.refill(size)?;
-                }
+                None => self.refill(size)?,
             }
         }
     }
 
     /// Whether a number was shredded, for any purpose, before anybody had it. It is wasted then: what its customer is given
     /// would say at once that they were shredded.
-    fn is_shredded(&self, held: &Held, taken: &Taken) -> Result<bool, KeyStoreError> {
-        // As a rule nobody was shredded since, and no tree is looked at.
-        if shredded_in(&held.trees).eq(taken.shredded.iter().copied()) {
-            return Ok(false);
-        }
-        let pages = StoredPages(self.pages());
-        for tree in held.trees.iter().filter(|tree| tree.active).filter_map(|tree| tree.tree.as_ref()) {
-            let found = with_clean_stack(|| Walker::for_one().walk(tree, taken.number.to_path(), &pages));
-            if found.map_err(tree_error)? == Found::Shredded {
-                return Ok(true);
+    fn is_shredded(&self, taken: &Taken) -> Result<bool, KeyStoreError> {
+        self.with_pages(|pages| {
+            let held = self.snapshot().ok_or_else(|| self.lapsed())?;
+            // As a rule nobody was shredded since, and no tree is looked at.
+            if shredded_in(&held.trees).eq(taken.shredded.iter().copied()) {
+                return Ok(false);
             }
-        }
-        Ok(false)
+            for tree in held.trees.iter().filter(|tree| tree.active).filter_map(|tree| tree.tree.as_ref()) {
+                let found = with_clean_stack(|| Walker::for_one().walk(tree, taken.number.to_path(), pages));
+                if found.map_err(tree_error)? == Found::Shredded {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {

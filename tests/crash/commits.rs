@@ -372,3 +372,54 @@ fn a_sweep_in_a_directory() {
     let template = Template::new(0);
     assert!(at_every_step(&SWEEP, &STOPS[1..], || template.stage()).0 > 3);
 }
+
+/// A recovery that is interrupted, called again and interrupted once more can be called a third time, with a mirror too. The ring of
+/// ancestors begins anew in each: what the first left in one place must not look like another history to the second.
+#[test]
+fn a_recovery_that_is_interrupted_twice() {
+    const THIRD_KEY: [u8; 32] = [0x73; 32];
+    let template = Template::new(1);
+    let under = |stage: &Stage, builder: VaultBuilder, current: [u8; 32], new: [u8; 32]| {
+        let recovery = Recovery::beyond(100, stage.cast().alice).shredded([stage.cast().alice]);
+        builder.recover(RootKey::bytes(current), recovery, RootKey::bytes(new))
+    };
+    let wrong_key = |recovered: &Result<Vault, RecoverError>| {
+        matches!(recovered, Err(RecoverError::KeyStore(KeyStoreError::WrongRootKey)))
+    };
+    let (mut first, mut moved) = (1, 0);
+    loop {
+        let mut second = 1;
+        let finished = loop {
+            let stage = template.stage();
+            stage.steps().stop_at(first, DIE_TORN);
+            drop(recover(stage.faulty(), &stage));
+            let first_finished = stage.steps().taken() < first;
+            stage.steps().stop_at(second, DIE_TORN);
+            // Under whichever key the first one left it.
+            let again = under(&stage, stage.faulty(), OLD_KEY, THIRD_KEY);
+            if wrong_key(&again) {
+                moved += 1;
+                stage.steps().stop_at(second, DIE_TORN);
+                drop(under(&stage, stage.faulty(), NEW_KEY, THIRD_KEY));
+            }
+            let second_finished = stage.steps().taken() < second;
+            drop(again);
+            let last = [OLD_KEY, NEW_KEY, THIRD_KEY].map(|current| under(&stage, stage.anew(), current, [0x74; 32]));
+            let case = format!("stopped at steps {first} and {second}");
+            let mut last: Vec<_> = last.into_iter().filter(|recovered| !wrong_key(recovered)).collect();
+            // The first of them that has the right key moves the vault to yet another one.
+            let vault = last.remove(0).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+            assert!(!stage.cast().state(&vault)[0], "{case}");
+            let _ = vault.shred([stage.cast().carol]).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+            if second_finished {
+                break first_finished;
+            }
+            second += 3;
+        };
+        if finished {
+            assert!(moved > 10, "{moved}");
+            return;
+        }
+        first += 2;
+    }
+}

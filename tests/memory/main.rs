@@ -329,3 +329,40 @@ fn a_lost_lease_leaves_nothing() {
     customers.check_survivors(&vault, &[]);
     idle.end();
 }
+
+/// A read of the record hangs, as on a mount whose server is gone. No thread of the vault's comes back to wipe, but the one that waits for no
+/// store. Handles are alive, and a thread waits for what it asked for.
+#[test]
+fn a_lease_that_runs_out_while_a_read_hangs_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let lease = std::time::Duration::from_millis(500);
+    let builder = Vault::at(&path).purposes([ORDERS, NEWS]).lease(lease);
+    let vault = builder.create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let customers = Customers::enroll(&vault);
+    let _ = vault.shred([customers.ids[10]]).unwrap();
+    let idle = customers.use_keys(&vault);
+    let keys = vault.customer(customers.victim());
+    keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap();
+    let needles = needles(&Source::Directory(&path), "orders", customers.victim());
+    expect_found(&needles, &["root page key", "customer key", "field key, round keys"]);
+
+    // Whoever opens a pipe waits for somebody who writes.
+    let (slot, away) = (path.join("root/slot-a"), dir.path().join("slot-a"));
+    std::fs::rename(&slot, &away).unwrap();
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&slot).status().unwrap().success());
+    std::thread::sleep(lease * 3);
+    assert!(!vault.health().can_open);
+    needles.find().expect_nothing("a lease after a read began to hang");
+
+    let write = std::fs::OpenOptions::new().write(true).open(&slot).unwrap();
+    std::fs::rename(&away, &slot).unwrap();
+    drop(write);
+    let deadline = std::time::Instant::now() + lease * 20;
+    while vault.open(customers.victim(), EMAIL, &customers.rows[customers.victim].1).is_err() {
+        assert!(std::time::Instant::now() < deadline, "it goes on by itself");
+        std::thread::sleep(lease / 5);
+    }
+    idle.end();
+}

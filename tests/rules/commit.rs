@@ -231,7 +231,7 @@ fn waiting_for_the_lock_is_bounded_and_readers_go_on() {
     let _ = vault.shred([alice]).unwrap();
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: std::sync::Arc<Self>) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use oubliette::store::{Directory, Memory, PAGE_BYTES, PageName, PageStore, StoreError, StoredPage, Swept, Usage};
+use oubliette::store::{
+    Directory, Memory, PAGE_BYTES, PageName, PageStore, RootStore, StoreError, StoredPage, Swept, Usage,
+};
 use oubliette::{KeyStoreError, OpenError, Outcome, ShredError, Vault, VaultBuilder};
 
 use super::support::*;
@@ -211,4 +213,113 @@ fn a_damaged_page_file_is_named() {
         assert!(told(&error).contains(&*name), "byte {at}: {}", told(&error));
         assert_eq!(contents(&scratch.join("main")), before);
     }
+}
+
+/// One page is damaged. Whoever is behind it is not shredded, and told why; those who shared the commit are.
+#[test]
+fn a_damaged_page_is_its_own_requests_trouble() {
+    let memory = Memory::new();
+    let vault = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).create(key()).unwrap();
+    // In leaves of their own, 256 numbers apart.
+    let rows: Vec<_> = (0..1100).map(|_| enroll(&vault)).collect();
+    let leaf = |nth: usize| &rows[nth * 256 + 10];
+    let before: HashSet<PageName> = memory.page_names().into_iter().collect();
+    let _ = vault.shred([leaf(0).0]).unwrap();
+    let _ = vault.shred([leaf(1).0]).unwrap();
+    vault.sweep().unwrap();
+    vault.close().unwrap();
+    assert!(before.is_empty());
+    // The leaf of the first: without it nobody there can be told from the shredded, and the others can.
+    let whole = memory.snapshot();
+    let victim = memory.page_names().into_iter().find(|name| {
+        memory.restore(&whole);
+        memory.lose_page(name);
+        let vault = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).unlock(key());
+        vault.is_ok_and(|vault| {
+            let is_lost = |row: &(oubliette::CustomerId, oubliette::Sealed<oubliette::personal::Email>)| {
+                matches!(vault.open(row.0, EMAIL, &row.1), Err(OpenError::KeyStore(_)))
+            };
+            is_lost(&rows[5]) && !is_lost(&rows[300]) && !is_lost(leaf(2))
+        })
+    });
+    assert!(victim.is_some(), "the leaf");
+    let vault = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).unlock(key()).unwrap();
+    let customers = [rows[5].0, rows[300].0, leaf(2).0, leaf(3).0];
+    // They wait together, for a commit of somebody else's.
+    let other = memory.lock(&memory.places(), Duration::from_secs(5)).unwrap();
+    let first = vault.shred_async([leaf(3).0]);
+    std::thread::sleep(Duration::from_millis(50));
+    let pending: Vec<_> = customers.iter().map(|customer| vault.shred_async([*customer])).collect();
+    drop(other);
+    let first = super::commit::block_on(first).unwrap();
+    let answers: Vec<_> = pending.into_iter().map(super::commit::block_on).collect();
+    assert!(matches!(&answers[0], Err(ShredError::NothingHappened(KeyStoreError::PageDamaged { .. }))), "{answers:?}");
+    let generations: HashSet<u64> = answers[1..].iter().map(|answer| answer.as_ref().unwrap().generation()).collect();
+    assert!(generations.len() == 1 && !generations.contains(&first.generation()), "one commit");
+    for (customer, sealed) in [&rows[300], leaf(2), leaf(3)] {
+        assert!(matches!(vault.open(*customer, EMAIL, sealed), Err(OpenError::Shredded { .. })));
+    }
+    // By number, too: whoever asks for all of them is behind the page.
+    assert!(matches!(vault.shred_through(rows[20].0), Err(ShredError::NothingHappened(_))));
+}
+
+/// One tree's root page is lost: its purpose is not opened, sealed or shredded. Other purposes do not notice, and `status` says which.
+#[test]
+fn a_tree_that_cannot_be_read_concerns_its_own_purpose() {
+    let memory = Memory::new();
+    let open = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS, NEWS]).lease(LEASE);
+    let vault = open().create(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    let (bob, b) = enroll(&vault);
+    let news = vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).unwrap();
+    let _ = vault.shred_purpose(NEWS, [bob]).unwrap();
+    vault.close().unwrap();
+    memory.page_names().iter().for_each(|name| assert!(memory.lose_page(name)));
+
+    let vault = open().unlock(key()).unwrap();
+    assert!(vault.open(alice, EMAIL, &a).is_ok() && vault.open(bob, EMAIL, &b).is_ok());
+    assert!(vault.seal(bob, EMAIL, &email("bob@example.com")).is_ok());
+    let lost = vault.open(alice, NEWS_EMAIL, &news).unwrap_err();
+    assert!(matches!(lost, OpenError::KeyStore(KeyStoreError::PageDamaged { .. })), "{lost:?}");
+    let troubles: Vec<_> =
+        vault.status().unwrap().purposes.into_iter().map(|tree| (tree.purpose, tree.trouble.is_some())).collect();
+    assert_eq!(troubles, [("orders".to_owned(), false), ("newsletter".to_owned(), true)]);
+    let health = vault.health();
+    assert!(health.can_open && !health.ready, "nobody can be shredded in all purposes: {health:?}");
+    assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(KeyStoreError::PageDamaged { .. }))));
+    let _ = vault.shred_purpose(ORDERS, [alice]).unwrap();
+    assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+    vault.close().unwrap();
+    // With nothing left to unlock it for, it says so at once.
+    let alone = Vault::on(memory.clone(), memory.clone()).purposes([NEWS]).unlock(key()).unwrap_err();
+    assert!(matches!(alone, oubliette::UnlockError::KeyStore(KeyStoreError::PageDamaged { .. })), "{alone:?}");
+}
+
+/// Rows of somebody else's making name trees that nobody knows. One read tells for all that name the same one, and a few of others cost
+/// little, however long the lease is.
+#[test]
+fn unknown_trees_cost_little() {
+    let long = Duration::from_secs(60);
+    let memory = Memory::new();
+    let vault = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).lease(long).create(key()).unwrap();
+    let alice = vault.enroll().unwrap();
+    let foreign = |_| {
+        let memory = Memory::new();
+        let other = Vault::on(memory.clone(), memory).purposes([ORDERS]).create(key()).unwrap();
+        let same = other.enroll().unwrap();
+        assert_eq!(same, alice);
+        [seal(&other, same), seal(&other, same)]
+    };
+    let rows: Vec<_> = (0..8).map(foreign).collect();
+    let begun = std::time::Instant::now();
+    for row in rows.iter().chain(&rows).flatten() {
+        assert!(matches!(vault.open(alice, EMAIL, row), Err(OpenError::OtherVault { .. })));
+    }
+    let taken = begun.elapsed();
+    assert!(taken < Duration::from_secs(3), "32 rows of 8 vaults took {taken:?}");
+    // A tree that another process made a moment ago is found.
+    let other = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).unlock(key()).unwrap();
+    let _ = other.rotate_purpose(ORDERS).unwrap();
+    let sealed = seal(&other, alice);
+    assert!(vault.open(alice, EMAIL, &sealed).is_ok());
 }

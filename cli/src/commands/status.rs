@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, size};
 use crate::context::{Context, close};
-use crate::exit::{Exit, Failure, chain};
+use crate::exit::{Exit, Failure, of_key_store, told};
 
 pub fn run(context: &mut Context) -> Result<Answer, Failure> {
     let vault = context.unlock(&[])?;
@@ -24,7 +24,11 @@ pub fn run(context: &mut Context) -> Result<Answer, Failure> {
         status,
     };
     close(vault)?;
-    let exit = if seen.health.ready { Exit::Done } else { Exit::TryAgain };
+    let exit = match (&seen.health.trouble, seen.health.ready) {
+        (_, true) => Exit::Done,
+        (Some(trouble), false) => of_key_store(trouble),
+        (None, false) => Exit::TryAgain,
+    };
     Ok(Answer::new(seen.text(), seen.json())?.ending(exit))
 }
 
@@ -87,8 +91,9 @@ impl Seen {
             "has_mirror": !status.has_no_mirror(),
             "health": {
                 "ready": health.ready,
+                "can_open": health.can_open,
                 "lease_left_ms": u64::try_from(health.lease_left.as_millis()).unwrap_or(u64::MAX),
-                "trouble": health.trouble.as_ref().map(|error| chain(error)),
+                "trouble": health.trouble.as_ref().map(told),
             },
         })
     }
@@ -98,9 +103,14 @@ impl Seen {
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = writeln!(out, "vault        {}", path.display());
-        let _ = writeln!(out, "health       {}", if health.ready { "ready" } else { "NOT READY" });
+        let ready = match (health.ready, health.can_open) {
+            (true, _) => "ready",
+            (false, true) => "READS ONLY: nobody can be shredded",
+            (false, false) => "NOT READY",
+        };
+        let _ = writeln!(out, "health       {ready}");
         if let Some(trouble) = &health.trouble {
-            let _ = writeln!(out, "trouble      {}", chain(trouble));
+            let _ = writeln!(out, "trouble      {}", told(trouble));
         }
         let _ = writeln!(out, "generation   {}", status.generation);
         let _ = writeln!(out, "lease        {:?}", status.lease);

@@ -128,7 +128,8 @@ fn what_must_be_written_down_needs_the_journal() {
     let ran = world.run(&["shred", "1", "--yes"]).ends(78);
     assert!(ran.err.contains("journal"), "{ran:?}");
     world.run(&["shred", "1", "--yes", "--receipt", "r", "--whose", "x"]).ends(64);
-    world.run(&["status"]).ends(0);
+    let ran = world.run(&["status"]).ends(78);
+    assert!(ran.out.contains("READS ONLY") && ran.out.contains("--journal"), "{ran:?}");
     world.configure("journal = \"log/journal\"");
     world.run(&["shred", "1", "--yes", "--receipt", "receipt.json", "--whose", "x"]).ends(77);
     world.run(&["shred", "1", "--yes", "--why", "two\nlines"]).ends(64);

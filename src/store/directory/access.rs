@@ -42,6 +42,29 @@ fn private(path: &Path, found: &Metadata, too_open: u32) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Less than this free, and a commit that writes pages for many may fail.
+#[cfg(unix)]
+const ROOM: u64 = 1 << 20;
+
+/// Whether files in a directory could be written: it is not on a read-only mount, its permissions allow it, and there is room.
+#[cfg(unix)]
+pub(super) fn writable(path: &Path) -> Result<(), StoreError> {
+    let io = |error: rustix::io::Errno| StoreError::io(path, error.into());
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(io)?;
+    let found = rustix::fs::statvfs(path).map_err(io)?;
+    if found.f_bavail.saturating_mul(found.f_frsize) < ROOM {
+        return Err(StoreError::new(Problem::Full, path.display().to_string()));
+    }
+    Ok(())
+}
+
+/// Elsewhere a commit has to tell.
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps)]
+pub(super) fn writable(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
 /// Elsewhere the directory's access list is the administrator's business.
 #[cfg(not(unix))]
 #[allow(clippy::unnecessary_wraps)]

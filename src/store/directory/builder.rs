@@ -1,10 +1,11 @@
 //! Where a directory's parts are, before it is opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::disk::Disk;
 use super::place::Place;
-use super::{Directory, MAX_MIRRORS};
+use super::{Directory, MAX_MIRRORS, patience};
 #[cfg(any(test, feature = "testing"))]
 use crate::store::{Media, Steps};
 use crate::store::{PlaceId, Problem, StoreError};
@@ -82,13 +83,13 @@ impl DirectoryBuilder {
         for mirror in &mirrors {
             mirror.create()?;
         }
-        self.finish(own, mirrors)
+        self.finish(Arc::new(own), mirrors.into_iter().map(Arc::new))
     }
 
     /// Opens an existing directory. Nothing is written, so a read-only mount will do.
     ///
-    /// A mirror that is away or damaged does not stand in the way: its copies are reported as unreachable, pages are read
-    /// from the other places, and every commit is refused until it is back, or left out here and in the root record.
+    /// A mirror that is away or damaged, or does not answer within two seconds, does not stand in the way: its copies are reported as
+    /// unreachable, pages are read from the other places, and every commit is refused until it is back, or the record does not list it.
     ///
     /// # Errors
     /// [`Problem::Missing`] if nothing is there; [`Problem::TooOpen`] and [`Problem::ForeignOwner`], for a mirror too;
@@ -96,15 +97,16 @@ impl DirectoryBuilder {
     pub fn open(&self) -> Result<Directory, StoreError> {
         let (own, mirrors) = self.places()?;
         own.identify()?;
+        let mirrors: Vec<Arc<Place>> = mirrors.into_iter().map(Arc::new).collect();
         for mirror in &mirrors {
-            match mirror.identify() {
-                Err(error) if !matches!(error.problem(), Problem::Missing | Problem::Io | Problem::Damaged) => {
-                    return Err(error);
-                }
+            let is_away =
+                |problem| matches!(problem, Problem::Missing | Problem::Io | Problem::Damaged | Problem::NoAnswer);
+            match patience::in_time(mirror, patience::MOST, Place::identify) {
+                Err(error) if !is_away(error.problem()) => return Err(error),
                 _ => {}
             }
         }
-        self.finish(own, mirrors)
+        self.finish(Arc::new(own), mirrors)
     }
 
     fn own(&self) -> Place {
@@ -126,9 +128,10 @@ impl DirectoryBuilder {
         Ok((own, mirrors))
     }
 
-    fn finish(&self, own: Place, mirrors: Vec<Place>) -> Result<Directory, StoreError> {
+    fn finish(&self, own: Arc<Place>, mirrors: impl IntoIterator<Item = Arc<Place>>) -> Result<Directory, StoreError> {
+        let places: Vec<Arc<Place>> = std::iter::once(own).chain(mirrors).collect();
         let mut seen: Vec<PlaceId> = Vec::new();
-        for place in std::iter::once(&own).chain(&mirrors) {
+        for place in &places {
             if let Some(id) = place.known_id() {
                 if seen.contains(&id) {
                     return Err(StoreError::new(Problem::PlaceTwice, place.root().display().to_string()));
@@ -136,6 +139,6 @@ impl DirectoryBuilder {
                 seen.push(id);
             }
         }
-        Ok(Directory::from_places(self.disk.clone(), own, mirrors))
+        Ok(Directory::from_places(self.disk.clone(), places))
     }
 }

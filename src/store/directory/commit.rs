@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::Directory;
 use super::lock::Held;
 use super::place::Place;
 use super::slots::{self, SLOT_BYTES};
+use super::{Directory, access};
 use crate::store::{CopyContent, LockError, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError};
 
 /// How often a reader without the lock looks again at copies that may just be being written: while none is whole, or
@@ -64,6 +64,11 @@ impl RootStore for Directory {
         }
         self.write_to(Some(written));
         Ok(Box::new(Locked { directory: self, places: found, _locks: locks }))
+    }
+
+    fn can_write(&self, place: PlaceId) -> Result<(), StoreError> {
+        let place = self.find(place)?;
+        [place.root(), place.pages()].into_iter().try_for_each(access::writable)
     }
 
     fn follow(&self, list: &[PlaceId]) {

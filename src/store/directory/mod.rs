@@ -13,6 +13,7 @@ mod mark;
 mod mirror;
 mod open;
 mod pages;
+mod patience;
 mod place;
 mod slots;
 mod sweep;
@@ -70,8 +71,7 @@ impl Directory {
         DirectoryBuilder::new(path.as_ref())
     }
 
-    fn from_places(disk: Disk, own: Place, mirrors: Vec<Place>) -> Directory {
-        let used = std::iter::once(own).chain(mirrors).map(Arc::new).collect();
+    fn from_places(disk: Disk, used: Vec<Arc<Place>>) -> Directory {
         Directory { inner: Arc::new(Inner { disk, open: RwLock::new(Open::new(used)) }) }
     }
 
@@ -138,8 +138,10 @@ impl PageStore for Directory {
     fn mark(&self) -> Result<u64, StoreError> {
         let mut highest = None;
         let mut failure = None;
-        for place in self.used() {
-            match place.id().and_then(|_| mark::read(place.pages())) {
+        let of_place = |place: &Place| place.id().and_then(|_| mark::read(place.pages()));
+        for (nth, place) in self.used().iter().enumerate() {
+            // Without the first place nothing goes on anyway.
+            match if nth == 0 { of_place(place) } else { patience::in_time(place, patience::MOST, of_place) } {
                 Ok(mark) => highest = highest.max(Some(mark)),
                 Err(error) => failure = failure.or(Some(error)),
             }

@@ -2,7 +2,6 @@
 
 use zeroize::Zeroizing;
 
-use super::read::copies;
 use super::slots::{Slots, Written};
 use super::{Engine, Stores, take};
 use crate::error::KeyStoreError;
@@ -20,10 +19,10 @@ impl Engine {
         &mut self,
         make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
-        let Stores { pages, roots } = self.stores.clone();
+        let Stores { pages, roots, reads } = self.stores.clone();
         let places = roots.places();
         let mut exclusion = take(&*roots, &places, self.lock_wait)?;
-        let copies = copies(&*roots, &places);
+        let copies = reads.read(&places, self.lock_wait).copies;
         if !is_unused(&copies, &*pages)? {
             return Ok(false);
         }
@@ -36,7 +35,7 @@ impl Engine {
         drop(keyring);
         pages.put(record.clear.generation, &[])?;
         match Slots::new(&mut *exclusion, &record.places, &copies).write(&bytes)? {
-            Written::Whole => Ok(true),
+            Written::Whole | Written::Already => Ok(true),
             Written::OldCopyLeft(error) | Written::NotInPlace(_, error) => Err(error.into()),
         }
     }

@@ -6,6 +6,7 @@
 mod create;
 mod draft;
 mod list;
+mod places;
 mod read;
 mod slots;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use std::time::Duration;
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
 pub(crate) use list::{ListChange, Scope};
-pub(crate) use read::{Seen, copies, read};
+pub(crate) use places::PlaceReads;
+pub(crate) use read::{Seen, read};
 
 use self::draft::Finished;
 use self::read::{LIST_TRIES, choose, list_of};
@@ -29,7 +31,10 @@ use crate::journal::Anchor;
 use crate::key_tree::Resident;
 use crate::root_record::{Record, RecordId};
 use crate::secret::Secret32;
-use crate::store::{LockError, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock, RootStore, StoredPage};
+use crate::store::{
+    CopyContent, LockError, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError,
+    StoredPage,
+};
 use crate::sync::{Mutex, lock};
 use crate::vault::custody::Chosen;
 use crate::vault::evidence::Evidence;
@@ -46,6 +51,15 @@ const NOT_OPEN: &str = "not among the places opened";
 pub(crate) struct Stores {
     pub(crate) pages: Arc<dyn PageStore>,
     pub(crate) roots: Arc<dyn RootStore>,
+    /// Of `roots`, whose reads go through here.
+    pub(crate) reads: Arc<PlaceReads>,
+}
+
+impl Stores {
+    /// `threaded`: each place is read on a thread of its own.
+    pub(crate) fn new(pages: Arc<dyn PageStore>, roots: Arc<dyn RootStore>, threaded: bool) -> Stores {
+        Stores { reads: PlaceReads::new(roots.clone(), threaded), pages, roots }
+    }
 }
 
 pub(crate) struct Engine {
@@ -85,6 +99,8 @@ pub(crate) struct Committed<T> {
     pub(crate) held: Held,
     /// The newest generation that is known to be durable: usually that of `held`.
     pub(crate) durable: u64,
+    /// Something was written, if only what was there already.
+    pub(crate) wrote: bool,
     /// An older copy could not be overwritten, or a place does not have the record yet; then it is not durable.
     pub(crate) old_copy: Option<KeyStoreError>,
 }
@@ -171,7 +187,7 @@ impl Engine {
         then: &mut Then<'_, T>,
         begun: &mut Option<Begun<T>>,
     ) -> Result<Committed<T>, Failure> {
-        let Stores { pages, roots } = self.stores.clone();
+        let Stores { pages, roots, .. } = self.stores.clone();
         let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
         if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
@@ -190,8 +206,7 @@ impl Engine {
             }
         };
         let found = begun.take().filter(is_it);
-        let Held { facts, bytes, trees, indexes, .. } =
-            Held::load(chosen.record, chosen.bytes, before, &self.resident, &stored)?;
+        let Held { facts, bytes, trees, indexes, .. } = Held::load(chosen.record, chosen.bytes, before, &self.resident);
         let base = Base { bytes, generation: facts.clear.generation, list: list.clone() };
         let mut draft = Draft {
             generation: facts.clear.generation + 1,
@@ -224,11 +239,13 @@ impl Engine {
         let as_read = || {
             let record =
                 Record::open(&base.bytes, &secret).map_err(|_| KeyStoreError::Bug("a record opened once only"))?;
-            Held::load(record, base.bytes.clone(), before, &self.resident, &StoredPages(&*pages))
+            Ok::<_, KeyStoreError>(Held::load(record, base.bytes.clone(), before, &self.resident))
         };
         let (mut value, held, written, rekey) = match step {
-            Step::Keep(value) => return Ok(Committed { value, held: as_read()?, durable, old_copy: None }),
-            Step::Done(value) if durable == base.generation => (value, as_read()?, Written::Whole, None),
+            Step::Keep(value) => {
+                return Ok(Committed { value, held: as_read()?, durable, wrote: false, old_copy: None });
+            }
+            Step::Done(value) if durable == base.generation => (value, as_read()?, Written::Already, None),
             Step::Done(value) | Step::Rewrite(value) => {
                 settle(&mut slots).map_err(KeyStoreError::from)?;
                 let written = slots.complete(&base.bytes);
@@ -266,8 +283,9 @@ impl Engine {
             lock(&self.keyring).adopt(key, secret, recipe);
         }
         let (generation, settled) = (held.facts.clear.generation, held.facts.settled);
+        let wrote = !matches!(written, Written::Already);
         let (durable, old_copy) = match written {
-            Written::Whole => (generation, None),
+            Written::Whole | Written::Already => (generation, None),
             Written::OldCopyLeft(error) => (generation, Some(KeyStoreError::from(error))),
             Written::NotInPlace(place, error) => {
                 (settled, Some(KeyStoreError::NotInEveryPlace { place, source: Arc::new(error) }))
@@ -276,7 +294,7 @@ impl Engine {
         if old_copy.is_none() {
             then(&mut value, &held, &StoredPages(&*pages))?;
         }
-        Ok(Committed { value, held, durable, old_copy })
+        Ok(Committed { value, held, durable, wrote, old_copy })
     }
 }
 
@@ -300,18 +318,26 @@ impl Engine {
             // What is given up is looked at as well: it may have more than the others.
             let others = written.iter().filter(|place| !list.contains(place));
             let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
+            let reads = &self.stores.reads;
+            if let Some(error) = reads.stuck(&written) {
+                // What hangs when it is read would hang when it is locked, and nothing could be committed any more.
+                return Err(error.into());
+            }
             let exclusion = match take(roots, &written, self.lock_wait) {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
-                    match choose(&copies(roots, &read), &mut lock(&self.keyring), &self.scope) {
+                    match choose(&reads.read(&read, self.lock_wait).copies, &mut lock(&self.keyring), &self.scope) {
                         Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
                         _ => return Err(error),
                     }
                     continue;
                 }
             };
-            let copies = copies(roots, &read);
+            let copies = reads.read(&read, self.lock_wait).copies;
+            if let Some(error) = copies.iter().filter(|copy| written.contains(&copy.place)).find_map(unanswered) {
+                return Err(error.into());
+            }
             let mut keyring = lock(&self.keyring);
             let chosen = choose(&copies, &mut keyring, &self.scope)?;
             if chosen.record.places == list {
@@ -324,6 +350,13 @@ impl Engine {
             list = chosen.record.places;
         }
         Err(KeyStoreError::Busy { waited: self.lock_wait })
+    }
+}
+
+fn unanswered(copy: &RootCopy) -> Option<StoreError> {
+    match &copy.content {
+        CopyContent::Unreachable(error) if error.problem() == Problem::NoAnswer => Some(error.clone()),
+        _ => None,
     }
 }
 
@@ -362,7 +395,7 @@ fn take<'r>(
 }
 
 fn shows(copies: &[RootCopy], place: PlaceId, record: &[u8]) -> bool {
-    let is_it = |copy: &RootCopy| matches!(&copy.content, crate::store::CopyContent::Intact(found) if found == record);
+    let is_it = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(found) if found == record);
     copies.iter().any(|copy| copy.place == place && is_it(copy))
 }
 

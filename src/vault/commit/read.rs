@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::places::Found;
 use super::{Scope, Stores};
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
-use crate::store::{PlaceId, RootCopy, RootStore};
+use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::{Mutex, lock};
 use crate::vault::custody::{self, Chosen, Sight};
-use crate::vault::held::{Held, StoredPages};
+use crate::vault::held::Held;
 use crate::vault::keyring::Keyring;
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
@@ -22,19 +23,9 @@ pub(super) const LIST_TRIES: u32 = 3;
 #[allow(clippy::large_enum_variant)] // one at a time, taken apart at once
 pub(crate) enum Seen {
     /// Exactly the record that is held already, in every slot.
-    Unchanged,
-    /// Another one; `durable` is the newest generation that it proves to be so.
-    Changed { held: Box<Held>, durable: u64, needs_repair: bool },
-}
-
-/// Every copy in these places.
-///
-/// Mirrors before the first place: they never hold a record that the first place does not have, so that what is read of the
-/// first place is no older than what was read of the others, also where a commit comes in between.
-pub(crate) fn copies(roots: &dyn RootStore, list: &[PlaceId]) -> Vec<RootCopy> {
-    let mut by_place: Vec<Vec<RootCopy>> = list.iter().rev().map(|place| roots.read(*place)).collect();
-    by_place.reverse();
-    by_place.into_iter().flatten().collect()
+    Unchanged { held: Arc<Held>, trouble: Option<StoreError> },
+    /// Another one; `durable` is the newest generation that it proves to be so. `trouble`: why a commit could not write every place.
+    Changed { held: Box<Held>, durable: u64, needs_repair: bool, trouble: Option<StoreError> },
 }
 
 /// The places that a process reads first: those that it knows to be listed, or all that are open.
@@ -42,25 +33,27 @@ pub(super) fn list_of(roots: &dyn RootStore, scope: &Scope) -> Vec<PlaceId> {
     if scope.list.is_empty() { roots.places() } else { scope.list.clone() }
 }
 
-/// Reads the record, in the places that it lists itself. `before` is what is held now.
+/// Reads the record, in the places that it lists itself. `before` gives what is held now: it is asked for after the stores, which may take
+/// their time, and nothing is held while they do.
 ///
-/// R5: an error unless the first place shows it.
+/// R5: an error unless the first place shows it. Mirrors are waited for no longer than `most`, and then the first place.
 pub(crate) fn read(
     stores: &Stores,
     keyring: &Mutex<Keyring>,
     resident: &Arc<Resident>,
-    before: Option<&Held>,
+    before: &dyn Fn() -> Option<Arc<Held>>,
     scope: &Scope,
+    most: Duration,
 ) -> Result<Seen, KeyStoreError> {
     let (mut tries, mut changes) = (0, 0);
     let mut list = list_of(&*stores.roots, scope);
     loop {
-        let copies = copies(&*stores.roots, &list);
-        if let Some(before) = before
+        let Found { copies, not_writable } = stores.reads.read(&list, most);
+        if let Some(before) = before()
             && scope.lost.is_empty()
             && custody::all_are(&copies, &before.facts.places, &before.bytes)
         {
-            return Ok(Seen::Unchanged);
+            return Ok(Seen::Unchanged { held: before, trouble: not_writable });
         }
         match choose(&copies, &mut lock(keyring), scope) {
             Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
@@ -77,9 +70,13 @@ pub(crate) fn read(
                 if scope.lost.is_empty() {
                     first.check()?;
                 }
-                let pages = StoredPages(&*stores.pages);
-                let held = Box::new(Held::load(record, bytes, before, resident, &pages)?);
-                return Ok(Seen::Changed { held, durable, needs_repair });
+                let held = Box::new(Held::load(record, bytes, before().as_deref(), resident));
+                let unreachable = copies.iter().find_map(|copy| match &copy.content {
+                    CopyContent::Unreachable(error) => Some(error.clone()),
+                    _ => None,
+                });
+                let trouble = unreachable.or(not_writable);
+                return Ok(Seen::Changed { held, durable, needs_repair, trouble });
             }
         }
     }

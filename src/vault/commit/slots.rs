@@ -31,6 +31,8 @@ struct Shown {
 
 /// What became of a record that was written over all slots.
 pub(super) enum Written {
+    /// Nothing had to be written: it was known to be durable.
+    Already,
     /// It is in every slot: nothing older is left to read.
     Whole,
     /// It is durable in every place, and an older copy is left.
@@ -130,7 +132,7 @@ impl Written {
     /// Keeps what is worse.
     fn worsen(&mut self, other: Written) {
         let rank = |written: &Written| match written {
-            Written::Whole => 0,
+            Written::Already | Written::Whole => 0,
             Written::OldCopyLeft(_) => 1,
             Written::NotInPlace(..) => 2,
         };

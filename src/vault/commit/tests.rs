@@ -153,7 +153,7 @@ impl Disks {
         let mut slots = Slots::new(self, &list, &copies);
         slots.settle(bytes(base), &list).ok()?;
         let is_durable = match slots.write(bytes(base + 1)).ok()? {
-            Written::Whole | Written::OldCopyLeft(_) => true,
+            Written::Already | Written::Whole | Written::OldCopyLeft(_) => true,
             Written::NotInPlace(..) => false,
         };
         Some((base + 1, is_durable))

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use oubliette::store::{CopyContent, Directory, RootCopy, RootStore};
-use oubliette::{Status, UnlockError};
+use oubliette::store::{CopyContent, Directory, Problem, RootCopy, RootStore};
+use oubliette::{KeyStoreError, Status, UnlockError};
 
 use super::findings::{Findings, Severity};
 use super::{journal, register};
 use crate::commands::status::places;
 use crate::context::{Context, close};
-use crate::exit::{Exit, Failure, chain};
+use crate::exit::{Exit, Failure, chain, told};
 use crate::permissions;
 
 /// Superseded pages are kept a day, and a process with the vault open sweeps every hour.
@@ -56,9 +56,17 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         }
     };
     let (status, health, key) = (vault.status(), vault.health(), vault.public_key());
-    if let Some(trouble) = &health.trouble {
-        let what = chain(trouble);
-        findings.add(Severity::Grave, "trouble", context.config.vault()?.display(), what, REFUSES, LOOK_AT_IT);
+    match &health.trouble {
+        Some(trouble) if !health.can_open => {
+            let at = context.config.vault()?.display();
+            findings.add(Severity::Grave, "trouble", at, told(trouble), REFUSES, LOOK_AT_IT);
+        }
+        // Of places and the journal the findings below say more.
+        Some(trouble) if !is_found_below(trouble) => {
+            let at = context.config.vault()?.display();
+            findings.add(Severity::Grave, "cannot-shred", at, told(trouble), "nobody can be shredded", LOOK_AT_IT);
+        }
+        _ => {}
     }
     let status = match status {
         Ok(status) => status,
@@ -79,6 +87,16 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     of_trees(context, &status, findings);
     of_pages(context, &status, findings)?;
     Ok(Some(Seen { generation: status.generation, has_register }))
+}
+
+fn is_found_below(trouble: &KeyStoreError) -> bool {
+    match trouble {
+        KeyStoreError::PlaceMissing { .. } | KeyStoreError::NeedsJournal => true,
+        KeyStoreError::Store(error) => {
+            matches!(error.problem(), Problem::UnknownPlace | Problem::Missing | Problem::Io | Problem::NoAnswer)
+        }
+        _ => false,
+    }
 }
 
 const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";

@@ -1,0 +1,67 @@
+//! Pages for those who read: fetched while nothing is held.
+//!
+//! A store may take its time, or hang for ever. Whoever waits for it must not hold a snapshot, a handle's lock or a key meanwhile: when the
+//! lease runs out these are wiped, and nothing that a store does may be in the way of that.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::key_tree::Pages;
+use crate::nonce;
+use crate::store::{PageName, PageStore, StoreError};
+use crate::vault::held::PagesError;
+
+/// What was fetched so far for one piece of work.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    /// As stored: encrypted.
+    pages: BTreeMap<PageName, Result<Option<Vec<u8>>, StoreError>>,
+    wanted: RefCell<Vec<PageName>>,
+}
+
+impl Fetched {
+    /// Does `work`, which finds some of the pages that it needs in memory and some in what it is given. Those that it finds in neither are
+    /// fetched, and the work is done again from the start; what came of it before is dropped. It may go on behind a page that it lacks, so as
+    /// to want several at once.
+    ///
+    /// `work` must let go of all that it holds before it returns, and change nothing else unless it succeeds.
+    pub(crate) fn with<T>(store: &dyn PageStore, mut work: impl FnMut(&Fetched) -> T) -> T {
+        let mut fetched = Fetched::default();
+        loop {
+            let done = work(&fetched);
+            let wanted = fetched.wanted.take();
+            if wanted.is_empty() {
+                return done;
+            }
+            // Keys, perhaps.
+            drop(done);
+            for name in wanted {
+                fetched.pages.entry(name).or_insert_with(|| store.get(&name));
+            }
+        }
+    }
+
+    /// Whether what is done now will be done again, so that nothing of it may be kept.
+    pub(crate) fn wants_more(&self) -> bool {
+        !self.wanted.borrow().is_empty()
+    }
+}
+
+impl Pages for Fetched {
+    type Error = PagesError;
+
+    fn load(&self, name: &PageName) -> Result<Option<Vec<u8>>, PagesError> {
+        match self.pages.get(name) {
+            Some(Ok(page)) => Ok(page.clone()),
+            Some(Err(error)) => Err(PagesError::of(name, error.clone())),
+            None => {
+                self.wanted.borrow_mut().push(*name);
+                Err(PagesError::Wanted)
+            }
+        }
+    }
+
+    fn fresh(&self, out: &mut [u8; 32]) -> Result<(), PagesError> {
+        nonce::fill(out).map_err(|_| PagesError::Randomness)
+    }
+}

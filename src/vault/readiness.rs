@@ -1,0 +1,122 @@
+//! Whether a shred could succeed now, as far as that can be told without trying one.
+
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::error::KeyStoreError;
+use crate::field::Purpose;
+use crate::store::StoreError;
+use crate::sync::{Mutex, lock};
+use crate::vault::commit::CommitError;
+use crate::vault::held::tree_error;
+use crate::vault::process::Process;
+
+/// What speaks against it. Each is overwritten when it is looked at again.
+#[derive(Default)]
+pub(crate) struct Readiness {
+    troubles: Mutex<Troubles>,
+}
+
+#[derive(Default)]
+struct Troubles {
+    /// A place cannot be read, or seems not to take a write, as of the last read of the record.
+    place: Option<KeyStoreError>,
+    /// A key tree cannot be read, and so nobody be shredded in it.
+    pages: Option<KeyStoreError>,
+    /// The last commit failed, or left an old copy. It is tried again until one succeeds.
+    commit: Option<KeyStoreError>,
+}
+
+impl Readiness {
+    /// What speaks against it, if anything does.
+    pub(crate) fn trouble(&self) -> Option<KeyStoreError> {
+        let Troubles { commit, place, pages } = &*lock(&self.troubles);
+        commit.as_ref().or(place.as_ref()).or(pages.as_ref()).cloned()
+    }
+
+    pub(crate) fn commit_failed(&self) -> bool {
+        lock(&self.troubles).commit.is_some()
+    }
+
+    /// What came of a commit: `Ok(None)` if all of it was written.
+    pub(crate) fn committed(&self, came: Result<Option<&KeyStoreError>, &CommitError>) {
+        let failure = match came {
+            Ok(old_copy) => old_copy,
+            Err(CommitError::NothingHappened(cause) | CommitError::Unknown(cause)) => {
+                if !speaks_of_the_store(cause) {
+                    return;
+                }
+                Some(cause)
+            }
+        };
+        let mut troubles = lock(&self.troubles);
+        if failure.is_none() {
+            // It wrote every place.
+            troubles.place = None;
+        }
+        troubles.commit = failure.cloned();
+    }
+}
+
+/// Another commit would fail of it as well. What was asked for may also have been impossible, or be one damaged page's fault.
+fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
+    matches!(
+        cause,
+        KeyStoreError::Store(_)
+            | KeyStoreError::PlaceMissing { .. }
+            | KeyStoreError::FirstPlaceAway { .. }
+            | KeyStoreError::NotInEveryPlace { .. }
+            | KeyStoreError::Busy { .. }
+            | KeyStoreError::Journal(_)
+            | KeyStoreError::RecordDamaged { .. }
+            | KeyStoreError::Diverged { .. }
+            | KeyStoreError::Randomness
+    )
+}
+
+impl Process {
+    /// After a read of the record: whether all places were there, and all trees are.
+    pub(super) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>, now: Moment) {
+        let pages = self.load_roots().err();
+        let failed = {
+            let mut troubles = lock(&self.readiness.troubles);
+            (troubles.place, troubles.pages) = (place.map(KeyStoreError::from), pages);
+            troubles.commit.is_some()
+        };
+        if failed {
+            self.repair_if_it_lasts(true, now);
+        }
+    }
+
+    /// An error if none of these purposes' trees can be read: then there is nothing that the vault could be unlocked for. One that cannot
+    /// concerns its own purpose alone.
+    pub(super) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
+        self.with_pages(|pages| {
+            let held = self.held()?;
+            let mut failed = Ok(());
+            for tree in
+                purposes.iter().filter_map(|purpose| held.active(purpose.name())).filter_map(|held| held.tree.as_ref())
+            {
+                match tree.load_root(pages) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => failed = failed.and(Err(tree_error(error))),
+                }
+            }
+            failed
+        })
+    }
+
+    /// Why a shred could not succeed now.
+    pub(super) fn cannot_shred(&self) -> Option<KeyStoreError> {
+        let held = self.snapshot()?;
+        if held.facts.anchor.is_some() && self.open_file().is_none() {
+            return Some(KeyStoreError::NeedsJournal);
+        }
+        let busy = self.worker.busy_for();
+        // What waits for another process's commit gives up by itself.
+        if busy > self.settings.lock_wait + self.settings.patience {
+            return Some(KeyStoreError::Busy { waited: busy });
+        }
+        self.readiness.trouble()
+    }
+}
