@@ -27,7 +27,7 @@ struct Keyed {
 }
 
 impl FieldCipher {
-    /// Leaves copies of key material on the stack: call it within [`secret::with_clean_stack`].
+    /// Leaves copies of key material on the stack: call it within [`with_clean_stack`](crate::stack::with_clean_stack).
     pub(crate) fn new(customer_key: &[u8; 32], name: FieldId) -> FieldCipher {
         let mut bytes = Zeroizing::new([0; 64]);
         derivation::field(customer_key, name, &mut bytes);

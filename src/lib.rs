@@ -171,11 +171,13 @@ pub mod personal;
 #[cfg(planted)]
 pub mod planted;
 mod record;
+mod rehearsal;
 mod root_key;
 mod root_record;
 mod sealed;
 mod secret;
 mod signature;
+mod stack;
 pub mod store;
 mod sync;
 #[cfg(any(test, feature = "testing"))]

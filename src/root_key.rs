@@ -11,7 +11,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::derivation::RootSecret;
 use crate::journal::VaultName;
 use crate::nonce;
-use crate::secret::{Secret32, with_clean_stack};
+use crate::secret::Secret32;
+use crate::stack::{Work, with_clean_stack_after};
 
 /// Most bytes that a [`KeyWrapper`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = 512;
@@ -235,7 +236,7 @@ fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSe
     blocks.resize(count, Block::default());
     let mut secret = RootSecret(Secret32::empty());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let made = with_clean_stack(|| {
+    let made = with_clean_stack_after(Work::Passphrase, || {
         argon2.hash_password_into_with_memory(composed.as_bytes(), salt, secret.0.bytes_mut(), &mut blocks[..])
     });
     for block in &mut blocks {

@@ -10,7 +10,8 @@ use crate::cipher::{self, TAG_BYTES};
 use crate::derivation::{self, RootSecret};
 use crate::journal::{Anchor, VaultName};
 use crate::root_key::{PassphraseCost, Recipe, WRAPPED_BYTES};
-use crate::secret::{self, with_clean_stack};
+use crate::secret;
+use crate::stack::with_clean_stack;
 use crate::store::{PlaceId, RECORD_BYTES};
 use crate::witness::{MOST_GENERATION, Witness};
 

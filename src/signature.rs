@@ -3,20 +3,26 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::journal::{InvalidText, PublicKey};
-use crate::secret::{Secret32, with_clean_stack};
+use crate::secret::Secret32;
+use crate::stack::{Work, with_clean_stack_after};
 
 /// What checks the signatures under this seed.
 ///
 /// # Errors
 /// Of a seed whose key everything is signed by: none that was drawn at random.
 pub(crate) fn public_key(seed: &Secret32) -> Result<PublicKey, InvalidText> {
+    with_clean_stack_after(Work::Signature, || public_key_once(seed))
+}
+
+/// The same, and what it leaves on the stack is the caller's to overwrite.
+pub(crate) fn public_key_once(seed: &Secret32) -> Result<PublicKey, InvalidText> {
     // The verifying half is on the stack for a moment, and is not secret.
-    with_clean_stack(|| PublicKey::from_bytes(&SigningKey::from_bytes(seed.bytes()).verifying_key().to_bytes()))
+    PublicKey::from_bytes(&SigningKey::from_bytes(seed.bytes()).verifying_key().to_bytes())
 }
 
 /// A signature under the vault's seed: the same for the same message, without randomness.
 pub(crate) fn sign(seed: &Secret32, message: &[u8]) -> [u8; 64] {
-    with_clean_stack(|| sign_once(seed.bytes(), message))
+    with_clean_stack_after(Work::Signature, || sign_once(seed.bytes(), message))
 }
 
 /// The same, and what it leaves on the stack is the caller's to overwrite.

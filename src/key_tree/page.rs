@@ -6,7 +6,8 @@ use crate::cipher::{self, TAG_BYTES};
 use crate::derivation::{self, Children, PageKey, TreeId};
 use crate::journal::VaultName;
 use crate::key_tree::position::Position;
-use crate::secret::{Secret32, with_clean_stack};
+use crate::secret::Secret32;
+use crate::stack::with_clean_stack;
 use crate::store::{PAGE_BYTES, PageName, StoredPage};
 
 const VERSION: u8 = 1;

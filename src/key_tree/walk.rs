@@ -78,7 +78,7 @@ impl Walker {
 
     /// Finds a customer's key. The same tree must be given every time.
     ///
-    /// Leaves copies of seeds on the stack: call it within [`with_clean_stack`](crate::secret::with_clean_stack).
+    /// Leaves copies of seeds on the stack: call it within [`with_clean_stack`](crate::stack::with_clean_stack).
     pub(crate) fn walk<P: Pages>(
         &mut self,
         tree: &Tree,

@@ -223,6 +223,13 @@ pub trait RootStore: Send + Sync + 'static {
         let _ = list;
     }
 
+    /// Has `changed` called whenever the record may have been written, by whatever process: a vault then reads it at once instead of at its
+    /// next tick. It is a hint: reads go on as often as before, so that nothing depends on it. `changed` comes back at once, and is
+    /// `false` when nobody wants to hear any more. A store that cannot tell does nothing.
+    fn watch(&self, changed: Changed) {
+        drop(changed);
+    }
+
     /// Whether the record survives the loss of one disk or machine. Key trees are given up only then, since the record
     /// holds what replaces them. True if there are several [`places`](RootStore::places), unless a store says otherwise:
     /// one in a replicated database says so.
@@ -230,6 +237,9 @@ pub trait RootStore: Send + Sync + 'static {
         self.places().len() > 1
     }
 }
+
+/// Told that the root record may have changed; `false` once nobody wants to hear of it. See [`RootStore::watch`].
+pub type Changed = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The right to write root records, to one commit at a time.
 pub trait RootLock {

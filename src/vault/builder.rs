@@ -12,6 +12,7 @@ use crate::field::Purpose;
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::nonce;
+use crate::rehearsal;
 use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
@@ -277,7 +278,10 @@ impl VaultBuilder {
         })
     }
 
+    /// The first thing that is done, whatever the vault is opened for.
     pub(super) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
+        // Before a key is used.
+        rehearsal::measure_stack();
         match &self.place {
             Where::Stores(pages, roots) => Ok((Stores::new(pages.clone(), roots.clone(), self.threaded), None)),
             Where::Directory(builder) => {

@@ -10,7 +10,8 @@ use crate::field::{Belongs, FieldId, Placed, Purpose};
 use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, Encoded, Header, Sealed};
-use crate::secret::{Wiped, with_clean_stack};
+use crate::secret::Wiped;
+use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::sync::lock;
 use crate::vault::evidence::Evidence;
 use crate::vault::fetched::Fetched;
@@ -96,11 +97,9 @@ impl Process {
         let (customer, name, header) = (handle.customer(index), place.field_id(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
         let changes = self.changes();
-        let kept = handle
-            .keys()
-            .kept(header.tree, name)
-            .filter(|_| is_theirs)
-            .map(|cipher| with_clean_stack(|| Process::open_with(cipher, &header, place.context, sealed)));
+        let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
+            with_clean_stack_after(Work::KeptCipher, || Process::open_with(cipher, &header, place.context, sealed))
+        });
         let opened = match kept {
             Some(opened) => opened,
             None => {

@@ -128,6 +128,8 @@ pub(crate) struct Process {
     pub(super) readiness: Readiness,
     /// The record is about to be marked.
     pub(super) is_marking: AtomicBool,
+    /// The store told of a change, and a read is about to begin.
+    pub(super) will_read: AtomicBool,
     /// When an unknown number or witness last caused a re-read.
     pub(super) last_extra_read: Mutex<Option<Moment>>,
     /// Trees that values name and the record does not know: it is read again for the first value alone. Ids are random and are never used
@@ -189,12 +191,14 @@ impl Process {
             repair_pause: Mutex::new(Duration::ZERO),
             readiness: Readiness::default(),
             is_marking: AtomicBool::new(false),
+            will_read: AtomicBool::new(false),
             last_extra_read: Mutex::new(None),
             unknown_trees: Mutex::default(),
             last_settled: Mutex::new(None),
         });
         if threaded {
             Worker::start_all(&process).inspect_err(|_| drop(process.leave()))?;
+            Worker::watch(&process);
         }
         Ok(process)
     }
@@ -276,6 +280,10 @@ impl Process {
         if !self.is_of_this_process() {
             std::mem::forget(self.clone());
         }
+    }
+
+    pub(super) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// The page store itself, for whoever holds nothing.

@@ -12,7 +12,7 @@ use crate::key_tree::{Found, Tree, Walker};
 use crate::personal::PersonalData;
 use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
 use crate::sealed::Sealed;
-use crate::secret::with_clean_stack;
+use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::committing::Done;

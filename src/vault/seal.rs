@@ -12,7 +12,7 @@ use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
-use crate::secret::with_clean_stack;
+use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::vault::handles::Handle;
 use crate::vault::held::{Held, tree_error};
 use crate::vault::process::Process;
@@ -154,7 +154,8 @@ impl Process {
         let wall = self.wall_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            (tree, with_clean_stack(|| self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
+            let seal = || self.encrypt(cipher, tree, customer, place.context, &mut plain, wall);
+            (tree, with_clean_stack_after(Work::KeptCipher, seal))
         });
         let (tree, encrypted) = match kept {
             Some(kept) => kept,

@@ -9,7 +9,7 @@ use crate::events;
 use crate::field::Purpose;
 use crate::journal::{Ranges, Reason};
 use crate::key_tree::{Found, Rewritten, Walker};
-use crate::secret::with_clean_stack;
+use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::committing::Done;

@@ -9,7 +9,7 @@ use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
 use crate::journal::KeyTreeId;
 use crate::key_tree::Walker;
-use crate::secret::with_clean_stack;
+use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::held::tree_error;

@@ -254,3 +254,24 @@ fn a_root_key_that_opens_nothing_any_more_is_wiped() {
     vault.refresh().unwrap();
     assert!(vault.open(alice, EMAIL, &a).is_ok() && has_keys(&vault));
 }
+
+/// A call is still using the keys when the shred returns: the answer says so, and so does the receipt. A later one does not.
+#[test]
+fn keys_in_a_call_that_is_under_way_are_told() {
+    let (memory, scratch) = (Memory::new(), tempfile::tempdir().unwrap());
+    let builder = Vault::on(memory.clone(), memory).purposes([ORDERS]).journal(scratch.path().join("journal"));
+    let vault = builder.patience(Duration::from_millis(20)).create(key()).unwrap();
+    let (alice, _) = enroll(&vault);
+    let receipt_of = |shredded: &Shredded| {
+        let whose = crate::journal::Whose::new("customer 7").unwrap();
+        vault.receipt(shredded, whose, &Circumstances::new()).unwrap().to_string()
+    };
+    let in_use = vault.process().unwrap().held().unwrap();
+    let shredded = vault.shred([alice]).unwrap();
+    assert!(!shredded.is_wiped_here());
+    assert!(receipt_of(&shredded).contains("in a call that was under way"));
+    drop(in_use);
+    let shredded = vault.shred([alice]).unwrap();
+    assert!(shredded.is_wiped_here());
+    assert!(!receipt_of(&shredded).contains("under way"));
+}

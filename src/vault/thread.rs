@@ -71,6 +71,23 @@ impl Worker {
         *lock(&self.busy_since) = None;
     }
 
+    /// Has the record read when its store tells that it changed.
+    pub(crate) fn watch(process: &Arc<Process>) {
+        let told = Arc::downgrade(process);
+        process.stores().roots.watch(Box::new(move || {
+            let Some(process) = told.upgrade().filter(|process| !process.worker.is_closed()) else { return false };
+            // One read that has not begun yet is enough, however often it was told.
+            if process.is_of_this_process() && !process.will_read.swap(true, Ordering::AcqRel) {
+                drop(process.reader.post(&process, |process| {
+                    process.will_read.store(false, Ordering::Release);
+                    // Its own failure is shown to whoever asks next.
+                    let _ = process.refresh();
+                }));
+            }
+            true
+        }));
+    }
+
     fn start(
         &self,
         process: &Arc<Process>,

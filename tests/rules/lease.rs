@@ -102,3 +102,23 @@ fn a_store_that_goes_away_and_comes_back() {
     eventually("it recovers by itself", || vault.health().ready);
     assert!(keys.open(EMAIL, &a).is_ok() && vault.enroll().is_ok());
 }
+
+/// A store that tells of changes: a shred in another process is known at once, however long the lease is.
+#[test]
+fn a_store_may_tell_of_changes() {
+    let memory = oubliette::store::Memory::new();
+    let at = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).lease(Duration::from_secs(60));
+    let vault = at().create(key()).unwrap();
+    let other = at().unlock(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    assert!(other.open(alice, EMAIL, &a).is_ok());
+    let begun = std::time::Instant::now();
+    let _ = vault.shred([alice]).unwrap();
+    eventually("the other knows", || {
+        matches!(other.open(alice, EMAIL, &a), Err(oubliette::OpenError::Shredded { .. }))
+    });
+    assert!(begun.elapsed() < Duration::from_secs(10), "a quarter of a lease is fifteen seconds");
+    // Nobody is told who is gone.
+    drop(other);
+    vault.enroll().unwrap();
+}

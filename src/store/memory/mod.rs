@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    CopyContent, LockError, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
-    RootStore, StoreError, StoredPage, Swept, Usage,
+    Changed, CopyContent, LockError, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
+    RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
 };
 
 #[cfg(any(test, feature = "testing"))]
@@ -37,6 +37,8 @@ struct Shared {
     state: Mutex<State>,
     /// Told when an update ends.
     idle: Condvar,
+    /// Told when a record was written.
+    watching: Mutex<Vec<Changed>>,
 }
 
 #[derive(Default)]
@@ -70,7 +72,14 @@ impl Memory {
     pub fn new() -> Memory {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let place = PlaceId(NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        Memory { shared: Arc::new(Shared { place, state: Mutex::default(), idle: Condvar::new() }) }
+        Memory {
+            shared: Arc::new(Shared {
+                place,
+                state: Mutex::default(),
+                idle: Condvar::new(),
+                watching: Mutex::default(),
+            }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -214,6 +223,10 @@ impl RootStore for Memory {
         Ok(Box::new(Turn::take(self, wait)?))
     }
 
+    fn watch(&self, changed: Changed) {
+        self.shared.watching.lock().unwrap_or_else(PoisonError::into_inner).push(changed);
+    }
+
     /// True: there is nothing that could be lost before the process ends.
     fn is_replicated(&self) -> bool {
         true
@@ -259,6 +272,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.state().updating = false;
         self.0.shared.idle.notify_one();
+        let mut watching = self.0.shared.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        watching.retain(|changed| changed());
     }
 }
 

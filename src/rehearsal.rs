@@ -1,0 +1,185 @@
+//! How deep secret work goes on this processor, as this program was compiled: measured once in a process, with keys of no one.
+
+#[cfg(target_os = "linux")]
+use std::sync::Once;
+
+#[cfg(target_os = "linux")]
+use crate::stack::Work;
+
+/// Measures it, unless it was, on a thread of its own. Less than a millisecond where the ciphers are optimised.
+///
+/// Before a vault's first key is used; what happens meanwhile in another one is overwritten to the full depth.
+#[cfg(target_os = "linux")]
+pub(crate) fn measure_stack() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // The stack of whoever opens a vault may be small.
+        let thread = std::thread::Builder::new().name("oubliette-stack".to_owned()).stack_size(1 << 20);
+        let measured = thread.spawn(|| KINDS.map(|kind| (kind, deepest(kind)))).map(std::thread::JoinHandle::join);
+        // Where that cannot be done the full depth is overwritten as before.
+        for (kind, deepest) in measured.ok().and_then(Result::ok).into_iter().flatten() {
+            if let Some(deepest) = deepest {
+                kind.was_measured(deepest);
+            }
+        }
+    });
+}
+
+/// Elsewhere the full depth is overwritten.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn measure_stack() {}
+
+#[cfg(target_os = "linux")]
+const KINDS: [Work; 3] = [Work::KeptCipher, Work::Derivation, Work::Signature];
+
+#[cfg(target_os = "linux")]
+fn deepest(kind: Work) -> Option<usize> {
+    let mut depths = Vec::new();
+    work::each(kind, &mut |_, work| depths.push(crate::stack::measure::depth_after(work)));
+    depths.into_iter().try_fold(0, |deepest, depth| Some(depth?.max(deepest)))
+}
+
+#[cfg(target_os = "linux")]
+mod work {
+    use crate::cipher::{self, FieldCipher};
+    use crate::derivation::{self, Children, PageKey, RootSecret, TreeId};
+    use crate::field::{FieldId, Purpose};
+    use crate::journal::VaultName;
+    use crate::personal::{Email, TypeTag};
+    use crate::secret::Secret32;
+    use crate::stack::Work;
+
+    const TREE: TreeId = TreeId([1; 8]);
+    /// Short and long texts take other paths through the ciphers.
+    const SIZES: [usize; 5] = [1, 64, 256, 4096, 1 << 16];
+
+    pub(super) fn key() -> [u8; 32] {
+        let mut next = 5_u8;
+        [(); 32].map(|()| {
+            next = next.wrapping_add(37);
+            next
+        })
+    }
+
+    pub(super) fn field() -> FieldId {
+        FieldId { purpose: Purpose::new("p"), label: "email", tag: TypeTag::new("x") }
+    }
+
+    /// Each piece of work of a kind, by a name for messages.
+    pub(super) fn each(kind: Work, run: &mut dyn FnMut(&'static str, &mut dyn FnMut())) {
+        match kind {
+            Work::KeptCipher => {
+                let kept = FieldCipher::new(&key(), field());
+                for size in SIZES {
+                    let (mut text, mut tag) = (vec![0; size], [0; 16]);
+                    run("seal", &mut || tag = kept.seal(&[1; 12], b"x", &mut text).unwrap_or_default());
+                    run("open", &mut || {
+                        let _ = kept.open(&[1; 12], kept.commitment(), b"x", &mut text, &tag);
+                    });
+                }
+            }
+            Work::Derivation => derivations(run),
+            Work::Signature => {
+                run("sign", &mut || {
+                    let _ = crate::signature::sign_once(&key(), b"an entry");
+                });
+                let seed = Secret32::copy_of(&key());
+                run("public key", &mut || {
+                    let _ = crate::signature::public_key_once(&seed);
+                });
+            }
+            Work::Passphrase => {}
+        }
+    }
+
+    fn derivations(run: &mut dyn FnMut(&'static str, &mut dyn FnMut())) {
+        let (key, mut out) = (key(), [0; 32]);
+        let (page, root) = (PageKey(Secret32::copy_of(&key)), RootSecret(Secret32::copy_of(&key)));
+        let index = Purpose::new("p").field::<Email>("email").index("exact", crate::index::bits(32)).name();
+        run("child", &mut || derivation::child(&key, TREE, 1, 2, &mut out));
+        run("children", &mut || Children::of(&key, TREE, 1).derive(2, &mut out));
+        run("page", &mut || drop(derivation::page(&page)));
+        run("page key", &mut || derivation::page_key(&key, &[1; 38], &[2; 8256], &mut out));
+        run("record", &mut || drop(derivation::record(&root, &key, VaultName::from_bytes([1; 16]))));
+        run("index", &mut || derivation::index(&key, index, &mut out));
+        run("token", &mut || derivation::token(&key, b"alice@example.com", &mut out));
+        run("field", &mut || drop(FieldCipher::new(&key, field())));
+        for size in SIZES {
+            let (mut text, mut tag) = (vec![0; size], [0; 16]);
+            run("seal with a new cipher", &mut || {
+                tag = FieldCipher::new(&key, field()).seal(&[1; 12], b"x", &mut text).unwrap_or_default();
+            });
+            run("open with a new cipher", &mut || {
+                let made = FieldCipher::new(&key, field());
+                let _ = made.open(&[1; 12], made.commitment(), b"x", &mut text, &tag);
+            });
+            run("seal once", &mut || tag = cipher::seal_once(&key, b"x", &mut text).unwrap_or_default());
+            run("open once", &mut || {
+                let _ = cipher::open_once(&key, b"x", &mut text, &tag);
+            });
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::HashSet;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::cipher::FieldCipher;
+    use crate::stack::{DEEP, MARGIN, measure, with_clean_stack_after};
+
+    /// Pieces of a secret on the stack below here, after `work`.
+    fn left_of(secret: &[u8], work: impl FnOnce()) -> usize {
+        let pieces: HashSet<&[u8; 8]> = secret.as_chunks::<8>().0.iter().filter(|piece| **piece != [0; 8]).collect();
+        let seen = measure::stack_after(work).unwrap();
+        seen.windows(8).filter(|bytes| pieces.contains(bytes.first_chunk::<8>().unwrap())).count()
+    }
+
+    /// The bytes of an expanded key.
+    fn schedule(cipher: &FieldCipher) -> Vec<u8> {
+        let mut schedule = vec![0; 480];
+        std::fs::File::open("/proc/self/mem").unwrap().read_exact_at(&mut schedule, cipher.address()).unwrap();
+        schedule
+    }
+
+    /// Each piece of work stays above the depth that is overwritten after its kind, and leaves nothing once that is done, however this
+    /// program was compiled. The test sees what they leave otherwise.
+    #[test]
+    fn what_is_overwritten_is_deep_enough() {
+        measure_stack();
+        let mut secret = work::key().to_vec();
+        secret.extend(schedule(&FieldCipher::new(&work::key(), work::field())));
+        let mut leaves = 0;
+        for kind in KINDS {
+            let bytes = kind.overwritten();
+            assert!(bytes < DEEP, "{kind:?}: it was not measured, or goes deeper than {DEEP}");
+            work::each(kind, &mut |what, work| {
+                let depth = measure::depth_after(&mut *work).unwrap();
+                println!("{what}: {depth} bytes deep, {bytes} are overwritten");
+                assert!(depth + MARGIN / 2 <= bytes, "{what} is {depth} bytes deep, and {bytes} are overwritten");
+                leaves += left_of(&secret, &mut *work);
+                let left = left_of(&secret, || with_clean_stack_after(kind, &mut *work));
+                assert_eq!(left, 0, "{what}: pieces of the key are left");
+            });
+        }
+        assert!(leaves > 0, "the test sees nothing at all of what these primitives are known to leave");
+    }
+
+    #[test]
+    fn a_panic_leaves_nothing_either() {
+        measure_stack();
+        let made = FieldCipher::new(&work::key(), work::field());
+        let secret = schedule(&made);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| ()));
+        let left = left_of(&secret, || {
+            let seal = || made.seal(&[1; 12], b"x", &mut [0; 64]).map(|_| panic!("of the application's"));
+            let work = || with_clean_stack_after(Work::KeptCipher, seal);
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+        });
+        std::panic::set_hook(hook);
+        assert_eq!(left, 0, "left behind by a panic");
+    }
+}
