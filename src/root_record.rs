@@ -76,7 +76,7 @@ pub(crate) struct Record {
     pub(crate) floor: u64,
     /// The newest generation that was known to be durable when this record was begun: a later one has to prove it. 0 in the first.
     pub(crate) settled: u64,
-    /// The generation that proved that this vault went back in time, until it is recovered.
+    /// The generation that proved that this vault was rolled back, until it is recovered.
     pub(crate) gone_back: Option<u64>,
     pub(crate) places: Vec<PlaceId>,
     pub(crate) trees: Vec<TreeRecord>,

@@ -1,4 +1,4 @@
-//! The generation witness: how a sealed value proves that a key store went back in time.
+//! The generation witness: how a sealed value proves that a key store was rolled back.
 
 pub(crate) use crate::journal::MOST_GENERATION;
 

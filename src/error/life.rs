@@ -31,7 +31,7 @@ pub enum UnlockError {
         /// The purpose.
         purpose: &'static str,
     },
-    /// The vault is at a lower generation than was demanded: it went back in time.
+    /// The vault is at a lower generation than was demanded: it was rolled back.
     #[error("the vault is at generation {have}, and at least {demanded} was demanded: an older key store was restored")]
     BehindDemand {
         /// The vault's generation.
@@ -86,7 +86,7 @@ pub enum PromoteError {
         /// The place.
         place: PlaceId,
     },
-    /// The vault could not be unlocked. Nothing happened, unless it had gone back in time: then the mirror is promoted, and refused until it is
+    /// The vault could not be unlocked. Nothing happened, unless it had been rolled back: then the mirror is promoted, and refused until it is
     /// recovered.
     #[error(transparent)]
     Unlock(UnlockError),
@@ -104,7 +104,7 @@ impl From<UnlockError> for PromoteError {
     }
 }
 
-/// Why a vault that went back in time was not recovered.
+/// Why a vault that was rolled back was not recovered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecoverError {

@@ -160,7 +160,7 @@ pub enum OpenError {
         #[source]
         source: crate::audit::AuditError,
     },
-    /// The key store could not be used, or went back in time.
+    /// The key store could not be used, or was rolled back.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
 }

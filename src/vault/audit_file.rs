@@ -106,10 +106,10 @@ fn signing<T>(
     work: impl FnOnce(&VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
 ) -> Result<T, KeyStoreError> {
     let process = vault.process()?;
-    let held = process.held()?;
-    let (id, generation) = (held.facts.clear.vault, held.facts.clear.generation);
-    let seed: SignerSeed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
-    drop(held);
+    let state = process.state()?;
+    let (id, generation) = (state.facts.clear.vault, state.facts.clear.generation);
+    let seed: SignerSeed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+    drop(state);
     work(&VaultSigner::new(id, &seed)?, generation)
 }
 

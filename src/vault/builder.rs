@@ -18,12 +18,12 @@ use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, Signe
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
 use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused};
-use crate::vault::evidence::Evidence;
-use crate::vault::journal::Chosen;
+use crate::vault::journal::JournalChoice;
 use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
+use crate::vault::rollback_proof::RollbackProof;
 use crate::vault::upkeep::{new_index_tree, new_tree};
-use crate::vault::{Owner, Vault};
+use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub struct VaultBuilder {
     lock_wait: Duration,
     patience: Duration,
     keep_superseded: Duration,
-    pub(super) journal: Chosen,
+    pub(super) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
 }
@@ -77,7 +77,7 @@ impl VaultBuilder {
             lock_wait: Duration::from_secs(10),
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
-            journal: Chosen::default(),
+            journal: JournalChoice::default(),
             clock: Clock::System,
             threaded: true,
         }
@@ -320,11 +320,11 @@ impl VaultBuilder {
             }
             seen => seen?,
         };
-        let Seen::Changed { held, needs_repair, .. } = seen else {
-            return Err(KeyStoreError::Bug("nothing was held before"));
+        let Seen::Changed { state, needs_repair, .. } = seen else {
+            return Err(KeyStoreError::Bug("nothing was state before"));
         };
-        let vault = held.facts.clear.vault;
-        drop(held);
+        let vault = state.facts.clear.vault;
+        drop(state);
         let stores = engine.stores.clone();
         let settings = Arc::new(Settings {
             vault,
@@ -361,14 +361,14 @@ impl VaultBuilder {
             KeyStoreError::NoVault if mark > 1 => KeyStoreError::RolledBack { have: 0, seen: mark },
             error => error,
         })?;
-        let owner = Owner { process, directory };
+        let inner = VaultInner { process, directory };
         // From here on an error drops the owner, which stops the threads.
         if existing {
-            self.check_existing(&owner.process, mark, needs_repair)?;
+            self.check_existing(&inner.process, mark, needs_repair)?;
         } else {
-            owner.process.open_journal(&self.journal)?;
+            inner.process.open_journal(&self.journal)?;
         }
-        Ok(Vault { owner: Arc::new(owner) })
+        Ok(Vault { inner: Arc::new(inner) })
     }
 
     pub(super) fn check_existing(
@@ -379,12 +379,12 @@ impl VaultBuilder {
     ) -> Result<(), UnlockError> {
         // Of the listed places alone: another one may hold another history. Not above what it was before the record was read.
         let mark = mark.min(process.page_store().mark().map_err(KeyStoreError::from)?);
-        let held = process.held()?;
-        let (have, next_number) = (held.facts.clear.generation, held.facts.next_number);
-        let unknown = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
-        let is_missing = unknown.is_some() || held.indexes.is_none() || held.facts.signer.is_none();
-        drop(held);
-        process.unless_proven(Evidence::Mark(mark))?;
+        let state = process.state()?;
+        let (have, next_number) = (state.facts.clear.generation, state.facts.next_number);
+        let unknown = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
+        let is_missing = unknown.is_some() || state.indexes.is_none() || state.facts.signer.is_none();
+        drop(state);
+        process.unless_proven(RollbackProof::Mark(mark))?;
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {

@@ -1,4 +1,4 @@
-//! Commits of this process: carried out, learned, and what came of them.
+//! Commits of this process: carried out, installed, and what came of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use crate::error::KeyStoreError;
 use crate::journal::Journal;
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Committed, Draft, Engine, ListChange, Plan, Step, Then};
-use crate::vault::evidence::Evidence;
-use crate::vault::held::Held;
 use crate::vault::process::Process;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::VaultState;
 
 impl Process {
     /// Commits, and publishes what came of it. On the worker, or where there is none.
@@ -48,7 +48,7 @@ impl Process {
     #[cold]
     pub(crate) fn settle(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let now = self.lease.clock().now();
-        let pause = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease / 4);
+        let pause = self.snapshot().map_or(Duration::ZERO, |state| state.facts.lease / 4);
         {
             let mut last = lock(&self.last_settled);
             if last.is_some_and(|last| now.age_since(last) < pause) {
@@ -80,8 +80,7 @@ impl Process {
         done.map(drop)
     }
 
-    /// What came of a commit. If that is not known, what this process knows is read anew, so that whoever asks next is
-    /// not told what was before.
+    /// What came of a commit. If that is not known: refresh, so that later callers see no stale state.
     pub(crate) fn reread_if_unknown<T>(
         self: &Arc<Process>,
         done: Result<Done<T>, CommitError>,
@@ -100,7 +99,7 @@ impl Process {
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
         let before = self.snapshot();
-        engine.known = lock(&self.trail).latest();
+        engine.known = lock(&self.witness_history).latest();
         engine.scope = self.scope();
         // What no crash can take away any more.
         engine.vouched = self.open_file().and_then(Journal::durable);
@@ -115,19 +114,19 @@ impl Process {
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
             (&committed, engine.known)
         {
-            self.mark_gone_back(engine, Evidence::Witness(known))?;
+            self.mark_gone_back(engine, RollbackProof::Witness(known))?;
         }
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
             (&committed, self.open_file().map(Journal::highest_generation))
         {
-            self.mark_gone_back(engine, Evidence::Journal(seen))?;
+            self.mark_gone_back(engine, RollbackProof::Journal(seen))?;
         }
-        let Committed { value, held, old_copy, durable, .. } = committed?;
-        let held = Arc::new(held);
+        let Committed { value, state, old_copy, durable, .. } = committed?;
+        let state = Arc::new(state);
         // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
-        let _ = self.learn(sent, held.clone(), durable);
-        let is_durable = durable >= held.facts.clear.generation;
-        Ok(Done { value, is_durable, old_copy, held })
+        let _ = self.install(sent, state.clone(), durable);
+        let is_durable = durable >= state.facts.clear.generation;
+        Ok(Done { value, is_durable, old_copy, state })
     }
 }
 
@@ -137,7 +136,7 @@ pub(crate) struct Done<T> {
     pub(crate) is_durable: bool,
     /// An older copy is left somewhere.
     pub(crate) old_copy: Option<KeyStoreError>,
-    pub(crate) held: Arc<Held>,
+    pub(crate) state: Arc<VaultState>,
 }
 
 impl<T> Done<T> {

@@ -9,7 +9,7 @@ use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
 use crate::field::Placed;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
-use crate::vault::Owner;
+use crate::vault::VaultInner;
 use crate::vault::handles::Handle;
 use crate::vault::process::Process;
 use crate::vault::reader::{Guard, Reader};
@@ -23,7 +23,7 @@ pub(crate) const CHUNK: usize = 256;
 /// wipes the keys in it; they are then derived anew, which fails for the shredded.
 #[derive(Clone)]
 pub struct CustomerKeys {
-    owner: Arc<Owner>,
+    inner: Arc<VaultInner>,
     /// `None` when the vault could not be used when the handle was made; using it says why.
     handle: Result<Arc<Handle>, KeyStoreError>,
     index: usize,
@@ -36,7 +36,7 @@ impl CustomerKeys {
     pub(super) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
         let Reader { vault, guard } = reader;
         let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
-        CustomerKeys { owner: vault.owner.clone(), handle, index: 0, customer, guard: guard.clone() }
+        CustomerKeys { inner: vault.inner.clone(), handle, index: 0, customer, guard: guard.clone() }
     }
 
     /// Whose keys these are.
@@ -47,7 +47,7 @@ impl CustomerKeys {
 
     #[inline]
     fn parts(&self) -> Result<(&Arc<Process>, &Handle), KeyStoreError> {
-        let process = self.owner.process.current()?;
+        let process = self.inner.process.current()?;
         let handle = self.handle.as_ref().map_err(Clone::clone)?;
         // Its lock may be held for ever in a forked child, and its keys are the parent's.
         if Arc::ptr_eq(process, &handle.process) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
@@ -151,8 +151,8 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
         let handle = vault.process().map(|process| Handle::register(process, customers.clone()));
         self.ready.extend(rows.into_iter().map(|(row, customer)| {
             let index = customers.binary_search(&customer).unwrap_or_default();
-            let (owner, handle, guard) = (vault.owner.clone(), handle.clone(), guard.clone());
-            (row, CustomerKeys { owner, handle, index, customer, guard })
+            let (inner, handle, guard) = (vault.inner.clone(), handle.clone(), guard.clone());
+            (row, CustomerKeys { inner, handle, index, customer, guard })
         }));
     }
 }

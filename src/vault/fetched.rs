@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::key_tree::Pages;
 use crate::nonce;
 use crate::store::{PageName, PageStore, StoreError};
-use crate::vault::held::PagesError;
+use crate::vault::state::PagesError;
 
 /// What was fetched so far for one piece of work.
 #[derive(Default)]

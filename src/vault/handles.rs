@@ -13,8 +13,8 @@ use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::vault::fetched::Fetched;
-use crate::vault::held::{HeldTree, tree_error};
 use crate::vault::process::Process;
+use crate::vault::state::{LoadedTree, tree_error};
 
 /// Every handle there is, so that a commit can reach the keys they hold.
 pub(crate) struct Handles {
@@ -76,8 +76,8 @@ pub(crate) enum Cipher<'k> {
     Kept(&'k FieldCipher),
     Made(FieldCipher),
     Shredded,
-    /// The tree was given up since the caller looked.
-    Gone,
+    /// The tree was retired concurrently, after the caller looked it up.
+    Retired,
 }
 
 impl Cipher<'_> {
@@ -85,7 +85,7 @@ impl Cipher<'_> {
         match self {
             Cipher::Kept(cipher) => Some(cipher),
             Cipher::Made(cipher) => Some(cipher),
-            Cipher::Shredded | Cipher::Gone => None,
+            Cipher::Shredded | Cipher::Retired => None,
         }
     }
 }
@@ -125,11 +125,13 @@ impl Handle {
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
-        let held = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
-        let held = self.process.unless_refused(held)?;
-        let to_seal = held.to_seal(name.purpose.name(), self.process.durable()).map(|tree| tree.id);
+        let state = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
+        let state = self.process.unless_refused(state)?;
+        let to_seal = state.to_seal(name.purpose.name(), self.process.durable()).map(|tree| tree.id);
         let asked = tree.or(to_seal).ok_or(KeyStoreError::NotDurableYet)?;
-        let Some(tree) = held.tree(asked).filter(|tree| tree.tree.is_some()) else { return Ok((asked, Cipher::Gone)) };
+        let Some(tree) = state.tree(asked).filter(|tree| tree.tree.is_some()) else {
+            return Ok((asked, Cipher::Retired));
+        };
         let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
             Some(at) => at,
             None => {
@@ -142,7 +144,7 @@ impl Handle {
             }
         };
         let id = tree.id;
-        drop(held);
+        drop(state);
         let slot = keys.trees.get(slots).and_then(|(_, slots)| slots.get(index)).ok_or(LOST)?;
         let key = match slot {
             Slot::Key(key) => key,
@@ -163,7 +165,7 @@ impl Handle {
     }
 
     /// Customers whose pages are wanted first are failed ones: what comes of this is dropped then, and derived again.
-    fn derive(&self, tree: &HeldTree, pages: &Fetched) -> Result<Vec<Slot>, KeyStoreError> {
+    fn derive(&self, tree: &LoadedTree, pages: &Fetched) -> Result<Vec<Slot>, KeyStoreError> {
         let tree = tree.tree.as_ref().ok_or(LOST)?;
         with_clean_stack(|| {
             let many = self.customers.len() > 1;
@@ -215,7 +217,7 @@ impl Handles {
     pub(super) fn hold_a_key_of(&self, customer: CustomerId) -> bool {
         let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
         alive.iter().any(|handle| {
-            let Some(index) = handle.customers.iter().position(|held| *held == customer) else { return false };
+            let Some(index) = handle.customers.iter().position(|known| *known == customer) else { return false };
             let keys = lock(&handle.keys);
             let expanded = handle.customers.len() == 1 && !keys.ciphers.is_empty();
             expanded || keys.trees.iter().any(|(_, slots)| matches!(slots.get(index), Some(Slot::Key(_))))

@@ -19,10 +19,10 @@ use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::fetched::Fetched;
-use crate::vault::held::{Held, PagesError, tree_error};
 use crate::vault::journal::{Entries, index_name};
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
+use crate::vault::state::{PagesError, VaultState, tree_error};
 
 /// Which epochs of an index there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +97,10 @@ impl<'a, P: Pages<Error = PagesError>> Leaves<'a, P> {
 
     /// The epoch to make tokens in when `durable` is the newest generation that is known to be so: the key of a later one could be
     /// lost. `None`: that cannot be told.
-    fn find_writable(&mut self, held: &Held, durable: u64) -> Result<Option<Epoch>, KeyStoreError> {
-        let is_made = held.indexes.as_ref().is_some_and(|indexes| indexes.made <= durable);
+    fn find_writable(&mut self, state: &VaultState, durable: u64) -> Result<Option<Epoch>, KeyStoreError> {
+        let is_made = state.indexes.as_ref().is_some_and(|indexes| indexes.made <= durable);
         // Nothing of a recovery counts before it is durable.
-        if held.facts.floor > durable || !is_made {
+        if state.facts.floor > durable || !is_made {
             return Ok(None);
         }
         let current = self.current()?;
@@ -152,10 +152,10 @@ fn number(place: Place, child: u8) -> u64 {
 impl Draft<'_> {
     /// Shreds children of indexes. Gives the pages to write, or none if all was done before.
     pub(crate) fn shred_in_indexes(&mut self, numbers: &Ranges) -> Result<Vec<StoredPage>, KeyStoreError> {
-        let Some(held) = self.indexes.as_mut() else { return Ok(Vec::new()) };
-        let rewritten = held.tree.shred(numbers, self.generation, &self.pages).map_err(tree_error)?;
+        let Some(indexes) = self.indexes.as_mut() else { return Ok(Vec::new()) };
+        let rewritten = indexes.tree.shred(numbers, self.generation, &self.pages).map_err(tree_error)?;
         if let Some(tree) = rewritten.tree {
-            held.tree = tree;
+            indexes.tree = tree;
         }
         Ok(rewritten.pages)
     }
@@ -167,11 +167,11 @@ impl Draft<'_> {
 
     /// Begins an epoch under a key of its own. Gives the pages to write.
     fn begin_epoch(&mut self, place: Place, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
-        let held = self.indexes.as_mut().ok_or(LOST)?;
+        let indexes = self.indexes.as_mut().ok_or(LOST)?;
         let (mark, key) = (number(place, mark(epoch)), number(place, epoch.number()));
-        let rewritten = held.tree.shred_and_renew(mark, key, self.generation, &self.pages).map_err(tree_error)?;
+        let rewritten = indexes.tree.shred_and_renew(mark, key, self.generation, &self.pages).map_err(tree_error)?;
         if let Some(tree) = rewritten.tree {
-            held.tree = tree;
+            indexes.tree = tree;
         }
         Ok(rewritten.pages)
     }
@@ -198,8 +198,8 @@ impl Draft<'_> {
     }
 
     pub(super) fn epochs(&self, place: Place) -> Result<Epochs, KeyStoreError> {
-        let held = self.indexes.as_ref().ok_or(LOST)?;
-        with_clean_stack(|| Leaves::of(&held.tree, &self.pages, place).live())
+        let indexes = self.indexes.as_ref().ok_or(LOST)?;
+        with_clean_stack(|| Leaves::of(&indexes.tree, &self.pages, place).live())
     }
 }
 
@@ -213,7 +213,7 @@ impl Process {
     fn with_index<R>(
         self: &Arc<Process>,
         name: IndexName,
-        work: impl Fn(&mut Leaves<'_, Fetched>, &Held) -> Result<R, KeyStoreError>,
+        work: impl Fn(&mut Leaves<'_, Fetched>, &VaultState) -> Result<R, KeyStoreError>,
     ) -> Result<R, TokenError> {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });
@@ -222,10 +222,10 @@ impl Process {
         for _ in 0..TRIES {
             let changes = self.changes();
             let result = self.with_pages(|pages| {
-                let held = self.held()?;
-                let tree = &held.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
+                let state = self.state()?;
+                let tree = &state.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
                 // The snapshot outlives every key derived from it: whoever retires an epoch waits for it.
-                Ok::<_, TokenError>(with_clean_stack(|| work(&mut Leaves::of(tree, pages, place), &held))?)
+                Ok::<_, TokenError>(with_clean_stack(|| work(&mut Leaves::of(tree, pages, place), &state))?)
             })?;
             self.confirm_lease()?;
             // The lease may run because of a newer snapshot, in which an epoch began or was retired.
@@ -238,8 +238,8 @@ impl Process {
 
     pub(crate) fn token<T>(self: &Arc<Process>, name: IndexName, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
         let make = || {
-            self.with_index(name, |leaves, held| {
-                let Some(epoch) = leaves.find_writable(held, self.durable())? else { return Ok(None) };
+            self.with_index(name, |leaves, state| {
+                let Some(epoch) = leaves.find_writable(state, self.durable())? else { return Ok(None) };
                 // Never retired while it is the current one.
                 let key = leaves.key(epoch, name)?.ok_or(KeyStoreError::Bug("the current epoch was retired"))?;
                 Ok(Some(cut(epoch, &key, form, name.bits)))
@@ -292,7 +292,7 @@ impl Process {
         // An older copy of the record holds nothing that was given up.
         let done = self.reread_if_unknown(done)?.in_every_place().map_err(EpochError::NotInEveryPlace)?;
         let current = done.value.ok_or(EpochError::Exhausted)?;
-        let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
+        let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         drop(done);
         self.wait_for_readers();
         Ok(EpochBegun { current, generation, effective_at: SystemTime::now() + lease })
@@ -302,9 +302,9 @@ impl Process {
     pub(crate) fn publish_epochs(self: &Arc<Process>, name: IndexName) -> Result<(), EpochError> {
         let place = derivation::place_of_index(name);
         let made = |draft: &Draft<'_>| {
-            let held = draft.indexes.as_ref().ok_or(LOST)?;
+            let indexes = draft.indexes.as_ref().ok_or(LOST)?;
             with_clean_stack(|| {
-                let mut leaves = Leaves::of(&held.tree, &draft.pages, place);
+                let mut leaves = Leaves::of(&indexes.tree, &draft.pages, place);
                 leaves.current()?;
                 Ok(leaves.walker.written())
             })

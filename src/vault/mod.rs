@@ -4,35 +4,35 @@ pub(crate) mod audit_file;
 mod builder;
 mod commit;
 mod committing;
-mod custody;
+mod copy_selection;
 mod customer_keys;
-mod evidence;
 mod fetched;
 mod handles;
-mod held;
 mod indexes;
 mod journal;
 mod keyring;
-mod knowledge;
 mod numbers;
+mod oneshot;
 mod open;
 mod opens;
 mod places;
 mod process;
-mod promise;
 mod promote;
 mod purposes;
 mod reader;
 mod readiness;
 mod recover;
+mod refresh;
 mod renewal;
 mod retired;
+mod rollback_proof;
 mod seal;
 mod shred;
+mod state;
 mod status;
 mod thread;
-mod trail;
 mod upkeep;
+mod witness_history;
 
 #[cfg(all(test, shuttle))]
 mod interleavings;
@@ -70,8 +70,7 @@ use crate::sealed::Sealed;
 use crate::store::{Directory, PageStore, RootStore, Swept};
 use commit::CommitError;
 use process::Process;
-use promise::{Promise, promise};
-use shred::{ShredRequest, Whom};
+use shred::{ShredRequest, ShredTarget};
 
 /// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -100,16 +99,16 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// reach of a shred in the parent.
 #[derive(Clone)]
 pub struct Vault {
-    owner: Arc<Owner>,
+    inner: Arc<VaultInner>,
 }
 
-struct Owner {
+struct VaultInner {
     process: Arc<Process>,
     /// The store, if it is the embedded one.
     directory: Option<Directory>,
 }
 
-impl Drop for Owner {
+impl Drop for VaultInner {
     fn drop(&mut self) {
         // No I/O here: what was asked for before is still done, by the threads, which then end.
         if let Some(process) = self.process.existing() {
@@ -131,7 +130,7 @@ impl Vault {
     }
 
     fn process(&self) -> Result<&Arc<Process>, KeyStoreError> {
-        self.owner.process.current()
+        self.inner.process.current()
     }
 
     /// Issues a number for a new customer. Nothing is stored for the customer, no key in particular.
@@ -207,7 +206,7 @@ impl Vault {
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), None, None)
+        self.shred_now(ShredTarget::These(customers.into_iter().collect()), None, None)
     }
 
     /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
@@ -219,7 +218,7 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), None)
+        self.shred_now(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
@@ -231,7 +230,7 @@ impl Vault {
     /// # Errors
     /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.shred_now(Whom::Through(last), None, None)
+        self.shred_now(ShredTarget::Through(last), None, None)
     }
 
     /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
@@ -243,7 +242,7 @@ impl Vault {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), None, None)
+        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), None, None)
     }
 
     /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
@@ -255,38 +254,43 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), None)
+        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
     }
 
-    fn shred_now(&self, whom: Whom, purpose: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, ShredError> {
-        let started = self.start_shred(whom, purpose, why)?;
+    fn shred_now(
+        &self,
+        target: ShredTarget,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Result<Shredded, ShredError> {
+        let started = self.start_shred(target, purpose, why)?;
         started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
     }
 
     fn start_shred(
         &self,
-        whom: Whom,
+        target: ShredTarget,
         purpose: Option<Purpose>,
         why: Option<Reason>,
-    ) -> Result<Promise<Result<Shredded, ShredError>>, ShredError> {
+    ) -> Result<oneshot::Receiver<Result<Shredded, ShredError>>, ShredError> {
         let process = self.process().map_err(ShredError::NothingHappened)?;
         if let Some(purpose) = purpose
             && !process.settings.purposes.contains(&purpose)
         {
             return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
         }
-        let (answer, promise) = promise();
-        process.worker.shred(process, ShredRequest { whom, purpose, why, answer });
-        Ok(promise)
+        let (answer, receiver) = oneshot::channel();
+        process.worker.shred(process, ShredRequest { target, purpose, why, answer });
+        Ok(receiver)
     }
 
     fn shred_soon(
         &self,
-        whom: Whom,
+        target: ShredTarget,
         purpose: Option<Purpose>,
         why: Option<Reason>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        let started = self.start_shred(whom, purpose, why);
+        let started = self.start_shred(target, purpose, why);
         // The future holds no vault: it must not keep one open that was dropped.
         let process = self.process().map(Arc::downgrade);
         Box::pin(async move {
@@ -323,13 +327,13 @@ impl Vault {
     /// # Errors
     /// When the lease has lapsed and the record cannot be read.
     pub fn generation(&self) -> Result<u64, KeyStoreError> {
-        Ok(self.process()?.held()?.facts.clear.generation)
+        Ok(self.process()?.state()?.facts.clear.generation)
     }
 
     /// Reads the root record now, instead of at the next tick.
     ///
     /// # Errors
-    /// When it cannot be read, or went back in time.
+    /// When it cannot be read, or was rolled back.
     pub fn refresh(&self) -> Result<(), KeyStoreError> {
         self.process()?.reread()
     }
@@ -383,7 +387,7 @@ impl Vault {
     fn post<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
-    ) -> Result<Promise<T>, KeyStoreError> {
+    ) -> Result<oneshot::Receiver<T>, KeyStoreError> {
         let process = self.process()?;
         Ok(process.worker.post(process, job))
     }
@@ -396,7 +400,7 @@ impl Vault {
     /// # Errors
     /// When the lease has lapsed and the record cannot be read.
     pub fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
-        Ok(self.process()?.held()?.facts.clear.vault)
+        Ok(self.process()?.state()?.facts.clear.vault)
     }
 
     /// The purposes that it was unlocked with. It may have others.
@@ -440,6 +444,6 @@ fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vault({:?})", self.owner.process.settings.purposes)
+        write!(f, "Vault({:?})", self.inner.process.settings.purposes)
     }
 }

@@ -13,11 +13,11 @@ use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::sync::lock;
-use crate::vault::evidence::Evidence;
 use crate::vault::fetched::Fetched;
 use crate::vault::handles::{Cipher, Handle};
-use crate::vault::held::{Held, tree_error};
 use crate::vault::process::Process;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::{VaultState, tree_error};
 use crate::witness::Witness;
 
 impl Process {
@@ -72,8 +72,8 @@ impl Process {
         let header = sealed.header();
         let changes = self.changes();
         let opened = self.with_pages(|pages| {
-            let held = self.held_to_open(customer, name, &header, pages)?;
-            let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            let state = self.state_to_open(customer, name, &header, pages)?;
+            let tree = state.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
             with_clean_stack(|| {
                 let mut walker = Walker::for_one();
@@ -105,7 +105,7 @@ impl Process {
             None => {
                 let opened = self.with_pages(|pages| {
                     // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
-                    drop(self.held_to_open(customer, name, &header, pages)?);
+                    drop(self.state_to_open(customer, name, &header, pages)?);
                     let mut keys = handle.keys();
                     with_clean_stack(|| {
                         let cipher = handle.cipher(&mut keys, index, Some(header.tree), name, pages)?.1;
@@ -117,7 +117,7 @@ impl Process {
                                 Ok(Some(Process::open_with(&cipher, &header, place.context, sealed)))
                             }
                             Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
-                            Cipher::Gone => Ok(None),
+                            Cipher::Retired => Ok(None),
                         }
                     })
                 })?;
@@ -125,7 +125,7 @@ impl Process {
                     Some(opened) => opened,
                     None => {
                         // The tree was retired concurrently: check again.
-                        self.with_pages(|pages| self.held_to_open(customer, name, &header, pages).map(drop))?;
+                        self.with_pages(|pages| self.state_to_open(customer, name, &header, pages).map(drop))?;
                         return Err(KeyStoreError::Bug("a retired tree reappeared").into());
                     }
                 }
@@ -135,13 +135,13 @@ impl Process {
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
-    fn held_to_open(
+    fn state_to_open(
         self: &Arc<Process>,
         customer: CustomerId,
         name: FieldId,
         header: &Header<'_>,
         pages: &Fetched,
-    ) -> Result<Arc<Held>, OpenError> {
+    ) -> Result<Arc<VaultState>, OpenError> {
         let at = name.of(customer);
         if !self.is_unlocked(name.purpose) {
             return Err(OpenError::PurposeNotUnlocked { purpose: name.purpose.name() });
@@ -150,30 +150,30 @@ impl Process {
             let found = CustomerId::from_path(header.customer).unwrap_or(customer);
             return Err(OpenError::OtherCustomer { at, found });
         }
-        let mut held = self.held()?;
-        if held.tree(header.tree).is_none() && !lock(&self.unknown_trees).contains(&held, header.tree) {
+        let mut state = self.state()?;
+        if state.tree(header.tree).is_none() && !lock(&self.unknown_trees).contains(&state, header.tree) {
             // Another process may have made it a moment ago. Let go first: a refresh waits for readers.
-            drop(held);
+            drop(state);
             self.extra_read()?;
-            held = self.held()?;
-            if held.tree(header.tree).is_none() {
-                lock(&self.unknown_trees).add(&held, header.tree);
+            state = self.state()?;
+            if state.tree(header.tree).is_none() {
+                lock(&self.unknown_trees).add(&state, header.tree);
             }
         }
-        let Some(tree) = held.tree(header.tree) else { return Err(OpenError::OtherVault { at }) };
+        let Some(tree) = state.tree(header.tree) else { return Err(OpenError::OtherVault { at }) };
         if tree.purpose != name.purpose.name() {
             return Err(OpenError::OtherPurpose { at, found: tree.purpose.clone() });
         }
         let is_retired = tree.tree.is_none();
         if is_retired || !tree.active {
             // The purpose's active tree has the last word on who is shredded.
-            let active = held.active(name.purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            let active = state.active(name.purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
             let found = with_clean_stack(|| Walker::for_one().walk(active, customer.to_path(), pages));
             if found.map_err(tree_error)? == Found::Shredded {
                 return Err(OpenError::Shredded { at });
             }
         }
-        if is_retired { Err(OpenError::Retired { at }) } else { Ok(held) }
+        if is_retired { Err(OpenError::Retired { at }) } else { Ok(state) }
     }
 
     /// `None`: not authentic.
@@ -221,8 +221,8 @@ impl Process {
     #[cold]
     fn open_again(self: &Arc<Process>, customer: CustomerId, name: FieldId, header: &Header) -> Result<(), OpenError> {
         let found = self.with_pages(|pages| {
-            let held = self.held_to_open(customer, name, header, pages)?;
-            let tree = held.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+            let state = self.state_to_open(customer, name, header, pages)?;
+            let tree = state.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
             let found = with_clean_stack(|| Walker::for_one().walk(tree, customer.to_path(), pages));
             Ok::<_, OpenError>(found.map_err(tree_error)?)
         })?;
@@ -241,7 +241,8 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        Ok(self.unless_proven(Evidence::Number(at.customer.get(), Witness::from_packed(header.witness).generation))?)
+        Ok(self
+            .unless_proven(RollbackProof::Number(at.customer.get(), Witness::from_packed(header.witness).generation))?)
     }
 }
 

@@ -43,7 +43,7 @@ impl Vault {
     /// [`KeyStoreError::FirstPlace`] of the first place; otherwise when the commit fails. The mirror stays in use then, unless it is not
     /// known whether the record was written.
     pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
-        let path = self.owner.directory.as_ref().and_then(|directory| directory.path_of(place));
+        let path = self.inner.directory.as_ref().and_then(|directory| directory.path_of(place));
         self.change_list(ListChange::Detach(place), || Ok(()))?;
         Ok(path)
     }
@@ -81,10 +81,10 @@ impl Vault {
 
     fn directory(&self) -> Result<&Directory, KeyStoreError> {
         // Its locks may be held for ever in a forked child.
-        if !self.owner.process.is_of_this_process() {
+        if !self.inner.process.is_of_this_process() {
             return Err(KeyStoreError::Forked);
         }
-        self.owner
+        self.inner
             .directory
             .as_ref()
             .ok_or_else(|| crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into())

@@ -16,17 +16,17 @@ use crate::root_record::RecordId;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
 use crate::vault::commit::{Engine, Scope, Stores};
-use crate::vault::evidence::Evidence;
 use crate::vault::fetched::Fetched;
 use crate::vault::handles::Handles;
-use crate::vault::held::{Gone, Held};
-use crate::vault::journal::{Book, Chosen};
+use crate::vault::journal::{JournalChoice, JournalWriter};
 use crate::vault::keyring::Keyring;
 use crate::vault::numbers::Numbers;
-use crate::vault::promise::Promise;
+use crate::vault::oneshot;
 use crate::vault::readiness::Readiness;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::{DropSignal, VaultState};
 use crate::vault::thread::{Watchdog, Worker};
-use crate::vault::trail::Trail;
+use crate::vault::witness_history::WitnessHistory;
 
 /// What stays the same however often a process forks.
 pub(crate) struct Settings {
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
     /// Threads of the vault's own; without them (in tests) commits and re-reads run where they are asked for.
     pub(crate) threaded: bool,
-    pub(crate) journal: Chosen,
+    pub(crate) journal: JournalChoice,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
 }
@@ -63,15 +63,15 @@ pub(crate) struct UnknownTrees {
 const MOST_UNKNOWN: usize = 1024;
 
 impl UnknownTrees {
-    pub(super) fn contains(&self, held: &Held, id: TreeId) -> bool {
-        self.record == Some(held.facts.clear.id) && self.ids.contains(&id)
+    pub(super) fn contains(&self, state: &VaultState, id: TreeId) -> bool {
+        self.record == Some(state.facts.clear.id) && self.ids.contains(&id)
     }
 
-    pub(super) fn add(&mut self, held: &Held, id: TreeId) {
-        if self.record != Some(held.facts.clear.id) || self.ids.len() >= MOST_UNKNOWN {
+    pub(super) fn add(&mut self, state: &VaultState, id: TreeId) {
+        if self.record != Some(state.facts.clear.id) || self.ids.len() >= MOST_UNKNOWN {
             self.ids.clear();
         }
-        self.record = Some(held.facts.clear.id);
+        self.record = Some(state.facts.clear.id);
         self.ids.insert(id);
     }
 }
@@ -83,11 +83,11 @@ pub(crate) struct Process {
     /// Held while a forked child builds it.
     building: Mutex<()>,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) held: RwLock<Option<Arc<Held>>>,
+    pub(crate) state: RwLock<Option<Arc<VaultState>>>,
     /// Why nothing is held, or everything refused.
     pub(super) trouble: Mutex<Option<KeyStoreError>>,
     pub(crate) lease: LeaseClock,
-    pub(crate) trail: Mutex<Trail>,
+    pub(crate) witness_history: Mutex<WitnessHistory>,
     /// A generation that no crash can bring the record back behind.
     pub(super) durable: AtomicU64,
     /// The witness to put in sealed values, as its eight bytes.
@@ -97,15 +97,15 @@ pub(crate) struct Process {
     pub(crate) handles: Handles,
     pub(crate) numbers: Mutex<Numbers>,
     /// `None` of a vault without one. A forked child opens it anew.
-    pub(crate) journal: Option<Book>,
+    pub(crate) journal: Option<JournalWriter>,
     pub(super) stores: Stores,
-    /// Where the record is: it follows the newest one that was learned, and outlives a lost lease.
+    /// Where the record is: it follows the newest one that was installed, and outlives a lost lease.
     pub(super) scope: Mutex<Scope>,
     pub(crate) engine: Mutex<Engine>,
     /// Shared with the engine; held while a record is chosen, not while a commit waits.
     pub(crate) keyring: Arc<Mutex<Keyring>>,
     /// Held while a snapshot is replaced or confirmed: by commits, and by reads, which overlap them.
-    pub(super) learning: Mutex<Vec<Gone>>,
+    pub(super) installing: Mutex<Vec<DropSignal>>,
     pub(crate) resident: Arc<Resident>,
     /// Commits.
     pub(crate) worker: Worker,
@@ -118,8 +118,8 @@ pub(crate) struct Process {
     /// Counts the snapshots that knew other keys than the one before: what was opened with an older one is looked at
     /// again before it is given out.
     pub(super) changes: AtomicU64,
-    /// What proved that the key store went back in time, until it is seen to be mended.
-    pub(super) refused: Mutex<Option<Evidence>>,
+    /// What proved that the key store was rolled back, until it is seen to be mended.
+    pub(super) refused: Mutex<Option<RollbackProof>>,
     /// Since when some copy of the record is seen to be older.
     pub(super) lagging_since: Mutex<Option<Moment>>,
     /// How long to wait before it is repaired once more.
@@ -165,11 +165,11 @@ impl Process {
             child: OnceLock::new(),
             building: Mutex::new(()),
             lease: LeaseClock::new(settings.clock.clone()),
-            journal: Book::of(&settings.journal),
+            journal: JournalWriter::of(&settings.journal),
             settings,
-            held: RwLock::new(None),
+            state: RwLock::new(None),
             trouble: Mutex::new(None),
-            trail: Mutex::new(Trail::new()),
+            witness_history: Mutex::new(WitnessHistory::new()),
             durable: AtomicU64::new(0),
             witness: AtomicU64::new(0),
             proven: AtomicU64::new(0),
@@ -183,7 +183,7 @@ impl Process {
             reader: Worker::new(),
             watchdog: Watchdog::new(),
             keyring,
-            learning: Mutex::new(Vec::new()),
+            installing: Mutex::new(Vec::new()),
             next_number: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             refused: Mutex::new(None),
@@ -227,8 +227,8 @@ impl Process {
             Err(TryLockError::Poisoned(keyring)) => keyring.into_inner().copy(),
             Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
         };
-        if let Ok(mut held) = self.held.try_write() {
-            held.take();
+        if let Ok(mut state) = self.state.try_write() {
+            state.take();
         }
         let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring, Scope::default())?;
         // A failure is not kept: the next call tries again.
@@ -256,11 +256,11 @@ impl Process {
 
     /// Takes no more work, and wipes all keys but the root key, which what was asked for before still needs; it goes last.
     /// No I/O.
-    pub(crate) fn leave(self: &Arc<Process>) -> Promise<()> {
+    pub(crate) fn leave(self: &Arc<Process>) -> oneshot::Receiver<()> {
         drop(self.reader.close(self));
         self.watchdog.stop();
         let ended = self.worker.close(self);
-        self.let_go(KeyStoreError::Closed);
+        self.revoke(KeyStoreError::Closed);
         ended
     }
 
@@ -271,7 +271,7 @@ impl Process {
 
     /// Nothing is left to do: no key remains, not even the root key.
     pub(crate) fn end(&self) {
-        self.let_go(KeyStoreError::Closed);
+        self.revoke(KeyStoreError::Closed);
         lock(&self.keyring).forget();
     }
 
@@ -303,30 +303,30 @@ impl Process {
     }
 
     /// The snapshot, after one re-read if the lease has lapsed.
-    pub(crate) fn held(self: &Arc<Process>) -> Result<Arc<Held>, KeyStoreError> {
+    pub(crate) fn state(self: &Arc<Process>) -> Result<Arc<VaultState>, KeyStoreError> {
         if self.lease.is_fresh()
-            && let Some(held) = self.snapshot()
+            && let Some(state) = self.snapshot()
         {
-            return self.unless_refused(held);
+            return self.unless_refused(state);
         }
         self.reread()?;
-        let held = self.snapshot().ok_or_else(|| self.lapsed())?;
-        self.unless_refused(held)
+        let state = self.snapshot().ok_or_else(|| self.lapsed())?;
+        self.unless_refused(state)
     }
 
     /// The snapshot, read anew here if the lease has lapsed: for the thread that commits.
-    pub(crate) fn held_now(self: &Arc<Process>) -> Result<Arc<Held>, KeyStoreError> {
+    pub(crate) fn state_now(self: &Arc<Process>) -> Result<Arc<VaultState>, KeyStoreError> {
         if !self.lease.is_fresh() {
             self.refresh()?;
         }
-        let held = self.snapshot().ok_or_else(|| self.lapsed())?;
-        self.unless_refused(held)
+        let state = self.snapshot().ok_or_else(|| self.lapsed())?;
+        self.unless_refused(state)
     }
 
-    pub(crate) fn unless_refused(&self, held: Arc<Held>) -> Result<Arc<Held>, KeyStoreError> {
-        match held.facts.gone_back {
-            None => Ok(held),
-            Some(seen) => Err(KeyStoreError::RolledBack { have: held.facts.clear.generation, seen }),
+    pub(crate) fn unless_refused(&self, state: Arc<VaultState>) -> Result<Arc<VaultState>, KeyStoreError> {
+        match state.facts.gone_back {
+            None => Ok(state),
+            Some(seen) => Err(KeyStoreError::RolledBack { have: state.facts.clear.generation, seen }),
         }
     }
 
@@ -337,9 +337,9 @@ impl Process {
         self.durable.load(Ordering::Acquire)
     }
 
-    pub(crate) fn snapshot(&self) -> Option<Arc<Held>> {
-        match self.held.read() {
-            Ok(held) => held.clone(),
+    pub(crate) fn snapshot(&self) -> Option<Arc<VaultState>> {
+        match self.state.read() {
+            Ok(state) => state.clone(),
             Err(poisoned) => poisoned.into_inner().clone(),
         }
     }
@@ -374,7 +374,7 @@ impl Process {
     pub(crate) fn extra_read(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let clock = self.lease.clock();
         let asked = clock.now();
-        let pause = self.snapshot().map_or(Duration::ZERO, |held| (held.facts.lease / 4).min(EXTRA_READS));
+        let pause = self.snapshot().map_or(Duration::ZERO, |state| (state.facts.lease / 4).min(EXTRA_READS));
         let wait = {
             let mut last = lock(&self.last_extra_read);
             let wait = last.map_or(Duration::ZERO, |last| pause.saturating_sub(asked.age_since(last)));
@@ -386,7 +386,7 @@ impl Process {
         // Without a thread, time may stand still.
         if !wait.is_zero() && self.settings.threaded {
             std::thread::sleep(wait);
-            if lock(&self.trail).was_confirmed_since(asked) {
+            if lock(&self.witness_history).was_confirmed_since(asked) {
                 return Ok(());
             }
             *lock(&self.last_extra_read) = Some(clock.now());
@@ -398,7 +398,7 @@ impl Process {
         if self.worker.is_closed() {
             return KeyStoreError::Closed;
         }
-        let trail = lock(&self.trail);
+        let witness_history = lock(&self.witness_history);
         let source = lock(&self.trouble).clone();
         if let Some(error) = &source
             && error.outcome() == crate::error::Outcome::Investigate
@@ -406,8 +406,8 @@ impl Process {
             return error.clone();
         }
         KeyStoreError::LeaseLost {
-            since: trail.since_confirmed(self.lease.clock().now()),
-            lease: trail.lease(),
+            since: witness_history.since_confirmed(self.lease.clock().now()),
+            lease: witness_history.lease(),
             source: source.map(Box::new),
         }
     }

@@ -7,9 +7,9 @@ use crate::root_key::RootKey;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore};
 use crate::vault::builder::VaultBuilder;
 use crate::vault::commit::ListChange;
-use crate::vault::evidence::Evidence;
 use crate::vault::process::Process;
-use crate::vault::{Owner, Vault};
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::{Vault, VaultInner};
 
 impl VaultBuilder {
     /// Makes a mirror the first place of a vault whose first place is lost, and unlocks it. `lost` names the places that are gone, as the
@@ -33,7 +33,7 @@ impl VaultBuilder {
     /// is shredded from now on, and its own shreds are unknown here. If it committed by itself, and both are seen again, everything
     /// stops ([`KeyStoreError::Diverged`]).
     ///
-    /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that had gone back in time is promoted all the same, and
+    /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that had been rolled back is promoted all the same, and
     /// then refused until [`recover`](VaultBuilder::recover).
     ///
     /// # Errors
@@ -49,12 +49,12 @@ impl VaultBuilder {
         let mut engine = self.engine(stores, root_key);
         engine.scope.lost.clone_from(&lost);
         let (process, _) = self.process(engine)?;
-        let owner = Owner { process, directory };
-        let process = &owner.process;
-        let held = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let inner = VaultInner { process, directory };
+        let process = &inner.process;
+        let state = process.snapshot().ok_or_else(|| process.lapsed())?;
         let (list, have, next_number) =
-            (held.facts.places.clone(), held.facts.clear.generation, held.facts.next_number);
-        drop(held);
+            (state.facts.places.clone(), state.facts.clear.generation, state.facts.next_number);
+        drop(state);
         match list.first() {
             Some(place) if !lost.contains(place) => return Err(PromoteError::FirstIsThere { place: *place }),
             _ => {}
@@ -67,9 +67,8 @@ impl VaultBuilder {
         let job = move |process: &Arc<Process>| {
             process.change_list(change.clone(), &mut |draft| {
                 // The generation that is left out must not cover what proves a rollback.
-                let evidence = [Some(Evidence::Mark(mark)), journalled.map(Evidence::Journal)];
-                let proven =
-                    evidence.into_iter().flatten().filter_map(|evidence| evidence.against(&draft.record)).max();
+                let proof = [Some(RollbackProof::Mark(mark)), journalled.map(RollbackProof::Journal)];
+                let proven = proof.into_iter().flatten().filter_map(|proof| proof.against(&draft.record)).max();
                 draft.record.gone_back = draft.record.gone_back.max(proven);
                 Ok(())
             })
@@ -77,7 +76,7 @@ impl VaultBuilder {
         process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.end_promotion();
         self.check_existing(process, mark, false)?;
-        Ok(Vault { owner: Arc::new(owner) })
+        Ok(Vault { inner: Arc::new(inner) })
     }
 }
 

@@ -17,11 +17,11 @@ use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::committing::Done;
 use crate::vault::handles::Handle;
-use crate::vault::held::{HeldTree, tree_error};
 use crate::vault::journal::Entries;
 use crate::vault::process::Process;
 use crate::vault::retired::Retired;
 use crate::vault::shred::shred_tree;
+use crate::vault::state::{LoadedTree, tree_error};
 use crate::vault::upkeep::new_tree;
 
 /// A purpose has a new key tree.
@@ -68,7 +68,7 @@ impl Draft<'_> {
         let TreeRecord { id, purpose, active, state, shredded, made } = new_tree(purpose, self.generation)?;
         let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
         let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident));
-        self.trees.push(HeldTree { id, purpose, active, shredded, made, tree });
+        self.trees.push(LoadedTree { id, purpose, active, shredded, made, tree });
         let mut pages = Vec::new();
         shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
         Ok((id, pages))
@@ -129,7 +129,7 @@ impl Process {
         // An older copy of the record holds nothing that was given up.
         let done = self.reread_if_unknown(done)?.in_every_place().map_err(PurposeError::NotInEveryPlace)?;
         let tree = done.value;
-        let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
+        let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         drop(done);
         self.wait_for_readers();
         crate::events::committed(generation, 0, 0);
@@ -154,7 +154,7 @@ impl Process {
         let intent = || Ok(Event::RetireReplaced { purpose: purpose.into(), new: by, why: None });
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose.name();
+            let theirs = |tree: &&LoadedTree| tree.tree.is_some() && tree.purpose == purpose.name();
             let Some(new) = draft.trees.iter().filter(theirs).position(|tree| tree.id == TreeId::from(by)) else {
                 refused = Some(PurposeError::UnknownTree { tree: by });
                 return Ok(Step::Keep(()));
@@ -175,7 +175,7 @@ impl Process {
             Ok(Step::Write(Vec::new(), ()))
         });
         let retired = |done: &Done<()>| -> Vec<KeyTreeId> {
-            let theirs = done.held.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
+            let theirs = done.state.trees.iter().filter(|tree| tree.tree.is_none() && tree.purpose == purpose.name());
             theirs.map(|tree| KeyTreeId::from(tree.id)).collect()
         };
         let trees = done.as_ref().map(retired).unwrap_or_default();
@@ -192,7 +192,7 @@ impl Process {
 
     /// Waits until every process has read what this one knows now, or stopped using the vault.
     pub(crate) fn wait_a_lease(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let lease = self.held()?.facts.lease;
+        let lease = self.state()?.facts.lease;
         // Without threads, in tests, time is moved by hand.
         if self.settings.threaded {
             std::thread::sleep(lease);
@@ -202,7 +202,7 @@ impl Process {
 
     /// False when the value is under the tree that seals now.
     pub(crate) fn needs_reseal<T>(self: &Arc<Process>, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
-        Ok(self.held()?.tree(sealed.header().tree).is_none_or(|tree| !tree.active))
+        Ok(self.state()?.tree(sealed.header().tree).is_none_or(|tree| !tree.active))
     }
 
     /// A value of somebody else, or of another purpose, is opened all the same: that tells what is wrong.
@@ -212,9 +212,9 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<bool, KeyStoreError> {
-        let (held, header) = (self.held()?, sealed.header());
+        let (state, header) = (self.state()?, sealed.header());
         let purpose = place.field_id().purpose.name();
-        Ok(header.customer == customer.to_path() && held.active(purpose).is_some_and(|tree| tree.id == header.tree))
+        Ok(header.customer == customer.to_path() && state.active(purpose).is_some_and(|tree| tree.id == header.tree))
     }
 
     pub(crate) fn reseal<T: PersonalData>(
@@ -260,8 +260,8 @@ impl Process {
         let mut shredded = Vec::new();
         for customers in customers.chunks(CHUNK) {
             shredded.extend(self.with_pages(|pages| {
-                let held = self.held()?;
-                let tree = held.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
+                let state = self.state()?;
+                let tree = state.active(purpose.name()).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
                 with_clean_stack(|| {
                     let mut walker = Walker::for_many();
                     let mut found = Vec::new();

@@ -205,7 +205,7 @@ pub(crate) struct Guard {
 impl Guard {
     /// One that allows all.
     fn of(vault: &Vault) -> Guard {
-        Guard { limits: Vec::new(), audits: Vec::new(), clock: vault.owner.process.settings.clock.clone() }
+        Guard { limits: Vec::new(), audits: Vec::new(), clock: vault.inner.process.settings.clock.clone() }
     }
 
     #[inline]

@@ -8,8 +8,8 @@ use crate::field::Purpose;
 use crate::store::StoreError;
 use crate::sync::{Mutex, lock};
 use crate::vault::commit::CommitError;
-use crate::vault::held::tree_error;
 use crate::vault::process::Process;
+use crate::vault::state::tree_error;
 
 /// What speaks against it. Each is overwritten when it is looked at again.
 #[derive(Default)]
@@ -92,10 +92,10 @@ impl Process {
     /// concerns its own purpose alone.
     pub(super) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
         self.with_pages(|pages| {
-            let held = self.held()?;
+            let state = self.state()?;
             let mut failed = Ok(());
             for tree in
-                purposes.iter().filter_map(|purpose| held.active(purpose.name())).filter_map(|held| held.tree.as_ref())
+                purposes.iter().filter_map(|purpose| state.active(purpose.name())).filter_map(|tree| tree.tree.as_ref())
             {
                 match tree.load_root(pages) {
                     Ok(()) => return Ok(()),
@@ -108,8 +108,8 @@ impl Process {
 
     /// Why a shred could not succeed now.
     pub(super) fn cannot_shred(&self) -> Option<KeyStoreError> {
-        let held = self.snapshot()?;
-        if held.facts.anchor.is_some() && self.open_file().is_none() {
+        let state = self.snapshot()?;
+        if state.facts.anchor.is_some() && self.open_file().is_none() {
             return Some(KeyStoreError::NeedsJournal);
         }
         let busy = self.worker.busy_for();

@@ -1,4 +1,4 @@
-//! After a key store went back in time.
+//! After a key store was rolled back.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::root_key::RootKey;
 use crate::store::StoredPage;
 use crate::vault::builder::VaultBuilder;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step};
-use crate::vault::journal::{Again, Entries};
+use crate::vault::journal::{Entries, ReplaySet};
 use crate::vault::process::Process;
 use crate::vault::shred::shred_tree;
-use crate::vault::{Owner, Vault};
+use crate::vault::{Vault, VaultInner};
 use crate::witness::MOST_GENERATION;
 
-/// What must be known to recover a vault that went back in time: from a journal, or a list that was kept.
+/// What must be known to recover a vault that was rolled back: from a journal, or a list that was kept.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Recovery {
@@ -32,7 +32,7 @@ pub struct Recovery {
     retired: Vec<KeyTreeId>,
     /// Epochs that an index was in, and whether they were retired.
     epochs: Vec<(IndexName, Epoch, bool)>,
-    again: Again,
+    replay_set: ReplaySet,
 }
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
@@ -51,13 +51,13 @@ impl Recovery {
             shredded_through: None,
             retired: Vec::new(),
             epochs: Vec::new(),
-            again: Again::default(),
+            replay_set: ReplaySet::default(),
         }
     }
 
     /// All that a journal knows of.
-    pub(super) fn and_all(self, again: Again) -> Recovery {
-        Recovery { again, ..self }
+    pub(super) fn and_all(self, replay_set: ReplaySet) -> Recovery {
+        Recovery { replay_set, ..self }
     }
 
     /// Everyone up to this number was shredded since, by age ([`Vault::shred_through`]).
@@ -102,7 +102,7 @@ impl Recovery {
 }
 
 impl VaultBuilder {
-    /// Mends a vault that went back in time, and unlocks it.
+    /// Mends a vault that was rolled back, and unlocks it.
     ///
     /// In one commit it shreds the customers listed, raises the number that is issued next, goes on above the generation
     /// that was seen, and moves to a new root key, since the restored record is readable under the old one: destroy
@@ -128,22 +128,22 @@ impl VaultBuilder {
         let engine = self.engine(stores, current);
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
         let (process, _) = self.process(engine)?;
-        let owner = Owner { process, directory };
-        owner.process.open_journal_to_recover(&self.journal)?;
-        let recovery = find(&owner.process)?;
+        let inner = VaultInner { process, directory };
+        inner.process.open_journal_to_recover(&self.journal)?;
+        let recovery = find(&inner.process)?;
         let highest = recovery.highest_number.get();
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
         let listed = listed.map_or(0, CustomerId::get).max(recovery.highest_of_journal());
-        let vault = owner.process.settings.vault;
+        let vault = inner.process.settings.vault;
         // As unlocking does; after the commit it would be too late to say so.
-        let held = owner.process.snapshot().ok_or_else(|| owner.process.lapsed())?;
-        let misspelt = self.purposes.iter().find(|purpose| held.active(purpose.name()).is_none());
-        let marked = held.facts.gone_back.unwrap_or(0);
-        drop(held);
+        let state = inner.process.snapshot().ok_or_else(|| inner.process.lapsed())?;
+        let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
+        let marked = state.facts.gone_back.unwrap_or(0);
+        drop(state);
         if let Some(purpose) = misspelt {
             return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
         }
-        if crate::sync::lock(&owner.process.keyring).is_current(&new, vault) {
+        if crate::sync::lock(&inner.process.keyring).is_current(&new, vault) {
             return Err(RecoverError::SameKey);
         }
         // A mark is not authenticated: one that no vault can reach must not stand in the way.
@@ -151,7 +151,7 @@ impl VaultBuilder {
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
-        let resident = owner.process.resident.clone();
+        let resident = inner.process.resident.clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &Arc<Process>| {
@@ -191,17 +191,17 @@ impl VaultBuilder {
                 process.conclude(&mut entries, &done, &Results::default());
             }
             let done = done.map_err(CommitError::cause)?;
-            events::committed(done.held.facts.clear.generation, done.value, 0);
+            events::committed(done.state.facts.clear.generation, done.value, 0);
             match (unknown, done.old_copy) {
                 (Some(purpose), _) => Err(RecoverError::UnknownPurpose { purpose }),
                 (None, Some(cause)) => Err(cause.into()),
                 (None, None) => Ok(()),
             }
         };
-        let process = &owner.process;
+        let process = &inner.process;
         process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
         process.finish_recovered();
-        Ok(Vault { owner: Arc::new(owner) })
+        Ok(Vault { inner: Arc::new(inner) })
     }
 }
 
@@ -222,7 +222,7 @@ impl Recovery {
         if !self.epochs.is_empty() {
             draft.add_indexes(resident)?;
         }
-        pages.extend(self.again.epochs(draft, resident)?);
+        pages.extend(self.replay_set.epochs(draft, resident)?);
         // Those that had begun first: what is retired may be one of them.
         for retired in [false, true] {
             for (name, epoch, _) in self.epochs.iter().filter(|(_, _, was_retired)| *was_retired == retired) {
@@ -238,22 +238,22 @@ impl Recovery {
         let through = self.shredded_through.map(|last| 0..=last.get());
         let numbers = Ranges::of_numbers(here.map(|(customer, _)| customer.get()));
         let numbers = numbers.or(&Ranges::of(through.into_iter().collect()));
-        numbers.or(&self.again.numbers_for(&tree.purpose))
+        numbers.or(&self.replay_set.numbers_for(&tree.purpose))
     }
 
     fn through(&self) -> u64 {
-        self.shredded_through.map_or(0, CustomerId::get).max(self.again.through)
+        self.shredded_through.map_or(0, CustomerId::get).max(self.replay_set.through)
     }
 
     /// The highest number that the journal lists.
     fn highest_of_journal(&self) -> u64 {
-        self.again.highest()
+        self.replay_set.highest()
     }
 
     /// The key trees to give up.
     fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
         let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| TreeId::from(*tree)).collect();
-        retired.extend(self.again.trees(draft));
+        retired.extend(self.replay_set.trees(draft));
         retired.sort_unstable();
         retired.dedup();
         retired

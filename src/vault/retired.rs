@@ -19,7 +19,7 @@ pub struct Retired {
 impl Retired {
     /// After the commit: waits for readers of what was given up.
     pub(super) fn after(process: &Arc<Process>, done: Done<()>, trees: Vec<KeyTreeId>) -> Retired {
-        let (generation, lease) = (done.held.facts.clear.generation, done.held.facts.lease);
+        let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         // Another commit may already wait for this snapshot to go.
         drop(done);
         let readers_gone = process.wait_for_readers();

@@ -14,8 +14,8 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::vault::handles::Handle;
-use crate::vault::held::{Held, tree_error};
 use crate::vault::process::Process;
+use crate::vault::state::{VaultState, tree_error};
 
 impl Process {
     pub(crate) fn seal<T: PersonalData>(
@@ -45,8 +45,8 @@ impl Process {
         let changes = self.changes();
         let tree = self.with_pages(|pages| {
             let wall = self.wall_within_lease()?;
-            let held = self.held_to_seal(name.purpose)?;
-            let tree = held.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
+            let state = self.state_to_seal(name.purpose)?;
+            let tree = state.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
             let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
             with_clean_stack(|| {
@@ -63,16 +63,16 @@ impl Process {
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
-    fn held_to_seal(self: &Arc<Process>, purpose: Purpose) -> Result<Arc<Held>, KeyStoreError> {
-        let held = self.held()?;
-        if held.to_seal(purpose.name(), self.durable()).is_some() {
-            return Ok(held);
+    fn state_to_seal(self: &Arc<Process>, purpose: Purpose) -> Result<Arc<VaultState>, KeyStoreError> {
+        let state = self.state()?;
+        if state.to_seal(purpose.name(), self.durable()).is_some() {
+            return Ok(state);
         }
-        held.active(purpose.name()).ok_or(NO_TREE)?;
+        state.active(purpose.name()).ok_or(NO_TREE)?;
         // Let go first: a commit waits for readers.
-        drop(held);
+        drop(state);
         self.settle()?;
-        self.held()
+        self.state()
     }
 
     /// What was encrypted may be given out if the tree seals still. A commit that came in between may have retired it, and then the
@@ -96,8 +96,8 @@ impl Process {
     #[cold]
     fn still_seals(self: &Arc<Process>, customer: CustomerId, name: FieldId, tree: TreeId) -> Result<bool, SealError> {
         self.with_pages(|pages| {
-            let held = self.held()?;
-            let Some(keys) = held.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
+            let state = self.state()?;
+            let Some(keys) = state.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
             let found = with_clean_stack(|| Walker::for_one().walk(keys, customer.to_path(), pages));
             match found.map_err(tree_error)? {
                 Found::Shredded => Err(SealError::Shredded { at: name.of(customer) }),
@@ -163,7 +163,7 @@ impl Process {
                 self.may_seal(customer, name)?;
                 self.with_pages(|pages| {
                     let wall = self.wall_within_lease()?;
-                    drop(self.held_to_seal(name.purpose)?);
+                    drop(self.state_to_seal(name.purpose)?);
                     let mut keys = handle.keys();
                     with_clean_stack(|| {
                         let (tree, cipher) = handle.cipher(&mut keys, index, None, name, pages)?;

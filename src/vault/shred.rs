@@ -13,22 +13,22 @@ use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, Step};
 use crate::vault::committing::Done;
-use crate::vault::held::{HeldTree, StoredPages, tree_error};
-use crate::vault::journal::{Paper, Written};
+use crate::vault::journal::{ShredEntries, Written};
+use crate::vault::oneshot;
 use crate::vault::process::Process;
-use crate::vault::promise::Answer;
+use crate::vault::state::{LoadedTree, StoredPages, tree_error};
 
 /// One caller's wish.
 pub(crate) struct ShredRequest {
-    pub(crate) whom: Whom,
+    pub(crate) target: ShredTarget,
     /// All purposes if `None`.
     pub(crate) purpose: Option<Purpose>,
     pub(crate) why: Option<Reason>,
-    pub(crate) answer: Answer<Result<Shredded, ShredError>>,
+    pub(crate) answer: oneshot::Sender<Result<Shredded, ShredError>>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Whom {
+pub(crate) enum ShredTarget {
     These(Vec<CustomerId>),
     Through(CustomerId),
 }
@@ -115,29 +115,29 @@ impl Outcome {
 
 /// Commits all requests at once, and answers each.
 pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>) {
-    let mut paper = Paper::default();
-    let done = process.commit(&mut |draft| plan(process, draft, &requests, &mut paper));
+    let mut entries = ShredEntries::default();
+    let done = process.commit(&mut |draft| plan(process, draft, &requests, &mut entries));
     let committed_at = SystemTime::now();
-    let effective_at = done.as_ref().map_or(committed_at, |done| committed_at + done.held.facts.lease);
-    paper.conclude(process, &done, effective_at);
+    let effective_at = done.as_ref().map_or(committed_at, |done| committed_at + done.state.facts.lease);
+    entries.conclude(process, &done, effective_at);
     match done {
         Err(error) => {
             for request in requests {
-                request.answer.give(Err(match &error {
+                request.answer.send(Err(match &error {
                     CommitError::NothingHappened(cause) => ShredError::NothingHappened(cause.clone()),
                     CommitError::Unknown(cause) => ShredError::Unknown(cause.clone()),
                 }));
             }
         }
-        Ok(Done { value, old_copy, held, .. }) => {
-            let generation = held.facts.clear.generation;
+        Ok(Done { value, old_copy, state, .. }) => {
+            let generation = state.facts.clear.generation;
             // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
-            drop(held);
+            drop(state);
             let readers_gone = process.wait_for_readers();
             events::committed(generation, value.newly, value.pages);
             for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
-                let written = paper.written(index, &request, committed_at);
-                request.answer.give(match (verdict, &old_copy) {
+                let written = entries.written(index, &request, committed_at);
+                request.answer.send(match (verdict, &old_copy) {
                     (Verdict::Refused(error), _) => Err(error),
                     (Verdict::Already(_), Some(cause)) => Err(ShredError::OldCopyRemains(cause.clone())),
                     (Verdict::Already(already), None) => {
@@ -153,7 +153,7 @@ fn plan(
     process: &Process,
     draft: &mut Draft<'_>,
     requests: &[ShredRequest],
-    paper: &mut Paper,
+    entries: &mut ShredEntries,
 ) -> Result<Step<Outcome>, KeyStoreError> {
     draft.refuse_if_gone_back()?;
     let mut verdicts: Vec<Verdict> = requests.iter().map(|request| judge(draft, request)).collect();
@@ -172,14 +172,14 @@ fn plan(
     let granted = granted(requests, &verdicts);
     let is_granted = |index: usize| matches!(verdicts.get(index), Some(Verdict::Already(_)));
     // Until here nothing was changed, not even in the draft.
-    paper.intend(process, draft, requests, is_granted)?;
+    entries.intend(process, draft, requests, is_granted)?;
     let (mut pages, mut newly) = (Vec::new(), 0);
-    for (held, rewritten) in draft.trees.iter_mut().zip(rewritten) {
-        newly += rewritten.map_or(0, |rewritten| replace(held, rewritten, &mut pages));
+    for (loaded, rewritten) in draft.trees.iter_mut().zip(rewritten) {
+        newly += rewritten.map_or(0, |rewritten| replace(loaded, rewritten, &mut pages));
     }
     let before = draft.record.shredded_through;
     for request in &granted {
-        if let (Whom::Through(customer), None) = (&request.whom, request.purpose) {
+        if let (ShredTarget::Through(customer), None) = (&request.target, request.purpose) {
             draft.record.shredded_through = draft.record.shredded_through.max(customer.get());
         }
     }
@@ -199,30 +199,30 @@ fn granted<'r>(requests: &'r [ShredRequest], verdicts: &[Verdict]) -> Vec<&'r Sh
 
 /// What each tree of a draft becomes if all of these are shredded; `None` for one that does not change.
 fn rewrite_all(draft: &Draft<'_>, requests: &[&ShredRequest]) -> Result<Vec<Option<Rewritten>>, KeyStoreError> {
-    let rewrite = |(index, held): (usize, &HeldTree)| {
+    let rewrite = |(index, loaded): (usize, &LoadedTree)| {
         #[cfg(planted)]
         if crate::planted::is_planted(crate::planted::Bug::OneTreeOnly) && index > 0 {
             return Ok(None);
         }
         let _ = index;
-        let numbers = requests.iter().filter(|request| concerns(request, Some(held)));
-        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.whom)));
-        rewrite_tree(draft, held, &numbers)
+        let numbers = requests.iter().filter(|request| concerns(request, Some(loaded)));
+        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.target)));
+        rewrite_tree(draft, loaded, &numbers)
     };
     draft.trees.iter().enumerate().map(rewrite).collect()
 }
 
-fn rewrite_tree(draft: &Draft<'_>, held: &HeldTree, numbers: &Ranges) -> Result<Option<Rewritten>, KeyStoreError> {
-    let Some(tree) = held.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(None) };
+fn rewrite_tree(draft: &Draft<'_>, loaded: &LoadedTree, numbers: &Ranges) -> Result<Option<Rewritten>, KeyStoreError> {
+    let Some(tree) = loaded.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(None) };
     tree.shred(numbers, draft.generation, &draft.pages).map(Some).map_err(tree_error)
 }
 
 /// Gives how many were not shredded before.
-fn replace(held: &mut HeldTree, rewritten: Rewritten, pages: &mut Vec<StoredPage>) -> u64 {
+fn replace(loaded: &mut LoadedTree, rewritten: Rewritten, pages: &mut Vec<StoredPage>) -> u64 {
     let Rewritten { tree, pages: new, newly } = rewritten;
     if let Some(tree) = tree {
-        held.tree = Some(tree);
-        held.shredded = held.shredded.saturating_add(newly);
+        loaded.tree = Some(tree);
+        loaded.shredded = loaded.shredded.saturating_add(newly);
         pages.extend(new);
     }
     newly
@@ -235,26 +235,27 @@ pub(crate) fn shred_tree(
     numbers: &Ranges,
     pages: &mut Vec<StoredPage>,
 ) -> Result<u64, KeyStoreError> {
-    let Some(rewritten) = draft.trees.get(index).map_or(Ok(None), |held| rewrite_tree(draft, held, numbers))? else {
+    let Some(rewritten) = draft.trees.get(index).map_or(Ok(None), |loaded| rewrite_tree(draft, loaded, numbers))?
+    else {
         return Ok(0);
     };
-    Ok(draft.trees.get_mut(index).map_or(0, |held| replace(held, rewritten, pages)))
+    Ok(draft.trees.get_mut(index).map_or(0, |loaded| replace(loaded, rewritten, pages)))
 }
 
-fn concerns(request: &ShredRequest, tree: Option<&HeldTree>) -> bool {
+fn concerns(request: &ShredRequest, tree: Option<&LoadedTree>) -> bool {
     tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
 }
 
-pub(super) fn ranges(whom: &Whom) -> Ranges {
-    match whom {
-        Whom::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
-        Whom::Through(customer) => Ranges::of(vec![0..=customer.get()]),
+pub(super) fn ranges(target: &ShredTarget) -> Ranges {
+    match target {
+        ShredTarget::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
+        ShredTarget::Through(customer) => Ranges::of(vec![0..=customer.get()]),
     }
 }
 
 fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Verdict {
-    match &request.whom {
-        Whom::Through(customer) => {
+    match &request.target {
+        ShredTarget::Through(customer) => {
             let newest = draft.record.newest_block;
             if customer.get() < newest {
                 Verdict::Already(Vec::new())
@@ -262,7 +263,7 @@ fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Verdict {
                 Verdict::Refused(ShredError::TooNew { newest })
             }
         }
-        Whom::These(customers) => {
+        ShredTarget::These(customers) => {
             let unknown = customers.iter().find(|customer| customer.get() >= draft.record.next_number);
             if let Some(customer) = unknown {
                 return Verdict::Refused(ShredError::NotEnrolled { customer: *customer });
@@ -303,7 +304,7 @@ fn already_shredded(
 }
 
 /// Everyone shredded in every tree of a draft: what a new tree must start with.
-pub(crate) fn shredded_everywhere(trees: &[HeldTree], pages: &StoredPages<'_>) -> Result<Ranges, KeyStoreError> {
+pub(crate) fn shredded_everywhere(trees: &[LoadedTree], pages: &StoredPages<'_>) -> Result<Ranges, KeyStoreError> {
     let mut everywhere: Option<Ranges> = None;
     for tree in trees.iter().filter_map(|tree| tree.tree.as_ref()) {
         let here = tree.shredded(pages).map_err(tree_error)?;

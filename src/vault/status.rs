@@ -12,8 +12,8 @@ use crate::key_tree::Walker;
 use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
-use crate::vault::held::tree_error;
 use crate::vault::process::Process;
+use crate::vault::state::tree_error;
 
 /// Whether a vault can be used now, and for what.
 #[derive(Clone, Debug)]
@@ -36,12 +36,12 @@ impl Health {
             Err(error) => Health { ready: false, can_open: false, lease_left: Duration::ZERO, trouble: Some(error) },
             Ok(process) => {
                 let lease_left = process.lease.remaining();
-                let held = process.snapshot();
-                let gone_back = held.as_ref().and_then(|held| {
-                    let have = held.facts.clear.generation;
-                    held.facts.gone_back.map(|seen| KeyStoreError::RolledBack { have, seen })
+                let state = process.snapshot();
+                let gone_back = state.as_ref().and_then(|state| {
+                    let have = state.facts.clear.generation;
+                    state.facts.gone_back.map(|seen| KeyStoreError::RolledBack { have, seen })
                 });
-                let can_open = held.is_some() && gone_back.is_none() && !lease_left.is_zero();
+                let can_open = state.is_some() && gone_back.is_none() && !lease_left.is_zero();
                 let lapsed = || (!can_open).then(|| process.lapsed());
                 let trouble = gone_back.or_else(lapsed).or_else(|| process.cannot_shred());
                 let trouble = trouble.or_else(|| process.trouble());
@@ -115,16 +115,16 @@ impl Process {
     pub(crate) fn status(self: &Arc<Process>) -> Result<Status, KeyStoreError> {
         let usage = self.page_store().usage()?;
         self.with_pages(|pages| {
-            let held = self.held()?;
-            let mut purposes = Vec::with_capacity(held.trees.len());
+            let state = self.state()?;
+            let mut purposes = Vec::with_capacity(state.trees.len());
             let mut live = 0;
-            if let Some(held) = &held.indexes {
+            if let Some(indexes) = &state.indexes {
                 let mut names = HashSet::new();
                 // A page that is lost is told where it matters: nothing is opened with these.
-                let _ = held.tree.page_names(pages, &mut names);
+                let _ = indexes.tree.page_names(pages, &mut names);
                 live += names.len() as u64;
             }
-            for tree in &held.trees {
+            for tree in &state.trees {
                 let mut names = HashSet::new();
                 let named = tree.tree.as_ref().map_or(Ok(()), |tree| tree.page_names(pages, &mut names));
                 let of_tree = names.len() as u64;
@@ -141,14 +141,14 @@ impl Process {
                 });
             }
             Ok(Status {
-                generation: held.facts.clear.generation,
-                issued: held.facts.next_number - 1,
-                lease: held.facts.lease,
+                generation: state.facts.clear.generation,
+                issued: state.facts.next_number - 1,
+                lease: state.facts.lease,
                 purposes,
                 pages: usage,
                 superseded: usage.pages.saturating_sub(live),
-                journalled: held.facts.anchor.map(|anchor| anchor.n()),
-                places: held.facts.places.clone(),
+                journalled: state.facts.anchor.map(|anchor| anchor.n()),
+                places: state.facts.places.clone(),
                 unlisted: self.scope().unlisted,
                 resident_pages: self.resident.count(),
             })
@@ -164,9 +164,9 @@ impl Process {
         customers.sort_unstable();
         for customers in customers.chunks(CHUNK) {
             self.with_pages(|pages| {
-                let held = self.held()?;
+                let state = self.state()?;
                 with_clean_stack(|| {
-                    for tree in held.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
+                    for tree in state.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
                         let mut walker = Walker::for_many();
                         for customer in customers {
                             match walker.walk(tree, customer.to_path(), pages) {
@@ -187,10 +187,10 @@ impl Process {
     /// tree, and is told to whoever needs it; and a shred needs them all.
     pub(crate) fn load_roots(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         self.with_pages(|pages| {
-            let Some(held) = self.snapshot() else { return Ok(()) };
+            let Some(state) = self.snapshot() else { return Ok(()) };
             let mut failed = None;
-            let trees = held.trees.iter().filter_map(|tree| tree.tree.as_ref());
-            for tree in trees.chain(held.indexes.as_ref().map(|held| &held.tree)) {
+            let trees = state.trees.iter().filter_map(|tree| tree.tree.as_ref());
+            for tree in trees.chain(state.indexes.as_ref().map(|indexes| &indexes.tree)) {
                 if let Err(error) = tree.load_root(pages) {
                     failed = failed.or(Some(tree_error(error)));
                 }
@@ -205,8 +205,8 @@ impl Process {
             Ok(Step::Done(live_pages(draft)?.into_iter().collect::<Vec<_>>()))
         };
         // Of what is durable: a copy of a record that vanishes would be of a history that never was.
-        let done = self.commit_then(plan, &mut |live, held, _| {
-            Ok(directory.copy_to(path, held.facts.clear.generation, &held.bytes, live)?)
+        let done = self.commit_then(plan, &mut |live, state, _| {
+            Ok(directory.copy_to(path, state.facts.clear.generation, &state.bytes, live)?)
         });
         done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
     }

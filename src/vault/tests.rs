@@ -14,10 +14,10 @@ use crate::root_record::TreeState;
 use crate::store::{CopyContent, Memory, RootCopy};
 use crate::vault::commit::Scope;
 use crate::vault::commit::Step;
-use crate::vault::custody::{Chosen, Sight, choose};
-use crate::vault::held::HeldTree;
+use crate::vault::copy_selection::{Chosen, choose};
 use crate::vault::keyring::Keyring;
 use crate::vault::shred::shred_tree;
+use crate::vault::state::LoadedTree;
 use crate::vault::upkeep::new_tree;
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -65,7 +65,7 @@ fn buffered_randomness_is_discarded() {
     let refreshed = nonce::epoch();
     assert!(refreshed > before);
     clock.advance(LEASE * 2);
-    vault.process().unwrap().let_go(KeyStoreError::Closed);
+    vault.process().unwrap().revoke(KeyStoreError::Closed);
     assert!(nonce::epoch() > refreshed);
 }
 
@@ -95,7 +95,7 @@ fn a_lost_lease_holds_nothing() {
     let before = Arc::downgrade(&process.snapshot().unwrap());
     clock.advance(LEASE * 2);
     vault.refresh().unwrap();
-    assert!(before.upgrade().is_none(), "even if the next read succeeds, what was held is wiped and read anew");
+    assert!(before.upgrade().is_none(), "even if the next read succeeds, what was state is wiped and read anew");
     assert!(process.witness_to_seal() == 0, "a first lease again");
 }
 
@@ -116,7 +116,7 @@ fn replaced_and_retired_trees() {
                 draft.trees[0].tree = None;
             }
             let (id, purpose) = (fresh.id, fresh.purpose);
-            draft.trees.push(HeldTree { id, purpose, active: true, shredded: 0, made: fresh.made, tree: Some(tree) });
+            draft.trees.push(LoadedTree { id, purpose, active: true, shredded: 0, made: fresh.made, tree: Some(tree) });
             let mut pages = Vec::new();
             // Alice from before, and Carol who was shredded in the new tree only.
             let gone = Ranges::of_numbers([alice.get(), carol.get()]);
@@ -153,10 +153,8 @@ fn look(memory: &Memory, copies: &[Option<usize>]) -> Result<Chosen, KeyStoreErr
             content: at.map_or(CopyContent::Damaged, |at| CopyContent::Intact(records[at].clone())),
         })
         .collect();
-    match choose(&copies, &mut Keyring::new(vec![key()]), &Scope::default())? {
-        Sight::Record(chosen) => Ok(*chosen),
-        Sight::Nothing => Err(KeyStoreError::NoVault),
-    }
+    let chosen = choose(&copies, &mut Keyring::new(vec![key()]), &Scope::default())?;
+    chosen.map(|chosen| *chosen).ok_or(KeyStoreError::NoVault)
 }
 
 /// Rules 1 and 9: a value never witnesses what a crash could still take back. Durable is what every copy shows, or what the newest
@@ -201,8 +199,8 @@ fn a_copy_of_another_history_stops_everything() {
 }
 
 fn seed_of(vault: &Vault) -> Option<[u8; 32]> {
-    let held = vault.process().unwrap().held().unwrap();
-    held.facts.signer.as_ref().map(|seed| *seed.0.bytes())
+    let state = vault.process().unwrap().state().unwrap();
+    state.facts.signer.as_ref().map(|seed| *seed.0.bytes())
 }
 
 /// What signs is made once, for older vaults too, and every later record has it.
@@ -266,7 +264,7 @@ fn keys_in_a_call_that_is_under_way_are_told() {
         let whose = crate::journal::Whose::new("customer 7").unwrap();
         vault.receipt(shredded, whose, &Circumstances::new()).unwrap().to_string()
     };
-    let in_use = vault.process().unwrap().held().unwrap();
+    let in_use = vault.process().unwrap().state().unwrap();
     let shredded = vault.shred([alice]).unwrap();
     assert!(!shredded.is_wiped_here());
     assert!(receipt_of(&shredded).contains("in a call that was under way"));

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::error::KeyStoreError;
 use crate::store::{Problem, StoreError};
 use crate::sync::{Mutex, lock};
+use crate::vault::oneshot;
 use crate::vault::process::Process;
-use crate::vault::promise::{Answer, Promise, promise};
 use crate::vault::shred::{ShredRequest, shred_together};
 
 /// Re-reads a lease: late ones must still find the lease running.
@@ -38,7 +38,7 @@ type Job = Box<dyn FnOnce(&Arc<Process>) + Send>;
 enum Request {
     Run(Job),
     Shred(ShredRequest),
-    Stop(Answer<()>),
+    Stop(oneshot::Sender<()>),
 }
 
 impl Worker {
@@ -64,7 +64,7 @@ impl Worker {
         lock(&self.busy_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// A store or a key wrapper of the application's may panic: that breaks the promise of this one job only.
+    /// A store or a key wrapper of the application's may panic: that leaves this one job alone without an answer.
     fn guarded(&self, job: impl FnOnce()) {
         *lock(&self.busy_since) = Some(Instant::now());
         let _ = catch_unwind(AssertUnwindSafe(job));
@@ -114,10 +114,10 @@ impl Worker {
         most: Option<Duration>,
         job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
     ) -> Option<T> {
-        let promise = self.post(process, job);
+        let receiver = self.post(process, job);
         match most {
-            Some(most) => promise.wait_at_most(most),
-            None => promise.wait(),
+            Some(most) => receiver.wait_at_most(most),
+            None => receiver.wait(),
         }
     }
 
@@ -126,9 +126,9 @@ impl Worker {
         &self,
         process: &Arc<Process>,
         job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
-    ) -> Promise<T> {
-        let (answer, promise) = promise();
-        let run = move |process: &Arc<Process>| answer.give(job(process));
+    ) -> oneshot::Receiver<T> {
+        let (answer, receiver) = oneshot::channel();
+        let run = move |process: &Arc<Process>| answer.send(job(process));
         if self.inline.load(Ordering::Acquire) {
             if !self.is_closed() {
                 run(process);
@@ -136,7 +136,7 @@ impl Worker {
         } else {
             self.send(Request::Run(Box::new(run)));
         }
-        promise
+        receiver
     }
 
     pub(crate) fn shred(&self, process: &Arc<Process>, request: ShredRequest) {
@@ -149,25 +149,25 @@ impl Worker {
         }
     }
 
-    // A request that cannot be sent is dropped, which breaks its promise.
+    // A request that cannot be sent is dropped, and with it the sender of its answer.
     fn send(&self, request: Request) {
         if let Some(requests) = &*lock(&self.requests) {
             let _ = requests.send(request);
         }
     }
 
-    /// No more work is taken. What was asked for before is still done; then all keys are wiped, and the promise kept.
-    pub(crate) fn close(&self, process: &Process) -> Promise<()> {
+    /// No more work is taken. What was asked for before is still done; then all keys are wiped, and the receiver is told.
+    pub(crate) fn close(&self, process: &Process) -> oneshot::Receiver<()> {
         self.closed.store(true, Ordering::Release);
-        let (answer, promise) = promise();
+        let (answer, receiver) = oneshot::channel();
         let requests = lock(&self.requests).take();
         if let Some(requests) = requests {
             let _ = requests.send(Request::Stop(answer));
         } else if self.inline.load(Ordering::Acquire) {
             process.end();
-            answer.give(());
+            answer.send(());
         }
-        promise
+        receiver
     }
 }
 
@@ -221,7 +221,7 @@ fn serve_commits(process: &Arc<Process>, requests: &Receiver<Request>) {
         match request {
             Ok(Request::Stop(answer)) => {
                 process.end();
-                answer.give(());
+                answer.send(());
                 return;
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -263,9 +263,9 @@ fn serve_reads(process: &Arc<Process>, requests: &Receiver<Request>) {
             process.reader.guarded(|| {
                 // An error is kept with the process, and shown to those whom it concerns.
                 let _ = process.refresh();
-                process.let_go_of_pages_if_full();
+                process.unload_pages_if_full();
             });
-            let lease = process.snapshot().map_or(FIRST_PERIOD, |held| held.facts.lease);
+            let lease = process.snapshot().map_or(FIRST_PERIOD, |state| state.facts.lease);
             next_read = Instant::now() + lease / READS_A_LEASE;
         }
     }

@@ -19,11 +19,11 @@ use crate::stack::with_clean_stack;
 use crate::store::{StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
-use crate::vault::held::{HeldIndexes, HeldTree, shredded_in, tree_error};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::numbers::{Reserved, Taken};
 use crate::vault::process::Process;
 use crate::vault::shred::{shred_tree, shredded_everywhere};
+use crate::vault::state::{LoadedIndexes, LoadedTree, shredded_in, tree_error};
 
 impl Draft<'_> {
     /// Every plan but that of a recovery begins with this.
@@ -38,7 +38,7 @@ impl Draft<'_> {
         if self.indexes.is_none() {
             let (id, seed) = id_and_seed()?;
             let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
-            self.indexes = Some(HeldIndexes { id, made: self.generation, tree });
+            self.indexes = Some(LoadedIndexes { id, made: self.generation, tree });
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Draft<'_> {
             let TreeRecord { id, purpose, active, state, shredded, made } = new_tree(purpose.name(), self.generation)?;
             let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
             let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident.clone()));
-            self.trees.push(HeldTree { id, purpose, active, shredded, made, tree });
+            self.trees.push(LoadedTree { id, purpose, active, shredded, made, tree });
             shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
         }
         Ok(pages)
@@ -114,11 +114,11 @@ impl Process {
     pub(crate) fn enroll(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         self.confirm_lease()?;
         loop {
-            // Also refuses a vault that went back in time, before a number is issued twice.
-            let held = self.held()?;
+            // Also refuses a vault that was rolled back, before a number is issued twice.
+            let state = self.state()?;
             // A machine resumed from a snapshot may be one of two, both with this block; the lease need not have run out.
             let now = self.lease.clock().now();
-            if lock(&self.trail).jumped(now) {
+            if lock(&self.witness_history).jumped(now) {
                 lock(&self.numbers).drop_all();
             }
             let (taken, wanted) = {
@@ -130,14 +130,14 @@ impl Process {
             }
             match taken {
                 Some(taken) => {
-                    drop(held);
+                    drop(state);
                     if !self.is_shredded(&taken)? {
                         return Ok(taken.number);
                     }
                     continue;
                 }
                 // A refill waits until nobody reads what was before it.
-                None => drop(held),
+                None => drop(state),
             }
             let size = lock(&self.numbers).size();
             let refilled = self.worker.run(self, None, move |process| process.refill_if_drained(size));
@@ -148,9 +148,9 @@ impl Process {
     /// The same on the thread that commits.
     pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         loop {
-            let held = self.held_now()?;
+            let state = self.state_now()?;
             let now = self.lease.clock().now();
-            if lock(&self.trail).jumped(now) {
+            if lock(&self.witness_history).jumped(now) {
                 lock(&self.numbers).drop_all();
             }
             // Another thread may take all that a refill brought.
@@ -158,7 +158,7 @@ impl Process {
                 let mut numbers = lock(&self.numbers);
                 (numbers.take(now), numbers.size())
             };
-            drop(held);
+            drop(state);
             match taken {
                 Some(taken) if self.is_shredded(&taken)? => {}
                 Some(taken) => return Ok(taken.number),
@@ -171,12 +171,12 @@ impl Process {
     /// would say at once that they were shredded.
     fn is_shredded(&self, taken: &Taken) -> Result<bool, KeyStoreError> {
         self.with_pages(|pages| {
-            let held = self.snapshot().ok_or_else(|| self.lapsed())?;
+            let state = self.snapshot().ok_or_else(|| self.lapsed())?;
             // As a rule nobody was shredded since, and no tree is looked at.
-            if shredded_in(&held.trees).eq(taken.shredded.iter().copied()) {
+            if shredded_in(&state.trees).eq(taken.shredded.iter().copied()) {
                 return Ok(false);
             }
-            for tree in held.trees.iter().filter(|tree| tree.active).filter_map(|tree| tree.tree.as_ref()) {
+            for tree in state.trees.iter().filter(|tree| tree.active).filter_map(|tree| tree.tree.as_ref()) {
                 let found = with_clean_stack(|| Walker::for_one().walk(tree, taken.number.to_path(), pages));
                 if found.map_err(tree_error)? == Found::Shredded {
                     return Ok(true);
@@ -300,8 +300,8 @@ impl Process {
         };
         // R10: the record is made whole first. One that is merely seen may vanish in a power cut, and the one before it needs its
         // pages.
-        let done = self.commit_then(plan, &mut |(live, keep, swept), held, pages| {
-            *swept = pages.0.sweep(live, held.facts.clear.generation, *keep)?;
+        let done = self.commit_then(plan, &mut |(live, keep, swept), state, pages| {
+            *swept = pages.0.sweep(live, state.facts.clear.generation, *keep)?;
             Ok(())
         });
         let done = done.map_err(CommitError::cause)?;
@@ -314,7 +314,7 @@ impl Process {
     }
 
     /// When reads have filled the room for pages, all of them are let go and loading begins again.
-    pub(crate) fn let_go_of_pages_if_full(self: &Arc<Process>) {
+    pub(crate) fn unload_pages_if_full(self: &Arc<Process>) {
         if !self.resident.is_full() {
             return;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::lock::Held;
+use super::lock::LockGuard;
 use super::place::Place;
 use super::slots::{self, SLOT_BYTES};
 use super::{Directory, access};
@@ -81,7 +81,7 @@ struct Locked<'d> {
     directory: &'d Directory,
     /// In the order of their ids.
     places: Vec<Arc<Place>>,
-    _locks: Vec<Held>,
+    _locks: Vec<LockGuard>,
 }
 
 impl Drop for Locked<'_> {

@@ -13,15 +13,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A lock that is held. Released explicitly: closing the file would not release it while a forked child has it open.
 #[derive(Debug)]
-pub(super) struct Held(File);
+pub(super) struct LockGuard(File);
 
-impl Held {
+impl LockGuard {
     pub(super) fn release(self) {
         drop(self);
     }
 }
 
-impl Drop for Held {
+impl Drop for LockGuard {
     fn drop(&mut self) {
         // Nothing is lost by a failure: the lock goes with the file at the latest.
         let _ = self.0.unlock();
@@ -29,13 +29,13 @@ impl Drop for Held {
 }
 
 /// Polls, since no portable lock call has a time limit.
-pub(super) fn lock_file(path: &Path, deadline: Instant) -> Result<Option<Held>, StoreError> {
+pub(super) fn lock_file(path: &Path, deadline: Instant) -> Result<Option<LockGuard>, StoreError> {
     let mut file = open(path)?;
     let mut pause = Duration::from_micros(200);
     loop {
         match file.try_lock() {
             Ok(()) => {
-                let held = Held(file);
+                let held = LockGuard(file);
                 if is_at(&held.0, path)? {
                     return Ok(Some(held));
                 }

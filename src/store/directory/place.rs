@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::disk::{Disk, TEMPORARY, random};
 use super::index::Index;
-use super::lock::{Held, PATIENCE, lock_file};
+use super::lock::{LockGuard, PATIENCE, lock_file};
 use super::slots::{self, SLOTS};
 use super::{access, checked, hints, mark};
 use crate::store::{CopyContent, PlaceId, Problem, StoreError};
@@ -198,7 +198,7 @@ impl Place {
     }
 
     /// Takes this place's commit lock, or says `None` at the deadline.
-    pub(super) fn lock(&self, deadline: Instant) -> Result<Option<Held>, StoreError> {
+    pub(super) fn lock(&self, deadline: Instant) -> Result<Option<LockGuard>, StoreError> {
         self.disk.alive()?;
         lock_file(&self.root.join(LOCK), deadline)
     }

@@ -10,7 +10,7 @@ use crate::root_record::Record;
 use crate::secret::Secret32;
 use crate::store::{PageStore, RootCopy};
 use crate::sync::lock;
-use crate::vault::custody;
+use crate::vault::copy_selection;
 use crate::vault::keyring::Keyring;
 
 impl Engine {
@@ -43,7 +43,7 @@ impl Engine {
 
 /// Whether a vault may be created here: no record was ever written, or the first one was torn by a crash.
 pub(crate) fn is_unused(copies: &[RootCopy], pages: &dyn PageStore) -> Result<bool, KeyStoreError> {
-    if !custody::never_written(copies) {
+    if !copy_selection::never_written(copies) {
         return Ok(false);
     }
     // Pages of later commits prove that there was a record, and that it was lost.

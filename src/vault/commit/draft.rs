@@ -10,14 +10,14 @@ use crate::nonce;
 use crate::root_key::{Recipe, RootKey};
 use crate::root_record::{Record, RecordId};
 use crate::secret::Secret32;
-use crate::vault::held::{HeldIndexes, HeldTree, StoredPages};
+use crate::vault::state::{LoadedIndexes, LoadedTree, StoredPages};
 use crate::witness::MOST_GENERATION;
 
 /// The record as read under the lock, and its trees.
 pub(crate) struct Draft<'a> {
     pub(crate) record: Record,
-    pub(crate) trees: Vec<HeldTree>,
-    pub(crate) indexes: Option<HeldIndexes>,
+    pub(crate) trees: Vec<LoadedTree>,
+    pub(crate) indexes: Option<LoadedIndexes>,
     pub(crate) pages: StoredPages<'a>,
     /// The generation that the commit will have.
     pub(crate) generation: u64,
@@ -40,15 +40,15 @@ pub(super) struct Finished {
     /// Its trees are moved into the two that follow.
     pub(super) record: Record,
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    pub(super) trees: Vec<HeldTree>,
-    pub(super) indexes: Option<HeldIndexes>,
+    pub(super) trees: Vec<LoadedTree>,
+    pub(super) indexes: Option<LoadedIndexes>,
     pub(super) rekey: Option<NewKey>,
 }
 
 impl Draft<'_> {
     /// Every tree, that of the indexes included.
     pub(crate) fn all_trees(&self) -> impl Iterator<Item = &Tree> {
-        let indexes = self.indexes.as_ref().map(|held| &held.tree);
+        let indexes = self.indexes.as_ref().map(|indexes| &indexes.tree);
         self.trees.iter().filter_map(|tree| tree.tree.as_ref()).chain(indexes)
     }
 
@@ -89,8 +89,8 @@ impl Draft<'_> {
         if let Some(new) = &rekey {
             record.clear.recipe = new.recipe.clone();
         }
-        record.trees = trees.iter().map(HeldTree::to_record).collect();
-        record.indexes = indexes.as_ref().map(HeldIndexes::to_record);
+        record.trees = trees.iter().map(LoadedTree::to_record).collect();
+        record.indexes = indexes.as_ref().map(LoadedIndexes::to_record);
         last(&mut record);
         let mut fresh = Secret32::empty();
         nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;

@@ -36,10 +36,10 @@ use crate::store::{
     StoredPage,
 };
 use crate::sync::{Mutex, lock};
-use crate::vault::custody::Chosen;
-use crate::vault::evidence::Evidence;
-use crate::vault::held::{Held, StoredPages, tree_error};
+use crate::vault::copy_selection::Chosen;
 use crate::vault::keyring::Keyring;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::{StoredPages, VaultState, tree_error};
 use crate::witness::Witness;
 
 /// What is wrong with a place that a record does not list.
@@ -96,7 +96,7 @@ pub(crate) enum Step<T> {
 pub(crate) struct Committed<T> {
     pub(crate) value: T,
     /// The state after it.
-    pub(crate) held: Held,
+    pub(crate) state: VaultState,
     /// The newest generation that is known to be durable: usually that of `held`.
     pub(crate) durable: u64,
     /// Something was written, if only what was there already.
@@ -128,7 +128,7 @@ impl From<KeyStoreError> for CommitError {
 pub(crate) type Plan<'p, T> = dyn FnMut(&mut Draft<'_>) -> Result<Step<T>, KeyStoreError> + 'p;
 
 /// What is done once the record is whole, while no other process can commit: with the state that is then durable.
-pub(crate) type Then<'p, T> = dyn FnMut(&mut T, &Held, &StoredPages<'_>) -> Result<(), KeyStoreError> + 'p;
+pub(crate) type Then<'p, T> = dyn FnMut(&mut T, &VaultState, &StoredPages<'_>) -> Result<(), KeyStoreError> + 'p;
 
 /// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is
 /// tried again: if the record is found, it was carried out.
@@ -157,7 +157,7 @@ impl Engine {
     /// A plan may be asked twice, each time from a record that is read anew: then nothing of the first time came to be.
     pub(crate) fn commit<T>(
         &mut self,
-        before: Option<&Held>,
+        before: Option<&VaultState>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Committed<T>, CommitError> {
@@ -182,14 +182,14 @@ impl Engine {
 
     fn attempt<T>(
         &mut self,
-        before: Option<&Held>,
+        before: Option<&VaultState>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
         begun: &mut Option<Begun<T>>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots, .. } = self.stores.clone();
         let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
-        if let Some(seen) = self.known.and_then(|known| Evidence::Witness(known).against(&chosen.record)) {
+        if let Some(seen) = self.known.and_then(|known| RollbackProof::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
         }
         let stored = StoredPages(&*pages);
@@ -206,7 +206,8 @@ impl Engine {
             }
         };
         let found = begun.take().filter(is_it);
-        let Held { facts, bytes, trees, indexes, .. } = Held::load(chosen.record, chosen.bytes, before, &self.resident);
+        let VaultState { facts, bytes, trees, indexes, .. } =
+            VaultState::load(chosen.record, chosen.bytes, before, &self.resident);
         let base = Base { bytes, generation: facts.clear.generation, list: list.clone() };
         let mut draft = Draft {
             generation: facts.clear.generation + 1,
@@ -239,11 +240,11 @@ impl Engine {
         let as_read = || {
             let record =
                 Record::open(&base.bytes, &secret).map_err(|_| KeyStoreError::Bug("a record opened once only"))?;
-            Ok::<_, KeyStoreError>(Held::load(record, base.bytes.clone(), before, &self.resident))
+            Ok::<_, KeyStoreError>(VaultState::load(record, base.bytes.clone(), before, &self.resident))
         };
-        let (mut value, held, written, rekey) = match step {
+        let (mut value, state, written, rekey) = match step {
             Step::Keep(value) => {
-                return Ok(Committed { value, held: as_read()?, durable, wrote: false, old_copy: None });
+                return Ok(Committed { value, state: as_read()?, durable, wrote: false, old_copy: None });
             }
             Step::Done(value) if durable == base.generation => (value, as_read()?, Written::Already, None),
             Step::Done(value) | Step::Rewrite(value) => {
@@ -271,7 +272,7 @@ impl Engine {
                     self.expects = true;
                 }
                 match slots.write(&bytes) {
-                    Ok(written) => (value, Held::new(record, bytes, trees, indexes), written, rekey),
+                    Ok(written) => (value, VaultState::new(record, bytes, trees, indexes), written, rekey),
                     Err(error) => {
                         *begun = Some(Begun { id: record.clear.id, witness: record.witness(), value, rekey });
                         return Err(Failure::Unknown(error.into()));
@@ -282,7 +283,7 @@ impl Engine {
         if let Some(NewKey { key, secret, recipe }) = rekey {
             lock(&self.keyring).adopt(key, secret, recipe);
         }
-        let (generation, settled) = (held.facts.clear.generation, held.facts.settled);
+        let (generation, settled) = (state.facts.clear.generation, state.facts.settled);
         let wrote = !matches!(written, Written::Already);
         let (durable, old_copy) = match written {
             Written::Whole | Written::Already => (generation, None),
@@ -292,9 +293,9 @@ impl Engine {
             }
         };
         if old_copy.is_none() {
-            then(&mut value, &held, &StoredPages(&*pages))?;
+            then(&mut value, &state, &StoredPages(&*pages))?;
         }
-        Ok(Committed { value, held, durable, wrote, old_copy })
+        Ok(Committed { value, state, durable, wrote, old_copy })
     }
 }
 
@@ -410,14 +411,14 @@ pub(crate) fn live_pages(draft: &Draft<'_>) -> Result<HashSet<PageName>, KeyStor
 
 /// Nothing, but in a build with planted bugs.
 #[cfg(not(planted))]
-fn tamper(_: &mut Record, _: Option<&Held>) {}
+fn tamper(_: &mut Record, _: Option<&VaultState>) {}
 
 #[cfg(planted)]
-fn tamper(record: &mut Record, before: Option<&Held>) {
+fn tamper(record: &mut Record, before: Option<&VaultState>) {
     if let Some(before) = before
         && crate::planted::is_planted(crate::planted::Bug::StaleRootKey)
     {
-        record.trees = before.trees.iter().map(crate::vault::held::HeldTree::to_record).collect();
-        record.indexes = before.indexes.as_ref().map(crate::vault::held::HeldIndexes::to_record);
+        record.trees = before.trees.iter().map(crate::vault::state::LoadedTree::to_record).collect();
+        record.indexes = before.indexes.as_ref().map(crate::vault::state::LoadedIndexes::to_record);
     }
 }

@@ -9,9 +9,9 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::{Mutex, lock};
-use crate::vault::custody::{self, Chosen, Sight};
-use crate::vault::held::Held;
+use crate::vault::copy_selection::{self, Chosen};
 use crate::vault::keyring::Keyring;
+use crate::vault::state::VaultState;
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
 const READ_TRIES: u32 = 5;
@@ -23,9 +23,9 @@ pub(super) const LIST_TRIES: u32 = 3;
 #[allow(clippy::large_enum_variant)] // one at a time, taken apart at once
 pub(crate) enum Seen {
     /// Exactly the record that is held already, in every slot.
-    Unchanged { held: Arc<Held>, trouble: Option<StoreError> },
+    Unchanged { state: Arc<VaultState>, trouble: Option<StoreError> },
     /// Another one; `durable` is the newest generation that it proves to be so. `trouble`: why a commit could not write every place.
-    Changed { held: Box<Held>, durable: u64, needs_repair: bool, trouble: Option<StoreError> },
+    Changed { state: Box<VaultState>, durable: u64, needs_repair: bool, trouble: Option<StoreError> },
 }
 
 /// The places that a process reads first: those that it knows to be listed, or all that are open.
@@ -41,7 +41,7 @@ pub(crate) fn read(
     stores: &Stores,
     keyring: &Mutex<Keyring>,
     resident: &Arc<Resident>,
-    before: &dyn Fn() -> Option<Arc<Held>>,
+    before: &dyn Fn() -> Option<Arc<VaultState>>,
     scope: &Scope,
     most: Duration,
 ) -> Result<Seen, KeyStoreError> {
@@ -51,9 +51,9 @@ pub(crate) fn read(
         let Found { copies, not_writable } = stores.reads.read(&list, most);
         if let Some(before) = before()
             && scope.lost.is_empty()
-            && custody::all_are(&copies, &before.facts.places, &before.bytes)
+            && copy_selection::all_are(&copies, &before.facts.places, &before.bytes)
         {
-            return Ok(Seen::Unchanged { held: before, trouble: not_writable });
+            return Ok(Seen::Unchanged { state: before, trouble: not_writable });
         }
         match choose(&copies, &mut lock(keyring), scope) {
             Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
@@ -70,21 +70,18 @@ pub(crate) fn read(
                 if scope.lost.is_empty() {
                     first.check()?;
                 }
-                let held = Box::new(Held::load(record, bytes, before().as_deref(), resident));
+                let state = Box::new(VaultState::load(record, bytes, before().as_deref(), resident));
                 let unreachable = copies.iter().find_map(|copy| match &copy.content {
                     CopyContent::Unreachable(error) => Some(error.clone()),
                     _ => None,
                 });
                 let trouble = unreachable.or(not_writable);
-                return Ok(Seen::Changed { held, durable, needs_repair, trouble });
+                return Ok(Seen::Changed { state, durable, needs_repair, trouble });
             }
         }
     }
 }
 
 pub(super) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) -> Result<Chosen, KeyStoreError> {
-    match custody::choose(copies, keyring, scope)? {
-        Sight::Nothing => Err(KeyStoreError::NoVault),
-        Sight::Record(chosen) => Ok(*chosen),
-    }
+    copy_selection::choose(copies, keyring, scope)?.map(|chosen| *chosen).ok_or(KeyStoreError::NoVault)
 }

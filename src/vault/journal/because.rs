@@ -6,7 +6,7 @@ use crate::customer::CustomerId;
 use crate::error::ShredError;
 use crate::field::Purpose;
 use crate::journal::Reason;
-use crate::vault::shred::{Shredded, Whom};
+use crate::vault::shred::{ShredTarget, Shredded};
 use crate::vault::{Pending, Vault};
 
 /// A vault's shreds, with a reason that goes into the journal: see [`Vault::because`].
@@ -45,7 +45,7 @@ impl Because<'_> {
     /// # Errors
     /// As there.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.vault.shred_now(Whom::These(customers.into_iter().collect()), None, Some(self.why.clone()))
+        self.vault.shred_now(ShredTarget::These(customers.into_iter().collect()), None, Some(self.why.clone()))
     }
 
     /// As [`Vault::shred_purpose`].
@@ -57,7 +57,7 @@ impl Because<'_> {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Shredded, ShredError> {
-        self.vault.shred_now(Whom::These(customers.into_iter().collect()), Some(purpose), Some(self.why.clone()))
+        self.vault.shred_now(ShredTarget::These(customers.into_iter().collect()), Some(purpose), Some(self.why.clone()))
     }
 
     /// As [`Vault::shred_through`].
@@ -65,7 +65,7 @@ impl Because<'_> {
     /// # Errors
     /// As there.
     pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.vault.shred_now(Whom::Through(last), None, Some(self.why.clone()))
+        self.vault.shred_now(ShredTarget::Through(last), None, Some(self.why.clone()))
     }
 
     /// As [`Vault::shred_async`].
@@ -76,7 +76,7 @@ impl Because<'_> {
         &self,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.vault.shred_soon(Whom::These(customers.into_iter().collect()), None, Some(self.why.clone()))
+        self.vault.shred_soon(ShredTarget::These(customers.into_iter().collect()), None, Some(self.why.clone()))
     }
 
     /// As [`Vault::shred_purpose_async`].
@@ -88,7 +88,11 @@ impl Because<'_> {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Pending<Result<Shredded, ShredError>> {
-        self.vault.shred_soon(Whom::These(customers.into_iter().collect()), Some(purpose), Some(self.why.clone()))
+        self.vault.shred_soon(
+            ShredTarget::These(customers.into_iter().collect()),
+            Some(purpose),
+            Some(self.why.clone()),
+        )
     }
 }
 

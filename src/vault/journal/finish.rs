@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::again::{Again, place};
+use super::replay_set::{ReplaySet, place};
 use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
@@ -30,7 +30,7 @@ impl Process {
             // Whoever was in the middle of one may have finished it while this waited.
             file.refresh()?;
             let open = file.open_intents();
-            let again = Again::of_intents(open.iter());
+            let replay_set = ReplaySet::of_intents(open.iter());
             let forgets = open.iter().any(|(_, event)| is_forgetting(event));
             // What happened is told before anything is changed.
             let mut verdicts: Vec<Verdict> =
@@ -38,19 +38,19 @@ impl Process {
             if !forgets {
                 return Ok(Step::Keep(verdicts));
             }
-            let (pages, changed) = forget(draft, &again)?;
+            let (pages, changed) = forget(draft, &replay_set)?;
             verdicts.extend(open.iter().filter_map(|(n, event)| forgotten(draft, *n, event)));
             // A commit that was killed half-way may have left an older copy.
             Ok(if changed { Step::Write(pages, verdicts) } else { Step::Rewrite(verdicts) })
         });
-        let Done { value: verdicts, old_copy, held, .. } = self.reread_if_unknown(done).map_err(CommitError::cause)?;
+        let Done { value: verdicts, old_copy, state, .. } = self.reread_if_unknown(done).map_err(CommitError::cause)?;
         if let Some(cause) = old_copy {
             return Err(cause);
         }
         // Without a commit of this process, the newest record may be one that a crash can still take back.
-        let (vault, generation) = (held.facts.clear.vault, held.facts.clear.generation.min(self.durable()));
-        let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
-        drop(held);
+        let (vault, generation) = (state.facts.clear.vault, state.facts.clear.generation.min(self.durable()));
+        let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+        drop(state);
         self.wait_for_readers();
         let events: Vec<Event> =
             verdicts.into_iter().map(|(of, ending, results)| Event::outcome(of, ending, results)).collect();
@@ -61,16 +61,16 @@ impl Process {
     }
 }
 
-fn forget(draft: &mut Draft<'_>, again: &Again) -> Result<(Vec<StoredPage>, bool), KeyStoreError> {
-    let given_up = again.trees(draft);
+fn forget(draft: &mut Draft<'_>, replay_set: &ReplaySet) -> Result<(Vec<StoredPage>, bool), KeyStoreError> {
+    let given_up = replay_set.trees(draft);
     let mut pages = draft.retire_trees(&given_up)?;
-    pages.extend(again.retire_epochs(draft)?);
+    pages.extend(replay_set.retire_epochs(draft)?);
     for index in 0..draft.trees.len() {
-        let numbers = draft.trees.get(index).map(|tree| again.numbers_for(&tree.purpose)).unwrap_or_default();
+        let numbers = draft.trees.get(index).map(|tree| replay_set.numbers_for(&tree.purpose)).unwrap_or_default();
         shred_tree(draft, index, &numbers, &mut pages)?;
     }
     let before = draft.record.shredded_through;
-    draft.record.shredded_through = before.max(again.through);
+    draft.record.shredded_through = before.max(replay_set.through);
     let changed = !pages.is_empty() || !given_up.is_empty() || draft.record.shredded_through != before;
     Ok((pages, changed))
 }

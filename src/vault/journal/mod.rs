@@ -1,14 +1,14 @@
 //! What a vault writes down: before each commit that forgets or moves keys its intent, and after it the outcome. Of a
 //! vault without a journal all that remains is to refuse what must be written down.
 
-mod again;
 mod because;
-mod book;
 mod builder;
 mod finish;
+mod journal_writer;
 mod opening;
 mod receipt;
 mod replay;
+mod replay_set;
 mod shreds;
 mod signing;
 mod writing;
@@ -19,21 +19,21 @@ use crate::error::KeyStoreError;
 use crate::index::IndexName;
 use crate::journal::{self, Label, Reason};
 
-pub(super) use again::Again;
 pub use because::Because;
-pub(crate) use book::{Book, Chosen, Entries, Noted};
+pub(crate) use journal_writer::{Entries, IntentEntry, JournalChoice, JournalWriter};
 pub use receipt::Circumstances;
-pub(crate) use shreds::Paper;
+pub(super) use replay_set::ReplaySet;
+pub(crate) use shreds::ShredEntries;
 pub(crate) use signing::VaultSigner;
 
 /// What a shred has in the journal, for a receipt.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) whom: crate::vault::shred::Whom,
+    pub(crate) target: crate::vault::shred::ShredTarget,
     pub(crate) purpose: Option<crate::field::Purpose>,
     pub(crate) why: Option<Reason>,
     pub(crate) at: SystemTime,
-    pub(crate) noted: Vec<Noted>,
+    pub(crate) entries: Vec<IntentEntry>,
 }
 
 /// An index, as an entry names it.

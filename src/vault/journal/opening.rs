@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::book::Chosen;
+use super::journal_writer::JournalChoice;
 use super::signing::VaultSigner;
 use crate::error::{KeyStoreError, UnlockError};
 use crate::journal::{Journal, JournalError, Time};
 use crate::vault::commit::{CommitError, Step};
-use crate::vault::evidence::Evidence;
-use crate::vault::held::Held;
 use crate::vault::process::Process;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::VaultState;
 
-impl Chosen {
+impl JournalChoice {
     /// A new vault gets a new journal.
     pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
         match &self.path {
@@ -24,15 +24,15 @@ impl Chosen {
 
 impl Process {
     /// Opens the journal, or begins it; compares it with the record; finishes what was interrupted.
-    pub(crate) fn open_journal(self: &Arc<Process>, chosen: &Chosen) -> Result<(), UnlockError> {
+    pub(crate) fn open_journal(self: &Arc<Process>, chosen: &JournalChoice) -> Result<(), UnlockError> {
         let Some(path) = &chosen.path else { return Ok(()) };
-        if self.held()?.facts.signer.is_none() {
+        if self.state()?.facts.signer.is_none() {
             run(self, Process::add_signer)?;
         }
-        let is_new = self.open_book(chosen, path)?;
+        let is_new = self.open_writer(chosen, path)?;
         if let Some(file) = self.open_file() {
             // Signed by this vault: there was such a record.
-            self.unless_proven(Evidence::Journal(file.highest_generation()))?;
+            self.unless_proven(RollbackProof::Journal(file.highest_generation()))?;
         }
         // Before anything else is committed: the record tells how far it had come.
         if let Err(error) = run(self, Process::finish_open_intents) {
@@ -51,21 +51,21 @@ impl Process {
     }
 
     /// Opens the file. Tells whether the record knows nothing of how it begins, or goes on.
-    pub(super) fn open_book(&self, chosen: &Chosen, path: &Path) -> Result<bool, UnlockError> {
-        let held = self.snapshot().ok_or_else(|| self.lapsed())?;
-        let (file, is_new) = open_or_begin(chosen, path, &held, self.durable())?;
-        let is_new = is_new || held.facts.anchor.is_none();
-        if let Some(book) = &self.journal {
+    pub(super) fn open_writer(&self, chosen: &JournalChoice, path: &Path) -> Result<bool, UnlockError> {
+        let state = self.snapshot().ok_or_else(|| self.lapsed())?;
+        let (file, is_new) = open_or_begin(chosen, path, &state, self.durable())?;
+        let is_new = is_new || state.facts.anchor.is_none();
+        if let Some(writer) = &self.journal {
             // Two threads do not unlock one process.
-            let _ = book.file.set(file);
+            let _ = writer.file.set(file);
         }
         Ok(is_new)
     }
 
-    /// Of a vault that went back in time, which may be refused until it is mended.
-    pub(crate) fn open_journal_to_recover(&self, chosen: &Chosen) -> Result<(), KeyStoreError> {
+    /// Of a vault that was rolled back, which may be refused until it is mended.
+    pub(crate) fn open_journal_to_recover(&self, chosen: &JournalChoice) -> Result<(), KeyStoreError> {
         let Some(path) = &chosen.path else { return Ok(()) };
-        match self.open_book(chosen, path) {
+        match self.open_writer(chosen, path) {
             Ok(_) => Ok(()),
             Err(UnlockError::KeyStore(error)) => Err(error),
             Err(UnlockError::Journal(error)) => Err(error.into()),
@@ -102,9 +102,14 @@ impl Process {
     }
 }
 
-fn open_or_begin(chosen: &Chosen, path: &Path, held: &Held, generation: u64) -> Result<(Journal, bool), UnlockError> {
-    let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
-    let (signer, anchor) = (VaultSigner::new(held.facts.clear.vault, seed)?, held.facts.anchor);
+fn open_or_begin(
+    chosen: &JournalChoice,
+    path: &Path,
+    state: &VaultState,
+    generation: u64,
+) -> Result<(Journal, bool), UnlockError> {
+    let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
+    let (signer, anchor) = (VaultSigner::new(state.facts.clear.vault, seed)?, state.facts.anchor);
     let opened = match Journal::open(path, &signer, anchor) {
         Err(JournalError::Missing { .. }) if anchor.is_none() => {
             match Journal::create(path, &signer, Time::now(), generation) {

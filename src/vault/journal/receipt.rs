@@ -13,7 +13,7 @@ use crate::nonce;
 use crate::personal::PersonalData;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
-use crate::vault::shred::{Shredded, Whom};
+use crate::vault::shred::{ShredTarget, Shredded};
 
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///
@@ -81,22 +81,22 @@ impl Vault {
         whose: Whose,
         circumstances: &Circumstances,
     ) -> Result<Receipt, ReceiptError> {
-        let Written { whom, purpose, why, at, noted } = &shredded.written;
+        let Written { target, purpose, why, at, entries: written } = &shredded.written;
         let mut entries = Vec::new();
-        for noted in noted {
-            let outcome = noted.outcome.ok_or(ReceiptError::Content(
+        for entry in written {
+            let outcome = entry.outcome.ok_or(ReceiptError::Content(
                 "the outcome of the shred is not in the journal; shred once more, and take the receipt of that",
             ))?;
-            entries.extend([noted.intent, outcome]);
+            entries.extend([entry.intent, outcome]);
         }
         if entries.is_empty() {
             return Err(ReceiptError::Content(
                 "the shred is in no journal; open the vault with one, and shred once more",
             ));
         }
-        let all = match whom {
-            Whom::These(customers) => Numbers::of(customers.iter().copied()),
-            Whom::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
+        let all = match target {
+            ShredTarget::These(customers) => Numbers::of(customers.iter().copied()),
+            ShredTarget::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
         };
         let numbers = match &circumstances.numbers {
             None => all,
@@ -104,10 +104,10 @@ impl Vault {
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
         let may_remain = self.may_remain(*at, shredded.is_wiped_here(), circumstances).map_err(signing)?;
-        let held = self.process().and_then(|process| process.held()).map_err(signing)?;
-        let seed = held.facts.signer.as_ref().ok_or_else(|| signing(KeyStoreError::NoSigner))?.copy();
-        let vault = held.facts.clear.vault;
-        drop(held);
+        let state = self.process().and_then(|process| process.state()).map_err(signing)?;
+        let seed = state.facts.signer.as_ref().ok_or_else(|| signing(KeyStoreError::NoSigner))?.copy();
+        let vault = state.facts.clear.vault;
+        drop(state);
         let facts = Facts {
             whose,
             numbers,

@@ -1,6 +1,6 @@
-//! After a root record went back in time: its journal knows what was forgotten since.
+//! After a root record was rolled back: its journal knows what was forgotten since.
 
-use super::again::Again;
+use super::replay_set::ReplaySet;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, RecoverError};
 use crate::journal::{Event, Journal, replay};
@@ -8,7 +8,7 @@ use crate::root_key::RootKey;
 use crate::vault::{Recovery, Vault, VaultBuilder};
 
 impl VaultBuilder {
-    /// Mends a vault that went back in time with what its [journal](VaultBuilder::journal) knows, and unlocks it: whoever
+    /// Mends a vault that was rolled back with what its [journal](VaultBuilder::journal) knows, and unlocks it: whoever
     /// was shredded since the restored record, in all purposes or in one, by number or by age, is shredded again before
     /// anything is opened, and what was retired since is retired again. All of it in one commit, which is written down
     /// too.
@@ -27,7 +27,7 @@ impl VaultBuilder {
         let accepts_loss = self.journal.accepts_loss.is_some();
         self.recover_from(current, new, |process| {
             let file = process.open_file().ok_or(KeyStoreError::NeedsJournal)?;
-            let known = process.snapshot().and_then(|held| held.facts.anchor).map_or(0, |anchor| anchor.n());
+            let known = process.snapshot().and_then(|state| state.facts.anchor).map_or(0, |anchor| anchor.n());
             if let Some((from, to)) = gap_after(file, known)?.filter(|_| !accepts_loss) {
                 return Err(RecoverError::GapInJournal { from, to });
             }
@@ -51,5 +51,5 @@ fn recovery(file: &Journal, highest_number: CustomerId) -> Result<Recovery, KeyS
     let replayed = replay(file.entries_after(0)?)?;
     let highest = replayed.highest_number.map_or(highest_number, |known| highest_number.max(known.into()));
     let seen = replayed.highest_generation.max(file.highest_generation());
-    Ok(Recovery::beyond(seen, highest).and_all(Again::all_of(replayed)))
+    Ok(Recovery::beyond(seen, highest).and_all(ReplaySet::all_of(replayed)))
 }

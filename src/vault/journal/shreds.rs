@@ -10,11 +10,11 @@ use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
 use crate::vault::commit::{CommitError, Draft};
 use crate::vault::committing::Done;
 use crate::vault::process::Process;
-use crate::vault::shred::{Outcome, ShredRequest, Whom, ranges};
+use crate::vault::shred::{Outcome, ShredRequest, ShredTarget, ranges};
 
 /// What a commit of shreds writes down.
 #[derive(Default)]
-pub(crate) struct Paper {
+pub(crate) struct ShredEntries {
     entries: Entries,
     /// For each request that is written down, which intent covers it.
     covered: BTreeMap<usize, usize>,
@@ -25,10 +25,10 @@ pub(crate) struct Paper {
 type Key<'r> = (bool, Option<Purpose>, Option<&'r Reason>);
 
 fn key(request: &ShredRequest) -> Key<'_> {
-    (matches!(request.whom, Whom::Through(_)), request.purpose, request.why.as_ref())
+    (matches!(request.target, ShredTarget::Through(_)), request.purpose, request.why.as_ref())
 }
 
-impl Paper {
+impl ShredEntries {
     /// Writes down those requests that are granted, and were not by an earlier run of the plan.
     pub(crate) fn intend(
         &mut self,
@@ -39,7 +39,7 @@ impl Paper {
     ) -> Result<(), KeyStoreError> {
         let mut groups: Vec<(Key<'_>, Vec<usize>)> = Vec::new();
         for (index, request) in requests.iter().enumerate() {
-            let is_empty = matches!(&request.whom, Whom::These(customers) if customers.is_empty());
+            let is_empty = matches!(&request.target, ShredTarget::These(customers) if customers.is_empty());
             if is_empty || !is_granted(index) || self.covered.contains_key(&index) {
                 continue;
             }
@@ -85,11 +85,11 @@ impl Paper {
     pub(crate) fn written(&self, request: usize, asked: &ShredRequest, at: SystemTime) -> Written {
         let intent = self.covered.get(&request);
         Written {
-            whom: asked.whom.clone(),
+            target: asked.target.clone(),
             purpose: asked.purpose,
             why: asked.why.clone(),
             at,
-            noted: intent.map_or_else(Vec::new, |intent| self.entries.of(*intent).to_vec()),
+            entries: intent.map_or_else(Vec::new, |intent| self.entries.of(*intent).to_vec()),
         }
     }
 }
@@ -99,14 +99,14 @@ fn intent<'r>(requests: impl Iterator<Item = &'r ShredRequest>) -> Option<Event>
     let mut requests = requests.peekable();
     let first = *requests.peek()?;
     let (purpose, why) = (first.purpose.map(Into::into), first.why.clone());
-    if let Whom::Through(last) = first.whom {
-        let last = requests.fold(last, |last, request| match request.whom {
-            Whom::Through(other) => last.max(other),
-            Whom::These(_) => last,
+    if let ShredTarget::Through(last) = first.target {
+        let last = requests.fold(last, |last, request| match request.target {
+            ShredTarget::Through(other) => last.max(other),
+            ShredTarget::These(_) => last,
         });
         return Some(Event::Shred { whom: journal::Whom::Through(last.into()), purpose: None, why });
     }
-    let all = requests.flat_map(|request| ranges(&request.whom).as_slice().to_vec());
+    let all = requests.flat_map(|request| ranges(&request.target).as_slice().to_vec());
     let numbers = Numbers::from(Ranges::of(all.collect()));
     Some(Event::Shred { whom: journal::Whom::Numbers(numbers), purpose, why })
 }

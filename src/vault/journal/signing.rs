@@ -51,7 +51,7 @@ impl Vault {
     /// # Errors
     /// [`KeyStoreError::NoSigner`] of an older vault; and when the root record cannot be read.
     pub fn public_key(&self) -> Result<PublicKey, KeyStoreError> {
-        let held = self.process()?.held()?;
-        public_key(held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?)
+        let state = self.process()?.state()?;
+        public_key(state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?)
     }
 }

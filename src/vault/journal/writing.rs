@@ -80,11 +80,11 @@ impl Vault {
         work: impl FnOnce(&Journal, &VaultSigner<'_>, u64) -> Result<T, KeyStoreError>,
     ) -> Result<T, KeyStoreError> {
         let process = self.process()?;
-        let held = process.held()?;
-        let (vault, anchor) = (held.facts.clear.vault, held.facts.anchor);
-        let seed = held.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+        let state = process.state()?;
+        let (vault, anchor) = (state.facts.clear.vault, state.facts.anchor);
+        let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
         // A shred waits for whoever holds a snapshot, and a sync may take its time.
-        drop(held);
+        drop(state);
         let signer = VaultSigner::new(vault, &seed)?;
         let file = process.journal.as_ref().ok_or(KeyStoreError::NeedsJournal)?.file(&signer, anchor)?;
         work(file, &signer, process.durable())

@@ -12,7 +12,7 @@ use crate::vault::commit::Draft;
 use crate::vault::indexes::Place;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Again {
+pub(crate) struct ReplaySet {
     /// Numbers, in one purpose or in all.
     shredded: Vec<(Numbers, Option<String>)>,
     /// Every number up to this one.
@@ -24,13 +24,13 @@ pub(crate) struct Again {
     epochs_retired: Vec<(Place, Epoch)>,
 }
 
-impl Again {
+impl ReplaySet {
     /// Everything that a journal says was forgotten.
-    pub(super) fn all_of(replayed: Replayed) -> Again {
+    pub(super) fn all_of(replayed: Replayed) -> ReplaySet {
         let epochs = |list: Vec<(IndexName, u8)>| -> Vec<(Place, Epoch)> {
             list.into_iter().filter_map(|(name, epoch)| Some((place(&name), Epoch::new(epoch)?))).collect()
         };
-        Again {
+        ReplaySet {
             shredded: replayed.shredded,
             through: replayed.shredded_through.map_or(0, Number::get),
             retired: replayed.retired.iter().map(|tree| TreeId::from(*tree)).collect(),
@@ -41,22 +41,22 @@ impl Again {
     }
 
     /// What interrupted intents were about to forget.
-    pub(super) fn of_intents<'e>(intents: impl Iterator<Item = &'e (u64, Event)>) -> Again {
-        let mut again = Again::default();
+    pub(super) fn of_intents<'e>(intents: impl Iterator<Item = &'e (u64, Event)>) -> ReplaySet {
+        let mut set = ReplaySet::default();
         for (n, event) in intents {
             match event {
                 Event::Shred { whom: Whom::Numbers(numbers), purpose, .. } => {
-                    again.shredded.push((numbers.clone(), purpose.as_ref().map(Label::to_string)));
+                    set.shredded.push((numbers.clone(), purpose.as_ref().map(Label::to_string)));
                 }
-                Event::Shred { whom: Whom::Through(last), .. } => again.through = again.through.max(last.get()),
-                Event::RetireReplaced { purpose, new, .. } => again.retiring.push((*n, purpose.to_string(), *new)),
+                Event::Shred { whom: Whom::Through(last), .. } => set.through = set.through.max(last.get()),
+                Event::RetireReplaced { purpose, new, .. } => set.retiring.push((*n, purpose.to_string(), *new)),
                 Event::RetireEpoch { index, epoch, .. } => {
-                    again.epochs_retired.extend(Epoch::new(*epoch).map(|epoch| (place(index), epoch)));
+                    set.epochs_retired.extend(Epoch::new(*epoch).map(|epoch| (place(index), epoch)));
                 }
                 _ => {}
             }
         }
-        again
+        set
     }
 
     /// The numbers to shred in the trees of a purpose.

@@ -65,14 +65,6 @@ impl First {
     }
 }
 
-/// What was found without looking inside.
-pub(crate) enum Sight {
-    /// No vault was ever created here.
-    Nothing,
-    /// The record that counts.
-    Record(Box<Chosen>),
-}
-
 /// True when every copy there is, in all of these places, is intact and has these bytes: nothing changed.
 pub(crate) fn all_are(copies: &[RootCopy], places: &[PlaceId], bytes: &[u8]) -> bool {
     let is_it = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(found) if found == bytes);
@@ -89,8 +81,12 @@ pub(crate) fn never_written(copies: &[RootCopy]) -> bool {
     torn.next().is_none() && matches!(first.content, CopyContent::Damaged) && beside_empty()
 }
 
-/// Chooses, authenticates and compares.
-pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) -> Result<Sight, KeyStoreError> {
+/// Chooses, authenticates and compares. `None`: no vault was ever created here.
+pub(crate) fn choose(
+    copies: &[RootCopy],
+    keyring: &mut Keyring,
+    scope: &Scope,
+) -> Result<Option<Box<Chosen>>, KeyStoreError> {
     let mut intact = Vec::new();
     for copy in copies {
         if let CopyContent::Intact(bytes) = &copy.content {
@@ -106,7 +102,7 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) 
     }
     intact.sort_by_key(|(_, _, clear)| Reverse(clear.generation));
     let Some(((copy, bytes, clear), others)) = intact.split_first() else {
-        return if never_written(copies) { Ok(Sight::Nothing) } else { Err(unreadable(copies)) };
+        return if never_written(copies) { Ok(None) } else { Err(unreadable(copies)) };
     };
     let record = keyring.open(bytes, clear, &copy.location)?;
     if !record.places.contains(&copy.place) {
@@ -137,7 +133,7 @@ pub(crate) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) 
     let durable = if is_whole { record.clear.generation } else { record.settled };
     let bytes = Zeroizing::new((*bytes).clone());
     let first = First::of(&record, scope, copies, &bytes)?;
-    Ok(Sight::Record(Box::new(Chosen { durable, needs_repair: !is_whole, first, bytes, record })))
+    Ok(Some(Box::new(Chosen { durable, needs_repair: !is_whole, first, bytes, record })))
 }
 
 /// R11: whether a place that the record does not list may hold this. It is not compared with the record if it is too old to tell, or is the

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::witness::Witness;
 
-pub(crate) struct Trail {
+pub(crate) struct WitnessHistory {
     /// Confirmed states, oldest first, back to one that is a lease old.
     states: VecDeque<(Moment, Witness)>,
     /// R9: the newest state that was known to be durable: the vault must never be seen before it. What was merely seen may vanish,
@@ -18,9 +18,9 @@ pub(crate) struct Trail {
     lease: Duration,
 }
 
-impl Trail {
-    pub(crate) fn new() -> Trail {
-        Trail { states: VecDeque::new(), latest: None, seen: None, confirmed: None, lease: Duration::ZERO }
+impl WitnessHistory {
+    pub(crate) fn new() -> WitnessHistory {
+        WitnessHistory { states: VecDeque::new(), latest: None, seen: None, confirmed: None, lease: Duration::ZERO }
     }
 
     /// A record of that generation was read at `sent`, and it is `now`. `durable` is the newest state of its history that is known
@@ -57,8 +57,8 @@ impl Trail {
         (now.age_since(*moment) >= self.lease).then_some(*witness)
     }
 
-    /// Whether something newer than that generation was learned after that moment.
-    pub(crate) fn was_learned_later(&self, sent: Moment, generation: u64) -> bool {
+    /// Whether something newer than that generation was seen after that moment.
+    pub(crate) fn was_seen_later(&self, sent: Moment, generation: u64) -> bool {
         self.seen.is_some_and(|(at, seen)| seen > generation && at.boot > sent.boot)
     }
 
@@ -108,43 +108,43 @@ mod tests {
 
     #[test]
     fn a_witness_is_a_lease_old() {
-        let mut trail = Trail::new();
+        let mut history = WitnessHistory::new();
         let lease = Duration::from_millis(100);
         for step in 0..10 {
-            trail.confirm(at(step * 25), at(step * 25), lease, step + 1, Some(witness(step + 1)));
-            let expected = step.checked_sub(4).map(|held| witness(held + 1));
-            assert_eq!(trail.to_seal(at(step * 25)), expected, "step {step}");
+            history.confirm(at(step * 25), at(step * 25), lease, step + 1, Some(witness(step + 1)));
+            let expected = step.checked_sub(4).map(|before| witness(before + 1));
+            assert_eq!(history.to_seal(at(step * 25)), expected, "step {step}");
         }
-        trail.lose();
-        assert_eq!(trail.to_seal(at(1000)), None, "a first lease again");
-        assert_eq!(trail.latest(), Some(witness(10)), "but never back");
+        history.lose();
+        assert_eq!(history.to_seal(at(1000)), None, "a first lease again");
+        assert_eq!(history.latest(), Some(witness(10)), "but never back");
     }
 
     #[test]
     fn what_is_merely_seen_is_no_witness_and_no_floor() {
-        let mut trail = Trail::new();
+        let mut history = WitnessHistory::new();
         let lease = Duration::from_millis(100);
-        trail.confirm(at(0), at(0), lease, 5, Some(witness(4)));
+        history.confirm(at(0), at(0), lease, 5, Some(witness(4)));
         for step in 1..10 {
-            trail.confirm(at(step * 50), at(step * 50), lease, 9, Some(witness(4)));
+            history.confirm(at(step * 50), at(step * 50), lease, 9, Some(witness(4)));
         }
-        assert_eq!((trail.to_seal(at(450)), trail.latest()), (Some(witness(4)), Some(witness(4))));
+        assert_eq!((history.to_seal(at(450)), history.latest()), (Some(witness(4)), Some(witness(4))));
         // But a read from before it was seen does not take it back.
-        assert!(trail.was_learned_later(at(440), 8) && !trail.was_learned_later(at(440), 9));
-        assert!(!trail.was_learned_later(at(460), 8), "one that was sent later does: it vanished");
+        assert!(history.was_seen_later(at(440), 8) && !history.was_seen_later(at(440), 9));
+        assert!(!history.was_seen_later(at(460), 8), "one that was sent later does: it vanished");
     }
 
     #[test]
     fn a_jump_is_told() {
-        let mut trail = Trail::new();
+        let mut history = WitnessHistory::new();
         let lease = Duration::from_secs(1);
-        assert!(!trail.confirm(at(0), at(0), lease, 1, None));
-        assert!(!trail.confirm(at(500), at(500), lease, 1, None));
-        // A commit that waited long is learned of after a read that was sent later: no clock jumped, and nothing is taken
+        assert!(!history.confirm(at(0), at(0), lease, 1, None));
+        assert!(!history.confirm(at(500), at(500), lease, 1, None));
+        // A commit that waited long is installed after a read that was sent later: no clock jumped, and nothing is taken
         // back.
-        assert!(!trail.confirm(at(100), at(600), lease, 2, None));
-        assert_eq!(trail.latest_confirmation(), Some(at(500)));
+        assert!(!history.confirm(at(100), at(600), lease, 2, None));
+        assert_eq!(history.latest_confirmation(), Some(at(500)));
         let set_forward = Moment { boot: 600_000_000, wall: 100_000_000_000 };
-        assert!(trail.confirm(set_forward, set_forward, lease, 1, None));
+        assert!(history.confirm(set_forward, set_forward, lease, 1, None));
     }
 }

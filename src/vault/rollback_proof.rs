@@ -1,4 +1,4 @@
-//! What proves that a key store went back in time.
+//! What proves that a key store was rolled back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,13 +8,13 @@ use crate::events;
 use crate::root_record::Record;
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Engine, Step};
-use crate::vault::held::Held;
 use crate::vault::process::Process;
+use crate::vault::state::VaultState;
 use crate::witness::Witness;
 
 /// Something that this vault once did, and that its record may have forgotten.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Evidence {
+pub(crate) enum RollbackProof {
     /// A state that this process held, or the witness in an authentic value.
     Witness(Witness),
     /// A number in an authentic value, and the generation that its witness names.
@@ -25,84 +25,86 @@ pub(crate) enum Evidence {
     Mark(u64),
 }
 
-impl Evidence {
+impl RollbackProof {
     /// The generation that is proven to have existed and is not in this record's history. `None`: it proves nothing.
     pub(crate) fn against(self, record: &Record) -> Option<u64> {
         let have = record.clear.generation;
         match self {
-            Evidence::Witness(witness) => match record.descends_from(witness) {
+            RollbackProof::Witness(witness) => match record.descends_from(witness) {
                 // Too old for the ring: at least it did not go back.
                 Some(true) | None => None,
                 // Of before a recovery, which began the ring anew above all that were seen.
                 Some(false) => (witness.generation >= record.floor).then_some(witness.generation),
             },
-            Evidence::Number(number, generation) => (number >= record.next_number).then(|| generation.max(have + 1)),
-            Evidence::Journal(seen) => (seen > have).then_some(seen),
+            RollbackProof::Number(number, generation) => {
+                (number >= record.next_number).then(|| generation.max(have + 1))
+            }
+            RollbackProof::Journal(seen) => (seen > have).then_some(seen),
             // A commit that was killed before it wrote the record leaves a mark one higher.
-            Evidence::Mark(mark) => (mark > have + 1).then_some(mark),
+            RollbackProof::Mark(mark) => (mark > have + 1).then_some(mark),
         }
     }
 }
 
 impl Process {
-    /// Looks at an authentic value's witness. If it proves that the key store went back in time, the vault is marked
+    /// Looks at an authentic value's witness. If it proves that the key store was rolled back, the vault is marked
     /// so, for every process.
     #[cold]
     pub(crate) fn check_witness(self: &Arc<Process>, packed: u64) -> Result<(), KeyStoreError> {
         let witness = Witness::from_packed(packed);
-        if self.proves_nothing(&*self.held()?, witness) {
+        if self.proves_nothing(&*self.state()?, witness) {
             return Ok(());
         }
         // This process may merely not know yet. No snapshot is held while waiting: a refresh waits for readers.
         self.reread()?;
-        if self.proves_nothing(&*self.held()?, witness) {
+        if self.proves_nothing(&*self.state()?, witness) {
             return Ok(());
         }
-        self.unless_proven(Evidence::Witness(witness))
+        self.unless_proven(RollbackProof::Witness(witness))
     }
 
-    pub(super) fn proves_nothing(&self, held: &Held, witness: Witness) -> bool {
-        if held.facts.descends_from(witness) == Some(true) {
+    pub(super) fn proves_nothing(&self, state: &VaultState, witness: Witness) -> bool {
+        if state.facts.descends_from(witness) == Some(true) {
             self.proven.store(witness.packed(), Ordering::Relaxed);
         }
-        Evidence::Witness(witness).against(&held.facts).is_none()
+        RollbackProof::Witness(witness).against(&state.facts).is_none()
     }
 
-    /// Marks the record if the evidence still holds under the lock, so that every process refuses; and says so.
-    pub(crate) fn unless_proven(self: &Arc<Process>, evidence: Evidence) -> Result<(), KeyStoreError> {
+    /// Marks the record if the proof still holds under the lock, so that every process refuses; and says so.
+    pub(crate) fn unless_proven(self: &Arc<Process>, proof: RollbackProof) -> Result<(), KeyStoreError> {
         let snapshot = self.snapshot();
-        if snapshot.as_ref().is_some_and(|held| evidence.against(&held.facts).is_none()) {
+        if snapshot.as_ref().is_some_and(|state| proof.against(&state.facts).is_none()) {
             return Ok(());
         }
-        let unmarked = snapshot.map(|held| (held.facts.clear.generation, evidence.against(&held.facts)));
+        let unmarked = snapshot.map(|state| (state.facts.clear.generation, proof.against(&state.facts)));
         let patience = Some(self.settings.patience);
         let marked = self.worker.run(self, patience, move |process| {
             let mut engine = lock(&process.engine);
-            process.mark_gone_back(&mut engine, evidence)
+            process.mark_gone_back(&mut engine, proof)
         });
         match (marked, unmarked) {
             (Some(Ok(None)), _) => Ok(()),
             (Some(Ok(Some(error))), _) => Err(error),
             // It could not be written down; at least this process refuses from now on.
-            (_, Some((have, Some(seen)))) => Err(self.refuse(evidence, have, seen)),
+            (_, Some((have, Some(seen)))) => Err(self.refuse(proof, have, seen)),
             (Some(Err(error)), _) => Err(error),
             (None, _) => Err(self.lapsed()),
         }
     }
 
-    /// Writes down that the key store went back in time, unless the record as it is under the lock is not touched by
-    /// the evidence. What this process knew before stays what it knows: if the right record is put back, all is well.
+    /// Writes down that the key store was rolled back, unless the record as it is under the lock is not touched by
+    /// the proof. What this process knew before stays what it knows: if the right record is put back, all is well.
     pub(super) fn mark_gone_back(
         &self,
         engine: &mut Engine,
-        evidence: Evidence,
+        proof: RollbackProof,
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
         engine.known = None;
         engine.scope = self.scope();
         let marked = engine.commit(
             None,
             &mut |draft| {
-                let Some(seen) = evidence.against(&draft.record) else { return Ok(Step::Keep(None)) };
+                let Some(seen) = proof.against(&draft.record) else { return Ok(Step::Keep(None)) };
                 let found = Some((draft.record.clear.generation, seen));
                 if draft.record.gone_back.is_some_and(|known| known >= seen) {
                     return Ok(Step::Keep(found));
@@ -113,30 +115,30 @@ impl Process {
             &mut |_, _, _| Ok(()),
         );
         let found = marked.map_err(CommitError::cause)?.value;
-        Ok(found.map(|(have, seen)| self.refuse(evidence, have, seen)))
+        Ok(found.map(|(have, seen)| self.refuse(proof, have, seen)))
     }
 
-    pub(super) fn refuse(&self, evidence: Evidence, have: u64, seen: u64) -> KeyStoreError {
+    pub(super) fn refuse(&self, proof: RollbackProof, have: u64, seen: u64) -> KeyStoreError {
         events::gone_back(have, seen);
         let error = KeyStoreError::RolledBack { have, seen };
-        *lock(&self.refused) = Some(evidence);
-        self.let_go(error.clone());
+        *lock(&self.refused) = Some(proof);
+        self.revoke(error.clone());
         error
     }
 
     /// Has the record marked, without waiting for it.
-    pub(super) fn mark_soon(self: &Arc<Process>, evidence: Evidence) {
+    pub(super) fn mark_soon(self: &Arc<Process>, proof: RollbackProof) {
         if self.settings.threaded {
             // Every read asks for it anew, as long as it could not be done.
             if self.is_marking.swap(true, Ordering::AcqRel) {
                 return;
             }
             drop(self.worker.post(self, move |process| {
-                let _ = process.mark_gone_back(&mut lock(&process.engine), evidence);
+                let _ = process.mark_gone_back(&mut lock(&process.engine), proof);
                 process.is_marking.store(false, Ordering::Release);
             }));
         } else if let Ok(mut engine) = self.engine.try_lock() {
-            let _ = self.mark_gone_back(&mut engine, evidence);
+            let _ = self.mark_gone_back(&mut engine, proof);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a process knows, and until when: reads of the root record, the snapshot they lead to, and its end.
+//! Reads of the root record: each installs the snapshot that it leads to, and renews the lease. When the lease ends, all that it covers is
+//! revoked.
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -10,9 +11,9 @@ use crate::events;
 use crate::nonce;
 use crate::sync::{MutexGuard, lock};
 use crate::vault::commit::{self, Scope, Seen};
-use crate::vault::evidence::Evidence;
-use crate::vault::held::{Gone, Held};
 use crate::vault::process::Process;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::{DropSignal, VaultState};
 use crate::vault::thread::READS_A_LEASE;
 use crate::witness::Witness;
 
@@ -27,24 +28,24 @@ impl Process {
             self.wipe();
         }
         // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
-        let known = lock(&self.trail).latest();
+        let known = lock(&self.witness_history).latest();
         let sent = self.lease.clock().now();
-        let held = || self.snapshot();
+        let state = || self.snapshot();
         let most = self.patience_with_a_place();
-        match commit::read(&self.stores, &self.keyring, &self.resident, &held, &self.scope(), most) {
-            Ok(Seen::Unchanged { held, trouble }) => {
-                let durable = held.facts.clear.generation;
-                self.learn(sent, held, durable)?;
+        match commit::read(&self.stores, &self.keyring, &self.resident, &state, &self.scope(), most) {
+            Ok(Seen::Unchanged { state, trouble }) => {
+                let durable = state.facts.clear.generation;
+                self.install(sent, state, durable)?;
                 self.tried_to_see_all(trouble, sent);
                 Ok(())
             }
-            Ok(Seen::Changed { held, durable, needs_repair, trouble }) => {
-                self.check_found(&held, known)?;
-                let is_new = self.snapshot().is_none_or(|before| before.facts.clear.id != held.facts.clear.id);
+            Ok(Seen::Changed { state, durable, needs_repair, trouble }) => {
+                self.check_found(&state, known)?;
+                let is_new = self.snapshot().is_none_or(|before| before.facts.clear.id != state.facts.clear.id);
                 if is_new {
-                    events::refreshed(held.facts.clear.generation);
+                    events::refreshed(state.facts.clear.generation);
                 }
-                self.learn(sent, Arc::new(*held), durable)?;
+                self.install(sent, Arc::new(*state), durable)?;
                 self.repair_if_it_lasts(needs_repair, sent);
                 self.tried_to_see_all(trouble, sent);
                 Ok(())
@@ -61,7 +62,7 @@ impl Process {
 
     /// How long a read waits for the mirrors, and then for the first place: both within a lease.
     fn patience_with_a_place(&self) -> Duration {
-        match lock(&self.trail).lease() {
+        match lock(&self.witness_history).lease() {
             Duration::ZERO => self.settings.patience,
             lease => lease / 3,
         }
@@ -75,7 +76,7 @@ impl Process {
     /// The first place was put back from a backup, and its mirrors have what came after: a commit, which sees them all, writes it there. Not
     /// more often than once in a quarter of a lease.
     fn bring_forward(self: &Arc<Process>, now: Moment) {
-        let pause = lock(&self.trail).lease() / READS_A_LEASE;
+        let pause = lock(&self.witness_history).lease() / READS_A_LEASE;
         let mut last = lock(&self.last_settled);
         if self.settings.threaded && last.is_none_or(|last| now.age_since(last) >= pause) {
             *last = Some(now);
@@ -84,20 +85,24 @@ impl Process {
     }
 
     /// What was read must be of this vault, and come after all that this process knows.
-    pub(super) fn check_found(self: &Arc<Process>, held: &Held, known: Option<Witness>) -> Result<(), KeyStoreError> {
-        if held.facts.clear.vault != self.settings.vault {
+    pub(super) fn check_found(
+        self: &Arc<Process>,
+        state: &VaultState,
+        known: Option<Witness>,
+    ) -> Result<(), KeyStoreError> {
+        if state.facts.clear.vault != self.settings.vault {
             let (one, other) = ("the vault that was opened".to_owned(), "what is in its place now".to_owned());
             let error = KeyStoreError::Diverged { one, other };
-            self.let_go(error.clone());
+            self.revoke(error.clone());
             return Err(error);
         }
         let refused = *lock(&self.refused);
-        for evidence in [known.map(Evidence::Witness), refused].into_iter().flatten() {
-            if let Some(seen) = evidence.against(&held.facts) {
-                if held.facts.gone_back.is_none() {
-                    self.mark_soon(evidence);
+        for proof in [known.map(RollbackProof::Witness), refused].into_iter().flatten() {
+            if let Some(seen) = proof.against(&state.facts) {
+                if state.facts.gone_back.is_none() {
+                    self.mark_soon(proof);
                 }
-                return Err(self.refuse(evidence, held.facts.clear.generation, seen));
+                return Err(self.refuse(proof, state.facts.clear.generation, seen));
             }
         }
         *lock(&self.refused) = None;
@@ -115,7 +120,7 @@ impl Process {
             return;
         }
         let first = *since.get_or_insert(now);
-        let lease = self.snapshot().map_or(Duration::MAX, |held| held.facts.lease);
+        let lease = self.snapshot().map_or(Duration::MAX, |state| state.facts.lease);
         // Tried again and again, but not so often that a mirror which stays away costs much.
         let mut pause = lock(&self.repair_pause);
         if self.settings.threaded && now.age_since(first) >= lease.max(*pause) {
@@ -130,7 +135,7 @@ impl Process {
         events::read_failed(error);
         *lock(&self.trouble) = Some(error.clone());
         if self.lease.remaining().is_zero() {
-            self.let_go(error.clone());
+            self.revoke(error.clone());
             if matches!(error, KeyStoreError::WrongRootKey) {
                 // The vault moved to a root key that this process was not given. The one before opens nothing any more but copies of
                 // old records, and is of no use here: it must be unlocked anew.
@@ -142,103 +147,104 @@ impl Process {
     /// Takes a record that was read at `sent`, or committed after it, as what is known now: replaces the snapshot, wipes
     /// keys derived from the one before, and lets the lease begin at `sent`. `durable`: the newest generation that is now known to
     /// be so.
-    pub(crate) fn learn(&self, sent: Moment, held: Arc<Held>, durable: u64) -> Result<(), KeyStoreError> {
-        let mut leaving = lock(&self.learning);
+    pub(crate) fn install(&self, sent: Moment, state: Arc<VaultState>, durable: u64) -> Result<(), KeyStoreError> {
+        let mut leaving = lock(&self.installing);
         if self.worker.is_closed() {
             return Err(KeyStoreError::Closed);
         }
         // It may have been refused while it was read.
         let refused = *lock(&self.refused);
-        if let Some(seen) = refused.and_then(|evidence| evidence.against(&held.facts)) {
-            return Err(KeyStoreError::RolledBack { have: held.facts.clear.generation, seen });
+        if let Some(seen) = refused.and_then(|proof| proof.against(&state.facts)) {
+            return Err(KeyStoreError::RolledBack { have: state.facts.clear.generation, seen });
         }
         let current = self.snapshot();
         // A read that overlapped a commit may come in after it, and after a wipe too.
-        let latest = lock(&self.trail).latest();
+        let latest = lock(&self.witness_history).latest();
         let is_late = latest.is_some_and(|latest| {
-            latest.generation > held.facts.clear.generation && Evidence::Witness(latest).against(&held.facts).is_some()
+            latest.generation > state.facts.clear.generation
+                && RollbackProof::Witness(latest).against(&state.facts).is_some()
         });
         // Nor may it take back what was seen since it was sent, durable or not: a shred that is seen is obeyed at once.
-        let is_late = is_late || lock(&self.trail).was_learned_later(sent, held.facts.clear.generation);
+        let is_late = is_late || lock(&self.witness_history).was_seen_later(sent, state.facts.clear.generation);
         let known = match (is_late, current) {
             (true, None) => return Ok(()),
             (true, Some(current)) => current,
-            (false, Some(current)) if Arc::ptr_eq(&current, &held) => current,
+            (false, Some(current)) if Arc::ptr_eq(&current, &state) => current,
             (false, _) => {
-                self.publish(held.clone(), &mut leaving);
-                held
+                self.publish(state.clone(), &mut leaving);
+                state
             }
         };
         self.confirm(sent, &known, durable);
         Ok(())
     }
 
-    pub(super) fn confirm(&self, sent: Moment, held: &Held, durable: u64) {
+    pub(super) fn confirm(&self, sent: Moment, state: &VaultState, durable: u64) {
         nonce::discard_buffered();
         let before = self.durable.fetch_max(durable, Ordering::AcqRel);
         let durable = before.max(durable);
         let may_be_used = |made: u64| made > before && made <= durable;
-        if may_be_used(held.facts.floor) || held.trees.iter().any(|tree| may_be_used(tree.made)) {
+        if may_be_used(state.facts.floor) || state.trees.iter().any(|tree| may_be_used(tree.made)) {
             // Handles seal under the tree before it still.
             self.handles.wipe();
             self.changed();
         }
         let (jumped, since) = {
-            let mut trail = lock(&self.trail);
+            let mut witness_history = lock(&self.witness_history);
             // What a marked record says is not this vault's history.
-            let witness = held.facts.witness_of(durable).filter(|_| held.facts.gone_back.is_none());
-            let (now, generation) = (self.lease.clock().now(), held.facts.clear.generation);
-            let jumped = trail.confirm(sent, now, held.facts.lease, generation, witness);
-            let witness = trail.to_seal(sent).unwrap_or(Witness::NONE);
+            let witness = state.facts.witness_of(durable).filter(|_| state.facts.gone_back.is_none());
+            let (now, generation) = (self.lease.clock().now(), state.facts.clear.generation);
+            let jumped = witness_history.confirm(sent, now, state.facts.lease, generation, witness);
+            let witness = witness_history.to_seal(sent).unwrap_or(Witness::NONE);
             self.witness.store(witness.packed(), Ordering::Relaxed);
-            (jumped, trail.latest_confirmation().unwrap_or(sent))
+            (jumped, witness_history.latest_confirmation().unwrap_or(sent))
         };
         *lock(&self.trouble) = None;
         if jumped {
             // A copy of this machine may hand out the same numbers.
             lock(&self.numbers).drop_all();
         }
-        self.lease.arm(since, held.facts.lease);
+        self.lease.arm(since, state.facts.lease);
     }
 
     /// Replaces the snapshot, and wipes what was derived from keys that the new one lacks.
-    pub(super) fn publish(&self, held: Arc<Held>, leaving: &mut Vec<Gone>) {
-        self.next_number.store(held.facts.next_number, Ordering::Relaxed);
+    pub(super) fn publish(&self, state: Arc<VaultState>, leaving: &mut Vec<DropSignal>) {
+        self.next_number.store(state.facts.next_number, Ordering::Relaxed);
         // R14: what is read and written follows the record.
         let roots = &self.stores.roots;
-        lock(&self.scope).follow(&held.facts.places, &roots.places());
-        roots.follow(&held.facts.places);
+        lock(&self.scope).follow(&state.facts.places, &roots.places());
+        roots.follow(&state.facts.places);
         let before = {
-            let mut place = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            place.replace(held.clone())
+            let mut place = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            place.replace(state.clone())
         };
-        lock(&self.numbers).drop_below(held.facts.shredded_through);
+        lock(&self.numbers).drop_below(state.facts.shredded_through);
         let lost_keys = match &before {
             None => {
                 self.changed();
                 false
             }
-            Some(before) => !before.has_same_keys_as(&held) || held.facts.gone_back.is_some(),
+            Some(before) => !before.has_same_keys_as(&state) || state.facts.gone_back.is_some(),
         };
         if lost_keys {
             self.handles.wipe();
             self.changed();
         }
-        leaving.retain(|gone| !gone.is_gone());
-        leaving.extend(before.map(|before| before.gone()));
+        leaving.retain(|snapshot| !snapshot.was_dropped());
+        leaving.extend(before.map(|before| before.drop_signal()));
     }
 
     /// Waits until nobody reads any older snapshot, but not so long that the lease could run out over it.
     pub(crate) fn wait_for_readers(&self) -> bool {
-        let lease = self.snapshot().map_or(Duration::ZERO, |held| held.facts.lease);
+        let lease = self.snapshot().map_or(Duration::ZERO, |state| state.facts.lease);
         let deadline = Instant::now() + self.settings.patience.min(lease / READS_A_LEASE);
-        let leaving = lock(&self.learning).clone();
-        leaving.iter().all(|gone| gone.wait(deadline.saturating_duration_since(Instant::now())))
+        let leaving = lock(&self.installing).clone();
+        leaving.iter().all(|snapshot| snapshot.wait(deadline.saturating_duration_since(Instant::now())))
     }
 
     /// The same snapshot without the pages that reads had loaded.
-    pub(crate) fn replace_by_bare(&self, bare: Held) {
-        let mut leaving = lock(&self.learning);
+    pub(crate) fn replace_by_bare(&self, bare: VaultState) {
+        let mut leaving = lock(&self.installing);
         let is_current = self.snapshot().is_some_and(|current| current.facts.clear.id == bare.facts.clear.id);
         if is_current && !self.worker.is_closed() {
             self.publish(Arc::new(bare), &mut leaving);
@@ -260,7 +266,7 @@ impl Process {
     }
 
     /// Wipes everything: the lease is lost, or the vault closed.
-    pub(crate) fn let_go(&self, why: KeyStoreError) {
+    pub(crate) fn revoke(&self, why: KeyStoreError) {
         events::lease_lost(&why);
         *lock(&self.trouble) = Some(why);
         self.wipe();
@@ -269,7 +275,7 @@ impl Process {
     /// The lease ran out, and no read came back that would say so: what it covers is wiped. By the watchdog, which waits for no store.
     pub(crate) fn wipe_if_lapsed(&self) {
         let why = self.lapsed();
-        let leaving = lock(&self.learning);
+        let leaving = lock(&self.installing);
         // It may have been renewed just now.
         if self.snapshot().is_none() || !self.lease.remaining().is_zero() {
             return;
@@ -280,17 +286,17 @@ impl Process {
     }
 
     pub(super) fn wipe(&self) {
-        self.wipe_under(lock(&self.learning));
+        self.wipe_under(lock(&self.installing));
     }
 
-    fn wipe_under(&self, mut leaving: MutexGuard<'_, Vec<Gone>>) {
+    fn wipe_under(&self, mut leaving: MutexGuard<'_, Vec<DropSignal>>) {
         self.lease.disarm();
-        let before = self.held.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        leaving.extend(before.map(|before| before.gone()));
+        let before = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        leaving.extend(before.map(|before| before.drop_signal()));
         self.handles.wipe();
         self.changed();
         lock(&self.numbers).drop_all();
-        lock(&self.trail).lose();
+        lock(&self.witness_history).lose();
         self.witness.store(0, Ordering::Relaxed);
         nonce::discard_buffered();
     }

@@ -1,4 +1,4 @@
-//! An answer to come: waited for by a thread, or awaited by a task of any runtime.
+//! One answer from one thread to another: waited for by a thread, or awaited by a task of any runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,8 +10,8 @@ use crate::sync::{Condvar, Mutex, lock, wait_until};
 
 struct State<T> {
     answer: Option<T>,
-    /// The one who should answer is gone without doing so.
-    broken: bool,
+    /// The sender was dropped: what is not there by now will not come.
+    is_abandoned: bool,
     waker: Option<Waker>,
 }
 
@@ -22,29 +22,29 @@ struct Cell<T> {
 
 /// The side that waits. Dropping it cancels nothing.
 #[must_use]
-pub(crate) struct Promise<T>(Arc<Cell<T>>);
+pub(crate) struct Receiver<T>(Arc<Cell<T>>);
 
-/// The side that answers. Dropping it without an answer breaks the promise.
-pub(crate) struct Answer<T>(Arc<Cell<T>>);
+/// The side that answers. Dropped without an answer, it wakes the receiver, who then gets `None`.
+pub(crate) struct Sender<T>(Arc<Cell<T>>);
 
-pub(crate) fn promise<T>() -> (Answer<T>, Promise<T>) {
-    let state = State { answer: None, broken: false, waker: None };
+pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let state = State { answer: None, is_abandoned: false, waker: None };
     let cell = Arc::new(Cell { state: Mutex::new(state), changed: Condvar::new() });
-    (Answer(cell.clone()), Promise(cell))
+    (Sender(cell.clone()), Receiver(cell))
 }
 
-impl<T> Answer<T> {
-    pub(crate) fn give(self, answer: T) {
+impl<T> Sender<T> {
+    pub(crate) fn send(self, answer: T) {
         lock(&self.0.state).answer = Some(answer);
         // Drop wakes.
     }
 }
 
-impl<T> Drop for Answer<T> {
+impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let waker = {
             let mut state = lock(&self.0.state);
-            state.broken = true;
+            state.is_abandoned = true;
             state.waker.take()
         };
         self.0.changed.notify_all();
@@ -54,11 +54,11 @@ impl<T> Drop for Answer<T> {
     }
 }
 
-impl<T> Promise<T> {
+impl<T> Receiver<T> {
     /// Waits for the answer; `None` if none will come.
     pub(crate) fn wait(self) -> Option<T> {
         let mut state = lock(&self.0.state);
-        while state.answer.is_none() && !state.broken {
+        while state.answer.is_none() && !state.is_abandoned {
             state = self.0.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         state.answer.take()
@@ -68,14 +68,14 @@ impl<T> Promise<T> {
     pub(crate) fn wait_at_most(self, most: Duration) -> Option<T> {
         let deadline = Instant::now() + most;
         let mut state = lock(&self.0.state);
-        while state.answer.is_none() && !state.broken {
+        while state.answer.is_none() && !state.is_abandoned {
             state = wait_until(&self.0.changed, state, deadline)?;
         }
         state.answer.take()
     }
 }
 
-impl<T> Future for Promise<T> {
+impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
@@ -83,7 +83,7 @@ impl<T> Future for Promise<T> {
         if let Some(answer) = state.answer.take() {
             return Poll::Ready(Some(answer));
         }
-        if state.broken {
+        if state.is_abandoned {
             return Poll::Ready(None);
         }
         state.waker = Some(context.waker().clone());

@@ -14,20 +14,20 @@ use crate::secret::Secret32;
 use crate::store::{PageName, PageStore, Problem, StoreError};
 use crate::sync::{Condvar, Mutex, lock, wait_until};
 
-/// A snapshot. Its secrets are wiped when the last reader lets go, and [`Gone`] tells when that happened.
-pub(crate) struct Held {
+/// A snapshot. Its secrets are wiped when the last reader lets go, and [`DropSignal`] tells when that happened.
+pub(crate) struct VaultState {
     /// The record, with its trees' secrets moved into `trees`.
     pub(crate) facts: Record,
     /// The record as stored. Once superseded it must be gone: the root key still opens it.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    pub(crate) trees: Vec<HeldTree>,
+    pub(crate) trees: Vec<LoadedTree>,
     /// The tree of the keys of indexes. Apart from the others, so that no number of a customer is ever looked up in it.
-    pub(crate) indexes: Option<HeldIndexes>,
-    // Last, since fields are dropped in order: it must speak when the others are wiped.
-    gone: GoneSignal,
+    pub(crate) indexes: Option<LoadedIndexes>,
+    // Dropped last, since fields are dropped in order: it signals that the secrets are wiped.
+    on_drop: SignalOnDrop,
 }
 
-pub(crate) struct HeldTree {
+pub(crate) struct LoadedTree {
     pub(crate) id: TreeId,
     pub(crate) purpose: String,
     pub(crate) active: bool,
@@ -38,7 +38,7 @@ pub(crate) struct HeldTree {
     pub(crate) tree: Option<Tree>,
 }
 
-pub(crate) struct HeldIndexes {
+pub(crate) struct LoadedIndexes {
     pub(crate) id: TreeId,
     /// The generation that made it.
     pub(crate) made: u64,
@@ -47,18 +47,18 @@ pub(crate) struct HeldIndexes {
 
 /// How many are shredded in each tree that values are sealed under. Nobody was shredded between two states in which these are
 /// the same.
-pub(crate) fn shredded_in(trees: &[HeldTree]) -> impl Iterator<Item = (TreeId, u64)> {
+pub(crate) fn shredded_in(trees: &[LoadedTree]) -> impl Iterator<Item = (TreeId, u64)> {
     trees.iter().filter(|tree| tree.active).map(|tree| (tree.id, tree.shredded))
 }
 
-impl Held {
+impl VaultState {
     /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
     pub(crate) fn load(
         mut record: Record,
         bytes: Zeroizing<Vec<u8>>,
-        before: Option<&Held>,
+        before: Option<&VaultState>,
         resident: &Arc<Resident>,
-    ) -> Held {
+    ) -> VaultState {
         let vault = record.clear.vault;
         let newest = record.clear.generation;
         let load = |id, state, known: Option<&Tree>| match state {
@@ -72,39 +72,39 @@ impl Held {
         let mut trees = Vec::with_capacity(record.trees.len());
         for TreeRecord { id, purpose, active, state, shredded, made } in std::mem::take(&mut record.trees) {
             let known = before.and_then(|before| before.tree(id)).and_then(|tree| tree.tree.as_ref());
-            trees.push(HeldTree { id, purpose, active, shredded, made, tree: load(id, state, known) });
+            trees.push(LoadedTree { id, purpose, active, shredded, made, tree: load(id, state, known) });
         }
         let indexes = match record.indexes.take() {
             None => None,
             Some(IndexTree { id, state, made }) => {
                 let known = before.and_then(|before| before.indexes.as_ref()).filter(|known| known.id == id);
-                load(id, state, known.map(|known| &known.tree)).map(|tree| HeldIndexes { id, made, tree })
+                load(id, state, known.map(|known| &known.tree)).map(|tree| LoadedIndexes { id, made, tree })
             }
         };
-        Held::new(record, bytes, trees, indexes)
+        VaultState::new(record, bytes, trees, indexes)
     }
 
     pub(crate) fn new(
         facts: Record,
         bytes: Zeroizing<Vec<u8>>,
-        trees: Vec<HeldTree>,
-        indexes: Option<HeldIndexes>,
-    ) -> Held {
-        Held { facts, bytes, trees, indexes, gone: GoneSignal(Gone::default()) }
+        trees: Vec<LoadedTree>,
+        indexes: Option<LoadedIndexes>,
+    ) -> VaultState {
+        VaultState { facts, bytes, trees, indexes, on_drop: SignalOnDrop(DropSignal::default()) }
     }
 
-    pub(crate) fn tree(&self, id: TreeId) -> Option<&HeldTree> {
+    pub(crate) fn tree(&self, id: TreeId) -> Option<&LoadedTree> {
         self.trees.iter().find(|tree| tree.id == id)
     }
 
     /// The tree that new values of a purpose are sealed under.
-    pub(crate) fn active(&self, purpose: &str) -> Option<&HeldTree> {
+    pub(crate) fn active(&self, purpose: &str) -> Option<&LoadedTree> {
         self.trees.iter().find(|tree| tree.active && tree.purpose == purpose)
     }
 
     /// The tree to seal under when `durable` is the newest generation that is known to be so: that of a later one could be lost,
     /// and with it all that was sealed. Until it is durable, the one before serves. `None`: there is none yet.
-    pub(crate) fn to_seal(&self, purpose: &str, durable: u64) -> Option<&HeldTree> {
+    pub(crate) fn to_seal(&self, purpose: &str, durable: u64) -> Option<&LoadedTree> {
         // Nothing of a recovery counts before it is durable.
         if self.facts.floor > durable {
             return None;
@@ -114,12 +114,12 @@ impl Held {
             return Some(active);
         }
         // Trees in use stand in the order in which they were made.
-        let theirs = |tree: &&HeldTree| tree.tree.is_some() && tree.purpose == purpose && tree.made <= durable;
+        let theirs = |tree: &&LoadedTree| tree.tree.is_some() && tree.purpose == purpose && tree.made <= durable;
         self.trees.iter().rev().find(theirs)
     }
 
     /// True when no key that this snapshot knew is unknown to the other: nobody was shredded in between.
-    pub(crate) fn has_same_keys_as(&self, other: &Held) -> bool {
+    pub(crate) fn has_same_keys_as(&self, other: &VaultState) -> bool {
         let same_indexes = match (&self.indexes, &other.indexes) {
             (Some(a), Some(b)) => a.tree.has_same_root_as(&b.tree),
             (None, None) => true,
@@ -139,8 +139,8 @@ impl Held {
     }
 
     /// The same without the pages that reads had loaded.
-    pub(crate) fn without_loaded(&self) -> Result<Held, KeyStoreError> {
-        let trees = self.trees.iter().map(|tree| HeldTree {
+    pub(crate) fn without_loaded(&self) -> Result<VaultState, KeyStoreError> {
+        let trees = self.trees.iter().map(|tree| LoadedTree {
             id: tree.id,
             purpose: tree.purpose.clone(),
             active: tree.active,
@@ -150,17 +150,17 @@ impl Held {
         });
         let indexes = self.indexes.as_ref();
         let indexes =
-            indexes.map(|held| HeldIndexes { id: held.id, made: held.made, tree: held.tree.without_loaded() });
-        Ok(Held::new(self.facts.without_trees(), self.bytes.clone(), trees.collect(), indexes))
+            indexes.map(|known| LoadedIndexes { id: known.id, made: known.made, tree: known.tree.without_loaded() });
+        Ok(VaultState::new(self.facts.without_trees(), self.bytes.clone(), trees.collect(), indexes))
     }
 
-    /// How to learn that this snapshot was wiped.
-    pub(crate) fn gone(&self) -> Gone {
-        self.gone.0.clone()
+    /// How to hear that this snapshot was wiped.
+    pub(crate) fn drop_signal(&self) -> DropSignal {
+        self.on_drop.0.clone()
     }
 }
 
-impl HeldTree {
+impl LoadedTree {
     /// What the record keeps of it.
     pub(crate) fn to_record(&self) -> TreeRecord {
         let state = self.tree.as_ref().map_or(TreeState::Retired, state_of);
@@ -169,7 +169,7 @@ impl HeldTree {
     }
 }
 
-impl HeldIndexes {
+impl LoadedIndexes {
     pub(crate) fn to_record(&self) -> IndexTree {
         IndexTree { id: self.id, state: state_of(&self.tree), made: self.made }
     }
@@ -182,30 +182,31 @@ fn state_of(tree: &Tree) -> TreeState {
     }
 }
 
-/// Learns that a snapshot's last reader let go and its secrets were wiped.
+/// Tells that a snapshot's last reader let go of it, and its secrets were wiped.
 #[derive(Clone, Default)]
-pub(crate) struct Gone(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct DropSignal(Arc<(Mutex<bool>, Condvar)>);
 
-struct GoneSignal(Gone);
+/// The sending half.
+struct SignalOnDrop(DropSignal);
 
-impl Drop for GoneSignal {
+impl Drop for SignalOnDrop {
     fn drop(&mut self) {
-        let (gone, changed) = &*self.0.0;
-        *lock(gone) = true;
+        let (dropped, changed) = &*self.0.0;
+        *lock(dropped) = true;
         changed.notify_all();
     }
 }
 
-impl Gone {
-    pub(crate) fn is_gone(&self) -> bool {
+impl DropSignal {
+    pub(crate) fn was_dropped(&self) -> bool {
         *lock(&self.0.0)
     }
 
-    /// Waits at most that long; tells whether it is gone.
+    /// Waits at most that long; tells whether it was dropped.
     pub(crate) fn wait(&self, most: Duration) -> bool {
-        let (gone, changed) = &*self.0;
+        let (dropped, changed) = &*self.0;
         let deadline = Instant::now() + most;
-        let mut guard = lock(gone);
+        let mut guard = lock(dropped);
         while !*guard {
             let Some(waited) = wait_until(changed, guard, deadline) else { return false };
             guard = waited;

@@ -15,20 +15,20 @@ use crate::vault::process::Process;
 
 /// Which journal a vault is opened with.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Chosen {
+pub(crate) struct JournalChoice {
     pub(crate) path: Option<PathBuf>,
     pub(crate) accepts_loss: Option<Reason>,
 }
 
 /// The journal of a process, opened when it is first needed.
-pub(crate) struct Book {
+pub(crate) struct JournalWriter {
     path: PathBuf,
     pub(super) file: OnceLock<Journal>,
 }
 
 /// An intent, and what it came to, if that could be written down.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Noted {
+pub(crate) struct IntentEntry {
     pub(crate) intent: Anchor,
     pub(crate) outcome: Option<Anchor>,
 }
@@ -37,15 +37,15 @@ pub(crate) struct Noted {
 #[derive(Default)]
 pub(crate) struct Entries {
     /// An intent may take several entries.
-    intents: Vec<Vec<Noted>>,
+    intents: Vec<Vec<IntentEntry>>,
     generation: u64,
     seed: Option<SignerSeed>,
 }
 
-impl Book {
+impl JournalWriter {
     /// `None`: the vault is opened without a journal.
-    pub(crate) fn of(chosen: &Chosen) -> Option<Book> {
-        Some(Book { path: chosen.path.clone()?, file: OnceLock::new() })
+    pub(crate) fn of(chosen: &JournalChoice) -> Option<JournalWriter> {
+        Some(JournalWriter { path: chosen.path.clone()?, file: OnceLock::new() })
     }
 
     /// Opens the journal, unless it is open.
@@ -64,7 +64,7 @@ impl Entries {
     }
 
     /// The entries of one intent.
-    pub(crate) fn of(&self, intent: usize) -> &[Noted] {
+    pub(crate) fn of(&self, intent: usize) -> &[IntentEntry] {
         self.intents.get(intent).map_or(&[], Vec::as_slice)
     }
 }
@@ -96,12 +96,12 @@ impl Process {
         entries: &mut Entries,
         intents: Vec<Event>,
     ) -> Result<(), KeyStoreError> {
-        let (Some(book), Some(seed)) = (&self.journal, &draft.record.signer) else {
+        let (Some(writer), Some(seed)) = (&self.journal, &draft.record.signer) else {
             let must_be_written = draft.record.anchor.is_some() || self.journal.is_some();
             return if must_be_written && !intents.is_empty() { Err(KeyStoreError::NeedsJournal) } else { Ok(()) };
         };
         let signer = VaultSigner::new(draft.record.clear.vault, seed)?;
-        let file = book.file(&signer, draft.record.anchor)?;
+        let file = writer.file(&signer, draft.record.anchor)?;
         let (mut events, mut counts) = (Vec::new(), Vec::new());
         for intent in intents {
             let parts = intent.split();
@@ -114,8 +114,8 @@ impl Process {
             entries.generation = draft.durable;
             entries.seed = Some(seed.copy());
             for count in counts {
-                let noted = anchors.by_ref().take(count).map(|intent| Noted { intent, outcome: None });
-                entries.intents.push(noted.collect());
+                let parts = anchors.by_ref().take(count).map(|intent| IntentEntry { intent, outcome: None });
+                entries.intents.push(parts.collect());
             }
         }
         let have = draft.record.clear.generation;
@@ -142,15 +142,15 @@ impl Process {
         results: impl Fn(usize) -> Results,
     ) {
         let (ending, generation) = match done {
-            Ok(Done { old_copy: None, held, .. }) => (Ending::Done, held.facts.clear.generation),
+            Ok(Done { old_copy: None, state, .. }) => (Ending::Done, state.facts.clear.generation),
             Err(CommitError::NothingHappened(_)) => (Ending::Refused, entries.generation),
             // It must be made sure of.
             Ok(Done { old_copy: Some(_), .. }) | Err(CommitError::Unknown(_)) => return,
         };
         let mut events = Vec::new();
-        for (index, noted) in entries.intents.iter().enumerate() {
+        for (index, parts) in entries.intents.iter().enumerate() {
             let mut results = if ending == Ending::Done { results(index) } else { Results::default() };
-            for Noted { intent, .. } in noted {
+            for IntentEntry { intent, .. } in parts {
                 events.push(Event::outcome(intent.n(), ending, results.clone()));
                 // Counted once.
                 (results.newly, results.already) = (None, None);
@@ -165,8 +165,8 @@ impl Process {
         let signer = VaultSigner::new(self.settings.vault, seed);
         match signer.and_then(|signer| Ok(file.append(&signer, generation, &events)?)) {
             Ok(anchors) => {
-                let noted = entries.intents.iter_mut().flatten();
-                noted.zip(anchors).for_each(|(noted, anchor)| noted.outcome = Some(anchor));
+                let written = entries.intents.iter_mut().flatten();
+                written.zip(anchors).for_each(|(entry, anchor)| entry.outcome = Some(anchor));
             }
             Err(error) => events::journal_failed(&error),
         }
