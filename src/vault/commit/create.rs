@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::base::take;
 use super::slots::{Slots, Written};
-use super::{Engine, Stores, take};
+use super::{Engine, Stores};
 use crate::error::KeyStoreError;
 use crate::nonce;
 use crate::root_record::Record;

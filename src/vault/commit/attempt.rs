@@ -1,0 +1,276 @@
+//! One try at a commit: load the draft, let the plan change it, carry out what the plan wants, conclude.
+//!
+//! The store's lock is held from the first line to the last one, and the rules (R1 to R14) are those of ARCHITECTURE.md.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::base::{Locked, in_order, shows};
+use super::draft::Finished;
+use super::slots::{Slots, Written};
+use super::{Committed, Draft, Engine, NewKey, Plan, Step, Stores, Then, live_pages};
+use crate::derivation::RootSecret;
+use crate::error::KeyStoreError;
+use crate::key_tree::Resident;
+use crate::root_record::{Record, RecordId};
+use crate::store::{PageName, PageStore, PlaceId, RootCopy, StoredPage};
+use crate::sync::lock;
+use crate::vault::rollback_proof::RollbackProof;
+use crate::vault::state::{StoredPages, VaultState};
+use crate::witness::Witness;
+
+/// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is
+/// tried again: if the record is found, it was carried out.
+pub(super) struct Begun<T> {
+    id: RecordId,
+    witness: Witness,
+    value: T,
+    rekey: Option<NewKey>,
+}
+
+impl<T> Begun<T> {
+    /// Whether this record is the one that was begun, or descends from it.
+    fn is_in_history_of(&self, record: &Record) -> bool {
+        // Of its own generation the whole id must be right: another process may have committed in between.
+        if record.clear.generation == self.witness.generation {
+            record.clear.id == self.id
+        } else {
+            record.descends_from(self.witness) == Some(true)
+        }
+    }
+}
+
+/// Why a try came to nothing.
+pub(super) enum Failure {
+    Refused(KeyStoreError),
+    Unknown(KeyStoreError),
+}
+
+impl From<KeyStoreError> for Failure {
+    fn from(error: KeyStoreError) -> Failure {
+        Failure::Refused(error)
+    }
+}
+
+/// The record that a commit is based on, and what belongs to it.
+struct Base<'a> {
+    bytes: Zeroizing<Vec<u8>>,
+    generation: u64,
+    list: Vec<PlaceId>,
+    /// The newest generation that was known to be durable before this commit.
+    durable: u64,
+    secret: RootSecret,
+    /// Every page that it needs, if a place that is to be written does not show it.
+    live: Option<HashSet<PageName>>,
+    pages: &'a dyn PageStore,
+    /// What this process knew before.
+    before: Option<&'a VaultState>,
+}
+
+impl Base<'_> {
+    /// R1: what a commit is based on is durable in every place before anything new is written, pages and mark included.
+    fn settle(&self, slots: &mut Slots<'_>) -> Result<(), KeyStoreError> {
+        // A place that stood still lacks pages, and must have them before it has the record. A sweep brings them, and with no end
+        // of keeping it forgets none.
+        if let Some(live) = &self.live {
+            self.pages.sweep(live, self.generation, Duration::MAX)?;
+        }
+        Ok(slots.settle(&self.bytes, &self.list)?)
+    }
+
+    /// The state as it was read, whatever the plan made of its draft.
+    fn as_read(&self, resident: &Arc<Resident>) -> Result<VaultState, KeyStoreError> {
+        let record =
+            Record::open(&self.bytes, &self.secret).map_err(|_| KeyStoreError::Bug("a record opened once only"))?;
+        Ok(VaultState::load(record, self.bytes.clone(), self.before, resident))
+    }
+}
+
+/// What a step came to.
+struct CarriedOut<T> {
+    value: T,
+    /// The record that is there now.
+    state: VaultState,
+    written: Written,
+    /// The root key that it is under, if that is a new one.
+    rekey: Option<NewKey>,
+}
+
+impl Engine {
+    /// Reads the record under the store's lock, lets `plan` change it, and carries that out. `begun` is what an earlier try left
+    /// unknown, and gets what this one does.
+    pub(super) fn attempt<T>(
+        &mut self,
+        before: Option<&VaultState>,
+        plan: &mut Plan<'_, T>,
+        then: &mut Then<'_, T>,
+        begun: &mut Option<Begun<T>>,
+    ) -> Result<Committed<T>, Failure> {
+        let Stores { pages, roots, .. } = self.stores.clone();
+        let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
+        // R9: `known` was durable, so that a record which does not descend from it was put back.
+        if let Some(seen) = self.known.and_then(|known| RollbackProof::Witness(known).against(&chosen.record)) {
+            return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
+        }
+        // Another one than was begun: nothing came of that, and the plan is asked anew.
+        let found = begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
+        let durable = chosen.durable;
+        let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &*pages);
+        let (generation, list) = (draft.record.clear.generation, draft.record.places.clone());
+        let mut base = Base { bytes, generation, list, durable, secret, live: None, pages: &*pages, before };
+        if is_behind(&base, &places, &copies) {
+            // Before the plan, which may take pages out of the draft that the base needs.
+            base.live = Some(live_pages(&draft)?);
+        }
+        let (step, rekey) = match found {
+            // R2: finding it again proves nothing. It is written and synced again, over every slot.
+            Some(Begun { value, rekey, .. }) => (Step::Rewrite(value), rekey),
+            None => (plan(&mut draft)?, None),
+        };
+        let mut slots = Slots::new(&mut *exclusion, &in_order(&base.list, &draft.record.places), &copies);
+        let done = match step {
+            Step::Keep(value) => {
+                let state = base.as_read(&self.resident)?;
+                return Ok(Committed { value, state, durable, wrote: false, old_copy: None });
+            }
+            Step::Done(value) if base.durable == base.generation => {
+                let state = base.as_read(&self.resident)?;
+                CarriedOut { value, state, written: Written::Already, rekey: None }
+            }
+            // R7: that it is there already counts only once it is durable.
+            Step::Done(value) | Step::Rewrite(value) => self.rewrite(&base, &mut slots, value, rekey)?,
+            Step::Write(new_pages, value) => self.write(&base, &mut slots, draft, &new_pages, value, begun)?,
+        };
+        // The lock is held still: no other process commits before `then` is done.
+        self.conclude(done, &StoredPages(&*pages), then)
+    }
+
+    /// Takes a record apart into its bytes and a draft of the one that is to follow it.
+    fn load_draft<'p>(
+        &self,
+        record: Record,
+        bytes: Zeroizing<Vec<u8>>,
+        durable: u64,
+        before: Option<&VaultState>,
+        pages: &'p dyn PageStore,
+    ) -> (Zeroizing<Vec<u8>>, Draft<'p>) {
+        let VaultState { facts, bytes, trees, indexes, .. } = VaultState::load(record, bytes, before, &self.resident);
+        let draft = Draft {
+            generation: facts.clear.generation + 1,
+            record: facts,
+            trees,
+            indexes,
+            pages: StoredPages(pages),
+            durable,
+            rekey: None,
+            starts_anew: false,
+        };
+        (bytes, draft)
+    }
+
+    /// Makes what was read whole: durable in every place, and then in every other slot.
+    fn rewrite<T>(
+        &self,
+        base: &Base<'_>,
+        slots: &mut Slots<'_>,
+        value: T,
+        rekey: Option<NewKey>,
+    ) -> Result<CarriedOut<T>, KeyStoreError> {
+        base.settle(slots)?;
+        let written = slots.complete(&base.bytes);
+        Ok(CarriedOut { value, state: base.as_read(&self.resident)?, written, rekey })
+    }
+
+    /// Writes a draft over every slot: settles what it is based on, puts its pages, then writes the record that names them.
+    fn write<T>(
+        &mut self,
+        base: &Base<'_>,
+        slots: &mut Slots<'_>,
+        mut draft: Draft<'_>,
+        new_pages: &[StoredPage],
+        value: T,
+        begun: &mut Option<Begun<T>>,
+    ) -> Result<CarriedOut<T>, Failure> {
+        base.settle(slots)?;
+        if draft.starts_anew
+            && let Written::OldCopyLeft(error) | Written::NotInPlace(_, error) = slots.complete(&base.bytes)
+        {
+            // Once the ring is begun anew, nothing proves of a copy older than the base that it is an ancestor.
+            return Err(KeyStoreError::from(error).into());
+        }
+        // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
+        draft.vouch_for(self.vouched);
+        let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
+        let Finished { record, bytes, trees, indexes, rekey } =
+            draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
+        // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
+        // was killed here must prove nothing.
+        base.pages.put(base.generation + 1, new_pages).map_err(KeyStoreError::from)?;
+        if let Some(new) = &rekey {
+            // Before the write: a read that overlaps it may find the record under the new key.
+            lock(&self.keyring).expect(new.key.clone());
+            self.expects = true;
+        }
+        match slots.write(&bytes) {
+            Ok(written) => {
+                Ok(CarriedOut { value, state: VaultState::new(record, bytes, trees, indexes), written, rekey })
+            }
+            Err(error) => {
+                // From here on it may be there, whatever is read next: the second try finds out by settling.
+                *begun = Some(Begun { id: record.clear.id, witness: record.witness(), value, rekey });
+                Err(Failure::Unknown(error.into()))
+            }
+        }
+    }
+
+    /// Adopts a new root key, tells what is durable now, and does what was to be done once the record is whole.
+    fn conclude<T>(
+        &self,
+        done: CarriedOut<T>,
+        pages: &StoredPages<'_>,
+        then: &mut Then<'_, T>,
+    ) -> Result<Committed<T>, Failure> {
+        let CarriedOut { mut value, state, written, rekey } = done;
+        if let Some(NewKey { key, secret, recipe }) = rekey {
+            // Also if a place lacks it: the first one has it, and that decides (R5).
+            lock(&self.keyring).adopt(key, secret, recipe);
+        }
+        let (generation, settled) = (state.facts.clear.generation, state.facts.settled);
+        let wrote = !matches!(written, Written::Already);
+        let (durable, old_copy) = match written {
+            Written::Whole | Written::Already => (generation, None),
+            Written::OldCopyLeft(error) => (generation, Some(KeyStoreError::from(error))),
+            // R8: not in every place, so only what it is based on may be relied upon.
+            Written::NotInPlace(place, error) => {
+                (settled, Some(KeyStoreError::NotInEveryPlace { place, source: Arc::new(error) }))
+            }
+        };
+        // R10: while an older copy is left, its pages are needed, and no sweep may run.
+        if old_copy.is_none() {
+            then(&mut value, &state, pages)?;
+        }
+        Ok(Committed { value, state, durable, wrote, old_copy })
+    }
+}
+
+/// Whether a place that is listed and will be written does not show the base.
+fn is_behind(base: &Base<'_>, written: &[PlaceId], copies: &[RootCopy]) -> bool {
+    base.list.iter().filter(|place| written.contains(place)).any(|place| !shows(copies, *place, &base.bytes))
+}
+
+/// Nothing, but in a build with planted bugs.
+#[cfg(not(planted))]
+fn tamper(_: &mut Record, _: Option<&VaultState>) {}
+
+#[cfg(planted)]
+fn tamper(record: &mut Record, before: Option<&VaultState>) {
+    if let Some(before) = before
+        && crate::planted::is_planted(crate::planted::Bug::StaleRootKey)
+    {
+        record.trees = before.trees.iter().map(crate::vault::state::LoadedTree::to_record).collect();
+        record.indexes = before.indexes.as_ref().map(crate::vault::state::LoadedIndexes::to_record);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a commit is based on: every place locked, read, and the record chosen that counts.
+
+use std::time::Duration;
+
+use super::read::{LIST_TRIES, choose, list_of};
+use super::{Engine, NOT_OPEN};
+use crate::derivation::RootSecret;
+use crate::error::KeyStoreError;
+use crate::secret::Secret32;
+use crate::store::{CopyContent, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
+use crate::sync::lock;
+use crate::vault::copy_selection::Chosen;
+
+/// The places of a commit, locked and read.
+pub(super) struct Locked<'r> {
+    pub(super) exclusion: Box<dyn RootLock + 'r>,
+    /// Those that are written.
+    pub(super) written: Vec<PlaceId>,
+    pub(super) copies: Vec<RootCopy>,
+    pub(super) chosen: Chosen,
+    pub(super) secret: RootSecret,
+}
+
+impl Engine {
+    /// Locks every place that is to be written, and finds the record that the commit is based on: the newest of all listed places. One in
+    /// the first place may be older, if that was put back: it is brought forward with the others, since all are here.
+    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore) -> Result<Locked<'r>, KeyStoreError> {
+        let mut list = list_of(roots, &self.scope);
+        for _ in 0..=LIST_TRIES {
+            let written = self.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
+            // What is given up is looked at as well: it may have more than the others.
+            let others = written.iter().filter(|place| !list.contains(place));
+            let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
+            let reads = &self.stores.reads;
+            if let Some(error) = reads.stuck(&written) {
+                // What hangs when it is read would hang when it is locked, and nothing could be committed any more.
+                return Err(error.into());
+            }
+            let exclusion = match take(roots, &written, self.lock_wait) {
+                Ok(exclusion) => exclusion,
+                Err(error) => {
+                    // Another process may have detached a place that is gone since.
+                    match choose(&reads.read(&read, self.lock_wait).copies, &mut lock(&self.keyring), &self.scope) {
+                        Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
+                        _ => return Err(error),
+                    }
+                    continue;
+                }
+            };
+            let copies = reads.read(&read, self.lock_wait).copies;
+            if let Some(error) = copies.iter().filter(|copy| written.contains(&copy.place)).find_map(unanswered) {
+                return Err(error.into());
+            }
+            let mut keyring = lock(&self.keyring);
+            let chosen = choose(&copies, &mut keyring, &self.scope)?;
+            if chosen.record.places == list {
+                // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
+                let secret = RootSecret(Secret32::copy_of(keyring.current()?.0.bytes()));
+                drop(keyring);
+                return Ok(Locked { exclusion, written, copies, chosen, secret });
+            }
+            // Another process changed the list: other places must be locked.
+            list = chosen.record.places;
+        }
+        Err(KeyStoreError::Busy { waited: self.lock_wait })
+    }
+}
+
+fn unanswered(copy: &RootCopy) -> Option<StoreError> {
+    match &copy.content {
+        CopyContent::Unreachable(error) if error.problem() == Problem::NoAnswer => Some(error.clone()),
+        _ => None,
+    }
+}
+
+/// The places of the list in the order in which they are written: R4, the first place of the list before goes first, if the new one has it
+/// still. It then says of itself that it does not decide any more, before another one does.
+pub(super) fn in_order(before: &[PlaceId], list: &[PlaceId]) -> Vec<PlaceId> {
+    let first = before.first().filter(|first| list.contains(first));
+    first.into_iter().chain(list.iter().filter(|place| Some(*place) != first)).copied().collect()
+}
+
+/// Excludes other commits.
+pub(super) fn take<'r>(
+    roots: &'r dyn RootStore,
+    places: &[PlaceId],
+    wait: Duration,
+) -> Result<Box<dyn RootLock + 'r>, KeyStoreError> {
+    roots.lock(places, wait).map_err(|error| match error {
+        LockError::Busy { waited } => KeyStoreError::Busy { waited },
+        LockError::Store(error) => {
+            let open = roots.places();
+            match places.iter().find(|place| !open.contains(place)) {
+                Some(place) if error.problem() == Problem::UnknownPlace => {
+                    KeyStoreError::PlaceMissing { place: *place, problem: NOT_OPEN }
+                }
+                _ => error.into(),
+            }
+        }
+    })
+}
+
+pub(super) fn shows(copies: &[RootCopy], place: PlaceId, record: &[u8]) -> bool {
+    let is_it = |copy: &RootCopy| matches!(&copy.content, CopyContent::Intact(found) if found == record);
+    copies.iter().any(|copy| copy.place == place && is_it(copy))
+}
