@@ -15,18 +15,12 @@ use crate::key_tree::Resident;
 use crate::root_record::RecordId;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
-use crate::vault::commit::{Engine, Scope, Stores};
-use crate::vault::fetched::Fetched;
-use crate::vault::handles::Handles;
+use crate::vault::commit::{Engine, Numbers, Scope, Stores};
 use crate::vault::journal::{JournalChoice, JournalWriter};
-use crate::vault::keyring::Keyring;
-use crate::vault::numbers::Numbers;
-use crate::vault::oneshot;
-use crate::vault::readiness::Readiness;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::{DropSignal, VaultState};
-use crate::vault::thread::{Watchdog, Worker};
-use crate::vault::witness_history::WitnessHistory;
+use crate::vault::state::{
+    DropSignal, Fetched, Handles, Keyring, Readiness, RollbackProof, VaultState, WitnessHistory,
+};
+use crate::vault::workers::{Watchdog, Worker, oneshot};
 
 /// What stays the same however often a process forks.
 pub(crate) struct Settings {

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::*;
+use super::{Circumstances, Recovery, Shredded, Vault};
 use crate::clock::{Clock, ManualClock};
-use crate::field::Field;
+use crate::customer::CustomerId;
+use crate::error::{KeyStoreError, OpenError};
+use crate::field::{Field, Purpose};
 use crate::journal::Ranges;
 use crate::key_tree::Tree;
 use crate::nonce;
 use crate::personal::Email;
+use crate::root_key::RootKey;
 use crate::root_record::TreeState;
-use crate::store::{CopyContent, Memory, RootCopy};
-use crate::vault::commit::Scope;
-use crate::vault::commit::Step;
-use crate::vault::copy_selection::{Chosen, choose};
-use crate::vault::keyring::Keyring;
-use crate::vault::shred::shred_tree;
-use crate::vault::state::LoadedTree;
-use crate::vault::upkeep::new_tree;
+use crate::sealed::Sealed;
+use crate::store::{CopyContent, Memory, RootCopy, RootStore};
+use crate::vault::commit::{CommitError, Scope, Step, new_tree};
+use crate::vault::operations::shred_tree;
+use crate::vault::state::copy_selection::{Chosen, choose};
+use crate::vault::state::{Keyring, LoadedTree};
 
 const ORDERS: Purpose = Purpose::new("orders");
 const EMAIL: Field<Email> = ORDERS.field("email");

@@ -18,8 +18,7 @@ use crate::key_tree::Resident;
 use crate::root_record::{Record, RecordId};
 use crate::store::{PageName, PageStore, PlaceId, RootCopy, StoredPage};
 use crate::sync::lock;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::{StoredPages, VaultState};
+use crate::vault::state::{RollbackProof, StoredPages, VaultState};
 use crate::witness::Witness;
 
 /// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is

@@ -9,7 +9,7 @@ use crate::error::KeyStoreError;
 use crate::secret::Secret32;
 use crate::store::{CopyContent, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
 use crate::sync::lock;
-use crate::vault::copy_selection::Chosen;
+use crate::vault::state::copy_selection::Chosen;
 
 /// The places of a commit, locked and read.
 pub(super) struct Locked<'r> {

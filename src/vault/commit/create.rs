@@ -11,8 +11,7 @@ use crate::root_record::Record;
 use crate::secret::Secret32;
 use crate::store::{PageStore, RootCopy};
 use crate::sync::lock;
-use crate::vault::copy_selection;
-use crate::vault::keyring::Keyring;
+use crate::vault::state::{Keyring, copy_selection};
 
 impl Engine {
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.

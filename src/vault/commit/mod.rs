@@ -8,11 +8,14 @@ mod base;
 mod create;
 mod draft;
 mod list;
+mod numbers;
 mod places;
 mod read;
+mod run;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,8 +24,11 @@ use std::time::Duration;
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
 pub(crate) use list::{ListChange, Scope};
+pub(super) use numbers::Numbers;
 pub(crate) use places::PlaceReads;
 pub(crate) use read::{Seen, read};
+pub(crate) use run::Done;
+pub(super) use upkeep::{new_index_tree, new_tree};
 
 use self::attempt::Failure;
 use crate::error::KeyStoreError;
@@ -30,8 +36,7 @@ use crate::journal::Anchor;
 use crate::key_tree::Resident;
 use crate::store::{PageName, PageStore, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
-use crate::vault::keyring::Keyring;
-use crate::vault::state::{StoredPages, VaultState, tree_error};
+use crate::vault::state::{Keyring, StoredPages, VaultState, tree_error};
 use crate::witness::Witness;
 
 /// What is wrong with a place that a record does not list.

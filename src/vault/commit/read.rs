@@ -9,9 +9,8 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::{Mutex, lock};
-use crate::vault::copy_selection::{self, Chosen};
-use crate::vault::keyring::Keyring;
-use crate::vault::state::VaultState;
+use crate::vault::state::copy_selection::{self, Chosen};
+use crate::vault::state::{Keyring, VaultState};
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
 const READ_TRIES: u32 = 5;

@@ -7,10 +7,9 @@ use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Draft, Step};
-use crate::vault::committing::Done;
+use crate::vault::commit::{CommitError, Done, Draft, Step};
+use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::shred::shred_tree;
 
 type Verdict = (u64, Ending, Results);
 

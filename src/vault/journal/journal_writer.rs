@@ -8,8 +8,7 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::journal::{Anchor, Ending, Event, Journal, Reason, Results};
 use crate::root_record::SignerSeed;
-use crate::vault::commit::{CommitError, Draft};
-use crate::vault::committing::Done;
+use crate::vault::commit::{CommitError, Done, Draft};
 use crate::vault::journal::signing::VaultSigner;
 use crate::vault::process::Process;
 

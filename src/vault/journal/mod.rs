@@ -29,7 +29,7 @@ pub(crate) use signing::VaultSigner;
 /// What a shred has in the journal, for a receipt.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) target: crate::vault::shred::ShredTarget,
+    pub(crate) target: crate::vault::operations::ShredTarget,
     pub(crate) purpose: Option<crate::field::Purpose>,
     pub(crate) why: Option<Reason>,
     pub(crate) at: SystemTime,

@@ -9,8 +9,7 @@ use crate::error::{KeyStoreError, UnlockError};
 use crate::journal::{Journal, JournalError, Time};
 use crate::vault::commit::{CommitError, Step};
 use crate::vault::process::Process;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::VaultState;
+use crate::vault::state::{RollbackProof, VaultState};
 
 impl JournalChoice {
     /// A new vault gets a new journal.

@@ -13,7 +13,7 @@ use crate::nonce;
 use crate::personal::PersonalData;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
-use crate::vault::shred::{ShredTarget, Shredded};
+use crate::vault::operations::{ShredTarget, Shredded};
 
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///

@@ -9,7 +9,7 @@ use crate::journal::{Event, IndexName, KeyTreeId, Label, Number, Numbers, Ranges
 use crate::key_tree::Resident;
 use crate::store::StoredPage;
 use crate::vault::commit::Draft;
-use crate::vault::indexes::Place;
+use crate::vault::operations::Place;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReplaySet {

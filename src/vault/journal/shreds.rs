@@ -7,10 +7,9 @@ use super::{Entries, Written};
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
-use crate::vault::commit::{CommitError, Draft};
-use crate::vault::committing::Done;
+use crate::vault::commit::{CommitError, Done, Draft};
+use crate::vault::operations::{Outcome, ShredRequest, ShredTarget, ranges};
 use crate::vault::process::Process;
-use crate::vault::shred::{Outcome, ShredRequest, ShredTarget, ranges};
 
 /// What a commit of shreds writes down.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::journal::KeyTreeId;
-use crate::vault::committing::Done;
+use crate::vault::commit::Done;
 use crate::vault::process::Process;
 
 /// Keys were given up: those of an index's epoch, or of replaced key trees. It is durable.
@@ -18,7 +18,7 @@ pub struct Retired {
 
 impl Retired {
     /// After the commit: waits for readers of what was given up.
-    pub(super) fn after(process: &Arc<Process>, done: Done<()>, trees: Vec<KeyTreeId>) -> Retired {
+    pub(in crate::vault) fn after(process: &Arc<Process>, done: Done<()>, trees: Vec<KeyTreeId>) -> Retired {
         let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         // Another commit may already wait for this snapshot to go.
         drop(done);

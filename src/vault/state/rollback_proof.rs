@@ -63,7 +63,7 @@ impl Process {
         self.unless_proven(RollbackProof::Witness(witness))
     }
 
-    pub(super) fn proves_nothing(&self, state: &VaultState, witness: Witness) -> bool {
+    pub(in crate::vault) fn proves_nothing(&self, state: &VaultState, witness: Witness) -> bool {
         if state.facts.descends_from(witness) == Some(true) {
             self.proven.store(witness.packed(), Ordering::Relaxed);
         }
@@ -94,7 +94,7 @@ impl Process {
 
     /// Writes down that the key store was rolled back, unless the record as it is under the lock is not touched by
     /// the proof. What this process knew before stays what it knows: if the right record is put back, all is well.
-    pub(super) fn mark_gone_back(
+    pub(in crate::vault) fn mark_gone_back(
         &self,
         engine: &mut Engine,
         proof: RollbackProof,
@@ -118,7 +118,7 @@ impl Process {
         Ok(found.map(|(have, seen)| self.refuse(proof, have, seen)))
     }
 
-    pub(super) fn refuse(&self, proof: RollbackProof, have: u64, seen: u64) -> KeyStoreError {
+    pub(in crate::vault) fn refuse(&self, proof: RollbackProof, have: u64, seen: u64) -> KeyStoreError {
         events::gone_back(have, seen);
         let error = KeyStoreError::RolledBack { have, seen };
         *lock(&self.refused) = Some(proof);
@@ -127,7 +127,7 @@ impl Process {
     }
 
     /// Has the record marked, without waiting for it.
-    pub(super) fn mark_soon(self: &Arc<Process>, proof: RollbackProof) {
+    pub(in crate::vault) fn mark_soon(self: &Arc<Process>, proof: RollbackProof) {
         if self.settings.threaded {
             // Every read asks for it anew, as long as it could not be done.
             if self.is_marking.swap(true, Ordering::AcqRel) {

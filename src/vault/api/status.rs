@@ -31,7 +31,7 @@ pub struct Health {
 }
 
 impl Health {
-    pub(super) fn of(process: Result<&Arc<Process>, KeyStoreError>) -> Health {
+    pub(in crate::vault) fn of(process: Result<&Arc<Process>, KeyStoreError>) -> Health {
         match process {
             Err(error) => Health { ready: false, can_open: false, lease_left: Duration::ZERO, trouble: Some(error) },
             Ok(process) => {

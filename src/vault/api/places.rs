@@ -93,7 +93,7 @@ impl Vault {
 
 impl Process {
     /// Commits a change of the list of places. `before` runs under the store's exclusion, with the record as it was.
-    pub(super) fn change_list(
+    pub(in crate::vault) fn change_list(
         self: &Arc<Process>,
         change: ListChange,
         before: &mut dyn FnMut(&mut Draft<'_>) -> Result<(), KeyStoreError>,

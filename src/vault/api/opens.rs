@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Vault;
-use super::reader::Reader;
 use crate::closed::Closed;
+use crate::vault::{Reader, Vault};
 
 /// What opens values: a [`Vault`], or a [`Reader`] within its limits; also by reference, in a box or shared.
 ///

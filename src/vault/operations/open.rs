@@ -13,11 +13,8 @@ use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::sync::lock;
-use crate::vault::fetched::Fetched;
-use crate::vault::handles::{Cipher, Handle};
 use crate::vault::process::Process;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::{VaultState, tree_error};
+use crate::vault::state::{Cipher, Fetched, Handle, RollbackProof, VaultState, tree_error};
 use crate::witness::Witness;
 
 impl Process {
@@ -26,7 +23,7 @@ impl Process {
     }
 
     /// True once the number is known to be issued; reads the record again if it is not.
-    pub(super) fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
+    pub(in crate::vault) fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
         let issued = || customer.get() < self.next_number.load(Ordering::Relaxed);
         if issued() {
             return Ok(true);

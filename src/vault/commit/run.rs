@@ -8,8 +8,7 @@ use crate::journal::Journal;
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Committed, Draft, Engine, ListChange, Plan, Step, Then};
 use crate::vault::process::Process;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::VaultState;
+use crate::vault::state::{RollbackProof, VaultState};
 
 impl Process {
     /// Commits, and publishes what came of it. On the worker, or where there is none.
@@ -31,7 +30,7 @@ impl Process {
     }
 
     /// The same for a plan that changes the list of places.
-    pub(super) fn commit_list<T>(
+    pub(in crate::vault) fn commit_list<T>(
         self: &Arc<Process>,
         change: ListChange,
         plan: &mut Plan<'_, T>,

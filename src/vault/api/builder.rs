@@ -17,12 +17,10 @@ use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
-use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused};
+use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
-use crate::vault::keyring::Keyring;
 use crate::vault::process::{Process, Settings};
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::upkeep::{new_index_tree, new_tree};
+use crate::vault::state::{Keyring, RollbackProof};
 use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -35,7 +33,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[must_use]
 pub struct VaultBuilder {
     place: Where,
-    pub(super) purposes: Vec<Purpose>,
+    pub(in crate::vault) purposes: Vec<Purpose>,
     add_missing: bool,
     lease: Duration,
     demanded: u64,
@@ -45,7 +43,7 @@ pub struct VaultBuilder {
     lock_wait: Duration,
     patience: Duration,
     keep_superseded: Duration,
-    pub(super) journal: JournalChoice,
+    pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
 }
@@ -56,11 +54,11 @@ enum Where {
 }
 
 impl VaultBuilder {
-    pub(super) fn at(path: &Path) -> VaultBuilder {
+    pub(in crate::vault) fn at(path: &Path) -> VaultBuilder {
         VaultBuilder::with(Where::Directory(Directory::at(path)))
     }
 
-    pub(super) fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
+    pub(in crate::vault) fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
         VaultBuilder::with(Where::Stores(Arc::new(pages), Arc::new(roots)))
     }
 
@@ -279,7 +277,7 @@ impl VaultBuilder {
     }
 
     /// The first thing that is done, whatever the vault is opened for.
-    pub(super) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
+    pub(in crate::vault) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
         // Before a key is used.
         rehearsal::measure_stack();
         match &self.place {
@@ -291,7 +289,7 @@ impl VaultBuilder {
         }
     }
 
-    pub(super) fn engine(&self, stores: Stores, root_key: RootKey) -> Engine {
+    pub(in crate::vault) fn engine(&self, stores: Stores, root_key: RootKey) -> Engine {
         let keys = std::iter::once(root_key).chain(self.next_root_key.clone()).collect();
         Engine {
             stores,
@@ -307,7 +305,7 @@ impl VaultBuilder {
     }
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
-    pub(super) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
+    pub(in crate::vault) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
         let read = |engine: &Engine| {
             commit::read(&engine.stores, &engine.keyring, &engine.resident, &|| None, &engine.scope, self.patience)
         };
@@ -371,7 +369,7 @@ impl VaultBuilder {
         Ok(Vault { inner: Arc::new(inner) })
     }
 
-    pub(super) fn check_existing(
+    pub(in crate::vault) fn check_existing(
         &self,
         process: &Arc<Process>,
         mark: u64,
@@ -402,7 +400,7 @@ impl VaultBuilder {
     }
 
     /// What the caller knows of the vault must be so.
-    pub(super) fn check_demands(&self, have: u64, next_number: u64) -> Result<(), UnlockError> {
+    pub(in crate::vault) fn check_demands(&self, have: u64, next_number: u64) -> Result<(), UnlockError> {
         if self.highest_number.is_some_and(|number| number.get() >= next_number) {
             // Not written down: the number may be a mistake, which must not stop every other process.
             return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());

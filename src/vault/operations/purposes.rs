@@ -14,15 +14,12 @@ use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
 use crate::sealed::Sealed;
 use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Draft, Step};
-use crate::vault::committing::Done;
-use crate::vault::handles::Handle;
+use crate::vault::Retired;
+use crate::vault::commit::{CommitError, Done, Draft, Step, new_tree};
 use crate::vault::journal::Entries;
+use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::retired::Retired;
-use crate::vault::shred::shred_tree;
-use crate::vault::state::{LoadedTree, tree_error};
-use crate::vault::upkeep::new_tree;
+use crate::vault::state::{Handle, LoadedTree, tree_error};
 
 /// A purpose has a new key tree.
 #[derive(Clone, Debug)]

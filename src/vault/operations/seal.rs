@@ -13,9 +13,8 @@ use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
-use crate::vault::handles::Handle;
 use crate::vault::process::Process;
-use crate::vault::state::{VaultState, tree_error};
+use crate::vault::state::{Handle, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn seal<T: PersonalData>(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::numbers::{Reserved, Taken};
 use crate::customer::CustomerId;
 use crate::derivation::{Seed, TreeId};
 use crate::error::{EnrollError, KeyStoreError, RotateError};
@@ -20,9 +21,8 @@ use crate::store::{StoredPage, Swept};
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
 use crate::vault::journal::{Entries, labels};
-use crate::vault::numbers::{Reserved, Taken};
+use crate::vault::operations::{shred_tree, shredded_everywhere};
 use crate::vault::process::Process;
-use crate::vault::shred::{shred_tree, shredded_everywhere};
 use crate::vault::state::{LoadedIndexes, LoadedTree, shredded_in, tree_error};
 
 impl Draft<'_> {

@@ -11,12 +11,11 @@ use crate::journal::{Ranges, Reason};
 use crate::key_tree::{Found, Rewritten, Walker};
 use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Draft, Step};
-use crate::vault::committing::Done;
+use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::{ShredEntries, Written};
-use crate::vault::oneshot;
 use crate::vault::process::Process;
 use crate::vault::state::{LoadedTree, StoredPages, tree_error};
+use crate::vault::workers::oneshot;
 
 /// One caller's wish.
 pub(crate) struct ShredRequest {
@@ -41,7 +40,7 @@ pub struct Shredded {
     generation: u64,
     readers_gone: bool,
     effective_at: SystemTime,
-    pub(super) written: Written,
+    pub(in crate::vault) written: Written,
 }
 
 impl Shredded {
@@ -97,15 +96,15 @@ enum Verdict {
 }
 
 #[derive(Clone)]
-pub(super) struct Outcome {
+pub(in crate::vault) struct Outcome {
     verdicts: Vec<Verdict>,
-    pub(super) newly: u64,
+    pub(in crate::vault) newly: u64,
     pages: usize,
 }
 
 impl Outcome {
     /// How many of a request's customers had been shredded before.
-    pub(super) fn already(&self, request: usize) -> usize {
+    pub(in crate::vault) fn already(&self, request: usize) -> usize {
         match self.verdicts.get(request) {
             Some(Verdict::Already(already)) => already.len(),
             _ => 0,
@@ -246,7 +245,7 @@ fn concerns(request: &ShredRequest, tree: Option<&LoadedTree>) -> bool {
     tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
 }
 
-pub(super) fn ranges(target: &ShredTarget) -> Ranges {
+pub(in crate::vault) fn ranges(target: &ShredTarget) -> Ranges {
     match target {
         ShredTarget::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
         ShredTarget::Through(customer) => Ranges::of(vec![0..=customer.get()]),

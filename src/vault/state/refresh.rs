@@ -12,9 +12,8 @@ use crate::nonce;
 use crate::sync::{MutexGuard, lock};
 use crate::vault::commit::{self, Scope, Seen};
 use crate::vault::process::Process;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::state::{DropSignal, VaultState};
-use crate::vault::thread::READS_A_LEASE;
+use crate::vault::state::{DropSignal, RollbackProof, VaultState};
+use crate::vault::workers::READS_A_LEASE;
 use crate::witness::Witness;
 
 /// Longest pause between two tries to repair a copy.
@@ -69,7 +68,7 @@ impl Process {
     }
 
     /// Where the record is.
-    pub(super) fn scope(&self) -> Scope {
+    pub(in crate::vault) fn scope(&self) -> Scope {
         lock(&self.scope).clone()
     }
 
@@ -85,7 +84,7 @@ impl Process {
     }
 
     /// What was read must be of this vault, and come after all that this process knows.
-    pub(super) fn check_found(
+    pub(in crate::vault) fn check_found(
         self: &Arc<Process>,
         state: &VaultState,
         known: Option<Witness>,
@@ -110,7 +109,7 @@ impl Process {
     }
 
     /// A commit that was killed left an old record in one copy. Whoever sees it for a whole lease overwrites it.
-    pub(super) fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
+    pub(in crate::vault) fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
         let mut since = lock(&self.lagging_since);
         // A commit that failed is tried again in the same way: what is there is written once more.
         let needs_repair = needs_repair || self.readiness.commit_failed();
@@ -131,7 +130,7 @@ impl Process {
     }
 
     /// A read failed: the lease runs on, and when it runs out all that it covers is wiped.
-    pub(super) fn failed_to_read(&self, error: &KeyStoreError) {
+    pub(in crate::vault) fn failed_to_read(&self, error: &KeyStoreError) {
         events::read_failed(error);
         *lock(&self.trouble) = Some(error.clone());
         if self.lease.remaining().is_zero() {
@@ -179,7 +178,7 @@ impl Process {
         Ok(())
     }
 
-    pub(super) fn confirm(&self, sent: Moment, state: &VaultState, durable: u64) {
+    pub(in crate::vault) fn confirm(&self, sent: Moment, state: &VaultState, durable: u64) {
         nonce::discard_buffered();
         let before = self.durable.fetch_max(durable, Ordering::AcqRel);
         let durable = before.max(durable);
@@ -208,7 +207,7 @@ impl Process {
     }
 
     /// Replaces the snapshot, and wipes what was derived from keys that the new one lacks.
-    pub(super) fn publish(&self, state: Arc<VaultState>, leaving: &mut Vec<DropSignal>) {
+    pub(in crate::vault) fn publish(&self, state: Arc<VaultState>, leaving: &mut Vec<DropSignal>) {
         self.next_number.store(state.facts.next_number, Ordering::Relaxed);
         // R14: what is read and written follows the record.
         let roots = &self.stores.roots;
@@ -253,7 +252,7 @@ impl Process {
 
     // After the handles were wiped, and before the lease is armed again: whoever finds the lease running because of
     // that also finds this.
-    pub(super) fn changed(&self) {
+    pub(in crate::vault) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::Release);
     }
@@ -285,7 +284,7 @@ impl Process {
         self.wipe_under(leaving);
     }
 
-    pub(super) fn wipe(&self) {
+    pub(in crate::vault) fn wipe(&self) {
         self.wipe_under(lock(&self.installing));
     }
 

@@ -10,9 +10,9 @@ use crate::field::Placed;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::VaultInner;
-use crate::vault::handles::Handle;
+use crate::vault::api::reader::{Guard, Reader};
 use crate::vault::process::Process;
-use crate::vault::reader::{Guard, Reader};
+use crate::vault::state::Handle;
 
 /// Most rows whose keys are held at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -33,7 +33,7 @@ pub struct CustomerKeys {
 }
 
 impl CustomerKeys {
-    pub(super) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
+    pub(in crate::vault) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
         let Reader { vault, guard } = reader;
         let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
         CustomerKeys { inner: vault.inner.clone(), handle, index: 0, customer, guard: guard.clone() }
@@ -130,7 +130,7 @@ pub struct EachCustomer<I: Iterator, F> {
 }
 
 impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
-    pub(super) fn new(reader: Reader, rows: I, customer_of: F) -> Self {
+    pub(in crate::vault) fn new(reader: Reader, rows: I, customer_of: F) -> Self {
         EachCustomer { reader, rows, customer_of, ready: VecDeque::new() }
     }
 

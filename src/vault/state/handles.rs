@@ -12,9 +12,8 @@ use crate::key_tree::{Found, Walker};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::vault::fetched::Fetched;
 use crate::vault::process::Process;
-use crate::vault::state::{LoadedTree, tree_error};
+use crate::vault::state::{Fetched, LoadedTree, tree_error};
 
 /// Every handle there is, so that a commit can reach the keys they hold.
 pub(crate) struct Handles {
@@ -214,7 +213,7 @@ impl Drop for Handle {
 #[cfg(all(test, shuttle))]
 impl Handles {
     /// Whether some handle holds a key of this customer.
-    pub(super) fn hold_a_key_of(&self, customer: CustomerId) -> bool {
+    pub(in crate::vault) fn hold_a_key_of(&self, customer: CustomerId) -> bool {
         let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
         alive.iter().any(|handle| {
             let Some(index) = handle.customers.iter().position(|known| *known == customer) else { return false };

@@ -216,7 +216,7 @@ impl DropSignal {
 }
 
 /// A page store as the key tree sees it, for commits. Readers, which hold snapshots and keys that others may have to wipe, wait for no
-/// store: they take [`Fetched`](crate::vault::fetched::Fetched) pages.
+/// store: they take [`Fetched`](crate::vault::state::Fetched) pages.
 pub(crate) struct StoredPages<'s>(pub(crate) &'s dyn PageStore);
 
 pub(crate) enum PagesError {

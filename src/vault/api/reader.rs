@@ -41,9 +41,9 @@ use crate::vault::{CustomerKeys, EachCustomer, Vault};
 /// ```
 #[derive(Clone)]
 pub struct Reader {
-    pub(super) vault: Vault,
+    pub(in crate::vault) vault: Vault,
     /// `None`: all is let through.
-    pub(super) guard: Option<Arc<Guard>>,
+    pub(in crate::vault) guard: Option<Arc<Guard>>,
 }
 
 impl Vault {
@@ -56,7 +56,7 @@ impl Vault {
 
 impl Reader {
     /// One that opens and seals all that the vault does.
-    pub(super) fn unlimited(vault: &Vault) -> Reader {
+    pub(in crate::vault) fn unlimited(vault: &Vault) -> Reader {
         Reader { vault: vault.clone(), guard: None }
     }
 
@@ -209,7 +209,7 @@ impl Guard {
     }
 
     #[inline]
-    pub(super) fn open<T>(
+    pub(in crate::vault) fn open<T>(
         &self,
         customer: CustomerId,
         name: FieldId,
@@ -255,7 +255,7 @@ impl Guard {
         }
     }
 
-    pub(super) fn may_seal(&self, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
+    pub(in crate::vault) fn may_seal(&self, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
         if self.limits.iter().all(|limits| limits.allow_sealing(name)) {
             Ok(())
         } else {

@@ -7,11 +7,8 @@ use crate::index::{Epoch, Index, Token};
 use crate::journal::KeyTreeId;
 use crate::personal::{CanonicalForm, PersonalData};
 use crate::sealed::Sealed;
-use crate::vault::Vault;
-use crate::vault::indexes::{EpochBegun, Epochs};
 use crate::vault::process::Process;
-use crate::vault::purposes::Rotated;
-use crate::vault::retired::Retired;
+use crate::vault::{EpochBegun, Epochs, Retired, Rotated, Vault};
 
 impl Vault {
     /// The token to write beside a sealed value, made in the index's current epoch.

@@ -13,12 +13,11 @@ use crate::key_tree::Resident;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::store::StoredPage;
-use crate::vault::builder::VaultBuilder;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step};
 use crate::vault::journal::{Entries, ReplaySet};
+use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::shred::shred_tree;
-use crate::vault::{Vault, VaultInner};
+use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
 /// What must be known to recover a vault that was rolled back: from a journal, or a list that was kept.
@@ -56,7 +55,7 @@ impl Recovery {
     }
 
     /// All that a journal knows of.
-    pub(super) fn and_all(self, replay_set: ReplaySet) -> Recovery {
+    pub(in crate::vault) fn and_all(self, replay_set: ReplaySet) -> Recovery {
         Recovery { replay_set, ..self }
     }
 
@@ -118,7 +117,7 @@ impl VaultBuilder {
     }
 
     /// `find` is asked once the journal is open.
-    pub(super) fn recover_from(
+    pub(in crate::vault) fn recover_from(
         self,
         current: RootKey,
         new: RootKey,

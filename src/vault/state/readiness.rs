@@ -76,7 +76,7 @@ fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
 
 impl Process {
     /// After a read of the record: whether all places were there, and all trees are.
-    pub(super) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>, now: Moment) {
+    pub(in crate::vault) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>, now: Moment) {
         let pages = self.load_roots().err();
         let failed = {
             let mut troubles = lock(&self.readiness.troubles);
@@ -90,7 +90,7 @@ impl Process {
 
     /// An error if none of these purposes' trees can be read: then there is nothing that the vault could be unlocked for. One that cannot
     /// concerns its own purpose alone.
-    pub(super) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
+    pub(in crate::vault) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
         self.with_pages(|pages| {
             let state = self.state()?;
             let mut failed = Ok(());
@@ -107,7 +107,7 @@ impl Process {
     }
 
     /// Why a shred could not succeed now.
-    pub(super) fn cannot_shred(&self) -> Option<KeyStoreError> {
+    pub(in crate::vault) fn cannot_shred(&self) -> Option<KeyStoreError> {
         let state = self.snapshot()?;
         if state.facts.anchor.is_some() && self.open_file().is_none() {
             return Some(KeyStoreError::NeedsJournal);

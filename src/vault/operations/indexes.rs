@@ -17,12 +17,11 @@ use crate::personal::CanonicalForm;
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::store::StoredPage;
+use crate::vault::Retired;
 use crate::vault::commit::{CommitError, Draft, Step};
-use crate::vault::fetched::Fetched;
 use crate::vault::journal::{Entries, index_name};
 use crate::vault::process::Process;
-use crate::vault::retired::Retired;
-use crate::vault::state::{PagesError, VaultState, tree_error};
+use crate::vault::state::{Fetched, PagesError, VaultState, tree_error};
 
 /// Which epochs of an index there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +160,11 @@ impl Draft<'_> {
     }
 
     /// Gives up the key of an epoch. Gives the pages to write, or none if it was done before.
-    pub(super) fn retire_epoch(&mut self, place: Place, epoch: Epoch) -> Result<Vec<StoredPage>, KeyStoreError> {
+    pub(in crate::vault) fn retire_epoch(
+        &mut self,
+        place: Place,
+        epoch: Epoch,
+    ) -> Result<Vec<StoredPage>, KeyStoreError> {
         self.shred_in_indexes(&Ranges::of_numbers([number(place, epoch.number())]))
     }
 
@@ -197,7 +200,7 @@ impl Draft<'_> {
         Ok(pages)
     }
 
-    pub(super) fn epochs(&self, place: Place) -> Result<Epochs, KeyStoreError> {
+    pub(in crate::vault) fn epochs(&self, place: Place) -> Result<Epochs, KeyStoreError> {
         let indexes = self.indexes.as_ref().ok_or(LOST)?;
         with_clean_stack(|| Leaves::of(&indexes.tree, &self.pages, place).live())
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use crate::error::{KeyStoreError, PromoteError};
 use crate::root_key::RootKey;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore};
-use crate::vault::builder::VaultBuilder;
 use crate::vault::commit::ListChange;
 use crate::vault::process::Process;
-use crate::vault::rollback_proof::RollbackProof;
-use crate::vault::{Vault, VaultInner};
+use crate::vault::state::RollbackProof;
+use crate::vault::{Vault, VaultBuilder, VaultInner};
 
 impl VaultBuilder {
     /// Makes a mirror the first place of a vault whose first place is lost, and unlocks it. `lost` names the places that are gone, as the

@@ -1,0 +1,397 @@
+//! The vault: what an application opens.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::customer::CustomerId;
+use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
+use crate::field::{Placed, Purpose};
+use crate::journal::Reason;
+use crate::personal::PersonalData;
+use crate::root_key::RootKey;
+use crate::sealed::Sealed;
+use crate::store::{Directory, PageStore, RootStore, Swept};
+use crate::vault::commit::CommitError;
+use crate::vault::operations::{ShredRequest, ShredTarget};
+use crate::vault::process::Process;
+use crate::vault::workers::oneshot;
+use crate::vault::{CustomerKeys, EachCustomer, Health, Reader, Shredded, Status, VaultBuilder};
+
+/// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A vault: purposes, their key trees, one root record.
+///
+/// Cheap to clone, and shared by all threads. Get one from [`Vault::at`] or [`Vault::on`].
+///
+/// # What can wait
+/// | call | waits for |
+/// |---|---|
+/// | `seal`, `open`, through [`CustomerKeys`] too | nothing; up to five page reads the first time a customer is met; one bounded re-read of the root record if its lease has lapsed or a number is unknown |
+/// | [`token`](Vault::token), [`tokens`](Vault::tokens) | the same |
+/// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
+/// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), new epochs and key trees and their retirement, [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
+///
+/// Commits and refills run on one thread of the vault's own, re-reads on another; a third wipes when the lease runs out, whatever a store does; and each
+/// place is read on one of its own. The async twins need no runtime, and dropping one
+/// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is
+/// under way.
+///
+/// # Fork
+/// A forked child starts over: it drops what it inherited, reads the root record again, and has a thread and a block of
+/// numbers of its own. Handles ([`CustomerKeys`]) from before the fork refuse in it, and so does, now and then, a vault that was
+/// committing at that very moment: unlock it anew ([`KeyStoreError::Forked`]). What the child inherited in memory is beyond the
+/// reach of a shred in the parent.
+#[derive(Clone)]
+pub struct Vault {
+    pub(in crate::vault) inner: Arc<VaultInner>,
+}
+
+pub(in crate::vault) struct VaultInner {
+    pub(in crate::vault) process: Arc<Process>,
+    /// The store, if it is the embedded one.
+    pub(in crate::vault) directory: Option<Directory>,
+}
+
+impl Drop for VaultInner {
+    fn drop(&mut self) {
+        // No I/O here: what was asked for before is still done, by the threads, which then end.
+        if let Some(process) = self.process.existing() {
+            drop(process.leave());
+        }
+        self.process.leak_in_child();
+    }
+}
+
+impl Vault {
+    /// A vault in a directory, which is made by `create`. See [`VaultBuilder`].
+    pub fn at(path: impl AsRef<Path>) -> VaultBuilder {
+        VaultBuilder::at(path.as_ref())
+    }
+
+    /// A vault on stores of your own.
+    pub fn on(pages: impl PageStore, roots: impl RootStore) -> VaultBuilder {
+        VaultBuilder::on(pages, roots)
+    }
+
+    pub(in crate::vault) fn process(&self) -> Result<&Arc<Process>, KeyStoreError> {
+        self.inner.process.current()
+    }
+
+    /// Issues a number for a new customer. Nothing is stored for the customer, no key in particular.
+    ///
+    /// Numbers come from a block that this process has reserved; a block that was not used up is wasted.
+    ///
+    /// # Errors
+    /// [`EnrollError`]. No number was issued.
+    pub fn enroll(&self) -> Result<CustomerId, EnrollError> {
+        self.process()?.enroll()
+    }
+
+    /// [`enroll`](Vault::enroll) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn enroll_async(&self) -> Pending<Result<CustomerId, EnrollError>> {
+        let posted = self.post(|process| process.enroll_on_worker());
+        Box::pin(async move { posted?.await.ok_or(KeyStoreError::Closed)? })
+    }
+
+    /// Encrypts one value.
+    ///
+    /// # Errors
+    /// [`SealError`]; [`SealError::outcome`] sorts it.
+    pub fn seal<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        value: &T,
+    ) -> Result<Sealed<T>, SealError> {
+        self.process()?.seal(customer, field.into(), value)
+    }
+
+    /// Decrypts one value.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenError::outcome`] sorts it into erased, try again, and investigate.
+    pub fn open<'c, T: PersonalData>(
+        &self,
+        customer: CustomerId,
+        field: impl Into<Placed<'c, T>>,
+        sealed: &Sealed<T>,
+    ) -> Result<T, OpenError> {
+        self.process()?.open(customer, field.into(), sealed)
+    }
+
+    /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
+    #[must_use]
+    pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
+        Reader::unlimited(self).customer(customer)
+    }
+
+    /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
+    /// customer where you can. Keys of at most 256 rows are held at a time.
+    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    where
+        I: IntoIterator,
+        F: FnMut(&I::Item) -> CustomerId,
+    {
+        Reader::unlimited(self).each_customer(rows, customer_of)
+    }
+
+    /// Shreds customers in all purposes, in one commit: all of them or, if one was never issued, none.
+    ///
+    /// When this returns `Ok`, the shred is durable, and this process holds no key of theirs (unless
+    /// [`Shredded::is_wiped_here`] says that a call was still using one). Other processes stop within the lease. Copies
+    /// of the root record made before, with its root key, still open their values: see SECURITY.md.
+    ///
+    /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
+    /// customer who consents anew needs a new number.
+    ///
+    /// # Errors
+    /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
+    pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
+        self.shred_now(ShredTarget::These(customers.into_iter().collect()), None, None)
+    }
+
+    /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
+    ///
+    /// # Errors
+    /// As [`shred`](Vault::shred).
+    pub fn shred_purpose(
+        &self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Result<Shredded, ShredError> {
+        self.shred_now(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
+    }
+
+    /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
+    /// costs a path of pages however many they are.
+    ///
+    /// A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that
+    /// customer is shredded from the start.
+    ///
+    /// # Errors
+    /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
+    pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
+        self.shred_now(ShredTarget::Through(last), None, None)
+    }
+
+    /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
+    /// cancel it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shred_async(
+        &self,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Pending<Result<Shredded, ShredError>> {
+        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), None, None)
+    }
+
+    /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shred_purpose_async(
+        &self,
+        purpose: Purpose,
+        customers: impl IntoIterator<Item = CustomerId>,
+    ) -> Pending<Result<Shredded, ShredError>> {
+        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
+    }
+
+    pub(in crate::vault) fn shred_now(
+        &self,
+        target: ShredTarget,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Result<Shredded, ShredError> {
+        let started = self.start_shred(target, purpose, why)?;
+        started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
+    }
+
+    fn start_shred(
+        &self,
+        target: ShredTarget,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Result<oneshot::Receiver<Result<Shredded, ShredError>>, ShredError> {
+        let process = self.process().map_err(ShredError::NothingHappened)?;
+        if let Some(purpose) = purpose
+            && !process.settings.purposes.contains(&purpose)
+        {
+            return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
+        }
+        let (answer, receiver) = oneshot::channel();
+        process.worker.shred(process, ShredRequest { target, purpose, why, answer });
+        Ok(receiver)
+    }
+
+    pub(in crate::vault) fn shred_soon(
+        &self,
+        target: ShredTarget,
+        purpose: Option<Purpose>,
+        why: Option<Reason>,
+    ) -> Pending<Result<Shredded, ShredError>> {
+        let started = self.start_shred(target, purpose, why);
+        // The future holds no vault: it must not keep one open that was dropped.
+        let process = self.process().map(Arc::downgrade);
+        Box::pin(async move {
+            let answer = started?.await;
+            answer.unwrap_or_else(|| Err(unanswered(process.ok().and_then(|process| process.upgrade()).as_ref())))
+        })
+    }
+
+    /// Puts the vault under a new root key, and forgets the old one.
+    ///
+    /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
+    /// root key until that is destroyed, and with a passphrase that is never certain. Other processes must be given both
+    /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
+    ///
+    /// # Errors
+    /// [`RotateError`] tells what is true.
+    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
+        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+    }
+
+    /// [`rotate_root_key`](Vault::rotate_root_key) for a task that must not block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rotate_root_key_async(&self, new: RootKey) -> Pending<Result<(), RotateError>> {
+        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened);
+        Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
+    }
+
+    /// The generation of the root record, as last read. It may be kept elsewhere and demanded at the next unlock
+    /// ([`VaultBuilder::demand_generation`]), which tells a vault that was restored from a backup.
+    ///
+    /// # Errors
+    /// When the lease has lapsed and the record cannot be read.
+    pub fn generation(&self) -> Result<u64, KeyStoreError> {
+        Ok(self.process()?.state()?.facts.clear.generation)
+    }
+
+    /// Reads the root record now, instead of at the next tick.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was rolled back.
+    pub fn refresh(&self) -> Result<(), KeyStoreError> {
+        self.process()?.reread()
+    }
+
+    /// Loads the pages that these customers' keys need, so that opening does no I/O.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub fn preload(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<(), KeyStoreError> {
+        self.process()?.preload(customers)
+    }
+
+    /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). A thread of the vault's does
+    /// so every hour by itself.
+    ///
+    /// # Errors
+    /// When a page that must exist is missing, or the store fails; no live page was deleted.
+    pub fn sweep(&self) -> Result<Swept, KeyStoreError> {
+        self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
+    }
+
+    /// Whether somebody could be shredded now, and whether values can be sealed and opened: for readiness probes. Does no I/O: it tells what the
+    /// last reads and commits, several a lease, came to.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::of(self.process())
+    }
+
+    /// What the vault holds, for operators. Reads pages.
+    ///
+    /// # Errors
+    /// When the key store cannot be read.
+    pub fn status(&self) -> Result<Status, KeyStoreError> {
+        self.process()?.status()
+    }
+
+    /// Ends what is under way, then drops all keys. Every clone refuses from then on.
+    ///
+    /// # Errors
+    /// The trouble the vault was in, if any.
+    pub fn close(self) -> Result<(), KeyStoreError> {
+        let process = self.process()?;
+        if process.worker.is_closed() {
+            return Ok(());
+        }
+        let trouble = process.worker.run(process, None, |process| process.trouble());
+        process.close();
+        trouble.flatten().map_or(Ok(()), Err)
+    }
+
+    pub(in crate::vault) fn post<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, KeyStoreError> {
+        let process = self.process()?;
+        Ok(process.worker.post(process, job))
+    }
+}
+
+/// What it is.
+impl Vault {
+    /// What this vault is told from all others by, as its journal and its receipts name it. Nothing of it is secret.
+    ///
+    /// # Errors
+    /// When the lease has lapsed and the record cannot be read.
+    pub fn id(&self) -> Result<crate::journal::VaultName, KeyStoreError> {
+        Ok(self.process()?.state()?.facts.clear.vault)
+    }
+
+    /// The purposes that it was unlocked with. It may have others.
+    ///
+    /// # Errors
+    /// When the vault was closed, or cannot be used after a fork.
+    pub fn unlocked_purposes(&self) -> Result<Vec<Purpose>, KeyStoreError> {
+        Ok(self.process()?.settings.purposes.clone())
+    }
+
+    /// The purpose of this name, among those the vault was unlocked with: for names that were stored.
+    ///
+    /// # Errors
+    /// As [`unlocked_purposes`](Vault::unlocked_purposes).
+    pub fn purpose_named(&self, name: &str) -> Result<Option<Purpose>, KeyStoreError> {
+        Ok(self.process()?.settings.purposes.iter().copied().find(|purpose| purpose.name() == name))
+    }
+}
+
+impl Vault {
+    /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
+    pub(super) fn no_answer(&self) -> CommitError {
+        match self.process() {
+            Ok(process) if !process.worker.is_closed() => {
+                CommitError::Unknown(KeyStoreError::Bug("the store panicked during a commit"))
+            }
+            _ => CommitError::NothingHappened(KeyStoreError::Closed),
+        }
+    }
+}
+
+/// The same of a shred.
+fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
+    match process {
+        Some(process) if !process.worker.is_closed() => {
+            ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
+        }
+        _ => ShredError::NothingHappened(KeyStoreError::Closed),
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({:?})", self.inner.process.settings.purposes)
+    }
+}

@@ -1,0 +1,13 @@
+//! What is done to values, customers, purposes and indexes: what each call needs of the state, and the plan of its commit.
+
+mod indexes;
+mod open;
+mod purposes;
+mod seal;
+mod shred;
+
+pub(super) use indexes::Place;
+pub use indexes::{EpochBegun, Epochs};
+pub use purposes::Rotated;
+pub use shred::Shredded;
+pub(super) use shred::{Outcome, ShredRequest, ShredTarget, ranges, shred_together, shred_tree, shredded_everywhere};

@@ -1,0 +1,52 @@
+//! The thread that commits, so that concurrent shreds share a commit and no caller's task is blocked by them.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::worker::Request;
+use crate::vault::operations::shred_together;
+use crate::vault::process::Process;
+
+/// Superseded pages are looked for this often.
+const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
+
+pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
+    let mut next_sweep = Instant::now() + SWEEP_PERIOD;
+    let mut waiting = None;
+    loop {
+        let request = match waiting.take() {
+            Some(request) => Ok(request),
+            None => requests.recv_timeout(next_sweep.saturating_duration_since(Instant::now())),
+        };
+        match request {
+            Ok(Request::Stop(answer)) => {
+                process.end();
+                answer.send(());
+                return;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Run(job)) => process.worker.guarded(|| job(process)),
+            Ok(Request::Shred(first)) => {
+                let mut together = vec![first];
+                // Whatever came while the last commit ran goes into one.
+                while waiting.is_none() {
+                    match requests.try_recv() {
+                        Ok(Request::Shred(next)) => together.push(next),
+                        Ok(other) => waiting = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                process.worker.guarded(|| shred_together(process, together));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                next_sweep = Instant::now() + SWEEP_PERIOD;
+                process.worker.guarded(|| {
+                    if let Err(error) = process.sweep() {
+                        crate::events::sweep_failed(&error);
+                    }
+                });
+            }
+        }
+    }
+}

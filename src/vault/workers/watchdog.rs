@@ -1,0 +1,49 @@
+//! The thread that wipes when the lease runs out. It waits for nothing that a store does, and takes short locks alone.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use crate::error::KeyStoreError;
+use crate::store::{Problem, StoreError};
+use crate::sync::{Mutex, lock};
+use crate::vault::process::Process;
+
+/// Wipes what the lease covers when it runs out, whatever the other threads wait for.
+pub(crate) struct Watchdog {
+    stop: Mutex<Option<Sender<()>>>,
+}
+
+/// How often it looks while nothing is held: no lease is shorter.
+const NOTHING_HELD: Duration = Duration::from_millis(100);
+
+impl Watchdog {
+    pub(crate) fn new() -> Watchdog {
+        Watchdog { stop: Mutex::new(None) }
+    }
+
+    pub(super) fn start(&self, process: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let (stop, stopped) = channel::<()>();
+        let owned = process.clone();
+        let watch = move || loop {
+            let left = owned.lease.remaining();
+            let is_held = owned.snapshot().is_some();
+            if is_held && left.is_zero() {
+                owned.wipe_if_lapsed();
+            }
+            // It ends when the sender is gone.
+            let pause = if is_held { left.max(Duration::from_millis(1)) } else { NOTHING_HELD };
+            if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        };
+        let spawned = std::thread::Builder::new().name("oubliette-lease".to_owned()).spawn(watch);
+        spawned.map_err(|error| StoreError::new(Problem::Io, "starting a thread").caused_by(error))?;
+        *lock(&self.stop) = Some(stop);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        lock(&self.stop).take();
+    }
+}
