@@ -97,11 +97,13 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
+        // Its pages are taken over. Dropped before the new state is installed: a shred waits for whoever holds an older one.
         let before = self.snapshot();
         engine.known = lock(&self.witness_history).latest();
         engine.scope = self.scope();
         // What no crash can take away any more.
         engine.vouched = self.open_file().and_then(Journal::durable);
+        // Before the record is read: the lease begins no later than what is known of it.
         let sent = self.lease.clock().now();
         let committed = engine.commit(before.as_deref(), plan, then);
         drop(before);
@@ -122,7 +124,8 @@ impl Process {
         }
         let Committed { value, state, old_copy, durable, .. } = committed?;
         let state = Arc::new(state);
-        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
+        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more. The engine's lock is held still, so that
+        // commits of this process are installed in the order in which they were made.
         let _ = self.install(sent, state.clone(), durable);
         let is_durable = durable >= state.facts.clear.generation;
         Ok(Done { value, is_durable, old_copy, state })

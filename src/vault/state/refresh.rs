@@ -151,7 +151,8 @@ impl Process {
         if self.worker.is_closed() {
             return Err(KeyStoreError::Closed);
         }
-        // It may have been refused while it was read.
+        // It may have been refused while it was read. `refuse` sets this before it wipes, and wiping takes the lock that is held here: what is
+        // installed before is wiped, and what comes after sees it.
         let refused = *lock(&self.refused);
         if let Some(seen) = refused.and_then(|proof| proof.against(&state.facts)) {
             return Err(KeyStoreError::RolledBack { have: state.facts.clear.generation, seen });
@@ -203,6 +204,7 @@ impl Process {
             // A copy of this machine may hand out the same numbers.
             lock(&self.numbers).drop_all();
         }
+        // Last: whoever finds the lease running finds all of the above.
         self.lease.arm(since, state.facts.lease);
     }
 
@@ -226,10 +228,12 @@ impl Process {
             Some(before) => !before.has_same_keys_as(&state) || state.facts.gone_back.is_some(),
         };
         if lost_keys {
+            // After the snapshot was replaced: a handle reads it under its own lock, so that it has the new one's keys or is wiped here.
             self.handles.wipe();
             self.changed();
         }
         leaving.retain(|snapshot| !snapshot.was_dropped());
+        // The signal alone: were the snapshot kept here, it would never be wiped.
         leaving.extend(before.map(|before| before.drop_signal()));
     }
 
@@ -289,9 +293,11 @@ impl Process {
     }
 
     fn wipe_under(&self, mut leaving: MutexGuard<'_, Vec<DropSignal>>) {
+        // First: whoever looks before giving a result out finds no lease.
         self.lease.disarm();
         let before = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         leaving.extend(before.map(|before| before.drop_signal()));
+        // After the snapshot is gone: a handle that is used in between has nothing to derive keys from.
         self.handles.wipe();
         self.changed();
         lock(&self.numbers).drop_all();
