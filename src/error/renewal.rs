@@ -98,8 +98,8 @@ pub enum PurposeError {
         /// The purpose.
         purpose: &'static str,
     },
-    /// The tree named as the new one is none of this purpose's, or was given up itself. Nothing happened.
-    #[error("{tree} is not a key tree of this purpose that is in use; take it from `rotate_purpose` or `status`")]
+    /// The tree named as the new one is none of this purpose's, or was given up so long ago that another one took its room. Nothing happened.
+    #[error("{tree} is not a key tree of this purpose; take it from `rotate_purpose` or `status`")]
     UnknownTree {
         /// The tree.
         tree: KeyTreeId,

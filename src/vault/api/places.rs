@@ -69,7 +69,9 @@ impl Vault {
     /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.
     ///
     /// **It holds the root record**: every shred from now on is final only when this copy is gone, or was replaced by a
-    /// later one. Keep such copies for a stated time only.
+    /// later one. Keep such copies for a stated time only. On flash and on copy-on-write media a copy that was deleted or overwritten may stay readable
+    /// for a time that nothing here can tell, to whoever can read the medium and has the root key of its day: put copies where the medium itself is
+    /// encrypted and its key destroyed, or move the vault to a new root key afterwards and destroy the old one.
     ///
     /// # Errors
     /// When a page or the directory cannot be read or written.

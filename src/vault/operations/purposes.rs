@@ -152,12 +152,21 @@ impl Process {
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let theirs = |tree: &&LoadedTree| tree.tree.is_some() && tree.purpose == purpose.name();
-            let Some(new) = draft.trees.iter().filter(theirs).position(|tree| tree.id == TreeId::from(by)) else {
-                refused = Some(PurposeError::UnknownTree { tree: by });
-                return Ok(Step::Keep(()));
+            let is_retired = |tree: &LoadedTree| {
+                tree.tree.is_none() && tree.purpose == purpose.name() && tree.id == TreeId::from(by)
             };
-            // Trees that are in use stand in the order in which they were made.
-            let replaced: Vec<TreeId> = draft.trees.iter().filter(theirs).take(new).map(|tree| tree.id).collect();
+            let replaced: Vec<TreeId> =
+                match draft.trees.iter().filter(theirs).position(|tree| tree.id == TreeId::from(by)) {
+                    // Trees that are in use stand in the order in which they were made.
+                    Some(new) => draft.trees.iter().filter(theirs).take(new).map(|tree| tree.id).collect(),
+                    // It was replaced and given up itself, by another process that this one had not heard of, and with it all that
+                    // it had replaced.
+                    None if draft.trees.iter().any(is_retired) => Vec::new(),
+                    None => {
+                        refused = Some(PurposeError::UnknownTree { tree: by });
+                        return Ok(Step::Keep(()));
+                    }
+                };
             // Somebody gave them up before. That commit may have been killed half-way, so all copies are written again.
             if replaced.is_empty() {
                 self.intend_once(draft, &mut entries, intent)?;
