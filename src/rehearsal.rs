@@ -1,18 +1,19 @@
 //! How deep secret work goes on this processor, as this program was compiled: measured once in a process, with keys of no one.
 
 #[cfg(target_os = "linux")]
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(target_os = "linux")]
 use crate::stack::Work;
 
 /// Measures it, unless it was, on a thread of its own. Less than a millisecond where the ciphers are optimised.
 ///
-/// Before a vault's first key is used; what happens meanwhile in another one is overwritten to the full depth.
+/// Before a vault's first key is used. Nobody waits for another thread that measures: that may be one of a parent from before a fork. Until
+/// it is done the full depth is overwritten.
 #[cfg(target_os = "linux")]
 pub(crate) fn measure_stack() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if !BEGUN.swap(true, Ordering::AcqRel) {
         // The stack of whoever opens a vault may be small.
         let thread = std::thread::Builder::new().name("oubliette-stack".to_owned()).stack_size(1 << 20);
         let measured = thread.spawn(|| KINDS.map(|kind| (kind, deepest(kind)))).map(std::thread::JoinHandle::join);
@@ -22,7 +23,7 @@ pub(crate) fn measure_stack() {
                 kind.was_measured(deepest);
             }
         }
-    });
+    }
 }
 
 /// Elsewhere the full depth is overwritten.

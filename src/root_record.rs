@@ -351,9 +351,10 @@ fn encrypt_in_place(
     root: &RootSecret,
     fresh: &[u8; 32],
 ) -> Result<Vec<u8>, RecordError> {
-    let mut salt = [0; 32];
-    derivation::record_salt(fresh, &bytes, text, &mut salt);
     with_clean_stack(|| {
+        // On the stack, which is overwritten: with the root key, a salt left behind opens an old record.
+        let mut salt = [0; 32];
+        derivation::record_salt(fresh, &bytes, text, &mut salt);
         let derived = derivation::record(root, &salt, vault);
         bytes.extend_from_slice(&salt);
         bytes.extend_from_slice(&derived.other);

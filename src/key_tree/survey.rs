@@ -78,6 +78,7 @@ fn visit<P: Pages>(
     Ok(())
 }
 
+/// Goes on behind a page that cannot be had, and tells of it at the end: a caller that fetches pages wants them all at once.
 fn visit_above_leaves<P: Pages>(
     tree: &Tree,
     node: &Arc<Node>,
@@ -85,16 +86,19 @@ fn visit_above_leaves<P: Pages>(
     pages: &P,
     seen: &mut dyn FnMut(PageName),
 ) -> Result<(), TreeError<P::Error>> {
+    let mut all = Ok(());
     for byte in 0..=u8::MAX {
         if node.page().kind(byte) == Kind::Page {
             seen(page::name(&node.page().page_key(byte)));
             if !position.child(byte).is_leaf() {
-                let child = node.below(byte, tree.vault, tree.id, position, pages)?;
-                visit_above_leaves(tree, &child, position.child(byte), pages, seen)?;
+                let below = node.below(byte, tree.vault, tree.id, position, pages);
+                let visited =
+                    below.and_then(|child| visit_above_leaves(tree, &child, position.child(byte), pages, seen));
+                all = all.and(visited);
             }
         }
     }
-    Ok(())
+    all
 }
 
 #[cfg(test)]

@@ -73,6 +73,14 @@ impl Tree {
         }
     }
 
+    /// Whether nothing need be read of the root.
+    pub(crate) fn has_root(&self) -> bool {
+        match &self.root {
+            Root::Seed(_) => true,
+            Root::Page(root) => root.node.get().is_some(),
+        }
+    }
+
     /// Reads the root page, if there is one and it is not in memory.
     pub(crate) fn load_root<P: Pages>(&self, pages: &P) -> Result<(), TreeError<P::Error>> {
         self.top(pages).map(drop)

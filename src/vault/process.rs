@@ -122,6 +122,8 @@ pub(crate) struct Process {
     pub(super) readiness: Readiness,
     /// The record is about to be marked.
     pub(super) is_marking: AtomicBool,
+    /// A repair is about to begin.
+    pub(super) will_repair: AtomicBool,
     /// The store told of a change, and a read is about to begin.
     pub(super) will_read: AtomicBool,
     /// When an unknown number or witness last caused a re-read.
@@ -185,6 +187,7 @@ impl Process {
             repair_pause: Mutex::new(Duration::ZERO),
             readiness: Readiness::default(),
             is_marking: AtomicBool::new(false),
+            will_repair: AtomicBool::new(false),
             will_read: AtomicBool::new(false),
             last_extra_read: Mutex::new(None),
             unknown_trees: Mutex::default(),
@@ -288,7 +291,7 @@ impl Process {
     /// Does what needs pages, which are fetched while nothing is held ([`Fetched::with`]). Without the engine's lock: a reader must not wait
     /// for a commit.
     #[inline]
-    pub(crate) fn with_pages<T>(&self, work: impl FnMut(&Fetched) -> T) -> T {
+    pub(crate) fn with_pages<T>(&self, work: impl FnMut(&Fetched<'_>) -> T) -> T {
         Fetched::with(&*self.stores.pages, work)
     }
 

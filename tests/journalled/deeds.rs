@@ -217,6 +217,32 @@ fn another_first_place_is_written_down() {
     assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
+/// The first place is lost, and the mirror went back in time: the journal proves it. It is promoted all the same, refused, and mended.
+#[test]
+fn a_mirror_that_went_back_in_time_is_promoted_and_then_recovered() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let first = vault.status().unwrap().places[0];
+    let (alice, bob) = (enroll(&vault), enroll(&vault));
+    copy(&scratch.at("mirror"), &scratch.at("old"));
+    let _ = vault.shred([alice.0]).unwrap();
+    let _ = vault.shred_purpose(NEWS, [bob.0]).unwrap();
+    vault.close().unwrap();
+    std::fs::remove_dir_all(scratch.at("main")).unwrap();
+    std::fs::remove_dir_all(scratch.at("mirror")).unwrap();
+    std::fs::rename(scratch.at("old"), scratch.at("mirror")).unwrap();
+    let at_mirror = || {
+        let layout = oubliette::store::Directory::at(scratch.at("mirror"));
+        VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).journal(scratch.journal())
+    };
+    let refused = at_mirror().promote(key(), [first]).unwrap_err();
+    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    let refused = at_mirror().unlock(key()).unwrap_err();
+    assert!(matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    let vault = at_mirror().replay(key(), new_key(), bob.0).unwrap();
+    assert_eq!((alive(&vault, &alice), alive(&vault, &bob)), ((false, false), (true, false)));
+}
+
 #[test]
 fn a_long_list_takes_several_entries() {
     let scratch = Scratch::new();

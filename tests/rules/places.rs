@@ -377,3 +377,58 @@ fn of_three_places_any_one_goes_on() {
         assert!(builder().unlock(key()).unwrap().enroll().is_ok());
     }
 }
+
+/// A shred is in the first place, obeyed by everybody, and not in the mirror yet. Then the first place cannot be read for once, in whatever
+/// commit: that is no torn place, and must not be overwritten with what the mirror has.
+#[test]
+fn a_place_that_cannot_be_read_is_not_taken_for_torn() {
+    let scratch = Scratch::new();
+    let long = std::time::Duration::from_secs(60);
+    scratch.vault().lease(long).mirror(scratch.join("mirror")).create(key()).unwrap().close().unwrap();
+    let steps = Steps::new();
+    let layout = Directory::at(scratch.join("main")).mirror(scratch.join("mirror")).steps(&steps);
+    let vault = VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).unlock(key()).unwrap();
+    let rows: Vec<_> = (0..60).map(|_| enroll(&vault)).collect();
+    let gone = (1..60).find(|step| {
+        steps.stop_at(*step, Stop::Fail(Problem::Io));
+        let shredded = vault.shred([rows[*step as usize].0]);
+        steps.reset();
+        matches!(shredded, Err(ShredError::OldCopyRemains(KeyStoreError::NotInEveryPlace { .. })))
+    });
+    let (alice, sealed) = &rows[gone.expect("the mirror's first slot") as usize];
+    for read in 1..40 {
+        steps.fail_read_at(read, Problem::Io);
+        let swept = vault.sweep();
+        steps.reset();
+        let opened = vault.open(*alice, EMAIL, sealed);
+        assert!(matches!(opened, Err(OpenError::Shredded { .. })), "read {read}, {swept:?}: {opened:?}");
+    }
+    vault.close().unwrap();
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    assert!(matches!(vault.open(*alice, EMAIL, sealed), Err(OpenError::Shredded { .. })));
+}
+
+/// Another vault's directory lies at a mirror's path for a while, with a higher generation and another root key. The process stops, since two
+/// histories are there; and goes on when that is put right: its root key is still the right one.
+#[test]
+fn a_foreign_directory_in_a_mirrors_stead_takes_no_keys_away() {
+    let scratch = Scratch::new();
+    mirrored(&scratch);
+    let foreign = at(&scratch.join("foreign")).create(new_key()).unwrap();
+    for _ in 0..4 {
+        let _ = foreign.shred([foreign.enroll().unwrap()]).unwrap();
+    }
+    foreign.close().unwrap();
+    let vault = scratch.vault().mirror(scratch.join("mirror")).unlock(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    fs::rename(scratch.join("mirror"), scratch.join("away")).unwrap();
+    fs::rename(scratch.join("foreign"), scratch.join("mirror")).unwrap();
+    let before = contents(&scratch.join("mirror"));
+    std::thread::sleep(LEASE * 4);
+    assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(_))));
+    assert_eq!(contents(&scratch.join("mirror")), before, "not written to");
+    fs::rename(scratch.join("mirror"), scratch.join("foreign")).unwrap();
+    fs::rename(scratch.join("away"), scratch.join("mirror")).unwrap();
+    eventually("it goes on", || vault.open(alice, EMAIL, &a).is_ok());
+    let _ = vault.shred([alice]).unwrap();
+}

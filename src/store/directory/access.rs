@@ -52,7 +52,8 @@ pub(super) fn writable(path: &Path) -> Result<(), StoreError> {
     let io = |error: rustix::io::Errno| StoreError::io(path, error.into());
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(io)?;
     let found = rustix::fs::statvfs(path).map_err(io)?;
-    if found.f_bavail.saturating_mul(found.f_frsize) < ROOM {
+    // A file system that counts no blocks does not say how much room it has.
+    if found.f_blocks > 0 && found.f_bavail.saturating_mul(found.f_frsize) < ROOM {
         return Err(StoreError::new(Problem::Full, path.display().to_string()));
     }
     Ok(())

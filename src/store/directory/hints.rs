@@ -13,16 +13,21 @@ use crate::store::{PlaceId, StoreError};
 pub(super) const NAME: &str = "mirrors";
 /// Longer than a few paths can be.
 const LIMIT: u64 = 64 << 10;
+const MOST_KEPT: usize = 8;
 
 /// Where a place is, as a hint in this `root/` has it.
 pub(super) fn path_of(root: &Path, place: PlaceId) -> Option<PathBuf> {
-    let bytes = checked::read_small(&root.join(NAME), LIMIT).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
+    let text = read(root)?;
     let (_, path) = text.lines().filter_map(|line| line.split_once(' ')).find(|(id, _)| *id == place.to_string())?;
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
-/// Leaves in a place where the others are.
+fn read(root: &Path) -> Option<String> {
+    let bytes = checked::read_small(&root.join(NAME), LIMIT).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// Leaves in a place where the others are, and keeps a few others that lie there: places that are not listed are never looked for.
 pub(super) fn leave(disk: &Disk, at: &Place, others: &[&Place]) -> Result<(), StoreError> {
     let mut text = String::new();
     for other in others {
@@ -33,6 +38,12 @@ pub(super) fn leave(disk: &Disk, at: &Place, others: &[&Place]) -> Result<(), St
             // Writing to a string does not fail.
             let _ = writeln!(text, "{id} {path}");
         }
+    }
+    // Another process may attach one at the same time.
+    let known = text.clone();
+    let is_new = |line: &&str| line.split_once(' ').is_some_and(|(id, _)| id.len() == 16 && !known.contains(id));
+    for line in read(at.root()).unwrap_or_default().lines().filter(is_new).take(MOST_KEPT) {
+        let _ = writeln!(text, "{line}");
     }
     disk.replace(&at.root().join(NAME), text.as_bytes())?;
     disk.sync_dir(at.root())

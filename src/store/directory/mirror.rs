@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::batch::BatchId;
 use super::place::Place;
@@ -39,10 +40,11 @@ impl Directory {
             return Err(StoreError::new(Problem::Occupied, place.root().display().to_string()));
         }
         self.fill(&place, progress)?;
-        let place = self.known(id).unwrap_or_else(|| self.add_aside(place));
+        let place = self.known(id).unwrap_or_else(|| self.add_aside(Arc::new(place)));
         let all: Vec<&Place> = used.iter().map(|used| &**used).chain([&*place]).collect();
         for at in &all {
-            let others: Vec<&Place> = all.iter().filter(|other| other.root() != at.root()).copied().collect();
+            // No hint leads to the first place: what lies there may be a copy, which has its id, and would then decide.
+            let others: Vec<&Place> = all.iter().skip(1).filter(|other| other.root() != at.root()).copied().collect();
             // Without the hint other processes refuse commits, and say which place they lack.
             let _ = hints::leave(&self.inner.disk, at, &others);
         }

@@ -81,10 +81,13 @@ impl Directory {
         Directory { inner: Arc::new(Inner { disk, open: RwLock::new(Open::new(used)) }) }
     }
 
-    /// The directory in which a place keeps its root record, if it can be found: what to destroy when the place is given up.
+    /// The directory in which a place keeps its root record, if it is known here or another process left word of it: what to destroy when the place is given up.
     #[must_use]
     pub fn path_of(&self, place: PlaceId) -> Option<PathBuf> {
-        self.find(place).ok().map(|place| place.root().to_path_buf())
+        let known = self.known(place).map(|place| place.root().to_path_buf());
+        // What it says is not looked at: the place may be on a disk that hangs.
+        known
+            .or_else(|| self.hint(place).map(|base| Place::within(&base, self.inner.disk.clone()).root().to_path_buf()))
     }
 
     /// Asks every place until one has an answer; `Err` only if none has and one failed.

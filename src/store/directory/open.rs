@@ -1,9 +1,10 @@
 //! Which places are in use: those that the root record lists, in its order.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::place::Place;
-use super::{Directory, hints};
+use super::{Directory, hints, patience};
 use crate::store::{PlaceId, Problem, StoreError};
 
 pub(super) struct Open {
@@ -56,10 +57,16 @@ impl Directory {
     }
 
     /// A place that may be used, once the record lists it.
-    pub(super) fn add_aside(&self, place: Place) -> Arc<Place> {
-        let place = Arc::new(place);
+    pub(super) fn add_aside(&self, place: Arc<Place>) -> Arc<Place> {
         self.open_mut().aside.push(place.clone());
         place
+    }
+
+    /// Where a place is, as a process that attached it left word.
+    pub(super) fn hint(&self, id: PlaceId) -> Option<PathBuf> {
+        // Those whose own id could be read, so that none hangs.
+        let known: Vec<_> = self.used().into_iter().filter(|place| place.known_id().is_some()).collect();
+        known.iter().find_map(|place| hints::path_of(place.root(), id))
     }
 
     /// One of the places: also one that was away until now, or that another process attached.
@@ -69,22 +76,23 @@ impl Directory {
         if let Some(place) = self.known(id) {
             return Ok(place);
         }
+        let mut failure = None;
+        if let Some(path) = self.hint(id) {
+            let place = Arc::new(Place::within(&path, self.inner.disk.clone()));
+            // What another process wrote there says no more than where to look.
+            match patience::in_time(&place, patience::MOST, Place::identify) {
+                Ok(found) if found == id => return Ok(self.known(id).unwrap_or_else(|| self.add_aside(place))),
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
         let unknown: Vec<Arc<Place>> =
             self.open().known().filter(|place| place.known_id().is_none()).map(Arc::clone).collect();
-        let mut failure = None;
         for place in unknown {
-            match place.identify() {
+            match patience::in_time(&place, patience::MOST, Place::identify) {
                 Ok(found) if found == id => return Ok(place),
                 Ok(_) => {}
                 Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        let roots: Vec<_> = self.used().iter().map(|place| place.root().to_path_buf()).collect();
-        if let Some(path) = roots.iter().find_map(|root| hints::path_of(root, id)) {
-            let place = Place::within(&path, self.inner.disk.clone());
-            // What another process wrote there says no more than where to look.
-            if place.identify().is_ok_and(|found| found == id) {
-                return Ok(self.known(id).unwrap_or_else(|| self.add_aside(place)));
             }
         }
         Err(failure.unwrap_or_else(|| StoreError::new(Problem::UnknownPlace, format!("place {id}"))))

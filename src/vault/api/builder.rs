@@ -41,7 +41,7 @@ pub struct VaultBuilder {
     next_root_key: Option<RootKey>,
     most_resident_pages: usize,
     lock_wait: Duration,
-    patience: Duration,
+    pub(super) patience: Duration,
     keep_superseded: Duration,
     pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
@@ -193,7 +193,7 @@ impl VaultBuilder {
             // What a creation left that was killed while it wrote its first record may be created anew.
             let directory = builder.open().map_err(KeyStoreError::from)?;
             let stores = stores_of(&directory, self.threaded);
-            let found = stores.reads.read(&directory.places(), self.patience);
+            let found = stores.reads.read(&directory.places(), self.patience, self.patience);
             if !is_unused(&found.copies, &directory)? {
                 return Err(CreateError::Exists);
             }
@@ -307,12 +307,12 @@ impl VaultBuilder {
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
     pub(in crate::vault) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
         let read = |engine: &Engine| {
-            commit::read(&engine.stores, &engine.keyring, &engine.resident, &|| None, &engine.scope, self.patience)
+            commit::read(&engine.stores, &engine.keyring, &engine.resident, &|| None, &engine.scope, [self.patience; 2])
         };
         let seen = match read(&engine) {
             Err(KeyStoreError::FirstPlaceBehind { .. }) => {
                 // It was put back from a backup. A commit sees every place, and brings it forward.
-                let repaired = engine.commit(None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
+                let repaired = engine.commit(&|| None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
                 repaired.map_err(CommitError::cause)?;
                 read(&engine)?
             }

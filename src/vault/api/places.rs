@@ -43,7 +43,11 @@ impl Vault {
     /// [`KeyStoreError::FirstPlace`] of the first place; otherwise when the commit fails. The mirror stays in use then, unless it is not
     /// known whether the record was written.
     pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
-        let path = self.inner.directory.as_ref().and_then(|directory| directory.path_of(place));
+        let path = match self.directory() {
+            Err(KeyStoreError::Forked) => return Err(KeyStoreError::Forked),
+            // A store of the application's has places, too, and no paths.
+            directory => directory.ok().and_then(|directory| directory.path_of(place)),
+        };
         self.change_list(ListChange::Detach(place), || Ok(()))?;
         Ok(path)
     }

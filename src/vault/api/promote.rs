@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{KeyStoreError, PromoteError};
 use crate::root_key::RootKey;
-use crate::store::{CopyContent, PlaceId, RootCopy, RootStore};
+use crate::store::{CopyContent, PlaceId};
 use crate::vault::commit::ListChange;
 use crate::vault::process::Process;
 use crate::vault::state::RollbackProof;
@@ -42,7 +42,12 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false).map_err(PromoteError::KeyStore)?;
         let first = stores.roots.places().first().copied().ok_or(KeyStoreError::Bug("a store without a place"))?;
         let mark = stores.pages.mark().map_err(KeyStoreError::from)?;
-        if let Some(place) = lost.iter().find(|place| **place == first || can_be_read(&*stores.roots, **place)) {
+        // With patience: what is lost may hang.
+        let is_there = |place: &PlaceId| {
+            let found = stores.reads.read(&[*place], self.patience, self.patience);
+            found.copies.iter().any(|copy| !matches!(copy.content, CopyContent::Unreachable(_)))
+        };
+        if let Some(place) = lost.iter().find(|place| **place == first || is_there(place)) {
             return Err(PromoteError::NotLost { place: *place });
         }
         let mut engine = self.engine(stores, root_key);
@@ -84,9 +89,4 @@ impl Process {
     fn end_promotion(&self) {
         crate::sync::lock(&self.scope).lost.clear();
     }
-}
-
-fn can_be_read(roots: &dyn RootStore, place: PlaceId) -> bool {
-    let is_there = |copy: &RootCopy| !matches!(copy.content, CopyContent::Unreachable(_));
-    roots.read(place).iter().any(is_there)
 }

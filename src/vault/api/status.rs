@@ -205,9 +205,13 @@ impl Process {
             Ok(Step::Done(live_pages(draft)?.into_iter().collect::<Vec<_>>()))
         };
         // Of what is durable: a copy of a record that vanishes would be of a history that never was.
+        let mut failed = None;
         let done = self.commit_then(plan, &mut |live, state, _| {
-            Ok(directory.copy_to(path, state.facts.clear.generation, &state.bytes, live)?)
+            // What is wrong with the copy says nothing about the vault.
+            failed = directory.copy_to(path, state.facts.clear.generation, &state.bytes, live).err();
+            Ok(())
         });
-        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
+        let old_copy = done.map_err(CommitError::cause)?.old_copy;
+        failed.map(KeyStoreError::from).or(old_copy).map_or(Ok(()), Err)
     }
 }

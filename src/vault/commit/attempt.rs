@@ -103,13 +103,16 @@ impl Engine {
     /// unknown, and gets what this one does.
     pub(super) fn attempt<T>(
         &mut self,
-        before: Option<&VaultState>,
+        before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
         begun: &mut Option<Begun<T>>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots, .. } = self.stores.clone();
         let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
+        // Only now: no snapshot is held while other processes and places are waited for.
+        let before = before();
+        let before = before.as_deref();
         // R9: `known` was durable, so that a record which does not descend from it was put back.
         if let Some(seen) = self.known.and_then(|known| RollbackProof::Witness(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());

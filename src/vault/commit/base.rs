@@ -32,7 +32,7 @@ impl Engine {
             let others = written.iter().filter(|place| !list.contains(place));
             let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
             let reads = &self.stores.reads;
-            if let Some(error) = reads.stuck(&written) {
+            if let Some(error) = reads.unanswered(&written, self.lock_wait) {
                 // What hangs when it is read would hang when it is locked, and nothing could be committed any more.
                 return Err(error.into());
             }
@@ -40,15 +40,17 @@ impl Engine {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
-                    match choose(&reads.read(&read, self.lock_wait).copies, &mut lock(&self.keyring), &self.scope) {
+                    match choose(&reads.read_to_commit(&read, self.lock_wait), &mut lock(&self.keyring), &self.scope) {
                         Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
                         _ => return Err(error),
                     }
                     continue;
                 }
             };
-            let copies = reads.read(&read, self.lock_wait).copies;
-            if let Some(error) = copies.iter().filter(|copy| written.contains(&copy.place)).find_map(unanswered) {
+            let copies = reads.read_to_commit(&read, self.lock_wait);
+            // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,
+            // is written anew.
+            if let Some(error) = written.iter().find_map(|place| unreadable(&copies, *place)) {
                 return Err(error.into());
             }
             let mut keyring = lock(&self.keyring);
@@ -66,11 +68,16 @@ impl Engine {
     }
 }
 
-fn unanswered(copy: &RootCopy) -> Option<StoreError> {
-    match &copy.content {
-        CopyContent::Unreachable(error) if error.problem() == Problem::NoAnswer => Some(error.clone()),
-        _ => None,
+/// Why nothing of a place could be read, if so.
+fn unreadable(copies: &[RootCopy], place: PlaceId) -> Option<StoreError> {
+    let mut failed = None;
+    for copy in copies.iter().filter(|copy| copy.place == place) {
+        match &copy.content {
+            CopyContent::Unreachable(error) => failed = failed.or(Some(error)),
+            _ => return None,
+        }
     }
+    failed.cloned()
 }
 
 /// The places of the list in the order in which they are written: R4, the first place of the list before goes first, if the new one has it

@@ -22,7 +22,7 @@ impl Engine {
         let Stores { pages, roots, reads } = self.stores.clone();
         let places = roots.places();
         let mut exclusion = take(&*roots, &places, self.lock_wait)?;
-        let copies = reads.read(&places, self.lock_wait).copies;
+        let copies = reads.read_to_commit(&places, self.lock_wait);
         if !is_unused(&copies, &*pages)? {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! The list of places that hold the record, as a process knows it, and the commits that change it.
 
 use crate::error::KeyStoreError;
+use crate::journal::VaultName;
 use crate::store::PlaceId;
 
 /// Which places are read and written.
@@ -13,6 +14,8 @@ pub(crate) struct Scope {
     pub(crate) lost: Vec<PlaceId>,
     /// Places that were open or listed once and are not listed now: for `status`.
     pub(crate) unlisted: Vec<PlaceId>,
+    /// The vault, once it is known. A record of another one is none of this.
+    pub(crate) vault: Option<VaultName>,
 }
 
 impl Scope {

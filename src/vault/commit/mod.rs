@@ -134,7 +134,7 @@ impl Engine {
     /// A plan may be asked twice, each time from a record that is read anew: then nothing of the first time came to be.
     pub(crate) fn commit<T>(
         &mut self,
-        before: Option<&VaultState>,
+        before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Committed<T>, CommitError> {

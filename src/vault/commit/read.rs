@@ -35,19 +35,19 @@ pub(super) fn list_of(roots: &dyn RootStore, scope: &Scope) -> Vec<PlaceId> {
 /// Reads the record, in the places that it lists itself. `before` gives what is held now: it is asked for after the stores, which may take
 /// their time, and nothing is held while they do.
 ///
-/// R5: an error unless the first place shows it. Mirrors are waited for no longer than `most`, and then the first place.
+/// R5: an error unless the first place shows it. Mirrors are waited for no longer than `mirrors`, and then the first place no longer than `first`.
 pub(crate) fn read(
     stores: &Stores,
     keyring: &Mutex<Keyring>,
     resident: &Arc<Resident>,
     before: &dyn Fn() -> Option<Arc<VaultState>>,
     scope: &Scope,
-    most: Duration,
+    [mirrors, first]: [Duration; 2],
 ) -> Result<Seen, KeyStoreError> {
     let (mut tries, mut changes) = (0, 0);
     let mut list = list_of(&*stores.roots, scope);
     loop {
-        let Found { copies, not_writable } = stores.reads.read(&list, most);
+        let Found { copies, not_writable } = stores.reads.read(&list, mirrors, first);
         if let Some(before) = before()
             && scope.lost.is_empty()
             && copy_selection::all_are(&copies, &before.facts.places, &before.bytes)

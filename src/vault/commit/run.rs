@@ -97,16 +97,15 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        // Its pages are taken over. Dropped before the new state is installed: a shred waits for whoever holds an older one.
-        let before = self.snapshot();
         engine.known = lock(&self.witness_history).latest();
         engine.scope = self.scope();
         // What no crash can take away any more.
         engine.vouched = self.open_file().and_then(Journal::durable);
         // Before the record is read: the lease begins no later than what is known of it.
         let sent = self.lease.clock().now();
-        let committed = engine.commit(before.as_deref(), plan, then);
-        drop(before);
+        // Pages that the snapshot has in memory are taken over. It is dropped before the new one is installed: a shred waits for whoever holds
+        // an older one.
+        let committed = engine.commit(&|| self.snapshot(), plan, then);
         match &committed {
             // What only looked proves nothing.
             Ok(Committed { wrote: false, old_copy: None, .. }) => {}

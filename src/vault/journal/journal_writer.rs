@@ -110,6 +110,7 @@ impl Process {
         if !events.is_empty() {
             let behind = draft.record.anchor;
             let mut anchors = file.append_behind(behind, &signer, draft.durable, &events)?.into_iter();
+            self.readiness.wrote_journal();
             entries.generation = draft.durable;
             entries.seed = Some(seed.copy());
             for count in counts {
@@ -120,7 +121,9 @@ impl Process {
         let have = draft.record.clear.generation;
         // Entries that others wrote about later records than the newest: this one was restored.
         let seen = file.highest_generation();
-        if seen > have && !draft.starts_anew {
+        // One that the draft is marked with already stops nothing that may go on all the same: a promotion.
+        let is_marked = draft.record.gone_back.is_some_and(|marked| marked >= seen);
+        if seen > have && !draft.starts_anew && !is_marked {
             return Err(KeyStoreError::RolledBack { have, seen });
         }
         draft.vouch_for(file.durable());

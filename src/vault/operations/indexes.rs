@@ -216,7 +216,7 @@ impl Process {
     fn with_index<R>(
         self: &Arc<Process>,
         name: IndexName,
-        work: impl Fn(&mut Leaves<'_, Fetched>, &VaultState) -> Result<R, KeyStoreError>,
+        work: impl Fn(&mut Leaves<'_, Fetched<'_>>, &VaultState) -> Result<R, KeyStoreError>,
     ) -> Result<R, TokenError> {
         if !self.is_unlocked(name.purpose) {
             return Err(TokenError::PurposeNotUnlocked { purpose: name.purpose.name() });

@@ -137,7 +137,7 @@ impl Process {
         customer: CustomerId,
         name: FieldId,
         header: &Header<'_>,
-        pages: &Fetched,
+        pages: &Fetched<'_>,
     ) -> Result<Arc<VaultState>, OpenError> {
         let at = name.of(customer);
         if !self.is_unlocked(name.purpose) {

@@ -104,7 +104,26 @@ pub(crate) fn choose(
     let Some(((copy, bytes, clear), others)) = intact.split_first() else {
         return if never_written(copies) { Ok(None) } else { Err(unreadable(copies)) };
     };
-    let record = keyring.open(bytes, clear, &copy.location)?;
+    // Before any key is tried: a directory of another vault that was put in a place's stead says nothing about keys.
+    if let Some(foreign) = intact.iter().find(|(_, _, other)| scope.vault.unwrap_or(clear.vault) != other.vault) {
+        let (one, other) = ("the vault that was opened".to_owned(), foreign.0.location.clone());
+        return Err(KeyStoreError::Diverged { one, other });
+    }
+    let record = match keyring.open(bytes, clear, &copy.location) {
+        // The first place is written first: if it does not show this, it is no record that this vault moved to.
+        Err(KeyStoreError::WrongRootKey) if scope.list.first().is_some_and(|first| *first != copy.place) => {
+            let is_same = |(other, other_bytes, _): &(&RootCopy, &Vec<u8>, Clear)| {
+                Some(&other.place) == scope.list.first() && *other_bytes == *bytes
+            };
+            let shown = intact.iter().any(is_same);
+            return Err(if shown {
+                KeyStoreError::WrongRootKey
+            } else {
+                KeyStoreError::NotAuthentic { location: copy.location.clone() }
+            });
+        }
+        opened => opened?,
+    };
     if !record.places.contains(&copy.place) {
         return Err(KeyStoreError::PlaceMissing { place: copy.place, problem: NOT_LISTED });
     }
@@ -143,8 +162,12 @@ fn may_be_left_behind(record: &Record, other: &Clear, witness: Witness) -> bool 
     if witness.generation >= record.clear.generation {
         return false;
     }
-    let parent = Witness { generation: other.generation.saturating_sub(1), id: other.parent.short() };
-    record.descends_from(witness).is_none() || record.descends_from(parent) == Some(true)
+    // A promotion, which was under way there, skips a generation.
+    let is_parent = |back: u64| {
+        let generation = other.generation.saturating_sub(back);
+        record.descends_from(Witness { generation, id: other.parent.short() }) == Some(true)
+    };
+    record.descends_from(witness).is_none() || is_parent(1) || is_parent(2)
 }
 
 fn unreadable(copies: &[RootCopy]) -> KeyStoreError {

@@ -12,22 +12,28 @@ use crate::store::{PageName, PageStore, StoreError};
 use crate::vault::state::PagesError;
 
 /// What was fetched so far for one piece of work.
-#[derive(Default)]
-pub(crate) struct Fetched {
+pub(crate) struct Fetched<'s> {
+    store: &'s dyn PageStore,
+    /// The work was begun so often that its pages are read in it, whatever it holds: others shred faster than pages come.
+    is_last: bool,
     /// As stored: encrypted.
     pages: BTreeMap<PageName, Result<Option<Vec<u8>>, StoreError>>,
     wanted: RefCell<Vec<PageName>>,
 }
 
-impl Fetched {
+/// A path has five pages. More often than that it is begun anew only if it is another path each time, since somebody was shredded near by.
+const MOST_TRIES: u32 = 16;
+
+impl Fetched<'_> {
     /// Does `work`, which finds some of the pages that it needs in memory and some in what it is given. Those that it finds in neither are
     /// fetched, and the work is done again from the start; what came of it before is dropped. It may go on behind a page that it lacks, so as
     /// to want several at once.
     ///
     /// `work` must let go of all that it holds before it returns, and change nothing else unless it succeeds.
-    pub(crate) fn with<T>(store: &dyn PageStore, mut work: impl FnMut(&Fetched) -> T) -> T {
-        let mut fetched = Fetched::default();
-        loop {
+    pub(crate) fn with<T>(store: &dyn PageStore, mut work: impl FnMut(&Fetched<'_>) -> T) -> T {
+        let mut fetched = Fetched { store, is_last: false, pages: BTreeMap::new(), wanted: RefCell::default() };
+        for tries in 1.. {
+            fetched.is_last = tries >= MOST_TRIES;
             let done = work(&fetched);
             let wanted = fetched.wanted.take();
             if wanted.is_empty() {
@@ -39,6 +45,7 @@ impl Fetched {
                 fetched.pages.entry(name).or_insert_with(|| store.get(&name));
             }
         }
+        work(&fetched)
     }
 
     /// Whether what is done now will be done again, so that nothing of it may be kept.
@@ -47,13 +54,14 @@ impl Fetched {
     }
 }
 
-impl Pages for Fetched {
+impl Pages for Fetched<'_> {
     type Error = PagesError;
 
     fn load(&self, name: &PageName) -> Result<Option<Vec<u8>>, PagesError> {
         match self.pages.get(name) {
             Some(Ok(page)) => Ok(page.clone()),
             Some(Err(error)) => Err(PagesError::of(name, error.clone())),
+            None if self.is_last => self.store.get(name).map_err(|error| PagesError::of(name, error)),
             None => {
                 self.wanted.borrow_mut().push(*name);
                 Err(PagesError::Wanted)

@@ -120,7 +120,7 @@ impl Handle {
         index: usize,
         tree: Option<TreeId>,
         name: FieldId,
-        pages: &Fetched,
+        pages: &Fetched<'_>,
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
@@ -164,7 +164,7 @@ impl Handle {
     }
 
     /// Customers whose pages are wanted first are failed ones: what comes of this is dropped then, and derived again.
-    fn derive(&self, tree: &LoadedTree, pages: &Fetched) -> Result<Vec<Slot>, KeyStoreError> {
+    fn derive(&self, tree: &LoadedTree, pages: &Fetched<'_>) -> Result<Vec<Slot>, KeyStoreError> {
         let tree = tree.tree.as_ref().ok_or(LOST)?;
         with_clean_stack(|| {
             let many = self.customers.len() > 1;

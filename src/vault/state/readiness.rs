@@ -1,10 +1,13 @@
 //! Whether a shred could succeed now, as far as that can be told without trying one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
+use crate::key_tree::Tree;
 use crate::store::StoreError;
 use crate::sync::{Mutex, lock};
 use crate::vault::commit::CommitError;
@@ -15,6 +18,8 @@ use crate::vault::state::tree_error;
 #[derive(Default)]
 pub(crate) struct Readiness {
     troubles: Mutex<Troubles>,
+    /// Root pages are being read.
+    is_loading: AtomicBool,
 }
 
 #[derive(Default)]
@@ -25,17 +30,24 @@ struct Troubles {
     pages: Option<KeyStoreError>,
     /// The last commit failed, or left an old copy. It is tried again until one succeeds.
     commit: Option<KeyStoreError>,
+    /// The journal could not be written, until it was again.
+    journal: Option<KeyStoreError>,
 }
 
 impl Readiness {
     /// What speaks against it, if anything does.
     pub(crate) fn trouble(&self) -> Option<KeyStoreError> {
-        let Troubles { commit, place, pages } = &*lock(&self.troubles);
-        commit.as_ref().or(place.as_ref()).or(pages.as_ref()).cloned()
+        let Troubles { commit, journal, place, pages } = &*lock(&self.troubles);
+        commit.as_ref().or(journal.as_ref()).or(place.as_ref()).or(pages.as_ref()).cloned()
     }
 
     pub(crate) fn commit_failed(&self) -> bool {
         lock(&self.troubles).commit.is_some()
+    }
+
+    /// An intent was written into the journal.
+    pub(crate) fn wrote_journal(&self) {
+        lock(&self.troubles).journal = None;
     }
 
     /// What came of a commit: `Ok(None)` if all of it was written.
@@ -50,6 +62,10 @@ impl Readiness {
             }
         };
         let mut troubles = lock(&self.troubles);
+        if let Some(KeyStoreError::Journal(_)) = failure {
+            troubles.journal = failure.cloned();
+            return;
+        }
         if failure.is_none() {
             // It wrote every place.
             troubles.place = None;
@@ -77,10 +93,10 @@ fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
 impl Process {
     /// After a read of the record: whether all places were there, and all trees are.
     pub(in crate::vault) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>, now: Moment) {
-        let pages = self.load_roots().err();
+        self.load_roots_soon();
         let failed = {
             let mut troubles = lock(&self.readiness.troubles);
-            (troubles.place, troubles.pages) = (place.map(KeyStoreError::from), pages);
+            troubles.place = place.map(KeyStoreError::from);
             troubles.commit.is_some()
         };
         if failed {
@@ -88,9 +104,40 @@ impl Process {
         }
     }
 
+    /// Reads root pages that are not in memory, on a thread of its own: pages may hang, and the record must be read all the same.
+    fn load_roots_soon(self: &Arc<Process>) {
+        let has_all = self.snapshot().is_none_or(|state| {
+            let trees = state.trees.iter().filter_map(|tree| tree.tree.as_ref());
+            trees.chain(state.indexes.as_ref().map(|indexes| &indexes.tree)).all(Tree::has_root)
+        });
+        if has_all {
+            lock(&self.readiness.troubles).pages = None;
+            return;
+        }
+        let load = |process: &Arc<Process>| {
+            let failed = process.load_roots().err();
+            lock(&process.readiness.troubles).pages = failed;
+        };
+        if !self.settings.threaded {
+            load(self);
+        } else if !self.readiness.is_loading.swap(true, Ordering::AcqRel) {
+            let own = self.clone();
+            let loads = move || {
+                // A store of the application's may panic.
+                let _ = catch_unwind(AssertUnwindSafe(|| load(&own)));
+                own.readiness.is_loading.store(false, Ordering::Release);
+            };
+            if std::thread::Builder::new().name("oubliette-pages".to_owned()).spawn(loads).is_err() {
+                self.readiness.is_loading.store(false, Ordering::Release);
+            }
+        }
+    }
+
     /// An error if none of these purposes' trees can be read: then there is nothing that the vault could be unlocked for. One that cannot
     /// concerns its own purpose alone.
     pub(in crate::vault) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
+        let failed = self.load_roots().err();
+        lock(&self.readiness.troubles).pages = failed;
         self.with_pages(|pages| {
             let state = self.state()?;
             let mut failed = Ok(());
@@ -114,7 +161,7 @@ impl Process {
         }
         let busy = self.worker.busy_for();
         // What waits for another process's commit gives up by itself.
-        if busy > self.settings.lock_wait + self.settings.patience {
+        if busy > self.settings.lock_wait.saturating_add(self.settings.patience) {
             return Some(KeyStoreError::Busy { waited: busy });
         }
         self.readiness.trouble()

@@ -30,7 +30,7 @@ impl Process {
         let known = lock(&self.witness_history).latest();
         let sent = self.lease.clock().now();
         let state = || self.snapshot();
-        let most = self.patience_with_a_place();
+        let most = self.patience_with_places();
         match commit::read(&self.stores, &self.keyring, &self.resident, &state, &self.scope(), most) {
             Ok(Seen::Unchanged { state, trouble }) => {
                 let durable = state.facts.clear.generation;
@@ -59,17 +59,17 @@ impl Process {
         }
     }
 
-    /// How long a read waits for the mirrors, and then for the first place: both within a lease.
-    fn patience_with_a_place(&self) -> Duration {
+    /// How long a read waits for the mirrors, and then for the first place: as long as a lease may leave.
+    fn patience_with_places(&self) -> [Duration; 2] {
         match lock(&self.witness_history).lease() {
-            Duration::ZERO => self.settings.patience,
-            lease => lease / 3,
+            Duration::ZERO => [self.settings.patience; 2],
+            lease => [lease / 3, self.lease.remaining().max(lease)],
         }
     }
 
     /// Where the record is.
     pub(in crate::vault) fn scope(&self) -> Scope {
-        lock(&self.scope).clone()
+        Scope { vault: Some(self.settings.vault), ..lock(&self.scope).clone() }
     }
 
     /// The first place was put back from a backup, and its mirrors have what came after: a commit, which sees them all, writes it there. Not
@@ -79,7 +79,17 @@ impl Process {
         let mut last = lock(&self.last_settled);
         if self.settings.threaded && last.is_none_or(|last| now.age_since(last) >= pause) {
             *last = Some(now);
-            drop(self.worker.post(self, |process| process.repair()));
+            self.repair_soon();
+        }
+    }
+
+    /// Has what is there written once more. One repair that has not begun is enough.
+    fn repair_soon(self: &Arc<Process>) {
+        if !self.will_repair.swap(true, Ordering::AcqRel) {
+            drop(self.worker.post(self, |process| {
+                process.will_repair.store(false, Ordering::Release);
+                process.repair()
+            }));
         }
     }
 
@@ -124,8 +134,8 @@ impl Process {
         let mut pause = lock(&self.repair_pause);
         if self.settings.threaded && now.age_since(first) >= lease.max(*pause) {
             *since = None;
-            *pause = (*pause * 2).clamp(lease, MOST_PAUSE);
-            drop(self.worker.post(self, |process| process.repair()));
+            *pause = (*pause * 2).clamp(lease, MOST_PAUSE.max(lease));
+            self.repair_soon();
         }
     }
 
@@ -135,8 +145,8 @@ impl Process {
         *lock(&self.trouble) = Some(error.clone());
         if self.lease.remaining().is_zero() {
             self.revoke(error.clone());
-            if matches!(error, KeyStoreError::WrongRootKey) {
-                // The vault moved to a root key that this process was not given. The one before opens nothing any more but copies of
+            if matches!(error, KeyStoreError::WrongRootKey) && !lock(&self.scope).list.is_empty() {
+                // The first place itself shows a record of this vault under another one. The vault moved to a root key that this process was not given. The one before opens nothing any more but copies of
                 // old records, and is of no use here: it must be unlocked anew.
                 lock(&self.keyring).forget();
             }
@@ -270,9 +280,9 @@ impl Process {
 
     /// Wipes everything: the lease is lost, or the vault closed.
     pub(crate) fn revoke(&self, why: KeyStoreError) {
-        events::lease_lost(&why);
-        *lock(&self.trouble) = Some(why);
+        *lock(&self.trouble) = Some(why.clone());
         self.wipe();
+        events::lease_lost(&why);
     }
 
     /// The lease ran out, and no read came back that would say so: what it covers is wiped. By the watchdog, which waits for no store.
@@ -283,9 +293,10 @@ impl Process {
         if self.snapshot().is_none() || !self.lease.remaining().is_zero() {
             return;
         }
-        events::lease_lost(&why);
-        lock(&self.trouble).get_or_insert(why);
+        lock(&self.trouble).get_or_insert_with(|| why.clone());
         self.wipe_under(leaving);
+        // Last, and with no lock held: whoever listens is the application's, and may write to a disk that hangs.
+        events::lease_lost(&why);
     }
 
     pub(in crate::vault) fn wipe(&self) {

@@ -101,8 +101,10 @@ impl Process {
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
         engine.known = None;
         engine.scope = self.scope();
+        // What it was about to change, it does not: it marks the record in all places that are listed.
+        engine.change = None;
         let marked = engine.commit(
-            None,
+            &|| None,
             &mut |draft| {
                 let Some(seen) = proof.against(&draft.record) else { return Ok(Step::Keep(None)) };
                 let found = Some((draft.record.clear.generation, seen));

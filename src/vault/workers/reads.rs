@@ -22,14 +22,16 @@ pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
             Ok(Request::Shred(request)) => process.worker.shred(process, request),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if Instant::now() >= next_read {
+        let begun = Instant::now();
+        if begun >= next_read {
             process.reader.guarded(|| {
                 // An error is kept with the process, and shown to those whom it concerns.
                 let _ = process.refresh();
                 process.unload_pages_if_full();
             });
             let lease = process.snapshot().map_or(FIRST_PERIOD, |state| state.facts.lease);
-            next_read = Instant::now() + lease / READS_A_LEASE;
+            // Counted from its start: one that took its time is followed by the next at once.
+            next_read = begun + lease / READS_A_LEASE;
         }
     }
 }
