@@ -432,7 +432,8 @@ def left_behind(clear, content, other):
     behind, ring = clear["generation"] - other["generation"], content["ring"]
     if behind <= 0:
         return False
-    return behind >= len(ring) or behind + 1 < len(ring) and ring[behind + 1] == other["parent"][:3]
+    # A promotion skips a generation.
+    return behind >= len(ring) or other["parent"][:3] in ring[behind + 1 : behind + 3]
 
 
 # ---- 7 and 4.3: a whole vault

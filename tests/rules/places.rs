@@ -389,13 +389,13 @@ fn a_place_that_cannot_be_read_is_not_taken_for_torn() {
     let layout = Directory::at(scratch.join("main")).mirror(scratch.join("mirror")).steps(&steps);
     let vault = VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).unlock(key()).unwrap();
     let rows: Vec<_> = (0..60).map(|_| enroll(&vault)).collect();
-    let gone = (1..60).find(|step| {
+    let gone = (1..).zip(&rows).find(|(step, row)| {
         steps.stop_at(*step, Stop::Fail(Problem::Io));
-        let shredded = vault.shred([rows[*step as usize].0]);
+        let shredded = vault.shred([row.0]);
         steps.reset();
         matches!(shredded, Err(ShredError::OldCopyRemains(KeyStoreError::NotInEveryPlace { .. })))
     });
-    let (alice, sealed) = &rows[gone.expect("the mirror's first slot") as usize];
+    let (_, (alice, sealed)) = gone.expect("the mirror's first slot");
     for read in 1..40 {
         steps.fail_read_at(read, Problem::Io);
         let swept = vault.sweep();
