@@ -131,6 +131,16 @@ mod tests {
     use crate::cipher::FieldCipher;
     use crate::stack::{DEEP, MARGIN, measure, with_clean_stack_after};
 
+    /// Another test's thread may be measuring.
+    fn measured() {
+        measure_stack();
+        let begun = std::time::Instant::now();
+        while KINDS.iter().any(|kind| kind.overwritten() == DEEP) {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not measured, or deeper than {DEEP}");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     /// Pieces of a secret on the stack below here, after `work`.
     fn left_of(secret: &[u8], work: impl FnOnce()) -> usize {
         let pieces: HashSet<&[u8; 8]> = secret.as_chunks::<8>().0.iter().filter(|piece| **piece != [0; 8]).collect();
@@ -149,7 +159,7 @@ mod tests {
     /// program was compiled. The test sees what they leave otherwise.
     #[test]
     fn what_is_overwritten_is_deep_enough() {
-        measure_stack();
+        measured();
         let mut secret = work::key().to_vec();
         secret.extend(schedule(&FieldCipher::new(&work::key(), work::field())));
         let mut leaves = 0;
@@ -170,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_panic_leaves_nothing_either() {
-        measure_stack();
+        measured();
         let made = FieldCipher::new(&work::key(), work::field());
         let secret = schedule(&made);
         let hook = std::panic::take_hook();
