@@ -111,16 +111,9 @@ pub(crate) fn choose(
     }
     let record = match keyring.open(bytes, clear, &copy.location) {
         // The first place is written first: if it does not show this, it is no record that this vault moved to.
+        // Of copies of one generation, its own comes first.
         Err(KeyStoreError::WrongRootKey) if scope.list.first().is_some_and(|first| *first != copy.place) => {
-            let is_same = |(other, other_bytes, _): &(&RootCopy, &Vec<u8>, Clear)| {
-                Some(&other.place) == scope.list.first() && *other_bytes == *bytes
-            };
-            let shown = intact.iter().any(is_same);
-            return Err(if shown {
-                KeyStoreError::WrongRootKey
-            } else {
-                KeyStoreError::NotAuthentic { location: copy.location.clone() }
-            });
+            return Err(KeyStoreError::NotAuthentic { location: copy.location.clone() });
         }
         opened => opened?,
     };
@@ -136,7 +129,7 @@ pub(crate) fn choose(
         let is_ancestor = witness.generation < clear.generation && is_proven;
         let counts = record.places.contains(&other.place);
         let is_of_here = is_same || is_ancestor || !counts && may_be_left_behind(&record, other_clear, witness);
-        if other_clear.vault != clear.vault || !is_of_here {
+        if !is_of_here {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });
         }

@@ -32,8 +32,7 @@ impl Fetched<'_> {
     /// `work` must let go of all that it holds before it returns, and change nothing else unless it succeeds.
     pub(crate) fn with<T>(store: &dyn PageStore, mut work: impl FnMut(&Fetched<'_>) -> T) -> T {
         let mut fetched = Fetched { store, is_last: false, pages: BTreeMap::new(), wanted: RefCell::default() };
-        for tries in 1.. {
-            fetched.is_last = tries >= MOST_TRIES;
+        for _ in 1..MOST_TRIES {
             let done = work(&fetched);
             let wanted = fetched.wanted.take();
             if wanted.is_empty() {
@@ -45,6 +44,7 @@ impl Fetched<'_> {
                 fetched.pages.entry(name).or_insert_with(|| store.get(&name));
             }
         }
+        fetched.is_last = true;
         work(&fetched)
     }
 

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::key_tree::Tree;
@@ -92,16 +91,9 @@ fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
 
 impl Process {
     /// After a read of the record: whether all places were there, and all trees are.
-    pub(in crate::vault) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>, now: Moment) {
+    pub(in crate::vault) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>) {
         self.load_roots_soon();
-        let failed = {
-            let mut troubles = lock(&self.readiness.troubles);
-            troubles.place = place.map(KeyStoreError::from);
-            troubles.commit.is_some()
-        };
-        if failed {
-            self.repair_if_it_lasts(true, now);
-        }
+        lock(&self.readiness.troubles).place = place.map(KeyStoreError::from);
     }
 
     /// Reads root pages that are not in memory, on a thread of its own: pages may hang, and the record must be read all the same.

@@ -35,7 +35,8 @@ impl Process {
             Ok(Seen::Unchanged { state, trouble }) => {
                 let durable = state.facts.clear.generation;
                 self.install(sent, state, durable)?;
-                self.tried_to_see_all(trouble, sent);
+                self.tried_to_see_all(trouble);
+                self.repair_if_it_lasts(false, sent);
                 Ok(())
             }
             Ok(Seen::Changed { state, durable, needs_repair, trouble }) => {
@@ -45,8 +46,8 @@ impl Process {
                     events::refreshed(state.facts.clear.generation);
                 }
                 self.install(sent, Arc::new(*state), durable)?;
+                self.tried_to_see_all(trouble);
                 self.repair_if_it_lasts(needs_repair, sent);
-                self.tried_to_see_all(trouble, sent);
                 Ok(())
             }
             Err(error) => {
@@ -146,8 +147,9 @@ impl Process {
         if self.lease.remaining().is_zero() {
             self.revoke(error.clone());
             if matches!(error, KeyStoreError::WrongRootKey) && !lock(&self.scope).list.is_empty() {
-                // The first place itself shows a record of this vault under another one. The vault moved to a root key that this process was not given. The one before opens nothing any more but copies of
-                // old records, and is of no use here: it must be unlocked anew.
+                // The first place itself shows a record of this vault under another one: the vault moved to a root key that this process
+                // was not given. The one before opens nothing any more but copies of old records, and is of no use here: it must be
+                // unlocked anew.
                 lock(&self.keyring).forget();
             }
         }
