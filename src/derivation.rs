@@ -11,6 +11,7 @@
 //! | page key | HKDF-Expand, `oubliette/1/page` | AES key and name of a page |
 //! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
 //! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
+//! | seed that signs | HKDF-Expand, `oubliette/1/mark`, vault id, generation, 1 in a copy | proof of a mark |
 //! | passphrase, salt | Argon2id | root key |
 //!
 //! HKDF is RFC 5869 with SHA-256, Expand only: every input key is uniform already. HMAC is RFC 2104. A label ends where
@@ -35,6 +36,7 @@ const INDEX: &[u8] = b"oubliette/1/index";
 const NEW_PAGE: &[u8] = b"oubliette/1/new-page";
 const PAGE: &[u8] = b"oubliette/1/page";
 const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
+const MARK: &[u8] = b"oubliette/1/mark";
 const RECORD: &[u8] = b"oubliette/1/record";
 
 /// The depth of the customers in a key tree: one step a byte of the customer number.
@@ -204,6 +206,14 @@ pub(crate) fn record(root: &RootSecret, salt: &[u8; 32], vault: VaultName) -> Ke
     join(&[RECORD, salt, &vault.to_bytes()], &mut info);
     expand(&from_prk(root.0.bytes()), &info, &mut *bytes);
     split(&bytes[..])
+}
+
+/// What proves that whoever holds the vault's record put pages at that generation. The seed is as uniform as a key, and what it signs begins
+/// otherwise.
+pub(crate) fn mark(seed: &[u8; 32], vault: VaultName, generation: u64, is_copy: bool, out: &mut [u8; 32]) {
+    let mut info = [0; MARK.len() + 16 + 8 + 1];
+    join(&[MARK, &vault.to_bytes(), &generation.to_be_bytes(), &[u8::from(is_copy)]], &mut info);
+    expand(&from_prk(seed), &info, out);
 }
 
 #[allow(clippy::expect_used)] // HMAC takes keys of every length

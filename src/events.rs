@@ -39,6 +39,16 @@ pub(crate) fn gone_back(have: u64, seen: u64) {
     let _ = (have, seen);
 }
 
+pub(crate) fn alarm(have: u64, seen: u64) {
+    event!(error, have, seen, "a value was sealed in a state that is not of this vault's history");
+    let _ = (have, seen);
+}
+
+pub(crate) fn alarm_cleared(generation: u64, seen: u64) {
+    event!(warn, generation, seen, "an alarm was cleared by an operator");
+    let _ = (generation, seen);
+}
+
 pub(crate) fn swept(pages: u64, bytes: u64) {
     event!(info, pages, bytes, "superseded pages swept");
     let _ = (pages, bytes);

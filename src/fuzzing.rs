@@ -103,7 +103,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
         shredded_through: 5,
         floor: 2,
         settled: 8,
-        gone_back: Some(12),
+        finding: Some(Finding::RolledBack(12)),
         places: vec![PlaceId([9; 8])],
         trees: vec![
             tree(5, TreeState::Seed(Seed(Secret32::copy_of(&[11; 32])))),
@@ -116,7 +116,7 @@ pub fn example_record() -> (Vec<u8>, Vec<u8>) {
             made: 4,
         }),
         ring: vec![[7; 3], [8; 3], [9; 3]],
-        signer: Some(SignerSeed(Secret32::copy_of(&[15; 32]))),
+        signer: SignerSeed(Secret32::copy_of(&[15; 32])),
         anchor: Anchor::new(16, Hash::from_bytes([17; 32])),
     };
     record.parts().unwrap_or_else(|_| panic!("the example fits"))

@@ -61,6 +61,31 @@ pub(crate) struct Clear {
     pub(crate) recipe: Recipe,
 }
 
+/// What was found that a vault which only went forward would not show, and the generation that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Evidence that names this vault proved that its key store was rolled back: everything is refused.
+    RolledBack(u64),
+    /// One value was sealed in a state that is not of this vault's history. It may be of a copy: that value alone is refused.
+    Alarm(u64),
+}
+
+impl Finding {
+    /// The generation, unless a value alone names it.
+    pub(crate) fn proven(self) -> Option<u64> {
+        match self {
+            Finding::RolledBack(seen) => Some(seen),
+            Finding::Alarm(_) => None,
+        }
+    }
+
+    pub(crate) fn seen(self) -> u64 {
+        match self {
+            Finding::RolledBack(seen) | Finding::Alarm(seen) => seen,
+        }
+    }
+}
+
 /// A root record.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -76,16 +101,16 @@ pub(crate) struct Record {
     pub(crate) floor: u64,
     /// The newest generation that was known to be durable when this record was begun: a later one has to prove it. 0 in the first.
     pub(crate) settled: u64,
-    /// The generation that proved that this vault was rolled back, until it is recovered.
-    pub(crate) gone_back: Option<u64>,
+    /// What was found that this vault's history does not explain, until it is recovered or an operator clears it.
+    pub(crate) finding: Option<Finding>,
     pub(crate) places: Vec<PlaceId>,
     pub(crate) trees: Vec<TreeRecord>,
     /// The tree of the keys of indexes, once there is one.
     pub(crate) indexes: Option<IndexTree>,
     /// The first bytes of the ids of this generation and those before it, newest first.
     pub(crate) ring: Vec<[u8; 3]>,
-    /// What signs the journal and receipts. Older vaults have none until a purpose is added.
-    pub(crate) signer: Option<SignerSeed>,
+    /// What signs the journal and receipts, and authenticates the mark beside the pages. Made once.
+    pub(crate) signer: SignerSeed,
     /// The journal entry up to which this record vouches, once there is a journal.
     pub(crate) anchor: Option<Anchor>,
 }
@@ -152,6 +177,32 @@ fn read_recipe(reader: &mut Reader<'_>) -> Result<Recipe, RecordError> {
 }
 
 impl Record {
+    /// The generation that proved that the vault was rolled back.
+    pub(crate) fn gone_back(&self) -> Option<u64> {
+        match self.finding {
+            Some(Finding::RolledBack(seen)) => Some(seen),
+            _ => None,
+        }
+    }
+
+    /// The generation that a value named which is not of this vault's history.
+    pub(crate) fn alarm(&self) -> Option<u64> {
+        match self.finding {
+            Some(Finding::Alarm(seen)) => Some(seen),
+            _ => None,
+        }
+    }
+
+    /// Takes in what was found: a proof outweighs an alarm, and of two proofs or two alarms the higher one counts.
+    pub(crate) fn add_finding(&mut self, new: Finding) {
+        self.finding = match (self.finding, new) {
+            (Some(Finding::RolledBack(old)), Finding::RolledBack(seen)) => Some(Finding::RolledBack(old.max(seen))),
+            (Some(Finding::Alarm(old)), Finding::Alarm(seen)) => Some(Finding::Alarm(old.max(seen))),
+            (Some(known @ Finding::RolledBack(_)), Finding::Alarm(_)) => Some(known),
+            (_, new) => Some(new),
+        };
+    }
+
     pub(crate) fn witness(&self) -> Witness {
         Witness { generation: self.clear.generation, id: self.clear.id.short() }
     }
@@ -170,6 +221,15 @@ impl Record {
         self.ring.get(back).map(|id| Witness { generation, id: *id })
     }
 
+    /// The generation of a witness that is not of this record's history. `None`: it is, or it is too old to tell.
+    pub(crate) fn contradicts(&self, witness: Witness) -> Option<u64> {
+        match self.descends_from(witness) {
+            Some(true) | None => None,
+            // Of before a recovery, which began the ring anew above all that were seen.
+            Some(false) => (witness.generation >= self.floor).then_some(witness.generation),
+        }
+    }
+
     /// All but the trees.
     pub(crate) fn without_trees(&self) -> Record {
         Record {
@@ -180,12 +240,12 @@ impl Record {
             shredded_through: self.shredded_through,
             floor: self.floor,
             settled: self.settled,
-            gone_back: self.gone_back,
+            finding: self.finding,
             places: self.places.clone(),
             trees: Vec::new(),
             indexes: None,
             ring: self.ring.clone(),
-            signer: self.signer.as_ref().map(SignerSeed::copy),
+            signer: self.signer.copy(),
             anchor: self.anchor,
         }
     }
@@ -248,8 +308,13 @@ impl Record {
         writer.u64(self.shredded_through);
         writer.u64(self.floor);
         writer.u64(self.settled);
-        writer.bytes(&[u8::from(self.gone_back.is_some())]);
-        writer.u64(self.gone_back.unwrap_or(0));
+        let (kind, seen) = match self.finding {
+            None => (0, 0),
+            Some(Finding::RolledBack(seen)) => (1, seen),
+            Some(Finding::Alarm(seen)) => (2, seen),
+        };
+        writer.bytes(&[kind]);
+        writer.u64(seen);
         writer.list(&self.places, MOST_PLACES, 8, |writer, place| writer.bytes(&place.0));
         writer.list(&self.trees, MOST_TREES, TreeRecord::BYTES, |writer, tree| tree.write(writer));
         writer.u16(u16::try_from(self.ring.len()).unwrap_or(u16::MAX));
@@ -259,7 +324,7 @@ impl Record {
         } else {
             writer.zeros(JOURNAL);
         }
-        SignerSeed::write(self.signer.as_ref(), &mut writer);
+        self.signer.write(&mut writer);
         journal::write_anchor(self.anchor, &mut writer);
         writer.zeros(TEXT_BYTES);
         if out.len() == TEXT_BYTES { Ok(()) } else { Err(RecordError::Malformed) }
@@ -273,9 +338,10 @@ impl Record {
         let shredded_through = reader.u64()?;
         let floor = reader.u64()?;
         let settled = reader.u64()?;
-        let gone_back = match (reader.array()?, reader.u64()?) {
+        let finding = match (reader.array()?, reader.u64()?) {
             ([0], 0) => None,
-            ([1], seen) => Some(seen),
+            ([1], seen @ 1..) => Some(Finding::RolledBack(seen)),
+            ([2], seen @ 1..) => Some(Finding::Alarm(seen)),
             _ => return Err(RecordError::Malformed),
         };
         let places = reader.list(MOST_PLACES, 8, |reader| Ok(PlaceId(reader.array()?)))?;
@@ -295,7 +361,7 @@ impl Record {
             shredded_through,
             floor,
             settled,
-            gone_back,
+            finding,
             places,
             trees,
             indexes,
@@ -316,7 +382,7 @@ impl Record {
             && self.shredded_through < self.next_number
             && self.floor <= generation
             && self.settled < generation
-            && self.gone_back != Some(0)
+            && self.finding.is_none_or(|finding| finding.seen() != 0)
             && !self.lease.is_zero();
         let is_linked = self.ring.first() == Some(&self.clear.id.short()) && self.ring.len() as u64 <= generation;
         let has_places = !self.places.is_empty() && are_different(self.places.iter());
@@ -326,9 +392,7 @@ impl Record {
             && !self.trees.iter().any(|tree| tree.active && matches!(tree.state, TreeState::Retired));
         let made = self.trees.iter().map(|tree| tree.made).chain(self.indexes.as_ref().map(|tree| tree.made));
         let is_dated = made.into_iter().all(|made| (1..=generation).contains(&made));
-        // Nobody signed the entries otherwise.
-        let is_signed = self.anchor.is_none() || self.signer.is_some();
-        if is_counted && is_linked && has_places && is_planted && is_dated && is_signed {
+        if is_counted && is_linked && has_places && is_planted && is_dated {
             Ok(())
         } else {
             Err(RecordError::Malformed)

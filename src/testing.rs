@@ -12,7 +12,7 @@ use crate::closed::Closed;
 use crate::error::UnlockError;
 use crate::field::Purpose;
 use crate::root_key::RootKey;
-use crate::store::{Memory, Problem, Steps, Stop};
+use crate::store::{Memory, PageStore as _, Problem, Steps, Stop};
 use crate::vault::{Opens, Reader, Vault, VaultBuilder};
 
 const ROOT_KEY: [u8; 32] = [0x5a; 32];
@@ -112,7 +112,9 @@ impl TestVault {
     pub fn lose_store(&self) {
         self.steps.stop_at(1, Stop::Die { torn: false });
         // The stop is reached by the first step of anything.
-        let _ = crate::store::PageStore::put(&self.memory, 0, &[]);
+        if let Ok(kept) = self.memory.mark() {
+            let _ = self.memory.replace_mark(&kept);
+        }
         self.clock.advance(Duration::from_secs(3600));
     }
 

@@ -5,6 +5,8 @@
 
 #[path = "journalled/accidents.rs"]
 mod accidents;
+#[path = "journalled/alarm.rs"]
+mod alarm;
 #[path = "journalled/cut.rs"]
 mod cut;
 #[path = "journalled/deeds.rs"]

@@ -4,6 +4,8 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "rules/alarm.rs"]
+mod alarm;
 #[path = "rules/commit.rs"]
 mod commit;
 #[cfg(target_os = "linux")]
@@ -13,6 +15,8 @@ mod fork;
 mod hanging;
 #[path = "rules/lease.rs"]
 mod lease;
+#[path = "rules/marks.rs"]
+mod marks;
 #[path = "rules/mirrors.rs"]
 mod mirrors;
 #[path = "rules/numbers.rs"]

@@ -46,6 +46,9 @@ pub struct Common {
     /// The vault's journal
     #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
     pub journal: Option<PathBuf>,
+    /// The vault is a copy of one that is in use elsewhere: a staging system, a drill
+    #[arg(long, global = true, help_heading = "Vault")]
+    pub copy: bool,
 
     /// Read the passphrase from this file descriptor, up to the end of its first line
     #[arg(
@@ -156,6 +159,12 @@ pub enum Command {
     Journal(Journal),
     /// After a root record was restored: shred and retire again what the journal knows of, under a new root key
     Replay(Replay),
+    /// Declare that an alarm, or a refusal because the vault went back in time, was a false one; the root key stays
+    ///
+    /// `status` and `doctor` show an alarm. A false one comes of a copy of the vault that was used without `--copy`, as in a staging
+    /// system, and whose rows got into this database; or of a mark beside the pages that is damaged. Find out first: nobody can check
+    /// that the root record is the newest that ever was. The journal keeps why.
+    ClearAlarm(ClearAlarm),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -359,6 +368,17 @@ pub struct Replay {
     pub highest_number: String,
     #[command(flatten)]
     pub new: NewKey,
+}
+
+/// What `clear-alarm` is asked.
+#[derive(Args, Debug)]
+pub struct ClearAlarm {
+    /// Why it was a false one, for the journal: 1 to 200 bytes, never personal data
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+    /// The highest customer number in the database, if rows of a copy got into it: none up to it is issued again
+    #[arg(long, value_name = "NUMBER")]
+    pub highest_number: Option<String>,
 }
 
 /// What `reindex` is asked.

@@ -26,6 +26,8 @@ pub struct Config {
     pub pages_at: Option<PathBuf>,
     pub mirrors: Vec<PathBuf>,
     pub journal: Option<PathBuf>,
+    /// The vault is a copy of one that is in use elsewhere.
+    pub copy: bool,
     /// What journal and receipts are checked with: `obl-key-1.…`.
     pub public_key: Option<String>,
     pub backups: Vec<PathBuf>,
@@ -242,12 +244,14 @@ impl Config {
             config.pages_at = None;
             config.mirrors = Vec::new();
             config.journal = None;
+            config.copy = false;
             config.public_key = None;
             config.vault = Some(vault.clone());
         }
         config.root_at = common.root_at.clone().or(config.root_at);
         config.pages_at = common.pages_at.clone().or(config.pages_at);
         config.journal = common.journal.clone().or(config.journal);
+        config.copy |= common.copy;
         if !common.mirrors.is_empty() {
             config.mirrors.clone_from(&common.mirrors);
         }

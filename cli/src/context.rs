@@ -1,7 +1,8 @@
 //! What every command works with: the configuration, where root keys come from, and the vault once it is open.
 
+use oubliette::journal::Reason;
 use oubliette::store::{Directory, DirectoryBuilder, PlaceId};
-use oubliette::{Purpose, Vault, VaultBuilder};
+use oubliette::{CustomerId, Purpose, Vault, VaultBuilder};
 
 use crate::args::Common;
 use crate::config::Config;
@@ -46,7 +47,8 @@ impl Context {
 
     /// For what only looks.
     pub fn builder_without_journal(&self) -> Result<VaultBuilder, Failure> {
-        Ok(VaultBuilder::in_directory(self.directory()?))
+        let builder = VaultBuilder::in_directory(self.directory()?);
+        Ok(if self.config.copy { builder.as_copy() } else { builder })
     }
 
     /// A journal begins when a vault is opened with one, and binds the vault to it for ever: that is the application's to
@@ -79,6 +81,15 @@ impl Context {
         self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.promote(self.secrets.current()?, lost)?)
+    }
+
+    /// Opens the vault on the word of an operator that its alarm was a false one.
+    pub fn clear_alarm(&mut self, highest_number: Option<CustomerId>, why: Reason) -> Result<Vault, Failure> {
+        let builder = self.builder()?;
+        let builder = highest_number.into_iter().fold(builder, VaultBuilder::highest_number_known);
+        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+        self.journal_is_there()?;
+        Ok(builder.clear_alarm(self.secrets.current()?, why)?)
     }
 
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {

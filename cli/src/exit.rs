@@ -46,7 +46,7 @@ Exit codes:
    1  done, and something was found that can wait (doctor's warnings, requests that are due soon, what a sweep would
       shred, tokens that could not be cleared yet)
    2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
-      journal that does not verify)
+      journal that does not verify, a vault with an alarm)
    3  whom it concerns was shredded: there is nothing left
    4  a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over
   64  the command was not understood, or names a number, purpose or customer that is not known; nothing happened
@@ -135,7 +135,7 @@ pub fn of_key_store(error: &KeyStoreError) -> Exit {
     use oubliette::store::Problem;
     match error {
         KeyStoreError::NoVault => Exit::Missing,
-        KeyStoreError::NeedsJournal | KeyStoreError::NoSigner => Exit::Config,
+        KeyStoreError::NeedsJournal => Exit::Config,
         KeyStoreError::FirstPlace { .. } => Exit::Usage,
         KeyStoreError::Journal(error) => of_journal(error),
         KeyStoreError::WrongRootKey => Exit::Refused,
@@ -222,6 +222,18 @@ pub fn told(error: &KeyStoreError) -> String {
         ),
         KeyStoreError::NeedsJournal => {
             "the vault keeps a journal, and this must be written down: name it with --journal, or as `journal` in the configuration".to_owned()
+        }
+        KeyStoreError::RolledBack { have, seen } => format!(
+            "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not come after it; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`"
+        ),
+        KeyStoreError::PagesOfAnotherVault => {
+            "the pages are another vault's: correct --pages-at, or `pages_at` in the configuration".to_owned()
+        }
+        KeyStoreError::PagesOfCopy => {
+            "the pages are those of a copy that was used as one. If this is a copy: `--copy`, or `copy = true` in the configuration; otherwise correct --pages-at. If it takes the original's place: `oubliette clear-alarm`".to_owned()
+        }
+        KeyStoreError::MarkNotAuthentic => {
+            "the mark beside the pages is damaged or forged: it would tell whether the vault was restored. Put the pages back from a mirror; or, if you looked and all is well, `oubliette clear-alarm`".to_owned()
         }
         other => chain(other),
     }

@@ -95,8 +95,8 @@ fn mend(name: &str, bytes: &mut [u8]) {
         }
     };
     if name == "mark" {
-        sum(bytes, 0, 48);
-        sum(bytes, 512, 560);
+        sum(bytes, 0, 96);
+        sum(bytes, 512, 608);
     } else if name.ends_with(".pages") {
         let count = bytes.get(16..20).map_or(0, |count| u32::from_be_bytes(count.try_into().unwrap()));
         let table = 20 + 24 * usize::try_from(count).unwrap().min(bytes.len());

@@ -99,6 +99,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
     },
+    /// Intent: an operator declares that what seemed to show a vault gone back in time was a false alarm.
+    ClearAlarm {
+        /// The highest generation that was seen: the vault goes on above it.
+        seen: u64,
+        /// The highest customer number that counts as issued from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        highest_number: Option<Number>,
+        /// Why.
+        why: Reason,
+    },
     /// Intent: purposes are added.
     AddPurposes {
         /// Which.
@@ -333,6 +343,7 @@ impl Event {
                 | Event::BeginEpoch { .. }
                 | Event::RetireEpoch { .. }
                 | Event::Recover { .. }
+                | Event::ClearAlarm { .. }
                 | Event::AddPurposes { .. }
                 | Event::Places { .. }
         )
@@ -360,7 +371,7 @@ impl Event {
             Event::Granted { number, .. } | Event::Ended { number, .. } | Event::Disclosed { number, .. } => {
                 Some(*number)
             }
-            Event::Recover { highest_number, .. } => *highest_number,
+            Event::Recover { highest_number, .. } | Event::ClearAlarm { highest_number, .. } => *highest_number,
             Event::Merged { numbers, into } => numbers.highest().max(into.highest()),
             _ => self.numbers().and_then(Numbers::highest),
         }

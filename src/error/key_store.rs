@@ -72,6 +72,20 @@ pub enum KeyStoreError {
         /// The lowest generation that is known to have existed since.
         seen: u64,
     },
+    /// The pages are another vault's. Nothing happened.
+    #[error("the pages beside it are another vault's; check where they are said to be (`pages_at`)")]
+    PagesOfAnotherVault,
+    /// The pages are a copy's that was unlocked [as one](crate::VaultBuilder::as_copy). Nothing happened.
+    #[error(
+        "the pages are those of a copy that was used as one: a staging system, a drill. Check where they are said to be; a copy          is unlocked as a copy"
+    )]
+    PagesOfCopy,
+    /// The mark beside the pages is not of this vault's making: damaged, or forged. Nothing happened. If the root record is known to be the newest,
+    /// [`clear_alarm`](crate::VaultBuilder::clear_alarm) makes a new one.
+    #[error(
+        "the mark beside the pages is not authentic: damaged, or forged. It would tell whether the key store was restored: find out, and          put the pages back from a mirror, or clear the alarm if all is well"
+    )]
+    MarkNotAuthentic,
     /// A place that the root record lists is not among those opened, or the reverse. Values can be opened; nothing can
     /// be committed until all places are there.
     #[error("place {place} is {problem}; commits are refused until it is there, or detached")]
@@ -155,9 +169,6 @@ pub enum KeyStoreError {
     /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
     #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
     VaultsOwn,
-    /// An older vault, which has no key to sign with yet. Nothing happened.
-    #[error("the vault has no key to sign with yet: unlock it once with `journal` or `add_missing_purposes`")]
-    NoSigner,
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,
@@ -192,6 +203,7 @@ impl KeyStoreError {
                 | Problem::NotAVault
                 | Problem::Damaged
                 | Problem::NewerFormat
+                | Problem::OtherVault
                 | Problem::PageExists
                 | Problem::PlaceTwice => Outcome::Investigate,
                 _ => Outcome::TryAgain,
@@ -210,7 +222,7 @@ impl KeyStoreError {
                 source.as_ref().map_or(Outcome::TryAgain, |source| source.outcome())
             }
             KeyStoreError::Journal(error) => error.outcome(),
-            KeyStoreError::NoSigner | KeyStoreError::VaultsOwn => Outcome::Investigate,
+            KeyStoreError::VaultsOwn => Outcome::Investigate,
             KeyStoreError::NoVault
             | KeyStoreError::FirstPlace { .. }
             | KeyStoreError::NeedsJournal
@@ -221,6 +233,9 @@ impl KeyStoreError {
             | KeyStoreError::Diverged { .. }
             | KeyStoreError::PageDamaged { .. }
             | KeyStoreError::RolledBack { .. }
+            | KeyStoreError::PagesOfAnotherVault
+            | KeyStoreError::PagesOfCopy
+            | KeyStoreError::MarkNotAuthentic
             | KeyStoreError::Full { .. }
             | KeyStoreError::Bug(_) => Outcome::Investigate,
         }

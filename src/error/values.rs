@@ -127,6 +127,27 @@ pub enum OpenError {
         /// Where it belonged.
         at: Belongs,
     },
+    /// Authentic, and sealed in a copy of this vault: a staging system, a restore drill. It was never this vault's.
+    #[error(
+        "{at}: sealed in a copy of this vault, as in a staging system or a drill; how did it get into this database?"
+    )]
+    SealedInCopy {
+        /// Where it was expected to belong.
+        at: Belongs,
+    },
+    /// Authentic, and sealed in a state of this vault that is not of its history. This value alone is refused, and
+    /// [`Health::alarm`](crate::Health::alarm) tells of it.
+    #[error(
+        "{at}: sealed when the vault was at generation {seen}, and the one that is here, at {have}, does not come after that: either          the key store was restored from a backup, or the value was sealed in a copy. This value is refused; find out which"
+    )]
+    NotOfThisHistory {
+        /// Where it belongs.
+        at: Belongs,
+        /// The generation the store has now.
+        have: u64,
+        /// The lowest generation in which the value can have been sealed.
+        seen: u64,
+    },
     /// The value was changed, or sealed as another field, type or context. One answer for all of these.
     #[error("{at}: not authentic: tampered with, or sealed as another field or within another context")]
     NotAuthentic {
@@ -176,6 +197,8 @@ impl OpenError {
             | OpenError::OtherVault { .. }
             | OpenError::NotEnrolled { .. }
             | OpenError::NotAuthentic { .. }
+            | OpenError::SealedInCopy { .. }
+            | OpenError::NotOfThisHistory { .. }
             | OpenError::InvalidContent { .. }
             | OpenError::NotAllowed { .. }
             | OpenError::PurposeNotUnlocked { .. } => Outcome::Investigate,

@@ -22,21 +22,14 @@ impl SignerSeed {
         SignerSeed(Secret32::copy_of(self.0.bytes()))
     }
 
-    pub(super) fn write(seed: Option<&SignerSeed>, writer: &mut Writer<'_>) {
-        const NOTHING: [u8; 32] = [0; 32];
-        writer.bytes(&[u8::from(seed.is_some())]);
-        writer.bytes(seed.map_or(&NOTHING, |seed| seed.0.bytes()));
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        writer.bytes(self.0.bytes());
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<SignerSeed>, RecordError> {
-        let [is_there] = reader.array()?;
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<SignerSeed, RecordError> {
         let mut seed = Secret32::empty();
         reader.copy_to(seed.bytes_mut())?;
-        match is_there {
-            1 => Ok(Some(SignerSeed(seed))),
-            0 if *seed.bytes() == [0; 32] => Ok(None),
-            _ => Err(RecordError::Malformed),
-        }
+        Ok(SignerSeed(seed))
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn example() -> Record {
         shredded_through: 5,
         floor: 2,
         settled: 8,
-        gone_back: None,
+        finding: None,
         places: vec![PlaceId([0x55; 8]), PlaceId([0x56; 8])],
         trees: vec![
             tree(0x61, "orders", true, TreeState::Seed(Seed(Secret32::copy_of(&[0x71; 32])))),
@@ -47,7 +47,7 @@ pub(crate) fn example() -> Record {
         ],
         indexes: None,
         ring: vec![[0x22; 3], [0x33; 3], [0x34; 3]],
-        signer: None,
+        signer: SignerSeed(Secret32::copy_of(&[0x75; 32])),
         anchor: None,
     }
 }
@@ -76,14 +76,13 @@ fn a_tree_of_indexes_is_kept() {
 
 #[test]
 fn what_belongs_to_the_journal_is_kept_and_not_shown() {
-    let signer = || Some(SignerSeed(Secret32::copy_of(&[0x75; 32])));
     for anchor in [None, Some(anchor(12, 0x76))] {
-        let record = Record { signer: signer(), anchor, ..example() };
+        let record = Record { anchor, ..example() };
         let bytes = record.seal(&root(1), &[8; 32]).unwrap();
         let read = Record::open(&bytes, &root(1)).unwrap();
         let next = read.without_trees().succeed(RecordId([0x77; 16]));
         for kept in [&read, &next] {
-            assert_eq!(kept.signer.as_ref().map(|seed| *seed.0.bytes()), Some([0x75; 32]));
+            assert_eq!(*kept.signer.0.bytes(), [0x75; 32]);
             assert_eq!(kept.anchor, anchor);
             assert!(!format!("{kept:?}").contains("117"), "the seed is shown");
         }
@@ -168,6 +167,19 @@ fn descent_is_told_from_the_ring() {
     assert_eq!(from(1, 0x22), None, "too old to tell");
 }
 
+#[test]
+fn a_proof_outweighs_an_alarm() {
+    use Finding::{Alarm, RolledBack};
+    let after = |findings: &[Finding]| {
+        let mut record = example();
+        findings.iter().for_each(|finding| record.add_finding(*finding));
+        (record.alarm(), record.gone_back())
+    };
+    assert_eq!(after(&[Alarm(5), Alarm(7), Alarm(6)]), (Some(7), None));
+    assert_eq!(after(&[Alarm(9), RolledBack(7), Alarm(10)]), (None, Some(7)));
+    assert_eq!(after(&[RolledBack(7), RolledBack(6)]), (None, Some(7)));
+}
+
 /// Authentic nonsense, which only a bug of ours could write, is refused.
 #[test]
 fn authentic_nonsense_is_refused() {
@@ -183,14 +195,14 @@ fn authentic_nonsense_is_refused() {
     refused(Record { ring: vec![[0x33; 3]], ..example() });
     refused(Record { floor: 10, ..example() });
     refused(Record { settled: 9, ..example() });
-    refused(Record { gone_back: Some(0), ..example() });
+    refused(Record { finding: Some(Finding::RolledBack(0)), ..example() });
     refused(Record { places: vec![PlaceId([1; 8]), PlaceId([1; 8])], ..example() });
     refused(Record { places: Vec::new(), ..example() });
     refused(Record { ring: vec![[0x22; 3]; 10], ..example() });
     let indexes = |id, state| Some(IndexTree { id: TreeId([id; 8]), state, made: 1 });
     refused(Record { indexes: indexes(0x61, seed(1)), ..example() });
     refused(Record { indexes: indexes(0x64, TreeState::Retired), ..example() });
-    refused(Record { anchor: Some(anchor(1, 1)), ..example() });
+    refused(Record { finding: Some(Finding::Alarm(0)), ..example() });
     let with = |change: fn(&mut [TreeRecord])| {
         let mut record = example();
         change(&mut record.trees);

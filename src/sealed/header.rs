@@ -5,6 +5,8 @@ use crate::derivation::TreeId;
 
 /// The version byte. No UTF-8 text begins with 0xF8 or above, so a sealed value is never taken for plain text.
 pub(crate) const VERSION: u8 = 0xf8;
+/// The version byte of a value that was sealed in a copy of a vault.
+pub(crate) const IN_COPY: u8 = VERSION | 1;
 
 /// Bytes before the ciphertext: version, tree id, customer, witness, nonce, commitment.
 pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_BYTES;
@@ -13,6 +15,8 @@ pub(crate) const HEADER_BYTES: usize = 1 + 8 + 5 + 8 + NONCE_BYTES + COMMITMENT_
 /// copies.
 #[derive(Clone, Copy)]
 pub(crate) struct Header<'h> {
+    /// Sealed in a copy of the vault.
+    pub(crate) in_copy: bool,
     pub(crate) tree: TreeId,
     pub(crate) customer: [u8; 5],
     /// A [`Witness`](crate::witness::Witness), packed.
@@ -23,6 +27,7 @@ pub(crate) struct Header<'h> {
 
 impl<'h> Header<'h> {
     pub(super) const EMPTY: Header<'static> = Header {
+        in_copy: false,
         tree: TreeId([0; 8]),
         customer: [0; 5],
         witness: 0,
@@ -39,7 +44,7 @@ impl<'h> Header<'h> {
         let (witness, rest) = rest.split_first_chunk_mut()?;
         let (nonce, rest) = rest.split_first_chunk_mut()?;
         let commitment = rest.first_chunk_mut()?;
-        (*version, *tree, *customer) = (VERSION, self.tree.0, self.customer);
+        (*version, *tree, *customer) = (version_byte(self.in_copy), self.tree.0, self.customer);
         (*witness, *nonce, *commitment) = (self.witness.to_be_bytes(), *self.nonce, *self.commitment);
         Some(())
     }
@@ -47,15 +52,21 @@ impl<'h> Header<'h> {
     #[inline]
     pub(super) fn read(bytes: &'h [u8]) -> Option<Header<'h>> {
         let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-        let (_, rest) = header.split_first()?;
+        let (version, rest) = header.split_first()?;
         let (tree, rest) = rest.split_first_chunk()?;
         let (customer, rest) = rest.split_first_chunk()?;
         let (witness, rest) = rest.split_first_chunk()?;
         let (nonce, rest) = rest.split_first_chunk()?;
         let commitment = rest.first_chunk()?;
         let witness = u64::from_be_bytes(*witness);
-        Some(Header { tree: TreeId(*tree), customer: *customer, witness, nonce, commitment })
+        let in_copy = *version == IN_COPY;
+        Some(Header { in_copy, tree: TreeId(*tree), customer: *customer, witness, nonce, commitment })
     }
+}
+
+#[inline]
+fn version_byte(in_copy: bool) -> u8 {
+    if in_copy { IN_COPY } else { VERSION }
 }
 
 /// What a sealed value's tag covers beside the ciphertext: version, witness, and the context, where none and an empty one
@@ -71,10 +82,11 @@ pub(crate) struct Associated {
 
 impl Associated {
     #[inline]
-    pub(crate) fn new(witness: u64, context: Option<&[u8]>) -> Associated {
+    pub(crate) fn new(in_copy: bool, witness: u64, context: Option<&[u8]>) -> Associated {
         // As one integer: bytes written in pieces and then loaded whole by the cipher stall its pipeline.
         let has_context = u128::from(context.is_some());
-        let short = (u128::from(VERSION) << 120 | u128::from(witness) << 56 | has_context << 48).to_be_bytes();
+        let version = u128::from(version_byte(in_copy));
+        let short = (version << 120 | u128::from(witness) << 56 | has_context << 48).to_be_bytes();
         let long = context.map_or_else(Vec::new, |context| [&short[..], context].concat());
         Associated { short, long }
     }
@@ -92,8 +104,10 @@ mod tests {
     #[test]
     fn no_context_differs_from_an_empty_one() {
         let witness = 0x07_01_02_03;
-        let all = [None, Some(&b""[..]), Some(b"a")].map(|c| Associated::new(witness, c).as_bytes().to_vec());
+        let all = [None, Some(&b""[..]), Some(b"a")].map(|c| Associated::new(false, witness, c).as_bytes().to_vec());
         assert!(all[0] != all[1] && all[1] != all[2]);
+        let in_copy = Associated::new(true, witness, None).as_bytes().to_vec();
+        assert!(in_copy[0] == 0xf9 && in_copy[1..] == all[0][1..]);
         assert_eq!(all[2], [&[VERSION, 0, 0, 0, 0, 7, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0], &b"a"[..]].concat());
     }
 }

@@ -15,6 +15,7 @@ use crate::personal::MOST_BYTES;
 
 mod header;
 
+use header::IN_COPY;
 pub(crate) use header::{Associated, HEADER_BYTES, Header, VERSION};
 
 /// How the text form begins.
@@ -124,7 +125,7 @@ impl<T> Sealed<T> {
 
 fn check(bytes: &[u8]) -> Result<(), ParseError> {
     match bytes.first() {
-        Some(&VERSION) => {}
+        Some(&(VERSION | IN_COPY)) => {}
         // 0xF8 to 0xFF are set aside for versions of this format.
         Some(&found) if found > VERSION => return Err(ParseError::UnknownVersion { found }),
         _ => return Err(ParseError::Malformed),
@@ -265,6 +266,7 @@ mod tests {
 
     fn example() -> Vec<u8> {
         let header = Header {
+            in_copy: false,
             tree: TreeId([1; 8]),
             customer: [0, 0, 0, 0, 42],
             witness: 0x07_01_02_03,
@@ -345,7 +347,8 @@ mod tests {
             bytes[at] = byte;
             Sealed::<String>::from_bytes(bytes)
         };
-        assert_eq!(with(0, 0xf9), Err(ParseError::UnknownVersion { found: 0xf9 }));
+        assert!(with(0, 0xf9).unwrap().header().in_copy && !with(0, 0xf8).unwrap().header().in_copy);
+        assert_eq!(with(0, 0xfa), Err(ParseError::UnknownVersion { found: 0xfa }));
         assert_eq!(with(0, 0xf7), Err(ParseError::Malformed));
         assert_eq!(with(13, 0), Err(ParseError::Malformed), "customer 0 does not exist");
         assert_eq!(Sealed::<String>::from_bytes(vec![VERSION; MOST_SEALED_BYTES + 1]), Err(ParseError::Malformed));

@@ -34,6 +34,8 @@ pub enum Problem {
     Damaged,
     /// Written by a newer version of this crate.
     NewerFormat,
+    /// The pages there are another vault's.
+    OtherVault,
     /// A page of that name with other bytes exists.
     PageExists,
     /// A root record was written there before.
@@ -64,6 +66,7 @@ impl Problem {
             Problem::NotAVault => "holds something else than a vault; choose an empty directory",
             Problem::Damaged => "is damaged; restore it from a mirror, and do not delete anything until then",
             Problem::NewerFormat => "was written by a newer version of oubliette; upgrade this program",
+            Problem::OtherVault => "holds another vault's pages; check where the pages are said to be",
             Problem::PageExists => "is taken by other content; report this as a bug",
             Problem::Occupied => "already holds a root record; choose an empty directory",
             Problem::PlaceTwice => {

@@ -96,9 +96,8 @@ impl Media {
         for (path, before) in names.into_values().flatten() {
             match before {
                 Some(bytes) => fs::write(path, bytes)?,
-                None if path.is_dir() => fs::remove_dir_all(path)?,
-                None if path.exists() => fs::remove_file(path)?,
-                None => {}
+                None if path.is_dir() => gone(fs::remove_dir_all(path))?,
+                None => gone(fs::remove_file(path))?,
             }
         }
         Ok(())
@@ -164,6 +163,14 @@ impl Media {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A process that is being dropped may still remove a file that it had not finished.
+fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -70,18 +70,42 @@ impl fmt::Debug for StoredPage {
     }
 }
 
+/// What a page store keeps beside its pages: proof that there was a root record of that generation, or one that was about to be written.
+///
+/// Whoever has no key can neither make one nor take one for another vault's; to the store the proof is bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The generation.
+    pub generation: u64,
+    /// The vault that it is of.
+    pub vault: [u8; 16],
+    /// What proves both to whoever has the vault's keys.
+    pub proof: [u8; 32],
+}
+
+impl Mark {
+    /// That of a store in which nothing was put: zeros.
+    pub const NONE: Mark = Mark { generation: 0, vault: [0; 16], proof: [0; 32] };
+
+    /// Whether it may stand in place of this one.
+    #[must_use]
+    pub fn admits(&self, next: &Mark) -> bool {
+        self.generation == 0 || self.vault == next.vault
+    }
+}
+
 /// Immutable encrypted pages, and a high-water mark.
 ///
 /// Not secret once superseded, but as durable and as fresh as the root record: a current root record with pages from
 /// before the last shred opens nothing. Never restore one without the other.
 pub trait PageStore: Send + Sync + 'static {
-    /// Stores a batch of pages and raises the high-water mark to `generation` (it is never lowered), all durably: when
+    /// Stores a batch of pages, and keeps `mark` in place of the one before unless that has a higher generation; all durably: when
     /// this returns, they survive whatever the root record survives. An empty batch raises the mark alone.
     ///
     /// # Errors
-    /// [`Problem::PageExists`] if a name is taken by other bytes; the same bytes again are fine. After any error the
-    /// pages may or may not be there; the mark may be raised.
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError>;
+    /// [`Problem::OtherVault`] if the mark that is kept names another vault: then nothing was stored. [`Problem::PageExists`] if a name is
+    /// taken by other bytes; the same bytes again are fine. After any other error the pages may or may not be there; the mark may be raised.
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError>;
 
     /// The bytes of a page, or `None` if there is no page of that name. Damage that the store can see is an error.
     ///
@@ -89,11 +113,17 @@ pub trait PageStore: Send + Sync + 'static {
     /// When the store cannot be read, or the page is there and damaged.
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The highest generation any `put` was given; 0 in a new store.
+    /// The mark of the highest generation that any `put` was given; [`Mark::NONE`] in a new store.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn mark(&self) -> Result<u64, StoreError>;
+    fn mark(&self) -> Result<Mark, StoreError>;
+
+    /// Keeps `mark` in place of whatever is there: a higher one, another vault's, a damaged one. On an operator's word alone.
+    ///
+    /// # Errors
+    /// When the store cannot be written. Then either mark may be there.
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError>;
 
     /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
     /// `keep` (counted from when a sweep first found them superseded). A store that keeps pages together may leave a few

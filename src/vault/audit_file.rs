@@ -108,7 +108,7 @@ fn signing<T>(
     let process = vault.process()?;
     let state = process.state()?;
     let (id, generation) = (state.facts.clear.vault, state.facts.clear.generation);
-    let seed: SignerSeed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+    let seed: SignerSeed = state.facts.signer.copy();
     drop(state);
     work(&VaultSigner::new(id, &seed)?, generation)
 }

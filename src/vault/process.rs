@@ -18,9 +18,10 @@ use crate::sync::{Mutex, MutexGuard, RwLock, lock};
 use crate::vault::commit::{Engine, Numbers, Scope, Stores};
 use crate::vault::journal::{JournalChoice, JournalWriter};
 use crate::vault::state::{
-    DropSignal, Fetched, Handles, Keyring, Readiness, RollbackProof, VaultState, WitnessHistory,
+    Alarm, DropSignal, Fetched, Handles, Keyring, Readiness, RollbackProof, VaultState, WitnessHistory,
 };
 use crate::vault::workers::{Watchdog, Worker, oneshot};
+use crate::witness::Witness;
 
 /// What stays the same however often a process forks.
 pub(crate) struct Settings {
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     /// Threads of the vault's own; without them (in tests) commits and re-reads run where they are asked for.
     pub(crate) threaded: bool,
     pub(crate) journal: JournalChoice,
+    /// It is a copy of a vault that is in use elsewhere.
+    pub(crate) is_copy: bool,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
 }
@@ -114,6 +117,8 @@ pub(crate) struct Process {
     pub(super) changes: AtomicU64,
     /// What proved that the key store was rolled back, until it is seen to be mended.
     pub(super) refused: Mutex<Option<RollbackProof>>,
+    /// What a value showed that the record does not say yet.
+    pub(super) alarm: Alarm,
     /// Since when some copy of the record is seen to be older.
     pub(super) lagging_since: Mutex<Option<Moment>>,
     /// How long to wait before it is repaired once more.
@@ -152,6 +157,7 @@ impl Process {
             scope: scope.clone(),
             change: None,
             expects: false,
+            is_copy: settings.is_copy,
             known: None,
             vouched: None,
         };
@@ -183,6 +189,7 @@ impl Process {
             next_number: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             refused: Mutex::new(None),
+            alarm: Alarm::new(),
             lagging_since: Mutex::new(None),
             repair_pause: Mutex::new(Duration::ZERO),
             readiness: Readiness::default(),
@@ -321,7 +328,7 @@ impl Process {
     }
 
     pub(crate) fn unless_refused(&self, state: Arc<VaultState>) -> Result<Arc<VaultState>, KeyStoreError> {
-        match state.facts.gone_back {
+        match state.facts.gone_back() {
             None => Ok(state),
             Some(seen) => Err(KeyStoreError::RolledBack { have: state.facts.clear.generation, seen }),
         }
@@ -417,6 +424,11 @@ impl Process {
     #[inline]
     pub(crate) fn witness_to_seal(&self) -> u64 {
         self.witness.load(Ordering::Relaxed)
+    }
+
+    /// A witness of this vault's history needs no further look.
+    pub(crate) fn remember_proven(&self, witness: Witness) {
+        self.proven.store(witness.packed(), Ordering::Relaxed);
     }
 
     /// True when a witness needs no further look.

@@ -20,7 +20,23 @@ pub(super) fn vectors() -> Node {
         ("fields", fields().into()),
         ("pages", [run(0x40), [0; 32]].map(page).into_iter().collect::<Vec<_>>().into()),
         ("records", vec![record(run(0x60), run(0x80), run(0x10))].into()),
+        ("marks", vec![mark(run(0x50), run(0x10), 3, false), mark(run(0x50), run(0x10), 3, true)].into()),
         ("passphrases", passphrases().into()),
+    ])
+}
+
+fn mark(seed: [u8; 32], vault: [u8; 16], generation: u64, is_copy: bool) -> Node {
+    let info = [&b"oubliette/1/mark"[..], &vault, &generation.to_be_bytes(), &[u8::from(is_copy)]].concat();
+    let mut proof = [0; 32];
+    derivation::mark(&seed, VaultName::from_bytes(vault), generation, is_copy, &mut proof);
+    assert_eq!(proof[..], expand(&seed, &info, 32));
+    Node::Named(vec![
+        ("signer", hex(seed)),
+        ("vault", hex(vault)),
+        ("generation", generation.into()),
+        ("copy", u64::from(is_copy).into()),
+        ("info", hex(info)),
+        ("proof", hex(proof)),
     ])
 }
 

@@ -8,7 +8,7 @@ use crate::cipher;
 use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
 use crate::journal::VaultName;
 use crate::root_key::{PassphraseCost, Recipe, RootKey, RootKeyError};
-use crate::root_record::{Clear, Record, RecordError, RecordId, TreeRecord, TreeState};
+use crate::root_record::{Clear, Finding, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::PlaceId;
 
@@ -50,12 +50,12 @@ pub(super) fn first() -> Record {
         shredded_through: 0,
         floor: 0,
         settled: 0,
-        gone_back: None,
+        finding: None,
         places: vec![PlaceId(run(0xd0))],
         trees: vec![tree(run(0xa0), "orders", true, seed(0x00), 0)],
         indexes: None,
         ring: vec![run(0xe0)],
-        signer: None,
+        signer: SignerSeed(Secret32::copy_of(&run(0x50))),
         anchor: None,
     }
 }
@@ -79,7 +79,7 @@ fn later() -> Record {
         shredded_through: 0x01_02,
         floor: 3,
         settled: 0x01_02_02,
-        gone_back: Some(0x0a_0b_0c_0d),
+        finding: Some(Finding::RolledBack(0x0a_0b_0c_0d)),
         places: vec![PlaceId(run(0xd0)), PlaceId(run(0xd8))],
         trees: vec![
             tree(run(0xa0), "orders", false, TreeState::Retired, 7),
@@ -88,7 +88,7 @@ fn later() -> Record {
         ],
         indexes: None,
         ring: vec![run(0x90), run(0x91), run(0x92), run(0x93)],
-        signer: None,
+        signer: SignerSeed(Secret32::copy_of(&run(0x50))),
         anchor: None,
     }
 }
@@ -104,12 +104,12 @@ fn fullest() -> Record {
         shredded_through: (1 << 40) - 1,
         floor: (1 << 40) - 1,
         settled: (1 << 40) - 2,
-        gone_back: Some((1 << 40) - 1),
+        finding: Some(Finding::Alarm((1 << 40) - 1)),
         places: (0..4).map(|n| PlaceId(run(n * 8))).collect(),
         trees: (0..22).map(|n| tree(run(n as u8 * 8), &purpose(n), true, page(n as u8), 1 << 40)).collect(),
         indexes: None,
         ring: (0..=255u8).map(|n| run(n.wrapping_add(0xe0))).collect(),
-        signer: None,
+        signer: SignerSeed(Secret32::copy_of(&run(0x50))),
         anchor: None,
     }
 }
@@ -209,7 +209,8 @@ fn content(record: &Record) -> Node {
         ("lease_ms", (record.lease.as_millis() as u64).into()),
         ("floor", record.floor.into()),
         ("settled", record.settled.into()),
-        ("gone_back", record.gone_back.into()),
+        ("gone_back", record.gone_back().into()),
+        ("alarm", record.alarm().into()),
         ("places", record.places.iter().map(|place| hex(place.0)).collect::<Vec<_>>().into()),
         ("trees", trees.collect::<Vec<_>>().into()),
         ("ring", record.ring.iter().map(hex).collect::<Vec<_>>().into()),
@@ -264,7 +265,7 @@ fn all_refused() -> Vec<Node> {
         ("next number above 2^40", 0, &[0, 0, 1, 0, 0, 0, 0, 1]),
         ("newest block above the next number", 8, &[0xff]),
         ("lease 0", 16, &[0; 4]),
-        ("gone back, of kind 2", 44, &[2]),
+        ("a finding of kind 3", 44, &[3]),
         ("gone back to a generation, but not gone back", 44, &[0]),
         ("five places", 53, &[5]),
         ("a place beyond the count", 53, &[1]),

@@ -14,6 +14,8 @@ use crate::witness::Witness;
 /// Where a value belongs, and what is in it.
 #[derive(Clone)]
 pub(super) struct Value<'c> {
+    /// Sealed in a copy of the vault.
+    pub(super) in_copy: bool,
     pub(super) tree: [u8; 8],
     pub(super) customer: u64,
     pub(super) customer_key: [u8; 32],
@@ -29,6 +31,7 @@ pub(super) struct Value<'c> {
 impl Value<'static> {
     fn example() -> Value<'static> {
         Value {
+            in_copy: false,
             tree: run(0xa0),
             customer: 42,
             customer_key: run(0x20),
@@ -54,6 +57,7 @@ impl Value<'_> {
     pub(super) fn header(&self) -> [u8; HEADER_BYTES] {
         let (_, okm) = field_keys(&self.customer_key, self.label, self.tag);
         let header = Header {
+            in_copy: self.in_copy,
             tree: TreeId(self.tree),
             customer: CustomerId::new(self.customer).unwrap().to_path(),
             witness: self.witness.packed(),
@@ -73,7 +77,7 @@ impl Value<'_> {
     pub(super) fn sealed_as(&self, mut text: Vec<u8>) -> Vec<u8> {
         let header = self.header();
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(self.witness.packed(), self.context);
+        let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);
         let tag = cipher.seal(&self.nonce, associated.as_bytes(), &mut text).unwrap();
         [&header[..], &text, &tag].concat()
     }
@@ -81,12 +85,13 @@ impl Value<'_> {
     fn shown(&self, name: &'static str) -> Node {
         let (info, okm) = field_keys(&self.customer_key, self.label, self.tag);
         let sealed = self.sealed();
-        let associated = Associated::new(self.witness.packed(), self.context);
+        let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);
         let (ciphertext, tag) = sealed[HEADER_BYTES..].split_last_chunk::<16>().unwrap();
         let parsed = Sealed::<String>::from_bytes(sealed.clone()).unwrap();
         assert_eq!(self.opened(&sealed).as_deref(), Ok(self.content));
         Node::Named(vec![
             ("name", name.into()),
+            ("in_copy", u64::from(self.in_copy).into()),
             ("tree", hex(self.tree)),
             ("customer", self.customer.into()),
             ("customer_key", hex(self.customer_key)),
@@ -125,7 +130,7 @@ impl Value<'_> {
         }
         let (text, tag) = sealed.text_and_tag().unwrap();
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(header.witness, self.context);
+        let associated = Associated::new(header.in_copy, header.witness, self.context);
         let mut plain = text.to_vec();
         let opened = cipher.open(header.nonce, header.commitment, associated.as_bytes(), &mut plain, tag);
         opened.map_err(|_| "not_authentic")?;
@@ -172,6 +177,7 @@ fn values() -> Vec<Node> {
             ..it()
         }
         .shown("the highest number and generation"),
+        Value { in_copy: true, ..it() }.shown("sealed in a copy"),
         Value { label: "prénom", tag: "obl.name", content: "Zoë".as_bytes(), ..it() }.shown("a label beyond ASCII"),
         Value { label: "phone", tag: "obl.phone", step: 32, content: b"+33123456789;ext=12", ..it() }.shown("a phone"),
         Value { label: "address", tag: "obl.address", step: 128, content: address, ..it() }.shown("an address"),
@@ -197,7 +203,8 @@ fn refused() -> Vec<Node> {
     let within = Value { context: Some(b"a"), ..it.clone() };
     let bare = Value { label: "note", tag: "obl.text", step: 256, ..it.clone() };
     vec![
-        it.refused("version 0xf9", &with_first(0xf9)),
+        it.refused("said to be sealed in a copy", &with_first(0xf9)),
+        it.refused("version 0xfa", &with_first(0xfa)),
         it.refused("version 0xff", &with_first(0xff)),
         it.refused("version 0xf7", &with_first(0xf7)),
         it.refused("nothing", &[]),
@@ -237,7 +244,7 @@ fn refused_texts() -> Vec<Node> {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let value = alphabet.iter().position(|letter| [*letter] == last.as_bytes()).unwrap();
     let stray = format!("{start}{}", char::from(alphabet[value + 1]));
-    let newer = Base64UrlUnpadded::encode_string(&[&[0xf9], &good[1..]].concat());
+    let newer = Base64UrlUnpadded::encode_string(&[&[0xfa], &good[1..]].concat());
     let cases = [
         ("nothing", String::new()),
         ("the prefix alone", "obl1.".to_owned()),
@@ -250,7 +257,7 @@ fn refused_texts() -> Vec<Node> {
         ("bits that are not zero at the end", stray),
         ("the other alphabet", format!("{start}+")),
         ("a plaintext", "alice@example.com".to_owned()),
-        ("version 0xf9", format!("obl1.{newer}")),
+        ("version 0xfa", format!("obl1.{newer}")),
     ];
     let refused = |(what, text): (&'static str, String)| {
         let error = match text.parse::<Sealed<String>>().expect_err(what) {

@@ -9,18 +9,19 @@ use super::derivation::customer_key;
 use super::sealed::Value;
 use super::{Node, hex, run};
 use crate::customer::CustomerId;
-use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
-use crate::error::{KeyStoreError, OpenError};
+use crate::derivation::{self, PageKey, RootSecret, Seed, TreeId};
+use crate::error::OpenError;
 use crate::field::Purpose;
 use crate::journal::{Ranges, VaultName};
 use crate::key_tree::{Pages, Resident, Rewritten, RootState, Tree};
 use crate::personal::{Address, Email, Name, PersonalData, Phone, Plaintext, Text};
 use crate::root_key::{Recipe, RootKey};
-use crate::root_record::{Clear, Record, RecordId, TreeRecord, TreeState};
+use crate::root_record::{Clear, Record, RecordId, SignerSeed, TreeRecord, TreeState};
 use crate::sealed::Sealed;
 use crate::secret::Secret32;
 use crate::store::{
-    CopyContent, LockError, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
+    CopyContent, LockError, Mark, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError,
+    StoredPage,
 };
 use crate::vault::Vault;
 use crate::witness::Witness;
@@ -120,7 +121,7 @@ fn record(orders: &Tree) -> Vec<u8> {
         shredded_through: 0,
         floor: 0,
         settled: 2,
-        gone_back: None,
+        finding: None,
         places: vec![PLACE],
         trees: vec![
             tree(ORDERS.0, "orders", true, TreeState::Page(PageKey(Secret32::copy_of(key.0.bytes()))), 259),
@@ -129,7 +130,7 @@ fn record(orders: &Tree) -> Vec<u8> {
         ],
         indexes: None,
         ring: vec![run(0xe0), run(0xe1), run(0xe2)],
-        signer: None,
+        signer: SignerSeed(Secret32::copy_of(&run(0x50))),
         anchor: None,
     };
     record.seal(&RootSecret(Secret32::copy_of(&ROOT_KEY)), &run(0x70)).unwrap()
@@ -145,7 +146,10 @@ fn opened<T: PersonalData>(
     let pages = Memory::new();
     let stored = shelf.pages.borrow();
     let stored: Vec<_> = stored.iter().map(|(name, bytes)| StoredPage { name: *name, bytes: bytes.clone() }).collect();
-    pages.put(3, &stored).unwrap();
+    let mut proof = [0; 32];
+    derivation::mark(&run(0x50), VaultName::from_bytes(VAULT), 3, false, &mut proof);
+    let mark = Mark { generation: 3, vault: VAULT, proof };
+    pages.put(&mark, &stored).unwrap();
     let purposes = ["orders", "newsletter"].map(Purpose::new);
     let builder = Vault::on(pages, Fixed(Mutex::new(record.to_vec()))).purposes(purposes);
     let vault = builder.unlock(RootKey::bytes(ROOT_KEY)).unwrap();
@@ -170,7 +174,8 @@ fn opened<T: PersonalData>(
         Err(OpenError::Retired { .. }) => Err("retired"),
         Err(OpenError::NotAuthentic { .. }) => Err("not_authentic"),
         Err(OpenError::InvalidContent { .. }) => Err("invalid_content"),
-        Err(OpenError::KeyStore(KeyStoreError::RolledBack { .. })) => Err("rolled_back"),
+        Err(OpenError::SealedInCopy { .. }) => Err("sealed_in_copy"),
+        Err(OpenError::NotOfThisHistory { .. }) => Err("not_of_this_history"),
         Err(other) => panic!("{other}"),
     }
 }
@@ -225,6 +230,7 @@ impl Room {
         };
         self.nonces.set(self.nonces.get() + 1);
         Value {
+            in_copy: false,
             tree,
             customer: asked.customer,
             customer_key: customer_key(&seed, tree, asked.customer),
@@ -275,6 +281,7 @@ fn values(room: &Room) -> Vec<Node> {
         room.outcome("another field's", &Asked { label: "emaim", ..email.clone() }, &sealed(&email)),
         room.outcome("another type's", &Asked { tag: "obl.name", ..email.clone() }, &sealed(&email)),
         room.outcome("without its context", &Asked { context: None, ..note.clone() }, &sealed(&note)),
+        with("sealed in a copy", |value| value.in_copy = true),
         with("another vault's", |value| value.tree = run(0xf0)),
         with("a retired tree's", |value| value.tree = RETIRED),
         with("changed key", |value| value.customer_key = run(0x33)),

@@ -153,22 +153,22 @@ def unpad(padded):
     return rest[:-1]
 
 
-def sealed_data(witness, context):
+def sealed_data(witness, context, first=b"\xf8"):
     flag = b"\0" if context is None else b"\1"
-    return b"\xf8" + witness + flag + bytes(6) + (context or b"")
+    return first + witness + flag + bytes(6) + (context or b"")
 
 
-def seal(tree, number, customer_key, label, tag, step, context, content, witness, nonce=None):
+def seal(tree, number, customer_key, label, tag, step, context, content, witness, nonce=None, first=b"\xf8"):
     nonce = nonce or os.urandom(12)
     aes_key, commitment = field_keys(customer_key, label, tag)
-    data = encrypt(aes_key, nonce, sealed_data(witness, context), pad(content, step))
-    return b"\xf8" + tree + u(5, number) + witness + nonce + commitment + data
+    data = encrypt(aes_key, nonce, sealed_data(witness, context, first), pad(content, step))
+    return first + tree + u(5, number) + witness + nonce + commitment + data
 
 
 def read_header(sealed, number):
     """Steps 1 and 2 of 4.3: tree and witness."""
-    check(sealed[:1] <= b"\xf8", "unknown_version")
-    check(sealed[:1] == b"\xf8", "malformed")
+    check(sealed[:1] <= b"\xf9", "unknown_version")
+    check(sealed[:1] >= b"\xf8", "malformed")
     check(83 <= len(sealed) <= 16_842_833, "malformed")
     check(num(sealed[9:14]) != 0, "malformed")
     check(num(sealed[9:14]) == number, "other_customer")
@@ -179,7 +179,7 @@ def decrypt_sealed(sealed, customer_key, label, tag, context):
     """Steps 6 and 7: the padded content."""
     aes_key, commitment = field_keys(customer_key, label, tag)
     check(hmac.compare_digest(commitment, sealed[34:66]), "not_authentic")
-    return decrypt(aes_key, sealed[22:34], sealed_data(sealed[14:22], context), sealed[66:])
+    return decrypt(aes_key, sealed[22:34], sealed_data(sealed[14:22], context, sealed[:1]), sealed[66:])
 
 
 def to_text(sealed):
@@ -191,8 +191,8 @@ def from_text(text):
     check(match and len(match[1]) % 4 != 1, "malformed")
     sealed = base64.urlsafe_b64decode(match[1] + "=" * (-len(match[1]) % 4))
     check(to_text(sealed) == text, "malformed")  # unused bits that are not zero
-    check(sealed[:1] <= b"\xf8", "unknown_version")
-    check(sealed[:1] == b"\xf8", "malformed")
+    check(sealed[:1] <= b"\xf9", "unknown_version")
+    check(sealed[:1] >= b"\xf8", "malformed")
     return sealed
 
 
@@ -333,10 +333,11 @@ def decode_body(body, clear):
     content["shredded_through"] = r.bounded(8, 0, content["next_number"] - 1)
     content["floor"] = r.bounded(8, 0, clear["generation"])
     content["settled"] = r.bounded(8, 0, clear["generation"] - 1)
-    if r.bounded(1, 0, 1):
-        content["gone_back"] = r.bounded(8, 1, (1 << 64) - 1)
+    content["gone_back"] = content["alarm"] = None
+    finding = r.bounded(1, 0, 2)
+    if finding:
+        content["gone_back" if finding == 1 else "alarm"] = r.bounded(8, 1, (1 << 64) - 1)
     else:
-        content["gone_back"] = None
         r.filled(8, 0)
     count = r.bounded(1, 1, 4)
     places = r.filled(4 * 8, 8 * count)
@@ -358,16 +359,12 @@ def decode_body(body, clear):
         check(tree not in [other["tree"] for other in content["trees"]], "malformed")
     else:
         r.filled(49, 0)
+    content["signer"] = r.take(32)
     if r.bounded(1, 0, 1):
-        content["signer"] = r.take(32)
-    else:
-        r.filled(32, 0)
-    if r.bounded(1, 0, 1):
-        check("signer" in content, "malformed")
         content["anchor"] = {"n": r.bounded(8, 1, (1 << 64) - 1), "hash": r.take(32)}
     else:
         r.filled(40, 0)
-    r.filled(113, 0)
+    r.filled(114, 0)
     return content
 
 
@@ -379,21 +376,21 @@ def encode_indexes(tree):
 
 def encode_journal(signer, anchor):
     vouched = u(1, 1) + u(8, anchor["n"]) + anchor["hash"] if anchor else bytes(41)
-    return (u(1, 1) + signer if signer else bytes(33)) + vouched
+    return signer + vouched
 
 
 def encode_body(content):
-    gone_back = content["gone_back"]
+    gone_back, alarm = content["gone_back"], content["alarm"]
     places, trees, ring = content["places"], content["trees"], content["ring"]
     return (
         u(8, content["next_number"]) + u(8, content["newest_block"]) + u(4, content["lease_ms"])
         + u(8, content["shredded_through"]) + u(8, content["floor"]) + u(8, content["settled"])
-        + u(1, gone_back is not None) + u(8, gone_back or 0)
+        + u(1, 1 if gone_back else 2 if alarm else 0) + u(8, gone_back or alarm or 0)
         + u(1, len(places)) + b"".join(places).ljust(4 * 8, b"\0")
         + u(1, len(trees)) + b"".join(map(encode_tree, trees)).ljust(22 * TREE, b"\0")
         + u(2, len(ring)) + b"".join(ring).ljust(256 * 3, b"\0")
         + encode_indexes(content.get("indexes"))
-        + encode_journal(content.get("signer"), content.get("anchor")) + bytes(113)
+        + encode_journal(content["signer"], content.get("anchor")) + bytes(114)
     )
 
 
@@ -496,13 +493,14 @@ class Vault:
         except Refused:
             check(issued, "not_enrolled")
             raise
-        check(issued, "rolled_back")
+        check(sealed[:1] == b"\xf8", "sealed_in_copy")
+        check(issued, "not_of_this_history")
         generation = num(witness[:5])
         if any(witness) and generation >= self.content["floor"]:
             behind = self.generation - generation
-            check(behind >= 0, "rolled_back")
+            check(behind >= 0, "not_of_this_history")
             ring = self.content["ring"]
-            check(behind >= len(ring) or ring[behind] == witness[5:], "rolled_back")
+            check(behind >= len(ring) or ring[behind] == witness[5:], "not_of_this_history")
         content = unpad(padded)
         decode(tag, content)
         return content
@@ -665,12 +663,18 @@ def read_slot(data):
     return record if version else None
 
 
+def mark_proof(signer, vault, generation, is_copy):
+    return expand(signer, b"oubliette/1/mark" + vault + u(8, generation) + u(1, is_copy), 32)
+
+
 def read_mark(data):
-    check(len(data) == 560 and not any(data[48:512]), "damaged mark")
+    """Generation, vault and proof."""
+    check(len(data) == 608 and not any(data[96:512]), "damaged mark")
     marks = []
     for offset in (0, 512):
         try:
-            marks.append(num(checked(data[offset : offset + 48], b"OBLmark", "mark")[1]))
+            body = checked(data[offset : offset + 96], b"OBLmark", "mark")[1]
+            marks.append((num(body[:8]), body[8:24], body[24:]))
         except Refused as refused:
             if str(refused) == "newer mark":
                 raise
@@ -734,7 +738,7 @@ def write(file, data):
         out.write(data)
 
 
-def write_place(at, place, slots, mark, batches):
+def write_place(at, place, slots, signer, vault, mark, batches):
     """`slots`: two records or None; `batches`: (generation, pages by name)."""
     root, pages = at / "root", at / "pages"
     for directory in (at, root, pages):
@@ -743,8 +747,8 @@ def write_place(at, place, slots, mark, batches):
     for name, record in zip(("slot-a", "slot-b"), slots):
         write(root / name, with_checksum(b"OBLroot" + (b"\1" + record if record else bytes(1 + RECORD))))
     write(root / "lock", b"")
-    one = with_checksum(b"OBLmark\1" + u(8, mark))
-    write(pages / "mark", one + bytes(512 - 48) + one)
+    one = with_checksum(b"OBLmark\1" + u(8, mark) + vault + mark_proof(signer, vault, mark, 0))
+    write(pages / "mark", one + bytes(512 - 96) + one)
     write(pages / "lock", b"")
     for generation, batch in batches:
         table = b"".join(name + sha256(page).digest()[:8] for name, page in batch.items())
@@ -888,6 +892,7 @@ KINDS = {
     "begin_epoch": [("index", index), ("epoch?", epoch), WHY],
     "retire_epoch": [("index", index), ("epoch", epoch), WHY],
     "recover": [("seen", number), ("highest_number?", customer), WHY],
+    "clear_alarm": [("seen", number), ("highest_number?", customer), ("why", reason)],
     "add_purposes": [("purposes", list_of(label))],
     "places": [("attached?", filled(label)), ("detached?", filled(label)), ("first?", label)],
     "outcome": [
@@ -1126,6 +1131,10 @@ def check_derivation(all_of, eq):
         eq("record info", record["info"], record_info(salt, vault).hex())
         keys = record_keys(unhex(record["root_secret"]), salt, vault)
         eq("record keys", [record["aes_key"], record["commitment"]], plain(list(keys)))
+    for case in all_of["marks"]:
+        vault, generation = unhex(case["vault"]), case["generation"]
+        eq("mark info", case["info"], (b"oubliette/1/mark" + vault + u(8, generation) + u(1, case["copy"])).hex())
+        eq("mark", case["proof"], mark_proof(unhex(case["signer"]), vault, generation, case["copy"]).hex())
     for case in all_of["passphrases"]:
         normal = unicodedata.normalize("NFC", case["passphrase"]).encode()
         eq("passphrase", case["passphrase_bytes"], normal.hex())
@@ -1151,10 +1160,11 @@ def check_sealed(all_of, eq):
         eq("info", case["info"], field_info(label, tag).hex())
         eq("keys", [case["aes_key"], case["commitment"]], plain(list(field_keys(key, label, tag))))
         eq("padded", case["padded"], pad(content, case["step"]).hex())
-        eq("associated data", case["associated_data"], sealed_data(witness, context).hex())
+        first = b"\xf9" if case["in_copy"] else b"\xf8"
+        eq("associated data", case["associated_data"], sealed_data(witness, context, first).hex())
         made = seal(
             unhex(case["tree"]), case["customer"], key, label, tag, case["step"], context, content, witness,
-            unhex(case["nonce"]),
+            unhex(case["nonce"]), first,
         )
         eq("ciphertext", case["ciphertext"], made[66:-16].hex())
         eq("tag", case["tag"], made[-16:].hex())
@@ -1387,7 +1397,8 @@ def read_store(at, root_key, told):
     same("their vault", "issued", True, vault.content["next_number"] > max(told["customers"]))
     same("their vault", "places", True, {place.id for place in places} <= set(vault.content["places"]))
     for place in places:
-        same("their vault", "mark", vault.generation, place.mark)
+        proof = mark_proof(vault.content["signer"], vault.clear["vault"], vault.generation, 0)
+        same("their vault", "mark", (vault.generation, vault.clear["vault"], proof), place.mark)
         same("their vault", "copies", 2, len(place.copies))
         same("their vault", "superseded", True, set(place.superseded) <= set(place.batches))
     old = root_key_of(told["old_root_key"])
@@ -1416,7 +1427,7 @@ def make_vault(at, root_key, recipe, fields, second):
     clear = {"vault": vault_id, "id": os.urandom(16), "parent": bytes(16), "generation": 1, "recipe": recipe}
     content = {
         "next_number": 100_001, "newest_block": 99_001, "lease_ms": 1000, "shredded_through": 0, "floor": 0, "settled": 0,
-        "gone_back": None, "places": [place], "trees": [seed("orders"), seed("newsletter")], "ring": [clear["id"][:3]],
+        "gone_back": None, "alarm": None, "signer": os.urandom(32), "places": [place], "trees": [seed("orders"), seed("newsletter")], "ring": [clear["id"][:3]],
     }
     vault = Vault(clear, content, {})
     customers = [1, 2, 3, 255, 256, 511, 512, 700, 65_535, 65_536, 65_537, 99_999, 100_000]
@@ -1444,7 +1455,8 @@ def make_vault(at, root_key, recipe, fields, second):
         batches.append((clear["generation"], batch))
         vault = Vault(clear, content, vault.pages | batch)
         records.append(make_record(secret, clear, content))
-    write_place(at, place, [records[-1], None if second is None else records[second]], clear["generation"], batches)
+    slots = [records[-1], None if second is None else records[second]]
+    write_place(at, place, slots, content["signer"], vault_id, clear["generation"], batches)
 
     ours, _ = read_vault([at], root_key)
     for case in values:

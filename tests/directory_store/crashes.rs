@@ -65,7 +65,7 @@ fn a_commit_leaves_the_old_state_or_the_new() {
                 if generation == 2 {
                     all_there(&store, 5..10);
                 }
-                assert!((generation..=generation + 1).contains(&store.mark().unwrap()));
+                assert!((generation..=generation + 1).contains(&store.mark().unwrap().generation));
                 // The next commit repairs whatever was left, torn slots too.
                 commit(&store, 3, &pages(5..12)).unwrap();
                 assert_eq!(numbers(&read(&store)), vec![Some(3); 2 * (1 + mirrors)]);
@@ -100,7 +100,7 @@ fn prepare_sweep(builder: &DirectoryBuilder, _: &Path) {
     for n in 0..8 {
         commit(&store, u64::from(n) + 1, &pages(n * 5..n * 5 + 5)).unwrap();
     }
-    store.put(20, &pages(100..102)).unwrap();
+    store.put(&at(20), &pages(100..102)).unwrap();
 }
 
 fn live() -> HashSet<PageName> {
@@ -145,7 +145,7 @@ fn attaching_a_mirror_can_be_repeated() {
             let alone = Directory::at(at.join("new")).open().unwrap();
             assert_eq!(alone.places(), [place]);
             all_there(&alone, 0..14);
-            assert_eq!((newest(&read(&alone)).unwrap().1, alone.mark().unwrap()), (4, 4));
+            assert_eq!((newest(&read(&alone)).unwrap().1, alone.mark().unwrap().generation), (4, 4));
         },
     );
     assert!(steps > 15, "{steps}");
@@ -157,7 +157,7 @@ fn a_copy_is_whole_or_refused() {
     at_every_step(
         0,
         |builder, _| commit(&builder.create().unwrap(), 3, &pages(0..12)).unwrap(),
-        |builder, at| builder.open().unwrap().copy_to(at.join("copy"), 3, &record(3), &names).is_ok(),
+        |builder, to| builder.open().unwrap().copy_to(to.join("copy"), &at(3), &record(3), &names).is_ok(),
         |builder, at, done| {
             all_there(&survivor(builder), 0..12);
             match Directory::at(at.join("copy")).open() {
@@ -165,7 +165,7 @@ fn a_copy_is_whole_or_refused() {
                     all_there(&copy, 0..6);
                     assert_eq!(copy.get(&name(6)).unwrap(), None);
                     assert_eq!(numbers(&read(&copy)), [Some(3); 2]);
-                    assert_eq!((copy.places(), copy.mark().unwrap()), (survivor(builder).places(), 3));
+                    assert_eq!((copy.places(), copy.mark().unwrap().generation), (survivor(builder).places(), 3));
                     commit(&copy, 4, &pages(20..21)).unwrap();
                 }
                 Err(error) => {
@@ -184,9 +184,9 @@ fn after_a_failed_put_the_pages_are_written_again_on_a_retry() {
         let steps = Steps::new();
         let store = scratch.builder(0).steps(&steps).create().unwrap();
         steps.stop_at(step, Stop::Fail(Problem::Io));
-        store.put(1, &pages(0..5)).unwrap_err();
+        store.put(&at(1), &pages(0..5)).unwrap_err();
         steps.reset();
-        store.put(1, &pages(0..5)).unwrap();
+        store.put(&at(1), &pages(0..5)).unwrap();
         let log = steps.log();
         assert_eq!(log.iter().filter(|line| line.starts_with("sync")).count(), 3, "a re-read is no evidence: {log:?}");
         assert_eq!(store.usage().unwrap().pages, 5);
@@ -238,7 +238,7 @@ fn nothing_is_relied_upon_before_it_is_synced() {
     synced_at_the_end("second sweep");
     attach(&store, scratch.join("new")).unwrap();
     synced_at_the_end("attach");
-    store.copy_to(scratch.join("copy"), 8, &record(8), &[name(0)]).unwrap();
+    store.copy_to(scratch.join("copy"), &at(8), &record(8), &[name(0)]).unwrap();
     synced_at_the_end("copy");
     assert!(["create", "write", "sync", "rename", "remove", "mkdir"].iter().all(|step| seen.contains(*step)));
 }

@@ -140,25 +140,25 @@ fn damaged_pages_are_named_or_come_from_a_mirror() {
 fn a_damaged_mark_is_an_error_and_a_torn_one_is_not() {
     let scratch = filled(0);
     let store = scratch.builder(0).open().unwrap();
-    store.put(7, &[]).unwrap();
+    store.put(&at(7), &[]).unwrap();
     let path = scratch.join("main/pages/mark");
     let good = fs::read(&path).unwrap();
     flip(&path, 8);
-    let first = store.mark().unwrap();
+    let first = store.mark().unwrap().generation;
     fs::write(&path, &good).unwrap();
     flip(&path, 512 + 8);
-    let second = store.mark().unwrap();
+    let second = store.mark().unwrap().generation;
     assert_eq!((first.max(second), first.min(second)), (7, 1));
     flip(&path, 8);
     names_it(&store.mark().unwrap_err(), Problem::Damaged, &path);
-    names_it(&store.put(8, &[]).unwrap_err(), Problem::Damaged, &path);
+    names_it(&store.put(&at(8), &[]).unwrap_err(), Problem::Damaged, &path);
 }
 
 #[test]
 fn a_file_whose_table_is_damaged_is_never_swept() {
     let scratch = filled(0);
     let store = scratch.builder(0).open().unwrap();
-    store.put(2, &pages(5..6)).unwrap();
+    store.put(&at(2), &pages(5..6)).unwrap();
     let file = pages_file(&scratch, "main");
     flip(&file, 40);
     let store = scratch.builder(0).open().unwrap();
@@ -186,7 +186,7 @@ fn a_mirror_that_is_away_is_read_around_and_never_left_behind() {
             let error = lock(&store).err().expect("a place that is away is not locked");
             assert!(error.location().contains("mirror0"), "{error:?}");
         }
-        store.put(2, &pages(5..6)).unwrap_err();
+        store.put(&at(2), &pages(5..6)).unwrap_err();
         assert_eq!(numbers(&read(&Directory::at(scratch.join("main")).open().unwrap())), [Some(1); 2]);
         fs::rename(&away, &place).unwrap();
         // It is back, and found by whoever knows that it is listed.
@@ -221,7 +221,7 @@ fn mirrors_are_distinct_few_and_new() {
     let open = |path: PathBuf| scratch.builder(0).mirror(path).open().unwrap_err().problem();
     assert_eq!(open(scratch.join("main")), Problem::PlaceTwice);
     let store = scratch.builder(0).open().unwrap();
-    store.copy_to(scratch.join("copy"), 1, &record(1), &[]).unwrap();
+    store.copy_to(scratch.join("copy"), &at(1), &record(1), &[]).unwrap();
     assert_eq!(open(scratch.join("copy")), Problem::PlaceTwice, "a copy stands in for its original");
     let attach = |path: PathBuf| attach(&store, path);
     assert_eq!(attach(other.join("main")).unwrap_err().problem(), Problem::Occupied);

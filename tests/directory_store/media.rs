@@ -56,7 +56,7 @@ fn a_full_disk_loses_nothing() {
     let mut generation = 0;
     let mut put = 0;
     let error = loop {
-        match store.put(generation + 1, &pages(put..put + 5)) {
+        match store.put(&at(generation + 1), &pages(put..put + 5)) {
             Ok(()) => {
                 generation += 1;
                 put += 5;
@@ -71,9 +71,9 @@ fn a_full_disk_loses_nothing() {
     // The rest of the space too, down to the last byte.
     let mut left = std::fs::File::create(mounted.0.join("filler")).unwrap();
     while std::io::Write::write(&mut left, &[0; 512]).is_ok_and(|n| n > 0) {}
-    assert_eq!(store.put(generation + 1, &pages(put..put + 1)).unwrap_err().problem(), Problem::Full);
+    assert_eq!(store.put(&at(generation + 1), &pages(put..put + 1)).unwrap_err().problem(), Problem::Full);
     // What is overwritten in place needs no space: a record and a mark still go through.
-    store.put(generation + 1, &[]).unwrap();
+    store.put(&at(generation + 1), &[]).unwrap();
     write(&store, generation + 1).unwrap();
     let again = builder.open().unwrap();
     assert_eq!(numbers(&read(&again)), [Some(generation + 1); 2]);
@@ -103,11 +103,11 @@ fn a_read_only_mount_can_be_read() {
     assert!(builder.exists().unwrap());
     let store = builder.open().unwrap();
     assert_eq!(numbers(&read(&store)), [Some(1); 2]);
-    assert_eq!((store.mark().unwrap(), store.usage().unwrap().pages), (1, 5));
+    assert_eq!((store.mark().unwrap().generation, store.usage().unwrap().pages), (1, 5));
     assert_eq!(store.get(&name(3)).unwrap().unwrap(), page(3).bytes);
     assert_eq!(write(&store, 2).unwrap_err().problem(), Problem::ReadOnly);
-    assert_eq!(store.put(2, &pages(5..6)).unwrap_err().problem(), Problem::ReadOnly);
-    assert_eq!(store.put(2, &[]).unwrap_err().problem(), Problem::ReadOnly);
+    assert_eq!(store.put(&at(2), &pages(5..6)).unwrap_err().problem(), Problem::ReadOnly);
+    assert_eq!(store.put(&at(2), &[]).unwrap_err().problem(), Problem::ReadOnly);
     assert_eq!(store.sweep(&[].into(), 1, Duration::ZERO).unwrap_err().problem(), Problem::ReadOnly);
     let fresh = Directory::at(mounted.0.join("fresh"));
     assert_eq!(fresh.create().unwrap_err().problem(), Problem::ReadOnly);

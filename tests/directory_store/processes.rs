@@ -56,7 +56,7 @@ fn count(store: &Directory, rounds: u64) {
         let mut lock = lock(store).unwrap();
         let (_, n) = newest(&read(store)).unwrap();
         let next = u32::try_from(n + 1).unwrap();
-        store.put(n + 1, &pages(next..next + 1)).unwrap();
+        store.put(&at(n + 1), &pages(next..next + 1)).unwrap();
         overwrite(store, &mut *lock, n + 1).unwrap();
     }
 }
@@ -85,7 +85,7 @@ fn processes_that_commit_at_once_lose_nothing() {
         turns.iter().map(|turn| start("count", scratch.path(), &format!("{turn} 25"))).collect();
     assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
     assert_eq!(numbers(&read(&store)), [Some(100); 4]);
-    assert_eq!(store.mark().unwrap(), 100);
+    assert_eq!(store.mark().unwrap().generation, 100);
     for n in 1..=100 {
         assert_eq!(store.get(&name(n)).unwrap().unwrap(), page(n).bytes);
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{
-    CopyContent, Directory, DirectoryBuilder, LockError, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootCopy,
+    CopyContent, Directory, DirectoryBuilder, LockError, Mark, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootCopy,
     RootLock, RootStore, StoreError, StoredPage,
 };
 
@@ -49,6 +49,11 @@ pub fn page(n: u32) -> StoredPage {
     let mut bytes = vec![n.to_be_bytes()[3]; PAGE_BYTES];
     bytes[..4].copy_from_slice(&n.to_be_bytes());
     StoredPage { name: name(n), bytes }
+}
+
+/// A mark of one vault.
+pub fn at(generation: u64) -> Mark {
+    Mark { generation, vault: [7; 16], proof: [generation.to_be_bytes()[7]; 32] }
 }
 
 pub fn pages(numbers: std::ops::Range<u32>) -> Vec<StoredPage> {
@@ -134,7 +139,7 @@ pub fn attach(store: &Directory, at: std::path::PathBuf) -> Result<oubliette::st
 /// The same with pages, which come first, all under the lock.
 pub fn commit(store: &Directory, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
     let mut lock = lock(store)?;
-    store.put(generation, pages)?;
+    store.put(&at(generation), pages)?;
     overwrite(store, &mut *lock, generation)
 }
 

@@ -17,7 +17,7 @@ fn many_single_commits_end_as_about_the_live_size() {
     let start = Instant::now();
     for n in 0..batches {
         // Like a shred: four pages of the path are superseded by the next one, the leaf stays a while.
-        store.put(u64::from(n) + 1, &pages(n * 5..n * 5 + 5)).unwrap();
+        store.put(&at(u64::from(n) + 1), &pages(n * 5..n * 5 + 5)).unwrap();
         if n % 13 == 0 || n + 1 == batches {
             live.insert(name(n * 5));
         }
@@ -53,7 +53,7 @@ fn many_small_files_are_moved_together_even_if_all_is_live() {
     let scratch = Scratch::new();
     let store = scratch.builder(0).create().unwrap();
     for n in 0..257 {
-        store.put(u64::from(n) + 1, &pages(n..n + 1)).unwrap();
+        store.put(&at(u64::from(n) + 1), &pages(n..n + 1)).unwrap();
     }
     let live: HashSet<PageName> = (0..257).map(name).collect();
     store.sweep(&live, 257, Duration::ZERO).unwrap();
@@ -65,7 +65,7 @@ fn many_small_files_are_moved_together_even_if_all_is_live() {
 fn a_handle_from_before_a_sweep_finds_the_pages_that_moved() {
     let scratch = Scratch::new();
     let store = scratch.builder(0).create().unwrap();
-    store.put(1, &pages(0..5)).unwrap();
+    store.put(&at(1), &pages(0..5)).unwrap();
     let other = scratch.builder(0).open().unwrap();
     assert!(other.get(&name(0)).unwrap().is_some());
     store.sweep(&[name(1)].into(), 1, Duration::ZERO).unwrap();
@@ -79,7 +79,7 @@ fn what_is_live_again_is_not_forgotten() {
     let scratch = Scratch::new();
     let store = scratch.builder(0).create().unwrap();
     let keep = Duration::from_millis(300);
-    store.put(1, &pages(0..5)).unwrap();
+    store.put(&at(1), &pages(0..5)).unwrap();
     store.sweep(&[].into(), 1, keep).unwrap();
     std::thread::sleep(keep);
     let live: HashSet<PageName> = (0..5).map(name).collect();
@@ -105,8 +105,8 @@ fn what_killed_processes_left_is_removed_after_an_hour() {
 fn mirrors_are_swept_too_and_catch_up_later() {
     let scratch = Scratch::new();
     let store = scratch.builder(1).create().unwrap();
-    store.put(1, &pages(0..5)).unwrap();
-    store.put(2, &pages(5..10)).unwrap();
+    store.put(&at(1), &pages(0..5)).unwrap();
+    store.put(&at(2), &pages(5..10)).unwrap();
     let live: HashSet<PageName> = (5..10).map(name).collect();
     store.sweep(&live, 2, Duration::ZERO).unwrap();
     for place in ["main", "mirror0"] {

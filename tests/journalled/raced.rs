@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oubliette::journal::{Ending, Event};
 use oubliette::store::{Directory, LockError, PageName, Problem, RootLock, StoreError, Usage};
-use oubliette::store::{PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::store::{Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
 use oubliette::{ShredError, Vault};
 
 use super::support::*;
@@ -55,16 +55,20 @@ impl<F: Fn()> Drop for RefusesLock<'_, F> {
 }
 
 impl<F: Fn() + Send + Sync + 'static> PageStore for Refuses<F> {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        self.0.put(generation, pages)
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.0.put(mark, pages)
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.get(name)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         self.0.mark()
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.0.replace_mark(mark)
     }
 
     fn sweep(

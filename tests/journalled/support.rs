@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oubliette::journal::{self, Ending, Entry, Event, Expectations, PublicKey, Verified};
 use oubliette::personal::Email;
-use oubliette::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
 use oubliette::store::{LockError, PageName, RootLock, StoreError, Usage};
 use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, VaultBuilder, bits};
 
@@ -165,8 +165,8 @@ impl<F: Fn()> Drop for ThenLock<'_, F> {
 }
 
 impl<F: Fn() + Send + Sync + 'static> PageStore for Then<F> {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        self.0.put(generation, pages)
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.0.put(mark, pages)
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
@@ -174,8 +174,12 @@ impl<F: Fn() + Send + Sync + 'static> PageStore for Then<F> {
         self.0.get(name)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         self.0.mark()
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.0.replace_mark(mark)
     }
 
     fn sweep(

@@ -46,8 +46,8 @@ impl Own {
 }
 
 impl PageStore for Own {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        self.memory.put(generation, pages)
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.memory.put(mark, pages)
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
@@ -58,8 +58,12 @@ impl PageStore for Own {
         self.memory.get(name)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         self.memory.mark()
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.memory.replace_mark(mark)
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oubliette::store::{
-    Directory, LockError, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage, Swept,
-    Usage,
+    Directory, LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
+    Swept, Usage,
 };
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
@@ -69,8 +69,8 @@ impl RootStore for Gated {
 }
 
 impl PageStore for Gated {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        self.inner.put(generation, pages)
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.inner.put(mark, pages)
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
@@ -78,8 +78,12 @@ impl PageStore for Gated {
         self.inner.get(name)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         self.inner.mark()
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.inner.replace_mark(mark)
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{
-    Directory, Memory, PAGE_BYTES, PageName, PageStore, RootStore, StoreError, StoredPage, Swept, Usage,
+    Directory, Mark, Memory, PAGE_BYTES, PageName, PageStore, RootStore, StoreError, StoredPage, Swept, Usage,
 };
 use oubliette::{KeyStoreError, OpenError, Outcome, ShredError, Vault, VaultBuilder};
 
@@ -113,8 +113,8 @@ fn a_sweep_keeps_what_it_was_told_to_keep() {
 struct Counting(Memory, Arc<AtomicU64>);
 
 impl PageStore for Counting {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
-        self.0.put(generation, pages)
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        self.0.put(mark, pages)
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
@@ -122,8 +122,12 @@ impl PageStore for Counting {
         self.0.get(name)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         self.0.mark()
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.0.replace_mark(mark)
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {

@@ -310,6 +310,38 @@ fn a_running_process_follows_the_list() {
     );
 }
 
+/// A copy of the directory, files and all, is used elsewhere: its hints lead to the original's mirror, which it neither reads nor writes. It goes on once
+/// it has given the mirror up.
+#[test]
+fn a_copy_leaves_its_originals_mirror_alone() {
+    for says_so in [true, false] {
+        let scratch = Scratch::new();
+        let vault = scratch.vault().create(key()).unwrap();
+        let mirror = vault.attach_mirror(scratch.join("mirror"), &mut |_, _| ()).unwrap();
+        let (alice, a) = enroll(&vault);
+        let _ = vault.sweep().unwrap();
+        copy(&scratch.join("main"), &scratch.join("copy"));
+        let hint = scratch.join("copy/root/mirrors");
+        if says_so {
+            // Even where the hint seems to be of this place.
+            let text = fs::read_to_string(&hint).unwrap().replace("/main/", "/copy/");
+            fs::write(&hint, text).unwrap();
+        }
+        let builder = || at(&scratch.join("copy"));
+        let used = if says_so { builder().as_copy() } else { builder() }.unlock(key()).unwrap();
+        let before = contents(&scratch.join("mirror"));
+        assert!(used.shred([alice]).is_err() && used.enroll().is_err());
+        assert_eq!(contents(&scratch.join("mirror")), before);
+        assert!(used.open(alice, EMAIL, &a).is_ok());
+        used.detach_mirror(mirror).unwrap();
+        let _ = used.shred([alice]).unwrap();
+        assert_eq!(contents(&scratch.join("mirror")), before);
+        assert!(vault.open(alice, EMAIL, &a).is_ok());
+        let _ = vault.shred([alice]).unwrap();
+        assert!(vault.health().ready);
+    }
+}
+
 /// What a process leaves for others is a hint: a path that leads elsewhere is not used, and then commits say which place is missing.
 #[test]
 fn a_hint_that_leads_elsewhere_is_not_believed() {
@@ -321,14 +353,16 @@ fn a_hint_that_leads_elsewhere_is_not_believed() {
     another.close().unwrap();
     let before = contents(&scratch.join("another"));
     let hint = scratch.join("main/root/mirrors");
-    assert_eq!(
-        fs::read_to_string(&hint).unwrap(),
-        format!("{mirror} {}\n", fs::canonicalize(scratch.join("mirror")).unwrap().display())
-    );
+    let real = |name: &str| fs::canonicalize(scratch.join(name)).unwrap().display().to_string();
+    let at_main = format!("at {}\n", real("main/root"));
+    assert_eq!(fs::read_to_string(&hint).unwrap(), format!("{at_main}{mirror} {}\n", real("mirror")));
     let elsewhere = scratch.join("another").display().to_string();
-    for text in
-        [format!("{mirror} {elsewhere}\n"), format!("{mirror} mirror\n"), String::new(), "no hint\n".repeat(9000)]
-    {
+    for text in [
+        format!("{at_main}{mirror} {elsewhere}\n"),
+        format!("{at_main}{mirror} mirror\n"),
+        String::new(),
+        "no hint\n".repeat(9000),
+    ] {
         fs::write(&hint, text).unwrap();
         let vault = scratch.vault().unlock(key()).unwrap();
         let (alice, _) = (number(1), ());

@@ -94,10 +94,10 @@ fn handles_refuse_with_all_others() {
     assert!(matches!(fresh, Err(SealError::KeyStore(error)) if is_rolled_back(&error)));
 }
 
-/// A value from the branch that was lost proves it to a process that never saw that branch; a value that does not
-/// authenticate proves nothing, whatever its clear bytes claim.
+/// A value from the branch that was lost raises an alarm in a process that never saw that branch, and is refused, it alone; a value that
+/// does not authenticate tells nothing, whatever its clear bytes claim.
 #[test]
-fn an_authentic_witness_proves_a_fork_and_a_forged_one_does_not() {
+fn an_authentic_witness_of_a_fork_raises_an_alarm_and_a_forged_one_does_not() {
     let vault = Vault::in_memory([ORDERS, NEWS]);
     let (alice, _) = enroll(&vault);
     let (bob, _) = enroll(&vault);
@@ -118,12 +118,18 @@ fn an_authentic_witness_proves_a_fork_and_a_forged_one_does_not() {
         *forged.last_mut().unwrap() ^= 1;
         let forged = oubliette::Sealed::from_bytes(forged).unwrap();
         let (carol, c) = enroll(&restored);
-        assert!(!matches!(restored.open(alice, EMAIL, &forged), Err(OpenError::KeyStore(_))));
-        assert!(restored.open(carol, EMAIL, &c).is_ok(), "no proof, no refusal");
-        assert!(
-            matches!(restored.open(alice, EMAIL, &witness), Err(OpenError::KeyStore(error)) if is_rolled_back(&error))
-        );
-        assert!(matches!(vault.second(), Err(UnlockError::KeyStore(error)) if is_rolled_back(&error)));
+        assert!(matches!(restored.open(alice, EMAIL, &forged), Err(OpenError::NotAuthentic { .. })));
+        assert_eq!(restored.health().alarm, None);
+        let seen = vault.generation().unwrap();
+        for _ in 0..2 {
+            let refused = restored.open(alice, EMAIL, &witness);
+            let told = matches!(refused, Err(OpenError::NotOfThisHistory { seen: told, .. }) if told == seen);
+            assert!(told, "{refused:?}");
+            assert!(restored.open(carol, EMAIL, &c).is_ok(), "that value alone");
+        }
+        let second = vault.second().unwrap();
+        assert_eq!([restored.health().alarm, second.health().alarm], [Some(seen); 2]);
+        assert!(restored.health().ready && second.open(carol, EMAIL, &c).is_ok());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod breach;
+mod clear_alarm;
 mod completions;
 mod doctor;
 mod erase;
@@ -54,6 +55,7 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Mirror(asked) => mirror::run(&mut context, &asked),
         Command::Verify(asked) => verify::run(&context, &asked),
         Command::Journal(asked) => journal::run(&mut context, asked),
+        Command::ClearAlarm(asked) => clear_alarm::run(&mut context, &asked),
         Command::Replay(asked) => replay::run(&mut context, &asked),
         Command::Completions { .. } | Command::Man { .. } => Err(Failure::usage("not reached")),
     }

@@ -25,6 +25,7 @@ pub fn run(context: &mut Context) -> Result<Answer, Failure> {
     };
     close(vault)?;
     let exit = match (&seen.health.trouble, seen.health.ready) {
+        (_, true) if seen.health.alarm.is_some() => Exit::Grave,
         (_, true) => Exit::Done,
         (Some(trouble), false) => of_key_store(trouble),
         (None, false) => Exit::TryAgain,
@@ -94,6 +95,7 @@ impl Seen {
                 "can_open": health.can_open,
                 "lease_left_ms": u64::try_from(health.lease_left.as_millis()).unwrap_or(u64::MAX),
                 "trouble": health.trouble.as_ref().map(told),
+                "alarm": health.alarm,
             },
         })
     }
@@ -111,6 +113,12 @@ impl Seen {
         let _ = writeln!(out, "health       {ready}");
         if let Some(trouble) = &health.trouble {
             let _ = writeln!(out, "trouble      {}", told(trouble));
+        }
+        if let Some(seen) = health.alarm {
+            let _ = writeln!(
+                out,
+                "ALARM        a value names generation {seen}, which is not of this vault's history: `oubliette doctor` says more"
+            );
         }
         let _ = writeln!(out, "generation   {}", status.generation);
         let _ = writeln!(out, "lease        {:?}", status.lease);

@@ -142,7 +142,7 @@ pub struct Customer {
 }
 
 impl Customer {
-    fn new(vault: &Vault) -> Customer {
+    pub fn new(vault: &Vault) -> Customer {
         let number = vault.enroll().unwrap();
         let email: Email = format!("customer{number}@example.com").parse().unwrap();
         let orders = vault.seal(number, EMAIL, &email).unwrap();

@@ -15,7 +15,7 @@ impl World {
         let vault = &self.processes[0].1;
         let memory = vault.memory();
         let now = memory.snapshot();
-        let mark = oubliette::store::PageStore::mark(memory).unwrap();
+        let mark = oubliette::store::PageStore::mark(memory).unwrap().generation;
         if record {
             memory.restore_record(&then);
         } else {

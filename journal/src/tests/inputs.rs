@@ -136,6 +136,7 @@ pub(super) fn other_kinds() -> Vec<Entry> {
         Event::RotatePurpose { purpose: label("orders"), why: why.clone() },
         Event::RetireEpoch { index: index(), epoch: 3, why: why.clone() },
         Event::Recover { seen: 61, highest_number: Some(Number::MAX), why: why.clone() },
+        Event::ClearAlarm { seen: 61, highest_number: Some(number), why: reason("a row of the staging system") },
         Event::AddPurposes { purposes: vec![label("newsletter"), label("lettre d’été")] },
         Event::Places {
             attached: vec![label("a1")],

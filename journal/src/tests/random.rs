@@ -67,6 +67,11 @@ fn vaults() -> impl Strategy<Value = Event> {
             highest_number,
             why
         }),
+        (count(), option::of(number()), reason()).prop_map(|(seen, highest_number, why)| Event::ClearAlarm {
+            seen,
+            highest_number,
+            why
+        }),
         vec(label(), 0..4).prop_map(|purposes| Event::AddPurposes { purposes }),
         (vec(label(), 0..3), vec(label(), 0..3), option::of(label()))
             .prop_map(|(attached, detached, first)| Event::Places { attached, detached, first }),

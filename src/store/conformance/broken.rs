@@ -3,14 +3,13 @@
 #![allow(clippy::unwrap_in_result)]
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{page_store, record, root_store};
 use crate::store::{
-    CopyContent, Directory, LockError, Memory, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
-    RootStore, StoreError, StoredPage, Swept, Usage,
+    CopyContent, Directory, LockError, Mark, Memory, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
+    RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +22,8 @@ enum Fault {
     RemembersMisses,
     IgnoresEmptyBatches,
     LowersTheMark,
+    TakesEveryVault,
+    KeepsTheHigherMark,
     RefusesTheSameAgain,
     TakesOtherBytesSilently,
     KnowsItsOwnNamesOnly,
@@ -46,7 +47,7 @@ struct Broken {
     memory: Memory,
     fault: Fault,
     old: Arc<Mutex<Vec<u8>>>,
-    mark: Arc<AtomicU64>,
+    mark: Arc<Mutex<Mark>>,
     own: Mutex<Own>,
 }
 
@@ -75,27 +76,32 @@ impl Broken {
 }
 
 impl PageStore for Broken {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
         let mut own = self.own.lock().unwrap();
-        self.mark.store(generation, Ordering::SeqCst);
+        *self.mark.lock().unwrap() = *mark;
         let exists = |page: &StoredPage| self.memory.get(&page.name).unwrap().is_some();
         match self.fault {
+            Fault::TakesEveryVault => {
+                let kept = self.memory.mark().unwrap();
+                self.memory
+                    .put(&Mark { vault: if kept == Mark::NONE { mark.vault } else { kept.vault }, ..*mark }, pages)
+            }
             Fault::IgnoresEmptyBatches if pages.is_empty() => Ok(()),
             Fault::RefusesTheSameAgain if pages.iter().any(exists) => {
                 Err(StoreError::new(Problem::PageExists, "broken"))
             }
             Fault::TakesOtherBytesSilently => {
                 let new: Vec<_> = pages.iter().filter(|page| !exists(page)).cloned().collect();
-                self.memory.put(generation, &new[..new.len().min(1)])?;
-                self.memory.put(generation, new.get(1..).unwrap_or_default()).or(Ok(()))
+                self.memory.put(mark, &new[..new.len().min(1)])?;
+                self.memory.put(mark, new.get(1..).unwrap_or_default()).or(Ok(()))
             }
             Fault::KnowsItsOwnNamesOnly => {
                 let foreign = |page: &StoredPage| exists(page) && !own.names.contains(&page.name);
                 let taken: Vec<_> = pages.iter().filter(|page| !foreign(page)).cloned().collect();
                 own.names.extend(taken.iter().map(|page| page.name));
-                self.memory.put(generation, &taken)
+                self.memory.put(mark, &taken)
             }
-            _ => self.memory.put(generation, pages),
+            _ => self.memory.put(mark, pages),
         }
     }
 
@@ -112,11 +118,19 @@ impl PageStore for Broken {
         Ok(found)
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         match self.fault {
-            Fault::StartsAtOne => Ok(self.memory.mark()?.max(1)),
-            Fault::LowersTheMark => Ok(self.mark.load(Ordering::SeqCst)),
+            Fault::StartsAtOne if self.memory.mark()? == Mark::NONE => Ok(Mark { generation: 1, ..Mark::NONE }),
+            Fault::LowersTheMark => Ok(*self.mark.lock().unwrap()),
             _ => self.memory.mark(),
+        }
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        if self.fault == Fault::KeepsTheHigherMark {
+            self.memory.put(mark, &[])
+        } else {
+            self.memory.replace_mark(mark)
         }
     }
 
@@ -252,6 +266,8 @@ fn every_check_of_page_stores_can_fail() {
         (Fault::RemembersMisses, "another handle sees what was put"),
         (Fault::IgnoresEmptyBatches, "an empty batch raises the mark"),
         (Fault::LowersTheMark, "the mark only rises"),
+        (Fault::TakesEveryVault, "another vault's mark is refused"),
+        (Fault::KeepsTheHigherMark, "a mark is replaced when it must be"),
         (Fault::RefusesTheSameAgain, "the same bytes may be put again"),
         (Fault::TakesOtherBytesSilently, "a taken name is refused"),
         (Fault::KnowsItsOwnNamesOnly, "a taken name is refused through another handle"),

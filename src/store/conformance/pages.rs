@@ -2,11 +2,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Check, Failure, ensure, is_problem, page};
-use crate::store::{PageName, PageStore, Problem, StoredPage};
+use crate::store::{Mark, PageName, PageStore, Problem, StoredPage};
 
 type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
 
-pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 13] {
+pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 15] {
     [
         ("a new store is empty", new_store_is_empty),
         ("pages come back as they were put", pages_come_back),
@@ -14,6 +14,8 @@ pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 13] {
         ("another handle sees what was put", other_handles_see),
         ("an empty batch raises the mark", an_empty_batch),
         ("the mark only rises", the_mark_only_rises),
+        ("another vault's mark is refused", another_vaults_mark),
+        ("a mark is replaced when it must be", a_mark_is_replaced),
         ("the same bytes may be put again", same_bytes_again),
         ("a taken name is refused", a_taken_name),
         ("a taken name is refused through another handle", a_taken_name_elsewhere),
@@ -22,6 +24,17 @@ pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 13] {
         ("a sweep keeps later generations", a_sweep_keeps_the_later),
         ("a sweep waits as long as it is told", a_sweep_waits),
     ]
+}
+
+/// The mark of one vault at a generation.
+fn at(generation: u64) -> Mark {
+    of(1, generation)
+}
+
+/// The mark of some vault at a generation. What proves it differs with each, so that a store which mixes two up is found out.
+fn of(vault: u8, generation: u64) -> Mark {
+    let [.., low] = generation.to_be_bytes();
+    Mark { generation, vault: [vault; 16], proof: [low ^ vault; 32] }
 }
 
 /// Every page given is there; only these.
@@ -44,14 +57,14 @@ fn batch(numbers: std::ops::Range<u8>) -> Vec<StoredPage> {
 
 fn new_store_is_empty<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
     let (mark, usage, found) = (store.mark()?, store.usage()?, store.get(&page(1, 1).name)?);
-    ensure(mark == 0, "a mark of 0", mark)?;
+    ensure(mark == Mark::NONE, "no mark", mark)?;
     ensure(usage.pages == 0, "no pages in use", usage)?;
     ensure(found.is_none(), "no page", found.map(|bytes| bytes.len()))
 }
 
 fn pages_come_back<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
-    store.put(1, &batch(0..5))?;
-    store.put(2, &batch(5..7))?;
+    store.put(&at(1), &batch(0..5))?;
+    store.put(&at(2), &batch(5..7))?;
     holds(&store, &batch(0..7))?;
     let (absent, usage) = (store.get(&page(9, 9).name)?, store.usage()?);
     ensure(absent.is_none(), "no page of a name never put", absent.map(|bytes| bytes.len()))?;
@@ -59,12 +72,12 @@ fn pages_come_back<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failur
 }
 
 fn survive_a_reopen<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
-    store.put(3, &batch(0..5))?;
+    store.put(&at(3), &batch(0..5))?;
     let reopened = again(&store);
     drop(store);
     holds(&reopened, &batch(0..5))?;
     let mark = reopened.mark()?;
-    ensure(mark == 3, "the mark of before, 3", mark)
+    ensure(mark == at(3), "the mark of before, 3", mark)
 }
 
 fn other_handles_see<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
@@ -72,48 +85,75 @@ fn other_handles_see<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), 
     // A miss first, so that a handle that remembers misses is found out.
     let early = other.get(&page(1, 1).name)?;
     ensure(early.is_none(), "no page yet", early.map(|bytes| bytes.len()))?;
-    store.put(1, &batch(0..3))?;
+    store.put(&at(1), &batch(0..3))?;
     holds(&other, &batch(0..3))?;
     let mark = other.mark()?;
-    ensure(mark == 1, "the mark that another handle raised to 1", mark)
+    ensure(mark == at(1), "the mark that another handle raised to 1", mark)
 }
 
 fn the_mark_only_rises<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
     for (generation, expected) in [(5, 5), (4, 5), (5, 5), (9, 9), (1, 9), (u64::MAX, u64::MAX)] {
-        store.put(generation, &[])?;
+        store.put(&at(generation), &[])?;
         let (mark, other) = (store.mark()?, again(&store).mark()?);
-        ensure((mark, other) == (expected, expected), "the highest generation ever put", (generation, mark, other))?;
+        ensure(
+            (mark, other) == (at(expected), at(expected)),
+            "the highest generation ever put",
+            (generation, mark, other),
+        )?;
     }
     Ok(())
 }
 
-fn an_empty_batch<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
-    store.put(2, &[])?;
+fn another_vaults_mark<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    store.put(&at(3), &batch(0..2))?;
+    for generation in [2, 3, 4] {
+        let refused = again(&store).put(&of(2, generation), &batch(5..6));
+        ensure(is_problem(&refused, Problem::OtherVault), "OtherVault", refused)?;
+    }
     let (mark, usage) = (store.mark()?, store.usage()?);
-    ensure(mark == 2 && usage.pages == 0, "a mark of 2 and no page", (mark, usage))
+    ensure(mark == at(3) && usage.pages == 2, "the mark and the pages of before", (mark, usage))
+}
+
+fn a_mark_is_replaced<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
+    store.put(&at(9), &batch(0..2))?;
+    for mark in [at(4), of(2, 3), at(5)] {
+        store.replace_mark(&mark)?;
+        let found = again(&store).mark()?;
+        ensure(found == mark, "the mark that was to replace it", found)?;
+    }
+    store.put(&at(6), &[])?;
+    let mark = store.mark()?;
+    ensure(mark == at(6), "a mark of 6", mark)?;
+    holds(&store, &batch(0..2))
+}
+
+fn an_empty_batch<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(&at(2), &[])?;
+    let (mark, usage) = (store.mark()?, store.usage()?);
+    ensure(mark == at(2) && usage.pages == 0, "a mark of 2 and no page", (mark, usage))
 }
 
 fn same_bytes_again<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
-    store.put(1, &batch(0..3))?;
-    store.put(2, &batch(1..5))?;
+    store.put(&at(1), &batch(0..3))?;
+    store.put(&at(2), &batch(1..5))?;
     holds(&store, &batch(0..5))?;
     let usage = store.usage()?;
     ensure(usage.pages == 5, "five pages in use", usage)
 }
 
 fn a_taken_name<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
-    store.put(1, &batch(0..3))?;
-    let refused = store.put(2, &[page(1, 0xff)]);
+    store.put(&at(1), &batch(0..3))?;
+    let refused = store.put(&at(2), &[page(1, 0xff)]);
     ensure(is_problem(&refused, Problem::PageExists), "PageExists", refused)?;
-    let refused = store.put(2, &[page(7, 7), page(7, 8)]);
+    let refused = store.put(&at(2), &[page(7, 7), page(7, 8)]);
     ensure(is_problem(&refused, Problem::PageExists), "PageExists within one batch", refused)?;
     holds(&store, &batch(0..3))
 }
 
 fn a_taken_name_elsewhere<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
     let other = again(&store);
-    store.put(1, &batch(0..3))?;
-    let refused = other.put(2, &[page(1, 0xff)]);
+    store.put(&at(1), &batch(0..3))?;
+    let refused = other.put(&at(2), &[page(1, 0xff)]);
     ensure(is_problem(&refused, Problem::PageExists), "PageExists", refused)?;
     holds(&other, &batch(0..3))
 }
@@ -123,7 +163,7 @@ fn a_sweep_keeps_the_live<S: PageStore>(store: S, again: Again<'_, S>) -> Result
     let mut live = Vec::new();
     for n in 0..20_u8 {
         let pages = batch(n * 5..n * 5 + 5);
-        store.put(u64::from(n) + 1, &pages)?;
+        store.put(&at(u64::from(n) + 1), &pages)?;
         live.extend(pages.into_iter().take(1));
     }
     for _ in 0..3 {
@@ -132,7 +172,7 @@ fn a_sweep_keeps_the_live<S: PageStore>(store: S, again: Again<'_, S>) -> Result
         holds(&again(&store), &live)?;
     }
     let mark = store.mark()?;
-    ensure(mark == 20, "the mark as it was, 20", mark)?;
+    ensure(mark == at(20), "the mark as it was, 20", mark)?;
     let gone = live.first().map(|page| page.name).into_iter().chain([page(200, 0).name]).collect();
     let refused = store.sweep(&gone, 20, Duration::ZERO);
     ensure(refused.is_err(), "an error for a live page that is missing", refused)?;
@@ -140,8 +180,8 @@ fn a_sweep_keeps_the_live<S: PageStore>(store: S, again: Again<'_, S>) -> Result
 }
 
 fn a_sweep_forgets<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
-    store.put(1, &batch(0..5))?;
-    store.put(2, &batch(5..10))?;
+    store.put(&at(1), &batch(0..5))?;
+    store.put(&at(2), &batch(5..10))?;
     let swept = store.sweep(&names(&batch(5..10)), 2, Duration::ZERO)?;
     ensure(swept.pages == 5 && swept.bytes > 0, "five pages forgotten", swept)?;
     for n in 0..5 {
@@ -156,15 +196,15 @@ fn a_sweep_forgets<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Fa
 }
 
 fn a_sweep_keeps_the_later<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
-    store.put(7, &batch(0..5))?;
-    store.put(8, &batch(5..10))?;
+    store.put(&at(7), &batch(0..5))?;
+    store.put(&at(8), &batch(5..10))?;
     store.sweep(&HashSet::new(), 7, Duration::ZERO)?;
     holds(&store, &batch(5..10))
 }
 
 fn a_sweep_waits<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {
     let keep = Duration::from_millis(300);
-    store.put(1, &batch(0..5))?;
+    store.put(&at(1), &batch(0..5))?;
     let swept = store.sweep(&HashSet::new(), 1, keep)?;
     ensure(swept.pages == 0, "nothing forgotten yet", swept)?;
     holds(&store, &batch(0..5))?;

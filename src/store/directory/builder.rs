@@ -18,13 +18,21 @@ pub struct DirectoryBuilder {
     root: Option<PathBuf>,
     pages: Option<PathBuf>,
     mirrors: Vec<PathBuf>,
+    follows_hints: bool,
     disk: Disk,
 }
 
 impl DirectoryBuilder {
     pub(super) fn new(path: &Path) -> DirectoryBuilder {
         let base = path.to_path_buf();
-        DirectoryBuilder { base, root: None, pages: None, mirrors: Vec::new(), disk: Disk::default() }
+        DirectoryBuilder {
+            base,
+            root: None,
+            pages: None,
+            mirrors: Vec::new(),
+            follows_hints: true,
+            disk: Disk::default(),
+        }
     }
 
     /// Keeps the root record in `path` instead of `root/`: outside of what is backed up or replicated.
@@ -42,6 +50,12 @@ impl DirectoryBuilder {
     /// Adds a mirror, a whole place at `path`, best on another disk. At most [`MAX_MIRRORS`].
     pub fn mirror(mut self, path: impl AsRef<Path>) -> DirectoryBuilder {
         self.mirrors.push(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// Uses the places that are named here, and no others: for a copy, whose record lists the places of its original.
+    pub(crate) fn alone(mut self) -> DirectoryBuilder {
+        self.follows_hints = false;
         self
     }
 
@@ -139,6 +153,6 @@ impl DirectoryBuilder {
                 seen.push(id);
             }
         }
-        Ok(Directory::from_places(self.disk.clone(), places))
+        Ok(Directory::from_places(self.disk.clone(), places, self.follows_hints))
     }
 }

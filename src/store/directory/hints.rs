@@ -1,6 +1,7 @@
 //! Where the other places are: a process that attaches a mirror leaves its path, so that those that run already find it.
 //!
-//! A hint is not believed: the place that it leads to must have the id that the root record lists.
+//! A hint is not believed: the place that it leads to must have the id that the root record lists. And it counts where it was left alone: in a
+//! copy of the directory it would lead to the original's mirror, and what the copy commits would be written there.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,17 @@ pub(super) const NAME: &str = "mirrors";
 /// Longer than a few paths can be.
 const LIMIT: u64 = 64 << 10;
 const MOST_KEPT: usize = 8;
+/// Before the path of the `root/` that it was left in, on the first line.
+const LEFT_AT: &str = "at ";
 
 /// Where a place is, as a hint in this `root/` has it.
 pub(super) fn path_of(root: &Path, place: PlaceId) -> Option<PathBuf> {
     let text = read(root)?;
-    let (_, path) = text.lines().filter_map(|line| line.split_once(' ')).find(|(id, _)| *id == place.to_string())?;
+    let mut lines = text.lines();
+    if lines.next()?.strip_prefix(LEFT_AT) != Some(absolute(root)?.as_str()) {
+        return None;
+    }
+    let (_, path) = lines.filter_map(|line| line.split_once(' ')).find(|(id, _)| *id == place.to_string())?;
     Some(PathBuf::from(path)).filter(|path| path.is_absolute())
 }
 
@@ -29,7 +36,8 @@ fn read(root: &Path) -> Option<String> {
 
 /// Leaves in a place where the others are, and keeps a few others that lie there: places that are not listed are never looked for.
 pub(super) fn leave(disk: &Disk, at: &Place, others: &[&Place]) -> Result<(), StoreError> {
-    let mut text = String::new();
+    let Some(here) = absolute(at.root()).filter(|path| !path.contains('\n')) else { return Ok(()) };
+    let mut text = format!("{LEFT_AT}{here}\n");
     for other in others {
         // A path that does not fit a line, or is no text, is left out: whoever needs it must be told by other means.
         if let (Some(id), Some(path)) = (other.known_id(), other.base().and_then(absolute))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::batch::BatchId;
 use super::place::Place;
 use super::{Directory, MAX_MIRRORS, hints, mark};
-use crate::store::{PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootStore, StoreError};
+use crate::store::{Mark, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootStore, StoreError};
 
 /// Most pages in one file of a mirror or a copy that is being filled.
 const FILE_PAGES: usize = 1 << 14;
@@ -62,7 +62,7 @@ impl Directory {
     }
 
     /// Writes a place of its own to `path`, which must be missing or empty: `record` in both slots, the `pages` named,
-    /// and the mark at `generation`. It has the id of the first place, to stand in for it after a
+    /// and the mark. It has the id of the first place, to stand in for it after a
     /// disaster; so it can never be its mirror.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Directory {
     pub fn copy_to(
         &self,
         path: impl AsRef<Path>,
-        generation: u64,
+        mark: &Mark,
         record: &[u8],
         pages: &[PageName],
     ) -> Result<(), StoreError> {
@@ -88,9 +88,9 @@ impl Directory {
         }
         let copy = Place::within(path, self.inner.disk.clone());
         copy.make_dirs()?;
-        self.fill_with(&copy, generation, pages, &mut || ())?;
+        self.fill_with(&copy, mark.generation, pages, &mut || ())?;
         // Slots before `place`: without that file what lies here cannot be opened.
-        copy.lay_out(Some(id), Some(record), generation)?;
+        copy.lay_out(Some(id), Some(record), mark)?;
         copy.identify().map(drop)
     }
 
@@ -134,7 +134,7 @@ impl Directory {
                 progress(done, total);
             })?;
         }
-        mark::raise(&self.inner.disk, target.pages(), self.mark()?)
+        mark::raise(&self.inner.disk, target.pages(), &self.mark()?)
     }
 
     fn fill_with(

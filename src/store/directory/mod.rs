@@ -29,7 +29,7 @@ pub use builder::DirectoryBuilder;
 use self::disk::Disk;
 use self::open::Open;
 use self::place::Place;
-use super::{PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Swept, Usage};
+use super::{Mark, PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Swept, Usage};
 
 /// Most mirrors a directory may have.
 pub const MAX_MIRRORS: usize = 3;
@@ -68,6 +68,8 @@ pub struct Directory {
 
 struct Inner {
     disk: Disk,
+    /// Whether places are looked for where other processes say that they are.
+    follows_hints: bool,
     open: RwLock<Open>,
 }
 
@@ -77,8 +79,8 @@ impl Directory {
         DirectoryBuilder::new(path.as_ref())
     }
 
-    fn from_places(disk: Disk, used: Vec<Arc<Place>>) -> Directory {
-        Directory { inner: Arc::new(Inner { disk, open: RwLock::new(Open::new(used)) }) }
+    fn from_places(disk: Disk, used: Vec<Arc<Place>>, follows_hints: bool) -> Directory {
+        Directory { inner: Arc::new(Inner { disk, follows_hints, open: RwLock::new(Open::new(used)) }) }
     }
 
     /// The directory in which a place keeps its root record, if it is known here or another process left word of it: what to destroy when the place is given up.
@@ -105,7 +107,7 @@ impl Directory {
 }
 
 impl PageStore for Directory {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
         let places = self.written();
         let mut batch: HashMap<PageName, &[u8]> = HashMap::new();
         for page in pages {
@@ -115,6 +117,8 @@ impl PageStore for Directory {
         }
         for place in &places {
             place.id()?;
+            // Again when it is raised, under a lock; here before anything is stored beside another vault's pages.
+            mark::check(place.pages(), mark)?;
             let index = place.fresh_index()?;
             let known: Vec<PageName> =
                 batch.keys().filter(|name| index.spots(name).next().is_some()).copied().collect();
@@ -132,34 +136,42 @@ impl PageStore for Directory {
         names.sort_unstable();
         for place in &places {
             if !names.is_empty() {
-                place
-                    .put(generation, &names, &mut |name| Ok(batch.get(&name).copied().unwrap_or_default().to_vec()))?;
+                place.put(mark.generation, &names, &mut |name| {
+                    Ok(batch.get(&name).copied().unwrap_or_default().to_vec())
+                })?;
             }
         }
         // Last, and in every place only when all have the pages.
-        places.iter().try_for_each(|place| mark::raise(&self.inner.disk, place.pages(), generation))
+        places.iter().try_for_each(|place| mark::raise(&self.inner.disk, place.pages(), mark))
     }
 
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
         self.any_place(|place| place.get(name))
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
-        let mut highest = None;
+    fn mark(&self) -> Result<Mark, StoreError> {
+        let mut highest: Option<Mark> = None;
         let mut failure = None;
         let of_place = |place: &Place| place.id().and_then(|_| mark::read(place.pages()));
         for (nth, place) in self.used().iter().enumerate() {
             // Without the first place nothing goes on anyway.
             match if nth == 0 { of_place(place) } else { patience::in_time(place, patience::MOST, of_place) } {
-                Ok(mark) => highest = highest.max(Some(mark)),
+                Ok(mark) => highest = highest.into_iter().chain([mark]).max_by_key(|mark| mark.generation),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         match (highest, failure) {
             (Some(mark), _) => Ok(mark),
             (None, Some(error)) => Err(error),
-            (None, None) => Ok(0),
+            (None, None) => Ok(Mark::NONE),
         }
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.written().iter().try_for_each(|place| {
+            place.id()?;
+            mark::replace(&self.inner.disk, place.pages(), mark)
+        })
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {

@@ -64,6 +64,9 @@ impl Directory {
 
     /// Where a place is, as a process that attached it left word.
     pub(super) fn hint(&self, id: PlaceId) -> Option<PathBuf> {
+        if !self.inner.follows_hints {
+            return None;
+        }
         // Those whose own id could be read, so that none hangs.
         let known: Vec<_> = self.used().into_iter().filter(|place| place.known_id().is_some()).collect();
         known.iter().find_map(|place| hints::path_of(place.root(), id))

@@ -11,7 +11,7 @@ use super::index::Index;
 use super::lock::{LockGuard, PATIENCE, lock_file};
 use super::slots::{self, SLOTS};
 use super::{access, checked, hints, mark};
-use crate::store::{CopyContent, PlaceId, Problem, StoreError};
+use crate::store::{CopyContent, Mark, PlaceId, Problem, StoreError};
 
 const TAG: &[u8; 7] = b"OBLplac";
 const ROOT: &str = "root";
@@ -137,7 +137,7 @@ impl Place {
         self.make_dirs()?;
         let held = self.lock(Instant::now() + PATIENCE)?.ok_or_else(|| self.busy())?;
         if !identity.exists() {
-            self.lay_out(None, None, 0)?;
+            self.lay_out(None, None, &Mark::NONE)?;
         }
         held.release();
         self.identify()
@@ -154,21 +154,16 @@ impl Place {
         access::private_dir(&self.pages)
     }
 
-    /// Writes the files of a place where they are missing: the mark at `generation`, the slots empty or with `record`,
+    /// Writes the files of a place where they are missing: the mark, the slots empty or with `record`,
     /// the id given or a random one.
-    pub(super) fn lay_out(
-        &self,
-        id: Option<PlaceId>,
-        record: Option<&[u8]>,
-        generation: u64,
-    ) -> Result<(), StoreError> {
+    pub(super) fn lay_out(&self, id: Option<PlaceId>, record: Option<&[u8]>, mark: &Mark) -> Result<(), StoreError> {
         let tag = self.root.join(CACHE_TAG);
         if !tag.exists() {
             self.disk.replace(&tag, CACHE_TAG_CONTENT)?;
         }
-        let mark = mark::path(&self.pages);
-        if !mark.exists() {
-            self.disk.replace(&mark, &mark::fresh(generation))?;
+        let path = mark::path(&self.pages);
+        if !path.exists() {
+            self.disk.replace(&path, &mark::fresh(mark))?;
         }
         for slot in self.slots() {
             if !slot.exists() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Changed, CopyContent, LockError, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
+    Changed, CopyContent, LockError, Mark, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
     RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
 };
 
@@ -54,7 +54,7 @@ struct State {
 #[derive(Clone, Default)]
 struct Content {
     pages: BTreeMap<PageName, Page>,
-    mark: u64,
+    mark: Mark,
     /// Checked no further: a record of another length counts as damaged.
     record: Option<Zeroizing<Vec<u8>>>,
 }
@@ -132,9 +132,12 @@ impl State {
 }
 
 impl PageStore for Memory {
-    fn put(&self, generation: u64, pages: &[StoredPage]) -> Result<(), StoreError> {
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
         let mut state = self.state();
         state.alive()?;
+        if !state.content.mark.admits(mark) {
+            return Err(StoreError::new(Problem::OtherVault, LOCATION));
+        }
         let mut batch: BTreeMap<PageName, &[u8]> = BTreeMap::new();
         for page in pages {
             if page.bytes.len() != PAGE_BYTES {
@@ -152,11 +155,13 @@ impl PageStore for Memory {
             if let Some(history) = &mut state.history {
                 history.pages.push(page.clone());
             }
-            let stored = Page { bytes: page.bytes.clone(), generation, superseded: None };
+            let stored = Page { bytes: page.bytes.clone(), generation: mark.generation, superseded: None };
             state.content.pages.insert(page.name, stored);
         }
         state.before("raise mark")?;
-        state.content.mark = state.content.mark.max(generation);
+        if state.content.mark.generation <= mark.generation {
+            state.content.mark = *mark;
+        }
         Ok(())
     }
 
@@ -166,10 +171,17 @@ impl PageStore for Memory {
         Ok(state.content.pages.get(name).map(|page| page.bytes.clone()))
     }
 
-    fn mark(&self) -> Result<u64, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         let state = self.state();
         state.alive()?;
         Ok(state.content.mark)
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.before("replace mark")?;
+        state.content.mark = *mark;
+        Ok(())
     }
 
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
@@ -288,7 +300,7 @@ impl fmt::Debug for Memory {
         let state = self.state();
         f.debug_struct("Memory")
             .field("pages", &state.content.pages.len())
-            .field("mark", &state.content.mark)
+            .field("mark", &state.content.mark.generation)
             .finish_non_exhaustive()
     }
 }

@@ -89,7 +89,7 @@ impl Memory {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({} pages, mark {})", self.0.pages.len(), self.0.mark)
+        write!(f, "Snapshot({} pages, mark {})", self.0.pages.len(), self.0.mark.generation)
     }
 }
 
@@ -99,10 +99,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{CopyContent, PAGE_BYTES, PageStore, Problem, RECORD_BYTES, RootStore, Stop, StoreError};
+    use crate::store::{CopyContent, Mark, PAGE_BYTES, PageStore, Problem, RECORD_BYTES, RootStore, Stop, StoreError};
 
     fn page(n: u8) -> StoredPage {
         StoredPage { name: PageName([n; 16]), bytes: vec![n; PAGE_BYTES] }
+    }
+
+    fn at(generation: u64) -> Mark {
+        Mark { generation, vault: [1; 16], proof: [2; 32] }
     }
 
     fn write(memory: &Memory, n: u8) -> Result<(), StoreError> {
@@ -121,10 +125,10 @@ mod tests {
     fn goes_back_in_time_whole_or_in_part() {
         let memory = Memory::new();
         let commit = |n: u8| {
-            memory.put(u64::from(n), &[page(n)]).unwrap();
+            memory.put(&at(n.into()), &[page(n)]).unwrap();
             write(&memory, n).unwrap();
         };
-        let state = || (first_byte(&memory), memory.mark().unwrap(), memory.page_names().len());
+        let state = || (first_byte(&memory), memory.mark().unwrap().generation, memory.page_names().len());
         commit(1);
         let then = memory.snapshot();
         commit(2);
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn records_all_that_was_ever_written() {
         let memory = Memory::new().recording();
-        memory.put(1, &[page(1), page(2)]).unwrap();
+        memory.put(&at(1), &[page(1), page(2)]).unwrap();
         write(&memory, 1).unwrap();
         memory.sweep(&HashSet::new(), 1, Duration::ZERO).unwrap();
         write(&memory, 2).unwrap();
@@ -155,7 +159,7 @@ mod tests {
     fn can_be_tampered_with() {
         let memory = Memory::new();
         assert!(!memory.tamper_record(|_| ()) && !memory.lose_page(&page(1).name));
-        memory.put(1, &[page(1)]).unwrap();
+        memory.put(&at(1), &[page(1)]).unwrap();
         write(&memory, 1).unwrap();
         assert!(memory.tamper_record(|record| record.truncate(5)));
         assert!(matches!(memory.read(memory.places()[0])[0].content, CopyContent::Damaged));

@@ -15,12 +15,12 @@ use crate::nonce;
 use crate::rehearsal;
 use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
-use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
+use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
 use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
 use crate::vault::process::{Process, Settings};
-use crate::vault::state::{Keyring, RollbackProof};
+use crate::vault::state::{Keyring, RollbackProof, page_mark};
 use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -37,12 +37,13 @@ pub struct VaultBuilder {
     add_missing: bool,
     lease: Duration,
     demanded: u64,
-    highest_number: Option<CustomerId>,
+    pub(super) highest_number: Option<CustomerId>,
     next_root_key: Option<RootKey>,
     most_resident_pages: usize,
     lock_wait: Duration,
     pub(super) patience: Duration,
     keep_superseded: Duration,
+    is_copy: bool,
     pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
@@ -75,6 +76,7 @@ impl VaultBuilder {
             lock_wait: Duration::from_secs(10),
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
+            is_copy: false,
             journal: JournalChoice::default(),
             clock: Clock::System,
             threaded: true,
@@ -180,6 +182,20 @@ impl VaultBuilder {
         self
     }
 
+    /// This is a copy of a vault that is in use elsewhere: a staging system, a restore drill. Whatever it seals says so, and
+    /// opens in copies alone ([`OpenError::SealedInCopy`](crate::OpenError::SealedInCopy)); so do its pages, once it has committed, and
+    /// without this word they are then refused ([`KeyStoreError::PagesOfCopy`]).
+    ///
+    /// A copy and its original share keys and numbers: without this, a row that a copy sealed and that got into the original's database would look
+    /// as if the original had been rolled back. Not for a copy that takes the place of a vault that was lost.
+    ///
+    /// A copy of a vault that has mirrors lists them too. They are the original's, and not used: [detach](Vault::detach_mirror) them in the copy before
+    /// it is to commit. Until then it opens and seals.
+    pub fn as_copy(mut self) -> VaultBuilder {
+        self.is_copy = true;
+        self.directory(DirectoryBuilder::alone)
+    }
+
     /// Creates a vault.
     ///
     /// # Errors
@@ -266,12 +282,12 @@ impl VaultBuilder {
             shredded_through: 0,
             floor: 0,
             settled: 0,
-            gone_back: None,
+            finding: None,
             places: places.to_vec(),
             trees: self.purposes.iter().map(|purpose| new_tree(purpose.name(), FIRST)).collect::<Result<_, _>>()?,
             indexes: Some(new_index_tree(FIRST)?),
             ring: vec![id.short()],
-            signer: Some(SignerSeed::new().map_err(random)?),
+            signer: SignerSeed::new().map_err(random)?,
             anchor: None,
         })
     }
@@ -299,6 +315,7 @@ impl VaultBuilder {
             scope: Scope::default(),
             change: None,
             expects: false,
+            is_copy: self.is_copy,
             known: None,
             vouched: None,
         }
@@ -333,6 +350,7 @@ impl VaultBuilder {
             keep_superseded: self.keep_superseded,
             clock: self.clock.clone(),
             threaded: self.threaded,
+            is_copy: self.is_copy,
             journal: self.journal.clone(),
             reopen: match &self.place {
                 Where::Directory(builder) => {
@@ -356,7 +374,9 @@ impl VaultBuilder {
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
         let (process, needs_repair) = self.process(engine).map_err(|error| match error {
             // Slots that were never written, beside the mark of later commits: they were put back, or made anew.
-            KeyStoreError::NoVault if mark > 1 => KeyStoreError::RolledBack { have: 0, seen: mark },
+            KeyStoreError::NoVault if mark.generation > 0 => {
+                KeyStoreError::RolledBack { have: 0, seen: mark.generation }
+            }
             error => error,
         })?;
         let inner = VaultInner { process, directory };
@@ -372,17 +392,19 @@ impl VaultBuilder {
     pub(in crate::vault) fn check_existing(
         &self,
         process: &Arc<Process>,
-        mark: u64,
+        mark: Mark,
         needs_repair: bool,
     ) -> Result<(), UnlockError> {
         // Of the listed places alone: another one may hold another history. Not above what it was before the record was read.
-        let mark = mark.min(process.page_store().mark().map_err(KeyStoreError::from)?);
+        let again = process.page_store().mark().map_err(KeyStoreError::from)?;
+        let mark = if again.generation < mark.generation { again } else { mark };
         let state = process.state()?;
+        let marked = page_mark::check(&state.facts, &mark, self.is_copy)?;
         let (have, next_number) = (state.facts.clear.generation, state.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
-        let is_missing = unknown.is_some() || state.indexes.is_none() || state.facts.signer.is_none();
+        let is_missing = unknown.is_some() || state.indexes.is_none();
         drop(state);
-        process.unless_proven(RollbackProof::Mark(mark))?;
+        process.unless_proven(RollbackProof::Mark(marked))?;
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {

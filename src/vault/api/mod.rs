@@ -1,5 +1,6 @@
 //! What an application calls: the vault and how it is opened, its readers and handles, its places, its renewal, what it tells of itself.
 
+mod alarm;
 mod builder;
 mod customer_keys;
 mod opens;

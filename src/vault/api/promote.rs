@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::error::{KeyStoreError, PromoteError};
 use crate::root_key::RootKey;
+use crate::root_record::Finding;
 use crate::store::{CopyContent, PlaceId};
 use crate::vault::commit::ListChange;
 use crate::vault::process::Process;
-use crate::vault::state::RollbackProof;
+use crate::vault::state::{RollbackProof, page_mark};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 
 impl VaultBuilder {
@@ -56,6 +57,7 @@ impl VaultBuilder {
         let inner = VaultInner { process, directory };
         let process = &inner.process;
         let state = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let marked = page_mark::check(&state.facts, &mark, process.settings.is_copy)?;
         let (list, have, next_number) =
             (state.facts.places.clone(), state.facts.clear.generation, state.facts.next_number);
         drop(state);
@@ -71,9 +73,11 @@ impl VaultBuilder {
         let job = move |process: &Arc<Process>| {
             process.change_list(change.clone(), &mut |draft| {
                 // The generation that is left out must not cover what proves a rollback.
-                let proof = [Some(RollbackProof::Mark(mark)), journalled.map(RollbackProof::Journal)];
+                let proof = [Some(RollbackProof::Mark(marked)), journalled.map(RollbackProof::Journal)];
                 let proven = proof.into_iter().flatten().filter_map(|proof| proof.against(&draft.record)).max();
-                draft.record.gone_back = draft.record.gone_back.max(proven);
+                if let Some(seen) = proven {
+                    draft.record.add_finding(Finding::RolledBack(seen));
+                }
                 Ok(())
             })
         };

@@ -12,11 +12,13 @@ use crate::journal::{Event, KeyTreeId, Ranges, Results};
 use crate::key_tree::Resident;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
+use crate::root_record::Finding;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step};
 use crate::vault::journal::{Entries, ReplaySet};
 use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
+use crate::vault::state::MarkFound;
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
@@ -36,7 +38,7 @@ pub struct Recovery {
 
 /// How far a recovery jumps beyond what was seen, so that a value that was sealed later still is not taken for proof of
 /// another restore. A million recoveries fit.
-const JUMP: u64 = 1 << 20;
+pub(super) const JUMP: u64 = 1 << 20;
 
 impl Recovery {
     /// `seen` is a generation that existed; the vault goes on far above it. It is in the error that asked for a recovery.
@@ -125,7 +127,7 @@ impl VaultBuilder {
     ) -> Result<Vault, RecoverError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
-        let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
+        let mark = engine.stores.pages.mark();
         let (process, _) = self.process(engine)?;
         let inner = VaultInner { process, directory };
         inner.process.open_journal_to_recover(&self.journal)?;
@@ -137,7 +139,8 @@ impl VaultBuilder {
         // As unlocking does; after the commit it would be too late to say so.
         let state = inner.process.snapshot().ok_or_else(|| inner.process.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
-        let marked = state.facts.gone_back.unwrap_or(0);
+        let marked = state.facts.finding.map_or(0, Finding::seen);
+        let mark = MarkFound::of(&state.facts, mark, inner.process.settings.is_copy)?;
         drop(state);
         if let Some(purpose) = misspelt {
             return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
@@ -145,8 +148,7 @@ impl VaultBuilder {
         if crate::sync::lock(&inner.process.keyring).is_current(&new, vault) {
             return Err(RecoverError::SameKey);
         }
-        // A mark is not authenticated: one that no vault can reach must not stand in the way.
-        let seen = recovery.seen.max(marked).max(if mark < MOST_GENERATION - JUMP { mark } else { 0 });
+        let seen = recovery.seen.max(marked).max(mark.generation());
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
@@ -163,12 +165,13 @@ impl VaultBuilder {
                 }
                 draft.generation = draft.record.clear.generation.max(seen) + JUMP;
                 draft.starts_anew = true;
-                draft.record.gone_back = None;
+                draft.record.finding = None;
                 // As the record was, before it vouches for the entry that is written now.
                 let given_up = recovery.trees(draft);
                 let highest_number = Some(recovery.highest_number.into());
                 let intent = || Ok(Event::Recover { seen, highest_number, why: None });
                 process.intend_once(draft, &mut entries, intent)?;
+                mark.replace_unless_good(process, draft)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);

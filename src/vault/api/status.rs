@@ -13,7 +13,7 @@ use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::process::Process;
-use crate::vault::state::tree_error;
+use crate::vault::state::{page_mark, tree_error};
 
 /// Whether a vault can be used now, and for what.
 #[derive(Clone, Debug)]
@@ -28,24 +28,32 @@ pub struct Health {
     pub lease_left: Duration,
     /// Why it is not ready, if it is not.
     pub trouble: Option<KeyStoreError>,
+    /// A value was opened that this vault cannot have sealed as it is now, and the generation that it names. That value alone is refused. Either
+    /// the key store was rolled back, or the value was sealed in a copy that was not [unlocked as one](crate::VaultBuilder::as_copy).
+    /// It stays until [`recover`](crate::VaultBuilder::recover) or [`clear_alarm`](crate::VaultBuilder::clear_alarm).
+    pub alarm: Option<u64>,
 }
 
 impl Health {
     pub(in crate::vault) fn of(process: Result<&Arc<Process>, KeyStoreError>) -> Health {
         match process {
-            Err(error) => Health { ready: false, can_open: false, lease_left: Duration::ZERO, trouble: Some(error) },
+            Err(error) => {
+                let lease_left = Duration::ZERO;
+                Health { ready: false, can_open: false, lease_left, trouble: Some(error), alarm: None }
+            }
             Ok(process) => {
                 let lease_left = process.lease.remaining();
                 let state = process.snapshot();
                 let gone_back = state.as_ref().and_then(|state| {
                     let have = state.facts.clear.generation;
-                    state.facts.gone_back.map(|seen| KeyStoreError::RolledBack { have, seen })
+                    state.facts.gone_back().map(|seen| KeyStoreError::RolledBack { have, seen })
                 });
                 let can_open = state.is_some() && gone_back.is_none() && !lease_left.is_zero();
                 let lapsed = || (!can_open).then(|| process.lapsed());
                 let trouble = gone_back.or_else(lapsed).or_else(|| process.cannot_shred());
                 let trouble = trouble.or_else(|| process.trouble());
-                Health { ready: can_open && trouble.is_none(), can_open, lease_left, trouble }
+                let alarm = state.and_then(|state| state.facts.alarm()).or_else(|| process.alarm.seen());
+                Health { ready: can_open && trouble.is_none(), can_open, lease_left, trouble, alarm }
             }
         }
     }
@@ -208,7 +216,8 @@ impl Process {
         let mut failed = None;
         let done = self.commit_then(plan, &mut |live, state, _| {
             // What is wrong with the copy says nothing about the vault.
-            failed = directory.copy_to(path, state.facts.clear.generation, &state.bytes, live).err();
+            let mark = page_mark::make(&state.facts, state.facts.clear.generation, self.settings.is_copy);
+            failed = directory.copy_to(path, &mark, &state.bytes, live).err();
             Ok(())
         });
         let old_copy = done.map_err(CommitError::cause)?.old_copy;

@@ -18,7 +18,7 @@ use crate::key_tree::Resident;
 use crate::root_record::{Record, RecordId};
 use crate::store::{PageName, PageStore, PlaceId, RootCopy, StoredPage};
 use crate::sync::lock;
-use crate::vault::state::{RollbackProof, StoredPages, VaultState};
+use crate::vault::state::{RollbackProof, StoredPages, VaultState, page_mark};
 use crate::witness::Witness;
 
 /// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is
@@ -114,7 +114,7 @@ impl Engine {
         let before = before();
         let before = before.as_deref();
         // R9: `known` was durable, so that a record which does not descend from it was put back.
-        if let Some(seen) = self.known.and_then(|known| RollbackProof::Witness(known).against(&chosen.record)) {
+        if let Some(seen) = self.known.and_then(|known| RollbackProof::Held(known).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
         }
         // Another one than was begun: nothing came of that, and the plan is asked anew.
@@ -210,7 +210,8 @@ impl Engine {
             draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
         // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
         // was killed here must prove nothing.
-        base.pages.put(base.generation + 1, new_pages).map_err(KeyStoreError::from)?;
+        let mark = page_mark::make(&record, base.generation + 1, self.is_copy);
+        base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
         if let Some(new) = &rekey {
             // Before the write: a read that overlaps it may find the record under the new key.
             lock(&self.keyring).expect(new.key.clone());

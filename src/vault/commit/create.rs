@@ -33,7 +33,6 @@ impl Engine {
         let sealed = record.seal(keyring.current()?, fresh.bytes());
         let bytes = Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a first record"))?);
         drop(keyring);
-        pages.put(record.clear.generation, &[])?;
         match Slots::new(&mut *exclusion, &record.places, &copies).write(&bytes)? {
             Written::Whole | Written::Already => Ok(true),
             Written::OldCopyLeft(error) | Written::NotInPlace(_, error) => Err(error.into()),
@@ -46,9 +45,9 @@ pub(crate) fn is_unused(copies: &[RootCopy], pages: &dyn PageStore) -> Result<bo
     if !copy_selection::never_written(copies) {
         return Ok(false);
     }
-    // Pages of later commits prove that there was a record, and that it was lost.
-    match pages.mark()? {
-        0 | 1 => Ok(true),
+    // Each commit after the first record leaves a mark: there was a record, and it was lost. Or they are another vault's pages.
+    match pages.mark()?.generation {
+        0 => Ok(true),
         seen => Err(KeyStoreError::RolledBack { have: 0, seen }),
     }
 }

@@ -54,9 +54,7 @@ impl Draft<'_> {
 
     /// The record names the newest entry of the journal, and never an older one than before.
     pub(crate) fn vouch_for(&mut self, entry: Option<Anchor>) {
-        if self.record.signer.is_some() {
-            self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(Anchor::n);
-        }
+        self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(Anchor::n);
     }
 
     /// Encrypts the record, under the secret given unless there is a new root key. `gives_up_places`: its list lacks a place that

@@ -71,6 +71,8 @@ pub(crate) struct Engine {
     pub(crate) change: Option<ListChange>,
     /// The commit at hand may put the record under a new root key.
     pub(crate) expects: bool,
+    /// Of a vault that was unlocked as a copy.
+    pub(crate) is_copy: bool,
     /// The newest state that this process knew to be durable; the record must never be found before it.
     pub(crate) known: Option<Witness>,
     /// The newest entry of the journal that no crash can take away any more.

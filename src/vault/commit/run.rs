@@ -114,7 +114,7 @@ impl Process {
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
             (&committed, engine.known)
         {
-            self.mark_gone_back(engine, RollbackProof::Witness(known))?;
+            self.mark_gone_back(engine, RollbackProof::Held(known))?;
         }
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
             (&committed, self.open_file().map(Journal::highest_generation))

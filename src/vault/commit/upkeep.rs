@@ -14,7 +14,7 @@ use crate::journal::{Event, Results};
 use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::nonce;
 use crate::root_key::RootKey;
-use crate::root_record::{IndexTree, MOST_TREES, SignerSeed, TreeRecord, TreeState};
+use crate::root_record::{IndexTree, MOST_TREES, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::store::{StoredPage, Swept};
@@ -23,12 +23,12 @@ use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::operations::{shred_tree, shredded_everywhere};
 use crate::vault::process::Process;
-use crate::vault::state::{LoadedIndexes, LoadedTree, shredded_in, tree_error};
+use crate::vault::state::{LoadedIndexes, LoadedTree, page_mark, shredded_in, tree_error};
 
 impl Draft<'_> {
     /// Every plan but that of a recovery begins with this.
     pub(crate) fn refuse_if_gone_back(&self) -> Result<(), KeyStoreError> {
-        match self.record.gone_back {
+        match self.record.gone_back() {
             None => Ok(()),
             Some(seen) => Err(KeyStoreError::RolledBack { have: self.record.clear.generation, seen }),
         }
@@ -39,13 +39,6 @@ impl Draft<'_> {
             let (id, seed) = id_and_seed()?;
             let tree = Tree::untouched(self.record.clear.vault, id, seed, resident.clone());
             self.indexes = Some(LoadedIndexes { id, made: self.generation, tree });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn add_signer(&mut self) -> Result<(), KeyStoreError> {
-        if self.record.signer.is_none() {
-            self.record.signer = Some(SignerSeed::new().map_err(|_| KeyStoreError::Randomness)?);
         }
         Ok(())
     }
@@ -229,14 +222,14 @@ impl Process {
         }
     }
 
-    /// Adds trees for purposes that have none, that of the indexes, and what signs; does nothing if all are there.
+    /// Adds trees for purposes that have none, and that of the indexes; does nothing if all are there.
     pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let purposes = self.settings.purposes.clone();
         let resident = self.resident.clone();
         let mut entries = Entries::default();
         let added = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
-            let had = (draft.indexes.is_some(), draft.record.signer.is_some());
+            let had_indexes = draft.indexes.is_some();
             let known: BTreeSet<String> = draft.trees.iter().map(|tree| tree.purpose.clone()).collect();
             let pages = draft.add_purposes(&purposes, &resident)?;
             let added = draft.trees.iter().map(|tree| tree.purpose.clone()).filter(|purpose| !known.contains(purpose));
@@ -245,9 +238,8 @@ impl Process {
                 self.intend_once(draft, &mut entries, || Ok(Event::AddPurposes { purposes: labels(&added)? }))?;
             }
             draft.add_indexes(&resident)?;
-            draft.add_signer()?;
             // Not by the number of trees: a new one may have taken the room of one that was retired.
-            let is_same = added.is_empty() && had == (true, true);
+            let is_same = added.is_empty() && had_indexes;
             // R7: whoever made them may not have got as far as to know that they are durable.
             Ok(if is_same { Step::Done(()) } else { Step::Write(pages, ()) })
         });
@@ -301,6 +293,8 @@ impl Process {
         // R10: the record is made whole first. One that is merely seen may vanish in a power cut, and the one before it needs its
         // pages.
         let done = self.commit_then(plan, &mut |(live, keep, swept), state, pages| {
+            // What nothing here needs may be all that another vault has.
+            page_mark::check(&state.facts, &pages.0.mark()?, self.settings.is_copy)?;
             *swept = pages.0.sweep(live, state.facts.clear.generation, *keep)?;
             Ok(())
         });

@@ -48,7 +48,7 @@ impl Process {
         }
         // Without a commit of this process, the newest record may be one that a crash can still take back.
         let (vault, generation) = (state.facts.clear.vault, state.facts.clear.generation.min(self.durable()));
-        let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+        let seed = state.facts.signer.copy();
         drop(state);
         self.wait_for_readers();
         let events: Vec<Event> =
@@ -108,7 +108,7 @@ fn found(draft: &Draft<'_>, n: u64, event: &Event) -> Result<Option<Verdict>, Ke
             let is_first = |place: &crate::journal::Label| listed.first().is_some_and(|first| first == place.as_str());
             attached.iter().all(is_listed) && !detached.iter().any(is_listed) && first.iter().all(is_first)
         }
-        Event::Recover { seen, .. } => draft.record.floor > *seen,
+        Event::Recover { seen, .. } | Event::ClearAlarm { seen, .. } => draft.record.floor > *seen,
         Event::RotateRootKey { .. } | Event::RotatePurpose { .. } => {
             // The record of that very commit names the intent, since it was the newest entry.
             match draft.record.anchor.map_or(0, |anchor| anchor.n()) {

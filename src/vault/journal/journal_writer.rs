@@ -95,10 +95,11 @@ impl Process {
         entries: &mut Entries,
         intents: Vec<Event>,
     ) -> Result<(), KeyStoreError> {
-        let (Some(writer), Some(seed)) = (&self.journal, &draft.record.signer) else {
-            let must_be_written = draft.record.anchor.is_some() || self.journal.is_some();
+        let Some(writer) = &self.journal else {
+            let must_be_written = draft.record.anchor.is_some();
             return if must_be_written && !intents.is_empty() { Err(KeyStoreError::NeedsJournal) } else { Ok(()) };
         };
+        let seed = &draft.record.signer;
         let signer = VaultSigner::new(draft.record.clear.vault, seed)?;
         let file = writer.file(&signer, draft.record.anchor)?;
         let (mut events, mut counts) = (Vec::new(), Vec::new());
@@ -122,7 +123,7 @@ impl Process {
         // Entries that others wrote about later records than the newest: this one was restored.
         let seen = file.highest_generation();
         // One that the draft is marked with already stops nothing that may go on all the same: a promotion.
-        let is_marked = draft.record.gone_back.is_some_and(|marked| marked >= seen);
+        let is_marked = draft.record.gone_back().is_some_and(|marked| marked >= seen);
         if seen > have && !draft.starts_anew && !is_marked {
             return Err(KeyStoreError::RolledBack { have, seen });
         }

@@ -25,9 +25,6 @@ impl Process {
     /// Opens the journal, or begins it; compares it with the record; finishes what was interrupted.
     pub(crate) fn open_journal(self: &Arc<Process>, chosen: &JournalChoice) -> Result<(), UnlockError> {
         let Some(path) = &chosen.path else { return Ok(()) };
-        if self.state()?.facts.signer.is_none() {
-            run(self, Process::add_signer)?;
-        }
         let is_new = self.open_writer(chosen, path)?;
         if let Some(file) = self.open_file() {
             // Signed by this vault: there was such a record.
@@ -79,18 +76,6 @@ impl Process {
         }
     }
 
-    fn add_signer(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let done = self.commit(&mut |draft| {
-            draft.refuse_if_gone_back()?;
-            if draft.record.signer.is_some() {
-                return Ok(Step::Keep(()));
-            }
-            draft.add_signer()?;
-            Ok(Step::Write(Vec::new(), ()))
-        });
-        done.map_err(CommitError::cause)?.old_copy.map_or(Ok(()), Err)
-    }
-
     /// Has the record name the newest entry.
     fn vouch(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let done = self.commit(&mut |draft| {
@@ -107,8 +92,7 @@ fn open_or_begin(
     state: &VaultState,
     generation: u64,
 ) -> Result<(Journal, bool), UnlockError> {
-    let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?;
-    let (signer, anchor) = (VaultSigner::new(state.facts.clear.vault, seed)?, state.facts.anchor);
+    let (signer, anchor) = (VaultSigner::new(state.facts.clear.vault, &state.facts.signer)?, state.facts.anchor);
     let opened = match Journal::open(path, &signer, anchor) {
         Err(JournalError::Missing { .. }) if anchor.is_none() => {
             match Journal::create(path, &signer, Time::now(), generation) {

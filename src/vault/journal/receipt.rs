@@ -105,7 +105,7 @@ impl Vault {
         };
         let may_remain = self.may_remain(*at, shredded.is_wiped_here(), circumstances).map_err(signing)?;
         let state = self.process().and_then(|process| process.state()).map_err(signing)?;
-        let seed = state.facts.signer.as_ref().ok_or_else(|| signing(KeyStoreError::NoSigner))?.copy();
+        let seed = state.facts.signer.copy();
         let vault = state.facts.clear.vault;
         drop(state);
         let facts = Facts {

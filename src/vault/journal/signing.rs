@@ -49,9 +49,9 @@ impl Vault {
     /// whoever checks must have it from a place that whoever may have forged the journal could not change.
     ///
     /// # Errors
-    /// [`KeyStoreError::NoSigner`] of an older vault; and when the root record cannot be read.
+    /// When the lease has lapsed and the root record cannot be read.
     pub fn public_key(&self) -> Result<PublicKey, KeyStoreError> {
         let state = self.process()?.state()?;
-        public_key(state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?)
+        public_key(&state.facts.signer)
     }
 }

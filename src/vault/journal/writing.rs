@@ -82,7 +82,7 @@ impl Vault {
         let process = self.process()?;
         let state = process.state()?;
         let (vault, anchor) = (state.facts.clear.vault, state.facts.anchor);
-        let seed = state.facts.signer.as_ref().ok_or(KeyStoreError::NoSigner)?.copy();
+        let seed = state.facts.signer.copy();
         // A shred waits for whoever holds a snapshot, and a sync may take its time.
         drop(state);
         let signer = VaultSigner::new(vault, &seed)?;

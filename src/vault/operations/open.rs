@@ -14,8 +14,7 @@ use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::sync::lock;
 use crate::vault::process::Process;
-use crate::vault::state::{Cipher, Fetched, Handle, RollbackProof, VaultState, tree_error};
-use crate::witness::Witness;
+use crate::vault::state::{Cipher, Fetched, Handle, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
@@ -182,7 +181,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Option<Wiped> {
         let (text, tag) = sealed.text_and_tag()?;
-        let associated = Associated::new(header.witness, context);
+        let associated = Associated::new(header.in_copy, header.witness, context);
         let mut plain = Wiped::copy_of(text);
         cipher.open(header.nonce, header.commitment, associated.as_bytes(), plain.bytes_mut(), tag).ok()?;
         Some(plain)
@@ -199,12 +198,15 @@ impl Process {
         changes: u64,
     ) -> Result<Wiped, OpenError> {
         let at = name.of(customer);
+        if header.in_copy && !self.settings.is_copy && opened.is_some() {
+            return Err(OpenError::SealedInCopy { at });
+        }
         if customer.get() >= self.next_number.load(Ordering::Relaxed) {
             self.check_enrolled(at, header, opened.is_some())?;
         }
         let plain = opened.ok_or(OpenError::NotAuthentic { at })?;
         if !self.is_proven(header.witness) {
-            self.check_witness(header.witness)?;
+            self.check_witness(at, header.witness)?;
         }
         self.confirm_lease()?;
         if self.changes() != changes {
@@ -238,8 +240,7 @@ impl Process {
             return Err(OpenError::NotEnrolled { at });
         }
         // It authenticates, so this vault once issued the number, and has forgotten it.
-        Ok(self
-            .unless_proven(RollbackProof::Number(at.customer.get(), Witness::from_packed(header.witness).generation))?)
+        self.check_number(at, header.witness)
     }
 }
 

@@ -193,13 +193,14 @@ impl Process {
     ) -> Result<(), SealError> {
         let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
         let header = Header {
+            in_copy: self.settings.is_copy,
             tree,
             customer: customer.to_path(),
             witness: self.witness_to_seal(),
             nonce: &nonce,
             commitment: cipher.commitment(),
         };
-        let associated = Associated::new(header.witness, context);
+        let associated = Associated::new(header.in_copy, header.witness, context);
         let tag = cipher
             .seal(header.nonce, associated.as_bytes(), plain.content_mut())
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;

@@ -107,9 +107,9 @@ impl Process {
             return Err(error);
         }
         let refused = *lock(&self.refused);
-        for proof in [known.map(RollbackProof::Witness), refused].into_iter().flatten() {
+        for proof in [known.map(RollbackProof::Held), refused].into_iter().flatten() {
             if let Some(seen) = proof.against(&state.facts) {
-                if state.facts.gone_back.is_none() {
+                if state.facts.gone_back().is_none() {
                     self.mark_soon(proof);
                 }
                 return Err(self.refuse(proof, state.facts.clear.generation, seen));
@@ -174,7 +174,7 @@ impl Process {
         let latest = lock(&self.witness_history).latest();
         let is_late = latest.is_some_and(|latest| {
             latest.generation > state.facts.clear.generation
-                && RollbackProof::Witness(latest).against(&state.facts).is_some()
+                && RollbackProof::Held(latest).against(&state.facts).is_some()
         });
         // Nor may it take back what was seen since it was sent, durable or not: a shred that is seen is obeyed at once.
         let is_late = is_late || lock(&self.witness_history).was_seen_later(sent, state.facts.clear.generation);
@@ -204,7 +204,7 @@ impl Process {
         let (jumped, since) = {
             let mut witness_history = lock(&self.witness_history);
             // What a marked record says is not this vault's history.
-            let witness = state.facts.witness_of(durable).filter(|_| state.facts.gone_back.is_none());
+            let witness = state.facts.witness_of(durable).filter(|_| state.facts.gone_back().is_none());
             let (now, generation) = (self.lease.clock().now(), state.facts.clear.generation);
             let jumped = witness_history.confirm(sent, now, state.facts.lease, generation, witness);
             let witness = witness_history.to_seal(sent).unwrap_or(Witness::NONE);
@@ -231,13 +231,20 @@ impl Process {
             let mut place = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             place.replace(state.clone())
         };
-        lock(&self.numbers).drop_below(state.facts.shredded_through);
+        {
+            let mut numbers = lock(&self.numbers);
+            numbers.drop_below(state.facts.shredded_through);
+            if before.as_ref().is_some_and(|before| before.facts.floor != state.facts.floor) {
+                // An operator said which numbers count as issued: some that were reserved here may be among them.
+                numbers.drop_all();
+            }
+        }
         let lost_keys = match &before {
             None => {
                 self.changed();
                 false
             }
-            Some(before) => !before.has_same_keys_as(&state) || state.facts.gone_back.is_some(),
+            Some(before) => !before.has_same_keys_as(&state) || state.facts.gone_back().is_some(),
         };
         if lost_keys {
             // After the snapshot was replaced: a handle reads it under its own lock, so that it has the new one's keys or is wiped here.

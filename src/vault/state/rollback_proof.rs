@@ -5,20 +5,18 @@ use std::sync::atomic::Ordering;
 
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::root_record::Record;
+use crate::root_record::{Finding, Record};
 use crate::sync::lock;
 use crate::vault::commit::{CommitError, Engine, Step};
 use crate::vault::process::Process;
-use crate::vault::state::VaultState;
 use crate::witness::Witness;
 
-/// Something that this vault once did, and that its record may have forgotten.
+/// Something that this vault once did, and that its record may have forgotten. Each is authenticated and names this vault; what a single value
+/// says is an [alarm](super::alarm) at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RollbackProof {
-    /// A state that this process held, or the witness in an authentic value.
-    Witness(Witness),
-    /// A number in an authentic value, and the generation that its witness names.
-    Number(u64, u64),
+    /// A durable state that this process held.
+    Held(Witness),
     /// The highest generation that the journal names, which this vault signed.
     Journal(u64),
     /// The mark beside the pages, as it stood before the record was read.
@@ -30,15 +28,7 @@ impl RollbackProof {
     pub(crate) fn against(self, record: &Record) -> Option<u64> {
         let have = record.clear.generation;
         match self {
-            RollbackProof::Witness(witness) => match record.descends_from(witness) {
-                // Too old for the ring: at least it did not go back.
-                Some(true) | None => None,
-                // Of before a recovery, which began the ring anew above all that were seen.
-                Some(false) => (witness.generation >= record.floor).then_some(witness.generation),
-            },
-            RollbackProof::Number(number, generation) => {
-                (number >= record.next_number).then(|| generation.max(have + 1))
-            }
+            RollbackProof::Held(witness) => record.contradicts(witness),
             RollbackProof::Journal(seen) => (seen > have).then_some(seen),
             // A commit that was killed before it wrote the record leaves a mark one higher.
             RollbackProof::Mark(mark) => (mark > have + 1).then_some(mark),
@@ -47,29 +37,6 @@ impl RollbackProof {
 }
 
 impl Process {
-    /// Looks at an authentic value's witness. If it proves that the key store was rolled back, the vault is marked
-    /// so, for every process.
-    #[cold]
-    pub(crate) fn check_witness(self: &Arc<Process>, packed: u64) -> Result<(), KeyStoreError> {
-        let witness = Witness::from_packed(packed);
-        if self.proves_nothing(&*self.state()?, witness) {
-            return Ok(());
-        }
-        // This process may merely not know yet. No snapshot is held while waiting: a refresh waits for readers.
-        self.reread()?;
-        if self.proves_nothing(&*self.state()?, witness) {
-            return Ok(());
-        }
-        self.unless_proven(RollbackProof::Witness(witness))
-    }
-
-    pub(in crate::vault) fn proves_nothing(&self, state: &VaultState, witness: Witness) -> bool {
-        if state.facts.descends_from(witness) == Some(true) {
-            self.proven.store(witness.packed(), Ordering::Relaxed);
-        }
-        RollbackProof::Witness(witness).against(&state.facts).is_none()
-    }
-
     /// Marks the record if the proof still holds under the lock, so that every process refuses; and says so.
     pub(crate) fn unless_proven(self: &Arc<Process>, proof: RollbackProof) -> Result<(), KeyStoreError> {
         let snapshot = self.snapshot();
@@ -108,10 +75,10 @@ impl Process {
             &mut |draft| {
                 let Some(seen) = proof.against(&draft.record) else { return Ok(Step::Keep(None)) };
                 let found = Some((draft.record.clear.generation, seen));
-                if draft.record.gone_back.is_some_and(|known| known >= seen) {
+                if draft.record.gone_back().is_some_and(|known| known >= seen) {
                     return Ok(Step::Keep(found));
                 }
-                draft.record.gone_back = draft.record.gone_back.max(Some(seen));
+                draft.record.add_finding(Finding::RolledBack(seen));
                 Ok(Step::Write(Vec::new(), found))
             },
             &mut |_, _, _| Ok(()),

@@ -68,6 +68,16 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         }
         _ => {}
     }
+    if let Some(seen) = health.alarm {
+        findings.add(
+            Severity::Grave,
+            "alarm",
+            context.config.vault()?.display(),
+            format!("a value was opened that names generation {seen}, which is not of this vault's history"),
+            "either the vault was restored from a backup, and whoever was shredded since is readable again; or rows of a copy, such as a staging system's, got into the database",
+            "find out which. If it was restored: put the newest vault back, or `oubliette replay`. If not: take the rows out, and `oubliette clear-alarm`",
+        );
+    }
     let status = match status {
         Ok(status) => status,
         Err(error) => {

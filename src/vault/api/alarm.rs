@@ -1,0 +1,83 @@
+//! A false alarm, cleared by an operator who looked.
+
+use std::sync::Arc;
+
+use super::recover::JUMP;
+use crate::error::{KeyStoreError, RecoverError};
+use crate::events;
+use crate::journal::{Event, Reason, Results};
+use crate::root_key::RootKey;
+use crate::root_record::Finding;
+use crate::vault::commit::{CommitError, Step};
+use crate::vault::journal::Entries;
+use crate::vault::process::Process;
+use crate::vault::state::MarkFound;
+use crate::vault::{Vault, VaultBuilder, VaultInner};
+use crate::witness::MOST_GENERATION;
+
+impl VaultBuilder {
+    /// Declares that an alarm ([`Health::alarm`](crate::Health::alarm)), a refusal ([`KeyStoreError::RolledBack`]) or a damaged mark
+    /// ([`KeyStoreError::MarkNotAuthentic`]) was a false one, and unlocks the vault. The root key stays, and the
+    /// journal keeps why.
+    ///
+    /// **This is an operator's word: the root record in its place is the newest that ever was, and nobody was shredded since.** If the key store
+    /// *was* restored, whoever was shredded since is readable again, and stays so: then put the newest one back, or
+    /// [`replay`](VaultBuilder::replay) the journal, or [`recover`](VaultBuilder::recover).
+    ///
+    /// The vault goes on above every generation that was seen, so that what raised the alarm proves nothing any more; values that were
+    /// refused because of it open. With [`highest_number_known`](VaultBuilder::highest_number_known), numbers up to that one count as
+    /// issued: name the highest in the database if a copy's rows got into it, so that its customers' numbers are not issued to others.
+    ///
+    /// # Errors
+    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
+    pub fn clear_alarm(self, root_key: RootKey, why: Reason) -> Result<Vault, RecoverError> {
+        let (stores, directory) = self.stores(false)?;
+        let engine = self.engine(stores, root_key);
+        let mark = engine.stores.pages.mark();
+        let (process, _) = self.process(engine)?;
+        let inner = VaultInner { process, directory };
+        let process = &inner.process;
+        process.open_journal_to_recover(&self.journal)?;
+        let state = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
+        let finding = state.facts.finding;
+        let mark = MarkFound::of(&state.facts, mark, process.settings.is_copy)?;
+        drop(state);
+        if let Some(purpose) = misspelt {
+            return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
+        }
+        let journalled = process.open_file().map_or(0, crate::journal::Journal::highest_generation);
+        let proven = [finding.and_then(Finding::proven), Some(mark.generation()), Some(journalled)];
+        let proven = proven.into_iter().flatten().max().unwrap_or(0);
+        if proven >= MOST_GENERATION - JUMP {
+            return Err(RecoverError::OutOfRange);
+        }
+        // What a value says is nobody's word: one that no vault can reach must not stand in the way.
+        let alarm = finding.map_or(0, Finding::seen);
+        let seen = proven.max(if alarm < MOST_GENERATION - JUMP { alarm } else { 0 });
+        let highest = self.highest_number;
+        let job = move |process: &Arc<Process>| {
+            let mut entries = Entries::default();
+            let done = process.commit(&mut |draft| {
+                draft.generation = draft.record.clear.generation.max(seen) + JUMP;
+                draft.starts_anew = true;
+                draft.record.finding = None;
+                let highest_number = highest.map(Into::into);
+                let intent = || Ok(Event::ClearAlarm { seen, highest_number, why: why.clone() });
+                process.intend_once(draft, &mut entries, intent)?;
+                mark.replace_unless_good(process, draft)?;
+                let next = highest.map_or(0, |number| number.get() + 1);
+                draft.record.next_number = draft.record.next_number.max(next);
+                Ok(Step::Write(Vec::new(), ()))
+            });
+            process.conclude(&mut entries, &done, &Results::default());
+            let done = done.map_err(CommitError::cause)?;
+            events::alarm_cleared(done.state.facts.clear.generation, seen);
+            done.old_copy.map_or(Ok(()), Err)
+        };
+        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.alarm.forget();
+        process.finish_recovered();
+        Ok(Vault { inner: Arc::new(inner) })
+    }
+}
