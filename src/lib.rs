@@ -215,7 +215,9 @@ pub use record::Held;
 #[doc(hidden)]
 pub use record::support as __private;
 pub use record::{Context, FieldInfo, FieldKind};
-pub use root_key::{KeyWrapper, PassphraseCost, RootKey, RootKeyError, WrapperError};
+pub use root_key::{
+    KeySeries, KeyVersion, KeyWrapper, PassphraseCost, RootKey, RootKeyError, VersionPolicy, VersionState, WrapperError,
+};
 pub use sealed::{Encoded, ParseError, Sealed};
 pub use vault::{Because, Circumstances};
 pub use vault::{

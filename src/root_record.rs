@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::cipher::{self, TAG_BYTES};
 use crate::derivation::{self, RootSecret};
 use crate::journal::{Anchor, VaultName};
-use crate::root_key::{PassphraseCost, Recipe, WRAPPED_BYTES};
+use crate::root_key::{KeyVersion, PassphraseCost, Recipe, VERSION_WRAPPED_BYTES, VersionRecipe, WRAPPED_BYTES};
 use crate::secret;
 use crate::stack::with_clean_stack;
 use crate::store::{PlaceId, RECORD_BYTES};
@@ -144,11 +144,19 @@ impl Clear {
         writer.bytes(&self.id.0);
         writer.bytes(&self.parent.0);
         writer.u64(self.generation);
+        const NO_COST: PassphraseCost = PassphraseCost { memory_kib: 0, passes: 0, lanes: 0 };
+        let mut named = Vec::new();
         let (kind, cost, salt, wrapped) = match &self.recipe {
-            Recipe::Bytes => (0, PassphraseCost { memory_kib: 0, passes: 0, lanes: 0 }, [0; 16], &[][..]),
+            Recipe::Bytes => (0, NO_COST, [0; 16], &[][..]),
             Recipe::Passphrase { cost, salt } => (1, *cost, *salt, &[][..]),
-            Recipe::Wrapped(wrapped) => {
-                (2, PassphraseCost { memory_kib: 0, passes: 0, lanes: 0 }, [0; 16], &wrapped[..])
+            Recipe::Wrapped(wrapped) => (2, NO_COST, [0; 16], &wrapped[..]),
+            Recipe::Version(VersionRecipe { series, version, begun, wrapped }) => {
+                let mut writer = Writer::new(&mut named);
+                writer.u64(version.number);
+                writer.bytes(&version.id);
+                writer.u64(*begun);
+                writer.bytes(wrapped);
+                (3, NO_COST, *series, &named[..])
             }
         };
         writer.bytes(&[kind]);
@@ -167,13 +175,27 @@ fn read_recipe(reader: &mut Reader<'_>) -> Result<Recipe, RecordError> {
     let salt = reader.array()?;
     let length = usize::from(reader.u16()?);
     let wrapped = reader.padded(length, WRAPPED_BYTES)?;
-    let no_cost = cost.memory_kib == 0 && cost.passes == 0 && cost.lanes == 0 && salt == [0; 16];
+    let no_cost = cost.memory_kib == 0 && cost.passes == 0 && cost.lanes == 0;
+    let no_salt = salt == [0; 16];
     match kind {
-        0 if no_cost && length == 0 => Ok(Recipe::Bytes),
+        0 if no_cost && no_salt && length == 0 => Ok(Recipe::Bytes),
         1 if length == 0 => Ok(Recipe::Passphrase { cost, salt }),
-        2 if no_cost && length > 0 => Ok(Recipe::Wrapped(wrapped.to_vec())),
+        2 if no_cost && no_salt && length > 0 => Ok(Recipe::Wrapped(wrapped.to_vec())),
+        3 if no_cost => read_version(salt, wrapped),
         _ => Err(RecordError::Malformed),
     }
+}
+
+fn read_version(series: [u8; 16], bytes: &[u8]) -> Result<Recipe, RecordError> {
+    let (named, wrapped) =
+        bytes.split_at_checked(WRAPPED_BYTES - VERSION_WRAPPED_BYTES).ok_or(RecordError::Malformed)?;
+    let mut reader = Reader::new(named);
+    let version = KeyVersion { number: reader.u64()?, id: reader.array()? };
+    let begun = reader.u64()?;
+    if version.number == 0 || wrapped.is_empty() {
+        return Err(RecordError::Malformed);
+    }
+    Ok(Recipe::Version(VersionRecipe { series, version, begun, wrapped: wrapped.to_vec() }))
 }
 
 impl Record {

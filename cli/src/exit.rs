@@ -270,7 +270,7 @@ impl From<ShredError> for Failure {
 impl From<RotateError> for Failure {
     fn from(error: RotateError) -> Failure {
         let exit = match &error {
-            RotateError::SameKey => Exit::Refused,
+            RotateError::SameKey | RotateError::NoVersions => Exit::Refused,
             RotateError::NothingHappened(cause) => of_key_store(cause),
             _ => Exit::Unsettled,
         };

@@ -86,6 +86,15 @@ pub enum KeyStoreError {
         "the mark beside the pages is not authentic: damaged, or forged. It would tell whether the key store was restored: find out, and          put the pages back from a mirror, or clear the alarm if all is well"
     )]
     MarkNotAuthentic,
+    /// The version of the root key that the newest record here is under was destroyed, or a later version is complete: an older record was put back.
+    #[error(
+        "{location}: the version of the root key that it is under was destroyed or superseded: an older root record was put back, or this is a copy. \
+         Put the newest one back; or `recover`, if older versions are kept"
+    )]
+    RootKeyDestroyed {
+        /// Where the record is.
+        location: String,
+    },
     /// A place that the root record lists is not among those opened, or the reverse. Values can be opened; nothing can
     /// be committed until all places are there.
     #[error("place {place} is {problem}; commits are refused until it is there, or detached")]
@@ -233,6 +242,7 @@ impl KeyStoreError {
             | KeyStoreError::Diverged { .. }
             | KeyStoreError::PageDamaged { .. }
             | KeyStoreError::RolledBack { .. }
+            | KeyStoreError::RootKeyDestroyed { .. }
             | KeyStoreError::PagesOfAnotherVault
             | KeyStoreError::PagesOfCopy
             | KeyStoreError::MarkNotAuthentic

@@ -57,6 +57,9 @@ pub enum RotateError {
     /// The new root key is the current one. Nothing happened.
     #[error("the new root key is the current one")]
     SameKey,
+    /// The root key is not a series of versions, or this is a copy, which begins none. Nothing happened.
+    #[error("the root key has no versions here; `rotate_root_key` moves to another one")]
+    NoVersions,
     /// Nothing happened.
     #[error("the root key was not rotated")]
     NothingHappened(#[source] KeyStoreError),

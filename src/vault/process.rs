@@ -157,6 +157,7 @@ impl Process {
             scope: scope.clone(),
             change: None,
             expects: false,
+            finished_version: None,
             is_copy: settings.is_copy,
             known: None,
             vouched: None,

@@ -174,5 +174,5 @@ fn passphrase(phrase: &str, cost: PassphraseCost) -> Node {
 
 pub(super) fn stretched(phrase: &str, cost: PassphraseCost, salt: [u8; 16]) -> RootSecret {
     let recipe = Recipe::Passphrase { cost, salt };
-    RootKey::passphrase(phrase).recover(&recipe, VaultName::from_bytes([0; 16])).unwrap().unwrap()
+    RootKey::passphrase(phrase).recover(&recipe, VaultName::from_bytes([0; 16]), false).unwrap().unwrap()
 }

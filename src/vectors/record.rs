@@ -7,7 +7,7 @@ use super::{Node, expand, hex, hmac, run};
 use crate::cipher;
 use crate::derivation::{PageKey, RootSecret, Seed, TreeId};
 use crate::journal::VaultName;
-use crate::root_key::{PassphraseCost, Recipe, RootKey, RootKeyError};
+use crate::root_key::{KeyVersion, PassphraseCost, Recipe, RootKey, RootKeyError, VersionRecipe};
 use crate::root_record::{Clear, Finding, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::PlaceId;
@@ -93,6 +93,14 @@ fn later() -> Record {
     }
 }
 
+/// Under a version of a series of root keys.
+fn versioned() -> Record {
+    let first = first();
+    let version = KeyVersion { number: 0x01_02, id: run(0x30) };
+    let recipe = Recipe::Version(VersionRecipe { series: run(0xb0), version, begun: 1_796_000_000, wrapped: vec![0xcd; 48] });
+    Record { clear: Clear { recipe, ..first.clear }, ..first }
+}
+
 fn fullest() -> Record {
     let first = first();
     let purpose = |n: usize| format!("{n:032}");
@@ -176,6 +184,14 @@ fn clear(clear: &Clear) -> Node {
             ("salt", hex(salt)),
         ],
         Recipe::Wrapped(wrapped) => vec![("kind", 2.into()), ("wrapped", hex(wrapped))],
+        Recipe::Version(VersionRecipe { series, version, begun, wrapped }) => vec![
+            ("kind", 3.into()),
+            ("series", hex(series)),
+            ("number", version.number.into()),
+            ("id", hex(version.id)),
+            ("begun", (*begun).into()),
+            ("wrapped", hex(wrapped)),
+        ],
     };
     Node::Named(vec![
         ("vault", hex(clear.vault.to_bytes())),
@@ -215,6 +231,7 @@ fn content(record: &Record) -> Node {
         ("trees", trees.collect::<Vec<_>>().into()),
         ("ring", record.ring.iter().map(hex).collect::<Vec<_>>().into()),
         ("shredded_through", record.shredded_through.into()),
+        ("signer", hex(record.signer.0.bytes())),
     ])
 }
 
@@ -294,7 +311,7 @@ fn refused_costs() -> Vec<Node> {
     let costs = [(8_191, 1, 1), (1_048_577, 1, 1), (8_192, 0, 1), (8_192, 17, 1), (8_192, 1, 0), (8_192, 1, 17)];
     let refused = |(memory_kib, passes, lanes): (u32, u32, u32)| {
         let recipe = Recipe::Passphrase { cost: PassphraseCost { memory_kib, passes, lanes }, salt: [0; 16] };
-        let recovered = RootKey::passphrase("x").recover(&recipe, VaultName::from_bytes([0; 16]));
+        let recovered = RootKey::passphrase("x").recover(&recipe, VaultName::from_bytes([0; 16]), false);
         assert!(matches!(recovered, Err(RootKeyError::Cost)));
         let numbers = [("memory_kib", memory_kib), ("passes", passes), ("lanes", lanes)];
         Node::Named(numbers.map(|(name, number)| (name, u64::from(number).into())).into_iter().collect())
@@ -313,6 +330,7 @@ pub(super) fn vectors() -> Node {
                 shown("the first of a vault, under 32 bytes", &first(), &SECRET),
                 shown("a later one, under the passphrase `six words from a long list`", &later(), &stretched),
                 shown("the fullest, under a wrapped key", &fullest(), &SECRET),
+                shown("under a version of a series", &versioned(), &SECRET),
             ]
             .into(),
         ),

@@ -273,22 +273,29 @@ def decode_clear(record):
     r = Reader(record[1:600])
     clear = {"vault": r.take(16), "id": r.take(16), "parent": r.take(16)}
     clear["generation"] = r.bounded(8, 1, NUMBERS - 1)
-    kind = r.bounded(1, 0, 2)
+    kind = r.bounded(1, 0, 3)
     costs = {"memory_kib": r.num(4), "passes": r.num(4), "lanes": r.num(4), "salt": r.take(16)}
-    check(kind == 1 or not any(any(v) if isinstance(v, bytes) else v for v in costs.values()), "malformed")
-    size = r.bounded(2, 1, 512) if kind == 2 else r.bounded(2, 0, 0)
+    salt = costs["salt"]
+    check(kind == 1 or not any(costs[name] for name in ("memory_kib", "passes", "lanes")), "malformed")
+    check(kind in (1, 3) or not any(salt), "malformed")
+    size = r.bounded(2, *[(0, 0), (0, 0), (1, 512), (33, 512)][kind])
     wrapped = r.filled(512, size)
-    clear["recipe"] = {"kind": kind} | (costs if kind == 1 else {"wrapped": wrapped} if kind == 2 else {})
+    version = {"series": salt, "number": num(wrapped[:8]), "id": wrapped[8:24], "begun": num(wrapped[24:32])}
+    check(kind != 3 or version["number"] > 0, "malformed")
+    more = [{}, costs, {"wrapped": wrapped}, version | {"wrapped": wrapped[32:]}]
+    clear["recipe"] = {"kind": kind} | more[kind]
     return clear
 
 
 def encode_clear(clear):
     recipe = clear["recipe"]
     costs = b"".join(u(4, recipe.get(name, 0)) for name in ("memory_kib", "passes", "lanes"))
-    wrapped = recipe.get("wrapped", b"")
+    wrapped, salt = recipe.get("wrapped", b""), recipe.get("salt", bytes(16))
+    if recipe["kind"] == 3:
+        wrapped, salt = u(8, recipe["number"]) + recipe["id"] + u(8, recipe["begun"]) + wrapped, recipe["series"]
     return (
         b"\x01" + clear["vault"] + clear["id"] + clear["parent"] + u(8, clear["generation"]) + u(1, recipe["kind"])
-        + costs + recipe.get("salt", bytes(16)) + u(2, len(wrapped)) + wrapped.ljust(512, b"\0")
+        + costs + salt + u(2, len(wrapped)) + wrapped.ljust(512, b"\0")
     )
 
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::customer::CustomerId;
+use crate::derivation::RootSecret;
 use crate::error::{CreateError, KeyStoreError, UnlockError};
 use crate::field::Purpose;
 use crate::journal::VaultName;
@@ -269,12 +270,12 @@ impl VaultBuilder {
         if LEASES.contains(&self.lease) { Ok(()) } else { Err(CreateError::Lease) }
     }
 
-    fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<Record, KeyStoreError> {
+    fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<(Record, RootSecret), KeyStoreError> {
         let random = |_| KeyStoreError::Randomness;
         let vault = VaultName::from_bytes(nonce::fresh().map_err(random)?);
         let id = RecordId(nonce::fresh().map_err(random)?);
-        let recipe = keyring.establish(vault)?;
-        Ok(Record {
+        let (secret, recipe) = keyring.establish(vault)?;
+        let record = Record {
             clear: Clear { vault, id, parent: RecordId([0; 16]), generation: FIRST, recipe },
             next_number: 1,
             newest_block: 1,
@@ -289,7 +290,8 @@ impl VaultBuilder {
             ring: vec![id.short()],
             signer: SignerSeed::new().map_err(random)?,
             anchor: None,
-        })
+        };
+        Ok((record, secret))
     }
 
     /// The first thing that is done, whatever the vault is opened for.
@@ -315,6 +317,7 @@ impl VaultBuilder {
             scope: Scope::default(),
             change: None,
             expects: false,
+            finished_version: None,
             is_copy: self.is_copy,
             known: None,
             vouched: None,
@@ -400,11 +403,13 @@ impl VaultBuilder {
         let mark = if again.generation < mark.generation { again } else { mark };
         let state = process.state()?;
         let marked = page_mark::check(&state.facts, &mark, self.is_copy)?;
+        let recipe = state.facts.clear.recipe.clone();
         let (have, next_number) = (state.facts.clear.generation, state.facts.next_number);
         let unknown = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
         let is_missing = unknown.is_some() || state.indexes.is_none();
         drop(state);
         process.unless_proven(RollbackProof::Mark(marked))?;
+        let needs_repair = needs_repair || !self.is_copy && !lock(&process.keyring).is_finished(&recipe);
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {

@@ -117,6 +117,8 @@ impl Process {
             }
             let list = std::mem::take(&mut draft.record.places);
             draft.record.places = plan.apply(&list)?;
+            // What lies in a place that is given up cannot be read any more, and whoever still sees that place alone stops (E10).
+            draft.begins_version = matches!(plan, ListChange::Promote(..) | ListChange::Detach(_));
             let after = draft.record.places.clone();
             self.intend_once(draft, &mut entries, || {
                 let without = |list: &[PlaceId], others: &[PlaceId]| {

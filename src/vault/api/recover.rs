@@ -127,6 +127,7 @@ impl VaultBuilder {
     ) -> Result<Vault, RecoverError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
+        crate::sync::lock(&engine.keyring).allow_older();
         let mark = engine.stores.pages.mark();
         let (process, _) = self.process(engine)?;
         let inner = VaultInner { process, directory };

@@ -5,15 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
 use crate::journal::KeyTreeId;
 use crate::key_tree::Walker;
+use crate::nonce;
+use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
+use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::process::Process;
-use crate::vault::state::{page_mark, tree_error};
+use crate::vault::state::{LoadedIndexes, LoadedTree, VaultState, page_mark, tree_error};
 
 /// Whether a vault can be used now, and for what.
 #[derive(Clone, Debug)]
@@ -213,14 +218,32 @@ impl Process {
             Ok(Step::Done(live_pages(draft)?.into_iter().collect::<Vec<_>>()))
         };
         // Of what is durable: a copy of a record that vanishes would be of a history that never was.
-        let mut failed = None;
+        let mut failed: Option<KeyStoreError> = None;
         let done = self.commit_then(plan, &mut |live, state, _| {
             // What is wrong with the copy says nothing about the vault.
             let mark = page_mark::make(&state.facts, state.facts.clear.generation, self.settings.is_copy);
-            failed = directory.copy_to(path, &mark, &state.bytes, live).err();
+            failed = match self.record_for_copy(state) {
+                Ok(Some(own)) => directory.copy_to(path, &mark, &own, live).err().map(Into::into),
+                Ok(None) => directory.copy_to(path, &mark, &state.bytes, live).err().map(Into::into),
+                Err(error) => Some(error),
+            };
             Ok(())
         });
         let old_copy = done.map_err(CommitError::cause)?.old_copy;
-        failed.map(KeyStoreError::from).or(old_copy).map_or(Ok(()), Err)
+        failed.or(old_copy).map_or(Ok(()), Err)
+    }
+
+    /// E7: where the root key has versions a copy is under a version of a series of its own: nobody who uses it makes or destroys a key of
+    /// the vault, and it outlives the vault's versions. `None`: as it is.
+    fn record_for_copy(&self, state: &VaultState) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        let Some((secret, recipe)) = lock(&self.keyring).series_for_copy(&state.facts.clear)? else { return Ok(None) };
+        let mut record = state.facts.without_trees();
+        record.clear.recipe = recipe;
+        record.trees = state.trees.iter().map(LoadedTree::to_record).collect();
+        record.indexes = state.indexes.as_ref().map(LoadedIndexes::to_record);
+        let mut fresh = Secret32::empty();
+        nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
+        let sealed = record.seal(&secret, fresh.bytes());
+        Ok(Some(Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record for a copy"))?)))
     }
 }

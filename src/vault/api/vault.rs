@@ -269,6 +269,17 @@ impl Vault {
         Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
     }
 
+    /// Begins a version of the root key, where it has [versions](RootKey::versions), and destroys those before it, as the policy says: no copy of an
+    /// older root record can be read then. For the policy [`by_hand`](crate::VersionPolicy::by_hand), or out of turn.
+    ///
+    /// # Errors
+    /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older one may still be
+    /// there: it is destroyed by the next commit, by the next to unlock the vault, or by calling this again.
+    pub fn begin_root_key_version(&self) -> Result<(), RotateError> {
+        let posted = self.post(|process| process.begin_version()).map_err(RotateError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+    }
+
     /// The generation of the root record, as last read. It may be kept elsewhere and demanded at the next unlock
     /// ([`VaultBuilder::demand_generation`]), which tells a vault that was restored from a backup.
     ///

@@ -15,6 +15,7 @@ use super::{Committed, Draft, Engine, NewKey, Plan, Step, Stores, Then, live_pag
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
+use crate::root_key::Recipe;
 use crate::root_record::{Record, RecordId};
 use crate::store::{PageName, PageStore, PlaceId, RootCopy, StoredPage};
 use crate::sync::lock;
@@ -62,6 +63,7 @@ struct Base<'a> {
     /// The newest generation that was known to be durable before this commit.
     durable: u64,
     secret: RootSecret,
+    recipe: Recipe,
     /// Every page that it needs, if a place that is to be written does not show it.
     live: Option<HashSet<PageName>>,
     pages: &'a dyn PageStore,
@@ -109,7 +111,7 @@ impl Engine {
         begun: &mut Option<Begun<T>>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots, .. } = self.stores.clone();
-        let Locked { mut exclusion, written: places, copies, chosen, secret } = self.lock_base(&*roots)?;
+        let Locked { mut exclusion, written: places, copies, chosen } = self.lock_base(&*roots)?;
         // Only now: no snapshot is held while other processes and places are waited for.
         let before = before();
         let before = before.as_deref();
@@ -120,9 +122,10 @@ impl Engine {
         // Another one than was begun: nothing came of that, and the plan is asked anew.
         let found = begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
         let durable = chosen.durable;
+        let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
         let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &*pages);
         let (generation, list) = (draft.record.clear.generation, draft.record.places.clone());
-        let mut base = Base { bytes, generation, list, durable, secret, live: None, pages: &*pages, before };
+        let mut base = Base { bytes, generation, list, durable, secret, recipe, live: None, pages: &*pages, before };
         if is_behind(&base, &places, &copies) {
             // Before the plan, which may take pages out of the draft that the base needs.
             base.live = Some(live_pages(&draft)?);
@@ -138,7 +141,7 @@ impl Engine {
                 let state = base.as_read(&self.resident)?;
                 return Ok(Committed { value, state, durable, wrote: false, old_copy: None });
             }
-            Step::Done(value) if base.durable == base.generation => {
+            Step::Done(value) if base.durable == base.generation && !self.has_unfinished_versions(&base.recipe) => {
                 let state = base.as_read(&self.resident)?;
                 CarriedOut { value, state, written: Written::Already, rekey: None }
             }
@@ -147,7 +150,7 @@ impl Engine {
             Step::Write(new_pages, value) => self.write(&base, &mut slots, draft, &new_pages, value, begun)?,
         };
         // The lock is held still: no other process commits before `then` is done.
-        self.conclude(done, &StoredPages(&*pages), then)
+        self.conclude(done, &base.recipe, &StoredPages(&*pages), then)
     }
 
     /// Takes a record apart into its bytes and a draft of the one that is to follow it.
@@ -169,6 +172,8 @@ impl Engine {
             durable,
             rekey: None,
             starts_anew: false,
+            forgets: false,
+            begins_version: false,
         };
         (bytes, draft)
     }
@@ -203,6 +208,7 @@ impl Engine {
             // Once the ring is begun anew, nothing proves of a copy older than the base that it is an ancestor.
             return Err(KeyStoreError::from(error).into());
         }
+        self.begin_version(&base.recipe, &mut draft)?;
         // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
         draft.vouch_for(self.vouched);
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
@@ -231,20 +237,27 @@ impl Engine {
 
     /// Adopts a new root key, tells what is durable now, and does what was to be done once the record is whole.
     fn conclude<T>(
-        &self,
+        &mut self,
         done: CarriedOut<T>,
+        before: &Recipe,
         pages: &StoredPages<'_>,
         then: &mut Then<'_, T>,
     ) -> Result<Committed<T>, Failure> {
         let CarriedOut { mut value, state, written, rekey } = done;
+        let mut left = Vec::new();
         if let Some(NewKey { key, secret, recipe }) = rekey {
+            let mut keyring = lock(&self.keyring);
+            if !recipe.is_of_the_series_of(before) {
+                left = keyring.given();
+            }
             // Also if a place lacks it: the first one has it, and that decides (R5).
-            lock(&self.keyring).adopt(key, secret, recipe);
+            keyring.adopt(key, secret, recipe);
         }
         let (generation, settled) = (state.facts.clear.generation, state.facts.settled);
         let wrote = !matches!(written, Written::Already);
         let (durable, old_copy) = match written {
-            Written::Whole | Written::Already => (generation, None),
+            Written::Whole => (generation, self.finish_versions(&state.facts.clear.recipe, before, &left)),
+            Written::Already => (generation, None),
             Written::OldCopyLeft(error) => (generation, Some(KeyStoreError::from(error))),
             // R8: not in every place, so only what it is based on may be relied upon.
             Written::NotInPlace(place, error) => {

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::read::{LIST_TRIES, choose, list_of};
 use super::{Engine, NOT_OPEN};
-use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
-use crate::secret::Secret32;
 use crate::store::{CopyContent, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::Chosen;
@@ -18,7 +16,6 @@ pub(super) struct Locked<'r> {
     pub(super) written: Vec<PlaceId>,
     pub(super) copies: Vec<RootCopy>,
     pub(super) chosen: Chosen,
-    pub(super) secret: RootSecret,
 }
 
 impl Engine {
@@ -53,13 +50,9 @@ impl Engine {
             if let Some(error) = written.iter().find_map(|place| unreadable(&copies, *place)) {
                 return Err(error.into());
             }
-            let mut keyring = lock(&self.keyring);
-            let chosen = choose(&copies, &mut keyring, &self.scope)?;
+            let chosen = choose(&copies, &mut lock(&self.keyring), &self.scope)?;
             if chosen.record.places == list {
-                // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
-                let secret = RootSecret(Secret32::copy_of(keyring.current()?.0.bytes()));
-                drop(keyring);
-                return Ok(Locked { exclusion, written, copies, chosen, secret });
+                return Ok(Locked { exclusion, written, copies, chosen });
             }
             // Another process changed the list: other places must be locked.
             list = chosen.record.places;

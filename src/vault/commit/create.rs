@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::base::take;
 use super::slots::{Slots, Written};
 use super::{Engine, Stores};
+use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::nonce;
 use crate::root_record::Record;
@@ -17,7 +18,7 @@ impl Engine {
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.
     pub(crate) fn create(
         &mut self,
-        make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
+        make: &mut dyn FnMut(&mut Keyring) -> Result<(Record, RootSecret), KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots, reads } = self.stores.clone();
         let places = roots.places();
@@ -27,14 +28,18 @@ impl Engine {
             return Ok(false);
         }
         let mut keyring = lock(&self.keyring);
-        let record = make(&mut keyring)?;
+        let (record, secret) = make(&mut keyring)?;
         let mut fresh = Secret32::empty();
         nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
-        let sealed = record.seal(keyring.current()?, fresh.bytes());
+        let sealed = record.seal(&secret, fresh.bytes());
         let bytes = Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a first record"))?);
         drop(keyring);
         match Slots::new(&mut *exclusion, &record.places, &copies).write(&bytes)? {
-            Written::Whole | Written::Already => Ok(true),
+            // A version that could not be marked as complete is so by the next commit.
+            Written::Whole | Written::Already => {
+                let _ = lock(&self.keyring).finish(&record.clear.recipe);
+                Ok(true)
+            }
             Written::OldCopyLeft(error) | Written::NotInPlace(_, error) => Err(error.into()),
         }
     }

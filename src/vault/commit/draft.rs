@@ -27,6 +27,10 @@ pub(crate) struct Draft<'a> {
     pub(crate) rekey: Option<NewKey>,
     /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
     pub(crate) starts_anew: bool,
+    /// It makes something unreadable that older records open.
+    pub(crate) forgets: bool,
+    /// It begins a version of the root key in any case, where there are versions.
+    pub(crate) begins_version: bool,
 }
 
 pub(crate) struct NewKey {

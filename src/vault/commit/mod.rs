@@ -16,6 +16,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use self::attempt::Failure;
 use crate::error::KeyStoreError;
 use crate::journal::Anchor;
 use crate::key_tree::Resident;
+use crate::root_key::KeyVersion;
 use crate::store::{PageName, PageStore, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
 use crate::vault::state::{Keyring, StoredPages, VaultState, tree_error};
@@ -73,6 +75,8 @@ pub(crate) struct Engine {
     pub(crate) expects: bool,
     /// Of a vault that was unlocked as a copy.
     pub(crate) is_copy: bool,
+    /// The version of the root key before which none is left, as far as this process knows.
+    pub(crate) finished_version: Option<KeyVersion>,
     /// The newest state that this process knew to be durable; the record must never be found before it.
     pub(crate) known: Option<Witness>,
     /// The newest entry of the journal that no crash can take away any more.

@@ -52,10 +52,14 @@ pub(crate) fn read(
             && scope.lost.is_empty()
             && copy_selection::all_are(&copies, &before.facts.places, &before.bytes)
         {
+            // A token that is away, or says that the key is gone, is noticed although nothing changed.
+            let location = copies.first().map_or("the root record", |copy| copy.location.as_str());
+            lock(keyring).confirm(&before.facts.clear, location)?;
             return Ok(Seen::Unchanged { state: before, trouble: not_writable });
         }
         match choose(&copies, &mut lock(keyring), scope) {
-            Err(KeyStoreError::RecordDamaged { .. }) if tries < READ_TRIES => {
+            // Another process may have begun a version between the read of the record and that of its key.
+            Err(KeyStoreError::RecordDamaged { .. } | KeyStoreError::RootKeyDestroyed { .. }) if tries < READ_TRIES => {
                 tries += 1;
                 std::thread::sleep(READ_PAUSE);
             }
@@ -65,7 +69,7 @@ pub(crate) fn read(
                 changes += 1;
                 list = record.places;
             }
-            Ok(Chosen { record, bytes, durable, needs_repair, first }) => {
+            Ok(Chosen { record, bytes, durable, needs_repair, first, .. }) => {
                 if scope.lost.is_empty() {
                     first.check()?;
                 }

@@ -13,7 +13,7 @@ use crate::field::Purpose;
 use crate::journal::{Event, Results};
 use crate::key_tree::{Found, Resident, Tree, Walker};
 use crate::nonce;
-use crate::root_key::RootKey;
+use crate::root_key::{Recipe, RootKey};
 use crate::root_record::{IndexTree, MOST_TREES, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
@@ -254,6 +254,28 @@ impl Process {
         done.old_copy.map_or(Ok(()), Err)
     }
 
+    /// Begins a version of the root key, where it has versions.
+    pub(crate) fn begin_version(self: &Arc<Process>) -> Result<(), RotateError> {
+        let mut entries = Entries::default();
+        let mut has_versions = true;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            has_versions = matches!(draft.record.clear.recipe, Recipe::Version(_)) && !self.settings.is_copy;
+            if !has_versions {
+                return Ok(Step::Keep(()));
+            }
+            self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
+            draft.begins_version = true;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        self.conclude(&mut entries, &done, &Results::default());
+        match done {
+            Ok(_) if !has_versions => Err(RotateError::NoVersions),
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) fn rotate(self: &Arc<Process>, key: &RootKey) -> Result<(), RotateError> {
         let vault = self.settings.vault;
         if lock(&self.keyring).is_current(key, vault) {
@@ -288,7 +310,10 @@ impl Process {
             draft.refuse_if_gone_back()?;
             // Other processes read pages of the record that they hold. In tests, one lease is as good as another.
             let keep = if threaded { keep.max(draft.record.lease * 2) } else { keep };
-            Ok(Step::Rewrite((live_pages(draft)?, keep, Swept::default())))
+            let value = (live_pages(draft)?, keep, Swept::default());
+            // A vault in which nothing happens moves on all the same.
+            let is_due = !self.settings.is_copy && lock(&self.keyring).is_due(&draft.record.clear.recipe);
+            Ok(if is_due { Step::Write(Vec::new(), value) } else { Step::Rewrite(value) })
         };
         // R10: the record is made whole first. One that is merely seen may vanish in a power cut, and the one before it needs its
         // pages.

@@ -165,7 +165,9 @@ impl Draft<'_> {
         place: Place,
         epoch: Epoch,
     ) -> Result<Vec<StoredPage>, KeyStoreError> {
-        self.shred_in_indexes(&Ranges::of_numbers([number(place, epoch.number())]))
+        let pages = self.shred_in_indexes(&Ranges::of_numbers([number(place, epoch.number())]))?;
+        self.forgets |= !pages.is_empty();
+        Ok(pages)
     }
 
     /// Begins an epoch under a key of its own. Gives the pages to write.

@@ -104,6 +104,7 @@ impl Draft<'_> {
             let mut tree = self.trees.remove(at);
             tree.tree = None;
             self.trees.push(tree);
+            self.forgets = true;
         }
     }
 }

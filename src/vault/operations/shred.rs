@@ -238,6 +238,7 @@ pub(crate) fn shred_tree(
     else {
         return Ok(0);
     };
+    draft.forgets = true;
     Ok(draft.trees.get_mut(index).map_or(0, |loaded| replace(loaded, rewritten, pages)))
 }
 

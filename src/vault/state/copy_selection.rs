@@ -7,16 +7,20 @@ use std::cmp::Reverse;
 
 use zeroize::Zeroizing;
 
+use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
+use crate::root_key::Recipe;
 use crate::root_record::{Clear, Record};
 use crate::store::{CopyContent, PlaceId, Problem, RootCopy, StoreError};
 use crate::vault::commit::{NOT_LISTED, Scope};
-use crate::vault::state::{Keyring, describe};
+use crate::vault::state::{Keyring, Opened, describe};
 use crate::witness::Witness;
 
 /// The record that counts.
 pub(crate) struct Chosen {
     pub(crate) record: Record,
+    /// What it is encrypted under.
+    pub(crate) secret: RootSecret,
     /// As stored.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// The newest generation that is proven to be durable: its own if every copy in every listed place shows it, since a place's
@@ -109,7 +113,7 @@ pub(crate) fn choose(
         let (one, other) = ("the vault that was opened".to_owned(), foreign.0.location.clone());
         return Err(KeyStoreError::Diverged { one, other });
     }
-    let record = match keyring.open(bytes, clear, &copy.location) {
+    let Opened { record, secret } = match keyring.open(bytes, clear, &copy.location) {
         // The first place is written first: if it does not show this, it is no record that this vault moved to.
         // Of copies of one generation, its own comes first.
         Err(KeyStoreError::WrongRootKey) if scope.list.first().is_some_and(|first| *first != copy.place) => {
@@ -128,7 +132,11 @@ pub(crate) fn choose(
         let is_proven = other_clear.id == record.clear.parent || record.descends_from(witness) == Some(true);
         let is_ancestor = witness.generation < clear.generation && is_proven;
         let counts = record.places.contains(&other.place);
-        let is_of_here = is_same || is_ancestor || !counts && may_be_left_behind(&record, other_clear, witness);
+        // It cannot be authenticated, and need not be: whatever it is, its key is gone or superseded.
+        let is_destroyed =
+            witness.generation < clear.generation && is_older_version(&record.clear.recipe, &other_clear.recipe);
+        let is_of_here =
+            is_same || is_ancestor || is_destroyed || !counts && may_be_left_behind(&record, other_clear, witness);
         if !is_of_here {
             let (one, other) = (copy.location.clone(), other.location.clone());
             return Err(KeyStoreError::Diverged { one, other });
@@ -145,7 +153,17 @@ pub(crate) fn choose(
     let durable = if is_whole { record.clear.generation } else { record.settled };
     let bytes = Zeroizing::new((*bytes).clone());
     let first = First::of(&record, scope, copies, &bytes)?;
-    Ok(Some(Box::new(Chosen { durable, needs_repair: !is_whole, first, bytes, record })))
+    Ok(Some(Box::new(Chosen { durable, needs_repair: !is_whole, first, bytes, record, secret })))
+}
+
+/// Whether the second recipe names a version before that of the first, of the same series.
+fn is_older_version(newest: &Recipe, other: &Recipe) -> bool {
+    match (newest, other) {
+        (Recipe::Version(new), Recipe::Version(old)) => {
+            newest.is_of_the_series_of(other) && old.version.number < new.version.number
+        }
+        _ => false,
+    }
 }
 
 /// R11: whether a place that the record does not list may hold this. It is not compared with the record if it is too old to tell, or is the

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::journal::VaultName;
-use crate::root_key::{Recipe, RootKey};
+use crate::root_key::{Older, Recipe, RootKey, RootKeyError};
 use crate::root_record::{Clear, Record, RecordError};
 use crate::secret::Secret32;
 
@@ -19,6 +19,14 @@ pub(crate) struct Keyring {
     hopeless: Option<Recipe>,
     /// A recipe for which a key service failed: it is not asked at every refresh.
     failing: Option<Failing>,
+    /// A recovery may open a record under a version that was superseded and is kept.
+    allows_older: bool,
+}
+
+/// A record, and the secret that it is encrypted under.
+pub(crate) struct Opened {
+    pub(crate) record: Record,
+    pub(crate) secret: RootSecret,
 }
 
 struct Failing {
@@ -33,13 +41,14 @@ const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from
 
 impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
-        Keyring { given, current: None, expected: None, hopeless: None, failing: None }
+        Keyring { given, current: None, expected: None, hopeless: None, failing: None, allows_older: false }
     }
 
     /// A copy for a forked child, which must not take the parent's lock twice.
     pub(crate) fn copy(&self) -> Keyring {
         let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
-        Keyring { given: self.given.clone(), current, expected: self.expected.clone(), hopeless: None, failing: None }
+        let (given, expected) = (self.given.clone(), self.expected.clone());
+        Keyring { given, current, expected, hopeless: None, failing: None, allows_older: self.allows_older }
     }
 
     /// Wipes all keys: nothing opens any more.
@@ -53,27 +62,28 @@ impl Keyring {
     }
 
     /// Decrypts a record under whichever key is right, and remembers it.
-    pub(crate) fn open(&mut self, bytes: &[u8], clear: &Clear, location: &str) -> Result<Record, KeyStoreError> {
+    pub(crate) fn open(&mut self, bytes: &[u8], clear: &Clear, location: &str) -> Result<Opened, KeyStoreError> {
         if let Some((secret, _)) = &self.current {
             match Record::open(bytes, secret) {
                 Err(RecordError::WrongRootKey) => {}
-                opened => return opened.map_err(|error| describe(error, location)),
+                Err(error) => return Err(describe(error, location)),
+                Ok(record) => return Ok(Opened { record, secret: copy(secret) }),
             }
         }
         if self.hopeless.as_ref() == Some(&clear.recipe) {
             return Err(KeyStoreError::WrongRootKey);
         }
-        if let Some(failing) = self.failing.as_ref().filter(|failing| failing.recipe == clear.recipe)
-            && Instant::now() < failing.until
-        {
-            return Err(failing.error.clone());
-        }
+        self.unless_failing(&clear.recipe)?;
         let mut failure = None;
         let mut found = None;
         for (index, key) in self.given.iter().chain(&self.expected).enumerate() {
-            let secret = match key.recover(&clear.recipe, clear.vault) {
+            let secret = match key.recover(&clear.recipe, clear.vault, self.allows_older) {
                 Ok(Some(secret)) => secret,
                 Ok(None) => continue,
+                // The token was asked, and answered: reading again may find another record.
+                Err(RootKeyError::Destroyed) => {
+                    return Err(KeyStoreError::RootKeyDestroyed { location: location.to_owned() });
+                }
                 // Another service's wrapped key cannot be unwrapped by this one; the next key may be right.
                 Err(error) => {
                     failure = failure.or(Some(error));
@@ -91,19 +101,17 @@ impl Keyring {
         }
         if let Some((index, secret, record)) = found {
             self.failing = None;
-            self.current = Some((secret, clear.recipe.clone()));
+            // The secret of a version is kept while one record is opened, and no longer: once its key is destroyed, so is this.
+            let is_version = matches!(clear.recipe, Recipe::Version(_));
+            self.current = (!is_version).then(|| (copy(&secret), clear.recipe.clone()));
             // The vault was rotated away from the keys before this one: they are kept no longer.
             if index < self.given.len() {
                 self.given.drain(..index);
             }
-            return Ok(record);
+            return Ok(Opened { record, secret });
         }
         if let Some(error) = failure {
-            let before = self.failing.take().filter(|failing| failing.recipe == clear.recipe);
-            let pause = before.map_or(*PAUSES.start(), |failing| (failing.pause * 2).min(*PAUSES.end()));
-            let (recipe, error) = (clear.recipe.clone(), KeyStoreError::from(error));
-            self.failing = Some(Failing { recipe, error: error.clone(), until: Instant::now() + pause, pause });
-            return Err(error);
+            return Err(self.fails(&clear.recipe, error));
         }
         // Every 32-byte key has the same recipe, and trying one costs nothing.
         if clear.recipe != Recipe::Bytes {
@@ -113,22 +121,111 @@ impl Keyring {
     }
 
     /// The secret for a new vault.
-    pub(crate) fn establish(&mut self, vault: VaultName) -> Result<Recipe, KeyStoreError> {
+    pub(crate) fn establish(&mut self, vault: VaultName) -> Result<(RootSecret, Recipe), KeyStoreError> {
         let key = self.given.first().ok_or(KeyStoreError::Bug("no root key"))?;
-        let (secret, recipe) = key.establish(vault)?;
-        self.current = Some((secret, recipe.clone()));
-        Ok(recipe)
+        Ok(key.establish(vault)?)
     }
 
-    pub(crate) fn current(&self) -> Result<&RootSecret, KeyStoreError> {
-        self.current.as_ref().map(|(secret, _)| secret).ok_or(KeyStoreError::Bug("the record was never opened"))
+    /// A record that did not change: whether what holds its root key is still there, and agrees with it. Only a token has to be asked.
+    pub(crate) fn confirm(&mut self, clear: &Clear, location: &str) -> Result<(), KeyStoreError> {
+        let Recipe::Version(_) = &clear.recipe else { return Ok(()) };
+        self.unless_failing(&clear.recipe)?;
+        let mut failure = None;
+        for key in self.given.iter().filter(|key| key.has_versions()) {
+            match key.confirm(&clear.recipe, self.allows_older) {
+                Ok(()) => {
+                    self.failing = None;
+                    return Ok(());
+                }
+                Err(RootKeyError::Destroyed) => {
+                    return Err(KeyStoreError::RootKeyDestroyed { location: location.to_owned() });
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.map_or(KeyStoreError::WrongRootKey, |error| self.fails(&clear.recipe, error)))
+    }
+
+    /// The next version of the root key, if a commit that moves on from this record is to begin one.
+    pub(crate) fn next_version(
+        &self,
+        recipe: &Recipe,
+        forgets: bool,
+        is_told: bool,
+        places: usize,
+    ) -> Result<Option<(RootKey, RootSecret, Recipe)>, KeyStoreError> {
+        for key in &self.given {
+            if let Some((secret, recipe)) = key.next_version(recipe, forgets, is_told, places)? {
+                return Ok(Some((key.clone(), secret, recipe)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record is whole: its version is complete, and older ones are destroyed. Tells whether some are kept.
+    pub(crate) fn finish(&self, recipe: &Recipe) -> Result<Older, KeyStoreError> {
+        let mut older = Older::Gone;
+        for key in &self.given {
+            if key.finish(recipe)? == Older::Kept {
+                older = Older::Kept;
+            }
+        }
+        Ok(older)
+    }
+
+    /// The keys that it was given, to leave what they hold.
+    pub(crate) fn given(&self) -> Vec<RootKey> {
+        self.given.clone()
+    }
+
+    /// The secret and recipe of a copy, whose versions are a series of its own. `None` where there are no versions.
+    pub(crate) fn series_for_copy(&self, clear: &Clear) -> Result<Option<(RootSecret, Recipe)>, KeyStoreError> {
+        if clear.recipe.version().is_none() {
+            return Ok(None);
+        }
+        let key =
+            self.given.iter().find(|key| key.has_versions()).ok_or(KeyStoreError::Bug("versions without a series"))?;
+        let (secret, recipe) = key.establish(clear.vault)?;
+        key.finish(&recipe)?;
+        Ok(Some((secret, recipe)))
+    }
+
+    /// Whether nothing is left to do about older versions; also if that cannot be told now.
+    pub(crate) fn is_finished(&self, recipe: &Recipe) -> bool {
+        self.given.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
+    }
+
+    /// A recovery may open what was superseded and is kept.
+    pub(crate) fn allow_older(&mut self) {
+        self.allows_older = true;
+    }
+
+    /// Whether a version is due that begins with age alone.
+    pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
+        self.given.iter().any(|key| key.is_due(recipe))
+    }
+
+    fn unless_failing(&self, recipe: &Recipe) -> Result<(), KeyStoreError> {
+        match self.failing.as_ref().filter(|failing| failing.recipe == *recipe && Instant::now() < failing.until) {
+            Some(failing) => Err(failing.error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// A key service failed: it is asked less and less often.
+    fn fails(&mut self, recipe: &Recipe, error: RootKeyError) -> KeyStoreError {
+        let before = self.failing.take().filter(|failing| failing.recipe == *recipe);
+        let pause = before.map_or(*PAUSES.start(), |failing| (failing.pause * 2).min(*PAUSES.end()));
+        let (recipe, error) = (recipe.clone(), KeyStoreError::from(error));
+        self.failing = Some(Failing { recipe, error: error.clone(), until: Instant::now() + pause, pause });
+        error
     }
 
     /// True when `key` is the one in use.
     pub(crate) fn is_current(&self, key: &RootKey, vault: VaultName) -> bool {
         let Some((secret, recipe)) = &self.current else { return false };
         // A key that cannot even be tried on this record is another one.
-        let recovered = key.recover(recipe, vault).ok().flatten();
+        let recovered = key.recover(recipe, vault, false).ok().flatten();
         recovered.is_some_and(|other| crate::root_key::same(secret, &other))
     }
 
@@ -146,7 +243,9 @@ impl Keyring {
     /// What is established for a rotation, and takes effect only when the record was written.
     pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe) {
         self.given = vec![key];
-        self.current = Some((secret, recipe));
+        self.allows_older = false;
+        let is_version = matches!(recipe, Recipe::Version(_));
+        self.current = (!is_version).then_some((secret, recipe));
         self.expected = None;
         self.hopeless = None;
     }

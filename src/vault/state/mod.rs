@@ -15,7 +15,7 @@ mod witness_history;
 pub(super) use alarm::Alarm;
 pub(super) use fetched::Fetched;
 pub(super) use handles::{Cipher, Handle, Handles};
-pub(super) use keyring::{Keyring, describe};
+pub(super) use keyring::{Keyring, Opened, describe};
 pub(super) use page_mark::MarkFound;
 pub(super) use readiness::Readiness;
 pub(super) use rollback_proof::RollbackProof;

@@ -1,5 +1,7 @@
 //! Root keys: what wraps the root record.
 
+mod versions;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +15,10 @@ use crate::journal::VaultName;
 use crate::nonce;
 use crate::secret::Secret32;
 use crate::stack::{Work, with_clean_stack_after};
+
+use versions::Versions;
+pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
+pub(crate) use versions::{Older, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
 
 /// Most bytes that a [`KeyWrapper`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = 512;
@@ -28,6 +34,7 @@ enum Kind {
     Passphrase { phrase: Zeroizing<String>, cost: PassphraseCost },
     Bytes(Arc<Secret32>),
     Wrapper(Arc<dyn KeyWrapper>),
+    Versions(Arc<Versions>),
 }
 
 impl RootKey {
@@ -76,6 +83,12 @@ impl RootKey {
         RootKey(Kind::Wrapper(Arc::new(wrapper)))
     }
 
+    /// A series of keys in a token, the older ones of which are destroyed: then no copy of an older root record can be read, wherever it lies.
+    #[must_use]
+    pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
+        RootKey(Kind::Versions(Arc::new(Versions { series: Box::new(series), policy })))
+    }
+
     /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.
     pub(crate) fn establish(&self, vault: VaultName) -> Result<(RootSecret, Recipe), RootKeyError> {
         match &self.0 {
@@ -98,11 +111,21 @@ impl RootKey {
                 }
                 Ok((RootSecret(secret), Recipe::Wrapped(wrapped)))
             }
+            Kind::Versions(versions) => {
+                let (secret, recipe) = versions.first()?;
+                Ok((secret, Recipe::Version(recipe)))
+            }
         }
     }
 
     /// The secret of an existing vault, or `None` when this key is of another kind than the vault's.
-    pub(crate) fn recover(&self, recipe: &Recipe, vault: VaultName) -> Result<Option<RootSecret>, RootKeyError> {
+    /// `allows_older`: also under a version that was superseded and is kept.
+    pub(crate) fn recover(
+        &self,
+        recipe: &Recipe,
+        vault: VaultName,
+        allows_older: bool,
+    ) -> Result<Option<RootSecret>, RootKeyError> {
         match (&self.0, recipe) {
             (Kind::Bytes(bytes), Recipe::Bytes) => Ok(Some(RootSecret(Secret32::copy_of(bytes.bytes())))),
             (Kind::Passphrase { phrase, .. }, Recipe::Passphrase { cost, salt }) => {
@@ -115,8 +138,73 @@ impl RootKey {
                 wrapper.unwrap(wrapped, &vault.to_bytes(), secret.bytes_mut()).map_err(RootKeyError::Wrapper)?;
                 Ok(Some(RootSecret(secret)))
             }
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.open(recipe, allows_older).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The next version, if a commit is to begin one: it forgets something, or `is_told`. `places`: how many hold the record.
+    pub(crate) fn next_version(
+        &self,
+        recipe: &Recipe,
+        forgets: bool,
+        is_told: bool,
+        places: usize,
+    ) -> Result<Option<(RootSecret, Recipe)>, RootKeyError> {
+        let (Kind::Versions(versions), Recipe::Version(recipe)) = (&self.0, recipe) else { return Ok(None) };
+        if !versions.is_due(recipe, forgets, is_told) {
+            return Ok(None);
+        }
+        if !versions.may_begin(places) {
+            return Err(RootKeyError::OnePlace);
+        }
+        let (secret, recipe) = versions.next(recipe)?;
+        Ok(Some((secret, Recipe::Version(recipe))))
+    }
+
+    /// Whether a version is due by its age.
+    pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_due(recipe, false, false),
+            _ => false,
+        }
+    }
+
+    /// Whether the token still agrees with a record that did not change. Of other keys there is nothing to ask.
+    pub(crate) fn confirm(&self, recipe: &Recipe, allows_older: bool) -> Result<(), RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.check(recipe, allows_older),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the record's version is complete, and none is left that could be destroyed.
+    pub(crate) fn is_finished(&self, recipe: &Recipe) -> Result<bool, RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_finished(recipe),
+            _ => Ok(true),
+        }
+    }
+
+    /// The record is durable in every listed place: its version is complete, and those before it are destroyed.
+    pub(crate) fn finish(&self, recipe: &Recipe) -> Result<Older, RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.finish(recipe),
+            _ => Ok(Older::Gone),
+        }
+    }
+
+    /// The vault moved away from what this recipe names.
+    pub(crate) fn leave(&self, recipe: &Recipe) -> Result<(), RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.leave(recipe),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is the series that this recipe names a version of, as far as can be told: rotating to it begins the next.
+    pub(crate) fn has_versions(&self) -> bool {
+        matches!(self.0, Kind::Versions(_))
     }
 }
 
@@ -126,6 +214,7 @@ impl fmt::Debug for RootKey {
             Kind::Passphrase { .. } => "RootKey(passphrase, redacted)",
             Kind::Bytes(_) => "RootKey(bytes, redacted)",
             Kind::Wrapper(_) => "RootKey(wrapped)",
+            Kind::Versions(_) => "RootKey(versions)",
         })
     }
 }
@@ -181,6 +270,23 @@ pub enum RootKeyError {
     /// The key wrapper failed.
     #[error("the service that holds the root key failed")]
     Wrapper(#[source] WrapperError),
+    /// The version of the root key that the record is under was destroyed, or a later one is complete: an older record was put back.
+    #[error(
+        "the root key of this record was destroyed, or superseded: an older root record was put back, or is a copy; put the newest one back"
+    )]
+    Destroyed,
+    /// The token holds nothing of this vault.
+    #[error("the token holds no key of this vault: is it another token?")]
+    OtherToken,
+    /// A new version would be the only thing that opens the only copy of the root record.
+    #[error(
+        "the root record is in one place, and older versions of its key are not kept: one disk error would lose all. Attach a mirror, or keep older \
+         versions for a while, or allow one place"
+    )]
+    OnePlace,
+    /// The token did not keep the mark that a version is complete: nothing was destroyed.
+    #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]
+    NotMarked,
     /// The key wrapper gave nothing, or more than the record has room for.
     #[error("the service that holds the root key gave {bytes} bytes; 1 to 512 fit in the root record")]
     WrappedSize {
@@ -222,6 +328,25 @@ pub(crate) enum Recipe {
     Bytes,
     Passphrase { cost: PassphraseCost, salt: [u8; 16] },
     Wrapped(Vec<u8>),
+    Version(VersionRecipe),
+}
+
+impl Recipe {
+    /// The version that it names.
+    pub(crate) fn version(&self) -> Option<KeyVersion> {
+        match self {
+            Recipe::Version(recipe) => Some(recipe.version),
+            _ => None,
+        }
+    }
+
+    /// Whether both name versions of one series.
+    pub(crate) fn is_of_the_series_of(&self, other: &Recipe) -> bool {
+        match (self, other) {
+            (Recipe::Version(one), Recipe::Version(other)) => one.series == other.series,
+            _ => false,
+        }
+    }
 }
 
 fn stretch(phrase: &str, cost: PassphraseCost, salt: &[u8; 16]) -> Result<RootSecret, RootKeyError> {
@@ -259,11 +384,11 @@ mod tests {
     #[test]
     fn a_passphrase_is_found_again_from_its_recipe() {
         let (secret, recipe) = cheap("six words").establish(VAULT).unwrap();
-        let again = RootKey::passphrase("six words").recover(&recipe, VAULT).unwrap().unwrap();
+        let again = RootKey::passphrase("six words").recover(&recipe, VAULT, false).unwrap().unwrap();
         assert!(same(&secret, &again), "the record's cost counts, not the caller's");
-        let other = cheap("six worlds").recover(&recipe, VAULT).unwrap().unwrap();
+        let other = cheap("six worlds").recover(&recipe, VAULT, false).unwrap().unwrap();
         assert!(!same(&secret, &other));
-        assert!(RootKey::bytes([1; 32]).recover(&recipe, VAULT).unwrap().is_none());
+        assert!(RootKey::bytes([1; 32]).recover(&recipe, VAULT, false).unwrap().is_none());
     }
 
     #[test]
@@ -272,7 +397,7 @@ mod tests {
             [(100 << 20, 1, 1), (u32::MAX, 1, 1), (8_192, u32::MAX, 1), (8_192, 1, 17), (0, 1, 1), (8_192, 0, 1)]
         {
             let recipe = Recipe::Passphrase { cost: PassphraseCost { memory_kib, passes, lanes }, salt: [0; 16] };
-            assert!(matches!(cheap("x").recover(&recipe, VAULT), Err(RootKeyError::Cost)));
+            assert!(matches!(cheap("x").recover(&recipe, VAULT, false), Err(RootKeyError::Cost)));
         }
     }
 
@@ -285,7 +410,7 @@ mod tests {
     #[test]
     fn a_passphrase_is_the_same_however_it_is_composed() {
         let (secret, recipe) = cheap("caf\u{e9}").establish(VAULT).unwrap();
-        let again = cheap("cafe\u{301}").recover(&recipe, VAULT).unwrap().unwrap();
+        let again = cheap("cafe\u{301}").recover(&recipe, VAULT, false).unwrap().unwrap();
         assert!(same(&secret, &again));
     }
 
@@ -310,7 +435,7 @@ mod tests {
     #[test]
     fn a_wrapper_holds_the_key() {
         let (secret, recipe) = RootKey::wrapped_by(Upside(48)).establish(VAULT).unwrap();
-        let again = RootKey::wrapped_by(Upside(48)).recover(&recipe, VAULT).unwrap().unwrap();
+        let again = RootKey::wrapped_by(Upside(48)).recover(&recipe, VAULT, false).unwrap().unwrap();
         assert!(same(&secret, &again));
         for size in [0, 513] {
             let refused = RootKey::wrapped_by(Upside(size)).establish(VAULT);

@@ -2,6 +2,8 @@
 //!
 //! Feature `testing`. Never enable it in a release build.
 
+mod token;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use crate::field::Purpose;
 use crate::root_key::RootKey;
 use crate::store::{Memory, PageStore as _, Problem, Steps, Stop};
 use crate::vault::{Opens, Reader, Vault, VaultBuilder};
+
+pub use token::{MemoryToken, SteppedToken};
 
 const ROOT_KEY: [u8; 32] = [0x5a; 32];
 

@@ -1,0 +1,286 @@
+//! Root keys that are destroyed: a series of keys in a token, each of which protects the root record for a while.
+//!
+//! Overwriting a disk proves nothing on flash and in snapshots. If the key is destroyed that an older root record was encrypted under, every copy of
+//! it is unreadable, wherever it lies. ARCHITECTURE.md, "Versions of the root key", has the order and what it excludes.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{RootKeyError, WrapperError};
+use crate::derivation::RootSecret;
+use crate::nonce;
+use crate::secret::Secret32;
+
+/// Most bytes that [`KeySeries::wrap`] may give back.
+pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 32;
+
+/// One key of a series. Two may have one number: one of them then belongs to a commit that came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct KeyVersion {
+    /// Counts from 1, one more for each version that began.
+    pub number: u64,
+    /// Random, never used again.
+    pub id: [u8; 16],
+}
+
+/// What a token has of a version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VersionState {
+    /// Which.
+    pub version: KeyVersion,
+    /// The key itself is there.
+    pub has_key: bool,
+    /// When it was marked as complete, by the clock of whoever marked it; `None` if it was not.
+    pub completed: Option<SystemTime>,
+}
+
+/// What a token, an HSM or a KMS does for root keys that are destroyed: it holds a series of keys, which never leave it.
+///
+/// A vault has a series of its own, named by 16 random bytes, and a used copy has another one. Beside each key there may be a mark, a small object
+/// that outlives the key: the version is complete, and those before it are superseded.
+///
+/// Calls are made by one process at a time where they change something; another one may read meanwhile. Errors must carry no key material.
+pub trait KeySeries: Send + Sync + 'static {
+    /// Makes the key of a version. Durable when this returns.
+    ///
+    /// # Errors
+    /// Whatever the token said: it is full, away, or has such a version. The key may be there or not.
+    fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
+
+    /// Encrypts 32 bytes under a version's key; 480 bytes at most come back. Series and version are to be authenticated with them
+    /// where possible.
+    ///
+    /// # Errors
+    /// Whatever the token said.
+    fn wrap(&self, series: &[u8; 16], version: KeyVersion, secret: &[u8; 32]) -> Result<Vec<u8>, WrapperError>;
+
+    /// Decrypts what [`wrap`](KeySeries::wrap) gave, into `secret`.
+    ///
+    /// # Errors
+    /// Whatever the token said.
+    fn unwrap(
+        &self,
+        series: &[u8; 16],
+        version: KeyVersion,
+        wrapped: &[u8],
+        secret: &mut [u8; 32],
+    ) -> Result<(), WrapperError>;
+
+    /// Marks a version as complete, durably. Marking it again does nothing.
+    ///
+    /// # Errors
+    /// Whatever the token said. The mark may be there or not.
+    fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
+
+    /// Every version of which there is a key or a mark, in any order.
+    ///
+    /// # Errors
+    /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
+    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
+
+    /// Destroys a version's key, and looks that it is gone. One that is gone already is no error. Marks stay.
+    ///
+    /// # Errors
+    /// Whatever the token said. The key may be there or not.
+    fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
+}
+
+/// When the next version begins, and how long older ones are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct VersionPolicy {
+    begins: Begins,
+    kept: Duration,
+    allows_one_place: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Begins {
+    WithEachShred,
+    After(Duration),
+    ByHand,
+}
+
+impl VersionPolicy {
+    /// With each commit that forgets something: what was shredded is out of reach of every older root record when the shred returns.
+    pub fn with_each_shred() -> VersionPolicy {
+        VersionPolicy { begins: Begins::WithEachShred, kept: Duration::ZERO, allows_one_place: false }
+    }
+
+    /// With the first commit once the version is that old: fewer calls of the token, and what was shredded is out of reach that much later.
+    /// A process with the vault open commits for this once an hour.
+    pub fn after(age: Duration) -> VersionPolicy {
+        VersionPolicy { begins: Begins::After(age), ..VersionPolicy::with_each_shred() }
+    }
+
+    /// When [`begin_root_key_version`](crate::Vault::begin_root_key_version) is called, a mirror is promoted or detached, and in a recovery.
+    pub fn by_hand() -> VersionPolicy {
+        VersionPolicy { begins: Begins::ByHand, ..VersionPolicy::with_each_shred() }
+    }
+
+    /// Keeps older versions for this long after the next one was complete, for [`recover`](crate::VaultBuilder::recover) alone: with a copy of
+    /// an older root record. **Until then such a copy can be read by whoever has it and the token.** Without this they are destroyed at once.
+    pub fn keep_older(mut self, time: Duration) -> VersionPolicy {
+        self.kept = time;
+        self
+    }
+
+    /// Accepts that one disk error may lose all. Otherwise a vault whose root record is in one place, and whose older versions are not kept, begins
+    /// none.
+    pub fn allow_one_place(mut self) -> VersionPolicy {
+        self.allows_one_place = true;
+        self
+    }
+}
+
+/// How the root record's secret is found from a series. In clear in the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VersionRecipe {
+    pub(crate) series: [u8; 16],
+    pub(crate) version: KeyVersion,
+    /// When it began, in seconds since 1970.
+    pub(crate) begun: u64,
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// A series and its policy.
+pub(super) struct Versions {
+    pub(super) series: Box<dyn KeySeries>,
+    pub(super) policy: VersionPolicy,
+}
+
+/// What came of looking after older versions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Older {
+    /// None is left.
+    Gone,
+    /// Some are kept, and their time is not over.
+    Kept,
+}
+
+impl Versions {
+    /// The first version of a new series.
+    pub(super) fn first(&self) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        self.begin(nonce::fresh().map_err(|_| RootKeyError::Randomness)?, 1)
+    }
+
+    /// The version after all that the token knows of, and after this one.
+    pub(super) fn next(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        let states = self.list(&recipe.series)?;
+        // One that is complete is never above the record's; one that is not belongs to nobody, and has the number of this one.
+        let completed = states.iter().filter(|state| state.completed.is_some());
+        let highest = completed.map(|state| state.version.number).max().unwrap_or(0).max(recipe.version.number);
+        self.begin(recipe.series, highest.saturating_add(1))
+    }
+
+    fn begin(&self, series: [u8; 16], number: u64) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        let version = KeyVersion { number, id: nonce::fresh().map_err(|_| RootKeyError::Randomness)? };
+        let mut secret = Secret32::empty();
+        nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
+        self.series.create(&series, version).map_err(RootKeyError::Wrapper)?;
+        let wrapped = self.series.wrap(&series, version, secret.bytes()).map_err(RootKeyError::Wrapper)?;
+        if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
+            return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+        }
+        Ok((RootSecret(secret), VersionRecipe { series, version, begun: seconds(SystemTime::now()), wrapped }))
+    }
+
+    /// The secret of a record. `allows_older`: also under a version that was superseded and is kept.
+    pub(super) fn open(&self, recipe: &VersionRecipe, allows_older: bool) -> Result<RootSecret, RootKeyError> {
+        self.check(recipe, allows_older)?;
+        let mut secret = Secret32::empty();
+        let VersionRecipe { series, version, wrapped, .. } = recipe;
+        self.series.unwrap(series, *version, wrapped, secret.bytes_mut()).map_err(RootKeyError::Wrapper)?;
+        Ok(RootSecret(secret))
+    }
+
+    /// Whether the token and the record agree: the key is there, and no later version is complete.
+    pub(super) fn check(&self, recipe: &VersionRecipe, allows_older: bool) -> Result<(), RootKeyError> {
+        let states = self.list(&recipe.series)?;
+        if states.is_empty() {
+            return Err(RootKeyError::OtherToken);
+        }
+        // The mark comes before the answer of the commit that began a version: what is older was put back, or is a copy.
+        let is_superseded =
+            states.iter().any(|state| state.completed.is_some() && state.version.number > recipe.version.number);
+        let has_key = states.iter().any(|state| state.version == recipe.version && state.has_key);
+        if !has_key || is_superseded && !allows_older { Err(RootKeyError::Destroyed) } else { Ok(()) }
+    }
+
+    /// Whether a commit begins the next version. `forgets`: it makes something unreadable. `is_told`: it is to begin one in any case.
+    pub(super) fn is_due(&self, recipe: &VersionRecipe, forgets: bool, is_told: bool) -> bool {
+        let age = seconds(SystemTime::now()).saturating_sub(recipe.begun);
+        is_told
+            || match self.policy.begins {
+                Begins::WithEachShred => forgets,
+                Begins::After(most) => age >= most.as_secs(),
+                Begins::ByHand => false,
+            }
+    }
+
+    /// Whether a version may begin with the record in so many places.
+    pub(super) fn may_begin(&self, places: usize) -> bool {
+        places > 1 || !self.policy.kept.is_zero() || self.policy.allows_one_place
+    }
+
+    /// Whether there is nothing to do for [`finish`](Versions::finish).
+    pub(super) fn is_finished(&self, recipe: &VersionRecipe) -> Result<bool, RootKeyError> {
+        let states = self.list(&recipe.series)?;
+        let own = states.iter().find(|state| state.version == recipe.version).and_then(|own| own.completed);
+        let Some(since) = own else { return Ok(false) };
+        Ok(!states.iter().any(|state| state.version != recipe.version && self.may_go(state, &states, since)))
+    }
+
+    /// Whether a version's key may be destroyed, once the one that is complete `since` is durable everywhere.
+    fn may_go(&self, state: &VersionState, all: &[VersionState], since: SystemTime) -> bool {
+        // What was never complete no record needs. Of the others the next one's mark tells since when they are superseded.
+        let next = all.iter().filter(|next| next.version.number > state.version.number);
+        let superseded = next.filter_map(|next| next.completed).min().unwrap_or(since);
+        let kept = SystemTime::now().duration_since(superseded).unwrap_or_default();
+        state.has_key && (state.completed.is_none() || kept >= self.policy.kept)
+    }
+
+    /// Marks the record's version as complete, and destroys those before it, and what belongs to nobody. Only once the record is durable in every
+    /// listed place, by whoever made it so: a record that is merely seen may vanish, and then nothing opens.
+    pub(super) fn finish(&self, recipe: &VersionRecipe) -> Result<Older, RootKeyError> {
+        let VersionRecipe { series, version, .. } = recipe;
+        let own = self.list(series)?.into_iter().find(|state| state.version == *version);
+        if own.is_none_or(|own| own.completed.is_none()) {
+            self.series.complete(series, *version).map_err(RootKeyError::Wrapper)?;
+        }
+        let states = self.list(series)?;
+        let own = states.iter().find(|state| state.version == *version && state.completed.is_some());
+        let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
+        let mut older = Older::Gone;
+        for state in states.iter().filter(|state| state.has_key && state.version != *version) {
+            if self.may_go(state, &states, since) {
+                self.series.destroy(series, state.version).map_err(RootKeyError::Wrapper)?;
+            } else {
+                older = Older::Kept;
+            }
+        }
+        Ok(older)
+    }
+
+    /// Destroys every key of a series that the vault has left.
+    pub(super) fn leave(&self, recipe: &VersionRecipe) -> Result<(), RootKeyError> {
+        for state in self.list(&recipe.series)?.into_iter().filter(|state| state.has_key) {
+            self.series.destroy(&recipe.series, state.version).map_err(RootKeyError::Wrapper)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {
+        self.series.list(series).map_err(RootKeyError::Wrapper)
+    }
+}
+
+impl fmt::Debug for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Versions").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

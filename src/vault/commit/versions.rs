@@ -1,0 +1,56 @@
+//! Versions of the root key, beside a commit: one begins before the record is written, and those before it are destroyed once the record is durable
+//! in every listed place. ARCHITECTURE.md, "Versions of the root key", names the rules (E1 to E12).
+
+use super::{Draft, Engine, NewKey};
+use crate::error::KeyStoreError;
+use crate::root_key::{Older, Recipe, RootKey};
+use crate::sync::lock;
+
+impl Engine {
+    /// Begins the next version, if this commit is to have one. After an error nothing is written: what could not be forgotten for good is not
+    /// forgotten at all.
+    pub(super) fn begin_version(&mut self, recipe: &Recipe, draft: &mut Draft<'_>) -> Result<(), KeyStoreError> {
+        // E7: a copy that made or destroyed a key would do so in the series of its original.
+        if self.is_copy || draft.rekey.is_some() {
+            return Ok(());
+        }
+        let places = draft.record.places.len();
+        let next = lock(&self.keyring).next_version(recipe, draft.forgets, draft.begins_version, places)?;
+        if let Some((key, secret, recipe)) = next {
+            draft.rekey = Some(NewKey { key, secret, recipe });
+        }
+        Ok(())
+    }
+
+    /// Whether older versions may be left that this process could destroy.
+    pub(super) fn has_unfinished_versions(&self, recipe: &Recipe) -> bool {
+        recipe.version().is_some_and(|version| self.finished_version != Some(version)) && !self.is_copy
+    }
+
+    /// E1: the record was written and synced in every listed place under this lock, so that no crash brings an older one back, which would need
+    /// its key. Gives why something is left that opens an older copy, if so.
+    pub(super) fn finish_versions(
+        &mut self,
+        recipe: &Recipe,
+        before: &Recipe,
+        left: &[RootKey],
+    ) -> Option<KeyStoreError> {
+        if self.is_copy {
+            return None;
+        }
+        if let Some(error) = left.iter().find_map(|key| key.leave(before).err()) {
+            return Some(error.into());
+        }
+        if !self.has_unfinished_versions(recipe) {
+            return None;
+        }
+        match lock(&self.keyring).finish(recipe) {
+            Ok(older) => {
+                // Those that are kept have their time, and every commit looks whether it is over.
+                self.finished_version = recipe.version().filter(|_| older == Older::Gone);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+}
