@@ -97,7 +97,8 @@ fn later() -> Record {
 fn versioned() -> Record {
     let first = first();
     let version = KeyVersion { number: 0x01_02, id: run(0x30) };
-    let recipe = Recipe::Version(VersionRecipe { series: run(0xb0), version, begun: 1_796_000_000, wrapped: vec![0xcd; 48] });
+    let recipe =
+        Recipe::Version(VersionRecipe { series: run(0xb0), version, begun: 1_796_000_000, wrapped: vec![0xcd; 48] });
     Record { clear: Clear { recipe, ..first.clear }, ..first }
 }
 

@@ -7,3 +7,4 @@ mod places;
 mod power;
 mod stage;
 mod twice;
+mod versions;

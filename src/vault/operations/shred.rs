@@ -185,6 +185,7 @@ fn plan(
     let outcome = Outcome { verdicts, newly, pages: pages.len() };
     // All may have been shredded one by one; other processes' blocks are overtaken all the same.
     if !pages.is_empty() || draft.record.shredded_through != before {
+        draft.forgets = !pages.is_empty();
         return Ok(Step::Write(pages, outcome));
     }
     // Somebody shredded them before. That commit may have been killed half-way, so all copies are written again.
