@@ -78,7 +78,14 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
-    /// Destroys a version's key, and looks that it is gone. One that is gone already is no error. Marks stay.
+    /// Removes the mark of a version that is superseded, and whose key is gone, so that a token does not fill with marks. One that is gone already is no
+    /// error.
+    ///
+    /// # Errors
+    /// Whatever the token said. The mark may be there or not.
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
+
+    /// Destroys a version's key, and looks that it is gone. One that is gone already is no error. The mark stays.
     ///
     /// # Errors
     /// Whatever the token said. The key may be there or not.
@@ -252,11 +259,17 @@ impl Versions {
         let own = states.iter().find(|state| state.version == *version && state.completed.is_some());
         let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
         let mut older = Older::Gone;
-        for state in states.iter().filter(|state| state.has_key && state.version != *version) {
-            if self.may_go(state, &states, since) {
-                self.series.destroy(series, state.version).map_err(RootKeyError::Wrapper)?;
-            } else {
+        for state in states.iter().filter(|state| state.version != *version) {
+            if state.has_key && !self.may_go(state, &states, since) {
                 older = Older::Kept;
+                continue;
+            }
+            if state.has_key {
+                self.series.destroy(series, state.version).map_err(RootKeyError::Wrapper)?;
+            }
+            // The mark of the newest complete version is enough to tell an older record.
+            if state.completed.is_some() && state.version.number < version.number {
+                self.series.unmark(series, state.version).map_err(RootKeyError::Wrapper)?;
             }
         }
         Ok(older)

@@ -81,6 +81,12 @@ impl MemoryToken {
         self.state().series.values().filter(|slot| slot.key.is_some()).count()
     }
 
+    /// How many marks it holds, of all series.
+    #[must_use]
+    pub fn marks(&self) -> usize {
+        self.state().series.values().filter(|slot| slot.completed.is_some()).count()
+    }
+
     /// How often it was called.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -160,6 +166,13 @@ impl KeySeries for MemoryToken {
         Ok(())
     }
 
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        if let Some(slot) = self.called()?.series.get_mut(&(*series, version)) {
+            slot.completed = None;
+        }
+        Ok(())
+    }
+
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
         let state = self.called()?;
         let own = state.series.iter().filter(|((of, _), _)| of == series);
@@ -223,6 +236,11 @@ impl KeySeries for SteppedToken {
     fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
         before(&self.steps, "complete")?;
         self.token.complete(series, version)
+    }
+
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        before(&self.steps, "unmark")?;
+        self.token.unmark(series, version)
     }
 
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {

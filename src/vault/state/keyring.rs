@@ -39,6 +39,8 @@ struct Failing {
 /// Between two calls of a key service that fails: doubled each time, within these bounds.
 const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
+const MOST_PAUSE_OF_A_TOKEN: Duration = Duration::from_secs(4);
+
 impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
         Keyring { given, current: None, expected: None, hopeless: None, failing: None, allows_older: false }
@@ -215,7 +217,9 @@ impl Keyring {
     /// A key service failed: it is asked less and less often.
     fn fails(&mut self, recipe: &Recipe, error: RootKeyError) -> KeyStoreError {
         let before = self.failing.take().filter(|failing| failing.recipe == *recipe);
-        let pause = before.map_or(*PAUSES.start(), |failing| (failing.pause * 2).min(*PAUSES.end()));
+        // A token is in this machine, and costs nobody anything.
+        let most = if recipe.version().is_some() { MOST_PAUSE_OF_A_TOKEN } else { *PAUSES.end() };
+        let pause = before.map_or(*PAUSES.start(), |failing| (failing.pause * 2).min(most));
         let (recipe, error) = (recipe.clone(), KeyStoreError::from(error));
         self.failing = Some(Failing { recipe, error: error.clone(), until: Instant::now() + pause, pause });
         error

@@ -1,0 +1,69 @@
+//! One key in a token, for a vault that is rotated by hand.
+
+use oubliette::{KeyWrapper, WrapperError};
+
+use crate::error::TokenError;
+use crate::objects;
+use crate::token::Token;
+
+/// An AES-256 key of a label in a token, which wraps a vault's root key: `RootKey::wrapped_by`.
+///
+/// It forgets nothing by itself: whoever has it and a copy of an older root record opens who was shredded since. Where that matters use
+/// [`Token`] as a series of versions.
+#[derive(Clone, Debug)]
+pub struct FixedKey {
+    token: Token,
+    label: String,
+}
+
+impl Token {
+    /// The key with this label, which must be there.
+    ///
+    /// # Errors
+    /// [`TokenError::NoKey`], and when the token fails.
+    pub fn key(&self, label: impl Into<String>) -> Result<FixedKey, TokenError> {
+        let label = label.into();
+        let found = self.with("looking for a key", |session| objects::keys(session, &label))?;
+        if found.is_empty() {
+            return Err(TokenError::NoKey { key: format!("{label:?}") });
+        }
+        Ok(FixedKey { token: self.clone(), label })
+    }
+
+    /// A new key with this label, which cannot leave the token.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyExists`], and when the token fails.
+    pub fn make_key(&self, label: impl Into<String>) -> Result<FixedKey, TokenError> {
+        let label = label.into();
+        self.with("making a key", |session| {
+            if !objects::keys(session, &label)?.is_empty() {
+                return Err(TokenError::KeyExists { key: format!("{label:?}") });
+            }
+            objects::make_key(session, &label, label.as_bytes())
+        })?;
+        Ok(FixedKey { token: self.clone(), label })
+    }
+}
+
+impl KeyWrapper for FixedKey {
+    fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
+        Ok(self.token.with("wrapping a root key", |session| {
+            let found = objects::keys(session, &self.label)?;
+            let (own, _) = found.first().ok_or_else(|| TokenError::NoKey { key: format!("{:?}", self.label) })?;
+            objects::wrap(session, *own, vault, key)
+        })?)
+    }
+
+    fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError> {
+        let opened = self.token.with("unwrapping a root key", |session| {
+            let found = objects::keys(session, &self.label)?;
+            let (own, _) = found.first().ok_or_else(|| TokenError::NoKey { key: format!("{:?}", self.label) })?;
+            let mut opened = zeroize::Zeroizing::new([0; 32]);
+            objects::unwrap(session, *own, vault, wrapped, &mut opened)?;
+            Ok(opened)
+        })?;
+        key.copy_from_slice(&opened[..]);
+        Ok(())
+    }
+}

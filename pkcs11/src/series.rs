@@ -1,0 +1,145 @@
+//! Versions of a root key: a series of keys in the token.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cryptoki::session::Session;
+use oubliette::{KeySeries, KeyVersion, VersionState, WrapperError};
+
+use crate::error::TokenError;
+use crate::objects;
+use crate::token::Token;
+
+/// Series, number and id: a key's name, and how a mark begins.
+const NAME: usize = 16 + 8 + 16;
+
+/// By which a series' objects are found.
+fn label(series: &[u8; 16]) -> String {
+    let mut label = "oubliette ".to_owned();
+    for byte in series {
+        label.push_str(&format!("{byte:02x}"));
+    }
+    label
+}
+
+fn name(series: &[u8; 16], version: KeyVersion) -> [u8; NAME] {
+    let mut name = [0; NAME];
+    let (of, rest) = name.split_at_mut(16);
+    let (number, id) = rest.split_at_mut(8);
+    of.copy_from_slice(series);
+    number.copy_from_slice(&version.number.to_be_bytes());
+    id.copy_from_slice(&version.id);
+    name
+}
+
+/// `None` for what this crate did not make.
+fn version(series: &[u8; 16], name: &[u8]) -> Option<KeyVersion> {
+    let (of, rest) = name.split_first_chunk::<16>()?;
+    let (number, id) = rest.split_first_chunk::<8>()?;
+    let id = id.try_into().ok()?;
+    (of == series).then_some(KeyVersion { number: u64::from_be_bytes(*number), id })
+}
+
+fn named(version: KeyVersion) -> String {
+    format!("of version {}", version.number)
+}
+
+fn states(session: &Session, series: &[u8; 16]) -> Result<Vec<VersionState>, TokenError> {
+    let label = label(series);
+    let mut found: BTreeMap<KeyVersion, VersionState> = BTreeMap::new();
+    let state = |version| VersionState { version, has_key: false, completed: None };
+    for (_, name) in objects::keys(session, &label)? {
+        if let Some(version) = version(series, &name) {
+            found.entry(version).or_insert_with(|| state(version)).has_key = true;
+        }
+    }
+    for (_, mark) in objects::marks(session, &label)? {
+        let Some((name, since)) = mark.split_at_checked(NAME) else { continue };
+        let (Some(version), Ok(since)) = (version(series, name), since.try_into()) else { continue };
+        let since = UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(since)));
+        let state = found.entry(version).or_insert_with(|| state(version));
+        // Two processes may have marked it: the first time counts.
+        state.completed = state.completed.into_iter().chain(since).min();
+    }
+    Ok(found.into_values().collect())
+}
+
+impl KeySeries for Token {
+    fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        let (label, name) = (label(series), name(series, version));
+        // Done twice if the session was lost in its midst, it must not make two keys of one name.
+        Ok(self.with("making a key", |session| match objects::key(session, &label, &name)? {
+            Some(_) => Ok(()),
+            None => objects::make_key(session, &label, &name),
+        })?)
+    }
+
+    fn wrap(&self, series: &[u8; 16], version: KeyVersion, secret: &[u8; 32]) -> Result<Vec<u8>, WrapperError> {
+        let (label, name) = (label(series), name(series, version));
+        Ok(self.with("wrapping a root key", |session| {
+            let key = objects::key(session, &label, &name)?;
+            let key = key.ok_or_else(|| TokenError::NoKey { key: named(version) })?;
+            objects::wrap(session, key, &name, secret)
+        })?)
+    }
+
+    fn unwrap(
+        &self,
+        series: &[u8; 16],
+        version: KeyVersion,
+        wrapped: &[u8],
+        secret: &mut [u8; 32],
+    ) -> Result<(), WrapperError> {
+        let (label, name) = (label(series), name(series, version));
+        let opened = self.with("unwrapping a root key", |session| {
+            let key = objects::key(session, &label, &name)?;
+            let key = key.ok_or_else(|| TokenError::NoKey { key: named(version) })?;
+            let mut opened = zeroize::Zeroizing::new([0; 32]);
+            objects::unwrap(session, key, &name, wrapped, &mut opened)?;
+            Ok(opened)
+        })?;
+        secret.copy_from_slice(&opened[..]);
+        Ok(())
+    }
+
+    fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let content = [&name(series, version)[..], &now.to_be_bytes()].concat();
+        Ok(self.with("marking a version", |session| {
+            let is_marked =
+                states(session, series)?.iter().any(|state| state.version == version && state.completed.is_some());
+            if is_marked { Ok(()) } else { objects::leave_mark(session, &label(series), &content) }
+        })?)
+    }
+
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        let (label, name) = (label(series), name(series, version));
+        Ok(self.with("removing a mark", |session| {
+            let marks = objects::marks(session, &label)?;
+            marks
+                .iter()
+                .filter(|(_, mark)| mark.starts_with(&name))
+                .try_for_each(|(mark, _)| objects::destroy(session, *mark))
+        })?)
+    }
+
+    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
+        let states = self.with("listing what the token has", |session| states(session, series))?;
+        self.check_listed(series, states.is_empty())?;
+        Ok(states)
+    }
+
+    fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        let (label, name) = (label(series), name(series, version));
+        Ok(self.with("destroying a key", |session| {
+            if let Some(key) = objects::key(session, &label, &name)? {
+                objects::destroy(session, key)?;
+            }
+            // It is looked for anew: what a token says is one thing.
+            match objects::key(session, &label, &name)? {
+                Some(_) => Err(TokenError::NotDestroyed { key: named(version) }),
+                None => Ok(()),
+            }
+        })?)
+    }
+}

@@ -1,0 +1,197 @@
+//! A token: found by its label, logged in to once, and again whenever it was lost.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
+use zeroize::Zeroizing;
+
+use crate::error::TokenError;
+use crate::module::{module, restart};
+
+/// A PKCS#11 token, opened. Clones share one session.
+///
+/// A session that was lost is opened again by the next call, also after the token was unplugged for a while. A PIN that was refused is not tried
+/// again.
+#[derive(Clone)]
+pub struct Token {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    module: PathBuf,
+    label: String,
+    serial: Option<String>,
+    pin: AuthPin,
+    open: Mutex<Open>,
+    /// Series of which it listed something once: a mark stays for ever.
+    seen: Mutex<HashSet<[u8; 16]>>,
+}
+
+#[derive(Default)]
+struct Open {
+    session: Option<Session>,
+    /// Who opened it.
+    process: u32,
+    /// The PIN was refused.
+    refused: Option<Refused>,
+}
+
+#[derive(Clone, Copy)]
+enum Refused {
+    Wrong,
+    Locked,
+}
+
+/// Which token, and how it is logged in to.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TokenBuilder {
+    module: PathBuf,
+    label: String,
+    serial: Option<String>,
+}
+
+impl TokenBuilder {
+    /// Of several tokens with one label, that with this serial number.
+    pub fn serial(mut self, serial: impl Into<String>) -> TokenBuilder {
+        self.serial = Some(serial.into());
+        self
+    }
+
+    /// Finds the token and logs in as its user. The PIN is kept, to log in again, and wiped on drop.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn open(self, pin: Zeroizing<String>) -> Result<Token, TokenError> {
+        let TokenBuilder { module, label, serial } = self;
+        let pin = AuthPin::from(pin.as_str());
+        let token = Token { inner: Arc::new(Inner { module, label, serial, pin, open: Mutex::default(), seen: Mutex::default() }) };
+        token.with("looking for the token", |_| Ok(()))?;
+        Ok(token)
+    }
+}
+
+impl Token {
+    /// The token with this label, reached through the PKCS#11 module (a shared library) at `module`.
+    pub fn at(module: impl AsRef<Path>, label: impl Into<String>) -> TokenBuilder {
+        TokenBuilder { module: module.as_ref().to_path_buf(), label: label.into(), serial: None }
+    }
+
+    /// Does something in the session. If that is found to be lost, once more in a new one: so `work` must do no harm when it is done twice.
+    pub(crate) fn with<T>(
+        &self,
+        doing: &'static str,
+        work: impl Fn(&Session) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        if open.process != process {
+            // A forked child: the session is its parent's.
+            if let Some(parents) = open.session.take() {
+                std::mem::forget(parents);
+            }
+            open.process = process;
+        }
+        let had_session = open.session.is_some();
+        let done = self.in_session(&mut open, doing, &work);
+        match done {
+            Err(error) if error.is_of_the_session() => {
+                open.session = None;
+                if had_session { self.in_session(&mut open, doing, &work) } else { Err(error) }
+            }
+            done => done,
+        }
+    }
+
+    /// A token must not say "nothing" where it cannot be asked: SoftHSM does, if its directory is away for a while, until it is started anew.
+    pub(crate) fn check_listed(&self, series: &[u8; 16], is_empty: bool) -> Result<(), TokenError> {
+        let mut seen = self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_empty {
+            seen.insert(*series);
+            return Ok(());
+        }
+        if !seen.contains(series) {
+            return Ok(());
+        }
+        restart(&self.inner.module);
+        self.inner.open.lock().unwrap_or_else(PoisonError::into_inner).session = None;
+        Err(TokenError::Emptied)
+    }
+
+    fn in_session<T>(
+        &self,
+        open: &mut Open,
+        doing: &'static str,
+        work: &impl Fn(&Session) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        let session = match open.session.take() {
+            Some(session) => session,
+            None => self.log_in(open, doing)?,
+        };
+        let done = work(&session);
+        open.session = Some(session);
+        done
+    }
+
+    fn log_in(&self, open: &mut Open, doing: &'static str) -> Result<Session, TokenError> {
+        let label = || self.inner.label.clone();
+        match open.refused {
+            Some(Refused::Wrong) => return Err(TokenError::Pin { label: label() }),
+            Some(Refused::Locked) => return Err(TokenError::PinLocked { label: label() }),
+            None => {}
+        }
+        let context = module(&self.inner.module)?;
+        let slot = self.slot(&context)?;
+        let session = context.open_rw_session(slot).map_err(|error| TokenError::of(doing, error))?;
+        match session.login(UserType::User, Some(&self.inner.pin)) {
+            // Another session of this process did.
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+            Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+                open.refused = Some(Refused::Wrong);
+                Err(TokenError::Pin { label: label() })
+            }
+            Err(Error::Pkcs11(RvError::PinLocked | RvError::PinExpired, _)) => {
+                open.refused = Some(Refused::Locked);
+                Err(TokenError::PinLocked { label: label() })
+            }
+            Err(error) => Err(TokenError::of(doing, error)),
+        }
+    }
+
+    fn slot(&self, context: &Pkcs11) -> Result<Slot, TokenError> {
+        let failed = |error| TokenError::of("looking for the token", error);
+        let mut found = Vec::new();
+        for slot in context.get_slots_with_token().map_err(failed)? {
+            // One that is unplugged at this moment is none.
+            let Ok(info) = context.get_token_info(slot) else { continue };
+            let is_asked_for =
+                self.inner.serial.as_deref().is_none_or(|serial| serial.trim() == info.serial_number().trim());
+            if info.label().trim_end() == self.inner.label && is_asked_for {
+                found.push(slot);
+            }
+        }
+        match found.as_slice() {
+            [slot] => Ok(*slot),
+            [] => Err(TokenError::NoToken { label: self.inner.label.clone() }),
+            more => Err(TokenError::Ambiguous { label: self.inner.label.clone(), count: more.len() }),
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { module, label, serial, .. } = &*self.inner;
+        f.debug_struct("Token")
+            .field("module", module)
+            .field("label", label)
+            .field("serial", serial)
+            .finish_non_exhaustive()
+    }
+}
