@@ -150,11 +150,12 @@ impl Clear {
             Recipe::Bytes => (0, NO_COST, [0; 16], &[][..]),
             Recipe::Passphrase { cost, salt } => (1, *cost, *salt, &[][..]),
             Recipe::Wrapped(wrapped) => (2, NO_COST, [0; 16], &wrapped[..]),
-            Recipe::Version(VersionRecipe { series, version, begun, wrapped }) => {
+            Recipe::Version(VersionRecipe { series, version, begun, generation, wrapped }) => {
                 let mut writer = Writer::new(&mut named);
                 writer.u64(version.number);
                 writer.bytes(&version.id);
                 writer.u64(*begun);
+                writer.u64(*generation);
                 writer.bytes(wrapped);
                 (3, NO_COST, *series, &named[..])
             }
@@ -191,11 +192,11 @@ fn read_version(series: [u8; 16], bytes: &[u8]) -> Result<Recipe, RecordError> {
         bytes.split_at_checked(WRAPPED_BYTES - VERSION_WRAPPED_BYTES).ok_or(RecordError::Malformed)?;
     let mut reader = Reader::new(named);
     let version = KeyVersion { number: reader.u64()?, id: reader.array()? };
-    let begun = reader.u64()?;
+    let (begun, generation) = (reader.u64()?, reader.u64()?);
     if version.number == 0 || wrapped.is_empty() {
         return Err(RecordError::Malformed);
     }
-    Ok(Recipe::Version(VersionRecipe { series, version, begun, wrapped: wrapped.to_vec() }))
+    Ok(Recipe::Version(VersionRecipe { series, version, begun, generation, wrapped: wrapped.to_vec() }))
 }
 
 impl Record {

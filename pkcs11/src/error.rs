@@ -44,7 +44,9 @@ pub enum TokenError {
         label: String,
     },
     /// The token had objects of this vault, and lists none now. Its module is started anew, and asked again by the next call.
-    #[error("the token had keys of this vault, and lists nothing now: it is asked again; if it lasts, look whether it was emptied or exchanged")]
+    #[error(
+        "the token had keys of this vault, and lists nothing now: it is asked again; if it lasts, look whether it was emptied or exchanged"
+    )]
     Emptied,
     /// No key of this name or version is there.
     #[error("the token has no key {key}")]

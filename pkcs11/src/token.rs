@@ -72,7 +72,9 @@ impl TokenBuilder {
     pub fn open(self, pin: Zeroizing<String>) -> Result<Token, TokenError> {
         let TokenBuilder { module, label, serial } = self;
         let pin = AuthPin::from(pin.as_str());
-        let token = Token { inner: Arc::new(Inner { module, label, serial, pin, open: Mutex::default(), seen: Mutex::default() }) };
+        let token = Token {
+            inner: Arc::new(Inner { module, label, serial, pin, open: Mutex::default(), seen: Mutex::default() }),
+        };
         token.with("looking for the token", |_| Ok(()))?;
         Ok(token)
     }

@@ -4,6 +4,7 @@ mod versions;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
@@ -18,7 +19,7 @@ use crate::stack::{Work, with_clean_stack_after};
 
 use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
-pub(crate) use versions::{Older, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
+pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
 
 /// Most bytes that a [`KeyWrapper`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = 512;
@@ -194,6 +195,14 @@ impl RootKey {
         }
     }
 
+    /// Until when a copy of a record from before this generation can be read, as far as can be told of this key.
+    pub(crate) fn readable(&self, recipe: &Recipe, generation: u64) -> Result<Option<Readable>, RootKeyError> {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.readable(recipe, generation).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The vault moved away from what this recipe names.
     pub(crate) fn leave(&self, recipe: &Recipe) -> Result<(), RootKeyError> {
         match (&self.0, recipe) {
@@ -332,6 +341,23 @@ pub(crate) enum Recipe {
 }
 
 impl Recipe {
+    /// A record of this generation is the first under it.
+    pub(crate) fn begin_in(&mut self, generation: u64) {
+        if let Recipe::Version(recipe) = self {
+            recipe.generation = generation;
+        }
+    }
+
+    /// The number of the version that it names, and when that began.
+    pub(crate) fn began(&self) -> Option<(u64, SystemTime)> {
+        match self {
+            Recipe::Version(recipe) => {
+                Some((recipe.version.number, UNIX_EPOCH.checked_add(Duration::from_secs(recipe.begun))?))
+            }
+            _ => None,
+        }
+    }
+
     /// The version that it names.
     pub(crate) fn version(&self) -> Option<KeyVersion> {
         match self {

@@ -12,7 +12,7 @@ use crate::nonce;
 use crate::secret::Secret32;
 
 /// Most bytes that [`KeySeries::wrap`] may give back.
-pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 32;
+pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 40;
 
 /// One key of a series. Two may have one number: one of them then belongs to a commit that came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,7 +47,7 @@ pub trait KeySeries: Send + Sync + 'static {
     /// Whatever the token said: it is full, away, or has such a version. The key may be there or not.
     fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
 
-    /// Encrypts 32 bytes under a version's key; 480 bytes at most come back. Series and version are to be authenticated with them
+    /// Encrypts 32 bytes under a version's key; 472 bytes at most come back. Series and version are to be authenticated with them
     /// where possible.
     ///
     /// # Errors
@@ -147,6 +147,8 @@ pub(crate) struct VersionRecipe {
     pub(crate) version: KeyVersion,
     /// When it began, in seconds since 1970.
     pub(crate) begun: u64,
+    /// The generation of the first record under it.
+    pub(crate) generation: u64,
     pub(crate) wrapped: Vec<u8>,
 }
 
@@ -154,6 +156,17 @@ pub(crate) struct VersionRecipe {
 pub(super) struct Versions {
     pub(super) series: Box<dyn KeySeries>,
     pub(super) policy: VersionPolicy,
+}
+
+/// Until when a copy of a root record from before a generation can be read, as far as keys go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Readable {
+    /// No key is left that opens one.
+    Never,
+    /// Until the last version that is kept is destroyed.
+    Until(SystemTime),
+    /// The version of then is the one in use.
+    UntilTheNext,
 }
 
 /// What came of looking after older versions.
@@ -189,7 +202,10 @@ impl Versions {
         if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
             return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
         }
-        Ok((RootSecret(secret), VersionRecipe { series, version, begun: seconds(SystemTime::now()), wrapped }))
+        Ok((
+            RootSecret(secret),
+            VersionRecipe { series, version, begun: seconds(SystemTime::now()), generation: 0, wrapped },
+        ))
     }
 
     /// The secret of a record. `allows_older`: also under a version that was superseded and is kept.
@@ -273,6 +289,21 @@ impl Versions {
             }
         }
         Ok(older)
+    }
+
+    /// Until when a copy of a record from before this generation can be read.
+    pub(super) fn readable(&self, recipe: &VersionRecipe, generation: u64) -> Result<Readable, RootKeyError> {
+        if recipe.generation < generation {
+            return Ok(Readable::UntilTheNext);
+        }
+        let states = self.list(&recipe.series)?;
+        let older = states.iter().filter(|state| state.has_key && state.version.number < recipe.version.number);
+        let until = older.map(|state| {
+            let next = states.iter().filter(|next| next.version.number > state.version.number);
+            let superseded = next.filter_map(|next| next.completed).min().unwrap_or_else(SystemTime::now);
+            superseded.checked_add(self.policy.kept).unwrap_or(superseded)
+        });
+        Ok(until.max().map_or(Readable::Never, Readable::Until))
     }
 
     /// Destroys every key of a series that the vault has left.

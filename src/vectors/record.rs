@@ -97,8 +97,13 @@ fn later() -> Record {
 fn versioned() -> Record {
     let first = first();
     let version = KeyVersion { number: 0x01_02, id: run(0x30) };
-    let recipe =
-        Recipe::Version(VersionRecipe { series: run(0xb0), version, begun: 1_796_000_000, wrapped: vec![0xcd; 48] });
+    let recipe = Recipe::Version(VersionRecipe {
+        series: run(0xb0),
+        version,
+        begun: 1_796_000_000,
+        generation: 1,
+        wrapped: vec![0xcd; 48],
+    });
     Record { clear: Clear { recipe, ..first.clear }, ..first }
 }
 
@@ -185,12 +190,13 @@ fn clear(clear: &Clear) -> Node {
             ("salt", hex(salt)),
         ],
         Recipe::Wrapped(wrapped) => vec![("kind", 2.into()), ("wrapped", hex(wrapped))],
-        Recipe::Version(VersionRecipe { series, version, begun, wrapped }) => vec![
+        Recipe::Version(VersionRecipe { series, version, begun, generation, wrapped }) => vec![
             ("kind", 3.into()),
             ("series", hex(series)),
             ("number", version.number.into()),
             ("id", hex(version.id)),
             ("begun", (*begun).into()),
+            ("generation", (*generation).into()),
             ("wrapped", hex(wrapped)),
         ],
     };

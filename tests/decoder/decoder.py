@@ -278,11 +278,12 @@ def decode_clear(record):
     salt = costs["salt"]
     check(kind == 1 or not any(costs[name] for name in ("memory_kib", "passes", "lanes")), "malformed")
     check(kind in (1, 3) or not any(salt), "malformed")
-    size = r.bounded(2, *[(0, 0), (0, 0), (1, 512), (33, 512)][kind])
+    size = r.bounded(2, *[(0, 0), (0, 0), (1, 512), (41, 512)][kind])
     wrapped = r.filled(512, size)
     version = {"series": salt, "number": num(wrapped[:8]), "id": wrapped[8:24], "begun": num(wrapped[24:32])}
+    version["generation"] = num(wrapped[32:40])
     check(kind != 3 or version["number"] > 0, "malformed")
-    more = [{}, costs, {"wrapped": wrapped}, version | {"wrapped": wrapped[32:]}]
+    more = [{}, costs, {"wrapped": wrapped}, version | {"wrapped": wrapped[40:]}]
     clear["recipe"] = {"kind": kind} | more[kind]
     return clear
 
@@ -292,7 +293,7 @@ def encode_clear(clear):
     costs = b"".join(u(4, recipe.get(name, 0)) for name in ("memory_kib", "passes", "lanes"))
     wrapped, salt = recipe.get("wrapped", b""), recipe.get("salt", bytes(16))
     if recipe["kind"] == 3:
-        wrapped, salt = u(8, recipe["number"]) + recipe["id"] + u(8, recipe["begun"]) + wrapped, recipe["series"]
+        wrapped, salt = u(8, recipe["number"]) + recipe["id"] + u(8, recipe["begun"]) + u(8, recipe["generation"]) + wrapped, recipe["series"]
     return (
         b"\x01" + clear["vault"] + clear["id"] + clear["parent"] + u(8, clear["generation"]) + u(1, recipe["kind"])
         + costs + salt + u(2, len(wrapped)) + wrapped.ljust(512, b"\0")

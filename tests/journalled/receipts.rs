@@ -129,3 +129,36 @@ fn who_waits_for_a_page_holds_no_key() {
         assert!(matches!(opened, Err(oubliette::OpenError::Shredded { .. })), "{opened:?}");
     });
 }
+
+/// With versions of the root key a receipt says whether a copy of an older root record can still be read, and until when: as the policy has it.
+#[test]
+fn a_receipt_knows_versions_of_the_root_key() {
+    use oubliette::testing::MemoryToken;
+    use oubliette::{RootKey, VersionPolicy};
+    let hour = Duration::from_secs(3600);
+    for (policy, what, until) in [
+        (VersionPolicy::with_each_shred(), "backup of the token", "either is destroyed"),
+        (VersionPolicy::with_each_shred().keep_older(hour), "copies of the root record", "20"),
+        (VersionPolicy::by_hand(), "copies of the root record", "the next version"),
+    ] {
+        let (scratch, token) = (Scratch::new(), MemoryToken::new());
+        let vault = scratch.vault().create(RootKey::versions(token, policy)).unwrap();
+        let shredded = vault.shred([enroll(&vault).0]).unwrap();
+        // What comes later changes nothing for the better, and a version that begins does.
+        let _ = vault.sweep().unwrap();
+        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        let first = &receipt.content().may_remain[0];
+        assert!(first.what.to_string().contains(what), "{policy:?}: {first:?}");
+        let said = match &first.until {
+            journal::Until::Time(time) => time.to_string(),
+            journal::Until::Event(text) => text.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(said.contains(until), "{policy:?}: {said}");
+        vault.begin_root_key_version().unwrap();
+        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        let is_kept = policy == VersionPolicy::with_each_shred().keep_older(hour);
+        let first = receipt.content().may_remain[0].what.to_string();
+        assert_eq!(first.contains("backup of the token"), !is_kept, "{first}");
+    }
+}

@@ -86,6 +86,7 @@ impl Seen {
             "numbers_reserved": status.issued,
             "purposes": purposes.collect::<Vec<_>>(),
             "pages": { "pages": status.pages.pages, "bytes": status.pages.bytes, "superseded": status.superseded },
+            "root_key_version": status.root_key_version.map(|(number, _)| number),
             "places": places.collect::<Vec<_>>(),
             "journal": { "file": journal, "vouched_to": status.journalled },
             "public_key": public_key,
@@ -122,6 +123,10 @@ impl Seen {
         }
         let _ = writeln!(out, "generation   {}", status.generation);
         let _ = writeln!(out, "lease        {:?}", status.lease);
+        if let Some((number, begun)) = status.root_key_version {
+            let since = oubliette::journal::Time::from(begun);
+            let _ = writeln!(out, "root key     version {number}, since {since}");
+        }
         let _ = writeln!(out, "numbers      {} reserved", status.issued);
         let pages = count(status.pages.pages, "page", "pages");
         let _ = writeln!(out, "pages        {pages}, {}; {} superseded", size(status.pages.bytes), status.superseded);

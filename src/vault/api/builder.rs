@@ -274,7 +274,8 @@ impl VaultBuilder {
         let random = |_| KeyStoreError::Randomness;
         let vault = VaultName::from_bytes(nonce::fresh().map_err(random)?);
         let id = RecordId(nonce::fresh().map_err(random)?);
-        let (secret, recipe) = keyring.establish(vault)?;
+        let (secret, mut recipe) = keyring.establish(vault)?;
+        recipe.begin_in(FIRST);
         let record = Record {
             clear: Clear { vault, id, parent: RecordId([0; 16]), generation: FIRST, recipe },
             next_number: 1,

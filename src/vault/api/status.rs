@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -89,6 +89,8 @@ pub struct Status {
     pub unlisted: Vec<PlaceId>,
     /// Pages in this process's memory.
     pub resident_pages: usize,
+    /// The version of the root key that the record is under, and when it began; `None` where it has no [versions](crate::RootKey::versions).
+    pub root_key_version: Option<(u64, SystemTime)>,
 }
 
 impl Status {
@@ -164,6 +166,7 @@ impl Process {
                 places: state.facts.places.clone(),
                 unlisted: self.scope().unlisted,
                 resident_pages: self.resident.count(),
+                root_key_version: state.facts.clear.recipe.began(),
             })
         })
     }

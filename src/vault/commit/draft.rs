@@ -90,6 +90,7 @@ impl Draft<'_> {
         }
         if let Some(new) = &rekey {
             record.clear.recipe = new.recipe.clone();
+            record.clear.recipe.begin_in(self.generation);
         }
         record.trees = trees.iter().map(LoadedTree::to_record).collect();
         record.indexes = indexes.as_ref().map(LoadedIndexes::to_record);

@@ -11,6 +11,8 @@ use crate::journal::{
 };
 use crate::nonce;
 use crate::personal::PersonalData;
+use crate::root_key::Readable;
+use crate::sync::lock;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
 use crate::vault::operations::{ShredTarget, Shredded};
@@ -103,7 +105,7 @@ impl Vault {
             Some(own) if *own == own.and(&all) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
-        let may_remain = self.may_remain(*at, shredded.is_wiped_here(), circumstances).map_err(signing)?;
+        let may_remain = self.may_remain(*at, shredded, circumstances).map_err(signing)?;
         let state = self.process().and_then(|process| process.state()).map_err(signing)?;
         let seed = state.facts.signer.copy();
         let vault = state.facts.clear.vault;
@@ -127,7 +129,7 @@ impl Vault {
     fn may_remain(
         &self,
         shredded: SystemTime,
-        is_wiped_here: bool,
+        which: &Shredded,
         told: &Circumstances,
     ) -> Result<Vec<Remains>, KeyStoreError> {
         let process = self.process()?;
@@ -141,15 +143,32 @@ impl Vault {
         let after = |time: Duration| shredded.checked_add(time).map_or_else(|| Time::LAST, Time::from);
         let when =
             |what: &str| Reason::new(what).map(Until::Event).map_err(|_| KeyStoreError::Bug("a text of a receipt"));
-        let until = match told.root_copies_kept {
-            Some(time) => Until::Time(after(time)),
+        const COPIES: &str =
+            "copies of the root record from before the shred, which open the values with the root key of then";
+        let recipe = process.state()?.facts.clear.recipe.clone();
+        let readable = lock(&process.keyring).readable(&recipe, which.generation())?;
+        match (readable, told.root_copies_kept) {
+            // No key is left that opens one, but in a copy of what held the keys.
+            (Some(Readable::Never), _) => add(
+                "a backup of the token that holds the root key, from before the shred, with a copy of the root record of then",
+                when("either is destroyed")?,
+            )?,
+            (_, Some(time)) => add(COPIES, Until::Time(after(time)))?,
+            (Some(Readable::Until(time)), None) => add(COPIES, Until::Time(time.into()))?,
+            (Some(Readable::UntilTheNext), None) => {
+                add(COPIES, when("the next version of the root key begins, and the one of then is destroyed")?)?;
+            }
             // Of whatever kind it was then: it may have been rotated since.
-            None => when("they are destroyed, or the root key of then is: a passphrase never, unless nobody knows it")?,
-        };
-        add("copies of the root record from before the shred, which open the values with the root key of then", until)?;
+            (None, None) => {
+                add(
+                    COPIES,
+                    when("they are destroyed, or the root key of then is: a passphrase never, unless nobody knows it")?,
+                )?;
+            }
+        }
         let swept = format!("the first sweep after {}", after(process.settings.keep_superseded));
         add("superseded pages, which open nothing without such a copy", when(&swept)?)?;
-        if !is_wiped_here {
+        if !which.is_wiped_here() {
             add(
                 "keys in the memory of the process that shredded, in a call that was under way",
                 when("that call ends")?,

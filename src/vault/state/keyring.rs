@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::journal::VaultName;
-use crate::root_key::{Older, Recipe, RootKey, RootKeyError};
+use crate::root_key::{Older, Readable, Recipe, RootKey, RootKeyError};
 use crate::root_record::{Clear, Record, RecordError};
 use crate::secret::Secret32;
 
@@ -195,6 +195,16 @@ impl Keyring {
     /// Whether nothing is left to do about older versions; also if that cannot be told now.
     pub(crate) fn is_finished(&self, recipe: &Recipe) -> bool {
         self.given.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
+    }
+
+    /// Until when a copy of a record from before this generation can be read; `None` where the root key has no versions.
+    pub(crate) fn readable(&self, recipe: &Recipe, generation: u64) -> Result<Option<Readable>, KeyStoreError> {
+        for key in &self.given {
+            if let Some(readable) = key.readable(recipe, generation)? {
+                return Ok(Some(readable));
+            }
+        }
+        Ok(None)
     }
 
     /// A recovery may open what was superseded and is kept.
