@@ -13,7 +13,9 @@ use crate::journal::VaultName;
 use crate::journal::{Anchor, Hash};
 use crate::key_tree::{Damage, Position, content_of_page, open_page, seal_page};
 use crate::root_key::Recipe;
-use crate::root_record::{self, Clear, IndexTree, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState};
+use crate::root_record::{
+    self, Clear, Finding, IndexTree, Record, RecordError, RecordId, SignerSeed, TreeRecord, TreeState,
+};
 use crate::secret::Secret32;
 use crate::store::{PAGE_BYTES, PlaceId};
 

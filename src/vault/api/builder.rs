@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::customer::CustomerId;
-use crate::derivation::RootSecret;
 use crate::error::{CreateError, KeyStoreError, UnlockError};
 use crate::field::Purpose;
 use crate::journal::VaultName;
@@ -21,7 +20,7 @@ use crate::sync::{Mutex, lock};
 use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
 use crate::vault::process::{Process, Settings};
-use crate::vault::state::{Keyring, RollbackProof, page_mark};
+use crate::vault::state::{Keyring, Opened, RollbackProof, page_mark};
 use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -270,7 +269,7 @@ impl VaultBuilder {
         if LEASES.contains(&self.lease) { Ok(()) } else { Err(CreateError::Lease) }
     }
 
-    fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<(Record, RootSecret), KeyStoreError> {
+    fn first_record(&self, keyring: &mut Keyring, places: &[PlaceId]) -> Result<Opened, KeyStoreError> {
         let random = |_| KeyStoreError::Randomness;
         let vault = VaultName::from_bytes(nonce::fresh().map_err(random)?);
         let id = RecordId(nonce::fresh().map_err(random)?);
@@ -292,7 +291,7 @@ impl VaultBuilder {
             signer: SignerSeed::new().map_err(random)?,
             anchor: None,
         };
-        Ok((record, secret))
+        Ok(Opened { record, secret })
     }
 
     /// The first thing that is done, whatever the vault is opened for.

@@ -5,20 +5,18 @@ use zeroize::Zeroizing;
 use super::base::take;
 use super::slots::{Slots, Written};
 use super::{Engine, Stores};
-use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::nonce;
-use crate::root_record::Record;
 use crate::secret::Secret32;
 use crate::store::{PageStore, RootCopy};
 use crate::sync::lock;
-use crate::vault::state::{Keyring, copy_selection};
+use crate::vault::state::{Keyring, Opened, copy_selection};
 
 impl Engine {
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.
     pub(crate) fn create(
         &mut self,
-        make: &mut dyn FnMut(&mut Keyring) -> Result<(Record, RootSecret), KeyStoreError>,
+        make: &mut dyn FnMut(&mut Keyring) -> Result<Opened, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots, reads } = self.stores.clone();
         let places = roots.places();
@@ -28,7 +26,7 @@ impl Engine {
             return Ok(false);
         }
         let mut keyring = lock(&self.keyring);
-        let (record, secret) = make(&mut keyring)?;
+        let Opened { record, secret } = make(&mut keyring)?;
         let mut fresh = Secret32::empty();
         nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
         let sealed = record.seal(&secret, fresh.bytes());
