@@ -16,10 +16,10 @@ use crate::root_key::RootKey;
 use crate::root_record::TreeState;
 use crate::sealed::Sealed;
 use crate::store::{CopyContent, Memory, RootCopy, RootStore};
-use crate::vault::commit::{Scope, Step, new_tree};
+use crate::vault::commit::{Step, new_tree};
 use crate::vault::operations::shred_tree;
 use crate::vault::state::copy_selection::{Chosen, choose};
-use crate::vault::state::{Keyring, LoadedTree};
+use crate::vault::state::{Keyring, LoadedTree, Scope};
 
 const ORDERS: Purpose = Purpose::new("orders");
 const EMAIL: Field<Email> = ORDERS.field("email");
@@ -53,7 +53,7 @@ fn a_clock_that_jumps_within_the_lease_drops_the_block_of_numbers() {
     assert!(reserved > 5);
     let wall = Clock::Manual(clock.clone()).wall();
     clock.set_wall(wall + 500_000_000);
-    assert!(vault.process().unwrap().lease.is_fresh());
+    assert!(vault.process().unwrap().known.is_fresh());
     assert!(vault.enroll().unwrap().get() > reserved);
 }
 
@@ -66,7 +66,7 @@ fn buffered_randomness_is_discarded() {
     let refreshed = nonce::epoch();
     assert!(refreshed > before);
     clock.advance(LEASE * 2);
-    vault.process().unwrap().revoke(KeyStoreError::Closed);
+    vault.process().unwrap().known.revoke(KeyStoreError::Closed);
     assert!(nonce::epoch() > refreshed);
 }
 
@@ -93,11 +93,11 @@ fn a_lost_lease_holds_nothing() {
     let keys = vault.customer(alice);
     assert!(keys.open(EMAIL, &a).is_ok());
     let process = vault.process().unwrap();
-    let before = Arc::downgrade(&process.snapshot().unwrap());
+    let before = Arc::downgrade(&process.known.snapshot().unwrap());
     clock.advance(LEASE * 2);
     vault.refresh().unwrap();
     assert!(before.upgrade().is_none(), "even if the next read succeeds, what was state is wiped and read anew");
-    assert!(process.witness_to_seal() == 0, "a first lease again");
+    assert!(process.known.witness_to_seal() == 0, "a first lease again");
 }
 
 /// Rule 14: the purpose's active tree says who is shredded; a retired tree has an answer of its own.

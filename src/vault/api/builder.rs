@@ -17,10 +17,10 @@ use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
 use crate::sync::{Mutex, lock};
-use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
+use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
 use crate::vault::process::{Process, Settings};
-use crate::vault::state::{Keyring, RollbackProof, page_mark};
+use crate::vault::state::{Keyring, RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);

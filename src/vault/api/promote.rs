@@ -56,7 +56,7 @@ impl VaultBuilder {
         let (process, _) = self.process(engine)?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
-        let state = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;
         let marked = page_mark::check(&state.facts, &mark, process.settings.is_copy)?;
         let (list, have, next_number) =
             (state.facts.places.clone(), state.facts.clear.generation, state.facts.next_number);
@@ -82,15 +82,8 @@ impl VaultBuilder {
             })
         };
         process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
-        process.end_promotion();
+        process.known.end_promotion();
         self.check_existing(process, mark, false)?;
         Ok(Vault { inner: Arc::new(inner) })
-    }
-}
-
-impl Process {
-    /// From now on the record alone says which places there are.
-    fn end_promotion(&self) {
-        crate::sync::lock(&self.scope).lost.clear();
     }
 }

@@ -137,7 +137,7 @@ impl VaultBuilder {
         let listed = listed.map_or(0, CustomerId::get).max(recovery.highest_of_journal());
         let vault = inner.process.settings.vault;
         // As unlocking does; after the commit it would be too late to say so.
-        let state = inner.process.snapshot().ok_or_else(|| inner.process.lapsed())?;
+        let state = inner.process.known.snapshot().ok_or_else(|| inner.process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
         let marked = state.facts.finding.map_or(0, Finding::seen);
         let mark = MarkFound::of(&state.facts, mark, inner.process.settings.is_copy)?;
@@ -171,7 +171,7 @@ impl VaultBuilder {
                 let highest_number = Some(recovery.highest_number.into());
                 let intent = || Ok(Event::Recover { seen, highest_number, why: None });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(process, draft)?;
+                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);

@@ -42,17 +42,17 @@ impl Health {
                 Health { ready: false, can_open: false, lease_left, trouble: Some(error), alarm: None }
             }
             Ok(process) => {
-                let lease_left = process.lease.remaining();
-                let state = process.snapshot();
+                let lease_left = process.known.remaining();
+                let state = process.known.snapshot();
                 let gone_back = state.as_ref().and_then(|state| {
                     let have = state.facts.clear.generation;
                     state.facts.gone_back().map(|seen| KeyStoreError::RolledBack { have, seen })
                 });
                 let can_open = state.is_some() && gone_back.is_none() && !lease_left.is_zero();
-                let lapsed = || (!can_open).then(|| process.lapsed());
+                let lapsed = || (!can_open).then(|| process.known.lapsed());
                 let trouble = gone_back.or_else(lapsed).or_else(|| process.cannot_shred());
-                let trouble = trouble.or_else(|| process.trouble());
-                let alarm = state.and_then(|state| state.facts.alarm()).or_else(|| process.alarm.seen());
+                let trouble = trouble.or_else(|| process.known.trouble());
+                let alarm = state.and_then(|state| state.facts.alarm()).or_else(|| process.known.alarm.seen());
                 Health { ready: can_open && trouble.is_none(), can_open, lease_left, trouble, alarm }
             }
         }
@@ -157,7 +157,7 @@ impl Process {
                 superseded: usage.pages.saturating_sub(live),
                 journalled: state.facts.anchor.map(|anchor| anchor.n()),
                 places: state.facts.places.clone(),
-                unlisted: self.scope().unlisted,
+                unlisted: self.known.scope().unlisted,
                 resident_pages: self.resident.count(),
             })
         })
@@ -189,22 +189,6 @@ impl Process {
             })?;
         }
         Ok(())
-    }
-
-    /// Reads the root pages that are not in memory, so that those who open need not. On the reading thread. What cannot be read concerns one
-    /// tree, and is told to whoever needs it; and a shred needs them all.
-    pub(crate) fn load_roots(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        self.with_pages(|pages| {
-            let Some(state) = self.snapshot() else { return Ok(()) };
-            let mut failed = None;
-            let trees = state.trees.iter().filter_map(|tree| tree.tree.as_ref());
-            for tree in trees.chain(state.indexes.as_ref().map(|indexes| &indexes.tree)) {
-                if let Err(error) = tree.load_root(pages) {
-                    failed = failed.or(Some(tree_error(error)));
-                }
-            }
-            failed.map_or(Ok(()), Err)
-        })
     }
 
     pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {

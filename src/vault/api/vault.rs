@@ -324,10 +324,10 @@ impl Vault {
     /// The trouble the vault was in, if any.
     pub fn close(self) -> Result<(), KeyStoreError> {
         let process = self.process()?;
-        if process.worker.is_closed() {
+        if process.known.is_closed() {
             return Ok(());
         }
-        let trouble = process.worker.run(process, None, |process| process.trouble());
+        let trouble = process.worker.run(process, None, |process| process.known.trouble());
         process.close();
         trouble.flatten().map_or(Ok(()), Err)
     }
@@ -372,7 +372,7 @@ impl Vault {
     /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
     pub(super) fn no_answer(&self) -> CommitError {
         match self.process() {
-            Ok(process) if !process.worker.is_closed() => {
+            Ok(process) if !process.known.is_closed() => {
                 CommitError::Unknown(KeyStoreError::Bug("the store panicked during a commit"))
             }
             _ => CommitError::NothingHappened(KeyStoreError::Closed),
@@ -383,7 +383,7 @@ impl Vault {
 /// The same of a shred.
 fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
     match process {
-        Some(process) if !process.worker.is_closed() => {
+        Some(process) if !process.known.is_closed() => {
             ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
         }
         _ => ShredError::NothingHappened(KeyStoreError::Closed),

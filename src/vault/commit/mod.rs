@@ -8,10 +8,9 @@ mod base;
 mod create;
 mod draft;
 mod list;
-mod numbers;
 mod places;
 mod read;
-mod run;
+mod readiness;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -23,24 +22,21 @@ use std::time::Duration;
 
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
-pub(crate) use list::{ListChange, Scope};
-pub(super) use numbers::Numbers;
+pub(crate) use list::ListChange;
 pub(crate) use places::PlaceReads;
 pub(crate) use read::{Seen, read};
-pub(crate) use run::Done;
+pub(crate) use readiness::Readiness;
 pub(super) use upkeep::{new_index_tree, new_tree};
 
 use self::attempt::Failure;
 use crate::error::KeyStoreError;
 use crate::journal::Anchor;
 use crate::key_tree::Resident;
-use crate::store::{PageName, PageStore, RootStore, StoredPage};
+use crate::store::{PageName, PageStore, PlaceId, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
-use crate::vault::state::{Keyring, StoredPages, VaultState, tree_error};
+use crate::vault::state::{Keyring, Places, Scope, StoredPages, VaultState, tree_error};
 use crate::witness::Witness;
 
-/// What is wrong with a place that a record does not list.
-pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
 const NOT_OPEN: &str = "not among the places opened";
 
 /// The two stores of a vault.
@@ -56,6 +52,16 @@ impl Stores {
     /// `threaded`: each place is read on a thread of its own.
     pub(crate) fn new(pages: Arc<dyn PageStore>, roots: Arc<dyn RootStore>, threaded: bool) -> Stores {
         Stores { reads: PlaceReads::new(roots.clone(), threaded), pages, roots }
+    }
+}
+
+impl Places for Stores {
+    fn open(&self) -> Vec<PlaceId> {
+        self.roots.places()
+    }
+
+    fn follow(&self, list: &[PlaceId]) {
+        self.roots.follow(list);
     }
 }
 
@@ -102,6 +108,26 @@ pub(crate) struct Committed<T> {
     pub(crate) wrote: bool,
     /// An older copy could not be overwritten, or a place does not have the record yet; then it is not durable.
     pub(crate) old_copy: Option<KeyStoreError>,
+}
+
+/// What came of a commit, once it is installed.
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
+    /// It is durable in every place: it outlives whatever a vault outlives.
+    pub(crate) is_durable: bool,
+    /// An older copy is left somewhere.
+    pub(crate) old_copy: Option<KeyStoreError>,
+    pub(crate) state: Arc<VaultState>,
+}
+
+impl<T> Done<T> {
+    /// R8: what is made counts only when it is durable in every place. An older copy may be left beside it.
+    pub(crate) fn in_every_place(self) -> Result<Done<T>, KeyStoreError> {
+        match self {
+            Done { is_durable: false, old_copy: Some(cause), .. } => Err(cause),
+            done => Ok(done),
+        }
+    }
 }
 
 /// Why a plan was not carried out.

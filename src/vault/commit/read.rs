@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Stores;
 use super::places::Found;
-use super::{Scope, Stores};
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::{Mutex, lock};
 use crate::vault::state::copy_selection::{self, Chosen};
-use crate::vault::state::{Keyring, VaultState};
+use crate::vault::state::{Keyring, Scope, VaultState};
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
 const READ_TRIES: u32 = 5;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::numbers::{Reserved, Taken};
 use crate::customer::CustomerId;
 use crate::derivation::{Seed, TreeId};
 use crate::error::{EnrollError, KeyStoreError, RotateError};
@@ -23,7 +22,7 @@ use crate::vault::commit::{CommitError, Draft, NewKey, Step, live_pages};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::operations::{shred_tree, shredded_everywhere};
 use crate::vault::process::Process;
-use crate::vault::state::{LoadedIndexes, LoadedTree, page_mark, shredded_in, tree_error};
+use crate::vault::state::{LoadedIndexes, LoadedTree, Reserved, Taken, page_mark, shredded_in, tree_error};
 
 impl Draft<'_> {
     /// Every plan but that of a recovery begins with this.
@@ -110,12 +109,9 @@ impl Process {
             // Also refuses a vault that was rolled back, before a number is issued twice.
             let state = self.state()?;
             // A machine resumed from a snapshot may be one of two, both with this block; the lease need not have run out.
-            let now = self.lease.clock().now();
-            if lock(&self.witness_history).jumped(now) {
-                lock(&self.numbers).drop_all();
-            }
+            let now = self.known.now();
             let (taken, wanted) = {
-                let mut numbers = lock(&self.numbers);
+                let mut numbers = self.known.numbers_at(now);
                 (numbers.take(now), numbers.wants())
             };
             if let Some(size) = wanted {
@@ -132,7 +128,7 @@ impl Process {
                 // A refill waits until nobody reads what was before it.
                 None => drop(state),
             }
-            let size = lock(&self.numbers).size();
+            let size = self.known.numbers().size();
             let refilled = self.worker.run(self, None, move |process| process.refill_if_drained(size));
             refilled.ok_or(KeyStoreError::Closed)??;
         }
@@ -142,13 +138,10 @@ impl Process {
     pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
         loop {
             let state = self.state_now()?;
-            let now = self.lease.clock().now();
-            if lock(&self.witness_history).jumped(now) {
-                lock(&self.numbers).drop_all();
-            }
+            let now = self.known.now();
             // Another thread may take all that a refill brought.
             let (taken, size) = {
-                let mut numbers = lock(&self.numbers);
+                let mut numbers = self.known.numbers_at(now);
                 (numbers.take(now), numbers.size())
             };
             drop(state);
@@ -164,7 +157,7 @@ impl Process {
     /// would say at once that they were shredded.
     fn is_shredded(&self, taken: &Taken) -> Result<bool, KeyStoreError> {
         self.with_pages(|pages| {
-            let state = self.snapshot().ok_or_else(|| self.lapsed())?;
+            let state = self.known.snapshot().ok_or_else(|| self.known.lapsed())?;
             // As a rule nobody was shredded since, and no tree is looked at.
             if shredded_in(&state.trees).eq(taken.shredded.iter().copied()) {
                 return Ok(false);
@@ -181,11 +174,11 @@ impl Process {
 
     fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
         // Others that waited with this caller may have been served by one refill.
-        if lock(&self.numbers).is_drained() { self.refill(size) } else { Ok(()) }
+        if self.known.numbers().is_drained() { self.refill(size) } else { Ok(()) }
     }
 
     fn refill(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
-        let (now, drops) = (self.lease.clock().now(), lock(&self.numbers).drops());
+        let (now, drops) = (self.known.now(), self.known.numbers().drops());
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             let first = draft.record.next_number;
@@ -205,7 +198,7 @@ impl Process {
             // The block may be reserved or not: it is wasted.
             Err(error) => Err(error.cause()),
         };
-        let mut numbers = lock(&self.numbers);
+        let mut numbers = self.known.numbers();
         match block {
             Ok(Some(block)) => {
                 numbers.refill(block, now, drops);
@@ -312,10 +305,10 @@ impl Process {
         if !self.resident.is_full() {
             return;
         }
-        let Some(before) = self.snapshot() else { return };
+        let Some(before) = self.known.snapshot() else { return };
         if let Ok(bare) = before.without_loaded() {
             drop(before);
-            self.replace_by_bare(bare);
+            self.known.replace_by_bare(bare);
         }
     }
 }

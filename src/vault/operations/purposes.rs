@@ -128,7 +128,7 @@ impl Process {
         let tree = done.value;
         let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         drop(done);
-        self.wait_for_readers();
+        self.known.wait_for_readers(self.settings.patience);
         crate::events::committed(generation, 0, 0);
         Ok(Rotated { tree, generation, effective_at: SystemTime::now() + lease })
     }
@@ -172,7 +172,7 @@ impl Process {
                 self.intend_once(draft, &mut entries, intent)?;
                 return Ok(Step::Rewrite(()));
             }
-            if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
+            if draft.record.places.len() < 2 && !self.stores().roots.is_replicated() {
                 refused = Some(PurposeError::OnePlace);
                 return Ok(Step::Keep(()));
             }

@@ -132,7 +132,7 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             let generation = state.facts.clear.generation;
             // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
             drop(state);
-            let readers_gone = process.wait_for_readers();
+            let readers_gone = process.known.wait_for_readers(process.settings.patience);
             events::committed(generation, value.newly, value.pages);
             for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
                 let written = entries.written(index, &request, committed_at);

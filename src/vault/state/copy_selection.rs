@@ -10,8 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::KeyStoreError;
 use crate::root_record::{Clear, Record};
 use crate::store::{CopyContent, PlaceId, Problem, RootCopy, StoreError};
-use crate::vault::commit::{NOT_LISTED, Scope};
-use crate::vault::state::{Keyring, describe};
+use crate::vault::state::{Keyring, NOT_LISTED, Scope, describe};
 use crate::witness::Witness;
 
 /// The record that counts.

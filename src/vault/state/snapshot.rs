@@ -138,6 +138,14 @@ impl VaultState {
             })
     }
 
+    /// An error if its record is marked as one that was rolled back.
+    pub(crate) fn unless_gone_back(self: Arc<VaultState>) -> Result<Arc<VaultState>, KeyStoreError> {
+        match self.facts.gone_back() {
+            None => Ok(self),
+            Some(seen) => Err(KeyStoreError::RolledBack { have: self.facts.clear.generation, seen }),
+        }
+    }
+
     /// The same without the pages that reads had loaded.
     pub(crate) fn without_loaded(&self) -> Result<VaultState, KeyStoreError> {
         let trees = self.trees.iter().map(|tree| LoadedTree {

@@ -7,6 +7,5 @@ mod reads;
 mod watchdog;
 mod worker;
 
-pub(super) use reads::READS_A_LEASE;
 pub(super) use watchdog::Watchdog;
 pub(super) use worker::Worker;

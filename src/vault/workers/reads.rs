@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::worker::Request;
 use crate::vault::process::Process;
+use crate::vault::state::READS_A_LEASE;
 
-/// Re-reads a lease: late ones must still find the lease running.
-pub(crate) const READS_A_LEASE: u32 = 4;
 /// Until the record was read once.
 const FIRST_PERIOD: Duration = Duration::from_millis(250);
 
@@ -29,7 +28,7 @@ pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
                 let _ = process.refresh();
                 process.unload_pages_if_full();
             });
-            let lease = process.snapshot().map_or(FIRST_PERIOD, |state| state.facts.lease);
+            let lease = process.known.snapshot().map_or(FIRST_PERIOD, |state| state.facts.lease);
             // Counted from its start: one that took its time is followed by the next at once.
             next_read = begun + lease / READS_A_LEASE;
         }

@@ -26,13 +26,8 @@ impl Watchdog {
         let (stop, stopped) = channel::<()>();
         let owned = process.clone();
         let watch = move || loop {
-            let left = owned.lease.remaining();
-            let is_held = owned.snapshot().is_some();
-            if is_held && left.is_zero() {
-                owned.wipe_if_lapsed();
-            }
             // It ends when the sender is gone.
-            let pause = if is_held { left.max(Duration::from_millis(1)) } else { NOTHING_HELD };
+            let pause = owned.known.wipe_if_lapsed().map_or(NOTHING_HELD, |left| left.max(Duration::from_millis(1)));
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return;
             }

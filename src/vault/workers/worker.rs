@@ -65,7 +65,7 @@ impl Worker {
     pub(crate) fn watch(process: &Arc<Process>) {
         let told = Arc::downgrade(process);
         process.stores().roots.watch(Box::new(move || {
-            let Some(process) = told.upgrade().filter(|process| !process.worker.is_closed()) else { return false };
+            let Some(process) = told.upgrade().filter(|process| !process.known.is_closed()) else { return false };
             // One read that has not begun yet is enough, however often it was told.
             if process.is_of_this_process() && !process.will_read.swap(true, Ordering::AcqRel) {
                 drop(process.reader.post(&process, |process| {
