@@ -75,7 +75,7 @@ impl VaultBuilder {
             events::alarm_cleared(done.state.facts.clear.generation, seen);
             done.old_copy.map_or(Ok(()), Err)
         };
-        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.known.alarm.forget();
         process.finish_recovered();
         Ok(Vault { inner: Arc::new(inner) })

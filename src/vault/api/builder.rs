@@ -455,7 +455,7 @@ fn run(
     process: &Arc<Process>,
     job: impl FnOnce(&Arc<Process>) -> Result<(), KeyStoreError> + Send + 'static,
 ) -> Result<(), KeyStoreError> {
-    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
 }
 
 fn stores_of(directory: &Directory, threaded: bool) -> Stores {

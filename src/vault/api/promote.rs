@@ -81,7 +81,7 @@ impl VaultBuilder {
                 Ok(())
             })
         };
-        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.known.end_promotion();
         self.check_existing(process, mark, false)?;
         Ok(Vault { inner: Arc::new(inner) })

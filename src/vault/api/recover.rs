@@ -201,7 +201,11 @@ impl VaultBuilder {
             }
         };
         let process = &inner.process;
-        process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
+        process
+            .workers
+            .commits
+            .run(process, None, job)
+            .unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
         process.finish_recovered();
         Ok(Vault { inner: Arc::new(inner) })
     }

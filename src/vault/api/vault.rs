@@ -228,7 +228,7 @@ impl Vault {
             return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
         }
         let (answer, receiver) = oneshot::channel();
-        process.worker.shred(process, ShredRequest { target, purpose, why, answer });
+        process.workers.commits.shred(process, ShredRequest { target, purpose, why, answer });
         Ok(receiver)
     }
 
@@ -327,7 +327,7 @@ impl Vault {
         if process.known.is_closed() {
             return Ok(());
         }
-        let trouble = process.worker.run(process, None, |process| process.known.trouble());
+        let trouble = process.workers.commits.run(process, None, |process| process.known.trouble());
         process.close();
         trouble.flatten().map_or(Ok(()), Err)
     }
@@ -337,7 +337,7 @@ impl Vault {
         job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, KeyStoreError> {
         let process = self.process()?;
-        Ok(process.worker.post(process, job))
+        Ok(process.workers.commits.post(process, job))
     }
 }
 

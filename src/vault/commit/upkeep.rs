@@ -115,7 +115,7 @@ impl Process {
                 (numbers.take(now), numbers.wants())
             };
             if let Some(size) = wanted {
-                drop(self.worker.post(self, move |process| process.refill(size)));
+                drop(self.workers.commits.post(self, move |process| process.refill(size)));
             }
             match taken {
                 Some(taken) => {
@@ -129,7 +129,7 @@ impl Process {
                 None => drop(state),
             }
             let size = self.known.numbers().size();
-            let refilled = self.worker.run(self, None, move |process| process.refill_if_drained(size));
+            let refilled = self.workers.commits.run(self, None, move |process| process.refill_if_drained(size));
             refilled.ok_or(KeyStoreError::Closed)??;
         }
     }

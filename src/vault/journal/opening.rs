@@ -114,5 +114,5 @@ fn open_or_begin(
 }
 
 fn run(process: &Arc<Process>, job: fn(&Arc<Process>) -> Result<(), KeyStoreError>) -> Result<(), KeyStoreError> {
-    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
 }

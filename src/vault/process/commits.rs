@@ -51,7 +51,7 @@ impl Process {
         if !self.settled.begins(now, pause) {
             return Err(KeyStoreError::NotDurableYet);
         }
-        let settled = self.worker.run(self, Some(self.settings.patience), |process| {
+        let settled = self.workers.commits.run(self, Some(self.settings.patience), |process| {
             let done = process.commit(&mut |draft| {
                 draft.refuse_if_gone_back()?;
                 Ok(Step::Done(()))

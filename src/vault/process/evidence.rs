@@ -1,7 +1,6 @@
 //! What is done with evidence: a proof of a rollback has the record marked, so that every process refuses; what one value shows raises an alarm.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::error::{KeyStoreError, OpenError};
 use crate::events;
@@ -22,7 +21,7 @@ impl Process {
         }
         let unmarked = snapshot.map(|state| (state.facts.clear.generation, proof.against(&state.facts)));
         let patience = Some(self.settings.patience);
-        let marked = self.worker.run(self, patience, move |process| {
+        let marked = self.workers.commits.run(self, patience, move |process| {
             let mut engine = lock(&process.engine);
             process.mark_gone_back(&mut engine, proof)
         });
@@ -68,12 +67,12 @@ impl Process {
     pub(in crate::vault) fn mark_soon(self: &Arc<Process>, proof: RollbackProof) {
         if self.settings.threaded {
             // Every read asks for it anew, as long as it could not be done.
-            if self.is_marking.swap(true, Ordering::AcqRel) {
+            if !self.workers.is_marking.ask() {
                 return;
             }
-            drop(self.worker.post(self, move |process| {
+            drop(self.workers.commits.post(self, move |process| {
                 let _ = process.mark_gone_back(&mut lock(&process.engine), proof);
-                process.is_marking.store(false, Ordering::Release);
+                process.workers.is_marking.answer();
             }));
         } else if let Ok(mut engine) = self.engine.try_lock() {
             let _ = self.mark_gone_back(&mut engine, proof);
@@ -138,7 +137,7 @@ impl Process {
                 process.known.alarm.forget();
             }
         };
-        if self.settings.threaded { drop(self.worker.post(self, write)) } else { write(self) }
+        if self.settings.threaded { drop(self.workers.commits.post(self, write)) } else { write(self) }
     }
 
     fn write_alarm(self: &Arc<Process>, claim: Claim) -> Result<(), KeyStoreError> {

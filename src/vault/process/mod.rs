@@ -4,8 +4,8 @@ mod commits;
 mod evidence;
 mod readiness;
 mod refresh;
+mod work;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ use crate::field::Purpose;
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::store::PageStore;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard};
 use crate::vault::commit::{Engine, Readiness, Stores};
 use crate::vault::journal::{JournalChoice, JournalWriter};
 use crate::vault::state::{Fetched, Keyring, Known, Pace, Scope};
-use crate::vault::workers::{Watchdog, Worker, oneshot};
+use crate::vault::workers::{Workers, oneshot};
 
 /// What stays the same however often a process forks.
 pub(crate) struct Settings {
@@ -57,26 +57,14 @@ pub(crate) struct Process {
     /// Shared with the engine; held while a record is chosen, not while a commit waits.
     pub(crate) keyring: Arc<Mutex<Keyring>>,
     pub(crate) resident: Arc<Resident>,
-    /// Commits.
-    pub(crate) worker: Worker,
-    /// Reads of the root record.
-    pub(crate) reader: Worker,
-    /// Wipes when the lease runs out.
-    pub(crate) watchdog: Watchdog,
+    /// The threads.
+    pub(crate) workers: Workers<Process>,
     /// Since when some copy of the record is seen to be older.
     pub(super) lagging_since: Mutex<Option<Moment>>,
     /// How long to wait before it is repaired once more.
     pub(super) repair_pause: Mutex<Duration>,
     /// Whether a shred could succeed.
     pub(crate) readiness: Readiness,
-    /// The record is about to be marked.
-    pub(super) is_marking: AtomicBool,
-    /// A repair is about to begin.
-    pub(super) will_repair: AtomicBool,
-    /// The store told of a change, and a read is about to begin.
-    pub(super) will_read: AtomicBool,
-    /// Root pages are being read.
-    pub(super) is_loading: AtomicBool,
     /// Commits that something which was not durable caused.
     pub(super) settled: Pace,
 }
@@ -113,22 +101,16 @@ impl Process {
             stores,
             engine: Mutex::new(engine),
             resident,
-            worker: Worker::new(),
-            reader: Worker::new(),
-            watchdog: Watchdog::new(),
+            workers: Workers::new(),
             keyring,
             lagging_since: Mutex::new(None),
             repair_pause: Mutex::new(Duration::ZERO),
             readiness: Readiness::default(),
-            is_marking: AtomicBool::new(false),
-            will_repair: AtomicBool::new(false),
-            will_read: AtomicBool::new(false),
-            is_loading: AtomicBool::new(false),
             settled: Pace::default(),
         });
         if threaded {
-            Worker::start_all(&process).inspect_err(|_| drop(process.leave()))?;
-            Worker::watch(&process);
+            Workers::start(&process).inspect_err(|_| drop(process.leave()))?;
+            process.watch();
         }
         Ok(process)
     }
@@ -186,9 +168,7 @@ impl Process {
     /// No I/O.
     pub(crate) fn leave(self: &Arc<Process>) -> oneshot::Receiver<()> {
         self.known.close();
-        drop(self.reader.close(self));
-        self.watchdog.stop();
-        let ended = self.worker.close(self);
+        let ended = self.workers.close(self);
         self.known.revoke(KeyStoreError::Closed);
         ended
     }
@@ -196,12 +176,6 @@ impl Process {
     /// The same, and waits for what was asked for before.
     pub(crate) fn close(self: &Arc<Process>) {
         let _ = self.leave().wait();
-    }
-
-    /// Nothing is left to do: no key remains, not even the root key.
-    pub(crate) fn end(&self) {
-        self.known.revoke(KeyStoreError::Closed);
-        lock(&self.keyring).forget();
     }
 
     /// Keeps what a forked child inherited from ever being dropped: that would take locks of its parent's.

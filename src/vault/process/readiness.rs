@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
@@ -33,15 +32,15 @@ impl Process {
         };
         if !self.settings.threaded {
             load(self);
-        } else if !self.is_loading.swap(true, Ordering::AcqRel) {
+        } else if self.workers.is_loading.ask() {
             let own = self.clone();
             let loads = move || {
                 // A store of the application's may panic.
                 let _ = catch_unwind(AssertUnwindSafe(|| load(&own)));
-                own.is_loading.store(false, Ordering::Release);
+                own.workers.is_loading.answer();
             };
             if std::thread::Builder::new().name("oubliette-pages".to_owned()).spawn(loads).is_err() {
-                self.is_loading.store(false, Ordering::Release);
+                self.workers.is_loading.answer();
             }
         }
     }
@@ -87,7 +86,7 @@ impl Process {
         if state.facts.anchor.is_some() && self.open_file().is_none() {
             return Some(KeyStoreError::NeedsJournal);
         }
-        let busy = self.worker.busy_for();
+        let busy = self.workers.commits.busy_for();
         // What waits for another process's commit gives up by itself.
         if busy > self.settings.lock_wait.saturating_add(self.settings.patience) {
             return Some(KeyStoreError::Busy { waited: busy });

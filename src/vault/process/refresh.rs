@@ -1,7 +1,6 @@
 //! Reads of the root record: each installs the snapshot that it leads to, and renews the lease. Whoever finds that it lapsed asks for one.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -49,7 +48,7 @@ impl Process {
     #[cold]
     pub(crate) fn reread(self: &Arc<Process>) -> Result<(), KeyStoreError> {
         let patience = self.settings.patience;
-        let outcome = self.reader.run(self, Some(patience), |process| process.refresh());
+        let outcome = self.workers.reads.run(self, Some(patience), |process| process.refresh());
         match outcome {
             Some(Ok(())) if self.known.is_fresh() => Ok(()),
             Some(Err(error)) => Err(match error {
@@ -147,9 +146,9 @@ impl Process {
 
     /// Has what is there written once more. One repair that has not begun is enough.
     fn repair_soon(self: &Arc<Process>) {
-        if !self.will_repair.swap(true, Ordering::AcqRel) {
-            drop(self.worker.post(self, |process| {
-                process.will_repair.store(false, Ordering::Release);
+        if self.workers.will_repair.ask() {
+            drop(self.workers.commits.post(self, |process| {
+                process.workers.will_repair.answer();
                 process.repair()
             }));
         }
