@@ -16,8 +16,7 @@ use crate::root_key::RootKey;
 use crate::root_record::TreeState;
 use crate::sealed::Sealed;
 use crate::store::{CopyContent, Memory, RootCopy, RootStore};
-use crate::vault::commit::{Step, new_tree};
-use crate::vault::operations::shred_tree;
+use crate::vault::commit::{Step, new_tree, shred_tree};
 use crate::vault::state::copy_selection::{Chosen, choose};
 use crate::vault::state::{Keyring, LoadedTree, Scope};
 
@@ -111,7 +110,7 @@ fn replaced_and_retired_trees() {
         let replaced = process.commit(&mut |draft| {
             let fresh = new_tree(ORDERS.name(), draft.generation)?;
             let TreeState::Seed(seed) = fresh.state else { panic!() };
-            let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.resident.clone());
+            let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.commits.resident().clone());
             draft.trees[0].active = false;
             if retire {
                 draft.trees[0].tree = None;
@@ -230,7 +229,7 @@ fn a_root_key_that_opens_nothing_any_more_is_wiped() {
     let (alice, a) = enroll(&vault);
     other.refresh().unwrap();
     vault.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
-    let has_keys = |vault: &Vault| !crate::sync::lock(&vault.process().unwrap().keyring).is_empty();
+    let has_keys = |vault: &Vault| !vault.process().unwrap().commits.keyring().is_empty();
     assert!(matches!(other.refresh(), Err(KeyStoreError::WrongRootKey)) && has_keys(&other), "within its lease");
     clock.advance(LEASE);
     for _ in 0..2 {
@@ -261,4 +260,28 @@ fn keys_in_a_call_that_is_under_way_are_told() {
     let shredded = vault.shred([alice]).unwrap();
     assert!(shredded.is_wiped_here());
     assert!(!receipt_of(&shredded).contains("under way"));
+}
+
+/// ARCHITECTURE.md, "Layers of the vault": the lower rows know nothing of those above, not even by name.
+#[test]
+fn the_lower_rows_are_strict() {
+    let vault = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vault");
+    let rows: [(&str, &[&str]); 3] = [("workers", &[]), ("state", &["state"]), ("commit", &["commit", "state"])];
+    for (row, may_name) in rows {
+        let mut files = 0;
+        for file in std::fs::read_dir(vault.join(row)).unwrap() {
+            let (path, mut named) = (file.unwrap().path(), Vec::new());
+            let source = std::fs::read_to_string(&path).unwrap();
+            named.extend(source.split("vault::").skip(1).map(|rest| {
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
+            }));
+            named.retain(|name| vault.join(name).is_dir() || vault.join(format!("{name}.rs")).is_file());
+            for name in named {
+                assert!(may_name.contains(&name.as_str()), "{} names {name}", path.display());
+            }
+            assert!(!source.contains("super::super"), "{}", path.display());
+            files += 1;
+        }
+        assert!(files > 5, "{row} was found");
+    }
 }

@@ -11,7 +11,7 @@ use crate::root_record::Finding;
 use crate::vault::commit::{CommitError, Step};
 use crate::vault::journal::Entries;
 use crate::vault::process::Process;
-use crate::vault::state::MarkFound;
+use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
@@ -34,7 +34,7 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);
         let mark = engine.stores.pages.mark();
-        let (process, _) = self.process(engine)?;
+        let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
         process.open_journal_to_recover(&self.journal)?;

@@ -8,7 +8,7 @@ use crate::root_record::Finding;
 use crate::store::{CopyContent, PlaceId};
 use crate::vault::commit::ListChange;
 use crate::vault::process::Process;
-use crate::vault::state::{RollbackProof, page_mark};
+use crate::vault::state::{RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 
 impl VaultBuilder {
@@ -51,9 +51,8 @@ impl VaultBuilder {
         if let Some(place) = lost.iter().find(|place| **place == first || is_there(place)) {
             return Err(PromoteError::NotLost { place: *place });
         }
-        let mut engine = self.engine(stores, root_key);
-        engine.scope.lost.clone_from(&lost);
-        let (process, _) = self.process(engine)?;
+        let scope = Scope { lost: lost.clone(), ..Scope::default() };
+        let (process, _) = self.process(self.engine(stores, root_key), scope)?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
         let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;

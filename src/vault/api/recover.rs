@@ -14,11 +14,10 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Draft, NewKey, Step};
+use crate::vault::commit::{CommitError, Draft, NewKey, Step, shred_tree};
 use crate::vault::journal::{Entries, ReplaySet};
-use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::state::MarkFound;
+use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
@@ -128,7 +127,7 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, current);
         let mark = engine.stores.pages.mark();
-        let (process, _) = self.process(engine)?;
+        let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
         inner.process.open_journal_to_recover(&self.journal)?;
         let recovery = find(&inner.process)?;
@@ -145,14 +144,14 @@ impl VaultBuilder {
         if let Some(purpose) = misspelt {
             return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
         }
-        if crate::sync::lock(&inner.process.keyring).is_current(&new, vault) {
+        if inner.process.commits.keyring().is_current(&new, vault) {
             return Err(RecoverError::SameKey);
         }
         let seen = recovery.seen.max(marked).max(mark.generation());
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
-        let resident = inner.process.resident.clone();
+        let resident = inner.process.commits.resident().clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &Arc<Process>| {

@@ -158,7 +158,7 @@ impl Process {
                 journalled: state.facts.anchor.map(|anchor| anchor.n()),
                 places: state.facts.places.clone(),
                 unlisted: self.known.scope().unlisted,
-                resident_pages: self.resident.count(),
+                resident_pages: self.commits.resident().count(),
             })
         })
     }

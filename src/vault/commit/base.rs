@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::read::{LIST_TRIES, choose, list_of};
-use super::{Engine, NOT_OPEN};
+use super::{Engine, NOT_OPEN, Terms};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::secret::Secret32;
@@ -24,10 +24,10 @@ pub(super) struct Locked<'r> {
 impl Engine {
     /// Locks every place that is to be written, and finds the record that the commit is based on: the newest of all listed places. One in
     /// the first place may be older, if that was put back: it is brought forward with the others, since all are here.
-    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore) -> Result<Locked<'r>, KeyStoreError> {
-        let mut list = list_of(roots, &self.scope);
+    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore, terms: &Terms) -> Result<Locked<'r>, KeyStoreError> {
+        let mut list = list_of(roots, &terms.scope);
         for _ in 0..=LIST_TRIES {
-            let written = self.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
+            let written = terms.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
             // What is given up is looked at as well: it may have more than the others.
             let others = written.iter().filter(|place| !list.contains(place));
             let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
@@ -40,7 +40,7 @@ impl Engine {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
-                    match choose(&reads.read_to_commit(&read, self.lock_wait), &mut lock(&self.keyring), &self.scope) {
+                    match choose(&reads.read_to_commit(&read, self.lock_wait), &mut lock(&self.keyring), &terms.scope) {
                         Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
                         _ => return Err(error),
                     }
@@ -54,7 +54,7 @@ impl Engine {
                 return Err(error.into());
             }
             let mut keyring = lock(&self.keyring);
-            let chosen = choose(&copies, &mut keyring, &self.scope)?;
+            let chosen = choose(&copies, &mut keyring, &terms.scope)?;
             if chosen.record.places == list {
                 // The secret of the record that was chosen: a read that overlaps may find another record, and another key.
                 let secret = RootSecret(Secret32::copy_of(keyring.current()?.0.bytes()));

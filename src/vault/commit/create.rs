@@ -16,7 +16,7 @@ use crate::vault::state::{Keyring, copy_selection};
 impl Engine {
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.
     pub(crate) fn create(
-        &mut self,
+        &self,
         make: &mut dyn FnMut(&mut Keyring) -> Result<Record, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots, reads } = self.stores.clone();

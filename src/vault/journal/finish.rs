@@ -7,8 +7,7 @@ use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Done, Draft, Step};
-use crate::vault::operations::shred_tree;
+use crate::vault::commit::{CommitError, Done, Draft, Step, shred_tree};
 use crate::vault::process::Process;
 
 type Verdict = (u64, Ending, Results);

@@ -12,7 +12,7 @@ use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::vault::process::Process;
-use crate::vault::state::{Cipher, Fetched, Handle, VaultState, tree_error};
+use crate::vault::state::{Cipher, Fetched, Handle, NO_TREE, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
@@ -246,5 +246,3 @@ fn decode<T: PersonalData>(padded: &Wiped, at: Belongs) -> Result<T, OpenError> 
     let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at })?;
     T::decode(content).map_err(|_| OpenError::InvalidContent { at })
 }
-
-const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");

@@ -14,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::vault::process::Process;
-use crate::vault::state::{Handle, VaultState, tree_error};
+use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn seal<T: PersonalData>(
@@ -227,5 +227,3 @@ fn encode<T: PersonalData>(customer: CustomerId, place: Placed<'_, T>, value: &T
 
 /// How often a value is sealed anew because its tree was retired meanwhile.
 const TRIES: u32 = 4;
-
-const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::error::{KeyStoreError, OpenError};
 use crate::events;
 use crate::field::Belongs;
+use crate::journal::Anchor;
 use crate::root_record::Finding;
-use crate::sync::lock;
-use crate::vault::commit::{CommitError, Engine, Step};
+use crate::vault::commit::{CommitError, Step, Terms, Turn};
 use crate::vault::process::Process;
 use crate::vault::state::{Claim, RollbackProof, VaultState};
 use crate::witness::Witness;
@@ -21,10 +21,10 @@ impl Process {
         }
         let unmarked = snapshot.map(|state| (state.facts.clear.generation, proof.against(&state.facts)));
         let patience = Some(self.settings.patience);
-        let marked = self.workers.commits.run(self, patience, move |process| {
-            let mut engine = lock(&process.engine);
-            process.mark_gone_back(&mut engine, proof)
-        });
+        let marked = self
+            .workers
+            .commits
+            .run(self, patience, move |process| process.mark_gone_back(&process.commits.turn(), proof, None));
         match (marked, unmarked) {
             (Some(Ok(None)), _) => Ok(()),
             (Some(Ok(Some(error))), _) => Err(error),
@@ -37,16 +37,19 @@ impl Process {
 
     /// Writes down that the key store was rolled back, unless the record as it is under the lock is not touched by
     /// the proof. What this process knew before stays what it knows: if the right record is put back, all is well.
+    ///
+    /// `vouched`: as in [`Terms`], of the commit that found it. By itself a mark vouches for nothing: an entry that the record lacks is part of the proof.
     pub(in crate::vault) fn mark_gone_back(
         &self,
-        engine: &mut Engine,
+        turn: &Turn<'_>,
         proof: RollbackProof,
+        vouched: Option<Anchor>,
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
-        engine.known = None;
-        engine.scope = self.known.scope();
-        // What it was about to change, it does not: it marks the record in all places that are listed.
-        engine.change = None;
-        let marked = engine.commit(
+        // Whatever was about to be changed is not: it marks the record in all places that are listed.
+        let terms = Terms { scope: self.known.scope(), vouched, ..Terms::default() };
+        let marked = self.commits.commit(
+            turn,
+            &terms,
             &|| None,
             &mut |draft| {
                 let Some(seen) = proof.against(&draft.record) else { return Ok(Step::Keep(None)) };
@@ -71,11 +74,11 @@ impl Process {
                 return;
             }
             drop(self.workers.commits.post(self, move |process| {
-                let _ = process.mark_gone_back(&mut lock(&process.engine), proof);
+                let _ = process.mark_gone_back(&process.commits.turn(), proof, None);
                 process.workers.is_marking.answer();
             }));
-        } else if let Ok(mut engine) = self.engine.try_lock() {
-            let _ = self.mark_gone_back(&mut engine, proof);
+        } else if let Some(turn) = self.commits.try_turn() {
+            let _ = self.mark_gone_back(&turn, proof, None);
         }
     }
 

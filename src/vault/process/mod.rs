@@ -4,21 +4,22 @@ mod commits;
 mod evidence;
 mod readiness;
 mod refresh;
+mod upkeep;
 mod work;
 
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::store::PageStore;
 use crate::sync::{Mutex, MutexGuard};
-use crate::vault::commit::{Engine, Readiness, Stores};
+use crate::vault::commit::{Commits, Engine, Stores};
 use crate::vault::journal::{JournalChoice, JournalWriter};
-use crate::vault::state::{Fetched, Keyring, Known, Pace, Scope};
+use crate::vault::state::{Fetched, Known, Scope};
 use crate::vault::workers::{Workers, oneshot};
 
 /// What stays the same however often a process forks.
@@ -50,65 +51,27 @@ pub(crate) struct Process {
     pub(crate) settings: Arc<Settings>,
     /// The snapshot, the lease, and what was derived from them.
     pub(crate) known: Arc<Known>,
+    /// Whose turn it is to commit, and what came of commits so far.
+    pub(crate) commits: Commits,
     /// `None` of a vault without one. A forked child opens it anew.
     pub(crate) journal: Option<JournalWriter>,
-    stores: Stores,
-    pub(crate) engine: Mutex<Engine>,
-    /// Shared with the engine; held while a record is chosen, not while a commit waits.
-    pub(crate) keyring: Arc<Mutex<Keyring>>,
-    pub(crate) resident: Arc<Resident>,
     /// The threads.
     pub(crate) workers: Workers<Process>,
-    /// Since when some copy of the record is seen to be older.
-    pub(super) lagging_since: Mutex<Option<Moment>>,
-    /// How long to wait before it is repaired once more.
-    pub(super) repair_pause: Mutex<Duration>,
-    /// Whether a shred could succeed.
-    pub(crate) readiness: Readiness,
-    /// Commits that something which was not durable caused.
-    pub(super) settled: Pace,
 }
 
 impl Process {
-    pub(crate) fn new(
-        settings: Arc<Settings>,
-        stores: Stores,
-        keyring: Keyring,
-        scope: Scope,
-    ) -> Result<Arc<Process>, KeyStoreError> {
-        let resident = Resident::at_most(settings.most_resident_pages);
-        let keyring = Arc::new(Mutex::new(keyring));
+    pub(crate) fn new(settings: Arc<Settings>, engine: Engine, scope: Scope) -> Result<Arc<Process>, KeyStoreError> {
         let scope = Scope { vault: Some(settings.vault), ..scope };
-        let engine = Engine {
-            stores: stores.clone(),
-            keyring: keyring.clone(),
-            resident: resident.clone(),
-            lock_wait: settings.lock_wait,
-            scope: scope.clone(),
-            change: None,
-            expects: false,
-            is_copy: settings.is_copy,
-            known: None,
-            vouched: None,
-        };
-        let threaded = settings.threaded;
         let process = Arc::new(Process {
             child: OnceLock::new(),
             building: Mutex::new(()),
-            known: Known::nothing(settings.clock.clone(), scope, stores.clone()),
+            known: Known::nothing(settings.clock.clone(), scope, engine.stores.clone()),
+            commits: Commits::new(engine),
             journal: JournalWriter::of(&settings.journal),
-            settings,
-            stores,
-            engine: Mutex::new(engine),
-            resident,
             workers: Workers::new(),
-            keyring,
-            lagging_since: Mutex::new(None),
-            repair_pause: Mutex::new(Duration::ZERO),
-            readiness: Readiness::default(),
-            settled: Pace::default(),
+            settings,
         });
-        if threaded {
+        if process.settings.threaded {
             Workers::start(&process).inspect_err(|_| drop(process.leave()))?;
             process.watch();
         }
@@ -134,13 +97,13 @@ impl Process {
             return process.current();
         }
         // No lock of the parent's may be waited for: the thread that holds it does not exist here.
-        let keyring = match self.keyring.try_lock() {
-            Ok(keyring) => keyring.copy(),
-            Err(TryLockError::Poisoned(keyring)) => keyring.into_inner().copy(),
-            Err(TryLockError::WouldBlock) => return Err(KeyStoreError::Forked),
-        };
+        let keyring = self.commits.copy_keyring().ok_or(KeyStoreError::Forked)?;
         self.known.drop_inherited();
-        let process = Process::new(self.settings.clone(), (self.settings.reopen)()?, keyring, Scope::default())?;
+        let Settings { lock_wait, is_copy, .. } = *self.settings;
+        let resident = Resident::at_most(self.settings.most_resident_pages);
+        let engine =
+            Engine { stores: (self.settings.reopen)()?, keyring: Mutex::new(keyring), resident, lock_wait, is_copy };
+        let process = Process::new(self.settings.clone(), engine, Scope::default())?;
         // A failure is not kept: the next call tries again.
         process.refresh().inspect_err(|_| drop(process.leave()))?;
         self.child.get_or_init(|| process).current()
@@ -186,19 +149,19 @@ impl Process {
     }
 
     pub(super) fn stores(&self) -> &Stores {
-        &self.stores
+        self.commits.stores()
     }
 
     /// The page store itself, for whoever holds nothing.
     pub(crate) fn page_store(&self) -> &dyn PageStore {
-        &*self.stores.pages
+        &*self.commits.stores().pages
     }
 
     /// Does what needs pages, which are fetched while nothing is held ([`Fetched::with`]). Without the engine's lock: a reader must not wait
     /// for a commit.
     #[inline]
     pub(crate) fn with_pages<T>(&self, work: impl FnMut(&Fetched<'_>) -> T) -> T {
-        Fetched::with(&*self.stores.pages, work)
+        Fetched::with(&*self.commits.stores().pages, work)
     }
 
     #[inline]

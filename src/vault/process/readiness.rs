@@ -14,7 +14,7 @@ impl Process {
     /// After a read of the record: whether all places were there, and all trees are.
     pub(in crate::vault) fn tried_to_see_all(self: &Arc<Process>, place: Option<StoreError>) {
         self.load_roots_soon();
-        self.readiness.saw_places(place);
+        self.commits.readiness.saw_places(place);
     }
 
     /// Reads root pages that are not in memory, on a thread of its own: pages may hang, and the record must be read all the same.
@@ -24,11 +24,11 @@ impl Process {
             trees.chain(state.indexes.as_ref().map(|indexes| &indexes.tree)).all(Tree::has_root)
         });
         if has_all {
-            self.readiness.saw_pages(None);
+            self.commits.readiness.saw_pages(None);
             return;
         }
         let load = |process: &Arc<Process>| {
-            process.readiness.saw_pages(process.load_roots().err());
+            process.commits.readiness.saw_pages(process.load_roots().err());
         };
         if !self.settings.threaded {
             load(self);
@@ -64,7 +64,7 @@ impl Process {
     /// An error if none of these purposes' trees can be read: then there is nothing that the vault could be unlocked for. One that cannot
     /// concerns its own purpose alone.
     pub(in crate::vault) fn can_read_some_tree(self: &Arc<Process>, purposes: &[Purpose]) -> Result<(), KeyStoreError> {
-        self.readiness.saw_pages(self.load_roots().err());
+        self.commits.readiness.saw_pages(self.load_roots().err());
         self.with_pages(|pages| {
             let state = self.state()?;
             let mut failed = Ok(());
@@ -91,6 +91,6 @@ impl Process {
         if busy > self.settings.lock_wait.saturating_add(self.settings.patience) {
             return Some(KeyStoreError::Busy { waited: busy });
         }
-        self.readiness.trouble()
+        self.commits.readiness.trouble()
     }
 }

@@ -6,14 +6,11 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::sync::lock;
-use crate::vault::commit::{self, Seen};
+use crate::vault::commit::Seen;
 use crate::vault::process::Process;
 use crate::vault::state::{READS_A_LEASE, VaultState};
 use crate::witness::Witness;
 
-/// Longest pause between two tries to repair a copy.
-const MOST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two reads that unknown numbers or trees ask for: long enough that rows of somebody else's making cost little, short enough for
 /// whoever waits.
 const EXTRA_READS: Duration = Duration::from_millis(50);
@@ -90,7 +87,7 @@ impl Process {
         let sent = self.known.now();
         let state = || self.known.snapshot();
         let most = self.patience_with_places();
-        match commit::read(&self.stores, &self.keyring, &self.resident, &state, &self.known.scope(), most) {
+        match self.commits.read(&state, &self.known.scope(), most) {
             Ok(Seen::Unchanged { state, trouble }) => {
                 let durable = state.facts.clear.generation;
                 self.known.install(sent, state, durable)?;
@@ -120,7 +117,7 @@ impl Process {
                     // The first place itself shows a record of this vault under another one: the vault moved to a root key that this
                     // process was not given. The one before opens nothing any more but copies of old records, and is of no use here: it
                     // must be unlocked anew.
-                    lock(&self.keyring).forget();
+                    self.commits.keyring().forget();
                 }
                 Err(error)
             }
@@ -139,7 +136,7 @@ impl Process {
     /// more often than once in a quarter of a lease.
     fn bring_forward(self: &Arc<Process>, now: Moment) {
         let pause = self.known.last_lease() / READS_A_LEASE;
-        if self.settings.threaded && self.settled.begins(now, pause) {
+        if self.settings.threaded && self.commits.settled.begins(now, pause) {
             self.repair_soon();
         }
     }
@@ -172,23 +169,12 @@ impl Process {
         Ok(())
     }
 
-    /// A commit that was killed left an old record in one copy. Whoever sees it for a whole lease overwrites it.
+    /// A commit that was killed left an old record in one copy, or one that failed is tried again in the same way: what is there is written once
+    /// more.
     fn repair_if_it_lasts(self: &Arc<Process>, needs_repair: bool, now: Moment) {
-        let mut since = lock(&self.lagging_since);
-        // A commit that failed is tried again in the same way: what is there is written once more.
-        let needs_repair = needs_repair || self.readiness.commit_failed();
-        if !needs_repair {
-            *since = None;
-            *lock(&self.repair_pause) = Duration::ZERO;
-            return;
-        }
-        let first = *since.get_or_insert(now);
+        let lags = needs_repair || self.commits.readiness.commit_failed();
         let lease = self.known.snapshot().map_or(Duration::MAX, |state| state.facts.lease);
-        // Tried again and again, but not so often that a mirror which stays away costs much.
-        let mut pause = lock(&self.repair_pause);
-        if self.settings.threaded && now.age_since(first) >= lease.max(*pause) {
-            *since = None;
-            *pause = (*pause * 2).clamp(lease, MOST_PAUSE.max(lease));
+        if self.settings.threaded && self.commits.repairs.is_due(lags, now, lease) {
             self.repair_soon();
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::sync::lock;
 use crate::vault::operations::{ShredRequest, shred_together};
 use crate::vault::process::Process;
 use crate::vault::state::READS_A_LEASE;
@@ -45,7 +44,7 @@ impl Work for Process {
     /// No key remains, not even the root key.
     fn end(&self) {
         self.known.revoke(KeyStoreError::Closed);
-        lock(&self.keyring).forget();
+        self.commits.keyring().forget();
     }
 }
 

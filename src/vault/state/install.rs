@@ -85,7 +85,8 @@ impl Known {
     fn publish(&self, state: Arc<VaultState>, leaving: &mut Vec<DropSignal>) {
         self.next_number.store(state.facts.next_number, Ordering::Relaxed);
         // R14: what is read and written follows the record.
-        lock(&self.scope).follow(&state.facts.places, &self.places.open());
+        let open = self.places.open();
+        lock(&self.scope).follow(&state.facts.places, &open);
         self.places.follow(&state.facts.places);
         let before = {
             let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);

@@ -45,6 +45,9 @@ pub(crate) struct LoadedIndexes {
     pub(crate) tree: Tree,
 }
 
+/// Every purpose that is unlocked has one.
+pub(crate) const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
+
 /// How many are shredded in each tree that values are sealed under. Nobody was shredded between two states in which these are
 /// the same.
 pub(crate) fn shredded_in(trees: &[LoadedTree]) -> impl Iterator<Item = (TreeId, u64)> {

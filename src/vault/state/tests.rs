@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::{Handle, Known, Places, READS_A_LEASE, Reserved, RollbackProof, Scope, VaultState};
 use crate::clock::{Clock, ManualClock, Moment};
 use crate::customer::CustomerId;
+use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::journal::VaultName;
 use crate::key_tree::Resident;
@@ -372,6 +373,22 @@ fn each_loss_of_keys_is_counted() {
     assert!(changed());
     test.known.wipe();
     assert!(changed());
+}
+
+#[test]
+fn a_tree_is_unknown_as_of_one_record() {
+    let (test, [one, other]) = (Test::new(), [TreeId([1; 8]), TreeId([2; 8])]);
+    let (then, now) = (state(record(5)), state(record(6)));
+    let unknown = &test.known.unknown_trees;
+    unknown.add(&then, one);
+    assert!(unknown.contains(&then, one) && !unknown.contains(&then, other));
+    assert!(!unknown.contains(&now, one), "it may have been made since");
+    unknown.add(&now, other);
+    assert!(unknown.contains(&now, other) && !unknown.contains(&now, one) && !unknown.contains(&then, one));
+    for made_up in 0..3000_u64 {
+        unknown.add(&now, TreeId(made_up.to_be_bytes()));
+    }
+    assert!(!unknown.contains(&now, other), "not more than so many are kept");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The threads: one commits, one reads the root record, one wipes when the lease runs out. They know nothing of what they do: [`Work`] says that.
-//! Beside them, each place is read on a thread of its own ([`PlaceReads`](crate::vault::commit::PlaceReads)).
+//! Beside them, each place is read on a thread of its own (`commit::PlaceReads`).
 
 mod commits;
 mod once;

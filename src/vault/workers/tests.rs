@@ -132,7 +132,9 @@ fn reads_and_looks_at_the_lease_go_on_whatever_the_commits_do() {
     (*lock(&diary.wiped), *lock(&diary.read)) = (Some(wiped), Some(read));
     Workers::start(&diary).unwrap();
     let (go, gate) = channel::<()>();
-    let held = diary.workers.commits.post(&diary, move |_| drop(gate.recv()));
+    let held = diary.workers.commits.post(&diary, move |_| {
+        let _ = gate.recv();
+    });
     for _ in 0..3 {
         assert!(wipes.recv_timeout(LONG).is_ok() && reads.recv_timeout(LONG).is_ok());
     }
