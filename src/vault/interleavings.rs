@@ -48,10 +48,13 @@ impl Customer {
     }
 
     fn shred(&self, vault: &Vault) {
-        let before = vault.process().unwrap().snapshot().unwrap().drop_signal();
+        let before = vault.process().unwrap().known.snapshot().unwrap().drop_signal();
         let shredded = vault.shred([self.id]).unwrap();
         assert!(shredded.is_wiped_here() && before.was_dropped(), "a reader kept the old snapshot");
-        assert!(!vault.process().unwrap().handles.hold_a_key_of(self.id), "a handle kept a key of the old snapshot");
+        assert!(
+            !vault.process().unwrap().known.handles_hold_a_key_of(self.id),
+            "a handle kept a key of the old snapshot"
+        );
         self.gone.store(true, Ordering::SeqCst);
         assert!(matches!(vault.open(self.id, NOTE, &self.sealed), Err(OpenError::Shredded { .. })));
     }

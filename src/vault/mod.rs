@@ -1,4 +1,5 @@
-//! The vault. A [`Process`](process::Process) is what one process has of it; each folder adds the types and the methods of one kind.
+//! The vault. A [`Process`](process::Process) is what one process has of it: what it knows (`state`), its commits, its threads (`workers`), which
+//! know nothing of one another nor of what is above; `journal`, `operations` and `api` add what is done with them.
 //! ARCHITECTURE.md: "Layers of the vault", "The commit protocol", "Threads and locks".
 
 mod api;

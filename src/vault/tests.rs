@@ -16,10 +16,9 @@ use crate::root_key::RootKey;
 use crate::root_record::TreeState;
 use crate::sealed::Sealed;
 use crate::store::{CopyContent, Memory, RootCopy, RootStore};
-use crate::vault::commit::{Scope, Step, new_tree};
-use crate::vault::operations::shred_tree;
+use crate::vault::commit::{Step, new_tree, shred_tree};
 use crate::vault::state::copy_selection::{Chosen, choose};
-use crate::vault::state::{Keyring, LoadedTree};
+use crate::vault::state::{Keyring, LoadedTree, Scope};
 
 const ORDERS: Purpose = Purpose::new("orders");
 const EMAIL: Field<Email> = ORDERS.field("email");
@@ -53,7 +52,7 @@ fn a_clock_that_jumps_within_the_lease_drops_the_block_of_numbers() {
     assert!(reserved > 5);
     let wall = Clock::Manual(clock.clone()).wall();
     clock.set_wall(wall + 500_000_000);
-    assert!(vault.process().unwrap().lease.is_fresh());
+    assert!(vault.process().unwrap().known.is_fresh());
     assert!(vault.enroll().unwrap().get() > reserved);
 }
 
@@ -66,7 +65,7 @@ fn buffered_randomness_is_discarded() {
     let refreshed = nonce::epoch();
     assert!(refreshed > before);
     clock.advance(LEASE * 2);
-    vault.process().unwrap().revoke(KeyStoreError::Closed);
+    vault.process().unwrap().known.revoke(KeyStoreError::Closed);
     assert!(nonce::epoch() > refreshed);
 }
 
@@ -93,11 +92,11 @@ fn a_lost_lease_holds_nothing() {
     let keys = vault.customer(alice);
     assert!(keys.open(EMAIL, &a).is_ok());
     let process = vault.process().unwrap();
-    let before = Arc::downgrade(&process.snapshot().unwrap());
+    let before = Arc::downgrade(&process.known.snapshot().unwrap());
     clock.advance(LEASE * 2);
     vault.refresh().unwrap();
     assert!(before.upgrade().is_none(), "even if the next read succeeds, what was state is wiped and read anew");
-    assert!(process.witness_to_seal() == 0, "a first lease again");
+    assert!(process.known.witness_to_seal() == 0, "a first lease again");
 }
 
 /// Rule 14: the purpose's active tree says who is shredded; a retired tree has an answer of its own.
@@ -111,7 +110,7 @@ fn replaced_and_retired_trees() {
         let replaced = process.commit(&mut |draft| {
             let fresh = new_tree(ORDERS.name(), draft.generation)?;
             let TreeState::Seed(seed) = fresh.state else { panic!() };
-            let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.resident.clone());
+            let tree = Tree::untouched(draft.record.clear.vault, fresh.id, seed, process.commits.resident().clone());
             draft.trees[0].active = false;
             if retire {
                 draft.trees[0].tree = None;
@@ -230,7 +229,7 @@ fn a_root_key_that_opens_nothing_any_more_is_wiped() {
     let (alice, a) = enroll(&vault);
     other.refresh().unwrap();
     vault.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
-    let has_keys = |vault: &Vault| !crate::sync::lock(&vault.process().unwrap().keyring).is_empty();
+    let has_keys = |vault: &Vault| !vault.process().unwrap().commits.keyring().is_empty();
     assert!(matches!(other.refresh(), Err(KeyStoreError::WrongRootKey)) && has_keys(&other), "within its lease");
     clock.advance(LEASE);
     for _ in 0..2 {
@@ -261,4 +260,28 @@ fn keys_in_a_call_that_is_under_way_are_told() {
     let shredded = vault.shred([alice]).unwrap();
     assert!(shredded.is_wiped_here());
     assert!(!receipt_of(&shredded).contains("under way"));
+}
+
+/// ARCHITECTURE.md, "Layers of the vault": the lower rows know nothing of those above, not even by name.
+#[test]
+fn the_lower_rows_are_strict() {
+    let vault = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vault");
+    let rows: [(&str, &[&str]); 3] = [("workers", &[]), ("state", &["state"]), ("commit", &["commit", "state"])];
+    for (row, may_name) in rows {
+        let mut files = 0;
+        for file in std::fs::read_dir(vault.join(row)).unwrap() {
+            let (path, mut named) = (file.unwrap().path(), Vec::new());
+            let source = std::fs::read_to_string(&path).unwrap();
+            named.extend(source.split("vault::").skip(1).map(|rest| {
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
+            }));
+            named.retain(|name| vault.join(name).is_dir() || vault.join(format!("{name}.rs")).is_file());
+            for name in named {
+                assert!(may_name.contains(&name.as_str()), "{} names {name}", path.display());
+            }
+            assert!(!source.contains("super::super"), "{}", path.display());
+            files += 1;
+        }
+        assert!(files > 5, "{row} was found");
+    }
 }

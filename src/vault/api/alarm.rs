@@ -11,7 +11,7 @@ use crate::root_record::Finding;
 use crate::vault::commit::{CommitError, Step};
 use crate::vault::journal::Entries;
 use crate::vault::process::Process;
-use crate::vault::state::MarkFound;
+use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
@@ -34,11 +34,11 @@ impl VaultBuilder {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);
         let mark = engine.stores.pages.mark();
-        let (process, _) = self.process(engine)?;
+        let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
         process.open_journal_to_recover(&self.journal)?;
-        let state = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
         let finding = state.facts.finding;
         let mark = MarkFound::of(&state.facts, mark, process.settings.is_copy)?;
@@ -65,7 +65,7 @@ impl VaultBuilder {
                 let highest_number = highest.map(Into::into);
                 let intent = || Ok(Event::ClearAlarm { seen, highest_number, why: why.clone() });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(process, draft)?;
+                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
                 let next = highest.map_or(0, |number| number.get() + 1);
                 draft.record.next_number = draft.record.next_number.max(next);
                 Ok(Step::Write(Vec::new(), ()))
@@ -75,8 +75,8 @@ impl VaultBuilder {
             events::alarm_cleared(done.state.facts.clear.generation, seen);
             done.old_copy.map_or(Ok(()), Err)
         };
-        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
-        process.alarm.forget();
+        process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.known.alarm.forget();
         process.finish_recovered();
         Ok(Vault { inner: Arc::new(inner) })
     }

@@ -16,11 +16,11 @@ use crate::rehearsal;
 use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
 use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
-use crate::sync::{Mutex, lock};
-use crate::vault::commit::{self, CommitError, Engine, Scope, Seen, Step, Stores, is_unused, new_index_tree, new_tree};
+use crate::sync::Mutex;
+use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
 use crate::vault::process::{Process, Settings};
-use crate::vault::state::{Keyring, Opened, RollbackProof, page_mark};
+use crate::vault::state::{Keyring, Opened, RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -215,7 +215,7 @@ impl VaultBuilder {
             }
         }
         let (stores, directory) = self.stores(true)?;
-        let mut engine = self.engine(stores, root_key);
+        let engine = self.engine(stores, root_key);
         let places = engine.stores.roots.places();
         if places.len() > MOST_PLACES {
             return Err(KeyStoreError::Full { what: "a directory and three mirrors" }.into());
@@ -311,30 +311,27 @@ impl VaultBuilder {
         let keys = std::iter::once(root_key).chain(self.next_root_key.clone()).collect();
         Engine {
             stores,
-            keyring: Arc::new(Mutex::new(Keyring::new(keys))),
+            keyring: Mutex::new(Keyring::new(keys)),
             resident: Resident::at_most(self.most_resident_pages),
             lock_wait: self.lock_wait,
-            scope: Scope::default(),
-            change: None,
-            expects: false,
-            finished_version: None,
             is_copy: self.is_copy,
-            known: None,
-            vouched: None,
         }
     }
 
     /// Reads the record, and starts a process on it. Tells whether copies need repair.
-    pub(in crate::vault) fn process(&self, mut engine: Engine) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let read = |engine: &Engine| {
-            commit::read(&engine.stores, &engine.keyring, &engine.resident, &|| None, &engine.scope, [self.patience; 2])
-        };
-        let seen = match read(&engine) {
+    pub(in crate::vault) fn process(
+        &self,
+        engine: Engine,
+        scope: Scope,
+    ) -> Result<(Arc<Process>, bool), KeyStoreError> {
+        let read = || commit::read(&engine, &|| None, &scope, [self.patience; 2]);
+        let seen = match read() {
             Err(KeyStoreError::FirstPlaceBehind { .. }) => {
                 // It was put back from a backup. A commit sees every place, and brings it forward.
-                let repaired = engine.commit(&|| None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
+                let terms = Terms { scope: scope.clone(), ..Terms::default() };
+                let repaired = engine.commit(&terms, &|| None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
                 repaired.map_err(CommitError::cause)?;
-                read(&engine)?
+                read()?
             }
             seen => seen?,
         };
@@ -343,7 +340,6 @@ impl VaultBuilder {
         };
         let vault = state.facts.clear.vault;
         drop(state);
-        let stores = engine.stores.clone();
         let settings = Arc::new(Settings {
             vault,
             purposes: self.purposes.clone(),
@@ -367,7 +363,7 @@ impl VaultBuilder {
                 }
             },
         });
-        let process = Process::new(settings, stores, lock(&engine.keyring).copy(), engine.scope.clone())?;
+        let process = Process::new(settings, engine, scope)?;
         process.refresh().inspect_err(|_| drop(process.leave()))?;
         Ok((process, needs_repair))
     }
@@ -375,7 +371,7 @@ impl VaultBuilder {
     fn start(self, engine: Engine, directory: Option<Directory>, existing: bool) -> Result<Vault, UnlockError> {
         // Before the record: a commit in between would raise the mark above a record that was read earlier.
         let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
-        let (process, needs_repair) = self.process(engine).map_err(|error| match error {
+        let (process, needs_repair) = self.process(engine, Scope::default()).map_err(|error| match error {
             // Slots that were never written, beside the mark of later commits: they were put back, or made anew.
             KeyStoreError::NoVault if mark.generation > 0 => {
                 KeyStoreError::RolledBack { have: 0, seen: mark.generation }
@@ -409,7 +405,7 @@ impl VaultBuilder {
         let is_missing = unknown.is_some() || state.indexes.is_none();
         drop(state);
         process.unless_proven(RollbackProof::Mark(marked))?;
-        let needs_repair = needs_repair || !self.is_copy && !lock(&process.keyring).is_finished(&recipe);
+        let needs_repair = needs_repair || !self.is_copy && !process.commits.keyring().is_finished(&recipe);
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {
@@ -460,7 +456,7 @@ fn run(
     process: &Arc<Process>,
     job: impl FnOnce(&Arc<Process>) -> Result<(), KeyStoreError> + Send + 'static,
 ) -> Result<(), KeyStoreError> {
-    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
 }
 
 fn stores_of(directory: &Directory, threaded: bool) -> Stores {

@@ -35,7 +35,7 @@ pub struct CustomerKeys {
 impl CustomerKeys {
     pub(in crate::vault) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
         let Reader { vault, guard } = reader;
-        let handle = vault.process().map(|process| Handle::register(process, vec![customer]));
+        let handle = vault.process().map(|process| Handle::register(&process.known, vec![customer]));
         CustomerKeys { inner: vault.inner.clone(), handle, index: 0, customer, guard: guard.clone() }
     }
 
@@ -50,7 +50,7 @@ impl CustomerKeys {
         let process = self.inner.process.current()?;
         let handle = self.handle.as_ref().map_err(Clone::clone)?;
         // Its lock may be held for ever in a forked child, and its keys are the parent's.
-        if Arc::ptr_eq(process, &handle.process) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
+        if handle.is_of(&process.known) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
     }
 
     /// Encrypts one value. See [`Vault::seal`](crate::Vault::seal).
@@ -148,7 +148,7 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
         customers.sort_unstable();
         customers.dedup();
         let Reader { vault, guard } = &self.reader;
-        let handle = vault.process().map(|process| Handle::register(process, customers.clone()));
+        let handle = vault.process().map(|process| Handle::register(&process.known, customers.clone()));
         self.ready.extend(rows.into_iter().map(|(row, customer)| {
             let index = customers.binary_search(&customer).unwrap_or_default();
             let (inner, handle, guard) = (vault.inner.clone(), handle.clone(), guard.clone());

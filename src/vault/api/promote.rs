@@ -8,7 +8,7 @@ use crate::root_record::Finding;
 use crate::store::{CopyContent, PlaceId};
 use crate::vault::commit::ListChange;
 use crate::vault::process::Process;
-use crate::vault::state::{RollbackProof, page_mark};
+use crate::vault::state::{RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 
 impl VaultBuilder {
@@ -51,12 +51,11 @@ impl VaultBuilder {
         if let Some(place) = lost.iter().find(|place| **place == first || is_there(place)) {
             return Err(PromoteError::NotLost { place: *place });
         }
-        let mut engine = self.engine(stores, root_key);
-        engine.scope.lost.clone_from(&lost);
-        let (process, _) = self.process(engine)?;
+        let scope = Scope { lost: lost.clone(), ..Scope::default() };
+        let (process, _) = self.process(self.engine(stores, root_key), scope)?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
-        let state = process.snapshot().ok_or_else(|| process.lapsed())?;
+        let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;
         let marked = page_mark::check(&state.facts, &mark, process.settings.is_copy)?;
         let (list, have, next_number) =
             (state.facts.places.clone(), state.facts.clear.generation, state.facts.next_number);
@@ -81,16 +80,9 @@ impl VaultBuilder {
                 Ok(())
             })
         };
-        process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
-        process.end_promotion();
+        process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
+        process.known.end_promotion();
         self.check_existing(process, mark, false)?;
         Ok(Vault { inner: Arc::new(inner) })
-    }
-}
-
-impl Process {
-    /// From now on the record alone says which places there are.
-    fn end_promotion(&self) {
-        crate::sync::lock(&self.scope).lost.clear();
     }
 }

@@ -14,11 +14,10 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Draft, NewKey, Step};
+use crate::vault::commit::{CommitError, Draft, NewKey, Step, shred_tree};
 use crate::vault::journal::{Entries, ReplaySet};
-use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::state::MarkFound;
+use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
@@ -129,7 +128,7 @@ impl VaultBuilder {
         let engine = self.engine(stores, current);
         crate::sync::lock(&engine.keyring).allow_older();
         let mark = engine.stores.pages.mark();
-        let (process, _) = self.process(engine)?;
+        let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
         inner.process.open_journal_to_recover(&self.journal)?;
         let recovery = find(&inner.process)?;
@@ -138,7 +137,7 @@ impl VaultBuilder {
         let listed = listed.map_or(0, CustomerId::get).max(recovery.highest_of_journal());
         let vault = inner.process.settings.vault;
         // As unlocking does; after the commit it would be too late to say so.
-        let state = inner.process.snapshot().ok_or_else(|| inner.process.lapsed())?;
+        let state = inner.process.known.snapshot().ok_or_else(|| inner.process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
         let marked = state.facts.finding.map_or(0, Finding::seen);
         let mark = MarkFound::of(&state.facts, mark, inner.process.settings.is_copy)?;
@@ -146,14 +145,14 @@ impl VaultBuilder {
         if let Some(purpose) = misspelt {
             return Err(RecoverError::UnknownPurpose { purpose: purpose.name() });
         }
-        if crate::sync::lock(&inner.process.keyring).is_current(&new, vault) {
+        if inner.process.commits.keyring().is_current(&new, vault) {
             return Err(RecoverError::SameKey);
         }
         let seen = recovery.seen.max(marked).max(mark.generation());
         if seen >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
-        let resident = inner.process.resident.clone();
+        let resident = inner.process.commits.resident().clone();
         let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &Arc<Process>| {
@@ -172,7 +171,7 @@ impl VaultBuilder {
                 let highest_number = Some(recovery.highest_number.into());
                 let intent = || Ok(Event::Recover { seen, highest_number, why: None });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(process, draft)?;
+                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
@@ -202,7 +201,11 @@ impl VaultBuilder {
             }
         };
         let process = &inner.process;
-        process.worker.run(process, None, job).unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
+        process
+            .workers
+            .commits
+            .run(process, None, job)
+            .unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
         process.finish_recovered();
         Ok(Vault { inner: Arc::new(inner) })
     }

@@ -22,7 +22,7 @@ impl Retired {
         let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         // Another commit may already wait for this snapshot to go.
         drop(done);
-        let readers_gone = process.wait_for_readers();
+        let readers_gone = process.known.wait_for_readers(process.settings.patience);
         crate::events::committed(generation, 0, 0);
         Retired { trees, generation, readers_gone, effective_at: SystemTime::now() + lease }
     }

@@ -15,7 +15,6 @@ use crate::nonce;
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
-use crate::sync::lock;
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::process::Process;
 use crate::vault::state::{LoadedIndexes, LoadedTree, VaultState, page_mark, tree_error};
@@ -47,17 +46,17 @@ impl Health {
                 Health { ready: false, can_open: false, lease_left, trouble: Some(error), alarm: None }
             }
             Ok(process) => {
-                let lease_left = process.lease.remaining();
-                let state = process.snapshot();
+                let lease_left = process.known.remaining();
+                let state = process.known.snapshot();
                 let gone_back = state.as_ref().and_then(|state| {
                     let have = state.facts.clear.generation;
                     state.facts.gone_back().map(|seen| KeyStoreError::RolledBack { have, seen })
                 });
                 let can_open = state.is_some() && gone_back.is_none() && !lease_left.is_zero();
-                let lapsed = || (!can_open).then(|| process.lapsed());
+                let lapsed = || (!can_open).then(|| process.known.lapsed());
                 let trouble = gone_back.or_else(lapsed).or_else(|| process.cannot_shred());
-                let trouble = trouble.or_else(|| process.trouble());
-                let alarm = state.and_then(|state| state.facts.alarm()).or_else(|| process.alarm.seen());
+                let trouble = trouble.or_else(|| process.known.trouble());
+                let alarm = state.and_then(|state| state.facts.alarm()).or_else(|| process.known.alarm.seen());
                 Health { ready: can_open && trouble.is_none(), can_open, lease_left, trouble, alarm }
             }
         }
@@ -164,8 +163,8 @@ impl Process {
                 superseded: usage.pages.saturating_sub(live),
                 journalled: state.facts.anchor.map(|anchor| anchor.n()),
                 places: state.facts.places.clone(),
-                unlisted: self.scope().unlisted,
-                resident_pages: self.resident.count(),
+                unlisted: self.known.scope().unlisted,
+                resident_pages: self.commits.resident().count(),
                 root_key_version: state.facts.clear.recipe.began(),
             })
         })
@@ -199,22 +198,6 @@ impl Process {
         Ok(())
     }
 
-    /// Reads the root pages that are not in memory, so that those who open need not. On the reading thread. What cannot be read concerns one
-    /// tree, and is told to whoever needs it; and a shred needs them all.
-    pub(crate) fn load_roots(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        self.with_pages(|pages| {
-            let Some(state) = self.snapshot() else { return Ok(()) };
-            let mut failed = None;
-            let trees = state.trees.iter().filter_map(|tree| tree.tree.as_ref());
-            for tree in trees.chain(state.indexes.as_ref().map(|indexes| &indexes.tree)) {
-                if let Err(error) = tree.load_root(pages) {
-                    failed = failed.or(Some(tree_error(error)));
-                }
-            }
-            failed.map_or(Ok(()), Err)
-        })
-    }
-
     pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {
         let plan = &mut |draft: &mut Draft<'_>| {
             draft.refuse_if_gone_back()?;
@@ -239,7 +222,9 @@ impl Process {
     /// E7: where the root key has versions a copy is under a version of a series of its own: nobody who uses it makes or destroys a key of
     /// the vault, and it outlives the vault's versions. `None`: as it is.
     fn record_for_copy(&self, state: &VaultState) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        let Some((secret, recipe)) = lock(&self.keyring).series_for_copy(&state.facts.clear)? else { return Ok(None) };
+        let Some((secret, recipe)) = self.commits.keyring().series_for_copy(&state.facts.clear)? else {
+            return Ok(None);
+        };
         let mut record = state.facts.without_trees();
         record.clear.recipe = recipe;
         record.trees = state.trees.iter().map(LoadedTree::to_record).collect();

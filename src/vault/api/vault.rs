@@ -228,7 +228,7 @@ impl Vault {
             return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
         }
         let (answer, receiver) = oneshot::channel();
-        process.worker.shred(process, ShredRequest { target, purpose, why, answer });
+        process.workers.commits.shred(process, ShredRequest { target, purpose, why, answer });
         Ok(receiver)
     }
 
@@ -335,10 +335,10 @@ impl Vault {
     /// The trouble the vault was in, if any.
     pub fn close(self) -> Result<(), KeyStoreError> {
         let process = self.process()?;
-        if process.worker.is_closed() {
+        if process.known.is_closed() {
             return Ok(());
         }
-        let trouble = process.worker.run(process, None, |process| process.trouble());
+        let trouble = process.workers.commits.run(process, None, |process| process.known.trouble());
         process.close();
         trouble.flatten().map_or(Ok(()), Err)
     }
@@ -348,7 +348,7 @@ impl Vault {
         job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, KeyStoreError> {
         let process = self.process()?;
-        Ok(process.worker.post(process, job))
+        Ok(process.workers.commits.post(process, job))
     }
 }
 
@@ -383,7 +383,7 @@ impl Vault {
     /// Nobody answered: the vault was closed before, or the store panicked in the middle of it.
     pub(super) fn no_answer(&self) -> CommitError {
         match self.process() {
-            Ok(process) if !process.worker.is_closed() => {
+            Ok(process) if !process.known.is_closed() => {
                 CommitError::Unknown(KeyStoreError::Bug("the store panicked during a commit"))
             }
             _ => CommitError::NothingHappened(KeyStoreError::Closed),
@@ -394,7 +394,7 @@ impl Vault {
 /// The same of a shred.
 fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
     match process {
-        Some(process) if !process.worker.is_closed() => {
+        Some(process) if !process.known.is_closed() => {
             ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
         }
         _ => ShredError::NothingHappened(KeyStoreError::Closed),

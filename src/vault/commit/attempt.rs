@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::base::{Locked, in_order, shows};
 use super::draft::Finished;
 use super::slots::{Slots, Written};
-use super::{Committed, Draft, Engine, NewKey, Plan, Step, Stores, Then, live_pages};
+use super::{Committed, Draft, Engine, NewKey, Plan, Step, Stores, Terms, Then, live_pages};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
@@ -24,7 +24,7 @@ use crate::witness::Witness;
 
 /// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is
 /// tried again: if the record is found, it was carried out.
-pub(super) struct Begun<T> {
+struct Begun<T> {
     id: RecordId,
     witness: Witness,
     value: T,
@@ -40,6 +40,19 @@ impl<T> Begun<T> {
         } else {
             record.descends_from(self.witness) == Some(true)
         }
+    }
+}
+
+/// What the tries at one commit have left so far.
+pub(super) struct Tries<T> {
+    begun: Option<Begun<T>>,
+    /// A record under a new root key may have been written.
+    pub(super) expects: bool,
+}
+
+impl<T> Default for Tries<T> {
+    fn default() -> Tries<T> {
+        Tries { begun: None, expects: false }
     }
 }
 
@@ -101,26 +114,27 @@ struct CarriedOut<T> {
 }
 
 impl Engine {
-    /// Reads the record under the store's lock, lets `plan` change it, and carries that out. `begun` is what an earlier try left
+    /// Reads the record under the store's lock, lets `plan` change it, and carries that out. `tries` has what an earlier try left
     /// unknown, and gets what this one does.
     pub(super) fn attempt<T>(
-        &mut self,
+        &self,
+        terms: &Terms,
         before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
-        begun: &mut Option<Begun<T>>,
+        tries: &mut Tries<T>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots, .. } = self.stores.clone();
-        let Locked { mut exclusion, written: places, copies, chosen } = self.lock_base(&*roots)?;
+        let Locked { mut exclusion, written: places, copies, chosen } = self.lock_base(&*roots, terms)?;
         // Only now: no snapshot is held while other processes and places are waited for.
         let before = before();
         let before = before.as_deref();
-        // R9: `known` was durable, so that a record which does not descend from it was put back.
-        if let Some(seen) = self.known.and_then(|known| RollbackProof::Held(known).against(&chosen.record)) {
+        // R9: `held` was durable, so that a record which does not descend from it was put back.
+        if let Some(seen) = terms.held.and_then(|held| RollbackProof::Held(held).against(&chosen.record)) {
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
         }
         // Another one than was begun: nothing came of that, and the plan is asked anew.
-        let found = begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
+        let found = tries.begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
         let durable = chosen.durable;
         let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
         let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &*pages);
@@ -147,7 +161,11 @@ impl Engine {
             }
             // R7: that it is there already counts only once it is durable.
             Step::Done(value) | Step::Rewrite(value) => self.rewrite(&base, &mut slots, value, rekey)?,
-            Step::Write(new_pages, value) => self.write(&base, &mut slots, draft, &new_pages, value, begun)?,
+            Step::Write(new_pages, value) => {
+                // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
+                draft.vouch_for(terms.vouched);
+                self.write(&base, &mut slots, draft, &new_pages, value, tries)?
+            }
         };
         // The lock is held still: no other process commits before `then` is done.
         self.conclude(done, &base.recipe, &StoredPages(&*pages), then)
@@ -193,13 +211,13 @@ impl Engine {
 
     /// Writes a draft over every slot: settles what it is based on, puts its pages, then writes the record that names them.
     fn write<T>(
-        &mut self,
+        &self,
         base: &Base<'_>,
         slots: &mut Slots<'_>,
         mut draft: Draft<'_>,
         new_pages: &[StoredPage],
         value: T,
-        begun: &mut Option<Begun<T>>,
+        tries: &mut Tries<T>,
     ) -> Result<CarriedOut<T>, Failure> {
         base.settle(slots)?;
         if draft.starts_anew
@@ -209,8 +227,6 @@ impl Engine {
             return Err(KeyStoreError::from(error).into());
         }
         self.begin_version(&base.recipe, &mut draft)?;
-        // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
-        draft.vouch_for(self.vouched);
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
         let Finished { record, bytes, trees, indexes, rekey } =
             draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
@@ -221,7 +237,7 @@ impl Engine {
         if let Some(new) = &rekey {
             // Before the write: a read that overlaps it may find the record under the new key.
             lock(&self.keyring).expect(new.key.clone());
-            self.expects = true;
+            tries.expects = true;
         }
         match slots.write(&bytes) {
             Ok(written) => {
@@ -229,7 +245,7 @@ impl Engine {
             }
             Err(error) => {
                 // From here on it may be there, whatever is read next: the second try finds out by settling.
-                *begun = Some(Begun { id: record.clear.id, witness: record.witness(), value, rekey });
+                tries.begun = Some(Begun { id: record.clear.id, witness: record.witness(), value, rekey });
                 Err(Failure::Unknown(error.into()))
             }
         }
@@ -237,7 +253,7 @@ impl Engine {
 
     /// Adopts a new root key, tells what is durable now, and does what was to be done once the record is whole.
     fn conclude<T>(
-        &mut self,
+        &self,
         done: CarriedOut<T>,
         before: &Recipe,
         pages: &StoredPages<'_>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::read::{LIST_TRIES, choose, list_of};
-use super::{Engine, NOT_OPEN};
+use super::{Engine, NOT_OPEN, Terms};
 use crate::error::KeyStoreError;
 use crate::store::{CopyContent, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
 use crate::sync::lock;
@@ -21,10 +21,10 @@ pub(super) struct Locked<'r> {
 impl Engine {
     /// Locks every place that is to be written, and finds the record that the commit is based on: the newest of all listed places. One in
     /// the first place may be older, if that was put back: it is brought forward with the others, since all are here.
-    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore) -> Result<Locked<'r>, KeyStoreError> {
-        let mut list = list_of(roots, &self.scope);
+    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore, terms: &Terms) -> Result<Locked<'r>, KeyStoreError> {
+        let mut list = list_of(roots, &terms.scope);
         for _ in 0..=LIST_TRIES {
-            let written = self.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
+            let written = terms.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
             // What is given up is looked at as well: it may have more than the others.
             let others = written.iter().filter(|place| !list.contains(place));
             let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
@@ -37,7 +37,7 @@ impl Engine {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
-                    match choose(&reads.read_to_commit(&read, self.lock_wait), &mut lock(&self.keyring), &self.scope) {
+                    match choose(&reads.read_to_commit(&read, self.lock_wait), &mut lock(&self.keyring), &terms.scope) {
                         Ok(chosen) if chosen.record.places != list => list = chosen.record.places,
                         _ => return Err(error),
                     }
@@ -50,7 +50,7 @@ impl Engine {
             if let Some(error) = written.iter().find_map(|place| unreadable(&copies, *place)) {
                 return Err(error.into());
             }
-            let chosen = choose(&copies, &mut lock(&self.keyring), &self.scope)?;
+            let chosen = choose(&copies, &mut lock(&self.keyring), &terms.scope)?;
             if chosen.record.places == list {
                 return Ok(Locked { exclusion, written, copies, chosen });
             }

@@ -15,7 +15,7 @@ use crate::vault::state::{Keyring, Opened, copy_selection};
 impl Engine {
     /// Writes the first record of a vault, unless there is one. Gives back whether it did.
     pub(crate) fn create(
-        &mut self,
+        &self,
         make: &mut dyn FnMut(&mut Keyring) -> Result<Opened, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
         let Stores { pages, roots, reads } = self.stores.clone();

@@ -1,41 +1,8 @@
-//! The list of places that hold the record, as a process knows it, and the commits that change it.
+//! Commits that change the list of places.
 
 use crate::error::KeyStoreError;
-use crate::journal::VaultName;
 use crate::store::PlaceId;
-
-/// Which places are read and written.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scope {
-    /// As the newest record lists them that this process knows; the first one decides. Empty before one was read: then it is those that the
-    /// store has open. Places that this record does not list prove nothing.
-    pub(crate) list: Vec<PlaceId>,
-    /// Places that an operator says are lost, while a mirror is promoted: they need not be there.
-    pub(crate) lost: Vec<PlaceId>,
-    /// Places that were open or listed once and are not listed now: for `status`.
-    pub(crate) unlisted: Vec<PlaceId>,
-    /// The vault, once it is known. A record of another one is none of this.
-    pub(crate) vault: Option<VaultName>,
-}
-
-impl Scope {
-    /// The newest record lists these places; `open` are those that the store has open.
-    pub(crate) fn follow(&mut self, list: &[PlaceId], open: &[PlaceId]) {
-        let known: Vec<PlaceId> = self.unlisted.iter().chain(&self.list).chain(open).copied().collect();
-        self.unlisted.clear();
-        for place in known {
-            if !list.contains(&place) && !self.unlisted.contains(&place) {
-                self.unlisted.push(place);
-            }
-        }
-        self.list = list.to_vec();
-    }
-
-    /// The place that decides in a record with this list.
-    pub(crate) fn first(&self, list: &[PlaceId]) -> Option<PlaceId> {
-        list.iter().find(|place| !self.lost.contains(place)).copied()
-    }
-}
+use crate::vault::state::NOT_LISTED;
 
 /// How a commit changes the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +22,7 @@ impl ListChange {
     pub(crate) fn apply(&self, list: &[PlaceId]) -> Result<Vec<PlaceId>, KeyStoreError> {
         let listed = |place: PlaceId| match list.contains(&place) {
             true => Ok(place),
-            false => Err(KeyStoreError::PlaceMissing { place, problem: super::NOT_LISTED }),
+            false => Err(KeyStoreError::PlaceMissing { place, problem: NOT_LISTED }),
         };
         match self {
             ListChange::Attach(place) => Ok(without(list, &[*place]).chain([*place]).collect()),

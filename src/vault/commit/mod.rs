@@ -1,48 +1,47 @@
-//! Commits: one at a time in a process; other processes are kept apart by the store.
+//! Commits: one at a time in a process; other processes are kept apart by the store. It calls `state` alone.
 //!
 //! `read` finds the record that counts, `base` the one that a commit is based on, under the lock; a plan changes a `draft` of it;
 //! `attempt` carries that out, and `slots` writes what came of it in the one order in which nothing is lost.
 
 mod attempt;
 mod base;
+mod commits;
 mod create;
 mod draft;
 mod list;
-mod numbers;
 mod places;
 mod read;
-mod run;
+mod readiness;
+mod repairs;
 mod slots;
 #[cfg(test)]
 mod tests;
-mod upkeep;
+mod trees;
 mod versions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use commits::{Commits, Turn};
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
-pub(crate) use list::{ListChange, Scope};
-pub(super) use numbers::Numbers;
+pub(crate) use list::ListChange;
 pub(crate) use places::PlaceReads;
 pub(crate) use read::{Seen, read};
-pub(crate) use run::Done;
-pub(super) use upkeep::{new_index_tree, new_tree};
+pub(crate) use readiness::Readiness;
+pub(crate) use repairs::Repairs;
+pub(super) use trees::{new_index_tree, new_tree, replace, rewrite_tree, shred_tree};
 
-use self::attempt::Failure;
+use self::attempt::{Failure, Tries};
 use crate::error::KeyStoreError;
 use crate::journal::Anchor;
 use crate::key_tree::Resident;
-use crate::root_key::KeyVersion;
-use crate::store::{PageName, PageStore, RootStore, StoredPage};
+use crate::store::{PageName, PageStore, PlaceId, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
-use crate::vault::state::{Keyring, StoredPages, VaultState, tree_error};
+use crate::vault::state::{Keyring, Places, Scope, StoredPages, VaultState, tree_error};
 use crate::witness::Witness;
 
-/// What is wrong with a place that a record does not list.
-pub(crate) const NOT_LISTED: &str = "not one of this vault's places";
 const NOT_OPEN: &str = "not among the places opened";
 
 /// The two stores of a vault.
@@ -61,24 +60,37 @@ impl Stores {
     }
 }
 
+impl Places for Stores {
+    fn open(&self) -> Vec<PlaceId> {
+        self.roots.places()
+    }
+
+    fn follow(&self, list: &[PlaceId]) {
+        self.roots.follow(list);
+    }
+}
+
+/// What all commits of a process share.
 pub(crate) struct Engine {
     pub(crate) stores: Stores,
-    pub(crate) keyring: Arc<Mutex<Keyring>>,
+    /// Held while a record is chosen, not while a commit waits.
+    pub(crate) keyring: Mutex<Keyring>,
     pub(crate) resident: Arc<Resident>,
     /// How long to wait for another process's commit.
     pub(crate) lock_wait: Duration,
-    /// Where the record is, as far as is known.
-    pub(crate) scope: Scope,
-    /// The commit at hand changes the list of places.
-    pub(crate) change: Option<ListChange>,
-    /// The commit at hand may put the record under a new root key.
-    pub(crate) expects: bool,
     /// Of a vault that was unlocked as a copy.
     pub(crate) is_copy: bool,
-    /// The version of the root key before which none is left, as far as this process knows.
-    pub(crate) finished_version: Option<KeyVersion>,
+}
+
+/// What one commit goes by.
+#[derive(Default)]
+pub(crate) struct Terms {
+    /// Where the record is, as far as is known.
+    pub(crate) scope: Scope,
+    /// It changes the list of places.
+    pub(crate) change: Option<ListChange>,
     /// The newest state that this process knew to be durable; the record must never be found before it.
-    pub(crate) known: Option<Witness>,
+    pub(crate) held: Option<Witness>,
     /// The newest entry of the journal that no crash can take away any more.
     pub(crate) vouched: Option<Anchor>,
 }
@@ -106,6 +118,26 @@ pub(crate) struct Committed<T> {
     pub(crate) wrote: bool,
     /// An older copy could not be overwritten, or a place does not have the record yet; then it is not durable.
     pub(crate) old_copy: Option<KeyStoreError>,
+}
+
+/// What came of a commit, once it is installed.
+pub(crate) struct Done<T> {
+    pub(crate) value: T,
+    /// It is durable in every place: it outlives whatever a vault outlives.
+    pub(crate) is_durable: bool,
+    /// An older copy is left somewhere.
+    pub(crate) old_copy: Option<KeyStoreError>,
+    pub(crate) state: Arc<VaultState>,
+}
+
+impl<T> Done<T> {
+    /// R8: what is made counts only when it is durable in every place. An older copy may be left beside it.
+    pub(crate) fn in_every_place(self) -> Result<Done<T>, KeyStoreError> {
+        match self {
+            Done { is_durable: false, old_copy: Some(cause), .. } => Err(cause),
+            done => Ok(done),
+        }
+    }
 }
 
 /// Why a plan was not carried out.
@@ -139,22 +171,22 @@ impl Engine {
     ///
     /// A plan may be asked twice, each time from a record that is read anew: then nothing of the first time came to be.
     pub(crate) fn commit<T>(
-        &mut self,
+        &self,
+        terms: &Terms,
         before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Committed<T>, CommitError> {
-        self.expects = false;
-        let mut begun = None;
-        let mut attempt = self.attempt(before, plan, then, &mut begun);
+        let mut tries = Tries::default();
+        let mut attempt = self.attempt(terms, before, plan, then, &mut tries);
         if let Err(Failure::Unknown(..)) = attempt {
             // After a failed sync a re-read proves nothing; writing what is found again, and syncing it, does.
-            attempt = self.attempt(before, plan, then, &mut begun).map_err(|failure| match failure {
+            attempt = self.attempt(terms, before, plan, then, &mut tries).map_err(|failure| match failure {
                 Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
             });
         }
         // What an earlier commit left unknown stays expected.
-        if self.expects && matches!(attempt, Err(Failure::Refused(_))) {
+        if tries.expects && matches!(attempt, Err(Failure::Refused(_))) {
             lock(&self.keyring).expect_nothing();
         }
         attempt.map_err(|failure| match failure {

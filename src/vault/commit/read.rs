@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Engine;
 use super::places::Found;
-use super::{Scope, Stores};
 use crate::error::KeyStoreError;
-use crate::key_tree::Resident;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
-use crate::sync::{Mutex, lock};
+use crate::sync::lock;
 use crate::vault::state::copy_selection::{self, Chosen};
-use crate::vault::state::{Keyring, VaultState};
+use crate::vault::state::{Keyring, Scope, VaultState};
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
 const READ_TRIES: u32 = 5;
@@ -37,9 +36,7 @@ pub(super) fn list_of(roots: &dyn RootStore, scope: &Scope) -> Vec<PlaceId> {
 ///
 /// R5: an error unless the first place shows it. Mirrors are waited for no longer than `mirrors`, and then the first place no longer than `first`.
 pub(crate) fn read(
-    stores: &Stores,
-    keyring: &Mutex<Keyring>,
-    resident: &Arc<Resident>,
+    Engine { stores, keyring, resident, .. }: &Engine,
     before: &dyn Fn() -> Option<Arc<VaultState>>,
     scope: &Scope,
     [mirrors, first]: [Duration; 2],

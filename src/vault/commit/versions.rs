@@ -3,13 +3,13 @@
 
 use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
-use crate::root_key::{Older, Recipe, RootKey};
+use crate::root_key::{Recipe, RootKey};
 use crate::sync::lock;
 
 impl Engine {
     /// Begins the next version, if this commit is to have one. After an error nothing is written: what could not be forgotten for good is not
     /// forgotten at all.
-    pub(super) fn begin_version(&mut self, recipe: &Recipe, draft: &mut Draft<'_>) -> Result<(), KeyStoreError> {
+    pub(super) fn begin_version(&self, recipe: &Recipe, draft: &mut Draft<'_>) -> Result<(), KeyStoreError> {
         // E7: a copy that made or destroyed a key would do so in the series of its original.
         if self.is_copy || draft.rekey.is_some() {
             return Ok(());
@@ -24,17 +24,12 @@ impl Engine {
 
     /// Whether older versions may be left that this process could destroy.
     pub(super) fn has_unfinished_versions(&self, recipe: &Recipe) -> bool {
-        recipe.version().is_some_and(|version| self.finished_version != Some(version)) && !self.is_copy
+        !self.is_copy && !lock(&self.keyring).has_finished(recipe)
     }
 
     /// E1: the record was written and synced in every listed place under this lock, so that no crash brings an older one back, which would need
     /// its key. Gives why something is left that opens an older copy, if so.
-    pub(super) fn finish_versions(
-        &mut self,
-        recipe: &Recipe,
-        before: &Recipe,
-        left: &[RootKey],
-    ) -> Option<KeyStoreError> {
+    pub(super) fn finish_versions(&self, recipe: &Recipe, before: &Recipe, left: &[RootKey]) -> Option<KeyStoreError> {
         if self.is_copy {
             return None;
         }
@@ -44,13 +39,6 @@ impl Engine {
         if !self.has_unfinished_versions(recipe) {
             return None;
         }
-        match lock(&self.keyring).finish(recipe) {
-            Ok(older) => {
-                // Those that are kept have their time, and every commit looks whether it is over.
-                self.finished_version = recipe.version().filter(|_| older == Older::Gone);
-                None
-            }
-            Err(error) => Some(error),
-        }
+        lock(&self.keyring).finish(recipe).err()
     }
 }

@@ -7,8 +7,7 @@ use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Done, Draft, Step};
-use crate::vault::operations::shred_tree;
+use crate::vault::commit::{CommitError, Done, Draft, Step, shred_tree};
 use crate::vault::process::Process;
 
 type Verdict = (u64, Ending, Results);
@@ -47,10 +46,10 @@ impl Process {
             return Err(cause);
         }
         // Without a commit of this process, the newest record may be one that a crash can still take back.
-        let (vault, generation) = (state.facts.clear.vault, state.facts.clear.generation.min(self.durable()));
+        let (vault, generation) = (state.facts.clear.vault, state.facts.clear.generation.min(self.known.durable()));
         let seed = state.facts.signer.copy();
         drop(state);
-        self.wait_for_readers();
+        self.known.wait_for_readers(self.settings.patience);
         let events: Vec<Event> =
             verdicts.into_iter().map(|(of, ending, results)| Event::outcome(of, ending, results)).collect();
         if !events.is_empty() {

@@ -111,7 +111,7 @@ impl Process {
         if !events.is_empty() {
             let behind = draft.record.anchor;
             let mut anchors = file.append_behind(behind, &signer, draft.durable, &events)?.into_iter();
-            self.readiness.wrote_journal();
+            self.commits.readiness.wrote_journal();
             entries.generation = draft.durable;
             entries.seed = Some(seed.copy());
             for count in counts {

@@ -48,8 +48,8 @@ impl Process {
 
     /// Opens the file. Tells whether the record knows nothing of how it begins, or goes on.
     pub(super) fn open_writer(&self, chosen: &JournalChoice, path: &Path) -> Result<bool, UnlockError> {
-        let state = self.snapshot().ok_or_else(|| self.lapsed())?;
-        let (file, is_new) = open_or_begin(chosen, path, &state, self.durable())?;
+        let state = self.known.snapshot().ok_or_else(|| self.known.lapsed())?;
+        let (file, is_new) = open_or_begin(chosen, path, &state, self.known.durable())?;
         let is_new = is_new || state.facts.anchor.is_none();
         if let Some(writer) = &self.journal {
             // Two threads do not unlock one process.
@@ -114,5 +114,5 @@ fn open_or_begin(
 }
 
 fn run(process: &Arc<Process>, job: fn(&Arc<Process>) -> Result<(), KeyStoreError>) -> Result<(), KeyStoreError> {
-    process.worker.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
 }

@@ -12,7 +12,6 @@ use crate::journal::{
 use crate::nonce;
 use crate::personal::PersonalData;
 use crate::root_key::Readable;
-use crate::sync::lock;
 use crate::vault::Vault;
 use crate::vault::journal::Written;
 use crate::vault::operations::{ShredTarget, Shredded};
@@ -146,7 +145,7 @@ impl Vault {
         const COPIES: &str =
             "copies of the root record from before the shred, which open the values with the root key of then";
         let recipe = process.state()?.facts.clear.recipe.clone();
-        let readable = lock(&process.keyring).readable(&recipe, which.generation())?;
+        let readable = process.commits.keyring().readable(&recipe, which.generation())?;
         match (readable, told.root_copies_kept) {
             // No key is left that opens one, but in a copy of what held the keys.
             (Some(Readable::Never), _) => add(

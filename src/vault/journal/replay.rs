@@ -27,7 +27,7 @@ impl VaultBuilder {
         let accepts_loss = self.journal.accepts_loss.is_some();
         self.recover_from(current, new, |process| {
             let file = process.open_file().ok_or(KeyStoreError::NeedsJournal)?;
-            let known = process.snapshot().and_then(|state| state.facts.anchor).map_or(0, |anchor| anchor.n());
+            let known = process.known.snapshot().and_then(|state| state.facts.anchor).map_or(0, |anchor| anchor.n());
             if let Some((from, to)) = gap_after(file, known)?.filter(|_| !accepts_loss) {
                 return Err(RecoverError::GapInJournal { from, to });
             }

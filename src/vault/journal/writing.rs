@@ -87,6 +87,6 @@ impl Vault {
         drop(state);
         let signer = VaultSigner::new(vault, &seed)?;
         let file = process.journal.as_ref().ok_or(KeyStoreError::NeedsJournal)?.file(&signer, anchor)?;
-        work(file, &signer, process.durable())
+        work(file, &signer, process.known.durable())
     }
 }

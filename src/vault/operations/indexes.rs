@@ -225,7 +225,7 @@ impl Process {
         }
         let place = derivation::place_of_index(name);
         for _ in 0..TRIES {
-            let changes = self.changes();
+            let changes = self.known.changes();
             let result = self.with_pages(|pages| {
                 let state = self.state()?;
                 let tree = &state.indexes.as_ref().ok_or(TokenError::NoIndexes)?.tree;
@@ -234,7 +234,7 @@ impl Process {
             })?;
             self.confirm_lease()?;
             // The lease may run because of a newer snapshot, in which an epoch began or was retired.
-            if self.changes() == changes {
+            if self.known.changes() == changes {
                 return Ok(result);
             }
         }
@@ -244,7 +244,7 @@ impl Process {
     pub(crate) fn token<T>(self: &Arc<Process>, name: IndexName, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
         let make = || {
             self.with_index(name, |leaves, state| {
-                let Some(epoch) = leaves.find_writable(state, self.durable())? else { return Ok(None) };
+                let Some(epoch) = leaves.find_writable(state, self.known.durable())? else { return Ok(None) };
                 // Never retired while it is the current one.
                 let key = leaves.key(epoch, name)?.ok_or(KeyStoreError::Bug("the current epoch was retired"))?;
                 Ok(Some(cut(epoch, &key, form, name.bits)))
@@ -299,7 +299,7 @@ impl Process {
         let current = done.value.ok_or(EpochError::Exhausted)?;
         let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         drop(done);
-        self.wait_for_readers();
+        self.known.wait_for_readers(self.settings.patience);
         Ok(EpochBegun { current, generation, effective_at: SystemTime::now() + lease })
     }
 

@@ -1,6 +1,8 @@
 //! What is done to values, customers, purposes and indexes: what each call needs of the state, and the plan of its commit.
 
+mod enroll;
 mod indexes;
+mod new_keys;
 mod open;
 mod purposes;
 mod seal;
@@ -10,4 +12,4 @@ pub(super) use indexes::Place;
 pub use indexes::{EpochBegun, Epochs};
 pub use purposes::Rotated;
 pub use shred::Shredded;
-pub(super) use shred::{Outcome, ShredRequest, ShredTarget, ranges, shred_together, shred_tree, shredded_everywhere};
+pub(super) use shred::{Outcome, ShredRequest, ShredTarget, ranges, shred_together};

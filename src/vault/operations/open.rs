@@ -1,7 +1,6 @@
 //! Opening one value.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::cipher::FieldCipher;
 use crate::customer::CustomerId;
@@ -12,9 +11,8 @@ use crate::personal::{PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
-use crate::sync::lock;
 use crate::vault::process::Process;
-use crate::vault::state::{Cipher, Fetched, Handle, VaultState, tree_error};
+use crate::vault::state::{Cipher, Fetched, Handle, NO_TREE, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
@@ -23,12 +21,11 @@ impl Process {
 
     /// True once the number is known to be issued; reads the record again if it is not.
     pub(in crate::vault) fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
-        let issued = || customer.get() < self.next_number.load(Ordering::Relaxed);
-        if issued() {
+        if self.known.is_issued(customer) {
             return Ok(true);
         }
         self.extra_read()?;
-        Ok(issued())
+        Ok(self.known.is_issued(customer))
     }
 
     pub(crate) fn open<T: PersonalData>(
@@ -66,7 +63,7 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<Wiped, OpenError> {
         let header = sealed.header();
-        let changes = self.changes();
+        let changes = self.known.changes();
         let opened = self.with_pages(|pages| {
             let state = self.state_to_open(customer, name, &header, pages)?;
             let tree = state.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
@@ -92,7 +89,7 @@ impl Process {
     ) -> Result<T, OpenError> {
         let (customer, name, header) = (handle.customer(index), place.field_id(), sealed.header());
         let is_theirs = header.customer == customer.to_path();
-        let changes = self.changes();
+        let changes = self.known.changes();
         let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
             with_clean_stack_after(Work::KeptCipher, || Process::open_with(cipher, &header, place.context, sealed))
         });
@@ -147,13 +144,13 @@ impl Process {
             return Err(OpenError::OtherCustomer { at, found });
         }
         let mut state = self.state()?;
-        if state.tree(header.tree).is_none() && !lock(&self.unknown_trees).contains(&state, header.tree) {
+        if state.tree(header.tree).is_none() && !self.known.unknown_trees.contains(&state, header.tree) {
             // Another process may have made it a moment ago. Let go first: a refresh waits for readers.
             drop(state);
             self.extra_read()?;
             state = self.state()?;
             if state.tree(header.tree).is_none() {
-                lock(&self.unknown_trees).add(&state, header.tree);
+                self.known.unknown_trees.add(&state, header.tree);
             }
         }
         let Some(tree) = state.tree(header.tree) else { return Err(OpenError::OtherVault { at }) };
@@ -201,15 +198,15 @@ impl Process {
         if header.in_copy && !self.settings.is_copy && opened.is_some() {
             return Err(OpenError::SealedInCopy { at });
         }
-        if customer.get() >= self.next_number.load(Ordering::Relaxed) {
+        if !self.known.is_issued(customer) {
             self.check_enrolled(at, header, opened.is_some())?;
         }
         let plain = opened.ok_or(OpenError::NotAuthentic { at })?;
-        if !self.is_proven(header.witness) {
+        if !self.known.is_proven(header.witness) {
             self.check_witness(at, header.witness)?;
         }
         self.confirm_lease()?;
-        if self.changes() != changes {
+        if self.known.changes() != changes {
             self.open_again(customer, name, header)?;
         }
         Ok(plain)
@@ -228,7 +225,7 @@ impl Process {
         if found == Found::Shredded {
             return Err(OpenError::Shredded { at: name.of(customer) });
         }
-        if self.lease.is_fresh() { Ok(()) } else { Err(self.lapsed().into()) }
+        if self.known.is_fresh() { Ok(()) } else { Err(self.known.lapsed().into()) }
     }
 
     #[cold]
@@ -249,5 +246,3 @@ fn decode<T: PersonalData>(padded: &Wiped, at: Belongs) -> Result<T, OpenError> 
     let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at })?;
     T::decode(content).map_err(|_| OpenError::InvalidContent { at })
 }
-
-const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");

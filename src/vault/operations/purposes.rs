@@ -8,18 +8,15 @@ use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
 use crate::field::{Placed, Purpose};
 use crate::journal::{Event, KeyTreeId, Results};
-use crate::key_tree::{Found, Tree, Walker};
+use crate::key_tree::{Found, Walker};
 use crate::personal::PersonalData;
-use crate::root_record::{MOST_TREES, TreeRecord, TreeState};
 use crate::sealed::Sealed;
 use crate::stack::with_clean_stack;
-use crate::store::StoredPage;
 use crate::vault::Retired;
-use crate::vault::commit::{CommitError, Done, Draft, Step, new_tree};
+use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::Entries;
-use crate::vault::operations::shred_tree;
 use crate::vault::process::Process;
-use crate::vault::state::{Handle, LoadedTree, tree_error};
+use crate::vault::state::{Handle, LoadedTree, NO_TREE, tree_error};
 
 /// A purpose has a new key tree.
 #[derive(Clone, Debug)]
@@ -50,67 +47,6 @@ impl Rotated {
     }
 }
 
-impl Draft<'_> {
-    /// Gives a purpose a new key tree, in which those shredded in the one it replaces are shredded from the start.
-    pub(crate) fn replace_tree(&mut self, purpose: &str) -> Result<(TreeId, Vec<StoredPage>), KeyStoreError> {
-        let index = self.trees.iter().position(|tree| tree.active && tree.purpose == purpose);
-        let old = index.and_then(|index| self.trees.get(index)).ok_or(NO_TREE)?;
-        let old_tree = old.tree.as_ref().ok_or(NO_TREE)?;
-        let gone = old_tree.shredded(&self.pages).map_err(tree_error)?;
-        let resident = old_tree.resident();
-        self.make_room()?;
-        for tree in &mut self.trees {
-            tree.active &= tree.purpose != purpose;
-        }
-        let TreeRecord { id, purpose, active, state, shredded, made } = new_tree(purpose, self.generation)?;
-        let TreeState::Seed(seed) = state else { return Err(KeyStoreError::Bug("a new tree without a seed")) };
-        let tree = Some(Tree::untouched(self.record.clear.vault, id, seed, resident));
-        self.trees.push(LoadedTree { id, purpose, active, shredded, made, tree });
-        let mut pages = Vec::new();
-        shred_tree(self, self.trees.len() - 1, &gone, &mut pages)?;
-        Ok((id, pages))
-    }
-
-    /// When the record is full, the tree that was retired first makes room: what is left under it then seems to be of
-    /// another vault.
-    pub(crate) fn make_room(&mut self) -> Result<(), KeyStoreError> {
-        if self.trees.len() < MOST_TREES {
-            return Ok(());
-        }
-        let oldest = self.trees.iter().position(|tree| tree.tree.is_none());
-        let oldest = oldest.ok_or(KeyStoreError::Full { what: "22 key trees, none of them retired" })?;
-        self.trees.remove(oldest);
-        Ok(())
-    }
-
-    /// Gives up trees. One that is active is replaced first.
-    pub(crate) fn retire_trees(&mut self, retired: &[TreeId]) -> Result<Vec<StoredPage>, KeyStoreError> {
-        // Those that need no other first: they make room.
-        let (active, replaced): (Vec<TreeId>, Vec<TreeId>) =
-            retired.iter().partition(|id| self.trees.iter().any(|tree| tree.id == **id && tree.active));
-        replaced.into_iter().for_each(|id| self.retire(id));
-        let mut pages = Vec::new();
-        for id in active {
-            let purpose = self.trees.iter().find(|tree| tree.id == id).ok_or(NO_TREE)?.purpose.clone();
-            pages.extend(self.replace_tree(&purpose)?.1);
-            self.retire(id);
-        }
-        Ok(pages)
-    }
-
-    /// Retired trees are kept last, in the order in which they were retired.
-    fn retire(&mut self, id: TreeId) {
-        if let Some(at) = self.trees.iter().position(|tree| tree.id == id && tree.tree.is_some()) {
-            let mut tree = self.trees.remove(at);
-            tree.tree = None;
-            self.trees.push(tree);
-            self.forgets = true;
-        }
-    }
-}
-
-const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
-
 impl Process {
     /// On the thread that commits.
     pub(crate) fn rotate_purpose(self: &Arc<Process>, purpose: Purpose) -> Result<Rotated, PurposeError> {
@@ -129,7 +65,7 @@ impl Process {
         let tree = done.value;
         let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
         drop(done);
-        self.wait_for_readers();
+        self.known.wait_for_readers(self.settings.patience);
         crate::events::committed(generation, 0, 0);
         Ok(Rotated { tree, generation, effective_at: SystemTime::now() + lease })
     }
@@ -173,7 +109,7 @@ impl Process {
                 self.intend_once(draft, &mut entries, intent)?;
                 return Ok(Step::Rewrite(()));
             }
-            if draft.record.places.len() < 2 && !self.stores.roots.is_replicated() {
+            if draft.record.places.len() < 2 && !self.stores().roots.is_replicated() {
                 refused = Some(PurposeError::OnePlace);
                 return Ok(Step::Keep(()));
             }

@@ -14,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
 use crate::vault::process::Process;
-use crate::vault::state::{Handle, VaultState, tree_error};
+use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
 
 impl Process {
     pub(crate) fn seal<T: PersonalData>(
@@ -41,11 +41,11 @@ impl Process {
     ) -> Result<Option<Sealed<T>>, SealError> {
         let name = place.field_id();
         let mut plain = encode(customer, place, value)?;
-        let changes = self.changes();
+        let changes = self.known.changes();
         let tree = self.with_pages(|pages| {
             let wall = self.wall_within_lease()?;
             let state = self.state_to_seal(name.purpose)?;
-            let tree = state.to_seal(name.purpose.name(), self.durable()).ok_or(KeyStoreError::NotDurableYet)?;
+            let tree = state.to_seal(name.purpose.name(), self.known.durable()).ok_or(KeyStoreError::NotDurableYet)?;
             let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
             with_clean_stack(|| {
@@ -64,7 +64,7 @@ impl Process {
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
     fn state_to_seal(self: &Arc<Process>, purpose: Purpose) -> Result<Arc<VaultState>, KeyStoreError> {
         let state = self.state()?;
-        if state.to_seal(purpose.name(), self.durable()).is_some() {
+        if state.to_seal(purpose.name(), self.known.durable()).is_some() {
             return Ok(state);
         }
         state.active(purpose.name()).ok_or(NO_TREE)?;
@@ -85,7 +85,7 @@ impl Process {
         changes: u64,
         bytes: Vec<u8>,
     ) -> Result<Option<Sealed<T>>, SealError> {
-        if self.changes() == changes || self.still_seals(customer, name, tree)? {
+        if self.known.changes() == changes || self.still_seals(customer, name, tree)? {
             Ok(Some(Sealed::from_parts(bytes)))
         } else {
             Ok(None)
@@ -115,8 +115,8 @@ impl Process {
     /// The wall clock for a nonce, once the lease is known to run.
     #[inline]
     fn wall_within_lease(self: &Arc<Process>) -> Result<u64, KeyStoreError> {
-        let wall = self.lease.clock().wall();
-        if !self.lease.is_fresh_at(wall) {
+        let wall = self.known.wall();
+        if !self.known.is_fresh_at(wall) {
             self.reread()?;
         }
         Ok(wall)
@@ -149,7 +149,7 @@ impl Process {
         // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which those
         // threads take to wipe.
         let mut plain = encode(customer, place, value)?;
-        let changes = self.changes();
+        let changes = self.known.changes();
         let wall = self.wall_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
@@ -196,7 +196,7 @@ impl Process {
             in_copy: self.settings.is_copy,
             tree,
             customer: customer.to_path(),
-            witness: self.witness_to_seal(),
+            witness: self.known.witness_to_seal(),
             nonce: &nonce,
             commitment: cipher.commitment(),
         };
@@ -227,5 +227,3 @@ fn encode<T: PersonalData>(customer: CustomerId, place: Placed<'_, T>, value: &T
 
 /// How often a value is sealed anew because its tree was retired meanwhile.
 const TRIES: u32 = 4;
-
-const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");

@@ -10,11 +10,10 @@ use crate::field::Purpose;
 use crate::journal::{Ranges, Reason};
 use crate::key_tree::{Found, Rewritten, Walker};
 use crate::stack::with_clean_stack;
-use crate::store::StoredPage;
-use crate::vault::commit::{CommitError, Done, Draft, Step};
+use crate::vault::commit::{CommitError, Done, Draft, Step, replace, rewrite_tree};
 use crate::vault::journal::{ShredEntries, Written};
 use crate::vault::process::Process;
-use crate::vault::state::{LoadedTree, StoredPages, tree_error};
+use crate::vault::state::{LoadedTree, tree_error};
 use crate::vault::workers::oneshot;
 
 /// One caller's wish.
@@ -132,7 +131,7 @@ pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>
             let generation = state.facts.clear.generation;
             // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
             drop(state);
-            let readers_gone = process.wait_for_readers();
+            let readers_gone = process.known.wait_for_readers(process.settings.patience);
             events::committed(generation, value.newly, value.pages);
             for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
                 let written = entries.written(index, &request, committed_at);
@@ -212,37 +211,6 @@ fn rewrite_all(draft: &Draft<'_>, requests: &[&ShredRequest]) -> Result<Vec<Opti
     draft.trees.iter().enumerate().map(rewrite).collect()
 }
 
-fn rewrite_tree(draft: &Draft<'_>, loaded: &LoadedTree, numbers: &Ranges) -> Result<Option<Rewritten>, KeyStoreError> {
-    let Some(tree) = loaded.tree.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(None) };
-    tree.shred(numbers, draft.generation, &draft.pages).map(Some).map_err(tree_error)
-}
-
-/// Gives how many were not shredded before.
-fn replace(loaded: &mut LoadedTree, rewritten: Rewritten, pages: &mut Vec<StoredPage>) -> u64 {
-    let Rewritten { tree, pages: new, newly } = rewritten;
-    if let Some(tree) = tree {
-        loaded.tree = Some(tree);
-        loaded.shredded = loaded.shredded.saturating_add(newly);
-        pages.extend(new);
-    }
-    newly
-}
-
-/// Shreds numbers in one tree of a draft. Gives how many were not shredded before.
-pub(crate) fn shred_tree(
-    draft: &mut Draft<'_>,
-    index: usize,
-    numbers: &Ranges,
-    pages: &mut Vec<StoredPage>,
-) -> Result<u64, KeyStoreError> {
-    let Some(rewritten) = draft.trees.get(index).map_or(Ok(None), |loaded| rewrite_tree(draft, loaded, numbers))?
-    else {
-        return Ok(0);
-    };
-    draft.forgets = true;
-    Ok(draft.trees.get_mut(index).map_or(0, |loaded| replace(loaded, rewritten, pages)))
-}
-
 fn concerns(request: &ShredRequest, tree: Option<&LoadedTree>) -> bool {
     tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
 }
@@ -302,18 +270,4 @@ fn already_shredded(
         })?;
     }
     Ok(sorted)
-}
-
-/// Everyone shredded in every tree of a draft: what a new tree must start with.
-pub(crate) fn shredded_everywhere(trees: &[LoadedTree], pages: &StoredPages<'_>) -> Result<Ranges, KeyStoreError> {
-    let mut everywhere: Option<Ranges> = None;
-    for tree in trees.iter().filter_map(|tree| tree.tree.as_ref()) {
-        let here = tree.shredded(pages).map_err(tree_error)?;
-        let both = everywhere.map_or(here.clone(), |all| all.and(&here));
-        if both.is_empty() {
-            return Ok(both);
-        }
-        everywhere = Some(both);
-    }
-    Ok(everywhere.unwrap_or_default())
 }

@@ -3,20 +3,15 @@
 //! It refuses that value and nothing else: whoever can write in a table could put there what a copy of the vault has sealed. The alarm that is
 //! raised is written into the record, once, so that whoever asks any process for its health learns of it.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::error::{KeyStoreError, OpenError};
-use crate::events;
-use crate::field::Belongs;
-use crate::root_record::{Finding, Record};
+use crate::root_record::Record;
 use crate::sync::{Mutex, lock};
-use crate::vault::commit::{CommitError, Step};
-use crate::vault::process::Process;
-use crate::vault::state::VaultState;
 use crate::witness::Witness;
 
 /// The alarm as this process knows it.
+#[derive(Default)]
 pub(crate) struct Alarm {
     raised: Mutex<Option<Raised>>,
 }
@@ -29,7 +24,7 @@ struct Raised {
 
 /// What an authentic value says of the vault that sealed it.
 #[derive(Clone, Copy)]
-enum Claim {
+pub(crate) enum Claim {
     /// The record that it knew.
     Witness(Witness),
     /// A number that it had issued, and the generation that the witness beside it names.
@@ -38,7 +33,7 @@ enum Claim {
 
 impl Claim {
     /// The generation in which the value was sealed at the earliest, if that is not of this record's history.
-    fn against(self, record: &Record) -> Option<u64> {
+    pub(crate) fn against(self, record: &Record) -> Option<u64> {
         match self {
             Claim::Witness(witness) => record.contradicts(witness),
             Claim::Number(number, generation) => {
@@ -49,13 +44,20 @@ impl Claim {
 }
 
 impl Alarm {
-    pub(crate) fn new() -> Alarm {
-        Alarm { raised: Mutex::new(None) }
-    }
-
     /// The generation that a value named, if that could not be written down: then only this process knows.
     pub(crate) fn seen(&self) -> Option<u64> {
         lock(&self.raised).as_ref().map(|raised| raised.seen)
+    }
+
+    /// A value names that generation. Tells whether it is to be written down now: while it cannot be, not more often than once a lease, since how
+    /// many such values there are is up to whoever put them there.
+    pub(crate) fn raise(&self, seen: u64, now: Moment, lease: Duration) -> bool {
+        let mut raised = lock(&self.raised);
+        if raised.as_ref().is_some_and(|raised| now.age_since(raised.tried) < lease) {
+            return false;
+        }
+        *raised = Some(Raised { seen, tried: now });
+        true
     }
 
     /// It is in the record, or was cleared there.
@@ -64,82 +66,31 @@ impl Alarm {
     }
 }
 
-impl Process {
-    /// Refuses an authentic value whose witness names a record that is not of this vault's history.
-    #[cold]
-    pub(crate) fn check_witness(self: &Arc<Process>, at: Belongs, packed: u64) -> Result<(), OpenError> {
-        if self.settings.is_copy {
-            // A copy may be given what its original sealed since.
-            return Ok(());
-        }
-        let witness = Witness::from_packed(packed);
-        if self.explains(&*self.state()?, witness) {
-            return Ok(());
-        }
-        // This process may merely not know yet. No snapshot is held while waiting: a refresh waits for readers.
-        self.reread()?;
-        if self.explains(&*self.state()?, witness) {
-            return Ok(());
-        }
-        self.raise(at, Claim::Witness(witness))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root_record::example;
+
+    #[test]
+    fn an_alarm_is_written_down_once_a_lease_at_most() {
+        let at = |millis: u64| Moment { boot: millis * 1_000_000, wall: millis * 1_000_000 };
+        let (alarm, lease) = (Alarm::default(), Duration::from_millis(100));
+        assert_eq!(alarm.seen(), None);
+        assert!(alarm.raise(7, at(0), lease) && !alarm.raise(8, at(99), lease));
+        assert_eq!(alarm.seen(), Some(7), "until it is written down");
+        assert!(alarm.raise(8, at(100), lease));
+        alarm.forget();
+        assert_eq!(alarm.seen(), None);
+        assert!(alarm.raise(9, at(101), lease), "written down before, it is a new one");
     }
 
-    /// Refuses an authentic value of a number that this vault has not issued, as far as it knows.
-    #[cold]
-    pub(crate) fn check_number(self: &Arc<Process>, at: Belongs, witness: u64) -> Result<(), OpenError> {
-        if self.settings.is_copy {
-            return Err(OpenError::NotEnrolled { at });
-        }
-        self.raise(at, Claim::Number(at.customer.get(), Witness::from_packed(witness).generation))
-    }
-
-    fn explains(&self, state: &VaultState, witness: Witness) -> bool {
-        if state.facts.descends_from(witness) == Some(true) {
-            self.remember_proven(witness);
-        }
-        state.facts.contradicts(witness).is_none()
-    }
-
-    fn raise(self: &Arc<Process>, at: Belongs, claim: Claim) -> Result<(), OpenError> {
-        let state = self.state()?;
-        let Some(seen) = claim.against(&state.facts) else { return Ok(()) };
-        let (have, is_known) = (state.facts.clear.generation, state.facts.finding.is_some());
-        drop(state);
-        events::alarm(have, seen);
-        if !is_known {
-            self.write_alarm_soon(claim, seen);
-        }
-        Err(OpenError::NotOfThisHistory { at, have, seen })
-    }
-
-    /// Has it written down without waiting for that, and while it cannot be not more often than once a lease: how many such values there
-    /// are is up to whoever put them there.
-    fn write_alarm_soon(self: &Arc<Process>, claim: Claim, seen: u64) {
-        let (now, lease) = (self.lease.clock().now(), lock(&self.witness_history).lease());
-        {
-            let mut raised = lock(&self.alarm.raised);
-            if raised.as_ref().is_some_and(|raised| now.age_since(raised.tried) < lease) {
-                return;
-            }
-            *raised = Some(Raised { seen, tried: now });
-        }
-        let write = move |process: &Arc<Process>| {
-            // An error leaves it with this process, and the next such value tries again.
-            if process.write_alarm(claim).is_ok() {
-                process.alarm.forget();
-            }
-        };
-        if self.settings.threaded { drop(self.worker.post(self, write)) } else { write(self) }
-    }
-
-    fn write_alarm(self: &Arc<Process>, claim: Claim) -> Result<(), KeyStoreError> {
-        let done = self.commit(&mut |draft| match claim.against(&draft.record) {
-            Some(seen) if draft.record.finding.is_none() => {
-                draft.record.add_finding(Finding::Alarm(seen));
-                Ok(Step::Write(Vec::new(), ()))
-            }
-            _ => Ok(Step::Keep(())),
-        });
-        done.map(drop).map_err(CommitError::cause)
+    #[test]
+    fn a_number_that_was_not_issued_is_of_a_later_record() {
+        let record = example();
+        let (have, next) = (record.clear.generation, record.next_number);
+        assert_eq!(Claim::Number(next - 1, have + 5).against(&record), None);
+        assert_eq!(Claim::Number(next, have + 5).against(&record), Some(have + 5));
+        assert_eq!(Claim::Number(next, 0).against(&record), Some(have + 1));
+        assert_eq!(Claim::Witness(record.witness()).against(&record), None);
     }
 }

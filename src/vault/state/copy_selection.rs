@@ -12,8 +12,7 @@ use crate::error::KeyStoreError;
 use crate::root_key::Recipe;
 use crate::root_record::{Clear, Record};
 use crate::store::{CopyContent, PlaceId, Problem, RootCopy, StoreError};
-use crate::vault::commit::{NOT_LISTED, Scope};
-use crate::vault::state::{Keyring, Opened, describe};
+use crate::vault::state::{Keyring, NOT_LISTED, Opened, Scope, describe};
 use crate::witness::Witness;
 
 /// The record that counts.

@@ -12,8 +12,7 @@ use crate::key_tree::{Found, Walker};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::vault::process::Process;
-use crate::vault::state::{Fetched, LoadedTree, tree_error};
+use crate::vault::state::{Fetched, Known, LoadedTree, tree_error};
 
 /// Every handle there is, so that a commit can reach the keys they hold.
 pub(crate) struct Handles {
@@ -42,7 +41,7 @@ impl Handles {
 /// Keys of some customers: one, or a chunk of a bulk run.
 pub(crate) struct Handle {
     number: u64,
-    pub(crate) process: Arc<Process>,
+    known: Arc<Known>,
     /// In order of number when there is more than one.
     customers: Vec<CustomerId>,
     keys: Mutex<Keys>,
@@ -91,14 +90,19 @@ impl Cipher<'_> {
 
 impl Handle {
     /// `customers` in order of number.
-    pub(crate) fn register(process: &Arc<Process>, customers: Vec<CustomerId>) -> Arc<Handle> {
-        let mut registered = lock(&process.handles.registered);
+    pub(crate) fn register(known: &Arc<Known>, customers: Vec<CustomerId>) -> Arc<Handle> {
+        let mut registered = lock(&known.handles.registered);
         let number = registered.next;
         registered.next += 1;
         let keys = Mutex::new(Keys { trees: Vec::new(), ciphers: Vec::new() });
-        let handle = Arc::new(Handle { number, process: process.clone(), customers, keys });
+        let handle = Arc::new(Handle { number, known: known.clone(), customers, keys });
         registered.handles.insert(number, Arc::downgrade(&handle));
         handle
+    }
+
+    /// Whether it is one of the handles of whoever knows this: a parent's is of no use in a forked child.
+    pub(crate) fn is_of(&self, known: &Arc<Known>) -> bool {
+        Arc::ptr_eq(&self.known, known)
     }
 
     pub(crate) fn customer(&self, index: usize) -> CustomerId {
@@ -124,9 +128,8 @@ impl Handle {
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
-        let state = self.process.snapshot().ok_or_else(|| self.process.lapsed())?;
-        let state = self.process.unless_refused(state)?;
-        let to_seal = state.to_seal(name.purpose.name(), self.process.durable()).map(|tree| tree.id);
+        let state = self.known.state()?;
+        let to_seal = state.to_seal(name.purpose.name(), self.known.durable()).map(|tree| tree.id);
         let asked = tree.or(to_seal).ok_or(KeyStoreError::NotDurableYet)?;
         let Some(tree) = state.tree(asked).filter(|tree| tree.tree.is_some()) else {
             return Ok((asked, Cipher::Retired));
@@ -204,17 +207,18 @@ impl Keys {
 impl Drop for Handle {
     fn drop(&mut self) {
         // In a forked child the parent's registry may be locked for ever, and is not this process's business.
-        if self.process.is_of_this_process() {
-            lock(&self.process.handles.registered).handles.remove(&self.number);
+        if self.known.is_of_this_process() {
+            lock(&self.known.handles.registered).handles.remove(&self.number);
         }
     }
 }
 
 #[cfg(all(test, shuttle))]
-impl Handles {
+impl Known {
     /// Whether some handle holds a key of this customer.
-    pub(in crate::vault) fn hold_a_key_of(&self, customer: CustomerId) -> bool {
-        let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
+    pub(in crate::vault) fn handles_hold_a_key_of(&self, customer: CustomerId) -> bool {
+        let alive: Vec<Arc<Handle>> =
+            lock(&self.handles.registered).handles.values().filter_map(Weak::upgrade).collect();
         alive.iter().any(|handle| {
             let Some(index) = handle.customers.iter().position(|known| *known == customer) else { return false };
             let keys = lock(&handle.keys);

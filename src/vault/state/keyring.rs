@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::journal::VaultName;
-use crate::root_key::{Older, Readable, Recipe, RootKey, RootKeyError};
+use crate::root_key::{KeyVersion, Older, Readable, Recipe, RootKey, RootKeyError};
 use crate::root_record::{Clear, Record, RecordError};
 use crate::secret::Secret32;
 
@@ -21,6 +21,8 @@ pub(crate) struct Keyring {
     failing: Option<Failing>,
     /// A recovery may open a record under a version that was superseded and is kept.
     allows_older: bool,
+    /// The version before which none is left, as far as this process knows.
+    finished: Option<KeyVersion>,
 }
 
 /// A record, and the secret that it is encrypted under.
@@ -43,14 +45,22 @@ const MOST_PAUSE_OF_A_TOKEN: Duration = Duration::from_secs(4);
 
 impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
-        Keyring { given, current: None, expected: None, hopeless: None, failing: None, allows_older: false }
+        Keyring {
+            given,
+            current: None,
+            expected: None,
+            hopeless: None,
+            failing: None,
+            allows_older: false,
+            finished: None,
+        }
     }
 
     /// A copy for a forked child, which must not take the parent's lock twice.
     pub(crate) fn copy(&self) -> Keyring {
         let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
         let (given, expected) = (self.given.clone(), self.expected.clone());
-        Keyring { given, current, expected, hopeless: None, failing: None, allows_older: self.allows_older }
+        Keyring { given, current, expected, allows_older: self.allows_older, ..Keyring::new(Vec::new()) }
     }
 
     /// Wipes all keys: nothing opens any more.
@@ -164,15 +174,22 @@ impl Keyring {
         Ok(None)
     }
 
-    /// The record is whole: its version is complete, and older ones are destroyed. Tells whether some are kept.
-    pub(crate) fn finish(&self, recipe: &Recipe) -> Result<Older, KeyStoreError> {
+    /// The record is whole: its version is complete, and older ones are destroyed, but for those that are kept.
+    pub(crate) fn finish(&mut self, recipe: &Recipe) -> Result<(), KeyStoreError> {
         let mut older = Older::Gone;
         for key in &self.given {
             if key.finish(recipe)? == Older::Kept {
                 older = Older::Kept;
             }
         }
-        Ok(older)
+        // Those that are kept have their time, and every commit looks whether it is over.
+        self.finished = recipe.version().filter(|_| older == Older::Gone);
+        Ok(())
+    }
+
+    /// Whether nothing is left to do about versions before this one, as far as this process knows.
+    pub(crate) fn has_finished(&self, recipe: &Recipe) -> bool {
+        recipe.version().is_none_or(|version| self.finished == Some(version))
     }
 
     /// The keys that it was given, to leave what they hold.

@@ -5,9 +5,7 @@ use crate::error::KeyStoreError;
 use crate::root_record::Record;
 use crate::secret;
 use crate::stack::with_clean_stack;
-use crate::store::{Mark, Problem, StoreError};
-use crate::vault::commit::Draft;
-use crate::vault::process::Process;
+use crate::store::{Mark, PageStore, Problem, StoreError};
 
 /// The mark that says that there is, or is about to be, a record of that generation. `is_copy`: made by a process that was unlocked as a copy.
 pub(crate) fn make(record: &Record, generation: u64, is_copy: bool) -> Mark {
@@ -67,11 +65,15 @@ impl MarkFound {
     }
 
     /// Within a plan, where nobody else puts pages: a mark that proves nothing would refuse the next one, or outlast it.
-    pub(crate) fn replace_unless_good(self, process: &Process, draft: &Draft<'_>) -> Result<(), KeyStoreError> {
-        if let MarkFound::Bad = self {
-            let have = draft.record.clear.generation;
-            process.page_store().replace_mark(&make(&draft.record, have, process.settings.is_copy))?;
+    pub(crate) fn replace_unless_good(
+        self,
+        record: &Record,
+        pages: &dyn PageStore,
+        is_copy: bool,
+    ) -> Result<(), KeyStoreError> {
+        match self {
+            MarkFound::Good(_) => Ok(()),
+            MarkFound::Bad => Ok(pages.replace_mark(&make(record, record.clear.generation, is_copy))?),
         }
-        Ok(())
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct LoadedIndexes {
     pub(crate) tree: Tree,
 }
 
+/// Every purpose that is unlocked has one.
+pub(crate) const NO_TREE: KeyStoreError = KeyStoreError::Bug("a purpose has no tree");
+
 /// How many are shredded in each tree that values are sealed under. Nobody was shredded between two states in which these are
 /// the same.
 pub(crate) fn shredded_in(trees: &[LoadedTree]) -> impl Iterator<Item = (TreeId, u64)> {
@@ -136,6 +139,14 @@ impl VaultState {
                         _ => false,
                     }
             })
+    }
+
+    /// An error if its record is marked as one that was rolled back.
+    pub(crate) fn unless_gone_back(self: Arc<VaultState>) -> Result<Arc<VaultState>, KeyStoreError> {
+        match self.facts.gone_back() {
+            None => Ok(self),
+            Some(seen) => Err(KeyStoreError::RolledBack { have: self.facts.clear.generation, seen }),
+        }
     }
 
     /// The same without the pages that reads had loaded.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::Work;
 use super::worker::Request;
-use crate::vault::operations::shred_together;
-use crate::vault::process::Process;
 
 /// Superseded pages are looked for this often.
 const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
 
-pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
+pub(super) fn serve<P: Work>(process: &Arc<P>, requests: &Receiver<Request<P>>) {
+    let worker = &process.workers().commits;
     let mut next_sweep = Instant::now() + SWEEP_PERIOD;
     let mut waiting = None;
     loop {
@@ -26,7 +26,7 @@ pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
                 return;
             }
             Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Request::Run(job)) => process.worker.guarded(|| job(process)),
+            Ok(Request::Run(job)) => worker.guarded(|| job(process)),
             Ok(Request::Shred(first)) => {
                 let mut together = vec![first];
                 // Whatever came while the last commit ran goes into one.
@@ -37,15 +37,11 @@ pub(super) fn serve(process: &Arc<Process>, requests: &Receiver<Request>) {
                         Err(_) => break,
                     }
                 }
-                process.worker.guarded(|| shred_together(process, together));
+                worker.guarded(|| process.shred_together(together));
             }
             Err(RecvTimeoutError::Timeout) => {
                 next_sweep = Instant::now() + SWEEP_PERIOD;
-                process.worker.guarded(|| {
-                    if let Err(error) = process.sweep() {
-                        crate::events::sweep_failed(&error);
-                    }
-                });
+                worker.guarded(|| process.sweep());
             }
         }
     }

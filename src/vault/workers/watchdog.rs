@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use super::Work;
 use crate::error::KeyStoreError;
 use crate::store::{Problem, StoreError};
 use crate::sync::{Mutex, lock};
-use crate::vault::process::Process;
 
 /// Wipes what the lease covers when it runs out, whatever the other threads wait for.
-pub(crate) struct Watchdog {
+pub(super) struct Watchdog {
     stop: Mutex<Option<Sender<()>>>,
 }
 
@@ -18,21 +18,16 @@ pub(crate) struct Watchdog {
 const NOTHING_HELD: Duration = Duration::from_millis(100);
 
 impl Watchdog {
-    pub(crate) fn new() -> Watchdog {
+    pub(super) fn new() -> Watchdog {
         Watchdog { stop: Mutex::new(None) }
     }
 
-    pub(super) fn start(&self, process: &Arc<Process>) -> Result<(), KeyStoreError> {
+    pub(super) fn start<P: Work>(&self, process: &Arc<P>) -> Result<(), KeyStoreError> {
         let (stop, stopped) = channel::<()>();
         let owned = process.clone();
         let watch = move || loop {
-            let left = owned.lease.remaining();
-            let is_held = owned.snapshot().is_some();
-            if is_held && left.is_zero() {
-                owned.wipe_if_lapsed();
-            }
             // It ends when the sender is gone.
-            let pause = if is_held { left.max(Duration::from_millis(1)) } else { NOTHING_HELD };
+            let pause = owned.wipe_if_lapsed().map_or(NOTHING_HELD, |left| left.max(Duration::from_millis(1)));
             if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -43,7 +38,7 @@ impl Watchdog {
         Ok(())
     }
 
-    pub(crate) fn stop(&self) {
+    pub(super) fn stop(&self) {
         lock(&self.stop).take();
     }
 }

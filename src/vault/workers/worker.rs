@@ -2,51 +2,40 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::{commits, oneshot, reads};
+use super::{Work, oneshot};
 use crate::error::KeyStoreError;
 use crate::store::{Problem, StoreError};
 use crate::sync::{Mutex, lock};
-use crate::vault::operations::{ShredRequest, shred_together};
-use crate::vault::process::Process;
 
 /// Where one kind of a process's work is done.
-pub(crate) struct Worker {
-    requests: Mutex<Option<Sender<Request>>>,
-    closed: AtomicBool,
-    /// Set when there is no thread: work is done where it is asked for.
-    inline: AtomicBool,
+pub(crate) struct Worker<P: Work> {
+    requests: Mutex<Requests<P>>,
     /// Since when the thread does what it does.
     busy_since: Mutex<Option<Instant>>,
 }
 
-pub(super) type Job = Box<dyn FnOnce(&Arc<Process>) + Send>;
+/// Where they go.
+enum Requests<P: Work> {
+    /// There is no thread: work is done where it is asked for.
+    Here,
+    Thread(Sender<Request<P>>),
+    Closed,
+}
 
-pub(super) enum Request {
-    Run(Job),
-    Shred(ShredRequest),
+pub(super) type Job<P> = Box<dyn FnOnce(&Arc<P>) + Send>;
+
+pub(super) enum Request<P: Work> {
+    Run(Job<P>),
+    Shred(P::Shred),
     Stop(oneshot::Sender<()>),
 }
 
-impl Worker {
-    pub(crate) fn new() -> Worker {
-        Worker {
-            requests: Mutex::new(None),
-            closed: AtomicBool::new(false),
-            inline: AtomicBool::new(true),
-            busy_since: Mutex::new(None),
-        }
-    }
-
-    /// Starts the threads. They keep the process alive until they are told to stop, and then do first what was asked
-    /// for before.
-    pub(crate) fn start_all(process: &Arc<Process>) -> Result<(), KeyStoreError> {
-        process.worker.start(process, "oubliette-commits", commits::serve)?;
-        process.reader.start(process, "oubliette-reads", reads::serve)?;
-        process.watchdog.start(process)
+impl<P: Work> Worker<P> {
+    pub(super) fn new() -> Worker<P> {
+        Worker { requests: Mutex::new(Requests::Here), busy_since: Mutex::new(None) }
     }
 
     /// How long the thread has been at what it does now.
@@ -61,48 +50,26 @@ impl Worker {
         *lock(&self.busy_since) = None;
     }
 
-    /// Has the record read when its store tells that it changed.
-    pub(crate) fn watch(process: &Arc<Process>) {
-        let told = Arc::downgrade(process);
-        process.stores().roots.watch(Box::new(move || {
-            let Some(process) = told.upgrade().filter(|process| !process.worker.is_closed()) else { return false };
-            // One read that has not begun yet is enough, however often it was told.
-            if process.is_of_this_process() && !process.will_read.swap(true, Ordering::AcqRel) {
-                drop(process.reader.post(&process, |process| {
-                    process.will_read.store(false, Ordering::Release);
-                    // Its own failure is shown to whoever asks next.
-                    let _ = process.refresh();
-                }));
-            }
-            true
-        }));
-    }
-
-    fn start(
+    pub(super) fn start(
         &self,
-        process: &Arc<Process>,
+        process: &Arc<P>,
         name: &str,
-        serve: fn(&Arc<Process>, &Receiver<Request>),
+        serve: fn(&Arc<P>, &Receiver<Request<P>>),
     ) -> Result<(), KeyStoreError> {
         let (sender, receiver) = channel();
         let owned = process.clone();
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(&owned, &receiver));
         spawned.map_err(|error| StoreError::new(Problem::Io, "starting a thread").caused_by(error))?;
-        *lock(&self.requests) = Some(sender);
-        self.inline.store(false, Ordering::Release);
+        *lock(&self.requests) = Requests::Thread(sender);
         Ok(())
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
     }
 
     /// Runs a job and waits for it, at most that long. `None`: it did not answer in time, or the vault was closed.
     pub(crate) fn run<T: Send + 'static>(
         &self,
-        process: &Arc<Process>,
+        process: &Arc<P>,
         most: Option<Duration>,
-        job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
+        job: impl FnOnce(&Arc<P>) -> T + Send + 'static,
     ) -> Option<T> {
         let receiver = self.post(process, job);
         match most {
@@ -114,48 +81,53 @@ impl Worker {
     /// Starts a job.
     pub(crate) fn post<T: Send + 'static>(
         &self,
-        process: &Arc<Process>,
-        job: impl FnOnce(&Arc<Process>) -> T + Send + 'static,
+        process: &Arc<P>,
+        job: impl FnOnce(&Arc<P>) -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
         let (answer, receiver) = oneshot::channel();
-        let run = move |process: &Arc<Process>| answer.send(job(process));
-        if self.inline.load(Ordering::Acquire) {
-            if !self.is_closed() {
-                run(process);
-            }
-        } else {
-            self.send(Request::Run(Box::new(run)));
-        }
+        self.ask(process, Request::Run(Box::new(move |process| answer.send(job(process)))));
         receiver
     }
 
-    pub(crate) fn shred(&self, process: &Arc<Process>, request: ShredRequest) {
-        if self.inline.load(Ordering::Acquire) {
-            if !self.is_closed() {
-                shred_together(process, vec![request]);
+    pub(crate) fn shred(&self, process: &Arc<P>, shred: P::Shred) {
+        self.ask(process, Request::Shred(shred));
+    }
+
+    fn ask(&self, process: &Arc<P>, request: Request<P>) {
+        match self.send(request) {
+            Some(Request::Run(job)) => job(process),
+            Some(Request::Shred(shred)) => process.shred_together(vec![shred]),
+            Some(Request::Stop(_)) | None => {}
+        }
+    }
+
+    /// Gives it back if it is to be done here. One that cannot be sent is dropped, and with it the sender of its answer: with no lock held, since
+    /// that may wake a task of the application's.
+    fn send(&self, request: Request<P>) -> Option<Request<P>> {
+        let requests = lock(&self.requests);
+        match &*requests {
+            Requests::Here => return Some(request),
+            Requests::Thread(thread) => {
+                let unsent = thread.send(request);
+                drop(requests);
+                drop(unsent);
             }
-        } else {
-            self.send(Request::Shred(request));
+            Requests::Closed => drop(requests),
         }
+        None
     }
 
-    // A request that cannot be sent is dropped, and with it the sender of its answer.
-    fn send(&self, request: Request) {
-        if let Some(requests) = &*lock(&self.requests) {
-            let _ = requests.send(request);
-        }
-    }
-
-    /// No more work is taken. What was asked for before is still done; then all keys are wiped, and the receiver is told.
-    pub(crate) fn close(&self, process: &Process) -> oneshot::Receiver<()> {
-        self.closed.store(true, Ordering::Release);
+    /// No more work is taken. What was asked for before is still done, and then the receiver is told.
+    pub(super) fn close(&self, process: &P) -> oneshot::Receiver<()> {
         let (answer, receiver) = oneshot::channel();
-        let requests = lock(&self.requests).take();
-        if let Some(requests) = requests {
-            let _ = requests.send(Request::Stop(answer));
-        } else if self.inline.load(Ordering::Acquire) {
-            process.end();
-            answer.send(());
+        let before = std::mem::replace(&mut *lock(&self.requests), Requests::Closed);
+        match before {
+            Requests::Here => {
+                process.end();
+                answer.send(());
+            }
+            Requests::Thread(thread) => drop(thread.send(Request::Stop(answer))),
+            Requests::Closed => {}
         }
         receiver
     }

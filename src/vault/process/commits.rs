@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::error::KeyStoreError;
 use crate::journal::Journal;
-use crate::sync::lock;
-use crate::vault::commit::{CommitError, Committed, Draft, Engine, ListChange, Plan, Step, Then};
+use crate::vault::commit::{CommitError, Committed, Done, Draft, ListChange, Plan, Step, Terms, Then};
 use crate::vault::process::Process;
-use crate::vault::state::{RollbackProof, VaultState};
+use crate::vault::state::RollbackProof;
 
 impl Process {
     /// Commits, and publishes what came of it. On the worker, or where there is none.
@@ -24,9 +23,7 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        let mut engine = lock(&self.engine);
-        engine.change = None;
-        self.commit_with(&mut engine, plan, then)
+        self.commit_with(None, plan, then)
     }
 
     /// The same for a plan that changes the list of places.
@@ -35,27 +32,19 @@ impl Process {
         change: ListChange,
         plan: &mut Plan<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        let mut engine = lock(&self.engine);
-        engine.change = Some(change);
-        let done = self.commit_with(&mut engine, plan, &mut |_, _, _| Ok(()));
-        engine.change = None;
-        done
+        self.commit_with(Some(change), plan, &mut |_, _, _| Ok(()))
     }
 
     /// Has what was merely seen made durable: a commit of another process may have been killed before it knew. It writes, so it is
     /// tried once in a quarter of a lease.
     #[cold]
     pub(crate) fn settle(self: &Arc<Process>) -> Result<(), KeyStoreError> {
-        let now = self.lease.clock().now();
-        let pause = self.snapshot().map_or(Duration::ZERO, |state| state.facts.lease / 4);
-        {
-            let mut last = lock(&self.last_settled);
-            if last.is_some_and(|last| now.age_since(last) < pause) {
-                return Err(KeyStoreError::NotDurableYet);
-            }
-            *last = Some(now);
+        let now = self.known.now();
+        let pause = self.known.snapshot().map_or(Duration::ZERO, |state| state.facts.lease / 4);
+        if !self.commits.settled.begins(now, pause) {
+            return Err(KeyStoreError::NotDurableYet);
         }
-        let settled = self.worker.run(self, Some(self.settings.patience), |process| {
+        let settled = self.workers.commits.run(self, Some(self.settings.patience), |process| {
             let done = process.commit(&mut |draft| {
                 draft.refuse_if_gone_back()?;
                 Ok(Step::Done(()))
@@ -93,59 +82,46 @@ impl Process {
 
     fn commit_with<T>(
         self: &Arc<Process>,
-        engine: &mut Engine,
+        change: Option<ListChange>,
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        engine.known = lock(&self.witness_history).latest();
-        engine.scope = self.scope();
-        // What no crash can take away any more.
-        engine.vouched = self.open_file().and_then(Journal::durable);
+        // Held to the end: what commits of this process make is installed in the order in which they made it.
+        let turn = self.commits.turn();
+        let terms = Terms {
+            scope: self.known.scope(),
+            change,
+            held: self.known.latest_durable(),
+            // What no crash can take away any more.
+            vouched: self.open_file().and_then(Journal::durable),
+        };
         // Before the record is read: the lease begins no later than what is known of it.
-        let sent = self.lease.clock().now();
+        let sent = self.known.now();
         // Pages that the snapshot has in memory are taken over. It is dropped before the new one is installed: a shred waits for whoever holds
         // an older one.
-        let committed = engine.commit(&|| self.snapshot(), plan, then);
+        let committed = self.commits.commit(&turn, &terms, &|| self.known.snapshot(), plan, then);
         match &committed {
             // What only looked proves nothing.
             Ok(Committed { wrote: false, old_copy: None, .. }) => {}
-            committed => self.readiness.committed(committed.as_ref().map(|committed| committed.old_copy.as_ref())),
+            committed => {
+                self.commits.readiness.committed(committed.as_ref().map(|committed| committed.old_copy.as_ref()))
+            }
         }
-        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(known)) =
-            (&committed, engine.known)
+        if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(held)) =
+            (&committed, terms.held)
         {
-            self.mark_gone_back(engine, RollbackProof::Held(known))?;
+            self.mark_gone_back(&turn, RollbackProof::Held(held))?;
         }
         if let (Err(CommitError::NothingHappened(KeyStoreError::RolledBack { .. })), Some(seen)) =
             (&committed, self.open_file().map(Journal::highest_generation))
         {
-            self.mark_gone_back(engine, RollbackProof::Journal(seen))?;
+            self.mark_gone_back(&turn, RollbackProof::Journal(seen))?;
         }
         let Committed { value, state, old_copy, durable, .. } = committed?;
         let state = Arc::new(state);
-        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more. The engine's lock is held still, so that
-        // commits of this process are installed in the order in which they were made.
-        let _ = self.install(sent, state.clone(), durable);
+        // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
+        let _ = self.known.install(sent, state.clone(), durable);
         let is_durable = durable >= state.facts.clear.generation;
         Ok(Done { value, is_durable, old_copy, state })
-    }
-}
-
-pub(crate) struct Done<T> {
-    pub(crate) value: T,
-    /// It is durable in every place: it outlives whatever a vault outlives.
-    pub(crate) is_durable: bool,
-    /// An older copy is left somewhere.
-    pub(crate) old_copy: Option<KeyStoreError>,
-    pub(crate) state: Arc<VaultState>,
-}
-
-impl<T> Done<T> {
-    /// R8: what is made counts only when it is durable in every place. An older copy may be left beside it.
-    pub(crate) fn in_every_place(self) -> Result<Done<T>, KeyStoreError> {
-        match self {
-            Done { is_durable: false, old_copy: Some(cause), .. } => Err(cause),
-            done => Ok(done),
-        }
     }
 }

@@ -1,0 +1,96 @@
+//! Commits that make keys: trees for new purposes, another root key.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::error::{KeyStoreError, RotateError};
+use crate::journal::{Event, Results};
+use crate::root_key::RootKey;
+use crate::vault::commit::{CommitError, NewKey, Step};
+use crate::vault::journal::{Entries, labels};
+use crate::vault::process::Process;
+
+impl From<CommitError> for RotateError {
+    fn from(error: CommitError) -> RotateError {
+        match error {
+            CommitError::NothingHappened(cause) => RotateError::NothingHappened(cause),
+            CommitError::Unknown(cause) => RotateError::Unknown(cause),
+        }
+    }
+}
+
+impl Process {
+    /// Adds trees for purposes that have none, and that of the indexes; does nothing if all are there.
+    pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        let purposes = self.settings.purposes.clone();
+        let resident = self.commits.resident().clone();
+        let mut entries = Entries::default();
+        let added = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            let had_indexes = draft.indexes.is_some();
+            let known: BTreeSet<String> = draft.trees.iter().map(|tree| tree.purpose.clone()).collect();
+            let pages = draft.add_purposes(&purposes, &resident)?;
+            let added = draft.trees.iter().map(|tree| tree.purpose.clone()).filter(|purpose| !known.contains(purpose));
+            let added: Vec<String> = added.collect();
+            if !added.is_empty() {
+                self.intend_once(draft, &mut entries, || Ok(Event::AddPurposes { purposes: labels(&added)? }))?;
+            }
+            draft.add_indexes(&resident)?;
+            // Not by the number of trees: a new one may have taken the room of one that was retired.
+            let is_same = added.is_empty() && had_indexes;
+            // R7: whoever made them may not have got as far as to know that they are durable.
+            Ok(if is_same { Step::Done(()) } else { Step::Write(pages, ()) })
+        });
+        self.conclude(&mut entries, &added, &Results::default());
+        let done = added.map_err(CommitError::cause)?;
+        done.old_copy.map_or(Ok(()), Err)
+    }
+
+    /// Begins a version of the root key, where it has versions.
+    pub(crate) fn begin_version(self: &Arc<Process>) -> Result<(), RotateError> {
+        let mut entries = Entries::default();
+        let mut has_versions = true;
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            has_versions = draft.record.clear.recipe.version().is_some() && !self.settings.is_copy;
+            if !has_versions {
+                return Ok(Step::Keep(()));
+            }
+            self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
+            draft.begins_version = true;
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        self.conclude(&mut entries, &done, &Results::default());
+        match done {
+            Ok(_) if !has_versions => Err(RotateError::NoVersions),
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn rotate(self: &Arc<Process>, key: &RootKey) -> Result<(), RotateError> {
+        let vault = self.settings.vault;
+        if self.commits.keyring().is_current(key, vault) {
+            return Err(RotateError::SameKey);
+        }
+        let mut entries = Entries::default();
+        let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
+        let done = self.commit(&mut |draft| {
+            draft.refuse_if_gone_back()?;
+            self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
+            let Some((secret, recipe)) = established.take() else {
+                // The store asked again, or the outcome of the first try was unknown: a new salt is as good.
+                let (secret, recipe) = key.establish(vault)?;
+                draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
+                return Ok(Step::Write(Vec::new(), ()));
+            };
+            draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
+            Ok(Step::Write(Vec::new(), ()))
+        });
+        self.conclude(&mut entries, &done, &Results::default());
+        match done {
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
