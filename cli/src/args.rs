@@ -259,6 +259,12 @@ pub struct NewKey {
     /// Make a random root key, and write it to this file, which must not exist
     #[arg(long, value_name = "FILE", group = "new_key")]
     pub generate: Option<PathBuf>,
+    /// Move to the token of the configuration; the root key so far is what is given or configured beside it
+    #[arg(long, group = "new_key")]
+    pub to_token: bool,
+    /// The root key is in a token already: begin its next version, and destroy those before it, as the configuration says
+    #[arg(long, group = "new_key")]
+    pub next_version: bool,
 }
 
 /// What `inventory` is asked.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::args::Common;
 use crate::exit::{Exit, Failure};
 use crate::permissions;
+use crate::token::TokenSource;
 
 /// The file that is read if there is one.
 const DEFAULT: &str = "oubliette.toml";
@@ -51,6 +52,7 @@ pub struct Config {
 pub struct RootKeySource {
     pub passphrase_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
+    pub token: Option<TokenSource>,
 }
 
 /// The application's database. A URL holds a password, so only where it is kept is said here.
@@ -273,6 +275,7 @@ impl Config {
         paths.extend(&mut config.backups);
         paths.extend(&mut config.root_key.passphrase_file);
         paths.extend(&mut config.root_key.key_file);
+        paths.extend(config.root_key.token.iter_mut().flat_map(|token| &mut token.pin_file));
         paths.extend(&mut config.database.sqlite);
         paths.extend(&mut config.database.postgres_url_file);
         paths.extend(&mut config.register.receipts);

@@ -14,6 +14,7 @@ mod receipts;
 mod register;
 mod secrets;
 mod times;
+mod token;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,7 @@ use crate::args::{Common, NewKey};
 use crate::config::RootKeySource;
 use crate::exit::{Exit, Failure};
 use crate::permissions;
+use crate::token::TokenSource;
 
 /// Most bytes of a passphrase.
 const MOST_BYTES: usize = 4096;
@@ -24,6 +25,9 @@ const SHORT: usize = 20;
 #[derive(Debug)]
 pub struct Secrets {
     current: Source,
+    /// What it was before it moved to the token of the configuration.
+    without_token: Source,
+    token: Option<Source>,
     /// Descriptors that were opened: a second line continues where the first ended.
     descriptors: HashMap<u32, Descriptor>,
 }
@@ -40,19 +44,29 @@ enum Source {
     Descriptor(u32),
     PassphraseFile(PathBuf),
     KeyFile(PathBuf),
+    Token(Box<TokenSource>, Option<Box<Source>>),
 }
 
 impl Secrets {
     pub fn new(common: &Common, configured: &RootKeySource) -> Secrets {
         let given = source(common.passphrase_fd, common.passphrase_file.as_ref(), common.key_file.as_ref());
-        let configured = || source(None, configured.passphrase_file.as_ref(), configured.key_file.as_ref());
-        Secrets { current: given.or_else(configured).unwrap_or(Source::Prompt), descriptors: HashMap::new() }
+        let files = || source(None, configured.passphrase_file.as_ref(), configured.key_file.as_ref());
+        let without_token = given.clone().or_else(files).unwrap_or(Source::Prompt);
+        let token = configured.token.as_ref().map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new)));
+        let current = token.clone().unwrap_or_else(|| without_token.clone());
+        Secrets { current, without_token, token, descriptors: HashMap::new() }
+    }
+
+    /// The vault is not in the token yet: its root key is what the configuration says beside.
+    pub fn before_the_token(&mut self) {
+        self.current = self.without_token.clone();
     }
 
     /// The file that the current root key is read from, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match &self.current {
             Source::PassphraseFile(file) | Source::KeyFile(file) => Some(file),
+            Source::Token(token, _) => token.pin_file.as_deref(),
             Source::Prompt | Source::Descriptor(_) => None,
         }
     }
@@ -69,6 +83,11 @@ impl Secrets {
     pub fn new_root_key(&mut self, new: &NewKey) -> Result<RootKey, Failure> {
         if let Some(path) = &new.generate {
             return generate(path);
+        }
+        if new.to_token {
+            let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
+            let token = self.token.clone().ok_or_else(missing)?;
+            return self.read(&token);
         }
         let given = source(new.new_passphrase_fd, new.new_passphrase_file.as_ref(), new.new_key_file.as_ref());
         if let Some(source) = given {
@@ -90,7 +109,25 @@ impl Secrets {
                 Ok(passphrase(&line(&mut file, &path.display().to_string())?, false))
             }
             Source::KeyFile(path) => key_file(path),
+            Source::Token(token, pin) => {
+                let pin = self.pin(token, pin.as_deref())?;
+                token.root_key(pin)
+            }
             Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
+        }
+    }
+
+    /// The token's PIN: by argument where a passphrase would be, from the file that the configuration names, or asked for.
+    fn pin(&mut self, token: &TokenSource, given: Option<&Source>) -> Result<Zeroizing<String>, Failure> {
+        let file = match given {
+            Some(Source::Descriptor(number)) => return self.line_of(*number),
+            Some(Source::PassphraseFile(path)) => Some(path),
+            Some(_) => return Err(Failure::usage("the root key is in a token: --key-file cannot be its PIN")),
+            None => token.pin_file.as_ref(),
+        };
+        match file {
+            Some(path) => line(&mut permissions::open_secret(path)?, &path.display().to_string()),
+            None => prompt(&format!("PIN of the token {:?}: ", token.label)),
         }
     }
 

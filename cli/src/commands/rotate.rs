@@ -20,6 +20,12 @@ pub fn run(context: &mut Context, asked: &Rotate) -> Result<Answer, Failure> {
 }
 
 fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
+    if new.next_version {
+        return next_version(context);
+    }
+    if new.to_token {
+        context.secrets.before_the_token();
+    }
     context.confirm(
         "Put the vault under a new root key?\nEvery running process must have been given the new key as its next one before, or it stops within a lease.\nWhoever loses the new key has lost every value.",
     )?;
@@ -32,6 +38,21 @@ fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
         "The vault is under the new root key since generation {generation}. Destroy the old key: older copies of the root record open with it.\n"
     );
     Answer::new(text, json!({ "rotated": "root-key", "generation": generation }))
+}
+
+fn next_version(context: &mut Context) -> Result<Answer, Failure> {
+    context.confirm(
+        "Begin the next version of the root key?\nThose before it are destroyed in the token, as the configuration says: no copy of an older root record can be read then, not by you either.",
+    )?;
+    let vault = context.unlock(&[])?;
+    vault.begin_root_key_version()?;
+    let (generation, version) = (vault.generation()?, vault.status()?.root_key_version.map(|(number, _)| number));
+    close(vault)?;
+    let text = format!(
+        "Version {} of the root key has begun, with generation {generation}; older root records cannot be read any more, unless their versions are kept.\n",
+        version.unwrap_or_default()
+    );
+    Answer::new(text, json!({ "rotated": "root-key", "version": version, "generation": generation }))
 }
 
 fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {

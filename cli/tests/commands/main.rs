@@ -23,5 +23,6 @@ mod shred;
 mod status;
 mod support;
 mod sweep;
+mod token;
 mod unfinished;
 mod withdraw;

@@ -165,7 +165,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Ran {
+    pub fn of(output: Output) -> Ran {
         let code = output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"));
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ran { code: u8::try_from(code).unwrap(), out: text(output.stdout), err: text(output.stderr) }
