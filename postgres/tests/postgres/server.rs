@@ -247,6 +247,8 @@ impl Session {
 impl Drop for Server {
     fn drop(&mut self) {
         self.let_go("end");
+        // One that was killed last has no keeper.
+        output(&["rm", "-rf", &text(&self.directory)]);
     }
 }
 
