@@ -1,0 +1,223 @@
+//! Where a store is and how it is opened; and how its schema is made.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use oubliette::store::{PlaceId, Problem, StoreError};
+use zeroize::Zeroizing;
+
+use crate::address::Address;
+use crate::driver::Driver;
+use crate::error::OpenError;
+use crate::failure::Failure;
+use crate::pool::Pool;
+use crate::schema::{Schema, quoted};
+use crate::session::{Session, Target};
+use crate::store::PostgresStore;
+use crate::tls;
+
+const SCHEMA: &str = "oubliette";
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const WORK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether a read of the record is confirmed by the standbys. See [`PostgresStoreBuilder::confirm_reads`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfirmReads {
+    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read.
+    #[default]
+    WhenSynchronous,
+    /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
+    Always,
+    /// No read is. Then a lease is renewed by a primary that was deposed, for as long as the failover manager lets it run: what
+    /// others are promised after a shred is that time, and not the lease.
+    Never,
+}
+
+/// Where a [`PostgresStore`] is. Nothing is touched before [`open`](PostgresStoreBuilder::open),
+/// [`migrate`](PostgresStoreBuilder::migrate) or [`grant_to`](PostgresStoreBuilder::grant_to).
+#[derive(Clone)]
+#[must_use]
+pub struct PostgresStoreBuilder {
+    address: Zeroizing<String>,
+    password: Option<Zeroizing<String>>,
+    certificates: Option<PathBuf>,
+    schema: String,
+    answer_within: Duration,
+    work_within: Duration,
+    confirm_reads: ConfirmReads,
+    replicated: bool,
+}
+
+impl PostgresStoreBuilder {
+    pub(crate) fn new(address: String) -> PostgresStoreBuilder {
+        PostgresStoreBuilder {
+            address: Zeroizing::new(address),
+            password: None,
+            certificates: None,
+            schema: SCHEMA.to_owned(),
+            answer_within: ANSWER_WITHIN,
+            work_within: WORK_WITHIN,
+            confirm_reads: ConfirmReads::default(),
+            replicated: false,
+        }
+    }
+
+    /// The schema that holds the tables; `oubliette` unless said otherwise. One vault a schema.
+    pub fn schema(mut self, name: impl Into<String>) -> PostgresStoreBuilder {
+        self.schema = name.into();
+        self
+    }
+
+    /// The password, if it does not stand in the connection string.
+    pub fn password(mut self, password: impl Into<String>) -> PostgresStoreBuilder {
+        self.password = Some(Zeroizing::new(password.into()));
+        self
+    }
+
+    /// A PEM file with the certificates to trust, instead of the system's: as `sslrootcert` in the connection string.
+    pub fn certificates(mut self, path: impl AsRef<Path>) -> PostgresStoreBuilder {
+        self.certificates = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// How long each answer of the server is waited for, and each connection: five seconds unless said otherwise. What takes longer is
+    /// an error, and its connection is closed. A commit that waits for a standby counts as well.
+    pub fn answer_within(mut self, most: Duration) -> PostgresStoreBuilder {
+        self.answer_within = most.max(Duration::from_millis(10));
+        self
+    }
+
+    /// The same for each statement of a sweep, and for each answer to [`migrate`](PostgresStoreBuilder::migrate): one minute unless said otherwise.
+    pub fn work_within(mut self, most: Duration) -> PostgresStoreBuilder {
+        self.work_within = most.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Whether each read of the root record is a small commit that the synchronous standbys confirm: if there are any, unless
+    /// said otherwise.
+    ///
+    /// A primary that was deposed and does not know it yet still answers reads, and would renew the lease of whoever asks it, while
+    /// somebody is shredded on the new one. A commit that its standbys confirm it cannot make any more. The price is one
+    /// record of about a hundred bytes in the WAL, and its way to the standbys, four times a lease and process.
+    ///
+    /// It proves as much as `synchronous_standby_names` demands: every server that may be promoted must be among those that
+    /// confirm. `ANY 1 (a, b)` is not enough: if `a` is promoted, `b` may still confirm what the old primary writes.
+    pub fn confirm_reads(mut self, when: ConfirmReads) -> PostgresStoreBuilder {
+        self.confirm_reads = when;
+        self
+    }
+
+    /// Says that what is written here survives the loss of one machine, although the server names no synchronous standbys: its
+    /// disk is replicated, as in some managed services. A vault gives up key trees only where that is so.
+    pub fn replicated_disk(mut self) -> PostgresStoreBuilder {
+        self.replicated = true;
+        self
+    }
+
+    /// Opens the store. The tables must be there: nothing is made or changed.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was written.
+    pub fn open(&self) -> Result<PostgresStore, OpenError> {
+        let (driver, pool, schema) = self.connect()?;
+        let place = self.ask(&driver, &pool, &schema, |session, schema| async move { schema.check(&session).await })?;
+        Ok(PostgresStore::new(driver, pool, schema, place, self.work_within, self.confirm_reads, self.replicated))
+    }
+
+    /// Makes the tables, or brings those of an older version up to date; does nothing if they are as this program needs them. To be called as the
+    /// owner to be: a role that may create schemas in the database, or owns one of this name. Not the role of daily use.
+    ///
+    /// # Errors
+    /// [`OpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
+    pub fn migrate(&self) -> Result<(), OpenError> {
+        let patient = PostgresStoreBuilder { answer_within: self.work_within, ..self.clone() };
+        let (driver, pool, schema) = patient.connect()?;
+        let mut place = [0; 8];
+        getrandom::fill(&mut place).map_err(|error| {
+            OpenError::Store(StoreError::new(Problem::Io, "the system's randomness").caused_by(error.to_string()))
+        })?;
+        patient.ask(&driver, &pool, &schema, move |session, schema| async move {
+            schema.migrate(&session, PlaceId(place)).await
+        })
+    }
+
+    /// Lets a role do what a vault does from day to day, and nothing else: read all tables, put and delete pages, overwrite the record and
+    /// the mark. It can change no table. To be called as the owner, after `migrate`; again is harmless. In SQL, for a schema `oubliette`:
+    /// ```sql
+    /// GRANT USAGE ON SCHEMA oubliette TO app;
+    /// GRANT SELECT ON ALL TABLES IN SCHEMA oubliette TO app;
+    /// GRANT UPDATE (record, digest, written) ON oubliette.root TO app;
+    /// GRANT UPDATE (generation, vault, proof) ON oubliette.mark TO app;
+    /// GRANT INSERT, DELETE, UPDATE (generation, superseded) ON oubliette.pages TO app;
+    /// ```
+    ///
+    /// # Errors
+    /// [`OpenError`]. It happens wholly or not at all.
+    pub fn grant_to(&self, role: &str) -> Result<(), OpenError> {
+        quoted(role)?;
+        let role = role.to_owned();
+        let (driver, pool, schema) = self.connect()?;
+        self.ask(&driver, &pool, &schema, move |session, schema| {
+            let role = role.clone();
+            async move {
+                schema.check(&session).await?;
+                schema.grant(&session, &role).await
+            }
+        })
+    }
+
+    fn connect(&self) -> Result<(Driver, Arc<Pool>, Schema), OpenError> {
+        let mut address = Address::parse(&self.address)?;
+        if let Some(password) = &self.password {
+            address.config.password(password.as_bytes());
+        }
+        let certificates = self.certificates.as_deref().or(address.certificates.as_deref());
+        let tls = tls::connector(address.encryption, certificates)?;
+        let schema = Schema {
+            quoted: quoted(&self.schema)?,
+            location: format!("{}, schema {}", address.shown, self.schema),
+            name: self.schema.clone(),
+        };
+        let mut config = address.config;
+        // What hangs is found out: by answers that do not come, and between them by the network.
+        config.connect_timeout(self.answer_within).tcp_user_timeout(self.answer_within);
+        config
+            .keepalives_idle(Duration::from_secs(5))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3);
+        let target = Target { config, tls, answer_within: self.answer_within };
+        let driver = Driver::start()
+            .map_err(|error| OpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error)))?;
+        Ok((driver, Pool::new(target), schema))
+    }
+
+    /// Asks on a connection that is kept if all went well.
+    fn ask<T: Send + 'static, W: Future<Output = Result<T, OpenError>> + Send>(
+        &self,
+        driver: &Driver,
+        pool: &Arc<Pool>,
+        schema: &Schema,
+        work: impl Fn(Arc<Session>, Schema) -> W + Send + 'static,
+    ) -> Result<T, OpenError> {
+        let (location, pool, schema) = (schema.location.clone(), pool.clone(), schema.clone());
+        let store = move |failure: Failure| OpenError::Store(failure.at(&location));
+        let connect = async move {
+            let session = Arc::new(Session::connect(pool.target()).await?);
+            let answer = work(session.clone(), schema).await;
+            if answer.is_ok() {
+                pool.give(session);
+            }
+            Ok(answer)
+        };
+        driver.run(connect).unwrap_or_else(|failure| Err(store(failure)))
+    }
+}
+
+impl fmt::Debug for PostgresStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStoreBuilder").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}

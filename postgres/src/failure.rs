@@ -1,0 +1,93 @@
+//! What can go wrong with a server, and what a vault is told of it.
+
+use std::time::Duration;
+
+use oubliette::store::{Problem, StoreError};
+use tokio_postgres::error::SqlState;
+
+/// What went wrong. None of it names a password, or bytes of a record or page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Driver(#[from] tokio_postgres::Error),
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    #[error(
+        "the commit was not confirmed by the standbys: the wait for them was cancelled. It is visible here, and may be \
+         missing after a failover"
+    )]
+    NotConfirmed,
+    #[error("this server is a standby (in recovery); connect to the primary")]
+    Standby,
+    #[error(
+        "the lock is not held by this connection any more, and nothing was written: it was lost, or a connection pooler \
+         in transaction mode stands in between, which the key store does not work through"
+    )]
+    LockLost,
+    #[error("another place is there: the schema was made anew, or another server answers")]
+    OtherPlace,
+    #[error("the schema lacks rows that its migration made")]
+    Incomplete,
+    #[error("{0}")]
+    Damaged(String),
+    #[error("the pages there are another vault's")]
+    OtherVault,
+    #[error("a name is taken by other bytes")]
+    PageExists,
+    #[error("this process was forked; open the store again in the child")]
+    Forked,
+    #[error("the thread that speaks to the server ended")]
+    DriverEnded,
+}
+
+impl Failure {
+    /// Whether the connection is gone, so that another one may do better.
+    pub(crate) fn lost_connection(&self) -> bool {
+        match self {
+            Failure::Driver(error) => error.is_closed() || error.as_db_error().is_none() || ended(error),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Failure::Driver(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Failure::Driver(error) => problem_of(error),
+            Failure::NoAnswer(_) => Problem::NoAnswer,
+            Failure::Standby => Problem::ReadOnly,
+            Failure::OtherPlace => Problem::UnknownPlace,
+            Failure::Damaged(_) | Failure::Incomplete => Problem::Damaged,
+            Failure::OtherVault => Problem::OtherVault,
+            Failure::PageExists => Problem::PageExists,
+            Failure::NotConfirmed | Failure::LockLost | Failure::Forked | Failure::DriverEnded => Problem::Io,
+        }
+    }
+
+    pub(crate) fn at(self, location: &str) -> StoreError {
+        StoreError::new(self.problem(), location).caused_by(self)
+    }
+}
+
+/// The server ended the connection: it is stopped, or somebody told it to.
+fn ended(error: &tokio_postgres::Error) -> bool {
+    let codes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
+fn problem_of(error: &tokio_postgres::Error) -> Problem {
+    let Some(code) = error.code() else { return Problem::Io };
+    let problems = [
+        (SqlState::DISK_FULL, Problem::Full),
+        (SqlState::READ_ONLY_SQL_TRANSACTION, Problem::ReadOnly),
+        (SqlState::QUERY_CANCELED, Problem::NoAnswer),
+        (SqlState::LOCK_NOT_AVAILABLE, Problem::Busy),
+        (SqlState::UNDEFINED_TABLE, Problem::Missing),
+        (SqlState::INVALID_SCHEMA_NAME, Problem::Missing),
+        (SqlState::DATA_CORRUPTED, Problem::Damaged),
+        (SqlState::INDEX_CORRUPTED, Problem::Damaged),
+    ];
+    problems.iter().find(|(known, _)| known == code).map_or(Problem::Io, |(_, problem)| *problem)
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod address;
+mod builder;
+mod driver;
+mod error;
+mod failure;
+mod pages;
+mod pool;
+mod root;
+mod schema;
+mod session;
+mod store;
+mod tls;
+mod watch;
+
+pub use builder::{ConfirmReads, PostgresStoreBuilder};
+pub use error::OpenError;
+pub use store::PostgresStore;

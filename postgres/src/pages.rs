@@ -1,0 +1,229 @@
+//! Pages, and the mark beside them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use oubliette::store::{Mark, PAGE_BYTES, PageName, PageStore, Problem, StoreError, StoredPage, Swept, Usage};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::failure::Failure;
+use crate::pool::transaction;
+use crate::schema::Schema;
+use crate::session::{Parameter, Session};
+use crate::store::PostgresStore;
+
+/// Pages in one statement: two megabytes.
+const CHUNK: usize = 256;
+/// Longer than anything is kept; PostgreSQL's intervals end somewhere behind it.
+const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+/// Each page that is new, or there with the same bytes. A page that is put again is in use again.
+const PUT: &str = "WITH put AS (
+        INSERT INTO {s}.pages AS p (name, generation, bytes)
+        SELECT n.name, $3::numeric, n.bytes FROM unnest($1, $2) AS n (name, bytes)
+        ON CONFLICT (name) DO UPDATE SET generation = greatest(p.generation, excluded.generation), superseded = NULL
+            WHERE p.bytes = excluded.bytes
+        RETURNING 1)
+    SELECT count(*) FROM put";
+
+// The length first: what has another one is not fetched.
+const GET: &str =
+    "SELECT pg_is_in_recovery(), octet_length(p.bytes), CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
+    FROM (SELECT) AS one LEFT JOIN {s}.pages p ON p.name = $1";
+
+const MARK: &str = "SELECT generation::text, vault, proof FROM {s}.mark";
+const SET_MARK: &str = "UPDATE {s}.mark SET generation = $1::numeric, vault = $2, proof = $3";
+
+const LOST: &str = "SELECT l.name FROM unnest($1) AS l (name)
+    WHERE NOT EXISTS (SELECT FROM {s}.pages p WHERE p.name = l.name AND octet_length(p.bytes) = $2) LIMIT 1";
+const IS_DEAD: &str =
+    "p.generation <= $2::numeric AND NOT EXISTS (SELECT FROM unnest($1) AS l (name) WHERE l.name = p.name)";
+const REVIVE: &str = "UPDATE {s}.pages p SET superseded = NULL WHERE superseded IS NOT NULL AND NOT ({dead})";
+const SUPERSEDE: &str = "UPDATE {s}.pages p SET superseded = clock_timestamp() WHERE superseded IS NULL AND {dead}";
+const FORGET: &str = "WITH gone AS (
+        DELETE FROM {s}.pages p WHERE {dead} AND superseded + make_interval(secs => $3) <= clock_timestamp()
+        RETURNING octet_length(bytes) AS length)
+    SELECT count(*), coalesce(sum(length), 0)::bigint FROM gone";
+
+const USAGE: &str = "SELECT count(*), coalesce(sum(octet_length(bytes)), 0)::bigint FROM {s}.pages";
+
+impl PageStore for PostgresStore {
+    /// In one transaction: all of it, or nothing.
+    fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
+        let mut batch: BTreeMap<PageName, Vec<u8>> = BTreeMap::new();
+        for page in pages {
+            let location = || format!("{}, page {}", self.inner.schema.location, page.name);
+            if page.bytes.len() != PAGE_BYTES {
+                return Err(StoreError::new(Problem::Io, location()).caused_by("another size"));
+            }
+            if batch.insert(page.name, page.bytes.clone()).is_some_and(|other| other != page.bytes) {
+                return Err(StoreError::new(Problem::PageExists, location()));
+            }
+        }
+        let (mark, batch, schema) = (*mark, Arc::new(batch), self.inner.schema.clone());
+        self.inner.write(move |session| {
+            let (batch, schema) = (batch.clone(), schema.clone());
+            async move { transaction(&session, put(&session, &schema, &mark, &batch)).await }
+        })
+    }
+
+    fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError> {
+        let (sql, name) = (self.inner.schema.sql(GET), *name);
+        let found = self.inner.read(move |session| {
+            let sql = sql.clone();
+            async move {
+                let rows = session.query(&sql, &[(&&name.0[..], Type::BYTEA), (&length()?, Type::INT4)]).await?;
+                let row = one(&rows)?;
+                if row.try_get(0)? {
+                    return Err(Failure::Standby);
+                }
+                let bytes: Option<Vec<u8>> = row.try_get(2)?;
+                match (bytes, row.try_get::<_, Option<i32>>(1)?) {
+                    (Some(bytes), _) => Ok(Some(bytes)),
+                    (None, None) => Ok(None),
+                    (None, Some(length)) => Err(Failure::Damaged(format!("a page of {length} bytes"))),
+                }
+            }
+        });
+        found.map_err(|error| {
+            StoreError::new(error.problem(), format!("{}, page {name}", error.location())).caused_by(error)
+        })
+    }
+
+    fn mark(&self) -> Result<Mark, StoreError> {
+        let sql = self.inner.schema.sql(MARK);
+        self.inner.read(move |session| {
+            let sql = sql.clone();
+            async move { kept(one(&session.query(&sql, &[]).await?)?) }
+        })
+    }
+
+    fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        let (mark, schema) = (*mark, self.inner.schema.clone());
+        self.inner.write(move |session| {
+            let schema = schema.clone();
+            async move { transaction(&session, set_mark(&session, &schema, &mark)).await }
+        })
+    }
+
+    /// By the server's clock. In one transaction: all that is due, or nothing.
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+        let sweep = Sweep {
+            live: live.iter().map(|name| name.0.to_vec()).collect(),
+            generation: generation.to_string(),
+            keep: (keep < FOR_EVER).then_some(keep.as_secs_f64()),
+            most: self.inner.work_within,
+            schema: self.inner.schema.clone(),
+        };
+        let sweep = Arc::new(sweep);
+        let (pages, bytes) = self.inner.write(move |session| {
+            let sweep = sweep.clone();
+            async move { transaction(&session, sweep.run(&session)).await }
+        })?;
+        let mut swept = Swept::default();
+        (swept.pages, swept.bytes) = (pages, bytes);
+        Ok(swept)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        let sql = self.inner.schema.sql(USAGE);
+        let (pages, bytes) = self.inner.read(move |session| {
+            let sql = sql.clone();
+            async move { two(&session.query(&sql, &[]).await?) }
+        })?;
+        let mut usage = Usage::default();
+        (usage.pages, usage.bytes) = (pages, bytes);
+        Ok(usage)
+    }
+}
+
+async fn put(
+    session: &Session,
+    schema: &Schema,
+    mark: &Mark,
+    batch: &BTreeMap<PageName, Vec<u8>>,
+) -> Result<(), Failure> {
+    // Who puts at the same time waits here.
+    let there = kept(one(&session.query(&schema.sql(&format!("{MARK} FOR UPDATE")), &[]).await?)?)?;
+    if !there.admits(mark) {
+        return Err(Failure::OtherVault);
+    }
+    let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
+    let (put, generation) = (schema.sql(PUT), mark.generation.to_string());
+    for chunk in pages.chunks(CHUNK) {
+        let (names, bytes): (Vec<&[u8]>, Vec<&[u8]>) = chunk.iter().copied().unzip();
+        let parameters: [Parameter<'_>; 3] =
+            [(&names, Type::BYTEA_ARRAY), (&bytes, Type::BYTEA_ARRAY), (&generation, Type::TEXT)];
+        let stored: i64 = one(&session.query(&put, &parameters).await?)?.try_get(0)?;
+        if usize::try_from(stored) != Ok(chunk.len()) {
+            return Err(Failure::PageExists);
+        }
+    }
+    if there.generation <= mark.generation { set_mark(session, schema, mark).await } else { Ok(()) }
+}
+
+async fn set_mark(session: &Session, schema: &Schema, mark: &Mark) -> Result<(), Failure> {
+    let generation = mark.generation.to_string();
+    let parameters: [Parameter<'_>; 3] =
+        [(&generation, Type::TEXT), (&&mark.vault[..], Type::BYTEA), (&&mark.proof[..], Type::BYTEA)];
+    session.query(&schema.sql(SET_MARK), &parameters).await.map(drop)
+}
+
+struct Sweep {
+    live: Vec<Vec<u8>>,
+    generation: String,
+    /// In seconds; `None`: for ever.
+    keep: Option<f64>,
+    /// How long each statement may take.
+    most: Duration,
+    schema: Schema,
+}
+
+impl Sweep {
+    async fn run(&self, session: &Session) -> Result<(u64, u64), Failure> {
+        let most = self.most.as_millis().clamp(1, i32::MAX as u128);
+        session.batch(&format!("SET LOCAL statement_timeout = {most}")).await?;
+        let live: Parameter<'_> = (&self.live, Type::BYTEA_ARRAY);
+        let generation: Parameter<'_> = (&self.generation, Type::TEXT);
+        let sql = |statement: &str| self.schema.sql(&statement.replace("{dead}", IS_DEAD));
+        let lost = [live.clone(), (&length()?, Type::INT4)];
+        if let Some(row) = session.query_within(self.most, &sql(LOST), &lost).await?.first() {
+            let name: &[u8] = row.try_get(0)?;
+            let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+            return Err(Failure::Damaged(format!("page {name} is in use, and missing or damaged")));
+        }
+        let both = [live.clone(), generation.clone()];
+        session.query_within(self.most, &sql(REVIVE), &both).await?;
+        session.query_within(self.most, &sql(SUPERSEDE), &both).await?;
+        // Kept for ever: the pages are looked for, and counted from now on.
+        let Some(keep) = &self.keep else { return Ok((0, 0)) };
+        two(&session.query_within(self.most, &sql(FORGET), &[live, generation, (keep, Type::FLOAT8)]).await?)
+    }
+}
+
+/// Of a page, as PostgreSQL counts.
+fn length() -> Result<i32, Failure> {
+    i32::try_from(PAGE_BYTES).map_err(|_| Failure::Incomplete)
+}
+
+fn one(rows: &[Row]) -> Result<&Row, Failure> {
+    rows.first().ok_or(Failure::Incomplete)
+}
+
+fn two(rows: &[Row]) -> Result<(u64, u64), Failure> {
+    let row = one(rows)?;
+    let (first, second): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok((u64::try_from(first).unwrap_or(0), u64::try_from(second).unwrap_or(0)))
+}
+
+fn kept(row: &Row) -> Result<Mark, Failure> {
+    let damaged = || Failure::Damaged("the mark cannot be read".to_owned());
+    let (generation, vault, proof): (&str, &[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Mark {
+        generation: generation.parse().map_err(|_| damaged())?,
+        vault: vault.try_into().map_err(|_| damaged())?,
+        proof: proof.try_into().map_err(|_| damaged())?,
+    })
+}

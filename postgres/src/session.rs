@@ -1,0 +1,183 @@
+//! One connection, each of whose answers is waited for a stated time.
+
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::failure::Failure;
+
+/// A parameter of a statement, and its type: so a statement takes one round trip, and none is prepared.
+pub(crate) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
+
+/// Where connections go, and how long an answer may take.
+pub(crate) struct Target {
+    pub(crate) config: tokio_postgres::Config,
+    pub(crate) tls: Option<MakeRustlsConnect>,
+    pub(crate) answer_within: Duration,
+}
+
+/// A connection. What does not answer in time is closed, since the answer to come would be taken for another's.
+pub(crate) struct Session {
+    client: Client,
+    heard: Arc<Heard>,
+    task: AbortHandle,
+    /// One transaction at a time.
+    turn: Mutex<()>,
+    within: Duration,
+}
+
+/// What the server says without having been asked.
+#[derive(Default)]
+struct Heard {
+    /// A wait for the standbys was cut short.
+    not_confirmed: AtomicBool,
+    /// Told of each notification, and of the end.
+    notified: Arc<Notify>,
+}
+
+impl Session {
+    pub(crate) async fn connect(target: &Target) -> Result<Session, Failure> {
+        let within = target.answer_within;
+        let heard = Arc::new(Heard::default());
+        let connect = async {
+            match &target.tls {
+                None => target.config.connect(NoTls).await.map(|(client, all)| (client, drive(all, &heard))),
+                Some(tls) => target.config.connect(tls.clone()).await.map(|(client, all)| (client, drive(all, &heard))),
+            }
+        };
+        let (client, task) = timeout(within, connect).await.map_err(|_| Failure::NoAnswer(within))??;
+        let session = Session { client, heard, task, turn: Mutex::new(()), within };
+        session.batch(&setup(within)).await?;
+        Ok(session)
+    }
+
+    /// Excludes other transactions of this connection.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Closes the connection, whatever is under way on it.
+    pub(crate) fn spoil(&self) {
+        self.task.abort();
+    }
+
+    /// Told of each notification, and when the connection ends.
+    pub(crate) fn notified(&self) -> Arc<Notify> {
+        self.heard.notified.clone()
+    }
+
+    /// The answer to one statement. If it wrote, it is committed when this returns, unless it stands in a transaction.
+    pub(crate) async fn query(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        self.query_within(self.within, sql, parameters).await
+    }
+
+    pub(crate) async fn query_within(
+        &self,
+        most: Duration,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let rows = self.answer(most, self.client.query_typed(sql, parameters)).await?;
+        self.confirmed()?;
+        Ok(rows)
+    }
+
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), Failure> {
+        self.batch_within(self.within, sql).await
+    }
+
+    pub(crate) async fn batch_within(&self, most: Duration, sql: &str) -> Result<(), Failure> {
+        self.answer(most, self.client.batch_execute(sql)).await?;
+        self.confirmed()
+    }
+
+    async fn answer<T>(
+        &self,
+        most: Duration,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        match timeout(most, work).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                // It is not cancelled at the server: that would make a commit visible that no standby has.
+                self.spoil();
+                Err(Failure::NoAnswer(most))
+            }
+        }
+    }
+
+    /// A commit whose wait for the standbys was cancelled succeeds, with a warning.
+    fn confirmed(&self) -> Result<(), Failure> {
+        if self.heard.not_confirmed.swap(false, Ordering::AcqRel) { Err(Failure::NotConfirmed) } else { Ok(()) }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Otherwise it would live on until the server answered what was asked last.
+        self.task.abort();
+    }
+}
+
+/// What holds for each connection: nothing is looked up by a path that others can set, nothing waits for ever, and a commit
+/// is on the disk of this server and of the synchronous standbys before it is answered.
+///
+/// The server looks after a client that vanished as well: who holds the lock and lost its power gives it back.
+fn setup(within: Duration) -> String {
+    let most = within.as_millis().clamp(1, i32::MAX as u128);
+    format!(
+        "SET search_path = pg_catalog;
+         SET statement_timeout = {most};
+         SET lock_timeout = {most};
+         SET idle_in_transaction_session_timeout = {most};
+         SET default_transaction_isolation = 'read committed';
+         SET tcp_keepalives_idle = 10;
+         SET tcp_keepalives_interval = 5;
+         SET tcp_keepalives_count = 3;
+         SET tcp_user_timeout = 25000;
+         SELECT set_config('synchronous_commit',
+             CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
+    )
+}
+
+/// Has a connection served until it ends.
+fn drive<T>(mut connection: Connection<tokio_postgres::Socket, T>, heard: &Arc<Heard>) -> AbortHandle
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let heard = heard.clone();
+    let serve = async move {
+        poll_fn(|context| {
+            loop {
+                match ready!(connection.poll_message(context)) {
+                    Some(Ok(AsyncMessage::Notification(_))) => heard.notified.notify_one(),
+                    // By where it comes from: its text is in the server's language.
+                    Some(Ok(AsyncMessage::Notice(notice))) if notice.file() == Some("syncrep.c") => {
+                        heard.not_confirmed.store(true, Ordering::Release);
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+        // The client must know of the end before whoever is told looks.
+        drop(connection);
+        heard.notified.notify_one();
+    };
+    tokio::spawn(serve).abort_handle()
+}

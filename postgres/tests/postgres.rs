@@ -1,0 +1,27 @@
+//! The store on real servers, which these tests start and stop.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_in_result)]
+
+#[path = "postgres/access.rs"]
+mod access;
+#[path = "postgres/conformance.rs"]
+mod conformance;
+#[path = "postgres/encrypted.rs"]
+mod encrypted;
+#[path = "postgres/hanging.rs"]
+mod hanging;
+#[path = "postgres/losses.rs"]
+mod losses;
+#[path = "postgres/notices.rs"]
+mod notices;
+#[path = "postgres/processes.rs"]
+mod processes;
+#[path = "postgres/remains.rs"]
+mod remains;
+#[path = "postgres/server.rs"]
+mod server;
+#[path = "postgres/standby.rs"]
+mod standby;
+#[path = "postgres/support.rs"]
+mod support;
+#[path = "postgres/vaults.rs"]
+mod vaults;

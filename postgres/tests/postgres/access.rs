@@ -1,0 +1,161 @@
+//! Who may do what, and which tables are worked with.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oubliette::store::{CopyContent, PageStore, Problem, RECORD_BYTES, RootStore};
+use oubliette_postgres::{OpenError, PostgresStore};
+
+use super::server::shared;
+use super::support::*;
+
+#[test]
+fn a_role_of_daily_use_does_all_that_a_vault_does_and_changes_no_table() {
+    let server = shared();
+    let schema = server.new_schema();
+    server.sql(&format!("CREATE ROLE daily_{schema} LOGIN; CREATE ROLE owner_{schema} LOGIN; GRANT CREATE ON DATABASE postgres TO owner_{schema}"));
+    let owner = PostgresStore::at(server.address(&format!("owner_{schema}"))).schema(&schema);
+    let daily = PostgresStore::at(server.address(&format!("daily_{schema}"))).schema(&schema);
+    assert!(matches!(owner.open(), Err(OpenError::NotMigrated { .. })));
+    assert!(matches!(daily.migrate(), Err(OpenError::Store(_))));
+    owner.migrate().unwrap();
+    owner.migrate().unwrap();
+    assert!(matches!(daily.open(), Err(OpenError::Store(_))), "nothing is granted yet");
+    owner.grant_to(&format!("daily_{schema}")).unwrap();
+    owner.grant_to(&format!("daily_{schema}")).unwrap();
+    assert!(owner.grant_to("nobody").is_err());
+
+    // The right to make a read a commit is everybody's.
+    let daily = daily.confirm_reads(oubliette_postgres::ConfirmReads::Always);
+    let vault = create(&daily, LEASE);
+    let (alice, bob) = (customer(&vault), customer(&vault));
+    let other = unlock(&daily);
+    other.shred([alice.0]).unwrap();
+    vault.refresh().unwrap();
+    assert!(!opens(&vault, &alice) && opens(&vault, &bob));
+    vault.sweep().unwrap();
+    vault.status().unwrap();
+    assert!(vault.health().ready);
+    let store = daily.open().unwrap();
+    store.replace_mark(&store.mark().unwrap()).unwrap();
+    store.sweep(&HashSet::new(), 0, Duration::ZERO).unwrap();
+    store.can_write(store.places()[0]).unwrap();
+
+    for statement in [
+        "DROP TABLE {s}.pages",
+        "TRUNCATE {s}.pages",
+        "ALTER TABLE {s}.root ADD other integer",
+        "CREATE TABLE {s}.other (a integer)",
+        "DELETE FROM {s}.root",
+        "INSERT INTO {s}.root (slot) VALUES (1)",
+        "DELETE FROM {s}.mark",
+        "UPDATE {s}.version SET version = 2",
+        "UPDATE {s}.place SET id = '\\x0102030405060708'",
+        "UPDATE {s}.pages SET bytes = bytes",
+    ] {
+        let statement = statement.replace("{s}", &schema);
+        let text = server.refusal(&format!("SET ROLE daily_{schema}; {statement}"));
+        assert!(text.contains("permission denied") || text.contains("must be owner"), "{statement}: {text}");
+    }
+}
+
+/// Who may make no schema is given one.
+#[test]
+fn the_owner_of_an_empty_schema_may_fill_it() {
+    let server = shared();
+    let schema = server.new_schema();
+    let role = format!("guest_{schema}");
+    server.sql(&format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA {schema} AUTHORIZATION {role}"));
+    let guest = PostgresStore::at(server.address(&role)).schema(&schema);
+    assert!(matches!(guest.open(), Err(OpenError::NotMigrated { .. })));
+    guest.migrate().unwrap();
+    let vault = create(&guest, LEASE);
+    assert!(opens(&unlock(&guest), &customer(&vault)));
+    // A name that needs quotes.
+    let odd = PostgresStore::at(server.address("postgres")).schema(format!("{schema} \"Odd\""));
+    odd.migrate().unwrap();
+    odd.grant_to(&role).unwrap();
+    PostgresStore::at(server.address(&role)).schema(format!("{schema} \"Odd\"")).open().unwrap();
+}
+
+#[test]
+fn older_and_newer_tables_are_refused_with_what_to_do() {
+    let server = shared();
+    let schema = server.new_schema();
+    let builder = at(server, &schema);
+    builder.migrate().unwrap();
+    let set = |version: i32| server.sql(&format!("UPDATE {schema}.version SET version = {version}"));
+    set(0);
+    let older = builder.open().unwrap_err();
+    assert!(matches!(older, OpenError::Older { found: 0, needed: 1, .. }) && older.to_string().contains("migrate"));
+    set(2);
+    for newer in
+        [builder.open().unwrap_err(), builder.migrate().unwrap_err(), builder.grant_to("postgres").unwrap_err()]
+    {
+        assert!(matches!(newer, OpenError::Newer { found: 2, known: 1, .. }) && newer.to_string().contains("upgrade"));
+    }
+    set(1);
+    builder.open().unwrap();
+}
+
+#[test]
+fn two_that_migrate_at_once_end_in_one_store() {
+    let server = shared();
+    let builder = at(server, &server.new_schema());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| builder.migrate().unwrap());
+        }
+    });
+    let places: HashSet<_> = (0..3).flat_map(|_| builder.open().unwrap().places()).collect();
+    assert_eq!(places.len(), 1);
+}
+
+/// A record or page that was changed in its table is damaged, and one of another size is not fetched.
+#[test]
+fn what_was_changed_in_the_tables_is_damaged() {
+    let server = shared();
+    let schema = server.new_schema();
+    let builder = at(server, &schema);
+    builder.migrate().unwrap();
+    let store = builder.open().unwrap();
+    let place = store.places()[0];
+    store.lock(&[place], LEASE).unwrap().write(place, 0, &[1; RECORD_BYTES]).unwrap();
+    let page = oubliette::store::StoredPage {
+        name: oubliette::store::PageName([1; 16]),
+        bytes: vec![1; oubliette::store::PAGE_BYTES],
+    };
+    let mark = oubliette::store::Mark { generation: 1, vault: [1; 16], proof: [1; 32] };
+    store.put(&mark, std::slice::from_ref(&page)).unwrap();
+    server.sql(&format!("UPDATE {schema}.root SET record = set_byte(record, 100, 0)"));
+    assert!(matches!(store.read(place)[0].content, CopyContent::Damaged));
+    server.sql(&format!(
+        "ALTER TABLE {schema}.root DROP CONSTRAINT root_record_check; ALTER TABLE {schema}.pages DROP CONSTRAINT pages_bytes_check;
+         UPDATE {schema}.root SET record = '\\x00'; UPDATE {schema}.pages SET bytes = bytes || bytes"
+    ));
+    assert!(matches!(store.read(place)[0].content, CopyContent::Damaged));
+    assert_eq!(store.get(&page.name).unwrap_err().problem(), Problem::Damaged);
+    assert!(store.sweep(&HashSet::from([page.name]), 1, Duration::ZERO).is_err());
+    // Written anew it is whole.
+    store.lock(&[place], LEASE).unwrap().write(place, 0, &[2; RECORD_BYTES]).unwrap();
+    assert!(matches!(store.read(place)[0].content, CopyContent::Intact(_)));
+}
+
+/// Messages name the database and the schema, and never the password.
+#[test]
+fn nothing_shows_the_password() {
+    let address = "postgres://somebody:a-secret@127.0.0.1:1/app?sslmode=disable";
+    let builder = PostgresStore::at(address).answer_within(LEASE);
+    let error = builder.open().unwrap_err();
+    let mut shown = format!("{builder:?} {error} {error:?}");
+    let mut source: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = source {
+        shown.push_str(&format!(" {error} {error:?}"));
+        source = error.source();
+    }
+    assert!(!shown.contains("secret") && shown.contains("127.0.0.1:1/app, schema oubliette"), "{shown}");
+    let store = fresh(shared()).open().unwrap();
+    assert!(format!("{store:?}").contains("schema t"));
+    drop(Arc::new(store));
+}

@@ -1,0 +1,85 @@
+//! Servers that do not answer, and commits that nobody confirms.
+
+use std::time::{Duration, Instant};
+
+use oubliette::store::{CopyContent, Problem, RECORD_BYTES, RootStore};
+use oubliette_postgres::{ConfirmReads, PostgresStore};
+
+use super::server::Server;
+use super::support::*;
+
+const WAIT: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_millis(500);
+
+fn read(store: &PostgresStore) -> Result<(), Problem> {
+    match &store.read(store.places()[0])[0].content {
+        CopyContent::Unreachable(error) => Err(error.problem()),
+        _ => Ok(()),
+    }
+}
+
+/// Its processes are stopped: connections are taken, and nothing is answered.
+#[test]
+fn a_server_that_hangs_ends_in_an_error() {
+    let server = Server::start(&[]);
+    let builder = fresh(&server).answer_within(SOON);
+    let store = builder.open().unwrap();
+    let mut lock = store.lock(&store.places(), WAIT).unwrap();
+    assert_eq!(read(&store), Ok(()));
+    server.signal_all("STOP");
+    let begun = Instant::now();
+    assert_eq!(read(&store), Err(Problem::NoAnswer));
+    // On a new connection.
+    assert_eq!(read(&store), Err(Problem::NoAnswer));
+    assert_eq!(store.can_write(store.places()[0]).unwrap_err().problem(), Problem::NoAnswer);
+    assert_eq!(lock.write(store.places()[0], 0, &[1; RECORD_BYTES]).unwrap_err().problem(), Problem::NoAnswer);
+    drop(lock);
+    assert!(store.lock(&store.places(), SOON).is_err());
+    assert!(builder.open().is_err());
+    assert!(begun.elapsed() < SOON * 12, "{:?}", begun.elapsed());
+    server.signal_all("CONT");
+    wait_for("the store to go on", || read(&store) == Ok(()));
+    let mut lock = store.lock(&store.places(), WAIT).unwrap();
+    lock.write(store.places()[0], 0, &[2; RECORD_BYTES]).unwrap();
+}
+
+/// A commit whose wait for the standbys is cancelled succeeds at the server, with a warning. To us it is not known.
+#[test]
+fn a_commit_that_no_standby_confirmed_is_none() {
+    let server = Server::start(&[]);
+    let builder = fresh(&server);
+    // Whatever the role's default is.
+    server.sql("ALTER ROLE postgres SET synchronous_commit = off");
+    let store = builder.open().unwrap();
+    assert_eq!(read(&store), Ok(()));
+    assert!(!store.is_replicated());
+    server.set("synchronous_standby_names", "nobody");
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let mut lock = store.lock(&store.places(), WAIT).unwrap();
+            let first = lock.write(store.places()[0], 0, &[1; RECORD_BYTES]).unwrap_err();
+            // The connection is given up, and the lock with it.
+            lock.write(store.places()[0], 0, &[1; RECORD_BYTES]).unwrap_err();
+            first
+        });
+        wait_for("the commit to wait", || !server.sql(cancel).is_empty());
+        let error = writing.join().unwrap();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("not confirmed"), "{source}");
+    });
+    // Visible it is, if nobody asks the standbys.
+    let unconfirmed = builder.clone().confirm_reads(ConfirmReads::Never).open().unwrap();
+    let found = unconfirmed.read(unconfirmed.places()[0]);
+    assert!(matches!(&found[0].content, CopyContent::Intact(found) if *found == [1; RECORD_BYTES]));
+    // A read is a commit as well, and waits for them in vain.
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(&store));
+        wait_for("the read to wait", || !server.sql(cancel).is_empty());
+        assert_eq!(reading.join().unwrap(), Err(Problem::Io));
+    });
+    let asks = builder.clone().answer_within(SOON).open().unwrap();
+    assert_eq!(read(&asks), Err(Problem::NoAnswer));
+    server.set("synchronous_standby_names", "");
+    wait_for("reads to need no standby", || read(&asks) == Ok(()));
+}
