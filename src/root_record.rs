@@ -79,6 +79,15 @@ impl Finding {
         }
     }
 
+    /// What whoever mends it goes above. A value names what its maker likes: it must not bring the vault near its last generation.
+    pub(crate) fn to_go_above(self, have: u64, most: u64) -> u64 {
+        match self {
+            Finding::RolledBack(seen) => seen,
+            Finding::Alarm(seen) if seen <= have.saturating_add(most) => seen,
+            Finding::Alarm(_) => 0,
+        }
+    }
+
     pub(crate) fn seen(self) -> u64 {
         match self {
             Finding::RolledBack(seen) | Finding::Alarm(seen) => seen,

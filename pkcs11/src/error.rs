@@ -54,8 +54,8 @@ pub enum TokenError {
         /// Which.
         key: String,
     },
-    /// There is one already.
-    #[error("the token has a key {key} already")]
+    /// There is one already, or more than one.
+    #[error("the token has a key {key} already, or more than one")]
     KeyExists {
         /// Which.
         key: String,

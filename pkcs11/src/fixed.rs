@@ -1,5 +1,7 @@
 //! One key in a token, for a vault that is rotated by hand.
 
+use cryptoki::object::ObjectHandle;
+use cryptoki::session::Session;
 use oubliette::{KeyWrapper, WrapperError};
 
 use crate::error::TokenError;
@@ -46,21 +48,31 @@ impl Token {
     }
 }
 
+impl FixedKey {
+    fn key(&self, session: &Session) -> Result<ObjectHandle, TokenError> {
+        let key = || format!("{:?}", self.label);
+        match objects::keys(session, &self.label)?.as_slice() {
+            [(own, _)] => Ok(*own),
+            [] => Err(TokenError::NoKey { key: key() }),
+            // Which of them is the vault's cannot be told.
+            _ => Err(TokenError::KeyExists { key: key() }),
+        }
+    }
+}
+
 impl KeyWrapper for FixedKey {
     fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
         Ok(self.token.with("wrapping a root key", |session| {
-            let found = objects::keys(session, &self.label)?;
-            let (own, _) = found.first().ok_or_else(|| TokenError::NoKey { key: format!("{:?}", self.label) })?;
-            objects::wrap(session, *own, vault, key)
+            let own = self.key(session)?;
+            objects::wrap(session, own, vault, key)
         })?)
     }
 
     fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError> {
         let opened = self.token.with("unwrapping a root key", |session| {
-            let found = objects::keys(session, &self.label)?;
-            let (own, _) = found.first().ok_or_else(|| TokenError::NoKey { key: format!("{:?}", self.label) })?;
+            let own = self.key(session)?;
             let mut opened = zeroize::Zeroizing::new([0; 32]);
-            objects::unwrap(session, *own, vault, wrapped, &mut opened)?;
+            objects::unwrap(session, own, vault, wrapped, &mut opened)?;
             Ok(opened)
         })?;
         key.copy_from_slice(&opened[..]);

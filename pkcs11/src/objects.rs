@@ -59,6 +59,10 @@ pub(crate) fn keys(session: &Session, label: &str) -> Result<Vec<(ObjectHandle, 
     let template = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::Token(true),
+        // Public objects can be made without the PIN, and keys that can be taken out were perhaps put in by somebody.
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
         Attribute::Label(label.as_bytes().to_vec()),
     ];
     found(session, &template, AttributeType::Id)
@@ -71,8 +75,12 @@ pub(crate) fn key(session: &Session, label: &str, name: &[u8]) -> Result<Option<
 
 /// The contents of all marks with this label.
 pub(crate) fn marks(session: &Session, label: &str) -> Result<Vec<(ObjectHandle, Vec<u8>)>, TokenError> {
-    let template =
-        [Attribute::Class(ObjectClass::DATA), Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec())];
+    let template = [
+        Attribute::Class(ObjectClass::DATA),
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Label(label.as_bytes().to_vec()),
+    ];
     found(session, &template, AttributeType::Value)
 }
 

@@ -132,7 +132,7 @@ mod bodies {
         let again = at(scratch).unlock(versions()).unwrap();
         assert!(again.open(bob, EMAIL, &b).is_ok());
         again.rotate_root_key(RootKey::bytes([7; 32])).unwrap();
-        assert_eq!(objects("secrkey"), 0);
+        assert_eq!(objects("secrkey"), 1, "what is left behind is the operator's to destroy");
     }
 
     /// Every root record that ever was, and the token as it is now, minding no marks.
@@ -309,6 +309,21 @@ mod bodies {
         token.destroy(&series, one).unwrap();
         assert!(open(&series, one, &wrapped).is_err());
         assert_eq!(token.list(&series).unwrap().len(), 1);
+        // Whoever has no PIN can make public objects: they count for nothing.
+        let mark = [&series[..], &9_u64.to_be_bytes(), &[3; 16], &1_u64.to_be_bytes()].concat();
+        let file = std::env::temp_dir().join(format!("oubliette-mark-{}", std::process::id()));
+        std::fs::write(&file, mark).unwrap();
+        let label = format!("oubliette {}", "01".repeat(16));
+        let written = Command::new("pkcs11-tool")
+            .arg("--module")
+            .arg(module())
+            .args(["--token-label", "privacy"])
+            .args(["--write-object", file.to_str().unwrap(), "--type", "data", "--label", &label])
+            .output()
+            .unwrap();
+        std::fs::remove_file(file).unwrap();
+        assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+        assert_eq!(self::token().list(&series).unwrap().len(), 1, "a forged mark is not seen");
         let arguments = ["--login", "--pin", "1234", "--token-label", "privacy", "--list-objects", "--type", "secrkey"];
         let listed = Command::new("pkcs11-tool").arg("--module").arg(module()).args(arguments).output().unwrap();
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();

@@ -156,17 +156,19 @@ impl RootKey {
         if !versions.is_due(recipe, forgets, is_told) {
             return Ok(None);
         }
-        if !versions.may_begin(places) {
-            return Err(RootKeyError::OnePlace);
+        let next = if versions.may_begin(places) { versions.next(recipe) } else { Err(RootKeyError::OnePlace) };
+        match next {
+            Ok((secret, recipe)) => Ok(Some((secret, Recipe::Version(recipe)))),
+            // It was due by its age alone: nothing that was asked for needs it, and the next commit tries again.
+            Err(_) if !versions.must_begin(forgets, is_told) => Ok(None),
+            Err(error) => Err(error),
         }
-        let (secret, recipe) = versions.next(recipe)?;
-        Ok(Some((secret, Recipe::Version(recipe))))
     }
 
     /// Whether a version is due by its age.
     pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
         match (&self.0, recipe) {
-            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_due(recipe, false, false),
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_old(recipe),
             _ => false,
         }
     }
@@ -203,17 +205,19 @@ impl RootKey {
         }
     }
 
-    /// The vault moved away from what this recipe names.
-    pub(crate) fn leave(&self, recipe: &Recipe) -> Result<(), RootKeyError> {
-        match (&self.0, recipe) {
-            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.leave(recipe),
-            _ => Ok(()),
+    /// As [`establish`](RootKey::establish) for a vault that is under this recipe: a series goes on with its next version.
+    pub(crate) fn establish_after(
+        &self,
+        before: &Recipe,
+        vault: VaultName,
+    ) -> Result<(RootSecret, Recipe), RootKeyError> {
+        match (&self.0, before) {
+            (Kind::Versions(versions), Recipe::Version(before)) => {
+                let (secret, recipe) = versions.after(before)?;
+                Ok((secret, Recipe::Version(recipe)))
+            }
+            _ => self.establish(vault),
         }
-    }
-
-    /// Whether it is the series that this recipe names a version of, as far as can be told: rotating to it begins the next.
-    pub(crate) fn has_versions(&self) -> bool {
-        matches!(self.0, Kind::Versions(_))
     }
 }
 
@@ -363,6 +367,16 @@ impl Recipe {
         match self {
             Recipe::Version(recipe) => Some(recipe.version),
             _ => None,
+        }
+    }
+
+    /// Whether a record under the other recipe is under the same key: what a record says of itself beside does not count.
+    pub(crate) fn names_the_key_of(&self, other: &Recipe) -> bool {
+        match (self, other) {
+            (Recipe::Version(one), Recipe::Version(other)) => {
+                one.series == other.series && one.version == other.version
+            }
+            (one, other) => one == other,
         }
     }
 

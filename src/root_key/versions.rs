@@ -140,6 +140,9 @@ impl VersionPolicy {
     }
 }
 
+/// Seconds that the clocks of two machines may differ.
+const CLOCKS_DIFFER: u64 = 300;
+
 /// How the root record's secret is found from a series. In clear in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VersionRecipe {
@@ -232,13 +235,19 @@ impl Versions {
 
     /// Whether a commit begins the next version. `forgets`: it makes something unreadable. `is_told`: it is to begin one in any case.
     pub(super) fn is_due(&self, recipe: &VersionRecipe, forgets: bool, is_told: bool) -> bool {
-        let age = seconds(SystemTime::now()).saturating_sub(recipe.begun);
-        is_told
-            || match self.policy.begins {
-                Begins::WithEachShred => forgets,
-                Begins::After(most) => age >= most.as_secs(),
-                Begins::ByHand => false,
-            }
+        self.must_begin(forgets, is_told) || self.is_old(recipe)
+    }
+
+    /// Whether what was asked for is not done without the next version.
+    pub(super) fn must_begin(&self, forgets: bool, is_told: bool) -> bool {
+        is_told || forgets && self.policy.begins == Begins::WithEachShred
+    }
+
+    /// Whether a version is due by its age alone. One that began in the future, by a clock that was wrong, is.
+    pub(super) fn is_old(&self, recipe: &VersionRecipe) -> bool {
+        let Begins::After(most) = self.policy.begins else { return false };
+        let now = seconds(SystemTime::now());
+        now.saturating_sub(recipe.begun) >= most.as_secs() || recipe.begun > now.saturating_add(CLOCKS_DIFFER)
     }
 
     /// Whether a version may begin with the record in so many places.
@@ -251,7 +260,10 @@ impl Versions {
         let states = self.list(&recipe.series)?;
         let own = states.iter().find(|state| state.version == recipe.version).and_then(|own| own.completed);
         let Some(since) = own else { return Ok(false) };
-        Ok(!states.iter().any(|state| state.version != recipe.version && self.may_go(state, &states, since)))
+        Ok(!states.iter().any(|state| {
+            let is_later = state.completed.is_some() && state.version.number > recipe.version.number;
+            state.version != recipe.version && !is_later && self.may_go(state, &states, since)
+        }))
     }
 
     /// Whether a version's key may be destroyed, once the one that is complete `since` is durable everywhere.
@@ -276,6 +288,11 @@ impl Versions {
         let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
         let mut older = Older::Gone;
         for state in states.iter().filter(|state| state.version != *version) {
+            if state.completed.is_some() && state.version.number > version.number {
+                // A later record is under it, which was put aside by whoever put this one here.
+                older = Older::Kept;
+                continue;
+            }
             if state.has_key && !self.may_go(state, &states, since) {
                 older = Older::Kept;
                 continue;
@@ -306,12 +323,9 @@ impl Versions {
         Ok(until.max().map_or(Readable::Never, Readable::Until))
     }
 
-    /// Destroys every key of a series that the vault has left.
-    pub(super) fn leave(&self, recipe: &VersionRecipe) -> Result<(), RootKeyError> {
-        for state in self.list(&recipe.series)?.into_iter().filter(|state| state.has_key) {
-            self.series.destroy(&recipe.series, state.version).map_err(RootKeyError::Wrapper)?;
-        }
-        Ok(())
+    /// The version after this one in its series, if the token has that; otherwise the first of a new series.
+    pub(super) fn after(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        if self.list(&recipe.series)?.is_empty() { self.first() } else { self.next(recipe) }
     }
 
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {

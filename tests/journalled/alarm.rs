@@ -15,7 +15,7 @@ fn who_cleared_what_is_in_the_journal() {
     for place in ["main", "mirror"] {
         copy(&scratch.at(place), &scratch.at("then").join(place));
     }
-    let _ = vault.shred([enroll(&vault).0]).unwrap();
+    let _ = vault.rotate_purpose(NEWS).unwrap();
     let seen = vault.generation().unwrap();
     vault.close().unwrap();
     // Root and pages of before, and the journal of now: a journal that proves it.
@@ -41,4 +41,28 @@ fn who_cleared_what_is_in_the_journal() {
     let _ = cleared.shred([enroll(&cleared).0]).unwrap();
     drop(cleared);
     assert_eq!(alive(&scratch.vault().unlock(key()).unwrap(), &row), (true, true));
+}
+
+/// What the journal knows to be shredded is no false alarm, whatever an operator says: nothing happens, and `replay` mends it.
+#[test]
+fn a_shred_that_the_journal_knows_cannot_be_cleared_away() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let (alice, bob) = (enroll(&vault), enroll(&vault));
+    let _ = vault.sweep().unwrap();
+    for place in ["main", "mirror"] {
+        copy(&scratch.at(place), &scratch.at("then").join(place));
+    }
+    let _ = vault.shred([alice.0]).unwrap();
+    vault.close().unwrap();
+    for place in ["main", "mirror"] {
+        copy(&scratch.at("then").join(place), &scratch.at(place));
+    }
+    let why = Reason::new("surely nobody was shredded").unwrap();
+    let refused = scratch.vault().clear_alarm(key(), why);
+    let is_told = matches!(&refused, Err(oubliette::RecoverError::KeyStore(KeyStoreError::RolledBack { .. })));
+    assert!(is_told, "{refused:?}");
+    assert!(scratch.vault().unlock(key()).is_err());
+    let mended = scratch.vault().replay(key(), new_key(), bob.0).unwrap();
+    assert_eq!((alive(&mended, &alice), alive(&mended, &bob)), ((false, false), (true, true)));
 }

@@ -219,3 +219,27 @@ fn a_vault_called_a_copy_by_mistake_goes_on() {
     // Not lost: it opens where it was sealed, to be sealed anew.
     assert!(scratch.vault().as_copy().unlock(key()).unwrap().open(alice, EMAIL, &sealed).is_ok());
 }
+
+/// A value may name a generation as high as its maker likes: it brings the vault no nearer to its last one, and stands in the way of no recovery.
+#[test]
+fn an_alarm_does_not_use_generations_up() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let (alice, a) = enroll(&vault);
+    vault.copy_to(scratch.join("copy")).unwrap();
+    let beyond = oubliette::Recovery::beyond((1 << 40) - (3 << 20), number(1000));
+    let copy = at(&scratch.join("copy")).recover(key(), beyond, new_key()).unwrap();
+    std::thread::sleep(LEASE * 3);
+    let stray = seal(&copy, alice);
+    assert!(matches!(vault.open(alice, EMAIL, &stray), Err(OpenError::NotOfThisHistory { .. })));
+    eventually("it is written", || scratch.vault().unlock(key()).unwrap().health().alarm.is_some());
+    let cleared = scratch.vault().clear_alarm(key(), Reason::new("a copy that was recovered").unwrap()).unwrap();
+    assert!(cleared.generation().unwrap() < 1 << 24);
+    assert!(cleared.open(alice, EMAIL, &a).is_ok());
+    assert!(cleared.open(alice, EMAIL, &stray).is_err(), "still refused, alone");
+    eventually("and tells again", || scratch.vault().unlock(key()).unwrap().health().alarm.is_some());
+    drop((cleared, vault));
+    let recovery = oubliette::Recovery::beyond(9, alice);
+    let recovered = scratch.vault().recover(key(), recovery, new_key()).unwrap();
+    assert!(recovered.generation().unwrap() < 1 << 24 && recovered.open(alice, EMAIL, &a).is_ok());
+}

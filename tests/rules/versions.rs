@@ -155,7 +155,12 @@ fn a_version_that_is_kept_is_for_recovery_alone() {
     assert!(vault.open(bob, EMAIL, &b).is_ok());
     assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     vault.close().unwrap();
-    assert_eq!(token.keys(), 1, "the series before the recovery is left");
+    // Those that are kept have their time still, and open for nobody but a recovery.
+    assert_eq!(token.keys(), 3);
+    copy(&scratch.join("main"), &scratch.join("now"));
+    copy(&scratch.join("then"), &scratch.join("main"));
+    is_destroyed(scratch.vault().unlock(kept()));
+    copy(&scratch.join("now"), &scratch.join("main"));
     assert!(scratch.vault().unlock(kept()).is_ok());
 }
 
@@ -190,7 +195,7 @@ fn copies_destroy_no_key_of_the_vault() {
     assert!(vault.open(bob, EMAIL, &b).is_ok());
 }
 
-/// From a passphrase to versions and back: what is left behind is destroyed.
+/// From a passphrase to versions and back. What is left behind is the operator's to destroy, as of every root key.
 #[test]
 fn a_vault_moves_to_versions_and_away() {
     let (scratch, token) = (Scratch::new(), MemoryToken::new());
@@ -205,8 +210,10 @@ fn a_vault_moves_to_versions_and_away() {
     }
     assert!(mirrored(&scratch).unlock(cheap()).is_err());
     assert!(mirrored(&scratch).unlock(each(&token)).unwrap().open(alice, EMAIL, &a).is_ok());
+    vault.rotate_root_key(each(&token)).unwrap();
+    assert_eq!((token.keys(), token.marks()), (1, 1), "to the series that it is in: its next version");
     vault.rotate_root_key(key()).unwrap();
-    assert_eq!(token.keys(), 0);
+    assert_eq!(token.keys(), 1);
     assert!(vault.open(alice, EMAIL, &a).is_ok());
     assert!(mirrored(&scratch).unlock(key()).is_ok());
 }
@@ -244,4 +251,105 @@ fn a_vault_is_not_made_without_its_token() {
     assert!(matches!(mirrored(&scratch).create(each(&token)), Err(CreateError::KeyStore(KeyStoreError::RootKey(_)))));
     token.put_back();
     assert!(mirrored(&scratch).create(each(&token)).is_ok());
+}
+
+/// A recovery that fails, or that is of the wrong backup, destroys nothing that the newest record needs, however old its version is by then; nor
+/// does the repair that comes before it.
+#[test]
+fn a_recovery_that_comes_to_nothing_destroys_nothing() {
+    let (scratch, token) = (Scratch::new(), MemoryToken::new());
+    let kept = || {
+        let policy = VersionPolicy::with_each_shred().keep_older(Duration::from_secs(2));
+        RootKey::versions(token.clone(), policy)
+    };
+    let vault = mirrored(&scratch).create(kept()).unwrap();
+    let (alice, bob) = (enroll(&vault), enroll(&vault));
+    let _ = vault.sweep().unwrap();
+    copy(&scratch.join("main"), &scratch.join("older"));
+    for _ in 0..70 {
+        vault.enroll().unwrap();
+    }
+    let _ = vault.sweep().unwrap();
+    copy(&scratch.join("mirror"), &scratch.join("old-mirror"));
+    let _ = vault.shred([alice.0]).unwrap();
+    let seen = vault.generation().unwrap();
+    let _ = vault.sweep().unwrap();
+    vault.close().unwrap();
+    for place in ["main", "mirror"] {
+        copy(&scratch.join(place), &scratch.join("now").join(place));
+    }
+    std::thread::sleep(Duration::from_millis(2500));
+    // The first place is behind its mirror, and both are of before: bringing it forward is a repair.
+    copy(&scratch.join("older"), &scratch.join("main"));
+    copy(&scratch.join("old-mirror"), &scratch.join("mirror"));
+    let recovery = || Recovery::beyond(seen, number(1000)).shredded([alice.0]);
+    let misspelt =
+        Vault::at(scratch.join("main")).mirror(scratch.join("mirror")).purposes([oubliette::Purpose::new("oders")]);
+    assert!(misspelt.recover(kept(), recovery(), kept()).is_err());
+    for place in ["main", "mirror"] {
+        copy(&scratch.join("now").join(place), &scratch.join(place));
+    }
+    let vault = mirrored(&scratch).unlock(kept()).unwrap();
+    assert!(vault.open(bob.0, EMAIL, &bob.1).is_ok());
+    assert!(matches!(vault.open(alice.0, EMAIL, &alice.1), Err(OpenError::Shredded { .. })));
+}
+
+/// A disk is lost: its place can be given up, with one left, and then a shred says what is missing. With a new mirror it goes on.
+#[test]
+fn a_place_can_be_given_up_with_one_left() {
+    let (scratch, token) = (Scratch::new(), MemoryToken::new());
+    let vault = mirrored(&scratch).create(each(&token)).unwrap();
+    let (alice, a) = enroll(&vault);
+    let _ = vault.sweep().unwrap();
+    let mirror = vault.status().unwrap().places[1];
+    std::fs::rename(scratch.join("mirror"), scratch.join("lost")).unwrap();
+    vault.detach_mirror(mirror).unwrap();
+    assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(KeyStoreError::RootKey(_)))));
+    assert!(!vault.health().ready && vault.health().can_open);
+    assert!(vault.open(alice, EMAIL, &a).is_ok() && vault.enroll().is_ok());
+    vault.attach_mirror(scratch.join("new"), &mut |_, _| ()).unwrap();
+    let _ = vault.shred([alice]).unwrap();
+    assert_eq!(token.keys(), 1);
+    assert!(vault.health().ready);
+}
+
+/// A token that is full is not filled by what fails for other reasons; and a version that is due by age alone stops nothing.
+#[test]
+fn what_fails_leaves_no_keys() {
+    let token = MemoryToken::new();
+    let (memory, steps) = (Memory::new(), oubliette::store::Steps::new());
+    let stores = memory.clone().steps(&steps);
+    let key = RootKey::versions(token.clone(), VersionPolicy::with_each_shred().allow_one_place());
+    let vault = Vault::on(stores.clone(), stores).purposes([ORDERS]).create(key).unwrap();
+    let customers: Vec<_> = (0..4).map(|_| vault.enroll().unwrap()).collect();
+    let _ = vault.sweep().unwrap();
+    for customer in &customers {
+        steps.stop_at(1, oubliette::store::Stop::FailFrom(oubliette::store::Problem::Full));
+        assert!(vault.shred([*customer]).is_err());
+        steps.reset();
+        assert_eq!(token.keys(), 1);
+    }
+    let _ = vault.shred(customers).unwrap();
+    assert_eq!(token.keys(), 1);
+    let token = MemoryToken::new();
+    let key = RootKey::versions(token.clone(), VersionPolicy::after(Duration::ZERO));
+    let memory = Memory::new();
+    let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).create(key).unwrap();
+    token.room_for(1);
+    let alice = vault.enroll().unwrap();
+    let _ = vault.sweep().unwrap();
+    let _ = vault.shred([alice]).unwrap();
+}
+
+/// Another process moves the vault to the key that this one was given as its next: it follows, however many versions there were before.
+#[test]
+fn the_next_root_key_is_not_forgotten_over_versions() {
+    let (scratch, token) = (Scratch::new(), MemoryToken::new());
+    let vault = mirrored(&scratch).next_root_key(new_key()).create(each(&token)).unwrap();
+    let other = mirrored(&scratch).unlock(each(&token)).unwrap();
+    let (alice, a) = enroll(&vault);
+    let _ = vault.shred([vault.enroll().unwrap()]).unwrap();
+    other.rotate_root_key(new_key()).unwrap();
+    std::thread::sleep(LEASE * 3);
+    assert!(vault.open(alice, EMAIL, &a).is_ok());
 }

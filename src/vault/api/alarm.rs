@@ -9,7 +9,7 @@ use crate::journal::{Event, Reason, Results};
 use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::vault::commit::{CommitError, Step};
-use crate::vault::journal::Entries;
+use crate::vault::journal::{Entries, forgotten};
 use crate::vault::process::Process;
 use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
@@ -25,11 +25,12 @@ impl VaultBuilder {
     /// [`replay`](VaultBuilder::replay) the journal, or [`recover`](VaultBuilder::recover).
     ///
     /// The vault goes on above every generation that was seen, so that what raised the alarm proves nothing any more; values that were
-    /// refused because of it open. With [`highest_number_known`](VaultBuilder::highest_number_known), numbers up to that one count as
+    /// refused because of it open, unless they name one more than 2^20 above the vault's: those stay refused, and raise the next alarm. With [`highest_number_known`](VaultBuilder::highest_number_known), numbers up to that one count as
     /// issued: name the highest in the database if a copy's rows got into it, so that its customers' numbers are not issued to others.
     ///
     /// # Errors
-    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
+    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again. [`KeyStoreError::RolledBack`] if the journal knows of a shred
+    /// that this record does not: that is no false alarm.
     pub fn clear_alarm(self, root_key: RootKey, why: Reason) -> Result<Vault, RecoverError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);
@@ -40,7 +41,7 @@ impl VaultBuilder {
         process.open_journal_to_recover(&self.journal)?;
         let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
-        let finding = state.facts.finding;
+        let (finding, have) = (state.facts.finding, state.facts.clear.generation);
         let mark = MarkFound::of(&state.facts, mark, process.settings.is_copy)?;
         drop(state);
         if let Some(purpose) = misspelt {
@@ -52,14 +53,20 @@ impl VaultBuilder {
         if proven >= MOST_GENERATION - JUMP {
             return Err(RecoverError::OutOfRange);
         }
-        // What a value says is nobody's word: one that no vault can reach must not stand in the way.
-        let alarm = finding.map_or(0, Finding::seen);
-        let seen = proven.max(if alarm < MOST_GENERATION - JUMP { alarm } else { 0 });
+        let seen = proven.max(finding.map_or(0, |finding| finding.to_go_above(have, JUMP)));
         let highest = self.highest_number;
+        let forgotten = process.open_file().map(forgotten).transpose()?;
         let job = move |process: &Arc<Process>| {
             let mut entries = Entries::default();
             let done = process.commit(&mut |draft| {
-                draft.generation = draft.record.clear.generation.max(seen) + JUMP;
+                let have = draft.record.clear.generation;
+                // No word of an operator's goes against what was signed: then it is no false alarm, and `replay` mends it.
+                if let Some(forgotten) = &forgotten
+                    && forgotten.is_ahead_of(draft)?
+                {
+                    return Err(KeyStoreError::RolledBack { have, seen: seen.max(have + 1) });
+                }
+                draft.generation = have.max(seen) + JUMP;
                 draft.starts_anew = true;
                 draft.record.finding = None;
                 let highest_number = highest.map(Into::into);

@@ -77,6 +77,10 @@ impl Vault {
     /// for a time that nothing here can tell, to whoever can read the medium and has the root key of its day: put copies where the medium itself is
     /// encrypted and its key destroyed, or move the vault to a new root key afterwards and destroy the old one.
     ///
+    /// Where the root key has [versions](crate::RootKey::versions), the copy is under a key of its own in the token, which later shreds and rotations do not
+    /// destroy: **it opens whoever was in it for as long as that key is there**. To be rid of the copy for certain, destroy that key with the token's
+    /// own tools; its series is the 16 bytes at offset 70 of the copy's root record.
+    ///
     /// # Errors
     /// When a page or the directory cannot be read or written.
     pub fn copy_to(&self, path: impl AsRef<Path>) -> Result<(), KeyStoreError> {
@@ -118,7 +122,8 @@ impl Process {
             let list = std::mem::take(&mut draft.record.places);
             draft.record.places = plan.apply(&list)?;
             // What lies in a place that is given up cannot be read any more, and whoever still sees that place alone stops (E10).
-            draft.begins_version = matches!(plan, ListChange::Promote(..) | ListChange::Detach(_));
+            draft.gives_up_a_place = matches!(plan, ListChange::Promote(..) | ListChange::Detach(_));
+            draft.begins_version = draft.gives_up_a_place;
             let after = draft.record.places.clone();
             self.intend_once(draft, &mut entries, || {
                 let without = |list: &[PlaceId], others: &[PlaceId]| {

@@ -12,7 +12,6 @@ use crate::journal::{Event, KeyTreeId, Ranges, Results};
 use crate::key_tree::Resident;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
-use crate::root_record::Finding;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, shred_tree};
 use crate::vault::journal::{Entries, ReplaySet};
@@ -139,7 +138,9 @@ impl VaultBuilder {
         // As unlocking does; after the commit it would be too late to say so.
         let state = inner.process.known.snapshot().ok_or_else(|| inner.process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
-        let marked = state.facts.finding.map_or(0, Finding::seen);
+        let have = state.facts.clear.generation;
+        let marked = state.facts.finding.map_or(0, |finding| finding.to_go_above(have, JUMP));
+        let recipe = state.facts.clear.recipe.clone();
         let mark = MarkFound::of(&state.facts, mark, inner.process.settings.is_copy)?;
         drop(state);
         if let Some(purpose) = misspelt {
@@ -153,7 +154,7 @@ impl VaultBuilder {
             return Err(RecoverError::OutOfRange);
         }
         let resident = inner.process.commits.resident().clone();
-        let (secret, recipe) = new.establish(vault).map_err(KeyStoreError::from)?;
+        let (secret, recipe) = new.establish_after(&recipe, vault).map_err(KeyStoreError::from)?;
         let mut established = Some((secret, recipe));
         let job = move |process: &Arc<Process>| {
             let mut unknown = None;
@@ -184,7 +185,7 @@ impl VaultBuilder {
                 }
                 let (secret, recipe) = match established.take() {
                     Some(established) => established,
-                    None => new.establish(draft.record.clear.vault)?,
+                    None => new.establish_after(&draft.record.clear.recipe, draft.record.clear.vault)?,
                 };
                 draft.rekey = Some(NewKey { key: new.clone(), secret, recipe });
                 Ok(Step::Write(pages, newly))

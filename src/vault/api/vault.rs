@@ -250,7 +250,8 @@ impl Vault {
     /// Puts the vault under a new root key, and forgets the old one.
     ///
     /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
-    /// root key until that is destroyed, and with a passphrase that is never certain. Other processes must be given both
+    /// root key until that is destroyed, and with a passphrase that is never certain. To a series of [versions](RootKey::versions) that the vault is in
+    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, to be destroyed by the operator. Other processes must be given both
     /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
     ///
     /// # Errors

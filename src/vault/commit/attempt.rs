@@ -192,6 +192,7 @@ impl Engine {
             starts_anew: false,
             forgets: false,
             begins_version: false,
+            gives_up_a_place: false,
         };
         (bytes, draft)
     }
@@ -226,14 +227,15 @@ impl Engine {
             // Once the ring is begun anew, nothing proves of a copy older than the base that it is an ancestor.
             return Err(KeyStoreError::from(error).into());
         }
+        // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
+        // was killed here must prove nothing.
+        let mark = page_mark::make(&draft.record, base.generation + 1, self.is_copy);
+        base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
+        // Last, so that a disk that is full leaves no key behind which nobody needs.
         self.begin_version(&base.recipe, &mut draft)?;
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
         let Finished { record, bytes, trees, indexes, rekey } =
             draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
-        // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
-        // was killed here must prove nothing.
-        let mark = page_mark::make(&record, base.generation + 1, self.is_copy);
-        base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
         if let Some(new) = &rekey {
             // Before the write: a read that overlaps it may find the record under the new key.
             lock(&self.keyring).expect(new.key.clone());
@@ -260,19 +262,17 @@ impl Engine {
         then: &mut Then<'_, T>,
     ) -> Result<Committed<T>, Failure> {
         let CarriedOut { mut value, state, written, rekey } = done;
-        let mut left = Vec::new();
+        // Unless another process moved on to a third key, while it was not known what had become of this one.
+        let rekey = rekey.filter(|new| new.recipe.names_the_key_of(&state.facts.clear.recipe));
         if let Some(NewKey { key, secret, recipe }) = rekey {
-            let mut keyring = lock(&self.keyring);
-            if !recipe.is_of_the_series_of(before) {
-                left = keyring.given();
-            }
+            let is_next = recipe.is_of_the_series_of(before);
             // Also if a place lacks it: the first one has it, and that decides (R5).
-            keyring.adopt(key, secret, recipe);
+            lock(&self.keyring).adopt(key, secret, recipe, is_next);
         }
         let (generation, settled) = (state.facts.clear.generation, state.facts.settled);
         let wrote = !matches!(written, Written::Already);
         let (durable, old_copy) = match written {
-            Written::Whole => (generation, self.finish_versions(&state.facts.clear.recipe, before, &left)),
+            Written::Whole => (generation, self.finish_versions(&state.facts.clear.recipe)),
             Written::Already => (generation, None),
             Written::OldCopyLeft(error) => (generation, Some(KeyStoreError::from(error))),
             // R8: not in every place, so only what it is based on may be relied upon.

@@ -31,6 +31,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) forgets: bool,
     /// It begins a version of the root key in any case, where there are versions.
     pub(crate) begins_version: bool,
+    /// It gives up a place, on an operator's word.
+    pub(crate) gives_up_a_place: bool,
 }
 
 pub(crate) struct NewKey {

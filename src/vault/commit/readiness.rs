@@ -86,5 +86,7 @@ fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
             | KeyStoreError::RecordDamaged { .. }
             | KeyStoreError::Diverged { .. }
             | KeyStoreError::Randomness
+            | KeyStoreError::RootKey(_)
+            | KeyStoreError::RootKeyDestroyed { .. }
     )
 }

@@ -3,7 +3,7 @@
 
 use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
-use crate::root_key::{Recipe, RootKey};
+use crate::root_key::{Recipe, RootKeyError};
 use crate::sync::lock;
 
 impl Engine {
@@ -15,8 +15,18 @@ impl Engine {
             return Ok(());
         }
         let places = draft.record.places.len();
-        let next = lock(&self.keyring).next_version(recipe, draft.forgets, draft.begins_version, places)?;
+        let mut keyring = lock(&self.keyring);
+        let next = match keyring.next_version(recipe, draft.forgets, draft.begins_version, places) {
+            // An operator gives up a place, and has one left: that must be possible, and what lies there is to be destroyed.
+            Err(KeyStoreError::RootKey(error))
+                if draft.gives_up_a_place && matches!(*error, RootKeyError::OnePlace) =>
+            {
+                None
+            }
+            next => next?,
+        };
         if let Some((key, secret, recipe)) = next {
+            keyring.has_begun();
             draft.rekey = Some(NewKey { key, secret, recipe });
         }
         Ok(())
@@ -29,13 +39,7 @@ impl Engine {
 
     /// E1: the record was written and synced in every listed place under this lock, so that no crash brings an older one back, which would need
     /// its key. Gives why something is left that opens an older copy, if so.
-    pub(super) fn finish_versions(&self, recipe: &Recipe, before: &Recipe, left: &[RootKey]) -> Option<KeyStoreError> {
-        if self.is_copy {
-            return None;
-        }
-        if let Some(error) = left.iter().find_map(|key| key.leave(before).err()) {
-            return Some(error.into());
-        }
+    pub(super) fn finish_versions(&self, recipe: &Recipe) -> Option<KeyStoreError> {
         if !self.has_unfinished_versions(recipe) {
             return None;
         }

@@ -22,6 +22,7 @@ use crate::journal::{self, Label, Reason};
 pub use because::Because;
 pub(crate) use journal_writer::{Entries, IntentEntry, JournalChoice, JournalWriter};
 pub use receipt::Circumstances;
+pub(super) use replay::forgotten;
 pub(super) use replay_set::ReplaySet;
 pub(crate) use shreds::ShredEntries;
 pub(crate) use signing::VaultSigner;

@@ -148,10 +148,18 @@ impl Vault {
         let readable = process.commits.keyring().readable(&recipe, which.generation())?;
         match (readable, told.root_copies_kept) {
             // No key is left that opens one, but in a copy of what held the keys.
-            (Some(Readable::Never), _) => add(
-                "a backup of the token that holds the root key, from before the shred, with a copy of the root record of then",
-                when("either is destroyed")?,
-            )?,
+            (Some(Readable::Never), told) => {
+                add(
+                    "a backup of the token that holds the root key, from before the shred, with a copy of the root record of then",
+                    when("either is destroyed")?,
+                )?;
+                // Such a copy is under a key of its own, or under one from before the versions that are looked after.
+                let until = match told {
+                    Some(time) => Until::Time(after(time)),
+                    None => when("they or their keys are destroyed")?,
+                };
+                add("copies of the vault, made as copies or under another root key, from before the shred", until)?;
+            }
             (_, Some(time)) => add(COPIES, Until::Time(after(time)))?,
             (Some(Readable::Until(time)), None) => add(COPIES, Until::Time(time.into()))?,
             (Some(Readable::UntilTheNext), None) => {

@@ -47,6 +47,11 @@ fn gap_after(file: &Journal, known: u64) -> Result<Option<(u64, u64)>, KeyStoreE
     Ok(None)
 }
 
+/// Everything that a journal says was forgotten.
+pub(in crate::vault) fn forgotten(file: &Journal) -> Result<ReplaySet, KeyStoreError> {
+    Ok(ReplaySet::all_of(replay(file.entries_after(0)?)?))
+}
+
 fn recovery(file: &Journal, highest_number: CustomerId) -> Result<Recovery, KeyStoreError> {
     let replayed = replay(file.entries_after(0)?)?;
     let highest = replayed.highest_number.map_or(highest_number, |known| highest_number.max(known.into()));

@@ -8,7 +8,7 @@ use crate::index::Epoch;
 use crate::journal::{Event, IndexName, KeyTreeId, Label, Number, Numbers, Ranges, Replayed, Whom};
 use crate::key_tree::Resident;
 use crate::store::StoredPage;
-use crate::vault::commit::Draft;
+use crate::vault::commit::{Draft, rewrite_tree};
 use crate::vault::operations::Place;
 
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,18 @@ impl ReplaySet {
             begun: epochs(replayed.begun),
             epochs_retired: epochs(replayed.epochs_retired),
         }
+    }
+
+    /// Whether a draft opens somebody whom these forgot.
+    pub(in crate::vault) fn is_ahead_of(&self, draft: &Draft<'_>) -> Result<bool, KeyStoreError> {
+        for loaded in &draft.trees {
+            if let Some(rewritten) = rewrite_tree(draft, loaded, &self.numbers_for(&loaded.purpose))?
+                && rewritten.newly > 0
+            {
+                return Ok(true);
+            }
+        }
+        Ok(draft.record.shredded_through < self.through)
     }
 
     /// What interrupted intents were about to forget.

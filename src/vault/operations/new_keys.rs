@@ -74,13 +74,15 @@ impl Process {
             return Err(RotateError::SameKey);
         }
         let mut entries = Entries::default();
-        let mut established = Some(key.establish(vault).map_err(|error| RotateError::NothingHappened(error.into()))?);
+        let before = self.state_now().map_err(RotateError::NothingHappened)?.facts.clear.recipe.clone();
+        let established = key.establish_after(&before, vault);
+        let mut established = Some(established.map_err(|error| RotateError::NothingHappened(error.into()))?);
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
             let Some((secret, recipe)) = established.take() else {
                 // The store asked again, or the outcome of the first try was unknown: a new salt is as good.
-                let (secret, recipe) = key.establish(vault)?;
+                let (secret, recipe) = key.establish_after(&draft.record.clear.recipe, vault)?;
                 draft.rekey = Some(NewKey { key: key.clone(), secret, recipe });
                 return Ok(Step::Write(Vec::new(), ()));
             };

@@ -12,6 +12,8 @@ use crate::secret::Secret32;
 
 pub(crate) struct Keyring {
     given: Vec<RootKey>,
+    /// Which opened the record last: of several tokens the others are not asked about versions.
+    in_use: Option<RootKey>,
     current: Option<(RootSecret, Recipe)>,
     /// What a rotation moves to: a record under it may have been written, also when that is not known.
     expected: Option<RootKey>,
@@ -47,6 +49,7 @@ impl Keyring {
     pub(crate) fn new(given: Vec<RootKey>) -> Keyring {
         Keyring {
             given,
+            in_use: None,
             current: None,
             expected: None,
             hopeless: None,
@@ -60,7 +63,14 @@ impl Keyring {
     pub(crate) fn copy(&self) -> Keyring {
         let current = self.current.as_ref().map(|(secret, recipe)| (copy(secret), recipe.clone()));
         let (given, expected) = (self.given.clone(), self.expected.clone());
-        Keyring { given, current, expected, allows_older: self.allows_older, ..Keyring::new(Vec::new()) }
+        Keyring {
+            given,
+            current,
+            expected,
+            in_use: self.in_use.clone(),
+            allows_older: self.allows_older,
+            ..Keyring::new(Vec::new())
+        }
     }
 
     /// Wipes all keys: nothing opens any more.
@@ -106,6 +116,7 @@ impl Keyring {
                 Err(RecordError::WrongRootKey) => {}
                 Err(error) => return Err(describe(error, location)),
                 Ok(record) => {
+                    self.in_use = Some(key.clone());
                     found = Some((index, secret, record));
                     break;
                 }
@@ -119,6 +130,9 @@ impl Keyring {
             // The vault was rotated away from the keys before this one: they are kept no longer.
             if index < self.given.len() {
                 self.given.drain(..index);
+            } else {
+                // What was expected has come: from now on it is one of those given.
+                self.given.extend(self.in_use.clone());
             }
             return Ok(Opened { record, secret });
         }
@@ -135,6 +149,7 @@ impl Keyring {
     /// The secret for a new vault.
     pub(crate) fn establish(&mut self, vault: VaultName) -> Result<(RootSecret, Recipe), KeyStoreError> {
         let key = self.given.first().ok_or(KeyStoreError::Bug("no root key"))?;
+        self.in_use = Some(key.clone());
         Ok(key.establish(vault)?)
     }
 
@@ -142,20 +157,15 @@ impl Keyring {
     pub(crate) fn confirm(&mut self, clear: &Clear, location: &str) -> Result<(), KeyStoreError> {
         let Recipe::Version(_) = &clear.recipe else { return Ok(()) };
         self.unless_failing(&clear.recipe)?;
-        let mut failure = None;
-        for key in self.given.iter().filter(|key| key.has_versions()) {
-            match key.confirm(&clear.recipe, self.allows_older) {
-                Ok(()) => {
-                    self.failing = None;
-                    return Ok(());
-                }
-                Err(RootKeyError::Destroyed) => {
-                    return Err(KeyStoreError::RootKeyDestroyed { location: location.to_owned() });
-                }
-                Err(error) => failure = failure.or(Some(error)),
+        let Some(key) = &self.in_use else { return Err(KeyStoreError::WrongRootKey) };
+        match key.confirm(&clear.recipe, self.allows_older) {
+            Ok(()) => {
+                self.failing = None;
+                Ok(())
             }
+            Err(RootKeyError::Destroyed) => Err(KeyStoreError::RootKeyDestroyed { location: location.to_owned() }),
+            Err(error) => Err(self.fails(&clear.recipe, error)),
         }
-        Err(failure.map_or(KeyStoreError::WrongRootKey, |error| self.fails(&clear.recipe, error)))
     }
 
     /// The next version of the root key, if a commit that moves on from this record is to begin one.
@@ -166,25 +176,26 @@ impl Keyring {
         is_told: bool,
         places: usize,
     ) -> Result<Option<(RootKey, RootSecret, Recipe)>, KeyStoreError> {
-        for key in &self.given {
-            if let Some((secret, recipe)) = key.next_version(recipe, forgets, is_told, places)? {
-                return Ok(Some((key.clone(), secret, recipe)));
-            }
-        }
-        Ok(None)
+        let Some(key) = &self.in_use else { return Ok(None) };
+        let next = key.next_version(recipe, forgets, is_told, places)?;
+        Ok(next.map(|(secret, recipe)| (key.clone(), secret, recipe)))
     }
 
     /// The record is whole: its version is complete, and older ones are destroyed, but for those that are kept.
     pub(crate) fn finish(&mut self, recipe: &Recipe) -> Result<(), KeyStoreError> {
-        let mut older = Older::Gone;
-        for key in &self.given {
-            if key.finish(recipe)? == Older::Kept {
-                older = Older::Kept;
-            }
+        if self.allows_older {
+            // What is recovered may be older than what the token has, and nothing is destroyed before that is decided.
+            return Ok(());
         }
+        let older = self.in_use.as_ref().map_or(Ok(Older::Gone), |key| key.finish(recipe))?;
         // Those that are kept have their time, and every commit looks whether it is over.
         self.finished = recipe.version().filter(|_| older == Older::Gone);
         Ok(())
+    }
+
+    /// A version began, whose commit may come to nothing: the next one looks.
+    pub(crate) fn has_begun(&mut self) {
+        self.finished = None;
     }
 
     /// Whether nothing is left to do about versions before this one, as far as this process knows.
@@ -192,18 +203,12 @@ impl Keyring {
         recipe.version().is_none_or(|version| self.finished == Some(version))
     }
 
-    /// The keys that it was given, to leave what they hold.
-    pub(crate) fn given(&self) -> Vec<RootKey> {
-        self.given.clone()
-    }
-
     /// The secret and recipe of a copy, whose versions are a series of its own. `None` where there are no versions.
     pub(crate) fn series_for_copy(&self, clear: &Clear) -> Result<Option<(RootSecret, Recipe)>, KeyStoreError> {
         if clear.recipe.version().is_none() {
             return Ok(None);
         }
-        let key =
-            self.given.iter().find(|key| key.has_versions()).ok_or(KeyStoreError::Bug("versions without a series"))?;
+        let key = self.in_use.as_ref().ok_or(KeyStoreError::Bug("versions without a series"))?;
         let (secret, recipe) = key.establish(clear.vault)?;
         key.finish(&recipe)?;
         Ok(Some((secret, recipe)))
@@ -211,17 +216,12 @@ impl Keyring {
 
     /// Whether nothing is left to do about older versions; also if that cannot be told now.
     pub(crate) fn is_finished(&self, recipe: &Recipe) -> bool {
-        self.given.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
+        self.in_use.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
     }
 
     /// Until when a copy of a record from before this generation can be read; `None` where the root key has no versions.
     pub(crate) fn readable(&self, recipe: &Recipe, generation: u64) -> Result<Option<Readable>, KeyStoreError> {
-        for key in &self.given {
-            if let Some(readable) = key.readable(recipe, generation)? {
-                return Ok(Some(readable));
-            }
-        }
-        Ok(None)
+        Ok(self.in_use.as_ref().map_or(Ok(None), |key| key.readable(recipe, generation))?)
     }
 
     /// A recovery may open what was superseded and is kept.
@@ -231,7 +231,7 @@ impl Keyring {
 
     /// Whether a version is due that begins with age alone.
     pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
-        self.given.iter().any(|key| key.is_due(recipe))
+        self.in_use.iter().any(|key| key.is_due(recipe))
     }
 
     fn unless_failing(&self, recipe: &Recipe) -> Result<(), KeyStoreError> {
@@ -272,8 +272,12 @@ impl Keyring {
     }
 
     /// What is established for a rotation, and takes effect only when the record was written.
-    pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe) {
-        self.given = vec![key];
+    /// `is_next`: it is the next version of the series in use, and what else was given is still to come.
+    pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe, is_next: bool) {
+        if !is_next {
+            self.given = vec![key.clone()];
+        }
+        self.in_use = Some(key);
         self.allows_older = false;
         let is_version = matches!(recipe, Recipe::Version(_));
         self.current = (!is_version).then_some((secret, recipe));
