@@ -38,9 +38,9 @@ pub const MAX_MIRRORS: usize = 3;
 ///
 /// **Forgetting here is best effort below the file system.** A shred overwrites the root record where it lies. A flash disk, a
 /// copy-on-write file system, a snapshot or a replicated volume keeps the bytes from before for a time of its own, and whoever can read those
-/// and has the root key of that time reads everybody who was shredded since. If that is a threat to you, do not rest on overwriting: after a shred
-/// move to a new root key ([`rotate_root_key`](crate::Vault::rotate_root_key)), and destroy the old one where it can be destroyed, in a key service or
-/// a hardware module.
+/// and has the root key of that time reads everybody who was shredded since. If that is a threat to you, do not rest on overwriting: use a root
+/// key that is destroyed with each shred ([`RootKey::versions`](crate::RootKey::versions)), or after a shred move to a new root key
+/// ([`rotate_root_key`](crate::Vault::rotate_root_key)), and destroy the old one where it can be destroyed, in a key service or a hardware module.
 ///
 /// A place is a directory with `root/`, which holds the root record in two slots of fixed size, and `pages/`, which
 /// holds the pages. A mirror is a whole place more. Every commit writes every place, or is refused before it wrote
