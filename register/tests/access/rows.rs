@@ -241,6 +241,13 @@ fn a_lost_lease_and_a_key_store_that_went_back_stop_it() {
     vault.memory().restore(&before);
     let older = vault.second().unwrap();
     let error = open(&older, &users(), &[alice.no], &later).unwrap_err();
+    // A value alone is refused by itself, and raises an alarm.
+    assert!(matches!(&error, AccessError::Open { source: OpenError::NotOfThisHistory { .. }, .. }), "{error:?}");
+    assert!(older.health().alarm.is_some() && open(&older, &users(), &[alice.no], &row).is_ok());
+    // The process that held the later state proves it, and then everything is refused.
+    assert!(vault.refresh().is_err());
+    older.refresh().unwrap();
+    let error = open(&older, &users(), &[alice.no], &row).unwrap_err();
     let AccessError::Open { source: OpenError::KeyStore(KeyStoreError::RolledBack { .. }), .. } = error else {
         panic!("{error:?}");
     };
