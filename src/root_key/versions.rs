@@ -115,7 +115,8 @@ impl VersionPolicy {
     }
 
     /// With the first commit once the version is that old: fewer calls of the token, and what was shredded is out of reach that much later.
-    /// A process with the vault open commits for this once an hour.
+    /// A process with the vault open commits for this once an hour. A commit that cannot begin it, since the token is full or the record in one place, goes
+    /// on under the version in use, and the next one tries again.
     pub fn after(age: Duration) -> VersionPolicy {
         VersionPolicy { begins: Begins::After(age), ..VersionPolicy::with_each_shred() }
     }
@@ -133,7 +134,7 @@ impl VersionPolicy {
     }
 
     /// Accepts that one disk error may lose all. Otherwise a vault whose root record is in one place, and whose older versions are not kept, begins
-    /// none.
+    /// none, and what needs one is refused ([`RootKeyError::OnePlace`]): with [`with_each_shred`](VersionPolicy::with_each_shred) every shred.
     pub fn allow_one_place(mut self) -> VersionPolicy {
         self.allows_one_place = true;
         self
