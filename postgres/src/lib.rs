@@ -11,6 +11,7 @@ mod pool;
 mod root;
 mod schema;
 mod session;
+mod standbys;
 mod store;
 mod tls;
 mod watch;

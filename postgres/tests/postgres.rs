@@ -25,3 +25,5 @@ mod standby;
 mod support;
 #[path = "postgres/vaults.rs"]
 mod vaults;
+#[path = "postgres/versions.rs"]
+mod versions;

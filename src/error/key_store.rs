@@ -141,6 +141,17 @@ pub enum KeyStoreError {
         #[source]
         source: Arc<StoreError>,
     },
+    /// The record is under a new version of the root key, and the version before is not destroyed yet: a server that may be promoted lacks the
+    /// record, and if it were promoted nothing would open any more. It is tried again by itself.
+    #[error(
+        "the version of the root key before this one is not destroyed yet, since what may be promoted lacks the newest record: {}. Bring it \
+         back, or say to the store that it is never promoted; it is tried again by itself",
+        lagging.join(", ")
+    )]
+    NotOnEveryServer {
+        /// Which, as the store names them.
+        lagging: Vec<String>,
+    },
     /// What is needed was made a moment ago, and is not known to be durable in every place yet.
     #[error("what this needs was made a moment ago and is not durable in every place yet; try again")]
     NotDurableYet,
@@ -222,6 +233,7 @@ impl KeyStoreError {
             | KeyStoreError::FirstPlaceAway { .. }
             | KeyStoreError::FirstPlaceBehind { .. }
             | KeyStoreError::NotInEveryPlace { .. }
+            | KeyStoreError::NotOnEveryServer { .. }
             | KeyStoreError::NotDurableYet
             | KeyStoreError::Busy { .. }
             | KeyStoreError::Randomness

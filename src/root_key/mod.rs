@@ -165,6 +165,22 @@ impl RootKey {
         }
     }
 
+    /// Whether a commit begins a version, as far as the policy goes: it forgets something, `is_told`, or the version is old.
+    pub(crate) fn version_is_due(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_due(recipe, forgets, is_told),
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for is not done without one.
+    pub(crate) fn must_begin(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
+        match (&self.0, recipe) {
+            (Kind::Versions(versions), Recipe::Version(_)) => versions.must_begin(forgets, is_told),
+            _ => false,
+        }
+    }
+
     /// Whether a version is due by its age.
     pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
         match (&self.0, recipe) {

@@ -171,6 +171,8 @@ pub(crate) enum Readable {
     Until(SystemTime),
     /// The version of then is the one in use.
     UntilTheNext,
+    /// Until a version that is superseded is destroyed, and it is not known when: it waits for a server, or the token failed.
+    UntilDestroyed,
 }
 
 /// What came of looking after older versions.
@@ -316,12 +318,18 @@ impl Versions {
         }
         let states = self.list(&recipe.series)?;
         let older = states.iter().filter(|state| state.has_key && state.version.number < recipe.version.number);
-        let until = older.map(|state| {
+        let mut until = None;
+        for state in older {
             let next = states.iter().filter(|next| next.version.number > state.version.number);
-            let superseded = next.filter_map(|next| next.completed).min().unwrap_or_else(SystemTime::now);
-            superseded.checked_add(self.policy.kept).unwrap_or(superseded)
-        });
-        Ok(until.max().map_or(Readable::Never, Readable::Until))
+            let superseded = next.filter_map(|next| next.completed).min();
+            let time = superseded.and_then(|superseded| superseded.checked_add(self.policy.kept));
+            // A time that is over and a version that no other one supersedes yet: only the token's answer ends it.
+            match time.filter(|time| *time > SystemTime::now()) {
+                Some(time) => until = until.max(Some(time)),
+                None => return Ok(Readable::UntilDestroyed),
+            }
+        }
+        Ok(until.map_or(Readable::Never, Readable::Until))
     }
 
     /// The version after this one in its series, if the token has that; otherwise the first of a new series.

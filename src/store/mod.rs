@@ -266,6 +266,24 @@ pub trait RootStore: Send + Sync + 'static {
     fn is_replicated(&self) -> bool {
         self.places().len() > 1
     }
+
+    /// Which copies that may ever become the record lack what was written last: servers that follow this one and may be promoted. Waits up to
+    /// `wait` until none does; one that cannot be asked lacks it. Called before a key is destroyed that an older record needs, under the
+    /// [`lock`](RootStore::lock) that the record was written under; and without it, with no time to wait, by whoever only wants to know.
+    ///
+    /// Places and their slots are not meant, since the vault writes these itself. So by default there are no others; of a store with one place that
+    /// [is replicated](RootStore::is_replicated) by other means nobody can tell, and no version of a root key begins in it.
+    ///
+    /// # Errors
+    /// When it cannot be told which there are, or what they have. Nothing is destroyed then.
+    fn lagging(&self, wait: Duration) -> Result<Vec<String>, StoreError> {
+        let _ = wait;
+        if self.is_replicated() && self.places().len() < 2 {
+            let cause = "it is replicated, and does not tell which of its copies have the newest record";
+            return Err(StoreError::new(Problem::Io, "the key store").caused_by(cause));
+        }
+        Ok(Vec::new())
+    }
 }
 
 /// Told that the root record may have changed; `false` once nobody wants to hear of it. See [`RootStore::watch`].

@@ -87,6 +87,7 @@ impl Seen {
             "purposes": purposes.collect::<Vec<_>>(),
             "pages": { "pages": status.pages.pages, "bytes": status.pages.bytes, "superseded": status.superseded },
             "root_key_version": status.root_key_version.map(|(number, _)| number),
+            "older_root_key": status.older_root_key.as_ref().map(ToString::to_string),
             "places": places.collect::<Vec<_>>(),
             "journal": { "file": journal, "vouched_to": status.journalled },
             "public_key": public_key,
@@ -126,6 +127,9 @@ impl Seen {
         if let Some((number, begun)) = status.root_key_version {
             let since = oubliette::journal::Time::from(begun);
             let _ = writeln!(out, "root key     version {number}, since {since}");
+        }
+        if let Some(waits) = &status.older_root_key {
+            let _ = writeln!(out, "             {waits}");
         }
         let _ = writeln!(out, "numbers      {} reserved", status.issued);
         let pages = count(status.pages.pages, "page", "pages");

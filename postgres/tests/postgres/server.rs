@@ -53,9 +53,16 @@ impl Server {
 
     /// A standby of `primary`, which it follows under the name `standby`.
     pub fn follow(primary: &Server) -> Server {
+        Server::follow_with(primary, &[])
+    }
+
+    /// The same, with more arguments of `pg_basebackup`.
+    pub fn follow_with(primary: &Server, arguments: &[&str]) -> Server {
         let source = format!("host={} user=postgres application_name=standby", text(&primary.directory));
         let server = Server::installed(&[], |data| {
-            run(&[&program("pg_basebackup"), "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"]);
+            let backup = program("pg_basebackup");
+            let command = [&backup, "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"];
+            run(&command.iter().chain(arguments).copied().collect::<Vec<_>>());
         });
         server.go_on();
         server

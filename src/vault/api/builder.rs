@@ -405,7 +405,8 @@ impl VaultBuilder {
         let is_missing = unknown.is_some() || state.indexes.is_none();
         drop(state);
         process.unless_proven(RollbackProof::Mark(marked))?;
-        let needs_repair = needs_repair || !self.is_copy && !process.commits.keyring().is_finished(&recipe);
+        let needs_repair =
+            needs_repair || !self.is_copy && !process.commits.keyring().is_finished(&recipe).unwrap_or(true);
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {

@@ -1,6 +1,8 @@
 //! Versions of the root key, beside a commit: one begins before the record is written, and those before it are destroyed once the record is durable
 //! in every listed place. ARCHITECTURE.md, "Versions of the root key", names the rules (E1 to E12).
 
+use std::time::Duration;
+
 use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
 use crate::root_key::{Recipe, RootKeyError};
@@ -15,6 +17,17 @@ impl Engine {
             return Ok(());
         }
         let places = draft.record.places.len();
+        if !lock(&self.keyring).version_is_due(recipe, draft.forgets, draft.begins_version) {
+            return Ok(());
+        }
+        // E12: where nobody can tell what may be promoted no version would ever be finished. Without the keyring: it may take its time.
+        if let Err(error) = self.stores.roots.lagging(Duration::ZERO) {
+            return if lock(&self.keyring).must_begin(recipe, draft.forgets, draft.begins_version) {
+                Err(error.into())
+            } else {
+                Ok(())
+            };
+        }
         let mut keyring = lock(&self.keyring);
         let next = match keyring.next_version(recipe, draft.forgets, draft.begins_version, places) {
             // An operator gives up a place, and has one left: that must be possible, and what lies there is to be destroyed.
@@ -42,6 +55,18 @@ impl Engine {
     pub(super) fn finish_versions(&self, recipe: &Recipe) -> Option<KeyStoreError> {
         if !self.has_unfinished_versions(recipe) {
             return None;
+        }
+        // E12: a server that may be promoted, and has a record under a version before, must be able to open that. A version is complete once they all have
+        // it, so what is only kept for a while need not be asked for again.
+        let is_finished = lock(&self.keyring).is_finished(recipe);
+        match is_finished {
+            Ok(true) => {}
+            Ok(false) => match self.stores.roots.lagging(self.lock_wait) {
+                Ok(lagging) if lagging.is_empty() => {}
+                Ok(lagging) => return Some(KeyStoreError::NotOnEveryServer { lagging }),
+                Err(error) => return Some(error.into()),
+            },
+            Err(error) => return Some(error),
         }
         lock(&self.keyring).finish(recipe).err()
     }

@@ -165,6 +165,9 @@ impl Vault {
             (Some(Readable::UntilTheNext), None) => {
                 add(COPIES, when("the next version of the root key begins, and the one of then is destroyed")?)?;
             }
+            (Some(Readable::UntilDestroyed), None) => {
+                add(COPIES, when("the version of the root key of then is destroyed, which is not done yet")?)?;
+            }
             // Of whatever kind it was then: it may have been rotated since.
             (None, None) => {
                 add(

@@ -181,6 +181,15 @@ impl Keyring {
         Ok(next.map(|(secret, recipe)| (key.clone(), secret, recipe)))
     }
 
+    /// Whether a commit is to begin a version, as far as the policy goes; and, next, whether it must.
+    pub(crate) fn version_is_due(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
+        self.in_use.iter().any(|key| key.version_is_due(recipe, forgets, is_told))
+    }
+
+    pub(crate) fn must_begin(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
+        self.in_use.iter().any(|key| key.must_begin(recipe, forgets, is_told))
+    }
+
     /// The record is whole: its version is complete, and older ones are destroyed, but for those that are kept.
     pub(crate) fn finish(&mut self, recipe: &Recipe) -> Result<(), KeyStoreError> {
         if self.allows_older {
@@ -214,9 +223,9 @@ impl Keyring {
         Ok(Some((secret, recipe)))
     }
 
-    /// Whether nothing is left to do about older versions; also if that cannot be told now.
-    pub(crate) fn is_finished(&self, recipe: &Recipe) -> bool {
-        self.in_use.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
+    /// Whether nothing is left to do about older versions.
+    pub(crate) fn is_finished(&self, recipe: &Recipe) -> Result<bool, KeyStoreError> {
+        Ok(self.in_use.as_ref().map_or(Ok(true), |key| key.is_finished(recipe))?)
     }
 
     /// Until when a copy of a record from before this generation can be read; `None` where the root key has no versions.
