@@ -216,7 +216,8 @@ pub use record::Held;
 pub use record::support as __private;
 pub use record::{Context, FieldInfo, FieldKind};
 pub use root_key::{
-    KeySeries, KeyVersion, KeyWrapper, PassphraseCost, RootKey, RootKeyError, VersionPolicy, VersionState, WrapperError,
+    KeySeries, KeyTokens, KeyVersion, KeyWrapper, PassphraseCost, RootKey, RootKeyError, VersionPolicy, VersionState,
+    WrapperError,
 };
 pub use sealed::{Encoded, ParseError, Sealed};
 pub use vault::{Because, Circumstances};

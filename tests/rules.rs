@@ -31,6 +31,8 @@ mod places;
 mod processes;
 #[path = "rules/support.rs"]
 mod support;
+#[path = "rules/tokens.rs"]
+mod tokens;
 #[path = "rules/versions.rs"]
 mod versions;
 #[path = "rules/witness.rs"]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeySeries, KeyStoreError, KeyVersion, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault,
-    VaultBuilder, VersionPolicy,
+    CustomerId, Field, KeySeries, KeyStoreError, KeyTokens, KeyVersion, OpenError, Purpose, RootKey, Sealed,
+    UnlockError, Vault, VaultBuilder, VersionPolicy,
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -67,6 +67,7 @@ with_a_token! {
     a_token_that_is_away_and_back: a_token_that_is_away_and_back_body;
     two_processes_at_once: two_processes_at_once_body;
     a_pin_that_is_wrong_is_tried_once: a_pin_that_is_wrong_is_tried_once_body;
+    two_tokens_of_which_one_burns: two_tokens_of_which_one_burns_body;
     one_key_wraps_too: one_key_wraps_too_body;
     keys_do_not_leave: keys_do_not_leave_body;
 }
@@ -263,6 +264,33 @@ mod bodies {
         ));
         let shown = format!("{:?}", token());
         assert!(!shown.contains("1234"), "{shown}");
+    }
+
+    /// Two tokens of one module: a version begins and ends in both, and either opens alone.
+    pub fn two_tokens_of_which_one_burns(scratch: &Path) {
+        let slots = ["--init-token", "--free", "--label", "safe", "--so-pin", "0000", "--pin", "4321"];
+        assert!(Command::new("softhsm2-util").args(slots).output().unwrap().status.success());
+        let safe = || Token::at(module(), "safe").open(Zeroizing::new("4321".to_owned())).unwrap();
+        let policy = VersionPolicy::with_each_shred();
+        let both = || RootKey::versions(KeyTokens::new().token("privacy", token()).token("safe", safe()), policy);
+        let vault = at(scratch).create(both()).unwrap();
+        let ((alice, a), (bob, b)) = (enroll(&vault), enroll(&vault));
+        let _ = vault.shred([alice]).unwrap();
+        assert_eq!((objects("secrkey"), objects("data")), (1, 1));
+        vault.close().unwrap();
+        let burnt = || RootKey::versions(KeyTokens::new().token("safe", safe()), policy);
+        let vault = at(scratch).unlock(burnt()).unwrap();
+        assert!(vault.open(bob, EMAIL, &b).is_ok());
+        assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+        assert!(vault.shred([bob]).is_err());
+        vault.rotate_root_key(burnt()).unwrap();
+        let _ = vault.shred([bob]).unwrap();
+        assert_eq!((objects("secrkey"), objects("data")), (1, 1), "in the other one nothing was touched");
+        vault.close().unwrap();
+        assert!(at(scratch).unlock(burnt()).is_ok());
+        assert!(at(scratch).unlock(both()).is_ok());
+        let alone = RootKey::versions(KeyTokens::new().token("privacy", token()), policy);
+        assert!(at(scratch).unlock(alone).is_err());
     }
 
     pub fn one_key_wraps_too(scratch: &Path) {

@@ -1,6 +1,7 @@
 //! Root keys: what wraps the root record.
 
 mod passphrase;
+mod tokens;
 mod versions;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::secret::Secret32;
 
 pub use passphrase::PassphraseCost;
 use passphrase::stretch;
+pub use tokens::KeyTokens;
 use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
 pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
@@ -84,7 +86,8 @@ impl RootKey {
         RootKey(Kind::Wrapper(Arc::new(wrapper)))
     }
 
-    /// A series of keys in a token, the older ones of which are destroyed: then no copy of an older root record can be read, wherever it lies.
+    /// A series of keys in a token, or in [several](KeyTokens), the older ones of which are destroyed: then no copy of an older root record can be read,
+    /// wherever it lies.
     #[must_use]
     pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
         RootKey(Kind::Versions(Arc::new(Versions { series: Box::new(series), policy })))
@@ -108,7 +111,7 @@ impl RootKey {
                 nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
                 let wrapped = wrapper.wrap(secret.bytes(), &vault.to_bytes()).map_err(RootKeyError::Wrapper)?;
                 if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
-                    return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+                    return Err(RootKeyError::WrappedSize { bytes: wrapped.len(), most: WRAPPED_BYTES });
                 }
                 Ok((RootSecret(secret), Recipe::Wrapped(wrapped)))
             }
@@ -165,20 +168,15 @@ impl RootKey {
         }
     }
 
-    /// Whether a commit begins a version, as far as the policy goes: it forgets something, `is_told`, or the version is old.
-    pub(crate) fn version_is_due(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
-        match (&self.0, recipe) {
-            (Kind::Versions(versions), Recipe::Version(recipe)) => versions.is_due(recipe, forgets, is_told),
-            _ => false,
-        }
+    /// Whether a commit begins a version, as far as the policy goes, and whether it must: `Some(false)` if it is due by its age alone.
+    pub(crate) fn begins_version(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> Option<bool> {
+        let (Kind::Versions(versions), Recipe::Version(recipe)) = (&self.0, recipe) else { return None };
+        versions.is_due(recipe, forgets, is_told).then(|| versions.must_begin(forgets, is_told))
     }
 
-    /// Whether what was asked for is not done without one.
-    pub(crate) fn must_begin(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
-        match (&self.0, recipe) {
-            (Kind::Versions(versions), Recipe::Version(_)) => versions.must_begin(forgets, is_told),
-            _ => false,
-        }
+    /// Whether both are one and the same series, as it was given.
+    pub(crate) fn is_same_series(&self, other: &RootKey) -> bool {
+        matches!((&self.0, &other.0), (Kind::Versions(one), Kind::Versions(other)) if Arc::ptr_eq(one, other))
     }
 
     /// Whether a version is due by its age.
@@ -317,10 +315,12 @@ pub enum RootKeyError {
     #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]
     NotMarked,
     /// The key wrapper gave nothing, or more than the record has room for.
-    #[error("the service that holds the root key gave {bytes} bytes; 1 to 512 fit in the root record")]
+    #[error("the service that holds the root key gave {bytes} bytes; 1 to {most} fit in the root record")]
     WrappedSize {
         /// Bytes given.
         bytes: usize,
+        /// Most that fit.
+        most: usize,
     },
 }
 
@@ -446,7 +446,7 @@ mod tests {
         assert!(same(&secret, &again));
         for size in [0, 513] {
             let refused = RootKey::wrapped_by(Upside(size)).establish(VAULT);
-            assert!(matches!(refused, Err(RootKeyError::WrappedSize { bytes }) if bytes == size));
+            assert!(matches!(refused, Err(RootKeyError::WrappedSize { bytes, .. }) if bytes == size));
         }
     }
 }

@@ -78,6 +78,16 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
+    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::KeyTokens)); `wrapped` is what the record has of its version.
+    /// Asked before a version begins, or one before is destroyed; [`list`](KeySeries::list) answers as soon as any token can.
+    ///
+    /// # Errors
+    /// When one of them cannot be asked, has nothing of this series, or was not given.
+    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
+        let _ = wrapped;
+        self.list(series)
+    }
+
     /// Removes the mark of a version that is superseded, and whose key is gone, so that a token does not fill with marks. One that is gone already is no
     /// error.
     ///
@@ -192,7 +202,14 @@ impl Versions {
 
     /// The version after all that the token knows of, and after this one.
     pub(super) fn next(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        let states = self.list(&recipe.series)?;
+        self.after_all(recipe, &self.list_all(recipe)?)
+    }
+
+    fn after_all(
+        &self,
+        recipe: &VersionRecipe,
+        states: &[VersionState],
+    ) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
         // One that is complete is never above the record's; one that is not belongs to nobody, and has the number of this one.
         let completed = states.iter().filter(|state| state.completed.is_some());
         let highest = completed.map(|state| state.version.number).max().unwrap_or(0).max(recipe.version.number);
@@ -206,7 +223,7 @@ impl Versions {
         self.series.create(&series, version).map_err(RootKeyError::Wrapper)?;
         let wrapped = self.series.wrap(&series, version, secret.bytes()).map_err(RootKeyError::Wrapper)?;
         if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
-            return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+            return Err(RootKeyError::WrappedSize { bytes: wrapped.len(), most: WRAPPED_BYTES });
         }
         Ok((
             RootSecret(secret),
@@ -260,13 +277,26 @@ impl Versions {
 
     /// Whether there is nothing to do for [`finish`](Versions::finish).
     pub(super) fn is_finished(&self, recipe: &VersionRecipe) -> Result<bool, RootKeyError> {
-        let states = self.list(&recipe.series)?;
+        let states = match self.list_all(recipe) {
+            // One of several tokens is away, and there is nothing to do in the others: see `finish`.
+            Err(_) if !self.promises_at_once() => self.list(&recipe.series)?,
+            states => states?,
+        };
+        Ok(self.is_settled(recipe, &states))
+    }
+
+    /// Whether a shred that was answered promises that no key is left which opens an older record.
+    fn promises_at_once(&self) -> bool {
+        self.policy.begins == Begins::WithEachShred
+    }
+
+    fn is_settled(&self, recipe: &VersionRecipe, states: &[VersionState]) -> bool {
         let own = states.iter().find(|state| state.version == recipe.version).and_then(|own| own.completed);
-        let Some(since) = own else { return Ok(false) };
-        Ok(!states.iter().any(|state| {
+        let Some(since) = own else { return false };
+        !states.iter().any(|state| {
             let is_later = state.completed.is_some() && state.version.number > recipe.version.number;
-            state.version != recipe.version && !is_later && self.may_go(state, &states, since)
-        }))
+            state.version != recipe.version && !is_later && self.may_go(state, states, since)
+        })
     }
 
     /// Whether a version's key may be destroyed, once the one that is complete `since` is durable everywhere.
@@ -282,11 +312,19 @@ impl Versions {
     /// listed place, by whoever made it so: a record that is merely seen may vanish, and then nothing opens.
     pub(super) fn finish(&self, recipe: &VersionRecipe) -> Result<Older, RootKeyError> {
         let VersionRecipe { series, version, .. } = recipe;
-        let own = self.list(series)?.into_iter().find(|state| state.version == *version);
+        let states = match self.list_all(recipe) {
+            // Nothing was promised of what a token has that lies in a safe; every commit looks again whether it is there.
+            Err(error) if self.promises_at_once() || !self.is_settled(recipe, &self.list(series)?) => {
+                return Err(error);
+            }
+            Err(_) => return Ok(Older::Kept),
+            Ok(states) => states,
+        };
+        let own = states.into_iter().find(|state| state.version == *version);
         if own.is_none_or(|own| own.completed.is_none()) {
             self.series.complete(series, *version).map_err(RootKeyError::Wrapper)?;
         }
-        let states = self.list(series)?;
+        let states = self.list_all(recipe)?;
         let own = states.iter().find(|state| state.version == *version && state.completed.is_some());
         let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
         let mut older = Older::Gone;
@@ -316,7 +354,10 @@ impl Versions {
         if recipe.generation < generation {
             return Ok(Readable::UntilTheNext);
         }
-        let states = self.list(&recipe.series)?;
+        // What a token has that is away is not known.
+        let Ok(states) = self.list_all(recipe) else {
+            return self.list(&recipe.series).map(|_| Readable::UntilDestroyed);
+        };
         let older = states.iter().filter(|state| state.has_key && state.version.number < recipe.version.number);
         let mut until = None;
         for state in older {
@@ -334,7 +375,13 @@ impl Versions {
 
     /// The version after this one in its series, if the token has that; otherwise the first of a new series.
     pub(super) fn after(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        if self.list(&recipe.series)?.is_empty() { self.first() } else { self.next(recipe) }
+        // On an operator's word also in other tokens than the record lists: `begin` needs each of those that were given.
+        let states = self.list(&recipe.series)?;
+        if states.is_empty() { self.first() } else { self.after_all(recipe, &states) }
+    }
+
+    fn list_all(&self, recipe: &VersionRecipe) -> Result<Vec<VersionState>, RootKeyError> {
+        self.series.list_all(&recipe.series, &recipe.wrapped).map_err(RootKeyError::Wrapper)
     }
 
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {

@@ -17,16 +17,11 @@ impl Engine {
             return Ok(());
         }
         let places = draft.record.places.len();
-        if !lock(&self.keyring).version_is_due(recipe, draft.forgets, draft.begins_version) {
-            return Ok(());
-        }
+        let begins = lock(&self.keyring).begins_version(recipe, draft.forgets, draft.begins_version);
+        let Some(must_begin) = begins else { return Ok(()) };
         // E12: where nobody can tell what may be promoted no version would ever be finished. Without the keyring: it may take its time.
         if let Err(error) = self.stores.roots.lagging(Duration::ZERO) {
-            return if lock(&self.keyring).must_begin(recipe, draft.forgets, draft.begins_version) {
-                Err(error.into())
-            } else {
-                Ok(())
-            };
+            return if must_begin { Err(error.into()) } else { Ok(()) };
         }
         let mut keyring = lock(&self.keyring);
         let next = match keyring.next_version(recipe, draft.forgets, draft.begins_version, places) {

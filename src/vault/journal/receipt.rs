@@ -150,7 +150,7 @@ impl Vault {
             // No key is left that opens one, but in a copy of what held the keys.
             (Some(Readable::Never), told) => {
                 add(
-                    "a backup of the token that holds the root key, from before the shred, with a copy of the root record of then",
+                    "a backup of the token that holds the root key, or a token that was given up, from before the shred, with a copy of the root record of then",
                     when("either is destroyed")?,
                 )?;
                 // Such a copy is under a key of its own, or under one from before the versions that are looked after.
@@ -166,7 +166,7 @@ impl Vault {
                 add(COPIES, when("the next version of the root key begins, and the one of then is destroyed")?)?;
             }
             (Some(Readable::UntilDestroyed), None) => {
-                add(COPIES, when("the version of the root key of then is destroyed, which is not done yet")?)?;
+                add(COPIES, when("the version of the root key of then is destroyed, which is not certain yet")?)?;
             }
             // Of whatever kind it was then: it may have been rotated since.
             (None, None) => {

@@ -181,13 +181,9 @@ impl Keyring {
         Ok(next.map(|(secret, recipe)| (key.clone(), secret, recipe)))
     }
 
-    /// Whether a commit is to begin a version, as far as the policy goes; and, next, whether it must.
-    pub(crate) fn version_is_due(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
-        self.in_use.iter().any(|key| key.version_is_due(recipe, forgets, is_told))
-    }
-
-    pub(crate) fn must_begin(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> bool {
-        self.in_use.iter().any(|key| key.must_begin(recipe, forgets, is_told))
+    /// Whether a commit is to begin a version, as far as the policy goes, and whether it must.
+    pub(crate) fn begins_version(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> Option<bool> {
+        self.in_use.as_ref()?.begins_version(recipe, forgets, is_told)
     }
 
     /// The record is whole: its version is complete, and older ones are destroyed, but for those that are kept.
@@ -283,7 +279,12 @@ impl Keyring {
     /// What is established for a rotation, and takes effect only when the record was written.
     /// `is_next`: it is the next version of the series in use, and what else was given is still to come.
     pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe, is_next: bool) {
-        if !is_next {
+        if is_next {
+            // The same series in other tokens: the key before would open the record too, as long as it names one of these, and begin no version.
+            let before = self.in_use.take();
+            let is_before = |given: &&mut RootKey| before.as_ref().is_some_and(|before| before.is_same_series(given));
+            self.given.iter_mut().filter(is_before).for_each(|given| *given = key.clone());
+        } else {
             self.given = vec![key.clone()];
         }
         self.in_use = Some(key);
