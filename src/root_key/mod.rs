@@ -1,5 +1,6 @@
 //! Root keys: what wraps the root record.
 
+mod kept;
 mod passphrase;
 mod tokens;
 mod versions;
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::clock::Clock;
 use crate::derivation::RootSecret;
 use crate::journal::VaultName;
 use crate::nonce;
@@ -90,7 +92,7 @@ impl RootKey {
     /// wherever it lies.
     #[must_use]
     pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
-        RootKey(Kind::Versions(Arc::new(Versions { series: Box::new(series), policy })))
+        RootKey(Kind::Versions(Arc::new(Versions::new(Box::new(series), policy, Clock::default()))))
     }
 
     /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.

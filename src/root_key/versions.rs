@@ -6,7 +6,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::kept::KeptTimes;
 use super::{RootKeyError, WrapperError};
+use crate::clock::Clock;
 use crate::derivation::RootSecret;
 use crate::nonce;
 use crate::secret::Secret32;
@@ -138,6 +140,14 @@ impl VersionPolicy {
 
     /// Keeps older versions for this long after the next one was complete, for [`recover`](crate::VaultBuilder::recover) alone: with a copy of
     /// an older root record. **Until then such a copy can be read by whoever has it and the token.** Without this they are destroyed at once.
+    ///
+    /// The time is taken from clocks that nobody vouches for. Each mark in the token has the date of the machine that made it, and the earliest mark of a later
+    /// version counts; what passes while a process runs is measured by the clock since boot, which nobody can set. So a clock that jumps ahead under a
+    /// running process ends no keeping early, and a mark that is dated in the future keeps no longer than this from when a running process first saw it.
+    /// What remains: a process that **starts** under a clock that is ahead destroys by it, at its first commit; a mark that is dated in the past by
+    /// a clock that was behind ends the keeping early by as much, everywhere; and where no process runs for this long, a mark dated in the future keeps until that date. A process
+    /// that starts under a clock that is behind keeps for longer, by as much, and at most for this time. A receipt states the mark's date and this time, and so errs as the
+    /// mark does: until that date somebody may have a key who should not, and it is destroyed by the first commit after it.
     pub fn keep_older(mut self, time: Duration) -> VersionPolicy {
         self.kept = time;
         self
@@ -168,8 +178,9 @@ pub(crate) struct VersionRecipe {
 
 /// A series and its policy.
 pub(super) struct Versions {
-    pub(super) series: Box<dyn KeySeries>,
-    pub(super) policy: VersionPolicy,
+    series: Box<dyn KeySeries>,
+    policy: VersionPolicy,
+    kept: KeptTimes,
 }
 
 /// Until when a copy of a root record from before a generation can be read, as far as keys go.
@@ -195,6 +206,10 @@ pub(crate) enum Older {
 }
 
 impl Versions {
+    pub(super) fn new(series: Box<dyn KeySeries>, policy: VersionPolicy, clock: Clock) -> Versions {
+        Versions { series, policy, kept: KeptTimes::new(clock) }
+    }
+
     /// The first version of a new series.
     pub(super) fn first(&self) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
         self.begin(nonce::fresh().map_err(|_| RootKeyError::Randomness)?, 1)
@@ -304,8 +319,8 @@ impl Versions {
         // What was never complete no record needs. Of the others the next one's mark tells since when they are superseded.
         let next = all.iter().filter(|next| next.version.number > state.version.number);
         let superseded = next.filter_map(|next| next.completed).min().unwrap_or(since);
-        let kept = SystemTime::now().duration_since(superseded).unwrap_or_default();
-        state.has_key && (state.completed.is_none() || kept >= self.policy.kept)
+        let is_over = || self.policy.kept.is_zero() || self.kept.since(state.version, superseded) >= self.policy.kept;
+        state.has_key && (state.completed.is_none() || is_over())
     }
 
     /// Marks the record's version as complete, and destroys those before it, and what belongs to nobody. Only once the record is durable in every
@@ -327,6 +342,7 @@ impl Versions {
         let states = self.list_all(recipe)?;
         let own = states.iter().find(|state| state.version == *version && state.completed.is_some());
         let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
+        self.kept.retain(|version| states.iter().any(|state| state.version == version && state.has_key));
         let mut older = Older::Gone;
         for state in states.iter().filter(|state| state.version != *version) {
             if state.completed.is_some() && state.version.number > version.number {
