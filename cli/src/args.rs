@@ -427,4 +427,15 @@ pub enum Retire {
         /// The epoch, as `rotate index` shows it
         epoch: u8,
     },
+    /// Destroy the keys of a series in the token that the vault is not under: of a copy, or left by a rotation. Without a name: list all
+    Series {
+        /// The series, as this lists it
+        series: Option<String>,
+        /// Why, for the journal: 1 to 200 bytes, never personal data
+        #[arg(long, value_name = "TEXT", requires = "series")]
+        why: Option<String>,
+        /// The vault left the token of the configuration: its root key is what is given or configured beside it
+        #[arg(long)]
+        not_in_token: bool,
+    },
 }

@@ -69,10 +69,14 @@ impl Context {
     /// Opens the vault with these purposes unlocked; the others are shredded all the same, and shown.
     pub fn unlock(&mut self, purposes: &[Purpose]) -> Result<Vault, Failure> {
         let builder = self.builder()?.purposes(purposes.iter().copied());
-        // Before the passphrase is asked for: a mistyped path is told at once.
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
-        self.journal_is_there()?;
+        self.is_there()?;
         Ok(builder.unlock(self.secrets.current()?)?)
+    }
+
+    /// Before the passphrase is asked for: a mistyped path is told at once.
+    pub fn is_there(&self) -> Result<(), Failure> {
+        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+        self.journal_is_there()
     }
 
     /// Opens the vault at the mirror that is to take over from places that are lost.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use oubliette::journal::{JournalError, ReceiptError};
 use oubliette::{
-    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, ShredError, UnlockError,
+    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, SeriesError, ShredError, UnlockError,
 };
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
@@ -273,6 +273,18 @@ impl From<RotateError> for Failure {
             RotateError::SameKey | RotateError::NoVersions => Exit::Refused,
             RotateError::NothingHappened(cause) => of_key_store(cause),
             _ => Exit::Unsettled,
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<SeriesError> for Failure {
+    fn from(error: SeriesError) -> Failure {
+        let exit = match &error {
+            SeriesError::NothingHappened(cause) => of_key_store(cause),
+            SeriesError::NotThere { .. } => Exit::Missing,
+            SeriesError::Unfinished(_) => Exit::Unsettled,
+            _ => Exit::Refused,
         };
         Failure::of(exit, &error)
     }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use oubliette::RootKey;
+use oubliette_pkcs11::Token;
 use zeroize::Zeroizing;
 
 use crate::args::{Common, NewKey};
@@ -28,6 +29,8 @@ pub struct Secrets {
     /// What it was before it moved to the token of the configuration.
     without_token: Source,
     token: Option<Source>,
+    /// The token, once it was logged in to.
+    opened: Option<Token>,
     /// Descriptors that were opened: a second line continues where the first ended.
     descriptors: HashMap<u32, Descriptor>,
 }
@@ -54,7 +57,7 @@ impl Secrets {
         let without_token = given.clone().or_else(files).unwrap_or(Source::Prompt);
         let token = configured.token.as_ref().map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new)));
         let current = token.clone().unwrap_or_else(|| without_token.clone());
-        Secrets { current, without_token, token, descriptors: HashMap::new() }
+        Secrets { current, without_token, token, opened: None, descriptors: HashMap::new() }
     }
 
     /// The vault is not in the token yet: its root key is what the configuration says beside.
@@ -85,9 +88,7 @@ impl Secrets {
             return generate(path);
         }
         if new.to_token {
-            let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
-            let token = self.token.clone().ok_or_else(missing)?;
-            return self.read(&token);
+            return self.of_token();
         }
         let given = source(new.new_passphrase_fd, new.new_passphrase_file.as_ref(), new.new_key_file.as_ref());
         if let Some(source) = given {
@@ -101,6 +102,18 @@ impl Secrets {
         Ok(passphrase(&first, true))
     }
 
+    /// The root key in the token of the configuration, whether the vault is under it or not.
+    pub fn of_token(&mut self) -> Result<RootKey, Failure> {
+        let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
+        let token = self.token.clone().ok_or_else(missing)?;
+        self.read(&token)
+    }
+
+    /// How many bytes are free in the token that was logged in to, and of how many, if it tells.
+    pub fn room_in_token(&self) -> Option<(u64, u64)> {
+        self.opened.as_ref()?.room().ok().flatten()
+    }
+
     fn read(&mut self, source: &Source) -> Result<RootKey, Failure> {
         match source {
             Source::Descriptor(number) => Ok(passphrase(&self.line_of(*number)?, false)),
@@ -111,7 +124,9 @@ impl Secrets {
             Source::KeyFile(path) => key_file(path),
             Source::Token(token, pin) => {
                 let pin = self.pin(token, pin.as_deref())?;
-                token.root_key(pin)
+                let opened = token.open(pin)?;
+                self.opened = Some(opened.clone());
+                token.root_key(opened)
             }
             Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
         }

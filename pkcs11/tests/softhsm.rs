@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeySeries, KeyStoreError, KeyVersion, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault,
-    VaultBuilder, VersionPolicy,
+    CustomerId, Field, KeySeries, KeyStoreError, KeyVersion, OpenError, Purpose, RootKey, Sealed, SeriesError,
+    SeriesInToken, UnlockError, Vault, VaultBuilder, VersionPolicy,
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -69,6 +69,7 @@ with_a_token! {
     a_pin_that_is_wrong_is_tried_once: a_pin_that_is_wrong_is_tried_once_body;
     one_key_wraps_too: one_key_wraps_too_body;
     keys_do_not_leave: keys_do_not_leave_body;
+    what_is_left_can_be_destroyed: what_is_left_can_be_destroyed_body;
 }
 
 fn token() -> Token {
@@ -193,6 +194,9 @@ mod bodies {
             let states = self.0.list(series)?;
             Ok(states.into_iter().map(|state| oubliette::VersionState { completed: None, ..state }).collect())
         }
+        fn series(&self) -> Result<Vec<[u8; 16]>, oubliette::WrapperError> {
+            self.0.series()
+        }
         fn destroy(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
             Ok(())
         }
@@ -246,6 +250,44 @@ mod bodies {
         eventually("it sees the newest", || vault.open(bob, EMAIL, &b).is_ok());
         let _ = vault.shred([vault.enroll().unwrap()]).unwrap();
         assert_eq!((objects("secrkey"), objects("data")), (1, 1));
+    }
+
+    /// A copy's series and one that a rotation left are destroyed by a call; those of another vault on the token stay, and so does an object of
+    /// somebody else's that looks like one.
+    pub fn what_is_left_can_be_destroyed(scratch: &Path) {
+        let vault = at(scratch).create(versions()).unwrap();
+        let (alice, a) = enroll(&vault);
+        let other = Vault::at(scratch.join("other")).mirror(scratch.join("other-mirror")).purposes([ORDERS]);
+        let other = other.create(versions()).unwrap();
+        let (bob, b) = enroll(&other);
+        vault.copy_to(scratch.join("copy")).unwrap();
+        let arguments = ["--login", "--pin", "1234", "--token-label", "privacy", "--keygen", "--key-type", "aes:32"];
+        let label = format!("oubliette {}", "07".repeat(16));
+        let mut made = Command::new("pkcs11-tool");
+        let made = made.arg("--module").arg(module()).args(arguments).args(["--label", &label]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let all = vault.series_in(&versions()).unwrap();
+        assert_eq!(all.len(), 3, "{all:?}");
+        let (ours, theirs): (Vec<SeriesInToken>, Vec<SeriesInToken>) =
+            all.into_iter().partition(|series| series.is_of_this_vault);
+        let left = ours.iter().find(|series| !series.is_in_use).unwrap().series;
+        let in_use = ours.iter().find(|series| series.is_in_use).unwrap().series;
+        let refused = vault.forget_series(&versions(), theirs[0].series, None);
+        assert!(matches!(refused, Err(SeriesError::OfAnotherVault { .. })), "{refused:?}");
+        assert!(matches!(vault.forget_series(&versions(), in_use, None), Err(SeriesError::InUse { .. })));
+        assert_eq!(objects("secrkey"), 4);
+        let token = versions();
+        assert_eq!(vault.forget_series(&token, left, None).unwrap(), 1);
+        assert!(matches!(vault.forget_series(&token, left, None), Err(SeriesError::NotThere { .. })));
+        assert_eq!((objects("secrkey"), objects("data")), (3, 2));
+        assert!(vault.open(alice, EMAIL, &a).is_ok() && other.open(bob, EMAIL, &b).is_ok());
+        let copy = Vault::at(scratch.join("copy")).as_copy().purposes([ORDERS]).unlock(versions());
+        assert!(copy.is_err(), "{copy:?}");
+        vault.rotate_root_key(RootKey::bytes([7; 32])).unwrap();
+        assert_eq!(vault.forget_series(&token, in_use, None).unwrap(), 1);
+        let _ = other.shred([bob]).unwrap();
+        assert_eq!(other.series_in(&token).unwrap().len(), 1);
+        assert!(self::token().room().is_ok());
     }
 
     pub fn a_pin_that_is_wrong_is_tried_once(_: &Path) {

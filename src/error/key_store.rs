@@ -175,6 +175,9 @@ pub enum KeyStoreError {
     /// not done.
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
+    /// The vault was opened [to look at it](crate::VaultBuilder::only_looking), and this would write a new root record. Nothing happened.
+    #[error("the vault was opened to look at it only; nothing was changed")]
+    OnlyLooking,
     /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
     #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
     VaultsOwn,
@@ -235,6 +238,7 @@ impl KeyStoreError {
             KeyStoreError::NoVault
             | KeyStoreError::FirstPlace { .. }
             | KeyStoreError::NeedsJournal
+            | KeyStoreError::OnlyLooking
             | KeyStoreError::WrongRootKey
             | KeyStoreError::NotAuthentic { .. }
             | KeyStoreError::NewerFormat { .. }

@@ -1,6 +1,7 @@
 //! Root keys: what wraps the root record.
 
 mod passphrase;
+mod series;
 mod versions;
 
 use std::fmt;
@@ -17,6 +18,8 @@ use crate::secret::Secret32;
 
 pub use passphrase::PassphraseCost;
 use passphrase::stretch;
+pub(crate) use series::Standing;
+pub use series::{OlderVersion, RootKeyVersions, SeriesInToken};
 use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
 pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
@@ -113,7 +116,7 @@ impl RootKey {
                 Ok((RootSecret(secret), Recipe::Wrapped(wrapped)))
             }
             Kind::Versions(versions) => {
-                let (secret, recipe) = versions.first()?;
+                let (secret, recipe) = versions.first(vault)?;
                 Ok((secret, Recipe::Version(recipe)))
             }
         }
@@ -213,7 +216,7 @@ impl RootKey {
     ) -> Result<(RootSecret, Recipe), RootKeyError> {
         match (&self.0, before) {
             (Kind::Versions(versions), Recipe::Version(before)) => {
-                let (secret, recipe) = versions.after(before)?;
+                let (secret, recipe) = versions.after(before, vault)?;
                 Ok((secret, Recipe::Version(recipe)))
             }
             _ => self.establish(vault),
@@ -297,6 +300,9 @@ pub enum RootKeyError {
          versions for a while, or allow one place"
     )]
     OnePlace,
+    /// The token still has keys of a series that it said it destroyed.
+    #[error("the token said that it destroyed the keys of the series, and still has some")]
+    NotForgotten,
     /// The token did not keep the mark that a version is complete: nothing was destroyed.
     #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]
     NotMarked,
@@ -331,6 +337,14 @@ impl Recipe {
             Recipe::Version(recipe) => {
                 Some((recipe.version.number, UNIX_EPOCH.checked_add(Duration::from_secs(recipe.begun))?))
             }
+            _ => None,
+        }
+    }
+
+    /// The series that it names.
+    pub(crate) fn series(&self) -> Option<[u8; 16]> {
+        match self {
+            Recipe::Version(recipe) => Some(recipe.series),
             _ => None,
         }
     }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{RootKeyError, WrapperError};
-use crate::derivation::RootSecret;
+use crate::derivation::{self, RootSecret};
+use crate::journal::VaultName;
 use crate::nonce;
 use crate::secret::Secret32;
 
@@ -78,6 +79,12 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
+    /// Every series of which there is a key or a mark, each once, in any order; those of other vaults too.
+    ///
+    /// # Errors
+    /// When the token cannot be asked.
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError>;
+
     /// Removes the mark of a version that is superseded, and whose key is gone, so that a token does not fill with marks. One that is gone already is no
     /// error.
     ///
@@ -96,13 +103,13 @@ pub trait KeySeries: Send + Sync + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct VersionPolicy {
-    begins: Begins,
-    kept: Duration,
+    pub(super) begins: Begins,
+    pub(super) kept: Duration,
     allows_one_place: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Begins {
+pub(super) enum Begins {
     WithEachShred,
     After(Duration),
     ByHand,
@@ -142,7 +149,7 @@ impl VersionPolicy {
 }
 
 /// Seconds that the clocks of two machines may differ.
-const CLOCKS_DIFFER: u64 = 300;
+pub(super) const CLOCKS_DIFFER: u64 = 300;
 
 /// How the root record's secret is found from a series. In clear in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,9 +190,9 @@ pub(crate) enum Older {
 }
 
 impl Versions {
-    /// The first version of a new series.
-    pub(super) fn first(&self) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        self.begin(nonce::fresh().map_err(|_| RootKeyError::Randomness)?, 1)
+    /// The first version of a new series of this vault.
+    pub(super) fn first(&self, vault: VaultName) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        self.begin(new_series(vault)?, 1)
     }
 
     /// The version after all that the token knows of, and after this one.
@@ -197,7 +204,7 @@ impl Versions {
         self.begin(recipe.series, highest.saturating_add(1))
     }
 
-    fn begin(&self, series: [u8; 16], number: u64) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+    pub(super) fn begin(&self, series: [u8; 16], number: u64) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
         let version = KeyVersion { number, id: nonce::fresh().map_err(|_| RootKeyError::Randomness)? };
         let mut secret = Secret32::empty();
         nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
@@ -268,7 +275,7 @@ impl Versions {
     }
 
     /// Whether a version's key may be destroyed, once the one that is complete `since` is durable everywhere.
-    fn may_go(&self, state: &VersionState, all: &[VersionState], since: SystemTime) -> bool {
+    pub(super) fn may_go(&self, state: &VersionState, all: &[VersionState], since: SystemTime) -> bool {
         // What was never complete no record needs. Of the others the next one's mark tells since when they are superseded.
         let next = all.iter().filter(|next| next.version.number > state.version.number);
         let superseded = next.filter_map(|next| next.completed).min().unwrap_or(since);
@@ -325,11 +332,15 @@ impl Versions {
     }
 
     /// The version after this one in its series, if the token has that; otherwise the first of a new series.
-    pub(super) fn after(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        if self.list(&recipe.series)?.is_empty() { self.first() } else { self.next(recipe) }
+    pub(super) fn after(
+        &self,
+        recipe: &VersionRecipe,
+        vault: VaultName,
+    ) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        if self.list(&recipe.series)?.is_empty() { self.first(vault) } else { self.next(recipe) }
     }
 
-    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {
+    pub(super) fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {
         self.series.list(series).map_err(RootKeyError::Wrapper)
     }
 }
@@ -338,6 +349,10 @@ impl fmt::Debug for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Versions").field("policy", &self.policy).finish_non_exhaustive()
     }
+}
+
+pub(super) fn new_series(vault: VaultName) -> Result<[u8; 16], RootKeyError> {
+    Ok(derivation::series(vault, nonce::fresh().map_err(|_| RootKeyError::Randomness)?))
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -223,6 +223,12 @@ pub struct Breach {
         help_heading = "What leaked; each as often as needed"
     )]
     pub root_key: Vec<u64>,
+    /// The key of the version of the root key with this number, where it has versions in a token
+    #[arg(long, value_name = "NUMBER", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub root_key_version: Vec<u64>,
+    /// The token that holds the root key, or the use of it, between two times; stolen or cloned: that time, twice
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub token: Vec<String>,
     /// The root record of this generation
     #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
     pub root_record: Vec<u64>,

@@ -67,6 +67,10 @@ fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach
         }
     }
     breach = breach.leaked_all(asked.root_key.iter().map(|generation| Leak::RootKey { generation: *generation }));
+    breach = breach.leaked_all(asked.root_key_version.iter().map(|number| Leak::RootKeyVersion { number: *number }));
+    for times in asked.token.chunks(2) {
+        breach = breach.leaked(of_token(times)?);
+    }
     breach = breach.leaked_all(asked.root_record.iter().map(|generation| Leak::RootRecord { generation: *generation }));
     breach = breach.leaked_all(asked.pages.iter().map(|generation| Leak::Pages { generation: *generation }));
     breach = breach.leaked_all(asked.key_store.iter().flat_map(|generation| Leak::key_store(*generation)));
@@ -84,6 +88,15 @@ fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach
         breach = breach.contact(contact.clone());
     }
     Ok(breach)
+}
+
+fn of_token(times: &[String]) -> Result<Leak, Failure> {
+    let [from, until] = times else { return Err(Failure::usage("a token is given as FROM TO")) };
+    let (from, until) = (moment(from)?, moment(until)?);
+    if from > until {
+        return Err(Failure::usage("the token was in other hands until a time before it began to be"));
+    }
+    Ok(Leak::Token { from, until })
 }
 
 fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, Failure> {

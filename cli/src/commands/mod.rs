@@ -16,6 +16,7 @@ mod requests;
 mod resume;
 mod retire;
 mod rotate;
+mod series;
 mod shred;
 mod status;
 mod sweep;

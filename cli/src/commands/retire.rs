@@ -15,6 +15,9 @@ pub fn run(context: &mut Context, asked: &Retire) -> Result<Answer, Failure> {
     match asked {
         Retire::Tree { purpose, new } => tree(context, purpose, new),
         Retire::Epoch { column, epoch } => epoch_of(context, column, *epoch),
+        Retire::Series { series, why, not_in_token } => {
+            super::series::run(context, series.as_deref(), why.as_deref(), *not_in_token)
+        }
     }
 }
 

@@ -60,6 +60,36 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     tokens.run(&["rotate", "root-key", "--next-version", "--yes"]).ends(0);
     version(3);
     tokens.run(&["doctor"]).ends(0);
+    // The series in use is listed, and never destroyed.
+    let series = || {
+        let ran = tokens.run(&["retire", "series", "--json"]).ends(0);
+        let listed: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        listed["series"].as_array().unwrap().clone()
+    };
+    assert!(series().len() == 1 && series()[0]["in_use"] == json!(true));
+    let in_use = series()[0]["series"].as_str().unwrap().to_owned();
+    assert!(tokens.run(&["retire", "series", &in_use, "--yes"]).ends(77).err.contains("is under the series"));
+    tokens.run(&["retire", "series", "0707", "--yes"]).ends(64);
+    let stranger = "07".repeat(16);
+    assert!(tokens.run(&["retire", "series", &stranger, "--yes"]).ends(66).err.contains("has no series"));
+    // What a commit left that came to nothing: `doctor` says so and leaves it, and whoever opens the vault to work destroys it.
+    let keys = |more: &[&str]| {
+        let arguments = ["--module", module, "--login", "--pin", "1234", "--token-label", "privacy"];
+        let mut tool = Command::new("pkcs11-tool");
+        let ran = tool.args(arguments).args(more).env("SOFTHSM2_CONF", world.path("softhsm2.conf")).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).matches("oubliette ").count()
+    };
+    let (label, id) = (format!("oubliette {in_use}"), format!("{in_use}0000000000000004{stranger}"));
+    keys(&["--keygen", "--key-type", "aes:32", "--sensitive", "--private", "--label", &label, "--id", &id]);
+    let list = ["--list-objects", "--type", "secrkey"];
+    assert_eq!(keys(&list), 2);
+    let found = tokens.run(&["doctor"]).ends(1);
+    assert!(found.out.contains("1 key that no root record needs"), "{found:?}");
+    assert_eq!(keys(&list), 2, "it only looks");
+    tokens.run(&["status"]).ends(0);
+    assert_eq!(keys(&list), 1);
+    tokens.run(&["doctor"]).ends(0);
     // The key file opens nothing any more; and a PIN may come by a descriptor.
     tokens.configure("");
     tokens.run(&["status"]).ends(77);
@@ -73,4 +103,19 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     tokens.configure(&section.replace("privacy", "elsewhere"));
     world.mode("pin", 0o600);
     assert!(tokens.run(&["status"]).ends(75).err.contains("no token with the label"));
+    let away = tokens.run(&["doctor"]).ends(2);
+    assert!(away.out.contains("no token with the label") && away.out.contains("plug the token in"), "{away:?}");
+    // Back to the key file: the series is left, and is destroyed when somebody asks for it.
+    tokens.configure(&section);
+    world.write("pin", "1234\n");
+    tokens.run(&["rotate", "root-key", "--new-key-file", "key", "--yes"]).ends(0);
+    tokens.run(&["retire", "series", &in_use, "--yes"]).ends(77);
+    tokens.run(&["retire", "series", &in_use, "--not-in-token"]).ends(77);
+    assert_eq!(keys(&list), 1);
+    let forgotten = tokens.run(&["retire", "series", &in_use, "--not-in-token", "--yes"]).ends(0);
+    assert!(forgotten.out.contains("1 key of the series"), "{forgotten:?}");
+    assert_eq!(keys(&list), 0);
+    tokens.run(&["retire", "series", &in_use, "--not-in-token", "--yes"]).ends(66);
+    let listed = tokens.run(&["retire", "series", "--not-in-token"]).ends(0);
+    assert!(!listed.out.contains(&in_use), "{listed:?}");
 }

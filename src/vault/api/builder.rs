@@ -13,9 +13,9 @@ use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::rehearsal;
-use crate::root_key::RootKey;
+use crate::root_key::{RootKey, RootKeyVersions};
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
-use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
+use crate::store::{CopyContent, Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootCopy, RootStore};
 use crate::sync::Mutex;
 use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
@@ -44,6 +44,7 @@ pub struct VaultBuilder {
     pub(super) patience: Duration,
     keep_superseded: Duration,
     is_copy: bool,
+    only_looks: bool,
     pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
@@ -77,6 +78,7 @@ impl VaultBuilder {
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
             is_copy: false,
+            only_looks: false,
             journal: JournalChoice::default(),
             clock: Clock::System,
             threaded: true,
@@ -194,6 +196,33 @@ impl VaultBuilder {
     pub fn as_copy(mut self) -> VaultBuilder {
         self.is_copy = true;
         self.directory(DirectoryBuilder::alone)
+    }
+
+    /// Opens the vault to look at it: it seals nothing new into being. What others left unfinished is left as it is, in the journal and in a token, no key
+    /// is destroyed, and whatever would write a new root record is refused ([`KeyStoreError::OnlyLooking`]): shreds, and numbers that are not
+    /// reserved yet. The record that is there may be written once more where a copy of it is damaged.
+    pub fn only_looking(mut self) -> VaultBuilder {
+        self.only_looks = true;
+        self
+    }
+
+    /// What a token has of this vault's root keys, without opening the vault, so that nothing is finished or destroyed by looking. `None`
+    /// where the root record names no series, or the key given is none. The record is not authenticated here: unlock the vault to be
+    /// sure of it.
+    ///
+    /// # Errors
+    /// When no root record can be read, or the token cannot be asked.
+    pub fn look_at_root_key(&self, root_key: &RootKey) -> Result<Option<RootKeyVersions>, KeyStoreError> {
+        let (stores, _) = self.stores(false)?;
+        let places = stores.roots.places();
+        let found = stores.reads.read(&places, self.patience, self.patience);
+        let clear = |copy: &RootCopy| match &copy.content {
+            CopyContent::Intact(record) => Clear::read(record).ok(),
+            _ => None,
+        };
+        let newest = found.copies.iter().filter_map(clear).max_by_key(|clear| clear.generation);
+        let newest = newest.ok_or(KeyStoreError::NoVault)?;
+        Ok(root_key.look(&newest.recipe, newest.vault, places.len())?)
     }
 
     /// Creates a vault.
@@ -315,6 +344,7 @@ impl VaultBuilder {
             resident: Resident::at_most(self.most_resident_pages),
             lock_wait: self.lock_wait,
             is_copy: self.is_copy,
+            only_looks: self.only_looks,
         }
     }
 
@@ -350,6 +380,7 @@ impl VaultBuilder {
             clock: self.clock.clone(),
             threaded: self.threaded,
             is_copy: self.is_copy,
+            only_looks: self.only_looks,
             journal: self.journal.clone(),
             reopen: match &self.place {
                 Where::Directory(builder) => {
@@ -405,7 +436,8 @@ impl VaultBuilder {
         let is_missing = unknown.is_some() || state.indexes.is_none();
         drop(state);
         process.unless_proven(RollbackProof::Mark(marked))?;
-        let needs_repair = needs_repair || !self.is_copy && !process.commits.keyring().is_finished(&recipe);
+        let may_finish = !self.is_copy && !self.only_looks;
+        let needs_repair = needs_repair || may_finish && !process.commits.keyring().is_finished(&recipe);
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
         if needs_repair {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::KeyTreeId;
+use crate::journal::{KeyTreeId, SeriesName};
 use crate::key_tree::Walker;
 use crate::nonce;
 use crate::secret::Secret32;
@@ -222,9 +222,12 @@ impl Process {
     /// E7: where the root key has versions a copy is under a version of a series of its own: nobody who uses it makes or destroys a key of
     /// the vault, and it outlives the vault's versions. `None`: as it is.
     fn record_for_copy(&self, state: &VaultState) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        let Some((secret, recipe)) = self.commits.keyring().series_for_copy(&state.facts.clear)? else {
+        let Some(series) = self.commits.keyring().new_series(&state.facts.clear)? else {
             return Ok(None);
         };
+        // Before there is a key that nobody knows of.
+        self.write_down_copy(&state.facts, SeriesName::from_bytes(series))?;
+        let (secret, recipe) = self.commits.keyring().begin_series(series)?;
         let mut record = state.facts.without_trees();
         record.clear.recipe = recipe;
         record.trees = state.trees.iter().map(LoadedTree::to_record).collect();

@@ -251,7 +251,7 @@ impl Vault {
     ///
     /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
     /// root key until that is destroyed, and with a passphrase that is never certain. To a series of [versions](RootKey::versions) that the vault is in
-    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, to be destroyed by the operator. Other processes must be given both
+    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, until they are destroyed by [`forget_series`](Vault::forget_series). Other processes must be given both
     /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
     ///
     /// # Errors

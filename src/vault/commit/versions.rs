@@ -3,6 +3,7 @@
 
 use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
+use crate::journal::Began;
 use crate::root_key::{Recipe, RootKeyError};
 use crate::sync::lock;
 
@@ -11,7 +12,14 @@ impl Engine {
     /// forgotten at all.
     pub(super) fn begin_version(&self, recipe: &Recipe, draft: &mut Draft<'_>) -> Result<(), KeyStoreError> {
         // E7: a copy that made or destroyed a key would do so in the series of its original.
-        if self.is_copy || draft.rekey.is_some() {
+        if self.is_copy {
+            return Ok(());
+        }
+        if let Some(new) = &draft.rekey {
+            // It was made before this lock was taken: somebody may have forgotten its series meanwhile.
+            new.key.confirm(&new.recipe, true)?;
+            let why = if draft.starts_anew { Began::Recovery } else { Began::NewKey };
+            lock(&self.keyring).has_begun(&new.recipe, why);
             return Ok(());
         }
         let places = draft.record.places.len();
@@ -26,7 +34,13 @@ impl Engine {
             next => next?,
         };
         if let Some((key, secret, recipe)) = next {
-            keyring.has_begun();
+            let why = match (draft.gives_up_a_place, draft.begins_version) {
+                (true, _) => Began::Place,
+                (_, true) => Began::ByHand,
+                _ if draft.forgets && key.begins_when_it_forgets() => Began::Forgot,
+                _ => Began::Age,
+            };
+            keyring.has_begun(&recipe, why);
             draft.rekey = Some(NewKey { key, secret, recipe });
         }
         Ok(())
@@ -34,7 +48,7 @@ impl Engine {
 
     /// Whether older versions may be left that this process could destroy.
     pub(super) fn has_unfinished_versions(&self, recipe: &Recipe) -> bool {
-        !self.is_copy && !lock(&self.keyring).has_finished(recipe)
+        !self.is_copy && !self.only_looks && !lock(&self.keyring).has_finished(recipe)
     }
 
     /// E1: the record was written and synced in every listed place under this lock, so that no crash brings an older one back, which would need

@@ -30,11 +30,21 @@ impl Process {
             // Signed by this vault: there was such a record.
             self.unless_proven(RollbackProof::Journal(file.highest_generation()))?;
         }
+        if self.settings.only_looks {
+            return Ok(());
+        }
         // Before anything else is committed: the record tells how far it had come.
         if let Err(error) = run(self, Process::finish_open_intents) {
             // A vault whose mirror is away can still be read; they stay open, and whoever unlocks it next tries again.
             crate::events::journal_failed(&error);
         }
+        // Whoever destroyed a key may have been stopped before it could say so.
+        self.root_key_may_have_moved();
+        run(self, |process| {
+            process.finish_forgetting_series();
+            process.tell_root_key();
+            Ok(())
+        })?;
         if is_new {
             if let Some(file) = self.open_file() {
                 // Another process may have begun it.

@@ -6,6 +6,7 @@ mod new_keys;
 mod open;
 mod purposes;
 mod seal;
+mod series;
 mod shred;
 
 pub(super) use indexes::Place;

@@ -117,7 +117,10 @@ impl Process {
         {
             self.mark_gone_back(&turn, RollbackProof::Journal(seen))?;
         }
-        let Committed { value, state, old_copy, durable, .. } = committed?;
+        let Committed { value, state, old_copy, durable, wrote } = committed?;
+        if wrote {
+            self.root_key_may_have_moved();
+        }
         let state = Arc::new(state);
         // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
         let _ = self.known.install(sent, state.clone(), durable);

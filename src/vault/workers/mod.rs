@@ -40,6 +40,9 @@ pub(crate) trait Work: Send + Sync + Sized + 'static {
     /// Wipes what the lease covers if it ran out. How long it still ran; `None` if nothing was held. It waits for no store.
     fn wipe_if_lapsed(&self) -> Option<Duration>;
 
+    /// After each piece of work of the thread that commits, once whoever asked for it was answered.
+    fn after_work(self: &Arc<Self>) {}
+
     /// Nothing is left to do.
     fn end(&self);
 }

@@ -7,6 +7,7 @@ mod journal;
 mod media;
 mod register;
 mod vault;
+mod versions;
 
 use std::fmt::Write;
 use std::time::Duration;

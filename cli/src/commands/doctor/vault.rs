@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use oubliette::store::{CopyContent, Directory, Problem, RootCopy, RootStore};
-use oubliette::{KeyStoreError, Status, UnlockError};
+use oubliette::{KeyStoreError, Status, UnlockError, VaultBuilder};
 
 use super::findings::{Findings, Severity};
-use super::{journal, register};
+use super::{journal, register, versions};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain, told};
@@ -33,10 +33,21 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         Ok(opened) => opened,
         Err(error) => return Ok(cannot_be_opened(context, &chain(&error), findings)),
     };
-    let root_key = context.secrets.current()?;
+    let root_key = match context.secrets.current() {
+        Err(failure) if context.config.root_key.token.is_some() && failure.exit != Exit::Refused => {
+            versions::token_is_away(context, &failure, findings);
+            return Ok(None);
+        }
+        root_key => root_key?,
+    };
+    // Before the vault is opened, and as nobody left it.
+    versions::look(context, &root_key, findings)?;
     // Opening it with one would begin a journal.
     let has_journal = context.config.journal.as_ref().is_some_and(|journal| journal.exists());
-    let builder = || if has_journal { context.builder() } else { context.builder_without_journal() };
+    let builder = || -> Result<VaultBuilder, Failure> {
+        let builder = if has_journal { context.builder() } else { context.builder_without_journal() };
+        Ok(builder?.only_looking())
+    };
     let mut tables = if has_journal { register::tables(context, findings) } else { None };
     let purposes = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
     let mut unlocked = builder()?.purposes(purposes).unlock(root_key.clone());
