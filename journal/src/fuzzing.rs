@@ -85,6 +85,7 @@ impl Ours {
         let facts = Facts {
             whose,
             numbers: Numbers::default(),
+            shredded_before: Numbers::default(),
             purposes: Purposes::All,
             why: None,
             requested_at: None,

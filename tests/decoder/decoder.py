@@ -1051,7 +1051,7 @@ def until(value):
 
 RECEIPT = [
     ("format", lambda value: number(value, 1)), ("vault", vault), ("public_key", key), ("whose", whose), ("salt", hash_),
-    ("commitment", hash_), ("numbers", numbers),
+    ("commitment", hash_), ("numbers", numbers), ("shredded_before?", lambda value: (check(value != [], "form"), numbers(value))),
     ("purposes", lambda value: check(value == "all", "form") if isinstance(value, str) else list_of(label)(value)),
     ("why?", reason), ("requested_at?", time), ("shredded_at", time), ("generation", number),
     ("effective_everywhere_at", time),

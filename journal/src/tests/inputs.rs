@@ -188,6 +188,7 @@ pub(super) fn facts() -> Facts {
     Facts {
         whose: Whose::new("customer 4711, Zoë \"Z\" O’Connor").unwrap(),
         numbers: ids([5, 7, 8, 9, 10, 11, 12, 300]),
+        shredded_before: Numbers::default(),
         purposes: Purposes::All,
         why: Some(reason("a \"letter\" \\ é 😀")),
         requested_at: Some(time("2026-11-20T08:00:00.000Z")),

@@ -104,6 +104,7 @@ impl Vault {
             Some(own) if *own == own.and(&all) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
+        let shredded_before = Numbers::of(shredded.already_shredded().iter().copied()).and(&numbers);
         let may_remain = self.may_remain(*at, shredded, circumstances).map_err(signing)?;
         let state = self.process().and_then(|process| process.state()).map_err(signing)?;
         let seed = state.facts.signer.copy();
@@ -112,6 +113,7 @@ impl Vault {
         let facts = Facts {
             whose,
             numbers,
+            shredded_before,
             purposes: purpose.map_or(Purposes::All, |purpose| Purposes::Named(vec![Label::from(purpose)])),
             why: why.clone(),
             requested_at: circumstances.requested_at,
