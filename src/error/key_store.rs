@@ -171,6 +171,9 @@ pub enum KeyStoreError {
          path where its journal lies"
     )]
     NeedsJournal,
+    /// The vault was opened to look only, by [`unlock_read_only`](crate::VaultBuilder::unlock_read_only). Nothing happened.
+    #[error("the vault was opened to look only: unlock it by `VaultBuilder::unlock` to change something")]
+    ReadOnly,
     /// The journal could not be read or written; it says what to do. What was to be written down before it was done was
     /// not done.
     #[error("the journal could not be used, and nothing was done")]
@@ -235,6 +238,7 @@ impl KeyStoreError {
             KeyStoreError::NoVault
             | KeyStoreError::FirstPlace { .. }
             | KeyStoreError::NeedsJournal
+            | KeyStoreError::ReadOnly
             | KeyStoreError::WrongRootKey
             | KeyStoreError::NotAuthentic { .. }
             | KeyStoreError::NewerFormat { .. }

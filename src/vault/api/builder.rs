@@ -44,6 +44,7 @@ pub struct VaultBuilder {
     pub(super) patience: Duration,
     keep_superseded: Duration,
     is_copy: bool,
+    read_only: bool,
     pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
@@ -77,6 +78,7 @@ impl VaultBuilder {
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
             is_copy: false,
+            read_only: false,
             journal: JournalChoice::default(),
             clock: Clock::System,
             threaded: true,
@@ -244,6 +246,21 @@ impl VaultBuilder {
         self.start(engine, directory, true)
     }
 
+    /// Opens an existing vault to look: nothing is written, neither to the key store nor to the journal. What a killed commit
+    /// left is not finished, what is damaged or lags is not repaired, and evidence of a rollback stops this process only.
+    ///
+    /// For a check that must not change what it looks at. Whatever writes is refused ([`KeyStoreError::ReadOnly`]), numbers
+    /// are not issued, and what is only seen, and not known to be durable, is not made so.
+    ///
+    /// # Errors
+    /// As [`unlock`](VaultBuilder::unlock); and when only a repair would make the vault readable, such as a first place that
+    /// was put back from a backup.
+    pub fn unlock_read_only(mut self, root_key: RootKey) -> Result<Vault, UnlockError> {
+        self.read_only = true;
+        self.add_missing = false;
+        self.unlock(root_key)
+    }
+
     /// Opens the vault if there is one, and creates it otherwise. Two processes that do so at once end in one vault.
     ///
     /// For a first start; a mistyped path becomes a new, empty vault. Prefer [`unlock`](VaultBuilder::unlock) after it.
@@ -326,7 +343,7 @@ impl VaultBuilder {
     ) -> Result<(Arc<Process>, bool), KeyStoreError> {
         let read = || commit::read(&engine, &|| None, &scope, [self.patience; 2]);
         let seen = match read() {
-            Err(KeyStoreError::FirstPlaceBehind { .. }) => {
+            Err(KeyStoreError::FirstPlaceBehind { .. }) if !self.read_only => {
                 // It was put back from a backup. A commit sees every place, and brings it forward.
                 let terms = Terms { scope: scope.clone(), ..Terms::default() };
                 let repaired = engine.commit(&terms, &|| None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
@@ -350,6 +367,7 @@ impl VaultBuilder {
             clock: self.clock.clone(),
             threaded: self.threaded,
             is_copy: self.is_copy,
+            read_only: self.read_only,
             journal: self.journal.clone(),
             reopen: match &self.place {
                 Where::Directory(builder) => {
@@ -408,7 +426,7 @@ impl VaultBuilder {
         let needs_repair = needs_repair || !self.is_copy && !process.commits.keyring().is_finished(&recipe);
         process.can_read_some_tree(&self.purposes)?;
         self.check_demands(have, next_number)?;
-        if needs_repair {
+        if needs_repair && !self.read_only {
             // Best effort: a vault on a read-only mount can still be read.
             if let Err(error) = run(process, |process| process.repair()) {
                 crate::events::read_failed(&error);

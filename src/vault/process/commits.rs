@@ -86,6 +86,10 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
+        // Here, where all that writes a record or pages passes, but for evidence.
+        if self.settings.read_only {
+            return Err(CommitError::NothingHappened(KeyStoreError::ReadOnly));
+        }
         // Held to the end: what commits of this process make is installed in the order in which they made it.
         let turn = self.commits.turn();
         let terms = Terms {

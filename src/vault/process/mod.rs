@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) journal: JournalChoice,
     /// It is a copy of a vault that is in use elsewhere.
     pub(crate) is_copy: bool,
+    /// It only looks: nothing is written.
+    pub(crate) read_only: bool,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
 }

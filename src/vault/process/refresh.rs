@@ -143,6 +143,9 @@ impl Process {
 
     /// Has what is there written once more. One repair that has not begun is enough.
     fn repair_soon(self: &Arc<Process>) {
+        if self.settings.read_only {
+            return;
+        }
         if self.workers.will_repair.ask() {
             drop(self.workers.commits.post(self, |process| {
                 process.workers.will_repair.answer();
