@@ -166,6 +166,10 @@ impl Report {
         writeln!(out, "# Notification of a personal data breach (Art. 33 GDPR)\n")?;
         writeln!(out, "- Aware since: {:.0}", self.aware_at)?;
         writeln!(out, "- To be notified by: {:.0} (72 hours; later with the reasons for the delay)", self.notify_by)?;
+        if self.is_late() {
+            let hours = self.made_at.duration_since(self.notify_by).as_hours();
+            writeln!(out, "- **LATE** by {} days and {} hours: the notice must say why", hours / 24, hours % 24)?;
+        }
         writeln!(out, "- Worked out at: {:.0}\n", self.made_at)?;
         writeln!(out, "## (a) Nature of the breach\n")?;
         writeln!(out, "What may be in other hands:\n")?;

@@ -172,7 +172,7 @@ async fn write_down<D: Database>(
     }
     let whose = live_numbers(db, &found).await?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
-    let rows = holdings::rows(register, db, holdings, &whose, wanted, &disclosure.only).await?;
+    let rows = holdings::rows(register, db, holdings, &whose, wanted, &disclosure.only, false).await?;
     let tables = tables(rows).ok_or(DisclosureError::NothingHeld)?;
     for ((purpose, columns), (grant, number)) in by_purpose.iter().zip(grants) {
         const INSERT: &str = "INSERT INTO oubliette_disclosures \

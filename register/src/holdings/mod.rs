@@ -108,8 +108,9 @@ async fn access<D: Database>(
     opening::check(&register.reader, &holdings.readers, &holdings.tables, |_, _| true)?;
     let (found, whose) = begin(register, db, subject).await?;
     let answer = answer::of(register, db, holdings, subject, &found).await?;
-    let rows = rows(register, db, holdings, &whose, |_, _| true, &[]).await?;
-    Ok(Document::for_people(&answer.with(rows)))
+    let rows = rows(register, db, holdings, &whose, |_, _| true, &[], holdings.marks_damaged).await?;
+    let damaged = damaged(&rows);
+    Ok(Document::for_people(&answer.with(rows)).with_damaged(damaged))
 }
 
 async fn portable<D: Database>(
@@ -129,9 +130,14 @@ async fn portable<D: Database>(
         purposes.iter().any(|portable| portable == purpose.name())
     };
     opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
-    let mut rows = rows(register, db, holdings, &whose, wanted, &[]).await?;
+    let mut rows = rows(register, db, holdings, &whose, wanted, &[], holdings.marks_damaged).await?;
+    let damaged = damaged(&rows);
     rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
-    Ok(Document::for_machines(&answer::portable(register, subject, rows)))
+    Ok(Document::for_machines(&answer::portable(register, subject, rows)).with_damaged(damaged))
+}
+
+fn damaged(tables: &[(&Table, Vec<Row>)]) -> u64 {
+    tables.iter().flat_map(|(_, rows)| rows).map(|row| row.damaged.len() as u64).sum()
 }
 
 /// Looks the customer up, and writes down that it was asked for: first of all, since SQLite's transaction must begin as one
@@ -166,6 +172,7 @@ pub(crate) async fn rows<'h, D: Database>(
     whose: &Numbers,
     wanted: impl Fn(&Table, &Column) -> bool + Sync,
     only: &[Only],
+    marks_damaged: bool,
 ) -> Result<Vec<(&'h Table, Vec<Row>)>, AccessError> {
     let mut tables = Vec::new();
     for table in holdings.tables.iter().filter(|table| table.columns().iter().any(|column| wanted(table, column))) {
@@ -174,7 +181,7 @@ pub(crate) async fn rows<'h, D: Database>(
             let select = select::Select::of(table, |column| wanted(table, column));
             let only = only.iter().find(|only| only.table == table.name());
             let (sql, values) = select.statement(D::DIALECT, whose, only);
-            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose };
+            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose, marks_damaged };
             for row in db.rows_made(sql.into(), values).await? {
                 let cells = select.read(D::DIALECT, &row)?;
                 let cell = |column: &Column, of: fn(&select::Read) -> &crate::access::Cell| {
