@@ -17,7 +17,7 @@ pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, 
 /// unless asked for by `export`, and never a key or a passphrase. Customers are named by the numbers that the vault
 /// issued, or as the application names them where the register is needed.
 #[derive(Debug, Parser)]
-#[command(name = "oubliette", version, after_long_help = exit::HELP, propagate_version = true)]
+#[command(name = "oubliette", version, after_long_help = exit::help(), propagate_version = true, max_term_width = 80)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -133,6 +133,7 @@ pub enum Command {
     ///
     /// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
     /// generations are those of `oubliette status` and of the journal. The report names nobody.
+    #[command(override_usage = "oubliette breach [OPTIONS] --known-since <TIME> <WHAT LEAKED>...")]
     Breach(Breach),
     /// Move to a new root key, key tree, or epoch of an index
     #[command(subcommand)]
@@ -418,6 +419,9 @@ pub enum Retire {
         purpose: String,
         /// The newer tree, as `status` or `rotate purpose` shows it
         new: String,
+        /// Give them up although rows still need them, or could not be looked at: what is left under them is lost
+        #[arg(long)]
+        leave_behind: bool,
     },
     /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
     Epoch {
@@ -426,5 +430,8 @@ pub enum Retire {
         column: String,
         /// The epoch, as `rotate index` shows it
         epoch: u8,
+        /// Give it up although rows still need it, or could not be looked at: they are not found any more
+        #[arg(long)]
+        leave_behind: bool,
     },
 }

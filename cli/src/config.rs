@@ -194,8 +194,8 @@ pub struct DeclaredPurpose {
     pub whose: Vec<String>,
     #[serde(default)]
     pub categories: Vec<String>,
-    #[serde(default)]
-    pub transfers: Vec<String>,
+    /// To nobody, if the list is there and empty.
+    pub transfers: Option<Vec<String>>,
 }
 
 /// Who answers for it all.

@@ -2,12 +2,14 @@
 
 use oubliette::journal::Reason;
 use oubliette::store::{Directory, DirectoryBuilder, PlaceId};
-use oubliette::{CustomerId, Purpose, Vault, VaultBuilder};
+use oubliette::{CustomerId, KeyStoreError, Purpose, UnlockError, Vault, VaultBuilder};
 
 use crate::args::Common;
+use crate::commands::status::{bring_back, places};
 use crate::config::Config;
 use crate::confirm;
 use crate::exit::{Exit, Failure};
+use crate::permissions;
 use crate::secrets::Secrets;
 
 #[derive(Debug)]
@@ -55,14 +57,15 @@ impl Context {
     /// decide, not a typing mistake's.
     fn journal_is_there(&self) -> Result<(), Failure> {
         match &self.config.journal {
-            Some(journal) if !journal.exists() => Err(Failure::new(
+            Some(journal) if journal.exists() => permissions::no_pipe(journal),
+            Some(journal) => Err(Failure::new(
                 Exit::Missing,
                 format!(
                     "there is no journal at {}; correct the path, or let the application begin it. If it is lost: `oubliette journal accept-loss`",
                     journal.display()
                 ),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -73,6 +76,24 @@ impl Context {
         self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.unlock(self.secrets.current()?)?)
+    }
+
+    /// Refuses before anything is decided: a commit writes every place that the record lists, or is refused.
+    pub fn every_place_is_there(&self, vault: &Vault) -> Result<(), Failure> {
+        // A copy's record may list the places of its original, which are not for it to look at.
+        if self.config.copy {
+            return Ok(());
+        }
+        let directory = self.directory()?.open().map_err(KeyStoreError::from)?;
+        let listed = vault.status()?.places;
+        for place in places(&directory, &listed).iter().filter(|place| place.is_listed) {
+            if let Some(why) = &place.away {
+                let id = place.id.to_string();
+                let message = format!("place {id} is away ({why}), and nothing happened: {}", bring_back(&id));
+                return Err(Failure::new(Exit::TryAgain, message));
+            }
+        }
+        Ok(())
     }
 
     /// Opens the vault at the mirror that is to take over from places that are lost.
@@ -90,6 +111,28 @@ impl Context {
         self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.clear_alarm(self.secrets.current()?, why)?)
+    }
+
+    /// What a move to a new root key came to. One that failed leaves no key file behind, which would stop the next try; but
+    /// only when it is certain that the vault is not under that key.
+    pub fn settle_key<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        let (mut failure, generated) = match (done, self.secrets.take_generated()) {
+            (Err(failure), Some(generated)) => (failure, generated),
+            (done, _) => return done,
+        };
+        let (path, key) = generated;
+        let found = self.builder_without_journal().map(|builder| builder.unlock_read_only(key));
+        if let Ok(Err(UnlockError::KeyStore(KeyStoreError::WrongRootKey))) = found {
+            // It is ours, and opens nothing.
+            let _ = std::fs::remove_file(&path);
+        } else {
+            failure.message.push_str(&format!(
+                "; the new root key stays in {}, since the vault may be under it: when you try again, `--new-key-file {}`",
+                path.display(),
+                path.display()
+            ));
+        }
+        Err(failure)
     }
 
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {

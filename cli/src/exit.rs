@@ -10,6 +10,9 @@ use oubliette::{
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
 
+use crate::words;
+use crate::wrap;
+
 /// What the exit code says. The numbers are promised: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
@@ -23,12 +26,16 @@ pub enum Exit {
     Erased = 3,
     /// A legal hold stands.
     Held = 4,
+    /// What is good was shown; what is damaged was marked, and left out.
+    Incomplete = 5,
     /// The command was not understood.
     Usage = 64,
     /// Damage, tampering, or a key store that went back in time.
     Investigate = 65,
     /// What was named does not exist.
     Missing = 66,
+    /// What was to be printed was not written whole.
+    Unwritten = 74,
     /// Nothing happened, and it may work later.
     TryAgain = 75,
     /// It happened in part, or it is not known whether it happened.
@@ -39,23 +46,55 @@ pub enum Exit {
     Config = 78,
 }
 
-/// Shown at the end of `--help` and in the man page.
-pub const HELP: &str = "\
-Exit codes:
-   0  done, nothing to report
-   1  done, and something was found that can wait (doctor's warnings, requests that are due soon, what a sweep would
-      shred, tokens that could not be cleared yet)
-   2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
-      journal that does not verify, a vault with an alarm)
-   3  whom it concerns was shredded: there is nothing left
-   4  a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over
-  64  the command was not understood, or names a number, purpose or customer that is not known; nothing happened
-  65  investigate: damage, tampering, or a key store that went back in time; nothing happened
-  66  there is no such file or vault
-  75  try again: a file, the key store or the database cannot be used now; nothing happened
-  76  it happened in part, or it is not known whether it happened: run it again until it ends with 0
-  77  refused: not confirmed (--yes), the wrong root key, or permissions that are too wide; nothing happened
-  78  the configuration file is wrong";
+/// Each code and what it says: shown at the end of `--help`, and in the man page.
+pub const CODES: [(Exit, &str); 14] = [
+    (Exit::Done, "done, nothing to report"),
+    (
+        Exit::Found,
+        "done, and something was found that can wait: doctor's warnings, requests that are due soon, what a sweep would shred, tokens that could not be cleared yet",
+    ),
+    (
+        Exit::Grave,
+        "done, and something was found that cannot wait: doctor's grave findings, late requests, a receipt or journal that does not verify, a vault with an alarm",
+    ),
+    (Exit::Erased, "whom it concerns was shredded: there is nothing left"),
+    (
+        Exit::Held,
+        "a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over",
+    ),
+    (Exit::Incomplete, "incomplete: what is good is shown, and what is damaged is marked and left out"),
+    (
+        Exit::Usage,
+        "the command was not understood, or names a number, purpose or customer that is not known; nothing happened",
+    ),
+    (
+        Exit::Investigate,
+        "investigate: damage, tampering, or a key store that went back in time; refused, nothing happened",
+    ),
+    (Exit::Missing, "there is no such file or vault"),
+    (
+        Exit::Unwritten,
+        "what was to be printed was not written whole, as on a full disk; what the command does besides is done",
+    ),
+    (Exit::TryAgain, "try again: a file, the key store or the database cannot be used now; nothing happened"),
+    (Exit::Unsettled, "it happened in part, or it is not known whether it happened: run it again until it ends with 0"),
+    (
+        Exit::Refused,
+        "refused: not confirmed (--yes), the wrong root key, or permissions that are too wide; nothing happened",
+    ),
+    (Exit::Config, "the configuration file is wrong"),
+];
+
+/// The codes as `--help` ends with them, in 80 columns.
+pub fn help() -> String {
+    let mut out = String::from("Exit codes:");
+    for (exit, text) in CODES {
+        let line = format!("  {:>2}  {text}", exit as u8);
+        out.push('\n');
+        out.push_str(&wrap::hanging(&line, 6));
+    }
+    out
+}
 
 impl Exit {
     /// The word for machines.
@@ -66,9 +105,11 @@ impl Exit {
             Exit::Grave => "grave",
             Exit::Erased => "erased",
             Exit::Held => "held",
+            Exit::Incomplete => "incomplete",
             Exit::Usage => "usage",
             Exit::Investigate => "investigate",
             Exit::Missing => "missing",
+            Exit::Unwritten => "unwritten",
             Exit::TryAgain => "try_again",
             Exit::Unsettled => "unsettled",
             Exit::Refused => "refused",
@@ -127,7 +168,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    said
+    words::in_commands(&said)
 }
 
 /// A store's and a vault's errors sort themselves; what is the caller's mistake is told apart here.
@@ -147,6 +188,14 @@ pub fn of_key_store(error: &KeyStoreError) -> Exit {
             _ => Exit::from(KeyStoreError::Store(error.clone()).outcome()),
         },
         other => Exit::from(other.outcome()),
+    }
+}
+
+/// Of a commit of a vault that was opened: what is missing is a place of it, and not the vault.
+fn of_commit(error: &KeyStoreError) -> Exit {
+    match of_key_store(error) {
+        Exit::Missing => Exit::TryAgain,
+        exit => exit,
     }
 }
 
@@ -260,7 +309,7 @@ impl From<ShredError> for Failure {
                 Exit::Usage
             }
             ShredError::OldCopyRemains(_) | ShredError::Unknown(_) => Exit::Unsettled,
-            ShredError::NothingHappened(cause) => of_key_store(cause),
+            ShredError::NothingHappened(cause) => of_commit(cause),
             other => Exit::from(other.outcome()),
         };
         Failure::of(exit, &error)
@@ -271,7 +320,7 @@ impl From<RotateError> for Failure {
     fn from(error: RotateError) -> Failure {
         let exit = match &error {
             RotateError::SameKey | RotateError::NoVersions => Exit::Refused,
-            RotateError::NothingHappened(cause) => of_key_store(cause),
+            RotateError::NothingHappened(cause) => of_commit(cause),
             _ => Exit::Unsettled,
         };
         Failure::of(exit, &error)
@@ -283,7 +332,7 @@ impl From<PurposeError> for Failure {
         let exit = match &error {
             PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
             PurposeError::OnePlace => Exit::Refused,
-            PurposeError::NothingHappened(cause) => of_key_store(cause),
+            PurposeError::NothingHappened(cause) => of_commit(cause),
             PurposeError::OldCopyRemains(_) | PurposeError::NotInEveryPlace(_) | PurposeError::Unknown(_) => {
                 Exit::Unsettled
             }
@@ -298,7 +347,7 @@ impl From<oubliette::EpochError> for Failure {
         use oubliette::EpochError;
         let exit = match &error {
             EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
-            EpochError::NothingHappened(cause) => of_key_store(cause),
+            EpochError::NothingHappened(cause) => of_commit(cause),
             EpochError::OldCopyRemains(_) | EpochError::NotInEveryPlace(_) | EpochError::Unknown(_) => Exit::Unsettled,
             other => Exit::from(other.outcome()),
         };

@@ -15,6 +15,8 @@ mod register;
 mod secrets;
 mod times;
 mod token;
+mod words;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -31,8 +33,11 @@ fn main() -> ExitCode {
                 let failure = Failure::usage(error.render().to_string().trim_end());
                 return ExitCode::from(answer::print(Err(failure), true));
             }
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+            if error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::from(Exit::Usage as u8);
+            }
+            return ExitCode::from(answer::print_help(&error));
         }
     };
     let as_json = cli.common.json;

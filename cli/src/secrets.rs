@@ -30,6 +30,8 @@ pub struct Secrets {
     token: Option<Source>,
     /// Descriptors that were opened: a second line continues where the first ended.
     descriptors: HashMap<u32, Descriptor>,
+    /// A root key that was made here, and the file it is in.
+    generated: Option<(PathBuf, RootKey)>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Secrets {
         let without_token = given.clone().or_else(files).unwrap_or(Source::Prompt);
         let token = configured.token.as_ref().map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new)));
         let current = token.clone().unwrap_or_else(|| without_token.clone());
-        Secrets { current, without_token, token, descriptors: HashMap::new() }
+        Secrets { current, without_token, token, descriptors: HashMap::new(), generated: None }
     }
 
     /// The vault is not in the token yet: its root key is what the configuration says beside.
@@ -82,7 +84,9 @@ impl Secrets {
     /// The root key that a vault is to be rotated to. A passphrase is asked for twice.
     pub fn new_root_key(&mut self, new: &NewKey) -> Result<RootKey, Failure> {
         if let Some(path) = &new.generate {
-            return generate(path);
+            let key = generate(path)?;
+            self.generated = Some((path.clone(), key.clone()));
+            return Ok(key);
         }
         if new.to_token {
             let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
@@ -99,6 +103,11 @@ impl Secrets {
             return Err(Failure::new(Exit::Refused, "the two passphrases differ; nothing happened"));
         }
         Ok(passphrase(&first, true))
+    }
+
+    /// The root key that this command made, and its file: to be removed when the vault did not come under it.
+    pub fn take_generated(&mut self) -> Option<(PathBuf, RootKey)> {
+        self.generated.take()
     }
 
     fn read(&mut self, source: &Source) -> Result<RootKey, Failure> {

@@ -26,6 +26,7 @@ pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     // Before the shred, which cannot be taken back when it turns out that its receipt has no place; and before others are
     // finished, of whom this may be one.
     let mut open = tables.unlock(context, receipts.clone())?;
+    context.every_place_is_there(open.vault())?;
     let file = asked.receipt.as_deref().map(PrivateFile::create).transpose()?;
     receipts.own(&known.subject, file);
     let done = open.resume(Work::Writes).and_then(|resumed| {

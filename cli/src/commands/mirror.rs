@@ -40,7 +40,7 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
             let root = vault.detach_mirror(found)?;
             close(vault)?;
             let destroy = root.as_ref().map_or_else(
-                || "Destroy what is left of it.".to_owned(),
+                || "Destroy what is left of it, and take it out of `mirrors`.".to_owned(),
                 |root| format!("Destroy {}, and take it out of `mirrors`.", root.display()),
             );
             Answer::new(format!("Place {place} is detached. {destroy}\n"), json!({ "detached": place, "root": root }))

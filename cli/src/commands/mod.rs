@@ -17,7 +17,7 @@ mod resume;
 mod retire;
 mod rotate;
 mod shred;
-mod status;
+pub mod status;
 mod sweep;
 mod verify;
 mod withdraw;

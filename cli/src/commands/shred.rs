@@ -31,6 +31,7 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
         whom.text()
     ))?;
     let vault = context.unlock(only.as_slice())?;
+    context.every_place_is_there(&vault)?;
     // Before the shred, which cannot be taken back when it turns out that its receipt has no place.
     let file = receipt.as_ref().map(|wanted| PrivateFile::create(&wanted.path)).transpose()?;
     let shredded = match whom.shred(&vault, only, why) {
@@ -164,6 +165,9 @@ fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Opti
     }
     if let Some(receipt) = receipt {
         text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+        if already > 0 {
+            text.push_str("It says which of them were shredded before.\n");
+        }
     }
     text.push_str("Copies of the root record from before, with their root key, still open what was shredded: `oubliette doctor` finds them.\n");
     Answer::new(

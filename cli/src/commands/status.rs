@@ -3,19 +3,19 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use oubliette::store::{Directory, PlaceId, RootStore};
+use oubliette::store::{CopyContent, Directory, PlaceId, RootStore};
 use oubliette::{Health, Status};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, size};
 use crate::context::{Context, close};
-use crate::exit::{Exit, Failure, of_key_store, told};
+use crate::exit::{Exit, Failure, chain, of_key_store, told};
 
 pub fn run(context: &mut Context) -> Result<Answer, Failure> {
     let vault = context.unlock(&[])?;
     let directory = context.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
     let status = vault.status()?;
-    let seen = Seen {
+    let mut seen = Seen {
         path: context.config.vault()?.to_path_buf(),
         journal: context.config.journal.clone(),
         public_key: vault.public_key().ok().map(|key| key.to_string()),
@@ -23,8 +23,13 @@ pub fn run(context: &mut Context) -> Result<Answer, Failure> {
         places: places(&directory, &status.places),
         status,
     };
+    if context.config.copy {
+        // Its record may list the places of its original, which are not for it to look at.
+        seen.places.iter_mut().for_each(|place| place.away = None);
+    }
     close(vault)?;
-    let exit = match (&seen.health.trouble, seen.health.ready) {
+    let exit = match (&seen.health.trouble, seen.is_ready()) {
+        (_, false) if seen.away().next().is_some() => Exit::TryAgain,
         (_, true) if seen.health.alarm.is_some() => Exit::Grave,
         (_, true) => Exit::Done,
         (Some(trouble), false) => of_key_store(trouble),
@@ -48,6 +53,15 @@ pub struct PlaceSeen {
     pub id: PlaceId,
     pub root: Option<String>,
     pub is_listed: bool,
+    /// Why nothing of it can be read, if so.
+    pub away: Option<String>,
+}
+
+/// What is to be done about a place that is away.
+pub fn bring_back(id: &str) -> String {
+    format!(
+        "nobody can be shredded until it is back: mount it, or correct `mirrors` (--mirror). If it is lost for good: `oubliette mirror detach {id}`"
+    )
 }
 
 /// Every place that is listed or open.
@@ -59,11 +73,41 @@ pub fn places(directory: &Directory, listed: &[PlaceId]) -> Vec<PlaceSeen> {
         id: *id,
         root: directory.path_of(*id).map(|path| path.display().to_string()),
         is_listed: listed.contains(id),
+        away: away(directory, *id),
     })
     .collect()
 }
 
+fn away(directory: &Directory, place: PlaceId) -> Option<String> {
+    let mut why = None;
+    for copy in directory.read(place) {
+        match &copy.content {
+            CopyContent::Unreachable(error) => why = Some(chain(error)),
+            _ => return None,
+        }
+    }
+    Some(why.unwrap_or_else(|| "it is not open here".to_owned()))
+}
+
 impl Seen {
+    /// Listed places of which nothing can be read: a commit needs them all.
+    fn away(&self) -> impl Iterator<Item = (&PlaceSeen, &String)> {
+        self.places.iter().filter(|place| place.is_listed).filter_map(|place| Some((place, place.away.as_ref()?)))
+    }
+
+    fn is_ready(&self) -> bool {
+        self.health.ready && self.away().next().is_none()
+    }
+
+    /// What the vault says of itself, or what was seen here.
+    fn trouble(&self) -> Option<String> {
+        let seen = self.away().next().map(|(place, why)| {
+            let id = place.id.to_string();
+            format!("place {id} is away ({why}): {}", bring_back(&id))
+        });
+        seen.or_else(|| self.health.trouble.as_ref().map(told))
+    }
+
     fn json(&self) -> Value {
         let Seen { path, journal, public_key, status, health, places } = self;
         let purposes = status.purposes.iter().map(|purpose| {
@@ -77,7 +121,7 @@ impl Seen {
             })
         });
         let places = places.iter().map(|place| {
-        json!({ "place": place.id.to_string(), "root": place.root, "listed": place.is_listed, "open": place.root.is_some() })
+        json!({ "place": place.id.to_string(), "root": place.root, "listed": place.is_listed, "open": place.root.is_some(), "away": place.away })
     });
         json!({
             "vault": path,
@@ -92,10 +136,10 @@ impl Seen {
             "public_key": public_key,
             "has_mirror": !status.has_no_mirror(),
             "health": {
-                "ready": health.ready,
+                "ready": self.is_ready(),
                 "can_open": health.can_open,
                 "lease_left_ms": u64::try_from(health.lease_left.as_millis()).unwrap_or(u64::MAX),
-                "trouble": health.trouble.as_ref().map(told),
+                "trouble": self.trouble(),
                 "alarm": health.alarm,
             },
         })
@@ -106,14 +150,14 @@ impl Seen {
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = writeln!(out, "vault        {}", path.display());
-        let ready = match (health.ready, health.can_open) {
+        let ready = match (self.is_ready(), health.can_open) {
             (true, _) => "ready",
             (false, true) => "READS ONLY: nobody can be shredded",
             (false, false) => "NOT READY",
         };
         let _ = writeln!(out, "health       {ready}");
-        if let Some(trouble) = &health.trouble {
-            let _ = writeln!(out, "trouble      {}", told(trouble));
+        if let Some(trouble) = self.trouble() {
+            let _ = writeln!(out, "trouble      {trouble}");
         }
         if let Some(seen) = health.alarm {
             let _ = writeln!(
@@ -149,7 +193,11 @@ impl Seen {
         }
         let _ = writeln!(out, "\n{:<16} root record in", "place");
         for place in places {
-            let root = place.root.as_deref().unwrap_or("not open here: name it with --mirror");
+            let root = match (&place.root, &place.away) {
+                (Some(root), None) => root.clone(),
+                (Some(root), Some(_)) => format!("{root} (away)"),
+                (None, _) => "not open here: name it with --mirror".to_owned(),
+            };
             let _ = writeln!(
                 out,
                 "{:<16} {root}{}",

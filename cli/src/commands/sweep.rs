@@ -43,6 +43,7 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         "Sweep?\n{}Their data becomes unreadable in every copy and every backup. This cannot be undone.",
         by_purpose(&due)
     ))?;
+    context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     let bar = bar(due.len() as u64);
     let swept = alone!(

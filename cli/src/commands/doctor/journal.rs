@@ -31,7 +31,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
                 vault,
                 "the vault keeps no journal",
                 "nothing proves a shred afterwards, nor that an older root record was put back together with its pages",
-                "open it with `VaultBuilder::journal` in the application",
+                "let the application open it with a journal, and name that here: `journal` in the configuration",
             ),
         }
         return;

@@ -35,8 +35,9 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     let generation = seen.as_ref().map(|seen| seen.generation);
     let has_register = seen.is_some_and(|seen| seen.has_register);
     let backups: Vec<_> = context.config.backups.iter().chain(&asked.backups).cloned().collect();
+    let meant = context.config.root_copies_kept.as_deref().map(crate::config::duration).transpose()?;
     for backup in &backups {
-        copies::look(backup, &places, generation, context.secrets.file(), &mut findings);
+        copies::look(backup, &places, generation, meant, context.secrets.file(), &mut findings);
     }
     let exit = findings.exit();
     let findings = findings.worst_first();

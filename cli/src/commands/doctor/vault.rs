@@ -39,11 +39,12 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     let builder = || if has_journal { context.builder() } else { context.builder_without_journal() };
     let mut tables = if has_journal { register::tables(context, findings) } else { None };
     let purposes = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
-    let mut unlocked = builder()?.purposes(purposes).unlock(root_key.clone());
+    // It only looks: a damaged copy that opening mends would be told of by nobody.
+    let mut unlocked = builder()?.purposes(purposes).unlock_read_only(root_key.clone());
     if let Err(UnlockError::UnknownPurpose { purpose }) = &unlocked {
         register::is_of_another_vault(purpose, findings);
         tables = None;
-        unlocked = builder()?.unlock(root_key);
+        unlocked = builder()?.unlock_read_only(root_key);
     }
     let vault = match unlocked {
         Ok(vault) => vault,
@@ -140,18 +141,18 @@ fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
             all.iter().find_map(|place| place.root.clone()).unwrap_or_default(),
             "the root record is in one place only",
             "losing it loses every sealed value, for good",
-            "attach a mirror on another disk or machine: `Vault::attach_mirror`, then `mirrors` in the configuration",
+            "attach a mirror on another disk or machine: `oubliette mirror attach DIR`, then `mirrors` in the configuration",
         );
     }
     for place in &all {
         let (what, advice) = match (&place.root, place.is_listed) {
             (None, true) => (
                 "the vault lists this place, and it is not open here",
-                "name it among `mirrors`, or mount it; if it is lost for good, detach it (`Vault::detach_mirror`)",
+                "name it among `mirrors`, or mount it; if it is lost for good: `oubliette mirror detach PLACE`",
             ),
             (Some(_), false) => (
                 "this place is configured as a mirror, and the vault does not list it",
-                "attach it (`Vault::attach_mirror`), or take it out of the configuration and destroy it",
+                "attach it (`oubliette mirror attach DIR`), or take it out of the configuration and destroy it",
             ),
             _ => continue,
         };
@@ -230,7 +231,7 @@ fn of_pages(context: &Context, status: &Status, findings: &mut Findings) -> Resu
             pages.display(),
             format!("superseded pages are kept since {} hours; {} in all", age.as_secs() / 3600, status.superseded),
             "the store grows, and an older root record, should there be a copy, finds its pages",
-            "let a process have the vault open for an hour, or call `Vault::sweep` from a timer",
+            "let the application have the vault open for an hour: it sweeps them by itself",
         );
     }
     Ok(())
