@@ -137,7 +137,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into() }
+        Failure { exit, message: words::in_commands(&message.into()) }
     }
 
     pub fn usage(message: impl Into<String>) -> Failure {

@@ -50,6 +50,7 @@ const IN_COMMANDS: &[(&str, &str)] = &[
     ("unlock it once with `add_missing_purposes`", "let the application start once, which adds it"),
     ("ask `epochs`", "ask `oubliette reindex --check`"),
     ("take it from `rotate_purpose` or `status`", "`oubliette status` lists them"),
+    ("as `status` shows them", "as `oubliette status` shows them"),
     ("ask `status`", "ask `oubliette status`"),
     ("for consent given anew, `enroll` a new number", "consent given anew needs a new number, from the application"),
     ("widen its `Limits`, or use the vault", "the application allows it or not"),

@@ -47,7 +47,8 @@ fn kind(world: &World, header: &str, key: &str) -> &'static str {
         ("expected a map", "table"),
         ("expected struct", "table"),
         ("expected tuple struct", "list"),
-        ("unknown variant", "text"),
+        // A map whose values are of a few kinds: a time is a map to the parser.
+        ("unknown variant `1979", "table"),
         ("unknown field `$__toml", "table"),
         // A time is a table to the parser, where any is taken: what it misses then is another key.
         ("missing field `table`", "table"),
@@ -65,7 +66,11 @@ fn accepted(world: &World) -> BTreeMap<String, BTreeMap<String, &'static str>> {
         let path = name.trim_matches(['[', ']']).to_owned();
         let mut kinds = BTreeMap::new();
         for key in keys {
-            kinds.insert(key.clone(), kind(world, &header, &key));
+            let kind = kind(world, &header, &key);
+            kinds.insert(key.clone(), kind);
+            if !["table", "list"].contains(&kind) {
+                continue;
+            }
             let below = if header.is_empty() { key.clone() } else { format!("{path}.{key}") };
             for (open, close) in [("[", "]"), ("[[", "]]")] {
                 let section = format!("{open}{below}{close}");
@@ -77,7 +82,7 @@ fn accepted(world: &World) -> BTreeMap<String, BTreeMap<String, &'static str>> {
             }
             // A map whose keys are the application's: one of them is tried.
             let named = format!("[{below}.PURPOSE]");
-            if kinds.get(&key) == Some(&"table")
+            if kind == "table"
                 && self::keys(world, &format!("{header}\n[{below}]")).is_none()
                 && self::keys(world, &format!("{header}\n{named}")).is_some()
             {

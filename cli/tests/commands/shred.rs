@@ -99,3 +99,17 @@ fn a_place_that_is_away_stops_a_shred() {
     std::fs::rename(world.path("away"), world.path("mirror")).unwrap();
     assert_eq!(customers[0].opens(&world.vault()), (true, true));
 }
+
+/// A library says from which call a number comes; an operator has no calls.
+#[test]
+fn messages_speak_of_no_calls() {
+    let world = World::new();
+    for arguments in
+        [&["shred", "many", "--yes"][..], &["shred", "99", "--yes"], &["retire", "tree", "orders", "x", "--yes"]]
+    {
+        let ran = world.run(arguments).ends(64);
+        assert!(!ran.err.contains("enroll") && !ran.err.contains("`status`"), "{ran:?}");
+    }
+    let ran = world.run(&["status", "--vault", "elsewhere"]).ends(66);
+    assert!(!ran.err.contains("`create`"), "{ran:?}");
+}
