@@ -12,6 +12,7 @@ use oubliette::journal::{Event, Hash, Numbers, Reason, Receipt, Whose};
 use oubliette::{CustomerId, Shredded};
 use serde_json::{Map, Value as Json};
 
+use super::agreed;
 use super::database::{Database, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, stored, time};
@@ -58,6 +59,7 @@ async fn erase<D: Transactions>(
     subject: &Subject,
     why: Reason,
 ) -> Result<Erased, RegisterError> {
+    agreed::up_to_date(register, db).await?;
     let owner = decide(register, db, subject, &why).await?;
     let erased = carry_out(register, db, owner, None).await?;
     outbox::flush_if_possible(register, db).await;

@@ -101,6 +101,15 @@ pub enum RegisterError {
         /// How.
         what: &'static str,
     },
+    /// The vault opens what the register has recorded as shredded: the vault went back in time, or a row was changed by hand. Nothing of
+    /// the customer was opened.
+    #[error(
+        "the vault opens {numbers} of a customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
+    )]
+    ShreddedOpens {
+        /// How many numbers.
+        numbers: u64,
+    },
     /// The key store could not be used.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
@@ -163,6 +172,7 @@ impl RegisterError {
             | RegisterError::OtherVault
             | RegisterError::NeedsReconcile
             | RegisterError::JournalDiffers { .. }
+            | RegisterError::ShreddedOpens { .. }
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::NotOurs { .. }
             | RegisterError::Time(_) => Outcome::Investigate,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Label};
 use oubliette::{CustomerId, Purpose};
 
+use super::agreed;
 use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::evidence::{Evidence, Grant};
@@ -68,13 +69,14 @@ pub(crate) async fn lock<D: Database>(
     db: &mut D,
     subject: &Subject,
 ) -> Result<Option<Found>, RegisterError> {
-    const LOCK: &str = "SELECT id, state, (SELECT value FROM oubliette_meta WHERE name = 'vault') \
-        FROM oubliette_subjects \
+    const LOCK: &str = "SELECT id, state, (SELECT value FROM oubliette_meta WHERE name = 'vault'), \
+            (SELECT max(n) FROM oubliette_journal) FROM oubliette_subjects \
         WHERE id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1) FOR UPDATE";
     let rows = db.rows(LOCK, values![subject.as_str()]).await?;
     match rows.first() {
         Some(row) => {
             schema::check_vault(register, row.maybe_text(2)?)?;
+            agreed::check(register, db, row.maybe_integer(3)?).await?;
             found(row).map(Some)
         }
         None => Ok(None),
@@ -231,7 +233,8 @@ async fn keys<D: Database>(
     purpose: Purpose,
 ) -> Result<GrantedKeys, RegisterError> {
     const LIVE: &str = "SELECT n.number, g.until, g.granted_at, \
-            (SELECT value FROM oubliette_meta WHERE name = 'vault'), m.at FROM oubliette_subjects s \
+            (SELECT value FROM oubliette_meta WHERE name = 'vault'), m.at, \
+            (SELECT max(n) FROM oubliette_journal) FROM oubliette_subjects s \
         JOIN oubliette_numbers n ON n.subject_id = s.id AND n.purpose = ?2 AND n.sealing = 1 \
         JOIN oubliette_grants g ON g.subject_id = s.id AND g.purpose = ?2 AND g.recipient IS NULL \
             AND g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?3) \
@@ -244,6 +247,7 @@ async fn keys<D: Database>(
     if let Some(row) = rows.first() {
         // Of another vault's number somebody else's values would be sealed.
         schema::check_vault(register, row.maybe_text(3)?)?;
+        agreed::check(register, db, row.maybe_integer(5)?).await?;
     }
     for row in &rows {
         let until = end(register, purpose.name(), row, [2, 1, 4])?;

@@ -127,6 +127,7 @@
 )]
 
 pub mod access;
+mod agreed;
 mod agreement;
 mod basis;
 pub mod breach;

@@ -93,6 +93,26 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
     }
 }
 
+/// Whether a line of the table is the first of the file from that entry on; false past a gap that somebody has accepted.
+fn agrees(n: i64, line: &str, there: Option<(i64, &str)>) -> Result<bool, RegisterError> {
+    match there {
+        Some((first, _)) if first > n => Ok(false),
+        Some((_, text)) if text == line => Ok(true),
+        Some(_) => Err(RegisterError::JournalDiffers { what: "differ" }),
+        None => Err(RegisterError::JournalDiffers { what: "differ: the file ends before the table" }),
+    }
+}
+
+/// Refuses a line of the table that is not the first entry of the file from there on.
+pub(crate) fn compare(n: i64, line: &str, there: Option<&Entry>) -> Result<(), RegisterError> {
+    let there = there.map(|entry| (number(entry), entry.line()));
+    agrees(n, line, there.as_ref().map(|(n, text)| (*n, text.as_str()))).map(drop)
+}
+
+fn number(entry: &Entry) -> i64 {
+    i64::try_from(entry.n()).unwrap_or(i64::MAX)
+}
+
 struct Line {
     n: i64,
     text: String,
@@ -112,14 +132,8 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
     let mut lines = lines_after(register, known.saturating_sub(1), LINES)?;
     let full = lines.len() == LINES;
     if let Some((_, line)) = newest {
-        match lines.first() {
-            // Past a gap that somebody has accepted.
-            Some(first) if first.n > known => {}
-            Some(first) if first.text == line => {
-                lines.remove(0);
-            }
-            Some(_) => return Err(RegisterError::JournalDiffers { what: "differ" }),
-            None => return Err(RegisterError::JournalDiffers { what: "differ: the file ends before the table" }),
+        if agrees(known, &line, lines.first().map(|first| (first.n, first.text.as_str())))? {
+            lines.remove(0);
         }
     }
     for lines in lines.chunks(500) {
@@ -198,7 +212,7 @@ pub(crate) fn is_of(id: &str, tag: &str) -> bool {
 
 fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, RegisterError> {
     let line = |entry: &Entry| Line {
-        n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
+        n: number(entry),
         text: entry.line(),
         id: entry.id().map(|id| hex(&id.to_bytes())),
         shred: shredded_by(entry.event()),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Reason, Receipt};
 use oubliette::{CustomerId, Purpose};
 
+use super::agreed;
 use super::database::{Database, Row, Transactions, Value, values};
 use super::erase;
 use super::error::RegisterError;
@@ -93,6 +94,7 @@ struct Ripe {
 
 async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
     schema::check(register, db).await?;
+    agreed::check_newest(register, db).await?;
     let now = register.now();
     let mut all = Vec::new();
     for purpose in register.vault.unlocked_purposes()? {
@@ -133,6 +135,7 @@ async fn sweep<D: Transactions>(
 ) -> Result<Swept, RegisterError> {
     let mut swept = Swept::default();
     schema::check(register, db).await?;
+    agreed::up_to_date(register, db).await?;
     finish::holds_over(register, db).await?;
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Reason};
 use oubliette::{CustomerId, Purpose, Shredded};
 
+use super::agreed;
 use super::database::{Database, Row, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, label, stored};
@@ -141,6 +142,7 @@ async fn end<D: Transactions>(
     why: Reason,
     consents_only: bool,
 ) -> Result<Withdrawn, RegisterError> {
+    agreed::up_to_date(register, db).await?;
     if !register.vault.unlocked_purposes()?.contains(&purpose) {
         return Err(RegisterError::PurposeNotUnlocked { purpose: purpose.name().to_owned() });
     }

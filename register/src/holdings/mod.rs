@@ -9,6 +9,7 @@ use oubliette::{FieldKind, journal};
 pub use declared::Holdings;
 pub(crate) use select::Only;
 
+use super::agreed;
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants::{self, Found};
@@ -142,6 +143,7 @@ async fn begin<D: Database>(
     subject: &Subject,
 ) -> Result<(Found, Numbers), AccessError> {
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    agreed::check_shredded(register, db, found.id).await?;
     let whose = numbers_of(db, found.id).await?;
     if !whose.is_empty() {
         let numbers = journal::Numbers::of(whose.iter().copied());

@@ -1,0 +1,74 @@
+//! Whether the database, the journal and the vault agree on who was shredded.
+//!
+//! Each of them may be put back from a backup alone. A vault and a journal that went back together agree with each other, open whoever was
+//! shredded since, and only the copy of the journal in this database shows it. So nothing is opened, granted or shredded before its newest
+//! line was found in the journal's file.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use oubliette::CustomerId;
+
+use super::database::{Database, Transactions, values};
+use super::error::RegisterError;
+use super::grants::stored;
+use super::outbox;
+use super::register::Register;
+
+/// Refuses a database whose newest line of the journal is not in the journal. `newest` is that line's number, as it was read in this
+/// transaction.
+pub(crate) async fn check<D: Database>(
+    register: &Register,
+    db: &mut D,
+    newest: Option<i64>,
+) -> Result<(), RegisterError> {
+    let Some(newest) = newest else { return Ok(()) };
+    // A running vault finds out by itself when its own journal is exchanged, so that a line need be looked for once.
+    if register.agreed.load(Ordering::Acquire) == newest {
+        return Ok(());
+    }
+    let rows = db.rows("SELECT line FROM oubliette_journal WHERE n = ?1", values![newest]).await?;
+    // Somebody may have taken it out since, by hand; then the next call looks for the one before.
+    let Some(row) = rows.first() else { return Ok(()) };
+    let there = register.vault.journal_after(newest.saturating_sub(1).max(0).unsigned_abs(), 1)?;
+    outbox::compare(newest, row.text(0)?, there.first())?;
+    register.agreed.store(newest, Ordering::Release);
+    Ok(())
+}
+
+/// The same where the newest line's number is not known yet.
+pub(crate) async fn check_newest<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    let rows = db.rows("SELECT max(n) FROM oubliette_journal", values![]).await?;
+    let newest = rows.first().map(|row| row.maybe_integer(0)).transpose()?.flatten();
+    check(register, db, newest).await
+}
+
+/// Before something is decided that cannot be taken back: tells the journal what it was not told, and refuses a database that turns
+/// out to be older than the journal. What stands against a shred, a hold say, may be what it does not remember.
+pub(crate) async fn up_to_date<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    outbox::flush(register, db).await?;
+    if outbox::is_behind(db).await? { Err(RegisterError::NeedsReconcile) } else { Ok(()) }
+}
+
+/// Refuses to open anything of a customer of whom the vault opens what the register has recorded as shredded.
+pub(crate) async fn check_shredded<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+) -> Result<(), RegisterError> {
+    const SHREDDED: &str = "SELECT purpose, number FROM oubliette_numbers WHERE state = 'shredded' AND subject_id IN \
+        (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1)";
+    let mut by_purpose: BTreeMap<String, Vec<CustomerId>> = BTreeMap::new();
+    for row in db.rows(SHREDDED, values![owner]).await? {
+        by_purpose.entry(row.text(0)?.to_owned()).or_default().push(stored(row.integer(1)?)?);
+    }
+    let mut opened = 0_u64;
+    for (purpose, numbers) in by_purpose {
+        // Of a purpose that is not unlocked nothing is opened.
+        let Some(purpose) = register.vault.purpose_named(&purpose)? else { continue };
+        let shredded = register.vault.shredded_among(purpose, numbers.iter().copied())?;
+        let left = numbers.len().saturating_sub(shredded.len());
+        opened = opened.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+    }
+    if opened > 0 { Err(RegisterError::ShreddedOpens { numbers: opened }) } else { Ok(()) }
+}
