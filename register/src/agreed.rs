@@ -4,12 +4,12 @@
 //! shredded since, and only the copy of the journal in this database shows it. So nothing is opened, granted or shredded before its newest
 //! line was found in the journal's file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use oubliette::CustomerId;
 
-use super::database::{Database, Transactions, values};
+use super::database::{Database, Row, Transactions, values};
 use super::error::RegisterError;
 use super::grants::stored;
 use super::outbox;
@@ -50,6 +50,62 @@ pub(crate) async fn up_to_date<D: Transactions>(register: &Register, db: &mut D)
     if outbox::is_behind(db).await? { Err(RegisterError::NeedsReconcile) } else { Ok(()) }
 }
 
+/// Before a sweep, which asks nobody: refuses a database of which people have not said that what it forgot was entered again.
+pub(crate) async fn confirmed<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    up_to_date(register, db).await?;
+    if outbox::awaits_confirmation(db).await? { Err(RegisterError::Unconfirmed) } else { Ok(()) }
+}
+
+/// Refuses a table of the journal that is not the journal, line for line. Lines that the file lost, in a gap that somebody has accepted, may
+/// still be there.
+pub(crate) async fn compare_journal<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    let mut entries = register.vault.journal_entries_after(0)?;
+    let (mut entry, mut after) = (entries.next().transpose()?, 0);
+    loop {
+        let rows =
+            db.rows("SELECT n, line FROM oubliette_journal WHERE n > ?1 ORDER BY n LIMIT 1000", values![after]).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.integer(0)?;
+        for row in &rows {
+            let n = row.integer(0)?;
+            while entry.as_ref().is_some_and(|entry| outbox::number(entry) < n) {
+                entry = entries.next().transpose()?;
+            }
+            outbox::compare(n, row.text(1)?, entry.as_ref())?;
+        }
+    }
+}
+
+/// Numbers that are recorded as shredded and that the vault opens.
+pub(crate) async fn opened<D: Database>(register: &Register, db: &mut D) -> Result<Vec<CustomerId>, RegisterError> {
+    const SHREDDED: &str = "SELECT purpose, number FROM oubliette_numbers \
+        WHERE number > ?1 AND state = 'shredded' ORDER BY number LIMIT 2000";
+    let (mut opened, mut after) = (Vec::new(), 0);
+    loop {
+        let rows = db.rows(SHREDDED, values![after]).await?;
+        let Some(last) = rows.last() else { return Ok(opened) };
+        after = last.integer(1)?;
+        opened.extend(opened_among(register, &rows)?);
+    }
+}
+
+/// Of rows of a purpose and a number, the numbers that the vault opens. Of a purpose that is not unlocked nothing is opened.
+fn opened_among(register: &Register, rows: &[Row]) -> Result<Vec<CustomerId>, RegisterError> {
+    let mut by_purpose: BTreeMap<&str, BTreeSet<CustomerId>> = BTreeMap::new();
+    for row in rows {
+        by_purpose.entry(row.text(0)?).or_default().insert(stored(row.integer(1)?)?);
+    }
+    let mut opened = Vec::new();
+    for (purpose, mut numbers) in by_purpose {
+        let Some(purpose) = register.vault.purpose_named(purpose)? else { continue };
+        for number in register.vault.shredded_among(purpose, numbers.iter().copied())? {
+            numbers.remove(&number);
+        }
+        opened.extend(numbers);
+    }
+    Ok(opened)
+}
+
 /// Refuses to open anything of a customer of whom the vault opens what the register has recorded as shredded.
 pub(crate) async fn check_shredded<D: Database>(
     register: &Register,
@@ -58,17 +114,9 @@ pub(crate) async fn check_shredded<D: Database>(
 ) -> Result<(), RegisterError> {
     const SHREDDED: &str = "SELECT purpose, number FROM oubliette_numbers WHERE state = 'shredded' AND subject_id IN \
         (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1)";
-    let mut by_purpose: BTreeMap<String, Vec<CustomerId>> = BTreeMap::new();
-    for row in db.rows(SHREDDED, values![owner]).await? {
-        by_purpose.entry(row.text(0)?.to_owned()).or_default().push(stored(row.integer(1)?)?);
+    let rows = db.rows(SHREDDED, values![owner]).await?;
+    match opened_among(register, &rows)?.len() {
+        0 => Ok(()),
+        opened => Err(RegisterError::ShreddedOpens { numbers: u64::try_from(opened).unwrap_or(u64::MAX) }),
     }
-    let mut opened = 0_u64;
-    for (purpose, numbers) in by_purpose {
-        // Of a purpose that is not unlocked nothing is opened.
-        let Some(purpose) = register.vault.purpose_named(&purpose)? else { continue };
-        let shredded = register.vault.shredded_among(purpose, numbers.iter().copied())?;
-        let left = numbers.len().saturating_sub(shredded.len());
-        opened = opened.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
-    }
-    if opened > 0 { Err(RegisterError::ShreddedOpens { numbers: opened }) } else { Ok(()) }
 }

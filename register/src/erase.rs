@@ -22,6 +22,7 @@ use super::outbox;
 use super::register::Register;
 use super::requests;
 use super::subject::{self, Subject};
+use super::whose;
 use super::withdraw;
 
 /// What an erasure came to.
@@ -77,7 +78,10 @@ async fn decide<D: Transactions>(
     db.begin().await?;
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     match found.state.as_str() {
-        "live" => doom_unless_held(register, db, found.id, why).await?,
+        "live" => {
+            whose::check(register, db, found.id, None).await?;
+            doom_unless_held(register, db, found.id, why).await?;
+        }
         "erasing" => {}
         // While the lock was waited for.
         "erased" => return Err(RegisterError::UnknownSubject),
@@ -152,6 +156,8 @@ pub(crate) async fn carry_out<D: Transactions>(
     let Some(row) = rows.first() else { return Ok(None) };
     let (subject, why) = (subject::stored(row.text(0)?)?, holds::reason(row.text(1)?)?);
     let requested = row.maybe_integer(2)?.map(time).transpose()?;
+    // Before anything is shredded and a receipt says whose it was.
+    whose::check(register, db, owner, None).await?;
     // All that they ever had: one that was withdrawn is shredded in its own purpose only.
     let numbers = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
     let numbers: Vec<CustomerId> = numbers.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;

@@ -95,12 +95,23 @@ pub enum RegisterError {
     /// The application did not take a receipt. The erasure is unfinished; `resume` issues another.
     #[error("the receipt was not taken; the erasure is unfinished until `resume` has it taken")]
     ReceiptNotTaken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database was restored, and nobody has said yet that what it forgot was entered again. Nothing was swept.
+    #[error(
+        "the database was restored: what it forgot and the journal does not tell (holds, requests, marks) must be entered again; then say so by `confirm_restored`, and sweep"
+    )]
+    Unconfirmed,
     /// The journal in the database knows more than the file, or something else.
     #[error("the journal's table and its file {what}; was one of them restored? Compare them before anything else")]
     JournalDiffers {
         /// How.
         what: &'static str,
     },
+    /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand. Nothing
+    /// was opened or shredded.
+    #[error(
+        "a number stands beside an id that it was not issued for: the register's rows were changed by hand, and nothing was opened or shredded; `reconcile` lists all such numbers"
+    )]
+    NotTheirs,
     /// The vault opens what the register has recorded as shredded: the vault went back in time, or a row was changed by hand. Nothing of
     /// the customer was opened.
     #[error(
@@ -173,6 +184,8 @@ impl RegisterError {
             | RegisterError::NeedsReconcile
             | RegisterError::JournalDiffers { .. }
             | RegisterError::ShreddedOpens { .. }
+            | RegisterError::NotTheirs
+            | RegisterError::Unconfirmed
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::NotOurs { .. }
             | RegisterError::Time(_) => Outcome::Investigate,

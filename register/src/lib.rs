@@ -94,6 +94,8 @@
 //!    [reconciles](AloneSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
 //! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
+//! 5. Evidence and marks since are lost, and, if the journal lost entries too, holds and requests. Nothing is swept before an operator has
+//!    entered them again and [said so](AloneSqlite::confirm_restored).
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -101,9 +103,9 @@
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `oubliette_meta` | `schema` (the version, 1), `vault`, `register` (tags this database's events), `behind` (to be reconciled), `rules` (the application's, in words) |
+//! | `oubliette_meta` | `schema` (the version, 2), `vault`, `register` (tags this database's events), `behind` (to be reconciled), `unconfirmed` (no sweep before people have looked), `rules` (the application's, in words) |
 //! | `oubliette_subjects` | a customer: `state` is `live`, `erasing`, `erased` (then without `subject`), or `merged` into another |
-//! | `oubliette_numbers` | a number of a customer and purpose: `live`, `ended` (waits for a hold's end), `doomed` (decided on), `shredded`; `sealing` is 1 for the one that is sealed under |
+//! | `oubliette_numbers` | a number of a customer and purpose: `live`, `ended` (waits for a hold's end), `doomed` (decided on), `shredded`; `sealing` is 1 for the one that is sealed under; `whose` is the customer's id, sealed under the number |
 //! | `oubliette_grants` | a basis, with evidence, beginning, `until`, end; with a `recipient` one to disclose |
 //! | `oubliette_marks` | the last time that something happened which retention counts from |
 //! | `oubliette_requests` | a request: `open`, `done`, `refused`, `withdrawn` |
@@ -168,6 +170,7 @@ mod subject;
 mod sweep;
 mod tables;
 mod times;
+mod whose;
 mod withdraw;
 mod work;
 

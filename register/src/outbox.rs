@@ -109,7 +109,7 @@ pub(crate) fn compare(n: i64, line: &str, there: Option<&Entry>) -> Result<(), R
     agrees(n, line, there.as_ref().map(|(n, text)| (*n, text.as_str()))).map(drop)
 }
 
-fn number(entry: &Entry) -> i64 {
+pub(crate) fn number(entry: &Entry) -> i64 {
     i64::try_from(entry.n()).unwrap_or(i64::MAX)
 }
 
@@ -135,6 +135,14 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
         if agrees(known, &line, lines.first().map(|first| (first.n, first.text.as_str())))? {
             lines.remove(0);
         }
+        // What was told in a gap, holds and requests too, nobody can tell again.
+        let mut before = known;
+        for line in &lines {
+            if line.n != before.saturating_add(1) {
+                await_confirmation(db).await?;
+            }
+            before = line.n;
+        }
     }
     for lines in lines.chunks(500) {
         let row = |at: usize| format!("({}, {})", D::DIALECT.parameter(at), D::DIALECT.parameter(at.saturating_add(1)));
@@ -150,6 +158,7 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
         // This database told the journal of something that it does not remember.
         if deleted < u64::try_from(ids.len()).unwrap_or(u64::MAX) {
             fall_behind(db, known).await?;
+            await_confirmation(db).await?;
         }
     }
     // What the register shreds is decided on before, in a transaction of its own: it does not remember that either.
@@ -164,6 +173,17 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
 async fn fall_behind<D: Database>(db: &mut D, known: i64) -> Result<(), RegisterError> {
     const BEHIND: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('behind', ?1) ON CONFLICT (name) DO NOTHING";
     db.run(BEHIND, values![known.to_string()]).await.map(drop)
+}
+
+/// Nothing is swept from here on, until people have said that what was forgotten is there again.
+async fn await_confirmation<D: Database>(db: &mut D) -> Result<(), RegisterError> {
+    const AWAIT: &str =
+        "INSERT INTO oubliette_meta (name, value) VALUES ('unconfirmed', '1') ON CONFLICT (name) DO NOTHING";
+    db.run(AWAIT, values![]).await.map(drop)
+}
+
+pub(crate) async fn awaits_confirmation<D: Database>(db: &mut D) -> Result<bool, RegisterError> {
+    Ok(!db.rows("SELECT value FROM oubliette_meta WHERE name = 'unconfirmed'", values![]).await?.is_empty())
 }
 
 /// Whether a number that was shredded in a purpose, or in all, is one that this database holds for live.

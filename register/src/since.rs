@@ -55,6 +55,7 @@ pub(crate) async fn told_since<D: Database>(register: &Register, db: &mut D, n: 
 
 /// Does again what can be done again. Twice does nothing more.
 pub(crate) async fn apply<D: Database>(
+    register: &Register,
     db: &mut D,
     since: &Since,
     reconciled: &mut Reconciled,
@@ -107,7 +108,7 @@ pub(crate) async fn apply<D: Database>(
                 let (gone, kept) = (owner_of(db, numbers).await?, owner_of(db, into).await?);
                 match gone.zip(kept) {
                     Some(((gone, _), (kept, _))) if gone != kept => {
-                        merge::make_one(db, kept, gone).await.map(|()| 1)?
+                        merge::make_one(register, db, kept, gone).await.map(|()| 1)?
                     }
                     _ => 0,
                 }

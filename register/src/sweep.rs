@@ -135,7 +135,7 @@ async fn sweep<D: Transactions>(
 ) -> Result<Swept, RegisterError> {
     let mut swept = Swept::default();
     schema::check(register, db).await?;
-    agreed::up_to_date(register, db).await?;
+    agreed::confirmed(register, db).await?;
     finish::holds_over(register, db).await?;
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;

@@ -15,6 +15,7 @@ use super::operations::{alone, within};
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
+use super::whose;
 use super::work;
 use crate::basis::Basis;
 
@@ -150,6 +151,7 @@ async fn end<D: Transactions>(
     db.begin().await?;
     let now = register.now();
     let owner = grants::lock_living(register, db, subject).await?;
+    whose::check(register, db, owner, Some(purpose)).await?;
     const NUMBERS: &str = "SELECT number, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND purpose = ?2 AND state <> 'shredded' ORDER BY coalesce(sealing, 0) DESC";
     let rows = db.rows(NUMBERS, values![owner, purpose.name()]).await?;
@@ -221,13 +223,13 @@ pub(crate) async fn record<D: Database>(
         given.extend(numbers.iter().map(|number| number.to_stored().into()));
         // Nothing is sealed under what was decided on: an index that `sealing` is in need not be written again.
         let sql = format!(
-            "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at} \
+            "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at}, whose = NULL \
              WHERE state = 'doomed' AND sealing IS NULL AND number IN ({places})"
         );
         let updated = db.run_made(sql.into(), given.clone()).await?;
         if updated < u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
             let sql = format!(
-                "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {at} \
+                "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {at}, whose = NULL \
                  WHERE state <> 'shredded' AND number IN ({places})"
             );
             db.run_made(sql.into(), given).await?;

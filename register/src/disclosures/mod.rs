@@ -25,6 +25,7 @@ use super::ids;
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
+use super::whose;
 use crate::access::opening::{self, Numbers, Row};
 use crate::access::table::Column;
 use crate::access::tree::Tree;
@@ -158,6 +159,7 @@ async fn write_down<D: Database>(
     if found.state != "live" {
         return Err(RegisterError::BeingErased.into());
     }
+    whose::check(register, db, found.id, None).await?;
     let now = register.now();
     let recipient = disclosure.recipient.as_str();
     let by_purpose = by_purpose(holdings, disclosure);

@@ -17,6 +17,7 @@ use super::outbox;
 use super::register::Register;
 use super::sqlite::OnSqlite;
 use super::subject::Subject;
+use super::whose;
 use crate::access::opening::{self, Numbers, Opening, Row};
 use crate::access::table::Column;
 use crate::access::{AccessError, Document, Table};
@@ -144,6 +145,7 @@ async fn begin<D: Database>(
 ) -> Result<(Found, Numbers), AccessError> {
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     agreed::check_shredded(register, db, found.id).await?;
+    whose::check(register, db, found.id, None).await?;
     let whose = numbers_of(db, found.id).await?;
     if !whose.is_empty() {
         let numbers = journal::Numbers::of(whose.iter().copied());

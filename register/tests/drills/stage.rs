@@ -265,7 +265,7 @@ pub fn truth() -> Opens {
 
 fn builder(at: &Path) -> VaultBuilder {
     std::fs::create_dir_all(at.join("log")).unwrap();
-    let vault = Vault::at(at.join("vault")).purposes([ORDERS, NEWSLETTER]).lease(Duration::from_millis(200));
+    let vault = Vault::at(at.join("vault")).purposes([ORDERS, NEWSLETTER]).lease(Duration::from_secs(1));
     vault.journal(at.join("log/journal"))
 }
 
