@@ -123,7 +123,8 @@ pub enum Command {
     Sweep(Sweep),
     /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
     ///
-    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are.
+    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are, or a restore waits to be confirmed; 2 when
+    /// numbers were found that the vault opens though they are recorded as shredded, or that stand beside a wrong id.
     Resume(Resume),
     /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
     ///
@@ -183,6 +184,9 @@ pub struct Resume {
     /// Ask the vault of every number: after database and journal were both restored, when nothing shows it
     #[arg(long)]
     pub reconcile: bool,
+    /// After a restore: what the database forgot was entered again, and sweeps go on. The reason goes into the journal
+    #[arg(long, value_name = "REASON")]
+    pub confirm_restored: Option<String>,
 }
 
 /// What `doctor` is asked.

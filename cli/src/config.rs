@@ -108,6 +108,8 @@ pub struct Table {
     pub key: String,
     #[serde(default)]
     pub key_type: KeyType,
+    /// The column of customers' ids, as the register knows them: rows are compared before somebody is erased.
+    pub subject: Option<String>,
     /// The column of customer numbers, and the purpose that they are for.
     pub number: String,
     pub purpose: String,

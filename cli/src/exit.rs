@@ -331,8 +331,32 @@ impl From<RegisterError> for Failure {
             RegisterError::ReceiptNotTaken(_) => Exit::Unsettled,
             ref other => Exit::from(other.outcome()),
         };
-        Failure::of(exit, &error)
+        match of_register(&error) {
+            Some(message) => Failure::new(exit, message),
+            None => Failure::of(exit, &error),
+        }
     }
+}
+
+/// What differs between database, journal and vault, in the command's own words.
+fn of_register(error: &RegisterError) -> Option<String> {
+    Some(match error {
+        RegisterError::JournalDiffers { what } => format!(
+            "the journal's table in the database and its file {what}: one of them was restored. If vault and journal went back, whoever was shredded since can be read again: stop everything, and see DRILLS.md, \"Vault and journal\""
+        ),
+        RegisterError::NeedsReconcile => {
+            "the database is older than the journal: it was restored. `oubliette resume` brings it up to date".to_owned()
+        }
+        RegisterError::Unconfirmed => "the database was restored, and nothing is swept before somebody has looked: enter again what it forgot (marks and evidence since the backup; holds and requests too, if the journal lost entries), then `oubliette resume --confirm-restored REASON`".to_owned(),
+        RegisterError::ShreddedOpens { numbers } => format!(
+            "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
+        ),
+        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand. `oubliette resume --reconcile` lists all such numbers".to_owned(),
+        RegisterError::RowsDiffer { table } => format!(
+            "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
+        ),
+        _ => return None,
+    })
 }
 
 /// Of a call that may have come half-way when it failed.
@@ -345,6 +369,9 @@ pub fn half_way(error: RegisterError) -> Failure {
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::OtherVault
             | RegisterError::OtherSchema { .. }
+            | RegisterError::NeedsReconcile
+            | RegisterError::Unconfirmed
+            | RegisterError::RowsDiffer { .. }
     );
     let mut failure = Failure::from(error);
     if !nothing_happened {

@@ -14,6 +14,7 @@ use super::error::RegisterError;
 use super::grants::stored;
 use super::outbox;
 use super::register::Register;
+use super::schema;
 
 /// Refuses a database whose newest line of the journal is not in the journal. `newest` is that line's number, as it was read in this
 /// transaction.
@@ -41,6 +42,12 @@ pub(crate) async fn check_newest<D: Database>(register: &Register, db: &mut D) -
     let rows = db.rows("SELECT max(n) FROM oubliette_journal", values![]).await?;
     let newest = rows.first().map(|row| row.maybe_integer(0)).transpose()?.flatten();
     check(register, db, newest).await
+}
+
+/// Tables of this version, of this vault, and of no newer journal.
+pub(crate) async fn check_tables<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    schema::check(register, db).await?;
+    check_newest(register, db).await
 }
 
 /// Before something is decided that cannot be taken back: tells the journal what it was not told, and refuses a database that turns

@@ -21,6 +21,7 @@ use super::operations::alone;
 use super::outbox;
 use super::register::Register;
 use super::requests;
+use super::rows;
 use super::subject::{self, Subject};
 use super::whose;
 use super::withdraw;
@@ -80,6 +81,8 @@ async fn decide<D: Transactions>(
     match found.state.as_str() {
         "live" => {
             whose::check(register, db, found.id, None).await?;
+            let numbers = numbers_of(db, found.id).await?;
+            rows::compare(register, db, found.id, &numbers).await?;
             doom_unless_held(register, db, found.id, why).await?;
         }
         "erasing" => {}
@@ -159,16 +162,18 @@ pub(crate) async fn carry_out<D: Transactions>(
     // Before anything is shredded and a receipt says whose it was.
     whose::check(register, db, owner, None).await?;
     // All that they ever had: one that was withdrawn is shredded in its own purpose only.
-    let numbers = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
-    let numbers: Vec<CustomerId> = numbers.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+    let numbers = numbers_of(db, owner).await?;
     let (mut shredded, mut receipt) = (None, None);
     if !numbers.is_empty() {
         register.step("shred a customer")?;
+        if known.is_none() {
+            rows::compare(register, db, owner, &numbers).await?;
+        }
         let done = register.vault.because(why).shred_async(numbers.iter().copied()).await?;
         if known.is_none() {
             let whose =
                 Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })?;
-            let mut circumstances = register.rules.circumstances.clone();
+            let mut circumstances = rows::told(&register.rules);
             if let Some(time) = requested {
                 circumstances = circumstances.requested_at(crate::times::time(time));
             }
@@ -197,6 +202,11 @@ pub(crate) async fn carry_out<D: Transactions>(
     db.commit().await?;
     register.step("answer")?;
     Ok(Some(Erased { receipt, shredded, tokens_left }))
+}
+
+async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Vec<CustomerId>, RegisterError> {
+    let rows = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
+    rows.iter().map(|row| stored(row.integer(0)?)).collect()
 }
 
 /// Reduces the register's own rows to what proves the erasure and names nobody.

@@ -112,6 +112,15 @@ pub enum RegisterError {
         "a number stands beside an id that it was not issued for: the register's rows were changed by hand, and nothing was opened or shredded; `reconcile` lists all such numbers"
     )]
     NotTheirs,
+    /// The application's table has a row of the customer's with a number that the register does not have for them: an erasure would leave it
+    /// readable, and the receipt would not say so. Nothing was shredded.
+    #[error(
+        "table {table:?} has a row of this customer's whose number the register does not have for them; an erasure would leave it readable. Nothing was shredded; find out whose number it is"
+    )]
+    RowsDiffer {
+        /// Which table.
+        table: String,
+    },
     /// The vault opens what the register has recorded as shredded: the vault went back in time, or a row was changed by hand. Nothing of
     /// the customer was opened.
     #[error(
@@ -185,6 +194,7 @@ impl RegisterError {
             | RegisterError::JournalDiffers { .. }
             | RegisterError::ShreddedOpens { .. }
             | RegisterError::NotTheirs
+            | RegisterError::RowsDiffer { .. }
             | RegisterError::Unconfirmed
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::NotOurs { .. }

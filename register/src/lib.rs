@@ -161,6 +161,7 @@ mod reconcile;
 mod reconciled;
 mod register;
 mod requests;
+mod rows;
 mod rules;
 mod schema;
 mod since;

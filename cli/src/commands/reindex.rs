@@ -14,6 +14,8 @@ use crate::context::{Context, close, purpose};
 use crate::database::{Database, of_job};
 use crate::exit::{Exit, Failure};
 use crate::fields::{self, with_type};
+use crate::receipts::Receipts;
+use crate::register::{Tables, of_config};
 
 pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     let groups = groups(context, asked)?;
@@ -29,6 +31,11 @@ pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     let jobs = groups.iter().map(|columns| job(columns, asked)).collect::<Result<Vec<_>, _>>()?;
     let mut database = Database::open(&context.config.database)?;
     let vault = context.unlock(&purposes)?;
+    // Before a value is opened: whoever was shredded must not be readable again.
+    if database.has_register()? {
+        let open = Tables { database }.with(vault.clone(), of_config(&context.config)?, Receipts::default())?;
+        database = open.into_database();
+    }
     let mut done = Done::default();
     for (columns, job) in groups.iter().zip(&jobs) {
         let table = columns.first().map_or("", |column| column.table.as_str());

@@ -171,6 +171,11 @@ impl Open {
         &self.vault
     }
 
+    /// The database alone, once it was checked.
+    pub fn into_database(self) -> Database {
+        self.database
+    }
+
     pub fn close(self) -> Result<(), Failure> {
         drop(self.register);
         close(self.vault)

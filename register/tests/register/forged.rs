@@ -93,6 +93,42 @@ bodies! {
         }
     }
 
+    // A number is taken away while its customer is erased. The application's row still has it.
+    async fn a_number_that_the_register_lost_stops_an_erasure() {
+        let rules = || Rules::new().rows("shop", "id", "no").tokens("customers", "no", ["email_idx"]);
+        for number_is in ["gone", "somebody else's"] {
+            let (shop, mut db) = (Shop::new(rules()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            db.sql(CUSTOMERS).await;
+            db.sql("CREATE TABLE shop (id TEXT, no BIGINT)").await;
+            for id in ["alice", "bob"] {
+                let number = on!(db, shop.register, grant(&who(id), contract())).unwrap().number;
+                on!(db, shop.register, grant(&who(id), consent())).unwrap();
+                db.sql(&format!("INSERT INTO shop VALUES ('{id}', {number}), ('{id}', NULL)")).await;
+            }
+            let alices = "purpose = 'orders' AND subject_id = (SELECT id FROM oubliette_subjects WHERE subject = 'alice')";
+            match number_is {
+                "gone" => db.sql(&format!("DELETE FROM oubliette_numbers WHERE {alices}")).await,
+                _ => db.sql(&format!("UPDATE oubliette_numbers SET subject_id = 7, sealing = NULL WHERE {alices}")).await,
+            }
+            alone!(db, shop.register, flush()).unwrap();
+            let before = db.dump().await;
+            let refused = alone!(db, shop.register, erase(&who("alice"), why("asked")));
+            assert!(matches!(&refused, Err(RegisterError::RowsDiffer { table }) if table == "shop"), "{refused:?}");
+            assert_eq!(db.dump().await, before);
+            let receipt = alone!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
+            let told: Vec<&str> = receipt.content().may_remain.iter().map(|remains| remains.what.as_str()).collect();
+            let of = |table: &str| told.iter().any(|what| what.contains("not compared") && what.contains(table));
+            assert!(of("customers") && !of("shop"), "{told:?}");
+        }
+        // Without a table that is declared the receipt says so.
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        let receipt = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap().receipt.unwrap();
+        assert!(receipt.content().may_remain.iter().any(|remains| remains.what.as_str().contains("tables were not compared")));
+    }
+
     // Somebody who can write the tables says that a customer, or a number, is gone. The vault knows better.
     async fn nobody_is_erased_by_a_row_that_says_so() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);

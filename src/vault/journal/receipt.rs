@@ -27,6 +27,7 @@ pub struct Circumstances {
     root_copies_kept: Option<Duration>,
     backups_kept: Option<Duration>,
     indexes: Vec<IndexName>,
+    remains: Vec<(Reason, Reason)>,
 }
 
 impl Circumstances {
@@ -62,6 +63,12 @@ impl Circumstances {
     /// Tokens of the person were made in this index: they remain in copies of the database until its epoch is retired.
     pub fn index<T: PersonalData>(mut self, index: Index<T>) -> Circumstances {
         self.indexes.push(index.name());
+        self
+    }
+
+    /// Something else may remain, until something happens: `"values in the table of old orders"`, `"they are sealed"`. Never personal data.
+    pub fn remains(mut self, what: Reason, until: Reason) -> Circumstances {
+        self.remains.push((what, until));
         self
     }
 }
@@ -194,6 +201,9 @@ impl Vault {
             })?;
             let until = format!("each epoch up to {} is retired", epochs.current.number());
             add(&shortened(&what), when(&until)?)?;
+        }
+        for (what, until) in &told.remains {
+            add(what.as_str(), Until::Event(until.clone()))?;
         }
         Ok(remains)
     }
