@@ -117,6 +117,15 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// What messages call it: host, port, database and schema, and neither user nor password. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`OpenError::Address`].
+    pub fn location(&self) -> Result<String, OpenError> {
+        quoted(&self.schema)?;
+        Ok(location(&Address::parse(&self.address)?, &self.schema))
+    }
+
     /// Opens the store. The tables must be there: nothing is made or changed.
     ///
     /// # Errors
@@ -178,7 +187,7 @@ impl PostgresStoreBuilder {
         let tls = tls::connector(address.encryption, certificates)?;
         let schema = Schema {
             quoted: quoted(&self.schema)?,
-            location: format!("{}, schema {}", address.shown, self.schema),
+            location: location(&address, &self.schema),
             name: self.schema.clone(),
         };
         let mut config = address.config;
@@ -214,6 +223,10 @@ impl PostgresStoreBuilder {
         };
         driver.run(connect).unwrap_or_else(|failure| Err(store(failure)))
     }
+}
+
+fn location(address: &Address, schema: &str) -> String {
+    format!("{}, schema {schema}", address.shown)
 }
 
 impl fmt::Debug for PostgresStoreBuilder {

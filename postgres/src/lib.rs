@@ -12,9 +12,11 @@ mod root;
 mod schema;
 mod session;
 mod store;
+mod survey;
 mod tls;
 mod watch;
 
 pub use builder::{ConfirmReads, PostgresStoreBuilder};
 pub use error::OpenError;
 pub use store::PostgresStore;
+pub use survey::{Keeps, Promise, Replication, Role, Slot, Standby, Survey};

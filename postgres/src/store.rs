@@ -75,6 +75,14 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// What messages call it: host, port, database and schema, and neither user nor password.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.inner.schema.location
+    }
+}
+
 impl Inner {
     pub(crate) fn held(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)

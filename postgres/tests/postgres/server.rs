@@ -53,8 +53,12 @@ impl Server {
 
     /// A standby of `primary`, which it follows under the name `standby`.
     pub fn follow(primary: &Server) -> Server {
+        Server::follow_with(primary, &[])
+    }
+
+    pub fn follow_with(primary: &Server, arguments: &[&str]) -> Server {
         let source = format!("host={} user=postgres application_name=standby", text(&primary.directory));
-        let server = Server::installed(&[], |data| {
+        let server = Server::installed(arguments, |data| {
             run(&[&program("pg_basebackup"), "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"]);
         });
         server.go_on();
@@ -196,7 +200,11 @@ impl Server {
         let before = self.sql("SELECT pg_conf_load_time()");
         self.sql(&format!("ALTER SYSTEM SET {option} = '{value}'"));
         self.sql("SELECT pg_reload_conf()");
-        super::support::wait_for("the option to be read", || self.sql("SELECT pg_conf_load_time()") != before);
+        let begun = Instant::now();
+        while self.sql("SELECT pg_conf_load_time()") == before {
+            assert!(begun.elapsed() < PATIENCE, "the option {option} is not read");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// A name for a schema that is not used yet.
