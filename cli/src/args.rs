@@ -1,5 +1,6 @@
 //! The arguments: from them come help, completions and man pages.
 
+mod key_store;
 mod register;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 
 use crate::exit;
 
+pub use key_store::{KeyStore, MigrateKeyStore};
 pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, Requests, Sweep, Whom, Withdraw};
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
@@ -34,6 +36,15 @@ pub struct Common {
     /// The vault's directory, instead of the configuration's
     #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
     pub vault: Option<PathBuf>,
+    /// The vault is in PostgreSQL: a file that holds the URL, which only its owner may read
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
+    pub key_store_url_file: Option<PathBuf>,
+    /// The same, with the URL in an environment variable
+    #[arg(long, global = true, value_name = "VARIABLE", help_heading = "Vault")]
+    pub key_store_url_env: Option<String>,
+    /// The schema that the vault is in there; `oubliette` unless given
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Vault")]
+    pub key_store_schema: Option<String>,
     /// Where the root record is, if not in the vault's directory
     #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
     pub root_at: Option<PathBuf>,
@@ -152,6 +163,9 @@ pub enum Command {
     /// Attach and detach mirrors
     #[command(subcommand)]
     Mirror(Mirror),
+    /// A key store in PostgreSQL: its tables, and who may use them
+    #[command(subcommand)]
+    KeyStore(KeyStore),
     /// Check a receipt offline, with the vault's public key; and with a journal, that it has its entries
     Verify(Verify),
     /// The journal: check it offline, read it
@@ -194,7 +208,7 @@ pub struct Doctor {
     /// The longest lease that is no finding, such as `5s`
     #[arg(long, value_name = "TIME")]
     pub longest_lease: Option<String>,
-    /// Look at files only: no root key is asked for, and nothing that needs one is looked at
+    /// Look at files, and at the server of a key store in PostgreSQL: no root key is asked for, and nothing that needs one is looked at
     #[arg(long)]
     pub files_only: bool,
 }

@@ -1,19 +1,24 @@
 //! What every command works with: the configuration, where root keys come from, and the vault once it is open.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use oubliette::journal::Reason;
-use oubliette::store::{Directory, DirectoryBuilder, PlaceId};
+use oubliette::store::PlaceId;
 use oubliette::{CustomerId, Purpose, Vault, VaultBuilder};
 
 use crate::args::Common;
 use crate::config::Config;
 use crate::confirm;
 use crate::exit::{Exit, Failure};
+use crate::key_store::{self, Store};
 use crate::secrets::Secrets;
 
 #[derive(Debug)]
 pub struct Context {
     pub config: Config,
     pub secrets: Secrets,
+    store: RefCell<Option<Rc<Store>>>,
     yes: bool,
 }
 
@@ -21,20 +26,37 @@ impl Context {
     pub fn new(common: &Common) -> Result<Context, Failure> {
         let config = Config::load(common)?;
         let secrets = Secrets::new(common, &config.root_key);
-        Ok(Context { config, secrets, yes: common.yes })
+        Ok(Context { config, secrets, store: RefCell::default(), yes: common.yes })
     }
 
-    /// The vault's directory, as the configuration says.
-    pub fn directory(&self) -> Result<DirectoryBuilder, Failure> {
-        let config = &self.config;
-        let mut directory = Directory::at(config.vault()?);
-        if let Some(root) = &config.root_at {
-            directory = directory.root_at(root);
+    /// Where the vault is, in words.
+    pub fn shown(&self) -> Result<String, Failure> {
+        key_store::shown(&self.config)
+    }
+
+    /// Whether the root key has versions, which are destroyed once they are superseded: as the configuration says.
+    pub fn has_versions(&self) -> bool {
+        self.config.root_key.token.as_ref().is_some_and(|token| token.key.is_none())
+    }
+
+    /// The key store, which is opened once. A directory is looked at each time it is asked for.
+    pub fn store(&self) -> Result<Rc<Store>, Failure> {
+        if let Some(store) = self.store.borrow().as_ref().filter(|store| !matches!(***store, Store::Directory(..))) {
+            return Ok(store.clone());
         }
-        if let Some(pages) = &config.pages_at {
-            directory = directory.pages_at(pages);
+        let store = Rc::new(Store::open(&self.config)?);
+        *self.store.borrow_mut() = Some(store.clone());
+        Ok(store)
+    }
+
+    /// That the vault is in a directory, for what is done to directories alone.
+    pub fn in_directory(&self, instead: &str) -> Result<(), Failure> {
+        match self.config.key_store {
+            Some(_) => {
+                Err(Failure::usage(format!("the vault is in PostgreSQL, which replicates by itself: {instead}")))
+            }
+            None => Ok(()),
         }
-        Ok(config.mirrors.iter().fold(directory, |directory, mirror| directory.mirror(mirror)))
     }
 
     pub fn builder(&self) -> Result<VaultBuilder, Failure> {
@@ -47,7 +69,7 @@ impl Context {
 
     /// For what only looks.
     pub fn builder_without_journal(&self) -> Result<VaultBuilder, Failure> {
-        let builder = VaultBuilder::in_directory(self.directory()?);
+        let builder = self.store()?.vault();
         Ok(if self.config.copy { builder.as_copy() } else { builder })
     }
 
@@ -68,9 +90,8 @@ impl Context {
 
     /// Opens the vault with these purposes unlocked; the others are shredded all the same, and shown.
     pub fn unlock(&mut self, purposes: &[Purpose]) -> Result<Vault, Failure> {
-        let builder = self.builder()?.purposes(purposes.iter().copied());
         // Before the passphrase is asked for: a mistyped path is told at once.
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+        let builder = self.builder()?.purposes(purposes.iter().copied());
         self.journal_is_there()?;
         Ok(builder.unlock(self.secrets.current()?)?)
     }
@@ -78,7 +99,6 @@ impl Context {
     /// Opens the vault at the mirror that is to take over from places that are lost.
     pub fn promote(&mut self, lost: Vec<PlaceId>) -> Result<Vault, Failure> {
         let builder = self.builder()?;
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.promote(self.secrets.current()?, lost)?)
     }
@@ -87,7 +107,6 @@ impl Context {
     pub fn clear_alarm(&mut self, highest_number: Option<CustomerId>, why: Reason) -> Result<Vault, Failure> {
         let builder = self.builder()?;
         let builder = highest_number.into_iter().fold(builder, VaultBuilder::highest_number_known);
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
         Ok(builder.clear_alarm(self.secrets.current()?, why)?)
     }

@@ -280,9 +280,12 @@ impl From<RotateError> for Failure {
 
 impl From<PurposeError> for Failure {
     fn from(error: PurposeError) -> Failure {
+        if matches!(error, PurposeError::OnePlace) {
+            let message = "the root record is in one place only, and losing it would lose all that was moved: first `oubliette mirror attach`; or, where the key store is in PostgreSQL, have a standby confirm (synchronous_standby_names), or say that the disk is replicated (`replicated_disk` in [key_store])";
+            return Failure::new(Exit::Refused, message);
+        }
         let exit = match &error {
             PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
-            PurposeError::OnePlace => Exit::Refused,
             PurposeError::NothingHappened(cause) => of_key_store(cause),
             PurposeError::OldCopyRemains(_) | PurposeError::NotInEveryPlace(_) | PurposeError::Unknown(_) => {
                 Exit::Unsettled

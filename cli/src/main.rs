@@ -9,12 +9,14 @@ mod context;
 mod database;
 mod exit;
 mod fields;
+mod key_store;
 mod permissions;
 mod receipts;
 mod register;
 mod secrets;
 mod times;
 mod token;
+mod url;
 
 use std::process::ExitCode;
 

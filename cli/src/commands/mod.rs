@@ -9,6 +9,7 @@ mod export;
 mod holds;
 mod inventory;
 mod journal;
+mod key_store;
 mod mirror;
 mod reindex;
 mod replay;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Retire(asked) => retire::run(&mut context, &asked),
         Command::Reindex(asked) => reindex::run(&mut context, &asked),
         Command::Inventory(asked) => inventory::run(&context, &asked),
+        Command::KeyStore(asked) => key_store::run(&context, &asked),
         Command::Mirror(asked) => mirror::run(&mut context, &asked),
         Command::Verify(asked) => verify::run(&context, &asked),
         Command::Journal(asked) => journal::run(&mut context, asked),

@@ -25,7 +25,7 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
     let why = asked.why.as_deref().map(reason).transpose()?;
     let receipt = Wanted::of(context, asked)?;
     let from = only.map_or_else(|| "in every purpose".to_owned(), |only| format!("in the purpose {:?}", only.name()));
-    let vault = context.config.vault()?.display().to_string();
+    let vault = context.shown()?;
     context.confirm(&format!(
         "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.",
         whom.text()

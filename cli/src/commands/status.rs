@@ -3,24 +3,26 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use oubliette::store::{Directory, PlaceId, RootStore};
+use oubliette::store::PlaceId;
 use oubliette::{Health, Status};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, size};
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, of_key_store, told};
+use crate::key_store::Store;
 
 pub fn run(context: &mut Context) -> Result<Answer, Failure> {
     let vault = context.unlock(&[])?;
-    let directory = context.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
+    let store = context.store()?;
     let status = vault.status()?;
     let seen = Seen {
-        path: context.config.vault()?.to_path_buf(),
+        shown: context.shown()?,
         journal: context.config.journal.clone(),
         public_key: vault.public_key().ok().map(|key| key.to_string()),
         health: vault.health(),
-        places: places(&directory, &status.places),
+        places: places(&store, &status.places),
+        is_replicated: store.is_replicated(),
         status,
     };
     close(vault)?;
@@ -35,12 +37,14 @@ pub fn run(context: &mut Context) -> Result<Answer, Failure> {
 
 /// What is shown.
 struct Seen {
-    path: PathBuf,
+    shown: String,
     journal: Option<PathBuf>,
     public_key: Option<String>,
     status: Status,
     health: Health,
     places: Vec<PlaceSeen>,
+    /// Of a server: whether what is written there survives the loss of a machine, as far as it says.
+    is_replicated: Option<bool>,
 }
 
 /// A place that the record lists, or that was opened without being listed.
@@ -51,21 +55,16 @@ pub struct PlaceSeen {
 }
 
 /// Every place that is listed or open.
-pub fn places(directory: &Directory, listed: &[PlaceId]) -> Vec<PlaceSeen> {
-    let open = directory.places();
+pub fn places(store: &Store, listed: &[PlaceId]) -> Vec<PlaceSeen> {
+    let open = store.places();
     let others = open.iter().filter(|id| !listed.contains(id));
     let all = listed.iter().chain(others);
-    all.map(|id| PlaceSeen {
-        id: *id,
-        root: directory.path_of(*id).map(|path| path.display().to_string()),
-        is_listed: listed.contains(id),
-    })
-    .collect()
+    all.map(|id| PlaceSeen { id: *id, root: store.location_of(*id), is_listed: listed.contains(id) }).collect()
 }
 
 impl Seen {
     fn json(&self) -> Value {
-        let Seen { path, journal, public_key, status, health, places } = self;
+        let Seen { shown, journal, public_key, status, health, places, is_replicated } = self;
         let purposes = status.purposes.iter().map(|purpose| {
             json!({
                 "purpose": purpose.purpose,
@@ -80,7 +79,7 @@ impl Seen {
         json!({ "place": place.id.to_string(), "root": place.root, "listed": place.is_listed, "open": place.root.is_some() })
     });
         json!({
-            "vault": path,
+            "vault": shown,
             "generation": status.generation,
             "lease_ms": u64::try_from(status.lease.as_millis()).unwrap_or(u64::MAX),
             "numbers_reserved": status.issued,
@@ -91,6 +90,7 @@ impl Seen {
             "journal": { "file": journal, "vouched_to": status.journalled },
             "public_key": public_key,
             "has_mirror": !status.has_no_mirror(),
+            "replicated": is_replicated,
             "health": {
                 "ready": health.ready,
                 "can_open": health.can_open,
@@ -102,10 +102,10 @@ impl Seen {
     }
 
     fn text(&self) -> String {
-        let Seen { path, status, health, places, public_key, .. } = self;
+        let Seen { shown, status, health, places, public_key, is_replicated, .. } = self;
         let mut out = String::new();
         // Writing to a string does not fail.
-        let _ = writeln!(out, "vault        {}", path.display());
+        let _ = writeln!(out, "vault        {shown}");
         let ready = match (health.ready, health.can_open) {
             (true, _) => "ready",
             (false, true) => "READS ONLY: nobody can be shredded",
@@ -157,9 +157,13 @@ impl Seen {
                 if place.is_listed { "" } else { " (not listed)" }
             );
         }
-        if status.has_no_mirror() {
-            let _ = writeln!(out, "\nThere is no mirror: losing this one place loses every value.");
-        }
+        let alone = match is_replicated {
+            Some(true) => "",
+            Some(false) => "\nThe server has no synchronous standbys: `oubliette doctor` says what that means.\n",
+            None if status.has_no_mirror() => "\nThere is no mirror: losing this one place loses every value.\n",
+            None => "",
+        };
+        out.push_str(alone);
         out
     }
 }

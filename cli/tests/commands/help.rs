@@ -22,6 +22,7 @@ fn help_names_every_command_and_exit_code() {
         "retire",
         "reindex",
         "mirror",
+        "key-store",
         "inventory",
         "verify",
         "journal",
@@ -66,6 +67,7 @@ fn man_pages_are_written_for_each_command() {
         "oubliette-shred.1",
         "oubliette-rotate-root-key.1",
         "oubliette-doctor.1",
+        "oubliette-key-store-migrate.1",
         "oubliette-requests-answer.1",
     ] {
         assert!(pages.contains(&page), "{page} is not among {pages:?}");
@@ -87,6 +89,20 @@ fn the_configuration_in_the_readme_is_understood() {
     let ran = world.run(&["inventory"]).ends(78);
     assert!(ran.err.contains("[controller]"), "{ran:?}");
     world.write("oubliette.toml", &format!("{toml}\n[controller]\nname = \"Shop Ltd\"\n"));
+    world.run(&["inventory"]).ends(1);
+    // And what stands there for another vault.
+    let (start, rest) = toml.split_once("# [key_store]").unwrap();
+    let (key_store, rest) = rest.split_once("[root_key]").unwrap();
+    let key_store: String = key_store.lines().map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect();
+    let start: String = start
+        .lines()
+        .filter(|line| !line.starts_with("vault") && !line.starts_with("mirrors"))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    let other = format!(
+        "{start}\n[key_store]{key_store}\nwork_within = \"1 minute\"\n[root_key]{rest}\n[controller]\nname = \"Shop Ltd\"\n"
+    );
+    world.write("oubliette.toml", &other);
     world.run(&["inventory"]).ends(1);
     world.write("oubliette.toml", &toml.replace("keep_evidence", "keep_evidences"));
     let ran = world.run(&["inventory"]).ends(78);

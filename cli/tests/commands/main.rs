@@ -12,6 +12,7 @@ mod help;
 mod inventory;
 mod journal;
 mod mirror;
+mod page;
 mod reindex;
 mod replay;
 mod requests;

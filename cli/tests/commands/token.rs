@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::page::{run, steps};
 use crate::support::{Ran, World};
 
 /// A token directory beside the vault, and the command that sees it.
@@ -11,7 +12,10 @@ struct Tokens(World);
 
 impl Tokens {
     fn new() -> Tokens {
-        let world = World::new();
+        Tokens::beside(World::new())
+    }
+
+    fn beside(world: World) -> Tokens {
         std::fs::create_dir(world.path("tokens")).unwrap();
         world.write("softhsm2.conf", &format!("directories.tokendir = {}\n", world.path("tokens").display()));
         let slots = ["--init-token", "--free", "--label", "privacy", "--so-pin", "0000", "--pin", "1234"];
@@ -32,6 +36,12 @@ impl Tokens {
     }
 }
 
+fn section() -> String {
+    let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"];
+    let module = module.iter().find(|path| std::path::Path::new(path).exists()).expect("SoftHSM's module");
+    format!("[root_key.token]\nmodule = \"{module}\"\nlabel = \"privacy\"\npin_file = \"pin\"\n")
+}
+
 #[test]
 fn a_vault_moves_to_a_token_and_is_operated_there() {
     let tokens = Tokens::new();
@@ -40,9 +50,7 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     let refused = tokens.run(&["rotate", "root-key", "--to-token", "--yes"]).ends(78);
     assert!(refused.err.contains("[root_key.token]"), "{refused:?}");
     assert!(tokens.run(&["rotate", "root-key", "--next-version", "--yes"]).ends(77).err.contains("no versions"));
-    let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"];
-    let module = module.iter().find(|path| std::path::Path::new(path).exists()).expect("SoftHSM's module");
-    let section = format!("[root_key.token]\nmodule = \"{module}\"\nlabel = \"privacy\"\npin_file = \"pin\"\n");
+    let section = section();
     tokens.configure(&section);
     world.write("pin", "1234\n");
     tokens.run(&["rotate", "root-key", "--to-token"]).ends(77);
@@ -73,4 +81,36 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     tokens.configure(&section.replace("privacy", "elsewhere"));
     world.mode("pin", 0o600);
     assert!(tokens.run(&["status"]).ends(75).err.contains("no token with the label"));
+}
+
+/// As DRILLS.md has it, line by line.
+#[test]
+fn a_token_that_was_lost() {
+    let tokens = Tokens::beside(World::journalled());
+    let world = &tokens.0;
+    let customers = world.customers_of(world.application(), 4);
+    world.write("pin", "1234\n");
+    let common =
+        "vault = \"privacy\"\nmirrors = [\"mirror\"]\njournal = \"log/journal\"\n[root_key]\nkey_file = \"key\"\n";
+    world.write("oubliette.toml", &format!("{common}{}", section()));
+    tokens.run(&["rotate", "root-key", "--to-token", "--yes"]).ends(0);
+    tokens.run(&["shred", &customers[1].number.to_string(), "--yes"]).ends(0);
+    let variables = [
+        ("SOFTHSM2_CONF", world.path("softhsm2.conf").display().to_string()),
+        ("NUMBER", customers[0].number.to_string()),
+        ("HIGHEST", customers[3].number.to_string()),
+    ];
+    for step in steps("10. A lost token") {
+        run(world, "", &variables, &step);
+    }
+    let digits = std::fs::read_to_string(world.path("new.key")).unwrap();
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    }
+    let builder = oubliette::Vault::at(world.path("privacy")).mirror(world.path("mirror"));
+    let builder = builder.purposes([crate::support::ORDERS, crate::support::NEWS]).journal(world.path("log/journal"));
+    let vault = builder.unlock(oubliette::RootKey::bytes(key)).unwrap();
+    let opens: Vec<bool> = customers.iter().map(|customer| customer.opens(&vault) == (true, true)).collect();
+    assert_eq!(opens, [false, false, true, true]);
 }

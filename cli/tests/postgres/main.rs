@@ -1,10 +1,19 @@
-//! The command's work with the register on a real PostgreSQL server.
+//! The command on real PostgreSQL servers: its work with the register, and with vaults whose key store is there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod drills;
+mod key_store;
+mod key_store_doctor;
+#[path = "../commands/page.rs"]
+mod page;
 #[allow(dead_code)]
 #[path = "../../../examples/service/tests/support/postgres.rs"]
 mod server;
+/// Servers that have standbys, and can be stopped and started again.
+#[allow(dead_code)]
+#[path = "../../../postgres/tests/postgres/server.rs"]
+mod servers;
 #[allow(dead_code)]
 #[path = "../commands/support.rs"]
 mod support;

@@ -11,10 +11,11 @@ use super::{journal, register};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain, told};
+use crate::key_store::Store;
 use crate::permissions;
 
 /// Superseded pages are kept a day, and a process with the vault open sweeps every hour.
-const OVERDUE: Duration = Duration::from_secs(26 * 3600);
+pub const OVERDUE: Duration = Duration::from_secs(26 * 3600);
 /// Of 22 that fit.
 const MANY_TREES: usize = 20;
 /// Half of all numbers there are.
@@ -28,10 +29,10 @@ pub struct Seen {
 
 /// Looks at an open vault, and at its register. A wrong root key is the operator's mistake, not a finding.
 pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findings) -> Result<Option<Seen>, Failure> {
-    let directory = context.directory()?;
-    let opened = match directory.open() {
+    let shown = context.shown()?;
+    let opened = match context.store() {
         Ok(opened) => opened,
-        Err(error) => return Ok(cannot_be_opened(context, &chain(&error), findings)),
+        Err(failure) => return Ok(cannot_be_opened(&shown, &failure.message, findings)),
     };
     let root_key = context.secrets.current()?;
     // Opening it with one would begin a journal.
@@ -52,19 +53,17 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
             if failure.exit == Exit::Refused {
                 return Err(failure);
             }
-            return Ok(cannot_be_opened(context, &failure.message, findings));
+            return Ok(cannot_be_opened(&shown, &failure.message, findings));
         }
     };
     let (status, health, key) = (vault.status(), vault.health(), vault.public_key());
     match &health.trouble {
         Some(trouble) if !health.can_open => {
-            let at = context.config.vault()?.display();
-            findings.add(Severity::Grave, "trouble", at, told(trouble), REFUSES, LOOK_AT_IT);
+            findings.add(Severity::Grave, "trouble", &shown, told(trouble), REFUSES, LOOK_AT_IT);
         }
         // Of places and the journal the findings below say more.
         Some(trouble) if !is_found_below(trouble) => {
-            let at = context.config.vault()?.display();
-            findings.add(Severity::Grave, "cannot-shred", at, told(trouble), "nobody can be shredded", LOOK_AT_IT);
+            findings.add(Severity::Grave, "cannot-shred", &shown, told(trouble), "nobody can be shredded", LOOK_AT_IT);
         }
         _ => {}
     }
@@ -72,7 +71,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         findings.add(
             Severity::Grave,
             "alarm",
-            context.config.vault()?.display(),
+            &shown,
             format!("a value was opened that names generation {seen}, which is not of this vault's history"),
             "either the vault was restored from a backup, and whoever was shredded since is readable again; or rows of a copy, such as a staging system's, got into the database",
             "find out which. If it was restored: put the newest vault back, or `oubliette replay`. If not: take the rows out, and `oubliette clear-alarm`",
@@ -82,7 +81,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         Ok(status) => status,
         Err(error) => {
             let what = chain(&error);
-            findings.add(Severity::Grave, "trouble", context.config.vault()?.display(), what, REFUSES, LOOK_AT_IT);
+            findings.add(Severity::Grave, "trouble", &shown, what, REFUSES, LOOK_AT_IT);
             return Ok(None);
         }
     };
@@ -92,10 +91,12 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     }
     close(vault)?;
     journal::look(context, &status, key.ok().as_ref(), findings);
-    of_lease(context.config.vault()?, &status, longest_lease, findings);
-    of_places(&opened, &status, findings);
+    of_lease(&shown, &status, longest_lease, findings);
     of_trees(context, &status, findings);
-    of_pages(context, &status, findings)?;
+    if let Store::Directory(_, directory) = &*opened {
+        of_places(&opened, directory, &status, findings);
+        of_pages(context, &status, findings)?;
+    }
     Ok(Some(Seen { generation: status.generation, has_register }))
 }
 
@@ -112,18 +113,17 @@ fn is_found_below(trouble: &KeyStoreError) -> bool {
 const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";
 const LOOK_AT_IT: &str = "do what the message says; delete nothing until it is understood";
 
-fn cannot_be_opened(context: &Context, what: &str, findings: &mut Findings) -> Option<Seen> {
-    let vault = context.config.vault.as_deref().unwrap_or(Path::new("")).display();
+pub fn cannot_be_opened(vault: &str, what: &str, findings: &mut Findings) -> Option<Seen> {
     findings.add(Severity::Grave, "cannot-be-opened", vault, what, REFUSES, LOOK_AT_IT);
     None
 }
 
-fn of_lease(vault: &Path, status: &Status, longest: Duration, findings: &mut Findings) {
+fn of_lease(vault: &str, status: &Status, longest: Duration, findings: &mut Findings) {
     if status.lease > longest {
         findings.add(
             Severity::Warning,
             "long-lease",
-            vault.display(),
+            vault,
             format!("its lease is {:?}, more than {longest:?}", status.lease),
             "other processes may go on opening what was shredded for that long",
             "a lease is fixed when a vault is created: wait for it after each shred (`shred --wait`), or accept it with --longest-lease",
@@ -131,8 +131,8 @@ fn of_lease(vault: &Path, status: &Status, longest: Duration, findings: &mut Fin
     }
 }
 
-fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
-    let all = places(opened, &status.places);
+fn of_places(store: &Store, opened: &Directory, status: &Status, findings: &mut Findings) {
+    let all = places(store, &status.places);
     if status.has_no_mirror() {
         findings.add(
             Severity::Warning,
