@@ -34,11 +34,6 @@ impl Context {
         key_store::shown(&self.config)
     }
 
-    /// Whether the root key has versions, which are destroyed once they are superseded: as the configuration says.
-    pub fn has_versions(&self) -> bool {
-        self.config.root_key.token.as_ref().is_some_and(|token| token.key.is_none())
-    }
-
     /// The key store, which is opened once. A directory is looked at each time it is asked for.
     pub fn store(&self) -> Result<Rc<Store>, Failure> {
         if let Some(store) = self.store.borrow().as_ref().filter(|store| !matches!(***store, Store::Directory(..))) {

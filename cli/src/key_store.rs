@@ -1,7 +1,7 @@
 //! Where root record and pages are: in a directory, or in a schema of a PostgreSQL server.
 
+use oubliette::VaultBuilder;
 use oubliette::store::{Directory, DirectoryBuilder, PlaceId, RootStore};
-use oubliette::{Vault, VaultBuilder};
 #[cfg(feature = "postgres-key-store")]
 use oubliette_postgres::PostgresStore;
 
@@ -41,7 +41,16 @@ impl Store {
         match self {
             Store::Directory(directory, _) => VaultBuilder::in_directory(directory.clone()),
             #[cfg(feature = "postgres-key-store")]
-            Store::Postgres(store) => Vault::on(store.clone(), store.clone()),
+            Store::Postgres(store) => oubliette::Vault::on(store.clone(), store.clone()),
+        }
+    }
+
+    /// What can be done to directories alone.
+    pub fn directory(&self) -> Option<&Directory> {
+        match self {
+            Store::Directory(_, directory) => Some(directory),
+            #[cfg(feature = "postgres-key-store")]
+            Store::Postgres(_) => None,
         }
     }
 

@@ -90,6 +90,24 @@ fn a_failover_of_the_key_store() {
     assert_eq!(drill.opened(both, RootKey::bytes([7; 32])), [false, false, true, true]);
 }
 
+/// A directory of the server's user, removed whatever became of the test.
+struct Kept(String);
+
+impl Kept {
+    fn new() -> Kept {
+        let template = text(&std::env::temp_dir().join("oubliette-XXXXXXXX"));
+        let made = servers::run(&["mktemp", "-d", &template]);
+        Kept(String::from_utf8(made.stdout).unwrap().trim_end().to_owned())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let command = servers::as_user(&["rm", "-rf", &self.0]);
+        let _ = Command::new(&command[0]).args(&command[1..]).status();
+    }
+}
+
 /// Stops what `pg_ctl` started, whatever became of the test.
 struct Stops(String);
 
@@ -109,9 +127,8 @@ impl Drop for Stops {
 #[test]
 #[ignore = "starts PostgreSQL servers of its own; `.ci/run databases` runs it"]
 fn a_key_store_that_was_restored() {
-    let template = text(&std::env::temp_dir().join("oubliette-XXXXXXXX"));
-    let made = servers::run(&["mktemp", "-d", &template]);
-    let kept = String::from_utf8(made.stdout).unwrap().trim_end().to_owned();
+    let directory = Kept::new();
+    let kept = &directory.0;
     servers::run(&["mkdir", &format!("{kept}/archive")]);
     let archive = format!("archive_command=cp %p {kept}/archive/%f");
     let mut drill = Drill::new(&["-c", "wal_level=replica", "-c", "archive_mode=on", "-c", &archive]);
@@ -135,5 +152,4 @@ fn a_key_store_that_was_restored() {
     }
     let key = key_in(&drill.keys.world.path("new.key"));
     assert_eq!(drill.opened(drill.keys.url("app"), key), [false, false, true, true]);
-    servers::run(&["rm", "-rf", &kept]);
 }

@@ -93,7 +93,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     journal::look(context, &status, key.ok().as_ref(), findings);
     of_lease(&shown, &status, longest_lease, findings);
     of_trees(context, &status, findings);
-    if let Store::Directory(_, directory) = &*opened {
+    if let Some(directory) = opened.directory() {
         of_places(&opened, directory, &status, findings);
         of_pages(context, &status, findings)?;
     }

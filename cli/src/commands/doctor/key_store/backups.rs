@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 use oubliette::store::{CopyContent, RootStore};
 
 use super::super::findings::{Findings, Severity};
+use super::server::has_versions;
 use crate::context::Context;
 use crate::key_store::Store;
 
@@ -32,7 +33,7 @@ pub fn look(context: &Context, store: &Store, backups: &[PathBuf], findings: &mu
         };
         let mut search = Search::new(record);
         search.below(backup);
-        search.report(backup, context.has_versions(), generation(record), findings);
+        search.report(backup, has_versions(context), generation(record), findings);
     }
 }
 

@@ -38,7 +38,7 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             return;
         }
     };
-    let has_versions = context.has_versions();
+    let has_versions = has_versions(context);
     beside_the_data(context, &survey, has_versions, shown, findings);
     of_old_records(&survey, has_versions, shown, findings);
     of_replication(&survey, key_store, shown, findings);
@@ -67,6 +67,11 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             format!("GRANT pg_read_all_stats TO {:?}; it reads statistics only", survey.role.name),
         );
     }
+}
+
+/// Whether the root key has versions, which are destroyed once they are superseded: as the configuration says.
+pub fn has_versions(context: &Context) -> bool {
+    context.config.root_key.token.as_ref().is_some_and(|token| token.key.is_none())
 }
 
 /// A restore, or a dump, of the data takes the keys along where they are kept together.
