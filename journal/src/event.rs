@@ -223,14 +223,32 @@ pub enum Event {
         what: Label,
         /// The customer's numbers.
         numbers: Numbers,
+        /// When it was received: the time for the answer counts from here.
+        received: Time,
         /// When it must be answered.
         due: Time,
     },
-    /// A request was answered.
+    /// The answer to a request got more time.
+    RequestExtended {
+        /// The request.
+        request: u64,
+        /// When it must be answered from now on.
+        due: Time,
+        /// Why, as the customer was told.
+        why: Reason,
+    },
+    /// Something was noted about a request, open or closed. It changes nothing.
+    RequestNoted {
+        /// The request.
+        request: u64,
+        /// What.
+        note: Reason,
+    },
+    /// A request was closed.
     RequestClosed {
         /// The request.
         request: u64,
-        /// How: `done`, `refused` and so on.
+        /// How: `done`, `refused`, `withdrawn`; `unanswered` when the customer was erased before there was an answer.
         how: Label,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,6 +276,16 @@ pub enum Event {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
+    },
+    /// Somebody ordered that a hold does not keep what it is for from being destroyed. It stands for the rest. Written
+    /// before anything is destroyed, which may then not have come about: the vault's own entries tell.
+    HoldOverridden {
+        /// The hold.
+        hold: u64,
+        /// What was ordered: `shred`, or `retire_replaced` of key trees.
+        what: Label,
+        /// Why.
+        why: Reason,
     },
     /// What had been kept long enough was looked for.
     Swept {

@@ -64,7 +64,7 @@ async fn erase<D: Transactions>(
     erased.ok_or(RegisterError::UnknownSubject)
 }
 
-/// From here on it will be done, by whomever.
+/// From here on any process will complete it.
 async fn decide<D: Transactions>(
     register: &Register,
     db: &mut D,
@@ -75,7 +75,7 @@ async fn decide<D: Transactions>(
     db.begin().await?;
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     match found.state.as_str() {
-        "live" => doom_unless_held(register, db, found.id, why).await?,
+        "live" => mark_unless_held(register, db, found.id, why).await?,
         "erasing" => {}
         // While the lock was waited for.
         "erased" => return Err(RegisterError::UnknownSubject),
@@ -85,7 +85,7 @@ async fn decide<D: Transactions>(
     Ok(found.id)
 }
 
-async fn doom_unless_held<D: Database>(
+async fn mark_unless_held<D: Database>(
     register: &Register,
     db: &mut D,
     owner: i64,
@@ -94,7 +94,7 @@ async fn doom_unless_held<D: Database>(
     let now = register.now();
     match holds::standing(db, owner, now).await?.first() {
         Some(hold) => Err(hold.refusal()),
-        None => doom(db, now, owner, why).await,
+        None => mark_for_shred(db, now, owner, why).await,
     }
 }
 
@@ -114,12 +114,12 @@ pub(crate) async fn decide_requested<D: Transactions>(
         db.roll_back().await?;
         return Ok(false);
     }
-    doom_unless_held(register, db, owner, &why).await?;
+    mark_unless_held(register, db, owner, &why).await?;
     db.commit().await?;
     Ok(true)
 }
 
-pub(crate) async fn doom<D: Database>(
+pub(crate) async fn mark_for_shred<D: Database>(
     db: &mut D,
     now: Timestamp,
     owner: i64,
@@ -130,7 +130,7 @@ pub(crate) async fn doom<D: Database>(
             WHERE subject_id = ?1 AND kind = 'erasure' AND state = 'open') WHERE id = ?1";
     db.run(DECIDE, values![owner, why.as_str(), now.as_millisecond()]).await?;
     withdraw::end_all(db, now, owner, why).await?;
-    const NUMBERS: &str = "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = ?2 \
+    const NUMBERS: &str = "UPDATE oubliette_numbers SET state = 'shred_pending', sealing = NULL, why = ?2 \
         WHERE subject_id = ?1 AND state <> 'shredded'";
     db.run(NUMBERS, values![owner, why.as_str()]).await?;
     Ok(())
@@ -158,8 +158,7 @@ pub(crate) async fn carry_out<D: Transactions>(
         register.step("shred a customer")?;
         let done = register.vault.because(why).shred_async(numbers.iter().copied()).await?;
         if known.is_none() {
-            let whose =
-                Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })?;
+            let whose = Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })?;
             let mut circumstances = register.rules.circumstances.clone();
             if let Some(time) = requested {
                 circumstances = circumstances.requested_at(crate::times::time(time));

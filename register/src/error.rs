@@ -4,9 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use oubliette::journal::{JournalError, Reason, ReceiptError};
-use oubliette::{EnrollError, KeyStoreError, OpenError, Outcome, SealError, ShredError};
+use oubliette::{CustomerId, EnrollError, KeyStoreError, OpenError, Outcome, PurposeError, SealError, ShredError};
 
 use crate::basis::InvalidBasis;
+use crate::ids::HoldId;
 
 /// Why the register did not do what it was asked to. **None repeats a customer's id, or a value.**
 ///
@@ -39,6 +40,30 @@ pub enum RegisterError {
         until: Timestamp,
         /// The purpose that is held, or all.
         purpose: Option<String>,
+    },
+    /// Legal holds stand on what was to be destroyed. Nothing was.
+    #[error("{}; nothing was destroyed", holds_stand(holds.len(), numbers.len(), until))]
+    HoldsStand {
+        /// Which.
+        holds: Vec<HoldId>,
+        /// The numbers that they keep, of those that were to be shredded.
+        numbers: Vec<CustomerId>,
+        /// When the last of them ends.
+        until: Timestamp,
+    },
+    /// The request is closed, and stays as it is.
+    #[error("the request is closed already, as {how:?}{}; a closed request stays as it is", since(at))]
+    RequestClosed {
+        /// How: `done`, `refused`, `withdrawn`, or `unanswered` when the customer was erased before.
+        how: String,
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// A request is extended within its first month, in which the person must be told why (GDPR Art. 12(3)).
+    #[error("the request was due at {due}, and could only be extended before; answer it")]
+    TooLateToExtend {
+        /// When it was due.
+        due: Timestamp,
     },
     /// A consent needs its evidence.
     #[error("a consent needs evidence of when, to which text and how it was given; make it by `Grant::consent`")]
@@ -89,6 +114,9 @@ pub enum RegisterError {
     /// The vault did not shred.
     #[error(transparent)]
     Shred(#[from] ShredError),
+    /// The vault did not give up key trees.
+    #[error(transparent)]
+    Purpose(#[from] PurposeError),
     /// The customer was shredded, and no receipt could be issued. The erasure is unfinished; `resume` tries again.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
@@ -107,6 +135,19 @@ pub enum RegisterError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(DatabaseError),
+}
+
+fn holds_stand(holds: usize, numbers: usize, until: &Timestamp) -> String {
+    let stand = if holds == 1 { "a legal hold stands" } else { "legal holds stand" };
+    match numbers {
+        0 => format!("{stand} until {until}"),
+        1 => format!("{stand} on one of the numbers until {until}"),
+        _ => format!("{stand} on {numbers} of the numbers until {until}"),
+    }
+}
+
+fn since(at: &Option<Timestamp>) -> String {
+    at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
 /// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
@@ -148,15 +189,19 @@ impl RegisterError {
             RegisterError::BeingErased
             | RegisterError::BeingShredded
             | RegisterError::Held { .. }
+            | RegisterError::HoldsStand { .. }
             | RegisterError::ReceiptNotTaken(_)
             | RegisterError::Database(_) => Outcome::TryAgain,
             RegisterError::Receipt(error) => error.outcome(),
             RegisterError::Enroll(error) => error.outcome(),
             RegisterError::Shred(error) => error.outcome(),
+            RegisterError::Purpose(error) => error.outcome(),
             RegisterError::KeyStore(error) => error.outcome(),
             RegisterError::NoGrant { .. }
             | RegisterError::UnknownSubject
             | RegisterError::NoEvidence
+            | RegisterError::RequestClosed { .. }
+            | RegisterError::TooLateToExtend { .. }
             | RegisterError::Invalid { .. }
             | RegisterError::NoTables
             | RegisterError::OtherSchema { .. }

@@ -90,10 +90,10 @@ pub(crate) async fn find<D: Database>(db: &mut D, subject: &Subject) -> Result<O
 
 fn found(row: &Row) -> Result<Found, RegisterError> {
     let (id, state) = (row.integer(0)?, row.text(1)?.to_owned());
-    // A customer in a state that is none must not be taken for one who is being erased. Who waited for the row's lock may
+    // A customer in an unknown state must not be taken for one who is being erased. Who waited for the row's lock may
     // find the customer erased meanwhile.
     if !["live", "erasing", "merged", "erased"].contains(&state.as_str()) {
-        return Err(RegisterError::NotOurs { what: "a customer in a state that is none" });
+        return Err(RegisterError::NotOurs { what: "a customer in an unknown state" });
     }
     Ok(Found { id, state })
 }

@@ -111,7 +111,7 @@ async fn erase_again<D: Transactions>(
     if !db.rows(LIVE, values![owner]).await?.is_empty() {
         let why = Reason::new("erased before the database was restored");
         let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
-        erase::doom(db, register.now(), owner, &why).await?;
+        erase::mark_for_shred(db, register.now(), owner, &why).await?;
     }
     db.commit().await?;
     if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {

@@ -24,7 +24,7 @@ const TABLES: [&str; 22] = [
          state TEXT NOT NULL, since BIGINT NOT NULL, why TEXT, shredded_at BIGINT,
          UNIQUE (subject_id, purpose, sealing))",
     "CREATE INDEX IF NOT EXISTS oubliette_numbers_unfinished ON oubliette_numbers (purpose, number)
-         WHERE state = 'ended' OR state = 'doomed'",
+         WHERE state = 'ended' OR state = 'shred_pending'",
     "CREATE TABLE IF NOT EXISTS oubliette_grants (
          id BIGINT PRIMARY KEY, subject_id BIGINT NOT NULL, purpose TEXT NOT NULL, recipient TEXT, basis TEXT NOT NULL,
          evidence TEXT, granted_at BIGINT NOT NULL, until BIGINT, ended_at BIGINT, why TEXT)",

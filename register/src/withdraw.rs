@@ -174,7 +174,7 @@ async fn end<D: Transactions>(
     if withdrawn.kept_for.is_empty() && !numbers.is_empty() {
         let holds = holds::standing(db, owner, now).await?;
         withdrawn.held = holds.into_iter().find(|hold| hold.covers(purpose.name()));
-        let state = if withdrawn.held.is_some() { "ended" } else { "doomed" };
+        let state = if withdrawn.held.is_some() { "ended" } else { "shred_pending" };
         const DECIDE: &str = "UPDATE oubliette_numbers SET state = ?3, sealing = NULL, why = ?4 \
             WHERE subject_id = ?1 AND purpose = ?2 AND state IN ('live', 'ended')";
         db.run(DECIDE, values![owner, purpose.name(), state, why.as_str()]).await?;
@@ -220,7 +220,7 @@ pub(crate) async fn record<D: Database>(
         // Nothing is sealed under what was decided on: an index that `sealing` is in need not be written again.
         let sql = format!(
             "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at} \
-             WHERE state = 'doomed' AND sealing IS NULL AND number IN ({places})"
+             WHERE state = 'shred_pending' AND sealing IS NULL AND number IN ({places})"
         );
         let updated = db.run_made(sql.into(), given.clone()).await?;
         if updated < u64::try_from(numbers.len()).unwrap_or(u64::MAX) {

@@ -145,7 +145,19 @@ pub(super) fn other_kinds() -> Vec<Entry> {
         },
         Event::Erased { numbers: numbers.clone(), commitment: Hash::from_bytes(run(0x60)) },
         Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
-        Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },
+        Event::Requested {
+            request: 9,
+            what: label("erasure"),
+            numbers: numbers.clone(),
+            received: time("2026-11-24T18:36:13.123Z"),
+            due,
+        },
+        Event::RequestExtended {
+            request: 9,
+            due: time("2027-02-24T18:36:13.123Z"),
+            why: reason("ten years of letters"),
+        },
+        Event::RequestNoted { request: 9, note: reason("asked again by telephone") },
         Event::RequestClosed { request: 9, how: label("done"), why: why.clone() },
         Event::Hold {
             hold: 2,
@@ -154,6 +166,7 @@ pub(super) fn other_kinds() -> Vec<Entry> {
             why: reason("a dispute"),
             until: Some(due),
         },
+        Event::HoldOverridden { hold: 2, what: label("shred"), why: reason("the court allows it") },
         Event::HoldEnded { hold: 2, why },
         Event::Swept { purpose: Some(label("orders")), due: 30, shredded: 20, held: 10 },
         Event::Disclosed {

@@ -104,12 +104,12 @@ fn registers() -> impl Strategy<Value = Event> {
             purpose,
             why
         }),
-        (count(), label(), numbers(), time()).prop_map(|(request, what, numbers, due)| Event::Requested {
-            request,
-            what,
-            numbers,
-            due
+        (count(), label(), numbers(), time(), time()).prop_map(|(request, what, numbers, received, due)| {
+            Event::Requested { request, what, numbers, received, due }
         }),
+        (count(), time(), reason()).prop_map(|(request, due, why)| Event::RequestExtended { request, due, why }),
+        (count(), reason()).prop_map(|(request, note)| Event::RequestNoted { request, note }),
+        (count(), label(), reason()).prop_map(|(hold, what, why)| Event::HoldOverridden { hold, what, why }),
         (count(), label(), why()).prop_map(|(request, how, why)| Event::RequestClosed { request, how, why }),
         (count(), numbers(), option::of(label()), reason(), option::of(time()))
             .prop_map(|(hold, numbers, purpose, why, until)| Event::Hold { hold, numbers, purpose, why, until }),

@@ -7,7 +7,8 @@ use crate::inventory::Inventory;
 
 /// Where the application keeps what it holds on people, and which types it can show. Declared once.
 ///
-/// Every table that holds something on a customer belongs here: what is not declared is not in the answer.
+/// Every table that holds something on a customer belongs here: what is not declared is not in the answer. Of a purpose
+/// without any declared column, the answer says so.
 #[derive(Clone, Debug)]
 pub struct Holdings {
     pub(crate) tables: Vec<Table>,

@@ -28,8 +28,9 @@ impl OnSqlite<'_> {
     /// customer's numbers, with their values opened. What was shredded is listed as such. That it was asked for is written
     /// down in the journal.
     ///
-    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. Look through it before it is sent: a
-    /// text may name other people (Art. 15(4)).
+    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. A purpose in which the customer has
+    /// live numbers, and of which no column is declared, is named under `not_shown` and by
+    /// [`Document::not_shown`]. Look through it before it is sent: a text may name other people (Art. 15(4)).
     ///
     /// # Errors
     /// [`AccessError`]; nothing was written down then. A value that does not open is an error, and never left out.
@@ -109,7 +110,8 @@ async fn access<D: Database>(
     let (found, whose) = begin(register, db, subject).await?;
     let answer = answer::of(register, db, holdings, subject, &found).await?;
     let rows = rows(register, db, holdings, &whose, |_, _| true, &[]).await?;
-    Ok(Document::for_people(&answer.with(rows)))
+    let not_shown = answer::not_shown(db, holdings, &found, |_| true).await?;
+    Ok(Document::for_people(&answer.with(rows, &not_shown)).lacking(not_shown.into_keys().collect()))
 }
 
 async fn portable<D: Database>(
@@ -131,7 +133,10 @@ async fn portable<D: Database>(
     opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
     let mut rows = rows(register, db, holdings, &whose, wanted, &[]).await?;
     rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
-    Ok(Document::for_machines(&answer::portable(register, subject, rows)))
+    let not_shown =
+        answer::not_shown(db, holdings, &found, |purpose| purposes.iter().any(|one| one == purpose)).await?;
+    let tree = answer::portable(register, subject, rows, &not_shown);
+    Ok(Document::for_machines(&tree).lacking(not_shown.into_keys().collect()))
 }
 
 /// Looks the customer up, and writes down that it was asked for: first of all, since SQLite's transaction must begin as one

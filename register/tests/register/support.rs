@@ -79,6 +79,11 @@ impl Shop {
         self.now.store(at(time).as_millisecond(), Ordering::Relaxed);
     }
 
+    /// What the register's clock shows.
+    pub fn register_now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now.load(Ordering::Relaxed)).unwrap()
+    }
+
     /// What the journal says, after all of it was checked.
     pub fn journal(&self) -> Vec<Event> {
         let (path, key) = (self.place.path().join("journal"), self.vault.public_key().unwrap());

@@ -151,6 +151,9 @@ impl Vault {
     /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
     /// customer who consents anew needs a new number.
     ///
+    /// **The vault knows of no legal hold, and shreds whatever one keeps.** Holds are in the register of
+    /// `oubliette-register`, whose `erase`, `withdraw`, `sweep` and `shred_numbers` check them: where there is one, call it.
+    ///
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
@@ -171,6 +174,8 @@ impl Vault {
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
     /// costs a path of pages however many they are.
+    ///
+    /// As with [`shred`](Vault::shred), legal holds are not looked at; `shred_numbers` of `oubliette-register` does.
     ///
     /// A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that
     /// customer is shredded from the start.
