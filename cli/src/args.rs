@@ -96,7 +96,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
     ///
-    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error.
+    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error. Exit code 4: a legal hold of the
+    /// register that the configuration names keeps one of the numbers, and nothing happened.
     Shred(Shred),
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
     ///
@@ -217,6 +218,9 @@ pub struct Shred {
     /// Why, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
+    /// Shred them although legal holds stand on them, for this reason; holds and reason are in the journal
+    #[arg(long, value_name = "REASON")]
+    pub despite_holds: Option<String>,
     /// Write a signed receipt to this file, which must not exist; needs a journal and --whose
     #[arg(long, value_name = "FILE", requires = "whose")]
     pub receipt: Option<PathBuf>,
@@ -418,6 +422,10 @@ pub enum Retire {
         purpose: String,
         /// The newer tree, as `status` or `rotate purpose` shows it
         new: String,
+        /// Give them up although legal holds stand on customers of the purpose, for this reason; holds and reason are in the
+        /// journal. Only when everything of theirs was resealed
+        #[arg(long, value_name = "REASON")]
+        despite_holds: Option<String>,
     },
     /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
     Epoch {

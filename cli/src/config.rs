@@ -64,6 +64,13 @@ pub struct Database {
     pub postgres_url_env: Option<String>,
 }
 
+impl Database {
+    /// Whether the configuration names one.
+    pub fn is_named(&self) -> bool {
+        self.sqlite.is_some() || self.postgres_url_file.is_some() || self.postgres_url_env.is_some()
+    }
+}
+
 /// What the application's `Rules` say beside retention.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

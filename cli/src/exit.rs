@@ -48,13 +48,14 @@ Exit codes:
    2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
       journal that does not verify, a vault with an alarm)
    3  whom it concerns was shredded: there is nothing left
-   4  a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over
+   4  a legal hold stands: an erasure or a shred did not happen, what a withdrawal ended is shredded when the hold is over
   64  the command was not understood, or names a number, purpose or customer that is not known; nothing happened
   65  investigate: damage, tampering, or a key store that went back in time; nothing happened
   66  there is no such file or vault
   75  try again: a file, the key store or the database cannot be used now; nothing happened
   76  it happened in part, or it is not known whether it happened: run it again until it ends with 0
-  77  refused: not confirmed (--yes), the wrong root key, or permissions that are too wide; nothing happened
+  77  refused: not confirmed (--yes), the wrong root key, permissions that are too wide, or a request that is closed;
+      nothing happened
   78  the configuration file is wrong";
 
 impl Exit {
@@ -319,7 +320,9 @@ impl From<RegisterError> for Failure {
             RegisterError::Shred(error) => return error.into(),
             RegisterError::Receipt(error) => return error.into(),
             RegisterError::KeyStore(error) => return error.into(),
-            RegisterError::Held { .. } => Exit::Held,
+            RegisterError::Purpose(error) => return error.into(),
+            RegisterError::Held { .. } | RegisterError::HoldsStand { .. } => Exit::Held,
+            RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. } => Exit::Refused,
             RegisterError::UnknownSubject
             | RegisterError::NoGrant { .. }
             | RegisterError::NoEvidence
@@ -340,6 +343,10 @@ pub fn half_way(error: RegisterError) -> Failure {
     let nothing_happened = matches!(
         error,
         RegisterError::Held { .. }
+            | RegisterError::HoldsStand { .. }
+            | RegisterError::Shred(
+                ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. }
+            )
             | RegisterError::UnknownSubject
             | RegisterError::BeingErased
             | RegisterError::PurposeNotUnlocked { .. }

@@ -74,15 +74,23 @@ pub enum OfRequests {
         #[arg(long)]
         new: bool,
     },
-    /// Close a request. One for erasure that is closed is not carried out
+    /// Close a request, for good. One for erasure that is closed is not carried out
     Answer {
         /// The request, as `requests` shows it
         id: String,
         /// How
         answer: Answered,
-        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR)
+        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR), and when an erasure, a restriction or
+        /// an objection is said to be done, which this command has not done: say what was
         #[arg(long, value_name = "TEXT", required_if_eq("answer", "refused"))]
         why: Option<String>,
+    },
+    /// Note something about a request, open or closed, in the journal. It changes nothing
+    Note {
+        /// The request, as `requests` shows it
+        id: String,
+        /// What, for the journal: 1 to 200 bytes, never personal data
+        text: String,
     },
     /// Take two more months for a complex request, when the person was told why within the first (Art. 12(3) GDPR)
     Extend {

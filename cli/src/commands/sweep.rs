@@ -65,7 +65,7 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         let held = count(swept.held, "customer was", "customers were");
         text.push_str(&format!("{held} left alone for a legal hold.\n"));
     }
-    for receipt in receipts.kept() {
+    for receipt in receipts.of_others() {
         text.push_str(&format!("A receipt is in {}: hand it on.\n", receipt.display()));
     }
     let json = json!({

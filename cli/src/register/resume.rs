@@ -52,7 +52,7 @@ impl Open {
             false => Some(alone!(self, reconcile())?),
         };
         let done = alone!(self, resume())?;
-        Ok(Resumed { done, reconciled, receipts: self.receipts.kept() })
+        Ok(Resumed { done, reconciled, receipts: self.receipts.of_others() })
     }
 
     /// Asks the vault of every number, though nothing shows that the database was restored. False when that was done
@@ -62,7 +62,7 @@ impl Open {
             return Ok(false);
         }
         resumed.reconciled = Some(alone!(self, reconcile())?);
-        resumed.receipts = self.receipts.kept();
+        resumed.receipts = self.receipts.of_others();
         Ok(true)
     }
 }

@@ -119,7 +119,7 @@ fn what_was_begun_and_not_finished_is_found() {
     let shop = Shop::new();
     shop.customer("alice");
     let sql = |sql: &str| shop.connection().execute(sql, []).unwrap();
-    sql("UPDATE oubliette_numbers SET state = 'doomed', why = 'unsubscribed' WHERE purpose = 'newsletter'");
+    sql("UPDATE oubliette_numbers SET state = 'shred_pending', why = 'unsubscribed' WHERE purpose = 'newsletter'");
     sql("INSERT INTO oubliette_work VALUES ('customers', 'no', 'email_idx', 1)");
     let (code, found) = doctor(&shop);
     let checks: Vec<&str> = found.iter().map(|found| found.0.as_str()).collect();

@@ -121,6 +121,43 @@ fn an_erasure_is_finished_by_calling_it_again_with_its_receipt() {
     assert_eq!(fs::read(shop.world.path("r.json")).unwrap().len(), 0, "the one that was killed wrote none");
 }
 
+// Whoever is erased next is not shown the receipt of the first.
+#[test]
+fn each_is_shown_their_own_receipt_when_an_erasure_was_interrupted() {
+    for own in [None, Some("bob.json")] {
+        let shop = Shop::new();
+        shop.customer("alice");
+        shop.customer("bob");
+        let (child, vault) = decided(&shop, &[]);
+        kill(child);
+        vault.unlock().unwrap();
+        let mut erase = vec!["erase", "bob", "--why", "request", "--yes"];
+        erase.extend(own.iter().flat_map(|own| ["--receipt", own]));
+        let (code, done) = shop.world.json(&erase);
+        assert_eq!(code, 0, "{done}");
+        let shown = |receipts: &serde_json::Value| -> Vec<String> {
+            let paths = receipts.as_array().unwrap().iter().map(|path| path.as_str().unwrap().to_owned());
+            paths.map(|path| shop.receipt(&path).content().whose.as_str().to_owned()).collect()
+        };
+        assert_eq!(
+            (shown(&done["receipts"]), shown(&done["finished_before"]["receipts"])),
+            (vec!["bob".to_owned()], vec!["alice".to_owned()])
+        );
+    }
+    // In words: hers on the standard error, to be handed on, and his as the answer.
+    let shop = Shop::new();
+    shop.customer("alice");
+    shop.customer("bob");
+    let (child, vault) = decided(&shop, &[]);
+    kill(child);
+    vault.unlock().unwrap();
+    let ran = shop.world.run(&["erase", "bob", "--why", "request", "--yes"]).ends(0);
+    assert_eq!((ran.out.matches("receipt is in").count(), ran.err.matches("receipt is in").count()), (1, 1), "{ran:?}");
+    let receipts = shop.receipts();
+    let hers = receipts.iter().find(|path| shop.receipt(path).content().whose.as_str() == "alice").unwrap();
+    assert!(ran.err.contains(hers.as_str()) && !ran.out.contains(hers.as_str()), "{ran:?}");
+}
+
 #[test]
 fn a_vault_that_is_busy_leaves_the_erasure_unsettled_and_says_so() {
     let shop = Shop::new();

@@ -177,15 +177,15 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
         Ok::<_, Failure>(rows.first().map(|row| row.integer(0)).transpose()?.unwrap_or_default().unsigned_abs())
     };
     const ERASING: &str = "SELECT count(*) FROM oubliette_subjects WHERE state = 'erasing' AND decided_at < ?1";
-    const DOOMED: &str = "SELECT count(*) FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
-        WHERE n.state = 'doomed' AND s.state = 'live'";
+    const SHRED_PENDING: &str = "SELECT count(*) FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
+        WHERE n.state = 'shred_pending' AND s.state = 'live'";
     const OVER: &str = "SELECT count(*) FROM oubliette_numbers n WHERE n.state = 'ended' AND NOT EXISTS \
         (SELECT 1 FROM oubliette_holds h WHERE h.subject_id = n.subject_id AND h.ended_at IS NULL AND h.until > ?1 \
             AND (h.purpose IS NULL OR h.purpose = n.purpose))";
     const TOKENS: &str = "SELECT count(*) FROM oubliette_work";
     let undone = [
         (ask(ERASING, &[before(UNDER_WAY)])?, "erasure has begun and not ended", "erasures have begun and not ended"),
-        (ask(DOOMED, &[])?, "number is to be shredded", "numbers are to be shredded"),
+        (ask(SHRED_PENDING, &[])?, "number is to be shredded", "numbers are to be shredded"),
         (
             ask(OVER, &[before(A_DAY)])?,
             "number waited for a hold that is over",
