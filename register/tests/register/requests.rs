@@ -130,7 +130,7 @@ bodies! {
 
     // The register restricts nothing, and has erased nobody: who says that it is done says what was.
     async fn what_the_register_has_not_done_is_done_for_a_reason() {
-        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
         for kind in RequestKind::ALL {
