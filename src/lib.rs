@@ -221,6 +221,6 @@ pub use root_key::{
 pub use sealed::{Encoded, ParseError, Sealed};
 pub use vault::{Because, Circumstances};
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, Opens, Pending, PurposeStatus, Reader, Recovery, Retired,
-    Rotated, Shredded, Status, Vault, VaultBuilder,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
+    Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };

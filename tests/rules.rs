@@ -15,6 +15,8 @@ mod fork;
 mod hanging;
 #[path = "rules/lease.rs"]
 mod lease;
+#[path = "rules/loading.rs"]
+mod loading;
 #[path = "rules/marks.rs"]
 mod marks;
 #[path = "rules/mirrors.rs"]
@@ -29,6 +31,8 @@ mod places;
 #[cfg(unix)]
 #[path = "rules/processes.rs"]
 mod processes;
+#[path = "rules/refreshed.rs"]
+mod refreshed;
 #[path = "rules/support.rs"]
 mod support;
 #[path = "rules/versions.rs"]

@@ -113,6 +113,14 @@ pub trait PageStore: Send + Sync + 'static {
     /// When the store cannot be read, or the page is there and damaged.
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The same of several pages, in the order of their names: for a store that answers many in one round trip. Each page has an outcome of its own.
+    /// Unless a store says otherwise they are got one by one.
+    ///
+    /// It is asked for at most a few hundred at a time.
+    fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
+        names.iter().map(|name| self.get(name)).collect()
+    }
+
     /// The mark of the highest generation that any `put` was given; [`Mark::NONE`] in a new store.
     ///
     /// # Errors

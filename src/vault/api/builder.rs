@@ -155,8 +155,9 @@ impl VaultBuilder {
         self
     }
 
-    /// Most pages to keep in memory; 8 192 (67 MB) unless said otherwise. Beyond it, all are let go and loading begins
-    /// again: an open may then read up to five.
+    /// Most pages to keep in memory; 8 192 (68 MB, and 9 % more for what leads to them) unless said otherwise. Beyond it, all are let go and
+    /// loading begins again: an open may then read up to five. A customer's purpose needs one page for every 256 numbers among which somebody was
+    /// shredded, so a vault of ten million customers of whom 5 % were needs 39 000 (320 MB) if nothing is to be read again.
     pub fn most_resident_pages(mut self, pages: usize) -> VaultBuilder {
         self.most_resident_pages = pages.max(16);
         self

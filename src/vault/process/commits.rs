@@ -7,6 +7,7 @@ use crate::error::KeyStoreError;
 use crate::journal::Journal;
 use crate::vault::commit::{CommitError, Committed, Done, Draft, ListChange, Plan, Step, Terms, Then};
 use crate::vault::process::Process;
+use crate::vault::process::take_over::TakenOverBy;
 use crate::vault::state::RollbackProof;
 
 impl Process {
@@ -118,6 +119,8 @@ impl Process {
             self.mark_gone_back(&turn, RollbackProof::Journal(seen))?;
         }
         let Committed { value, state, old_copy, durable, .. } = committed?;
+        // What another process committed before it, too.
+        self.take_over(&state, TakenOverBy::Commit);
         let state = Arc::new(state);
         // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
         let _ = self.known.install(sent, state.clone(), durable);

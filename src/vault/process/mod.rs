@@ -4,6 +4,7 @@ mod commits;
 mod evidence;
 mod readiness;
 mod refresh;
+mod take_over;
 mod upkeep;
 mod work;
 

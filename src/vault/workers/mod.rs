@@ -58,8 +58,10 @@ pub(crate) struct Workers<P: Work> {
     pub(crate) will_repair: Once,
     /// The record is about to be marked.
     pub(crate) is_marking: Once,
-    /// Root pages are being read.
+    /// Pages are being read on a thread of their own.
     pub(crate) is_loading: Once,
+    /// The same, for what the committing thread is about to install.
+    pub(crate) is_loading_for_commit: Once,
 }
 
 impl<P: Work> Workers<P> {
@@ -72,6 +74,7 @@ impl<P: Work> Workers<P> {
             will_repair: Once::default(),
             is_marking: Once::default(),
             is_loading: Once::default(),
+            is_loading_for_commit: Once::default(),
         }
     }
 
