@@ -265,7 +265,10 @@ fn a_shred_elsewhere_leaves_nothing() {
         let idle = customers.use_keys(&vault);
         keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap();
         let needles = ["orders", "newsletter"].map(|purpose| needles(&Source::Directory(&path), purpose, victim));
-        expect_found(&needles[0], &["root page key", "level 3 page key", "level 4 page key", "customer key", "field key"]);
+        expect_found(
+            &needles[0],
+            &["root page key", "level 3 page key", "level 4 page key", "customer key", "field key"],
+        );
 
         assert!(other.shred([victim]).unwrap().is_wiped_here());
         vault.refresh().unwrap();
