@@ -149,8 +149,17 @@ impl Token {
             Some(Refused::Locked) => return Err(TokenError::PinLocked { label: label() }),
             None => {}
         }
-        let context = module(&self.inner.module)?;
-        let slot = self.slot(&context)?;
+        let mut context = module(&self.inner.module)?;
+        let slot = match self.slot(&context) {
+            // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written.
+            Err(TokenError::NoToken { .. }) => {
+                drop(context);
+                restart(&self.inner.module);
+                context = module(&self.inner.module)?;
+                self.slot(&context)?
+            }
+            slot => slot?,
+        };
         let session = context.open_rw_session(slot).map_err(|error| TokenError::of(doing, error))?;
         match session.login(UserType::User, Some(&self.inner.pin)) {
             // Another session of this process did.

@@ -65,6 +65,7 @@ with_a_token! {
     a_vault_lives_under_versions: a_vault_lives_under_versions_body;
     older_records_do_not_open: older_records_do_not_open_body;
     a_token_that_is_away_and_back: a_token_that_is_away_and_back_body;
+    a_token_that_was_away_at_the_start: a_token_that_was_away_at_the_start_body;
     two_processes_at_once: two_processes_at_once_body;
     a_pin_that_is_wrong_is_tried_once: a_pin_that_is_wrong_is_tried_once_body;
     one_key_wraps_too: one_key_wraps_too_body;
@@ -217,6 +218,23 @@ mod bodies {
         });
         let _ = vault.shred([alice]).unwrap();
         assert_eq!(objects("secrkey"), 1);
+    }
+
+    /// It is plugged in after the program was started, and found by the next call.
+    pub fn a_token_that_was_away_at_the_start(scratch: &Path) {
+        let (tokens, away) = (scratch.join("tokens"), scratch.join("away"));
+        std::fs::rename(&tokens, &away).unwrap();
+        std::fs::create_dir(&tokens).unwrap();
+        let look = || Token::at(module(), "privacy").open(Zeroizing::new("1234".to_owned()));
+        for _ in 0..2 {
+            assert!(matches!(look(), Err(TokenError::NoToken { .. })));
+        }
+        std::fs::remove_dir(&tokens).unwrap();
+        std::fs::rename(&away, &tokens).unwrap();
+        look().unwrap();
+        let vault = at(scratch).create(versions()).unwrap();
+        let (alice, a) = enroll(&vault);
+        assert!(vault.open(alice, EMAIL, &a).is_ok());
     }
 
     /// Two processes shred different customers on one vault and one token, each many times.
