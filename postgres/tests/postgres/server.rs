@@ -253,7 +253,7 @@ impl Drop for Server {
 }
 
 /// Debian has a directory a version, and the newest is taken; others have them on PATH.
-fn program(name: &str) -> String {
+pub fn program(name: &str) -> String {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
     newest.map_or_else(|| name.to_owned(), |version| format!("/usr/lib/postgresql/{version}/bin/{name}"))
