@@ -61,7 +61,7 @@ pub fn deposed(site: &mut Site) {
     site.cut_off(&theirs, |site| {
         let others: Vec<u32> = (1..=PROCESSES).filter(|process| Site::machine(*process) != 0).collect();
         println!("the others went on after {:?}", site.wait_until_back(&others));
-        std::thread::sleep(LEASE * 3);
+        std::thread::sleep(LEASE * 5);
     });
     // Somebody found out.
     site.servers[0].kill();

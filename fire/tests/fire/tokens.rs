@@ -55,7 +55,7 @@ impl Token {
     }
 }
 
-/// The token is unplugged for three leases, and put back: all stop, and go on by themselves. 25 s.
+/// The token is unplugged for five leases, and put back: all stop, and go on by themselves. 25 s.
 #[test]
 #[ignore = "needs PostgreSQL, SoftHSM, and half a minute"]
 fn a_token_is_removed_and_put_back() {
@@ -64,7 +64,7 @@ fn a_token_is_removed_and_put_back() {
     site.start_all();
     let all: Vec<u32> = (1..=PROCESSES).collect();
     token.take_away();
-    site.cut_off(&all, |_| std::thread::sleep(LEASE * 3));
+    site.cut_off(&all, |_| std::thread::sleep(LEASE * 5));
     token.put_back();
     println!("all back after {:?}", site.wait_until_back(&all));
     sleep(1000);
@@ -90,7 +90,7 @@ fn a_restore_to_a_destroyed_version_opens_nothing() {
     }
     let all: Vec<u32> = (1..=PROCESSES).collect();
     let still: Vec<u32> = (3..=PROCESSES).collect();
-    site.cut_off(&still, |_| std::thread::sleep(LEASE * 4));
+    site.cut_off(&still, |_| std::thread::sleep(LEASE * 5));
     // Refusals are right as long as this lasts; what was shredded stays so all the while.
     site.fault(&Fault::Lost { from, to: from });
     let history = site.history();
