@@ -23,6 +23,8 @@ TEXT
     section 'Long jobs, a page, an export' . 'cargo bench -p oubliette-benches --bench jobs'
     section 'The register: a sweep, an erasure' . 'cargo bench -p oubliette-benches --bench register'
     section 'Limits on reading, and the audit of openings' . 'cargo bench -p oubliette-benches --bench audit'
+    section 'Many machines' . 'cargo bench -p oubliette-benches --bench machines'
+    section 'Versions of the root key' . 'cargo bench -p oubliette-benches --bench token'
     section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench -p oubliette-benches --bench size'
     section "Size and commits: cargo's default release profile" . 'cargo bench -p oubliette-benches --profile bench-default --bench size'
 } > "$out"

@@ -53,6 +53,8 @@ pub(crate) enum Clock {
     System,
     #[cfg(any(test, feature = "testing"))]
     Manual(Arc<ManualClock>),
+    #[cfg(any(test, feature = "testing"))]
+    Moved(Arc<MovedClock>),
 }
 
 impl Clock {
@@ -62,6 +64,8 @@ impl Clock {
             Self::System => Moment { boot: system::boot(), wall: system::wall() },
             #[cfg(any(test, feature = "testing"))]
             Self::Manual(clock) => clock.now(),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Moved(clock) => clock.now(),
         }
     }
 
@@ -72,6 +76,8 @@ impl Clock {
             Self::System => system::wall(),
             #[cfg(any(test, feature = "testing"))]
             Self::Manual(clock) => clock.now().wall,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Moved(clock) => clock.now().wall,
         }
     }
 
@@ -82,6 +88,8 @@ impl Clock {
             Self::System => system::coarse(),
             #[cfg(any(test, feature = "testing"))]
             Self::Manual(clock) => clock.coarse(),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Moved(clock) => clock.coarse(),
         }
     }
 
@@ -97,6 +105,8 @@ impl Clock {
             Self::System => system::tick(),
             #[cfg(any(test, feature = "testing"))]
             Self::Manual(clock) => clock.tick,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Moved(_) => system::tick(),
         }
     }
 }
@@ -337,6 +347,62 @@ impl ManualClock {
     #[cfg(test)]
     pub(crate) fn set_wall(&self, wall: u64) {
         self.wall.store(wall, Ordering::Release);
+    }
+}
+
+/// The system's clocks, as they would be had somebody set them, put the machine to sleep or stopped them.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug, Default)]
+pub(crate) struct MovedClock {
+    /// What is added; a clock that was set back has a sum that wraps.
+    boot: AtomicU64,
+    wall: AtomicU64,
+    /// What both show since they were stopped; zero while they run.
+    stopped_boot: AtomicU64,
+    stopped_wall: AtomicU64,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl MovedClock {
+    fn now(&self) -> Moment {
+        let stopped =
+            Moment { boot: self.stopped_boot.load(Ordering::Acquire), wall: self.stopped_wall.load(Ordering::Acquire) };
+        if stopped.boot != 0 && stopped.wall != 0 {
+            return stopped;
+        }
+        Moment {
+            boot: system::boot().wrapping_add(self.boot.load(Ordering::Acquire)),
+            wall: system::wall().wrapping_add(self.wall.load(Ordering::Acquire)),
+        }
+    }
+
+    fn coarse(&self) -> Option<u64> {
+        match self.stopped_wall.load(Ordering::Acquire) {
+            0 => Some(system::coarse()?.wrapping_add(self.wall.load(Ordering::Acquire))),
+            stopped => Some(stopped),
+        }
+    }
+
+    /// The wall clock is set, ahead or back.
+    pub(crate) fn set_on(&self, by: Duration) {
+        self.wall.fetch_add(nanos(by), Ordering::AcqRel);
+    }
+
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.wall.fetch_sub(nanos(by), Ordering::AcqRel);
+    }
+
+    /// The machine sleeps: both clocks move.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.boot.fetch_add(nanos(time), Ordering::AcqRel);
+        self.wall.fetch_add(nanos(time), Ordering::AcqRel);
+    }
+
+    /// Neither clock moves any more.
+    pub(crate) fn stop(&self) {
+        let now = self.now();
+        self.stopped_boot.store(now.boot, Ordering::Release);
+        self.stopped_wall.store(now.wall, Ordering::Release);
     }
 }
 

@@ -12,6 +12,7 @@
 //! | 32 fresh bytes, a record | HMAC, `oubliette/1/new-record` | salt of a root record |
 //! | root key, salt, vault id | HKDF-Expand, `oubliette/1/record` | AES key and commitment of a root record |
 //! | seed that signs | HKDF-Expand, `oubliette/1/mark`, vault id, generation, 1 in a copy | proof of a mark |
+//! | vault id, 8 fresh bytes | SHA-256, `oubliette/1/series` | name of a series of root keys: by it a vault knows its own in a token |
 //! | passphrase, salt | Argon2id | root key |
 //!
 //! HKDF is RFC 5869 with SHA-256, Expand only: every input key is uniform already. HMAC is RFC 2104. A label ends where
@@ -38,6 +39,20 @@ const PAGE: &[u8] = b"oubliette/1/page";
 const NEW_RECORD: &[u8] = b"oubliette/1/new-record";
 const MARK: &[u8] = b"oubliette/1/mark";
 const RECORD: &[u8] = b"oubliette/1/record";
+const SERIES: &[u8] = b"oubliette/1/series";
+
+/// The name of a series of a vault's root keys: eight fresh bytes, and eight that follow from them and the vault.
+pub(crate) fn series(vault: VaultName, fresh: [u8; 8]) -> [u8; 16] {
+    let hash = Sha256::new().chain_update(SERIES).chain_update(vault.to_bytes()).chain_update(fresh).finalize();
+    let mut name = [0; 16];
+    join(&[&fresh, hash.get(..8).unwrap_or(&[])], &mut name);
+    name
+}
+
+/// Whether a series is this vault's, by its name.
+pub(crate) fn is_series_of(vault: VaultName, name: [u8; 16]) -> bool {
+    name.first_chunk().is_some_and(|fresh| series(vault, *fresh) == name)
+}
 
 /// The depth of the customers in a key tree: one step a byte of the customer number.
 pub(crate) const CUSTOMER_LEVEL: u8 = 5;
@@ -260,7 +275,7 @@ mod tests {
 
     #[test]
     fn no_label_is_the_prefix_of_another() {
-        let ours = [CHILD, FIELD, PLACE_OF_INDEX, INDEX, NEW_PAGE, PAGE, NEW_RECORD, RECORD];
+        let ours = [CHILD, FIELD, PLACE_OF_INDEX, INDEX, NEW_PAGE, PAGE, NEW_RECORD, MARK, RECORD, SERIES];
         let all: Vec<&[u8]> = ours.into_iter().chain(crate::journal::LABELS).collect();
         for (at, label) in all.iter().enumerate() {
             assert!(label.starts_with(b"oubliette/1/"));

@@ -10,7 +10,7 @@ mod values;
 
 pub(crate) use crate::journal::Outcome;
 pub use key_store::KeyStoreError;
-pub use life::{CreateError, PromoteError, RecoverError, RotateError, UnlockError};
+pub use life::{CreateError, PromoteError, RecoverError, RotateError, SeriesError, UnlockError};
 #[cfg(feature = "derive")]
 pub use record::SealRecordError;
 pub use renewal::{EpochError, PurposeError, ResealError, TokenError};

@@ -196,12 +196,12 @@ pub use customer::{CustomerId, InvalidCustomerId};
 pub use error::SealRecordError;
 pub use error::{
     CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PromoteError, PurposeError, RecoverError,
-    ResealError, RotateError, SealError, ShredError, TokenError, UnlessShredded, UnlockError,
+    ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Belongs, Field, FieldId, Placed, Purpose};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
-pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome};
+pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome, SeriesName};
 pub use limits::Limits;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
@@ -216,11 +216,12 @@ pub use record::Held;
 pub use record::support as __private;
 pub use record::{Context, FieldInfo, FieldKind};
 pub use root_key::{
-    KeySeries, KeyVersion, KeyWrapper, PassphraseCost, RootKey, RootKeyError, VersionPolicy, VersionState, WrapperError,
+    KeySeries, KeyTokens, KeyVersion, KeyWrapper, OlderVersion, PassphraseCost, RootKey, RootKeyError, RootKeyVersions,
+    SeriesInToken, VersionPolicy, VersionState, WrapperError,
 };
 pub use sealed::{Encoded, ParseError, Sealed};
 pub use vault::{Because, Circumstances};
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, Opens, Pending, PurposeStatus, Reader, Recovery, Retired,
-    Rotated, Shredded, Status, Vault, VaultBuilder,
+    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
+    Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };

@@ -19,6 +19,8 @@ mod raced;
 mod receipts;
 #[path = "journalled/restored.rs"]
 mod restored;
+#[path = "journalled/root_key.rs"]
+mod root_key;
 #[path = "journalled/speed.rs"]
 mod speed;
 #[path = "journalled/stopped.rs"]

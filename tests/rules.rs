@@ -15,6 +15,8 @@ mod fork;
 mod hanging;
 #[path = "rules/lease.rs"]
 mod lease;
+#[path = "rules/loading.rs"]
+mod loading;
 #[path = "rules/marks.rs"]
 mod marks;
 #[path = "rules/mirrors.rs"]
@@ -29,8 +31,12 @@ mod places;
 #[cfg(unix)]
 #[path = "rules/processes.rs"]
 mod processes;
+#[path = "rules/refreshed.rs"]
+mod refreshed;
 #[path = "rules/support.rs"]
 mod support;
+#[path = "rules/tokens.rs"]
+mod tokens;
 #[path = "rules/versions.rs"]
 mod versions;
 #[path = "rules/witness.rs"]

@@ -1,12 +1,13 @@
 //! What a command says: for people, or for machines.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use oubliette_register::access::Document;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
+use crate::wrap;
 
 /// One answer in both forms.
 #[derive(Debug)]
@@ -38,27 +39,52 @@ impl Answer {
 /// Prints what became of a command, and gives its exit code. With `json`, exactly one document goes to the standard
 /// output, also when the command failed.
 pub fn print(done: Result<Answer, Failure>, as_json: bool) -> u8 {
-    let (exit, text, json) = match done {
-        Ok(Answer { exit, document: Some(document), .. }) => {
-            let mut out = std::io::stdout().lock();
-            // Half a document must not look like a whole one.
-            let written = out.write_all(document.expose_personal_data().as_bytes());
-            let written = written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-            return if written.is_ok() { exit as u8 } else { Exit::TryAgain as u8 };
-        }
-        Ok(answer) => (answer.exit, answer.text, answer.json),
+    let (exit, written) = match done {
+        Ok(Answer { exit, document: Some(document), .. }) => (exit, write(&[document.expose_personal_data(), "\n"])),
+        Ok(Answer { exit, json, .. }) if as_json => (exit, write(&[&format!("{json:#}\n")])),
+        Ok(Answer { exit, text, .. }) if std::io::stdout().is_terminal() => (exit, write(&[&wrap::lines(&text)])),
+        Ok(Answer { exit, text, .. }) => (exit, write(&[&text])),
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "oubliette: {}", failure.message);
+            tell(&failure.message);
             let exit = failure.exit;
             let json = json!({ "error": { "kind": exit.word(), "exit": exit as u8, "message": failure.message } });
-            (exit, String::new(), json)
+            // It was told on the standard error, and why it failed says more than that this could not be printed.
+            if as_json {
+                let _ = write(&[&format!("{json:#}\n")]);
+            }
+            return exit as u8;
         }
     };
+    written_or_told(written).unwrap_or(exit) as u8
+}
+
+/// What is not for people nor for machines: help, and the version.
+pub fn print_help(error: &clap::Error) -> u8 {
+    let written = error.print().and_then(|()| std::io::stdout().flush());
+    written_or_told(written).unwrap_or(Exit::Done) as u8
+}
+
+/// A report that was not written whole must not end like one that was: whoever reads it cannot tell.
+fn written_or_told(written: std::io::Result<()>) -> Option<Exit> {
+    let error = written.err()?;
+    tell(&format!(
+        "what was to be printed was not written whole ({error}); what the command does besides printing is done"
+    ));
+    Some(Exit::Unwritten)
+}
+
+fn write(parts: &[&str]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    // A reader that went away wants nothing more.
-    let _ = if as_json { writeln!(out, "{json:#}") } else { out.write_all(text.as_bytes()) };
-    let _ = out.flush();
-    exit as u8
+    parts.iter().try_for_each(|part| out.write_all(part.as_bytes()))?;
+    out.flush()
+}
+
+/// On the standard error, of which nobody can be told when it fails.
+fn tell(message: &str) {
+    let mut out = std::io::stderr();
+    let line = format!("oubliette: {message}\n");
+    let line = if out.is_terminal() { wrap::lines(&line) } else { line };
+    let _ = out.write_all(line.as_bytes());
 }
 
 /// A point in time as people and machines read it: RFC 3339, in UTC, to the second.

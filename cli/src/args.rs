@@ -1,5 +1,6 @@
 //! The arguments: from them come help, completions and man pages.
 
+mod key_store;
 mod register;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 
 use crate::exit;
 
+pub use key_store::{KeyStore, MigrateKeyStore};
 pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, Requests, Sweep, Whom, Withdraw};
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
@@ -17,7 +19,7 @@ pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, 
 /// unless asked for by `export`, and never a key or a passphrase. Customers are named by the numbers that the vault
 /// issued, or as the application names them where the register is needed.
 #[derive(Debug, Parser)]
-#[command(name = "oubliette", version, after_long_help = exit::HELP, propagate_version = true)]
+#[command(name = "oubliette", version, after_long_help = exit::help(), propagate_version = true, max_term_width = 80)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -34,6 +36,15 @@ pub struct Common {
     /// The vault's directory, instead of the configuration's
     #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
     pub vault: Option<PathBuf>,
+    /// The vault is in PostgreSQL: a file that holds the URL, which only its owner may read
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
+    pub key_store_url_file: Option<PathBuf>,
+    /// The same, with the URL in an environment variable
+    #[arg(long, global = true, value_name = "VARIABLE", help_heading = "Vault")]
+    pub key_store_url_env: Option<String>,
+    /// The schema that the vault is in there; `oubliette` unless given
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Vault")]
+    pub key_store_schema: Option<String>,
     /// Where the root record is, if not in the vault's directory
     #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
     pub root_at: Option<PathBuf>,
@@ -96,7 +107,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
     ///
-    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error.
+    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error. Exit code 4: a legal hold of the
+    /// register that the configuration names keeps one of the numbers, and nothing happened.
     Shred(Shred),
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
     ///
@@ -123,7 +135,8 @@ pub enum Command {
     Sweep(Sweep),
     /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
     ///
-    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are.
+    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are, or a restore waits to be confirmed; 2 when
+    /// numbers were found that the vault opens though they are recorded as shredded, or that stand beside a wrong id.
     Resume(Resume),
     /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
     ///
@@ -133,6 +146,7 @@ pub enum Command {
     ///
     /// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
     /// generations are those of `oubliette status` and of the journal. The report names nobody.
+    #[command(override_usage = "oubliette breach [OPTIONS] --known-since <TIME> <WHAT LEAKED>...")]
     Breach(Breach),
     /// Move to a new root key, key tree, or epoch of an index
     #[command(subcommand)]
@@ -152,6 +166,9 @@ pub enum Command {
     /// Attach and detach mirrors
     #[command(subcommand)]
     Mirror(Mirror),
+    /// A key store in PostgreSQL: its tables, and who may use them
+    #[command(subcommand)]
+    KeyStore(KeyStore),
     /// Check a receipt offline, with the vault's public key; and with a journal, that it has its entries
     Verify(Verify),
     /// The journal: check it offline, read it
@@ -183,6 +200,9 @@ pub struct Resume {
     /// Ask the vault of every number: after database and journal were both restored, when nothing shows it
     #[arg(long)]
     pub reconcile: bool,
+    /// After a restore: what the database forgot was entered again, and sweeps go on. The reason goes into the journal
+    #[arg(long, value_name = "REASON")]
+    pub confirm_restored: Option<String>,
 }
 
 /// What `doctor` is asked.
@@ -194,7 +214,7 @@ pub struct Doctor {
     /// The longest lease that is no finding, such as `5s`
     #[arg(long, value_name = "TIME")]
     pub longest_lease: Option<String>,
-    /// Look at files only: no root key is asked for, and nothing that needs one is looked at
+    /// Look at files, and at the server of a key store in PostgreSQL: no root key is asked for, and nothing that needs one is looked at
     #[arg(long)]
     pub files_only: bool,
 }
@@ -217,6 +237,9 @@ pub struct Shred {
     /// Why, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
+    /// Shred them although legal holds stand on them, for this reason; holds and reason are in the journal
+    #[arg(long, value_name = "REASON")]
+    pub despite_holds: Option<String>,
     /// Write a signed receipt to this file, which must not exist; needs a journal and --whose
     #[arg(long, value_name = "FILE", requires = "whose")]
     pub receipt: Option<PathBuf>,
@@ -418,6 +441,13 @@ pub enum Retire {
         purpose: String,
         /// The newer tree, as `status` or `rotate purpose` shows it
         new: String,
+        /// Give them up although rows still need them, or could not be looked at: what is left under them is lost
+        #[arg(long)]
+        leave_behind: bool,
+        /// Give them up although legal holds stand on customers of the purpose, for this reason; holds and reason are in the
+        /// journal. Only when everything of theirs was resealed
+        #[arg(long, value_name = "REASON")]
+        despite_holds: Option<String>,
     },
     /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
     Epoch {
@@ -426,5 +456,19 @@ pub enum Retire {
         column: String,
         /// The epoch, as `rotate index` shows it
         epoch: u8,
+        /// Give it up although rows still need it, or could not be looked at: they are not found any more
+        #[arg(long)]
+        leave_behind: bool,
+    },
+    /// Destroy the keys of a series in the token that the vault is not under: of a copy, or left by a rotation. Without a name: list all
+    Series {
+        /// The series, as this lists it
+        series: Option<String>,
+        /// Why, for the journal: 1 to 200 bytes, never personal data
+        #[arg(long, value_name = "TEXT", requires = "series")]
+        why: Option<String>,
+        /// The vault left the token of the configuration: its root key is what is given or configured beside it
+        #[arg(long)]
+        not_in_token: bool,
     },
 }

@@ -14,6 +14,8 @@ use crate::token::TokenSource;
 /// The file that is read if there is one.
 const DEFAULT: &str = "oubliette.toml";
 const MOST_BYTES: u64 = 1 << 20;
+const ONE: &str = "a vault is in one of them";
+const PARTS: &str = "it has no root_at, pages_at or mirrors. The server's standbys are what mirrors are to a directory";
 
 /// The configuration, with what the arguments said in its place. Paths are as they can be opened.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Config {
     #[serde(skip)]
     pub file: Option<PathBuf>,
     pub vault: Option<PathBuf>,
+    /// In place of `vault`.
+    pub key_store: Option<KeyStore>,
     pub root_at: Option<PathBuf>,
     pub pages_at: Option<PathBuf>,
     pub mirrors: Vec<PathBuf>,
@@ -55,6 +59,39 @@ pub struct RootKeySource {
     pub token: Option<TokenSource>,
 }
 
+/// A key store in PostgreSQL, in place of the vault's directory. A URL holds a password, so only where it is kept is said here.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyStore {
+    pub postgres_url_file: Option<PathBuf>,
+    pub postgres_url_env: Option<String>,
+    /// `oubliette` unless said otherwise.
+    pub schema: Option<String>,
+    /// A PEM file with the certificates to trust, instead of the system's.
+    pub certificates: Option<PathBuf>,
+    /// What is written survives the loss of a machine, although the server names no standbys.
+    pub replicated_disk: bool,
+    /// Every server that may be promoted: needed where the root key has versions, `[]` if there is none.
+    pub standbys: Option<Vec<String>>,
+    /// Standbys and replication slots that nobody promotes.
+    pub never_promoted: Vec<String>,
+    pub confirm_reads: ConfirmReads,
+    /// How long each answer of the server is waited for, and each statement of a sweep.
+    pub answer_within: Option<String>,
+    pub work_within: Option<String>,
+}
+
+/// Whether each read of the root record is confirmed by the standbys.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfirmReads {
+    #[default]
+    #[serde(rename = "when synchronous")]
+    WhenSynchronous,
+    Always,
+    Never,
+}
+
 /// The application's database. A URL holds a password, so only where it is kept is said here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,6 +99,13 @@ pub struct Database {
     pub sqlite: Option<PathBuf>,
     pub postgres_url_file: Option<PathBuf>,
     pub postgres_url_env: Option<String>,
+}
+
+impl Database {
+    /// Whether the configuration names one.
+    pub fn is_named(&self) -> bool {
+        self.sqlite.is_some() || self.postgres_url_file.is_some() || self.postgres_url_env.is_some()
+    }
 }
 
 /// What the application's `Rules` say beside retention.
@@ -108,6 +152,8 @@ pub struct Table {
     pub key: String,
     #[serde(default)]
     pub key_type: KeyType,
+    /// The column of customers' ids, as the register knows them: rows are compared before somebody is erased.
+    pub subject: Option<String>,
     /// The column of customer numbers, and the purpose that they are for.
     pub number: String,
     pub purpose: String,
@@ -194,8 +240,8 @@ pub struct DeclaredPurpose {
     pub whose: Vec<String>,
     #[serde(default)]
     pub categories: Vec<String>,
-    #[serde(default)]
-    pub transfers: Vec<String>,
+    /// To nobody, if the list is there and empty.
+    pub transfers: Option<Vec<String>>,
 }
 
 /// Who answers for it all.
@@ -205,6 +251,29 @@ pub struct Controller {
     pub name: Option<String>,
     pub officer: Option<String>,
     pub measures: Vec<String>,
+}
+
+impl KeyStore {
+    /// What the arguments say, if they name another key store than the configuration.
+    fn given(common: &Common, configured: Option<&KeyStore>) -> Result<Option<KeyStore>, Failure> {
+        let (file, variable) = (&common.key_store_url_file, &common.key_store_url_env);
+        let key_store = match (file, variable, &common.key_store_schema) {
+            (None, None, None) => return Ok(None),
+            (Some(_), Some(_), _) => {
+                return Err(Failure::usage("--key-store-url-file and --key-store-url-env: one of them, please"));
+            }
+            (None, None, Some(_)) => configured.cloned().unwrap_or_default(),
+            _ => {
+                KeyStore { postgres_url_file: file.clone(), postgres_url_env: variable.clone(), ..KeyStore::default() }
+            }
+        };
+        if common.vault.is_some() {
+            return Err(Failure::usage(format!(
+                "the arguments name a directory (--vault) and a key store in PostgreSQL; {ONE}"
+            )));
+        }
+        Ok(Some(KeyStore { schema: common.key_store_schema.clone().or(key_store.schema), ..key_store }))
+    }
 }
 
 impl Table {
@@ -240,14 +309,11 @@ impl Config {
             Some(file) => Config::read(&file)?,
             None => Config::default(),
         };
-        if let Some(vault) = &common.vault {
-            // Another vault: its parts are not where the configured one's are.
-            config.root_at = None;
-            config.pages_at = None;
-            config.mirrors = Vec::new();
-            config.journal = None;
-            config.copy = false;
-            config.public_key = None;
+        if let Some(key_store) = KeyStore::given(common, config.key_store.as_ref())? {
+            config.is_another_vault();
+            config.key_store = Some(key_store);
+        } else if let Some(vault) = &common.vault {
+            config.is_another_vault();
             config.vault = Some(vault.clone());
         }
         config.root_at = common.root_at.clone().or(config.root_at);
@@ -257,7 +323,26 @@ impl Config {
         if !common.mirrors.is_empty() {
             config.mirrors.clone_from(&common.mirrors);
         }
+        if config.key_store.is_some() && config.has_parts_of_a_directory() {
+            return Err(Failure::usage(format!("the key store is in PostgreSQL: {PARTS}")));
+        }
         Ok(config)
+    }
+
+    /// Its parts are not where the configured one's are.
+    fn is_another_vault(&mut self) {
+        self.vault = None;
+        self.key_store = None;
+        self.root_at = None;
+        self.pages_at = None;
+        self.mirrors = Vec::new();
+        self.journal = None;
+        self.copy = false;
+        self.public_key = None;
+    }
+
+    fn has_parts_of_a_directory(&self) -> bool {
+        self.root_at.is_some() || self.pages_at.is_some() || !self.mirrors.is_empty()
     }
 
     fn read(file: &Path) -> Result<Config, Failure> {
@@ -268,6 +353,10 @@ impl Config {
         let base = file.parent().unwrap_or(Path::new(""));
         let mut paths: Vec<&mut PathBuf> = Vec::new();
         paths.extend(&mut config.vault);
+        if let Some(key_store) = &mut config.key_store {
+            paths.extend(&mut key_store.postgres_url_file);
+            paths.extend(&mut key_store.certificates);
+        }
         paths.extend(&mut config.root_at);
         paths.extend(&mut config.pages_at);
         paths.extend(&mut config.mirrors);
@@ -293,6 +382,24 @@ impl Config {
         if named.iter().filter(|named| **named).count() > 1 {
             return Err(wrong("[database] names more than one database".into()));
         }
+        if let Some(key_store) = &config.key_store {
+            let named =
+                [config.vault.is_some(), key_store.postgres_url_file.is_some(), key_store.postgres_url_env.is_some()];
+            match named {
+                [true, ..] => return Err(wrong(format!("it names a directory (`vault`) and a [key_store]; {ONE}"))),
+                [_, true, true] => {
+                    return Err(wrong(
+                        "[key_store] names a postgres_url_file and a postgres_url_env; one of them, please".into(),
+                    ));
+                }
+                [_, false, false] => {
+                    let how = "postgres_url_file = \"FILE\" or postgres_url_env = \"NAME\"";
+                    return Err(wrong(format!("[key_store] does not say where its URL is kept: {how}")));
+                }
+                _ if config.has_parts_of_a_directory() => return Err(wrong(format!("it has a [key_store]: {PARTS}"))),
+                _ => {}
+            }
+        }
         config.file = Some(file.to_path_buf());
         Ok(config)
     }
@@ -300,7 +407,7 @@ impl Config {
     /// The vault's directory.
     pub fn vault(&self) -> Result<&Path, Failure> {
         self.vault.as_deref().ok_or_else(|| {
-            Failure::usage("which vault? Give --vault DIR, or `vault = \"DIR\"` in oubliette.toml (--config FILE)")
+            Failure::usage("which vault? Give --vault DIR, or `vault = \"DIR\"` or a [key_store] in oubliette.toml (--config FILE)")
         })
     }
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use crate::exit::{Exit, Failure};
+use crate::wrap;
 
 /// Asks, unless `yes` was given. Without a terminal there is nobody to ask, and the answer is no.
 pub fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
@@ -15,6 +16,7 @@ pub fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, message));
     }
     let mut answer = String::new();
+    let question = wrap::lines(question);
     let _ = write!(output, "{question}\nType `yes` to go on: ");
     let _ = output.flush();
     input.lock().read_line(&mut answer).map_err(|error| Failure::of(Exit::TryAgain, &error))?;

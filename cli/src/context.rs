@@ -1,19 +1,28 @@
 //! What every command works with: the configuration, where root keys come from, and the vault once it is open.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use oubliette::journal::Reason;
-use oubliette::store::{Directory, DirectoryBuilder, PlaceId};
-use oubliette::{CustomerId, Purpose, Vault, VaultBuilder};
+use oubliette::store::PlaceId;
+use oubliette::{CustomerId, KeyStoreError, Purpose, UnlockError, Vault, VaultBuilder};
 
 use crate::args::Common;
+use crate::commands::status::{bring_back, places};
 use crate::config::Config;
 use crate::confirm;
 use crate::exit::{Exit, Failure};
+use crate::key_store::{self, Store};
+use crate::permissions;
 use crate::secrets::Secrets;
 
 #[derive(Debug)]
 pub struct Context {
     pub config: Config,
     pub secrets: Secrets,
+    store: RefCell<Option<Rc<Store>>>,
+    /// Vaults that were opened, for a command that fails before it closes them.
+    opened: RefCell<Vec<Vault>>,
     yes: bool,
 }
 
@@ -21,20 +30,32 @@ impl Context {
     pub fn new(common: &Common) -> Result<Context, Failure> {
         let config = Config::load(common)?;
         let secrets = Secrets::new(common, &config.root_key);
-        Ok(Context { config, secrets, yes: common.yes })
+        Ok(Context { config, secrets, store: RefCell::default(), opened: RefCell::default(), yes: common.yes })
     }
 
-    /// The vault's directory, as the configuration says.
-    pub fn directory(&self) -> Result<DirectoryBuilder, Failure> {
-        let config = &self.config;
-        let mut directory = Directory::at(config.vault()?);
-        if let Some(root) = &config.root_at {
-            directory = directory.root_at(root);
+    /// Where the vault is, in words.
+    pub fn shown(&self) -> Result<String, Failure> {
+        key_store::shown(&self.config)
+    }
+
+    /// The key store, which is opened once. A directory is looked at each time it is asked for.
+    pub fn store(&self) -> Result<Rc<Store>, Failure> {
+        if let Some(store) = self.store.borrow().as_ref().filter(|store| !matches!(***store, Store::Directory(..))) {
+            return Ok(store.clone());
         }
-        if let Some(pages) = &config.pages_at {
-            directory = directory.pages_at(pages);
+        let store = Rc::new(Store::open(&self.config)?);
+        *self.store.borrow_mut() = Some(store.clone());
+        Ok(store)
+    }
+
+    /// That the vault is in a directory, for what is done to directories alone.
+    pub fn in_directory(&self, instead: &str) -> Result<(), Failure> {
+        match self.config.key_store {
+            Some(_) => {
+                Err(Failure::usage(format!("the vault is in PostgreSQL, which replicates by itself: {instead}")))
+            }
+            None => Ok(()),
         }
-        Ok(config.mirrors.iter().fold(directory, |directory, mirror| directory.mirror(mirror)))
     }
 
     pub fn builder(&self) -> Result<VaultBuilder, Failure> {
@@ -47,7 +68,7 @@ impl Context {
 
     /// For what only looks.
     pub fn builder_without_journal(&self) -> Result<VaultBuilder, Failure> {
-        let builder = VaultBuilder::in_directory(self.directory()?);
+        let builder = self.store()?.vault();
         Ok(if self.config.copy { builder.as_copy() } else { builder })
     }
 
@@ -55,41 +76,97 @@ impl Context {
     /// decide, not a typing mistake's.
     fn journal_is_there(&self) -> Result<(), Failure> {
         match &self.config.journal {
-            Some(journal) if !journal.exists() => Err(Failure::new(
+            Some(journal) if journal.exists() => permissions::no_pipe(journal),
+            Some(journal) => Err(Failure::new(
                 Exit::Missing,
                 format!(
                     "there is no journal at {}; correct the path, or let the application begin it. If it is lost: `oubliette journal accept-loss`",
                     journal.display()
                 ),
             )),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     /// Opens the vault with these purposes unlocked; the others are shredded all the same, and shown.
     pub fn unlock(&mut self, purposes: &[Purpose]) -> Result<Vault, Failure> {
         let builder = self.builder()?.purposes(purposes.iter().copied());
-        // Before the passphrase is asked for: a mistyped path is told at once.
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
-        self.journal_is_there()?;
-        Ok(builder.unlock(self.secrets.current()?)?)
+        self.is_there()?;
+        Ok(self.opened(builder.unlock(self.secrets.current()?)?))
+    }
+
+    /// Has a vault closed when its command fails.
+    pub fn opened(&self, vault: Vault) -> Vault {
+        self.opened.borrow_mut().push(vault.clone());
+        vault
+    }
+
+    /// After a failure: waits for the vaults' threads. A token's module takes its leave when the process ends, and must not be called then.
+    pub fn close_all(&self) {
+        for vault in self.opened.borrow_mut().drain(..) {
+            // What failed is told already.
+            let _ = vault.close();
+        }
+    }
+
+    /// Before the passphrase is asked for: a mistyped path is told at once.
+    pub fn is_there(&self) -> Result<(), Failure> {
+        self.store()?;
+        self.journal_is_there()
+    }
+
+    /// Refuses before anything is decided: a commit writes every place that the record lists, or is refused.
+    pub fn every_place_is_there(&self, vault: &Vault) -> Result<(), Failure> {
+        // A copy's record may list the places of its original, which are not for it to look at.
+        if self.config.copy {
+            return Ok(());
+        }
+        let (store, listed) = (self.store()?, vault.status()?.places);
+        for place in places(&store, &listed).iter().filter(|place| place.is_listed) {
+            if let Some(why) = &place.away {
+                let id = place.id.to_string();
+                let message = format!("place {id} is away ({why}), and nothing happened: {}", bring_back(&id));
+                return Err(Failure::new(Exit::TryAgain, message));
+            }
+        }
+        Ok(())
     }
 
     /// Opens the vault at the mirror that is to take over from places that are lost.
     pub fn promote(&mut self, lost: Vec<PlaceId>) -> Result<Vault, Failure> {
         let builder = self.builder()?;
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
-        Ok(builder.promote(self.secrets.current()?, lost)?)
+        Ok(self.opened(builder.promote(self.secrets.current()?, lost)?))
     }
 
     /// Opens the vault on the word of an operator that its alarm was a false one.
     pub fn clear_alarm(&mut self, highest_number: Option<CustomerId>, why: Reason) -> Result<Vault, Failure> {
         let builder = self.builder()?;
         let builder = highest_number.into_iter().fold(builder, VaultBuilder::highest_number_known);
-        self.directory()?.open().map_err(oubliette::KeyStoreError::from)?;
         self.journal_is_there()?;
-        Ok(builder.clear_alarm(self.secrets.current()?, why)?)
+        Ok(self.opened(builder.clear_alarm(self.secrets.current()?, why)?))
+    }
+
+    /// What a move to a new root key came to. One that failed leaves no key file behind, which would stop the next try; but
+    /// only when it is certain that the vault is not under that key.
+    pub fn settle_key<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        let (mut failure, generated) = match (done, self.secrets.take_generated()) {
+            (Err(failure), Some(generated)) => (failure, generated),
+            (done, _) => return done,
+        };
+        let (path, key) = generated;
+        let found = self.builder_without_journal().map(|builder| builder.unlock_read_only(key));
+        if let Ok(Err(UnlockError::KeyStore(KeyStoreError::WrongRootKey))) = found {
+            // It is ours, and opens nothing.
+            let _ = std::fs::remove_file(&path);
+        } else {
+            failure.message.push_str(&format!(
+                "; the new root key stays in {}, since the vault may be under it: when you try again, `--new-key-file {}`",
+                path.display(),
+                path.display()
+            ));
+        }
+        Err(failure)
     }
 
     pub fn confirm(&self, question: &str) -> Result<(), Failure> {

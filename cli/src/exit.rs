@@ -5,10 +5,13 @@ use std::fmt;
 
 use oubliette::journal::{JournalError, ReceiptError};
 use oubliette::{
-    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, ShredError, UnlockError,
+    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, SeriesError, ShredError, UnlockError,
 };
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
+
+use crate::words;
+use crate::wrap;
 
 /// What the exit code says. The numbers are promised: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +26,16 @@ pub enum Exit {
     Erased = 3,
     /// A legal hold stands.
     Held = 4,
+    /// What is good was shown; what is damaged was marked, and left out.
+    Incomplete = 5,
     /// The command was not understood.
     Usage = 64,
     /// Damage, tampering, or a key store that went back in time.
     Investigate = 65,
     /// What was named does not exist.
     Missing = 66,
+    /// What was to be printed was not written whole.
+    Unwritten = 74,
     /// Nothing happened, and it may work later.
     TryAgain = 75,
     /// It happened in part, or it is not known whether it happened.
@@ -39,23 +46,55 @@ pub enum Exit {
     Config = 78,
 }
 
-/// Shown at the end of `--help` and in the man page.
-pub const HELP: &str = "\
-Exit codes:
-   0  done, nothing to report
-   1  done, and something was found that can wait (doctor's warnings, requests that are due soon, what a sweep would
-      shred, tokens that could not be cleared yet)
-   2  done, and something was found that cannot wait (doctor's grave findings, late requests, a receipt or
-      journal that does not verify, a vault with an alarm)
-   3  whom it concerns was shredded: there is nothing left
-   4  a legal hold stands: an erasure did not happen, what a withdrawal ended is shredded when the hold is over
-  64  the command was not understood, or names a number, purpose or customer that is not known; nothing happened
-  65  investigate: damage, tampering, or a key store that went back in time; nothing happened
-  66  there is no such file or vault
-  75  try again: a file, the key store or the database cannot be used now; nothing happened
-  76  it happened in part, or it is not known whether it happened: run it again until it ends with 0
-  77  refused: not confirmed (--yes), the wrong root key, or permissions that are too wide; nothing happened
-  78  the configuration file is wrong";
+/// Each code and what it says: shown at the end of `--help`, and in the man page.
+pub const CODES: [(Exit, &str); 14] = [
+    (Exit::Done, "done, nothing to report"),
+    (
+        Exit::Found,
+        "done, and something was found that can wait: doctor's warnings, requests that are due soon, what a sweep would shred, tokens that could not be cleared yet",
+    ),
+    (
+        Exit::Grave,
+        "done, and something was found that cannot wait: doctor's grave findings, late requests, a receipt or journal that does not verify, a vault with an alarm",
+    ),
+    (Exit::Erased, "whom it concerns was shredded: there is nothing left"),
+    (
+        Exit::Held,
+        "a legal hold stands: an erasure or a shred did not happen, what a withdrawal ended is shredded when the hold is over",
+    ),
+    (Exit::Incomplete, "incomplete: what is good is shown, and what is damaged is marked and left out"),
+    (
+        Exit::Usage,
+        "the command was not understood, or names a number, purpose or customer that is not known; nothing happened",
+    ),
+    (
+        Exit::Investigate,
+        "investigate: damage, tampering, or a key store that went back in time; refused, nothing happened",
+    ),
+    (Exit::Missing, "there is no such file or vault"),
+    (
+        Exit::Unwritten,
+        "what was to be printed was not written whole, as on a full disk; what the command does besides is done",
+    ),
+    (Exit::TryAgain, "try again: a file, the key store or the database cannot be used now; nothing happened"),
+    (Exit::Unsettled, "it happened in part, or it is not known whether it happened: run it again until it ends with 0"),
+    (
+        Exit::Refused,
+        "refused: not confirmed (--yes), the wrong root key, or permissions that are too wide, or a request that is closed; nothing happened",
+    ),
+    (Exit::Config, "the configuration file is wrong"),
+];
+
+/// The codes as `--help` ends with them, in 80 columns.
+pub fn help() -> String {
+    let mut out = String::from("Exit codes:");
+    for (exit, text) in CODES {
+        let line = format!("  {:>2}  {text}", exit as u8);
+        out.push('\n');
+        out.push_str(&wrap::hanging(&line, 6));
+    }
+    out
+}
 
 impl Exit {
     /// The word for machines.
@@ -66,9 +105,11 @@ impl Exit {
             Exit::Grave => "grave",
             Exit::Erased => "erased",
             Exit::Held => "held",
+            Exit::Incomplete => "incomplete",
             Exit::Usage => "usage",
             Exit::Investigate => "investigate",
             Exit::Missing => "missing",
+            Exit::Unwritten => "unwritten",
             Exit::TryAgain => "try_again",
             Exit::Unsettled => "unsettled",
             Exit::Refused => "refused",
@@ -96,7 +137,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into() }
+        Failure { exit, message: words::in_commands(&message.into()) }
     }
 
     pub fn usage(message: impl Into<String>) -> Failure {
@@ -127,7 +168,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    said
+    words::in_commands(&said)
 }
 
 /// A store's and a vault's errors sort themselves; what is the caller's mistake is told apart here.
@@ -147,6 +188,14 @@ pub fn of_key_store(error: &KeyStoreError) -> Exit {
             _ => Exit::from(KeyStoreError::Store(error.clone()).outcome()),
         },
         other => Exit::from(other.outcome()),
+    }
+}
+
+/// Of a commit of a vault that was opened: what is missing is a place of it, and not the vault.
+fn of_commit(error: &KeyStoreError) -> Exit {
+    match of_key_store(error) {
+        Exit::Missing => Exit::TryAgain,
+        exit => exit,
     }
 }
 
@@ -260,7 +309,7 @@ impl From<ShredError> for Failure {
                 Exit::Usage
             }
             ShredError::OldCopyRemains(_) | ShredError::Unknown(_) => Exit::Unsettled,
-            ShredError::NothingHappened(cause) => of_key_store(cause),
+            ShredError::NothingHappened(cause) => of_commit(cause),
             other => Exit::from(other.outcome()),
         };
         Failure::of(exit, &error)
@@ -271,8 +320,20 @@ impl From<RotateError> for Failure {
     fn from(error: RotateError) -> Failure {
         let exit = match &error {
             RotateError::SameKey | RotateError::NoVersions => Exit::Refused,
-            RotateError::NothingHappened(cause) => of_key_store(cause),
+            RotateError::NothingHappened(cause) => of_commit(cause),
             _ => Exit::Unsettled,
+        };
+        Failure::of(exit, &error)
+    }
+}
+
+impl From<SeriesError> for Failure {
+    fn from(error: SeriesError) -> Failure {
+        let exit = match &error {
+            SeriesError::NothingHappened(cause) => of_key_store(cause),
+            SeriesError::NotThere { .. } => Exit::Missing,
+            SeriesError::Unfinished(_) => Exit::Unsettled,
+            _ => Exit::Refused,
         };
         Failure::of(exit, &error)
     }
@@ -280,10 +341,13 @@ impl From<RotateError> for Failure {
 
 impl From<PurposeError> for Failure {
     fn from(error: PurposeError) -> Failure {
+        if matches!(error, PurposeError::OnePlace) {
+            let message = "the root record is in one place only, and losing it would lose all that was moved: first `oubliette mirror attach`; or, where the key store is in PostgreSQL, have a standby confirm (synchronous_standby_names), or say that the disk is replicated (`replicated_disk` in [key_store])";
+            return Failure::new(Exit::Refused, message);
+        }
         let exit = match &error {
             PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
-            PurposeError::OnePlace => Exit::Refused,
-            PurposeError::NothingHappened(cause) => of_key_store(cause),
+            PurposeError::NothingHappened(cause) => of_commit(cause),
             PurposeError::OldCopyRemains(_) | PurposeError::NotInEveryPlace(_) | PurposeError::Unknown(_) => {
                 Exit::Unsettled
             }
@@ -298,7 +362,7 @@ impl From<oubliette::EpochError> for Failure {
         use oubliette::EpochError;
         let exit = match &error {
             EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
-            EpochError::NothingHappened(cause) => of_key_store(cause),
+            EpochError::NothingHappened(cause) => of_commit(cause),
             EpochError::OldCopyRemains(_) | EpochError::NotInEveryPlace(_) | EpochError::Unknown(_) => Exit::Unsettled,
             other => Exit::from(other.outcome()),
         };
@@ -319,7 +383,9 @@ impl From<RegisterError> for Failure {
             RegisterError::Shred(error) => return error.into(),
             RegisterError::Receipt(error) => return error.into(),
             RegisterError::KeyStore(error) => return error.into(),
-            RegisterError::Held { .. } => Exit::Held,
+            RegisterError::Purpose(error) => return error.into(),
+            RegisterError::Held { .. } | RegisterError::HoldsStand { .. } => Exit::Held,
+            RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. } => Exit::Refused,
             RegisterError::UnknownSubject
             | RegisterError::NoGrant { .. }
             | RegisterError::NoEvidence
@@ -331,8 +397,32 @@ impl From<RegisterError> for Failure {
             RegisterError::ReceiptNotTaken(_) => Exit::Unsettled,
             ref other => Exit::from(other.outcome()),
         };
-        Failure::of(exit, &error)
+        match of_register(&error) {
+            Some(message) => Failure::new(exit, message),
+            None => Failure::of(exit, &error),
+        }
     }
+}
+
+/// What differs between database, journal and vault, in the command's own words.
+fn of_register(error: &RegisterError) -> Option<String> {
+    Some(match error {
+        RegisterError::JournalDiffers { what } => format!(
+            "the journal's table in the database and its file {what}: one of them was restored. If vault and journal went back, whoever was shredded since can be read again: stop everything, and see DRILLS.md, \"Vault and journal\""
+        ),
+        RegisterError::NeedsReconcile => {
+            "the database is older than the journal: it was restored. `oubliette resume` brings it up to date".to_owned()
+        }
+        RegisterError::Unconfirmed => "the database was restored, and nothing is swept before somebody has looked: enter again what it forgot (marks and evidence since the backup; holds and requests too, if the journal lost entries), then `oubliette resume --confirm-restored REASON`".to_owned(),
+        RegisterError::ShreddedOpens { numbers } => format!(
+            "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
+        ),
+        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand. `oubliette resume --reconcile` lists all such numbers".to_owned(),
+        RegisterError::RowsDiffer { table } => format!(
+            "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
+        ),
+        _ => return None,
+    })
 }
 
 /// Of a call that may have come half-way when it failed.
@@ -340,11 +430,18 @@ pub fn half_way(error: RegisterError) -> Failure {
     let nothing_happened = matches!(
         error,
         RegisterError::Held { .. }
+            | RegisterError::HoldsStand { .. }
+            | RegisterError::Shred(
+                ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. }
+            )
             | RegisterError::UnknownSubject
             | RegisterError::BeingErased
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::OtherVault
             | RegisterError::OtherSchema { .. }
+            | RegisterError::NeedsReconcile
+            | RegisterError::Unconfirmed
+            | RegisterError::RowsDiffer { .. }
     );
     let mut failure = Failure::from(error);
     if !nothing_happened {

@@ -9,12 +9,16 @@ mod context;
 mod database;
 mod exit;
 mod fields;
+mod key_store;
 mod permissions;
 mod receipts;
 mod register;
 mod secrets;
 mod times;
 mod token;
+mod url;
+mod words;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -31,8 +35,11 @@ fn main() -> ExitCode {
                 let failure = Failure::usage(error.render().to_string().trim_end());
                 return ExitCode::from(answer::print(Err(failure), true));
             }
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+            if error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::from(Exit::Usage as u8);
+            }
+            return ExitCode::from(answer::print_help(&error));
         }
     };
     let as_json = cli.common.json;

@@ -55,7 +55,8 @@ pub fn check(_: &Metadata, _: u32, _: bool) -> Option<Fault> {
 
 /// Opens a file that holds a secret; refuses one that others may read.
 pub fn open_secret(path: &Path) -> Result<File, Failure> {
-    let file = open(path)?;
+    // A pipe, too: who writes into it may be a person who is asked for a passphrase.
+    let file = File::open(path).map_err(|error| of_io(path, &error))?;
     let found = file.metadata().map_err(|error| of_io(path, &error))?;
     match check(&found, 0o077, true) {
         None => Ok(file),
@@ -66,8 +67,26 @@ pub fn open_secret(path: &Path) -> Result<File, Failure> {
     }
 }
 
+/// Opens a file to read it. To open a pipe by its name would wait for whoever writes into it, perhaps for ever.
 pub fn open(path: &Path) -> Result<File, Failure> {
+    no_pipe(path)?;
     File::open(path).map_err(|error| of_io(path, &error))
+}
+
+/// Refuses what has a name, and waits for a writer when it is opened. One that a shell has opened already (`<(..)`,
+/// `/dev/stdin`) does not wait.
+pub fn no_pipe(path: &Path) -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let is_open = ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|open| path.starts_with(open));
+        let waits = |found: Metadata| found.file_type().is_fifo() || found.file_type().is_socket();
+        if !is_open && std::fs::metadata(path).is_ok_and(waits) {
+            let message = format!("{}: it is a pipe or a socket, and a file is needed", path.display());
+            return Err(Failure::new(Exit::Refused, message));
+        }
+    }
+    Ok(())
 }
 
 /// A whole file, if it is no longer than `most`.

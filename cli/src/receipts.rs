@@ -87,7 +87,10 @@ struct Taken {
     own: Option<String>,
     file: Option<PrivateFile>,
     has_own: bool,
-    kept: Vec<PathBuf>,
+    /// Where the receipt of that customer is.
+    own_kept: Option<PathBuf>,
+    /// Where those of others are, whose erasures were finished meanwhile.
+    others: Vec<PathBuf>,
 }
 
 impl Receipts {
@@ -125,9 +128,14 @@ impl Receipts {
         self.lock().has_own
     }
 
-    /// Where receipts were written.
-    pub fn kept(&self) -> Vec<PathBuf> {
-        self.lock().kept.clone()
+    /// Where the receipt of the customer that this command is about was written.
+    pub fn own_kept(&self) -> Option<PathBuf> {
+        self.lock().own_kept.clone()
+    }
+
+    /// Where those of others were written. They are nobody else's to be shown.
+    pub fn of_others(&self) -> Vec<PathBuf> {
+        self.lock().others.clone()
     }
 
     /// Removes the file that no receipt was written to.
@@ -146,9 +154,13 @@ impl Receipts {
         let is_own = taken.own.as_deref() == Some(receipt.content().whose.as_str());
         if is_own && let Some(file) = &mut taken.file {
             file.write(&receipt.to_string()).map_err(|error| format!("{}: {error}", file.path().display()))?;
-            taken.kept.push(file.path().to_owned());
+            taken.own_kept = Some(file.path().to_owned());
         } else if let Some(directory) = &taken.directory {
-            taken.kept.push(keep(directory, receipt)?);
+            let path = keep(directory, receipt)?;
+            match is_own {
+                true => taken.own_kept = Some(path),
+                false => taken.others.push(path),
+            }
         } else if !is_own {
             return Err(NOWHERE.into());
         }

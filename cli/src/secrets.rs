@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use oubliette::RootKey;
+use oubliette_pkcs11::Token;
 use zeroize::Zeroizing;
 
 use crate::args::{Common, NewKey};
@@ -28,8 +29,12 @@ pub struct Secrets {
     /// What it was before it moved to the token of the configuration.
     without_token: Source,
     token: Option<Source>,
+    /// The token, once it was logged in to.
+    opened: Option<Token>,
     /// Descriptors that were opened: a second line continues where the first ended.
     descriptors: HashMap<u32, Descriptor>,
+    /// A root key that was made here, and the file it is in.
+    generated: Option<(PathBuf, RootKey)>,
 }
 
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Secrets {
         let without_token = given.clone().or_else(files).unwrap_or(Source::Prompt);
         let token = configured.token.as_ref().map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new)));
         let current = token.clone().unwrap_or_else(|| without_token.clone());
-        Secrets { current, without_token, token, descriptors: HashMap::new() }
+        Secrets { current, without_token, token, opened: None, descriptors: HashMap::new(), generated: None }
     }
 
     /// The vault is not in the token yet: its root key is what the configuration says beside.
@@ -82,12 +87,12 @@ impl Secrets {
     /// The root key that a vault is to be rotated to. A passphrase is asked for twice.
     pub fn new_root_key(&mut self, new: &NewKey) -> Result<RootKey, Failure> {
         if let Some(path) = &new.generate {
-            return generate(path);
+            let key = generate(path)?;
+            self.generated = Some((path.clone(), key.clone()));
+            return Ok(key);
         }
         if new.to_token {
-            let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
-            let token = self.token.clone().ok_or_else(missing)?;
-            return self.read(&token);
+            return self.of_token();
         }
         let given = source(new.new_passphrase_fd, new.new_passphrase_file.as_ref(), new.new_key_file.as_ref());
         if let Some(source) = given {
@@ -101,6 +106,23 @@ impl Secrets {
         Ok(passphrase(&first, true))
     }
 
+    /// The root key in the token of the configuration, whether the vault is under it or not.
+    pub fn of_token(&mut self) -> Result<RootKey, Failure> {
+        let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
+        let token = self.token.clone().ok_or_else(missing)?;
+        self.read(&token)
+    }
+
+    /// How many bytes are free in the token that was logged in to, and of how many, if it tells.
+    pub fn room_in_token(&self) -> Option<(u64, u64)> {
+        self.opened.as_ref()?.room().ok().flatten()
+    }
+
+    /// The root key that this command made, and its file: to be removed when the vault did not come under it.
+    pub fn take_generated(&mut self) -> Option<(PathBuf, RootKey)> {
+        self.generated.take()
+    }
+
     fn read(&mut self, source: &Source) -> Result<RootKey, Failure> {
         match source {
             Source::Descriptor(number) => Ok(passphrase(&self.line_of(*number)?, false)),
@@ -111,7 +133,9 @@ impl Secrets {
             Source::KeyFile(path) => key_file(path),
             Source::Token(token, pin) => {
                 let pin = self.pin(token, pin.as_deref())?;
-                token.root_key(pin)
+                let opened = token.open(pin)?;
+                self.opened = Some(opened.clone());
+                token.root_key(opened)
             }
             Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
         }

@@ -31,14 +31,18 @@ pub struct TokenSource {
 }
 
 impl TokenSource {
-    /// The root key, once the PIN is known.
-    pub fn root_key(&self, pin: Zeroizing<String>) -> Result<RootKey, Failure> {
+    /// Logs in.
+    pub fn open(&self, pin: Zeroizing<String>) -> Result<Token, Failure> {
         let mut builder = Token::at(&self.module, &self.label);
         if let Some(serial) = &self.serial {
             builder = builder.serial(serial);
         }
+        builder.open(pin).map_err(failure)
+    }
+
+    /// The root key in it.
+    pub fn root_key(&self, token: Token) -> Result<RootKey, Failure> {
         let policy = self.policy()?;
-        let token = builder.open(pin).map_err(failure)?;
         match &self.key {
             Some(label) => Ok(RootKey::wrapped_by(token.key(label).map_err(failure)?)),
             None => Ok(RootKey::versions(token, policy)),

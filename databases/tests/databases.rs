@@ -39,6 +39,8 @@ use postgres::Db;
 // The register.
 #[path = "../../register/tests/register/agreement.rs"]
 mod agreement;
+#[path = "../../register/tests/register/by_number.rs"]
+mod by_number;
 #[path = "register/concurrent.rs"]
 mod concurrent;
 #[path = "../../register/tests/register/erase.rs"]

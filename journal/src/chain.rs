@@ -52,6 +52,26 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+impl<R: BufRead> Lines<R> {
+    /// Lets go of what was read of a line that is too long, up to its end. False if the file ends in it.
+    pub(super) fn skip_line(&mut self) -> io::Result<bool> {
+        self.buffer.clear();
+        loop {
+            let ahead = self.reader.fill_buf()?;
+            if ahead.is_empty() {
+                return Ok(false);
+            }
+            let end = ahead.iter().position(|byte| *byte == b'\n');
+            let bytes = end.map_or(ahead.len(), |end| end + 1);
+            self.reader.consume(bytes);
+            if end.is_some() {
+                self.is_complete = true;
+                return Ok(true);
+            }
+        }
+    }
+}
+
 /// Whether a piece of the file has zeros, which no line has: a power cut leaves them where a block was not written, and
 /// whatever follows is of the same append, which nobody was told of.
 pub(super) fn was_not_written(piece: &[u8]) -> bool {
@@ -104,6 +124,14 @@ impl Chain {
         self.last = entry.anchor();
         self.lines += 1;
         Ok(entry)
+    }
+
+    /// Goes on behind a line that does not follow. Gives the entry if the vault wrote it all the same: the next one is to follow from it.
+    pub(super) fn go_on(&mut self, line: &[u8]) -> Option<Entry> {
+        self.lines += 1;
+        let entry = Entry::parse(line).ok().filter(|_| self.is_signed(line))?;
+        self.last = entry.anchor();
+        Some(entry)
     }
 
     pub(super) fn is_signed(&self, line: &[u8]) -> bool {

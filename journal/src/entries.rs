@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::anchor::Anchor;
 use super::chain::{Chain, Lines, Piece};
+use super::disk::open_plain;
 use super::entry::Entry;
 use super::error::{Damage, JournalError, KnownFrom};
 use super::ids::VaultName;
@@ -24,10 +25,27 @@ pub struct Entries<R> {
     known: Option<Anchor>,
     bytes: u64,
     is_over: bool,
+    behind: Behind,
+}
+
+/// What is done behind a damaged line.
+#[derive(Debug, Default)]
+enum Behind {
+    /// Nothing more comes.
+    #[default]
+    Nothing,
+    /// What the vault wrote still comes.
+    Rest {
+        /// The lines before were damaged: the next entry cannot be expected to follow.
+        is_lost: bool,
+        /// An entry that the vault wrote, and not in this place: told as an error already.
+        next: Option<Box<Entry>>,
+    },
 }
 
 /// Reads a journal from its beginning: every entry's form, signature and place in the chain is checked before it is
-/// given out. Takes a constant amount of memory. After an error nothing more comes.
+/// given out. Takes a constant amount of memory. After an error nothing more comes, unless it is read
+/// [past damage](Entries::past_damage).
 ///
 /// Whether the end is missing cannot be told here: [`verify`](super::verify) does.
 ///
@@ -42,7 +60,7 @@ pub(super) fn from_file(
     key: PublicKey,
     vault: Option<VaultName>,
 ) -> Result<Entries<BufReader<File>>, JournalError> {
-    let file = File::open(path).map_err(|error| JournalError::io(path, error))?;
+    let file = open_plain(path).map_err(|error| JournalError::io(path, error))?;
     let lines = Lines::new(BufReader::with_capacity(1 << 16, file));
     Ok(Entries::from(path.to_owned(), lines, Chain::new(key, vault), 0))
 }
@@ -50,12 +68,22 @@ pub(super) fn from_file(
 impl<R: BufRead> Entries<R> {
     /// From where the chain is. The path is for messages. Signatures are checked behind entry `trusted`.
     pub(super) fn from(path: PathBuf, lines: Lines<R>, chain: Chain, trusted: u64) -> Entries<R> {
-        Entries { path, lines, chain, trusted, known: None, bytes: 0, is_over: false }
+        Entries { path, lines, chain, trusted, known: None, bytes: 0, is_over: false, behind: Behind::Nothing }
     }
 
     /// The end is only the end behind this entry.
     pub(super) fn knowing(self, known: Anchor) -> Entries<R> {
         Entries { known: Some(known), ..self }
+    }
+
+    /// Goes on behind a damaged line, for a look at what is left: each line that is no entry of the vault's, or not in its
+    /// place, is an error, and the entries behind it still come if the vault signed them. Two of them without an error in
+    /// between follow one from the other.
+    ///
+    /// Nothing comes behind an error that is not of a line, nor when the line is damaged that says which vault it is.
+    #[must_use]
+    pub fn past_damage(self) -> Entries<R> {
+        Entries { behind: Behind::Rest { is_lost: false, next: None }, ..self }
     }
 
     pub(super) fn followed(&self) -> &Chain {
@@ -87,10 +115,35 @@ impl<R: BufRead> Entries<R> {
     }
 
     fn advance(&mut self) -> Result<Option<Entry>, JournalError> {
+        if let Behind::Rest { next, .. } = &mut self.behind
+            && let Some(entry) = next.take()
+        {
+            return Ok(Some(*entry));
+        }
         match self.lines.next().map_err(|error| JournalError::io(&self.path, error))? {
             Piece::Line(line) => {
                 let next = self.chain.last().n + 1;
-                let entry = self.chain.follow(line, next > self.trusted)?;
+                let entry = match (self.chain.follow(line, next > self.trusted), &mut self.behind) {
+                    (Ok(entry), Behind::Rest { is_lost, .. }) => {
+                        *is_lost = false;
+                        entry
+                    }
+                    (Err(error), Behind::Rest { is_lost, next }) if self.chain.vault().is_some() => {
+                        match self.chain.go_on(line) {
+                            // It follows from a line that was damaged, which was told.
+                            Some(entry) if std::mem::take(is_lost) => entry,
+                            Some(entry) => {
+                                *next = Some(Box::new(entry));
+                                return Err(error);
+                            }
+                            None => {
+                                *is_lost = true;
+                                return Err(error);
+                            }
+                        }
+                    }
+                    (followed, _) => followed?,
+                };
                 self.bytes += line.len() as u64 + 1;
                 match self.known {
                     Some(known) if known.n == entry.n && known != entry.anchor() => {
@@ -106,7 +159,16 @@ impl<R: BufRead> Entries<R> {
                 _ => Ok(None),
             },
             Piece::End(bytes) => Err(JournalError::Torn { line: self.chain.lines() + 1, bytes: bytes as u64 }),
-            Piece::TooLong(_) => Err(self.chain.damaged(Damage::Form("it is longer than a line may be"))),
+            Piece::TooLong(_) => {
+                let error = self.chain.damaged(Damage::Form("it is longer than a line may be"));
+                if let Behind::Rest { is_lost, .. } = &mut self.behind
+                    && self.lines.skip_line().map_err(|error| JournalError::io(&self.path, error))?
+                {
+                    self.chain.go_on(&[]);
+                    *is_lost = true;
+                }
+                Err(error)
+            }
         }
     }
 }
@@ -119,7 +181,13 @@ impl<R: BufRead> Iterator for Entries<R> {
             return None;
         }
         let next = self.advance().transpose();
-        self.is_over = !matches!(next, Some(Ok(_)));
+        self.is_over = match &next {
+            Some(Ok(_)) => false,
+            Some(Err(JournalError::Damaged { .. } | JournalError::NewerFormat { .. })) => {
+                matches!(self.behind, Behind::Nothing) || self.chain.vault().is_none()
+            }
+            _ => true,
+        };
         next
     }
 }

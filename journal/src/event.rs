@@ -2,23 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Hash, KeyTreeId, VaultName};
+use super::ids::{Hash, KeyTreeId, SeriesName, VaultName};
 use super::key::PublicKey;
-use super::limits::LINE_BYTES;
 use super::number::Number;
-use super::numbers::{self, Numbers};
-use super::parts::{Came, Ending, IndexName, Results, Whom};
-use super::ranges::Ranges;
+use super::numbers::Numbers;
+use super::parts::{Came, Ending, IndexName, Results, RootKeyVersion, Whom};
 use super::text::{Label, Reason};
 use super::time::Time;
-
-/// Most bytes of an event in a line: what is left of [`LINE_BYTES`] beside everything else.
-pub(crate) const EVENT_BYTES: usize = LINE_BYTES - 512;
 
 /// What happened, in words and numbers, never personal data: customers are named by their numbers, lists of them as
 /// ranges.
 ///
-/// Kinds that begin something (the *intents*, from `Shred` to `Places`) are written before it is done, and the
+/// Kinds that begin something (the *intents*, from `Shred` to `ForgetSeries`) are written before it is done, and the
 /// `Outcome` after: an intent without one was interrupted, and counts as done until somebody finishes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -127,6 +122,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<Label>,
     },
+    /// Intent: the keys of a series in the token are destroyed, which the root record is not under: those of a copy, or that a rotation left.
+    ForgetSeries {
+        /// The series.
+        series: SeriesName,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
 
     /// What an intent came to.
     Outcome {
@@ -152,6 +155,22 @@ pub enum Event {
         /// When no other process used the keys any more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_at: Option<Time>,
+        /// The version of the root key that the root record is under, if that, or what is left of those before it, is not what an entry
+        /// said last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root_key: Option<RootKeyVersion>,
+    },
+    /// The same where no outcome says so: of a version that began by age, of older ones whose time was over, and of what was not said by
+    /// whoever was stopped before.
+    RootKey {
+        /// The version.
+        version: RootKeyVersion,
+    },
+    /// A copy of the vault is about to be written, whose root record is under the first key of a series of its own. It opens whoever is in it
+    /// for as long as that key is there.
+    Copied {
+        /// The copy's series.
+        series: SeriesName,
     },
     /// Entries are missing here, and somebody who holds the vault went on without them. Their numbers are not used again.
     Gap {
@@ -223,14 +242,32 @@ pub enum Event {
         what: Label,
         /// The customer's numbers.
         numbers: Numbers,
+        /// When it was received: the time for the answer counts from here.
+        received: Time,
         /// When it must be answered.
         due: Time,
     },
-    /// A request was answered.
+    /// The answer to a request got more time.
+    RequestExtended {
+        /// The request.
+        request: u64,
+        /// When it must be answered from now on.
+        due: Time,
+        /// Why, as the customer was told.
+        why: Reason,
+    },
+    /// Something was noted about a request, open or closed. It changes nothing.
+    RequestNoted {
+        /// The request.
+        request: u64,
+        /// What.
+        note: Reason,
+    },
+    /// A request was closed.
     RequestClosed {
         /// The request.
         request: u64,
-        /// How: `done`, `refused` and so on.
+        /// How: `done`, `refused`, `withdrawn`; `unanswered` when the customer was erased before there was an answer.
         how: Label,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,6 +295,16 @@ pub enum Event {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
+    },
+    /// Somebody ordered that a hold does not keep what it is for from being destroyed. It stands for the rest. Written
+    /// before anything is destroyed, which may then not have come about: the vault's own entries tell.
+    HoldOverridden {
+        /// The hold.
+        hold: u64,
+        /// What was ordered: `shred`, or `retire_replaced` of key trees.
+        what: Label,
+        /// Why.
+        why: Reason,
     },
     /// What had been kept long enough was looked for.
     Swept {
@@ -327,8 +374,8 @@ impl Event {
     /// What the intent in entry `of` came to.
     #[must_use]
     pub fn outcome(of: u64, result: Ending, results: Results) -> Event {
-        let Results { newly, already, tree, trees, epoch, effective_at } = results;
-        Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at }
+        let Results { newly, already, tree, trees, epoch, effective_at, root_key } = results;
+        Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at, root_key }
     }
 
     /// Whether it begins something that an [`Outcome`](Event::Outcome) ends.
@@ -346,7 +393,18 @@ impl Event {
                 | Event::ClearAlarm { .. }
                 | Event::AddPurposes { .. }
                 | Event::Places { .. }
+                | Event::ForgetSeries { .. }
         )
+    }
+
+    /// What it says of the root key.
+    #[must_use]
+    pub fn root_key(&self) -> Option<&RootKeyVersion> {
+        match self {
+            Event::Outcome { root_key, .. } => root_key.as_ref(),
+            Event::RootKey { version } => Some(version),
+            _ => None,
+        }
     }
 
     /// Whether the vault alone writes it: beside a commit of its own, or to keep a journal or an audit. Nobody else may.
@@ -359,6 +417,8 @@ impl Event {
                 | Event::Gap { .. }
                 | Event::Torn { .. }
                 | Event::Openings { .. }
+                | Event::RootKey { .. }
+                | Event::Copied { .. }
         );
         keeps_the_journal || self.is_intent()
     }
@@ -375,65 +435,5 @@ impl Event {
             Event::Merged { numbers, into } => numbers.highest().max(into.highest()),
             _ => self.numbers().and_then(Numbers::highest),
         }
-    }
-
-    fn numbers(&self) -> Option<&Numbers> {
-        match self {
-            Event::Shred { whom: Whom::Numbers(numbers), .. }
-            | Event::Erased { numbers, .. }
-            | Event::Merged { numbers, .. }
-            | Event::Requested { numbers, .. }
-            | Event::Hold { numbers, .. }
-            | Event::Accessed { numbers }
-            | Event::Openings { numbers, .. } => Some(numbers),
-            _ => None,
-        }
-    }
-
-    fn numbers_mut(&mut self) -> Option<&mut Numbers> {
-        match self {
-            Event::Shred { whom: Whom::Numbers(numbers), .. }
-            | Event::Erased { numbers, .. }
-            | Event::Merged { numbers, .. }
-            | Event::Requested { numbers, .. }
-            | Event::Hold { numbers, .. }
-            | Event::Accessed { numbers }
-            | Event::Openings { numbers, .. } => Some(numbers),
-            _ => None,
-        }
-    }
-
-    /// The same in as many events as it takes for each to fit into a line: only the list of numbers is divided. One whose
-    /// other fields are too long stays as it is, and is refused when it is written.
-    #[must_use]
-    pub fn split(self) -> Vec<Event> {
-        let size = |event: &Event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len());
-        if size(&self) <= EVENT_BYTES {
-            return vec![self];
-        }
-        let Some(all) = self.numbers().cloned() else { return vec![self] };
-        let with = |ranges: Vec<_>, is_first: bool| {
-            let mut event = self.clone();
-            if let Some(numbers) = event.numbers_mut() {
-                *numbers = Numbers::from(Ranges::of(ranges));
-            }
-            if let (Event::Openings { count, .. }, false) = (&mut event, is_first) {
-                *count = 0;
-            }
-            event
-        };
-        let Some(room) = EVENT_BYTES.checked_sub(size(&with(Vec::new(), true))) else { return vec![self] };
-        let (mut parts, mut ranges, mut used) = (Vec::new(), Vec::new(), 0);
-        for range in all.as_ranges().as_slice() {
-            let width = numbers::width(range);
-            if used + width > room && !ranges.is_empty() {
-                parts.push(with(std::mem::take(&mut ranges), parts.is_empty()));
-                used = 0;
-            }
-            used += width;
-            ranges.push(range.clone());
-        }
-        parts.push(with(ranges, parts.is_empty()));
-        parts
     }
 }

@@ -16,6 +16,7 @@ use super::head;
 use super::ids::{EventId, VaultName};
 use super::key::{PublicKey, Signer};
 use super::lock::Lock;
+use super::parts::RootKeyVersion;
 use super::state::State;
 use super::sync::{Mutex, lock};
 use super::text::Reason;
@@ -257,6 +258,11 @@ impl Journal {
     /// The highest generation that an entry names.
     pub fn highest_generation(&self) -> u64 {
         lock(&self.state).highest_generation()
+    }
+
+    /// What an entry said of the root key last.
+    pub fn root_key(&self) -> Option<RootKeyVersion> {
+        lock(&self.state).root_key()
     }
 
     /// Where it is.

@@ -9,12 +9,13 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use super::anchor::Anchor;
 use super::entry::Entry;
 use super::error::JournalError;
-use super::event::{EVENT_BYTES, Event};
+use super::event::Event;
 use super::ids::{Hash, VaultName};
 use super::key::{PublicKey, SignError, Signer};
 use super::limits::LINE_BYTES;
 use super::numbers::Numbers;
 use super::receipt::{Facts, Purposes, Receipt, Remains, Whose};
+use super::split::EVENT_BYTES;
 use super::text::Reason;
 use super::time::Time;
 use super::verify::{Expectations, verify_from};
@@ -49,7 +50,7 @@ struct Ours {
     key: PublicKey,
 }
 
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 14] = [
     r#"{"kind":"shred","whom":{"numbers":[5,[7,12],300]},"purpose":"orders","why":"a \"letter\" \\ é"}"#,
     r#"{"kind":"shred","whom":{"through":400}}"#,
     r#"{"kind":"outcome","of":2,"result":"done","newly":8,"already":0,"trees":["a0a1a2a3a4a5a6a7"],"epoch":3,"effective_at":"2026-11-24T18:36:13.123Z"}"#,
@@ -61,6 +62,8 @@ const EVENTS: [&str; 12] = [
     r#"{"kind":"disclosed","number":6,"recipient":"carrier","purpose":"orders","fields":["name","address"],"encrypted":true}"#,
     r#"{"kind":"openings","at":"2026-11-25T08:00:00.000Z","who":"support","why":"ticket 12","purpose":"orders","field":"email","came":"refused","count":70,"numbers":[5,[7,8]]}"#,
     r#"{"kind":"gap","vault":"01010101010101010101010101010101","from":2,"to":1,"after":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","why":"lost"}"#,
+    r#"{"kind":"root_key","version":{"series":"10101010101010101010101010101010","number":13,"id":"20202020202020202020202020202020","generation":62,"began":"age","begun":"2026-11-24T18:36:13.000Z","kept":{"from":9,"until":"2026-12-24T18:36:13.123Z"}}}"#,
+    r#"{"kind":"forget_series","series":"30303030303030303030303030303030"}"#,
     r#"{"kind":"note","text":"anything"}"#,
 ];
 
@@ -85,6 +88,7 @@ impl Ours {
         let facts = Facts {
             whose,
             numbers: Numbers::default(),
+            shredded_before: Numbers::default(),
             purposes: Purposes::All,
             why: None,
             requested_at: None,

@@ -27,45 +27,69 @@ fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. Nothing of it is secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VaultName([u8; 16]);
+/// Sixteen bytes, 32 hexadecimal digits as text.
+macro_rules! sixteen_bytes {
+    ($(#[$about:meta])* $name:ident, $what:literal) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
 
-impl VaultName {
-    /// From its bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> VaultName {
-        VaultName(bytes)
-    }
+        impl $name {
+            /// From its bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> $name {
+                $name(bytes)
+            }
 
-    /// Its bytes.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
+            /// Its bytes.
+            #[must_use]
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                hex(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidText;
+
+            fn from_str(text: &str) -> Result<$name, InvalidText> {
+                from_hex(text).map($name).ok_or(InvalidText($what))
+            }
+        }
+
+        as_text!($name, $what);
+    };
 }
 
-impl fmt::Display for VaultName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
-    }
-}
+sixteen_bytes!(
+    /// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. Nothing of it is secret.
+    VaultName,
+    "the name of a vault"
+);
 
-impl fmt::Debug for VaultName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VaultName({self})")
-    }
-}
+sixteen_bytes!(
+    /// The name of a series of root keys in a token: 16 bytes, 32 hexadecimal digits as text. Nothing of it is secret.
+    SeriesName,
+    "the name of a series of keys"
+);
 
-impl FromStr for VaultName {
-    type Err = InvalidText;
-
-    fn from_str(text: &str) -> Result<VaultName, InvalidText> {
-        from_hex(text).map(VaultName).ok_or(InvalidText("the name of a vault"))
-    }
-}
-
-as_text!(VaultName, "the name of a vault");
+sixteen_bytes!(
+    /// What one key of a series is told from all others by, those of the same number too: 16 random bytes, 32 hexadecimal digits as text. Nothing
+    /// of it is secret.
+    VersionId,
+    "the id of a version"
+);
 
 /// The name of a key tree: eight random bytes, sixteen hexadecimal digits as text. Nothing of it is secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

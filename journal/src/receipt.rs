@@ -52,6 +52,10 @@ pub struct ReceiptContent {
     pub commitment: Hash,
     /// The numbers that were shredded.
     pub numbers: Numbers,
+    /// Those of them of which nothing could be read any more when this shred came: an earlier one took them, and the times
+    /// here are not its.
+    #[serde(default, skip_serializing_if = "Numbers::is_empty")]
+    pub shredded_before: Numbers,
     /// In which purposes.
     pub purposes: Purposes,
     /// Why.
@@ -193,6 +197,8 @@ pub struct Facts {
     pub whose: Whose,
     /// The numbers that were shredded.
     pub numbers: Numbers,
+    /// Those of them that an earlier shred had taken.
+    pub shredded_before: Numbers,
     /// In which purposes.
     pub purposes: Purposes,
     /// Why.
@@ -234,7 +240,7 @@ impl Receipt {
     /// [`ReceiptError::Signing`] if the vault did not sign. Nothing is kept of it either way.
     pub fn issue(facts: Facts, salt: [u8; 32], signer: &dyn Signer) -> Result<Receipt, ReceiptError> {
         let commitment = Hash::from_bytes(whose(&salt, facts.whose.as_str()));
-        let Facts { whose, numbers, purposes, why, requested_at, shredded_at, .. } = facts;
+        let Facts { whose, numbers, shredded_before, purposes, why, requested_at, shredded_at, .. } = facts;
         let content = ReceiptContent {
             format: FORMAT,
             vault: signer.vault(),
@@ -243,6 +249,7 @@ impl Receipt {
             salt: Hash::from_bytes(salt),
             commitment,
             numbers,
+            shredded_before,
             purposes,
             why,
             requested_at,

@@ -11,7 +11,7 @@ use super::disk::read_at;
 use super::entry::Entry;
 use super::error::{JournalError, KnownFrom};
 use super::event::Event;
-use super::parts::Ending;
+use super::parts::{Ending, RootKeyVersion};
 
 /// How many entries apart places in the file are remembered.
 const STRIDE: u64 = 64;
@@ -26,6 +26,8 @@ pub(super) struct State {
     torn: u64,
     open: BTreeMap<u64, Event>,
     highest_generation: u64,
+    /// What was said of the root key last.
+    root_key: Option<RootKeyVersion>,
     /// Every so many lines: how far the chain was, and where the next line begins.
     places: Vec<(Chain, u64)>,
     expected: Vec<(Anchor, KnownFrom)>,
@@ -47,6 +49,7 @@ impl State {
             torn: 0,
             open: BTreeMap::new(),
             highest_generation: 0,
+            root_key: None,
             places: vec![(chain, 0)],
             expected: Vec::new(),
             contradicted: None,
@@ -116,6 +119,10 @@ impl State {
 
     pub(super) fn highest_generation(&self) -> u64 {
         self.highest_generation
+    }
+
+    pub(super) fn root_key(&self) -> Option<RootKeyVersion> {
+        self.root_key
     }
 
     pub(super) fn open_intents(&self) -> Vec<(u64, Event)> {
@@ -188,6 +195,7 @@ impl State {
             self.recent.pop_front();
         }
         self.highest_generation = self.highest_generation.max(entry.generation);
+        self.root_key = entry.event.root_key().copied().or(self.root_key);
         match entry.event {
             Event::Outcome { result: Ending::Unknown, .. } => {}
             Event::Outcome { of, .. } => {

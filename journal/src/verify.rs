@@ -1,13 +1,13 @@
 //! A whole journal checked offline, with the public key alone.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::anchor::Anchor;
 use super::chain::{Chain, Lines};
+use super::disk::open_plain;
 use super::entries::Entries;
 use super::entry::Entry;
 use super::error::{Damage, JournalError, KnownFrom};
@@ -141,7 +141,7 @@ pub fn verify(
     };
     // Before the file, which is never older than its head.
     let head = head_path.map(|path| Ok((head::read(&path)?, path))).transpose()?;
-    let file = File::open(path).map_err(|error| JournalError::io(path, error))?;
+    let file = open_plain(path).map_err(|error| JournalError::io(path, error))?;
     let of = file.metadata().map_err(|error| JournalError::io(path, error))?.len();
     let lines = Lines::new(BufReader::with_capacity(1 << 16, file));
     let entries = Entries::from(path.to_owned(), lines, Chain::new(*key, None), 0);
@@ -153,7 +153,7 @@ pub fn verify(
             return None;
         }
         std::thread::sleep(Duration::from_millis(50));
-        let mut file = File::open(path).ok()?;
+        let mut file = open_plain(path).ok()?;
         file.seek(SeekFrom::Start(offset)).ok()?;
         Some(BufReader::with_capacity(1 << 16, file))
     };

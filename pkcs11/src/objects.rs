@@ -84,6 +84,45 @@ pub(crate) fn marks(session: &Session, label: &str) -> Result<Vec<(ObjectHandle,
     found(session, &template, AttributeType::Value)
 }
 
+/// What an object is found by, and what this crate put in it: the name of a key, the content of a mark.
+pub(crate) struct Named {
+    pub(crate) label: Vec<u8>,
+    pub(crate) content: Vec<u8>,
+}
+
+/// Every key and every mark in the token, whoever made it, but for those that anybody could have put there.
+pub(crate) fn names(session: &Session) -> Result<Vec<Named>, TokenError> {
+    let failed = |error| TokenError::of("listing what the token has", error);
+    let keys = [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+    ];
+    let marks = [
+        Attribute::Class(ObjectClass::DATA),
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Application(APPLICATION.to_vec()),
+    ];
+    let mut names = Vec::new();
+    for (template, wanted) in [(&keys[..], AttributeType::Id), (&marks[..], AttributeType::Value)] {
+        for handle in session.find_objects(template).map_err(failed)? {
+            let (mut label, mut content) = (Vec::new(), Vec::new());
+            for attribute in session.get_attributes(handle, &[AttributeType::Label, wanted]).map_err(failed)? {
+                match attribute {
+                    Attribute::Label(bytes) => label = bytes,
+                    Attribute::Id(bytes) | Attribute::Value(bytes) => content = bytes,
+                    _ => {}
+                }
+            }
+            names.push(Named { label, content });
+        }
+    }
+    Ok(names)
+}
+
 fn found(
     session: &Session,
     template: &[Attribute],

@@ -1,6 +1,6 @@
 //! Versions of a root key: a series of keys in the token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cryptoki::session::Session;
@@ -40,6 +40,22 @@ fn version(series: &[u8; 16], name: &[u8]) -> Option<KeyVersion> {
     (of == series).then_some(KeyVersion { number: u64::from_be_bytes(*number), id })
 }
 
+/// The series that a label names; `None` of a label that is none of this crate's.
+fn of_label(label: &[u8]) -> Option<[u8; 16]> {
+    let digits = label.strip_prefix(b"oubliette ")?;
+    let mut series = [0; 16];
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != series.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in series.iter_mut().zip(pairs) {
+        let is_lower = |digit: &u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(digit);
+        let text = std::str::from_utf8(pair).ok().filter(|_| pair.iter().all(is_lower))?;
+        *byte = u8::from_str_radix(text, 16).ok()?;
+    }
+    Some(series)
+}
+
 fn named(version: KeyVersion) -> String {
     format!("of version {}", version.number)
 }
@@ -62,6 +78,16 @@ fn states(session: &Session, series: &[u8; 16]) -> Result<Vec<VersionState>, Tok
         state.completed = state.completed.into_iter().chain(since).min();
     }
     Ok(found.into_values().collect())
+}
+
+impl Token {
+    /// This process took away the last of a series itself: that the token lists nothing of it from now on is no wonder.
+    fn forget_if_empty(&self, series: &[u8; 16]) -> Result<(), TokenError> {
+        if self.with("listing what the token has", |session| states(session, series))?.is_empty() {
+            self.is_empty_now(series);
+        }
+        Ok(())
+    }
 }
 
 impl KeySeries for Token {
@@ -114,19 +140,31 @@ impl KeySeries for Token {
 
     fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
         let (label, name) = (label(series), name(series, version));
-        Ok(self.with("removing a mark", |session| {
+        self.with("removing a mark", |session| {
             let marks = objects::marks(session, &label)?;
             marks
                 .iter()
                 .filter(|(_, mark)| mark.starts_with(&name))
                 .try_for_each(|(mark, _)| objects::destroy(session, *mark))
-        })?)
+        })?;
+        Ok(self.forget_if_empty(series)?)
     }
 
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
         let states = self.with("listing what the token has", |session| states(session, series))?;
         self.check_listed(series, states.is_empty())?;
         Ok(states)
+    }
+
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {
+        Ok(self.with("listing what the token has", |session| {
+            let mut found = BTreeSet::new();
+            for name in objects::names(session)? {
+                // What this crate did not make has another label than its name says.
+                found.extend(of_label(&name.label).filter(|series| name.content.starts_with(series)));
+            }
+            Ok(found.into_iter().collect())
+        })?)
     }
 
     fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {

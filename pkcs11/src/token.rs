@@ -127,6 +127,24 @@ impl Token {
         Err(TokenError::Emptied)
     }
 
+    /// Nothing is left of a series, by a call of this process.
+    pub(crate) fn is_empty_now(&self, series: &[u8; 16]) {
+        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(series);
+    }
+
+    /// How many bytes are free for keys and marks, and of how many, if the token tells; many do not.
+    ///
+    /// # Errors
+    /// [`TokenError`], when it cannot be asked.
+    pub fn room(&self) -> Result<Option<(u64, u64)>, TokenError> {
+        self.with("asking for room", |_| Ok(()))?;
+        let context = module(&self.inner.module)?;
+        let slot = self.slot(&context)?;
+        let info = context.get_token_info(slot).map_err(|error| TokenError::of("asking for room", error))?;
+        let bytes = |bytes: Option<usize>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        Ok(bytes(info.free_private_memory()).zip(bytes(info.total_private_memory())))
+    }
+
     fn in_session<T>(
         &self,
         open: &mut Open,
@@ -149,8 +167,17 @@ impl Token {
             Some(Refused::Locked) => return Err(TokenError::PinLocked { label: label() }),
             None => {}
         }
-        let context = module(&self.inner.module)?;
-        let slot = self.slot(&context)?;
+        let mut context = module(&self.inner.module)?;
+        let slot = match self.slot(&context) {
+            // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written.
+            Err(TokenError::NoToken { .. }) => {
+                drop(context);
+                restart(&self.inner.module);
+                context = module(&self.inner.module)?;
+                self.slot(&context)?
+            }
+            slot => slot?,
+        };
         let session = context.open_rw_session(slot).map_err(|error| TokenError::of(doing, error))?;
         match session.login(UserType::User, Some(&self.inner.pin)) {
             // Another session of this process did.

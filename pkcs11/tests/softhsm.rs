@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeySeries, KeyStoreError, KeyVersion, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault,
-    VaultBuilder, VersionPolicy,
+    CustomerId, Field, KeySeries, KeyStoreError, KeyTokens, KeyVersion, OpenError, Purpose, RootKey, Sealed,
+    SeriesError, SeriesInToken, UnlockError, Vault, VaultBuilder, VersionPolicy,
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -65,10 +65,13 @@ with_a_token! {
     a_vault_lives_under_versions: a_vault_lives_under_versions_body;
     older_records_do_not_open: older_records_do_not_open_body;
     a_token_that_is_away_and_back: a_token_that_is_away_and_back_body;
+    a_token_that_was_away_at_the_start: a_token_that_was_away_at_the_start_body;
     two_processes_at_once: two_processes_at_once_body;
     a_pin_that_is_wrong_is_tried_once: a_pin_that_is_wrong_is_tried_once_body;
+    two_tokens_of_which_one_burns: two_tokens_of_which_one_burns_body;
     one_key_wraps_too: one_key_wraps_too_body;
     keys_do_not_leave: keys_do_not_leave_body;
+    what_is_left_can_be_destroyed: what_is_left_can_be_destroyed_body;
 }
 
 fn token() -> Token {
@@ -193,6 +196,9 @@ mod bodies {
             let states = self.0.list(series)?;
             Ok(states.into_iter().map(|state| oubliette::VersionState { completed: None, ..state }).collect())
         }
+        fn series(&self) -> Result<Vec<[u8; 16]>, oubliette::WrapperError> {
+            self.0.series()
+        }
         fn destroy(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
             Ok(())
         }
@@ -217,6 +223,23 @@ mod bodies {
         });
         let _ = vault.shred([alice]).unwrap();
         assert_eq!(objects("secrkey"), 1);
+    }
+
+    /// It is plugged in after the program was started, and found by the next call.
+    pub fn a_token_that_was_away_at_the_start(scratch: &Path) {
+        let (tokens, away) = (scratch.join("tokens"), scratch.join("away"));
+        std::fs::rename(&tokens, &away).unwrap();
+        std::fs::create_dir(&tokens).unwrap();
+        let look = || Token::at(module(), "privacy").open(Zeroizing::new("1234".to_owned()));
+        for _ in 0..2 {
+            assert!(matches!(look(), Err(TokenError::NoToken { .. })));
+        }
+        std::fs::remove_dir(&tokens).unwrap();
+        std::fs::rename(&away, &tokens).unwrap();
+        look().unwrap();
+        let vault = at(scratch).create(versions()).unwrap();
+        let (alice, a) = enroll(&vault);
+        assert!(vault.open(alice, EMAIL, &a).is_ok());
     }
 
     /// Two processes shred different customers on one vault and one token, each many times.
@@ -248,6 +271,44 @@ mod bodies {
         assert_eq!((objects("secrkey"), objects("data")), (1, 1));
     }
 
+    /// A copy's series and one that a rotation left are destroyed by a call; those of another vault on the token stay, and so does an object of
+    /// somebody else's that looks like one.
+    pub fn what_is_left_can_be_destroyed(scratch: &Path) {
+        let vault = at(scratch).create(versions()).unwrap();
+        let (alice, a) = enroll(&vault);
+        let other = Vault::at(scratch.join("other")).mirror(scratch.join("other-mirror")).purposes([ORDERS]);
+        let other = other.create(versions()).unwrap();
+        let (bob, b) = enroll(&other);
+        vault.copy_to(scratch.join("copy")).unwrap();
+        let arguments = ["--login", "--pin", "1234", "--token-label", "privacy", "--keygen", "--key-type", "aes:32"];
+        let label = format!("oubliette {}", "07".repeat(16));
+        let mut made = Command::new("pkcs11-tool");
+        let made = made.arg("--module").arg(module()).args(arguments).args(["--label", &label]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let all = vault.series_in(&versions()).unwrap();
+        assert_eq!(all.len(), 3, "{all:?}");
+        let (ours, theirs): (Vec<SeriesInToken>, Vec<SeriesInToken>) =
+            all.into_iter().partition(|series| series.is_of_this_vault);
+        let left = ours.iter().find(|series| !series.is_in_use).unwrap().series;
+        let in_use = ours.iter().find(|series| series.is_in_use).unwrap().series;
+        let refused = vault.forget_series(&versions(), theirs[0].series, None);
+        assert!(matches!(refused, Err(SeriesError::OfAnotherVault { .. })), "{refused:?}");
+        assert!(matches!(vault.forget_series(&versions(), in_use, None), Err(SeriesError::InUse { .. })));
+        assert_eq!(objects("secrkey"), 4);
+        let token = versions();
+        assert_eq!(vault.forget_series(&token, left, None).unwrap(), 1);
+        assert!(matches!(vault.forget_series(&token, left, None), Err(SeriesError::NotThere { .. })));
+        assert_eq!((objects("secrkey"), objects("data")), (3, 2));
+        assert!(vault.open(alice, EMAIL, &a).is_ok() && other.open(bob, EMAIL, &b).is_ok());
+        let copy = Vault::at(scratch.join("copy")).as_copy().purposes([ORDERS]).unlock(versions());
+        assert!(copy.is_err(), "{copy:?}");
+        vault.rotate_root_key(RootKey::bytes([7; 32])).unwrap();
+        assert_eq!(vault.forget_series(&token, in_use, None).unwrap(), 1);
+        let _ = other.shred([bob]).unwrap();
+        assert_eq!(other.series_in(&token).unwrap().len(), 1);
+        assert!(self::token().room().is_ok());
+    }
+
     pub fn a_pin_that_is_wrong_is_tried_once(_: &Path) {
         for _ in 0..5 {
             let refused = Token::at(module(), "privacy").open(Zeroizing::new("9999".to_owned()));
@@ -263,6 +324,33 @@ mod bodies {
         ));
         let shown = format!("{:?}", token());
         assert!(!shown.contains("1234"), "{shown}");
+    }
+
+    /// Two tokens of one module: a version begins and ends in both, and either opens alone.
+    pub fn two_tokens_of_which_one_burns(scratch: &Path) {
+        let slots = ["--init-token", "--free", "--label", "safe", "--so-pin", "0000", "--pin", "4321"];
+        assert!(Command::new("softhsm2-util").args(slots).output().unwrap().status.success());
+        let safe = || Token::at(module(), "safe").open(Zeroizing::new("4321".to_owned())).unwrap();
+        let policy = VersionPolicy::with_each_shred();
+        let both = || RootKey::versions(KeyTokens::new().token("privacy", token()).token("safe", safe()), policy);
+        let vault = at(scratch).create(both()).unwrap();
+        let ((alice, a), (bob, b)) = (enroll(&vault), enroll(&vault));
+        let _ = vault.shred([alice]).unwrap();
+        assert_eq!((objects("secrkey"), objects("data")), (1, 1));
+        vault.close().unwrap();
+        let burnt = || RootKey::versions(KeyTokens::new().token("safe", safe()), policy);
+        let vault = at(scratch).unlock(burnt()).unwrap();
+        assert!(vault.open(bob, EMAIL, &b).is_ok());
+        assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+        assert!(vault.shred([bob]).is_err());
+        vault.rotate_root_key(burnt()).unwrap();
+        let _ = vault.shred([bob]).unwrap();
+        assert_eq!((objects("secrkey"), objects("data")), (1, 1), "in the other one nothing was touched");
+        vault.close().unwrap();
+        assert!(at(scratch).unlock(burnt()).is_ok());
+        assert!(at(scratch).unlock(both()).is_ok());
+        let alone = RootKey::versions(KeyTokens::new().token("privacy", token()), policy);
+        assert!(at(scratch).unlock(alone).is_err());
     }
 
     pub fn one_key_wraps_too(scratch: &Path) {

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::pool::Pool;
 use crate::schema::{Schema, quoted};
 use crate::session::{Session, Target};
+use crate::standbys::Standbys;
 use crate::store::PostgresStore;
 use crate::tls;
 
@@ -46,9 +47,10 @@ pub struct PostgresStoreBuilder {
     certificates: Option<PathBuf>,
     schema: String,
     answer_within: Duration,
-    work_within: Duration,
-    confirm_reads: ConfirmReads,
-    replicated: bool,
+    pub(crate) work_within: Duration,
+    pub(crate) confirm_reads: ConfirmReads,
+    pub(crate) replicated: bool,
+    pub(crate) standbys: Standbys,
 }
 
 impl PostgresStoreBuilder {
@@ -62,6 +64,7 @@ impl PostgresStoreBuilder {
             work_within: WORK_WITHIN,
             confirm_reads: ConfirmReads::default(),
             replicated: false,
+            standbys: Standbys::default(),
         }
     }
 
@@ -117,6 +120,48 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// Names every server that may be promoted, this one included or not, as its standbys are called in `pg_stat_replication`
+    /// (`application_name`, by default the standby's `cluster_name`). **Needed where the root key has versions**, also if there is none:
+    /// then call [`no_standbys`](PostgresStoreBuilder::no_standbys). Otherwise no version begins, and what needs one is refused.
+    ///
+    /// A version of the root key is destroyed only when every server that may be promoted has the record under the next one on its disk. If one were
+    /// promoted before, its record's key would be gone, and **nothing would open any more**. So after a shred these are asked, for as long as
+    /// [`answer_within`](PostgresStoreBuilder::answer_within): the servers named here, but for the one whose `cluster_name` it is; those in
+    /// `synchronous_standby_names`; every other one that is connected; and physical replication slots that nobody uses, since a standby may come back to
+    /// them. One that is away counts as not having it. Then the record is under the new version, the older one stays, the shred's answer is
+    /// [`OldCopyRemains`](oubliette::ShredError::OldCopyRemains), and it is tried again by itself, at least once a minute.
+    ///
+    /// **What is not named here, and neither connected nor of a slot, is not known**: a standby that is cut off just then would be forgotten. Name all. Those
+    /// behind another standby do not connect to the primary and are waited for in vain: say that they are
+    /// [never promoted](PostgresStoreBuilder::never_promoted), or have them follow the primary. Give each server a `cluster_name` of its own; two of one name
+    /// are taken for each other. The role needs `pg_read_all_stats`, which a superuser grants.
+    pub fn standbys(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> PostgresStoreBuilder {
+        self.standbys.named.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Says that there is no server that may be promoted beside this one: as [`standbys`](PostgresStoreBuilder::standbys) with no name.
+    pub fn no_standbys(mut self) -> PostgresStoreBuilder {
+        self.standbys.named.get_or_insert_default();
+        self
+    }
+
+    /// Names standbys, or replication slots, that nobody promotes, and never restores the record from: one for reports, an archive
+    /// (`pg_receivewal`). No version of the root key waits for them. Promoted all the same, such a one opens nothing.
+    pub fn never_promoted(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> PostgresStoreBuilder {
+        self.standbys.never.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// What messages call it: host, port, database and schema, and neither user nor password. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`OpenError::Address`].
+    pub fn location(&self) -> Result<String, OpenError> {
+        quoted(&self.schema)?;
+        Ok(location(&Address::parse(&self.address)?, &self.schema))
+    }
+
     /// Opens the store. The tables must be there: nothing is made or changed.
     ///
     /// # Errors
@@ -124,7 +169,7 @@ impl PostgresStoreBuilder {
     pub fn open(&self) -> Result<PostgresStore, OpenError> {
         let (driver, pool, schema) = self.connect()?;
         let place = self.ask(&driver, &pool, &schema, |session, schema| async move { schema.check(&session).await })?;
-        Ok(PostgresStore::new(driver, pool, schema, place, self.work_within, self.confirm_reads, self.replicated))
+        Ok(PostgresStore::new(driver, pool, schema, place, self))
     }
 
     /// Makes the tables, or brings those of an older version up to date; does nothing if they are as this program needs them. To be called as the
@@ -153,6 +198,8 @@ impl PostgresStoreBuilder {
     /// GRANT UPDATE (generation, vault, proof) ON oubliette.mark TO app;
     /// GRANT INSERT, DELETE, UPDATE (generation, superseded) ON oubliette.pages TO app;
     /// ```
+    /// Where the root key has versions, the role also needs `GRANT pg_read_all_stats TO app`, to see how far standbys are. That is not granted here: it takes a
+    /// superuser, or who may grant that role.
     ///
     /// # Errors
     /// [`OpenError`]. It happens wholly or not at all.
@@ -178,7 +225,7 @@ impl PostgresStoreBuilder {
         let tls = tls::connector(address.encryption, certificates)?;
         let schema = Schema {
             quoted: quoted(&self.schema)?,
-            location: format!("{}, schema {}", address.shown, self.schema),
+            location: location(&address, &self.schema),
             name: self.schema.clone(),
         };
         let mut config = address.config;
@@ -214,6 +261,10 @@ impl PostgresStoreBuilder {
         };
         driver.run(connect).unwrap_or_else(|failure| Err(store(failure)))
     }
+}
+
+fn location(address: &Address, schema: &str) -> String {
+    format!("{}, schema {schema}", address.shown)
 }
 
 impl fmt::Debug for PostgresStoreBuilder {

@@ -26,6 +26,15 @@ pub(crate) enum Failure {
     LockLost,
     #[error("another place is there: the schema was made anew, or another server answers")]
     OtherPlace,
+    #[error(
+        "it is not known which servers may be promoted, so no key is destroyed that one of them may need: name them to the store \
+         (`standbys`), or say that there is none (`no_standbys`)"
+    )]
+    StandbysUnknown,
+    #[error(
+        "this role may not see how far standbys are, so no key is destroyed that one of them may need: GRANT pg_read_all_stats to it, as a superuser"
+    )]
+    MayNotSeeStandbys,
     #[error("the schema lacks rows that its migration made")]
     Incomplete,
     #[error("{0}")]
@@ -62,7 +71,12 @@ impl Failure {
             Failure::Damaged(_) | Failure::Incomplete => Problem::Damaged,
             Failure::OtherVault => Problem::OtherVault,
             Failure::PageExists => Problem::PageExists,
-            Failure::NotConfirmed | Failure::LockLost | Failure::Forked | Failure::DriverEnded => Problem::Io,
+            Failure::NotConfirmed
+            | Failure::LockLost
+            | Failure::StandbysUnknown
+            | Failure::MayNotSeeStandbys
+            | Failure::Forked
+            | Failure::DriverEnded => Problem::Io,
         }
     }
 

@@ -11,10 +11,13 @@ mod pool;
 mod root;
 mod schema;
 mod session;
+mod standbys;
 mod store;
+mod survey;
 mod tls;
 mod watch;
 
 pub use builder::{ConfirmReads, PostgresStoreBuilder};
 pub use error::OpenError;
 pub use store::PostgresStore;
+pub use survey::{Keeps, Promise, Replication, Role, Slot, Standby, Survey};

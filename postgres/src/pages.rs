@@ -33,6 +33,11 @@ const GET: &str =
     "SELECT pg_is_in_recovery(), octet_length(p.bytes), CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM (SELECT) AS one LEFT JOIN {s}.pages p ON p.name = $1";
 
+/// The same of each name, in their order.
+const GET_MANY: &str = "SELECT pg_is_in_recovery(), octet_length(p.bytes),
+        CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
+    FROM unnest($1) WITH ORDINALITY AS n (name, nth) LEFT JOIN {s}.pages p ON p.name = n.name ORDER BY n.nth";
+
 const MARK: &str = "SELECT generation::text, vault, proof FROM {s}.mark";
 const SET_MARK: &str = "UPDATE {s}.mark SET generation = $1::numeric, vault = $2, proof = $3";
 
@@ -75,21 +80,30 @@ impl PageStore for PostgresStore {
             let sql = sql.clone();
             async move {
                 let rows = session.query(&sql, &[(&&name.0[..], Type::BYTEA), (&length()?, Type::INT4)]).await?;
-                let row = one(&rows)?;
-                if row.try_get(0)? {
-                    return Err(Failure::Standby);
-                }
-                let bytes: Option<Vec<u8>> = row.try_get(2)?;
-                match (bytes, row.try_get::<_, Option<i32>>(1)?) {
-                    (Some(bytes), _) => Ok(Some(bytes)),
-                    (None, None) => Ok(None),
-                    (None, Some(length)) => Err(Failure::Damaged(format!("a page of {length} bytes"))),
-                }
+                page_in(one(&rows)?)?.map_err(Failure::Damaged)
             }
         });
-        found.map_err(|error| {
-            StoreError::new(error.problem(), format!("{}, page {name}", error.location())).caused_by(error)
-        })
+        found.map_err(|error| of_page(error, &name))
+    }
+
+    /// In one round trip, however many.
+    fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
+        let sql = self.inner.schema.sql(GET_MANY);
+        let wanted: Arc<Vec<Vec<u8>>> = Arc::new(names.iter().map(|name| name.0.to_vec()).collect());
+        let found = self.inner.read(move |session| {
+            let (sql, wanted) = (sql.clone(), wanted.clone());
+            async move {
+                let rows = session.query(&sql, &[(&*wanted, Type::BYTEA_ARRAY), (&length()?, Type::INT4)]).await?;
+                rows.iter().map(page_in).collect::<Result<Vec<_>, Failure>>()
+            }
+        });
+        let damaged = |what| self.inner.error(Failure::Damaged(what));
+        match found {
+            Ok(pages) => {
+                names.iter().zip(pages).map(|(name, page)| page.map_err(|what| of_page(damaged(what), name))).collect()
+            }
+            Err(error) => names.iter().map(|name| Err(of_page(error.clone(), name))).collect(),
+        }
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {
@@ -137,6 +151,23 @@ impl PageStore for PostgresStore {
         (usage.pages, usage.bytes) = (pages, bytes);
         Ok(usage)
     }
+}
+
+fn of_page(error: StoreError, name: &PageName) -> StoreError {
+    StoreError::new(error.problem(), format!("{}, page {name}", error.location())).caused_by(error)
+}
+
+/// The page in a row, or what is wrong with this one.
+fn page_in(row: &Row) -> Result<Result<Option<Vec<u8>>, String>, Failure> {
+    if row.try_get(0)? {
+        return Err(Failure::Standby);
+    }
+    let bytes: Option<Vec<u8>> = row.try_get(2)?;
+    Ok(match (bytes, row.try_get::<_, Option<i32>>(1)?) {
+        (Some(bytes), _) => Ok(Some(bytes)),
+        (None, None) => Ok(None),
+        (None, Some(length)) => Err(format!("a page of {length} bytes")),
+    })
 }
 
 async fn put(

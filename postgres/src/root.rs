@@ -125,6 +125,11 @@ impl RootStore for PostgresStore {
     fn is_replicated(&self) -> bool {
         self.inner.replicated_disk || self.inner.has_standbys.load(Ordering::Acquire)
     }
+
+    /// The servers that may be promoted, as [`standbys`](crate::PostgresStoreBuilder::standbys) says. Waits for `answer_within` at most.
+    fn lagging(&self, wait: Duration) -> Result<Vec<String>, StoreError> {
+        self.inner.lagging(wait)
+    }
 }
 
 impl PostgresStore {
@@ -258,7 +263,7 @@ async fn speak_up(session: Arc<Session>) {
 }
 
 /// The lock's number in its database.
-fn key(place: PlaceId) -> i64 {
+pub(crate) fn key(place: PlaceId) -> i64 {
     i64::from_be_bytes(place.0)
 }
 

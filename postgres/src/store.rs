@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::pool::Pool;
 use crate::schema::Schema;
 use crate::session::Session;
+use crate::standbys::Standbys;
 
 /// The pages and the root record of one vault, in PostgreSQL. Clones share everything: connections, and the thread that serves them.
 ///
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) confirm_reads: ConfirmReads,
     /// The caller's word.
     pub(crate) replicated_disk: bool,
+    pub(crate) standbys: Standbys,
     /// The server's, as of the last read.
     pub(crate) has_standbys: AtomicBool,
     /// The connection that holds the lock: what is written under it goes through this one, so that nothing is once it is lost.
@@ -55,9 +57,7 @@ impl PostgresStore {
         pool: Arc<Pool>,
         schema: Schema,
         place: PlaceId,
-        work_within: Duration,
-        confirm_reads: ConfirmReads,
-        replicated_disk: bool,
+        builder: &PostgresStoreBuilder,
     ) -> PostgresStore {
         PostgresStore {
             inner: Arc::new(Inner {
@@ -65,13 +65,22 @@ impl PostgresStore {
                 pool,
                 schema,
                 place,
-                work_within,
-                confirm_reads,
-                replicated_disk,
+                work_within: builder.work_within,
+                confirm_reads: builder.confirm_reads,
+                replicated_disk: builder.replicated,
+                standbys: builder.standbys.clone(),
                 has_standbys: AtomicBool::new(false),
                 held: Mutex::default(),
             }),
         }
+    }
+}
+
+impl PostgresStore {
+    /// What messages call it: host, port, database and schema, and neither user nor password.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.inner.schema.location
     }
 }
 

@@ -4,12 +4,12 @@
 //! command that swept by a shorter rule would shred what is still needed, and one that knew fewer columns of tokens would
 //! leave some behind.
 
+use super::agreed;
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::operations::within;
 use super::register::Register;
 use super::rules::{From, Rules};
-use super::schema;
 
 /// How the rules of two programs differ, in a sentence for each rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,17 +30,18 @@ impl Disagreement {
 }
 
 within! {
-    /// Checks that the tables are of this version and belong to this vault, and makes nothing: for a program that works
-    /// beside the application.
+    /// Checks that the tables are of this version, belong to this vault, and know no more of the journal than the vault does; makes
+    /// nothing: for a program that works beside the application, before it opens a value.
     ///
     /// # Errors
-    /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`]; when the tables are not there, the database's own.
-    read fn check_tables() -> () = schema::check;
+    /// [`RegisterError::OtherSchema`], [`RegisterError::OtherVault`] and [`RegisterError::JournalDiffers`]; when the tables are not
+    /// there, the database's own.
+    read fn check_tables() -> () = agreed::check_tables;
 
     /// Where these rules and those of the program that last called `create_tables` differ. `None` when it had no rules, or
     /// is of a version that did not write them down.
     ///
-    /// What evidence stays, how long things are kept, the grace and the columns of tokens are compared, by the letter: two
+    /// What evidence stays, how long things are kept, the grace, the columns of tokens and of customers' rows are compared, by the letter: two
     /// years and 24 months are two rules.
     ///
     /// # Errors
@@ -62,9 +63,13 @@ fn sentences(rules: &Rules) -> Vec<String> {
         .tokens
         .iter()
         .map(|token| format!("{:?}.{:?} is cleared by {:?}", token.table, token.column, token.number_column));
+    let rows = rules
+        .rows
+        .iter()
+        .map(|of| format!("{:?}.{:?} is compared by the id in {:?}", of.table, of.number_column, of.id_column));
     let evidence = rules.kept_evidence.iter().map(|name| format!("{name:?} of the evidence stays after an erasure"));
     let grace = rules.grace.iter().map(|grace| format!("an erasure that was asked for waits for {grace}"));
-    let mut all: Vec<String> = keeps.chain(tokens).chain(evidence).chain(grace).collect();
+    let mut all: Vec<String> = keeps.chain(tokens).chain(rows).chain(evidence).chain(grace).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -122,6 +127,7 @@ mod tests {
             Rules::new().keep(ORDERS, Keep::after_last("order", 10.years())),
             Rules::new().keep(NEWS, Keep::after_end("order", 10.years())),
             base().tokens("customers", "no", ["email_idx"]),
+            base().rows("customers", "id", "no"),
             base().grace(SignedDuration::from_hours(24)),
             base().keep_evidence(["when"]),
         ];

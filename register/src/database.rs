@@ -68,6 +68,8 @@ impl Dialect {
 pub(crate) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
+    /// What SQLite calls a text, and is not UTF-8: only ever read, from a damaged cell.
+    NotUtf8(Vec<u8>),
 }
 
 impl From<i64> for Value {
@@ -136,6 +138,7 @@ impl Row {
         match self.0.get(at) {
             Some(Value::Text(text)) => Ok(text.as_deref()),
             Some(Value::Integer(None)) => Ok(None),
+            Some(Value::NotUtf8(_)) => Err(RegisterError::NotOurs { what: "a text that is not UTF-8" }),
             _ => Err(RegisterError::NotOurs { what: "a number where a text belongs" }),
         }
     }

@@ -12,6 +12,7 @@ use oubliette::journal::{Event, Hash, Numbers, Reason, Receipt, Whose};
 use oubliette::{CustomerId, Shredded};
 use serde_json::{Map, Value as Json};
 
+use super::agreed;
 use super::database::{Database, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, stored, time};
@@ -20,7 +21,9 @@ use super::operations::alone;
 use super::outbox;
 use super::register::Register;
 use super::requests;
+use super::rows;
 use super::subject::{self, Subject};
+use super::whose;
 use super::withdraw;
 
 /// What an erasure came to.
@@ -58,13 +61,14 @@ async fn erase<D: Transactions>(
     subject: &Subject,
     why: Reason,
 ) -> Result<Erased, RegisterError> {
+    agreed::up_to_date(register, db).await?;
     let owner = decide(register, db, subject, &why).await?;
     let erased = carry_out(register, db, owner, None).await?;
     outbox::flush_if_possible(register, db).await;
     erased.ok_or(RegisterError::UnknownSubject)
 }
 
-/// From here on it will be done, by whomever.
+/// From here on any process will complete it.
 async fn decide<D: Transactions>(
     register: &Register,
     db: &mut D,
@@ -75,7 +79,12 @@ async fn decide<D: Transactions>(
     db.begin().await?;
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     match found.state.as_str() {
-        "live" => doom_unless_held(register, db, found.id, why).await?,
+        "live" => {
+            whose::check(register, db, found.id, None).await?;
+            let numbers = numbers_of(db, found.id).await?;
+            rows::compare(register, db, found.id, &numbers).await?;
+            mark_unless_held(register, db, found.id, why).await?;
+        }
         "erasing" => {}
         // While the lock was waited for.
         "erased" => return Err(RegisterError::UnknownSubject),
@@ -85,7 +94,7 @@ async fn decide<D: Transactions>(
     Ok(found.id)
 }
 
-async fn doom_unless_held<D: Database>(
+async fn mark_unless_held<D: Database>(
     register: &Register,
     db: &mut D,
     owner: i64,
@@ -94,7 +103,7 @@ async fn doom_unless_held<D: Database>(
     let now = register.now();
     match holds::standing(db, owner, now).await?.first() {
         Some(hold) => Err(hold.refusal()),
-        None => doom(db, now, owner, why).await,
+        None => mark_for_shred(db, now, owner, why).await,
     }
 }
 
@@ -114,12 +123,12 @@ pub(crate) async fn decide_requested<D: Transactions>(
         db.roll_back().await?;
         return Ok(false);
     }
-    doom_unless_held(register, db, owner, &why).await?;
+    mark_unless_held(register, db, owner, &why).await?;
     db.commit().await?;
     Ok(true)
 }
 
-pub(crate) async fn doom<D: Database>(
+pub(crate) async fn mark_for_shred<D: Database>(
     db: &mut D,
     now: Timestamp,
     owner: i64,
@@ -130,7 +139,7 @@ pub(crate) async fn doom<D: Database>(
             WHERE subject_id = ?1 AND kind = 'erasure' AND state = 'open') WHERE id = ?1";
     db.run(DECIDE, values![owner, why.as_str(), now.as_millisecond()]).await?;
     withdraw::end_all(db, now, owner, why).await?;
-    const NUMBERS: &str = "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = ?2 \
+    const NUMBERS: &str = "UPDATE oubliette_numbers SET state = 'shred_pending', sealing = NULL, why = ?2 \
         WHERE subject_id = ?1 AND state <> 'shredded'";
     db.run(NUMBERS, values![owner, why.as_str()]).await?;
     Ok(())
@@ -150,17 +159,20 @@ pub(crate) async fn carry_out<D: Transactions>(
     let Some(row) = rows.first() else { return Ok(None) };
     let (subject, why) = (subject::stored(row.text(0)?)?, holds::reason(row.text(1)?)?);
     let requested = row.maybe_integer(2)?.map(time).transpose()?;
+    // Before anything is shredded and a receipt says whose it was.
+    whose::check(register, db, owner, None).await?;
     // All that they ever had: one that was withdrawn is shredded in its own purpose only.
-    let numbers = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
-    let numbers: Vec<CustomerId> = numbers.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+    let numbers = numbers_of(db, owner).await?;
     let (mut shredded, mut receipt) = (None, None);
     if !numbers.is_empty() {
         register.step("shred a customer")?;
+        if known.is_none() {
+            rows::compare(register, db, owner, &numbers).await?;
+        }
         let done = register.vault.because(why).shred_async(numbers.iter().copied()).await?;
         if known.is_none() {
-            let whose =
-                Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })?;
-            let mut circumstances = register.rules.circumstances.clone();
+            let whose = Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })?;
+            let mut circumstances = rows::told(&register.rules);
             if let Some(time) = requested {
                 circumstances = circumstances.requested_at(crate::times::time(time));
             }
@@ -189,6 +201,11 @@ pub(crate) async fn carry_out<D: Transactions>(
     db.commit().await?;
     register.step("answer")?;
     Ok(Some(Erased { receipt, shredded, tokens_left }))
+}
+
+async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Vec<CustomerId>, RegisterError> {
+    let rows = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
+    rows.iter().map(|row| stored(row.integer(0)?)).collect()
 }
 
 /// Reduces the register's own rows to what proves the erasure and names nobody.

@@ -4,9 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use oubliette::journal::{JournalError, Reason, ReceiptError};
-use oubliette::{EnrollError, KeyStoreError, OpenError, Outcome, SealError, ShredError};
+use oubliette::{CustomerId, EnrollError, KeyStoreError, OpenError, Outcome, PurposeError, SealError, ShredError};
 
 use crate::basis::InvalidBasis;
+use crate::ids::HoldId;
 
 /// Why the register did not do what it was asked to. **None repeats a customer's id, or a value.**
 ///
@@ -39,6 +40,30 @@ pub enum RegisterError {
         until: Timestamp,
         /// The purpose that is held, or all.
         purpose: Option<String>,
+    },
+    /// Legal holds stand on what was to be destroyed. Nothing was.
+    #[error("{}; nothing was destroyed", holds_stand(holds.len(), numbers.len(), until))]
+    HoldsStand {
+        /// Which.
+        holds: Vec<HoldId>,
+        /// The numbers that they keep, of those that were to be shredded.
+        numbers: Vec<CustomerId>,
+        /// When the last of them ends.
+        until: Timestamp,
+    },
+    /// The request is closed, and stays as it is.
+    #[error("the request is closed already, as {how:?}{}; a closed request stays as it is", since(at))]
+    RequestClosed {
+        /// How: `done`, `refused`, `withdrawn`, or `unanswered` when the customer was erased before.
+        how: String,
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// A request is extended within its first month, in which the person must be told why (GDPR Art. 12(3)).
+    #[error("the request was due at {due}, and could only be extended before; answer it")]
+    TooLateToExtend {
+        /// When it was due.
+        due: Timestamp,
     },
     /// A consent needs its evidence.
     #[error("a consent needs evidence of when, to which text and how it was given; make it by `Grant::consent`")]
@@ -89,17 +114,49 @@ pub enum RegisterError {
     /// The vault did not shred.
     #[error(transparent)]
     Shred(#[from] ShredError),
+    /// The vault did not give up key trees.
+    #[error(transparent)]
+    Purpose(#[from] PurposeError),
     /// The customer was shredded, and no receipt could be issued. The erasure is unfinished; `resume` tries again.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
     /// The application did not take a receipt. The erasure is unfinished; `resume` issues another.
     #[error("the receipt was not taken; the erasure is unfinished until `resume` has it taken")]
     ReceiptNotTaken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database was restored, and nobody has said yet that what it forgot was entered again. Nothing was swept.
+    #[error(
+        "the database was restored: what it forgot and the journal does not tell (holds, requests, marks) must be entered again; then say so by `confirm_restored`, and sweep"
+    )]
+    Unconfirmed,
     /// The journal in the database knows more than the file, or something else.
     #[error("the journal's table and its file {what}; was one of them restored? Compare them before anything else")]
     JournalDiffers {
         /// How.
         what: &'static str,
+    },
+    /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand. Nothing
+    /// was opened or shredded.
+    #[error(
+        "a number stands beside an id that it was not issued for: the register's rows were changed by hand, and nothing was opened or shredded; `reconcile` lists all such numbers"
+    )]
+    NotTheirs,
+    /// The application's table has a row of the customer's with a number that the register does not have for them: an erasure would leave it
+    /// readable, and the receipt would not say so. Nothing was shredded.
+    #[error(
+        "table {table:?} has a row of this customer's whose number the register does not have for them; an erasure would leave it readable. Nothing was shredded; find out whose number it is"
+    )]
+    RowsDiffer {
+        /// Which table.
+        table: String,
+    },
+    /// The vault opens what the register has recorded as shredded: the vault went back in time, or a row was changed by hand. Nothing of
+    /// the customer was opened.
+    #[error(
+        "the vault opens {numbers} of a customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
+    )]
+    ShreddedOpens {
+        /// How many numbers.
+        numbers: u64,
     },
     /// The key store could not be used.
     #[error(transparent)]
@@ -107,6 +164,19 @@ pub enum RegisterError {
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(DatabaseError),
+}
+
+fn holds_stand(holds: usize, numbers: usize, until: &Timestamp) -> String {
+    let stand = if holds == 1 { "a legal hold stands" } else { "legal holds stand" };
+    match numbers {
+        0 => format!("{stand} until {until}"),
+        1 => format!("{stand} on one of the numbers until {until}"),
+        _ => format!("{stand} on {numbers} of the numbers until {until}"),
+    }
+}
+
+fn since(at: &Option<Timestamp>) -> String {
+    at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
 /// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
@@ -148,21 +218,29 @@ impl RegisterError {
             RegisterError::BeingErased
             | RegisterError::BeingShredded
             | RegisterError::Held { .. }
+            | RegisterError::HoldsStand { .. }
             | RegisterError::ReceiptNotTaken(_)
             | RegisterError::Database(_) => Outcome::TryAgain,
             RegisterError::Receipt(error) => error.outcome(),
             RegisterError::Enroll(error) => error.outcome(),
             RegisterError::Shred(error) => error.outcome(),
+            RegisterError::Purpose(error) => error.outcome(),
             RegisterError::KeyStore(error) => error.outcome(),
             RegisterError::NoGrant { .. }
             | RegisterError::UnknownSubject
             | RegisterError::NoEvidence
+            | RegisterError::RequestClosed { .. }
+            | RegisterError::TooLateToExtend { .. }
             | RegisterError::Invalid { .. }
             | RegisterError::NoTables
             | RegisterError::OtherSchema { .. }
             | RegisterError::OtherVault
             | RegisterError::NeedsReconcile
             | RegisterError::JournalDiffers { .. }
+            | RegisterError::ShreddedOpens { .. }
+            | RegisterError::NotTheirs
+            | RegisterError::RowsDiffer { .. }
+            | RegisterError::Unconfirmed
             | RegisterError::PurposeNotUnlocked { .. }
             | RegisterError::NotOurs { .. }
             | RegisterError::Time(_) => Outcome::Investigate,

@@ -75,23 +75,23 @@ async fn all<D: Transactions>(register: &Register, db: &mut D, resumed: &mut Res
     }
     erasures(register, db, resumed).await?;
     holds_over(register, db).await?;
-    doomed(register, db, resumed).await?;
+    shred_pending(register, db, resumed).await?;
     work::alone(register, db).await?;
     outbox::flush(register, db).await
 }
 
 /// Shreds what was decided on and not shredded.
-pub(crate) async fn doomed<D: Transactions>(
+pub(crate) async fn shred_pending<D: Transactions>(
     register: &Register,
     db: &mut D,
     resumed: &mut Resumed,
 ) -> Result<(), RegisterError> {
     for purpose in purposes(register, db).await? {
         loop {
-            const DOOMED: &str = "SELECT n.number, n.why FROM oubliette_numbers n \
+            const PENDING: &str = "SELECT n.number, n.why FROM oubliette_numbers n \
                 JOIN oubliette_subjects s ON s.id = n.subject_id \
-                WHERE n.purpose = ?1 AND n.state = 'doomed' AND s.state = 'live' ORDER BY n.why, n.number LIMIT 1000";
-            let rows = db.rows(DOOMED, values![purpose.name()]).await?;
+                WHERE n.purpose = ?1 AND n.state = 'shred_pending' AND s.state = 'live' ORDER BY n.why, n.number LIMIT 1000";
+            let rows = db.rows(PENDING, values![purpose.name()]).await?;
             let Some(first) = rows.first() else { break };
             // A commit a reason.
             let why = first.text(1)?.to_owned();
@@ -139,7 +139,7 @@ pub(crate) async fn holds_over<D: Transactions>(register: &Register, db: &mut D)
         db.rows("SELECT id FROM oubliette_subjects WHERE id = ?1 FOR UPDATE", values![owner]).await?;
         let standing = holds::standing(db, owner, register.now()).await?;
         if !standing.iter().any(|hold| hold.covers(&purpose)) {
-            const DECIDE: &str = "UPDATE oubliette_numbers SET state = 'doomed' \
+            const DECIDE: &str = "UPDATE oubliette_numbers SET state = 'shred_pending' \
                 WHERE subject_id = ?1 AND purpose = ?2 AND state = 'ended'";
             db.run(DECIDE, values![owner, purpose]).await?;
         }
@@ -150,7 +150,8 @@ pub(crate) async fn holds_over<D: Transactions>(register: &Register, db: &mut D)
 
 /// Purposes with numbers to be shredded. All must be unlocked, or some would never be.
 async fn purposes<D: Transactions>(register: &Register, db: &mut D) -> Result<Vec<Purpose>, RegisterError> {
-    let rows = db.rows("SELECT DISTINCT purpose FROM oubliette_numbers WHERE state = 'doomed'", values![]).await?;
+    let rows =
+        db.rows("SELECT DISTINCT purpose FROM oubliette_numbers WHERE state = 'shred_pending'", values![]).await?;
     let mut purposes = Vec::new();
     for row in &rows {
         let name = row.text(0)?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Label};
 use oubliette::{CustomerId, Purpose};
 
+use super::agreed;
 use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::evidence::{Evidence, Grant};
@@ -14,7 +15,9 @@ use super::operations::within;
 use super::outbox;
 use super::register::Register;
 use super::schema;
+use super::subject;
 use super::subject::Subject;
+use super::whose;
 use crate::basis::Basis;
 
 /// A grant was recorded.
@@ -68,13 +71,14 @@ pub(crate) async fn lock<D: Database>(
     db: &mut D,
     subject: &Subject,
 ) -> Result<Option<Found>, RegisterError> {
-    const LOCK: &str = "SELECT id, state, (SELECT value FROM oubliette_meta WHERE name = 'vault') \
-        FROM oubliette_subjects \
+    const LOCK: &str = "SELECT id, state, (SELECT value FROM oubliette_meta WHERE name = 'vault'), \
+            (SELECT max(n) FROM oubliette_journal) FROM oubliette_subjects \
         WHERE id = (SELECT coalesce(merged_into, id) FROM oubliette_subjects WHERE subject = ?1) FOR UPDATE";
     let rows = db.rows(LOCK, values![subject.as_str()]).await?;
     match rows.first() {
         Some(row) => {
             schema::check_vault(register, row.maybe_text(2)?)?;
+            agreed::check(register, db, row.maybe_integer(3)?).await?;
             found(row).map(Some)
         }
         None => Ok(None),
@@ -90,10 +94,10 @@ pub(crate) async fn find<D: Database>(db: &mut D, subject: &Subject) -> Result<O
 
 fn found(row: &Row) -> Result<Found, RegisterError> {
     let (id, state) = (row.integer(0)?, row.text(1)?.to_owned());
-    // A customer in a state that is none must not be taken for one who is being erased. Who waited for the row's lock may
+    // A customer in an unknown state must not be taken for one who is being erased. Who waited for the row's lock may
     // find the customer erased meanwhile.
     if !["live", "erasing", "merged", "erased"].contains(&state.as_str()) {
-        return Err(RegisterError::NotOurs { what: "a customer in a state that is none" });
+        return Err(RegisterError::NotOurs { what: "a customer in an unknown state" });
     }
     Ok(Found { id, state })
 }
@@ -188,9 +192,16 @@ async fn number_to_seal_under<D: Database>(
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<(CustomerId, bool), RegisterError> {
-    const KNOWN: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND purpose = ?2 AND sealing = 1";
+    const KNOWN: &str =
+        "SELECT number, whose FROM oubliette_numbers WHERE subject_id = ?1 AND purpose = ?2 AND sealing = 1";
+    const SUBJECT: &str = "SELECT subject FROM oubliette_subjects WHERE id = ?1";
+    // Who asks may have been merged into the customer: the number is the one's who stays.
+    let rows = db.rows(SUBJECT, values![subject]).await?;
+    let id = rows.first().ok_or(RegisterError::UnknownSubject)?;
+    let id = subject::stored(id.text(0)?)?;
     if let Some(row) = db.rows(KNOWN, values![subject, purpose.name()]).await?.first() {
         let number = stored(row.integer(0)?)?;
+        whose::check_one(register, number, purpose, row.maybe_text(1)?, &id)?;
         // What the vault has shredded is never granted anew: values could not be sealed under it.
         if !register.vault.shredded_among(purpose, [number])?.is_empty() {
             return Err(RegisterError::NeedsReconcile);
@@ -206,9 +217,11 @@ async fn number_to_seal_under<D: Database>(
         #[cfg(feature = "postgres")]
         super::database::Dialect::Postgres => register.vault.enroll_async().await?,
     };
-    const INSERT: &str = "INSERT INTO oubliette_numbers (number, subject_id, purpose, sealing, state, since) \
-        VALUES (?1, ?2, ?3, 1, 'live', ?4)";
-    db.run(INSERT, values![number.to_stored(), subject, purpose.name(), now.as_millisecond()]).await?;
+    const INSERT: &str = "INSERT INTO oubliette_numbers (number, subject_id, purpose, sealing, state, since, whose) \
+        SELECT CAST(?1 AS BIGINT), id, CAST(?3 AS TEXT), 1, 'live', CAST(?4 AS BIGINT), CAST(?5 AS TEXT) \
+        FROM oubliette_subjects WHERE id = ?2";
+    let whose = whose::seal(register, number, purpose, id.as_str())?;
+    db.run(INSERT, values![number.to_stored(), subject, purpose.name(), now.as_millisecond(), whose]).await?;
     Ok((number, true))
 }
 
@@ -231,7 +244,8 @@ async fn keys<D: Database>(
     purpose: Purpose,
 ) -> Result<GrantedKeys, RegisterError> {
     const LIVE: &str = "SELECT n.number, g.until, g.granted_at, \
-            (SELECT value FROM oubliette_meta WHERE name = 'vault'), m.at FROM oubliette_subjects s \
+            (SELECT value FROM oubliette_meta WHERE name = 'vault'), m.at, \
+            (SELECT max(n) FROM oubliette_journal), n.whose, s.subject FROM oubliette_subjects s \
         JOIN oubliette_numbers n ON n.subject_id = s.id AND n.purpose = ?2 AND n.sealing = 1 \
         JOIN oubliette_grants g ON g.subject_id = s.id AND g.purpose = ?2 AND g.recipient IS NULL \
             AND g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?3) \
@@ -244,11 +258,17 @@ async fn keys<D: Database>(
     if let Some(row) = rows.first() {
         // Of another vault's number somebody else's values would be sealed.
         schema::check_vault(register, row.maybe_text(3)?)?;
+        agreed::check(register, db, row.maybe_integer(5)?).await?;
     }
     for row in &rows {
         let until = end(register, purpose.name(), row, [2, 1, 4])?;
         if until.is_none_or(|until| until > now) {
-            number = Some(stored(row.integer(0)?)?);
+            let theirs = stored(row.integer(0)?)?;
+            if number.is_none() {
+                // Sealed under somebody else's number, it would outlive the customer's own.
+                whose::check_one(register, theirs, purpose, row.maybe_text(6)?, &subject::stored(row.text(7)?)?)?;
+            }
+            number = Some(theirs);
             latest = latest.zip(until).map(|(one, other)| one.max(other));
         }
     }

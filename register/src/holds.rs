@@ -1,8 +1,10 @@
 //! Legal holds: data that must not be shredded for a while, whatever is asked.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use oubliette::Purpose;
 use oubliette::journal::{Event, Numbers, Reason};
+use oubliette::{CustomerId, Purpose};
 
 use super::database::{Database, Row, values};
 use super::error::RegisterError;
@@ -35,7 +37,8 @@ within! {
     /// when it must last longer. Withdrawing a consent under a hold stops sealing at once; the shred waits for the hold's end.
     ///
     /// # Errors
-    /// [`RegisterError::BeingErased`] and [`RegisterError::BeingShredded`] when it comes too late, and
+    /// [`RegisterError::BeingErased`] and [`RegisterError::BeingShredded`] when it comes too late,
+    /// [`RegisterError::NeedsReconcile`] when the vault has shredded what the database holds for live, and
     /// [`RegisterError::UnknownSubject`].
     write fn hold(subject: &Subject, purpose: Option<Purpose>, reason: Reason, until: Timestamp) -> HoldId = place;
 
@@ -67,14 +70,25 @@ async fn place<D: Database>(
     let subject = grants::lock_living(register, db, subject).await?;
     const NUMBERS: &str = "SELECT number, purpose, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND state <> 'shredded'";
-    let mut numbers = Vec::new();
+    let (mut numbers, mut to_keep) = (Vec::new(), BTreeMap::<String, Vec<CustomerId>>::new());
     for row in db.rows(NUMBERS, values![subject]).await? {
         let concerned = purpose.is_none_or(|purpose| row.text(1).is_ok_and(|name| name == purpose.name()));
         // Whoever decided to shred it may be doing so now.
-        if concerned && row.text(2)? == "doomed" {
+        if concerned && row.text(2)? == "shred_pending" {
             return Err(RegisterError::BeingShredded);
         }
         numbers.push(stored(row.integer(0)?)?);
+        if concerned {
+            to_keep.entry(row.text(1)?.to_owned()).or_default().push(stored(row.integer(0)?)?);
+        }
+    }
+    // A hold on what is gone would promise what nobody can keep.
+    for (name, numbers) in to_keep {
+        if let Some(purpose) = register.vault.purpose_named(&name)?
+            && !register.vault.shredded_among(purpose, numbers)?.is_empty()
+        {
+            return Err(RegisterError::NeedsReconcile);
+        }
     }
     let id = HoldId::made(ids::fresh()?);
     let (name, now_ms) = (purpose.map(Purpose::name), now.as_millisecond());
@@ -149,5 +163,5 @@ impl Hold {
 }
 
 pub(crate) fn reason(text: &str) -> Result<Reason, RegisterError> {
-    Reason::new(text).map_err(|_| RegisterError::NotOurs { what: "a reason that is none" })
+    Reason::new(text).map_err(|_| RegisterError::NotOurs { what: "an invalid reason" })
 }

@@ -70,7 +70,18 @@
 //! start, in any process. Between the decision and its end nothing is granted or sealed for the customer.
 //!
 //! What the journal is told lies in an outbox from the same transaction on: a transaction that is rolled back tells it
-//! nothing, one that is committed tells it once, however often somebody is killed.
+//! nothing, and what one that is committed tells is delivered exactly once, also across crashes.
+//!
+//! # What a legal hold keeps
+//! A [hold](OnSqlite::hold) binds whatever this register destroys: [`erase`](AloneSqlite::erase) is refused, a
+//! [sweep](AloneSqlite::sweep) leaves the customer alone, a [withdrawal](AloneSqlite::withdraw) stops the sealing and waits,
+//! [`shred_numbers`](AloneSqlite::shred_numbers) and [`retire_replaced`](AloneSqlite::retire_replaced) are refused unless the
+//! hold is overridden for a reason that the journal keeps. A hold that is placed while one of these is decided comes before
+//! it and binds it, or after it and is refused.
+//!
+//! **It does not bind the vault's own calls**: [`Vault::shred`](oubliette::Vault::shred), `shred_purpose`, `shred_through`,
+//! `retire_replaced` and `recover` ask no register. A program that has one calls the register's instead. Nor does it keep the
+//! application from deleting rows, and a row that is gone is gone.
 //!
 //! # What stays of an erased customer
 //! Their row without their id: a commitment that only their receipt opens, and dates. Numbers, which name nobody any more.
@@ -94,6 +105,8 @@
 //!    [reconciles](AloneSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
 //! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
+//! 5. Evidence and marks since are lost, and, if the journal lost entries too, holds and requests. Nothing is swept before an operator has
+//!    entered them again and [said so](AloneSqlite::confirm_restored).
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -101,12 +114,12 @@
 //!
 //! | table | a row is |
 //! |---|---|
-//! | `oubliette_meta` | `schema` (the version, 1), `vault`, `register` (tags this database's events), `behind` (to be reconciled), `rules` (the application's, in words) |
+//! | `oubliette_meta` | `schema` (the version, 2), `vault`, `register` (tags this database's events), `behind` (to be reconciled), `unconfirmed` (no sweep before people have looked), `rules` (the application's, in words) |
 //! | `oubliette_subjects` | a customer: `state` is `live`, `erasing`, `erased` (then without `subject`), or `merged` into another |
-//! | `oubliette_numbers` | a number of a customer and purpose: `live`, `ended` (waits for a hold's end), `doomed` (decided on), `shredded`; `sealing` is 1 for the one that is sealed under |
+//! | `oubliette_numbers` | a number of a customer and purpose: `live`, `ended` (waits for a hold's end), `shred_pending` (decided on), `shredded`; `sealing` is 1 for the one that is sealed under; `whose` is the customer's id, sealed under the number |
 //! | `oubliette_grants` | a basis, with evidence, beginning, `until`, end; with a `recipient` one to disclose |
 //! | `oubliette_marks` | the last time that something happened which retention counts from |
-//! | `oubliette_requests` | a request: `open`, `done`, `refused`, `withdrawn` |
+//! | `oubliette_requests` | a request: `open`, `done`, `refused`, `withdrawn`, or `unanswered` (the customer was erased before) |
 //! | `oubliette_holds` | a legal hold |
 //! | `oubliette_work` | a token column that is to be cleared for a number |
 //! | `oubliette_recipients`, `oubliette_disclosures` | who receives data, and what was handed on |
@@ -127,10 +140,12 @@
 )]
 
 pub mod access;
+mod agreed;
 mod agreement;
 mod basis;
 pub mod breach;
 mod breach_facts;
+mod by_number;
 mod database;
 mod disclosures;
 mod erase;
@@ -158,6 +173,7 @@ mod reconcile;
 mod reconciled;
 mod register;
 mod requests;
+mod rows;
 mod rules;
 mod schema;
 mod since;
@@ -167,11 +183,13 @@ mod subject;
 mod sweep;
 mod tables;
 mod times;
+mod whose;
 mod withdraw;
 mod work;
 
 pub use agreement::Disagreement;
 pub use basis::{Basis, InvalidBasis};
+pub use by_number::{NumbersShredded, ShredByNumber};
 pub use disclosures::{Disclosure, DisclosureError, Received};
 pub use erase::Erased;
 pub use error::{DatabaseError, GrantedSealError, RegisterError};

@@ -9,6 +9,7 @@ use super::operations::within;
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
+use super::whose;
 
 within! {
     /// Makes two ids one customer. Everything of `other` becomes `customer`'s: grants, numbers, marks, requests, holds,
@@ -44,8 +45,11 @@ async fn merge<D: Database>(
         // Somebody merged one of them in between.
         return Err(RegisterError::Invalid { what: "one of the two was merged meanwhile; try again" });
     }
+    for one in [kept, gone] {
+        whose::check(register, db, one, None).await?;
+    }
     let (numbers, into) = (numbers_of(db, gone).await?, numbers_of(db, kept).await?);
-    make_one(db, kept, gone).await?;
+    make_one(register, db, kept, gone).await?;
     outbox::tell(db, register.now(), &Event::Merged { numbers, into }).await
 }
 
@@ -56,7 +60,12 @@ async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Numbers, Regi
 }
 
 /// Both are living, and locked where others may be at work.
-pub(crate) async fn make_one<D: Database>(db: &mut D, kept: i64, gone: i64) -> Result<(), RegisterError> {
+pub(crate) async fn make_one<D: Database>(
+    register: &Register,
+    db: &mut D,
+    kept: i64,
+    gone: i64,
+) -> Result<(), RegisterError> {
     const MOVES: [&str; 9] = [
         "UPDATE oubliette_numbers SET sealing = NULL WHERE subject_id = ?2 AND purpose IN \
             (SELECT purpose FROM oubliette_numbers WHERE subject_id = ?1 AND sealing = 1)",
@@ -75,5 +84,5 @@ pub(crate) async fn make_one<D: Database>(db: &mut D, kept: i64, gone: i64) -> R
         db.run(statement, values![kept, gone]).await?;
     }
     db.run("DELETE FROM oubliette_marks WHERE subject_id = ?1", values![gone]).await?;
-    Ok(())
+    whose::take_over(register, db, kept).await
 }

@@ -93,6 +93,26 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
     }
 }
 
+/// Whether a line of the table is the first of the file from that entry on; false past a gap that somebody has accepted.
+fn agrees(n: i64, line: &str, there: Option<(i64, &str)>) -> Result<bool, RegisterError> {
+    match there {
+        Some((first, _)) if first > n => Ok(false),
+        Some((_, text)) if text == line => Ok(true),
+        Some(_) => Err(RegisterError::JournalDiffers { what: "differ" }),
+        None => Err(RegisterError::JournalDiffers { what: "differ: the file ends before the table" }),
+    }
+}
+
+/// Refuses a line of the table that is not the first entry of the file from there on.
+pub(crate) fn compare(n: i64, line: &str, there: Option<&Entry>) -> Result<(), RegisterError> {
+    let there = there.map(|entry| (number(entry), entry.line()));
+    agrees(n, line, there.as_ref().map(|(n, text)| (*n, text.as_str()))).map(drop)
+}
+
+pub(crate) fn number(entry: &Entry) -> i64 {
+    i64::try_from(entry.n()).unwrap_or(i64::MAX)
+}
+
 struct Line {
     n: i64,
     text: String,
@@ -112,14 +132,16 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
     let mut lines = lines_after(register, known.saturating_sub(1), LINES)?;
     let full = lines.len() == LINES;
     if let Some((_, line)) = newest {
-        match lines.first() {
-            // Past a gap that somebody has accepted.
-            Some(first) if first.n > known => {}
-            Some(first) if first.text == line => {
-                lines.remove(0);
+        if agrees(known, &line, lines.first().map(|first| (first.n, first.text.as_str())))? {
+            lines.remove(0);
+        }
+        // What was told in a gap, holds and requests too, nobody can tell again.
+        let mut before = known;
+        for line in &lines {
+            if line.n != before.saturating_add(1) {
+                await_confirmation(db).await?;
             }
-            Some(_) => return Err(RegisterError::JournalDiffers { what: "differ" }),
-            None => return Err(RegisterError::JournalDiffers { what: "differ: the file ends before the table" }),
+            before = line.n;
         }
     }
     for lines in lines.chunks(500) {
@@ -136,6 +158,7 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
         // This database told the journal of something that it does not remember.
         if deleted < u64::try_from(ids.len()).unwrap_or(u64::MAX) {
             fall_behind(db, known).await?;
+            await_confirmation(db).await?;
         }
     }
     // What the register shreds is decided on before, in a transaction of its own: it does not remember that either.
@@ -150,6 +173,17 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
 async fn fall_behind<D: Database>(db: &mut D, known: i64) -> Result<(), RegisterError> {
     const BEHIND: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('behind', ?1) ON CONFLICT (name) DO NOTHING";
     db.run(BEHIND, values![known.to_string()]).await.map(drop)
+}
+
+/// Nothing is swept from here on, until people have said that what was forgotten is there again.
+async fn await_confirmation<D: Database>(db: &mut D) -> Result<(), RegisterError> {
+    const AWAIT: &str =
+        "INSERT INTO oubliette_meta (name, value) VALUES ('unconfirmed', '1') ON CONFLICT (name) DO NOTHING";
+    db.run(AWAIT, values![]).await.map(drop)
+}
+
+pub(crate) async fn awaits_confirmation<D: Database>(db: &mut D) -> Result<bool, RegisterError> {
+    Ok(!db.rows("SELECT value FROM oubliette_meta WHERE name = 'unconfirmed'", values![]).await?.is_empty())
 }
 
 /// Whether a number that was shredded in a purpose, or in all, is one that this database holds for live.
@@ -198,7 +232,7 @@ pub(crate) fn is_of(id: &str, tag: &str) -> bool {
 
 fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, RegisterError> {
     let line = |entry: &Entry| Line {
-        n: i64::try_from(entry.n()).unwrap_or(i64::MAX),
+        n: number(entry),
         text: entry.line(),
         id: entry.id().map(|id| hex(&id.to_bytes())),
         shred: shredded_by(entry.event()),

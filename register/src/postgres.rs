@@ -176,6 +176,7 @@ fn query(sql: Cow<'static, str>, values: Vec<Value>) -> Query<'static, Postgres,
     values.into_iter().fold(query, |query, value| match value {
         Value::Integer(number) => query.bind(number),
         Value::Text(text) => query.bind(text),
+        Value::NotUtf8(bytes) => query.bind(bytes),
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use oubliette::journal::{Event, Hash, Reason};
 use oubliette::{CustomerId, KeyStoreError};
 
+use super::agreed;
 use super::database::{Database, Transactions, values};
 use super::erase;
 use super::error::RegisterError;
@@ -14,6 +15,7 @@ use super::outbox;
 use super::reconciled::Reconciled;
 use super::register::Register;
 use super::since::{self, Since};
+use super::whose;
 use super::withdraw;
 
 alone! {
@@ -27,12 +29,32 @@ alone! {
     /// found in the same way. Where the journal does not say that somebody was erased, whoever has nothing left in any purpose counts as
     /// such, if the vault has several.
     ///
+    /// Then all is compared both ways: journal and table line for line, every number with the vault, and with the id that it was issued for.
+    /// What differs is listed, and nothing is done about it: [`Reconciled::opened`], [`Reconciled::strangers`].
+    ///
     /// Evidence of grants since, and marks, are lost with the database; until the application marks again, a sweep counts
     /// from the older ones.
     ///
     /// # Errors
     /// [`RegisterError::PurposeNotUnlocked`] when some purpose cannot be compared. What was done stays; call it again.
     fn reconcile() -> Reconciled = reconcile;
+
+    /// An operator's word, after a restore, that what the database forgot and the journal does not tell was entered again: holds and requests
+    /// if the journal lost entries, evidence and marks in any case. Sweeps go on from here. The reason goes into the journal.
+    ///
+    /// # Errors
+    /// When journal or database cannot be written. Nothing is lost: call it again.
+    fn confirm_restored(why: Reason) -> () = confirm_restored;
+}
+
+async fn confirm_restored<D: Transactions>(register: &Register, db: &mut D, why: Reason) -> Result<(), RegisterError> {
+    db.begin().await?;
+    let confirmed = db.run("DELETE FROM oubliette_meta WHERE name = 'unconfirmed'", values![]).await?;
+    if confirmed > 0 {
+        outbox::tell(db, register.now(), &Event::Note { text: why }).await?;
+    }
+    db.commit().await?;
+    outbox::flush(register, db).await
 }
 
 async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
@@ -77,7 +99,7 @@ pub(crate) async fn bring_up<D: Transactions>(
     }
     register.step("apply the journal")?;
     db.begin().await?;
-    since::apply(db, &since, reconciled).await?;
+    since::apply(register, db, &since, reconciled).await?;
     let others = since::erased_without_numbers(db, &since).await?;
     db.commit().await?;
     for owner in others {
@@ -85,6 +107,7 @@ pub(crate) async fn bring_up<D: Transactions>(
             erase_again(register, db, owner, None, reconciled).await?;
         }
     }
+    look(register, db, reconciled).await?;
     register.step("forget that it was restored")?;
     db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
@@ -95,6 +118,17 @@ pub(crate) async fn bring_up<D: Transactions>(
     }
     db.commit().await?;
     outbox::flush_if_possible(register, db).await;
+    Ok(())
+}
+
+/// Compares what nothing above could mend: journal and table line for line, every number with the vault, and with the id that it was
+/// issued for.
+async fn look<D: Database>(register: &Register, db: &mut D, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
+    agreed::compare_journal(register, db).await?;
+    (reconciled.strangers, reconciled.compared) = whose::strangers(register, db).await?;
+    reconciled.opened = agreed::opened(register, db).await?;
+    reconciled.strangers.retain(|number| !reconciled.opened.contains(number));
+    reconciled.awaits_confirmation = outbox::awaits_confirmation(db).await?;
     Ok(())
 }
 
@@ -111,7 +145,7 @@ async fn erase_again<D: Transactions>(
     if !db.rows(LIVE, values![owner]).await?.is_empty() {
         let why = Reason::new("erased before the database was restored");
         let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
-        erase::doom(db, register.now(), owner, &why).await?;
+        erase::mark_for_shred(db, register.now(), owner, &why).await?;
     }
     db.commit().await?;
     if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {

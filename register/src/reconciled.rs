@@ -18,6 +18,17 @@ pub struct Reconciled {
     /// Numbers that were issued since the database was copied. Nobody knows any more whose they are: shred them by
     /// [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs.
     pub lost: Vec<CustomerId>,
+    /// How many numbers were compared with the vault's.
+    pub compared: u64,
+    /// Numbers that are recorded as shredded and that the vault opens: it went back in time, or the rows were changed by hand. Nothing was
+    /// done about them: shred them if their customers were erased, or set the rows right.
+    pub opened: Vec<CustomerId>,
+    /// Numbers that stand beside an id that they were not issued for: rows were changed by hand. Nothing was done about them, and their
+    /// customers cannot be erased until the rows are set right.
+    pub strangers: Vec<CustomerId>,
+    /// What the database forgot and the journal does not tell, evidence and marks at least, must be entered again by people. Until that is
+    /// [confirmed](super::AloneSqlite::confirm_restored) nothing is swept.
+    pub awaits_confirmation: bool,
     /// Receipts for customers whose first receipt cannot be told from the journal. They name people: hand them on.
     pub receipts: Vec<Receipt>,
     /// Why not all is finished, when there are receipts to hand on all the same. Otherwise it is the error.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use jiff::Timestamp;
 use oubliette::audit::Audit;
@@ -21,6 +22,8 @@ pub struct Register {
     /// The same vault, behind the audits that openings are written down in.
     pub(crate) reader: Reader,
     pub(crate) rules: Arc<Rules>,
+    /// The newest line of the journal in a database that was found in the journal; 0 for none.
+    pub(crate) agreed: Arc<AtomicI64>,
 }
 
 impl Register {
@@ -35,7 +38,8 @@ impl Register {
             return Err(KeyStoreError::NeedsJournal.into());
         }
         let reader = vault.reader(Limits::everything().with_sealing());
-        Ok(Register { vault: vault.clone(), reader, rules: Arc::new(rules) })
+        let agreed = Arc::new(AtomicI64::new(0));
+        Ok(Register { vault: vault.clone(), reader, rules: Arc::new(rules), agreed })
     }
 
     /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is

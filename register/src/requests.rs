@@ -77,7 +77,7 @@ impl FromStr for RequestKind {
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done.
+    /// It was done: by the application, or by a call of the register's that the application made.
     Done,
     /// It was refused, for a reason that the person was told (Art. 12(4)).
     Refused,
@@ -94,6 +94,9 @@ impl Answer {
         }
     }
 }
+
+/// How a request ended that was open when the customer was erased, and was not for that.
+const UNANSWERED: &str = "unanswered";
 
 /// A request that is open.
 #[derive(Clone, Debug)]
@@ -123,18 +126,33 @@ within! {
     write fn request(subject: &Subject, kind: RequestKind, received_at: Timestamp) -> Request = record;
 
     /// Gives an answer two more months, which Art. 12(3) allows for complex requests when the person is told why within the
-    /// first. Twice is no longer.
+    /// first: so it must be called within the first. The reason is in the journal. A second call has no effect.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such request, or it is not open; [`RegisterError::OtherVault`].
+    /// [`RegisterError::TooLateToExtend`] when the first month is over, [`RegisterError::RequestClosed`],
+    /// [`RegisterError::Invalid`] when there is no such request, or it was extended for another reason;
+    /// [`RegisterError::OtherVault`].
     write fn extend(request: RequestId, why: Reason) -> Request = extend;
 
-    /// Closes a request. Closing one that is closed is no error, and changes nothing. One for erasure that was taken back
-    /// is not carried out.
+    /// Closes a request, for good: a closed one cannot be changed, and [`note_request`](Self::note_request) notes what comes
+    /// later. A second call with the same answer and reason has no effect. One for erasure that was taken back is not
+    /// carried out. An erasure closes the customer's requests by itself: those for erasure as `done`, all others as
+    /// `unanswered`, since nobody can answer them any more.
+    ///
+    /// What is signed must be true: a refusal has a reason, since the person is told it (Art. 12(4)). So has
+    /// [`Answer::Done`] for a restriction, an objection, or the erasure of a customer who is not erased, since the register
+    /// has done none of them: say what the application did.
+    ///
+    /// # Errors
+    /// [`RegisterError::RequestClosed`] when it is closed otherwise; [`RegisterError::Invalid`] when there is no such
+    /// request, or the reason is missing; [`RegisterError::OtherVault`]. Nothing was changed.
+    write fn close_request(request: RequestId, how: Answer, why: Option<Reason>) -> () = close;
+
+    /// Notes something about a request, open or closed. It changes nothing, and is in the journal alone.
     ///
     /// # Errors
     /// [`RegisterError::Invalid`] when there is no such request; [`RegisterError::OtherVault`].
-    write fn close_request(request: RequestId, how: Answer, why: Option<Reason>) -> () = close;
+    write fn note_request(request: RequestId, text: Reason) -> () = note;
 
     /// All open requests, those due first first.
     ///
@@ -200,30 +218,77 @@ async fn tell<D: Database>(db: &mut D, now: Timestamp, owner: i64, request: &Req
         request: request.id.number(),
         what: label(request.kind.as_str())?,
         numbers: Numbers::of(numbers),
+        received: crate::times::time(request.received_at),
         due: crate::times::time(request.due_at),
     };
     outbox::tell(db, now, &event).await
 }
 
-const NO_REQUEST: RegisterError = RegisterError::Invalid { what: "there is no such request, or it is closed" };
+const NO_REQUEST: RegisterError = RegisterError::Invalid { what: "there is no such request" };
+
+/// A request as it is stored, and why it was extended or closed.
+struct Stored {
+    state: String,
+    kind: RequestKind,
+    closed_at: Option<Timestamp>,
+    why: Option<String>,
+}
+
+impl Stored {
+    /// The error of a request that is closed.
+    fn refusal(&self) -> Option<RegisterError> {
+        let how = (self.state != "open").then(|| self.state.clone())?;
+        Some(RegisterError::RequestClosed { how, at: self.closed_at })
+    }
+}
+
+/// Locks a request's row until the end of the transaction, and reads it.
+async fn lock<D: Database>(register: &Register, db: &mut D, request: RequestId) -> Result<Stored, RegisterError> {
+    // First of all statements, so that SQLite's transaction begins as one that writes. It locks PostgreSQL's row.
+    const LOCK: &str = "UPDATE oubliette_requests SET state = state WHERE id = ?1";
+    db.run(LOCK, values![request.to_stored()]).await?;
+    schema::check(register, db).await?;
+    const ONE: &str = "SELECT state, kind, closed_at, why FROM oubliette_requests WHERE id = ?1";
+    let rows = db.rows(ONE, values![request.to_stored()]).await?;
+    let row = rows.first().ok_or(NO_REQUEST)?;
+    Ok(Stored {
+        state: row.text(0)?.to_owned(),
+        kind: row.text(1)?.parse()?,
+        closed_at: row.maybe_integer(2)?.map(time).transpose()?,
+        why: row.maybe_text(3)?.map(str::to_owned),
+    })
+}
 
 async fn extend<D: Database>(
     register: &Register,
     db: &mut D,
-    request: RequestId,
+    id: RequestId,
     why: Reason,
 ) -> Result<Request, RegisterError> {
-    const ONE: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before, r.subject_id \
+    let stored = lock(register, db, id).await?;
+    if let Some(refusal) = stored.refusal() {
+        return Err(refusal);
+    }
+    const ONE: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before \
         FROM oubliette_requests r JOIN oubliette_subjects s ON s.id = r.subject_id \
-        WHERE r.id = ?1 AND r.state = 'open' AND s.subject IS NOT NULL FOR UPDATE";
-    let rows = db.rows(ONE, values![request.to_stored()]).await?;
-    let row = rows.first().ok_or(NO_REQUEST)?;
-    let (mut request, owner) = (read(row)?, row.integer(6)?);
-    schema::check(register, db).await?;
-    request.due_at = after(request.received_at, 3.months())?;
+        WHERE r.id = ?1 AND s.subject IS NOT NULL";
+    let rows = db.rows(ONE, values![id.to_stored()]).await?;
+    let mut request = read(rows.first().ok_or(NO_REQUEST)?)?;
+    let (first, extended) = (after(request.received_at, 1.month())?, after(request.received_at, 3.months())?);
+    if request.due_at >= extended {
+        return match stored.why.as_deref() == Some(why.as_str()) {
+            true => Ok(request),
+            false => Err(RegisterError::Invalid { what: "the request was extended before, for another reason" }),
+        };
+    }
+    if register.now() > first {
+        return Err(RegisterError::TooLateToExtend { due: request.due_at });
+    }
+    request.due_at = extended;
     let update = "UPDATE oubliette_requests SET due_at = ?2, why = ?3 WHERE id = ?1";
-    db.run(update, values![request.id.to_stored(), request.due_at.as_millisecond(), why.as_str()]).await?;
-    tell(db, register.now(), owner, &request).await?;
+    db.run(update, values![id.to_stored(), extended.as_millisecond(), why.as_str()]).await?;
+    let event = Event::RequestExtended { request: id.number(), due: crate::times::time(extended), why };
+    outbox::tell(db, register.now(), &event).await?;
     Ok(request)
 }
 
@@ -234,18 +299,47 @@ async fn close<D: Database>(
     how: Answer,
     why: Option<Reason>,
 ) -> Result<(), RegisterError> {
-    const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3, why = ?4 \
-        WHERE id = ?1 AND state = 'open'";
-    let now = register.now();
-    let given = values![request.to_stored(), how.as_str(), now.as_millisecond(), why.as_ref().map(Reason::as_str),];
-    let closed = db.run(CLOSE, given).await?;
-    schema::check(register, db).await?;
-    if closed > 0 {
-        let event = Event::RequestClosed { request: request.number(), how: label(how.as_str())?, why };
-        return outbox::tell(db, now, &event).await;
+    let stored = lock(register, db, request).await?;
+    if let Some(refusal) = stored.refusal() {
+        let is_same = stored.state == how.as_str() && stored.why.as_deref() == why.as_ref().map(Reason::as_str);
+        return if is_same { Ok(()) } else { Err(refusal) };
     }
-    let known = db.rows("SELECT id FROM oubliette_requests WHERE id = ?1", values![request.to_stored()]).await?;
-    if known.is_empty() { Err(NO_REQUEST) } else { Ok(()) }
+    if let Some(what) = needs_reason(stored.kind, how).filter(|_| why.is_none()) {
+        return Err(RegisterError::Invalid { what });
+    }
+    const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3, why = ?4 WHERE id = ?1";
+    let now = register.now();
+    let given = values![request.to_stored(), how.as_str(), now.as_millisecond(), why.as_ref().map(Reason::as_str)];
+    db.run(CLOSE, given).await?;
+    let event = Event::RequestClosed { request: request.number(), how: label(how.as_str())?, why };
+    outbox::tell(db, now, &event).await
+}
+
+/// Why an answer needs a reason: the register has not done what it says. Of a customer who is erased, no request is open.
+fn needs_reason(kind: RequestKind, how: Answer) -> Option<&'static str> {
+    match (how, kind) {
+        (Answer::Refused, _) => Some("a refusal needs its reason, which the person is told (Art. 12(4) GDPR)"),
+        (Answer::Done, RequestKind::Restriction) => {
+            Some("the register restricts nothing by itself: give a reason that says what the application does")
+        }
+        (Answer::Done, RequestKind::Objection) => {
+            Some("the register has stopped nothing for the objection: give a reason that says what was stopped")
+        }
+        (Answer::Done, RequestKind::Erasure) => Some(
+            "the customer is not erased; an erasure closes the request. Or give a reason that says what was erased",
+        ),
+        (Answer::Done | Answer::Withdrawn, _) => None,
+    }
+}
+
+async fn note<D: Database>(
+    register: &Register,
+    db: &mut D,
+    request: RequestId,
+    note: Reason,
+) -> Result<(), RegisterError> {
+    lock(register, db, request).await?;
+    outbox::tell(db, register.now(), &Event::RequestNoted { request: request.number(), note }).await
 }
 
 async fn open<D: Database>(_: &Register, db: &mut D) -> Result<Vec<Request>, RegisterError> {
@@ -294,17 +388,16 @@ pub(crate) async fn is_erasure_due<D: Database>(db: &mut D, owner: i64, now: Tim
     Ok(!db.rows(DUE, values![owner, now.as_millisecond()]).await?.is_empty())
 }
 
-/// Closes what an erasure answers, and forgets what was said of the others.
+/// Closes what an erasure answers, and as unanswered what nobody can answer after it; forgets what was said of the others.
 pub(crate) async fn close_all<D: Database>(db: &mut D, owner: i64, now: Timestamp) -> Result<(), RegisterError> {
-    const OPEN: &str = "SELECT id FROM oubliette_requests WHERE subject_id = ?1 AND state = 'open'";
+    const OPEN: &str = "SELECT id, kind FROM oubliette_requests WHERE subject_id = ?1 AND state = 'open'";
     for row in db.rows(OPEN, values![owner]).await? {
-        let request = row.integer(0)?.unsigned_abs();
-        let event = Event::RequestClosed { request, how: label("done")?, why: None };
+        let how = if row.text(1)? == RequestKind::Erasure.as_str() { "done" } else { UNANSWERED };
+        let event = Event::RequestClosed { request: row.integer(0)?.unsigned_abs(), how: label(how)?, why: None };
         outbox::tell(db, now, &event).await?;
+        const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3 WHERE id = ?1";
+        db.run(CLOSE, values![row.integer(0)?, how, now.as_millisecond()]).await?;
     }
-    const CLOSE: &str = "UPDATE oubliette_requests SET state = 'done', closed_at = ?2 \
-        WHERE subject_id = ?1 AND state = 'open'";
-    db.run(CLOSE, values![owner, now.as_millisecond()]).await?;
     db.run("UPDATE oubliette_requests SET why = NULL WHERE subject_id = ?1", values![owner]).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use oubliette::{Circumstances, Purpose};
 
 use super::error::RegisterError;
 use super::names::is_name;
+use super::rows::RowsOf;
 
 /// How long a purpose is kept. Spans are of the calendar, in UTC: a month after 31 January is the last of February.
 #[derive(Clone, Debug)]
@@ -111,6 +112,7 @@ type Sink = dyn Fn(&Receipt) -> Result<(), Box<dyn std::error::Error + Send + Sy
 pub struct Rules {
     pub(crate) keeps: Vec<(Purpose, Keep)>,
     pub(crate) tokens: Vec<TokenColumn>,
+    pub(crate) rows: Vec<RowsOf>,
     pub(crate) grace: Option<SignedDuration>,
     pub(crate) kept_evidence: Vec<String>,
     pub(crate) circumstances: Circumstances,
@@ -173,11 +175,7 @@ impl Rules {
     }
 
     fn add_tokens(&mut self, table: &str, number_column: &str, column: &str) {
-        let names = table.split('.').chain([number_column, column]);
-        // PostgreSQL's limit is 63 bytes, MySQL's 64 characters.
-        if !names.into_iter().all(is_name) {
-            self.refuse("a name of a table or column has 1 to 64 bytes and no control characters");
-        }
+        self.check_names(table, &[number_column, column]);
         let (table, number_column, column) = (table.to_owned(), number_column.to_owned(), column.to_owned());
         self.tokens.push(TokenColumn { table, number_column, column });
     }
@@ -253,6 +251,13 @@ impl Rules {
         self.keep_of(purpose).and_then(Keep::mark).unwrap_or_default()
     }
 
+    pub(crate) fn check_names(&mut self, table: &str, columns: &[&str]) {
+        // PostgreSQL's limit is 63 bytes, MySQL's 64 characters.
+        if !table.split('.').chain(columns.iter().copied()).all(is_name) {
+            self.refuse("a name of a table or column has 1 to 64 bytes and no control characters");
+        }
+    }
+
     fn refuse(&mut self, what: &'static str) {
         self.invalid.get_or_insert(what);
     }
@@ -263,6 +268,7 @@ impl fmt::Debug for Rules {
         f.debug_struct("Rules")
             .field("keeps", &self.keeps)
             .field("tokens", &self.tokens)
+            .field("rows", &self.rows)
             .field("grace", &self.grace)
             .field("kept_evidence", &self.kept_evidence)
             .finish_non_exhaustive()

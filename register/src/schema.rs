@@ -21,10 +21,10 @@ const TABLES: [&str; 22] = [
          WHERE merged_into IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS oubliette_numbers (
          number BIGINT PRIMARY KEY, subject_id BIGINT NOT NULL, purpose TEXT NOT NULL, sealing BIGINT,
-         state TEXT NOT NULL, since BIGINT NOT NULL, why TEXT, shredded_at BIGINT,
+         state TEXT NOT NULL, since BIGINT NOT NULL, why TEXT, shredded_at BIGINT, whose TEXT,
          UNIQUE (subject_id, purpose, sealing))",
     "CREATE INDEX IF NOT EXISTS oubliette_numbers_unfinished ON oubliette_numbers (purpose, number)
-         WHERE state = 'ended' OR state = 'doomed'",
+         WHERE state = 'ended' OR state = 'shred_pending'",
     "CREATE TABLE IF NOT EXISTS oubliette_grants (
          id BIGINT PRIMARY KEY, subject_id BIGINT NOT NULL, purpose TEXT NOT NULL, recipient TEXT, basis TEXT NOT NULL,
          evidence TEXT, granted_at BIGINT NOT NULL, until BIGINT, ended_at BIGINT, why TEXT)",
@@ -53,10 +53,10 @@ const TABLES: [&str; 22] = [
     "CREATE INDEX IF NOT EXISTS oubliette_disclosures_of ON oubliette_disclosures (subject_id)",
     "CREATE TABLE IF NOT EXISTS oubliette_outbox (id TEXT PRIMARY KEY, event TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS oubliette_journal (n BIGINT PRIMARY KEY, line TEXT NOT NULL)",
-    "INSERT INTO oubliette_meta (name, value) VALUES ('schema', '1') ON CONFLICT (name) DO NOTHING",
+    "INSERT INTO oubliette_meta (name, value) VALUES ('schema', '2') ON CONFLICT (name) DO NOTHING",
 ];
 
-const SCHEMA: &str = "1";
+const SCHEMA: &str = "2";
 
 /// Makes what is missing, and checks what is there.
 pub(crate) async fn make<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {

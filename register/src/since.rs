@@ -55,6 +55,7 @@ pub(crate) async fn told_since<D: Database>(register: &Register, db: &mut D, n: 
 
 /// Does again what can be done again. Twice does nothing more.
 pub(crate) async fn apply<D: Database>(
+    register: &Register,
     db: &mut D,
     since: &Since,
     reconciled: &mut Reconciled,
@@ -107,7 +108,7 @@ pub(crate) async fn apply<D: Database>(
                 let (gone, kept) = (owner_of(db, numbers).await?, owner_of(db, into).await?);
                 match gone.zip(kept) {
                     Some(((gone, _), (kept, _))) if gone != kept => {
-                        merge::make_one(db, kept, gone).await.map(|()| 1)?
+                        merge::make_one(register, db, kept, gone).await.map(|()| 1)?
                     }
                     _ => 0,
                 }
@@ -124,20 +125,23 @@ pub(crate) async fn apply<D: Database>(
                 const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
                 db.run(END, values![signed(*hold), at_ms]).await?
             }
-            Event::Requested { request, what, numbers, due } => {
+            Event::Requested { request, what, numbers, received, due } => {
                 let Some((owner, subject)) = owner_of(db, numbers).await? else { continue };
                 let request = Request {
                     id: RequestId::made(signed(*request)),
                     subject,
                     kind: what.as_str().parse()?,
-                    received_at: *at,
+                    received_at: timestamp(*received),
                     due_at: timestamp(*due),
                     // Whoever took it back may have done so outside the register: it is for a person to carry out.
                     carried_out_at: None,
                 };
-                const EXTEND: &str = "UPDATE oubliette_requests SET due_at = ?2 WHERE id = ?1 AND due_at < ?2";
-                let extended = db.run(EXTEND, values![request.id.to_stored(), request.due_at.as_millisecond()]).await?;
-                extended.saturating_add(requests::insert(db, owner, &request).await?)
+                requests::insert(db, owner, &request).await?
+            }
+            Event::RequestExtended { request, due, why } => {
+                const EXTEND: &str = "UPDATE oubliette_requests SET due_at = ?2, why = ?3 \
+                    WHERE id = ?1 AND due_at < ?2 AND state = 'open'";
+                db.run(EXTEND, values![signed(*request), timestamp(*due).as_millisecond(), why.as_str()]).await?
             }
             Event::RequestClosed { request, how, why } => {
                 const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3, why = ?4 \

@@ -208,7 +208,7 @@ fn rows(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>
             ValueRef::Integer(number) => Ok(Value::Integer(Some(number))),
             ValueRef::Text(text) => match std::str::from_utf8(text) {
                 Ok(text) => Ok(Value::Text(Some(text.to_owned()))),
-                Err(_) => Err(RegisterError::NotOurs { what: "a text that is not UTF-8" }),
+                Err(_) => Ok(Value::NotUtf8(text.to_vec())),
             },
             ValueRef::Real(_) | ValueRef::Blob(_) => Err(RegisterError::NotOurs { what: "neither text nor integer" }),
         });
@@ -222,6 +222,7 @@ impl ToSql for Value {
         Ok(match self {
             Value::Integer(None) | Value::Text(None) => ToSqlOutput::Owned(SqlValue::Null),
             Value::Integer(Some(number)) => ToSqlOutput::Owned(SqlValue::Integer(*number)),
+            Value::NotUtf8(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Value::Text(Some(text)) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
     }

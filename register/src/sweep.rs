@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Reason, Receipt};
 use oubliette::{CustomerId, Purpose};
 
+use super::agreed;
 use super::database::{Database, Row, Transactions, Value, values};
 use super::erase;
 use super::error::RegisterError;
@@ -84,7 +85,7 @@ alone! {
 }
 
 /// One customer and purpose that is due.
-struct Ripe {
+struct DuePurpose {
     owner: i64,
     grants: Vec<i64>,
     numbers: Vec<CustomerId>,
@@ -93,15 +94,16 @@ struct Ripe {
 
 async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
     schema::check(register, db).await?;
+    agreed::check_newest(register, db).await?;
     let now = register.now();
     let mut all = Vec::new();
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
         while let Some(last) = candidates(register, db, purpose, after, now, WINDOW).await? {
             for owners in last.owners.chunks(BATCH) {
-                let ripe = ripe(register, db, purpose, owners, now).await?;
-                let names = names(db, &ripe).await?;
-                for one in ripe {
+                let due_now = due_now(register, db, purpose, owners, now).await?;
+                let names = names(db, &due_now).await?;
+                for one in due_now {
                     let Some(subject) = names.get(&one.owner).cloned() else { continue };
                     all.push(Due { subject, purpose: Some(purpose), numbers: one.numbers, held: one.held });
                 }
@@ -133,6 +135,7 @@ async fn sweep<D: Transactions>(
 ) -> Result<Swept, RegisterError> {
     let mut swept = Swept::default();
     schema::check(register, db).await?;
+    agreed::confirmed(register, db).await?;
     finish::holds_over(register, db).await?;
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
@@ -170,7 +173,7 @@ async fn sweep<D: Transactions>(
         }
     }
     let mut rest = Resumed::default();
-    finish::doomed(register, db, &mut rest).await?;
+    finish::shred_pending(register, db, &mut rest).await?;
     swept.shredded = swept.shredded.saturating_add(rest.shredded);
     swept.finished = true;
     outbox::flush_if_possible(register, db).await;
@@ -187,7 +190,7 @@ async fn batch<D: Transactions>(
     swept: &mut Swept,
 ) -> Result<(), RegisterError> {
     let why = Reason::new(format!("kept long enough for {}", purpose.name()))
-        .map_err(|_| RegisterError::NotOurs { what: "a purpose that is none" })?;
+        .map_err(|_| RegisterError::NotOurs { what: "an invalid purpose" })?;
     register.step("decide a batch")?;
     db.begin().await?;
     // SQLite's transaction has the whole file.
@@ -198,11 +201,11 @@ async fn batch<D: Transactions>(
         );
         db.rows_made(sql.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
     }
-    let (held, ripe): (Vec<Ripe>, Vec<Ripe>) =
-        ripe(register, db, purpose, owners, now).await?.into_iter().partition(|ripe| ripe.held);
-    let mut grants: Vec<i64> = ripe.iter().flat_map(|ripe| ripe.grants.iter().copied()).collect();
-    grants.extend(of_recipients(db, purpose, &ripe).await?);
-    let numbers: Vec<CustomerId> = ripe.iter().flat_map(|ripe| ripe.numbers.iter().copied()).collect();
+    let (held, due_now): (Vec<DuePurpose>, Vec<DuePurpose>) =
+        due_now(register, db, purpose, owners, now).await?.into_iter().partition(|due_now| due_now.held);
+    let mut grants: Vec<i64> = due_now.iter().flat_map(|due_now| due_now.grants.iter().copied()).collect();
+    grants.extend(of_recipients(db, purpose, &due_now).await?);
+    let numbers: Vec<CustomerId> = due_now.iter().flat_map(|due_now| due_now.numbers.iter().copied()).collect();
     for grants in grants.chunks(BATCH) {
         let [at, reason] = [1, 2].map(|number| D::DIALECT.parameter(number));
         let places = D::DIALECT.parameters(3, grants.len());
@@ -214,24 +217,24 @@ async fn batch<D: Transactions>(
     for numbers in numbers.chunks(BATCH) {
         let (reason, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, numbers.len()));
         let sql = format!(
-            "UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL, why = {reason} WHERE number IN ({places})"
+            "UPDATE oubliette_numbers SET state = 'shred_pending', sealing = NULL, why = {reason} WHERE number IN ({places})"
         );
         let mut given = values![why.as_str()];
         given.extend(numbers.iter().map(|number| Value::from(number.to_stored())));
         db.run_made(sql.into(), given).await?;
     }
     let count = |many: usize| u64::try_from(many).unwrap_or(u64::MAX);
-    if !ripe.is_empty() {
+    if !due_now.is_empty() {
         let event = Event::Swept {
             purpose: Some(purpose.into()),
-            due: count(ripe.len().saturating_add(held.len())),
+            due: count(due_now.len().saturating_add(held.len())),
             shredded: count(numbers.len()),
             held: count(held.len()),
         };
         outbox::tell(db, now, &event).await?;
     }
     db.commit().await?;
-    swept.due = swept.due.saturating_add(count(ripe.len().saturating_add(held.len())));
+    swept.due = swept.due.saturating_add(count(due_now.len().saturating_add(held.len())));
     swept.held = swept.held.saturating_add(count(held.len()));
     if !numbers.is_empty() {
         withdraw::shred(register, db, purpose, &numbers, why).await?;
@@ -279,13 +282,13 @@ async fn candidates<D: Database>(
 }
 
 /// Those of the customers of whom every grant for the purpose is due.
-async fn ripe<D: Database>(
+async fn due_now<D: Database>(
     register: &Register,
     db: &mut D,
     purpose: Purpose,
     owners: &[i64],
     now: Timestamp,
-) -> Result<Vec<Ripe>, RegisterError> {
+) -> Result<Vec<DuePurpose>, RegisterError> {
     let dialect = D::DIALECT;
     let places = dialect.parameters(4, owners.len());
     let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
@@ -302,19 +305,19 @@ async fn ripe<D: Database>(
          WHERE g.purpose = {one} AND g.ended_at IS NULL AND g.recipient IS NULL AND g.subject_id IN ({places}) \
          ORDER BY g.subject_id"
     );
-    let mut found: Vec<(Ripe, bool)> = Vec::new();
+    let mut found: Vec<(DuePurpose, bool)> = Vec::new();
     for row in db.rows_made(sql.into(), given(mark.into(), "live".into())).await? {
         let owner = row.integer(0)?;
         let end = grants::end(register, purpose.name(), &row, [2, 3, 4])?;
         let is_due = end.is_some_and(|end| end <= now);
-        match found.last_mut().filter(|(ripe, _)| ripe.owner == owner) {
-            Some((ripe, all)) => {
-                ripe.grants.push(row.integer(1)?);
+        match found.last_mut().filter(|(due_now, _)| due_now.owner == owner) {
+            Some((due_now, all)) => {
+                due_now.grants.push(row.integer(1)?);
                 *all &= is_due;
             }
             None => {
-                let ripe = Ripe { owner, grants: vec![row.integer(1)?], numbers: Vec::new(), held: false };
-                found.push((ripe, is_due));
+                let due_now = DuePurpose { owner, grants: vec![row.integer(1)?], numbers: Vec::new(), held: false };
+                found.push((due_now, is_due));
             }
         }
     }
@@ -333,25 +336,29 @@ async fn ripe<D: Database>(
     );
     let held = db.rows_made(sql.into(), given(purpose.name().into(), now.as_millisecond().into())).await?;
     let held: HashSet<i64> = held.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
-    let ripe = found.into_iter().filter(|(_, all_due)| *all_due).map(|(mut ripe, _)| {
-        ripe.numbers = numbers.remove(&ripe.owner).unwrap_or_default();
-        ripe.held = held.contains(&ripe.owner);
-        ripe
+    let due_now = found.into_iter().filter(|(_, all_due)| *all_due).map(|(mut due_now, _)| {
+        due_now.numbers = numbers.remove(&due_now.owner).unwrap_or_default();
+        due_now.held = held.contains(&due_now.owner);
+        due_now
     });
-    Ok(ripe.collect())
+    Ok(due_now.collect())
 }
 
 /// Grants to recipients of what is shredded: whoever consents anew does not consent to them.
-async fn of_recipients<D: Database>(db: &mut D, purpose: Purpose, ripe: &[Ripe]) -> Result<Vec<i64>, RegisterError> {
-    if ripe.is_empty() {
+async fn of_recipients<D: Database>(
+    db: &mut D,
+    purpose: Purpose,
+    due_now: &[DuePurpose],
+) -> Result<Vec<i64>, RegisterError> {
+    if due_now.is_empty() {
         return Ok(Vec::new());
     }
-    let (first, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, ripe.len()));
+    let (first, places) = (D::DIALECT.parameter(1), D::DIALECT.parameters(2, due_now.len()));
     let sql = format!(
         "SELECT id FROM oubliette_grants \
          WHERE purpose = {first} AND ended_at IS NULL AND recipient IS NOT NULL AND subject_id IN ({places})"
     );
-    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner));
+    let owners = due_now.iter().map(|due_now| Value::from(due_now.owner));
     let given = std::iter::once(Value::from(purpose.name())).chain(owners).collect();
     db.rows_made(sql.into(), given).await?.iter().map(|row| row.integer(0)).collect()
 }
@@ -360,7 +367,7 @@ async fn of_recipients<D: Database>(db: &mut D, purpose: Purpose, ripe: &[Ripe])
 async fn left_over<D: Database>(db: &mut D, now: Timestamp, purpose: Purpose) -> Result<Vec<Due>, RegisterError> {
     const LEFT: &str = "SELECT n.subject_id, s.subject, n.number, n.state FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id AND s.state = 'live' AND s.subject IS NOT NULL \
-        WHERE n.purpose = ?1 AND (n.state = 'ended' OR n.state = 'doomed') ORDER BY n.subject_id, n.state, n.number";
+        WHERE n.purpose = ?1 AND (n.state = 'ended' OR n.state = 'shred_pending') ORDER BY n.subject_id, n.state, n.number";
     let mut found: Vec<(i64, bool, Due)> = Vec::new();
     for row in db.rows(LEFT, values![purpose.name()]).await? {
         let (owner, number, waits) = (row.integer(0)?, stored(row.integer(2)?)?, row.text(3)? == "ended");
@@ -377,13 +384,13 @@ async fn left_over<D: Database>(db: &mut D, now: Timestamp, purpose: Purpose) ->
     Ok(found.into_iter().map(|(.., due)| due).collect())
 }
 
-async fn names<D: Database>(db: &mut D, ripe: &[Ripe]) -> Result<HashMap<i64, Subject>, RegisterError> {
-    if ripe.is_empty() {
+async fn names<D: Database>(db: &mut D, due_now: &[DuePurpose]) -> Result<HashMap<i64, Subject>, RegisterError> {
+    if due_now.is_empty() {
         return Ok(HashMap::new());
     }
-    let places = D::DIALECT.parameters(1, ripe.len());
+    let places = D::DIALECT.parameters(1, due_now.len());
     let sql = format!("SELECT id, subject FROM oubliette_subjects WHERE subject IS NOT NULL AND id IN ({places})");
-    let owners = ripe.iter().map(|ripe| Value::from(ripe.owner)).collect();
+    let owners = due_now.iter().map(|due_now| Value::from(due_now.owner)).collect();
     let name = |row: &Row| Ok((row.integer(0)?, subject::stored(row.text(1)?)?));
     db.rows_made(sql.into(), owners).await?.iter().map(name).collect()
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Event, Reason};
 use oubliette::{CustomerId, Purpose, Shredded};
 
+use super::agreed;
 use super::database::{Database, Row, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, label, stored};
@@ -14,6 +15,7 @@ use super::operations::{alone, within};
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
+use super::whose;
 use super::work;
 use crate::basis::Basis;
 
@@ -141,6 +143,7 @@ async fn end<D: Transactions>(
     why: Reason,
     consents_only: bool,
 ) -> Result<Withdrawn, RegisterError> {
+    agreed::up_to_date(register, db).await?;
     if !register.vault.unlocked_purposes()?.contains(&purpose) {
         return Err(RegisterError::PurposeNotUnlocked { purpose: purpose.name().to_owned() });
     }
@@ -148,6 +151,7 @@ async fn end<D: Transactions>(
     db.begin().await?;
     let now = register.now();
     let owner = grants::lock_living(register, db, subject).await?;
+    whose::check(register, db, owner, Some(purpose)).await?;
     const NUMBERS: &str = "SELECT number, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND purpose = ?2 AND state <> 'shredded' ORDER BY coalesce(sealing, 0) DESC";
     let rows = db.rows(NUMBERS, values![owner, purpose.name()]).await?;
@@ -174,7 +178,7 @@ async fn end<D: Transactions>(
     if withdrawn.kept_for.is_empty() && !numbers.is_empty() {
         let holds = holds::standing(db, owner, now).await?;
         withdrawn.held = holds.into_iter().find(|hold| hold.covers(purpose.name()));
-        let state = if withdrawn.held.is_some() { "ended" } else { "doomed" };
+        let state = if withdrawn.held.is_some() { "ended" } else { "shred_pending" };
         const DECIDE: &str = "UPDATE oubliette_numbers SET state = ?3, sealing = NULL, why = ?4 \
             WHERE subject_id = ?1 AND purpose = ?2 AND state IN ('live', 'ended')";
         db.run(DECIDE, values![owner, purpose.name(), state, why.as_str()]).await?;
@@ -219,13 +223,13 @@ pub(crate) async fn record<D: Database>(
         given.extend(numbers.iter().map(|number| number.to_stored().into()));
         // Nothing is sealed under what was decided on: an index that `sealing` is in need not be written again.
         let sql = format!(
-            "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at} \
-             WHERE state = 'doomed' AND sealing IS NULL AND number IN ({places})"
+            "UPDATE oubliette_numbers SET state = 'shredded', shredded_at = {at}, whose = NULL \
+             WHERE state = 'shred_pending' AND sealing IS NULL AND number IN ({places})"
         );
         let updated = db.run_made(sql.into(), given.clone()).await?;
         if updated < u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
             let sql = format!(
-                "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {at} \
+                "UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL, shredded_at = {at}, whose = NULL \
                  WHERE state <> 'shredded' AND number IN ({places})"
             );
             db.run_made(sql.into(), given).await?;

@@ -30,3 +30,5 @@ mod report;
 mod service;
 #[path = "breach/truth.rs"]
 mod truth;
+#[path = "breach/versions.rs"]
+mod versions;

@@ -26,6 +26,8 @@ use sqlite::Db;
 // Who may have what: grants, requests, erasure, what a restore brings back.
 #[path = "register/agreement.rs"]
 mod agreement;
+#[path = "register/by_number.rs"]
+mod by_number;
 #[path = "register/erase.rs"]
 mod erase;
 #[path = "register/files.rs"]

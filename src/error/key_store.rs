@@ -141,6 +141,17 @@ pub enum KeyStoreError {
         #[source]
         source: Arc<StoreError>,
     },
+    /// The record is under a new version of the root key, and the version before is not destroyed yet: a server that may be promoted lacks the
+    /// record, and if it were promoted nothing would open any more. It is tried again by itself.
+    #[error(
+        "the version of the root key before this one is not destroyed yet, since what may be promoted lacks the newest record: {}. Bring it \
+         back, or say to the store that it is never promoted; it is tried again by itself",
+        lagging.join(", ")
+    )]
+    NotOnEveryServer {
+        /// Which, as the store names them.
+        lagging: Vec<String>,
+    },
     /// What is needed was made a moment ago, and is not known to be durable in every place yet.
     #[error("what this needs was made a moment ago and is not durable in every place yet; try again")]
     NotDurableYet,
@@ -171,6 +182,9 @@ pub enum KeyStoreError {
          path where its journal lies"
     )]
     NeedsJournal,
+    /// The vault was opened to look only, by [`unlock_read_only`](crate::VaultBuilder::unlock_read_only). Nothing happened.
+    #[error("the vault was opened to look only: unlock it by `VaultBuilder::unlock` to change something")]
+    ReadOnly,
     /// The journal could not be read or written; it says what to do. What was to be written down before it was done was
     /// not done.
     #[error("the journal could not be used, and nothing was done")]
@@ -222,6 +236,7 @@ impl KeyStoreError {
             | KeyStoreError::FirstPlaceAway { .. }
             | KeyStoreError::FirstPlaceBehind { .. }
             | KeyStoreError::NotInEveryPlace { .. }
+            | KeyStoreError::NotOnEveryServer { .. }
             | KeyStoreError::NotDurableYet
             | KeyStoreError::Busy { .. }
             | KeyStoreError::Randomness
@@ -235,6 +250,7 @@ impl KeyStoreError {
             KeyStoreError::NoVault
             | KeyStoreError::FirstPlace { .. }
             | KeyStoreError::NeedsJournal
+            | KeyStoreError::ReadOnly
             | KeyStoreError::WrongRootKey
             | KeyStoreError::NotAuthentic { .. }
             | KeyStoreError::NewerFormat { .. }

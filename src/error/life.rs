@@ -1,6 +1,7 @@
 //! Errors of a vault's life: created, unlocked, under a new root key, recovered.
 
 use super::KeyStoreError;
+use crate::journal::SeriesName;
 use crate::store::PlaceId;
 
 /// Why a vault was not created.
@@ -69,6 +70,43 @@ pub enum RotateError {
     /// It is not known whether it happened; keep both keys, and unlock with both.
     #[error("it is not known whether the root key was rotated; keep both, and unlock with both")]
     Unknown(#[source] KeyStoreError),
+}
+
+/// Why the keys of a series in a token were not destroyed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeriesError {
+    /// What was given is no series of keys in a token, or this is a copy, which destroys none. Nothing happened.
+    #[error(
+        "there is no series of keys to destroy here: the root key given is not in a token, or the vault was opened as a copy"
+    )]
+    NoVersions,
+    /// The root record names this series: without its key nothing opens. Nothing happened.
+    #[error("the root record is under the series {series}: without its key nothing opens")]
+    InUse {
+        /// The series.
+        series: SeriesName,
+    },
+    /// The token has nothing of this series. Nothing happened.
+    #[error("the token has no series {series}: is it another token, or was it destroyed before?")]
+    NotThere {
+        /// The series.
+        series: SeriesName,
+    },
+    /// The series is another vault's, by its name. Nothing happened.
+    #[error(
+        "the series {series} is not of this vault; it may be another vault's, whose values nobody could read any more"
+    )]
+    OfAnotherVault {
+        /// The series.
+        series: SeriesName,
+    },
+    /// Nothing happened.
+    #[error("no key was destroyed")]
+    NothingHappened(#[source] KeyStoreError),
+    /// Keys of the series may be left. Call again; with a journal, the next to unlock the vault with this token does it.
+    #[error("keys of the series may be left; do it again")]
+    Unfinished(#[source] KeyStoreError),
 }
 
 /// Why a mirror was not promoted.

@@ -3,6 +3,7 @@
 //! See FORMAT.md for the construction. This module knows nothing of files: whoever calls it hands in a [`Pages`], from
 //! which encrypted pages come by name, and takes away the pages that a shred wrote down.
 
+mod ahead;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod node;
@@ -15,6 +16,7 @@ mod survey;
 mod tree;
 mod walk;
 
+pub(crate) use ahead::Ahead;
 #[cfg(fuzzing)]
 pub(crate) use fuzzing::{content_of_page, open_page, seal_page};
 pub(crate) use node::Resident;
@@ -28,5 +30,7 @@ pub(crate) use walk::{Found, Walker};
 #[cfg(test)]
 pub(crate) use page::{Kind, Page};
 
+#[cfg(test)]
+mod taken_over;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::derivation::{PageKey, TreeId};
 use crate::journal::VaultName;
-use crate::key_tree::page::{self, Page};
+use crate::key_tree::page::{self, Kind, Page};
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
+use crate::secret;
 
 /// Counts the pages in memory of all trees of a vault, against a stated limit.
 pub(crate) struct Resident {
@@ -23,6 +24,12 @@ impl Resident {
     /// Pages in memory now.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many more could be read and kept, with some room left for those that are read as they are needed: once it is
+    /// [full](Resident::is_full), all may be let go.
+    pub(crate) fn room(&self) -> usize {
+        (self.most - self.most / 8).saturating_sub(self.count())
     }
 
     /// True when pages read from now on are not kept.
@@ -74,6 +81,18 @@ impl Node {
         position: Position,
         pages: &P,
     ) -> Result<Arc<Node>, TreeError<P::Error>> {
+        self.load_below(byte, vault, tree, position, || !self.resident.is_full(), pages)
+    }
+
+    fn load_below<P: Pages>(
+        &self,
+        byte: u8,
+        vault: VaultName,
+        tree: TreeId,
+        position: Position,
+        is_kept: impl FnOnce() -> bool,
+        pages: &P,
+    ) -> Result<Arc<Node>, TreeError<P::Error>> {
         let link = self.below.get(usize::from(byte));
         if let Some(node) = link.and_then(OnceLock::get) {
             return Ok(node.clone());
@@ -82,8 +101,37 @@ impl Node {
         let newest = self.page.generation();
         let node = Node::load(&key, vault, tree, position.child(byte), newest, &self.resident, pages)?;
         match link {
-            Some(link) if !self.resident.is_full() => Ok(link.get_or_init(|| node).clone()),
+            Some(link) if is_kept() => Ok(link.get_or_init(|| node).clone()),
             _ => Ok(node),
+        }
+    }
+
+    /// Links the pages that `before`, an older version of this page, has in memory and that this one names too. Of one that changed, the
+    /// new version is loaded, for what lies below it.
+    ///
+    /// A page is what its key says: it was encrypted under that key alone, and names those below it by theirs. So a page whose key this one
+    /// holds leads to nobody who cannot be reached from here, whoever read it first.
+    pub(super) fn take_over<P: Pages>(
+        &self,
+        before: &Node,
+        vault: VaultName,
+        tree: TreeId,
+        position: Position,
+        pages: &P,
+    ) {
+        for ((byte, link), known) in (0..=u8::MAX).zip(&self.below).zip(&before.below) {
+            let Some(known) = known.get() else { continue };
+            if self.page.kind(byte) != Kind::Page || before.page.kind(byte) != Kind::Page {
+                continue;
+            }
+            if secret::equal(self.page.key(byte), before.page.key(byte)) {
+                link.get_or_init(|| known.clone());
+                continue;
+            }
+            // Kept whether there is room or not: the one that it replaces is about to go. What cannot be had is told to whoever needs it.
+            if let Ok(changed) = self.load_below(byte, vault, tree, position, || true, pages) {
+                changed.take_over(known, vault, tree, position.child(byte), pages);
+            }
         }
     }
 
@@ -95,6 +143,13 @@ impl Node {
     pub(super) fn without_children(&self, resident: &Arc<Resident>) -> Arc<Node> {
         let links = self.below.iter().map(|_| OnceLock::new()).collect();
         Node::new(self.page.copy(), links, resident)
+    }
+}
+
+#[cfg(test)]
+impl Node {
+    pub(super) fn loaded(&self) -> impl Iterator<Item = (u8, &Node)> {
+        (0..=u8::MAX).zip(&self.below).filter_map(|(byte, link)| Some((byte, &**link.get()?)))
     }
 }
 

@@ -103,6 +103,22 @@ fn visit_above_leaves<P: Pages>(
 
 #[cfg(test)]
 impl Tree {
+    /// A name for each page in memory, the root's included.
+    pub(super) fn names_in_memory(&self, names: &mut Vec<PageName>) {
+        fn below(node: &Node, names: &mut Vec<PageName>) {
+            for (byte, child) in node.loaded() {
+                names.push(page::name(&node.page().page_key(byte)));
+                below(child, names);
+            }
+        }
+        if let Root::Page(root) = &self.root
+            && let Some(node) = root.loaded()
+        {
+            names.push(page::name(&root.key));
+            below(node, names);
+        }
+    }
+
     pub(super) fn page_name_of_root(&self) -> Option<PageName> {
         match &self.root {
             Root::Seed(_) => None,

@@ -12,15 +12,15 @@ use crate::journal::{Ranges, VaultName};
 use crate::secret::Secret32;
 use crate::store::PageName;
 
-const VAULT: VaultName = VaultName::from_bytes([1; 16]);
-const TREE: TreeId = TreeId([2; 8]);
+pub(super) const VAULT: VaultName = VaultName::from_bytes([1; 16]);
+pub(super) const TREE: TreeId = TreeId([2; 8]);
 
 /// Pages in a map; randomness from a counter, which is fresh enough for a test.
 #[derive(Default)]
 pub(crate) struct Shelf {
     pages: RefCell<HashMap<PageName, Vec<u8>>>,
     drawn: Cell<u64>,
-    loads: Cell<usize>,
+    pub(super) loads: Cell<usize>,
 }
 
 impl Pages for Shelf {
@@ -39,6 +39,22 @@ impl Pages for Shelf {
 }
 
 impl Shelf {
+    pub(super) fn names(&self) -> HashSet<PageName> {
+        self.pages.borrow().keys().copied().collect()
+    }
+
+    pub(super) fn page(&self, name: &PageName) -> Option<Vec<u8>> {
+        self.pages.borrow().get(name).cloned()
+    }
+
+    /// Gives what was there.
+    pub(super) fn replace(&self, name: &PageName, page: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        match page {
+            Some(page) => self.pages.borrow_mut().insert(*name, page),
+            None => self.pages.borrow_mut().remove(name),
+        }
+    }
+
     fn keep(&self, rewritten: &Rewritten) {
         for page in &rewritten.pages {
             let before = self.pages.borrow_mut().insert(page.name, page.bytes.clone());
@@ -47,16 +63,16 @@ impl Shelf {
     }
 }
 
-fn untouched() -> Tree {
+pub(super) fn untouched() -> Tree {
     Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[7; 32])), Resident::at_most(10_000))
 }
 
-fn path(number: u64) -> [u8; 5] {
+pub(super) fn path(number: u64) -> [u8; 5] {
     let [_, _, _, path @ ..] = number.to_be_bytes();
     path
 }
 
-fn key(tree: &Tree, number: u64, shelf: &Shelf) -> Option<[u8; 32]> {
+pub(super) fn key(tree: &Tree, number: u64, shelf: &Shelf) -> Option<[u8; 32]> {
     let mut walker = Walker::for_one();
     match walker.walk(tree, path(number), shelf).unwrap() {
         Found::Key => Some(*walker.customer_key()),
@@ -64,7 +80,7 @@ fn key(tree: &Tree, number: u64, shelf: &Shelf) -> Option<[u8; 32]> {
     }
 }
 
-fn shred(tree: &mut Tree, numbers: Ranges, generation: u64, shelf: &Shelf) -> u64 {
+pub(super) fn shred(tree: &mut Tree, numbers: Ranges, generation: u64, shelf: &Shelf) -> u64 {
     let rewritten = tree.shred(&numbers, generation, shelf).unwrap();
     shelf.keep(&rewritten);
     assert_eq!(rewritten.tree.is_some(), !rewritten.pages.is_empty());
@@ -186,7 +202,7 @@ enum Op {
     Reload,
 }
 
-fn number() -> impl Strategy<Value = u64> {
+pub(super) fn number() -> impl Strategy<Value = u64> {
     // Few leaves, so that they fill up; and far corners.
     prop_oneof![8 => 1u64..600, 2 => 65_280u64..65_800, 1 => (1u64 << 40) - 300..1u64 << 40, 1 => 1u64..1 << 40]
 }

@@ -47,6 +47,13 @@ impl RootPage {
     }
 }
 
+#[cfg(test)]
+impl RootPage {
+    pub(super) fn loaded(&self) -> Option<&Node> {
+        self.node.get().map(|node| &**node)
+    }
+}
+
 impl Tree {
     /// A tree in which nothing was shredded yet.
     pub(crate) fn untouched(vault: VaultName, id: TreeId, seed: Seed, resident: Arc<Resident>) -> Tree {
@@ -106,6 +113,18 @@ impl Tree {
             root: Root::Page(known.copy(known.node.get().cloned())),
             resident: self.resident.clone(),
         })
+    }
+
+    /// Takes over the pages that another version of this tree has in memory and that this one names too, and loads those between the root and them
+    /// that are not the same. What cannot be loaded is left out: it is read when it is needed.
+    pub(crate) fn take_over<P: Pages>(&self, before: &Tree, pages: &P) {
+        let (Root::Page(root), Root::Page(known)) = (&self.root, &before.root) else { return };
+        let Some(known_node) = known.node.get() else { return };
+        if secret::equal(root.key.0.bytes(), known.key.0.bytes()) {
+            root.node.get_or_init(|| known_node.clone());
+        } else if let Ok(Top::Page(node)) = self.top(pages) {
+            node.take_over(known_node, self.vault, self.id, Position::ROOT, pages);
+        }
     }
 
     pub(crate) fn has_same_root_as(&self, other: &Tree) -> bool {

@@ -1,6 +1,9 @@
 //! Root keys: what wraps the root record.
 
+mod kept;
 mod passphrase;
+mod series;
+mod tokens;
 mod versions;
 
 use std::fmt;
@@ -10,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::clock::Clock;
 use crate::derivation::RootSecret;
 use crate::journal::VaultName;
 use crate::nonce;
@@ -17,6 +21,9 @@ use crate::secret::Secret32;
 
 pub use passphrase::PassphraseCost;
 use passphrase::stretch;
+pub(crate) use series::Standing;
+pub use series::{OlderVersion, RootKeyVersions, SeriesInToken};
+pub use tokens::KeyTokens;
 use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
 pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
@@ -84,10 +91,11 @@ impl RootKey {
         RootKey(Kind::Wrapper(Arc::new(wrapper)))
     }
 
-    /// A series of keys in a token, the older ones of which are destroyed: then no copy of an older root record can be read, wherever it lies.
+    /// A series of keys in a token, or in [several](KeyTokens), the older ones of which are destroyed: then no copy of an older root record can be read,
+    /// wherever it lies.
     #[must_use]
     pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
-        RootKey(Kind::Versions(Arc::new(Versions { series: Box::new(series), policy })))
+        RootKey(Kind::Versions(Arc::new(Versions::new(Box::new(series), policy, Clock::default()))))
     }
 
     /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.
@@ -108,12 +116,12 @@ impl RootKey {
                 nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
                 let wrapped = wrapper.wrap(secret.bytes(), &vault.to_bytes()).map_err(RootKeyError::Wrapper)?;
                 if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
-                    return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+                    return Err(RootKeyError::WrappedSize { bytes: wrapped.len(), most: WRAPPED_BYTES });
                 }
                 Ok((RootSecret(secret), Recipe::Wrapped(wrapped)))
             }
             Kind::Versions(versions) => {
-                let (secret, recipe) = versions.first()?;
+                let (secret, recipe) = versions.first(vault)?;
                 Ok((secret, Recipe::Version(recipe)))
             }
         }
@@ -165,6 +173,17 @@ impl RootKey {
         }
     }
 
+    /// Whether a commit begins a version, as far as the policy goes, and whether it must: `Some(false)` if it is due by its age alone.
+    pub(crate) fn begins_version(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> Option<bool> {
+        let (Kind::Versions(versions), Recipe::Version(recipe)) = (&self.0, recipe) else { return None };
+        versions.is_due(recipe, forgets, is_told).then(|| versions.must_begin(forgets, is_told))
+    }
+
+    /// Whether both are one and the same series, as it was given.
+    pub(crate) fn is_same_series(&self, other: &RootKey) -> bool {
+        matches!((&self.0, &other.0), (Kind::Versions(one), Kind::Versions(other)) if Arc::ptr_eq(one, other))
+    }
+
     /// Whether a version is due by its age.
     pub(crate) fn is_due(&self, recipe: &Recipe) -> bool {
         match (&self.0, recipe) {
@@ -213,7 +232,7 @@ impl RootKey {
     ) -> Result<(RootSecret, Recipe), RootKeyError> {
         match (&self.0, before) {
             (Kind::Versions(versions), Recipe::Version(before)) => {
-                let (secret, recipe) = versions.after(before)?;
+                let (secret, recipe) = versions.after(before, vault)?;
                 Ok((secret, Recipe::Version(recipe)))
             }
             _ => self.establish(vault),
@@ -297,14 +316,19 @@ pub enum RootKeyError {
          versions for a while, or allow one place"
     )]
     OnePlace,
+    /// The token still has keys of a series that it said it destroyed.
+    #[error("the token said that it destroyed the keys of the series, and still has some")]
+    NotForgotten,
     /// The token did not keep the mark that a version is complete: nothing was destroyed.
     #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]
     NotMarked,
     /// The key wrapper gave nothing, or more than the record has room for.
-    #[error("the service that holds the root key gave {bytes} bytes; 1 to 512 fit in the root record")]
+    #[error("the service that holds the root key gave {bytes} bytes; 1 to {most} fit in the root record")]
     WrappedSize {
         /// Bytes given.
         bytes: usize,
+        /// Most that fit.
+        most: usize,
     },
 }
 
@@ -331,6 +355,14 @@ impl Recipe {
             Recipe::Version(recipe) => {
                 Some((recipe.version.number, UNIX_EPOCH.checked_add(Duration::from_secs(recipe.begun))?))
             }
+            _ => None,
+        }
+    }
+
+    /// The series that it names.
+    pub(crate) fn series(&self) -> Option<[u8; 16]> {
+        match self {
+            Recipe::Version(recipe) => Some(recipe.series),
             _ => None,
         }
     }
@@ -430,7 +462,7 @@ mod tests {
         assert!(same(&secret, &again));
         for size in [0, 513] {
             let refused = RootKey::wrapped_by(Upside(size)).establish(VAULT);
-            assert!(matches!(refused, Err(RootKeyError::WrappedSize { bytes }) if bytes == size));
+            assert!(matches!(refused, Err(RootKeyError::WrappedSize { bytes, .. }) if bytes == size));
         }
     }
 }

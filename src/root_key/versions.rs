@@ -6,8 +6,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::kept::KeptTimes;
 use super::{RootKeyError, WrapperError};
-use crate::derivation::RootSecret;
+use crate::clock::Clock;
+use crate::derivation::{self, RootSecret};
+use crate::journal::VaultName;
 use crate::nonce;
 use crate::secret::Secret32;
 
@@ -78,6 +81,22 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
+    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::KeyTokens)); `wrapped` is what the record has of its version.
+    /// Asked before a version begins, or one before is destroyed; [`list`](KeySeries::list) answers as soon as any token can.
+    ///
+    /// # Errors
+    /// When one of them cannot be asked, has nothing of this series, or was not given.
+    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
+        let _ = wrapped;
+        self.list(series)
+    }
+
+    /// Every series of which there is a key or a mark, each once, in any order; those of other vaults too.
+    ///
+    /// # Errors
+    /// When the token cannot be asked.
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError>;
+
     /// Removes the mark of a version that is superseded, and whose key is gone, so that a token does not fill with marks. One that is gone already is no
     /// error.
     ///
@@ -96,13 +115,13 @@ pub trait KeySeries: Send + Sync + 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct VersionPolicy {
-    begins: Begins,
-    kept: Duration,
+    pub(super) begins: Begins,
+    pub(super) kept: Duration,
     allows_one_place: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Begins {
+pub(super) enum Begins {
     WithEachShred,
     After(Duration),
     ByHand,
@@ -128,6 +147,14 @@ impl VersionPolicy {
 
     /// Keeps older versions for this long after the next one was complete, for [`recover`](crate::VaultBuilder::recover) alone: with a copy of
     /// an older root record. **Until then such a copy can be read by whoever has it and the token.** Without this they are destroyed at once.
+    ///
+    /// The time is taken from clocks that nobody vouches for. Each mark in the token has the date of the machine that made it, and the earliest mark of a later
+    /// version counts; what passes while a process runs is measured by the clock since boot, which nobody can set. So a clock that jumps ahead under a
+    /// running process ends no keeping early, and a mark that is dated in the future keeps no longer than this from when a running process first saw it.
+    /// What remains: a process that **starts** under a clock that is ahead destroys by it, at its first commit; a mark that is dated in the past by
+    /// a clock that was behind ends the keeping early by as much, everywhere; and where no process runs for this long, a mark dated in the future keeps until that date. A process
+    /// that starts under a clock that is behind keeps for longer, by as much, and at most for this time. A receipt states the mark's date and this time, and so errs as the
+    /// mark does: until that date somebody may have a key who should not, and it is destroyed by the first commit after it.
     pub fn keep_older(mut self, time: Duration) -> VersionPolicy {
         self.kept = time;
         self
@@ -142,7 +169,7 @@ impl VersionPolicy {
 }
 
 /// Seconds that the clocks of two machines may differ.
-const CLOCKS_DIFFER: u64 = 300;
+pub(super) const CLOCKS_DIFFER: u64 = 300;
 
 /// How the root record's secret is found from a series. In clear in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +187,7 @@ pub(crate) struct VersionRecipe {
 pub(super) struct Versions {
     pub(super) series: Box<dyn KeySeries>,
     pub(super) policy: VersionPolicy,
+    kept: KeptTimes,
 }
 
 /// Until when a copy of a root record from before a generation can be read, as far as keys go.
@@ -171,6 +199,8 @@ pub(crate) enum Readable {
     Until(SystemTime),
     /// The version of then is the one in use.
     UntilTheNext,
+    /// Until a version that is superseded is destroyed, and it is not known when: it waits for a server, or the token failed.
+    UntilDestroyed,
 }
 
 /// What came of looking after older versions.
@@ -183,28 +213,39 @@ pub(crate) enum Older {
 }
 
 impl Versions {
-    /// The first version of a new series.
-    pub(super) fn first(&self) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        self.begin(nonce::fresh().map_err(|_| RootKeyError::Randomness)?, 1)
+    pub(super) fn new(series: Box<dyn KeySeries>, policy: VersionPolicy, clock: Clock) -> Versions {
+        Versions { series, policy, kept: KeptTimes::new(clock) }
+    }
+
+    /// The first version of a new series of this vault.
+    pub(super) fn first(&self, vault: VaultName) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        self.begin(new_series(vault)?, 1)
     }
 
     /// The version after all that the token knows of, and after this one.
     pub(super) fn next(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        let states = self.list(&recipe.series)?;
+        self.after_all(recipe, &self.list_all(recipe)?)
+    }
+
+    fn after_all(
+        &self,
+        recipe: &VersionRecipe,
+        states: &[VersionState],
+    ) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
         // One that is complete is never above the record's; one that is not belongs to nobody, and has the number of this one.
         let completed = states.iter().filter(|state| state.completed.is_some());
         let highest = completed.map(|state| state.version.number).max().unwrap_or(0).max(recipe.version.number);
         self.begin(recipe.series, highest.saturating_add(1))
     }
 
-    fn begin(&self, series: [u8; 16], number: u64) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+    pub(super) fn begin(&self, series: [u8; 16], number: u64) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
         let version = KeyVersion { number, id: nonce::fresh().map_err(|_| RootKeyError::Randomness)? };
         let mut secret = Secret32::empty();
         nonce::fill(secret.bytes_mut()).map_err(|_| RootKeyError::Randomness)?;
         self.series.create(&series, version).map_err(RootKeyError::Wrapper)?;
         let wrapped = self.series.wrap(&series, version, secret.bytes()).map_err(RootKeyError::Wrapper)?;
         if wrapped.is_empty() || wrapped.len() > WRAPPED_BYTES {
-            return Err(RootKeyError::WrappedSize { bytes: wrapped.len() });
+            return Err(RootKeyError::WrappedSize { bytes: wrapped.len(), most: WRAPPED_BYTES });
         }
         Ok((
             RootSecret(secret),
@@ -258,35 +299,57 @@ impl Versions {
 
     /// Whether there is nothing to do for [`finish`](Versions::finish).
     pub(super) fn is_finished(&self, recipe: &VersionRecipe) -> Result<bool, RootKeyError> {
-        let states = self.list(&recipe.series)?;
+        let states = match self.list_all(recipe) {
+            // One of several tokens is away, and there is nothing to do in the others: see `finish`.
+            Err(_) if !self.promises_at_once() => self.list(&recipe.series)?,
+            states => states?,
+        };
+        Ok(self.is_settled(recipe, &states))
+    }
+
+    /// Whether a shred that was answered promises that no key is left which opens an older record.
+    fn promises_at_once(&self) -> bool {
+        self.policy.begins == Begins::WithEachShred
+    }
+
+    fn is_settled(&self, recipe: &VersionRecipe, states: &[VersionState]) -> bool {
         let own = states.iter().find(|state| state.version == recipe.version).and_then(|own| own.completed);
-        let Some(since) = own else { return Ok(false) };
-        Ok(!states.iter().any(|state| {
+        let Some(since) = own else { return false };
+        !states.iter().any(|state| {
             let is_later = state.completed.is_some() && state.version.number > recipe.version.number;
-            state.version != recipe.version && !is_later && self.may_go(state, &states, since)
-        }))
+            state.version != recipe.version && !is_later && self.may_go(state, states, since)
+        })
     }
 
     /// Whether a version's key may be destroyed, once the one that is complete `since` is durable everywhere.
-    fn may_go(&self, state: &VersionState, all: &[VersionState], since: SystemTime) -> bool {
+    pub(super) fn may_go(&self, state: &VersionState, all: &[VersionState], since: SystemTime) -> bool {
         // What was never complete no record needs. Of the others the next one's mark tells since when they are superseded.
         let next = all.iter().filter(|next| next.version.number > state.version.number);
         let superseded = next.filter_map(|next| next.completed).min().unwrap_or(since);
-        let kept = SystemTime::now().duration_since(superseded).unwrap_or_default();
-        state.has_key && (state.completed.is_none() || kept >= self.policy.kept)
+        let is_over = || self.policy.kept.is_zero() || self.kept.since(state.version, superseded) >= self.policy.kept;
+        state.has_key && (state.completed.is_none() || is_over())
     }
 
     /// Marks the record's version as complete, and destroys those before it, and what belongs to nobody. Only once the record is durable in every
     /// listed place, by whoever made it so: a record that is merely seen may vanish, and then nothing opens.
     pub(super) fn finish(&self, recipe: &VersionRecipe) -> Result<Older, RootKeyError> {
         let VersionRecipe { series, version, .. } = recipe;
-        let own = self.list(series)?.into_iter().find(|state| state.version == *version);
+        let states = match self.list_all(recipe) {
+            // Nothing was promised of what a token has that lies in a safe; every commit looks again whether it is there.
+            Err(error) if self.promises_at_once() || !self.is_settled(recipe, &self.list(series)?) => {
+                return Err(error);
+            }
+            Err(_) => return Ok(Older::Kept),
+            Ok(states) => states,
+        };
+        let own = states.into_iter().find(|state| state.version == *version);
         if own.is_none_or(|own| own.completed.is_none()) {
             self.series.complete(series, *version).map_err(RootKeyError::Wrapper)?;
         }
-        let states = self.list(series)?;
+        let states = self.list_all(recipe)?;
         let own = states.iter().find(|state| state.version == *version && state.completed.is_some());
         let Some(since) = own.and_then(|own| own.completed) else { return Err(RootKeyError::NotMarked) };
+        self.kept.retain(|version| states.iter().any(|state| state.version == version && state.has_key));
         let mut older = Older::Gone;
         for state in states.iter().filter(|state| state.version != *version) {
             if state.completed.is_some() && state.version.number > version.number {
@@ -314,22 +377,41 @@ impl Versions {
         if recipe.generation < generation {
             return Ok(Readable::UntilTheNext);
         }
-        let states = self.list(&recipe.series)?;
+        // What a token has that is away is not known.
+        let Ok(states) = self.list_all(recipe) else {
+            return self.list(&recipe.series).map(|_| Readable::UntilDestroyed);
+        };
         let older = states.iter().filter(|state| state.has_key && state.version.number < recipe.version.number);
-        let until = older.map(|state| {
+        let mut until = None;
+        for state in older {
             let next = states.iter().filter(|next| next.version.number > state.version.number);
-            let superseded = next.filter_map(|next| next.completed).min().unwrap_or_else(SystemTime::now);
-            superseded.checked_add(self.policy.kept).unwrap_or(superseded)
-        });
-        Ok(until.max().map_or(Readable::Never, Readable::Until))
+            let superseded = next.filter_map(|next| next.completed).min();
+            let time = superseded.and_then(|superseded| superseded.checked_add(self.policy.kept));
+            // A time that is over and a version that no other one supersedes yet: only the token's answer ends it.
+            match time.filter(|time| *time > SystemTime::now()) {
+                Some(time) => until = until.max(Some(time)),
+                None => return Ok(Readable::UntilDestroyed),
+            }
+        }
+        Ok(until.map_or(Readable::Never, Readable::Until))
     }
 
     /// The version after this one in its series, if the token has that; otherwise the first of a new series.
-    pub(super) fn after(&self, recipe: &VersionRecipe) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
-        if self.list(&recipe.series)?.is_empty() { self.first() } else { self.next(recipe) }
+    pub(super) fn after(
+        &self,
+        recipe: &VersionRecipe,
+        vault: VaultName,
+    ) -> Result<(RootSecret, VersionRecipe), RootKeyError> {
+        // On an operator's word also in other tokens than the record lists: `begin` needs each of those that were given.
+        let states = self.list(&recipe.series)?;
+        if states.is_empty() { self.first(vault) } else { self.after_all(recipe, &states) }
     }
 
-    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {
+    pub(super) fn list_all(&self, recipe: &VersionRecipe) -> Result<Vec<VersionState>, RootKeyError> {
+        self.series.list_all(&recipe.series, &recipe.wrapped).map_err(RootKeyError::Wrapper)
+    }
+
+    pub(super) fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {
         self.series.list(series).map_err(RootKeyError::Wrapper)
     }
 }
@@ -338,6 +420,10 @@ impl fmt::Debug for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Versions").field("policy", &self.policy).finish_non_exhaustive()
     }
+}
+
+pub(super) fn new_series(vault: VaultName) -> Result<[u8; 16], RootKeyError> {
+    Ok(derivation::series(vault, nonce::fresh().map_err(|_| RootKeyError::Randomness)?))
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -113,6 +113,14 @@ pub trait PageStore: Send + Sync + 'static {
     /// When the store cannot be read, or the page is there and damaged.
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The same of several pages, in the order of their names: for a store that answers many in one round trip. Each page has an outcome of its own.
+    /// Unless a store says otherwise they are got one by one.
+    ///
+    /// It is asked for at most a few hundred at a time.
+    fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
+        names.iter().map(|name| self.get(name)).collect()
+    }
+
     /// The mark of the highest generation that any `put` was given; [`Mark::NONE`] in a new store.
     ///
     /// # Errors
@@ -265,6 +273,24 @@ pub trait RootStore: Send + Sync + 'static {
     /// one in a replicated database says so.
     fn is_replicated(&self) -> bool {
         self.places().len() > 1
+    }
+
+    /// Which copies that may ever become the record lack what was written last: servers that follow this one and may be promoted. Waits up to
+    /// `wait` until none does; one that cannot be asked lacks it. Called before a key is destroyed that an older record needs, under the
+    /// [`lock`](RootStore::lock) that the record was written under; and without it, with no time to wait, by whoever only wants to know.
+    ///
+    /// Places and their slots are not meant, since the vault writes these itself. So by default there are no others; of a store with one place that
+    /// [is replicated](RootStore::is_replicated) by other means nobody can tell, and no version of a root key begins in it.
+    ///
+    /// # Errors
+    /// When it cannot be told which there are, or what they have. Nothing is destroyed then.
+    fn lagging(&self, wait: Duration) -> Result<Vec<String>, StoreError> {
+        let _ = wait;
+        if self.is_replicated() && self.places().len() < 2 {
+            let cause = "it is replicated, and does not tell which of its copies have the newest record";
+            return Err(StoreError::new(Problem::Io, "the key store").caused_by(cause));
+        }
+        Ok(Vec::new())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Feature `testing`. Never enable it in a release build.
 
+mod clock;
 mod token;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::root_key::RootKey;
 use crate::store::{Memory, PageStore as _, Problem, Steps, Stop};
 use crate::vault::{Opens, Reader, Vault, VaultBuilder};
 
+pub use clock::MovedClocks;
 pub use token::{MemoryToken, SteppedToken};
 
 const ROOT_KEY: [u8; 32] = [0x5a; 32];

@@ -1,10 +1,10 @@
 //! A token in memory: keys that can be destroyed, taken away, and seen by an attacker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cipher::{self, TAG_BYTES};
 use crate::nonce;
@@ -38,6 +38,7 @@ struct State {
     series: BTreeMap<([u8; 16], KeyVersion), Slot>,
     is_away: bool,
     room: Option<usize>,
+    ahead: Duration,
     calls: u64,
 }
 
@@ -73,6 +74,11 @@ impl MemoryToken {
     /// Holds at most so many keys.
     pub fn room_for(&self, keys: usize) {
         self.state().room = Some(keys);
+    }
+
+    /// Every mark that is made from now on is dated so much later than it is: by a machine whose clock is ahead.
+    pub fn clock_is_ahead_by(&self, time: Duration) {
+        self.state().ahead = time;
     }
 
     /// How many keys it holds, of all series.
@@ -162,7 +168,9 @@ impl KeySeries for MemoryToken {
     }
 
     fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
-        self.called()?.series.entry((*series, version)).or_default().completed.get_or_insert_with(SystemTime::now);
+        let mut state = self.called()?;
+        let now = SystemTime::now() + state.ahead;
+        state.series.entry((*series, version)).or_default().completed.get_or_insert(now);
         Ok(())
     }
 
@@ -182,6 +190,13 @@ impl KeySeries for MemoryToken {
             completed: slot.completed,
         });
         Ok(seen.filter(|state| state.has_key || state.completed.is_some()).collect())
+    }
+
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {
+        let state = self.called()?;
+        let some = state.series.iter().filter(|(_, slot)| slot.key.is_some() || slot.completed.is_some());
+        let names: BTreeSet<[u8; 16]> = some.map(|((series, _), _)| *series).collect();
+        Ok(names.into_iter().collect())
     }
 
     fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
@@ -246,6 +261,11 @@ impl KeySeries for SteppedToken {
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
         self.alive()?;
         self.token.list(series)
+    }
+
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {
+        self.alive()?;
+        self.token.series()
     }
 
     fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {

@@ -102,7 +102,55 @@ fn overlap() {
     assert!(vault.open(carol.id, NOTE, &carol.sealed).is_ok(), "a survivor did not open");
 }
 
-fn explore(scheduler: impl Scheduler + 'static) {
+/// Another process shreds. This one reads the record at the same time, commits, and opens by pages that it had in memory; once it has read the
+/// record after a shred, nobody opens.
+fn overlap_elsewhere() {
+    let other_vault = Vault::in_memory([ORDERS]);
+    let [alice, bob, carol] = [(); 3].map(|()| Customer::enroll(&other_vault));
+    // There are pages, so that some can be kept.
+    let dave = Customer::enroll(&other_vault);
+    dave.shred(&other_vault);
+    let test_vault = other_vault.second().unwrap();
+    let vault: Vault = (*test_vault).clone();
+    vault.preload([alice.id, bob.id, carol.id]).unwrap();
+    let mut threads = Vec::new();
+    let (shreds, reads, a) = ((*other_vault).clone(), vault.clone(), alice.clone());
+    threads.push(shuttle::thread::spawn(move || {
+        let _ = shreds.shred([a.id]).unwrap();
+        reads.refresh().unwrap();
+        // A read that began before may still replace the snapshot, by one in which she is gone, too.
+        a.gone.store(true, Ordering::SeqCst);
+        assert!(!reads.process().unwrap().known.handles_hold_a_key_of(a.id), "a handle kept a key of the old snapshot");
+    }));
+    let (reads, b) = (vault.clone(), bob.clone());
+    threads.push(shuttle::thread::spawn(move || {
+        reads.refresh().unwrap();
+        // The other process may commit at the same time.
+        if reads.shred([b.id]).is_ok() {
+            b.gone.store(true, Ordering::SeqCst);
+        }
+    }));
+    for by_handle in [false, true] {
+        let (vault, all) = (vault.clone(), [alice.clone(), bob.clone(), carol.clone()]);
+        threads.push(shuttle::thread::spawn(move || {
+            for customer in &all {
+                match by_handle {
+                    false => customer.open(|| vault.open(customer.id, NOTE, &customer.sealed)),
+                    true => {
+                        let keys = vault.customer(customer.id);
+                        customer.open(|| keys.open(NOTE, &customer.sealed));
+                        customer.open(|| keys.open(NOTE, &customer.sealed));
+                    }
+                }
+            }
+        }));
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(vault.open(carol.id, NOTE, &carol.sealed).is_ok(), "a survivor did not open");
+    assert!(matches!(vault.open(alice.id, NOTE, &alice.sealed), Err(OpenError::Shredded { .. })));
+}
+
+fn explore(scheduler: impl Scheduler + 'static, overlap: fn()) {
     let mut config = shuttle::Config::new();
     // The cipher alone takes a third of shuttle's usual stack, and what is overwritten after it more.
     config.stack_size = 1 << 19;
@@ -111,11 +159,13 @@ fn explore(scheduler: impl Scheduler + 'static) {
 
 #[test]
 fn random_interleavings() {
-    explore(RandomScheduler::new(2000));
+    explore(RandomScheduler::new(2000), overlap);
+    explore(RandomScheduler::new(1000), overlap_elsewhere);
 }
 
 /// Few preemptions at unlucky places find what random ones seldom do.
 #[test]
 fn unlucky_interleavings() {
-    explore(PctScheduler::new(3, 2000));
+    explore(PctScheduler::new(3, 2000), overlap);
+    explore(PctScheduler::new(3, 1000), overlap_elsewhere);
 }

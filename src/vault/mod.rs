@@ -25,4 +25,4 @@ pub use api::{
 };
 pub use audit_file::AuditFile;
 pub use journal::{Because, Circumstances};
-pub use operations::{EpochBegun, Epochs, Rotated, Shredded};
+pub use operations::{EpochBegun, Epochs, LoadedPages, Rotated, Shredded};

@@ -1,5 +1,6 @@
 //! Keys: from a tree's seed to a customer, from a customer to a field, of pages and records, from a passphrase.
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Node, expand, hex, run};
@@ -21,6 +22,7 @@ pub(super) fn vectors() -> Node {
         ("pages", [run(0x40), [0; 32]].map(page).into_iter().collect::<Vec<_>>().into()),
         ("records", vec![record(run(0x60), run(0x80), run(0x10))].into()),
         ("marks", vec![mark(run(0x50), run(0x10), 3, false), mark(run(0x50), run(0x10), 3, true)].into()),
+        ("series", vec![series(run(0x10), run(0x30)), series([0xff; 16], [0; 8])].into()),
         ("passphrases", passphrases().into()),
     ])
 }
@@ -38,6 +40,19 @@ fn mark(seed: [u8; 32], vault: [u8; 16], generation: u64, is_copy: bool) -> Node
         ("info", hex(info)),
         ("proof", hex(proof)),
     ])
+}
+
+fn series(vault: [u8; 16], fresh: [u8; 8]) -> Node {
+    let name = derivation::series(VaultName::from_bytes(vault), fresh);
+    let hash: [u8; 32] = Sha256::digest([&b"oubliette/1/series"[..], &vault, &fresh].concat()).into();
+    assert_eq!(name[..], [&fresh[..], &hash[..8]].concat());
+    assert!(derivation::is_series_of(VaultName::from_bytes(vault), name));
+    for at in 0..16 {
+        let mut other = name;
+        other[at] ^= 1;
+        assert!(!derivation::is_series_of(VaultName::from_bytes(vault), other), "byte {at}");
+    }
+    Node::Named(vec![("vault", hex(vault)), ("fresh", hex(fresh)), ("series", hex(name))])
 }
 
 fn tree(seed: [u8; 32], id: [u8; 8]) -> Node {

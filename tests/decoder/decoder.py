@@ -890,7 +890,21 @@ def epoch(value):
     number(value, 0, 255)
 
 
-WHY, vault, tree = ("why?", reason), digits(32), digits(16)
+WHY, vault, tree, series = ("why?", reason), digits(32), digits(16), digits(32)
+BEGAN = ("created", "forgot", "age", "by_hand", "place", "recovery", "new_key", "unknown")
+
+
+def root_key(value):
+    members(value, [
+        ("series", series), ("number", number), ("id", digits(32)), ("generation", number), ("began", one_of(*BEGAN)),
+        ("begun", time), ("kept?", kept),
+    ])
+
+
+def kept(value):
+    members(value, [("from", number), ("until", time)])
+
+
 KINDS = {
     "opened": [("vault", vault), ("public_key", key)],
     "shred": [("whom", whom), ("purpose?", label), WHY],
@@ -905,8 +919,11 @@ KINDS = {
     "places": [("attached?", filled(label)), ("detached?", filled(label)), ("first?", label)],
     "outcome": [
         ("of", number), ("result", one_of("done", "refused", "unknown")), ("newly?", number), ("already?", number),
-        ("tree?", tree), ("trees?", filled(tree)), ("epoch?", epoch), ("effective_at?", time),
+        ("tree?", tree), ("trees?", filled(tree)), ("epoch?", epoch), ("effective_at?", time), ("root_key?", root_key),
     ],
+    "root_key": [("version", root_key)],
+    "copied": [("series", series)],
+    "forget_series": [("series", series), WHY],
     "gap": [("vault", vault), ("from", number), ("to", number), ("after", hash_), ("why", reason)],
     "torn": [("bytes", number)],
     "granted": [
@@ -916,10 +933,13 @@ KINDS = {
     "erased": [("numbers", numbers), ("commitment", hash_)],
     "merged": [("numbers", numbers), ("into", numbers)],
     "ended": [("grant", number), ("number", customer), ("purpose", label), WHY],
-    "requested": [("request", number), ("what", label), ("numbers", numbers), ("due", time)],
+    "requested": [("request", number), ("what", label), ("numbers", numbers), ("received", time), ("due", time)],
+    "request_extended": [("request", number), ("due", time), ("why", reason)],
+    "request_noted": [("request", number), ("note", reason)],
     "request_closed": [("request", number), ("how", label), WHY],
     "hold": [("hold", number), ("numbers", numbers), ("purpose?", label), ("why", reason), ("until?", time)],
     "hold_ended": [("hold", number), WHY],
+    "hold_overridden": [("hold", number), ("what", label), ("why", reason)],
     "swept": [("purpose?", label), ("due", number), ("shredded", number), ("held", number)],
     "disclosed": [
         ("number", customer), ("recipient", label), ("purpose", label), ("fields", list_of(label)),
@@ -1051,7 +1071,7 @@ def until(value):
 
 RECEIPT = [
     ("format", lambda value: number(value, 1)), ("vault", vault), ("public_key", key), ("whose", whose), ("salt", hash_),
-    ("commitment", hash_), ("numbers", numbers),
+    ("commitment", hash_), ("numbers", numbers), ("shredded_before?", lambda value: (check(value != [], "form"), numbers(value))),
     ("purposes", lambda value: check(value == "all", "form") if isinstance(value, str) else list_of(label)(value)),
     ("why?", reason), ("requested_at?", time), ("shredded_at", time), ("generation", number),
     ("effective_everywhere_at", time),
@@ -1143,6 +1163,10 @@ def check_derivation(all_of, eq):
         vault, generation = unhex(case["vault"]), case["generation"]
         eq("mark info", case["info"], (b"oubliette/1/mark" + vault + u(8, generation) + u(1, case["copy"])).hex())
         eq("mark", case["proof"], mark_proof(unhex(case["signer"]), vault, generation, case["copy"]).hex())
+    for case in all_of["series"]:
+        fresh = unhex(case["fresh"])
+        name = fresh + sha256(b"oubliette/1/series" + unhex(case["vault"]) + fresh).digest()[:8]
+        eq("series", case["series"], name.hex())
     for case in all_of["passphrases"]:
         normal = unicodedata.normalize("NFC", case["passphrase"]).encode()
         eq("passphrase", case["passphrase_bytes"], normal.hex())

@@ -110,3 +110,63 @@ fn many_threads_enroll_seal_open_and_shred() {
     assert_eq!(all.len(), 160);
     assert_eq!(vault.status().unwrap().purposes[0].shredded, 80);
 }
+
+/// Every file below a directory, with its content.
+fn content(directory: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut files = std::collections::BTreeMap::new();
+    let mut left = vec![directory.to_path_buf()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn a_vault_that_is_opened_to_look_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let builder = || Vault::at(at("v")).mirror(at("m")).purposes([ORDERS]).journal(at("journal"));
+    let lease = Duration::from_millis(200);
+    let vault = builder().lease(lease).create(key()).unwrap();
+    let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
+    let b = vault.seal(bob, EMAIL, &email("bob@example.com")).unwrap();
+    vault.shred([alice]).unwrap();
+    vault.close().unwrap();
+    // One copy is damaged, one place lags: whoever opens it to work repairs both.
+    let slot = at("v/root/slot-a");
+    let mut bytes = std::fs::read(&slot).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&slot, &bytes).unwrap();
+    let before = content(dir.path());
+
+    let looks = builder().unlock_read_only(key()).unwrap();
+    assert!(looks.open(bob, EMAIL, &b).is_ok());
+    assert_eq!(looks.status().unwrap().purposes[0].shredded, 1);
+    assert!(looks.journal_after(0, 10).unwrap().len() >= 3);
+    let read_only = |error: &KeyStoreError| matches!(error, KeyStoreError::ReadOnly);
+    let refused = looks.shred([bob]).unwrap_err();
+    assert!(matches!(&refused, oubliette::ShredError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
+    let refused = looks.rotate_root_key(RootKey::bytes([8; 32])).unwrap_err();
+    assert!(matches!(&refused, oubliette::RotateError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
+    assert!(looks.attach_mirror(at("third"), &mut |_, _| ()).is_err());
+    assert!(looks.sweep().is_err() && looks.enroll().is_err());
+    // Longer than a lag is waited for before it is repaired.
+    std::thread::sleep(lease * 6);
+    assert!(looks.open(bob, EMAIL, &b).is_ok(), "it goes on reading");
+    looks.close().unwrap();
+    let after = content(dir.path());
+    let paths: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<_> = paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(changed.is_empty(), "what only looks wrote {changed:?}");
+
+    builder().unlock(key()).unwrap().close().unwrap();
+    assert_ne!(std::fs::read(&slot).unwrap(), bytes, "what works repairs");
+    // No journal is begun, and no vault is made.
+    assert!(Vault::at(at("v")).mirror(at("m")).journal(at("other")).unlock_read_only(key()).is_err());
+    assert!(!at("other").exists());
+    assert!(Vault::at(at("nowhere")).unlock_read_only(key()).is_err() && !at("nowhere").exists());
+}

@@ -245,6 +245,46 @@ fn a_retired_epoch_leaves_nothing() {
     retired.find().expect_nothing("after tokens were made again");
 }
 
+/// Another process shreds, and this one sees it: the pages that it keeps lead to nobody who is gone, and those that it lets go of leave nothing.
+/// Both are in this process's memory.
+#[test]
+fn a_shred_elsewhere_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let other = Vault::at(&path).purposes([ORDERS, NEWS]).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let mut customers = Customers::enroll(&other);
+    // Pages in three leaves, so that there is something to keep.
+    let mut gone = vec![customers.ids[10], customers.ids[310], customers.ids[590]];
+    let _ = other.shred(gone.clone()).unwrap();
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).unlock(RootKey::bytes(ROOT_KEY)).unwrap();
+    for _ in 0..2 {
+        let victim = customers.victim();
+        vault.preload(customers.ids.iter().copied()).unwrap();
+        let keys = vault.customer(victim);
+        let idle = customers.use_keys(&vault);
+        keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap();
+        let needles = ["orders", "newsletter"].map(|purpose| needles(&Source::Directory(&path), purpose, victim));
+        expect_found(
+            &needles[0],
+            &["root page key", "level 3 page key", "level 4 page key", "customer key", "field key"],
+        );
+
+        assert!(other.shred([victim]).unwrap().is_wiped_here());
+        vault.refresh().unwrap();
+        for needles in &needles {
+            needles.find().expect_nothing("after a shred elsewhere was seen");
+        }
+        gone.push(victim);
+        customers.check_survivors(&vault, &gone);
+        idle.end();
+        for needles in &needles {
+            needles.find().expect_nothing("after survivors were opened");
+        }
+        customers.victim -= 1;
+    }
+}
+
 #[test]
 fn a_closed_vault_leaves_nothing() {
     let _alone = alone();

@@ -1,12 +1,14 @@
 //! Versions of the root key: a token that is away, full, or another one; copies; what was put back; old versions that are kept.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{Memory, RootStore};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeyStoreError, OpenError, PassphraseCost, Recovery, RootKey, RootKeyError, RotateError, ShredError,
-    UnlockError, Vault, VaultBuilder, VersionPolicy,
+    CreateError, KeySeries, KeyStoreError, KeyVersion, OpenError, PassphraseCost, Recovery, RootKey, RootKeyError,
+    RotateError, ShredError, UnlockError, Vault, VaultBuilder, VersionPolicy, VersionState, WrapperError,
 };
 
 use super::support::*;
@@ -352,4 +354,71 @@ fn the_next_root_key_is_not_forgotten_over_versions() {
     other.rotate_root_key(new_key()).unwrap();
     std::thread::sleep(LEASE * 3);
     assert!(vault.open(alice, EMAIL, &a).is_ok());
+}
+
+/// A token that another process uses just before it is listed: it shreds between this one's read of the record and its question for
+/// the record's key.
+#[derive(Clone)]
+struct Raced {
+    token: MemoryToken,
+    other: Vault,
+    /// How many times it does.
+    left: Arc<AtomicUsize>,
+}
+
+impl KeySeries for Raced {
+    fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.token.create(series, version)
+    }
+    fn wrap(&self, series: &[u8; 16], version: KeyVersion, secret: &[u8; 32]) -> Result<Vec<u8>, WrapperError> {
+        self.token.wrap(series, version, secret)
+    }
+    fn unwrap(
+        &self,
+        series: &[u8; 16],
+        version: KeyVersion,
+        wrapped: &[u8],
+        secret: &mut [u8; 32],
+    ) -> Result<(), WrapperError> {
+        self.token.unwrap(series, version, wrapped, secret)
+    }
+    fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.token.complete(series, version)
+    }
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.token.unmark(series, version)
+    }
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {
+        self.token.series()
+    }
+    #[allow(clippy::unwrap_in_result)] // a test that fails should panic
+    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
+        if self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok() {
+            let _ = self.other.shred([self.other.enroll().unwrap()]).unwrap();
+        }
+        self.token.list(series)
+    }
+    fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.token.destroy(series, version)
+    }
+}
+
+/// Whose record was replaced while the token was asked reads again: once, when the record was found as it was before, and however often in a row.
+#[test]
+fn a_version_that_ends_between_two_questions_is_no_alarm() {
+    let (scratch, token) = (Scratch::new(), MemoryToken::new());
+    let builder = || mirrored(&scratch).lease(Duration::from_secs(60)).patience(Duration::from_secs(60));
+    let other = builder().create(each(&token)).unwrap();
+    let (bob, b) = enroll(&other);
+    let raced = Raced { token, other: other.clone(), left: Arc::default() };
+    let key = RootKey::versions(raced.clone(), VersionPolicy::with_each_shred());
+    // It commits nothing itself: the other one would wait for it.
+    let vault = builder().unlock(key).unwrap();
+    for times in [1, 8] {
+        let before = other.generation().unwrap();
+        raced.left.store(times, Ordering::Release);
+        vault.refresh().unwrap();
+        assert!(raced.left.load(Ordering::Acquire) == 0 && other.generation().unwrap() > before);
+        assert!(vault.open(bob, EMAIL, &b).is_ok());
+    }
 }

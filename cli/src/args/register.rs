@@ -74,15 +74,23 @@ pub enum OfRequests {
         #[arg(long)]
         new: bool,
     },
-    /// Close a request. One for erasure that is closed is not carried out
+    /// Close a request, for good. One for erasure that is closed is not carried out
     Answer {
         /// The request, as `requests` shows it
         id: String,
         /// How
         answer: Answered,
-        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR)
+        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR), and when an erasure, a restriction or
+        /// an objection is said to be done, which this command has not done: say what was
         #[arg(long, value_name = "TEXT", required_if_eq("answer", "refused"))]
         why: Option<String>,
+    },
+    /// Note something about a request, open or closed, in the journal. It changes nothing
+    Note {
+        /// The request, as `requests` shows it
+        id: String,
+        /// What, for the journal: 1 to 200 bytes, never personal data
+        text: String,
     },
     /// Take two more months for a complex request, when the person was told why within the first (Art. 12(3) GDPR)
     Extend {
@@ -223,6 +231,12 @@ pub struct Breach {
         help_heading = "What leaked; each as often as needed"
     )]
     pub root_key: Vec<u64>,
+    /// The key of the version of the root key with this number, where it has versions in a token
+    #[arg(long, value_name = "NUMBER", group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub root_key_version: Vec<u64>,
+    /// The token that holds the root key, or the use of it, between two times; stolen or cloned: that time, twice
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
+    pub token: Vec<String>,
     /// The root record of this generation
     #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
     pub root_record: Vec<u64>,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use oubliette::journal;
 use oubliette_register::breach::{self, Column, Leak, Opened, Taken};
 use serde_json::json;
@@ -25,6 +25,7 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
     let persons = asked.persons.as_deref().map(PrivateFile::create).transpose()?;
     let found = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
         open.resume(Work::Reads)?;
+        of_this_vault(asked, open.vault().generation()?)?;
         let openings = openings(asked, &open)?;
         let facts = within!(open, breach_facts(columns, openings))?;
         open.close()?;
@@ -53,13 +54,38 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
         let _ = writeln!(std::io::stderr(), "oubliette: the list of {persons} is in {}", file.path().display());
         written = Some(file.path().to_owned());
     }
-    Answer::new(text, json!({ "report": json, "persons": written }))
+    let late = found.report().is_late();
+    let answer = Answer::new(text, json!({ "report": json, "late": late, "persons": written }))?;
+    Ok(answer.ending(if late { Exit::Grave } else { Exit::Done }))
+}
+
+/// A clock may be a little wrong; a leak of tomorrow is a mistyped date.
+const SLACK: SignedDuration = SignedDuration::from_mins(5);
+
+/// What has happened already.
+fn past(text: &str) -> Result<Timestamp, Failure> {
+    let time = moment(text)?;
+    if time > Timestamp::now().saturating_add(SLACK).unwrap_or(Timestamp::MAX) {
+        return Err(Failure::usage(format!("{text:?} is in the future: nothing leaked or became known then yet")));
+    }
+    Ok(time)
+}
+
+/// A generation that the vault never had is a mistyped one, and the report a false comfort.
+fn of_this_vault(asked: &Breach, newest: u64) -> Result<(), Failure> {
+    let all = [&asked.root_key, &asked.root_record, &asked.pages, &asked.key_store];
+    match all.into_iter().flatten().find(|generation| !(1..=newest).contains(*generation)) {
+        Some(wrong) => Err(Failure::usage(format!(
+            "the vault never had a generation {wrong}: it is at {newest}, and began with 1; `oubliette journal show` tells when each was"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach::Breach, Failure> {
-    let mut breach = breach::Breach::known_since(moment(&asked.known_since)?);
+    let mut breach = breach::Breach::known_since(past(&asked.known_since)?);
     for time in asked.database.iter().chain(&asked.backup) {
-        breach = breach.leaked(Leak::Database { at: moment(time)? });
+        breach = breach.leaked(Leak::Database { at: past(time)? });
     }
     for (services, taken) in [(&asked.service, Taken::Answers), (&asked.service_memory, Taken::Memory)] {
         for service in services.chunks(3) {
@@ -67,6 +93,10 @@ fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach
         }
     }
     breach = breach.leaked_all(asked.root_key.iter().map(|generation| Leak::RootKey { generation: *generation }));
+    breach = breach.leaked_all(asked.root_key_version.iter().map(|number| Leak::RootKeyVersion { number: *number }));
+    for times in asked.token.chunks(2) {
+        breach = breach.leaked(of_token(times)?);
+    }
     breach = breach.leaked_all(asked.root_record.iter().map(|generation| Leak::RootRecord { generation: *generation }));
     breach = breach.leaked_all(asked.pages.iter().map(|generation| Leak::Pages { generation: *generation }));
     breach = breach.leaked_all(asked.key_store.iter().flat_map(|generation| Leak::key_store(*generation)));
@@ -86,6 +116,15 @@ fn breach_of(context: &Context, asked: &Breach, known: &[&str]) -> Result<breach
     Ok(breach)
 }
 
+fn of_token(times: &[String]) -> Result<Leak, Failure> {
+    let [from, until] = times else { return Err(Failure::usage("a token is given as FROM TO")) };
+    let (from, until) = (moment(from)?, moment(until)?);
+    if from > until {
+        return Err(Failure::usage("the token was in other hands until a time before it began to be"));
+    }
+    Ok(Leak::Token { from, until })
+}
+
 fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, Failure> {
     let [purposes, from, until] = service else {
         return Err(Failure::usage("a service is given as PURPOSES FROM TO"));
@@ -95,7 +134,7 @@ fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, 
     if let Some(wrong) = purposes.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::usage(format!("neither the register nor the configuration knows a purpose {wrong:?}")));
     }
-    let (from, until) = (moment(from)?, moment(until)?);
+    let (from, until) = (past(from)?, past(until)?);
     if from > until {
         return Err(Failure::usage("the service was in other hands until a time before it began to be"));
     }

@@ -15,7 +15,7 @@ pub fn run(context: &mut Context, asked: &ClearAlarm) -> Result<Answer, Failure>
         text.parse::<CustomerId>().map_err(|error| Failure::usage(format!("{text:?} is no customer number: {error}")))
     });
     let highest = highest.transpose()?;
-    let shown = context.config.vault()?.display().to_string();
+    let shown = context.shown()?;
     context.confirm(&format!(
         "Declare that the alarm of {shown} was a false one?\nIt must be true, and cannot be checked: the root record there is the newest that ever was, and nobody was shredded since. If it was restored from a backup, whoever was shredded since is readable again, and stays so: then put the newest one back, or `oubliette replay`."
     ))?;

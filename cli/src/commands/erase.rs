@@ -10,7 +10,7 @@ use crate::commands::withdraw::tokens_left;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::receipts::{PrivateFile, Receipts};
-use crate::register::{Known, Resumed, Tables, Work, alone, receipts_json, subject, with_resumed};
+use crate::register::{Known, Resumed, Tables, Work, alone, subject, with_resumed};
 
 pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     let (whom, why) = (subject(&asked.whom)?, reason(&asked.why)?);
@@ -26,6 +26,7 @@ pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     // Before the shred, which cannot be taken back when it turns out that its receipt has no place; and before others are
     // finished, of whom this may be one.
     let mut open = tables.unlock(context, receipts.clone())?;
+    context.every_place_is_there(open.vault())?;
     let file = asked.receipt.as_deref().map(PrivateFile::create).transpose()?;
     receipts.own(&known.subject, file);
     let done = open.resume(Work::Writes).and_then(|resumed| {
@@ -55,6 +56,10 @@ fn question(known: &Known, is_kept: bool, grace: Option<&str>) -> String {
         text.push_str("\n  Nothing is sealed for them; the register forgets their id.");
     }
     text.push_str("\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.");
+    for (kind, due) in &known.unanswered {
+        let due = crate::times::shown(*due);
+        text.push_str(&format!("\nNobody can answer the request for {kind} any more then, which is due {due}."));
+    }
     if let Some(grace) = grace {
         text.push_str(&format!(
             "\nIt does not wait for the grace ({grace}): what is recorded by `oubliette requests add` does."
@@ -86,11 +91,17 @@ fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: 
     }
     let left = erased.map_or(0, |erased| erased.tokens_left);
     tokens_left(left, &mut text);
-    if receipts.has_own() && receipts.kept().is_empty() {
-        text.push_str("No receipt was kept.\n");
+    let receipt = receipts.own_kept();
+    match &receipt {
+        Some(receipt) => {
+            text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+        }
+        None if receipts.has_own() => text.push_str("No receipt was kept.\n"),
+        None => {}
     }
-    for receipt in receipts.kept() {
-        text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+    if !known.unanswered.is_empty() {
+        let kinds = known.unanswered.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("Closed as unanswered, since nobody can answer it any more: {kinds}.\n"));
     }
     text.push_str("Their rows in the application's tables hold what nobody can read any more: deleting them is the application's part.\n");
     let purposes = known.purposes.iter().filter(|(_, held)| held.numbers > 0).map(|(purpose, _)| purpose);
@@ -99,7 +110,8 @@ fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: 
         "purposes": purposes.collect::<Vec<_>>(),
         "shredded": of_shred,
         "tokens_left": left,
-        "receipts": receipts_json(receipts),
+        "receipts": receipt.into_iter().collect::<Vec<_>>(),
+        "unanswered": known.unanswered.iter().map(|(kind, _)| kind).collect::<Vec<_>>(),
     });
     let exit = if left > 0 { Exit::Found } else { Exit::Done };
     Ok(Answer::new(text, with_resumed(json, resumed))?.ending(exit))

@@ -1,11 +1,12 @@
 //! All that is held on a customer.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use oubliette_register::Holdings;
+use oubliette_register::access::Document;
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, count};
 use crate::args::Export;
 use crate::commands::inventory;
 use crate::context::Context;
@@ -36,7 +37,10 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
         Ok(document)
     });
     let document = match (made, file) {
-        (Ok(document), None) => return Ok(Answer::document(document)),
+        (Ok(document), None) => {
+            let exit = told(&document);
+            return Ok(Answer::document(document).ending(exit));
+        }
         (Ok(document), Some(file)) => (document, file),
         (Err(failure), file) => {
             file.into_iter().for_each(PrivateFile::give_up);
@@ -49,12 +53,38 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
         file.give_up();
         return Err(Failure::new(Exit::TryAgain, message));
     }
+    let (exit, damaged, not_shown) = (told(&document), document.damaged(), document.not_shown());
     let path = file.path();
     let text = format!(
         "Written to {}. It shows what the configuration's [[tables]] and the register hold: logs, mails and paper are not in it.\n",
         path.display()
     );
-    Answer::new(text, json!({ "exported": path, "portable": asked.portable, "bytes": document.len() }))
+    let json = json!({
+        "exported": path, "portable": asked.portable, "bytes": document.len(), "damaged": damaged,
+        "not_shown": not_shown,
+    });
+    Ok(Answer::new(text, json)?.ending(exit))
+}
+
+/// What is not in a document that looks whole is told beside it.
+fn told(document: &Document) -> Exit {
+    let mut told = Vec::new();
+    if document.damaged() > 0 {
+        let many = count(document.damaged(), "value is damaged and not shown", "values are damaged and not shown");
+        told.push(format!(
+            "{many}; each is marked under \"damaged\" in its row, with why. Mend or explain it before the answer is sent"
+        ));
+    }
+    if !document.not_shown().is_empty() {
+        told.push(format!(
+            "the customer has data for {}, and no column of [[tables]] is for that: see \"not_shown\". Declare the columns, or add what is held elsewhere",
+            document.not_shown().join(", ")
+        ));
+    }
+    for told in &told {
+        let _ = writeln!(std::io::stderr(), "caution: INCOMPLETE: {told}");
+    }
+    if told.is_empty() { Exit::Done } else { Exit::Incomplete }
 }
 
 /// With what the inventory says of each purpose, where the configuration has one.
@@ -65,8 +95,8 @@ fn holdings(context: &Context) -> Result<Holdings, Failure> {
         return Err(Failure::new(Exit::Config, message));
     }
     if context.config.controller.name.is_some() {
-        return Ok(Holdings::of(inventory::of(context)?));
+        return Ok(Holdings::of(inventory::of(context)?).marking_damaged());
     }
     let tables = context.config.tables.iter().map(fields::table).collect::<Result<Vec<_>, _>>()?;
-    Ok(Holdings::in_tables(tables))
+    Ok(Holdings::in_tables(tables).marking_damaged())
 }

@@ -12,9 +12,11 @@ use crate::config::DeclaredPurpose;
 use crate::context::{Context, purpose};
 use crate::exit::{Exit, Failure, chain};
 use crate::fields;
+use crate::permissions;
 
 pub fn run(context: &Context, asked: &InventoryOf) -> Result<Answer, Failure> {
     let inventory = of(context)?;
+    asked.write.iter().chain(&asked.check).try_for_each(|file| permissions::no_pipe(file))?;
     if let Some(file) = &asked.write {
         return match inventory.write(file) {
             Ok(()) => Answer::new(format!("{} is written; commit it.\n", file.display()), json!({ "written": file })),
@@ -81,7 +83,11 @@ fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
     }
     declaration = declared.whose.iter().fold(declaration, |declared, whose| declared.whose(whose.clone()));
     declaration = declared.categories.iter().fold(declaration, |declared, of| declared.category(of.clone()));
-    Ok(declared.transfers.iter().fold(declaration, |declared, to| declared.transfer(to.clone())))
+    Ok(match declared.transfers.as_deref() {
+        None => declaration,
+        Some([]) => declaration.stays_inside_the_eea(),
+        Some(all) => all.iter().fold(declaration, |declared, to| declared.transfer(to.clone())),
+    })
 }
 
 fn differs(file: &Path, error: &InventoryError) -> Result<Answer, Failure> {

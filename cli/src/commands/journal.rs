@@ -6,11 +6,11 @@ use std::path::Path;
 use oubliette::journal::{self, PublicKey};
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, count};
 use crate::args::Journal;
 use crate::commands::{shred, verify};
 use crate::context::{Context, close};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, chain};
 
 pub fn run(context: &mut Context, asked: Journal) -> Result<Answer, Failure> {
     match asked {
@@ -24,21 +24,42 @@ pub fn run(context: &mut Context, asked: Journal) -> Result<Answer, Failure> {
     }
 }
 
+/// What is good is shown, and what is not is marked: one line of which nobody knows what it was hides no other.
 fn show(file: &Path, key: &PublicKey, from: u64) -> Result<Answer, Failure> {
-    let (mut text, mut entries) = (String::new(), Vec::new());
-    for entry in journal::entries(file, key)? {
-        let entry = entry?;
+    let (mut text, mut entries, mut damaged) = (String::new(), Vec::new(), Vec::new());
+    let mut is_any = false;
+    for entry in journal::entries(file, key)?.past_damage() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Of a file of which nothing is known there is nothing to show.
+            Err(error) if !is_any => return Err(error.into()),
+            Err(error) => {
+                let why = chain(&error);
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "DAMAGED  {why}");
+                damaged.push(json!({ "line": error.line(), "why": why }));
+                continue;
+            }
+        };
+        is_any = true;
         if entry.n() < from {
             continue;
         }
         let event = serde_json::to_value(entry.event()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
-        // Writing to a string does not fail.
         let _ = writeln!(text, "{:>6}  {}  generation {:<6} {event}", entry.n(), entry.at(), entry.generation());
         entries.push(json!({
             "n": entry.n(), "at": entry.at().to_string(), "generation": entry.generation(), "event": event,
         }));
     }
-    Answer::new(text, json!({ "file": file, "entries": entries }))
+    let exit = if damaged.is_empty() { Exit::Done } else { Exit::Incomplete };
+    if !damaged.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nINCOMPLETE: {}. Keep this file as evidence; `oubliette journal verify` with a receipt or an anchor says more.",
+            count(damaged.len() as u64, "mistake is marked", "mistakes are marked")
+        );
+    }
+    Ok(Answer::new(text, json!({ "file": file, "entries": entries, "damaged": damaged }))?.ending(exit))
 }
 
 fn key(context: &mut Context) -> Result<Answer, Failure> {
@@ -56,7 +77,7 @@ fn accept_loss(context: &mut Context, why: &str) -> Result<Answer, Failure> {
         journal.display()
     ))?;
     let root_key = context.secrets.current()?;
-    let vault = context.builder()?.accept_journal_loss(why).unlock(root_key)?;
+    let vault = context.opened(context.builder()?.accept_journal_loss(why).unlock(root_key)?);
     close(vault)?;
     let text = format!("{} goes on. If an end was missing, the gap is recorded in it.\n", journal.display());
     Answer::new(text, json!({ "accepted": journal }))

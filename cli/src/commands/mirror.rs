@@ -11,6 +11,7 @@ use crate::context::{Context, close};
 use crate::exit::Failure;
 
 pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
+    context.in_directory(instead(asked))?;
     match asked {
         Mirror::Attach { directory } => {
             let shown = directory.display();
@@ -40,7 +41,7 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
             let root = vault.detach_mirror(found)?;
             close(vault)?;
             let destroy = root.as_ref().map_or_else(
-                || "Destroy what is left of it.".to_owned(),
+                || "Destroy what is left of it, and take it out of `mirrors`.".to_owned(),
                 |root| format!("Destroy {}, and take it out of `mirrors`.", root.display()),
             );
             Answer::new(format!("Place {place} is detached. {destroy}\n"), json!({ "detached": place, "root": root }))
@@ -57,6 +58,24 @@ pub fn run(context: &mut Context, asked: &Mirror) -> Result<Answer, Failure> {
             Answer::new(text, json!({ "first": place, "places": places }))
         }
         Mirror::Promote { lost } => promote(context, lost),
+    }
+}
+
+/// What is done where the key store is in PostgreSQL.
+fn instead(asked: &Mirror) -> &'static str {
+    match asked {
+        Mirror::Attach { .. } => {
+            "set up a standby, and name it in the server's synchronous_standby_names; `oubliette doctor` says what that promises"
+        }
+        Mirror::Detach { .. } => {
+            "take the standby out of synchronous_standby_names, stop it and drop its replication slot, then destroy its data directory: it holds the root record"
+        }
+        Mirror::HandOver { .. } => {
+            "let your failover manager switch over to a standby that confirms, and see that the URL names it (several hosts are allowed)"
+        }
+        Mirror::Promote { .. } => {
+            "stop the old server for good, promote a standby that confirmed (`SELECT pg_promote()`), and name it in the URL. DRILLS.md, 8, has it step by step"
+        }
     }
 }
 

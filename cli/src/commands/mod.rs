@@ -9,6 +9,7 @@ mod export;
 mod holds;
 mod inventory;
 mod journal;
+mod key_store;
 mod mirror;
 mod reindex;
 mod replay;
@@ -16,8 +17,9 @@ mod requests;
 mod resume;
 mod retire;
 mod rotate;
+mod series;
 mod shred;
-mod status;
+pub mod status;
 mod sweep;
 mod verify;
 mod withdraw;
@@ -36,7 +38,7 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         _ => {}
     }
     let mut context = Context::new(&cli.common)?;
-    match cli.command {
+    let done = match cli.command {
         Command::Status => status::run(&mut context),
         Command::Doctor(asked) => doctor::run(&mut context, &asked),
         Command::Shred(asked) => shred::run(&mut context, &asked),
@@ -52,11 +54,16 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Retire(asked) => retire::run(&mut context, &asked),
         Command::Reindex(asked) => reindex::run(&mut context, &asked),
         Command::Inventory(asked) => inventory::run(&context, &asked),
+        Command::KeyStore(asked) => key_store::run(&context, &asked),
         Command::Mirror(asked) => mirror::run(&mut context, &asked),
         Command::Verify(asked) => verify::run(&context, &asked),
         Command::Journal(asked) => journal::run(&mut context, asked),
         Command::ClearAlarm(asked) => clear_alarm::run(&mut context, &asked),
         Command::Replay(asked) => replay::run(&mut context, &asked),
         Command::Completions { .. } | Command::Man { .. } => Err(Failure::usage("not reached")),
+    };
+    if done.is_err() {
+        context.close_all();
     }
+    done
 }

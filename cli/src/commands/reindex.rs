@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use oubliette::Vault;
 use oubliette::personal::Canonical;
-use oubliette_jobs::{InRow, Job, Key, LeftBehind, Report};
+use oubliette_jobs::{InRow, Job, Key, LeftBehind, Remaining, Report};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -14,6 +15,8 @@ use crate::context::{Context, close, purpose};
 use crate::database::{Database, of_job};
 use crate::exit::{Exit, Failure};
 use crate::fields::{self, with_type};
+use crate::receipts::Receipts;
+use crate::register::{Tables, of_config};
 
 pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     let groups = groups(context, asked)?;
@@ -29,6 +32,11 @@ pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     let jobs = groups.iter().map(|columns| job(columns, asked)).collect::<Result<Vec<_>, _>>()?;
     let mut database = Database::open(&context.config.database)?;
     let vault = context.unlock(&purposes)?;
+    // Before a value is opened: whoever was shredded must not be readable again.
+    if database.has_register()? {
+        let open = Tables { database }.with(vault.clone(), of_config(&context.config)?, Receipts::default())?;
+        database = open.into_database();
+    }
     let mut done = Done::default();
     for (columns, job) in groups.iter().zip(&jobs) {
         let table = columns.first().map_or("", |column| column.table.as_str());
@@ -48,6 +56,40 @@ pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     done.answer(asked.check)
 }
 
+/// Rows of these columns that a job would change in this way: what `retire` would lose.
+pub fn rows_that_need(
+    context: &Context,
+    vault: &Vault,
+    columns: Vec<Column>,
+    what: Needs,
+) -> Result<Vec<Remaining>, Failure> {
+    let reseal = what == Needs::Resealing;
+    let asked = Reindex { columns: Vec::new(), reseal, check: true, batch: 500, tolerate: 0, after: None };
+    let database = Database::open(&context.config.database)?;
+    let mut all = Vec::new();
+    for columns in grouped(columns) {
+        let left = database.left_behind(vault, &job(&columns, &asked)?).map_err(|error| of_job(&error))?;
+        all.extend(left.remaining.into_iter().filter(|left| left.what == what.as_job_says()));
+    }
+    Ok(all)
+}
+
+/// What rows need before something is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Resealing,
+    Token,
+}
+
+impl Needs {
+    fn as_job_says(self) -> &'static str {
+        match self {
+            Needs::Resealing => "under a replaced key tree",
+            Needs::Token => "without a token of the current epoch",
+        }
+    }
+}
+
 /// Columns that one pass over a table can do: of one table and one column of numbers.
 fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failure> {
     let mut columns = Vec::new();
@@ -64,6 +106,10 @@ fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failur
     if columns.is_empty() {
         return Err(Failure::usage("the configuration names no such columns in its [[tables]]: nothing to do"));
     }
+    Ok(grouped(columns))
+}
+
+fn grouped(columns: Vec<Column>) -> Vec<Vec<Column>> {
     let mut groups: Vec<Vec<Column>> = Vec::new();
     for column in columns {
         let same = |group: &&mut Vec<Column>| {
@@ -76,7 +122,7 @@ fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failur
             None => groups.push(vec![column]),
         }
     }
-    Ok(groups)
+    groups
 }
 
 fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {

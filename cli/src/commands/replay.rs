@@ -20,7 +20,8 @@ pub fn run(context: &mut Context, asked: &Replay) -> Result<Answer, Failure> {
     ))?;
     let current = context.secrets.current()?;
     let new = context.secrets.new_root_key(&asked.new)?;
-    let vault = context.builder()?.replay(current, new, highest)?;
+    let replayed = context.builder()?.replay(current, new, highest).map_err(Failure::from);
+    let vault = context.settle_key(replayed)?;
     let (generation, status) = (vault.generation()?, vault.status()?);
     close(vault)?;
     let text = format!(

@@ -53,6 +53,14 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             Answer::new(text, with_resumed(json!({ "recorded": one(&request, Timestamp::now()) }), &resumed))
         }
         Some(OfRequests::Answer { id, answer, why }) => close(context, &id, answer, why.as_deref()),
+        Some(OfRequests::Note { id, text }) => {
+            let (id, note) = (request_id(&id)?, reason(&text)?);
+            let (open, resumed) = Open::of(context, Work::Writes)?;
+            within!(open, note_request(id, note))?;
+            finish(open)?;
+            let json = with_resumed(json!({ "noted": id.to_stored() }), &resumed);
+            Answer::new(format!("Noted about request {id}, in the journal.\n"), json)
+        }
         Some(OfRequests::Extend { id, why }) => {
             let (id, why) = (request_id(&id)?, reason(&why)?);
             let (open, resumed) = Open::of(context, Work::Writes)?;
@@ -129,11 +137,22 @@ fn close(context: &mut Context, id: &str, answer: Answered, why: Option<&str>) -
         JOIN oubliette_subjects s ON s.id = r.subject_id WHERE r.id = ?1 AND r.state = 'open'";
     if answer == Answered::Done
         && let Some(row) = tables.database.query(ASKED, &[Given::Integer(id.to_stored())])?.first()
-        && (row.text(0)?, row.text(1)?) == ("erasure", "live")
     {
-        context.confirm(
-            "Close a request for erasure as done, although the customer is not erased?\n`oubliette erase` erases them, and closes it.",
-        )?;
+        let not_done = match (row.text(0)?, row.text(1)?) {
+            ("erasure", "live") => {
+                Some("although the customer is not erased? `oubliette erase` erases them, and closes it.")
+            }
+            ("restriction", _) => Some("although nothing here is restricted? The application does that."),
+            ("objection", _) => Some("although nothing here was stopped? `oubliette withdraw` ends a purpose."),
+            _ => None,
+        };
+        if let Some(not_done) = not_done {
+            if why.is_none() {
+                let message = format!("Done, {not_done} Say what was done, by --why: it is in the journal");
+                return Err(Failure::usage(message));
+            }
+            context.confirm(&format!("Close a request for {} as done, {not_done}", row.text(0)?))?;
+        }
     }
     let mut open = tables.unlock(context, Receipts::new(&context.config)?)?;
     let resumed = open.resume(Work::Writes)?;

@@ -31,7 +31,8 @@ fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
     )?;
     let vault = context.unlock(&[])?;
     let new = context.secrets.new_root_key(new)?;
-    vault.rotate_root_key(new)?;
+    let rotated = vault.rotate_root_key(new).map_err(Failure::from);
+    context.settle_key(rotated)?;
     let generation = vault.generation()?;
     close(vault)?;
     let text = format!(

@@ -1,18 +1,23 @@
 //! Making customers' data unreadable.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oubliette::journal::{Reason, Whose};
 use oubliette::{Circumstances, CustomerId, Purpose, Shredded, Vault};
+use oubliette_register::ShredByNumber;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, time};
 use crate::args::Shred;
+use crate::commands::withdraw::tokens_left;
 use crate::context::{Context, close, purpose};
+use crate::database::Database;
 use crate::exit::{Exit, Failure, chain};
 use crate::permissions;
-use crate::receipts::{PrivateFile, circumstances};
+use crate::receipts::{PrivateFile, Receipts, circumstances};
+use crate::register::{Held, HeldNumber, Tables, Work, alone, of_numbers, with_resumed};
 
 /// Numbers shown when asking; a longer list is cut.
 const SHOWN: usize = 12;
@@ -23,14 +28,50 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
     let only = asked.purpose.as_deref().map(purpose).transpose()?;
     let whom = Whom::of(asked)?;
     let why = asked.why.as_deref().map(reason).transpose()?;
+    let despite = asked.despite_holds.as_deref().map(reason).transpose()?;
     let receipt = Wanted::of(context, asked)?;
     let from = only.map_or_else(|| "in every purpose".to_owned(), |only| format!("in the purpose {:?}", only.name()));
-    let vault = context.config.vault()?.display().to_string();
+    let vault = context.shown()?;
+    let tables = Tables::if_configured(context)?;
+    if tables.is_none() && despite.is_some() {
+        return Err(Failure::usage(
+            "no register is configured, whose holds could be overridden: give it under [database]",
+        ));
+    }
+    let held = tables.as_ref().map(|tables| whom.held(&tables.database, only)).transpose()?;
+    if let Some(held) = held.as_ref().filter(|held| !held.is_empty() && despite.is_none()) {
+        return Err(Failure::new(
+            Exit::Held,
+            format!("nothing was shredded, since legal holds stand:{}", listed(held)),
+        ));
+    }
+    let holds = match &held {
+        None => "\nNo register is configured: no legal hold is looked at.".to_owned(),
+        Some(held) if held.is_empty() => String::new(),
+        Some(held) => format!("\nAlthough legal holds stand:{}", listed(held)),
+    };
     context.confirm(&format!(
-        "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.",
+        "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.{holds}",
         whom.text()
     ))?;
+    match tables {
+        None => without_register(context, asked, &whom, (only, why), receipt),
+        Some(tables) => {
+            let order = whom.order(only, why, despite);
+            by_register(context, asked, &whom, only, (tables, order), receipt)
+        }
+    }
+}
+
+fn without_register(
+    context: &mut Context,
+    asked: &Shred,
+    whom: &Whom,
+    (only, why): (Option<Purpose>, Option<Reason>),
+    receipt: Option<Wanted>,
+) -> Result<Answer, Failure> {
     let vault = context.unlock(only.as_slice())?;
+    context.every_place_is_there(&vault)?;
     // Before the shred, which cannot be taken back when it turns out that its receipt has no place.
     let file = receipt.as_ref().map(|wanted| PrivateFile::create(&wanted.path)).transpose()?;
     let shredded = match whom.shred(&vault, only, why) {
@@ -47,7 +88,70 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
         shredded.wait_until_effective_everywhere();
     }
     close(vault)?;
-    answer(&whom, only, &shredded, asked.receipt.as_deref())
+    let (text, json) = answer(whom, only, &shredded, asked.receipt.as_deref());
+    Answer::new(text, with(json, [("holds_checked", json!(false))]))
+}
+
+/// With its holds checked, in the transaction that the shred is made in, and what it knows recorded.
+fn by_register(
+    context: &mut Context,
+    asked: &Shred,
+    whom: &Whom,
+    only: Option<Purpose>,
+    (tables, order): (Tables, ShredByNumber),
+    receipt: Option<Wanted>,
+) -> Result<Answer, Failure> {
+    let receipts = Receipts::new(&context.config)?;
+    let mut open = tables.unlock_also(context, receipts, only)?;
+    context.every_place_is_there(open.vault())?;
+    let resumed = open.resume(Work::Writes)?;
+    let file = receipt.as_ref().map(|wanted| PrivateFile::create(&wanted.path)).transpose()?;
+    let done = match alone!(open, shred_numbers(order)) {
+        Ok(done) => done,
+        Err(failure) => {
+            file.into_iter().for_each(PrivateFile::give_up);
+            return Err(failure);
+        }
+    };
+    if let (Some(wanted), Some(file)) = (&receipt, file) {
+        write_receipt(file, open.vault(), &done.shredded, wanted.whose.clone(), &wanted.circumstances)?;
+    }
+    if asked.wait {
+        done.shredded.wait_until_effective_everywhere();
+    }
+    open.close()?;
+    let (mut text, json) = answer(whom, only, &done.shredded, asked.receipt.as_deref());
+    tokens_left(done.tokens_left, &mut text);
+    if !done.overridden.is_empty() {
+        let holds = count(done.overridden.len() as u64, "legal hold was", "legal holds were");
+        text.push_str(&format!("{holds} overridden, and the journal has why.\n"));
+    }
+    let overridden: Vec<i64> = done.overridden.iter().map(|hold| hold.to_stored()).collect();
+    let more =
+        [("holds_checked", json!(true)), ("overridden", json!(overridden)), ("tokens_left", json!(done.tokens_left))];
+    let exit = if done.tokens_left > 0 { Exit::Found } else { Exit::Done };
+    Ok(Answer::new(text, with_resumed(with(json, more), &resumed))?.ending(exit))
+}
+
+fn with(mut json: Value, more: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    if let Value::Object(members) = &mut json {
+        members.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    json
+}
+
+/// Holds, a line each, with the numbers that they keep.
+fn listed(held: &[HeldNumber]) -> String {
+    let mut by_hold: BTreeMap<i64, (&Held, Vec<String>)> = BTreeMap::new();
+    for (number, _, hold) in held {
+        by_hold.entry(hold.id).or_insert_with(|| (hold, Vec::new())).1.push(number.to_string());
+    }
+    let line = |(hold, numbers): &(&Held, Vec<String>)| {
+        let more = if numbers.len() > SHOWN { ", .." } else { "" };
+        let shown: Vec<&str> = numbers.iter().take(SHOWN).map(String::as_str).collect();
+        format!("\n  {} (numbers {}{more})", hold.text(), shown.join(", "))
+    };
+    by_hold.values().map(line).collect()
 }
 
 /// A reason for the journal.
@@ -132,6 +236,41 @@ impl Whom {
         })
     }
 
+    /// The same for the register.
+    fn order(&self, only: Option<Purpose>, why: Option<Reason>, despite: Option<Reason>) -> ShredByNumber {
+        let mut order = match self {
+            Whom::Through(last) => ShredByNumber::through(*last),
+            Whom::These(all) => ShredByNumber::these(all.iter().copied()),
+        };
+        if let Some(only) = only {
+            order = order.purpose(only);
+        }
+        if let Some(why) = why {
+            order = order.reason(why);
+        }
+        match despite {
+            Some(despite) => order.despite_holds(despite),
+            None => order,
+        }
+    }
+
+    /// What holds keep of them now, to be shown; the register looks again when it shreds.
+    fn held(&self, database: &Database, only: Option<Purpose>) -> Result<Vec<HeldNumber>, Failure> {
+        let mut held = of_numbers(database)?;
+        held.retain(|(number, purpose, hold)| {
+            let is_meant = match self {
+                Whom::Through(last) => number <= last,
+                Whom::These(all) => all.binary_search(number).is_ok(),
+            };
+            let purpose: &str = match only {
+                Some(only) => only.name(),
+                None => purpose,
+            };
+            is_meant && hold.purpose.as_deref().is_none_or(|held| held == purpose)
+        });
+        Ok(held)
+    }
+
     fn text(&self) -> String {
         match self {
             Whom::Through(last) => format!("everyone whose number is at most {last}"),
@@ -151,7 +290,7 @@ impl Whom {
     }
 }
 
-fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Option<&Path>) -> Result<Answer, Failure> {
+fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Option<&Path>) -> (String, Value) {
     let effective = time(shredded.effective_everywhere_at());
     let already = shredded.already_shredded().len() as u64;
     let mut text = format!(
@@ -164,9 +303,12 @@ fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Opti
     }
     if let Some(receipt) = receipt {
         text.push_str(&format!("The receipt is in {}; `oubliette verify` checks it.\n", receipt.display()));
+        if already > 0 {
+            text.push_str("It says which of them were shredded before.\n");
+        }
     }
     text.push_str("Copies of the root record from before, with their root key, still open what was shredded: `oubliette doctor` finds them.\n");
-    Answer::new(
+    (
         text,
         json!({
             "shredded": whom.json(),

@@ -43,6 +43,7 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         "Sweep?\n{}Their data becomes unreadable in every copy and every backup. This cannot be undone.",
         by_purpose(&due)
     ))?;
+    context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     let bar = bar(due.len() as u64);
     let swept = alone!(
@@ -65,7 +66,7 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         let held = count(swept.held, "customer was", "customers were");
         text.push_str(&format!("{held} left alone for a legal hold.\n"));
     }
-    for receipt in receipts.kept() {
+    for receipt in receipts.of_others() {
         text.push_str(&format!("A receipt is in {}: hand it on.\n", receipt.display()));
     }
     let json = json!({

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use oubliette::journal::{self, Anchor, Expectations, JournalError, PublicKey, Receipt, ReceiptError, Verified};
+use oubliette::journal::{
+    self, Anchor, Expectations, JournalError, Label, Numbers, PublicKey, Purposes, Receipt, ReceiptError, Verified,
+};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -41,6 +43,25 @@ pub fn run(context: &Context, asked: &Verify) -> Result<Answer, Failure> {
     // Writing to a string does not fail.
     let _ = writeln!(out, "{}: signed by this vault, and not changed.", asked.receipt.display());
     let _ = writeln!(out, "whose        {}", content.whose.as_str());
+    let purposes = match &content.purposes {
+        Purposes::All => "all, those too that came later".to_owned(),
+        Purposes::Named(names) => {
+            let names: Vec<&str> = names.iter().map(Label::as_str).collect();
+            format!("{} only: this is no erasure, other purposes are not concerned", names.join(", "))
+        }
+    };
+    let _ = writeln!(out, "purposes     {purposes}");
+    let _ = writeln!(out, "numbers      {}", numbers(&content.numbers));
+    if !content.shredded_before.is_empty() {
+        let before = numbers(&content.shredded_before);
+        let _ = writeln!(out, "before       {before}: shredded earlier already, and not at the time below");
+    }
+    if let Some(why) = &content.why {
+        let _ = writeln!(out, "why          {}", why.as_str());
+    }
+    if let Some(requested) = &content.requested_at {
+        let _ = writeln!(out, "asked for    {requested}");
+    }
     let _ = writeln!(out, "shredded     {}, generation {}", content.shredded_at, content.generation);
     let _ = writeln!(out, "everywhere   {}", content.effective_everywhere_at);
     for remains in &content.may_remain {
@@ -63,6 +84,21 @@ pub fn run(context: &Context, asked: &Verify) -> Result<Answer, Failure> {
     let content = serde_json::to_value(content).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
     let json = json!({ "verified": true, "receipt": content, "journal": journal.as_ref().map(facts) });
     Ok(Answer::new(out, json)?.ending(if unchecked { Exit::Found } else { Exit::Done }))
+}
+
+/// Which numbers a receipt is of: all of a few, and how many there are.
+fn numbers(numbers: &Numbers) -> String {
+    const SHOWN: usize = 8;
+    let mut ranges = numbers.ranges();
+    let shown = ranges.by_ref().take(SHOWN).map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if ranges.next().is_some() {
+        text.push_str(&format!(", .. ({} in all)", numbers.count()));
+    }
+    text
 }
 
 pub fn journal(context: &Context, asked: &VerifyJournal) -> Result<Answer, Failure> {

@@ -20,6 +20,7 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
     let known = tables.know(&whom)?;
     context.confirm(&question(&known, asked))?;
     let mut open = tables.unlock(context, receipts)?;
+    context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     if let Some(recipient) = &asked.recipient {
         let ended = within!(open, withdraw_recipient(&whom, only, recipient, why))?;

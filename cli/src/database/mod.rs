@@ -13,13 +13,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::permissions;
+use crate::url;
 
 pub use query::{Given, Row};
 
 /// How long a writer waits for the application's transactions.
 const BUSY: Duration = Duration::from_secs(30);
-const MOST_URL_BYTES: u64 = 8192;
 
 pub enum Database {
     Sqlite(Connection),
@@ -46,20 +45,14 @@ impl Database {
         if let Some(path) = &named.sqlite {
             return sqlite(path).map(Database::Sqlite);
         }
-        let url = match (&named.postgres_url_file, &named.postgres_url_env) {
-            (Some(file), _) => permissions::read_all(permissions::open_secret(file)?, file, MOST_URL_BYTES)?,
-            (None, Some(variable)) => {
-                let missing = |_| Failure::new(Exit::Config, format!("the environment variable {variable} is not set"));
-                std::env::var(variable).map_err(missing)?.into_bytes().into()
-            }
-            (None, None) => {
+        match url::read(named.postgres_url_file.as_deref(), named.postgres_url_env.as_deref())? {
+            Some(url) => postgres(&url),
+            None => {
                 let how =
                     "sqlite = \"FILE\", postgres_url_file = \"FILE\" or postgres_url_env = \"NAME\" under [database]";
-                return Err(Failure::usage(format!("which database? The configuration names none: {how}")));
+                Err(Failure::usage(format!("which database? The configuration names none: {how}")))
             }
-        };
-        let url = std::str::from_utf8(&url).map(str::trim);
-        postgres(url.map_err(|_| Failure::new(Exit::Config, "the PostgreSQL URL is not UTF-8"))?)
+        }
     }
 
     pub fn run(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use oubliette::CustomerId;
 use oubliette_register::Subject;
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ pub struct Known {
     pub since: Timestamp,
     pub purposes: BTreeMap<String, InPurpose>,
     pub holds: Vec<Held>,
+    /// Open requests that an erasure does not answer: what for, and when each is due.
+    pub unanswered: Vec<(String, Timestamp)>,
 }
 
 /// What there is for one purpose.
@@ -67,12 +70,16 @@ impl Known {
         }
         const HOLDS: &str = "SELECT id, NULL, purpose, reason, placed_at, until FROM oubliette_holds \
             WHERE subject_id = ?1 AND ended_at IS NULL AND until > ?2 ORDER BY until DESC";
+        const REQUESTS: &str = "SELECT kind, due_at FROM oubliette_requests \
+            WHERE subject_id = ?1 AND state = 'open' AND kind <> 'erasure' ORDER BY due_at, id";
+        let request = |row: &Row| Ok::<_, Failure>((row.text(0)?.to_owned(), time(row, 1)?));
         Ok(Some(Known {
             subject: row.text(1)?.to_owned(),
             is_being_erased: row.text(2)? == "erasing",
             since: time(row, 3)?,
             purposes,
             holds: database.query(HOLDS, &[of, now])?.iter().map(hold).collect::<Result<_, _>>()?,
+            unanswered: database.query(REQUESTS, &[of])?.iter().map(request).collect::<Result<_, _>>()?,
         }))
     }
 
@@ -88,6 +95,23 @@ pub fn of_holds(database: &Database) -> Result<Vec<Held>, Failure> {
         JOIN oubliette_subjects s ON s.id = h.subject_id WHERE h.ended_at IS NULL AND h.until > ?1 ORDER BY h.until, h.id";
     let now = Given::Integer(Timestamp::now().as_millisecond());
     database.query(ALL, &[now])?.iter().map(hold).collect()
+}
+
+/// A number that a hold keeps, its purpose, and the hold.
+pub type HeldNumber = (CustomerId, String, Held);
+
+/// Every number that a hold keeps.
+pub fn of_numbers(database: &Database) -> Result<Vec<HeldNumber>, Failure> {
+    const ALL: &str = "SELECT h.id, NULL, h.purpose, h.reason, h.placed_at, h.until, n.number, n.purpose \
+        FROM oubliette_holds h JOIN oubliette_numbers n ON n.subject_id = h.subject_id \
+        WHERE h.ended_at IS NULL AND h.until > ?1 AND n.state <> 'shredded' ORDER BY n.number, h.id";
+    let now = Given::Integer(Timestamp::now().as_millisecond());
+    let read = |row: &Row| {
+        let number =
+            CustomerId::from_stored(row.integer(6)?).map_err(|error| Failure::of(Exit::Investigate, &error))?;
+        Ok((number, row.text(7)?.to_owned(), hold(row)?))
+    };
+    database.query(ALL, &[now])?.iter().map(read).collect()
 }
 
 fn hold(row: &Row) -> Result<Held, Failure> {

@@ -18,7 +18,7 @@ use crate::database::Database;
 use crate::exit::{Exit, Failure};
 use crate::receipts::Receipts;
 
-pub use known::{Known, of_holds, shown_hold};
+pub use known::{Held, HeldNumber, Known, of_holds, of_numbers, shown_hold};
 pub use resume::Resumed;
 pub use rules::{lengthened, of_config};
 
@@ -89,6 +89,18 @@ impl Tables {
         Ok(Tables { database })
     }
 
+    /// The register that the configuration names, if it names one: its holds bind what destroys by number, too.
+    pub fn if_configured(context: &Context) -> Result<Option<Tables>, Failure> {
+        if !context.config.database.is_named() {
+            return Ok(None);
+        }
+        let database = Database::open(&context.config.database).map_err(|mut failure| {
+            failure.message.push_str("; without it nobody knows which legal holds stand, and nothing happened");
+            failure
+        })?;
+        Ok(database.has_register()?.then_some(Tables { database }))
+    }
+
     /// What the register knows of a customer. An erased one is not known any more.
     pub fn know(&self, subject: &Subject) -> Result<Known, Failure> {
         Known::of(&self.database, subject)?.ok_or_else(unknown)
@@ -119,6 +131,16 @@ impl Tables {
 
     /// Opens the vault with them.
     pub fn unlock(self, context: &mut Context, receipts: Receipts) -> Result<Open, Failure> {
+        self.unlock_also(context, receipts, None)
+    }
+
+    /// Opens the vault with them and another.
+    pub fn unlock_also(
+        self,
+        context: &mut Context,
+        receipts: Receipts,
+        also: Option<Purpose>,
+    ) -> Result<Open, Failure> {
         if context.config.journal.is_none() {
             return Err(Failure::usage(
                 "the register needs the vault's journal: --journal FILE, or in the configuration",
@@ -126,7 +148,8 @@ impl Tables {
         }
         let keep = receipts.clone();
         let rules = rules::of_config(&context.config)?.receipts(move |receipt| keep.take(receipt));
-        let purposes = self.purposes(context)?;
+        let mut purposes = self.purposes(context)?;
+        purposes.extend(also.filter(|also| !purposes.contains(also)));
         let vault = context.unlock(&purposes)?;
         self.with(vault, rules, receipts)
     }
@@ -169,6 +192,11 @@ impl Open {
 
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// The database alone, once it was checked.
+    pub fn into_database(self) -> Database {
+        self.database
     }
 
     pub fn close(self) -> Result<(), Failure> {
@@ -218,7 +246,7 @@ pub fn with_resumed(mut json: Value, resumed: &Resumed) -> Value {
     json
 }
 
-/// What is shown of a file with a receipt.
+/// What is shown of the files with receipts, by a command that is about no one customer.
 pub fn receipts_json(receipts: &Receipts) -> Value {
-    json!(receipts.kept())
+    json!(receipts.of_others())
 }

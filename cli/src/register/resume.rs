@@ -52,7 +52,13 @@ impl Open {
             false => Some(alone!(self, reconcile())?),
         };
         let done = alone!(self, resume())?;
-        Ok(Resumed { done, reconciled, receipts: self.receipts.kept() })
+        Ok(Resumed { done, reconciled, receipts: self.receipts.of_others() })
+    }
+
+    /// Whether a restore waits for an operator's word.
+    pub fn awaits_confirmation(&self) -> Result<bool, Failure> {
+        const AWAITS: &str = "SELECT name FROM oubliette_meta WHERE name = 'unconfirmed'";
+        Ok(!self.database.query(AWAITS, &[])?.is_empty())
     }
 
     /// Asks the vault of every number, though nothing shows that the database was restored. False when that was done
@@ -62,7 +68,7 @@ impl Open {
             return Ok(false);
         }
         resumed.reconciled = Some(alone!(self, reconcile())?);
-        resumed.receipts = self.receipts.kept();
+        resumed.receipts = self.receipts.of_others();
         Ok(true)
     }
 }
@@ -73,25 +79,57 @@ impl Resumed {
         self.reconciled.as_ref().is_some_and(|reconciled| !reconciled.lost.is_empty())
     }
 
+    /// True when numbers were found about which nothing could be done.
+    pub fn has_differences(&self) -> bool {
+        let differs = |found: &Reconciled| !found.opened.is_empty() || !found.strangers.is_empty();
+        self.reconciled.as_ref().is_some_and(differs)
+    }
+
+    /// Sweeps do not wait any more.
+    pub fn is_confirmed(&mut self) {
+        if let Some(reconciled) = &mut self.reconciled {
+            reconciled.awaits_confirmation = false;
+        }
+    }
+
     /// What a reconciliation came to; nothing without one.
     pub fn reconciled_text(&self) -> String {
         let mut out = String::new();
-        let Some(Reconciled { erased, shredded, changed, lost, .. }) = &self.reconciled else { return out };
+        let Some(Reconciled { erased, shredded, changed, lost, compared, opened, strangers, .. }) = &self.reconciled
+        else {
+            return out;
+        };
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "{} again, {} recorded as shredded, {} repeated.",
+            "{} compared, {} again, {} recorded as shredded, {} repeated.",
+            count(*compared, "number", "numbers"),
             count(*erased, "customer erased", "customers erased"),
             count(*shredded, "number", "numbers"),
             count(*changed, "change", "changes"),
         );
-        if !lost.is_empty() {
-            let numbers: Vec<String> = lost.iter().map(ToString::to_string).collect();
-            let _ = writeln!(
-                out,
-                "Nobody knows any more whose these numbers are: {}. Shred them, unless another database holds values of theirs.",
-                numbers.join(" ")
-            );
+        let findings = [
+            (
+                "Nobody knows any more whose these numbers are: ",
+                lost,
+                "Shred them, unless another database holds values of theirs.",
+            ),
+            (
+                "Recorded as shredded, and the vault opens them: ",
+                opened,
+                "If their customers were erased, shred them; if not, set the rows right.",
+            ),
+            (
+                "Beside an id that they were not issued for: ",
+                strangers,
+                "The register's rows were changed by hand; these customers cannot be erased before they are set right.",
+            ),
+        ];
+        for (what, numbers, advice) in findings {
+            if !numbers.is_empty() {
+                let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+                let _ = writeln!(out, "{what}{}. {advice}", numbers.join(" "));
+            }
         }
         out
     }
@@ -132,6 +170,10 @@ impl Resumed {
                 "shredded": reconciled.shredded,
                 "changed": reconciled.changed,
                 "lost": reconciled.lost,
+                "compared": reconciled.compared,
+                "opened": reconciled.opened,
+                "strangers": reconciled.strangers,
+                "awaits_confirmation": reconciled.awaits_confirmation,
             })
         });
         json!({

@@ -36,6 +36,11 @@ fn with(config: &Config, change: impl Fn(Span) -> Result<Span, Failure>) -> Resu
     }
     for table in &config.tables {
         rules = rules.record(&table.table, &fields::columns(table)?);
+        if let Some(subject) = &table.subject {
+            for number in std::iter::once(&table.number).chain(table.numbers.values()) {
+                rules = rules.rows(&table.table, subject, number);
+            }
+        }
     }
     if let Some(grace) = &config.register.grace {
         let wrong = |_| Failure::new(Exit::Config, format!("the grace {grace:?} is too long"));

@@ -128,3 +128,41 @@ fn what_is_not_said_exactly_is_not_assessed() {
     shop.configure("", DATABASE, RULES, &tables);
     assert_eq!(breach(&shop, &["--database", &at]).1, 1);
 }
+
+#[test]
+fn what_cannot_have_been_is_not_assessed() {
+    let shop = Shop::new();
+    shop.customer("alice");
+    let newest = shop.world.json(&["status"]).1["generation"].as_u64().unwrap();
+    let (at, tomorrow) = (now(), (Timestamp::now() + SignedDuration::from_hours(24)).to_string());
+    let beyond = (newest + 1).to_string();
+    for (known, leaks, named) in [
+        (&tomorrow, vec!["--database", &at], "future"),
+        (&at, vec!["--database", &tomorrow], "future"),
+        (&at, vec!["--backup", &tomorrow], "future"),
+        (&at, vec!["--service", "orders", &at, &tomorrow], "future"),
+        (&at, vec!["--service-memory", "orders", &tomorrow, &tomorrow], "future"),
+        (&at, vec!["--root-key", &beyond], "never had a generation"),
+        (&at, vec!["--root-record", &beyond], "never had a generation"),
+        (&at, vec!["--pages", "0"], "never had a generation"),
+        (&at, vec!["--key-store", "999999"], "never had a generation"),
+    ] {
+        let ran = shop.world.run(&[&["breach", "--known-since", known], &leaks[..]].concat()).ends(64);
+        assert!(ran.err.contains(named), "{leaks:?}: {ran:?}");
+    }
+    let newest = newest.to_string();
+    shop.world.run(&["breach", "--known-since", &at, "--root-key", &newest, "--key-store", "1"]).ends(0);
+}
+
+#[test]
+fn a_notice_that_is_late_says_so() {
+    let shop = Shop::new();
+    shop.customer("alice");
+    let known = |hours: i64| (Timestamp::now() - SignedDuration::from_hours(hours)).to_string();
+    let ran = shop.world.run(&["breach", "--known-since", &known(71), "--database", &now()]).ends(0);
+    assert!(!ran.out.contains("LATE"), "{ran:?}");
+    let ran = shop.world.run(&["breach", "--known-since", &known(24 * 365), "--database", &now()]).ends(2);
+    assert!(ran.out.contains("**LATE** by 362 days and 0 hours: the notice must say why"), "{ran:?}");
+    let (code, answer) = shop.world.json(&["breach", "--known-since", &known(73), "--database", &now()]);
+    assert_eq!((code, &answer["late"]), (2, &json!(true)));
+}

@@ -280,3 +280,28 @@ fn a_journal_that_is_not_there_yet_is_no_disaster() {
     assert!(ran.err.contains("begin it"), "{ran:?}");
     assert!(!world.path("journal").exists());
 }
+
+/// Copies of the root record that are made on purpose, and not kept for longer than is said, are told and are no finding.
+#[test]
+fn a_backup_of_the_vault_that_is_meant_is_no_finding() {
+    let world = World::new();
+    world.configure("root_copies_kept = \"30 days\"\nbackups = [\".\"]");
+    fs::create_dir(world.path("backups")).unwrap();
+    fs::copy(world.path("privacy/root/slot-a"), world.path("backups/record")).unwrap();
+    let (code, report) = world.json(&["doctor"]);
+    let of = |check: &str| {
+        let all = report["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
+        all.map(|finding| finding["severity"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("record-in-backup"), ["note", "note"], "{code} {report:#}");
+    assert_eq!(of("record-copy"), ["note"], "{report:#}");
+    assert_eq!(of("key-in-backup"), ["grave"], "a root key in a backup is never meant: {report:#}");
+    // One that is older than is said was not deleted in time.
+    let file = fs::File::options().write(true).open(world.path("backups/record")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(31 * 24 * 3600)).unwrap();
+    let (_, report) = world.json(&["doctor"]);
+    let text = report.to_string();
+    assert!(text.contains("\"check\":\"record-copy\""), "{report:#}");
+    let copy = report["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "record-copy").unwrap();
+    assert_eq!(copy["severity"], "grave");
+}

@@ -119,7 +119,7 @@ fn what_was_begun_and_not_finished_is_found() {
     let shop = Shop::new();
     shop.customer("alice");
     let sql = |sql: &str| shop.connection().execute(sql, []).unwrap();
-    sql("UPDATE oubliette_numbers SET state = 'doomed', why = 'unsubscribed' WHERE purpose = 'newsletter'");
+    sql("UPDATE oubliette_numbers SET state = 'shred_pending', why = 'unsubscribed' WHERE purpose = 'newsletter'");
     sql("INSERT INTO oubliette_work VALUES ('customers', 'no', 'email_idx', 1)");
     let (code, found) = doctor(&shop);
     let checks: Vec<&str> = found.iter().map(|found| found.0.as_str()).collect();
@@ -153,4 +153,59 @@ fn a_register_that_cannot_be_used_is_found() {
         .execute("UPDATE oubliette_numbers SET purpose = 'advertising' WHERE purpose = 'newsletter'", [])
         .unwrap();
     finds(&shop, 2, "register-of-another-vault", "advertising");
+}
+
+/// Findings of one check, notes too, as (severity, what).
+fn of_check(shop: &Shop, check: &str) -> Vec<(String, String)> {
+    let (_, report) = shop.world.json(&["doctor"]);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
+    findings.map(|finding| (text(&finding["severity"]), text(&finding["what"]))).collect()
+}
+
+#[test]
+fn what_waits_in_the_outbox_is_told() {
+    use oubliette_register::{Basis, Grant, Register, Subject};
+    let shop = Shop::new();
+    let vault = shop.world.application();
+    let register = Register::new(&vault, crate::shop::rules()).unwrap();
+    let connection = shop.connection();
+    let grant = Grant::on(crate::support::ORDERS, Basis::Contract);
+    register.on(&connection).grant(&Subject::new("alice").unwrap(), grant).unwrap();
+    drop(register);
+    vault.close().unwrap();
+    let found = of_check(&shop, "not-journalled");
+    assert!(found.len() == 1 && found[0].0 == "note" && found[0].1.contains("1 event waits"), "{found:?}");
+    // Looking told nobody.
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_outbox"), 1);
+    shop.world.run(&["resume"]).ends(0);
+    assert_eq!(of_check(&shop, "not-journalled"), []);
+}
+
+#[test]
+fn customers_of_whom_nothing_is_left_are_told() {
+    let shop = Shop::new();
+    for id in ["alice", "bob"] {
+        shop.customer(id);
+    }
+    assert_eq!(of_check(&shop, "nothing-left"), []);
+    shop.age("newsletter", "alice", 800);
+    shop.world.run(&["sweep", "--yes"]).ends(0);
+    assert_eq!(of_check(&shop, "nothing-left"), [], "her orders are there");
+    shop.world.run(&["withdraw", "alice", "--purpose", "orders", "--every-basis", "--why", "over", "--yes"]).ends(0);
+    let found = of_check(&shop, "nothing-left");
+    assert!(found.len() == 1 && found[0].1.contains("1 customer has nothing left"), "{found:?}");
+    shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
+    assert_eq!(of_check(&shop, "nothing-left"), []);
+}
+
+#[test]
+fn a_receipt_that_was_begun_is_told() {
+    let shop = Shop::new();
+    let path = "receipts/receipt-7-abc.unfinished";
+    shop.world.write(path, "{");
+    assert_eq!(doctor(&shop), (0, vec![]), "it is being written");
+    let file = std::fs::File::options().write(true).open(shop.world.path(path)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3600)).unwrap();
+    finds(&shop, 1, "receipt-unfinished", "1 receipt was begun");
 }

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use crate::shop::{DATABASE, RULES, Shop, TABLES};
 use crate::support::World;
 
 const SHOP: &str = r#"
@@ -74,4 +75,30 @@ fn a_file_that_was_committed_is_compared() {
     world.write("oubliette.toml", &SHOP.replace("plain = [\"id\"]", "plain = [\"id\", \"shoe_size\"]"));
     let ran = world.run(&["inventory", "--check", "inventory.json"]).ends(2);
     assert!(ran.out.contains("shoe_size"), "{ran:?}");
+}
+
+#[test]
+fn what_was_not_said_is_shown_as_not_said() {
+    let shop = Shop::new();
+    let said = |more: &str| {
+        let purposes = format!("[controller]\nname = \"Shop Ltd\"\n[[purposes]]\nname = \"orders\"\n{more}");
+        shop.configure("", DATABASE, &format!("{RULES}{purposes}"), TABLES);
+        let ran = shop.world.run(&["inventory"]);
+        let (_, rest) = ran.out.split_once("## orders").unwrap();
+        let row = |of: &str| rest.lines().find(|line| line.starts_with(&format!("| {of} |"))).unwrap().to_owned();
+        let rows = ["Of whom", "Categories of data", "Recipients", "Transfers outside the EEA"].map(row);
+        let json = shop.world.json(&["inventory"]).1;
+        let purposes = json["inventory"]["purposes"].as_array().unwrap();
+        (rows, purposes.iter().find(|purpose| purpose["purpose"] == "orders").unwrap().clone())
+    };
+    let (rows, purpose) = said("");
+    assert!(rows.iter().all(|row| row.contains("**not said**")), "{rows:?}");
+    for key in ["whose", "categories", "recipients", "transfers"] {
+        assert!(purpose[key].is_null(), "{key}: {purpose:#}");
+    }
+    let (rows, purpose) = said("recipients = []\ntransfers = []\nwhose = [\"guests\"]\ncategories = [\"contacts\"]\n");
+    for (row, what) in rows.iter().zip(["guests", "contacts", "none", "none"]) {
+        assert!(row.contains(what), "{row}");
+    }
+    assert_eq!(purpose["transfers"], serde_json::json!([]));
 }

@@ -4,6 +4,8 @@
 
 mod alarm;
 mod breach;
+mod configuration;
+mod damage;
 mod doctor;
 mod doctor_register;
 mod erase;
@@ -11,7 +13,11 @@ mod export;
 mod help;
 mod inventory;
 mod journal;
+mod lost_mirror;
 mod mirror;
+mod output;
+mod page;
+mod pipes;
 mod reindex;
 mod replay;
 mod requests;

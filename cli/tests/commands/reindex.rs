@@ -28,7 +28,7 @@ context = "id"
 "#;
 
 /// An application's table, with rows of this many customers.
-fn shop(rows: usize) -> (World, Connection, Vec<CustomerId>) {
+pub fn shop(rows: usize) -> (World, Connection, Vec<CustomerId>) {
     let world = World::new();
     world.configure(COLUMNS);
     let database = Connection::open(world.path("app.db")).unwrap();
@@ -52,7 +52,7 @@ fn shop(rows: usize) -> (World, Connection, Vec<CustomerId>) {
     (world, database, numbers)
 }
 
-fn epochs(database: &Connection) -> Vec<Option<u8>> {
+pub fn epochs(database: &Connection) -> Vec<Option<u8>> {
     let mut select = database.prepare("SELECT email_idx FROM customers ORDER BY id").unwrap();
     let tokens = select.query_map([], |row| row.get::<_, Option<Token<Email>>>(0)).unwrap();
     tokens.map(|token| token.unwrap().map(|token| token.epoch().number())).collect()

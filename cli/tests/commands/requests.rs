@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::shop::{Shop, secret};
 
 fn ago(days: i64) -> String {
-    (Timestamp::now() - SignedDuration::from_hours(24 * days)).to_string()
+    (Timestamp::now() - SignedDuration::from_hours(24 * days + 1)).to_string()
 }
 
 fn add(shop: &Shop, who: &str, kind: &str, days: i64) -> Value {
@@ -50,9 +50,35 @@ fn requests_are_answered() {
     let (code, extended) = shop.world.json(&["requests", "extend", &other, "--why", "complex"]);
     assert!(code == 0 && extended["extended"]["days_left"].as_i64().unwrap() > 80, "{extended}");
     shop.world.run(&["requests", "answer", &other, "refused", "--why", "compelling grounds"]).ends(0);
-    // Done is not said lightly of an erasure that was not done.
-    let ran = shop.world.run(&["requests", "answer", &erasure, "done"]).ends(77);
-    assert!(ran.err.contains("not erased"), "{ran:?}");
+    // Done is not said lightly of what was not done: it is confirmed, and the journal has what was done instead.
+    let restriction = id(&add(&shop, "alice", "restriction", 2));
+    for (request, named) in [(&erasure, "not erased"), (&restriction, "nothing here is restricted")] {
+        let ran = shop.world.run(&["requests", "answer", request, "done"]).ends(64);
+        assert!(ran.err.contains(named) && ran.err.contains("--why"), "{ran:?}");
+        let ran = shop.world.run(&["requests", "answer", request, "done", "--why", "by hand"]).ends(77);
+        assert!(ran.err.contains(named), "{ran:?}");
+    }
+    shop.world
+        .run(&["requests", "answer", &restriction, "done", "--why", "orders are frozen in the shop", "--yes"])
+        .ends(0);
+    // A closed request stays as it is, and what is printed is what is stored.
+    for again in [&["done"][..], &["withdrawn"], &["refused", "--why", "another reason"]] {
+        let ran = shop.world.run(&[&["requests", "answer", &other][..], again].concat()).ends(77);
+        assert!(ran.err.contains("\"refused\"") && !ran.out.contains("is closed"), "{ran:?}");
+    }
+    shop.world.run(&["requests", "answer", &other, "refused", "--why", "compelling grounds"]).ends(0);
+    shop.world.run(&["requests", "extend", &other, "--why", "complex"]).ends(77);
+    let stored = format!(
+        "SELECT count(*) FROM oubliette_requests WHERE id = {other} AND state = 'refused' AND why = 'compelling grounds'"
+    );
+    assert_eq!(shop.ask(&stored), 1);
+    shop.world.run(&["requests", "note", &other, "asked again by telephone"]).ends(0);
+    shop.world.run(&["requests", "note", "12", "of nobody"]).ends(64);
+    // Nobody revives what is late.
+    let late = id(&add(&shop, "alice", "portability", 60));
+    let ran = shop.world.run(&["requests", "extend", &late, "--why", "we were busy"]).ends(77);
+    assert!(ran.err.contains("was due"), "{ran:?}");
+    shop.world.run(&["requests", "answer", &late, "done"]).ends(0);
     let (_, listed) = shop.world.json(&["requests"]);
     assert_eq!(listed["requests"].as_array().unwrap().len(), 1);
     shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
@@ -65,7 +91,30 @@ fn requests_are_answered() {
     shop.world.run(&["requests", "--late", "answer", &erasure, "done"]).ends(64);
     let (_, journal) = shop.world.json(&["journal", "show", "--key", shop.world.run(&["journal", "key"]).out.trim()]);
     let text = journal.to_string();
-    assert!(text.contains("requested") && text.contains("compelling grounds") && !text.contains("alice"), "{text}");
+    for named in
+        ["requested", "compelling grounds", "complex", "asked again by telephone", "orders are frozen in the shop"]
+    {
+        assert!(text.contains(named), "{named}: {text}");
+    }
+    assert!(!text.contains("alice") && !text.contains("we were busy") && !text.contains("another reason"), "{text}");
+}
+
+#[test]
+fn an_erasure_says_which_requests_it_leaves_unanswered() {
+    let shop = Shop::new();
+    shop.customer("alice");
+    let access = add(&shop, "alice", "access", 60)["request"].to_string();
+    let erasure = add(&shop, "alice", "erasure", 2)["request"].to_string();
+    let asked = shop.world.run(&["erase", "alice", "--why", "request"]).ends(77);
+    assert!(asked.err.contains("Nobody can answer the request for access"), "{asked:?}");
+    let (code, done) = shop.world.json(&["erase", "alice", "--why", "request", "--yes"]);
+    assert_eq!((code, &done["unanswered"]), (0, &json!(["access"])));
+    let (_, journal) = shop.world.json(&["journal", "show", "--key", shop.world.run(&["journal", "key"]).out.trim()]);
+    for (request, how) in [(access, "unanswered"), (erasure, "done")] {
+        let stored = format!("SELECT count(*) FROM oubliette_requests WHERE id = {request} AND state = '{how}'");
+        assert_eq!(shop.ask(&stored), 1);
+        assert!(journal.to_string().contains(&format!("\"how\":\"{how}\"")), "{journal}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_purpose_gets_a_new_tree_and_gives_up_the_old() {
     let ran = world.run(&["retire", "tree", "orders", "0123456789abcdef", "--yes"]).ends(64);
     assert!(ran.err.contains("0123456789abcdef"), "{ran:?}");
     world.run(&["retire", "tree", "orders", "first", "--yes"]).ends(64);
-    let (code, retired) = world.json(&["retire", "tree", "orders", tree, "--yes"]);
+    let (code, retired) = world.json(&["retire", "tree", "orders", tree, "--yes", "--leave-behind"]);
     assert_eq!((code, retired["trees"].as_array().unwrap().len()), (0, 1));
     assert_eq!(customers[0].opens(&world.vault()), (false, true));
 }
@@ -105,7 +105,7 @@ fn an_index_moves_from_epoch_to_epoch() {
     assert_eq!((code, begun["epoch"].as_u64()), (0, Some(1)));
     world.run(&["retire", "epoch", "customers.email", "0"]).ends(77);
     world.run(&["retire", "epoch", "customers.email", "1", "--yes"]).ends(64);
-    let (code, retired) = world.json(&["retire", "epoch", "customers.email", "0", "--yes"]);
+    let (code, retired) = world.json(&["retire", "epoch", "customers.email", "0", "--yes", "--leave-behind"]);
     assert_eq!((code, retired["epoch"].as_u64()), (0, Some(0)));
     let vault = world.vault();
     let index = crate::support::EMAIL.index("exact", oubliette::bits(32));

@@ -137,10 +137,15 @@ impl Shop {
 
     /// A receipt in a file, checked: readable by its owner alone, and signed by the vault.
     pub fn receipt(&self, path: &str) -> Receipt {
+        self.receipt_under(path, "key")
+    }
+
+    /// The same when the root key is in another file.
+    pub fn receipt_under(&self, path: &str, key_file: &str) -> Receipt {
         use std::os::unix::fs::PermissionsExt;
         let path = self.world.path(path);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let key = self.world.run(&["journal", "key"]).ends(0).out;
+        let key = self.world.run(&["journal", "key", "--key-file", key_file]).ends(0).out;
         Receipt::verify(&fs::read_to_string(path).unwrap(), &key.trim().parse().unwrap()).unwrap()
     }
 

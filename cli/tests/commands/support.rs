@@ -101,7 +101,10 @@ impl World {
 
     /// Some customers, each with an email of both purposes.
     pub fn customers(&self, count: usize) -> Vec<Customer> {
-        let vault = self.vault();
+        self.customers_of(self.vault(), count)
+    }
+
+    pub fn customers_of(&self, vault: Vault, count: usize) -> Vec<Customer> {
         let customers = (0..count).map(|_| Customer::new(&vault)).collect();
         vault.close().unwrap();
         customers
@@ -184,5 +187,15 @@ impl Ran {
             assert!(!self.out.contains(secret) && !self.err.contains(secret), "{secret} is in {self:?}");
         }
         self
+    }
+}
+
+/// Until something holds, or for a minute.
+#[allow(dead_code)] // of the tests that start servers
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "waited in vain for {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }

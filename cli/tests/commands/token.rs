@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::page::{run, steps};
 use crate::support::{Ran, World};
 
 /// A token directory beside the vault, and the command that sees it.
@@ -11,7 +12,10 @@ struct Tokens(World);
 
 impl Tokens {
     fn new() -> Tokens {
-        let world = World::new();
+        Tokens::beside(World::new())
+    }
+
+    fn beside(world: World) -> Tokens {
         std::fs::create_dir(world.path("tokens")).unwrap();
         world.write("softhsm2.conf", &format!("directories.tokendir = {}\n", world.path("tokens").display()));
         let slots = ["--init-token", "--free", "--label", "privacy", "--so-pin", "0000", "--pin", "1234"];
@@ -32,6 +36,16 @@ impl Tokens {
     }
 }
 
+fn module() -> &'static str {
+    let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"];
+    module.into_iter().find(|path| std::path::Path::new(path).exists()).expect("SoftHSM's module")
+}
+
+fn section() -> String {
+    let module = module();
+    format!("[root_key.token]\nmodule = \"{module}\"\nlabel = \"privacy\"\npin_file = \"pin\"\n")
+}
+
 #[test]
 fn a_vault_moves_to_a_token_and_is_operated_there() {
     let tokens = Tokens::new();
@@ -40,9 +54,7 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     let refused = tokens.run(&["rotate", "root-key", "--to-token", "--yes"]).ends(78);
     assert!(refused.err.contains("[root_key.token]"), "{refused:?}");
     assert!(tokens.run(&["rotate", "root-key", "--next-version", "--yes"]).ends(77).err.contains("no versions"));
-    let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"];
-    let module = module.iter().find(|path| std::path::Path::new(path).exists()).expect("SoftHSM's module");
-    let section = format!("[root_key.token]\nmodule = \"{module}\"\nlabel = \"privacy\"\npin_file = \"pin\"\n");
+    let section = section();
     tokens.configure(&section);
     world.write("pin", "1234\n");
     tokens.run(&["rotate", "root-key", "--to-token"]).ends(77);
@@ -60,6 +72,36 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     tokens.run(&["rotate", "root-key", "--next-version", "--yes"]).ends(0);
     version(3);
     tokens.run(&["doctor"]).ends(0);
+    // The series in use is listed, and never destroyed.
+    let series = || {
+        let ran = tokens.run(&["retire", "series", "--json"]).ends(0);
+        let listed: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        listed["series"].as_array().unwrap().clone()
+    };
+    assert!(series().len() == 1 && series()[0]["in_use"] == json!(true));
+    let in_use = series()[0]["series"].as_str().unwrap().to_owned();
+    assert!(tokens.run(&["retire", "series", &in_use, "--yes"]).ends(77).err.contains("is under the series"));
+    tokens.run(&["retire", "series", "0707", "--yes"]).ends(64);
+    let stranger = "07".repeat(16);
+    assert!(tokens.run(&["retire", "series", &stranger, "--yes"]).ends(66).err.contains("has no series"));
+    // What a commit left that came to nothing: `doctor` says so and leaves it, and whoever opens the vault to work destroys it.
+    let keys = |more: &[&str]| {
+        let arguments = ["--module", module(), "--login", "--pin", "1234", "--token-label", "privacy"];
+        let mut tool = Command::new("pkcs11-tool");
+        let ran = tool.args(arguments).args(more).env("SOFTHSM2_CONF", world.path("softhsm2.conf")).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).matches("oubliette ").count()
+    };
+    let (label, id) = (format!("oubliette {in_use}"), format!("{in_use}0000000000000004{stranger}"));
+    keys(&["--keygen", "--key-type", "aes:32", "--sensitive", "--private", "--label", &label, "--id", &id]);
+    let list = ["--list-objects", "--type", "secrkey"];
+    assert_eq!(keys(&list), 2);
+    let found = tokens.run(&["doctor"]).ends(1);
+    assert!(found.out.contains("1 key that no root record needs"), "{found:?}");
+    assert_eq!(keys(&list), 2, "it only looks");
+    tokens.run(&["status"]).ends(0);
+    assert_eq!(keys(&list), 1);
+    tokens.run(&["doctor"]).ends(0);
     // The key file opens nothing any more; and a PIN may come by a descriptor.
     tokens.configure("");
     tokens.run(&["status"]).ends(77);
@@ -73,4 +115,51 @@ fn a_vault_moves_to_a_token_and_is_operated_there() {
     tokens.configure(&section.replace("privacy", "elsewhere"));
     world.mode("pin", 0o600);
     assert!(tokens.run(&["status"]).ends(75).err.contains("no token with the label"));
+    let away = tokens.run(&["doctor"]).ends(2);
+    assert!(away.out.contains("no token with the label") && away.out.contains("plug the token in"), "{away:?}");
+    // Back to the key file: the series is left, and is destroyed when somebody asks for it.
+    tokens.configure(&section);
+    world.write("pin", "1234\n");
+    tokens.run(&["rotate", "root-key", "--new-key-file", "key", "--yes"]).ends(0);
+    tokens.run(&["retire", "series", &in_use, "--yes"]).ends(77);
+    tokens.run(&["retire", "series", &in_use, "--not-in-token"]).ends(77);
+    assert_eq!(keys(&list), 1);
+    let forgotten = tokens.run(&["retire", "series", &in_use, "--not-in-token", "--yes"]).ends(0);
+    assert!(forgotten.out.contains("1 key of the series"), "{forgotten:?}");
+    assert_eq!(keys(&list), 0);
+    tokens.run(&["retire", "series", &in_use, "--not-in-token", "--yes"]).ends(66);
+    let listed = tokens.run(&["retire", "series", "--not-in-token"]).ends(0);
+    assert!(!listed.out.contains(&in_use), "{listed:?}");
+}
+
+/// As DRILLS.md has it, line by line.
+#[test]
+fn a_token_that_was_lost() {
+    let tokens = Tokens::beside(World::journalled());
+    let world = &tokens.0;
+    let customers = world.customers_of(world.application(), 4);
+    world.write("pin", "1234\n");
+    let common =
+        "vault = \"privacy\"\nmirrors = [\"mirror\"]\njournal = \"log/journal\"\n[root_key]\nkey_file = \"key\"\n";
+    world.write("oubliette.toml", &format!("{common}{}", section()));
+    tokens.run(&["rotate", "root-key", "--to-token", "--yes"]).ends(0);
+    tokens.run(&["shred", &customers[1].number.to_string(), "--yes"]).ends(0);
+    let variables = [
+        ("SOFTHSM2_CONF", world.path("softhsm2.conf").display().to_string()),
+        ("NUMBER", customers[0].number.to_string()),
+        ("HIGHEST", customers[3].number.to_string()),
+    ];
+    for step in steps("10. A lost token") {
+        run(world, "", &variables, &step);
+    }
+    let digits = std::fs::read_to_string(world.path("new.key")).unwrap();
+    let mut key = [0; 32];
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    }
+    let builder = oubliette::Vault::at(world.path("privacy")).mirror(world.path("mirror"));
+    let builder = builder.purposes([crate::support::ORDERS, crate::support::NEWS]).journal(world.path("log/journal"));
+    let vault = builder.unlock(oubliette::RootKey::bytes(key)).unwrap();
+    let opens: Vec<bool> = customers.iter().map(|customer| customer.opens(&vault) == (true, true)).collect();
+    assert_eq!(opens, [false, false, true, true]);
 }

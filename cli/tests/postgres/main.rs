@@ -1,10 +1,19 @@
-//! The command's work with the register on a real PostgreSQL server.
+//! The command on real PostgreSQL servers: its work with the register, and with vaults whose key store is there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod drills;
+mod key_store;
+mod key_store_doctor;
+#[path = "../commands/page.rs"]
+mod page;
 #[allow(dead_code)]
 #[path = "../../../examples/service/tests/support/postgres.rs"]
 mod server;
+/// Servers that have standbys, and can be stopped and started again.
+#[allow(dead_code)]
+#[path = "../../../postgres/tests/postgres/server.rs"]
+mod servers;
 #[allow(dead_code)]
 #[path = "../commands/support.rs"]
 mod support;
@@ -15,7 +24,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use oubliette::journal::Receipt;
 use oubliette::personal::Email;
 use oubliette::{Index, OpenError, Sealed, Vault, bits};
-use oubliette_register::{Basis, Evidence, Grant, Keep, Register, Rules, Subject};
+use oubliette_register::{Basis, Evidence, Grant, Keep, Register, RegisterError, Rules, ShredByNumber, Subject};
 use serde_json::{Value, json};
 use server::Postgres;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
@@ -260,4 +269,85 @@ fn a_database_that_cannot_be_used_is_said_to_be() {
     let mut child = child;
     assert!(child.wait().unwrap().success());
     assert_eq!(shop.opens(&alice), (false, false));
+}
+
+// Every statement of a shred by number, of key trees that are given up and of requests, in the words of this database.
+#[test]
+#[ignore = "starts a PostgreSQL server of its own; `.ci/run databases` runs it"]
+fn holds_bind_and_requests_stay_closed() {
+    let shop = Shop::new();
+    let (alice, bob) = (shop.customer("alice"), shop.customer("bob"));
+    let (hers, his) = (alice.orders.to_string(), bob.orders.to_string());
+    let add = ["holds", "add", "alice", "--until", "2099-06-30", "--why", "case 7", "--purpose", "orders"];
+    let (_, hold) = shop.world.json(&add);
+    for arguments in [&[&*hers][..], &[&his, &hers], &["--through", &his], &[&hers, "--purpose", "orders"]] {
+        let ran = shop.world.run(&[&["shred", "--yes"][..], arguments].concat()).ends(4);
+        assert!(ran.err.contains("case 7"), "{ran:?}");
+    }
+    // Past the command's own look, the register's.
+    let refused = shop.application(async |_, register, _| {
+        let pool = PgPool::connect(&shop.url).await.unwrap();
+        let numbers = [alice.orders, bob.orders].map(|number| oubliette::CustomerId::from_stored(number).unwrap());
+        let mut refused = Vec::new();
+        for order in [
+            ShredByNumber::these(numbers),
+            ShredByNumber::these(numbers).purpose(ORDERS),
+            ShredByNumber::through(numbers[1]),
+        ] {
+            refused.push(register.alone_postgres(&pool).shred_numbers(order).await);
+        }
+        // One that is being placed is waited for.
+        let mut placing = pool.begin().await.unwrap();
+        let (who, until) = (Subject::new("bob").unwrap(), Timestamp::now() + SignedDuration::from_hours(24));
+        let why = || oubliette::journal::Reason::new("case 8").unwrap();
+        let second = register.on_postgres(&mut placing).hold(&who, None, why(), until).await.unwrap();
+        let order = ShredByNumber::these([numbers[1]]);
+        let (shredding, of) = (register.clone(), pool.clone());
+        let shred = tokio::spawn(async move { shredding.alone_postgres(&of).shred_numbers(order).await });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert!(!shred.is_finished(), "it waits for the row");
+        placing.commit().await.unwrap();
+        refused.push(shred.await.unwrap());
+        let mut connection = pool.acquire().await.unwrap();
+        register.on_postgres(&mut connection).end_hold(second, why()).await.unwrap();
+        refused
+    });
+    for refused in refused {
+        assert!(matches!(refused, Err(RegisterError::HoldsStand { .. })), "{refused:?}");
+    }
+    assert_eq!((shop.opens(&alice), shop.opens(&bob)), ((true, true), (true, true)));
+    let (_, rotated) = shop.world.json(&["rotate", "purpose", "orders", "--yes"]);
+    let tree = rotated["tree"].as_str().unwrap().to_owned();
+    shop.world.run(&["retire", "tree", "orders", &tree, "--leave-behind", "--yes"]).ends(4);
+    let (code, done) = shop.world.json(&["shred", &alice.news.to_string(), &his, "--why", "asked", "--yes"]);
+    assert_eq!((code, &done["overridden"]), (0, &json!([])), "{done}");
+    assert_eq!((shop.opens(&alice), shop.opens(&bob)), ((true, false), (false, true)));
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_numbers WHERE state = 'shredded'"), "2");
+    assert_eq!(shop.ask("SELECT count(*) FROM oubliette_grants WHERE why = 'asked' AND ended_at IS NOT NULL"), "2");
+    assert_eq!(
+        shop.world.json(&["resume"]),
+        (0, json!({ "finished": null, "awaits_confirmation": false })),
+        "it was the register's own"
+    );
+    let (code, done) = shop.world.json(&["shred", &hers, "--despite-holds", "the court allows it", "--yes"]);
+    assert_eq!((code, &done["overridden"]), (0, &json!([hold["hold"]])), "{done}");
+    // Nothing of hers is left in the purpose that is held.
+    shop.world.run(&["retire", "tree", "orders", &tree, "--leave-behind", "--yes"]).ends(0);
+
+    let add = |kind: &str, days: i64| {
+        let arrived = (Timestamp::now() - SignedDuration::from_hours(24 * days)).to_string();
+        let (code, done) = shop.world.json(&["requests", "add", "bob", "--kind", kind, "--arrived", &arrived]);
+        assert_eq!(code, 0, "{done}");
+        done["recorded"]["request"].to_string()
+    };
+    let (early, late) = (add("access", 2), add("access", 60));
+    shop.world.run(&["requests", "extend", &early, "--why", "complex"]).ends(0);
+    shop.world.run(&["requests", "extend", &late, "--why", "we were busy"]).ends(77);
+    shop.world.run(&["requests", "answer", &early, "refused", "--why", "not you"]).ends(0);
+    shop.world.run(&["requests", "answer", &early, "done"]).ends(77);
+    shop.world.run(&["requests", "note", &early, "asked again"]).ends(0);
+    let (code, done) = shop.world.json(&["erase", "bob", "--why", "request", "--yes"]);
+    assert_eq!((code, &done["unanswered"]), (0, &json!(["access"])), "{done}");
+    assert_eq!(shop.ask(&format!("SELECT state FROM oubliette_requests WHERE id = {late}")), "unanswered");
+    assert_eq!(shop.ask(&format!("SELECT state FROM oubliette_requests WHERE id = {early}")), "refused");
 }

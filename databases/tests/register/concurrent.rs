@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::ToSpan;
 use oubliette::CustomerId;
 use oubliette::journal::{Event, Number};
-use oubliette_register::{Erased, Keep, Register, RegisterError, Rules};
+use oubliette_register::{Erased, Keep, Register, RegisterError, Rules, ShredByNumber};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
@@ -131,6 +131,82 @@ bodies! {
             check(&shop, &mut db).await;
             let _ = alone!(db, shop.register, erase(&who("alice"), why("tidy up")));
         }
+    }
+
+    // A hold whose transaction is not committed yet is waited for, and binds.
+    async fn a_shred_by_number_waits_for_a_hold_that_is_being_placed() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let number = on!(db, shop.register, grant(&who("alice"), contract())).unwrap().number;
+        for order in [
+            ShredByNumber::these([number]),
+            ShredByNumber::these([number]).purpose(ORDERS),
+            ShredByNumber::through(number),
+            // What was not there to be overridden is not overridden.
+            ShredByNumber::these([number]).despite_holds(why("of another case")),
+        ] {
+            let mut placing = db.pool.begin().await.unwrap();
+            let until = at("2026-06-01T00:00:00Z");
+            let hold = shop.register.on_postgres(&mut placing).hold(&who("alice"), None, why("case 7"), until).await.unwrap();
+            let (pool, register) = (db.pool.clone(), shop.register.clone());
+            let shred = tokio::spawn(async move { register.alone_postgres(&pool).shred_numbers(order).await });
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            assert!(!shred.is_finished(), "it waits for the row");
+            placing.commit().await.unwrap();
+            let refused = shred.await.unwrap();
+            assert!(matches!(&refused, Err(RegisterError::HoldsStand { holds, .. }) if holds[..] == [hold]), "{refused:?}");
+            assert!(shop.vault.shredded_among(ORDERS, [number]).unwrap().is_empty());
+            on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
+        }
+        check(&shop, &mut db).await;
+        let told = count(&shop.journal(), |event| matches!(event, Event::HoldOverridden { .. }));
+        assert_eq!(told, 0);
+    }
+
+    // Whichever comes first: what a hold was placed on is never shredded after it.
+    async fn a_hold_and_a_shred_by_number_at_once_are_one_after_the_other() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let (mut held, mut shredded) = (0, 0);
+        for round in 0..20 {
+            let id = format!("customer {round}");
+            let number = on!(db, shop.register, grant(&who(&id), contract())).unwrap().number;
+            let (pool, register) = (db.pool.clone(), shop.register.clone());
+            let holding = async move |until: &'static str| {
+                let mut connection = pool.acquire().await.unwrap();
+                let placed = register.on_postgres(&mut connection).hold(&who(&id), None, why("case 7"), at(until)).await;
+                placed.map(|hold| hold.number())
+            };
+            let (pool, register) = (db.pool.clone(), shop.register.clone());
+            let shredding = async move {
+                register.alone_postgres(&pool).shred_numbers(ShredByNumber::these([number])).await.map(drop)
+            };
+            let (hold, shred) = tokio::join!(
+                tokio::spawn(async move { holding("2026-06-01T00:00:00Z").await }),
+                tokio::spawn(shredding)
+            );
+            let (hold, shred) = (hold.unwrap(), shred.unwrap());
+            let is_gone = !shop.vault.shredded_among(ORDERS, [number]).unwrap().is_empty();
+            assert_eq!(shred.is_ok(), is_gone, "{shred:?}");
+            match (hold, shred) {
+                (Ok(_), Err(RegisterError::HoldsStand { .. })) => held += 1,
+                // Placed after it, on what is left.
+                (Ok(hold), Ok(())) => {
+                    alone!(db, shop.register, flush()).unwrap();
+                    let promised = shop.journal().into_iter().find_map(|event| match event {
+                        Event::Hold { hold: id, numbers, .. } if id == hold => Some(numbers),
+                        _ => None,
+                    });
+                    assert!(!promised.unwrap().contains(number), "promised, and shredded");
+                    shredded += 1;
+                }
+                (hold, shred) => panic!("{hold:?} {shred:?}"),
+            }
+        }
+        assert_eq!(held + shredded, 20);
+        check(&shop, &mut db).await;
+        let behind = count(&shop.journal(), |event| matches!(event, Event::Restored { .. }));
+        assert_eq!(behind, 0, "nobody took a shred of the register's for one past it");
     }
 
     // All there is, on a handful of customers, from several connections: nobody waits for each other for ever, and what is

@@ -17,7 +17,7 @@ use tokio::signal;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let db = PgPool::connect(&env::var("DATABASE_URL")?).await?;
-    let vault = oubliette::Vault::at(env::var("VAULT")?).purposes([user::ACCOUNT, user::NEWSLETTER]);
+    let vault = key_store::vault()?.purposes([user::ACCOUNT, user::NEWSLETTER]);
     let app = App { db, vault: vault.unlock(oubliette::RootKey::passphrase(env::var("VAULT_PASSPHRASE")?))? };
 
     let listener = TcpListener::bind(env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into())).await?;

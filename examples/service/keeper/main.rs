@@ -30,9 +30,10 @@ const COMMANDS: &str = "create | expand | seal | contract | sweep | renew";
 #[tokio::main]
 async fn main() -> Result<()> {
     let command = env::args().nth(1).unwrap_or_default();
-    let vault = || -> Result<_> { Ok(Vault::at(env::var("VAULT")?).purposes([ACCOUNT, NEWSLETTER])) };
+    let vault = || -> Result<_> { Ok(key_store::vault()?.purposes([ACCOUNT, NEWSLETTER])) };
     let key = || -> Result<_> { Ok(RootKey::passphrase(env::var("VAULT_PASSPHRASE")?)) };
     if command == "create" {
+        key_store::make_tables()?;
         return Ok(vault()?.create(key()?)?.close()?);
     }
     let db = PgPool::connect(&env::var("DATABASE_URL")?).await?;

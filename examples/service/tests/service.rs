@@ -8,6 +8,8 @@ mod support;
 mod changed_lines;
 #[path = "service/drills.rs"]
 mod drills;
+#[path = "service/instances.rs"]
+mod instances;
 #[path = "service/life.rs"]
 mod life;
 #[path = "service/migration.rs"]

@@ -53,6 +53,7 @@ pub(super) fn events() -> Vec<(Time, u64, Option<EventId>, Event)> {
         trees: Vec::new(),
         epoch: None,
         effective_at: Some(at(14)),
+        root_key: Some(root_key(12, 57, Began::Forgot, None)),
     };
     let retired = Event::Outcome {
         of: 6,
@@ -63,6 +64,7 @@ pub(super) fn events() -> Vec<(Time, u64, Option<EventId>, Event)> {
         trees: vec!["a0a1a2a3a4a5a6a7".parse().unwrap(), "a8a9aaabacadaeaf".parse().unwrap()],
         epoch: None,
         effective_at: None,
+        root_key: None,
     };
     let granted = Event::Granted {
         grant: 9_007_199_254_740_991,
@@ -120,6 +122,11 @@ pub(super) fn after_a_gap() -> Vec<Entry> {
     write_lines(&ours(), Some(known), vec![(now, 60, None, gap), (now, 60, None, Event::Torn { bytes: 17 })])
 }
 
+fn root_key(number: u64, generation: u64, began: Began, kept: Option<KeptVersions>) -> RootKeyVersion {
+    let (series, id) = (SeriesName::from_bytes(run(0x10)), VersionId::from_bytes(run(0x20)));
+    RootKeyVersion { series, number, id, generation, began, begun: time("2026-11-24T18:36:13.000Z"), kept }
+}
+
 /// One of each kind that is not among the entries before, with all that may be left out.
 pub(super) fn other_kinds() -> Vec<Entry> {
     let index = || IndexName {
@@ -143,9 +150,24 @@ pub(super) fn other_kinds() -> Vec<Entry> {
             detached: vec![label("b1"), label("b2")],
             first: Some(label("c1")),
         },
+        Event::ForgetSeries { series: SeriesName::from_bytes(run(0x30)), why: why.clone() },
+        Event::RootKey { version: root_key(13, 62, Began::Age, Some(KeptVersions { from: 9, until: due })) },
+        Event::Copied { series: SeriesName::from_bytes(run(0x40)) },
         Event::Erased { numbers: numbers.clone(), commitment: Hash::from_bytes(run(0x60)) },
         Event::Ended { grant: 4, number, purpose: label("orders"), why: why.clone() },
-        Event::Requested { request: 9, what: label("erasure"), numbers: numbers.clone(), due },
+        Event::Requested {
+            request: 9,
+            what: label("erasure"),
+            numbers: numbers.clone(),
+            received: time("2026-11-24T18:36:13.123Z"),
+            due,
+        },
+        Event::RequestExtended {
+            request: 9,
+            due: time("2027-02-24T18:36:13.123Z"),
+            why: reason("ten years of letters"),
+        },
+        Event::RequestNoted { request: 9, note: reason("asked again by telephone") },
         Event::RequestClosed { request: 9, how: label("done"), why: why.clone() },
         Event::Hold {
             hold: 2,
@@ -154,6 +176,7 @@ pub(super) fn other_kinds() -> Vec<Entry> {
             why: reason("a dispute"),
             until: Some(due),
         },
+        Event::HoldOverridden { hold: 2, what: label("shred"), why: reason("the court allows it") },
         Event::HoldEnded { hold: 2, why },
         Event::Swept { purpose: Some(label("orders")), due: 30, shredded: 20, held: 10 },
         Event::Disclosed {
@@ -188,6 +211,7 @@ pub(super) fn facts() -> Facts {
     Facts {
         whose: Whose::new("customer 4711, Zoë \"Z\" O’Connor").unwrap(),
         numbers: ids([5, 7, 8, 9, 10, 11, 12, 300]),
+        shredded_before: Numbers::default(),
         purposes: Purposes::All,
         why: Some(reason("a \"letter\" \\ é 😀")),
         requested_at: Some(time("2026-11-20T08:00:00.000Z")),

@@ -7,6 +7,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::*;
 
+mod damaged;
 mod files;
 mod inputs;
 mod node;

@@ -53,6 +53,28 @@ fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![Just(Ending::Done), Just(Ending::Refused), Just(Ending::Unknown)]
 }
 
+fn sixteen() -> impl Strategy<Value = [u8; 16]> {
+    any::<[u8; 16]>()
+}
+
+fn root_key() -> impl Strategy<Value = RootKeyVersion> {
+    use Began::{Age, ByHand, Created, Forgot, NewKey, Place, Recovery, Unknown};
+    let all = [Created, Forgot, Age, ByHand, Place, Recovery, NewKey, Unknown];
+    let kept = (count(), time()).prop_map(|(from, until)| KeptVersions { from, until });
+    let names = (sixteen(), sixteen()).prop_map(|(one, two)| (SeriesName::from_bytes(one), VersionId::from_bytes(two)));
+    (names, count(), count(), 0..all.len(), time(), option::of(kept)).prop_map(
+        move |((series, id), number, generation, began, begun, kept)| RootKeyVersion {
+            series,
+            number,
+            id,
+            generation,
+            began: all[began],
+            begun,
+            kept,
+        },
+    )
+}
+
 fn vaults() -> impl Strategy<Value = Event> {
     let why = || option::of(reason());
     prop_oneof![
@@ -78,10 +100,15 @@ fn vaults() -> impl Strategy<Value = Event> {
         (
             (1..200_u64, ending(), option::of(count()), option::of(count())),
             (option::of(tree()), vec(tree(), 0..3), option::of(0..128_u8), option::of(time())),
+            option::of(root_key()),
         )
-            .prop_map(|((of, result, newly, already), (tree, trees, epoch, effective_at))| {
-                Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at }
+            .prop_map(|((of, result, newly, already), (tree, trees, epoch, effective_at), root_key)| {
+                Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at, root_key }
             }),
+        root_key().prop_map(|version| Event::RootKey { version }),
+        sixteen().prop_map(|series| Event::Copied { series: SeriesName::from_bytes(series) }),
+        (sixteen(), why())
+            .prop_map(|(series, why)| Event::ForgetSeries { series: SeriesName::from_bytes(series), why }),
     ]
 }
 
@@ -104,12 +131,12 @@ fn registers() -> impl Strategy<Value = Event> {
             purpose,
             why
         }),
-        (count(), label(), numbers(), time()).prop_map(|(request, what, numbers, due)| Event::Requested {
-            request,
-            what,
-            numbers,
-            due
+        (count(), label(), numbers(), time(), time()).prop_map(|(request, what, numbers, received, due)| {
+            Event::Requested { request, what, numbers, received, due }
         }),
+        (count(), time(), reason()).prop_map(|(request, due, why)| Event::RequestExtended { request, due, why }),
+        (count(), reason()).prop_map(|(request, note)| Event::RequestNoted { request, note }),
+        (count(), label(), reason()).prop_map(|(hold, what, why)| Event::HoldOverridden { hold, what, why }),
         (count(), label(), why()).prop_map(|(request, how, why)| Event::RequestClosed { request, how, why }),
         (count(), numbers(), option::of(label()), reason(), option::of(time()))
             .prop_map(|(hold, numbers, purpose, why, until)| Event::Hold { hold, numbers, purpose, why, until }),
@@ -179,6 +206,8 @@ proptest! {
         let opened = place.open().unwrap();
         prop_assert_eq!(opened.open_intents(), journal.open_intents());
         prop_assert_eq!(opened.latest(), journal.latest());
+        let told = written.iter().rev().find_map(|(_, event)| event.root_key().copied());
+        prop_assert_eq!((opened.root_key(), journal.root_key()), (told, told));
         replay(entries.into_iter().map(Ok)).unwrap();
     }
 

@@ -7,6 +7,7 @@ fn facts(entries: Vec<Anchor>) -> Facts {
     Facts {
         whose: Whose::new("customer 4711, Zoë \"Z\" O’Connor").unwrap(),
         numbers: ids([5, 7, 8]),
+        shredded_before: Numbers::default(),
         purposes: Purposes::All,
         why: Some(Reason::new("Art. 17 request of 2026-11-20").unwrap()),
         requested_at: Some(time("2026-11-20T08:00:00.000Z")),

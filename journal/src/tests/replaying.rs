@@ -59,6 +59,7 @@ fn everything_that_was_given_up_is_listed() {
         trees: vec![tree(1), tree(2)],
         epoch: None,
         effective_at: None,
+        root_key: None,
     };
     let Event::Outcome { .. } = retired_trees.clone() else { panic!() };
     let began = Event::Outcome {
@@ -70,6 +71,7 @@ fn everything_that_was_given_up_is_listed() {
         trees: Vec::new(),
         epoch: Some(3),
         effective_at: None,
+        root_key: None,
     };
     let done = replayed(&[
         of_purpose(&[10, 11], "orders"),                                        // 2

@@ -243,6 +243,7 @@ fn vectors() -> Node {
         may_remain: Vec::new(),
         ..facts()
     };
+    let again = Facts { shredded_before: ids([5, 9, 10]), ..facts() };
     let written: Vec<Entry> = entries().into_iter().chain(after_a_gap()).collect();
     Node::Named(vec![
         (
@@ -260,7 +261,7 @@ fn vectors() -> Node {
         ("heads", vec![head(written[0].anchor()), head(written.last().unwrap().anchor())].into()),
         ("journals", journals().into()),
         ("refused_lines", refused_lines().into()),
-        ("receipts", vec![receipt(facts()), receipt(named)].into()),
+        ("receipts", vec![receipt(facts()), receipt(named), receipt(again)].into()),
         ("refused_receipts", refused_receipts().into()),
     ])
 }

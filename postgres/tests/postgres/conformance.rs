@@ -43,6 +43,10 @@ mod delegate {
             self.store.get(name)
         }
 
+        fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
+            self.store.get_many(names)
+        }
+
         fn mark(&self) -> Result<Mark, StoreError> {
             self.store.mark()
         }

@@ -53,9 +53,26 @@ impl Server {
 
     /// A standby of `primary`, which it follows under the name `standby`.
     pub fn follow(primary: &Server) -> Server {
+        Server::follow_with(primary, &[])
+    }
+
+    /// The same, with more arguments of the server's own.
+    #[allow(dead_code)] // the command's tests call it
+    pub fn follow_set(primary: &Server, settings: &[&str]) -> Server {
+        Server::follow_as(primary, settings, &[])
+    }
+
+    /// The same, with more arguments of `pg_basebackup`.
+    pub fn follow_with(primary: &Server, arguments: &[&str]) -> Server {
+        Server::follow_as(primary, &[], arguments)
+    }
+
+    fn follow_as(primary: &Server, settings: &[&str], arguments: &[&str]) -> Server {
         let source = format!("host={} user=postgres application_name=standby", text(&primary.directory));
-        let server = Server::installed(&[], |data| {
-            run(&[&program("pg_basebackup"), "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"]);
+        let server = Server::installed(settings, |data| {
+            let backup = program("pg_basebackup");
+            let command = [&backup, "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"];
+            run(&command.iter().chain(arguments).copied().collect::<Vec<_>>());
         });
         server.go_on();
         server
@@ -196,7 +213,11 @@ impl Server {
         let before = self.sql("SELECT pg_conf_load_time()");
         self.sql(&format!("ALTER SYSTEM SET {option} = '{value}'"));
         self.sql("SELECT pg_reload_conf()");
-        super::support::wait_for("the option to be read", || self.sql("SELECT pg_conf_load_time()") != before);
+        let begun = Instant::now();
+        while self.sql("SELECT pg_conf_load_time()") == before {
+            assert!(begun.elapsed() < PATIENCE, "the option {option} is not read");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// A name for a schema that is not used yet.
@@ -253,7 +274,7 @@ impl Drop for Server {
 }
 
 /// Debian has a directory a version, and the newest is taken; others have them on PATH.
-fn program(name: &str) -> String {
+pub fn program(name: &str) -> String {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
     newest.map_or_else(|| name.to_owned(), |version| format!("/usr/lib/postgresql/{version}/bin/{name}"))

@@ -1,6 +1,6 @@
 //! Why what is held on somebody could not be given.
 
-use oubliette::{OpenError, Outcome, ParseError};
+use oubliette::{KeyStoreError, OpenError, Outcome, ParseError};
 
 /// Why what is held on somebody could not be given. Nothing of it was: half an answer would look like a whole one.
 ///
@@ -97,6 +97,33 @@ pub enum AccessError {
 }
 
 impl AccessError {
+    /// True when it says something about a single value, and nothing about the others.
+    pub(crate) fn is_of_one_value(&self) -> bool {
+        match self {
+            AccessError::Open { source, .. } => matches!(
+                source,
+                OpenError::OtherCustomer { .. }
+                    | OpenError::OtherPurpose { .. }
+                    | OpenError::OtherVault { .. }
+                    | OpenError::NotEnrolled { .. }
+                    | OpenError::NotAuthentic { .. }
+                    | OpenError::SealedInCopy { .. }
+                    | OpenError::NotOfThisHistory { .. }
+                    | OpenError::InvalidContent { .. }
+                    | OpenError::KeyStore(KeyStoreError::PageDamaged { .. })
+            ),
+            AccessError::NotSealed { .. }
+            | AccessError::Unreadable { .. }
+            | AccessError::Context { .. }
+            | AccessError::Number { .. }
+            | AccessError::NotWritable { .. } => true,
+            AccessError::Invalid { .. }
+            | AccessError::UnknownType { .. }
+            | AccessError::Unsupported { .. }
+            | AccessError::Register(_) => false,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

@@ -75,7 +75,7 @@ impl Table {
         let reader = opens.reader();
         opening::check(&reader, readers, std::slice::from_ref(self), |_, _| true)?;
         let whose: Numbers = numbers.into_iter().collect();
-        let opening = Opening { reader: &reader, readers, table: self, whose: &whose };
+        let opening = Opening { reader: &reader, readers, table: self, whose: &whose, marks_damaged: false };
         let row = opening.row(|_| true, |column| cell(&column.name), |column| cell(&column.name))?;
         Ok(Document::for_people(&row.into_tree()))
     }

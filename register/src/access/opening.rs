@@ -18,6 +18,8 @@ pub(crate) struct Row {
     pub(crate) plain: Vec<(String, Tree)>,
     pub(crate) opened: Vec<(Purpose, Vec<(String, Tree)>)>,
     pub(crate) shredded: Vec<(Purpose, Vec<String>)>,
+    /// Columns that could not be read, and why.
+    pub(crate) damaged: Vec<(String, String)>,
 }
 
 /// Opens rows of one table.
@@ -26,6 +28,8 @@ pub(crate) struct Opening<'o> {
     pub(crate) readers: &'o Readers,
     pub(crate) table: &'o Table,
     pub(crate) whose: &'o Numbers,
+    /// What is wrong with one value is marked in the row, and no error.
+    pub(crate) marks_damaged: bool,
 }
 
 /// Whether all that tables declare can be opened and read, before anything is.
@@ -70,19 +74,25 @@ impl Opening<'_> {
         stored: impl Fn(&Column) -> Cell,
         shown: impl Fn(&Column) -> Cell,
     ) -> Result<Row, AccessError> {
-        let mut row = Row { plain: Vec::new(), opened: Vec::new(), shredded: Vec::new() };
-        let own = self.table.own_number().map(|column| self.number(column, &stored)).transpose()?.flatten();
+        let mut row = Row { plain: Vec::new(), opened: Vec::new(), shredded: Vec::new(), damaged: Vec::new() };
+        let own = match self.table.own_number().map(|column| (column, self.number(column, &stored))) {
+            Some((column, number)) => self.unless_damaged(&mut row, column, number)?.flatten(),
+            None => None,
+        };
         let is_theirs = own.is_some_and(|own| self.whose.contains(&own));
         for column in self.table.columns().iter().filter(|column| wanted(column)) {
             match column.info.kind {
                 // Of a row that is another's the person has single values, and nothing else.
                 FieldKind::Plain if is_theirs => {
-                    let tree = shown(column).shown().ok_or_else(|| self.not_writable(column))?;
-                    row.plain.push((column.name.clone(), tree));
+                    let tree = shown(column).shown().ok_or_else(|| self.not_writable(column));
+                    if let Some(tree) = self.unless_damaged(&mut row, column, tree)? {
+                        row.plain.push((column.name.clone(), tree));
+                    }
                 }
                 FieldKind::Sealed { purpose, context, .. } => {
                     let Some(field) = column.info.field_id() else { continue };
-                    match self.value(column, field, context, &stored)? {
+                    let value = self.value(column, field, context, &stored);
+                    match self.unless_damaged(&mut row, column, value)?.unwrap_or(Value::NotTheirs) {
                         Value::NotTheirs => {}
                         Value::Null => at(&mut row.opened, purpose).push((column.name.clone(), Tree::Null)),
                         Value::Kept(tree) => at(&mut row.opened, purpose).push((column.name.clone(), tree)),
@@ -93,6 +103,23 @@ impl Opening<'_> {
             }
         }
         Ok(row)
+    }
+
+    /// Marks the column if that is wanted, and nothing but this one value is the matter.
+    fn unless_damaged<T>(
+        &self,
+        row: &mut Row,
+        column: &Column,
+        read: Result<T, AccessError>,
+    ) -> Result<Option<T>, AccessError> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if self.marks_damaged && error.is_of_one_value() => {
+                row.damaged.push((column.name.clone(), error.to_string()));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn value(
@@ -193,8 +220,8 @@ fn at<T>(groups: &mut Vec<(Purpose, Vec<T>)>, purpose: Purpose) -> &mut Vec<T> {
 }
 
 impl Row {
-    /// `{"in_clear": {column: value}, "opened": {purpose: {column: value}}, "shredded": {purpose: [column]}}`, without those
-    /// that would be empty.
+    /// `{"in_clear": {column: value}, "opened": {purpose: {column: value}}, "shredded": {purpose: [column]}, "damaged":
+    /// {column: why}}`, without those that would be empty.
     pub(crate) fn into_tree(self) -> Tree {
         let mut members = Vec::new();
         if !self.plain.is_empty() {
@@ -207,6 +234,10 @@ impl Row {
         if !self.shredded.is_empty() {
             let shredded = self.shredded.into_iter().map(|(purpose, columns)| (purpose.name(), Tree::texts(columns)));
             members.push(("shredded", Tree::object(shredded)));
+        }
+        if !self.damaged.is_empty() {
+            let damaged = self.damaged.into_iter().map(|(column, why)| (column, Tree::text(why)));
+            members.push(("damaged", Tree::Object(damaged.collect())));
         }
         Tree::object(members)
     }

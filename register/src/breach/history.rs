@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use oubliette::CustomerId;
 use oubliette::journal::{Ending, Entry, Event, IndexName, KeyTreeId, Label, Ranges, Whom};
 
+use super::versions::{Copied, Version, Versions};
 use crate::times::timestamp;
 
 /// When something was done: by the clock, and by the vault's count of commits.
@@ -37,8 +38,9 @@ pub struct History {
     complete: bool,
     /// Commits that are known of.
     moments: Vec<Moment>,
-    /// Rotations of the root key.
-    root_keys: Vec<Moment>,
+    /// Since which generations there was another root key: rotations, and versions that began.
+    root_keys: BTreeMap<u64, Moment>,
+    versions: Versions,
     shreds: BTreeMap<String, Vec<(Ranges, Moment)>>,
     trees: BTreeMap<String, Vec<Tree>>,
     epochs: Vec<EpochOf>,
@@ -77,6 +79,11 @@ impl History {
                 history.complete = matches!(entry.event(), Event::Opened { .. }) && moment.generation <= 1;
             }
             history.moments.push(moment);
+            if let Some(version) = entry.event().root_key() {
+                let since = Moment { generation: version.generation, at: timestamp(version.begun) };
+                history.root_keys.entry(since.generation).or_insert(since);
+                history.versions.told(version, moment);
+            }
             match entry.event() {
                 Event::Gap { .. } | Event::Recover { .. } => history.complete = false,
                 Event::Outcome { of, result: Ending::Done, tree, epoch, .. } => {
@@ -84,6 +91,7 @@ impl History {
                         history.done(&intent, moment, *tree, *epoch);
                     }
                 }
+                Event::Copied { series } => history.versions.copied(*series, moment),
                 event if event.is_intent() => {
                     intents.insert(entry.n(), event.clone());
                 }
@@ -100,7 +108,8 @@ impl History {
         History {
             complete: false,
             moments: vec![START],
-            root_keys: Vec::new(),
+            root_keys: BTreeMap::new(),
+            versions: Versions::default(),
             shreds: BTreeMap::new(),
             trees: purposes.iter().map(first).collect(),
             epochs: Vec::new(),
@@ -119,7 +128,8 @@ impl History {
                     self.shredded(purpose, &ranges, moment);
                 }
             }
-            Event::RotateRootKey { .. } => self.root_keys.push(moment),
+            Event::RotateRootKey { .. } => drop(self.root_keys.entry(moment.generation).or_insert(moment)),
+            Event::ForgetSeries { series, .. } => self.versions.forgotten(*series, moment),
             Event::RotatePurpose { purpose, .. } => {
                 let starts_shredded = self.shreds.contains_key(purpose.as_str());
                 let written = if starts_shredded { vec![moment.generation] } else { Vec::new() };
@@ -210,12 +220,40 @@ impl History {
 
     /// Which of the vault's root keys was in use.
     pub(super) fn root_key(&self, generation: u64) -> usize {
-        self.root_keys.iter().filter(|rotated| rotated.generation <= generation).count()
+        self.root_keys.range(..=generation).count()
     }
 
     /// When the root key after this one came into use.
     pub(super) fn rotated_away(&self, root_key: usize) -> Option<Moment> {
-        self.root_keys.get(root_key).copied()
+        self.root_keys.values().nth(root_key).copied()
+    }
+
+    /// Whether the journal tells of versions of the root key in a token.
+    pub(super) fn has_versions(&self) -> bool {
+        !self.versions.is_empty()
+    }
+
+    /// The version that the root record of a generation is under; `None` if it is under none that is known.
+    pub(super) fn version_of(&self, generation: u64) -> Option<&Version> {
+        let version = self.versions.of(generation)?;
+        // Since then the vault may have moved to another kind of root key.
+        (self.root_key(version.since) == self.root_key(generation)).then_some(version)
+    }
+
+    /// The copies that were written of a generation, each with a key of its own.
+    pub(super) fn copies_of(&self, generation: u64) -> impl Iterator<Item = &Copied> {
+        self.versions.copies_of(generation)
+    }
+
+    /// The root keys that were a version of this number.
+    pub(super) fn root_keys_of_version(&self, number: u64) -> Vec<usize> {
+        self.versions.numbered(number).map(|version| self.root_key(version.since)).collect()
+    }
+
+    /// Whether the token opened the root record of a generation at some time between these. What is not known counts as opened.
+    pub(super) fn token_opens(&self, generation: u64, when: (Timestamp, Timestamp)) -> bool {
+        let own = self.version_of(generation).is_none_or(|version| version.was_there(when));
+        own || self.copies_of(generation).any(|copy| copy.was_there(when))
     }
 
     pub(super) fn trees(&self, purpose: &str) -> &[Tree] {

@@ -24,6 +24,20 @@ pub enum Leak {
         /// The generation.
         generation: u64,
     },
+    /// The key of one version of the root key, where it has versions in a token: what a process had of it in memory. Of several series, each that
+    /// had such a number.
+    RootKeyVersion {
+        /// The version's number, as `status` and the journal have it.
+        number: u64,
+    },
+    /// The token that holds the root key, or the use of it (the PIN, at the machine), between two times. Stolen or cloned: as of that
+    /// time, twice. Keys that were destroyed before are not in it.
+    Token {
+        /// From when.
+        from: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
     /// The pages, as they lay there at a generation, superseded ones included.
     Pages {
         /// The generation.
@@ -66,6 +80,10 @@ impl fmt::Display for Leak {
             Leak::Database { at } => write!(f, "a copy of the application's database, as of {at:.0}"),
             Leak::RootRecord { generation } => write!(f, "the root record, as of generation {generation}"),
             Leak::RootKey { generation } => write!(f, "the root key that was in use at generation {generation}"),
+            Leak::RootKeyVersion { number } => write!(f, "version {number} of the root key"),
+            Leak::Token { from, until } => {
+                write!(f, "the token that holds the root key, or the use of it, between {from:.0} and {until:.0}")
+            }
             Leak::Pages { generation } => write!(f, "the pages of the key store, as of generation {generation}"),
             Leak::Service { purposes, from, until, taken } => {
                 let what = match taken {

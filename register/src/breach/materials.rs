@@ -14,6 +14,8 @@ pub(super) struct Materials {
     records: BTreeSet<u64>,
     /// Root keys, as the history counts them.
     root_keys: BTreeSet<usize>,
+    /// When a token could be used.
+    tokens: Vec<(Timestamp, Timestamp)>,
     pages: BTreeSet<u64>,
 }
 
@@ -24,6 +26,8 @@ impl Materials {
             match leak {
                 Leak::RootRecord { generation } => drop(all.records.insert(*generation)),
                 Leak::RootKey { generation } => drop(all.root_keys.insert(history.root_key(*generation))),
+                Leak::RootKeyVersion { number } => all.root_keys.extend(history.root_keys_of_version(*number)),
+                Leak::Token { from, until } => all.tokens.push((*from, *until)),
                 Leak::Pages { generation } => drop(all.pages.insert(*generation)),
                 Leak::Service { from, until, taken: Taken::Memory, .. } => {
                     let during = history.generation_at(*from)..=history.generation_at(*until);
@@ -31,6 +35,10 @@ impl Materials {
                         all.records.insert(generation);
                         all.root_keys.insert(history.root_key(generation));
                         all.pages.insert(generation);
+                    }
+                    // Whoever was in it could use the token as it did, for records of before that came from elsewhere too.
+                    if history.has_versions() {
+                        all.tokens.push((*from, *until));
                     }
                 }
                 Leak::Service { .. } | Leak::Database { .. } => {}
@@ -41,7 +49,10 @@ impl Materials {
 
     /// The generations of the root records that leaked with their root key.
     pub(super) fn opened(&self, history: &History) -> Vec<u64> {
-        let opens = |generation: &&u64| self.root_keys.contains(&history.root_key(**generation));
+        let opens = |generation: &&u64| {
+            self.root_keys.contains(&history.root_key(**generation))
+                || self.tokens.iter().any(|when| history.token_opens(**generation, *when))
+        };
         self.records.iter().filter(opens).copied().collect()
     }
 

@@ -32,6 +32,8 @@ pub enum Action {
     },
     /// A new root key, and the old one destroyed: copies of the root record from now on are of no use to its holder.
     RotateRootKey,
+    /// The vault moved to another token, and whatever opens the old one changed or destroyed.
+    ReplaceToken,
     /// A new key tree, values moved to it, and the old tree given up: what was copied opens old copies only.
     RotatePurpose {
         /// The purpose.
@@ -60,6 +62,11 @@ impl fmt::Display for Action {
             Action::RotateRootKey => f.write_str(
                 "rotate the root key (`rotate_root_key`) to a random one, and destroy the old one: root records written \
                  from then on are of no use to whoever has it",
+            ),
+            Action::ReplaceToken => f.write_str(
+                "move the vault to a root key in another token (`rotate_root_key`), destroy the keys in the old one \
+                 (`forget_series`) if it can be reached, and change the PIN: root records written from then on are of no use \
+                 to whoever has the old token",
             ),
             Action::RotatePurpose { purpose } => write!(
                 f,
@@ -102,6 +109,9 @@ pub(super) fn measures(breach: &Breach, facts: &Facts, materials: &Materials) ->
     if let Some(newest) = materials.root_keys().last() {
         let taken_at = history.rotated_away(*newest).map(|moment| moment.at);
         all.push(Measure { what: Action::RotateRootKey, taken_at });
+    }
+    if breach.leaks.iter().any(|leak| matches!(leak, Leak::Token { .. })) {
+        all.push(Measure { what: Action::ReplaceToken, taken_at: None });
     }
     let opened = materials.opened(history);
     if let Some(newest) = opened.iter().max() {

@@ -61,6 +61,7 @@ mod materials;
 mod measures;
 mod report;
 mod sentences;
+mod versions;
 
 use jiff::Timestamp;
 

@@ -42,6 +42,14 @@ pub struct Report {
     pub assumptions: Vec<String>,
 }
 
+impl Report {
+    /// Whether the 72 hours were over when this was worked out: then the notice says why it is late (Art. 33(1)).
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.made_at > self.notify_by
+    }
+}
+
 /// How many persons and values; approximate, as the article has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

@@ -31,6 +31,10 @@ pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materia
                 .to_owned(),
         );
     }
+    let mut records: Vec<u64> = breach.leaks.iter().filter_map(record_of).collect();
+    records.sort_unstable();
+    records.dedup();
+    all.extend(records.iter().flat_map(|record| of_version(*record, facts)));
     let tokens = report.purposes.iter().flat_map(|purpose| &purpose.columns);
     if tokens.clone().any(|column| column.states.contains_key(&State::Comparable)) {
         all.push("Tokens tell which rows have equal values, and how common a value is.".to_owned());
@@ -53,6 +57,60 @@ pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materia
              which purposes and on what basis, what was asked for and when, and to whom data was handed."
                 .to_owned(),
         );
+    }
+    all
+}
+
+fn record_of(leak: &Leak) -> Option<u64> {
+    match leak {
+        Leak::RootRecord { generation } => Some(*generation),
+        _ => None,
+    }
+}
+
+/// What becomes of a copied root record by itself, where its key is a version in a token.
+fn of_version(record: u64, facts: &Facts) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(version) = facts.history.version_of(record) {
+        let number = version.number;
+        let mut text = format!("The root record of generation {record} is under version {number} of the root key, ");
+        // Writing to a string does not fail.
+        let _ = match (version.gone, version.kept) {
+            (Some(gone), _) => write!(
+                text,
+                "whose key was destroyed in the token by {:.0}: whoever has this record alone, or gets at the token later, \
+                 reads nothing with it.",
+                gone.at
+            ),
+            (None, Some(until)) => write!(
+                text,
+                "whose key is kept until {until:.0}, and until an entry of the journal says that it is gone: as long, whoever \
+                 has this record and the use of the token reads with it."
+            ),
+            (None, None) if version.is_superseded => write!(
+                text,
+                "which is superseded; that its key was destroyed the journal does not say: it is to be taken for there."
+            ),
+            (None, None) => write!(
+                text,
+                "which is in use: whoever has this record and the use of the token reads with it until the next version has \
+                 begun."
+            ),
+        };
+        all.push(text);
+    }
+    for copy in facts.history.copies_of(record) {
+        all.push(match copy.gone {
+            Some(gone) => format!(
+                "A copy of the vault that was made of generation {record} was under a key of its own, which was destroyed by \
+                 {:.0}.",
+                gone.at
+            ),
+            None => format!(
+                "A copy of the vault that was made of generation {record} is under a key of its own, which is in the token \
+                 until it is destroyed (`forget_series`): no later version of the root key changes that."
+            ),
+        });
     }
     all
 }
@@ -84,6 +142,20 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
             "The root key of the copied root record did not leak, and has 128 bits of entropy or more. A passphrase can be \
              guessed, as slowly as Argon2id lets it; if it is not strong, list the root key as leaked too.",
         );
+    }
+    if facts.history.has_versions() && has(|leak| !matches!(leak, Leak::Database { .. })) {
+        say(
+            "That the key of a version was destroyed is what the token answered and whoever destroyed it wrote into the journal, \
+             by that machine's clock; five minutes are allowed for. Between destroying and writing it counts as there.",
+        );
+        say(
+            "No token was cloned or backed up with its keys, and no machine was stopped, suspended or dumped while a program \
+             on it had the vault open: what such a copy holds no destruction reaches. If one was, list the token, or the \
+             program's memory, as of that time.",
+        );
+    }
+    if has(|leak| matches!(leak, Leak::Token { .. })) && !facts.history.has_versions() {
+        say("The journal tells of no versions of the root key: the token is taken to open every root record.");
     }
     if has(|leak| matches!(leak, Leak::Pages { .. })) {
         say("Copied pages include superseded ones, which are kept for a time after each shred.");
@@ -166,6 +238,10 @@ impl Report {
         writeln!(out, "# Notification of a personal data breach (Art. 33 GDPR)\n")?;
         writeln!(out, "- Aware since: {:.0}", self.aware_at)?;
         writeln!(out, "- To be notified by: {:.0} (72 hours; later with the reasons for the delay)", self.notify_by)?;
+        if self.is_late() {
+            let hours = self.made_at.duration_since(self.notify_by).as_hours();
+            writeln!(out, "- **LATE** by {} days and {} hours: the notice must say why", hours / 24, hours % 24)?;
+        }
         writeln!(out, "- Worked out at: {:.0}\n", self.made_at)?;
         writeln!(out, "## (a) Nature of the breach\n")?;
         writeln!(out, "What may be in other hands:\n")?;

@@ -25,6 +25,7 @@ use super::ids;
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
+use super::whose;
 use crate::access::opening::{self, Numbers, Row};
 use crate::access::table::Column;
 use crate::access::tree::Tree;
@@ -158,6 +159,7 @@ async fn write_down<D: Database>(
     if found.state != "live" {
         return Err(RegisterError::BeingErased.into());
     }
+    whose::check(register, db, found.id, None).await?;
     let now = register.now();
     let recipient = disclosure.recipient.as_str();
     let by_purpose = by_purpose(holdings, disclosure);
@@ -172,7 +174,7 @@ async fn write_down<D: Database>(
     }
     let whose = live_numbers(db, &found).await?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
-    let rows = holdings::rows(register, db, holdings, &whose, wanted, &disclosure.only).await?;
+    let rows = holdings::rows(register, db, holdings, &whose, wanted, &disclosure.only, false).await?;
     let tables = tables(rows).ok_or(DisclosureError::NothingHeld)?;
     for ((purpose, columns), (grant, number)) in by_purpose.iter().zip(grants) {
         const INSERT: &str = "INSERT INTO oubliette_disclosures \

@@ -1,8 +1,9 @@
 //! What an answer says beside the application's rows: the register's own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use oubliette::FieldKind;
 use oubliette::personal::Plaintext;
 
 use super::declared::Holdings;
@@ -23,9 +24,50 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn with(self, rows: Vec<(&Table, Vec<Row>)>) -> Tree {
-        Tree::object(self.before.into_iter().chain([("tables", tables(rows))]).chain(self.after))
+    pub(super) fn with(self, rows: Vec<(&Table, Vec<Row>)>, not_shown: &NotShown) -> Tree {
+        let tables = [("tables", tables(rows))].into_iter().chain(not_shown_tree(not_shown));
+        Tree::object(self.before.into_iter().chain(tables).chain(self.after))
     }
+}
+
+/// Purposes, and the customer's live numbers of each, of which no column is declared.
+pub(super) type NotShown = BTreeMap<String, Vec<i64>>;
+
+/// What the answer cannot show, since nobody has said where it is.
+pub(super) async fn not_shown<D: Database>(
+    db: &mut D,
+    holdings: &Holdings,
+    found: &Found,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<NotShown, RegisterError> {
+    const LIVE: &str = "SELECT purpose, number FROM oubliette_numbers WHERE state <> 'shredded' \
+        AND subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1) ORDER BY purpose, number";
+    let is_declared = |name: &str| {
+        let mut columns = holdings.tables.iter().flat_map(|table| table.columns());
+        columns.any(|column| matches!(column.info.kind, FieldKind::Sealed { purpose, .. } if purpose.name() == name))
+    };
+    let mut not_shown = NotShown::new();
+    for row in db.rows(LIVE, values![found.id]).await? {
+        let purpose = row.text(0)?;
+        if wanted(purpose) && !is_declared(purpose) {
+            not_shown.entry(purpose.to_owned()).or_default().push(row.integer(1)?);
+        }
+    }
+    Ok(not_shown)
+}
+
+/// Left out when there is nothing to say.
+fn not_shown_tree(not_shown: &NotShown) -> Option<(&'static str, Tree)> {
+    const WHY: &str = "no column of this purpose is declared: what is held for it is not in this document";
+    let of = |(purpose, numbers): (&String, &Vec<i64>)| {
+        let numbers = numbers.iter().map(|number| Tree::Number(*number)).collect();
+        Tree::object([
+            ("purpose", Tree::text(purpose.as_str())),
+            ("numbers", Tree::List(numbers)),
+            ("why", Tree::text(WHY)),
+        ])
+    };
+    (!not_shown.is_empty()).then(|| ("not_shown", Tree::List(not_shown.iter().map(of).collect())))
 }
 
 pub(super) fn tables(tables: Vec<(&Table, Vec<Row>)>) -> Tree {
@@ -36,13 +78,19 @@ pub(super) fn tables(tables: Vec<(&Table, Vec<Row>)>) -> Tree {
     Tree::List(shown.collect())
 }
 
-pub(super) fn portable(register: &Register, subject: &Subject, rows: Vec<(&Table, Vec<Row>)>) -> Tree {
-    Tree::object([
+pub(super) fn portable(
+    register: &Register,
+    subject: &Subject,
+    rows: Vec<(&Table, Vec<Row>)>,
+    not_shown: &NotShown,
+) -> Tree {
+    let members = [
         ("format", Tree::text("oubliette/1/portable")),
         ("subject", Tree::text(subject.as_str())),
         ("at", Tree::text(register.now().to_string())),
         ("tables", tables(rows)),
-    ])
+    ];
+    Tree::object(members.into_iter().chain(not_shown_tree(not_shown)))
 }
 
 /// Of a live grant by consent or contract that is not for a recipient.

@@ -9,6 +9,7 @@ use oubliette::{FieldKind, journal};
 pub use declared::Holdings;
 pub(crate) use select::Only;
 
+use super::agreed;
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants::{self, Found};
@@ -16,6 +17,7 @@ use super::outbox;
 use super::register::Register;
 use super::sqlite::OnSqlite;
 use super::subject::Subject;
+use super::whose;
 use crate::access::opening::{self, Numbers, Opening, Row};
 use crate::access::table::Column;
 use crate::access::{AccessError, Document, Table};
@@ -28,8 +30,9 @@ impl OnSqlite<'_> {
     /// customer's numbers, with their values opened. What was shredded is listed as such. That it was asked for is written
     /// down in the journal.
     ///
-    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. Look through it before it is sent: a
-    /// text may name other people (Art. 15(4)).
+    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. A purpose in which the customer has
+    /// live numbers, and of which no column is declared, is named under `not_shown` and by
+    /// [`Document::not_shown`]. Look through it before it is sent: a text may name other people (Art. 15(4)).
     ///
     /// # Errors
     /// [`AccessError`]; nothing was written down then. A value that does not open is an error, and never left out.
@@ -108,8 +111,11 @@ async fn access<D: Database>(
     opening::check(&register.reader, &holdings.readers, &holdings.tables, |_, _| true)?;
     let (found, whose) = begin(register, db, subject).await?;
     let answer = answer::of(register, db, holdings, subject, &found).await?;
-    let rows = rows(register, db, holdings, &whose, |_, _| true, &[]).await?;
-    Ok(Document::for_people(&answer.with(rows)))
+    let rows = rows(register, db, holdings, &whose, |_, _| true, &[], holdings.marks_damaged).await?;
+    let damaged = damaged(&rows);
+    let not_shown = answer::not_shown(db, holdings, &found, |_| true).await?;
+    let document = Document::for_people(&answer.with(rows, &not_shown)).with_damaged(damaged);
+    Ok(document.lacking(not_shown.into_keys().collect()))
 }
 
 async fn portable<D: Database>(
@@ -129,9 +135,17 @@ async fn portable<D: Database>(
         purposes.iter().any(|portable| portable == purpose.name())
     };
     opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
-    let mut rows = rows(register, db, holdings, &whose, wanted, &[]).await?;
+    let mut rows = rows(register, db, holdings, &whose, wanted, &[], holdings.marks_damaged).await?;
+    let damaged = damaged(&rows);
     rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
-    Ok(Document::for_machines(&answer::portable(register, subject, rows)))
+    let not_shown =
+        answer::not_shown(db, holdings, &found, |purpose| purposes.iter().any(|one| one == purpose)).await?;
+    let tree = answer::portable(register, subject, rows, &not_shown);
+    Ok(Document::for_machines(&tree).with_damaged(damaged).lacking(not_shown.into_keys().collect()))
+}
+
+fn damaged(tables: &[(&Table, Vec<Row>)]) -> u64 {
+    tables.iter().flat_map(|(_, rows)| rows).map(|row| row.damaged.len() as u64).sum()
 }
 
 /// Looks the customer up, and writes down that it was asked for: first of all, since SQLite's transaction must begin as one
@@ -142,6 +156,8 @@ async fn begin<D: Database>(
     subject: &Subject,
 ) -> Result<(Found, Numbers), AccessError> {
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
+    agreed::check_shredded(register, db, found.id).await?;
+    whose::check(register, db, found.id, None).await?;
     let whose = numbers_of(db, found.id).await?;
     if !whose.is_empty() {
         let numbers = journal::Numbers::of(whose.iter().copied());
@@ -166,6 +182,7 @@ pub(crate) async fn rows<'h, D: Database>(
     whose: &Numbers,
     wanted: impl Fn(&Table, &Column) -> bool + Sync,
     only: &[Only],
+    marks_damaged: bool,
 ) -> Result<Vec<(&'h Table, Vec<Row>)>, AccessError> {
     let mut tables = Vec::new();
     for table in holdings.tables.iter().filter(|table| table.columns().iter().any(|column| wanted(table, column))) {
@@ -174,7 +191,7 @@ pub(crate) async fn rows<'h, D: Database>(
             let select = select::Select::of(table, |column| wanted(table, column));
             let only = only.iter().find(|only| only.table == table.name());
             let (sql, values) = select.statement(D::DIALECT, whose, only);
-            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose };
+            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose, marks_damaged };
             for row in db.rows_made(sql.into(), values).await? {
                 let cells = select.read(D::DIALECT, &row)?;
                 let cell = |column: &Column, of: fn(&select::Read) -> &crate::access::Cell| {

@@ -109,6 +109,8 @@ fn sqlite(values: &[Value]) -> Option<Read> {
         ("integer", Value::Integer(Some(number))) => Cell::Integer(*number),
         ("real", Value::Text(Some(digits))) => Cell::Real(digits.parse().ok()?),
         ("text", Value::Text(Some(text))) => Cell::text(text.as_str()),
+        // Damaged: as bytes it is told apart from what was written.
+        ("text", Value::NotUtf8(bytes)) => Cell::bytes(bytes.as_slice()),
         ("blob", Value::Text(Some(digits))) => Cell::bytes(from_hex(digits)?),
         _ => return None,
     };

@@ -18,7 +18,8 @@ pub struct Declaration {
     pub(crate) recipients: Option<Vec<String>>,
     pub(crate) whose: Vec<String>,
     pub(crate) categories: Vec<String>,
-    pub(crate) transfers: Vec<String>,
+    /// `None` until it was said where to, or that there are none.
+    pub(crate) transfers: Option<Vec<String>>,
 }
 
 impl Declaration {
@@ -26,7 +27,7 @@ impl Declaration {
     #[must_use]
     pub fn of(purpose: Purpose) -> Declaration {
         let (why, basis, kept, recipients) = (None, None, None, None);
-        let (whose, categories, transfers) = (Vec::new(), Vec::new(), Vec::new());
+        let (whose, categories, transfers) = (Vec::new(), Vec::new(), None);
         Declaration { purpose, why, basis, kept, recipients, whose, categories, transfers }
     }
 
@@ -84,7 +85,14 @@ impl Declaration {
     /// safeguards: "Switzerland, adequacy decision 2000/518/EC".
     #[must_use]
     pub fn transfer(mut self, to: impl Into<String>) -> Declaration {
-        self.transfers.push(to.into());
+        self.transfers.get_or_insert_default().push(to.into());
+        self
+    }
+
+    /// It is transferred to nobody outside the European Economic Area.
+    #[must_use]
+    pub fn stays_inside_the_eea(mut self) -> Declaration {
+        self.transfers.get_or_insert_default();
         self
     }
 

@@ -29,16 +29,18 @@ pub(super) fn document(inventory: &Inventory) -> Tree {
 
 pub(crate) fn declared(declaration: &Declaration) -> Vec<(&'static str, Tree)> {
     let list = |texts: &[String]| Tree::texts(texts.iter().map(String::as_str));
+    // Nobody is a category of nobody's: a list without any was not said.
+    let said = |texts: &[String]| if texts.is_empty() { Tree::Null } else { list(texts) };
     vec![
         ("purpose", Tree::text(declaration.purpose.name())),
         ("why", Tree::maybe(declaration.why.as_deref())),
         ("basis", Tree::maybe(declaration.basis.map(|basis| basis.as_str()))),
         ("article", Tree::maybe(declaration.basis.map(|basis| basis.article()))),
         ("kept", Tree::maybe(declaration.kept.as_deref())),
-        ("whose", list(&declaration.whose)),
-        ("categories", list(&declaration.categories)),
+        ("whose", said(&declaration.whose)),
+        ("categories", said(&declaration.categories)),
         ("recipients", declaration.recipients.as_deref().map_or(Tree::Null, list)),
-        ("transfers", list(&declaration.transfers)),
+        ("transfers", declaration.transfers.as_deref().map_or(Tree::Null, list)),
     ]
 }
 

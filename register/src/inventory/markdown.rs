@@ -36,16 +36,17 @@ pub(super) fn markdown(inventory: &Inventory, live: Option<&Live>) -> String {
 fn purpose(out: &mut String, inventory: &Inventory, declaration: &Declaration, live: Option<&Live>) {
     let _ = writeln!(out, "\n## {}\n", one_line(declaration.purpose.name()));
     let not_said = || "**not said**".to_owned();
-    let list = |texts: &[String], none: &str| if texts.is_empty() { none.to_owned() } else { texts.join("; ") };
+    let said = |texts: &[String]| if texts.is_empty() { not_said() } else { texts.join("; ") };
+    let list = |texts: &[String]| if texts.is_empty() { "none".to_owned() } else { texts.join("; ") };
     let basis = declaration.basis.map_or_else(not_said, |basis| format!("{}, {} GDPR", basis, basis.article()));
     let mut rows = vec![
         ("Why", declaration.why.clone().unwrap_or_else(not_said)),
         ("Legal basis", basis),
         ("Kept", declaration.kept.clone().unwrap_or_else(not_said)),
-        ("Of whom", list(&declaration.whose, "customers")),
-        ("Categories of data", list(&declaration.categories, "see the columns")),
-        ("Recipients", declaration.recipients.as_deref().map_or_else(not_said, |who| list(who, "none"))),
-        ("Transfers outside the EEA", list(&declaration.transfers, "none")),
+        ("Of whom", said(&declaration.whose)),
+        ("Categories of data", said(&declaration.categories)),
+        ("Recipients", declaration.recipients.as_deref().map_or_else(not_said, list)),
+        ("Transfers outside the EEA", declaration.transfers.as_deref().map_or_else(not_said, list)),
     ];
     if let Some(live) = live {
         rows.push(("Live grants", live.in_words(declaration.purpose.name())));

@@ -201,7 +201,7 @@ bodies! {
         let document = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
         assert_eq!(parsed(&document)["tables"][0]["rows"], json!([{"name": "Alice Ní Bhriain"}]));
         // Withdrawn, and the shred is yet to come.
-        db.sql(&format!("UPDATE oubliette_numbers SET state = 'doomed', sealing = NULL WHERE number = {}", user.no)).await;
+        db.sql(&format!("UPDATE oubliette_numbers SET state = 'shred_pending', sealing = NULL WHERE number = {}", user.no)).await;
         let refused = alone!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
         db.sql("UPDATE oubliette_subjects SET state = 'erasing' WHERE subject = 'alice'").await;

@@ -1,8 +1,8 @@
 //! Access and portability, over a register and the application's tables.
 
-use oubliette::personal::Json;
+use oubliette::personal::{Email, Json};
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{CustomerId, OpenError, Outcome};
+use oubliette::{CustomerId, OpenError, Outcome, Personal};
 use oubliette_register::access::{AccessError, Document, Table};
 use oubliette_register::inventory::{Declaration, Difference, Inventory};
 use oubliette_register::{Basis, Grant, Holdings, RegisterError, Rules};
@@ -13,6 +13,17 @@ use crate::literal::BYTES;
 use crate::shop::{self, Taste, User, users};
 use crate::support::*;
 use crate::table;
+
+/// What an application declares that has forgotten a purpose.
+#[allow(dead_code)] // for its columns
+#[derive(Personal)]
+#[personal(purpose = ORDERS, sealed = SealedContact)]
+struct Contact {
+    #[personal(customer)]
+    no: CustomerId,
+    #[personal(seal = EMAIL, text)]
+    email: Email,
+}
 
 fn inventory() -> Inventory {
     Inventory::of("Shop SAS")
@@ -135,6 +146,36 @@ bodies! {
         let _ = shop.vault.shred([bob.no, bob.news_no.unwrap()]).unwrap();
         let answer = parsed(&on!(db, shop.register, access(&holdings(), &who("bob"))).unwrap());
         assert_eq!(answer["tables"][0]["rows"][0]["shredded"]["orders"].as_array().unwrap().len(), 3);
+    }
+
+    // What nobody declared cannot be shown, and an answer that leaves it out says so.
+    async fn a_purpose_without_a_declared_column_is_named() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        let (alice, _) = alice_and_bob!(shop, db);
+        let whole = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap();
+        assert!(whole.not_shown().is_empty() && parsed(&whole).get("not_shown").is_none());
+        let undeclared = Holdings::in_tables([Table::new("users", Contact::FIELDS)]);
+        let answer = on!(db, shop.register, access(&undeclared, &who("alice"))).unwrap();
+        assert_eq!(answer.not_shown(), ["newsletter"]);
+        let said = parsed(&answer)["not_shown"].clone();
+        assert_eq!((&said[0]["purpose"], &said[0]["numbers"]), (&json!("newsletter"), &json!([alice.news_no.unwrap()])));
+        assert_eq!(said.as_array().unwrap().len(), 1);
+        let portable = on!(db, shop.register, portable(&undeclared, &who("alice"))).unwrap();
+        assert_eq!((portable.not_shown(), &parsed(&portable)["not_shown"]), (&["newsletter".to_owned()][..], &said));
+        // No table at all, and everything is named.
+        let nothing = on!(db, shop.register, access(&Holdings::in_tables([]), &who("alice"))).unwrap();
+        assert_eq!(nothing.not_shown(), ["newsletter", "orders"]);
+        // Nothing is held for it any more.
+        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        let answer = on!(db, shop.register, access(&undeclared, &who("alice"))).unwrap();
+        assert!(answer.not_shown().is_empty() && parsed(&answer).get("not_shown").is_none());
+        // It waits for a hold's end, and is held.
+        on!(db, shop.register, hold(&who("bob"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
+        alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        let answer = on!(db, shop.register, access(&undeclared, &who("bob"))).unwrap();
+        assert_eq!(answer.not_shown(), ["newsletter"]);
+        // Its consent is over: there is nothing of it to be taken along.
+        assert!(on!(db, shop.register, portable(&undeclared, &who("bob"))).unwrap().not_shown().is_empty());
     }
 
     async fn what_does_not_open_is_an_error_and_is_not_written_down() {

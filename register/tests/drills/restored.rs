@@ -1,6 +1,6 @@
 //! Which of the three was put back, who notices, and what mends it.
 
-use oubliette::journal::{Event, Expectations, JournalError};
+use oubliette::journal::{Event, EventId, Expectations, JournalError};
 use oubliette::{CustomerId, KeyStoreError, Recovery, UnlockError};
 use oubliette_register::{RegisterError, RequestKind};
 
@@ -205,6 +205,13 @@ bodies! {
         is_cut_off_for_an_auditor(&shop, &noted);
         let refused = alone!(shop.db, shop.register, resume());
         assert!(matches!(refused, Err(RegisterError::JournalDiffers { .. })), "{refused:?}");
+        shop.refuses_all().await;
+        // Nor does it when more was written into the older journal than the table knows.
+        for n in 0..10 {
+            let note = Event::Note { text: why("the older journal grows") };
+            shop.vault.write_down(&[(EventId::from_bytes([n; 16]), note)]).unwrap();
+        }
+        shop.refuses_all().await;
         shop.vault.clone().close().unwrap();
         // With the day's lines it is a root record that was restored alone.
         shop.write_journal_from_table().await;

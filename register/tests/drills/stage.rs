@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use oubliette::journal::{self, Anchor, Event, Expectations, PublicKey, Receipt};
 use oubliette::personal::Email;
-use oubliette::{CustomerId, Field, OpenError, RootKey, Sealed, UnlockError, Vault, VaultBuilder};
-use oubliette_register::{Register, Rules};
+use oubliette::{CustomerId, Field, OpenError, Personal, RootKey, Sealed, UnlockError, Vault, VaultBuilder};
+use oubliette_register::access::Table;
+use oubliette_register::{Disclosure, Holdings, Register, RequestKind, Rules};
 
 use crate::Db;
 use crate::support::*;
@@ -22,6 +25,17 @@ pub struct Shop {
     pub register: Register,
     pub public: PublicKey,
     values: BTreeMap<&'static str, [(CustomerId, Sealed<Email>); 2]>,
+}
+
+/// A row of the shop's table.
+#[derive(Personal)]
+#[personal(purpose = ORDERS, sealed = SealedCustomer)]
+#[allow(dead_code)] // for its FIELDS
+struct Customer {
+    #[personal(customer)]
+    no: CustomerId,
+    #[personal(plain)]
+    id: String,
 }
 
 /// What was noted elsewhere at the end of the day.
@@ -175,6 +189,41 @@ impl Shop {
         }
     }
 
+    /// No call of the register opens, grants or shreds anything while journal and table differ.
+    pub async fn refuses_all(&mut self) {
+        let (bob, later) = (who("bob"), at("2099-01-01T00:00:00Z"));
+        macro_rules! refused {
+            ($($call:expr),* $(,)?) => {$({
+                let refused = $call;
+                let error = refused.map(|_| ()).expect_err(stringify!($call)).to_string();
+                assert!(error.contains("the journal's table and its file"), "{}: {error}", stringify!($call));
+            })*};
+        }
+        let holdings = Holdings::in_tables([Table::new("customers", Customer::FIELDS)]);
+        let before = self.db.dump().await;
+        refused!(
+            on!(self.db, self.register, keys(&bob, ORDERS)),
+            on!(self.db, self.register, grant(&bob, contract())),
+            on!(self.db, self.register, access(&holdings, &bob)),
+            on!(self.db, self.register, portable(&holdings, &bob)),
+            on!(self.db, self.register, due()),
+            on!(self.db, self.register, mark(&bob, "order", Timestamp::now())),
+            on!(self.db, self.register, hold(&bob, None, why("case 7"), later)),
+            on!(self.db, self.register, request(&bob, RequestKind::Erasure, Timestamp::now())),
+            alone!(
+                self.db,
+                self.register,
+                disclose_in_clear(&holdings, &bob, &Disclosure::to("carrier").column("customers", "id"))
+            ),
+            alone!(self.db, self.register, sweep(|_| std::ops::ControlFlow::Continue(()))),
+            alone!(self.db, self.register, withdraw(&bob, ORDERS, why("asked"))),
+            alone!(self.db, self.register, erase(&bob, why("asked"))),
+            alone!(self.db, self.register, reconcile()),
+            alone!(self.db, self.register, resume()),
+        );
+        assert_eq!(self.db.dump().await, before);
+    }
+
     /// How the register has everybody: state and numbers of theirs that are live.
     pub async fn registered(&mut self) -> Vec<String> {
         let ask = "SELECT coalesce(s.subject, s.state) || ' ' || CAST(count(n.number) AS TEXT) AS answer \
@@ -216,7 +265,7 @@ pub fn truth() -> Opens {
 
 fn builder(at: &Path) -> VaultBuilder {
     std::fs::create_dir_all(at.join("log")).unwrap();
-    let vault = Vault::at(at.join("vault")).purposes([ORDERS, NEWSLETTER]).lease(Duration::from_millis(200));
+    let vault = Vault::at(at.join("vault")).purposes([ORDERS, NEWSLETTER]).lease(Duration::from_secs(1));
     vault.journal(at.join("log/journal"))
 }
 

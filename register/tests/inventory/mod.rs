@@ -220,7 +220,7 @@ fn it_says_what_is_kept_why_how_long_and_who_receives_it() {
     assert_eq!(document["controller"], "Shop SAS, Paris");
     let expected = json!({
         "purpose": "newsletter", "why": "to send the newsletter", "basis": "consent", "article": "Art. 6(1)(a)",
-        "kept": "until withdrawn", "whose": ["subscribers"], "categories": [], "recipients": [],
+        "kept": "until withdrawn", "whose": ["subscribers"], "categories": null, "recipients": [],
         "transfers": ["Switzerland, adequacy decision 2000/518/EC"], "fields": ["users.news"],
     });
     assert_eq!(document["purposes"][0], expected);

@@ -102,6 +102,7 @@ bodies! {
             db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", granted.number)).await;
             let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
             let sealed = keys.seal(EMAIL, &email()).unwrap();
+            alone!(db, shop.register, flush()).unwrap();
             shop.steps.stop_at(step, Stop::Die { torn: false });
             let first = alone!(db, shop.register, erase(&alice, why("asked")));
             let died = shop.steps.died();
@@ -229,6 +230,7 @@ bodies! {
         for id in ["alice", "bob"] {
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
         }
+        alone!(db, shop.register, flush()).unwrap();
         shop.steps.stop_at(2, Stop::Die { torn: false });
         alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
         shop.steps.reset();

@@ -1,12 +1,182 @@
 //! Whoever can write the database has the register sign what it told the journal, and nothing else.
 
 use oubliette::journal::Event;
-use oubliette_register::{RegisterError, Rules};
+use oubliette_register::access::Table;
+use oubliette_register::{Holdings, RegisterError, Rules};
+use std::ops::ControlFlow;
 
 use crate::Db;
 use crate::support::*;
 
+/// What somebody does who can write the register's tables: Alice's and Bob's rows are told apart by `?1` and `?2`, their ids there.
+const FORGERIES: [(&str, &[&str], &[&str]); 6] = [
+    (
+        "two ids are exchanged",
+        &[
+            "UPDATE oubliette_subjects SET subject = 'x' WHERE id = ?1",
+            "UPDATE oubliette_subjects SET subject = 'alice' WHERE id = ?2",
+            "UPDATE oubliette_subjects SET subject = 'bob' WHERE id = ?1",
+        ],
+        &["alice", "bob"],
+    ),
+    (
+        "numbers stand beside another id",
+        &[
+            "UPDATE oubliette_numbers SET subject_id = 1 WHERE subject_id = ?1",
+            "UPDATE oubliette_numbers SET subject_id = ?1 WHERE subject_id = ?2",
+            "UPDATE oubliette_numbers SET subject_id = ?2 WHERE subject_id = 1",
+        ],
+        &["alice", "bob"],
+    ),
+    (
+        "with what is sealed in them",
+        &[
+            "UPDATE oubliette_numbers SET whose = (SELECT n.whose FROM oubliette_numbers n WHERE n.subject_id = ?1 AND n.purpose = 'orders') WHERE subject_id = ?2",
+        ],
+        &["bob"],
+    ),
+    ("what is sealed is gone", &["UPDATE oubliette_numbers SET whose = NULL"], &["alice", "bob"]),
+    ("it is no such thing", &["UPDATE oubliette_numbers SET whose = 'alice'"], &["alice", "bob"]),
+    (
+        "a merge that never was",
+        &[
+            "UPDATE oubliette_subjects SET subject = 'x' WHERE id = ?1",
+            "UPDATE oubliette_subjects SET subject = 'alice', merged_into = ?1, state = 'merged' WHERE id = ?2",
+            "UPDATE oubliette_subjects SET subject = 'bob' WHERE id = ?1",
+        ],
+        &["alice", "bob"],
+    ),
+];
+
 bodies! {
+    async fn nobody_is_erased_in_place_of_another() {
+        for (what, statements, ids) in FORGERIES {
+            let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            let mut sealed = Vec::new();
+            for id in ["alice", "bob"] {
+                on!(db, shop.register, grant(&who(id), contract())).unwrap();
+                on!(db, shop.register, grant(&who(id), consent())).unwrap();
+                let keys = on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
+                sealed.push((keys.customer(), keys.seal(EMAIL, &email()).unwrap()));
+            }
+            alone!(db, shop.register, flush()).unwrap();
+            let row = |id: &str| format!("SELECT id AS answer FROM oubliette_subjects WHERE subject = '{id}'");
+            let (alice, bob) = (db.ask(&row("alice")).await.remove(0), db.ask(&row("bob")).await.remove(0));
+            for statement in statements {
+                db.sql(&statement.replace("?1", &alice).replace("?2", &bob)).await;
+            }
+            let before = db.dump().await;
+            let holdings = Holdings::in_tables(Vec::<Table>::new());
+            for id in ids {
+                let id = &who(id);
+                macro_rules! refused {
+                    ($($call:expr),* $(,)?) => {$(
+                        let refused = $call.map(|_| ()).expect_err(stringify!($call)).to_string();
+                        assert!(refused.contains("that it was not issued for"), "{what}: {}: {refused}", stringify!($call));
+                    )*};
+                }
+                refused!(
+                    on!(db, shop.register, keys(id, ORDERS)),
+                    on!(db, shop.register, grant(id, contract())),
+                    on!(db, shop.register, access(&holdings, id)),
+                    on!(db, shop.register, portable(&holdings, id)),
+                    alone!(db, shop.register, withdraw(id, NEWSLETTER, why("asked"))),
+                    alone!(db, shop.register, erase(id, why("asked"))),
+                );
+            }
+            assert_eq!(db.dump().await, before, "{what}");
+            assert!(sealed.iter().all(|(number, value)| shop.opens_by(*number, value, EMAIL)), "{what}");
+            let reconciled = alone!(db, shop.register, reconcile()).unwrap();
+            let found = reconciled.strangers.len();
+            assert!((2..=4).contains(&found) && reconciled.compared == 4, "{what}: {reconciled:?}");
+        }
+    }
+
+    // A number is taken away while its customer is erased. The application's row still has it.
+    async fn a_number_that_the_register_lost_stops_an_erasure() {
+        let rules = || Rules::new().rows("shop", "id", "no").tokens("customers", "no", ["email_idx"]);
+        for number_is in ["gone", "somebody else's"] {
+            let (shop, mut db) = (Shop::new(rules()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            db.sql(CUSTOMERS).await;
+            db.sql("CREATE TABLE shop (id TEXT, no BIGINT)").await;
+            for id in ["alice", "bob"] {
+                let number = on!(db, shop.register, grant(&who(id), contract())).unwrap().number;
+                on!(db, shop.register, grant(&who(id), consent())).unwrap();
+                db.sql(&format!("INSERT INTO shop VALUES ('{id}', {number}), ('{id}', NULL)")).await;
+            }
+            let alices = "purpose = 'orders' AND subject_id = (SELECT id FROM oubliette_subjects WHERE subject = 'alice')";
+            match number_is {
+                "gone" => db.sql(&format!("DELETE FROM oubliette_numbers WHERE {alices}")).await,
+                _ => db.sql(&format!("UPDATE oubliette_numbers SET subject_id = 7, sealing = NULL WHERE {alices}")).await,
+            }
+            alone!(db, shop.register, flush()).unwrap();
+            let before = db.dump().await;
+            let refused = alone!(db, shop.register, erase(&who("alice"), why("asked")));
+            assert!(matches!(&refused, Err(RegisterError::RowsDiffer { table }) if table == "shop"), "{refused:?}");
+            assert_eq!(db.dump().await, before);
+            let receipt = alone!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
+            let told: Vec<&str> = receipt.content().may_remain.iter().map(|remains| remains.what.as_str()).collect();
+            let of = |table: &str| told.iter().any(|what| what.contains("not compared") && what.contains(table));
+            assert!(of("customers") && !of("shop"), "{told:?}");
+        }
+        // Without a table that is declared the receipt says so.
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        let receipt = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap().receipt.unwrap();
+        assert!(receipt.content().may_remain.iter().any(|remains| remains.what.as_str().contains("tables were not compared")));
+    }
+
+    // Somebody who can write the tables says that a customer, or a number, is gone. The vault knows better.
+    async fn nobody_is_erased_by_a_row_that_says_so() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let mut numbers = Vec::new();
+        for id in ["alice", "bob", "carol"] {
+            numbers.push(on!(db, shop.register, grant(&who(id), contract())).unwrap().number);
+        }
+        alone!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap();
+        let found = alone!(db, shop.register, reconcile()).unwrap();
+        assert_eq!((found.opened.len(), found.strangers.len(), found.compared), (0, 0, 3));
+        db.sql("UPDATE oubliette_subjects SET subject = NULL, state = 'erased' WHERE subject = 'alice'").await;
+        let found = alone!(db, shop.register, reconcile()).unwrap();
+        assert_eq!((found.opened, found.strangers), (vec![], vec![numbers[0]]));
+        let mark = format!("UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL WHERE number IN ({}, {})", numbers[0], numbers[1]);
+        db.sql(&mark).await;
+        let found = alone!(db, shop.register, reconcile()).unwrap();
+        assert_eq!((found.opened, found.strangers), (numbers[..2].to_vec(), vec![]));
+        let holdings = Holdings::in_tables(Vec::<Table>::new());
+        let refused = on!(db, shop.register, access(&holdings, &who("bob"))).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("recorded as shredded"), "{refused}");
+        // An erasure shreds what the rows say was shredded, too.
+        let receipt = alone!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
+        assert!(receipt.content().numbers.contains(numbers[1]));
+        let found = alone!(db, shop.register, reconcile()).unwrap();
+        assert_eq!(found.opened, [numbers[0]]);
+    }
+
+    // A merge gives numbers to the one who stays, for good.
+    async fn who_was_merged_is_erased_with_the_one_who_stays() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        for id in ["alice", "bob", "carol"] {
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+            on!(db, shop.register, grant(&who(id), consent())).unwrap();
+        }
+        alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("asked"))).unwrap();
+        on!(db, shop.register, merge(&who("alice"), &who("bob"))).unwrap();
+        on!(db, shop.register, merge(&who("carol"), &who("alice"))).unwrap();
+        assert!(on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
+        assert!(alone!(db, shop.register, reconcile()).unwrap().strangers.is_empty());
+        let receipt = alone!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap().receipt.unwrap();
+        let numbers = receipt.content().numbers.ranges().map(|(first, last)| last.get() - first.get() + 1);
+        assert_eq!(numbers.sum::<u64>(), 6);
+        let swept = alone!(db, shop.register, sweep(|_| ControlFlow::Continue(()))).unwrap();
+        assert!(swept.finished);
+    }
+
     async fn the_outbox_has_the_vault_shred_nobody() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();

@@ -132,7 +132,7 @@ bodies! {
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, create_tables()).unwrap();
         assert!(matches!(on!(db, other.register, create_tables()), Err(RegisterError::OtherVault)));
-        db.sql("UPDATE oubliette_meta SET value = '2' WHERE name = 'schema'").await;
+        db.sql("UPDATE oubliette_meta SET value = '3' WHERE name = 'schema'").await;
         assert!(matches!(on!(db, shop.register, create_tables()), Err(RegisterError::OtherSchema { .. })));
     }
 

@@ -160,7 +160,13 @@ impl World {
                 let due = on!(self.db, shop.register, due()).unwrap();
                 let listed: BTreeSet<String> =
                     due.iter().filter(|due| !due.held).flat_map(|due| &due.numbers).map(ToString::to_string).collect();
-                let swept = quietly(alone!(self.db, shop.register, sweep(|_| ControlFlow::Continue(()))), shop);
+                let mut swept = alone!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
+                if matches!(swept, Err(RegisterError::Unconfirmed)) {
+                    // People have looked after what a restored database forgot.
+                    quietly(alone!(self.db, shop.register, confirm_restored(why("entered again"))), shop);
+                    swept = alone!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
+                }
+                let swept = quietly(swept, shop);
                 if swept.is_some_and(|swept| swept.finished) {
                     let shredded = "SELECT number AS answer FROM oubliette_numbers WHERE state = 'shredded'";
                     assert!(listed.is_subset(&self.set(shredded).await), "the dry run is what is swept");

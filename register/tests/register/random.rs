@@ -59,6 +59,7 @@ fn refused<T>(result: Result<T, RegisterError>) -> Option<T> {
     match result {
         Ok(done) => Some(done),
         Err(RegisterError::UnknownSubject | RegisterError::Held { .. } | RegisterError::Invalid { .. }) => None,
+        Err(RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. }) => None,
         Err(error) => panic!("{error:?}"),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::ToSpan;
 use oubliette::journal::Event;
 use oubliette::store::Stop;
-use oubliette_register::{Basis, Grant, RegisterError, RequestKind, Rules};
+use oubliette_register::{Basis, Grant, Keep, RegisterError, RequestKind, Rules};
 
 use crate::Db;
 use crate::support::*;
@@ -95,6 +96,72 @@ bodies! {
             stopped += 1;
         }
         assert!(stopped >= 8, "{stopped}");
+    }
+
+    // What was held may be what a restored database does not know of, and the journal neither.
+    async fn nothing_is_swept_before_people_have_looked() {
+        let rules = || Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month()));
+        for (loses_entries, is_flushed) in [(false, true), (true, true), (true, false)] {
+            let (shop, mut db) = (Shop::new(rules()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            let mut sealed = Vec::new();
+            for id in ["alice", "bob"] {
+                on!(db, shop.register, grant(&who(id), consent())).unwrap();
+                let keys = on!(db, shop.register, keys(&who(id), NEWSLETTER)).unwrap();
+                sealed.push((keys.clone(), keys.seal(NEWS_EMAIL, &email()).unwrap()));
+            }
+            alone!(db, shop.register, flush()).unwrap();
+            db.back_up().await;
+            let journal = shop.place.path().join("journal");
+            let old: Vec<u8> = std::fs::read(&journal).unwrap();
+            on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
+            let request = on!(db, shop.register, request(&who("bob"), RequestKind::Access, at("2026-01-30T10:00:00Z")));
+            if is_flushed {
+                alone!(db, shop.register, flush()).unwrap();
+            }
+            // A commit, whose record vouches for what was written down before it.
+            shop.vault.rotate_purpose(ORDERS).unwrap();
+            db.restore().await;
+            let shop = if loses_entries {
+                shop.vault.clone().close().unwrap();
+                std::fs::write(&journal, &old).unwrap();
+                let head = shop.place.path().join("journal.head");
+                std::fs::remove_file(head).unwrap();
+                let vault = shop.memory.builder().journal(&journal).accept_journal_loss(why("the disk failed"));
+                let vault = vault.unlock(oubliette::testing::TestVault::root_key());
+                shop.with(vault.unwrap(), rules())
+            } else {
+                shop
+            };
+            shop.set_now("2026-06-01T00:00:00Z");
+            let resumed = alone!(db, shop.register, resume()).unwrap();
+            let awaited = db.ask("SELECT name AS answer FROM oubliette_meta WHERE name = 'unconfirmed'").await;
+            let sweep = |_: &oubliette_register::Swept| std::ops::ControlFlow::Continue(());
+            let swept = alone!(db, shop.register, sweep(sweep));
+            if is_flushed {
+                assert_eq!(awaited.len(), 1, "{loses_entries}");
+                assert!(matches!(swept, Err(RegisterError::Unconfirmed)), "{swept:?}");
+                assert!(sealed.iter().all(|(keys, value)| shop.opens(keys, value, NEWS_EMAIL)));
+            }
+            if !loses_entries {
+                // The journal tells it all again, as of when it was.
+                assert!(resumed.reconciled.unwrap().awaits_confirmation);
+                assert_eq!(on!(db, shop.register, holds(&who("alice"))).unwrap().len(), 1);
+                let open = on!(db, shop.register, requests()).unwrap();
+                assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), [request.unwrap().id]);
+            } else if is_flushed {
+                // It does not know of the hold: an operator does.
+                on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
+            }
+            alone!(db, shop.register, confirm_restored(why("case 7 was entered again"))).unwrap();
+            let swept = alone!(db, shop.register, sweep(sweep)).unwrap();
+            if is_flushed {
+                assert_eq!((swept.due, swept.shredded, swept.held), (2, 1, 1));
+                assert!(shop.opens(&sealed[0].0, &sealed[0].1, NEWS_EMAIL), "she is held");
+                let told = count(&shop.journal(), |event| matches!(event, Event::Note { text } if text.as_str().contains("case 7")));
+                assert_eq!(told, 1);
+            }
+        }
     }
 
     async fn a_database_that_is_whole_is_left_alone() {

@@ -75,8 +75,21 @@ impl Shop {
         Shop { memory, vault, register, steps, now, place }
     }
 
+    /// The same shop with its vault opened anew.
+    pub fn with(self, vault: Vault, rules: Rules) -> Shop {
+        let clock = self.now.clone();
+        let rules = rules.clock(move || Timestamp::from_millisecond(clock.load(Ordering::Relaxed)).unwrap());
+        let register = Register::new(&vault, rules.steps(&self.steps)).unwrap();
+        Shop { vault, register, ..self }
+    }
+
     pub fn set_now(&self, time: &str) {
         self.now.store(at(time).as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// What the register's clock shows.
+    pub fn register_now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now.load(Ordering::Relaxed)).unwrap()
     }
 
     /// What the journal says, after all of it was checked.

@@ -130,6 +130,7 @@ bodies! {
             db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", granted.number)).await;
             let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
             let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
+            alone!(db, shop.register, flush()).unwrap();
             shop.steps.stop_at(step, Stop::Die { torn: false });
             let first = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed")));
             let died = shop.steps.died();

@@ -18,6 +18,7 @@ enum Fault {
     // Page stores.
     StartsAtOne,
     FlipsABit,
+    MixesUpSeveral,
     LosesOnReopen,
     RemembersMisses,
     IgnoresEmptyBatches,
@@ -116,6 +117,15 @@ impl PageStore for Broken {
             bytes[100] ^= 1;
         }
         Ok(found)
+    }
+
+    fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
+        let mut found: Vec<_> = names.iter().map(|name| self.get(name)).collect();
+        if self.fault == Fault::MixesUpSeveral {
+            // As a database that is not told how to sort.
+            found.reverse();
+        }
+        found
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {
@@ -262,6 +272,7 @@ fn every_check_of_page_stores_can_fail() {
     let cases = [
         (Fault::StartsAtOne, "a new store is empty"),
         (Fault::FlipsABit, "pages come back as they were put"),
+        (Fault::MixesUpSeveral, "several pages come in the order of their names"),
         (Fault::LosesOnReopen, "pages and mark survive a reopen"),
         (Fault::RemembersMisses, "another handle sees what was put"),
         (Fault::IgnoresEmptyBatches, "an empty batch raises the mark"),

@@ -6,10 +6,11 @@ use crate::store::{Mark, PageName, PageStore, Problem, StoredPage};
 
 type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
 
-pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 15] {
+pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 16] {
     [
         ("a new store is empty", new_store_is_empty),
         ("pages come back as they were put", pages_come_back),
+        ("several pages come in the order of their names", several_come_in_order),
         ("pages and mark survive a reopen", survive_a_reopen),
         ("another handle sees what was put", other_handles_see),
         ("an empty batch raises the mark", an_empty_batch),
@@ -69,6 +70,21 @@ fn pages_come_back<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failur
     let (absent, usage) = (store.get(&page(9, 9).name)?, store.usage()?);
     ensure(absent.is_none(), "no page of a name never put", absent.map(|bytes| bytes.len()))?;
     ensure(usage.pages == 7 && usage.bytes >= 7 * crate::store::PAGE_BYTES as u64, "seven pages in use", usage)
+}
+
+fn several_come_in_order<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    store.put(&at(1), &batch(0..200))?;
+    // Backwards, one twice, one that is not there, none at all, and all.
+    for wanted in [vec![7, 250, 3, 7, 0], vec![250], vec![], (0..200).rev().collect()] {
+        let names: Vec<PageName> = wanted.iter().map(|n| PageName([*n; 16])).collect();
+        let found = store.get_many(&names);
+        ensure(found.len() == names.len(), "an answer for each name", found.len())?;
+        for (n, found) in wanted.into_iter().zip(found) {
+            let (found, expected) = (found?, (n < 200).then(|| page(n, n).bytes));
+            ensure(found == expected, "what one read of that name gives", found.map(|bytes| bytes.len()))?;
+        }
+    }
+    Ok(())
 }
 
 fn survive_a_reopen<S: PageStore>(store: S, again: Again<'_, S>) -> Result<(), Failure> {

@@ -243,6 +243,11 @@ impl RootStore for Memory {
     fn is_replicated(&self) -> bool {
         true
     }
+
+    /// Nothing follows it.
+    fn lagging(&self, _: Duration) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
 fn missing(place: PlaceId) -> StoreError {

@@ -10,6 +10,7 @@ mod reader;
 mod recover;
 mod renewal;
 mod retired;
+mod series;
 mod status;
 mod vault;
 

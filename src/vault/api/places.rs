@@ -28,6 +28,10 @@ impl Vault {
         path: impl AsRef<Path>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PlaceId, KeyStoreError> {
+        // Before a place is made, and the others are told of it.
+        if self.process()?.settings.read_only {
+            return Err(KeyStoreError::ReadOnly);
+        }
         let directory = self.directory()?;
         let place = directory.fill_mirror(path, progress)?;
         let store = directory.clone();
@@ -78,8 +82,8 @@ impl Vault {
     /// encrypted and its key destroyed, or move the vault to a new root key afterwards and destroy the old one.
     ///
     /// Where the root key has [versions](crate::RootKey::versions), the copy is under a key of its own in the token, which later shreds and rotations do not
-    /// destroy: **it opens whoever was in it for as long as that key is there**. To be rid of the copy for certain, destroy that key with the token's
-    /// own tools; its series is the 16 bytes at offset 70 of the copy's root record.
+    /// destroy: **it opens whoever was in it for as long as that key is there**. To be rid of the copy for certain, destroy that key
+    /// ([`forget_series`](Vault::forget_series)); its series is the 16 bytes at offset 70 of the copy's root record, and with a journal in its entry of the copy.
     ///
     /// # Errors
     /// When a page or the directory cannot be read or written.

@@ -117,6 +117,8 @@ impl Vault {
     /// database and in every backup: that is also what it is good for. A commit, with the reach and the limits of a
     /// [shred](Vault::shred). If they were given up before it is no error.
     ///
+    /// Legal holds are not looked at: `retire_replaced` of `oubliette-register` does that.
+    ///
     /// It first has the record say that the new tree is durable, in a commit of its own where it does not yet, and waits one lease,
     /// so that no other process still seals under them. It is refused unless the root record is
     /// [replicated](crate::store::RootStore::is_replicated): in a directory and a mirror.

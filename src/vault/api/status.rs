@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::KeyTreeId;
+use crate::journal::{KeyTreeId, SeriesName};
 use crate::key_tree::Walker;
 use crate::nonce;
+use crate::root_key::Recipe;
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
@@ -90,6 +91,10 @@ pub struct Status {
     pub resident_pages: usize,
     /// The version of the root key that the record is under, and when it began; `None` where it has no [versions](crate::RootKey::versions).
     pub root_key_version: Option<(u64, SystemTime)>,
+    /// Why a version of the root key before that one could not be destroyed yet, if it should be: a server that may be promoted lacks the record
+    /// ([`NotOnEveryServer`](KeyStoreError::NotOnEveryServer)), or the token failed. It is tried again by itself; until then older copies of the root
+    /// record can be read. Of a token that cannot be asked it is not known.
+    pub older_root_key: Option<KeyStoreError>,
 }
 
 impl Status {
@@ -128,7 +133,7 @@ const CHUNK: usize = 256;
 impl Process {
     pub(crate) fn status(self: &Arc<Process>) -> Result<Status, KeyStoreError> {
         let usage = self.page_store().usage()?;
-        self.with_pages(|pages| {
+        let mut status = self.with_pages(|pages| {
             let state = self.state()?;
             let mut purposes = Vec::with_capacity(state.trees.len());
             let mut live = 0;
@@ -154,7 +159,7 @@ impl Process {
                     trouble: named.err().map(tree_error),
                 });
             }
-            Ok(Status {
+            Ok::<_, KeyStoreError>(Status {
                 generation: state.facts.clear.generation,
                 issued: state.facts.next_number - 1,
                 lease: state.facts.lease,
@@ -166,8 +171,30 @@ impl Process {
                 unlisted: self.known.scope().unlisted,
                 resident_pages: self.commits.resident().count(),
                 root_key_version: state.facts.clear.recipe.began(),
+                older_root_key: None,
             })
-        })
+        })?;
+        // The store and the token are asked while no snapshot is held.
+        let recipe = self.state()?.facts.clear.recipe.clone();
+        status.older_root_key = self.older_root_key(&recipe);
+        Ok(status)
+    }
+
+    /// Why an older version of the root key is there still that should not be.
+    fn older_root_key(&self, recipe: &Recipe) -> Option<KeyStoreError> {
+        if recipe.version().is_none() || self.settings.is_copy {
+            return None;
+        }
+        match self.commits.keyring().is_finished(recipe) {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(error) => return Some(error),
+        }
+        match self.commits.stores().roots.lagging(Duration::ZERO) {
+            Ok(lagging) if lagging.is_empty() => self.commits.readiness.trouble(),
+            Ok(lagging) => Some(KeyStoreError::NotOnEveryServer { lagging }),
+            Err(error) => Some(error.into()),
+        }
     }
 
     pub(crate) fn preload(
@@ -222,9 +249,12 @@ impl Process {
     /// E7: where the root key has versions a copy is under a version of a series of its own: nobody who uses it makes or destroys a key of
     /// the vault, and it outlives the vault's versions. `None`: as it is.
     fn record_for_copy(&self, state: &VaultState) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        let Some((secret, recipe)) = self.commits.keyring().series_for_copy(&state.facts.clear)? else {
+        let Some(series) = self.commits.keyring().new_series(&state.facts.clear)? else {
             return Ok(None);
         };
+        // Before there is a key that nobody knows of.
+        self.write_down_copy(&state.facts, SeriesName::from_bytes(series))?;
+        let (secret, recipe) = self.commits.keyring().begin_series(series)?;
         let mut record = state.facts.without_trees();
         record.clear.recipe = recipe;
         record.trees = state.trees.iter().map(LoadedTree::to_record).collect();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::vault::commit::CommitError;
 use crate::vault::operations::{ShredRequest, ShredTarget};
 use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, Reader, Shredded, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Shredded, Status, VaultBuilder};
 
 /// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -30,7 +31,7 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// # What can wait
 /// | call | waits for |
 /// |---|---|
-/// | `seal`, `open`, through [`CustomerKeys`] too | nothing; up to five page reads the first time a customer is met; one bounded re-read of the root record if its lease has lapsed or a number is unknown |
+/// | `seal`, `open`, through [`CustomerKeys`] too | nothing; up to five page reads the first time a customer is met, unless they were [loaded](Vault::load_pages) before; one bounded re-read of the root record if its lease has lapsed or a number is unknown |
 /// | [`token`](Vault::token), [`tokens`](Vault::tokens) | the same |
 /// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
 /// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), new epochs and key trees and their retirement, [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
@@ -151,6 +152,9 @@ impl Vault {
     /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
     /// customer who consents anew needs a new number.
     ///
+    /// **The vault knows of no legal hold, and shreds whatever one keeps.** Holds are in the register of
+    /// `oubliette-register`, whose `erase`, `withdraw`, `sweep` and `shred_numbers` check them: where there is one, call it.
+    ///
     /// # Errors
     /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
     pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
@@ -171,6 +175,8 @@ impl Vault {
 
     /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
     /// costs a path of pages however many they are.
+    ///
+    /// As with [`shred`](Vault::shred), legal holds are not looked at; `shred_numbers` of `oubliette-register` does.
     ///
     /// A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that
     /// customer is shredded from the start.
@@ -251,7 +257,7 @@ impl Vault {
     ///
     /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
     /// root key until that is destroyed, and with a passphrase that is never certain. To a series of [versions](RootKey::versions) that the vault is in
-    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, to be destroyed by the operator. Other processes must be given both
+    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, until they are destroyed by [`forget_series`](Vault::forget_series). Other processes must be given both
     /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
     ///
     /// # Errors
@@ -304,6 +310,35 @@ impl Vault {
     /// When a page cannot be read.
     pub fn preload(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<(), KeyStoreError> {
         self.process()?.preload(customers)
+    }
+
+    /// Loads all pages of the unlocked purposes, a few hundred at a time, so that opening and sealing do no I/O for anybody: one page of 8 KB for every
+    /// 256 numbers among which somebody was shredded. It ends before they fill the room that they have
+    /// ([`VaultBuilder::most_resident_pages`]), and says so; then the others are read as they are needed.
+    ///
+    /// `progress` is told before each round trip to the store, and at the end, and may break it off; what was loaded stays.
+    ///
+    /// ```
+    /// # use oubliette::{Purpose, Vault};
+    /// # const ORDERS: Purpose = Purpose::new("orders");
+    /// # let vault = Vault::in_memory([ORDERS]);
+    /// use std::ops::ControlFlow;
+    ///
+    /// let loaded = vault.load_pages(|loaded| {
+    ///     println!("{} pages, {:.0} %", loaded.resident, loaded.share * 100.0);
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert!(loaded.is_complete());
+    /// # Ok::<(), oubliette::KeyStoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the lease has lapsed and the record cannot be read; and, after all others were loaded, if a page could not be.
+    pub fn load_pages(
+        &self,
+        mut progress: impl FnMut(LoadedPages) -> ControlFlow<()>,
+    ) -> Result<LoadedPages, KeyStoreError> {
+        self.process()?.load_pages(&mut progress)
     }
 
     /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). A thread of the vault's does

@@ -161,6 +161,7 @@ impl Engine {
             }
             // R7: that it is there already counts only once it is durable.
             Step::Done(value) | Step::Rewrite(value) => self.rewrite(&base, &mut slots, value, rekey)?,
+            Step::Write(..) if self.read_only => return Err(KeyStoreError::ReadOnly.into()),
             Step::Write(new_pages, value) => {
                 // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
                 draft.vouch_for(terms.vouched);

@@ -80,6 +80,8 @@ pub(crate) struct Engine {
     pub(crate) lock_wait: Duration,
     /// Of a vault that was unlocked as a copy.
     pub(crate) is_copy: bool,
+    /// Of a vault that was opened to look at it: nothing new is written, and no key destroyed.
+    pub(crate) read_only: bool,
 }
 
 /// What one commit goes by.

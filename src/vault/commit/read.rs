@@ -13,6 +13,8 @@ use crate::vault::state::{Keyring, Scope, VaultState};
 
 /// Times a read is tried again when no copy is readable: a commit may be writing one after the other.
 const READ_TRIES: u32 = 5;
+/// And if each time another record was found, so that others commit all the while.
+const CHANGING_TRIES: u32 = 100;
 const READ_PAUSE: Duration = Duration::from_millis(5);
 /// Times a read begins again because the record lists other places.
 pub(super) const LIST_TRIES: u32 = 3;
@@ -41,25 +43,26 @@ pub(crate) fn read(
     scope: &Scope,
     [mirrors, first]: [Duration; 2],
 ) -> Result<Seen, KeyStoreError> {
-    let (mut tries, mut changes) = (0, 0);
+    let (mut tries, mut changes) = (Tries::default(), 0);
     let mut list = list_of(&*stores.roots, scope);
     loop {
-        let Found { copies, not_writable } = stores.reads.read(&list, mirrors, first);
+        let Found { mut copies, not_writable } = stores.reads.read(&list, mirrors, first);
         if let Some(before) = before()
             && scope.lost.is_empty()
             && copy_selection::all_are(&copies, &before.facts.places, &before.bytes)
         {
             // A token that is away, or says that the key is gone, is noticed although nothing changed.
             let location = copies.first().map_or("the root record", |copy| copy.location.as_str());
-            lock(keyring).confirm(&before.facts.clear, location)?;
-            return Ok(Seen::Unchanged { state: before, trouble: not_writable });
-        }
-        match choose(&copies, &mut lock(keyring), scope) {
-            // Another process may have begun a version between the read of the record and that of its key.
-            Err(KeyStoreError::RecordDamaged { .. } | KeyStoreError::RootKeyDestroyed { .. }) if tries < READ_TRIES => {
-                tries += 1;
-                std::thread::sleep(READ_PAUSE);
+            let confirmed = lock(keyring).confirm(&before.facts.clear, location);
+            match confirmed {
+                Ok(()) => return Ok(Seen::Unchanged { state: before, trouble: not_writable }),
+                Err(error) if tries.again(&error, &mut copies) => continue,
+                Err(error) => return Err(error),
             }
+        }
+        let chosen = choose(&copies, &mut lock(keyring), scope);
+        match chosen {
+            Err(error) if tries.again(&error, &mut copies) => {}
             Err(error) => return Err(error),
             // It lists other places than were read: these decide.
             Ok(Chosen { record, .. }) if record.places != list && changes < LIST_TRIES => {
@@ -80,6 +83,41 @@ pub(crate) fn read(
             }
         }
     }
+}
+
+/// What was tried so far.
+#[derive(Default)]
+struct Tries {
+    alike: u32,
+    all: u32,
+    /// What the last try found; wiped with it.
+    found: Vec<RootCopy>,
+}
+
+impl Tries {
+    /// Whether to try again, after a pause. A commit may be writing one copy after the other; or another process began a version of the root key, and
+    /// destroyed the one before, between the read of the record and that of its key: then the record is another one by now.
+    fn again(&mut self, error: &KeyStoreError, copies: &mut Vec<RootCopy>) -> bool {
+        if !matches!(error, KeyStoreError::RecordDamaged { .. } | KeyStoreError::RootKeyDestroyed { .. }) {
+            return false;
+        }
+        self.all += 1;
+        self.alike = if are_alike(&self.found, copies) { self.alike + 1 } else { 1 };
+        self.found = std::mem::take(copies);
+        if self.alike > READ_TRIES || self.all > CHANGING_TRIES {
+            return false;
+        }
+        std::thread::sleep(READ_PAUSE);
+        true
+    }
+}
+
+fn are_alike(before: &[RootCopy], after: &[RootCopy]) -> bool {
+    let is_same = |(before, after): (&RootCopy, &RootCopy)| match (&before.content, &after.content) {
+        (CopyContent::Intact(before), CopyContent::Intact(after)) => before == after,
+        (before, after) => std::mem::discriminant(before) == std::mem::discriminant(after),
+    };
+    before.len() == after.len() && before.iter().zip(after).all(is_same)
 }
 
 pub(super) fn choose(copies: &[RootCopy], keyring: &mut Keyring, scope: &Scope) -> Result<Chosen, KeyStoreError> {

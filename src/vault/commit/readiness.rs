@@ -81,6 +81,7 @@ fn speaks_of_the_store(cause: &KeyStoreError) -> bool {
             | KeyStoreError::PlaceMissing { .. }
             | KeyStoreError::FirstPlaceAway { .. }
             | KeyStoreError::NotInEveryPlace { .. }
+            | KeyStoreError::NotOnEveryServer { .. }
             | KeyStoreError::Busy { .. }
             | KeyStoreError::Journal(_)
             | KeyStoreError::RecordDamaged { .. }

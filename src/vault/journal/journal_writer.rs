@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use crate::error::KeyStoreError;
 use crate::events;
@@ -23,6 +24,8 @@ pub(crate) struct JournalChoice {
 pub(crate) struct JournalWriter {
     path: PathBuf,
     pub(super) file: OnceLock<Journal>,
+    /// A commit may have changed what the journal says of the root key, and nobody has looked since.
+    pub(super) may_have_moved: AtomicBool,
 }
 
 /// An intent, and what it came to, if that could be written down.
@@ -44,7 +47,8 @@ pub(crate) struct Entries {
 impl JournalWriter {
     /// `None`: the vault is opened without a journal.
     pub(crate) fn of(chosen: &JournalChoice) -> Option<JournalWriter> {
-        Some(JournalWriter { path: chosen.path.clone()?, file: OnceLock::new() })
+        let path = chosen.path.clone()?;
+        Some(JournalWriter { path, file: OnceLock::new(), may_have_moved: AtomicBool::new(false) })
     }
 
     /// Opens the journal, unless it is open.
@@ -151,12 +155,16 @@ impl Process {
             Ok(Done { old_copy: Some(_), .. }) | Err(CommitError::Unknown(_)) => return,
         };
         let mut events = Vec::new();
+        let committed = done.as_ref().ok().filter(|_| !entries.is_empty());
+        let mut root_key = committed.and_then(|done| self.untold_root_key(&done.state.facts.clear.recipe));
         for (index, parts) in entries.intents.iter().enumerate() {
             let mut results = if ending == Ending::Done { results(index) } else { Results::default() };
+            // Said once, however many intents there were.
+            results.root_key = root_key.take();
             for IntentEntry { intent, .. } in parts {
                 events.push(Event::outcome(intent.n(), ending, results.clone()));
                 // Counted once.
-                (results.newly, results.already) = (None, None);
+                (results.newly, results.already, results.root_key) = (None, None, None);
             }
         }
         let (Some(seed), Some(file)) = (&entries.seed, self.open_file()) else { return };

@@ -9,6 +9,7 @@ mod opening;
 mod receipt;
 mod replay;
 mod replay_set;
+mod root_key;
 mod shreds;
 mod signing;
 mod writing;

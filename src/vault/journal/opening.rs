@@ -30,11 +30,21 @@ impl Process {
             // Signed by this vault: there was such a record.
             self.unless_proven(RollbackProof::Journal(file.highest_generation()))?;
         }
+        if self.settings.read_only {
+            return Ok(());
+        }
         // Before anything else is committed: the record tells how far it had come.
         if let Err(error) = run(self, Process::finish_open_intents) {
             // A vault whose mirror is away can still be read; they stay open, and whoever unlocks it next tries again.
             crate::events::journal_failed(&error);
         }
+        // Whoever destroyed a key may have been stopped before it could say so.
+        self.root_key_may_have_moved();
+        run(self, |process| {
+            process.finish_forgetting_series();
+            process.tell_root_key();
+            Ok(())
+        })?;
         if is_new {
             if let Some(file) = self.open_file() {
                 // Another process may have begun it.
@@ -49,7 +59,13 @@ impl Process {
     /// Opens the file. Tells whether the record knows nothing of how it begins, or goes on.
     pub(super) fn open_writer(&self, chosen: &JournalChoice, path: &Path) -> Result<bool, UnlockError> {
         let state = self.known.snapshot().ok_or_else(|| self.known.lapsed())?;
-        let (file, is_new) = open_or_begin(chosen, path, &state, self.known.durable())?;
+        let (file, is_new) = if self.settings.read_only {
+            let (facts, key) = (&state.facts, &state.facts.signer);
+            let file = Journal::open(path, &VaultSigner::new(facts.clear.vault, key)?, facts.anchor);
+            (file.map_err(UnlockError::Journal)?, false)
+        } else {
+            open_or_begin(chosen, path, &state, self.known.durable())?
+        };
         let is_new = is_new || state.facts.anchor.is_none();
         if let Some(writer) = &self.journal {
             // Two threads do not unlock one process.

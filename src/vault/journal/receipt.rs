@@ -27,6 +27,7 @@ pub struct Circumstances {
     root_copies_kept: Option<Duration>,
     backups_kept: Option<Duration>,
     indexes: Vec<IndexName>,
+    remains: Vec<(Reason, Reason)>,
 }
 
 impl Circumstances {
@@ -62,6 +63,12 @@ impl Circumstances {
     /// Tokens of the person were made in this index: they remain in copies of the database until its epoch is retired.
     pub fn index<T: PersonalData>(mut self, index: Index<T>) -> Circumstances {
         self.indexes.push(index.name());
+        self
+    }
+
+    /// Something else may remain, until something happens: `"values in the table of old orders"`, `"they are sealed"`. Never personal data.
+    pub fn remains(mut self, what: Reason, until: Reason) -> Circumstances {
+        self.remains.push((what, until));
         self
     }
 }
@@ -104,6 +111,7 @@ impl Vault {
             Some(own) if *own == own.and(&all) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
+        let shredded_before = Numbers::of(shredded.already_shredded().iter().copied()).and(&numbers);
         let may_remain = self.may_remain(*at, shredded, circumstances).map_err(signing)?;
         let state = self.process().and_then(|process| process.state()).map_err(signing)?;
         let seed = state.facts.signer.copy();
@@ -112,6 +120,7 @@ impl Vault {
         let facts = Facts {
             whose,
             numbers,
+            shredded_before,
             purposes: purpose.map_or(Purposes::All, |purpose| Purposes::Named(vec![Label::from(purpose)])),
             why: why.clone(),
             requested_at: circumstances.requested_at,
@@ -150,7 +159,7 @@ impl Vault {
             // No key is left that opens one, but in a copy of what held the keys.
             (Some(Readable::Never), told) => {
                 add(
-                    "a backup of the token that holds the root key, from before the shred, with a copy of the root record of then",
+                    "a backup of the token that holds the root key, or a token that was given up, from before the shred, with a copy of the root record of then",
                     when("either is destroyed")?,
                 )?;
                 // Such a copy is under a key of its own, or under one from before the versions that are looked after.
@@ -164,6 +173,9 @@ impl Vault {
             (Some(Readable::Until(time)), None) => add(COPIES, Until::Time(time.into()))?,
             (Some(Readable::UntilTheNext), None) => {
                 add(COPIES, when("the next version of the root key begins, and the one of then is destroyed")?)?;
+            }
+            (Some(Readable::UntilDestroyed), None) => {
+                add(COPIES, when("the version of the root key of then is destroyed, which is not certain yet")?)?;
             }
             // Of whatever kind it was then: it may have been rotated since.
             (None, None) => {
@@ -194,6 +206,9 @@ impl Vault {
             })?;
             let until = format!("each epoch up to {} is retired", epochs.current.number());
             add(&shortened(&what), when(&until)?)?;
+        }
+        for (what, until) in &told.remains {
+            add(what.as_str(), Until::Event(until.clone()))?;
         }
         Ok(remains)
     }

@@ -47,6 +47,9 @@ impl Vault {
         if events.iter().any(|(_, event)| event.is_the_vaults()) {
             return Err(KeyStoreError::VaultsOwn);
         }
+        if self.process()?.settings.read_only {
+            return Err(KeyStoreError::ReadOnly);
+        }
         self.with_journal(|file, signer, generation| Ok(file.append_identified(signer, generation, events)?))?;
         Ok(())
     }

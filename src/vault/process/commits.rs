@@ -7,6 +7,7 @@ use crate::error::KeyStoreError;
 use crate::journal::Journal;
 use crate::vault::commit::{CommitError, Committed, Done, Draft, ListChange, Plan, Step, Terms, Then};
 use crate::vault::process::Process;
+use crate::vault::process::take_over::TakenOverBy;
 use crate::vault::state::RollbackProof;
 
 impl Process {
@@ -86,6 +87,10 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
+        // Here, where all that writes a record or pages passes, but for evidence.
+        if self.settings.read_only {
+            return Err(CommitError::NothingHappened(KeyStoreError::ReadOnly));
+        }
         // Held to the end: what commits of this process make is installed in the order in which they made it.
         let turn = self.commits.turn();
         let terms = Terms {
@@ -117,7 +122,12 @@ impl Process {
         {
             self.mark_gone_back(&turn, RollbackProof::Journal(seen))?;
         }
-        let Committed { value, state, old_copy, durable, .. } = committed?;
+        let Committed { value, state, old_copy, durable, wrote } = committed?;
+        if wrote {
+            self.root_key_may_have_moved();
+        }
+        // What another process committed before it, too.
+        self.take_over(&state, TakenOverBy::Commit);
         let state = Arc::new(state);
         // Closed meanwhile, or refused: the commit counts all the same, and nothing is held any more.
         let _ = self.known.install(sent, state.clone(), durable);

@@ -43,6 +43,13 @@ impl Process {
         turn: &Turn<'_>,
         proof: RollbackProof,
     ) -> Result<Option<KeyStoreError>, KeyStoreError> {
+        if self.settings.read_only {
+            // Whoever only looks refuses for itself.
+            let Some(state) = self.known.snapshot() else { return Ok(None) };
+            let (have, seen) = (state.facts.clear.generation, proof.against(&state.facts));
+            drop(state);
+            return Ok(seen.map(|seen| self.known.refuse(proof, have, seen)));
+        }
         // Whatever was about to be changed is not: it marks the record in all places that are listed.
         let terms = Terms { scope: self.known.scope(), ..Terms::default() };
         let marked = self.commits.commit(

@@ -4,6 +4,7 @@ mod commits;
 mod evidence;
 mod readiness;
 mod refresh;
+mod take_over;
 mod upkeep;
 mod work;
 
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) journal: JournalChoice,
     /// It is a copy of a vault that is in use elsewhere.
     pub(crate) is_copy: bool,
+    /// It only looks: nothing is written.
+    pub(crate) read_only: bool,
     /// Opens the stores anew in a forked child, where a lock may be held for ever.
     pub(crate) reopen: Box<dyn Fn() -> Result<Stores, KeyStoreError> + Send + Sync>,
 }
@@ -99,10 +102,10 @@ impl Process {
         // No lock of the parent's may be waited for: the thread that holds it does not exist here.
         let keyring = self.commits.copy_keyring().ok_or(KeyStoreError::Forked)?;
         self.known.drop_inherited();
-        let Settings { lock_wait, is_copy, .. } = *self.settings;
+        let Settings { lock_wait, is_copy, read_only, .. } = *self.settings;
         let resident = Resident::at_most(self.settings.most_resident_pages);
-        let engine =
-            Engine { stores: (self.settings.reopen)()?, keyring: Mutex::new(keyring), resident, lock_wait, is_copy };
+        let stores = (self.settings.reopen)()?;
+        let engine = Engine { stores, keyring: Mutex::new(keyring), resident, lock_wait, is_copy, read_only };
         let process = Process::new(self.settings.clone(), engine, Scope::default())?;
         // A failure is not kept: the next call tries again.
         process.refresh().inspect_err(|_| drop(process.leave()))?;

@@ -8,6 +8,7 @@ use crate::error::KeyStoreError;
 use crate::events;
 use crate::vault::commit::Seen;
 use crate::vault::process::Process;
+use crate::vault::process::take_over::TakenOverBy;
 use crate::vault::state::{READS_A_LEASE, VaultState};
 use crate::witness::Witness;
 
@@ -101,6 +102,7 @@ impl Process {
                 if is_new {
                     events::refreshed(state.facts.clear.generation);
                 }
+                self.take_over(&state, TakenOverBy::Read);
                 self.known.install(sent, Arc::new(*state), durable)?;
                 self.tried_to_see_all(trouble);
                 self.repair_if_it_lasts(needs_repair, sent);
@@ -143,6 +145,9 @@ impl Process {
 
     /// Has what is there written once more. One repair that has not begun is enough.
     fn repair_soon(self: &Arc<Process>) {
+        if self.settings.read_only {
+            return;
+        }
         if self.workers.will_repair.ask() {
             drop(self.workers.commits.post(self, |process| {
                 process.workers.will_repair.answer();

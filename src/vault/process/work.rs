@@ -41,6 +41,10 @@ impl Work for Process {
         self.known.wipe_if_lapsed()
     }
 
+    fn after_work(self: &Arc<Process>) {
+        self.tell_root_key();
+    }
+
     /// No key remains, not even the root key.
     fn end(&self) {
         self.known.revoke(KeyStoreError::Closed);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
-use crate::journal::VaultName;
-use crate::root_key::{KeyVersion, Older, Readable, Recipe, RootKey, RootKeyError};
+use crate::journal::{Began, VaultName};
+use crate::root_key::{KeyVersion, Older, Readable, Recipe, RootKey, RootKeyError, Standing};
 use crate::root_record::{Clear, Record, RecordError};
 use crate::secret::Secret32;
 
@@ -25,6 +25,8 @@ pub(crate) struct Keyring {
     allows_older: bool,
     /// The version before which none is left, as far as this process knows.
     finished: Option<KeyVersion>,
+    /// A version that this process began, and why.
+    began: Option<(KeyVersion, Began)>,
 }
 
 /// A record, and the secret that it is encrypted under.
@@ -56,6 +58,7 @@ impl Keyring {
             failing: None,
             allows_older: false,
             finished: None,
+            began: None,
         }
     }
 
@@ -150,7 +153,9 @@ impl Keyring {
     pub(crate) fn establish(&mut self, vault: VaultName) -> Result<(RootSecret, Recipe), KeyStoreError> {
         let key = self.given.first().ok_or(KeyStoreError::Bug("no root key"))?;
         self.in_use = Some(key.clone());
-        Ok(key.establish(vault)?)
+        let (secret, recipe) = key.establish(vault)?;
+        self.began = recipe.version().map(|version| (version, Began::Created));
+        Ok((secret, recipe))
     }
 
     /// A record that did not change: whether what holds its root key is still there, and agrees with it. Only a token has to be asked.
@@ -181,6 +186,11 @@ impl Keyring {
         Ok(next.map(|(secret, recipe)| (key.clone(), secret, recipe)))
     }
 
+    /// Whether a commit is to begin a version, as far as the policy goes, and whether it must.
+    pub(crate) fn begins_version(&self, recipe: &Recipe, forgets: bool, is_told: bool) -> Option<bool> {
+        self.in_use.as_ref()?.begins_version(recipe, forgets, is_told)
+    }
+
     /// The record is whole: its version is complete, and older ones are destroyed, but for those that are kept.
     pub(crate) fn finish(&mut self, recipe: &Recipe) -> Result<(), KeyStoreError> {
         if self.allows_older {
@@ -194,8 +204,22 @@ impl Keyring {
     }
 
     /// A version began, whose commit may come to nothing: the next one looks.
-    pub(crate) fn has_begun(&mut self) {
+    pub(crate) fn has_begun(&mut self, recipe: &Recipe, why: Began) {
         self.finished = None;
+        self.began = recipe.version().map(|version| (version, why));
+    }
+
+    /// The record's version, why it began as far as this process knows, and what is left of those before it. `None` while there is nothing
+    /// to be told.
+    pub(crate) fn standing(&self, recipe: &Recipe) -> Result<Option<(Standing, Began)>, KeyStoreError> {
+        let Some(key) = self.in_use.as_ref() else { return Ok(None) };
+        let why = |version| self.began.filter(|(began, _)| *began == version).map_or(Began::Unknown, |(_, why)| why);
+        Ok(key.standing(recipe)?.map(|standing| (standing, why(standing.version))))
+    }
+
+    /// What opened the record, if that is a series of keys in a token.
+    pub(crate) fn token(&self) -> Option<RootKey> {
+        self.in_use.clone().filter(RootKey::has_versions)
     }
 
     /// Whether nothing is left to do about versions before this one, as far as this process knows.
@@ -203,20 +227,25 @@ impl Keyring {
         recipe.version().is_none_or(|version| self.finished == Some(version))
     }
 
-    /// The secret and recipe of a copy, whose versions are a series of its own. `None` where there are no versions.
-    pub(crate) fn series_for_copy(&self, clear: &Clear) -> Result<Option<(RootSecret, Recipe)>, KeyStoreError> {
+    /// The name of the series that a copy is to be under. `None` where there are no versions.
+    pub(crate) fn new_series(&self, clear: &Clear) -> Result<Option<[u8; 16]>, KeyStoreError> {
         if clear.recipe.version().is_none() {
             return Ok(None);
         }
-        let key = self.in_use.as_ref().ok_or(KeyStoreError::Bug("versions without a series"))?;
-        let (secret, recipe) = key.establish(clear.vault)?;
-        key.finish(&recipe)?;
-        Ok(Some((secret, recipe)))
+        Ok(self.in_use.as_ref().map_or(Ok(None), |key| key.new_series(clear.vault))?)
     }
 
-    /// Whether nothing is left to do about older versions; also if that cannot be told now.
-    pub(crate) fn is_finished(&self, recipe: &Recipe) -> bool {
-        self.in_use.iter().all(|key| key.is_finished(recipe).unwrap_or(true))
+    /// The secret and recipe of a copy, whose versions are this series.
+    pub(crate) fn begin_series(&self, series: [u8; 16]) -> Result<(RootSecret, Recipe), KeyStoreError> {
+        let key = self.in_use.as_ref().ok_or(KeyStoreError::Bug("versions without a series"))?;
+        let (secret, recipe) = key.begin_series(series)?;
+        key.finish(&recipe)?;
+        Ok((secret, recipe))
+    }
+
+    /// Whether nothing is left to do about older versions.
+    pub(crate) fn is_finished(&self, recipe: &Recipe) -> Result<bool, KeyStoreError> {
+        Ok(self.in_use.as_ref().map_or(Ok(true), |key| key.is_finished(recipe))?)
     }
 
     /// Until when a copy of a record from before this generation can be read; `None` where the root key has no versions.
@@ -274,7 +303,12 @@ impl Keyring {
     /// What is established for a rotation, and takes effect only when the record was written.
     /// `is_next`: it is the next version of the series in use, and what else was given is still to come.
     pub(crate) fn adopt(&mut self, key: RootKey, secret: RootSecret, recipe: Recipe, is_next: bool) {
-        if !is_next {
+        if is_next {
+            // The same series in other tokens: the key before would open the record too, as long as it names one of these, and begin no version.
+            let before = self.in_use.take();
+            let is_before = |given: &&mut RootKey| before.as_ref().is_some_and(|before| before.is_same_series(given));
+            self.given.iter_mut().filter(is_before).for_each(|given| *given = key.clone());
+        } else {
             self.given = vec![key.clone()];
         }
         self.in_use = Some(key);

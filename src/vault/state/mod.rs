@@ -20,7 +20,7 @@ mod unknown_trees;
 mod witness_history;
 
 pub(super) use alarm::{Alarm, Claim};
-pub(super) use fetched::Fetched;
+pub(super) use fetched::{Arrived, Fetched, PAGES_AT_ONCE, get_many};
 pub(super) use handles::{Cipher, Handle, Handles};
 pub(super) use install::READS_A_LEASE;
 pub(super) use keyring::{Keyring, Opened, describe};

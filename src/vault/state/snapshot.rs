@@ -96,6 +96,21 @@ impl VaultState {
         VaultState { facts, bytes, trees, indexes, on_drop: SignalOnDrop(DropSignal::default()) }
     }
 
+    /// Takes over the pages that `before` has in memory and that this snapshot's trees name too. See [`Tree::take_over`].
+    pub(crate) fn take_over<P: Pages>(&self, before: &VaultState, pages: &P) {
+        for tree in &self.trees {
+            let known = before.tree(tree.id).and_then(|known| known.tree.as_ref());
+            if let (Some(tree), Some(known)) = (&tree.tree, known) {
+                tree.take_over(known, pages);
+            }
+        }
+        if let (Some(indexes), Some(known)) = (&self.indexes, &before.indexes)
+            && indexes.id == known.id
+        {
+            indexes.tree.take_over(&known.tree, pages);
+        }
+    }
+
     pub(crate) fn tree(&self, id: TreeId) -> Option<&LoadedTree> {
         self.trees.iter().find(|tree| tree.id == id)
     }

@@ -44,5 +44,6 @@ pub(super) fn serve<P: Work>(process: &Arc<P>, requests: &Receiver<Request<P>>) 
                 worker.guarded(|| process.sweep());
             }
         }
+        worker.guarded(|| process.after_work());
     }
 }

@@ -40,6 +40,9 @@ pub(crate) trait Work: Send + Sync + Sized + 'static {
     /// Wipes what the lease covers if it ran out. How long it still ran; `None` if nothing was held. It waits for no store.
     fn wipe_if_lapsed(&self) -> Option<Duration>;
 
+    /// After each piece of work of the thread that commits, once whoever asked for it was answered.
+    fn after_work(self: &Arc<Self>) {}
+
     /// Nothing is left to do.
     fn end(&self);
 }
@@ -58,8 +61,10 @@ pub(crate) struct Workers<P: Work> {
     pub(crate) will_repair: Once,
     /// The record is about to be marked.
     pub(crate) is_marking: Once,
-    /// Root pages are being read.
+    /// Pages are being read on a thread of their own.
     pub(crate) is_loading: Once,
+    /// The same, for what the committing thread is about to install.
+    pub(crate) is_loading_for_commit: Once,
 }
 
 impl<P: Work> Workers<P> {
@@ -72,6 +77,7 @@ impl<P: Work> Workers<P> {
             will_repair: Once::default(),
             is_marking: Once::default(),
             is_loading: Once::default(),
+            is_loading_for_commit: Once::default(),
         }
     }
 

@@ -97,8 +97,9 @@ impl<P: Work> Worker<P> {
         match self.send(request) {
             Some(Request::Run(job)) => job(process),
             Some(Request::Shred(shred)) => process.shred_together(vec![shred]),
-            Some(Request::Stop(_)) | None => {}
+            Some(Request::Stop(_)) | None => return,
         }
+        process.after_work();
     }
 
     /// Gives it back if it is to be done here. One that cannot be sent is dropped, and with it the sender of its answer: with no lock held, since

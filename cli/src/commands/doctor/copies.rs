@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
@@ -30,7 +31,15 @@ struct Copy {
     is_whole: bool,
 }
 
-pub fn look(path: &Path, places: &[Place], current: Option<u64>, key: Option<&Path>, findings: &mut Findings) {
+/// `meant`: how long copies of the root record are kept on purpose, if they are.
+pub fn look(
+    path: &Path,
+    places: &[Place],
+    current: Option<u64>,
+    meant: Option<Duration>,
+    key: Option<&Path>,
+    findings: &mut Findings,
+) {
     let mut search =
         Search { own: own(places), live: live(places), packed: 0, unread: Vec::new(), found: BTreeMap::new() };
     if let Err(error) = fs::metadata(path) {
@@ -45,7 +54,7 @@ pub fn look(path: &Path, places: &[Place], current: Option<u64>, key: Option<&Pa
         return;
     }
     search.below(path);
-    search.report(path, current, findings);
+    search.report(path, current, meant, findings);
     let within = |inner: &Path| inner.canonicalize().ok().zip(path.canonicalize().ok());
     if let Some((key, backup)) = key.and_then(within)
         && key.starts_with(&backup)
@@ -93,10 +102,25 @@ impl Search {
         }
     }
 
-    fn report(self, backup: &Path, current: Option<u64>, findings: &mut Findings) {
+    fn report(self, backup: &Path, current: Option<u64>, meant: Option<Duration>, findings: &mut Findings) {
         let live: Vec<&PathBuf> =
             self.found.keys().filter(|path| path.canonicalize().is_ok_and(|path| self.live.contains(&path))).collect();
+        let days = meant.map(|kept| kept.as_secs().div_ceil(24 * 3600));
         for root in live.iter().filter_map(|slot| slot.parent()).collect::<std::collections::BTreeSet<_>>() {
+            if let Some(days) = days {
+                findings.add(
+                    Severity::Note,
+                    "record-in-backup",
+                    root.display(),
+                    format!(
+                        "the root record itself lies within {}, which is backed up, as `root_copies_kept` means",
+                        backup.display()
+                    ),
+                    "each backup is a copy of the root record, and a shred is final only when the last older one is gone",
+                    format!("see to it that no backup is kept for longer than {days} days"),
+                );
+                continue;
+            }
             findings.add(
                 Severity::Grave,
                 "record-in-backup",
@@ -124,6 +148,15 @@ impl Search {
                 _ => String::new(),
             };
             let what = format!("it holds a copy of the root record of generation {oldest}{since}{torn}");
+            let age = fs::metadata(path).and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+            if let (Some(days), Some(kept), Some(age)) = (days, meant, age)
+                && age <= kept
+            {
+                let advice =
+                    format!("delete it in time: `root_copies_kept` promises that it is gone after {days} days");
+                findings.add(Severity::Note, "record-copy", path.display(), what, DELAYS, advice);
+                continue;
+            }
             findings.add(Severity::Grave, "record-copy", path.display(), what, DELAYS, REMOVE);
         }
         if self.packed > 0 {

@@ -14,7 +14,7 @@ use crate::exit::chain;
 const SLACK: Duration = Duration::from_secs(300);
 
 pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, findings: &mut Findings) {
-    let vault = context.config.vault.as_deref().unwrap_or(std::path::Path::new("")).display();
+    let vault = context.shown().unwrap_or_default();
     let Some(journal) = &context.config.journal else {
         match status.journalled {
             Some(entry) => findings.add(
@@ -31,7 +31,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
                 vault,
                 "the vault keeps no journal",
                 "nothing proves a shred afterwards, nor that an older root record was put back together with its pages",
-                "open it with `VaultBuilder::journal` in the application",
+                "let the application open it with a journal, and name that here: `journal` in the configuration",
             ),
         }
         return;

@@ -4,9 +4,11 @@ mod copies;
 mod files;
 mod findings;
 mod journal;
+mod key_store;
 mod media;
 mod register;
 mod vault;
+mod versions;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -25,24 +27,31 @@ const LONGEST_LEASE: Duration = Duration::from_secs(5);
 pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     let longest_lease = longest_lease(context, asked)?;
     let mut findings = Findings::default();
+    let vault = match context.shown() {
+        // Its URL cannot be read, which is a finding.
+        Err(_) if context.config.key_store.is_some() => "the key store in PostgreSQL".to_owned(),
+        shown => shown?,
+    };
     let places = files::places(context)?;
     files::look(context, &places, &mut findings);
     media::look(&places, &mut findings);
+    let backups: Vec<_> = context.config.backups.iter().chain(&asked.backups).cloned().collect();
+    let is_reached = key_store::look(context, &vault, &backups, &mut findings);
     let mut seen = None;
-    if !asked.files_only {
+    if is_reached && !asked.files_only {
         seen = vault::look(context, longest_lease, &mut findings)?;
     }
     let generation = seen.as_ref().map(|seen| seen.generation);
     let has_register = seen.is_some_and(|seen| seen.has_register);
-    let backups: Vec<_> = context.config.backups.iter().chain(&asked.backups).cloned().collect();
+    let meant = context.config.root_copies_kept.as_deref().map(crate::config::duration).transpose()?;
     for backup in &backups {
-        copies::look(backup, &places, generation, context.secrets.file(), &mut findings);
+        copies::look(backup, &places, generation, meant, context.secrets.file(), &mut findings);
     }
     let exit = findings.exit();
     let findings = findings.worst_first();
     let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let json = json!({
-        "vault": context.config.vault()?,
+        "vault": vault,
         "worst": exit.word(),
         "grave": of(Severity::Grave),
         "warnings": of(Severity::Warning),
@@ -82,7 +91,7 @@ fn text(findings: &[Finding], files_only: bool, has_register: bool, backups: usi
         let _ = write!(out, "{} to see to.", count(bad, "thing", "things"));
     }
     if files_only {
-        out.push_str(" Only files were looked at, not into the vault (--files-only).");
+        out.push_str(" It was not looked into the vault (--files-only).");
     }
     if !files_only && !has_register {
         out.push_str(" The register was not looked at: grants, requests, retention.");

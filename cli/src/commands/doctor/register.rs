@@ -18,6 +18,8 @@ use crate::register::{Open, Tables, lengthened, of_config, within};
 const PLACE: &str = "the register";
 /// An erasure takes seconds.
 const UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
+/// A receipt takes milliseconds.
+const WRITTEN_IN: std::time::Duration = std::time::Duration::from_secs(60);
 /// A daily sweep, or a daily `resume`, may be a little late.
 const A_DAY: SignedDuration = SignedDuration::from_hours(26);
 const DAYS_OVERDUE: i32 = 1;
@@ -87,6 +89,7 @@ fn try_to_look(context: &Context, vault: &Vault, tables: Tables, findings: &mut 
     let now = Timestamp::now();
     of_rules(context, &open, findings)?;
     of_requests(&open, now, findings)?;
+    receipts(context, findings);
     unfinished(&open.database, now, findings)?;
     without_grant(&open.database, findings)?;
     unknown_numbers(context, &open.database, findings);
@@ -169,6 +172,30 @@ fn of_requests(open: &Open, now: Timestamp, findings: &mut Findings) -> Result<(
     Ok(())
 }
 
+/// Receipts that were begun when whoever wrote them was killed.
+fn receipts(context: &Context, findings: &mut Findings) {
+    let Some(directory) = &context.config.register.receipts else { return };
+    // One that cannot be read is told of by its permissions.
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let is_unfinished = |path: &std::path::Path| path.extension().is_some_and(|end| end == "unfinished");
+    let begun = entries.flatten().filter(|entry| is_unfinished(&entry.path()));
+    let old = begun.filter(|entry| {
+        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        age.is_none_or(|age| age > WRITTEN_IN)
+    });
+    let many = old.count() as u64;
+    if many > 0 {
+        findings.add(
+            Severity::Warning,
+            "receipt-unfinished",
+            directory.display(),
+            format!("{} begun, and not written whole", count(many, "receipt was", "receipts were")),
+            "it names somebody, and proves nothing; their erasure may not be finished",
+            "`oubliette resume` finishes the erasure, with a receipt that is whole; then delete the files that end in .unfinished",
+        );
+    }
+}
+
 /// What was decided and is not done.
 fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
     let before = |age| Given::Integer(now.saturating_sub(age).unwrap_or(Timestamp::MIN).as_millisecond());
@@ -177,15 +204,15 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
         Ok::<_, Failure>(rows.first().map(|row| row.integer(0)).transpose()?.unwrap_or_default().unsigned_abs())
     };
     const ERASING: &str = "SELECT count(*) FROM oubliette_subjects WHERE state = 'erasing' AND decided_at < ?1";
-    const DOOMED: &str = "SELECT count(*) FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
-        WHERE n.state = 'doomed' AND s.state = 'live'";
+    const SHRED_PENDING: &str = "SELECT count(*) FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
+        WHERE n.state = 'shred_pending' AND s.state = 'live'";
     const OVER: &str = "SELECT count(*) FROM oubliette_numbers n WHERE n.state = 'ended' AND NOT EXISTS \
         (SELECT 1 FROM oubliette_holds h WHERE h.subject_id = n.subject_id AND h.ended_at IS NULL AND h.until > ?1 \
             AND (h.purpose IS NULL OR h.purpose = n.purpose))";
     const TOKENS: &str = "SELECT count(*) FROM oubliette_work";
     let undone = [
         (ask(ERASING, &[before(UNDER_WAY)])?, "erasure has begun and not ended", "erasures have begun and not ended"),
-        (ask(DOOMED, &[])?, "number is to be shredded", "numbers are to be shredded"),
+        (ask(SHRED_PENDING, &[])?, "number is to be shredded", "numbers are to be shredded"),
         (
             ask(OVER, &[before(A_DAY)])?,
             "number waited for a hold that is over",
@@ -205,6 +232,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             "`oubliette resume` finishes it; let the application call `resume` at each start, and daily",
         );
     }
+    let waiting = ask("SELECT count(*) FROM oubliette_outbox", &[])?;
     // The ids of events begin with their time.
     const OLDEST: &str = "SELECT min(id) FROM oubliette_outbox";
     let rows = database.query(OLDEST, &[])?;
@@ -219,6 +247,35 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             "for more than a day, the journal was not told what was granted, asked or ended",
             "a database that is restored now loses it",
             "let the application call `flush` after its transactions; `oubliette resume` does it now",
+        );
+    } else if waiting > 0 {
+        findings.add(
+            Severity::Note,
+            "not-journalled",
+            PLACE,
+            format!(
+                "{} to be told to the journal: what was granted, asked or ended",
+                count(waiting, "event waits", "events wait")
+            ),
+            "a database that is restored before that loses it",
+            "`oubliette resume` does it now; the application does it after its next transaction",
+        );
+    }
+    const EMPTY: &str = "SELECT count(*) FROM oubliette_subjects s WHERE s.state = 'live' AND s.merged_into IS NULL \
+        AND EXISTS (SELECT 1 FROM oubliette_numbers n WHERE n.subject_id = s.id) \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_numbers n WHERE n.subject_id = s.id AND n.state <> 'shredded')";
+    let empty = ask(EMPTY, &[])?;
+    if empty > 0 {
+        findings.add(
+            Severity::Note,
+            "nothing-left",
+            PLACE,
+            format!(
+                "{} nothing left that can be read, and the register still knows their ids",
+                count(empty, "customer has", "customers have")
+            ),
+            "a sweep or a withdrawal shreds what is sealed, and forgets nobody's id",
+            "`oubliette erase` forgets the id too; do so unless they may come back",
         );
     }
     if !database.query("SELECT name FROM oubliette_meta WHERE name = 'behind'", &[])?.is_empty() {
@@ -252,7 +309,7 @@ fn without_grant(database: &Database, findings: &mut Findings) -> Result<(), Fai
                 row.integer(2)?
             ),
             "what is kept of them has no legal basis (Art. 6 GDPR)",
-            "record the basis by `grant`, or shred the numbers",
+            "let the application record the basis (`grant`), or shred the numbers",
         );
     }
     Ok(())

@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use oubliette::store::{CopyContent, Directory, Problem, RootCopy, RootStore};
-use oubliette::{KeyStoreError, Status, UnlockError};
+use oubliette::{KeyStoreError, Status, UnlockError, VaultBuilder};
 
 use super::findings::{Findings, Severity};
-use super::{journal, register};
+use super::{journal, register, versions};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain, told};
+use crate::key_store::Store;
 use crate::permissions;
 
 /// Superseded pages are kept a day, and a process with the vault open sweeps every hour.
-const OVERDUE: Duration = Duration::from_secs(26 * 3600);
+pub const OVERDUE: Duration = Duration::from_secs(26 * 3600);
 /// Of 22 that fit.
 const MANY_TREES: usize = 20;
 /// Half of all numbers there are.
@@ -28,22 +29,33 @@ pub struct Seen {
 
 /// Looks at an open vault, and at its register. A wrong root key is the operator's mistake, not a finding.
 pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findings) -> Result<Option<Seen>, Failure> {
-    let directory = context.directory()?;
-    let opened = match directory.open() {
+    let shown = context.shown()?;
+    let opened = match context.store() {
         Ok(opened) => opened,
-        Err(error) => return Ok(cannot_be_opened(context, &chain(&error), findings)),
+        Err(failure) => return Ok(cannot_be_opened(&shown, &failure.message, findings)),
     };
-    let root_key = context.secrets.current()?;
+    let root_key = match context.secrets.current() {
+        Err(failure) if context.config.root_key.token.is_some() && failure.exit != Exit::Refused => {
+            versions::token_is_away(context, &failure, findings);
+            return Ok(None);
+        }
+        root_key => root_key?,
+    };
+    // Before the vault is opened, and as nobody left it.
+    versions::look(context, &root_key, findings)?;
     // Opening it with one would begin a journal.
     let has_journal = context.config.journal.as_ref().is_some_and(|journal| journal.exists());
-    let builder = || if has_journal { context.builder() } else { context.builder_without_journal() };
+    let builder = || -> Result<VaultBuilder, Failure> {
+        if has_journal { context.builder() } else { context.builder_without_journal() }
+    };
     let mut tables = if has_journal { register::tables(context, findings) } else { None };
     let purposes = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
-    let mut unlocked = builder()?.purposes(purposes).unlock(root_key.clone());
+    // It only looks: a damaged copy that opening mends would be told of by nobody.
+    let mut unlocked = builder()?.purposes(purposes).unlock_read_only(root_key.clone());
     if let Err(UnlockError::UnknownPurpose { purpose }) = &unlocked {
         register::is_of_another_vault(purpose, findings);
         tables = None;
-        unlocked = builder()?.unlock(root_key);
+        unlocked = builder()?.unlock_read_only(root_key);
     }
     let vault = match unlocked {
         Ok(vault) => vault,
@@ -52,19 +64,17 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
             if failure.exit == Exit::Refused {
                 return Err(failure);
             }
-            return Ok(cannot_be_opened(context, &failure.message, findings));
+            return Ok(cannot_be_opened(&shown, &failure.message, findings));
         }
     };
     let (status, health, key) = (vault.status(), vault.health(), vault.public_key());
     match &health.trouble {
         Some(trouble) if !health.can_open => {
-            let at = context.config.vault()?.display();
-            findings.add(Severity::Grave, "trouble", at, told(trouble), REFUSES, LOOK_AT_IT);
+            findings.add(Severity::Grave, "trouble", &shown, told(trouble), REFUSES, LOOK_AT_IT);
         }
         // Of places and the journal the findings below say more.
         Some(trouble) if !is_found_below(trouble) => {
-            let at = context.config.vault()?.display();
-            findings.add(Severity::Grave, "cannot-shred", at, told(trouble), "nobody can be shredded", LOOK_AT_IT);
+            findings.add(Severity::Grave, "cannot-shred", &shown, told(trouble), "nobody can be shredded", LOOK_AT_IT);
         }
         _ => {}
     }
@@ -72,7 +82,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         findings.add(
             Severity::Grave,
             "alarm",
-            context.config.vault()?.display(),
+            &shown,
             format!("a value was opened that names generation {seen}, which is not of this vault's history"),
             "either the vault was restored from a backup, and whoever was shredded since is readable again; or rows of a copy, such as a staging system's, got into the database",
             "find out which. If it was restored: put the newest vault back, or `oubliette replay`. If not: take the rows out, and `oubliette clear-alarm`",
@@ -82,7 +92,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         Ok(status) => status,
         Err(error) => {
             let what = chain(&error);
-            findings.add(Severity::Grave, "trouble", context.config.vault()?.display(), what, REFUSES, LOOK_AT_IT);
+            findings.add(Severity::Grave, "trouble", &shown, what, REFUSES, LOOK_AT_IT);
             return Ok(None);
         }
     };
@@ -92,10 +102,12 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     }
     close(vault)?;
     journal::look(context, &status, key.ok().as_ref(), findings);
-    of_lease(context.config.vault()?, &status, longest_lease, findings);
-    of_places(&opened, &status, findings);
+    of_lease(&shown, &status, longest_lease, findings);
     of_trees(context, &status, findings);
-    of_pages(context, &status, findings)?;
+    if let Some(directory) = opened.directory() {
+        of_places(&opened, directory, &status, findings);
+        of_pages(context, &status, findings)?;
+    }
     Ok(Some(Seen { generation: status.generation, has_register }))
 }
 
@@ -112,18 +124,17 @@ fn is_found_below(trouble: &KeyStoreError) -> bool {
 const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";
 const LOOK_AT_IT: &str = "do what the message says; delete nothing until it is understood";
 
-fn cannot_be_opened(context: &Context, what: &str, findings: &mut Findings) -> Option<Seen> {
-    let vault = context.config.vault.as_deref().unwrap_or(Path::new("")).display();
+pub fn cannot_be_opened(vault: &str, what: &str, findings: &mut Findings) -> Option<Seen> {
     findings.add(Severity::Grave, "cannot-be-opened", vault, what, REFUSES, LOOK_AT_IT);
     None
 }
 
-fn of_lease(vault: &Path, status: &Status, longest: Duration, findings: &mut Findings) {
+fn of_lease(vault: &str, status: &Status, longest: Duration, findings: &mut Findings) {
     if status.lease > longest {
         findings.add(
             Severity::Warning,
             "long-lease",
-            vault.display(),
+            vault,
             format!("its lease is {:?}, more than {longest:?}", status.lease),
             "other processes may go on opening what was shredded for that long",
             "a lease is fixed when a vault is created: wait for it after each shred (`shred --wait`), or accept it with --longest-lease",
@@ -131,8 +142,8 @@ fn of_lease(vault: &Path, status: &Status, longest: Duration, findings: &mut Fin
     }
 }
 
-fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
-    let all = places(opened, &status.places);
+fn of_places(store: &Store, opened: &Directory, status: &Status, findings: &mut Findings) {
+    let all = places(store, &status.places);
     if status.has_no_mirror() {
         findings.add(
             Severity::Warning,
@@ -140,18 +151,18 @@ fn of_places(opened: &Directory, status: &Status, findings: &mut Findings) {
             all.iter().find_map(|place| place.root.clone()).unwrap_or_default(),
             "the root record is in one place only",
             "losing it loses every sealed value, for good",
-            "attach a mirror on another disk or machine: `Vault::attach_mirror`, then `mirrors` in the configuration",
+            "attach a mirror on another disk or machine: `oubliette mirror attach DIR`, then `mirrors` in the configuration",
         );
     }
     for place in &all {
         let (what, advice) = match (&place.root, place.is_listed) {
             (None, true) => (
                 "the vault lists this place, and it is not open here",
-                "name it among `mirrors`, or mount it; if it is lost for good, detach it (`Vault::detach_mirror`)",
+                "name it among `mirrors`, or mount it; if it is lost for good: `oubliette mirror detach PLACE`",
             ),
             (Some(_), false) => (
                 "this place is configured as a mirror, and the vault does not list it",
-                "attach it (`Vault::attach_mirror`), or take it out of the configuration and destroy it",
+                "attach it (`oubliette mirror attach DIR`), or take it out of the configuration and destroy it",
             ),
             _ => continue,
         };
@@ -230,7 +241,7 @@ fn of_pages(context: &Context, status: &Status, findings: &mut Findings) -> Resu
             pages.display(),
             format!("superseded pages are kept since {} hours; {} in all", age.as_secs() / 3600, status.superseded),
             "the store grows, and an older root record, should there be a copy, finds its pages",
-            "let a process have the vault open for an hour, or call `Vault::sweep` from a timer",
+            "let the application have the vault open for an hour: it sweeps them by itself",
         );
     }
     Ok(())

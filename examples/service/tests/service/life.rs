@@ -1,5 +1,7 @@
 //! The whole life of a customer, in the service as it was and as it is: they answer alike.
 
+use std::path::Path;
+
 use oubliette::CustomerId;
 use oubliette::testing::assert_no_plaintext;
 use serde_json::json;
@@ -12,7 +14,7 @@ use crate::support::{AFTER, BEFORE, Person, Service, kept, password, unlock};
 fn with_plaintext_columns() {
     let server = Postgres::shared();
     let database = server.database();
-    let service = Service::start(BEFORE, &server.url(&database), "/nonexistent".as_ref());
+    let service = Service::start(BEFORE, &server.url(&database), Path::new("/nonexistent"));
     live(&service);
     // What this is all about, and the proof that the search below would find it.
     let dump = succeeded(server.tool("pg_dump").arg(&database));

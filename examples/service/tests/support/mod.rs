@@ -17,15 +17,48 @@ pub const BEFORE: &str = env!("CARGO_BIN_EXE_before");
 pub const DURING: &str = env!("CARGO_BIN_EXE_during");
 pub const AFTER: &str = env!("CARGO_BIN_EXE_after");
 
+/// What says where a vault is.
+pub trait Place {
+    fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command;
+}
+
+impl Place for Path {
+    fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("VAULT", self)
+    }
+}
+
+impl Place for std::path::PathBuf {
+    fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        self.as_path().tell(command)
+    }
+}
+
+/// A key store in PostgreSQL.
+pub struct KeyStore {
+    pub url: String,
+    pub owner_url: String,
+    pub role: String,
+}
+
+impl Place for KeyStore {
+    fn tell<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .env("KEY_STORE_URL", &self.url)
+            .env("KEY_STORE_OWNER_URL", &self.owner_url)
+            .env("KEY_STORE_ROLE", &self.role)
+            .env_remove("VAULT")
+    }
+}
+
 /// Runs one of the operator's commands to its end, and gives what it said.
-pub fn keeper(command: &str, database: &str, vault: &Path) -> Output {
+pub fn keeper(command: &str, database: &str, vault: &(impl Place + ?Sized)) -> Output {
     let mut keeper = Command::new(env!("CARGO_BIN_EXE_keeper"));
-    keeper.arg(command).env("DATABASE_URL", database).env("VAULT", vault).env("VAULT_PASSPHRASE", PASSPHRASE);
-    keeper.output().unwrap()
+    vault.tell(keeper.arg(command).env("DATABASE_URL", database).env("VAULT_PASSPHRASE", PASSPHRASE)).output().unwrap()
 }
 
 /// The same of one that must succeed.
-pub fn kept(command: &str, database: &str, vault: &Path) -> String {
+pub fn kept(command: &str, database: &str, vault: &(impl Place + ?Sized)) -> String {
     let Output { status, stdout, stderr } = keeper(command, database, vault);
     assert!(status.success(), "keeper {command}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
@@ -47,15 +80,10 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start(program: &str, database: &str, vault: &Path) -> Service {
-        let mut process = Command::new(program)
-            .env("DATABASE_URL", database)
-            .env("LISTEN", "127.0.0.1:0")
-            .env("VAULT", vault)
-            .env("VAULT_PASSPHRASE", PASSPHRASE)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub fn start(program: &str, database: &str, vault: &(impl Place + ?Sized)) -> Service {
+        let mut command = Command::new(program);
+        command.env("DATABASE_URL", database).env("LISTEN", "127.0.0.1:0").env("VAULT_PASSPHRASE", PASSPHRASE);
+        let mut process = vault.tell(&mut command).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let address = said.find_map(|line| Some(line.strip_prefix("listening on ")?.to_owned()));
         let address = address.unwrap_or_else(|| panic!("{program} did not start: {:?}", process.wait()));

@@ -88,6 +88,11 @@ impl Postgres {
         format!("postgres://postgres@localhost/{database}?host={}", self.directory.display())
     }
 
+    /// For a key store, as a user.
+    pub fn pairs(&self, database: &str, user: &str) -> String {
+        format!("host={} user={user} dbname={database}", self.directory.display())
+    }
+
     /// One of PostgreSQL's programs, told where the server is.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = tool(name);

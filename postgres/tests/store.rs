@@ -23,5 +23,9 @@ mod server;
 mod standby;
 #[path = "postgres/support.rs"]
 mod support;
+#[path = "postgres/survey.rs"]
+mod survey;
 #[path = "postgres/vaults.rs"]
 mod vaults;
+#[path = "postgres/versions.rs"]
+mod versions;

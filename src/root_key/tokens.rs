@@ -1,0 +1,329 @@
+//! Several tokens that hold the same versions: any one of them opens, and destroying counts when it is done in all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use super::versions::{KeySeries, KeyVersion, VersionState, WRAPPED_BYTES};
+use super::{RootKeyError, WrapperError};
+
+/// How what [`KeyTokens`] wrap begins: no token alone is likely to wrap so.
+const LIST: [u8; 4] = *b"list";
+
+/// Longest name of a token, in bytes.
+const NAME: usize = 32;
+
+/// Several tokens that hold the keys of one series, for [`RootKey::versions`](crate::RootKey::versions): one that burns does not take the vault with it.
+///
+/// **Any one of them opens the vault, and whoever has any one of them opens what it holds the key of.** Each version makes a key in every token, so a version
+/// begins, and an older one is destroyed, only while all are there: the one in the safe would still open what was to be forgotten. With the policy
+/// [`with_each_shred`](crate::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
+/// choose [`after`](crate::VersionPolicy::after) or [`by_hand`](crate::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
+/// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
+///
+/// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list: to add a token, or
+/// to give up one that is lost, rotate to the tokens that it is to be from then on. All of these must be there, and the series goes on with its next version. **A
+/// token that was given up keeps its keys, which open the root records of before**: destroy it if it is found, and until then take every copy of such a
+/// record for readable. What is shredded later is open to it in those copies as well.
+///
+/// The names of all and what they wrap must fit into 472 bytes: five tokens with PKCS#11, and short names.
+///
+/// ```
+/// use oubliette::testing::MemoryToken;
+/// use oubliette::{Purpose, RootKey, KeyTokens, Vault, VersionPolicy, store::Memory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+///
+/// let (desk, safe, memory) = (MemoryToken::new(), MemoryToken::new(), Memory::new());
+/// let tokens = KeyTokens::new().token("desk", desk).token("safe", safe.clone());
+/// let policy = VersionPolicy::by_hand().allow_one_place();
+/// Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).create(RootKey::versions(tokens, policy))?.close()?;
+///
+/// // The other one burnt. The one from the safe opens the vault; then it goes on with that alone.
+/// let left = || RootKey::versions(KeyTokens::new().token("safe", safe.clone()), policy);
+/// let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).unlock(left())?;
+/// assert!(vault.begin_root_key_version().is_err(), "a token is away");
+/// vault.rotate_root_key(left())?;
+/// vault.begin_root_key_version()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+#[must_use]
+pub struct KeyTokens {
+    tokens: Vec<(String, Box<dyn KeySeries>)>,
+}
+
+impl KeyTokens {
+    /// None yet.
+    pub fn new() -> KeyTokens {
+        KeyTokens::default()
+    }
+
+    /// One more, by a name of 1 to 32 bytes, by which the root record lists it. Each has a name of its own, which stays the same. To open, they are asked in
+    /// this order.
+    pub fn token(mut self, name: impl Into<String>, series: impl KeySeries) -> KeyTokens {
+        self.tokens.push((name.into(), Box::new(series)));
+        self
+    }
+
+    /// Does something with each, and stops at the first that cannot.
+    fn each(&self, mut work: impl FnMut(&dyn KeySeries) -> Result<(), WrapperError>) -> Result<(), WrapperError> {
+        for (name, token) in &self.tokens {
+            work(&**token).map_err(|error| AwayError { name: name.clone(), error })?;
+        }
+        Ok(())
+    }
+
+    fn check_names(&self) -> Result<(), WrapperError> {
+        let mut seen: Vec<&str> = self.tokens.iter().map(|(name, _)| name.as_str()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        if seen.is_empty()
+            || seen.len() != self.tokens.len()
+            || seen.iter().any(|name| !(1..=NAME).contains(&name.len()))
+        {
+            return Err("tokens have names of 1 to 32 bytes, each its own, and there is at least one".into());
+        }
+        Ok(())
+    }
+
+    /// Those that a record lists are those that were given, whatever their order.
+    fn check_list(&self, wrapped: &[u8]) -> Result<(), WrapperError> {
+        let listed = parse(wrapped)?;
+        for (name, _) in &listed {
+            if self.tokens.iter().all(|(given, _)| given != name) {
+                return Err(format!(
+                    "token {name:?}, which the root record lists, was not given: name it, or give it up by rotating to the tokens that are left"
+                )
+                .into());
+            }
+        }
+        match self.tokens.iter().find(|(given, _)| listed.iter().all(|(name, _)| name != given)) {
+            Some((given, _)) => {
+                Err(format!("token {given:?} is not in the root record's list: rotate to all of the tokens to add it")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// One token of several failed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "token {name:?} cannot be used, and a version of the root key begins and ends in all tokens or in none: bring it back, or give it up by rotating to the \
+     tokens that are left"
+)]
+struct AwayError {
+    name: String,
+    #[source]
+    error: WrapperError,
+}
+
+impl KeySeries for KeyTokens {
+    fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.check_names()?;
+        // All are asked before a key is made in any, so that one that is away leaves none behind.
+        self.each(|token| token.list(series).map(drop))?;
+        self.each(|token| token.create(series, version))
+    }
+
+    /// `"list" | for each token: u8(length) | name | u16(length) | what it wrapped`.
+    fn wrap(&self, series: &[u8; 16], version: KeyVersion, secret: &[u8; 32]) -> Result<Vec<u8>, WrapperError> {
+        self.check_names()?;
+        let mut list = LIST.to_vec();
+        for (name, token) in &self.tokens {
+            let wrapped = token.wrap(series, version, secret);
+            let wrapped = wrapped.map_err(|error| AwayError { name: name.clone(), error })?;
+            let length = u16::try_from(wrapped.len()).ok().filter(|length| *length > 0);
+            let length = length.ok_or(RootKeyError::WrappedSize { bytes: wrapped.len(), most: WRAPPED_BYTES })?;
+            list.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+            list.extend_from_slice(name.as_bytes());
+            list.extend_from_slice(&length.to_be_bytes());
+            list.extend_from_slice(&wrapped);
+        }
+        Ok(list)
+    }
+
+    fn unwrap(
+        &self,
+        series: &[u8; 16],
+        version: KeyVersion,
+        wrapped: &[u8],
+        secret: &mut [u8; 32],
+    ) -> Result<(), WrapperError> {
+        let listed = parse(wrapped)?;
+        let mut failure = None;
+        for (given, token) in &self.tokens {
+            let Some((_, wrapped)) = listed.iter().find(|(name, _)| name == given) else { continue };
+            match token.unwrap(series, version, wrapped, secret) {
+                Ok(()) => return Ok(()),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            let names: Vec<&str> = listed.iter().map(|(name, _)| *name).collect();
+            format!("none of the tokens given is one of those that the root record lists: {}", names.join(", ")).into()
+        }))
+    }
+
+    fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.each(|token| token.complete(series, version))
+    }
+
+    /// What those that can be asked have.
+    fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
+        let mut merged = Merged::default();
+        let (mut answered, mut failure) = (false, None);
+        for (_, token) in &self.tokens {
+            match token.list(series) {
+                Ok(states) => {
+                    answered = true;
+                    merged.add(states);
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        match failure {
+            Some(error) if !answered => Err(error),
+            _ => Ok(merged.states()),
+        }
+    }
+
+    /// Those of each token: all must be there, or one could be missed.
+    fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {
+        let mut all = Vec::new();
+        self.each(|token| {
+            all.extend(token.series()?);
+            Ok(())
+        })?;
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
+        self.check_names()?;
+        self.check_list(wrapped)?;
+        let mut merged = Merged::default();
+        self.each(|token| {
+            let states = token.list(series)?;
+            if states.is_empty() {
+                // The right one may lie elsewhere, with its keys.
+                return Err("it holds no key of this vault: is it another token?".into());
+            }
+            merged.add(states);
+            Ok(())
+        })?;
+        Ok(merged.states())
+    }
+
+    fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.each(|token| token.unmark(series, version))
+    }
+
+    fn destroy(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
+        self.each(|token| token.destroy(series, version))
+    }
+}
+
+/// What several tokens have, a version each. The key is there if any has it. It is complete if one has the mark, and so has each that has the key; since the
+/// last of them had it.
+#[derive(Default)]
+struct Merged(BTreeMap<KeyVersion, State>);
+
+#[derive(Default)]
+struct State {
+    has_key: bool,
+    lacks_mark: bool,
+    completed: Option<SystemTime>,
+}
+
+impl Merged {
+    fn add(&mut self, states: Vec<VersionState>) {
+        for VersionState { version, has_key, completed } in states {
+            let state = self.0.entry(version).or_default();
+            state.has_key |= has_key;
+            state.lacks_mark |= has_key && completed.is_none();
+            state.completed = state.completed.max(completed);
+        }
+    }
+
+    fn states(self) -> Vec<VersionState> {
+        let state = |(version, State { has_key, lacks_mark, completed })| VersionState {
+            version,
+            has_key,
+            completed: completed.filter(|_| !lacks_mark),
+        };
+        self.0.into_iter().map(state).collect()
+    }
+}
+
+/// The names in a list, and what each wrapped.
+fn parse(wrapped: &[u8]) -> Result<Vec<(&str, &[u8])>, WrapperError> {
+    let alone = "the root key was wrapped by one token alone, and not by several: unlock with that one, and rotate to the tokens that it is to be";
+    let mut rest = wrapped.strip_prefix(&LIST).ok_or(alone)?;
+    let mut listed: Vec<(&str, &[u8])> = Vec::new();
+    while !rest.is_empty() {
+        let (name, after) =
+            rest.split_first().and_then(|(length, rest)| rest.split_at_checked((*length).into())).ok_or(alone)?;
+        let (length, after) = after.split_first_chunk::<2>().ok_or(alone)?;
+        let (own, after) = after.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(alone)?;
+        let name = std::str::from_utf8(name).map_err(|_| alone)?;
+        if name.is_empty() || own.is_empty() || listed.iter().any(|(other, _)| *other == name) {
+            return Err(alone.into());
+        }
+        listed.push((name, own));
+        rest = after;
+    }
+    if listed.is_empty() { Err(alone.into()) } else { Ok(listed) }
+}
+
+impl fmt::Debug for KeyTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.tokens.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("KeyTokens").field("names", &names).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The last date counts, and one that has a key without its mark makes the version incomplete.
+    #[test]
+    fn what_several_have_is_what_the_last_of_them_has() {
+        let version = |number| KeyVersion { number, id: [7; 16] };
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let state = |number, has_key, completed| VersionState { version: version(number), has_key, completed };
+        let mut merged = Merged::default();
+        merged.add(vec![state(1, false, at(10)), state(2, true, at(50)), state(3, true, at(60)), state(4, true, None)]);
+        merged.add(vec![state(1, true, at(20)), state(2, true, at(40)), state(3, true, None)]);
+        let expected = vec![state(1, true, at(20)), state(2, true, at(50)), state(3, true, None), state(4, true, None)];
+        assert_eq!(merged.states(), expected);
+    }
+
+    #[test]
+    fn lists_that_are_none_are_refused() {
+        let list = |parts: &[(&str, &[u8])]| {
+            let mut list = LIST.to_vec();
+            for (name, own) in parts {
+                list.push(u8::try_from(name.len()).unwrap());
+                list.extend_from_slice(name.as_bytes());
+                list.extend_from_slice(&u16::try_from(own.len()).unwrap().to_be_bytes());
+                list.extend_from_slice(own);
+            }
+            list
+        };
+        let good = list(&[("a", &[1, 2]), ("bc", &[3])]);
+        assert_eq!(parse(&good).unwrap(), [("a", &[1_u8, 2][..]), ("bc", &[3])]);
+        for length in (0..good.len()).filter(|length| *length != list(&[("a", &[1, 2])]).len()) {
+            assert!(parse(&good[..length]).is_err(), "{length}");
+        }
+        for bad in [list(&[]), list(&[("", &[1])]), list(&[("a", &[])]), list(&[("a", &[1]), ("a", &[2])]), vec![1; 61]]
+        {
+            assert!(parse(&bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The calls for series of keys in a token that are left.
+
+use crate::error::{KeyStoreError, SeriesError};
+use crate::journal::{Reason, SeriesName};
+use crate::root_key::{RootKey, SeriesInToken};
+use crate::vault::Vault;
+
+/// Series of root keys in a token.
+impl Vault {
+    /// Every series of keys that a token has, those of other vaults too: the one that the root record names, those of copies that
+    /// [`copy_to`](Vault::copy_to) wrote, and those that [`rotate_root_key`](Vault::rotate_root_key) left. `token` is a root key with
+    /// [versions](RootKey::versions); the vault itself may be under another one by now.
+    ///
+    /// # Errors
+    /// [`SeriesError::NoVersions`] of another kind of root key; otherwise when the token or the record cannot be read.
+    pub fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
+        let token = token.clone();
+        let posted = self.post(move |process| process.series_in(&token)).map_err(SeriesError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(SeriesError::NothingHappened(KeyStoreError::Closed)))
+    }
+
+    /// Destroys the keys of a series of this vault, which the root record is not under, and gives how many there were. **Nothing that is under
+    /// it opens any more, for anybody:** a copy of the vault, root records from before a rotation.
+    ///
+    /// It is written down before and after, where there is a journal. The root record is written to every place once more before the first key is
+    /// destroyed, so that no crash brings one back that is under this series. That a series is this vault's is told by its name, which follows
+    /// from the vault's: a vault that took the place of a lost one, from a copy, has the same name, and so have copies that are in
+    /// use elsewhere. **See to it that none is under this series.**
+    ///
+    /// # Errors
+    /// [`SeriesError`] tells what is true.
+    pub fn forget_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, SeriesError> {
+        let token = token.clone();
+        let posted = self.post(move |process| process.forget_series(&token, series, why, true));
+        let posted = posted.map_err(SeriesError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(SeriesError::Unfinished(KeyStoreError::Closed)))
+    }
+}

@@ -1,0 +1,143 @@
+//! Rule 17: pages are loaded ahead, with progress, within the room that they have; and a large vault stays within it.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use oubliette::personal::Email;
+use oubliette::store::Memory;
+use oubliette::{CustomerId, KeyStoreError, LoadedPages, Sealed, Vault, VaultBuilder};
+
+use super::refreshed::Watched;
+use super::support::*;
+
+type Row = (CustomerId, Sealed<Email>);
+
+/// Numbers up to `customers`, one shredded in each 256, and a neighbour of each with a value.
+fn made(customers: usize) -> (Memory, Vault, Vec<Row>) {
+    let memory = Memory::new();
+    let builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS, NEWS]).lease(Duration::from_secs(60));
+    let vault = builder.create(key()).unwrap();
+    let all: Vec<_> = (0..customers).map(|_| vault.enroll().unwrap()).collect();
+    let rows = all.iter().skip(1).step_by(256).map(|id| (*id, seal(&vault, *id))).collect();
+    let _ = vault.shred_purpose(ORDERS, all.iter().step_by(256).copied()).unwrap();
+    (memory, vault, rows)
+}
+
+fn open(memory: &Memory) -> (VaultBuilder, Watched) {
+    let pages = Watched::over(memory);
+    (Vault::on(pages.clone(), memory.clone()).purposes([ORDERS]), pages)
+}
+
+fn go_on(_: LoadedPages) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn all_pages_are_loaded_ahead() {
+    let (memory, _, rows) = made(256 * 600);
+    let (builder, pages) = open(&memory);
+    let vault = builder.unlock(key()).unwrap();
+    pages.reads.store(0, Ordering::Relaxed);
+    pages.rounds.store(0, Ordering::Relaxed);
+    let mut seen: Vec<LoadedPages> = Vec::new();
+    let loaded = vault
+        .load_pages(|loaded| {
+            seen.push(loaded);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(loaded.is_complete() && !loaded.is_full, "{loaded:?}");
+    assert_eq!(loaded.read, pages.reads.swap(0, Ordering::Relaxed));
+    assert!(loaded.read >= 600 && loaded.resident >= 600, "{loaded:?}");
+    // Some hundred a round: 600 leaves, and what is above them.
+    let rounds = pages.rounds.load(Ordering::Relaxed);
+    assert!(rounds <= 10, "{rounds}");
+    assert!(seen.is_sorted_by(|a, b| a.share <= b.share && a.resident <= b.resident), "{seen:?}");
+    assert!(seen.len() as u64 > rounds && seen.last() == Some(&loaded), "{seen:?}");
+    for (customer, sealed) in &rows {
+        assert!(vault.open(*customer, EMAIL, sealed).is_ok());
+    }
+    assert_eq!(vault.load_pages(go_on).unwrap().read, 0, "they are there");
+    assert_eq!(pages.reads.load(Ordering::Relaxed), 0);
+}
+
+/// It can be broken off, and holds nothing while progress is told: whoever shreds then waits for nobody.
+#[test]
+fn loading_is_in_nobodys_way() {
+    let (memory, _, rows) = made(256 * 40);
+    let vault = open(&memory).0.unlock(key()).unwrap();
+    let loaded = vault.load_pages(|_| ControlFlow::Break(())).unwrap();
+    assert!(loaded.read == 0 && !loaded.is_complete(), "{loaded:?}");
+    let mut gone = Vec::new();
+    let loaded = vault.load_pages(|_| {
+        let (customer, _) = rows[gone.len()];
+        gone.push(customer);
+        assert!(vault.shred([customer]).unwrap().is_wiped_here());
+        ControlFlow::Continue(())
+    });
+    assert!(loaded.unwrap().is_complete() && gone.len() > 1);
+    for (customer, sealed) in &rows {
+        assert_eq!(vault.open(*customer, EMAIL, sealed).is_err(), gone.contains(customer));
+    }
+}
+
+/// A page is lost: whoever is behind it is missed, all others are loaded.
+#[test]
+fn a_page_that_is_lost_keeps_no_other_from_being_loaded() {
+    let (memory, _, rows) = made(256 * 40);
+    let whole = memory.snapshot();
+    let mut lost_leaves = 0;
+    for name in memory.page_names() {
+        memory.restore(&whole);
+        let (builder, pages) = open(&memory);
+        let vault = builder.unlock(key()).unwrap();
+        assert!(memory.lose_page(&name));
+        let loaded = vault.load_pages(go_on);
+        pages.reads.store(0, Ordering::Relaxed);
+        let opened = rows.iter().filter(|row| vault.open(row.0, EMAIL, &row.1).is_ok()).count();
+        // The root was read when it was unlocked.
+        match opened {
+            40 => assert!(loaded.is_ok()),
+            39 => {
+                lost_leaves += 1;
+                assert!(matches!(loaded, Err(KeyStoreError::PageDamaged { .. })), "{loaded:?}");
+                assert!(pages.reads.load(Ordering::Relaxed) <= 2, "nobody else's");
+            }
+            _ => assert!(opened == 0 && loaded.is_err(), "{opened}: {loaded:?}"),
+        }
+    }
+    assert_eq!(lost_leaves, 40);
+}
+
+/// A quarter of a million customers, in every 256 of whom somebody was shredded: 1 000 pages. With room for 200, what is in memory stays within it whatever is loaded,
+/// opened, and shredded elsewhere; and what was loaded is not let go at the next occasion.
+#[test]
+fn a_large_vault_stays_within_its_room() {
+    const MOST: usize = 200;
+    let (memory, other, rows) = made(1 << 18);
+    let vault = open(&memory).0.most_resident_pages(MOST).unlock(key()).unwrap();
+    let within = |what: &str| {
+        let resident = vault.status().unwrap().resident_pages;
+        // What a commit or a change elsewhere reads beyond it is a path.
+        assert!(resident <= MOST + 10, "{resident} after {what}");
+        resident
+    };
+    let loaded = vault.load_pages(go_on).unwrap();
+    assert!(loaded.is_full && !loaded.is_complete() && loaded.share > 0.0, "{loaded:?}");
+    let resident = within("loading");
+    // `status` itself reads a path.
+    assert!(resident <= MOST - MOST / 8 + 5, "{resident}: room is left for what is read as it is needed");
+    assert!(loaded.resident > MOST / 2, "{loaded:?}: what there is room for is loaded");
+    vault.refresh().unwrap();
+    assert!(within("a refresh") > MOST / 2, "it was not loaded in vain");
+    for (nth, (customer, sealed)) in rows.iter().enumerate().step_by(7) {
+        if nth % 5 == 0 {
+            let _ = other.shred([*customer]).unwrap();
+            vault.refresh().unwrap();
+            within("a shred elsewhere");
+        }
+        assert_eq!(vault.open(*customer, EMAIL, sealed).is_ok(), nth % 5 != 0);
+    }
+    within("opening");
+}
