@@ -92,7 +92,8 @@ impl Context {
     pub fn unlock(&mut self, purposes: &[Purpose]) -> Result<Vault, Failure> {
         let builder = self.builder()?.purposes(purposes.iter().copied());
         self.is_there()?;
-        Ok(self.opened(builder.unlock(self.secrets.current()?)?))
+        let vault = builder.unlock(self.secrets.current()?)?;
+        Ok(self.opened(vault))
     }
 
     /// Has a vault closed when its command fails.
@@ -136,7 +137,8 @@ impl Context {
     pub fn promote(&mut self, lost: Vec<PlaceId>) -> Result<Vault, Failure> {
         let builder = self.builder()?;
         self.journal_is_there()?;
-        Ok(self.opened(builder.promote(self.secrets.current()?, lost)?))
+        let vault = builder.promote(self.secrets.current()?, lost)?;
+        Ok(self.opened(vault))
     }
 
     /// Opens the vault on the word of an operator that its alarm was a false one.
@@ -144,7 +146,8 @@ impl Context {
         let builder = self.builder()?;
         let builder = highest_number.into_iter().fold(builder, VaultBuilder::highest_number_known);
         self.journal_is_there()?;
-        Ok(self.opened(builder.clear_alarm(self.secrets.current()?, why)?))
+        let vault = builder.clear_alarm(self.secrets.current()?, why)?;
+        Ok(self.opened(vault))
     }
 
     /// What a move to a new root key came to. One that failed leaves no key file behind, which would stop the next try; but
