@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 
 use crate::customer::CustomerId;
-use crate::error::{OpenError, SealError};
+use crate::error::{KeyStoreError, OpenError, SealError, ShredError};
 use crate::field::{Field, Purpose};
 use crate::personal::Text;
 use crate::sealed::Sealed;
@@ -116,7 +116,12 @@ fn overlap_elsewhere() {
     let mut threads = Vec::new();
     let (shreds, reads, a) = ((*other_vault).clone(), vault.clone(), alice.clone());
     threads.push(shuttle::thread::spawn(move || {
-        let _ = shreds.shred([a.id]).unwrap();
+        // The other one may be committing.
+        while let Err(error) = shreds.shred([a.id]) {
+            let is_busy = matches!(&error, ShredError::NothingHappened(KeyStoreError::Busy { .. }));
+            assert!(is_busy, "{error:?}");
+            shuttle::thread::yield_now();
+        }
         reads.refresh().unwrap();
         // A read that began before may still replace the snapshot, by one in which she is gone, too.
         a.gone.store(true, Ordering::SeqCst);
