@@ -102,7 +102,11 @@ impl Process {
                 if is_new {
                     events::refreshed(state.facts.clear.generation);
                 }
-                self.take_over(&state, TakenOverBy::Read);
+                // One that was read before a commit of this process, and is looked at after it, holds what that shredded: it is to go at once.
+                let generation = state.facts.clear.generation;
+                if self.known.snapshot().is_some_and(|before| before.facts.clear.generation < generation) {
+                    self.take_over(&state, TakenOverBy::Read);
+                }
                 self.known.install(sent, Arc::new(*state), durable)?;
                 self.tried_to_see_all(trouble);
                 self.repair_if_it_lasts(needs_repair, sent);
