@@ -13,6 +13,7 @@ use super::reconciled::Reconciled;
 use super::register::Register;
 use super::requests::{self, Request};
 use super::subject::{self, Subject};
+use super::whose;
 use crate::times::timestamp;
 
 /// What the journal tells of the time since.
@@ -107,7 +108,12 @@ pub(crate) async fn apply<D: Database>(
             Event::Merged { numbers, into } => {
                 let (gone, kept) = (owner_of(db, numbers).await?, owner_of(db, into).await?);
                 match gone.zip(kept) {
-                    Some(((gone, _), (kept, _))) if gone != kept => {
+                    // What is merged is sealed for the one who stays: it must not be somebody else's, moved there by hand.
+                    Some(((gone, _), (kept, _)))
+                        if gone != kept
+                            && whose::are_theirs(register, db, gone).await?
+                            && whose::are_theirs(register, db, kept).await? =>
+                    {
                         merge::make_one(register, db, kept, gone).await.map(|()| 1)?
                     }
                     _ => 0,

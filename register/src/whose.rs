@@ -116,6 +116,19 @@ pub(crate) async fn check<D: Database>(
     Ok(())
 }
 
+/// Whether all numbers of a customer were issued for the id they stand beside.
+pub(crate) async fn are_theirs<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+) -> Result<bool, RegisterError> {
+    match check(register, db, owner, None).await {
+        Ok(()) => Ok(true),
+        Err(RegisterError::NotTheirs) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Numbers that were issued for others than the ids they stand beside, among all; and how many were looked at.
 pub(crate) async fn strangers<D: Database>(
     register: &Register,

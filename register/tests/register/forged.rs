@@ -157,6 +157,34 @@ bodies! {
         assert_eq!(found.opened, [numbers[0]]);
     }
 
+    // Nor does a merge that somebody had the journal told make a moved number the other's.
+    async fn a_made_up_merge_makes_nobodys_number_another_ones() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let mut numbers = Vec::new();
+        for id in ["alice", "bob", "carol"] {
+            numbers.push(on!(db, shop.register, grant(&who(id), contract())).unwrap().number);
+        }
+        alone!(db, shop.register, flush()).unwrap();
+        // Bob's number goes to Carol, and Carol's to Bob; then Carol is "merged" into Alice, of which the register was "told" before a restore.
+        for (number, id) in [(numbers[1], "carol"), (numbers[2], "bob")] {
+            let owner = format!("SELECT id FROM oubliette_subjects WHERE subject = '{id}'");
+            db.sql(&format!("UPDATE oubliette_numbers SET sealing = NULL, subject_id = ({owner}) WHERE number = {number}")).await;
+        }
+        let event = format!(r#"{{"kind":"merged","numbers":[{}],"into":[{}]}}"#, numbers[1], numbers[0]);
+        let tag = "SELECT value AS answer FROM oubliette_meta WHERE name = 'register'";
+        let tag = db.ask(tag).await.remove(0);
+        let last = "SELECT max(n) AS answer FROM oubliette_journal";
+        let last = db.ask(last).await.remove(0);
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000001', '{event}')")).await;
+        alone!(db, shop.register, flush()).unwrap();
+        db.sql(&format!("INSERT INTO oubliette_meta (name, value) VALUES ('behind', '{last}')")).await;
+        let found = alone!(db, shop.register, reconcile()).unwrap();
+        assert_eq!(found.strangers, numbers[1..], "{found:?}");
+        assert!(alone!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
+        assert!(on!(db, shop.register, keys(&who("alice"), ORDERS)).is_ok());
+    }
+
     // A merge gives numbers to the one who stays, for good.
     async fn who_was_merged_is_erased_with_the_one_who_stays() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);

@@ -13,9 +13,9 @@ use crate::journal::VaultName;
 use crate::key_tree::Resident;
 use crate::nonce;
 use crate::rehearsal;
-use crate::root_key::{RootKey, RootKeyVersions};
+use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
-use crate::store::{CopyContent, Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootCopy, RootStore};
+use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
 use crate::sync::Mutex;
 use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
@@ -197,25 +197,6 @@ impl VaultBuilder {
     pub fn as_copy(mut self) -> VaultBuilder {
         self.is_copy = true;
         self.directory(DirectoryBuilder::alone)
-    }
-
-    /// What a token has of this vault's root keys, without opening the vault, so that nothing is finished or destroyed by looking. `None`
-    /// where the root record names no series, or the key given is none. The record is not authenticated here: unlock the vault to be
-    /// sure of it.
-    ///
-    /// # Errors
-    /// When no root record can be read, or the token cannot be asked.
-    pub fn look_at_root_key(&self, root_key: &RootKey) -> Result<Option<RootKeyVersions>, KeyStoreError> {
-        let (stores, _) = self.stores(false)?;
-        let places = stores.roots.places();
-        let found = stores.reads.read(&places, self.patience, self.patience);
-        let clear = |copy: &RootCopy| match &copy.content {
-            CopyContent::Intact(record) => Clear::read(record).ok(),
-            _ => None,
-        };
-        let newest = found.copies.iter().filter_map(clear).max_by_key(|clear| clear.generation);
-        let newest = newest.ok_or(KeyStoreError::NoVault)?;
-        Ok(root_key.look(&newest.recipe, newest.vault, places.len())?)
     }
 
     /// Creates a vault.

@@ -2,8 +2,10 @@
 
 use crate::error::{KeyStoreError, SeriesError};
 use crate::journal::{Reason, SeriesName};
-use crate::root_key::{RootKey, SeriesInToken};
-use crate::vault::Vault;
+use crate::root_key::{RootKey, RootKeyVersions, SeriesInToken};
+use crate::root_record::Clear;
+use crate::store::{CopyContent, RootCopy};
+use crate::vault::{Vault, VaultBuilder};
 
 /// Series of root keys in a token.
 impl Vault {
@@ -34,5 +36,27 @@ impl Vault {
         let posted = self.post(move |process| process.forget_series(&token, series, why, true));
         let posted = posted.map_err(SeriesError::NothingHappened)?;
         posted.wait().unwrap_or(Err(SeriesError::Unfinished(KeyStoreError::Closed)))
+    }
+}
+
+/// A look at the token, before the vault is opened.
+impl VaultBuilder {
+    /// What a token has of this vault's root keys, without opening the vault, so that nothing is finished or destroyed by looking. `None`
+    /// where the root record names no series, or the key given is none. The record is not authenticated here: unlock the vault to be
+    /// sure of it.
+    ///
+    /// # Errors
+    /// When no root record can be read, or the token cannot be asked.
+    pub fn look_at_root_key(&self, root_key: &RootKey) -> Result<Option<RootKeyVersions>, KeyStoreError> {
+        let (stores, _) = self.stores(false)?;
+        let places = stores.roots.places();
+        let found = stores.reads.read(&places, self.patience, self.patience);
+        let clear = |copy: &RootCopy| match &copy.content {
+            CopyContent::Intact(record) => Clear::read(record).ok(),
+            _ => None,
+        };
+        let newest = found.copies.iter().filter_map(clear).max_by_key(|clear| clear.generation);
+        let newest = newest.ok_or(KeyStoreError::NoVault)?;
+        Ok(root_key.look(&newest.recipe, newest.vault, places.len())?)
     }
 }
