@@ -25,6 +25,7 @@ pub fn back_up(server: &Server) {
 
 /// Puts the backup in place of the server's data, which are kept. Gives a moment at which nobody could reach either: from then on a process may be
 /// refused.
+#[must_use]
 pub fn restore(server: &Server) -> u64 {
     server.stop_at_once();
     swap(server, "data", "after");
@@ -146,7 +147,7 @@ fn a_restore_that_nobody_saw_is_found_by_what_is_demanded_and_by_what_was_sealed
     std::thread::sleep(lease * 3);
     let since = vault.seal(bob.0, NOTE, &"a note".parse().unwrap()).unwrap();
     vault.close().unwrap();
-    restore(&server);
+    let _ = restore(&server);
     assert!(matches!(at(&server).demand_generation(noted).unlock(key()), Err(UnlockError::BehindDemand { .. })));
     let vault = at(&server).unlock(key()).unwrap();
     assert!(vault.open(alice.0, NOTE, &alice.1).is_ok(), "this is what the README warns of");
