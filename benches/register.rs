@@ -40,7 +40,7 @@ fn main() {
     connection.pragma_update(None, "journal_mode", "wal").unwrap();
     connection.pragma_update(None, "synchronous", "full").unwrap();
     connection.execute_batch("CREATE TABLE customers (no BIGINT UNIQUE, email_idx TEXT)").unwrap();
-    register.on(&connection).create_tables().unwrap();
+    register.in_transaction(&connection).create_tables().unwrap();
 
     heading(
         &format!("{grants} customers with two grants on a SQLite file in WAL mode, fully synchronous, one of them due"),
@@ -50,14 +50,14 @@ fn main() {
     fill(&register, &mut connection, grants);
     line("two grants each, two thousand a transaction", begun, 2 * grants);
     let begun = Instant::now();
-    register.alone(&mut connection).flush().unwrap();
+    register.own_transaction(&mut connection).flush().unwrap();
     line("flush: into the journal and its table", begun, 2 * grants);
     now.fetch_add(32 * 86_400_000, Ordering::Relaxed);
     let begun = Instant::now();
-    let due = register.on(&connection).due().unwrap();
+    let due = register.in_transaction(&connection).due().unwrap();
     line("dry run", begun, grants);
     let begun = Instant::now();
-    let swept = register.alone(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
+    let swept = register.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
     let seconds = begun.elapsed().as_secs_f64();
     line("sweep, with a token each", begun, grants);
     assert_eq!((due.len(), swept.shredded), (grants, grants as u64));
@@ -85,11 +85,11 @@ fn erasures(place: &Path, register: &Register, connection: &mut Connection) {
 
         let subject = Subject::new(format!("erased {round}")).unwrap();
         for purpose in [ORDERS, NEWSLETTER] {
-            register.on(connection).grant(&subject, Grant::on(purpose, Basis::Contract)).unwrap();
+            register.in_transaction(connection).grant(&subject, Grant::on(purpose, Basis::Contract)).unwrap();
         }
-        register.alone(connection).flush().unwrap();
+        register.own_transaction(connection).flush().unwrap();
         let begun = Instant::now();
-        let done = register.alone(connection).erase(&subject, Reason::new("asked").unwrap()).unwrap();
+        let done = register.own_transaction(connection).erase(&subject, Reason::new("asked").unwrap()).unwrap();
         erased.push(begun.elapsed().as_secs_f64() * 1000.0);
         assert!(done.receipt.is_some());
     }
@@ -117,9 +117,11 @@ fn fill(register: &Register, connection: &mut Connection, grants: usize) {
         let transaction = connection.transaction().unwrap();
         for subject in subjects {
             // Of another purpose, which stays: so the numbers that are swept are no neighbours.
-            register.on(&transaction).grant(subject, Grant::on(ORDERS, Basis::Contract)).unwrap();
-            let granted =
-                register.on(&transaction).grant(subject, Grant::consent(NEWSLETTER, evidence.clone())).unwrap();
+            register.in_transaction(&transaction).grant(subject, Grant::on(ORDERS, Basis::Contract)).unwrap();
+            let granted = register
+                .in_transaction(&transaction)
+                .grant(subject, Grant::consent(NEWSLETTER, evidence.clone()))
+                .unwrap();
             transaction.execute("INSERT INTO customers VALUES (?, 'token')", [granted.number]).unwrap();
         }
         transaction.commit().unwrap();

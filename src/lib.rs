@@ -220,8 +220,8 @@ pub use root_key::{
     SeriesInToken, VersionPolicy, VersionState, WrapperError,
 };
 pub use sealed::{Encoded, ParseError, Sealed};
-pub use vault::{Because, Circumstances};
 pub use vault::{
     CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
     Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
 };
+pub use vault::{ReceiptContext, WithReason};

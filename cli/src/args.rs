@@ -113,7 +113,7 @@ pub enum Command {
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
     ///
     /// The consents for the purpose end, those to recipients too. Unless it is kept on another basis, what was sealed for it is
-    /// shredded. Twice is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
+    /// shredded. A second call has no effect, and is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
     Withdraw(Withdraw),
     /// Erase a customer, in every purpose, with a receipt (Art. 17 GDPR)
     ///

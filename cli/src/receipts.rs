@@ -6,7 +6,7 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oubliette::Circumstances;
+use oubliette::ReceiptContext;
 use oubliette::journal::Receipt;
 
 use crate::config::{Config, duration};
@@ -65,15 +65,15 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
 }
 
 /// What the configuration states of copies that a shred does not reach.
-pub fn circumstances(config: &Config) -> Result<Circumstances, Failure> {
-    let mut circumstances = Circumstances::new();
+pub fn receipt_context(config: &Config) -> Result<ReceiptContext, Failure> {
+    let mut context = ReceiptContext::new();
     if let Some(kept) = &config.root_copies_kept {
-        circumstances = circumstances.root_copies_kept(duration(kept)?);
+        context = context.root_copies_kept(duration(kept)?);
     }
     if let Some(kept) = &config.backups_kept {
-        circumstances = circumstances.backups_kept(duration(kept)?);
+        context = context.backups_kept(duration(kept)?);
     }
-    Ok(circumstances)
+    Ok(context)
 }
 
 /// Takes the receipts that the register issues, before it forgets whose they are.

@@ -6,7 +6,7 @@ use super::ids::{Hash, KeyTreeId, SeriesName, VaultName};
 use super::key::PublicKey;
 use super::number::Number;
 use super::numbers::Numbers;
-use super::parts::{Came, Ending, IndexName, Results, RootKeyVersion, Whom};
+use super::parts::{Ending, IndexName, OpeningResult, Results, RootKeyVersion, Whom};
 use super::text::{Label, Reason};
 use super::time::Time;
 
@@ -349,7 +349,7 @@ pub enum Event {
         /// The label of the field.
         field: Label,
         /// What they came to.
-        came: Came,
+        result: OpeningResult,
         /// How many, repeated ones too: each customer's as often as the others'. Where one list was split over several
         /// entries, the first has the count.
         count: u64,

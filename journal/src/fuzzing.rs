@@ -60,7 +60,7 @@ const EVENTS: [&str; 14] = [
     r#"{"kind":"places","attached":["a1"],"detached":["b1","b2"],"first":"c1"}"#,
     r#"{"kind":"granted","grant":9007199254740991,"number":6,"purpose":"orders","basis":"consent","until":"9999-12-30T21:59:59.999Z"}"#,
     r#"{"kind":"disclosed","number":6,"recipient":"carrier","purpose":"orders","fields":["name","address"],"encrypted":true}"#,
-    r#"{"kind":"openings","at":"2026-11-25T08:00:00.000Z","who":"support","why":"ticket 12","purpose":"orders","field":"email","came":"refused","count":70,"numbers":[5,[7,8]]}"#,
+    r#"{"kind":"openings","at":"2026-11-25T08:00:00.000Z","who":"support","why":"ticket 12","purpose":"orders","field":"email","result":"refused","count":70,"numbers":[5,[7,8]]}"#,
     r#"{"kind":"gap","vault":"01010101010101010101010101010101","from":2,"to":1,"after":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","why":"lost"}"#,
     r#"{"kind":"root_key","version":{"series":"10101010101010101010101010101010","number":13,"id":"20202020202020202020202020202020","generation":62,"began":"age","begun":"2026-11-24T18:36:13.000Z","kept":{"from":9,"until":"2026-12-24T18:36:13.123Z"}}}"#,
     r#"{"kind":"forget_series","series":"30303030303030303030303030303030"}"#,

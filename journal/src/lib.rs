@@ -124,7 +124,7 @@ pub use self::name::{InvalidName, check_name};
 pub use self::number::{InvalidNumber, Number};
 pub use self::numbers::Numbers;
 pub use self::outcome::Outcome;
-pub use self::parts::{Began, Came, Ending, IndexName, KeptVersions, Results, RootKeyVersion, Whom};
+pub use self::parts::{Began, Ending, IndexName, KeptVersions, OpeningResult, Results, RootKeyVersion, Whom};
 pub use self::ranges::Ranges;
 pub use self::receipt::{Facts, Purposes, RECEIPT_BYTES, Receipt, ReceiptContent, Remains, Until, Whose};
 pub use self::replay::{Replayed, replay};

@@ -22,7 +22,7 @@ pub enum Whom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Came {
+pub enum OpeningResult {
     /// The value was given out.
     Opened,
     /// The reader's limits did not allow it. Nothing was opened.

@@ -71,23 +71,23 @@ fn run() -> Result<()> {
     let mut db = Connection::open(&live)?;
     db.execute_batch(shop::SCHEMA)?;
     let register = Register::new(&vault, shop::rules())?;
-    register.on(&db).create_tables()?;
-    register.alone(&mut db).resume()?; // at every start: finishes what was interrupted
+    register.in_transaction(&db).create_tables()?;
+    register.own_transaction(&mut db).resume()?; // at every start: finishes what was interrupted
     let holdings = shop::holdings();
     let (alice, bob) = (Subject::new(1001)?, Subject::new(1002)?);
 
     // Grants and rows in one transaction of the application's: both are there, or neither is.
     let sign_up = db.transaction()?;
-    register.on(&sign_up).grant(&alice, Grant::on(ORDERS, Basis::Contract))?;
+    register.in_transaction(&sign_up).grant(&alice, Grant::on(ORDERS, Basis::Contract))?;
     let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "box ticked on the sign-up form");
-    register.on(&sign_up).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
-    register.on(&sign_up).grant(&bob, Grant::on(ORDERS, Basis::Contract))?;
-    let orders = register.on(&sign_up).keys(&alice, ORDERS)?.customer();
-    let news = register.on(&sign_up).keys(&alice, NEWSLETTER)?.customer();
+    register.in_transaction(&sign_up).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
+    register.in_transaction(&sign_up).grant(&bob, Grant::on(ORDERS, Basis::Contract))?;
+    let orders = register.in_transaction(&sign_up).keys(&alice, ORDERS)?.customer();
+    let news = register.in_transaction(&sign_up).keys(&alice, NEWSLETTER)?.customer();
     Customer::alice(orders, news)?.store(&vault, &sign_up)?;
-    Customer::bob(register.on(&sign_up).keys(&bob, ORDERS)?.customer())?.store(&vault, &sign_up)?;
+    Customer::bob(register.in_transaction(&sign_up).keys(&bob, ORDERS)?.customer())?.store(&vault, &sign_up)?;
     sign_up.commit()?;
-    let refused = register.on(&db).keys(&bob, NEWSLETTER);
+    let refused = register.in_transaction(&db).keys(&bob, NEWSLETTER);
     claim(matches!(refused, Err(RegisterError::NoGrant { .. })), "without a consent there is no key to seal with")?;
     step(
         1,
@@ -99,7 +99,7 @@ fn run() -> Result<()> {
 
     Order::new(4711, orders)?.store(&vault, &db)?;
     Order::new(4712, orders)?.store(&vault, &db)?;
-    register.on(&db).mark(&alice, "order", Timestamp::now())?; // retention counts from her last order
+    register.in_transaction(&db).mark(&alice, "order", Timestamp::now())?; // retention counts from her last order
     step(
         2,
         "Orders",
@@ -108,13 +108,13 @@ fn run() -> Result<()> {
     );
 
     let (carrier, stranger) = (Identity::generate(), Identity::generate());
-    register.on(&db).set_key("carrier", &carrier.to_public().to_string())?;
-    register.on(&db).describe_recipient("carrier", "privacy@carrier.example")?;
+    register.in_transaction(&db).set_key("carrier", &carrier.to_public().to_string())?;
+    register.in_transaction(&db).describe_recipient("carrier", "privacy@carrier.example")?;
     let label = Disclosure::to("carrier").field(NAME).field(ADDRESS).column("orders", "id").only("orders", "id", 4711);
-    let refused = register.alone(&mut db).disclose(&holdings, &alice, &label);
+    let refused = register.own_transaction(&mut db).disclose(&holdings, &alice, &label);
     claim(matches!(refused, Err(DisclosureError::NoGrant { .. })), "without a grant nothing is handed on")?;
-    register.on(&db).grant(&alice, Grant::on(ORDERS, Basis::Contract).to("carrier"))?;
-    let parcel = register.alone(&mut db).disclose(&holdings, &alice, &label)?;
+    register.in_transaction(&db).grant(&alice, Grant::on(ORDERS, Basis::Contract).to("carrier"))?;
+    let parcel = register.own_transaction(&mut db).disclose(&holdings, &alice, &label)?;
     fs::write(home.join("carrier/parcel-4711.age"), &parcel)?;
     let read = decrypted(&parcel, &carrier)?;
     claim(rows(&read, "customers").len() == 1 && rows(&read, "orders").len() == 1, "one order, and not the other")?;
@@ -130,7 +130,7 @@ fn run() -> Result<()> {
     );
 
     let sealed = Customer::read(&db, 1001)?;
-    register.alone(&mut db).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed by link")?)?;
+    register.own_transaction(&mut db).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed by link")?)?;
     let row = sealed.open(&vault)?;
     claim(row.news_email == oubliette::Held::Shredded, "the newsletter's email is gone")?;
     claim(row.email.expose_personal_data() == "alice@example.com", "the order's email stays")?;
@@ -142,14 +142,14 @@ fn run() -> Result<()> {
          the database; as kept for her orders it can. A consent given again would get new keys, and revive nothing.",
     );
 
-    let request = register.on(&db).request(&alice, RequestKind::Access, Timestamp::now())?;
-    let answer = register.on(&db).access(&holdings, &alice)?;
+    let request = register.in_transaction(&db).request(&alice, RequestKind::Access, Timestamp::now())?;
+    let answer = register.in_transaction(&db).access(&holdings, &alice)?;
     let told: Value = serde_json::from_str(answer.expose_personal_data())?;
     claim(told["disclosures"][0]["recipient"] == "carrier", "it says who received what")?;
     claim(rows(&told, "customers").len() == 1, "it has her row")?;
     claim(rows(&told, "customers")[0]["opened"]["orders"]["name"] == "Alice Ní Bhriain", "it has her data")?;
     claim(rows(&told, "orders").len() == 2 && told["purposes"][0]["purpose"] == "newsletter", "all of it, by purpose")?;
-    register.on(&db).close_request(request.id, Answer::Done, None)?;
+    register.in_transaction(&db).close_request(request.id, Answer::Done, None)?;
     step(
         5,
         "Access",
@@ -166,14 +166,14 @@ fn run() -> Result<()> {
     db.backup("main", &backup, None::<fn(Progress)>)?;
     step(6, "Backup", "Art. 32", "The database is backed up, as every night. The vault and its journal are not in it.");
 
-    let request = register.on(&db).request(&alice, RequestKind::Erasure, Timestamp::now())?;
-    let to_tell = register.on(&db).recipients_of(&alice)?; // before: afterwards nobody knows whose they were
+    let request = register.in_transaction(&db).request(&alice, RequestKind::Erasure, Timestamp::now())?;
+    let to_tell = register.in_transaction(&db).recipients_of(&alice)?; // before: afterwards nobody knows whose they were
     claim(to_tell.len() == 1 && to_tell[0].about.as_deref() == Some("privacy@carrier.example"), "whom to tell")?;
-    let erased = register.alone(&mut db).erase(&alice, Reason::new("asked for, Art. 17")?)?;
+    let erased = register.own_transaction(&mut db).erase(&alice, Reason::new("asked for, Art. 17")?)?;
     let receipt = erased.receipt.ok_or("this claim is false: there is a receipt")?;
     fs::write(&receipt_file, receipt.to_string())?;
     claim(matches!(sealed.open(&vault), Err(OpenError::Shredded { .. })), "her row does not open")?;
-    claim(register.on(&db).requests()?.iter().all(|open| open.id != request.id), "the request is closed")?;
+    claim(register.in_transaction(&db).requests()?.iter().all(|open| open.id != request.id), "the request is closed")?;
     db.execute("DELETE FROM customers WHERE id = 1001", [])?;
     db.execute("DELETE FROM orders WHERE no = ?1", [orders])?;
     step(
@@ -201,9 +201,9 @@ fn run() -> Result<()> {
     db.restore("main", &backup, None::<fn(Progress)>)?;
     let sealed = Customer::read(&db, 1001)?; // the backup has her row
     claim(matches!(sealed.open(&vault), Err(OpenError::Shredded { .. })), "what the backup brings back does not open")?;
-    let reconciled = register.alone(&mut db).reconcile()?; // `resume`, at the next start, does it too
+    let reconciled = register.own_transaction(&mut db).reconcile()?; // `resume`, at the next start, does it too
     claim(reconciled.erased == 1 && reconciled.lost.is_empty(), "she is erased again, and nobody was lost")?;
-    let keys = register.on(&db).keys(&alice, ORDERS);
+    let keys = register.in_transaction(&db).keys(&alice, ORDERS);
     claim(matches!(keys, Err(RegisterError::NoGrant { .. })), "the register does not know her any more")?;
     let tokens = "SELECT count(*) FROM customers WHERE id = 1001 AND email_idx IS NOT NULL";
     claim(db.query_row(tokens, [], |row| row.get::<_, i64>(0))? == 0, "her search token is cleared again")?;
@@ -219,7 +219,7 @@ fn run() -> Result<()> {
     );
 
     let columns = [Column::all_of("customers", Customer::FIELDS), Column::all_of("orders", Order::FIELDS)].concat();
-    let facts = register.on(&db).breach_facts(columns, None)?;
+    let facts = register.in_transaction(&db).breach_facts(columns, None)?;
     let stolen = Breach::known_since(Timestamp::now())
         .categories("customers of the shop")
         .contact("privacy@shop.example")

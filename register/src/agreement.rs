@@ -7,7 +7,7 @@
 use super::agreed;
 use super::database::{Database, values};
 use super::error::RegisterError;
-use super::operations::within;
+use super::operations::in_transaction;
 use super::register::Register;
 use super::rules::{From, Rules};
 
@@ -29,7 +29,7 @@ impl Disagreement {
     }
 }
 
-within! {
+in_transaction! {
     /// Checks that the tables are of this version, belong to this vault, and know no more of the journal than the vault does; makes
     /// nothing: for a program that works beside the application, before it opens a value.
     ///
@@ -92,7 +92,7 @@ async fn compare<D: Database>(register: &Register, db: &mut D) -> Result<Option<
     let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'rules'", values![]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let theirs: Vec<String> =
-        serde_json::from_str(row.text(0)?).map_err(|_| RegisterError::NotOurs { what: "rules that are none" })?;
+        serde_json::from_str(row.text(0)?).map_err(|_| RegisterError::NotOurs { what: "invalid rules" })?;
     let ours = sentences(&register.rules);
     let only = |these: &[String], those: &[String]| {
         these.iter().filter(|rule| !those.contains(rule)).cloned().collect::<Vec<_>>()

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants::{stored, time};
-use super::operations::within;
+use super::operations::in_transaction;
 use super::register::Register;
 use crate::breach::{Column, Facts, History, Holding, Moment, Opened, Stored};
 
-within! {
+in_transaction! {
     /// Who was registered when, and what became of the vault's keys, to assess a [breach](crate::breach) with. The journal
     /// is read to its end.
     ///

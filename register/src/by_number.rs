@@ -15,13 +15,13 @@ use super::database::{Database, Dialect, Row, Transactions, Value, values};
 use super::error::RegisterError;
 use super::grants::{label, stored, time};
 use super::ids::HoldId;
-use super::operations::alone;
+use super::operations::own_transaction;
 use super::outbox;
 use super::register::Register;
 use super::schema;
 use super::withdraw;
 
-/// What is to be shredded by number: see [`shred_numbers`](super::AloneSqlite::shred_numbers).
+/// What is to be shredded by number: see [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is shredded until it is given to `shred_numbers`"]
 pub struct ShredByNumber {
@@ -85,7 +85,7 @@ pub struct NumbersShredded {
     pub tokens_left: u64,
 }
 
-alone! {
+own_transaction! {
     /// Shreds numbers, past grants, rules and requests, in one commit of the vault's: what
     /// [`Vault::shred`](oubliette::Vault::shred), `shred_purpose` and `shred_through` do, with this register's legal holds
     /// checked, and recorded. Grants of purposes in which nothing is left end. The customer stays known;
@@ -190,13 +190,13 @@ async fn in_vault(register: &Register, order: &ShredByNumber) -> Result<Shredded
     let vault = &register.vault;
     let shredded = match (&order.whom, order.purpose, order.why.clone()) {
         (Whom::These(numbers), None, None) => vault.shred_async(numbers.iter().copied()).await,
-        (Whom::These(numbers), None, Some(why)) => vault.because(why).shred_async(numbers.iter().copied()).await,
+        (Whom::These(numbers), None, Some(why)) => vault.with_reason(why).shred_async(numbers.iter().copied()).await,
         (Whom::These(numbers), Some(only), None) => vault.shred_purpose_async(only, numbers.iter().copied()).await,
         (Whom::These(numbers), Some(only), Some(why)) => {
-            vault.because(why).shred_purpose_async(only, numbers.iter().copied()).await
+            vault.with_reason(why).shred_purpose_async(only, numbers.iter().copied()).await
         }
         (Whom::Through(last), _, None) => vault.shred_through(*last),
-        (Whom::Through(last), _, Some(why)) => vault.because(why).shred_through(*last),
+        (Whom::Through(last), _, Some(why)) => vault.with_reason(why).shred_through(*last),
     };
     Ok(shredded?)
 }

@@ -17,7 +17,7 @@ use super::database::{Database, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, stored, time};
 use super::holds;
-use super::operations::alone;
+use super::operations::own_transaction;
 use super::outbox;
 use super::register::Register;
 use super::requests;
@@ -39,7 +39,7 @@ pub struct Erased {
     pub tokens_left: u64,
 }
 
-alone! {
+own_transaction! {
     /// Erases a customer: everything in all purposes is shredded in one commit, tokens are cleared, and the register's own
     /// rows keep what proves the erasure and names nobody: a commitment that only the receipt opens, dates, bases.
     ///
@@ -169,14 +169,14 @@ pub(crate) async fn carry_out<D: Transactions>(
         if known.is_none() {
             rows::compare(register, db, owner, &numbers).await?;
         }
-        let done = register.vault.because(why).shred_async(numbers.iter().copied()).await?;
+        let done = register.vault.with_reason(why).shred_async(numbers.iter().copied()).await?;
         if known.is_none() {
             let whose = Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })?;
-            let mut circumstances = rows::told(&register.rules);
+            let mut context = rows::told(&register.rules);
             if let Some(time) = requested {
-                circumstances = circumstances.requested_at(crate::times::time(time));
+                context = context.requested_at(crate::times::time(time));
             }
-            receipt = Some(register.vault.receipt(&done, whose, &circumstances)?);
+            receipt = Some(register.vault.receipt(&done, whose, &context)?);
         }
         shredded = Some(done);
     }

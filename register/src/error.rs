@@ -12,7 +12,7 @@ use crate::ids::HoldId;
 /// Why the register did not do what it was asked to. **None repeats a customer's id, or a value.**
 ///
 /// What is true after one: a call within a transaction did nothing (its savepoint was rolled back). One that shreds may
-/// have come half-way, and [`resume`](super::AloneSqlite::resume) finishes it.
+/// have come half-way, and [`resume`](super::OwnTransactionSqlite::resume) finishes it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {

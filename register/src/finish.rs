@@ -8,7 +8,7 @@ use super::erase;
 use super::error::RegisterError;
 use super::grants::stored;
 use super::holds;
-use super::operations::alone;
+use super::operations::own_transaction;
 use super::outbox;
 use super::reconcile;
 use super::reconciled::Reconciled;
@@ -41,7 +41,7 @@ impl Resumed {
     }
 }
 
-alone! {
+own_transaction! {
     /// Finishes whatever was interrupted: erasures, withdrawals, sweeps, tokens to be cleared, events that the journal was
     /// not told; shreds what waited for the end of a hold; and [reconciles](Self::reconcile) the database if it was restored.
     /// Call it at each start, after `create_tables`, and once a day. Several processes may do so at once.
@@ -76,7 +76,7 @@ async fn all<D: Transactions>(register: &Register, db: &mut D, resumed: &mut Res
     erasures(register, db, resumed).await?;
     holds_over(register, db).await?;
     shred_pending(register, db, resumed).await?;
-    work::alone(register, db).await?;
+    work::own_transaction(register, db).await?;
     outbox::flush(register, db).await
 }
 

@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Grant};
 use super::ids::{self, GrantId};
 use super::keys::GrantedKeys;
 use super::names::is_name;
-use super::operations::within;
+use super::operations::in_transaction;
 use super::outbox;
 use super::register::Register;
 use super::schema;
@@ -32,7 +32,7 @@ pub struct Granted {
     pub is_new_number: bool,
 }
 
-within! {
+in_transaction! {
     /// Records a legal basis, and issues a number the first time. Values may be sealed for the purpose from then on.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::ids::{self, HoldId};
-use super::operations::within;
+use super::operations::in_transaction;
 use super::outbox;
 use super::register::Register;
 use super::schema;
@@ -32,7 +32,7 @@ pub struct Hold {
     pub until: Timestamp,
 }
 
-within! {
+in_transaction! {
     /// Blocks the erasure of a customer, of one purpose or of all, until a time. A hold always has an end: place another
     /// when it must last longer. Withdrawing a consent under a hold stops sealing at once; the shred waits for the hold's end.
     ///

@@ -26,39 +26,39 @@
 //!     .keep(NEWSLETTER, Keep::after_grant(2.years()))
 //!     .tokens("customers", "no", ["email_idx"]);
 //! let register = Register::new(&vault, rules)?;
-//! register.on(&connection).create_tables()?;
-//! register.alone(&mut connection).resume()?; // at every start: finishes what was interrupted
+//! register.in_transaction(&connection).create_tables()?;
+//! register.own_transaction(&mut connection).resume()?; // at every start: finishes what was interrupted
 //!
 //! // Within a transaction of yours.
 //! let alice = Subject::new("alice")?;
 //! let transaction = connection.transaction()?;
 //! let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form");
-//! register.on(&transaction).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
-//! let keys = register.on(&transaction).keys(&alice, NEWSLETTER)?;
+//! register.in_transaction(&transaction).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
+//! let keys = register.in_transaction(&transaction).keys(&alice, NEWSLETTER)?;
 //! let sealed = keys.seal(EMAIL, &"alice@example.com".parse()?)?; // for a row whose number is `keys.customer()`
 //! transaction.commit()?;
-//! assert!(matches!(register.on(&connection).keys(&alice, ORDERS), Err(RegisterError::NoGrant { .. })));
+//! assert!(matches!(register.in_transaction(&connection).keys(&alice, ORDERS), Err(RegisterError::NoGrant { .. })));
 //!
 //! // What cannot be rolled back has the connection to itself.
-//! register.alone(&mut connection).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed")?)?;
-//! let swept = register.alone(&mut connection).sweep(|_| ControlFlow::Continue(()))?;
-//! let erased = register.alone(&mut connection).erase(&alice, Reason::new("request 2026-114, Art. 17")?)?;
+//! register.own_transaction(&mut connection).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed")?)?;
+//! let swept = register.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(()))?;
+//! let erased = register.own_transaction(&mut connection).erase(&alice, Reason::new("request 2026-114, Art. 17")?)?;
 //! let receipt = erased.receipt.expect("she had a number").to_string();
 //! Receipt::verify(&receipt, &vault.public_key()?)?;
 //! # assert!(swept.finished && keys.open(EMAIL, &sealed).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! In PostgreSQL (feature `postgres`) the same calls are `async`: `register.on_postgres(&mut transaction)` and
-//! `register.alone_postgres(&pool)`.
+//! In PostgreSQL (feature `postgres`) the same calls are `async`: `register.in_transaction_postgres(&mut transaction)` and
+//! `register.own_transaction_postgres(&pool)`.
 //!
 //! # One number a customer and purpose
-//! The first [`grant`](OnSqlite::grant) for a purpose issues a number, and [`keys`](OnSqlite::keys) seals under it while a grant
+//! The first [`grant`](InTransactionSqlite::grant) for a purpose issues a number, and [`keys`](InTransactionSqlite::keys) seals under it while a grant
 //! is live: not before, not for another purpose, not after the grant has ended or run out. Keep the number beside what it
 //! sealed ([`GrantedKeys::customer`]); reading goes by the row's own number, through
 //! [`Vault::customer`](oubliette::Vault::customer). A withdrawal shreds the number. Consent given again gets a new one, and what was
 //! sealed under the old one stays unreadable.
 //!
-//! - **[Two ids that are one customer](OnSqlite::merge)** are merged: numbers stay, since values are sealed under them, and an
+//! - **[Two ids that are one customer](InTransactionSqlite::merge)** are merged: numbers stay, since values are sealed under them, and an
 //!   erasure shreds all.
 //! - **Data about two people in one field** (a joint address, a message) has one number: that of the person whose purpose it
 //!   serves. Where it is as much the other's, make the two a subject of its own (`"household 7"`), with a grant of each in
@@ -66,16 +66,16 @@
 //!
 //! # What is decided is done
 //! Whatever shreds is decided in one transaction, done in one commit of the vault's, and recorded in another transaction. A
-//! process that is killed in between leaves what was decided, and [`resume`](AloneSqlite::resume) finishes it: at the next
+//! process that is killed in between leaves what was decided, and [`resume`](OwnTransactionSqlite::resume) finishes it: at the next
 //! start, in any process. Between the decision and its end nothing is granted or sealed for the customer.
 //!
 //! What the journal is told lies in an outbox from the same transaction on: a transaction that is rolled back tells it
 //! nothing, and what one that is committed tells is delivered exactly once, also across crashes.
 //!
 //! # What a legal hold keeps
-//! A [hold](OnSqlite::hold) binds whatever this register destroys: [`erase`](AloneSqlite::erase) is refused, a
-//! [sweep](AloneSqlite::sweep) leaves the customer alone, a [withdrawal](AloneSqlite::withdraw) stops the sealing and waits,
-//! [`shred_numbers`](AloneSqlite::shred_numbers) and [`retire_replaced`](AloneSqlite::retire_replaced) are refused unless the
+//! A [hold](InTransactionSqlite::hold) binds whatever this register destroys: [`erase`](OwnTransactionSqlite::erase) is refused, a
+//! [sweep](OwnTransactionSqlite::sweep) leaves the customer alone, a [withdrawal](OwnTransactionSqlite::withdraw) stops the sealing and waits,
+//! [`shred_numbers`](OwnTransactionSqlite::shred_numbers) and [`retire_replaced`](OwnTransactionSqlite::retire_replaced) are refused unless the
 //! hold is overridden for a reason that the journal keeps. A hold that is placed while one of these is decided comes before
 //! it and binds it, or after it and is refused.
 //!
@@ -101,12 +101,12 @@
 //! 1. Start no application on the restored database before step 3.
 //! 2. The vault and the journal stay as they are: they are not restored with the database. If they went back as well, see
 //!    [`VaultBuilder::replay`](oubliette::VaultBuilder::replay) first.
-//! 3. [`resume`](AloneSqlite::resume) notices that the journal knows more of this database than it remembers, and
-//!    [reconciles](AloneSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
+//! 3. [`resume`](OwnTransactionSqlite::resume) notices that the journal knows more of this database than it remembers, and
+//!    [reconciles](OwnTransactionSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
 //! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
 //! 5. Evidence and marks since are lost, and, if the journal lost entries too, holds and requests. Nothing is swept before an operator has
-//!    entered them again and [said so](AloneSqlite::confirm_restored).
+//!    entered them again and [said so](OwnTransactionSqlite::confirm_restored).
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -202,12 +202,12 @@ pub use ids::{GrantId, HoldId, InvalidId, RequestId};
 pub use keys::GrantedKeys;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-pub use postgres::{AlonePostgres, OnPostgres};
+pub use postgres::{InTransactionPostgres, OwnTransactionPostgres};
 pub use reconciled::Reconciled;
 pub use register::Register;
 pub use requests::{Answer, Request, RequestKind};
 pub use rules::{Keep, Rules};
-pub use sqlite::{AloneSqlite, OnSqlite};
+pub use sqlite::{InTransactionSqlite, OwnTransactionSqlite};
 pub use subject::{InvalidSubject, Subject};
 pub use sweep::{Due, Swept};
 pub use withdraw::Withdrawn;

@@ -6,11 +6,11 @@ use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants;
 use super::names::is_name;
-use super::operations::within;
+use super::operations::in_transaction;
 use super::register::Register;
 use super::subject::Subject;
 
-within! {
+in_transaction! {
     /// Notes when something happened that a [rule](crate::Keep) counts from. The latest time of each name is kept.
     ///
     /// # Errors

@@ -5,13 +5,13 @@ use oubliette::journal::{Event, Numbers};
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::grants;
-use super::operations::within;
+use super::operations::in_transaction;
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
 use super::whose;
 
-within! {
+in_transaction! {
     /// Makes two ids one customer. Everything of `other` becomes `customer`'s: grants, numbers, marks, requests, holds,
     /// disclosures. From then on both ids name the same customer, and an erasure forgets both.
     ///

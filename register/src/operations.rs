@@ -1,15 +1,15 @@
 //! Each operation is written once, as an `async fn` over any database; these macros make it a method of the handles.
 
 /// `read fn` and `write fn`: within the application's transaction. A `write` is done whole or not at all.
-macro_rules! within {
+macro_rules! in_transaction {
     ($($(#[$doc:meta])* $kind:ident fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
-        impl crate::sqlite::OnSqlite<'_> {
-            $(crate::operations::within!(@sqlite $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        impl crate::sqlite::InTransactionSqlite<'_> {
+            $(crate::operations::in_transaction!(@sqlite $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
         }
         #[cfg(feature = "postgres")]
         #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-        impl crate::postgres::OnPostgres<'_> {
-            $(crate::operations::within!(@postgres $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        impl crate::postgres::InTransactionPostgres<'_> {
+            $(crate::operations::in_transaction!(@postgres $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
         }
     };
     (@sqlite read [$($doc:meta),*] $name:ident ($($argument:ident: $type:ty),*) $out:ty, $body:path) => {
@@ -46,9 +46,9 @@ macro_rules! within {
 }
 
 /// With connections to itself, in transactions of its own.
-macro_rules! alone {
+macro_rules! own_transaction {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
-        impl crate::sqlite::AloneSqlite<'_> {$(
+        impl crate::sqlite::OwnTransactionSqlite<'_> {$(
             $(#[$doc])*
             pub fn $name(&mut self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
                 let register = self.register;
@@ -57,7 +57,7 @@ macro_rules! alone {
         )*}
         #[cfg(feature = "postgres")]
         #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-        impl crate::postgres::AlonePostgres<'_> {$(
+        impl crate::postgres::OwnTransactionPostgres<'_> {$(
             $(#[$doc])*
             pub async fn $name(&self, $($argument: $type),*) -> Result<$out, crate::error::RegisterError> {
                 $body(self.register, &mut self.database(), $($argument),*).await
@@ -65,4 +65,4 @@ macro_rules! alone {
         )*}
     };
 }
-pub(crate) use {alone, within};
+pub(crate) use {in_transaction, own_transaction};

@@ -11,7 +11,7 @@ use oubliette::{CustomerId, KeyStoreError};
 use super::database::{Database, Transactions, Value, values};
 use super::error::RegisterError;
 use super::ids::{self, hex};
-use super::operations::alone;
+use super::operations::own_transaction;
 use super::register::Register;
 use super::schema;
 
@@ -21,7 +21,7 @@ const LINES: usize = 2000;
 /// Events that one append tells: the limit in the statement below.
 const MOST: usize = 1000;
 
-alone! {
+own_transaction! {
     /// Tells the journal what was committed since, with one sync, and copies what is new in it into the table
     /// `oubliette_journal`. Whatever shreds does so by itself; after transactions of the application's, call it now and then.
     ///
@@ -61,7 +61,7 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         schema::check_vault(register, row.maybe_text(1)?)?;
         let tag = row.text(0)?.to_owned();
         if tag.len() != ids::TAG.len() {
-            return Err(RegisterError::NotOurs { what: "a tag that is none" });
+            return Err(RegisterError::NotOurs { what: "an invalid tag" });
         }
         if copy(register, db, &tag).await? {
             db.commit().await?;
@@ -244,7 +244,7 @@ fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, Re
 pub(crate) async fn behind<D: Database>(db: &mut D) -> Result<Option<i64>, RegisterError> {
     let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
     let number = |row: &super::database::Row| {
-        row.text(0)?.parse().map_err(|_| RegisterError::NotOurs { what: "a number that is none" })
+        row.text(0)?.parse().map_err(|_| RegisterError::NotOurs { what: "an invalid number" })
     };
     rows.first().map(number).transpose()
 }

@@ -56,11 +56,11 @@ fn no_statement_reads_a_whole_table() {
     let register = Register::new(&vault, rules().clock(move || start).steps(&steps)).unwrap();
     let mut connection = Connection::open(place.path().join("shop.db")).unwrap();
     connection.execute_batch("CREATE TABLE customers (no BIGINT UNIQUE, email_idx TEXT)").unwrap();
-    register.on(&connection).create_tables().unwrap();
+    register.in_transaction(&connection).create_tables().unwrap();
     let ids: Vec<Subject> = (0..40).map(|id| Subject::new(format!("customer {id}")).unwrap()).collect();
     let until = start + SignedDuration::from_hours(24 * 7);
     for (at, id) in ids.iter().enumerate() {
-        let on = register.on(&connection);
+        let on = register.in_transaction(&connection);
         let evidence = Evidence::new(start, "newsletter 3", "form");
         on.grant(id, Grant::consent(NEWS, evidence.clone())).unwrap();
         on.grant(id, Grant::consent(NEWS, evidence).to("mailer")).unwrap();
@@ -84,27 +84,27 @@ fn no_statement_reads_a_whole_table() {
         }
         on.withdraw_recipient(id, NEWS, "mailer", why()).unwrap();
     }
-    register.on(&connection).merge(&ids[1], &ids[2]).unwrap();
-    register.on(&connection).requests().unwrap();
-    register.on(&connection).late_requests().unwrap();
+    register.in_transaction(&connection).merge(&ids[1], &ids[2]).unwrap();
+    register.in_transaction(&connection).requests().unwrap();
+    register.in_transaction(&connection).late_requests().unwrap();
     let backup = place.path().join("backup.db");
-    register.alone(&mut connection).flush().unwrap();
+    register.own_transaction(&mut connection).flush().unwrap();
     std::fs::copy(place.path().join("shop.db"), &backup).unwrap();
-    register.alone(&mut connection).withdraw(&ids[3], NEWS, why()).unwrap();
-    register.alone(&mut connection).end_purpose(&ids[10], NEWS, why()).unwrap();
-    register.alone(&mut connection).erase(&ids[4], why()).unwrap();
+    register.own_transaction(&mut connection).withdraw(&ids[3], NEWS, why()).unwrap();
+    register.own_transaction(&mut connection).end_purpose(&ids[10], NEWS, why()).unwrap();
+    register.own_transaction(&mut connection).erase(&ids[4], why()).unwrap();
     steps.stop_at(2, Stop::Die { torn: false });
-    register.alone(&mut connection).withdraw(&ids[5], NEWS, why()).unwrap_err();
+    register.own_transaction(&mut connection).withdraw(&ids[5], NEWS, why()).unwrap_err();
     steps.reset();
     let later = Register::new(&vault, rules().clock(move || start + SignedDuration::from_hours(24 * 40))).unwrap();
-    later.on(&connection).due().unwrap();
-    later.alone(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
-    later.alone(&mut connection).resume().unwrap();
+    later.in_transaction(&connection).due().unwrap();
+    later.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
+    later.own_transaction(&mut connection).resume().unwrap();
     drop(connection);
     std::fs::copy(&backup, place.path().join("shop.db")).unwrap();
     let mut connection = Connection::open(place.path().join("shop.db")).unwrap();
-    assert!(later.alone(&mut connection).resume().unwrap().reconciled.is_some());
-    later.alone(&mut connection).reconcile().unwrap();
+    assert!(later.own_transaction(&mut connection).resume().unwrap().reconciled.is_some());
+    later.own_transaction(&mut connection).reconcile().unwrap();
 
     // As it is with many customers: SQLite counts before it plans.
     connection.execute_batch(MANY).unwrap();

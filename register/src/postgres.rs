@@ -13,22 +13,22 @@ use super::database::{Database, Dialect, Row, Transactions, Value};
 use super::error::RegisterError;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::on_postgres`].
+/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction_postgres`].
 ///
 /// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
 #[derive(Debug)]
-pub struct OnPostgres<'r> {
+pub struct InTransactionPostgres<'r> {
     pub(crate) register: &'r Register,
     pub(crate) connection: &'r mut PgConnection,
 }
 
 /// The register with connections to itself, for what cannot be part of a transaction: a shred is never rolled back. From
-/// [`Register::alone_postgres`].
+/// [`Register::own_transaction_postgres`].
 ///
 /// What is written to the journal's file is written and synced between two awaits, some milliseconds a call; the vault's
 /// commits run on a thread of its own. A future that is dropped leaves what was decided to [`resume`](Self::resume).
 #[derive(Debug)]
-pub struct AlonePostgres<'r> {
+pub struct OwnTransactionPostgres<'r> {
     pub(crate) register: &'r Register,
     pub(crate) pool: &'r PgPool,
 }
@@ -36,17 +36,17 @@ pub struct AlonePostgres<'r> {
 impl Register {
     /// The register on this connection, which may be a [`Transaction`], by `&mut *transaction`. Begin
     /// transactions by sqlx's calls, not by a statement, or sqlx does not know that there is one.
-    pub fn on_postgres<'r>(&'r self, connection: &'r mut PgConnection) -> OnPostgres<'r> {
-        OnPostgres { register: self, connection }
+    pub fn in_transaction_postgres<'r>(&'r self, connection: &'r mut PgConnection) -> InTransactionPostgres<'r> {
+        InTransactionPostgres { register: self, connection }
     }
 
     /// The register with connections of this pool to itself, one at a time.
-    pub fn alone_postgres<'r>(&'r self, pool: &'r PgPool) -> AlonePostgres<'r> {
-        AlonePostgres { register: self, pool }
+    pub fn own_transaction_postgres<'r>(&'r self, pool: &'r PgPool) -> OwnTransactionPostgres<'r> {
+        OwnTransactionPostgres { register: self, pool }
     }
 }
 
-impl OnPostgres<'_> {
+impl InTransactionPostgres<'_> {
     pub(crate) fn read(&mut self) -> Plain<'_> {
         Plain(self.connection)
     }
@@ -56,7 +56,7 @@ impl OnPostgres<'_> {
     }
 }
 
-impl AlonePostgres<'_> {
+impl OwnTransactionPostgres<'_> {
     pub(crate) fn database(&self) -> Pooled {
         Pooled { pool: self.pool.clone(), open: None }
     }

@@ -10,7 +10,7 @@ use super::database::{Database, Transactions, values};
 use super::erase;
 use super::error::RegisterError;
 use super::grants::stored;
-use super::operations::alone;
+use super::operations::own_transaction;
 use super::outbox;
 use super::reconciled::Reconciled;
 use super::register::Register;
@@ -18,7 +18,7 @@ use super::since::{self, Since};
 use super::whose;
 use super::withdraw;
 
-alone! {
+own_transaction! {
     /// Brings a restored database up to date: whoever was erased since comes back as erased, under the commitment that
     /// their receipt opens; numbers shredded since are recorded, their tokens cleared again; grants ended since end, holds
     /// and requests placed since stand, and merges are made again, as far as the journal tells whose they are. Sealed values
@@ -77,7 +77,7 @@ pub(crate) async fn bring_up<D: Transactions>(
 ) -> Result<(), RegisterError> {
     outbox::flush(register, db).await?;
     let since = match outbox::behind(db).await? {
-        Some(n) => since::told_since(register, db, n).await?,
+        Some(n) => since::events_since(register, db, n).await?,
         None => Since::default(),
     };
     // Owners of erased numbers, with the commitment if it is known.
@@ -112,7 +112,7 @@ pub(crate) async fn bring_up<D: Transactions>(
     db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
     if reconciled.erased > 0 || reconciled.shredded > 0 || !since.events.is_empty() {
-        let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
+        let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("an invalid reason"))?;
         let event = Event::Restored { what, erased: reconciled.erased };
         outbox::tell(db, register.now(), &event).await?;
     }
@@ -144,7 +144,7 @@ async fn erase_again<D: Transactions>(
     const LIVE: &str = "SELECT id FROM oubliette_subjects WHERE id = ?1 AND state = 'live' FOR UPDATE";
     if !db.rows(LIVE, values![owner]).await?.is_empty() {
         let why = Reason::new("erased before the database was restored");
-        let why = why.map_err(|_| KeyStoreError::Bug("a reason that is none"))?;
+        let why = why.map_err(|_| KeyStoreError::Bug("an invalid reason"))?;
         erase::mark_for_shred(db, register.now(), owner, &why).await?;
     }
     db.commit().await?;

@@ -27,7 +27,7 @@ pub struct Reconciled {
     /// customers cannot be erased until the rows are set right.
     pub strangers: Vec<CustomerId>,
     /// What the database forgot and the journal does not tell, evidence and marks at least, must be entered again by people. Until that is
-    /// [confirmed](super::AloneSqlite::confirm_restored) nothing is swept.
+    /// [confirmed](super::OwnTransactionSqlite::confirm_restored) nothing is swept.
     pub awaits_confirmation: bool,
     /// Receipts for customers whose first receipt cannot be told from the journal. They name people: hand them on.
     pub receipts: Vec<Receipt>,

@@ -57,7 +57,7 @@ impl Register {
     /// #     subject: oubliette_register::Subject,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let desk = register.audited(&audit, "privacy desk".parse()?, "request 2026-114, Art. 15".parse()?);
-    /// let keys = desk.on(&connection).keys(&subject, oubliette::Purpose::new("orders"))?;
+    /// let keys = desk.in_transaction(&connection).keys(&subject, oubliette::Purpose::new("orders"))?;
     /// # Ok(())
     /// # }
     /// ```

@@ -10,7 +10,7 @@ use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::ids::{self, RequestId};
-use super::operations::within;
+use super::operations::in_transaction;
 use super::outbox;
 use super::register::Register;
 use super::rules::after;
@@ -116,7 +116,7 @@ pub struct Request {
     pub carried_out_at: Option<Timestamp>,
 }
 
-within! {
+in_transaction! {
     /// Records a request when it arrives, and says when it is due: one calendar month later (Art. 12(3)). An erasure is
     /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one.
     ///

@@ -4,7 +4,7 @@
 //! application's row with the customer's id and that number is still there, and readable.
 
 use oubliette::journal::Reason;
-use oubliette::{Circumstances, CustomerId};
+use oubliette::{CustomerId, ReceiptContext};
 
 use super::database::{Database, Value, values};
 use super::error::RegisterError;
@@ -68,14 +68,14 @@ pub(crate) async fn compare<D: Database>(
 }
 
 /// What a receipt says of tables whose rows nobody compared.
-pub(crate) fn told(rules: &Rules) -> Circumstances {
+pub(crate) fn told(rules: &Rules) -> ReceiptContext {
     let is_compared = |table: &str| rules.rows.iter().any(|of| of.table == table);
     let mut tables: Vec<&str> = rules.tokens.iter().map(|tokens| tokens.table.as_str()).collect();
     tables.sort_unstable();
     tables.dedup();
     tables.retain(|table| !is_compared(table));
     let all = "values under numbers that the register does not have for this person: the application's tables were not compared";
-    let mut told = rules.circumstances.clone();
+    let mut told = rules.receipt_context.clone();
     let Ok(until) = Reason::new("somebody compares them") else { return told };
     let whats: Vec<String> = match (rules.rows.is_empty(), tables.is_empty()) {
         (true, true) => vec![all.to_owned()],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use oubliette::journal::Receipt;
-use oubliette::{Circumstances, Purpose};
+use oubliette::{Purpose, ReceiptContext};
 
 use super::error::RegisterError;
 use super::names::is_name;
@@ -34,14 +34,14 @@ impl Keep {
         Keep { from: From::Grant, span: span.into() }
     }
 
-    /// So long after the last [`mark`](super::OnSqlite::mark) of this name, or the grant if that is later: after the last
+    /// So long after the last [`mark`](super::InTransactionSqlite::mark) of this name, or the grant if that is later: after the last
     /// order.
     #[must_use]
     pub fn after_last(mark: impl Into<String>, span: impl Into<Span>) -> Keep {
         Keep { from: From::Last(mark.into()), span: span.into() }
     }
 
-    /// So long after a [`mark`](super::OnSqlite::mark) of this name that was made since the grant; without one, for ever:
+    /// So long after a [`mark`](super::InTransactionSqlite::mark) of this name that was made since the grant; without one, for ever:
     /// after the contract's end.
     #[must_use]
     pub fn after_end(mark: impl Into<String>, span: impl Into<Span>) -> Keep {
@@ -115,7 +115,7 @@ pub struct Rules {
     pub(crate) rows: Vec<RowsOf>,
     pub(crate) grace: Option<SignedDuration>,
     pub(crate) kept_evidence: Vec<String>,
-    pub(crate) circumstances: Circumstances,
+    pub(crate) receipt_context: ReceiptContext,
     pub(crate) receipts: Option<Arc<Sink>>,
     pub(crate) clock: Arc<Clock>,
     #[cfg(feature = "testing")]
@@ -129,7 +129,7 @@ impl Rules {
         Rules::default()
     }
 
-    /// How long a purpose is kept. The [sweep](super::AloneSqlite::sweep) ends what is due. A grant with a time of its own
+    /// How long a purpose is kept. The [sweep](super::OwnTransactionSqlite::sweep) ends what is due. A grant with a time of its own
     /// ends by whichever is earlier; where several grants stand for one purpose, the last of them counts.
     pub fn keep(mut self, purpose: Purpose, keep: Keep) -> Rules {
         // A span that no calendar holds would fail at the first sweep.
@@ -181,7 +181,7 @@ impl Rules {
     }
 
     /// How long after a request an erasure waits, so that somebody can still say that it was a mistake. The sweep carries
-    /// out what was requested when it is over; [`erase`](super::AloneSqlite::erase) does not wait. Less than 28 days, since
+    /// out what was requested when it is over; [`erase`](super::OwnTransactionSqlite::erase) does not wait. Less than 28 days, since
     /// an answer is due within a month. **It is a wait before the shred: after one there is no undo.**
     pub fn grace(mut self, grace: SignedDuration) -> Rules {
         if grace <= SignedDuration::ZERO || grace >= SignedDuration::from_hours(28 * 24) {
@@ -204,13 +204,13 @@ impl Rules {
 
     /// What receipts say of copies that a shred does not reach: how long backups and copies of the root record are kept,
     /// which indexes there are.
-    pub fn circumstances(mut self, circumstances: Circumstances) -> Rules {
-        self.circumstances = circumstances;
+    pub fn receipt_context(mut self, context: ReceiptContext) -> Rules {
+        self.receipt_context = context;
         self
     }
 
     /// Where receipts go before the register forgets whose they are. If it fails, or the process is killed, the erasure
-    /// stays unfinished, and [`resume`](super::AloneSqlite::resume) issues another: so that none is lost, though one may
+    /// stays unfinished, and [`resume`](super::OwnTransactionSqlite::resume) issues another: so that none is lost, though one may
     /// come twice. Without it, a process that is killed at the last moment has erased the customer and returned no receipt.
     ///
     /// It is called within a transaction, so let it be short: write a file, or put a mail into a queue.

@@ -28,7 +28,7 @@ pub(crate) struct Since {
 }
 
 /// What the journal was told behind an entry: by this database, and by the vault of those shredded in all purposes.
-pub(crate) async fn told_since<D: Database>(register: &Register, db: &mut D, n: i64) -> Result<Since, RegisterError> {
+pub(crate) async fn events_since<D: Database>(register: &Register, db: &mut D, n: i64) -> Result<Since, RegisterError> {
     let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register'", values![]).await?;
     let tag = tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
     let mut since = Since::default();

@@ -14,66 +14,66 @@ use super::database::{Database, Dialect, Row, Transactions, Value};
 use super::error::RegisterError;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::on`].
+/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction`].
 ///
 /// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
 #[derive(Debug)]
-pub struct OnSqlite<'r> {
+pub struct InTransactionSqlite<'r> {
     pub(crate) register: &'r Register,
     pub(crate) connection: &'r Connection,
 }
 
 /// The register with a connection to itself, for what cannot be part of a transaction: a shred is never rolled back.
-/// From [`Register::alone`].
+/// From [`Register::own_transaction`].
 #[derive(Debug)]
-pub struct AloneSqlite<'r> {
+pub struct OwnTransactionSqlite<'r> {
     pub(crate) register: &'r Register,
     pub(crate) connection: &'r mut Connection,
 }
 
 impl Register {
     /// The register on this connection, which may be a [`Transaction`](rusqlite::Transaction).
-    pub fn on<'r>(&'r self, connection: &'r Connection) -> OnSqlite<'r> {
-        OnSqlite { register: self, connection }
+    pub fn in_transaction<'r>(&'r self, connection: &'r Connection) -> InTransactionSqlite<'r> {
+        InTransactionSqlite { register: self, connection }
     }
 
     /// The register with this connection to itself.
-    pub fn alone<'r>(&'r self, connection: &'r mut Connection) -> AloneSqlite<'r> {
-        AloneSqlite { register: self, connection }
+    pub fn own_transaction<'r>(&'r self, connection: &'r mut Connection) -> OwnTransactionSqlite<'r> {
+        OwnTransactionSqlite { register: self, connection }
     }
 }
 
-impl OnSqlite<'_> {
-    pub(crate) fn read(&self) -> Within<'_> {
-        Within { connection: self.connection, undo: None }
+impl InTransactionSqlite<'_> {
+    pub(crate) fn read(&self) -> InTransaction<'_> {
+        InTransaction { connection: self.connection, undo: None }
     }
 
-    pub(crate) fn write(&self) -> Result<Within<'_>, RegisterError> {
+    pub(crate) fn write(&self) -> Result<InTransaction<'_>, RegisterError> {
         // A transaction that begins by reading could fail at its first write.
         let (begin, undo) = match self.connection.is_autocommit() {
             true => ("BEGIN IMMEDIATE", "ROLLBACK"),
             false => ("SAVEPOINT oubliette_register", UNDO),
         };
         self.connection.execute_batch(begin).map_err(RegisterError::database)?;
-        Ok(Within { connection: self.connection, undo: Some(undo) })
+        Ok(InTransaction { connection: self.connection, undo: Some(undo) })
     }
 }
 
 const UNDO: &str = "ROLLBACK TO oubliette_register; RELEASE oubliette_register";
 
-impl AloneSqlite<'_> {
-    pub(crate) fn database(&mut self) -> Alone<'_> {
-        Alone { connection: self.connection, open: false, synced: None }
+impl OwnTransactionSqlite<'_> {
+    pub(crate) fn database(&mut self) -> OwnTransaction<'_> {
+        OwnTransaction { connection: self.connection, open: false, synced: None }
     }
 }
 
 /// A connection, perhaps within a savepoint or a transaction, which is rolled back on drop.
-pub(crate) struct Within<'c> {
+pub(crate) struct InTransaction<'c> {
     connection: &'c Connection,
     undo: Option<&'static str>,
 }
 
-impl Within<'_> {
+impl InTransaction<'_> {
     pub(crate) fn keep(mut self) -> Result<(), RegisterError> {
         let keep = if self.undo == Some(UNDO) { "RELEASE oubliette_register" } else { "COMMIT" };
         // What fails is rolled back on drop.
@@ -83,7 +83,7 @@ impl Within<'_> {
     }
 }
 
-impl Drop for Within<'_> {
+impl Drop for InTransaction<'_> {
     fn drop(&mut self) {
         if let Some(undo) = self.undo {
             // Some errors end SQLite's whole transaction, and the savepoint with it.
@@ -93,14 +93,14 @@ impl Drop for Within<'_> {
 }
 
 /// A connection on which transactions are begun, and rolled back on drop.
-pub(crate) struct Alone<'c> {
+pub(crate) struct OwnTransaction<'c> {
     connection: &'c Connection,
     open: bool,
     /// The application's setting of `PRAGMA synchronous`, while another is in force.
     synced: Option<i64>,
 }
 
-impl Alone<'_> {
+impl OwnTransaction<'_> {
     /// The transaction is over.
     fn ended(&mut self) {
         self.open = false;
@@ -110,7 +110,7 @@ impl Alone<'_> {
     }
 }
 
-impl Drop for Alone<'_> {
+impl Drop for OwnTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
             let _ = self.connection.execute_batch("ROLLBACK");
@@ -119,7 +119,7 @@ impl Drop for Alone<'_> {
     }
 }
 
-impl Database for Within<'_> {
+impl Database for InTransaction<'_> {
     const DIALECT: Dialect = Dialect::Sqlite;
 
     async fn run_made(&mut self, sql: Cow<'static, str>, values: Vec<Value>) -> Result<u64, RegisterError> {
@@ -131,7 +131,7 @@ impl Database for Within<'_> {
     }
 }
 
-impl Database for Alone<'_> {
+impl Database for OwnTransaction<'_> {
     const DIALECT: Dialect = Dialect::Sqlite;
 
     async fn run_made(&mut self, sql: Cow<'static, str>, values: Vec<Value>) -> Result<u64, RegisterError> {
@@ -143,7 +143,7 @@ impl Database for Alone<'_> {
     }
 }
 
-impl Transactions for Alone<'_> {
+impl Transactions for OwnTransaction<'_> {
     async fn begin(&mut self) -> Result<(), RegisterError> {
         // At once, or a transaction could fail at its first write, after its reads.
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(RegisterError::database)?;
@@ -272,20 +272,20 @@ mod tests {
                     if end == "not begun" {
                         other.execute_batch("BEGIN IMMEDIATE").unwrap();
                     }
-                    let mut alone = Alone { connection: &connection, open: false, synced: None };
-                    let begun = wait(alone.begin_what_can_be_redone());
+                    let mut database = OwnTransaction { connection: &connection, open: false, synced: None };
+                    let begun = wait(database.begin_what_can_be_redone());
                     assert_eq!(begun.is_ok(), end != "not begun");
                     let expected = if begun.is_ok() { within } else { before };
                     assert_eq!(level(&connection), expected, "{mode} {before} {end}");
                     match end {
-                        "commit" => wait(alone.commit()).unwrap(),
-                        "roll back" => wait(alone.roll_back()).unwrap(),
+                        "commit" => wait(database.commit()).unwrap(),
+                        "roll back" => wait(database.roll_back()).unwrap(),
                         // Some errors end SQLite's transaction.
                         "lost" => {
                             connection.execute_batch("ROLLBACK").unwrap();
-                            wait(alone.roll_back()).unwrap();
+                            wait(database.roll_back()).unwrap();
                         }
-                        _ => drop(alone),
+                        _ => drop(database),
                     }
                     assert_eq!(level(&connection), before, "{mode} {before} {end}");
                     assert!(connection.is_autocommit());

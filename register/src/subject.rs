@@ -54,7 +54,7 @@ pub struct InvalidSubject;
 
 /// One that was read back.
 pub(crate) fn stored(id: &str) -> Result<Subject, RegisterError> {
-    Subject::new(id).map_err(|_| RegisterError::NotOurs { what: "an id that is none" })
+    Subject::new(id).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })
 }
 
 #[cfg(test)]

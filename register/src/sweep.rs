@@ -14,7 +14,7 @@ use super::error::RegisterError;
 use super::finish::{self, Resumed};
 use super::grants::{self, stored};
 use super::holds;
-use super::operations::{alone, within};
+use super::operations::{in_transaction, own_transaction};
 use super::outbox;
 use super::register::Register;
 use super::requests;
@@ -62,15 +62,15 @@ pub struct Swept {
     pub finished: bool,
 }
 
-within! {
-    /// What a [`sweep`](crate::AloneSqlite::sweep) would shred now: the dry run. Writes nothing.
+in_transaction! {
+    /// What a [`sweep`](crate::OwnTransactionSqlite::sweep) would shred now: the dry run. Writes nothing.
     ///
     /// # Errors
     /// When the database fails.
     read fn due() -> Vec<Due> = due;
 }
 
-alone! {
+own_transaction! {
     /// Shreds what is due by the [rules](crate::Rules::keep) and by the grants' own times, in batches of 1000, and
     /// carries out the erasures whose grace is over. `progress` is called after each batch, and says whether to go on.
     ///
@@ -413,13 +413,13 @@ mod tests {
         let vault = memory.builder().journal(place.path().join("journal")).unlock(TestVault::root_key()).unwrap();
         let register = Register::new(&vault, Rules::new().keep(NEWS, Keep::after_grant(1.month()))).unwrap();
         let connection = Connection::open_in_memory().unwrap();
-        register.on(&connection).create_tables().unwrap();
+        register.in_transaction(&connection).create_tables().unwrap();
         let evidence = Evidence::new(register.now(), "newsletter, version 3", "sign-up form");
         for id in 0..23 {
             let subject = Subject::new(id).unwrap();
             // Two grants are one customer.
             for _ in 0..2 {
-                register.on(&connection).grant(&subject, Grant::consent(NEWS, evidence.clone())).unwrap();
+                register.in_transaction(&connection).grant(&subject, Grant::consent(NEWS, evidence.clone())).unwrap();
             }
         }
         let later = register.now().checked_add(jiff::SignedDuration::from_hours(24 * 40)).unwrap();
@@ -429,7 +429,7 @@ mod tests {
         };
         for window in [1, 2, 7, 22, 23, 24, WINDOW] {
             let (mut all, mut after) = (Vec::new(), 0);
-            let on = register.on(&connection);
+            let on = register.in_transaction(&connection);
             let mut db = on.read();
             let mut page = |after| crate::sqlite::wait(candidates(&register, &mut db, NEWS, after, later, window));
             while let Some(found) = page(after).unwrap() {

@@ -3,11 +3,11 @@
 use super::agreement;
 use super::database::Database;
 use super::error::RegisterError;
-use super::operations::within;
+use super::operations::in_transaction;
 use super::register::Register;
 use super::schema;
 
-within! {
+in_transaction! {
     /// Makes the register's tables, where they are missing, checks whose they are, and writes these
     /// [rules](crate::Rules) down for [others](Self::compare_rules) that work on them.
     ///

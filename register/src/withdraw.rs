@@ -11,7 +11,7 @@ use super::database::{Database, Row, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, label, stored};
 use super::holds::{self, Hold};
-use super::operations::{alone, within};
+use super::operations::{in_transaction, own_transaction};
 use super::outbox;
 use super::register::Register;
 use super::subject::Subject;
@@ -29,18 +29,18 @@ pub struct Withdrawn {
     pub shredded: Option<Shredded>,
     /// The other bases on which the purpose is still kept: nothing was shredded then.
     pub kept_for: Vec<Basis>,
-    /// The hold that the shred waits for: nothing is sealed any more, and [`resume`](super::AloneSqlite::resume) or the
+    /// The hold that the shred waits for: nothing is sealed any more, and [`resume`](super::OwnTransactionSqlite::resume) or the
     /// sweep shreds when it has ended.
     pub held: Option<Hold>,
     /// Tokens that could not be cleared now and stay on the work-list.
     pub tokens_left: u64,
 }
 
-alone! {
+own_transaction! {
     /// Withdraws a consent: the consents for this purpose end, those to recipients too, and unless it is kept on another
     /// basis, its numbers are shredded. Consent given again later gets a new number, and revives nothing.
     ///
-    /// Twice is no error.
+    /// A second call has no effect, and is no error.
     ///
     /// # Errors
     /// [`RegisterError::UnknownSubject`], [`RegisterError::BeingErased`]. After any other error the grants may have ended
@@ -54,7 +54,7 @@ alone! {
     fn end_purpose(subject: &Subject, purpose: Purpose, why: Reason) -> Withdrawn = end_purpose;
 }
 
-within! {
+in_transaction! {
     /// Ends the grants to one recipient: nothing more is disclosed to it. Nothing is shredded. Says how many ended.
     ///
     /// # Errors
@@ -201,7 +201,7 @@ pub(crate) async fn shred<D: Transactions>(
     why: Reason,
 ) -> Result<(Shredded, u64), RegisterError> {
     register.step("shred a purpose")?;
-    let because = register.vault.because(why);
+    let because = register.vault.with_reason(why);
     let shredded = because.shred_purpose_async(purpose, numbers.iter().copied()).await?;
     register.step("record a shred")?;
     db.begin().await?;
@@ -238,7 +238,7 @@ pub(crate) async fn record<D: Database>(
     if register.rules.tokens.is_empty() {
         return Ok(0);
     }
-    let left = work::within(db).await?;
+    let left = work::in_transaction(db).await?;
     Ok(left.saturating_add(work::clear(register, db, numbers).await?))
 }
 

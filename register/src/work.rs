@@ -65,7 +65,7 @@ fn row(dialect: Dialect, number: usize) -> String {
 }
 
 /// Does what is listed, within a transaction that is under way. What a table refuses stays listed.
-pub(crate) async fn within<D: Database>(db: &mut D) -> Result<u64, RegisterError> {
+pub(crate) async fn in_transaction<D: Database>(db: &mut D) -> Result<u64, RegisterError> {
     let mut left: u64 = 0;
     for task in tasks(db).await? {
         db.run("SAVEPOINT oubliette_work", values![]).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn within<D: Database>(db: &mut D) -> Result<u64, RegisterError
 }
 
 /// Does what is listed, in transactions of its own. The first error is returned when all was tried.
-pub(crate) async fn alone<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+pub(crate) async fn own_transaction<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     let mut first = Ok(());
     for task in tasks(db).await? {
         register.step("clear tokens")?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::customer::CustomerId;
 use crate::field::FieldId;
-use crate::journal::{Came, Reason};
+use crate::journal::{OpeningResult, Reason};
 
 /// Bits of a customer number in a note; the lane stands above them.
 pub(super) const NUMBER_BITS: u32 = 40;
@@ -30,7 +30,7 @@ pub(crate) struct Reasons {
 pub(super) struct Lane {
     pub(super) reasons: Arc<Reasons>,
     pub(super) name: FieldId,
-    pub(super) came: Came,
+    pub(super) result: OpeningResult,
     pub(super) second: u64,
     /// The same scope's lane before this one.
     before: u32,
@@ -67,26 +67,33 @@ impl Buffer {
         (head, reasons): (&AtomicU64, &Arc<Reasons>),
         name: FieldId,
         customer: CustomerId,
-        came: Came,
+        result: OpeningResult,
         second: u64,
     ) {
-        let lane = self.lane(head, reasons, name, came, second);
+        let lane = self.lane(head, reasons, name, result, second);
         self.notes.push(u64::from(lane) << NUMBER_BITS | customer.get());
     }
 
     #[inline]
-    fn lane(&mut self, head: &AtomicU64, reasons: &Arc<Reasons>, name: FieldId, came: Came, second: u64) -> u32 {
+    fn lane(
+        &mut self,
+        head: &AtomicU64,
+        reasons: &Arc<Reasons>,
+        name: FieldId,
+        result: OpeningResult,
+        second: u64,
+    ) -> u32 {
         let remembered = head.load(Ordering::Relaxed);
         let first = if remembered >> 32 == u64::from(self.serial) { low(remembered) } else { NO_LANE };
         let mut number = first;
         while let Some(lane) = self.lanes.get(number as usize) {
-            if lane.second == second && lane.came == came && lane.name.is(name) {
+            if lane.second == second && lane.result == result && lane.name.is(name) {
                 return number;
             }
             number = lane.before;
         }
         let number = u32::try_from(self.lanes.len()).unwrap_or(NO_LANE);
-        self.lanes.push(Lane { reasons: reasons.clone(), name, came, second, before: first });
+        self.lanes.push(Lane { reasons: reasons.clone(), name, result, second, before: first });
         head.store(u64::from(self.serial) << 32 | u64::from(number), Ordering::Relaxed);
         number
     }

@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use super::buffer::{Buffer, Lane, NUMBER, NUMBER_BITS, Reasons};
 use super::sink::Openings;
-use crate::journal::{Came, Numbers, Ranges, Time};
+use crate::journal::{Numbers, OpeningResult, Ranges, Time};
 
 /// Most ranges in one entry: as text they fit into one line of a journal.
 const MOST_RANGES: usize = 1_500;
 
 /// What entries are grouped by, in their order.
-type Key<'l> = (u64, &'l Reasons, &'static str, &'static str, Came);
+type Key<'l> = (u64, &'l Reasons, &'static str, &'static str, OpeningResult);
 
 fn key(lane: &Lane) -> Key<'_> {
-    (lane.second, &lane.reasons, lane.name.purpose.name(), lane.name.label, lane.came)
+    (lane.second, &lane.reasons, lane.name.purpose.name(), lane.name.label, lane.result)
 }
 
 /// What was noted, in order of time.
@@ -39,7 +39,7 @@ pub(super) fn group(buffer: &Buffer) -> Vec<Openings> {
                     reasons: lane.reasons.clone(),
                     purpose: lane.name.purpose.name(),
                     label: lane.name.label,
-                    came: lane.came,
+                    result: lane.result,
                     each,
                     customers: Numbers::from(Ranges::of(part.to_vec())),
                 });
@@ -108,9 +108,9 @@ mod tests {
         FieldId { purpose: NEWS, label: "email", tag: Email::TAG },
         FieldId { purpose: NEWS, label: "name", tag: Email::TAG },
     ];
-    const CAME: [Came; 3] = [Came::Opened, Came::Refused, Came::Failed];
+    const RESULTS: [OpeningResult; 3] = [OpeningResult::Opened, OpeningResult::Refused, OpeningResult::Failed];
 
-    type One = (u64, String, String, &'static str, &'static str, Came, u64);
+    type One = (u64, String, String, &'static str, &'static str, OpeningResult, u64);
 
     proptest! {
         /// The multiset of openings that goes in is the one that comes out.
@@ -131,11 +131,11 @@ mod tests {
             let mut buffer = Buffer::with_room_for(16, 1);
             for (serial, part) in openings.chunks(openings.len().div_ceil(batches).max(1)).enumerate() {
                 buffer.clear(u32::try_from(serial).unwrap() + 2);
-                for &(scope, name, came, second, number) in part {
-                    let ((head, reasons), name, came) = (&scopes[scope], NAMES[name], CAME[came]);
-                    buffer.note((head, reasons), name, CustomerId::new(number).unwrap(), came, second);
+                for &(scope, name, result, second, number) in part {
+                    let ((head, reasons), name, result) = (&scopes[scope], NAMES[name], RESULTS[result]);
+                    buffer.note((head, reasons), name, CustomerId::new(number).unwrap(), result, second);
                     let (who, why) = (reasons.who.to_string(), reasons.why.to_string());
-                    *given.entry((second, who, why, name.purpose.name(), name.label, came, number)).or_default() += 1;
+                    *given.entry((second, who, why, name.purpose.name(), name.label, result, number)).or_default() += 1;
                 }
                 let mut keys = Vec::new();
                 for entry in group(&buffer) {
@@ -144,11 +144,11 @@ mod tests {
                     for (first, last) in entry.customers().ranges() {
                         for number in first.get()..=last.get() {
                             let (who, why) = (who.clone(), why.clone());
-                            let one = (second, who, why, entry.purpose(), entry.label(), entry.came(), number);
+                            let one = (second, who, why, entry.purpose(), entry.label(), entry.result(), number);
                             *told.entry(one).or_default() += entry.each();
                         }
                     }
-                    keys.push((second, who, why, entry.purpose(), entry.label(), entry.came(), entry.each()));
+                    keys.push((second, who, why, entry.purpose(), entry.label(), entry.result(), entry.each()));
                 }
                 let grouped = keys.len();
                 keys.sort();
@@ -165,7 +165,7 @@ mod tests {
         let head = AtomicU64::new(0);
         let mut buffer = Buffer::with_room_for(16, 1);
         for number in (1..=1000).rev() {
-            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number).unwrap(), Came::Opened, 7);
+            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number).unwrap(), OpeningResult::Opened, 7);
         }
         let entries = group(&buffer);
         assert_eq!(entries.len(), 1);
@@ -173,7 +173,7 @@ mod tests {
 
         buffer.clear(2);
         for number in 1..=4000 {
-            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number * 2).unwrap(), Came::Opened, 7);
+            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number * 2).unwrap(), OpeningResult::Opened, 7);
         }
         let entries = group(&buffer);
         assert_eq!(entries.iter().map(|entry| entry.customers().ranges().count()).max(), Some(MOST_RANGES));
@@ -186,11 +186,11 @@ mod tests {
         let head = AtomicU64::new(0);
         let mut buffer = Buffer::with_room_for(16, 1);
         for times in 0..40 {
-            buffer.note((&head, &reasons), NAMES[times % 4], CustomerId::MIN, Came::Opened, 7);
+            buffer.note((&head, &reasons), NAMES[times % 4], CustomerId::MIN, OpeningResult::Opened, 7);
         }
         assert_eq!(buffer.lanes.len(), 4);
         buffer.clear(2);
-        buffer.note((&head, &reasons), NAMES[1], CustomerId::MIN, Came::Opened, 7);
+        buffer.note((&head, &reasons), NAMES[1], CustomerId::MIN, OpeningResult::Opened, 7);
         let entries = group(&buffer);
         assert_eq!((entries.len(), entries[0].label(), entries[0].each()), (1, "name", 1));
     }

@@ -12,7 +12,7 @@ use super::sink::{AuditSink, Batch};
 use crate::customer::CustomerId;
 use crate::field::FieldId;
 use crate::fork::{self, ForkGeneration};
-use crate::journal::Came;
+use crate::journal::OpeningResult;
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait_until};
 
 /// Openings that were admitted while the buffer filled up, by as many threads.
@@ -146,7 +146,7 @@ impl Live {
         scope: (&AtomicU64, &Arc<Reasons>),
         name: FieldId,
         customer: CustomerId,
-        came: Came,
+        result: OpeningResult,
         second: u64,
     ) -> Result<(), AuditError> {
         let shared = &*self.shared;
@@ -163,7 +163,7 @@ impl Live {
             state.lost_in_all += 1;
             return shared.in_trouble(state.trouble.clone().unwrap_or(AuditError::Full));
         }
-        state.buffer.note(scope, name, customer, came, second);
+        state.buffer.note(scope, name, customer, result, second);
         shared.filled.store(before + 1, Ordering::Relaxed);
         let is_first = before == 0;
         if is_first {

@@ -63,7 +63,7 @@ pub(crate) use opening::{NOT_NOTED, entry_id};
 pub use opening::{Opening, openings};
 pub use sink::{AuditSink, Batch, Openings, SinkError};
 
-pub use crate::journal::Came;
+pub use crate::journal::OpeningResult;
 pub use crate::vault::AuditFile;
 
 use crate::customer::CustomerId;
@@ -201,7 +201,13 @@ impl Scope {
 
     /// Notes an opening that was admitted, or one that is refused.
     #[inline]
-    pub(crate) fn note(&self, name: FieldId, customer: CustomerId, came: Came, second: u64) -> Result<(), AuditError> {
-        self.live.note((&self.head, &self.reasons), name, customer, came, second)
+    pub(crate) fn note(
+        &self,
+        name: FieldId,
+        customer: CustomerId,
+        result: OpeningResult,
+        second: u64,
+    ) -> Result<(), AuditError> {
+        self.live.note((&self.head, &self.reasons), name, customer, result, second)
     }
 }

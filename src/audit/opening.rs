@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use crate::journal::{Came, Entry, Event, EventId, Label, Numbers, Reason, Time};
+use crate::journal::{Entry, Event, EventId, Label, Numbers, OpeningResult, Reason, Time};
 
 /// Ends the note of what was lost.
 pub(crate) const NOT_NOTED: &str = "openings were not noted";
@@ -45,7 +45,7 @@ pub enum Opening {
         /// The field's label.
         field: Label,
         /// What it came to.
-        came: Came,
+        result: OpeningResult,
         /// How many openings these are.
         count: u64,
         /// Whose values.
@@ -98,7 +98,7 @@ pub fn openings<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> impl 
         let id = entry.id().map(batch_of);
         let before = before.replace(until);
         match entry.event() {
-            Event::Openings { at, who, why, purpose, field, came, count, numbers } => {
+            Event::Openings { at, who, why, purpose, field, result, count, numbers } => {
                 if let Some(id) = id.filter(|id| batch.is_none_or(|(known, _)| known != *id)) {
                     batch = Some((id, *at));
                 }
@@ -108,7 +108,7 @@ pub fn openings<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> impl 
                     why: why.clone(),
                     purpose: purpose.clone(),
                     field: field.clone(),
-                    came: *came,
+                    result: *result,
                     count: *count,
                     numbers: numbers.clone(),
                 })

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::journal::{Came, Numbers, Reason, Time};
+use crate::journal::{Numbers, OpeningResult, Reason, Time};
 
 /// Why a sink did not write a batch.
 pub type SinkError = Box<dyn Error + Send + Sync>;
@@ -63,7 +63,7 @@ pub struct Openings {
     pub(super) reasons: std::sync::Arc<super::buffer::Reasons>,
     pub(super) purpose: &'static str,
     pub(super) label: &'static str,
-    pub(super) came: Came,
+    pub(super) result: OpeningResult,
     pub(super) each: u64,
     pub(super) customers: Numbers,
 }
@@ -99,10 +99,10 @@ impl Openings {
         self.label
     }
 
-    /// What they came to.
+    /// What they result to.
     #[must_use]
-    pub fn came(&self) -> Came {
-        self.came
+    pub fn result(&self) -> OpeningResult {
+        self.result
     }
 
     /// Whose values.

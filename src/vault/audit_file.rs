@@ -120,7 +120,7 @@ fn event(openings: &Openings) -> Result<Event, SinkError> {
         why: openings.why().clone(),
         purpose: Label::new(openings.purpose())?,
         field: Label::new(openings.label())?,
-        came: openings.came(),
+        result: openings.result(),
         count: openings.count(),
         numbers: openings.customers().clone(),
     })

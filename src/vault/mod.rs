@@ -24,5 +24,5 @@ pub use api::{
     VaultBuilder,
 };
 pub use audit_file::AuditFile;
-pub use journal::{Because, Circumstances};
+pub use journal::{ReceiptContext, WithReason};
 pub use operations::{EpochBegun, Epochs, LoadedPages, Rotated, Shredded};

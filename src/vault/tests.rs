@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Circumstances, Recovery, Shredded, Vault};
+use super::{ReceiptContext, Recovery, Shredded, Vault};
 use crate::clock::{Clock, ManualClock};
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
@@ -250,7 +250,7 @@ fn keys_in_a_call_that_is_under_way_are_told() {
     let (alice, _) = enroll(&vault);
     let receipt_of = |shredded: &Shredded| {
         let whose = crate::journal::Whose::new("customer 7").unwrap();
-        vault.receipt(shredded, whose, &Circumstances::new()).unwrap().to_string()
+        vault.receipt(shredded, whose, &ReceiptContext::new()).unwrap().to_string()
     };
     let in_use = vault.process().unwrap().state().unwrap();
     let shredded = vault.shred([alice]).unwrap();

@@ -948,7 +948,7 @@ KINDS = {
     "accessed": [("numbers", numbers)],
     "openings": [
         ("at", time), ("who", reason), ("why", reason), ("purpose", label), ("field", label),
-        ("came", one_of("opened", "refused", "failed")), ("count", number), ("numbers", numbers),
+        ("result", one_of("opened", "refused", "failed")), ("count", number), ("numbers", numbers),
     ],
     "restored": [("what", reason), ("erased", number)],
     "note": [("text", reason)],

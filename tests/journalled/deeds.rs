@@ -19,7 +19,7 @@ fn a_life_of_a_vault() {
     assert_eq!(scratch.entries(&public).len(), 1, "enrolling and sealing is nothing to write down");
 
     let why = Reason::new("request 2026-114, Art. 17").unwrap();
-    let because = vault.because(why.clone());
+    let because = vault.with_reason(why.clone());
     let _ = because.shred([rows[0].0, rows[1].0]).unwrap();
     let _ = because.shred_purpose(NEWS, [rows[2].0]).unwrap();
     let _ = vault.shred([rows[0].0]).unwrap();
@@ -269,7 +269,7 @@ fn a_long_list_takes_several_entries() {
         })
         .sum();
     assert_eq!(counted, 30_000, "once");
-    let facts = oubliette::Circumstances::new();
+    let facts = oubliette::ReceiptContext::new();
     let receipt = vault.receipt(&shredded, oubliette::journal::Whose::new("many").unwrap(), &facts).unwrap();
     assert_eq!(receipt.content().entries.len(), deeds.len() * 2);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oubliette::Circumstances;
+use oubliette::ReceiptContext;
 use oubliette::journal::{self, Expectations, Purposes, Reason, Receipt, Whose};
 
 use super::support::*;
@@ -18,8 +18,8 @@ fn a_receipt_says_what_was_done_and_what_may_remain() {
     let public = vault.public_key().unwrap();
     let (alice, bob) = (enroll(&vault), enroll(&vault));
     let why = Reason::new("request 7").unwrap();
-    let shredded = vault.because(why.clone()).shred([alice.0]).unwrap();
-    let facts = Circumstances::new().backups_kept(Duration::from_secs(86_400 * 30)).index(BY_EMAIL);
+    let shredded = vault.with_reason(why.clone()).shred([alice.0]).unwrap();
+    let facts = ReceiptContext::new().backups_kept(Duration::from_secs(86_400 * 30)).index(BY_EMAIL);
     let receipt = vault.receipt(&shredded, whose(), &facts).unwrap();
     let text = receipt.to_string();
     let _ = vault.shred([bob.0]).unwrap();
@@ -47,7 +47,7 @@ fn a_receipt_of_one_person_in_a_shred_of_many() {
     let vault = scratch.vault().create(key()).unwrap();
     let rows: Vec<Row> = (0..3).map(|_| enroll(&vault)).collect();
     let shredded = vault.shred_purpose(NEWS, [rows[0].0, rows[1].0]).unwrap();
-    let own = |row: &Row| vault.receipt(&shredded, whose(), &Circumstances::new().numbers([row.0]));
+    let own = |row: &Row| vault.receipt(&shredded, whose(), &ReceiptContext::new().numbers([row.0]));
     let receipt = own(&rows[1]).unwrap();
     assert!(receipt.content().numbers.contains(rows[1].0) && receipt.content().numbers.count() == 1);
     assert!(matches!(&receipt.content().purposes, Purposes::Named(names) if names.len() == 1));
@@ -60,7 +60,7 @@ fn no_receipt_without_a_journal() {
     let vault = scratch.bare().create(key()).unwrap();
     let row = enroll(&vault);
     let shredded = vault.shred([row.0]).unwrap();
-    assert!(vault.receipt(&shredded, whose(), &Circumstances::new()).is_err());
+    assert!(vault.receipt(&shredded, whose(), &ReceiptContext::new()).is_err());
 }
 
 /// A time that no clock tells is not none at all: nothing is said to be gone before it is.
@@ -71,7 +71,7 @@ fn what_is_kept_for_ever_is_not_said_to_be_gone() {
     let row = enroll(&vault);
     let shredded = vault.shred([row.0]).unwrap();
     for kept in [Duration::MAX, Duration::from_secs(1 << 40)] {
-        let facts = Circumstances::new().backups_kept(kept).root_copies_kept(kept);
+        let facts = ReceiptContext::new().backups_kept(kept).root_copies_kept(kept);
         let receipt = vault.receipt(&shredded, whose(), &facts).unwrap();
         let until: Vec<String> = receipt.content().may_remain.iter().map(|remains| remains.until.to_string()).collect();
         let last = "9999-12-30T21:59:59.999Z";
@@ -94,7 +94,7 @@ fn what_remains_is_said_by_what_ends_it() {
         let _ = vault.begin_epoch(LONG).unwrap();
     }
     let shredded = vault.shred([row.0]).unwrap();
-    let receipt = vault.receipt(&shredded, whose(), &Circumstances::new().index(LONG)).unwrap();
+    let receipt = vault.receipt(&shredded, whose(), &ReceiptContext::new().index(LONG)).unwrap();
     let public = vault.public_key().unwrap();
     let read = Receipt::verify(&receipt.to_string(), &public).unwrap();
     let remains: Vec<(String, String)> =
@@ -123,7 +123,7 @@ fn who_waits_for_a_page_holds_no_key() {
         std::thread::sleep(Duration::from_millis(100));
         let shredded = vault.shred([alice.0]).unwrap();
         assert!(shredded.is_wiped_here() && !opens.is_finished());
-        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        let receipt = vault.receipt(&shredded, whose(), &ReceiptContext::new()).unwrap();
         assert!(!receipt.to_string().contains("under way"));
         let opened = opens.join().unwrap();
         assert!(matches!(opened, Err(oubliette::OpenError::Shredded { .. })), "{opened:?}");
@@ -146,7 +146,7 @@ fn a_receipt_knows_versions_of_the_root_key() {
         let shredded = vault.shred([enroll(&vault).0]).unwrap();
         // What comes later changes nothing for the better, and a version that begins does.
         let _ = vault.sweep().unwrap();
-        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        let receipt = vault.receipt(&shredded, whose(), &ReceiptContext::new()).unwrap();
         let first = &receipt.content().may_remain[0];
         assert!(first.what.to_string().contains(what), "{policy:?}: {first:?}");
         let said = match &first.until {
@@ -155,7 +155,7 @@ fn a_receipt_knows_versions_of_the_root_key() {
         };
         assert!(said.contains(until), "{policy:?}: {said}");
         vault.begin_root_key_version().unwrap();
-        let receipt = vault.receipt(&shredded, whose(), &Circumstances::new()).unwrap();
+        let receipt = vault.receipt(&shredded, whose(), &ReceiptContext::new()).unwrap();
         let is_kept = policy == VersionPolicy::with_each_shred().keep_older(hour);
         let first = receipt.content().may_remain[0].what.to_string();
         assert_eq!(first.contains("backup of the token"), !is_kept, "{first}");

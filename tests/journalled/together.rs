@@ -71,7 +71,7 @@ fn each_reason_has_its_own_entry() {
     let pending: Vec<_> = customers
         .iter()
         .enumerate()
-        .map(|(n, customer)| (n, vault.because(reason(n % 3)).shred_async([*customer])))
+        .map(|(n, customer)| (n, vault.with_reason(reason(n % 3)).shred_async([*customer])))
         .collect();
     for (_, pending) in pending {
         wait(pending).unwrap();

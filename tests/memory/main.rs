@@ -320,7 +320,7 @@ fn the_key_that_signs_is_wiped() {
     idle.start(move |pause| {
         let shredded = v.shred([ids[1], ids[2]]).unwrap();
         let whose = oubliette::journal::Whose::new("customer 4711").unwrap();
-        drop(v.receipt(&shredded, whose, &oubliette::Circumstances::new()).unwrap());
+        drop(v.receipt(&shredded, whose, &oubliette::ReceiptContext::new()).unwrap());
         let _ = v.public_key().unwrap();
         pause.idle();
     });
@@ -329,7 +329,7 @@ fn the_key_that_signs_is_wiped() {
     for label in needles.labels().into_iter().filter(|label| *label != "signing seed") {
         assert!(!found.has(label), "{label} was left by a signature");
     }
-    let shown = format!("{vault:?} {:?}", vault.because(oubliette::journal::Reason::new("why").unwrap()));
+    let shown = format!("{vault:?} {:?}", vault.with_reason(oubliette::journal::Reason::new("why").unwrap()));
     assert!(shown.len() < 200, "{shown}");
     vault.close().unwrap();
     needles.find().expect_nothing("after close, with a thread that signed");

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, Came, OnTrouble, Openings, SinkError};
+use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OnTrouble, OpeningResult, Openings, SinkError};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, Limits, OpenError, Outcome, Reader, Sealed};
 
@@ -45,11 +45,11 @@ impl Memory {
     }
 
     /// Openings by field and end.
-    fn counts(&self) -> BTreeMap<(String, Came), u64> {
+    fn counts(&self) -> BTreeMap<(String, OpeningResult), u64> {
         let mut counts = BTreeMap::new();
         for entry in self.entries() {
             let field = format!("{}/{}", entry.purpose(), entry.label());
-            *counts.entry((field, entry.came())).or_default() += entry.count();
+            *counts.entry((field, entry.result())).or_default() += entry.count();
         }
         counts
     }
@@ -92,10 +92,10 @@ fn every_way_to_open_is_noted_and_so_is_every_refusal() {
     audit.flush().unwrap();
 
     let expected = [
-        (("newsletter/email".to_owned(), Came::Refused), 2),
-        (("orders/email".to_owned(), Came::Opened), 3),
-        (("orders/email".to_owned(), Came::Failed), 2),
-        (("orders/name".to_owned(), Came::Opened), 3),
+        (("newsletter/email".to_owned(), OpeningResult::Refused), 2),
+        (("orders/email".to_owned(), OpeningResult::Opened), 3),
+        (("orders/email".to_owned(), OpeningResult::Failed), 2),
+        (("orders/name".to_owned(), OpeningResult::Opened), 3),
     ];
     assert_eq!(memory.counts(), BTreeMap::from(expected));
     for entry in memory.entries() {

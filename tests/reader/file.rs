@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use oubliette::audit::{Audit, AuditFile, Came};
+use oubliette::audit::{Audit, AuditFile, OpeningResult};
 use oubliette::journal::{self, Event, Expectations, JournalError};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{KeyStoreError, Limits, OpenError, Reader};
@@ -40,11 +40,11 @@ impl Desk {
     }
 
     /// Openings by label and end.
-    fn openings(&self) -> Vec<(String, Came, u64)> {
+    fn openings(&self) -> Vec<(String, OpeningResult, u64)> {
         let openings = self.entries().into_iter().filter_map(|event| match event {
-            Event::Openings { field, came, count, numbers, .. } => {
+            Event::Openings { field, result, count, numbers, .. } => {
                 assert!(numbers.contains(self.alice.number) && numbers.count() == 1);
-                Some((field.to_string(), came, count))
+                Some((field.to_string(), result, count))
             }
             _ => None,
         });
@@ -61,13 +61,13 @@ fn is_written_verified_and_gone_on_with() {
     reader.open(desk.alice.number, EMAIL, &desk.alice.email).unwrap();
     reader.open(desk.alice.number, NEWS_EMAIL, &desk.alice.news_email).unwrap_err();
     drop((reader, audit));
-    let first = [("email".to_owned(), Came::Refused, 1), ("email".to_owned(), Came::Opened, 2)];
+    let first = [("email".to_owned(), OpeningResult::Refused, 1), ("email".to_owned(), OpeningResult::Opened, 2)];
     assert_eq!(desk.openings(), first);
 
     let audit = Audit::to(AuditFile::open(&desk.path, &desk.alice.vault).unwrap()).start().unwrap();
     desk.reader(&audit).open(desk.alice.number, NAME, &desk.alice.name).unwrap();
     audit.flush().unwrap();
-    assert_eq!(desk.openings()[2..], [("name".to_owned(), Came::Opened, 1)]);
+    assert_eq!(desk.openings()[2..], [("name".to_owned(), OpeningResult::Opened, 1)]);
     assert_no_plaintext(&std::fs::read(&desk.path).unwrap(), PLAINTEXT);
     let again = AuditFile::create(&desk.path, &desk.alice.vault);
     let Err(KeyStoreError::Journal(error)) = again else { panic!("{again:?}") };
@@ -99,7 +99,7 @@ fn a_file_that_goes_away_stops_the_audit_and_loses_nothing() {
     reader.open(desk.alice.number, NAME, &desk.alice.name).unwrap();
     std::fs::rename(&away, &desk.path).unwrap();
     while audit.flush().is_err() {}
-    let both = [("email".to_owned(), Came::Opened, 1), ("name".to_owned(), Came::Opened, 1)];
+    let both = [("email".to_owned(), OpeningResult::Opened, 1), ("name".to_owned(), OpeningResult::Opened, 1)];
     assert_eq!(desk.openings(), both, "and nothing is there twice");
 }
 

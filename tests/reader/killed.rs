@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use oubliette::audit::{Audit, AuditFile, Came};
+use oubliette::audit::{Audit, AuditFile, OpeningResult};
 use oubliette::journal::{self, Event, Expectations, JournalError};
 use oubliette::{CustomerId, Limits, OpenError, RootKey, Sealed, Vault};
 
@@ -73,8 +73,8 @@ impl Desk {
         journal::verify(self.path(), &key, &Expectations::new(), |_| ()).unwrap();
         let mut counted = BTreeMap::new();
         for entry in journal::entries(self.path(), &key).unwrap() {
-            if let Event::Openings { who, came, count, .. } = entry.unwrap().event() {
-                assert_eq!(*came, Came::Opened);
+            if let Event::Openings { who, result, count, .. } = entry.unwrap().event() {
+                assert_eq!(*result, OpeningResult::Opened);
                 *counted.entry(who.as_str().to_owned()).or_default() += count;
             }
         }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fields;
 use crate::receipts::{PrivateFile, Receipts};
-use crate::register::{Tables, Work, within};
+use crate::register::{Tables, Work, in_transaction};
 use crate::times::moment;
 
 pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
@@ -27,7 +27,7 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
         open.resume(Work::Reads)?;
         of_this_vault(asked, open.vault().generation()?)?;
         let openings = openings(asked, &open)?;
-        let facts = within!(open, breach_facts(columns, openings))?;
+        let facts = in_transaction!(open, breach_facts(columns, openings))?;
         open.close()?;
         Ok(breach.assess(&facts, Timestamp::now()))
     });

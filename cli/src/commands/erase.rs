@@ -10,7 +10,7 @@ use crate::commands::withdraw::tokens_left;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::receipts::{PrivateFile, Receipts};
-use crate::register::{Known, Resumed, Tables, Work, alone, subject, with_resumed};
+use crate::register::{Known, Resumed, Tables, Work, own_transaction, subject, with_resumed};
 
 pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     let (whom, why) = (subject(&asked.whom)?, reason(&asked.why)?);
@@ -32,7 +32,7 @@ pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     let done = open.resume(Work::Writes).and_then(|resumed| {
         // Theirs was finished just now.
         let is_gone = known.is_being_erased && Known::of(&open.database, &whom)?.is_none();
-        let erased = if is_gone { None } else { Some(alone!(open, erase(&whom, why))?) };
+        let erased = if is_gone { None } else { Some(own_transaction!(open, erase(&whom, why))?) };
         Ok((resumed, erased))
     });
     receipts.give_up();

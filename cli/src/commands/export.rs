@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::fields;
 use crate::receipts::{PrivateFile, Receipts};
-use crate::register::{Tables, Work, subject, within};
+use crate::register::{Tables, Work, in_transaction, subject};
 
 pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     let whom = subject(&asked.whom)?;
@@ -29,8 +29,8 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     let made = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
         open.resume(Work::Reads)?;
         let document = match asked.portable {
-            false => within!(open, access(&holdings, &whom))?,
-            true => within!(open, portable(&holdings, &whom))?,
+            false => in_transaction!(open, access(&holdings, &whom))?,
+            true => in_transaction!(open, portable(&holdings, &whom))?,
         };
         // That it was asked for is to be in the journal, which is told at once if possible.
         super::requests::finish(open)?;

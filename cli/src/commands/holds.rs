@@ -12,7 +12,7 @@ use crate::commands::shred::reason;
 use crate::context::{Context, purpose};
 use crate::exit::Failure;
 use crate::receipts::Receipts;
-use crate::register::{Open, Tables, Work, of_holds, of_text, subject, with_resumed, within};
+use crate::register::{Open, Tables, Work, in_transaction, of_holds, of_text, subject, with_resumed};
 use crate::times::{moment_or_date, shown};
 
 pub fn run(context: &mut Context, asked: Holds) -> Result<Answer, Failure> {
@@ -61,7 +61,7 @@ fn add(context: &mut Context, whom: &Whom, until: &str, why: &str, only: Option<
     }
     let mut open = tables.unlock(context, Receipts::new(&context.config)?)?;
     let resumed = open.resume(Work::Writes)?;
-    let hold = within!(open, hold(&whom, only, why, until))?;
+    let hold = in_transaction!(open, hold(&whom, only, why, until))?;
     finish(open)?;
     let text = format!("Hold {hold} stands until {}.\n", shown(until));
     let json = json!({ "hold": hold.to_stored(), "until": shown(until) });
@@ -75,7 +75,7 @@ fn lift(context: &mut Context, id: &str, why: &str) -> Result<Answer, Failure> {
         "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `resume` or `sweep`. That cannot be undone."
     ))?;
     let (open, resumed) = Open::of(context, Work::Writes)?;
-    within!(open, end_hold(hold, why))?;
+    in_transaction!(open, end_hold(hold, why))?;
     finish(open)?;
     Answer::new(format!("Hold {hold} has ended.\n"), with_resumed(json!({ "lifted": hold.to_stored() }), &resumed))
 }

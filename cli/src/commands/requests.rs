@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::database::Given;
 use crate::exit::{Exit, Failure};
 use crate::receipts::Receipts;
-use crate::register::{Known, Open, Tables, Work, subject, with_resumed, within};
+use crate::register::{Known, Open, Tables, Work, in_transaction, subject, with_resumed};
 use crate::times::{moment_or_date, shown};
 
 /// Days before a request is due from which on it is a finding.
@@ -42,7 +42,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             }
             let mut open = tables.unlock(context, Receipts::new(&context.config)?)?;
             let resumed = open.resume(Work::Writes)?;
-            let request = within!(open, request(&whom, kind.into(), arrived))?;
+            let request = in_transaction!(open, request(&whom, kind.into(), arrived))?;
             finish(open)?;
             let mut text = format!("Request {} is recorded, and due {}.\n", request.id, shown(request.due_at));
             if let Some(time) = request.carried_out_at {
@@ -56,7 +56,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
         Some(OfRequests::Note { id, text }) => {
             let (id, note) = (request_id(&id)?, reason(&text)?);
             let (open, resumed) = Open::of(context, Work::Writes)?;
-            within!(open, note_request(id, note))?;
+            in_transaction!(open, note_request(id, note))?;
             finish(open)?;
             let json = with_resumed(json!({ "noted": id.to_stored() }), &resumed);
             Answer::new(format!("Noted about request {id}, in the journal.\n"), json)
@@ -64,7 +64,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
         Some(OfRequests::Extend { id, why }) => {
             let (id, why) = (request_id(&id)?, reason(&why)?);
             let (open, resumed) = Open::of(context, Work::Writes)?;
-            let request = within!(open, extend(id, why))?;
+            let request = in_transaction!(open, extend(id, why))?;
             finish(open)?;
             let text = format!("Request {id} is due {}.\n", shown(request.due_at));
             Answer::new(text, with_resumed(json!({ "extended": one(&request, Timestamp::now()) }), &resumed))
@@ -74,7 +74,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
 
 fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
     let (open, resumed) = Open::of(context, Work::Reads)?;
-    let requests = if late { within!(open, late_requests())? } else { within!(open, requests())? };
+    let requests = if late { in_transaction!(open, late_requests())? } else { in_transaction!(open, requests())? };
     open.close()?;
     let now = Timestamp::now();
     let mut out = String::new();
@@ -161,7 +161,7 @@ fn close(context: &mut Context, id: &str, answer: Answered, why: Option<&str>) -
         Answered::Refused => (oubliette_register::Answer::Refused, "refused"),
         Answered::Withdrawn => (oubliette_register::Answer::Withdrawn, "withdrawn"),
     };
-    within!(open, close_request(id, how, why))?;
+    in_transaction!(open, close_request(id, how, why))?;
     finish(open)?;
     let json = json!({ "closed": id.to_stored(), "how": word });
     Answer::new(format!("Request {id} is closed: {word}.\n"), with_resumed(json, &resumed))
@@ -170,7 +170,7 @@ fn close(context: &mut Context, id: &str, answer: Answered, why: Option<&str>) -
 /// Tells the journal at once what was just committed, and closes the vault.
 pub fn finish(mut open: Open) -> Result<(), Failure> {
     // What cannot be told now lies in the outbox: the next flush tells it.
-    let _ = crate::register::alone!(open, flush());
+    let _ = crate::register::own_transaction!(open, flush());
     open.close()
 }
 

@@ -7,7 +7,7 @@ use crate::args::Resume;
 use crate::commands::shred::reason;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
-use crate::register::{Open, Work, alone};
+use crate::register::{Open, Work, own_transaction};
 
 const AWAITS: &str = "Nothing is swept for now: the database was restored. Enter again what it forgot (marks and evidence since the\nbackup; holds and requests too, if the journal lost entries), then `oubliette resume --confirm-restored REASON`.\n";
 
@@ -22,7 +22,7 @@ pub fn run(context: &mut Context, asked: &Resume) -> Result<Answer, Failure> {
         text.push_str(&resumed.receipts_text());
     }
     if let Some(why) = why {
-        alone!(open, confirm_restored(why))?;
+        own_transaction!(open, confirm_restored(why))?;
         text.push_str("It is written down that what a restore had lost was entered again: sweeps go on.\n");
         resumed.is_confirmed();
     }

@@ -13,7 +13,7 @@ use crate::context::{Context, close, purpose};
 use crate::exit::{Exit, Failure};
 use crate::fields::{self, with_type};
 use crate::receipts::Receipts;
-use crate::register::{Tables, Work, alone};
+use crate::register::{Tables, Work, own_transaction};
 
 pub fn run(context: &mut Context, asked: &Retire) -> Result<Answer, Failure> {
     match asked {
@@ -77,7 +77,7 @@ fn tree(
             let mut open = tables.unlock_also(context, Receipts::new(&context.config)?, Some(purpose))?;
             open.resume(Work::Writes)?;
             needs_nothing(context, open.vault(), name, new, leave_behind)?;
-            let retired = alone!(open, retire_replaced(purpose, new, despite))?;
+            let retired = own_transaction!(open, retire_replaced(purpose, new, despite))?;
             open.close()?;
             retired
         }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oubliette::journal::{Reason, Whose};
-use oubliette::{Circumstances, CustomerId, Purpose, Shredded, Vault};
+use oubliette::{CustomerId, Purpose, ReceiptContext, Shredded, Vault};
 use oubliette_register::ShredByNumber;
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ use crate::context::{Context, close, purpose};
 use crate::database::Database;
 use crate::exit::{Exit, Failure, chain};
 use crate::permissions;
-use crate::receipts::{PrivateFile, Receipts, circumstances};
-use crate::register::{Held, HeldNumber, Tables, Work, alone, of_numbers, with_resumed};
+use crate::receipts::{PrivateFile, Receipts, receipt_context};
+use crate::register::{Held, HeldNumber, Tables, Work, of_numbers, own_transaction, with_resumed};
 
 /// Numbers shown when asking; a longer list is cut.
 const SHOWN: usize = 12;
@@ -82,7 +82,7 @@ fn without_register(
         }
     };
     if let (Some(wanted), Some(file)) = (&receipt, file) {
-        write_receipt(file, &vault, &shredded, wanted.whose.clone(), &wanted.circumstances)?;
+        write_receipt(file, &vault, &shredded, wanted.whose.clone(), &wanted.receipt_context)?;
     }
     if asked.wait {
         shredded.wait_until_effective_everywhere();
@@ -106,7 +106,7 @@ fn by_register(
     context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     let file = receipt.as_ref().map(|wanted| PrivateFile::create(&wanted.path)).transpose()?;
-    let done = match alone!(open, shred_numbers(order)) {
+    let done = match own_transaction!(open, shred_numbers(order)) {
         Ok(done) => done,
         Err(failure) => {
             file.into_iter().for_each(PrivateFile::give_up);
@@ -114,7 +114,7 @@ fn by_register(
         }
     };
     if let (Some(wanted), Some(file)) = (&receipt, file) {
-        write_receipt(file, open.vault(), &done.shredded, wanted.whose.clone(), &wanted.circumstances)?;
+        write_receipt(file, open.vault(), &done.shredded, wanted.whose.clone(), &wanted.receipt_context)?;
     }
     if asked.wait {
         done.shredded.wait_until_effective_everywhere();
@@ -163,7 +163,7 @@ pub fn reason(text: &str) -> Result<Reason, Failure> {
 struct Wanted {
     path: PathBuf,
     whose: Whose,
-    circumstances: Circumstances,
+    receipt_context: ReceiptContext,
 }
 
 impl Wanted {
@@ -173,7 +173,7 @@ impl Wanted {
             return Err(Failure::usage("a receipt needs the vault's journal: --journal FILE, or in the configuration"));
         }
         let whose = Whose::new(whose.clone()).map_err(|error| Failure::usage(format!("--whose: {error}")))?;
-        Ok(Some(Wanted { path: path.clone(), whose, circumstances: circumstances(&context.config)? }))
+        Ok(Some(Wanted { path: path.clone(), whose, receipt_context: receipt_context(&context.config)? }))
     }
 }
 
@@ -183,9 +183,9 @@ pub fn write_receipt(
     vault: &Vault,
     shredded: &Shredded,
     whose: Whose,
-    circumstances: &Circumstances,
+    receipt_context: &ReceiptContext,
 ) -> Result<(), Failure> {
-    let receipt = match vault.receipt(shredded, whose, circumstances) {
+    let receipt = match vault.receipt(shredded, whose, receipt_context) {
         Ok(receipt) => receipt,
         Err(error) => {
             file.give_up();
@@ -226,7 +226,7 @@ impl Whom {
     }
 
     fn shred(&self, vault: &Vault, only: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, Failure> {
-        Ok(match (self, only, why.map(|why| vault.because(why))) {
+        Ok(match (self, only, why.map(|why| vault.with_reason(why))) {
             (Whom::Through(last), _, None) => vault.shred_through(*last)?,
             (Whom::Through(last), _, Some(because)) => because.shred_through(*last)?,
             (Whom::These(all), None, None) => vault.shred(all.iter().copied())?,

@@ -14,7 +14,7 @@ use crate::args::Sweep;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::receipts::{NOWHERE, Receipts};
-use crate::register::{Open, Tables, Work, alone, receipts_json, with_resumed, within};
+use crate::register::{Open, Tables, Work, in_transaction, own_transaction, receipts_json, with_resumed};
 
 /// An erasure that was requested, among the purposes that are due.
 const ERASURES: &str = "requested erasures";
@@ -26,11 +26,11 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         return Err(Failure::new(Exit::Config, disagreement));
     }
     if asked.dry_run {
-        let due = within!(open, due())?;
+        let due = in_transaction!(open, due())?;
         open.close()?;
         return dry_run(&due);
     }
-    let due = within!(open, due())?;
+    let due = in_transaction!(open, due())?;
     let going = due.iter().filter(|due| !due.held);
     if going.clone().next().is_none() {
         return nothing(open, &due);
@@ -46,7 +46,7 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
     context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     let bar = bar(due.len() as u64);
-    let swept = alone!(
+    let swept = own_transaction!(
         open,
         sweep(|so_far| {
             bar.set_position(so_far.due.saturating_add(so_far.erased));

@@ -9,8 +9,8 @@ use crate::args::Withdraw;
 use crate::commands::shred::{reason, write_receipt};
 use crate::context::{Context, purpose};
 use crate::exit::{Exit, Failure};
-use crate::receipts::{PrivateFile, Receipts, circumstances};
-use crate::register::{Known, Tables, Work, alone, shown_hold, subject, with_resumed, within};
+use crate::receipts::{PrivateFile, Receipts, receipt_context};
+use crate::register::{Known, Tables, Work, in_transaction, own_transaction, shown_hold, subject, with_resumed};
 use crate::times::shown;
 
 pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
@@ -23,7 +23,7 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
     context.every_place_is_there(open.vault())?;
     let resumed = open.resume(Work::Writes)?;
     if let Some(recipient) = &asked.recipient {
-        let ended = within!(open, withdraw_recipient(&whom, only, recipient, why))?;
+        let ended = in_transaction!(open, withdraw_recipient(&whom, only, recipient, why))?;
         open.close()?;
         let text = format!("{} ended; nothing more is disclosed to {recipient:?}.\n", count(ended, "grant", "grants"));
         let json = json!({ "purpose": only.name(), "recipient": recipient, "ended": ended });
@@ -31,8 +31,8 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
     }
     let file = asked.receipt.as_deref().map(PrivateFile::create).transpose()?;
     let done = match asked.every_basis {
-        false => alone!(open, withdraw(&whom, only, why)),
-        true => alone!(open, end_purpose(&whom, only, why)),
+        false => own_transaction!(open, withdraw(&whom, only, why)),
+        true => own_transaction!(open, end_purpose(&whom, only, why)),
     };
     let (withdrawn, file) = match (done, file) {
         (Ok(withdrawn), file) => (withdrawn, file),
@@ -47,7 +47,7 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
             receipt = Some(file.path().to_owned());
             let wrong = |error| Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {error}"));
             let whose = Whose::new(known.subject.as_str()).map_err(wrong)?;
-            write_receipt(file, open.vault(), shredded, whose, &circumstances(&context.config)?)?;
+            write_receipt(file, open.vault(), shredded, whose, &receipt_context(&context.config)?)?;
         }
         (Some(file), None) => file.give_up(),
         (None, _) => {}

@@ -23,38 +23,38 @@ pub use resume::Resumed;
 pub use rules::{lengthened, of_config};
 
 /// A call within a transaction of its own: done whole or not at all.
-macro_rules! within {
+macro_rules! in_transaction {
     ($open:expr, $call:ident($($argument:expr),* $(,)?)) => {
         match &$open.database {
             $crate::database::Database::Sqlite(connection) => {
-                $open.register.on(connection).$call($($argument),*).map_err($crate::exit::Failure::from)
+                $open.register.in_transaction(connection).$call($($argument),*).map_err($crate::exit::Failure::from)
             }
             #[cfg(feature = "postgres")]
             $crate::database::Database::Postgres(it) => it.runtime.block_on(async {
                 let mut connection = it.connection().await?;
-                $open.register.on_postgres(&mut connection).$call($($argument),*).await.map_err($crate::exit::Failure::from)
+                $open.register.in_transaction_postgres(&mut connection).$call($($argument),*).await.map_err($crate::exit::Failure::from)
             }),
         }
     };
 }
 
 /// A call that shreds, and may come half-way.
-macro_rules! alone {
+macro_rules! own_transaction {
     ($open:expr, $call:ident($($argument:expr),* $(,)?)) => {
         match &mut $open.database {
             $crate::database::Database::Sqlite(connection) => {
-                $open.register.alone(connection).$call($($argument),*).map_err($crate::exit::half_way)
+                $open.register.own_transaction(connection).$call($($argument),*).map_err($crate::exit::half_way)
             }
             #[cfg(feature = "postgres")]
             $crate::database::Database::Postgres(it) => {
-                let done = it.runtime.block_on($open.register.alone_postgres(&it.pool).$call($($argument),*));
+                let done = it.runtime.block_on($open.register.own_transaction_postgres(&it.pool).$call($($argument),*));
                 done.map_err($crate::exit::half_way)
             }
         }
     };
 }
 
-pub(crate) use {alone, within};
+pub(crate) use {in_transaction, own_transaction};
 
 /// The database with the register's tables, before the vault is asked for its root key.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Tables {
     pub fn with(self, vault: Vault, rules: Rules, receipts: Receipts) -> Result<Open, Failure> {
         let register = Register::new(&vault, rules)?;
         let open = Open { database: self.database, register, receipts, vault };
-        within!(open, check_tables())?;
+        in_transaction!(open, check_tables())?;
         Ok(open)
     }
 }
@@ -174,7 +174,7 @@ impl Open {
 
     /// Where the configuration's rules are not those that the application wrote down.
     pub fn disagreement(&self) -> Result<Option<String>, Failure> {
-        let Some(found) = within!(self, compare_rules())? else { return Ok(None) };
+        let Some(found) = in_transaction!(self, compare_rules())? else { return Ok(None) };
         if found.is_empty() {
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use oubliette_register::Reconciled;
 use serde_json::{Value, json};
 
-use super::{Open, Work, alone};
+use super::{Open, Work, own_transaction};
 use crate::answer::count;
 use crate::exit::{Exit, Failure};
 
@@ -44,14 +44,14 @@ impl Open {
         if let Some(disagreement) = self.disagreement()? {
             return Err(Failure::new(Exit::Config, disagreement));
         }
-        alone!(self, flush())?;
+        own_transaction!(self, flush())?;
         // What a flush finds to have gone back in time is told of in full by `reconcile` alone.
         const BEHIND: &str = "SELECT name FROM oubliette_meta WHERE name = 'behind'";
         let reconciled = match self.database.query(BEHIND, &[])?.is_empty() {
             true => None,
-            false => Some(alone!(self, reconcile())?),
+            false => Some(own_transaction!(self, reconcile())?),
         };
-        let done = alone!(self, resume())?;
+        let done = own_transaction!(self, resume())?;
         Ok(Resumed { done, reconciled, receipts: self.receipts.of_others() })
     }
 
@@ -67,7 +67,7 @@ impl Open {
         if resumed.reconciled.is_some() {
             return Ok(false);
         }
-        resumed.reconciled = Some(alone!(self, reconcile())?);
+        resumed.reconciled = Some(own_transaction!(self, reconcile())?);
         resumed.receipts = self.receipts.of_others();
         Ok(true)
     }

@@ -1,7 +1,7 @@
 //! The application's rules, as the configuration says them once more.
 
 use jiff::{SignedDuration, Span};
-use oubliette::Circumstances;
+use oubliette::ReceiptContext;
 use oubliette_register::{Keep, Rules};
 
 use crate::config::{Column, Config, Retention, duration, span};
@@ -46,16 +46,16 @@ fn with(config: &Config, change: impl Fn(Span) -> Result<Span, Failure>) -> Resu
         let wrong = |_| Failure::new(Exit::Config, format!("the grace {grace:?} is too long"));
         rules = rules.grace(SignedDuration::try_from(duration(grace)?).map_err(wrong)?);
     }
-    let mut circumstances = receipts::circumstances(config)?;
+    let mut context = receipts::receipt_context(config)?;
     for column in config.columns().filter(|column| column.index.is_some()) {
-        circumstances = with_type!(&column, T => of_index::<T>(circumstances, &column))?;
+        context = with_type!(&column, T => of_index::<T>(context, &column))?;
     }
-    Ok(rules.keep_evidence(config.register.keep_evidence.iter().map(String::as_str)).circumstances(circumstances))
+    Ok(rules.keep_evidence(config.register.keep_evidence.iter().map(String::as_str)).receipt_context(context))
 }
 
 fn of_index<T: oubliette::personal::Canonical>(
-    circumstances: Circumstances,
+    context: ReceiptContext,
     column: &Column,
-) -> Result<Circumstances, Failure> {
-    Ok(circumstances.index(fields::index::<T>(column)?))
+) -> Result<ReceiptContext, Failure> {
+    Ok(context.index(fields::index::<T>(column)?))
 }

@@ -171,7 +171,7 @@ fn what_waits_in_the_outbox_is_told() {
     let register = Register::new(&vault, crate::shop::rules()).unwrap();
     let connection = shop.connection();
     let grant = Grant::on(crate::support::ORDERS, Basis::Contract);
-    register.on(&connection).grant(&Subject::new("alice").unwrap(), grant).unwrap();
+    register.in_transaction(&connection).grant(&Subject::new("alice").unwrap(), grant).unwrap();
     drop(register);
     vault.close().unwrap();
     let found = of_check(&shop, "not-journalled");

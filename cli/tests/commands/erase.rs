@@ -138,7 +138,7 @@ fn merged_ids_are_one_customer() {
     let (alice, other) = (shop.customer("alice"), shop.customer("alice again"));
     shop.application(|_, register, connection| {
         let who = |id| Subject::new(id).unwrap();
-        register.on(connection).merge(&who("alice"), &who("alice again")).unwrap();
+        register.in_transaction(connection).merge(&who("alice"), &who("alice again")).unwrap();
     });
     shop.world.run(&[&["erase", "alice again", "--receipt", "r.json"][..], &WHY].concat()).ends(0);
     let vault = shop.world.vault();

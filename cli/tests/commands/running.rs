@@ -71,16 +71,16 @@ fn an_application_with_the_register_open_goes_on() {
     let register = Register::new(&application, crate::shop::rules()).unwrap();
     let connection = shop.connection();
     let who = |id: &str| Subject::new(id).unwrap();
-    let keys = register.on(&connection).keys(&who("alice"), ORDERS).unwrap();
+    let keys = register.in_transaction(&connection).keys(&who("alice"), ORDERS).unwrap();
     shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
     // The lease is a second.
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!((alice.opens(&application), bob.opens(&application)), ((false, false), (true, true)));
     let email = crate::shop::secret("alice").parse().unwrap();
     assert!(keys.seal(crate::support::EMAIL, &email).is_err(), "a handle from before seals no more");
-    let refused = register.on(&connection).keys(&who("alice"), ORDERS);
+    let refused = register.in_transaction(&connection).keys(&who("alice"), ORDERS);
     assert!(matches!(refused, Err(RegisterError::NoGrant { .. })));
-    register.on(&connection).grant(&who("carol"), Grant::on(ORDERS, Basis::Contract)).unwrap();
+    register.in_transaction(&connection).grant(&who("carol"), Grant::on(ORDERS, Basis::Contract)).unwrap();
     // Both at once: what either does is there, and told once.
     let running: Vec<_> = ["bob", "carol"]
         .map(|id| {
@@ -91,7 +91,7 @@ fn an_application_with_the_register_open_goes_on() {
         .collect();
     for at in 0..20 {
         let id = format!("customer {at}");
-        register.on(&connection).grant(&who(&id), Grant::on(ORDERS, Basis::Contract)).unwrap();
+        register.in_transaction(&connection).grant(&who(&id), Grant::on(ORDERS, Basis::Contract)).unwrap();
     }
     for mut child in running {
         assert!(child.wait().unwrap().success());

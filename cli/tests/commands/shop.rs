@@ -67,7 +67,7 @@ impl Shop {
                  email BLOB, email_idx BLOB, news BLOB)",
             )
             .unwrap();
-        shop.application(|_, register, connection| register.on(connection).create_tables().unwrap());
+        shop.application(|_, register, connection| register.in_transaction(connection).create_tables().unwrap());
         shop
     }
 
@@ -90,7 +90,7 @@ impl Shop {
         let register = Register::new(&vault, rules()).unwrap();
         let mut connection = self.connection();
         let done = work(&vault, &register, &mut connection);
-        register.alone(&mut connection).flush().unwrap();
+        register.own_transaction(&mut connection).flush().unwrap();
         drop(register);
         vault.close().unwrap();
         done
@@ -100,7 +100,7 @@ impl Shop {
     pub fn customer(&self, id: &str) -> Person {
         let subject = Subject::new(id).unwrap();
         self.application(|vault, register, connection| {
-            let on = register.on(connection);
+            let on = register.in_transaction(connection);
             let orders = on.grant(&subject, Grant::on(ORDERS, Basis::Contract)).unwrap().number;
             let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form");
             let news = on.grant(&subject, Grant::consent(NEWS, evidence)).unwrap().number;

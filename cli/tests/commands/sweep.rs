@@ -43,7 +43,7 @@ fn requested_erasures_are_carried_out_after_their_grace() {
     shop.application(|vault, _, connection| {
         let rules = rules().grace(jiff::SignedDuration::from_hours(7 * 24));
         let register = oubliette_register::Register::new(vault, rules).unwrap();
-        register.on(connection).create_tables().unwrap();
+        register.in_transaction(connection).create_tables().unwrap();
     });
     let (alice, bob) = (shop.customer("alice"), shop.customer("bob"));
     let asked = shop.world.run(&["erase", "alice", "--why", "request"]).ends(77);
@@ -107,7 +107,7 @@ fn a_sweep_that_was_killed_goes_on() {
         for at in 0..2400 {
             let grant = oubliette_register::Grant::on(crate::support::NEWS, oubliette_register::Basis::Contract);
             let subject = oubliette_register::Subject::new(format!("customer {at}")).unwrap();
-            register.on(&transaction).grant(&subject, grant).unwrap();
+            register.in_transaction(&transaction).grant(&subject, grant).unwrap();
         }
         transaction.execute("UPDATE oubliette_grants SET granted_at = 1000000000000", []).unwrap();
         transaction.commit().unwrap();

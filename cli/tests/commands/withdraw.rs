@@ -21,7 +21,7 @@ fn a_consent_that_is_withdrawn_shreds_its_purpose_alone() {
     assert_eq!(receipt.content().whose.as_str(), "alice");
     let key = shop.world.run(&["journal", "key"]).ends(0).out;
     shop.world.run(&["verify", "r.json", "--key", key.trim()]).ends(0);
-    // Twice is no error, and makes no receipt.
+    // A second call has no effect, and makes no receipt.
     let (code, again) = shop
         .world
         .json(&[&["withdraw", "alice", "--purpose", "newsletter", "--receipt", "r2.json"][..], &WHY].concat());
@@ -96,7 +96,7 @@ fn one_recipient_can_be_cut_off() {
     let alice = shop.customer("alice");
     shop.application(|_, register, connection| {
         let grant = Grant::on(crate::support::ORDERS, Basis::Contract).to("carrier");
-        register.on(connection).grant(&Subject::new("alice").unwrap(), grant).unwrap();
+        register.in_transaction(connection).grant(&Subject::new("alice").unwrap(), grant).unwrap();
     });
     let cut = ["withdraw", "alice", "--purpose", "orders", "--recipient"];
     let (code, done) = shop.world.json(&[&cut[..], &["carrier"], &WHY].concat());

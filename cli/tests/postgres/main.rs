@@ -86,7 +86,7 @@ impl Shop {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let shop = Shop { world, runtime, database, url };
         shop.application(async |_, register, connection| {
-            register.on_postgres(connection).create_tables().await.unwrap();
+            register.in_transaction_postgres(connection).create_tables().await.unwrap();
             let tables = "CREATE SCHEMA shop; CREATE TABLE shop.customers (id BIGSERIAL PRIMARY KEY, \
                 joined TIMESTAMPTZ NOT NULL DEFAULT now(), no BIGINT UNIQUE, news_no BIGINT, \
                 email BYTEA, email_idx BYTEA, news BYTEA)";
@@ -105,7 +105,7 @@ impl Shop {
             let done = work(&vault, &register, &mut connection).await;
             connection.close().await.unwrap();
             let pool = PgPool::connect(&self.url).await.unwrap();
-            register.alone_postgres(&pool).flush().await.unwrap();
+            register.own_transaction_postgres(&pool).flush().await.unwrap();
             pool.close().await;
             done
         });
@@ -117,7 +117,7 @@ impl Shop {
     fn customer(&self, id: &str) -> Person {
         self.application(async |vault, register, connection| {
             let subject = Subject::new(id).unwrap();
-            let mut on = register.on_postgres(connection);
+            let mut on = register.in_transaction_postgres(connection);
             let orders = on.grant(&subject, Grant::on(ORDERS, Basis::Contract)).await.unwrap().number;
             let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form");
             let news = on.grant(&subject, Grant::consent(NEWS, evidence)).await.unwrap().number;
@@ -294,22 +294,22 @@ fn holds_bind_and_requests_stay_closed() {
             ShredByNumber::these(numbers).purpose(ORDERS),
             ShredByNumber::through(numbers[1]),
         ] {
-            refused.push(register.alone_postgres(&pool).shred_numbers(order).await);
+            refused.push(register.own_transaction_postgres(&pool).shred_numbers(order).await);
         }
         // One that is being placed is waited for.
         let mut placing = pool.begin().await.unwrap();
         let (who, until) = (Subject::new("bob").unwrap(), Timestamp::now() + SignedDuration::from_hours(24));
         let why = || oubliette::journal::Reason::new("case 8").unwrap();
-        let second = register.on_postgres(&mut placing).hold(&who, None, why(), until).await.unwrap();
+        let second = register.in_transaction_postgres(&mut placing).hold(&who, None, why(), until).await.unwrap();
         let order = ShredByNumber::these([numbers[1]]);
         let (shredding, of) = (register.clone(), pool.clone());
-        let shred = tokio::spawn(async move { shredding.alone_postgres(&of).shred_numbers(order).await });
+        let shred = tokio::spawn(async move { shredding.own_transaction_postgres(&of).shred_numbers(order).await });
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         assert!(!shred.is_finished(), "it waits for the row");
         placing.commit().await.unwrap();
         refused.push(shred.await.unwrap());
         let mut connection = pool.acquire().await.unwrap();
-        register.on_postgres(&mut connection).end_hold(second, why()).await.unwrap();
+        register.in_transaction_postgres(&mut connection).end_hold(second, why()).await.unwrap();
         refused
     });
     for refused in refused {

@@ -31,18 +31,18 @@ async fn at_once<T: Send + 'static>(
 }
 
 async fn erase(pool: PgPool, register: Register, id: &'static str) -> Result<Erased, RegisterError> {
-    register.alone_postgres(&pool).erase(&who(id), why("asked")).await
+    register.own_transaction_postgres(&pool).erase(&who(id), why("asked")).await
 }
 
 async fn grants(pool: &PgPool, register: &Register, id: &str) -> Result<(), RegisterError> {
     let mut connection = pool.acquire().await.unwrap();
-    register.on_postgres(&mut connection).grant(&who(id), contract()).await?;
-    register.on_postgres(&mut connection).grant(&who(id), consent()).await.map(drop)
+    register.in_transaction_postgres(&mut connection).grant(&who(id), contract()).await?;
+    register.in_transaction_postgres(&mut connection).grant(&who(id), consent()).await.map(drop)
 }
 
 /// What must be true once everything was finished, whatever ran at once.
 async fn check(shop: &Shop, db: &mut Db) {
-    alone!(db, shop.register, resume()).unwrap();
+    own_transaction!(db, shop.register, resume()).unwrap();
     let unfinished = "SELECT n.state AS answer FROM oubliette_numbers n WHERE n.state NOT IN ('live', 'shredded')";
     assert_eq!(db.ask(unfinished).await, [""; 0]);
     let alive = "SELECT n.number AS answer FROM oubliette_numbers n JOIN oubliette_subjects s ON s.id = n.subject_id \
@@ -129,7 +129,7 @@ bodies! {
                 }
             }
             check(&shop, &mut db).await;
-            let _ = alone!(db, shop.register, erase(&who("alice"), why("tidy up")));
+            let _ = own_transaction!(db, shop.register, erase(&who("alice"), why("tidy up")));
         }
     }
 
@@ -147,9 +147,9 @@ bodies! {
         ] {
             let mut placing = db.pool.begin().await.unwrap();
             let until = at("2026-06-01T00:00:00Z");
-            let hold = shop.register.on_postgres(&mut placing).hold(&who("alice"), None, why("case 7"), until).await.unwrap();
+            let hold = shop.register.in_transaction_postgres(&mut placing).hold(&who("alice"), None, why("case 7"), until).await.unwrap();
             let (pool, register) = (db.pool.clone(), shop.register.clone());
-            let shred = tokio::spawn(async move { register.alone_postgres(&pool).shred_numbers(order).await });
+            let shred = tokio::spawn(async move { register.own_transaction_postgres(&pool).shred_numbers(order).await });
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             assert!(!shred.is_finished(), "it waits for the row");
             placing.commit().await.unwrap();
@@ -174,12 +174,12 @@ bodies! {
             let (pool, register) = (db.pool.clone(), shop.register.clone());
             let holding = async move |until: &'static str| {
                 let mut connection = pool.acquire().await.unwrap();
-                let placed = register.on_postgres(&mut connection).hold(&who(&id), None, why("case 7"), at(until)).await;
+                let placed = register.in_transaction_postgres(&mut connection).hold(&who(&id), None, why("case 7"), at(until)).await;
                 placed.map(|hold| hold.number())
             };
             let (pool, register) = (db.pool.clone(), shop.register.clone());
             let shredding = async move {
-                register.alone_postgres(&pool).shred_numbers(ShredByNumber::these([number])).await.map(drop)
+                register.own_transaction_postgres(&pool).shred_numbers(ShredByNumber::these([number])).await.map(drop)
             };
             let (hold, shred) = tokio::join!(
                 tokio::spawn(async move { holding("2026-06-01T00:00:00Z").await }),
@@ -192,7 +192,7 @@ bodies! {
                 (Ok(_), Err(RegisterError::HoldsStand { .. })) => held += 1,
                 // Placed after it, on what is left.
                 (Ok(hold), Ok(())) => {
-                    alone!(db, shop.register, flush()).unwrap();
+                    own_transaction!(db, shop.register, flush()).unwrap();
                     let promised = shop.journal().into_iter().find_map(|event| match event {
                         Event::Hold { hold: id, numbers, .. } if id == hold => Some(numbers),
                         _ => None,
@@ -231,7 +231,7 @@ bodies! {
                     random ^= random >> 7;
                     random ^= random << 17;
                     let (id, other) = (IDS[(random >> 8) as usize % 4], IDS[(random >> 16) as usize % 4]);
-                    let alone = register.alone_postgres(&pool);
+                    let alone = register.own_transaction_postgres(&pool);
                     let result = match random % 7 {
                         0 | 1 => grants(&pool, &register, id).await,
                         2 => alone.withdraw(&who(id), NEWSLETTER, why("unsubscribed")).await.map(drop),
@@ -240,7 +240,7 @@ bodies! {
                         5 => alone.erase(&who(id), why("asked")).await.map(drop),
                         _ => {
                             let mut connection = pool.acquire().await.unwrap();
-                            register.on_postgres(&mut connection).merge(&who(id), &who(other)).await
+                            register.in_transaction_postgres(&mut connection).merge(&who(id), &who(other)).await
                         }
                     };
                     match result {

@@ -13,23 +13,23 @@ pub struct Db {
     backup: Vec<u8>,
 }
 
-macro_rules! alone {
+macro_rules! own_transaction {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {
-        $register.alone_postgres(&$db.pool).$call($($argument),*).await
+        $register.own_transaction_postgres(&$db.pool).$call($($argument),*).await
     };
 }
 
 macro_rules! on {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {{
         let mut connection = $db.pool.acquire().await.unwrap();
-        $register.on_postgres(&mut connection).$call($($argument),*).await
+        $register.in_transaction_postgres(&mut connection).$call($($argument),*).await
     }};
 }
 
 macro_rules! rolled_back {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {{
         let mut transaction = $db.pool.begin().await.unwrap();
-        let done = $register.on_postgres(&mut transaction).$call($($argument),*).await;
+        let done = $register.in_transaction_postgres(&mut transaction).$call($($argument),*).await;
         transaction.rollback().await.unwrap();
         done
     }};
@@ -60,7 +60,7 @@ impl Db {
             let (pool, register) = (self.pool.clone(), register.clone());
             tokio::spawn(async move {
                 let mut connection = pool.acquire().await.unwrap();
-                register.on_postgres(&mut connection).grant(&who("alice"), contract()).await.unwrap()
+                register.in_transaction_postgres(&mut connection).grant(&who("alice"), contract()).await.unwrap()
             })
         };
         let tasks: Vec<_> = (0..calls).map(|_| call()).collect();
@@ -75,10 +75,11 @@ impl Db {
         let (pool, grants) = (self.pool.clone(), register.clone());
         let grant = tokio::spawn(async move {
             let mut connection = pool.acquire().await.unwrap();
-            grants.on_postgres(&mut connection).grant(&who("alice"), consent()).await
+            grants.in_transaction_postgres(&mut connection).grant(&who("alice"), consent()).await
         });
         let (pool, erases) = (self.pool.clone(), register.clone());
-        let erase = tokio::spawn(async move { erases.alone_postgres(&pool).erase(&who("alice"), why("race")).await });
+        let erase =
+            tokio::spawn(async move { erases.own_transaction_postgres(&pool).erase(&who("alice"), why("race")).await });
         (grant.await.unwrap(), erase.await.unwrap())
     }
 

@@ -38,11 +38,11 @@ async fn child() {
     if let Ok(step) = std::env::var(STEP) {
         steps.die_at(step.parse().unwrap(), false, || std::process::abort());
     }
-    let swept = register.alone_postgres(&pool).sweep(|_| ControlFlow::Continue(())).await.unwrap();
+    let swept = register.own_transaction_postgres(&pool).sweep(|_| ControlFlow::Continue(())).await.unwrap();
     assert!(swept.finished);
     println!("child: shredded {}", swept.shredded);
     if std::env::var(STEP).is_ok() {
-        register.alone_postgres(&pool).erase(&who("customer 0"), why("asked")).await.unwrap();
+        register.own_transaction_postgres(&pool).erase(&who("customer 0"), why("asked")).await.unwrap();
     }
 }
 
@@ -68,8 +68,9 @@ async fn fill(db: &mut Db, place: &Path, customers: usize) -> Vec<(CustomerId, S
     let mut sealed = Vec::new();
     for id in 0..customers {
         let subject = who(&format!("customer {id}"));
-        let number = register.on_postgres(&mut transaction).grant(&subject, consent()).await.unwrap().number;
-        register.on_postgres(&mut transaction).grant(&subject, contract()).await.unwrap();
+        let number =
+            register.in_transaction_postgres(&mut transaction).grant(&subject, consent()).await.unwrap().number;
+        register.in_transaction_postgres(&mut transaction).grant(&subject, contract()).await.unwrap();
         sealed.push((number, vault.seal(number, NEWS_EMAIL, &email()).unwrap()));
     }
     transaction.commit().await.unwrap();
@@ -115,8 +116,8 @@ bodies! {
             let ended = command(place.path(), db.url()).env(STEP, step.to_string()).output().unwrap().status;
 
             let (vault, register) = open(place.path(), &Steps::new(), "2026-06-01T00:00:00Z");
-            alone!(db, register, resume()).unwrap();
-            let swept = alone!(db, register, sweep(|_| ControlFlow::Continue(()))).unwrap();
+            own_transaction!(db, register, resume()).unwrap();
+            let swept = own_transaction!(db, register, sweep(|_| ControlFlow::Continue(()))).unwrap();
             assert!(swept.finished);
             for (number, value) in &sealed {
                 let opened = vault.open(*number, NEWS_EMAIL, value).unless_shredded().unwrap();

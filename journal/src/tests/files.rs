@@ -342,7 +342,7 @@ fn long_lists_are_split_and_lose_nothing() {
     let (reason, label) = (|text: &str| Reason::new(text).unwrap(), |text: &str| Label::new(text).unwrap());
     let openings = Event::Openings {
         at: Time::FIRST,
-        came: Came::Opened,
+        result: OpeningResult::Opened,
         who: reason("support"),
         why: reason("x".repeat(200).as_str()),
         purpose: label("orders"),

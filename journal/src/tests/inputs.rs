@@ -193,7 +193,7 @@ pub(super) fn other_kinds() -> Vec<Entry> {
             why: reason("ticket 12"),
             purpose: label("orders"),
             field: label("email"),
-            came: Came::Refused,
+            result: OpeningResult::Refused,
             count: 70,
             numbers,
         },

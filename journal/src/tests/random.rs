@@ -163,7 +163,7 @@ fn registers() -> impl Strategy<Value = Event> {
         ((reason(), reason()), (label(), label()), count(), numbers()).prop_map(
             |((who, why), (purpose, field), count, numbers)| Event::Openings {
                 at: Time::FIRST,
-                came: if count % 2 == 0 { Came::Opened } else { Came::Refused },
+                result: if count % 2 == 0 { OpeningResult::Opened } else { OpeningResult::Refused },
                 who,
                 why,
                 purpose,

@@ -91,7 +91,7 @@ fn another_place_is_neither_read_nor_written() {
 
 /// What became of one shred.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Came {
+enum Answered {
     Ok,
     Failed,
 }
@@ -99,13 +99,13 @@ enum Came {
 fn shred_each(
     vault: &Vault,
     customers: &[(oubliette::CustomerId, oubliette::Sealed<oubliette::personal::Text>)],
-) -> Vec<Came> {
+) -> Vec<Answered> {
     let shred = |customer| match vault.shred([customer]) {
-        Ok(_) => Came::Ok,
+        Ok(_) => Answered::Ok,
         Err(_) => {
             // Not all of them while it is away.
             std::thread::sleep(Duration::from_millis(20));
-            Came::Failed
+            Answered::Failed
         }
     };
     customers.iter().map(|(customer, _)| shred(*customer)).collect()
@@ -138,8 +138,8 @@ fn a_server_that_is_killed_loses_nothing_that_was_answered() {
         println!("round {round}: went on after {:?}", begun.elapsed());
         let other = unlock(&builder);
         for (came, customer) in came.iter().zip(&customers) {
-            failed += usize::from(*came == Came::Failed);
-            if *came == Came::Ok {
+            failed += usize::from(*came == Answered::Failed);
+            if *came == Answered::Ok {
                 assert!(!opens(&vault, customer) && !opens(&other, customer));
             }
         }
@@ -173,13 +173,13 @@ fn connections_that_are_cut_lose_nothing_that_was_answered() {
         done.store(true, Ordering::Release);
         (came, cutting.join().unwrap())
     });
-    let failed = came.iter().filter(|came| **came == Came::Failed).count();
+    let failed = came.iter().filter(|came| **came == Answered::Failed).count();
     println!("{cut} connections cut, {failed} of {} shreds failed", came.len());
     assert!(cut > 0);
     let other = unlock(&builder);
     wait_for("the vault to go on", || vault.refresh().is_ok());
     for (came, customer) in came.iter().zip(&customers) {
-        if *came == Came::Ok {
+        if *came == Answered::Ok {
             assert!(!opens(&vault, customer) && !opens(&other, customer));
         }
     }

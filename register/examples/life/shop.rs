@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::ToSpan;
 use oubliette::personal::{Address, Country, Email, Name};
-use oubliette::{Circumstances, CustomerId, Field, Held, Index, Personal, Purpose, Vault, bits};
+use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, ReceiptContext, Vault, bits};
 use oubliette_register::access::Table;
 use oubliette_register::inventory::{Declaration, Inventory};
 use oubliette_register::{Basis, Holdings, Keep, Rules};
@@ -115,7 +115,7 @@ impl Order {
 
 /// How long each purpose is kept, where its tokens are, what receipts say of copies. **State what is so:** they are signed.
 pub fn rules() -> Rules {
-    let circumstances = Circumstances::new()
+    let receipt_context = ReceiptContext::new()
         .root_copies_kept(Duration::from_secs(7 * 86_400))
         .backups_kept(Duration::from_secs(90 * 86_400))
         .index(BY_EMAIL);
@@ -124,7 +124,7 @@ pub fn rules() -> Rules {
         .keep(NEWSLETTER, Keep::after_grant(2.years()))
         .record("customers", Customer::FIELDS)
         .keep_evidence(["when", "text", "how"])
-        .circumstances(circumstances)
+        .receipt_context(receipt_context)
 }
 
 /// Where everything that is held on a customer lies, and why, for answers and disclosures. A test would `check` it.

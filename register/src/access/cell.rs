@@ -16,7 +16,7 @@ pub enum Cell {
     Null,
     /// An integer.
     Integer(i64),
-    /// A number that is none.
+    /// An invalid number.
     Real(f64),
     /// Text.
     Text(Zeroizing<String>),

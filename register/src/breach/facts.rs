@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use jiff::Timestamp;
 use oubliette::audit::{self, Opening};
-use oubliette::journal::{Came, Entry, Numbers};
+use oubliette::journal::{Entry, Numbers, OpeningResult};
 use oubliette::{CustomerId, FieldInfo, FieldKind};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::times::timestamp;
 
 /// What was held, of whom, in which columns, and what became of the keys.
 ///
-/// From a register by [`breach_facts`](crate::OnSqlite::breach_facts); or put together by hand.
+/// From a register by [`breach_facts`](crate::InTransactionSqlite::breach_facts); or put together by hand.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// One for each customer's number in a purpose, those shredded too.
@@ -148,7 +148,7 @@ impl Opened {
     #[must_use]
     pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
         let opened = |opening| match opening {
-            Opening::Noted { at, purpose, field, came: Came::Opened, numbers, .. } => Some(Opened::Values {
+            Opening::Noted { at, purpose, field, result: OpeningResult::Opened, numbers, .. } => Some(Opened::Values {
                 at: timestamp(at),
                 purpose: purpose.as_str().to_owned(),
                 label: field.as_str().to_owned(),

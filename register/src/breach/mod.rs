@@ -11,7 +11,7 @@
 //! use oubliette::{CustomerId, Purpose};
 //!
 //! let time = |text: &str| text.parse::<jiff::Timestamp>();
-//! // `register.on(&connection).breach_facts(columns, openings)` gives these.
+//! // `register.in_transaction(&connection).breach_facts(columns, openings)` gives these.
 //! let facts = Facts {
 //!     holdings: vec![Holding {
 //!         customer: Some("customer 4711".to_owned()),

@@ -32,9 +32,9 @@ use crate::access::tree::Tree;
 use crate::access::{Document, Table};
 
 /// Each on SQLite and PostgreSQL.
-macro_rules! alone {
+macro_rules! own_transaction {
     ($($(#[$doc:meta])* fn $name:ident -> $out:ty = $body:path;)*) => {
-        impl crate::sqlite::AloneSqlite<'_> {
+        impl crate::sqlite::OwnTransactionSqlite<'_> {
             $($(#[$doc])*
             pub fn $name(
                 &mut self,
@@ -49,7 +49,7 @@ macro_rules! alone {
 
         #[cfg(feature = "postgres")]
         #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-        impl crate::postgres::AlonePostgres<'_> {
+        impl crate::postgres::OwnTransactionPostgres<'_> {
             $($(#[$doc])*
             pub async fn $name(
                 &self,
@@ -64,7 +64,7 @@ macro_rules! alone {
 }
 
 #[cfg(feature = "age")]
-alone! {
+own_transaction! {
     /// Hands data of a customer to a recipient: a file of age's, encrypted to the key that `set_key` recorded, which holds
     /// the fields as JSON.
     ///
@@ -77,7 +77,7 @@ alone! {
     fn disclose -> Vec<u8> = encrypted;
 }
 
-alone! {
+own_transaction! {
     /// Hands data of a customer to a recipient in clear, as JSON: whatever carries it must keep it secret. The same grants
     /// are needed as for what is encrypted, and it is written down in the same way, as handed out in clear.
     ///

@@ -9,7 +9,7 @@ use crate::database::{Database, values};
 use crate::error::RegisterError;
 use crate::grants::{self, time};
 use crate::names::is_name;
-use crate::operations::within;
+use crate::operations::in_transaction;
 use crate::register::Register;
 use crate::schema;
 use crate::subject::Subject;
@@ -28,7 +28,7 @@ pub struct Received {
     pub fields: BTreeMap<String, Vec<String>>,
 }
 
-within! {
+in_transaction! {
     /// Says what a recipient is, and how it is told of an erasure: an address, a contract. Not about customers.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ within! {
 }
 
 #[cfg(feature = "age")]
-within! {
+in_transaction! {
     /// The public key that disclosures to a recipient are encrypted to: one of age's for X25519 (`age1...`). It replaces the
     /// one before, and the journal notes it.
     ///

@@ -65,17 +65,17 @@ fn shop_with(rules: Rules) -> Result<Shop, Box<dyn std::error::Error>> {
     let register = Register::new(&vault, rules)?;
     let mut db = rusqlite::Connection::open_in_memory()?;
     db.execute_batch("CREATE TABLE customers (no INTEGER, name BLOB, email BLOB, news_no INTEGER, news_email BLOB)")?;
-    register.on(&db).create_tables()?;
-    register.alone(&mut db).resume()?;
+    register.in_transaction(&db).create_tables()?;
+    register.own_transaction(&mut db).resume()?;
     let alice = Subject::new(1001)?;
-    register.on(&db).grant(&alice, Grant::on(ORDERS, Basis::Contract))?;
+    register.in_transaction(&db).grant(&alice, Grant::on(ORDERS, Basis::Contract))?;
     let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form");
-    register.on(&db).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
+    register.in_transaction(&db).grant(&alice, Grant::consent(NEWSLETTER, evidence))?;
     let customer = Customer {
-        no: register.on(&db).keys(&alice, ORDERS)?.customer(),
+        no: register.in_transaction(&db).keys(&alice, ORDERS)?.customer(),
         name: "Alice Ní Bhriain".parse()?,
         email: "alice@example.com".parse()?,
-        news_no: Some(register.on(&db).keys(&alice, NEWSLETTER)?.customer()),
+        news_no: Some(register.in_transaction(&db).keys(&alice, NEWSLETTER)?.customer()),
         news_email: Held::Kept("alice@example.com".parse()?),
     };
     let row = customer.seal(&vault)?;

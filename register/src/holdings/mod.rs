@@ -15,7 +15,7 @@ use super::error::RegisterError;
 use super::grants::{self, Found};
 use super::outbox;
 use super::register::Register;
-use super::sqlite::OnSqlite;
+use super::sqlite::InTransactionSqlite;
 use super::subject::Subject;
 use super::whose;
 use crate::access::opening::{self, Numbers, Opening, Row};
@@ -24,7 +24,7 @@ use crate::access::{AccessError, Document, Table};
 use crate::basis::Basis;
 use crate::inventory::Live;
 
-impl OnSqlite<'_> {
+impl InTransactionSqlite<'_> {
     /// All that is held on a customer (Art. 15 GDPR), as JSON that a person can read: the register's own, with purposes,
     /// bases, times, recipients, disclosures and requests; and of every table of `holdings` the rows that have one of the
     /// customer's numbers, with their values opened. What was shredded is listed as such. That it was asked for is written
@@ -43,13 +43,13 @@ impl OnSqlite<'_> {
         Ok(document)
     }
 
-    /// What a customer may take along (Art. 20 GDPR): the rows of [`access`](OnSqlite::access), of purposes with a live
+    /// What a customer may take along (Art. 20 GDPR): the rows of [`access`](InTransactionSqlite::access), of purposes with a live
     /// grant that is a consent or a contract, as JSON on one line.
     ///
     /// The article gives a right to what the person provided: leave out columns that you inferred.
     ///
     /// # Errors
-    /// As [`access`](OnSqlite::access).
+    /// As [`access`](InTransactionSqlite::access).
     pub fn portable(&self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
         let mut database = self.write()?;
         let document = crate::sqlite::wait(portable(self.register, &mut database, holdings, subject))?;
@@ -68,8 +68,8 @@ impl OnSqlite<'_> {
 
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-impl crate::postgres::OnPostgres<'_> {
-    /// All that is held on a customer (Art. 15 GDPR): see [`OnSqlite::access`].
+impl crate::postgres::InTransactionPostgres<'_> {
+    /// All that is held on a customer (Art. 15 GDPR): see [`InTransactionSqlite::access`].
     ///
     /// # Errors
     /// As there.
@@ -81,7 +81,7 @@ impl crate::postgres::OnPostgres<'_> {
         Ok(document)
     }
 
-    /// What a customer may take along (Art. 20 GDPR): see [`OnSqlite::portable`].
+    /// What a customer may take along (Art. 20 GDPR): see [`InTransactionSqlite::portable`].
     ///
     /// # Errors
     /// As there.

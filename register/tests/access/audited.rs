@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, Came, Openings, SinkError};
+use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OpeningResult, Openings, SinkError};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, OpenError, Outcome};
 use oubliette_register::access::AccessError;
@@ -37,7 +37,7 @@ impl Memory {
     }
 
     /// What was noted since it was last asked: how often each field of a customer's, and how it ended.
-    fn taken(&self, audit: &Audit) -> BTreeMap<(CustomerId, &'static str, Came), u64> {
+    fn taken(&self, audit: &Audit) -> BTreeMap<(CustomerId, &'static str, OpeningResult), u64> {
         audit.flush().unwrap();
         let mut all = BTreeMap::new();
         for noted in self.noted.lock().unwrap().drain(..) {
@@ -45,7 +45,7 @@ impl Memory {
             assert_no_plaintext(format!("{noted:?}").as_bytes(), ["Bhriain", "alice", "ultramarine", "rings"]);
             for (customer, last) in noted.customers().ranges() {
                 assert_eq!(customer, last);
-                *all.entry((customer.into(), noted.label(), noted.came())).or_default() += noted.each();
+                *all.entry((customer.into(), noted.label(), noted.result())).or_default() += noted.each();
             }
         }
         all
@@ -61,9 +61,9 @@ fn once(
     user: &User,
     orders: &[&'static str],
     news: &[&'static str],
-) -> BTreeMap<(CustomerId, &'static str, Came), u64> {
-    let news = news.iter().map(|label| ((user.news_no.unwrap(), *label, Came::Opened), 1));
-    orders.iter().map(|label| ((user.no, *label, Came::Opened), 1)).chain(news).collect()
+) -> BTreeMap<(CustomerId, &'static str, OpeningResult), u64> {
+    let news = news.iter().map(|label| ((user.news_no.unwrap(), *label, OpeningResult::Opened), 1));
+    orders.iter().map(|label| ((user.no, *label, OpeningResult::Opened), 1)).chain(news).collect()
 }
 
 const ORDERS_FIELDS: [&str; 5] = ["name", "email", "phone", "address", "note"];
@@ -87,7 +87,7 @@ bodies! {
         on!(db, desk, portable(&holdings(), &who("alice"))).unwrap();
         assert_eq!(memory.taken(&audit), everything);
         let label = Disclosure::to("DHL").field(NAME).field(ADDRESS).column("users", "id");
-        alone!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap();
+        own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap();
         assert_eq!(memory.taken(&audit), once(&user, &["name", "address"], &[]));
         let keys = on!(db, desk, keys(&who("alice"), NEWSLETTER)).unwrap();
         let sealed = keys.seal(shop::NEWS_EMAIL, &"alice@example.org".parse().unwrap()).unwrap();
@@ -99,7 +99,7 @@ bodies! {
         assert_eq!(memory.taken(&audit), everything);
         // Whoever has no live grant sees nothing, and nothing was opened.
         let ups = Disclosure::to("UPS").field(NAME);
-        assert!(alone!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &ups)).is_err());
+        assert!(own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &ups)).is_err());
         assert!(memory.taken(&audit).is_empty());
     }
 
@@ -112,15 +112,15 @@ bodies! {
         let _ = shop.vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
         on!(db, desk, access(&holdings(), &who("alice"))).unwrap();
         let mut expected = once(&user, &ORDERS_FIELDS, &[]);
-        expected.extend(NEWS_FIELDS.map(|label| ((user.news_no.unwrap(), label, Came::Failed), 1)));
+        expected.extend(NEWS_FIELDS.map(|label| ((user.news_no.unwrap(), label, OpeningResult::Failed), 1)));
         assert_eq!(memory.taken(&audit), expected);
         // Bob's name is Alice's: what was opened before it was opened, and nothing was given out.
         db.sql(&format!("UPDATE users SET name = (SELECT name FROM users WHERE no = {}) WHERE no = {}", user.no, bob.no))
             .await;
         assert!(on!(db, desk, access(&holdings(), &who("bob"))).is_err());
         let noted = memory.taken(&audit);
-        assert_eq!(noted.get(&(bob.no, "name", Came::Failed)), Some(&1));
-        assert!(!noted.contains_key(&(bob.no, "name", Came::Opened)));
+        assert_eq!(noted.get(&(bob.no, "name", OpeningResult::Failed)), Some(&1));
+        assert!(!noted.contains_key(&(bob.no, "name", OpeningResult::Opened)));
     }
 
     async fn audits_are_added_and_never_taken_off() {
@@ -159,7 +159,7 @@ bodies! {
         };
         assert!(not_audited(&refused), "{refused:?}");
         let label = Disclosure::to("DHL").field(NAME);
-        let refused = alone!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap_err();
+        let refused = own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap_err();
         assert!(matches!(&refused, DisclosureError::Access(error) if not_audited(error)), "{refused:?}");
         assert_eq!((written(&mut db).await, told(&mut db, "accessed").await), (before, accesses), "nothing was told");
         memory.fails.store(false, Ordering::SeqCst);

@@ -166,12 +166,12 @@ bodies! {
         let nothing = on!(db, shop.register, access(&Holdings::in_tables([]), &who("alice"))).unwrap();
         assert_eq!(nothing.not_shown(), ["newsletter", "orders"]);
         // Nothing is held for it any more.
-        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
         let answer = on!(db, shop.register, access(&undeclared, &who("alice"))).unwrap();
         assert!(answer.not_shown().is_empty() && parsed(&answer).get("not_shown").is_none());
         // It waits for a hold's end, and is held.
         on!(db, shop.register, hold(&who("bob"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
-        alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
         let answer = on!(db, shop.register, access(&undeclared, &who("bob"))).unwrap();
         assert_eq!(answer.not_shown(), ["newsletter"]);
         // Its consent is over: there is nothing of it to be taken along.

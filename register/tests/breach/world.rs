@@ -140,7 +140,7 @@ impl World {
     }
 
     pub async fn withdraw(&mut self, id: &'static str) {
-        alone!(self.db, self.register, withdraw(&who(id), NEWSLETTER, why("unsubscribed"))).unwrap();
+        own_transaction!(self.db, self.register, withdraw(&who(id), NEWSLETTER, why("unsubscribed"))).unwrap();
     }
 
     pub async fn merge(&mut self, id: &'static str, other: &'static str) {
@@ -153,7 +153,7 @@ impl World {
     }
 
     pub async fn erase(&mut self, id: &'static str) {
-        alone!(self.db, self.register, erase(&who(id), why("asked"))).unwrap();
+        own_transaction!(self.db, self.register, erase(&who(id), why("asked"))).unwrap();
         self.owners.values_mut().filter(|(_, known)| *known == Some(id)).for_each(|owner| owner.1 = None);
         self.aliases.retain(|_, named| *named != id);
     }

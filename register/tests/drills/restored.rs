@@ -47,7 +47,7 @@ bodies! {
         let mut shop = Shop::open().await;
         let noted = shop.day().await;
         shop.start().unwrap();
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         assert_eq!(reconciliations(&shop), 0);
         shop.is_mended(&noted, true).await;
     }
@@ -59,7 +59,7 @@ bodies! {
         shop.start().unwrap();
         assert_eq!(shop.registered().await, ["alice 2", "bob 2", "carol 2", "erased 0"], "as of last night");
         assert_eq!(shop.opens(), truth(), "and yet nobody is back");
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         assert_eq!(reconciliations(&shop), 1);
         shop.is_mended(&noted, false).await;
         // The commitment that her receipt opens is there again.
@@ -76,7 +76,7 @@ bodies! {
         is_rolled_back(shop.start(), &noted);
         let vault = shop.builder().replay(key(), new_key(), noted.highest).unwrap();
         shop.start_with(vault);
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
         assert!(shop.start().is_err(), "the old root key, which opens the copy, opens nothing here");
     }
@@ -88,7 +88,7 @@ bodies! {
         is_rolled_back(shop.start(), &noted);
         let vault = shop.builder().replay(key(), new_key(), noted.highest).unwrap();
         shop.start_with(vault);
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
     }
 
@@ -104,7 +104,7 @@ bodies! {
         assert!(known < noted.highest);
         let vault = shop.builder().replay(key(), new_key(), known).unwrap();
         shop.start_with(vault);
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         assert_eq!(reconciliations(&shop), 1);
         shop.is_mended(&noted, false).await;
     }
@@ -118,7 +118,7 @@ bodies! {
         is_cut_off_for_an_auditor(&shop, &noted);
         shop.write_journal_from_table().await;
         shop.start().unwrap();
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
         let whole = shop.verify(&Expectations::new().receipt(&noted.alices_receipt).anchor(noted.entry)).unwrap();
         assert!(whole.gaps.is_empty() && whole.entries > noted.entry.n());
@@ -132,11 +132,11 @@ bodies! {
         is_cut_off(shop.start(), &noted);
         let vault = shop.builder().accept_journal_loss(why("the disk of the log failed")).unlock(key()).unwrap();
         shop.start_with(vault);
-        let refused = alone!(shop.db, shop.register, resume());
+        let refused = own_transaction!(shop.db, shop.register, resume());
         assert!(matches!(refused, Err(RegisterError::JournalDiffers { .. })), "{refused:?}");
         let lost = format!("DELETE FROM oubliette_journal WHERE n > {}", noted.entry_last_night.n());
         shop.db.sql(&lost).await;
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
         let checked = shop.verify(&Expectations::new().receipt(&noted.alices_receipt)).unwrap();
         assert_eq!((checked.gaps.len(), checked.unchecked.len()), (1, 2), "her receipt cannot be compared any more");
@@ -150,7 +150,7 @@ bodies! {
         // A process vouches, with its next commit, for what it has written itself.
         shop.start().unwrap();
         on!(shop.db, shop.register, request(&who("bob"), RequestKind::Access, jiff::Timestamp::now())).unwrap();
-        alone!(shop.db, shop.register, flush()).unwrap();
+        own_transaction!(shop.db, shop.register, flush()).unwrap();
         let last = shop.verified().last;
         // A number from a new block: a commit that writes nothing down.
         shop.vault.enroll().unwrap();
@@ -164,7 +164,7 @@ bodies! {
         );
         let vault = shop.builder().accept_journal_loss(why("the disk of the log failed")).unlock(key()).unwrap();
         shop.start_with(vault);
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
         let checked = shop.verify(&Expectations::new().receipt(&noted.alices_receipt)).unwrap();
         assert_eq!((checked.gaps.len(), checked.unchecked.len()), (1, 2));
@@ -182,11 +182,11 @@ bodies! {
         let vault = shop.builder().accept_journal_loss(why("log and database were restored")).unlock(key()).unwrap();
         shop.start_with(vault);
         assert_eq!(shop.opens(), truth());
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         // Not by itself: the journal does not show that the database is older.
-        alone!(shop.db, shop.register, reconcile()).unwrap();
+        own_transaction!(shop.db, shop.register, reconcile()).unwrap();
         assert!(shop.registered().await.contains(&"bob 1".to_owned()));
-        match alone!(shop.db, shop.register, erase(&who("alice"), why("erased before the restore"))) {
+        match own_transaction!(shop.db, shop.register, erase(&who("alice"), why("erased before the restore"))) {
             Ok(_) | Err(RegisterError::UnknownSubject) => {}
             other => panic!("{other:?}"),
         }
@@ -203,7 +203,7 @@ bodies! {
         shop.start().unwrap();
         assert!(shop.opens_of("alice"), "this is what must not be");
         is_cut_off_for_an_auditor(&shop, &noted);
-        let refused = alone!(shop.db, shop.register, resume());
+        let refused = own_transaction!(shop.db, shop.register, resume());
         assert!(matches!(refused, Err(RegisterError::JournalDiffers { .. })), "{refused:?}");
         shop.refuses_all().await;
         // Nor does it when more was written into the older journal than the table knows.
@@ -218,7 +218,7 @@ bodies! {
         is_rolled_back(shop.start(), &noted);
         let vault = shop.builder().replay(key(), new_key(), noted.highest).unwrap();
         shop.start_with(vault);
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         shop.is_mended(&noted, true).await;
         let whole = shop.verify(&Expectations::new().receipt(&noted.alices_receipt).anchor(noted.entry)).unwrap();
         assert!(whole.gaps.is_empty());
@@ -232,7 +232,7 @@ bodies! {
         shop.put_back("log");
         shop.db.restore().await;
         shop.start().unwrap();
-        alone!(shop.db, shop.register, resume()).unwrap();
+        own_transaction!(shop.db, shop.register, resume()).unwrap();
         assert!(shop.opens_of("alice"), "this is what must not be");
         shop.vault.clone().close().unwrap();
         let demanded = shop.builder().demand_generation(noted.generation).unlock(key());
@@ -245,9 +245,9 @@ bodies! {
         shop.start_with(shop.builder().recover(key(), recovery, new_key()).unwrap());
         assert!(!shop.opens_of("alice"));
         assert!(shop.opens_of("bob's newsletter"), "nobody noted that he withdrew");
-        alone!(shop.db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("withdrawn before the restore"))).unwrap();
-        alone!(shop.db, shop.register, reconcile()).unwrap();
-        match alone!(shop.db, shop.register, erase(&who("alice"), why("erased before the restore"))) {
+        own_transaction!(shop.db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("withdrawn before the restore"))).unwrap();
+        own_transaction!(shop.db, shop.register, reconcile()).unwrap();
+        match own_transaction!(shop.db, shop.register, erase(&who("alice"), why("erased before the restore"))) {
             Ok(_) | Err(RegisterError::UnknownSubject) => {}
             other => panic!("{other:?}"),
         }

@@ -75,8 +75,8 @@ impl Shop {
         for id in ["alice", "bob", "carol", "dave"] {
             shop.sign_up(id).await;
         }
-        alone!(shop.db, shop.register, erase(&who("dave"), why("asked"))).unwrap();
-        alone!(shop.db, shop.register, flush()).unwrap();
+        own_transaction!(shop.db, shop.register, erase(&who("dave"), why("asked"))).unwrap();
+        own_transaction!(shop.db, shop.register, flush()).unwrap();
         shop
     }
 
@@ -100,15 +100,15 @@ impl Shop {
         self.db.back_up().await;
         self.start().unwrap();
         let (last_night, entry_last_night) = (self.vault.generation().unwrap(), self.verified().last);
-        let erased = alone!(self.db, self.register, erase(&who("alice"), why("asked"))).unwrap();
+        let erased = own_transaction!(self.db, self.register, erase(&who("alice"), why("asked"))).unwrap();
         self.db.sql("DELETE FROM customers WHERE id = 'alice'").await;
-        alone!(self.db, self.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        own_transaction!(self.db, self.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
         self.sign_up("erin").await;
         // A vault reserves its next block of numbers when half of one is gone, and nobody waits for that commit: it would
         // vouch for the entries that follow, or not, as it comes.
         self.vault.clone().close().unwrap();
         self.start().unwrap();
-        alone!(self.db, self.register, flush()).unwrap();
+        own_transaction!(self.db, self.register, flush()).unwrap();
         let highest = self.values.values().flatten().map(|(number, _)| *number).max().unwrap();
         let (generation, entry) = (self.vault.generation().unwrap(), self.verified().last);
         self.vault.clone().close().unwrap();
@@ -210,16 +210,16 @@ impl Shop {
             on!(self.db, self.register, mark(&bob, "order", Timestamp::now())),
             on!(self.db, self.register, hold(&bob, None, why("case 7"), later)),
             on!(self.db, self.register, request(&bob, RequestKind::Erasure, Timestamp::now())),
-            alone!(
+            own_transaction!(
                 self.db,
                 self.register,
                 disclose_in_clear(&holdings, &bob, &Disclosure::to("carrier").column("customers", "id"))
             ),
-            alone!(self.db, self.register, sweep(|_| std::ops::ControlFlow::Continue(()))),
-            alone!(self.db, self.register, withdraw(&bob, ORDERS, why("asked"))),
-            alone!(self.db, self.register, erase(&bob, why("asked"))),
-            alone!(self.db, self.register, reconcile()),
-            alone!(self.db, self.register, resume()),
+            own_transaction!(self.db, self.register, sweep(|_| std::ops::ControlFlow::Continue(()))),
+            own_transaction!(self.db, self.register, withdraw(&bob, ORDERS, why("asked"))),
+            own_transaction!(self.db, self.register, erase(&bob, why("asked"))),
+            own_transaction!(self.db, self.register, reconcile()),
+            own_transaction!(self.db, self.register, resume()),
         );
         assert_eq!(self.db.dump().await, before);
     }
@@ -251,9 +251,9 @@ impl Shop {
         assert!(granted.is_new_number && granted.number > noted.highest, "{} was issued before", granted.number);
         assert!(self.vault.generation().unwrap() >= noted.generation);
         // The next start finds nothing left to do.
-        alone!(self.db, self.register, flush()).unwrap();
+        own_transaction!(self.db, self.register, flush()).unwrap();
         let before = self.db.dump().await;
-        alone!(self.db, self.register, resume()).unwrap();
+        own_transaction!(self.db, self.register, resume()).unwrap();
         assert_eq!(self.db.dump().await, before);
     }
 }

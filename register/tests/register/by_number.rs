@@ -44,7 +44,7 @@ bodies! {
         let of_news = news_keys.seal(NEWS_EMAIL, &email()).unwrap();
         // On one purpose, and then on all.
         let hold = on!(db, shop.register, hold(&alice, Some(ORDERS), why("case 7"), at(UNTIL))).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let before = db.dump().await;
         for order in [
             ShredByNumber::these([orders]),
@@ -55,7 +55,7 @@ bodies! {
             ShredByNumber::through(orders),
             ShredByNumber::through(bobs).reason(why("old")),
         ] {
-            let refused = alone!(db, shop.register, shred_numbers(order.clone())).unwrap_err();
+            let refused = own_transaction!(db, shop.register, shred_numbers(order.clone())).unwrap_err();
             assert!(!numbers_of(&refused).is_empty(), "{order:?}");
             let RegisterError::HoldsStand { holds, until, .. } = &refused else { panic!("{refused:?}") };
             assert_eq!((&holds[..], *until), (&[hold][..], at(UNTIL)));
@@ -66,7 +66,7 @@ bodies! {
         assert!(shop.vault.shredded_among(ORDERS, [bobs]).unwrap().is_empty());
 
         // What it does not keep is shredded, and recorded: the grant ends, and consent given anew has another number.
-        let done = alone!(db, shop.register, shred_numbers(ShredByNumber::these([news]).reason(why("asked")))).unwrap();
+        let done = own_transaction!(db, shop.register, shred_numbers(ShredByNumber::these([news]).reason(why("asked")))).unwrap();
         // In each of the vault's two purposes.
         assert_eq!((done.shredded.newly_shredded(), done.overridden.len(), done.tokens_left), (2, 0, 0));
         assert!(!shop.opens(&news_keys, &of_news, NEWS_EMAIL) && shop.opens(&keys, &sealed, EMAIL));
@@ -78,9 +78,9 @@ bodies! {
         assert!(on!(db, shop.register, grant(&alice, consent())).unwrap().is_new_number);
         // The end of a hold, or its time, sets it free.
         shop.set_now(UNTIL);
-        let _ = alone!(db, shop.register, shred_numbers(ShredByNumber::these([orders]))).unwrap();
+        let _ = own_transaction!(db, shop.register, shred_numbers(ShredByNumber::these([orders]))).unwrap();
         assert!(!shop.opens(&keys, &sealed, EMAIL));
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none(), "it was the register's own");
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none(), "it was the register's own");
     }
 
     async fn a_hold_is_overridden_for_a_reason_that_the_journal_has_before_the_shred() {
@@ -90,7 +90,7 @@ bodies! {
         let other = on!(db, shop.register, grant(&who("bob"), contract())).unwrap().number;
         let hold = on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at(UNTIL))).unwrap();
         let order = ShredByNumber::these([number, other]).reason(why("asked")).despite_holds(why("the court allows it"));
-        let done = alone!(db, shop.register, shred_numbers(order.clone())).unwrap();
+        let done = own_transaction!(db, shop.register, shred_numbers(order.clone())).unwrap();
         assert_eq!((done.shredded.newly_shredded(), &done.overridden[..]), (4, &[hold][..]));
         let journal = shop.journal();
         let expected = [(hold.number(), "shred".to_owned(), "the court allows it".to_owned())];
@@ -101,11 +101,11 @@ bodies! {
         assert!(told < intent, "{journal:?}");
         // It stands for whatever else there is of hers, and there is nothing to override a second time.
         assert_eq!(on!(db, shop.register, holds(&who("alice"))).unwrap().len(), 1);
-        let again = alone!(db, shop.register, shred_numbers(order)).unwrap();
+        let again = own_transaction!(db, shop.register, shred_numbers(order)).unwrap();
         assert_eq!((again.shredded.newly_shredded(), again.overridden.len()), (0, 0));
-        let refused = alone!(db, shop.register, erase(&who("alice"), why("asked")));
+        let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("asked")));
         assert!(matches!(refused, Err(RegisterError::Held { .. })));
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
         shop.journal();
     }
 
@@ -115,11 +115,11 @@ bodies! {
         let number = on!(db, shop.register, grant(&who("alice"), contract())).unwrap().number;
         let keys = on!(db, shop.register, keys(&who("alice"), ORDERS)).unwrap();
         let sealed = keys.seal(EMAIL, &email()).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let before = db.dump().await;
         let unknown: CustomerId = "4000000".parse().unwrap();
         for order in [ShredByNumber::these([number, unknown]), ShredByNumber::through(unknown)] {
-            let refused = alone!(db, shop.register, shred_numbers(order));
+            let refused = own_transaction!(db, shop.register, shred_numbers(order));
             assert!(
                 matches!(
                     refused,
@@ -128,10 +128,10 @@ bodies! {
                 "{refused:?}"
             );
         }
-        let refused = alone!(db, shop.register, shred_numbers(ShredByNumber::through(number).purpose(ORDERS)));
+        let refused = own_transaction!(db, shop.register, shred_numbers(ShredByNumber::through(number).purpose(ORDERS)));
         assert!(matches!(refused, Err(RegisterError::Invalid { .. })));
         assert_eq!(db.dump().await, before);
-        let resumed = alone!(db, shop.register, resume()).unwrap();
+        let resumed = own_transaction!(db, shop.register, resume()).unwrap();
         assert!(resumed.shredded == 0 && resumed.reconciled.is_none());
         assert!(shop.opens(&keys, &sealed, EMAIL));
     }
@@ -143,15 +143,15 @@ bodies! {
             on!(db, shop.register, create_tables()).unwrap();
             let number = on!(db, shop.register, grant(&who("alice"), contract())).unwrap().number;
             on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            alone!(db, shop.register, shred_numbers(ShredByNumber::these([number]))).unwrap_err();
+            own_transaction!(db, shop.register, shred_numbers(ShredByNumber::these([number]))).unwrap_err();
             shop.steps.reset();
             assert_eq!(!shop.vault.shredded_among(ORDERS, [number]).unwrap().is_empty(), is_shredded, "{step}");
             // Nobody is promised that what is gone is kept.
             let held = on!(db, shop.register, hold(&who("alice"), Some(ORDERS), why("case 7"), at(UNTIL)));
             assert_eq!(held.is_err(), is_shredded, "{held:?}");
-            alone!(db, shop.register, resume()).unwrap();
+            own_transaction!(db, shop.register, resume()).unwrap();
             let state = format!("SELECT state AS answer FROM oubliette_numbers WHERE number = {number}");
             assert_eq!(db.ask(&state).await, [if is_shredded { "shredded" } else { "live" }]);
         }
@@ -171,18 +171,18 @@ bodies! {
         on!(db, shop.register, hold(&alice, Some(NEWSLETTER), why("case 7"), at(UNTIL))).unwrap();
         shop.set_now("2026-05-31T23:59:59Z");
         let go_on = |_: &_| ControlFlow::Continue(());
-        assert!(matches!(alone!(db, shop.register, erase(&alice, why("asked"))), Err(RegisterError::Held { .. })));
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().held, 2);
-        let retired = alone!(db, shop.register, retire_replaced(NEWSLETTER, tree, None));
+        assert!(matches!(own_transaction!(db, shop.register, erase(&alice, why("asked"))), Err(RegisterError::Held { .. })));
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().held, 2);
+        let retired = own_transaction!(db, shop.register, retire_replaced(NEWSLETTER, tree, None));
         assert!(matches!(retired, Err(RegisterError::HoldsStand { .. })), "{retired:?}");
-        assert!(alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap().held.is_some());
-        assert_eq!(alone!(db, shop.register, resume()).unwrap().shredded, 0);
-        alone!(db, shop.register, reconcile()).unwrap();
-        let through = alone!(db, shop.register, shred_numbers(ShredByNumber::through(keys.customer())));
+        assert!(own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap().held.is_some());
+        assert_eq!(own_transaction!(db, shop.register, resume()).unwrap().shredded, 0);
+        own_transaction!(db, shop.register, reconcile()).unwrap();
+        let through = own_transaction!(db, shop.register, shred_numbers(ShredByNumber::through(keys.customer())));
         assert!(matches!(through, Err(RegisterError::HoldsStand { .. })), "{through:?}");
         assert!(shop.opens(&keys, &sealed, NEWS_EMAIL));
         shop.set_now(UNTIL);
-        assert_eq!(alone!(db, shop.register, resume()).unwrap().shredded, 1);
+        assert_eq!(own_transaction!(db, shop.register, resume()).unwrap().shredded, 1);
         assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
     }
 
@@ -197,16 +197,16 @@ bodies! {
         on!(db, shop.register, grant(&who("bob"), consent())).unwrap();
         on!(db, shop.register, hold(&who("bob"), None, why("case 8"), at(UNTIL))).unwrap();
         let hold = on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at(UNTIL))).unwrap();
-        let refused = alone!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap_err();
+        let refused = own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap_err();
         assert!(matches!(&refused, RegisterError::HoldsStand { holds, .. } if holds[..] == [hold]), "{refused:?}");
         assert!(shop.opens(&keys, &sealed, EMAIL));
         let despite = Some(why("all of it was resealed"));
-        let retired = alone!(db, shop.register, retire_replaced(ORDERS, tree, despite)).unwrap();
+        let retired = own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, despite)).unwrap();
         assert_eq!(retired.trees().len(), 1);
         assert!(matches!(shop.vault.open(keys.customer(), EMAIL, &sealed), Err(OpenError::Retired { .. })));
         let expected = [(hold.number(), "retire_replaced".to_owned(), "all of it was resealed".to_owned())];
         assert_eq!(overridden(&shop.journal()), expected);
         on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
-        alone!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap();
+        own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap();
     }
 }

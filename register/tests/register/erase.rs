@@ -31,7 +31,7 @@ bodies! {
         let sealed = keys.seal(EMAIL, &email()).unwrap();
         assert!(db.dump().await.contains("alice") && db.dump().await.contains("bob"));
 
-        let erased = alone!(db, shop.register, erase(&alice, why("request 2026-1"))).unwrap();
+        let erased = own_transaction!(db, shop.register, erase(&alice, why("request 2026-1"))).unwrap();
         assert_eq!(erased.tokens_left, 0);
         assert!(!shop.opens(&keys, &sealed, EMAIL));
         let dump = db.dump().await;
@@ -52,7 +52,7 @@ bodies! {
             if numbers.count() == 3 && *commitment == content.commitment)));
 
         // Whoever comes back is somebody new.
-        assert!(matches!(alone!(db, shop.register, erase(&alice, why("again"))), Err(RegisterError::UnknownSubject)));
+        assert!(matches!(own_transaction!(db, shop.register, erase(&alice, why("again"))), Err(RegisterError::UnknownSubject)));
         let anew = on!(db, shop.register, grant(&alice, contract())).unwrap();
         assert!(anew.is_new_number && !content.numbers.contains(anew.number));
     }
@@ -65,13 +65,13 @@ bodies! {
         let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
         let until = at("2026-06-01T00:00:00Z");
         let hold = on!(db, shop.register, hold(&alice, Some(ORDERS), why("case 7"), until)).unwrap();
-        let refused = alone!(db, shop.register, erase(&alice, why("asked")));
+        let refused = own_transaction!(db, shop.register, erase(&alice, why("asked")));
         assert!(matches!(refused, Err(RegisterError::Held { reason, until: end, .. })
             if reason.as_str() == "case 7" && end == until));
         assert!(keys.seal(EMAIL, &email()).is_ok() && on!(db, shop.register, keys(&alice, ORDERS)).is_ok());
         assert_eq!(on!(db, shop.register, holds(&alice)).unwrap().len(), 1);
         on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
-        alone!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
         assert!(keys.seal(EMAIL, &email()).is_err());
         let journal = shop.journal();
         assert_eq!(count(&journal, |event| matches!(event, Event::Hold { .. } | Event::HoldEnded { .. })), 2);
@@ -81,7 +81,7 @@ bodies! {
         on!(db, shop.register, hold(&alice, None, why("case 8"), until)).unwrap();
         shop.set_now("2026-06-01T00:00:00Z");
         assert!(on!(db, shop.register, hold(&alice, None, why("case 9"), until)).is_err());
-        alone!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
     }
 
     async fn interrupted_anywhere_it_is_finished() {
@@ -102,9 +102,9 @@ bodies! {
             db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", granted.number)).await;
             let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
             let sealed = keys.seal(EMAIL, &email()).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            let first = alone!(db, shop.register, erase(&alice, why("asked")));
+            let first = own_transaction!(db, shop.register, erase(&alice, why("asked")));
             let died = shop.steps.died();
             shop.steps.reset();
             if step > 1 {
@@ -115,10 +115,10 @@ bodies! {
                     false => assert!(granted.unwrap().is_new_number),
                 }
             }
-            let resumed = alone!(db, shop.register, resume()).unwrap();
+            let resumed = own_transaction!(db, shop.register, resume()).unwrap();
             if first.is_err() && step == 1 {
                 assert_eq!(resumed.erased, 0, "it was not decided");
-                alone!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+                own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
             }
             assert!(!shop.opens(&keys, &sealed, EMAIL), "step {step}");
             let states = db.ask("SELECT state AS answer FROM oubliette_subjects WHERE subject IS NULL").await;
@@ -146,12 +146,12 @@ bodies! {
             let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
             let sealed = keys.seal(EMAIL, &email()).unwrap();
             shop.memory.steps().stop_at(step, Stop::Fail(Problem::Io));
-            let first = alone!(db, shop.register, erase(&alice, why("asked")));
+            let first = own_transaction!(db, shop.register, erase(&alice, why("asked")));
             let failed = first.is_err();
             shop.memory.steps().reset();
             if failed {
                 assert!(on!(db, shop.register, keys(&alice, ORDERS)).is_err(), "decided");
-                assert_eq!(alone!(db, shop.register, resume()).unwrap().erased, 1, "step {step}");
+                assert_eq!(own_transaction!(db, shop.register, resume()).unwrap().erased, 1, "step {step}");
             }
             assert!(!shop.opens(&keys, &sealed, EMAIL), "step {step}");
             if !failed {
@@ -172,21 +172,21 @@ bodies! {
         let (shop, mut db) = (Shop::new(rules), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
-        let refused = alone!(db, shop.register, erase(&who("alice"), why("asked")));
+        let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("asked")));
         assert!(matches!(refused, Err(RegisterError::ReceiptNotTaken(_))));
         assert_eq!(db.ask("SELECT state AS answer FROM oubliette_subjects").await, ["erasing"]);
         full.store(false, Ordering::Relaxed);
         // Erasing again goes on, too.
-        let erased = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        let erased = own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         assert!(erased.receipt.is_some());
-        assert!(alone!(db, shop.register, resume()).unwrap().receipts.is_empty());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().receipts.is_empty());
     }
 
     async fn somebody_without_data_is_erased_without_a_receipt() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, request(&who("alice"), RequestKind::Erasure, at("2026-01-31T09:30:00Z"))).unwrap();
-        let erased = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        let erased = own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         assert!(erased.receipt.is_none() && erased.shredded.is_none());
         assert!(!db.dump().await.contains("alice"));
     }
@@ -220,7 +220,7 @@ bodies! {
             let live = db.ask("SELECT n.state AS answer FROM oubliette_numbers n \
                 JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.state = 'erased' AND n.state <> 'shredded'").await;
             assert!(live.is_empty(), "{live:?}");
-            let _ = alone!(db, shop.register, erase(&who("alice"), why("tidy up")));
+            let _ = own_transaction!(db, shop.register, erase(&who("alice"), why("tidy up")));
         }
     }
 
@@ -230,16 +230,16 @@ bodies! {
         for id in ["alice", "bob"] {
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
         }
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         shop.steps.stop_at(2, Stop::Die { torn: false });
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
         shop.steps.reset();
         // The table of the tokens is not there, so that not all can be finished.
-        let resumed = alone!(db, shop.register, resume()).unwrap();
+        let resumed = own_transaction!(db, shop.register, resume()).unwrap();
         assert_eq!((resumed.receipts.len(), resumed.erased), (1, 1));
         assert!(matches!(resumed.unfinished, Some(RegisterError::Database(_))));
-        assert!(alone!(db, shop.register, resume()).is_err(), "nothing to hand on, so it is an error");
+        assert!(own_transaction!(db, shop.register, resume()).is_err(), "nothing to hand on, so it is an error");
         db.sql(CUSTOMERS).await;
-        assert!(alone!(db, shop.register, resume()).unwrap().unfinished.is_none());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().unfinished.is_none());
     }
 }

@@ -42,23 +42,27 @@ fn no_file_names_the_erased_when_sqlite_was_told_to_forget() {
         let mut connection = connect(place.path());
         connection.pragma_update(None, "journal_mode", mode).unwrap();
         connection.pragma_update(None, "secure_delete", forgets).unwrap();
-        shop.register.on(&connection).create_tables().unwrap();
+        shop.register.in_transaction(&connection).create_tables().unwrap();
         let (alice, other) = (who(TEXTS[0]), who(TEXTS[2]));
         // Neighbours, so that there are pages to move rows between.
         for id in 0..200 {
-            shop.register.on(&connection).grant(&who(&format!("neighbour {id}")), consent()).unwrap();
+            shop.register.in_transaction(&connection).grant(&who(&format!("neighbour {id}")), consent()).unwrap();
         }
-        shop.register.on(&connection).grant(&alice, consent_by(TEXTS[1])).unwrap();
-        shop.register.on(&connection).grant(&other, contract()).unwrap();
-        shop.register.on(&connection).merge(&alice, &other).unwrap();
-        shop.register.on(&connection).mark(&alice, TEXTS[4], at("2026-01-31T10:00:00Z")).unwrap();
-        let hold = shop.register.on(&connection).hold(&alice, None, why(TEXTS[3]), at("2027-01-01T00:00:00Z")).unwrap();
-        shop.register.on(&connection).end_hold(hold, why("settled")).unwrap();
+        shop.register.in_transaction(&connection).grant(&alice, consent_by(TEXTS[1])).unwrap();
+        shop.register.in_transaction(&connection).grant(&other, contract()).unwrap();
+        shop.register.in_transaction(&connection).merge(&alice, &other).unwrap();
+        shop.register.in_transaction(&connection).mark(&alice, TEXTS[4], at("2026-01-31T10:00:00Z")).unwrap();
+        let hold = shop
+            .register
+            .in_transaction(&connection)
+            .hold(&alice, None, why(TEXTS[3]), at("2027-01-01T00:00:00Z"))
+            .unwrap();
+        shop.register.in_transaction(&connection).end_hold(hold, why("settled")).unwrap();
         for id in 0..200 {
-            shop.register.on(&connection).grant(&who(&format!("neighbour {id}")), contract()).unwrap();
+            shop.register.in_transaction(&connection).grant(&who(&format!("neighbour {id}")), contract()).unwrap();
         }
         assert_eq!(found(place.path(), &TEXTS), TEXTS, "the search finds what is there");
-        shop.register.alone(&mut connection).erase(&alice, why("asked")).unwrap();
+        shop.register.own_transaction(&mut connection).erase(&alice, why("asked")).unwrap();
         if forgets {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
             // Reasons are in the journal for ever, as its documentation says.
@@ -74,13 +78,13 @@ fn while_the_applications_transaction_is_open_nothing_is_decided() {
     let (shop, place) = (Shop::new(Rules::new()), tempfile::tempdir().unwrap());
     let mut connection = connect(place.path());
     connection.busy_timeout(Duration::ZERO).unwrap();
-    shop.register.on(&connection).create_tables().unwrap();
-    shop.register.on(&connection).grant(&who("alice"), consent()).unwrap();
-    let keys = shop.register.on(&connection).keys(&who("alice"), NEWSLETTER).unwrap();
+    shop.register.in_transaction(&connection).create_tables().unwrap();
+    shop.register.in_transaction(&connection).grant(&who("alice"), consent()).unwrap();
+    let keys = shop.register.in_transaction(&connection).keys(&who("alice"), NEWSLETTER).unwrap();
     let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
     let other = connect(place.path());
     other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE mine (a)").unwrap();
-    let mut alone = shop.register.alone(&mut connection);
+    let mut alone = shop.register.own_transaction(&mut connection);
     let refused = [
         alone.erase(&who("alice"), why("asked")).map(drop),
         alone.withdraw(&who("alice"), NEWSLETTER, why("asked")).map(drop),
@@ -94,13 +98,13 @@ fn while_the_applications_transaction_is_open_nothing_is_decided() {
     assert!(shop.opens(&keys, &sealed, NEWS_EMAIL));
     // A transaction of the application's on this very connection is refused, and is not touched.
     connection.execute_batch("BEGIN; INSERT INTO mine VALUES (7)").unwrap();
-    let mut alone = shop.register.alone(&mut connection);
+    let mut alone = shop.register.own_transaction(&mut connection);
     assert!(alone.erase(&who("alice"), why("asked")).is_err() && alone.resume().is_err() && alone.flush().is_err());
     assert!(!connection.is_autocommit());
     connection.execute_batch("COMMIT").unwrap();
     assert_eq!(ask(&connection, "SELECT CAST(a AS TEXT) FROM mine"), ["7"]);
     assert!(shop.opens(&keys, &sealed, NEWS_EMAIL));
-    shop.register.alone(&mut connection).erase(&who("alice"), why("asked")).unwrap();
+    shop.register.own_transaction(&mut connection).erase(&who("alice"), why("asked")).unwrap();
     assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
 }
 
@@ -108,15 +112,15 @@ fn while_the_applications_transaction_is_open_nothing_is_decided() {
 fn two_who_erase_one_customer_at_once_erase_once() {
     let (shop, place) = (Shop::new(Rules::new()), tempfile::tempdir().unwrap());
     connect(place.path()).pragma_update(None, "journal_mode", "wal").unwrap();
-    shop.register.on(&connect(place.path())).create_tables().unwrap();
+    shop.register.in_transaction(&connect(place.path())).create_tables().unwrap();
     for round in 0..10 {
         let alice = who(&format!("alice {round}"));
-        shop.register.on(&connect(place.path())).grant(&alice, consent()).unwrap();
+        shop.register.in_transaction(&connect(place.path())).grant(&alice, consent()).unwrap();
         let barrier = Barrier::new(3);
         let erase = || {
             let mut connection = connect(place.path());
             barrier.wait();
-            shop.register.alone(&mut connection).erase(&alice, why("asked"))
+            shop.register.own_transaction(&mut connection).erase(&alice, why("asked"))
         };
         let receipts: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..3).map(|_| scope.spawn(erase)).collect();
@@ -140,24 +144,24 @@ fn two_who_erase_one_customer_at_once_erase_once() {
 #[test]
 fn a_hold_and_an_erasure_at_once_are_never_both_done() {
     let (shop, place) = (Shop::new(Rules::new()), tempfile::tempdir().unwrap());
-    shop.register.on(&connect(place.path())).create_tables().unwrap();
+    shop.register.in_transaction(&connect(place.path())).create_tables().unwrap();
     let (mut held, mut erased) = (0, 0);
     for round in 0..20 {
         let alice = who(&format!("alice {round}"));
         let connection = connect(place.path());
-        shop.register.on(&connection).grant(&alice, consent()).unwrap();
-        let keys = shop.register.on(&connection).keys(&alice, NEWSLETTER).unwrap();
+        shop.register.in_transaction(&connection).grant(&alice, consent()).unwrap();
+        let keys = shop.register.in_transaction(&connection).keys(&alice, NEWSLETTER).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
         let barrier = Barrier::new(2);
         let (hold, erase) = std::thread::scope(|scope| {
             let hold = scope.spawn(|| {
                 let connection = connect(place.path());
                 barrier.wait();
-                shop.register.on(&connection).hold(&alice, None, why("case"), at("2027-01-01T00:00:00Z"))
+                shop.register.in_transaction(&connection).hold(&alice, None, why("case"), at("2027-01-01T00:00:00Z"))
             });
             let mut connection = connect(place.path());
             barrier.wait();
-            let erase = shop.register.alone(&mut connection).erase(&alice, why("asked"));
+            let erase = shop.register.own_transaction(&mut connection).erase(&alice, why("asked"));
             (hold.join().unwrap(), erase)
         });
         match (hold, erase) {
@@ -176,17 +180,17 @@ fn a_hold_and_an_erasure_at_once_are_never_both_done() {
 }
 
 fn thousands(shop: &Shop, connection: &mut Connection, customers: usize) {
-    shop.register.on(connection).create_tables().unwrap();
+    shop.register.in_transaction(connection).create_tables().unwrap();
     let transaction = connection.transaction().unwrap();
     for id in 0..customers {
         let subject = who(&format!("customer {id}"));
-        shop.register.on(&transaction).grant(&subject, consent()).unwrap();
+        shop.register.in_transaction(&transaction).grant(&subject, consent()).unwrap();
         if id % 5 == 0 {
-            shop.register.on(&transaction).grant(&subject, contract()).unwrap();
+            shop.register.in_transaction(&transaction).grant(&subject, contract()).unwrap();
         }
         if id % 100 == 7 {
             shop.register
-                .on(&transaction)
+                .in_transaction(&transaction)
                 .hold(&subject, Some(NEWSLETTER), why("case"), at("2027-01-01T00:00:00Z"))
                 .unwrap();
         }
@@ -201,21 +205,21 @@ fn thousands_are_swept_in_batches_and_the_held_are_left() {
     let mut connection = connect(place.path());
     thousands(&shop, &mut connection, 3000);
     shop.set_now("2026-02-28T10:00:00Z");
-    let due = shop.register.on(&connection).due().unwrap();
+    let due = shop.register.in_transaction(&connection).due().unwrap();
     assert_eq!((due.len(), due.iter().filter(|due| due.held).count()), (3000, 30));
     let mut calls = 0;
-    let swept = shop.register.alone(&mut connection).sweep(|swept| {
+    let swept = shop.register.own_transaction(&mut connection).sweep(|swept| {
         calls += 1;
         assert!(swept.shredded <= calls * 1000);
         ControlFlow::Continue(())
     });
     let swept = swept.unwrap();
     assert_eq!((swept.due, swept.shredded, swept.held, calls), (3000, 2970, 30, 3));
-    let left = shop.register.on(&connection).due().unwrap();
+    let left = shop.register.in_transaction(&connection).due().unwrap();
     assert!(left.len() == 30 && left.iter().all(|due| due.held));
     // A rule that is longer now finds none of them.
     let longer = Rules::new().keep(NEWSLETTER, Keep::after_grant(1.year())).clock(|| at("2026-02-28T10:00:00Z"));
-    assert!(Register::new(&shop.vault, longer).unwrap().on(&connection).due().unwrap().is_empty());
+    assert!(Register::new(&shop.vault, longer).unwrap().in_transaction(&connection).due().unwrap().is_empty());
     let live =
         "SELECT CAST(count(*) AS TEXT) FROM oubliette_numbers WHERE state = 'live' GROUP BY purpose ORDER BY purpose";
     assert_eq!(ask(&connection, live), ["30", "600"]);
@@ -226,20 +230,21 @@ fn an_erasure_that_is_taken_back_while_others_are_swept_is_not_carried_out() {
     let shop = Shop::new(Rules::new().grace(SignedDuration::from_hours(24)));
     let place = tempfile::tempdir().unwrap();
     let mut connection = connect(place.path());
-    shop.register.on(&connection).create_tables().unwrap();
+    shop.register.in_transaction(&connection).create_tables().unwrap();
     let mut requests = Vec::new();
     for id in ["alice", "bob", "carol"] {
-        shop.register.on(&connection).grant(&who(id), consent()).unwrap();
+        shop.register.in_transaction(&connection).grant(&who(id), consent()).unwrap();
         let received = at("2026-01-31T09:00:00Z");
-        requests.push(shop.register.on(&connection).request(&who(id), RequestKind::Erasure, received).unwrap());
+        requests
+            .push(shop.register.in_transaction(&connection).request(&who(id), RequestKind::Erasure, received).unwrap());
     }
     shop.set_now("2026-02-02T00:00:00Z");
     let beside = connect(place.path());
-    let swept = shop.register.alone(&mut connection).sweep(|swept| {
+    let swept = shop.register.own_transaction(&mut connection).sweep(|swept| {
         if swept.erased == 1 {
             // Whoever is left says that it was a mistake.
             for request in &requests {
-                let _ = shop.register.on(&beside).close_request(request.id, Answer::Withdrawn, None);
+                let _ = shop.register.in_transaction(&beside).close_request(request.id, Answer::Withdrawn, None);
             }
         }
         ControlFlow::Continue(())
@@ -247,5 +252,5 @@ fn an_erasure_that_is_taken_back_while_others_are_swept_is_not_carried_out() {
     assert_eq!(swept.unwrap().erased, 1);
     let left = ask(&connection, "SELECT state FROM oubliette_subjects WHERE subject IS NOT NULL");
     assert_eq!(left, ["live", "live"]);
-    assert!(shop.register.on(&connection).due().unwrap().is_empty());
+    assert!(shop.register.in_transaction(&connection).due().unwrap().is_empty());
 }

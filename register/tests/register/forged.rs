@@ -60,7 +60,7 @@ bodies! {
                 let keys = on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
                 sealed.push((keys.customer(), keys.seal(EMAIL, &email()).unwrap()));
             }
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             let row = |id: &str| format!("SELECT id AS answer FROM oubliette_subjects WHERE subject = '{id}'");
             let (alice, bob) = (db.ask(&row("alice")).await.remove(0), db.ask(&row("bob")).await.remove(0));
             for statement in statements {
@@ -81,13 +81,13 @@ bodies! {
                     on!(db, shop.register, grant(id, contract())),
                     on!(db, shop.register, access(&holdings, id)),
                     on!(db, shop.register, portable(&holdings, id)),
-                    alone!(db, shop.register, withdraw(id, NEWSLETTER, why("asked"))),
-                    alone!(db, shop.register, erase(id, why("asked"))),
+                    own_transaction!(db, shop.register, withdraw(id, NEWSLETTER, why("asked"))),
+                    own_transaction!(db, shop.register, erase(id, why("asked"))),
                 );
             }
             assert_eq!(db.dump().await, before, "{what}");
             assert!(sealed.iter().all(|(number, value)| shop.opens_by(*number, value, EMAIL)), "{what}");
-            let reconciled = alone!(db, shop.register, reconcile()).unwrap();
+            let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
             let found = reconciled.strangers.len();
             assert!((2..=4).contains(&found) && reconciled.compared == 4, "{what}: {reconciled:?}");
         }
@@ -111,12 +111,12 @@ bodies! {
                 "gone" => db.sql(&format!("DELETE FROM oubliette_numbers WHERE {alices}")).await,
                 _ => db.sql(&format!("UPDATE oubliette_numbers SET subject_id = 7, sealing = NULL WHERE {alices}")).await,
             }
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             let before = db.dump().await;
-            let refused = alone!(db, shop.register, erase(&who("alice"), why("asked")));
+            let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("asked")));
             assert!(matches!(&refused, Err(RegisterError::RowsDiffer { table }) if table == "shop"), "{refused:?}");
             assert_eq!(db.dump().await, before);
-            let receipt = alone!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
+            let receipt = own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
             let told: Vec<&str> = receipt.content().may_remain.iter().map(|remains| remains.what.as_str()).collect();
             let of = |table: &str| told.iter().any(|what| what.contains("not compared") && what.contains(table));
             assert!(of("customers") && !of("shop"), "{told:?}");
@@ -125,7 +125,7 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
-        let receipt = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap().receipt.unwrap();
+        let receipt = own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap().receipt.unwrap();
         assert!(receipt.content().may_remain.iter().any(|remains| remains.what.as_str().contains("tables were not compared")));
     }
 
@@ -137,23 +137,23 @@ bodies! {
         for id in ["alice", "bob", "carol"] {
             numbers.push(on!(db, shop.register, grant(&who(id), contract())).unwrap().number);
         }
-        alone!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap();
-        let found = alone!(db, shop.register, reconcile()).unwrap();
+        own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap();
+        let found = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!((found.opened.len(), found.strangers.len(), found.compared), (0, 0, 3));
         db.sql("UPDATE oubliette_subjects SET subject = NULL, state = 'erased' WHERE subject = 'alice'").await;
-        let found = alone!(db, shop.register, reconcile()).unwrap();
+        let found = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!((found.opened, found.strangers), (vec![], vec![numbers[0]]));
         let mark = format!("UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL WHERE number IN ({}, {})", numbers[0], numbers[1]);
         db.sql(&mark).await;
-        let found = alone!(db, shop.register, reconcile()).unwrap();
+        let found = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!((found.opened, found.strangers), (numbers[..2].to_vec(), vec![]));
         let holdings = Holdings::in_tables(Vec::<Table>::new());
         let refused = on!(db, shop.register, access(&holdings, &who("bob"))).map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains("recorded as shredded"), "{refused}");
         // An erasure shreds what the rows say was shredded, too.
-        let receipt = alone!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
+        let receipt = own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
         assert!(receipt.content().numbers.contains(numbers[1]));
-        let found = alone!(db, shop.register, reconcile()).unwrap();
+        let found = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!(found.opened, [numbers[0]]);
     }
 
@@ -165,7 +165,7 @@ bodies! {
         for id in ["alice", "bob", "carol"] {
             numbers.push(on!(db, shop.register, grant(&who(id), contract())).unwrap().number);
         }
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         // Bob's number goes to Carol, and Carol's to Bob; then Carol is "merged" into Alice, of which the register was "told" before a restore.
         for (number, id) in [(numbers[1], "carol"), (numbers[2], "bob")] {
             let owner = format!("SELECT id FROM oubliette_subjects WHERE subject = '{id}'");
@@ -177,11 +177,11 @@ bodies! {
         let last = "SELECT max(n) AS answer FROM oubliette_journal";
         let last = db.ask(last).await.remove(0);
         db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000001', '{event}')")).await;
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.sql(&format!("INSERT INTO oubliette_meta (name, value) VALUES ('behind', '{last}')")).await;
-        let found = alone!(db, shop.register, reconcile()).unwrap();
+        let found = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!(found.strangers, numbers[1..], "{found:?}");
-        assert!(alone!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
+        assert!(own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
         assert!(on!(db, shop.register, keys(&who("alice"), ORDERS)).is_ok());
     }
 
@@ -193,15 +193,15 @@ bodies! {
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
             on!(db, shop.register, grant(&who(id), consent())).unwrap();
         }
-        alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("asked"))).unwrap();
         on!(db, shop.register, merge(&who("alice"), &who("bob"))).unwrap();
         on!(db, shop.register, merge(&who("carol"), &who("alice"))).unwrap();
         assert!(on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
-        assert!(alone!(db, shop.register, reconcile()).unwrap().strangers.is_empty());
-        let receipt = alone!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap().receipt.unwrap();
+        assert!(own_transaction!(db, shop.register, reconcile()).unwrap().strangers.is_empty());
+        let receipt = own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap().receipt.unwrap();
         let numbers = receipt.content().numbers.ranges().map(|(first, last)| last.get() - first.get() + 1);
         assert_eq!(numbers.sum::<u64>(), 6);
-        let swept = alone!(db, shop.register, sweep(|_| ControlFlow::Continue(()))).unwrap();
+        let swept = own_transaction!(db, shop.register, sweep(|_| ControlFlow::Continue(()))).unwrap();
         assert!(swept.finished);
     }
 
@@ -225,12 +225,12 @@ bodies! {
         for forged in events {
             let _: Event = serde_json::from_str(&forged).unwrap();
             db.sql(&format!("UPDATE oubliette_outbox SET event = '{forged}'")).await;
-            let refused = alone!(db, shop.register, flush());
+            let refused = own_transaction!(db, shop.register, flush());
             assert!(matches!(refused, Err(RegisterError::NotOurs { .. })), "{forged}: {refused:?}");
             assert_eq!(shop.journal().len(), 1, "{forged}");
         }
         db.sql(&format!("UPDATE oubliette_outbox SET event = '{}'", good[0])).await;
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         // The next to unlock the vault finishes what the journal says was begun.
         let again = shop.memory.builder().journal(shop.place.path().join("journal"));
         let again = again.unlock(oubliette::testing::TestVault::root_key()).unwrap();

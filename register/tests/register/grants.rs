@@ -160,7 +160,7 @@ bodies! {
             }
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
         }
-        alone!(db, shop.register, erase(&who("7"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("7"), why("asked"))).unwrap();
         for id in &ids[1..] {
             assert!(on!(db, shop.register, keys(&who(id), ORDERS)).is_ok(), "{id:?}");
         }

@@ -98,7 +98,7 @@ impl World {
 
     async fn resume(&mut self) {
         self.shop.steps.reset();
-        let resumed = alone!(self.db, self.shop.register, resume()).unwrap();
+        let resumed = own_transaction!(self.db, self.shop.register, resume()).unwrap();
         assert!(resumed.unfinished.is_none());
         self.lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.lost));
     }
@@ -129,13 +129,13 @@ impl World {
             }
             Op::Withdraw(who_, news) => {
                 let done = match news {
-                    true => alone!(self.db, shop.register, withdraw(&ids[*who_], NEWSLETTER, why("asked"))),
-                    false => alone!(self.db, shop.register, end_purpose(&ids[*who_], ORDERS, why("asked"))),
+                    true => own_transaction!(self.db, shop.register, withdraw(&ids[*who_], NEWSLETTER, why("asked"))),
+                    false => own_transaction!(self.db, shop.register, end_purpose(&ids[*who_], ORDERS, why("asked"))),
                 };
                 quietly(done, shop);
             }
             Op::Erase(who_) => {
-                quietly(alone!(self.db, shop.register, erase(&ids[*who_], why("asked"))), shop);
+                quietly(own_transaction!(self.db, shop.register, erase(&ids[*who_], why("asked"))), shop);
             }
             Op::Merge(one, other) => {
                 quietly(on!(self.db, shop.register, merge(&ids[*one], &ids[*other])), shop);
@@ -160,11 +160,11 @@ impl World {
                 let due = on!(self.db, shop.register, due()).unwrap();
                 let listed: BTreeSet<String> =
                     due.iter().filter(|due| !due.held).flat_map(|due| &due.numbers).map(ToString::to_string).collect();
-                let mut swept = alone!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
+                let mut swept = own_transaction!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
                 if matches!(swept, Err(RegisterError::Unconfirmed)) {
                     // People have looked after what a restored database forgot.
-                    quietly(alone!(self.db, shop.register, confirm_restored(why("entered again"))), shop);
-                    swept = alone!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
+                    quietly(own_transaction!(self.db, shop.register, confirm_restored(why("entered again"))), shop);
+                    swept = own_transaction!(self.db, shop.register, sweep(|_| ControlFlow::Continue(())));
                 }
                 let swept = quietly(swept, shop);
                 if swept.is_some_and(|swept| swept.finished) {
@@ -173,7 +173,7 @@ impl World {
                 }
             }
             Op::Flush => {
-                quietly(alone!(self.db, shop.register, flush()), shop);
+                quietly(own_transaction!(self.db, shop.register, flush()), shop);
             }
             Op::BackUp => self.backups.push(self.db.snapshot().await),
             Op::Restore(at_) => self.restore(*at_).await,

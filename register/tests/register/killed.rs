@@ -32,8 +32,8 @@ fn child() {
     let steps = Steps::new();
     let (_vault, register, mut connection) = open(Path::new(&place), &steps);
     steps.die_at(step.parse().unwrap(), false, || std::process::abort());
-    register.alone(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
-    register.alone(&mut connection).erase(&who("customer 0"), why("asked")).unwrap();
+    register.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(())).unwrap();
+    register.own_transaction(&mut connection).erase(&who("customer 0"), why("asked")).unwrap();
 }
 
 #[test]
@@ -41,15 +41,15 @@ fn a_killed_process_is_finished_by_the_next() {
     for step in 1.. {
         let place = tempfile::tempdir().unwrap();
         let (vault, register, connection) = open(place.path(), &Steps::new());
-        register.on(&connection).create_tables().unwrap();
+        register.in_transaction(&connection).create_tables().unwrap();
         let mut sealed = Vec::new();
         for id in 0..5 {
             let subject = who(&format!("customer {id}"));
             // By a clock of January: the consents are due in the child.
             let early = Register::new(&vault, Rules::new().clock(|| at("2026-01-01T00:00:00Z"))).unwrap();
-            early.on(&connection).grant(&subject, consent()).unwrap();
-            early.on(&connection).grant(&subject, contract()).unwrap();
-            let keys = early.on(&connection).keys(&subject, NEWSLETTER).unwrap();
+            early.in_transaction(&connection).grant(&subject, consent()).unwrap();
+            early.in_transaction(&connection).grant(&subject, contract()).unwrap();
+            let keys = early.in_transaction(&connection).keys(&subject, NEWSLETTER).unwrap();
             sealed.push((keys.customer(), keys.seal(NEWS_EMAIL, &email()).unwrap()));
         }
         vault.close().unwrap();
@@ -60,7 +60,7 @@ fn a_killed_process_is_finished_by_the_next() {
         let ended = child.output().unwrap().status;
 
         let (vault, register, mut connection) = open(place.path(), &Steps::new());
-        let mut alone = register.alone(&mut connection);
+        let mut alone = register.own_transaction(&mut connection);
         alone.resume().unwrap();
         let swept = alone.sweep(|_| ControlFlow::Continue(())).unwrap();
         assert!(ended.success() || swept.finished);
@@ -69,7 +69,7 @@ fn a_killed_process_is_finished_by_the_next() {
         }
         let erased = "SELECT count(*) FROM oubliette_subjects WHERE state = 'erased'";
         let erased: i64 = connection.query_row(erased, [], |row| row.get(0)).unwrap();
-        let live = register.on(&connection).keys(&who("customer 0"), ORDERS);
+        let live = register.in_transaction(&connection).keys(&who("customer 0"), ORDERS);
         assert_eq!(erased == 1, live.is_err(), "either erased or alive, step {step}");
         let open = "SELECT count(*) FROM oubliette_numbers WHERE state NOT IN ('live', 'shredded')";
         assert_eq!(connection.query_row(open, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "step {step}");

@@ -36,7 +36,7 @@ bodies! {
         let latest = "SELECT at AS answer FROM oubliette_marks";
         assert_eq!(db.ask(latest).await, [at("2026-01-20T00:00:00Z").as_millisecond().to_string()]);
 
-        let erased = alone!(db, shop.register, erase(&other, why("asked"))).unwrap();
+        let erased = own_transaction!(db, shop.register, erase(&other, why("asked"))).unwrap();
         let receipt = erased.receipt.unwrap();
         assert_eq!((receipt.content().whose.as_str(), receipt.content().numbers.count()), ("alice", 4));
         assert!(sealed.iter().all(|(number, value)| !shop.opens_by(*number, value, EMAIL)));
@@ -53,7 +53,7 @@ bodies! {
         on!(db, shop.register, hold(&who("bob"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
         on!(db, shop.register, merge(&who("alice"), &who("bob"))).unwrap();
         on!(db, shop.register, merge(&who("bob"), &who("alice"))).unwrap();
-        assert!(matches!(alone!(db, shop.register, erase(&who("alice"), why("asked"))), Err(RegisterError::Held { .. })));
+        assert!(matches!(own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))), Err(RegisterError::Held { .. })));
         let unknown = on!(db, shop.register, merge(&who("alice"), &who("nobody")));
         assert!(matches!(unknown, Err(RegisterError::UnknownSubject)));
         db.sql("UPDATE oubliette_subjects SET state = 'erasing' WHERE state = 'live'").await;
@@ -69,7 +69,7 @@ bodies! {
         on!(db, shop.register, grant(&who("bob@x.org"), consent_by("mail from bob@x.org"))).unwrap();
         on!(db, shop.register, grant(&who("alice"), consent_by("said by ALICE"))).unwrap();
         on!(db, shop.register, merge(&who("alice"), &who("bob@x.org"))).unwrap();
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         let kept = db.ask("SELECT evidence AS answer FROM oubliette_grants WHERE evidence IS NOT NULL").await;
         assert_eq!(kept, [r#"{"text":"newsletter, version 3"}"#; 2]);
     }
@@ -83,16 +83,16 @@ bodies! {
             let keys = on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
             sealed.push((keys.customer(), keys.seal(EMAIL, &email()).unwrap()));
         }
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
         on!(db, shop.register, merge(&who("alice"), &who("shop-7"))).unwrap();
         on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.restore().await;
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_some());
         assert_eq!(on!(db, shop.register, holds(&who("shop-7"))).unwrap().len(), 1);
         shop.set_now("2026-06-01T00:00:00Z");
-        alone!(db, shop.register, erase(&who("shop-7"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("shop-7"), why("asked"))).unwrap();
         assert!(sealed.iter().all(|(number, value)| !shop.opens_by(*number, value, EMAIL)), "both, as before");
         assert!(!db.dump().await.contains("alice"));
     }

@@ -78,7 +78,7 @@ bodies! {
             let mut known = Rows::new();
             for step in 0..45 {
                 if step == copied_at {
-                    alone!(db, shop.register, flush()).unwrap();
+                    own_transaction!(db, shop.register, flush()).unwrap();
                     db.back_up().await;
                     known = rows(&mut db).await;
                 }
@@ -94,9 +94,9 @@ bodies! {
                         let law = Grant::on(ORDERS, Basis::LegalObligation).until(now + SignedDuration::from_hours(2_000));
                         refused(on!(db, shop.register, grant(&subject, law))).is_some()
                     }
-                    4 => refused(alone!(db, shop.register, withdraw(&subject, NEWSLETTER, why("unsubscribed")))).is_some(),
-                    5 => refused(alone!(db, shop.register, end_purpose(&subject, ORDERS, why("closed")))).is_some(),
-                    6 => refused(alone!(db, shop.register, erase(&subject, why("asked")))).is_some(),
+                    4 => refused(own_transaction!(db, shop.register, withdraw(&subject, NEWSLETTER, why("unsubscribed")))).is_some(),
+                    5 => refused(own_transaction!(db, shop.register, end_purpose(&subject, ORDERS, why("closed")))).is_some(),
+                    6 => refused(own_transaction!(db, shop.register, erase(&subject, why("asked")))).is_some(),
                     7 => {
                         let made = refused(on!(db, shop.register, request(&subject, RequestKind::Access, now)));
                         requests.extend(made.as_ref().map(|made| made.id));
@@ -120,20 +120,20 @@ bodies! {
                         let hold = holds[random.draw(holds.len())];
                         refused(on!(db, shop.register, end_hold(hold, why("settled")))).is_some()
                     }
-                    12 => refused(alone!(db, shop.register, sweep(|_| ControlFlow::Continue(())))).is_some(),
+                    12 => refused(own_transaction!(db, shop.register, sweep(|_| ControlFlow::Continue(())))).is_some(),
                     _ => false,
                 };
                 if done {
                     *seen.entry(kind).or_insert(0) += 1;
                 }
             }
-            alone!(db, shop.register, resume()).unwrap();
+            own_transaction!(db, shop.register, resume()).unwrap();
             let before = rows(&mut db).await;
             let issued: BTreeSet<String> = before.keys().filter(|key| key.starts_with("number")).cloned().collect();
 
             db.restore().await;
-            let reconciled = alone!(db, shop.register, reconcile()).unwrap();
-            alone!(db, shop.register, resume()).unwrap();
+            let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
+            own_transaction!(db, shop.register, resume()).unwrap();
             let after = rows(&mut db).await;
             for (key, value) in &known {
                 // Whoever is erased leaves no hold behind, before a restore or after it.
@@ -151,7 +151,7 @@ bodies! {
             }
             assert!(lost.iter().all(|number| !known.contains_key(number)), "seed {seed}");
             assert!(shop.journal().iter().any(|event| matches!(event, Event::Restored { .. })));
-            assert_eq!(alone!(db, shop.register, reconcile()).unwrap().changed, 0, "twice does nothing more");
+            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().changed, 0, "twice does nothing more");
             let _: Timestamp = now;
         }
         assert!(seen.len() >= 12, "each thing happened: {seen:?}");

@@ -41,7 +41,7 @@ bodies! {
         let unknown = on!(db, shop.register, close_request("7".parse().unwrap(), Answer::Done, None));
         assert!(matches!(unknown, Err(RegisterError::Invalid { .. })));
         assert_eq!(on!(db, shop.register, requests()).unwrap().len(), 2);
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let journal = shop.journal();
         let mut told = journal.iter().filter_map(|event| match event {
             Event::Requested { received, due, .. } => Some((received.to_string(), due.to_string())),
@@ -76,7 +76,7 @@ bodies! {
             assert!(matches!(other, Err(RegisterError::Invalid { .. })), "{other:?}");
         }
         assert_eq!(db.dump().await, before);
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let told: Vec<(u64, String, String)> = shop
             .journal()
             .into_iter()
@@ -121,7 +121,7 @@ bodies! {
         let unknown = on!(db, shop.register, note_request("7".parse().unwrap(), why("a note")));
         assert!(matches!(unknown, Err(RegisterError::Invalid { .. })));
         assert!(on!(db, shop.register, requests()).unwrap().is_empty());
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let journal = shop.journal();
         assert_eq!(count(&journal, |event| matches!(event, Event::RequestClosed { .. })), 3, "each once");
         let noted = |event: &Event| matches!(event, Event::RequestNoted { note, .. } if note.as_str() == "asked again by telephone");
@@ -156,7 +156,7 @@ bodies! {
             asked.push((request.id.number(), kind));
         }
         shop.set_now("2026-06-01T10:00:00Z");
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         let mut closed: Vec<(u64, String)> = shop
             .journal()
             .into_iter()
@@ -180,18 +180,18 @@ bodies! {
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
         let known = on!(db, shop.register, request(&who("alice"), RequestKind::Access, at("2026-01-20T10:00:00Z"))).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
         let told = on!(db, shop.register, request(&who("alice"), RequestKind::Portability, at("2026-01-10T10:00:00Z"))).unwrap();
         for request in [&known, &told] {
             on!(db, shop.register, extend(request.id, why("complex"))).unwrap();
         }
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let times = "SELECT received_at || ' ' || due_at || ' ' || why AS answer FROM oubliette_requests ORDER BY id";
         let before = db.ask(times).await;
         db.restore().await;
         assert_ne!(db.ask(times).await, before);
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_some());
         assert_eq!(db.ask(times).await, before);
     }
 
@@ -231,18 +231,18 @@ bodies! {
 
         shop.set_now("2026-02-08T09:59:59Z");
         assert!(on!(db, shop.register, due()).unwrap().is_empty());
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().erased, 0);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().erased, 0);
         assert!(keys.iter().all(|keys| keys.seal(EMAIL, &email()).is_ok()));
 
         shop.set_now("2026-02-08T10:00:00Z");
         let due = on!(db, shop.register, due()).unwrap();
         assert_eq!(due.iter().filter(|due| !due.held).map(|due| due.subject.as_str()).collect::<Vec<_>>(), ["alice"]);
-        let swept = alone!(db, shop.register, sweep(go_on)).unwrap();
+        let swept = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
         assert_eq!((swept.erased, swept.held, swept.receipts.len(), swept.finished), (1, 1, 1, true));
         assert!(keys[0].seal(EMAIL, &email()).is_err());
         assert!(keys[1].seal(EMAIL, &email()).is_ok() && keys[2].seal(EMAIL, &email()).is_ok());
         shop.set_now("2026-03-01T00:00:00Z");
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().erased, 1);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().erased, 1);
         assert!(keys[2].seal(EMAIL, &email()).is_err());
     }
 }

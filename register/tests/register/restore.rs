@@ -28,18 +28,18 @@ bodies! {
                 sealed.push((news.clone(), news.seal(NEWS_EMAIL, &email()).unwrap()));
             }
             // One who was erased before the copy, and is not erased again.
-            alone!(db, shop.register, erase(&who("dave"), why("asked"))).unwrap();
+            own_transaction!(db, shop.register, erase(&who("dave"), why("asked"))).unwrap();
             db.back_up().await;
 
-            let erased = alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+            let erased = own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
             let commitment = erased.receipt.unwrap().content().commitment.to_string();
-            alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
+            own_transaction!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("unsubscribed"))).unwrap();
             let again = on!(db, shop.register, grant(&who("bob"), consent())).unwrap();
             on!(db, shop.register, grant(&who("carol"), Grant::on(ORDERS, Basis::LegalObligation))).unwrap();
             on!(db, shop.register, hold(&who("carol"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
             let request = on!(db, shop.register, request(&who("carol"), RequestKind::Access, at("2026-01-31T10:00:00Z")));
             on!(db, shop.register, grant(&who("erin"), contract())).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             let known: BTreeSet<String> =
                 db.ask("SELECT number AS answer FROM oubliette_numbers").await.into_iter().collect();
 
@@ -56,10 +56,10 @@ bodies! {
             assert!(matches!(refused, Err(RegisterError::NeedsReconcile)));
 
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            let first = alone!(db, shop.register, reconcile());
+            let first = own_transaction!(db, shop.register, reconcile());
             let died = shop.steps.died();
             shop.steps.reset();
-            let resumed = alone!(db, shop.register, resume()).unwrap();
+            let resumed = own_transaction!(db, shop.register, resume()).unwrap();
             assert!(first.is_ok() || resumed.reconciled.is_some(), "step {step}");
 
             assert_eq!(open(&shop), truth);
@@ -72,7 +72,7 @@ bodies! {
             assert!(on!(db, shop.register, keys(&who("bob"), NEWSLETTER)).is_err());
             assert!(on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
             assert_eq!(on!(db, shop.register, holds(&who("carol"))).unwrap().len(), 1, "step {step}");
-            assert!(alone!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
+            assert!(own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
             let open_requests = on!(db, shop.register, requests()).unwrap();
             assert_eq!(open_requests.iter().map(|open| open.id).collect::<Vec<_>>(), [request.unwrap().id]);
             let basis = "SELECT basis AS answer FROM oubliette_grants WHERE basis = 'legal_obligation'";
@@ -110,14 +110,14 @@ bodies! {
                 let keys = on!(db, shop.register, keys(&who(id), NEWSLETTER)).unwrap();
                 sealed.push((keys.clone(), keys.seal(NEWS_EMAIL, &email()).unwrap()));
             }
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             db.back_up().await;
             let journal = shop.place.path().join("journal");
             let old: Vec<u8> = std::fs::read(&journal).unwrap();
             on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
             let request = on!(db, shop.register, request(&who("bob"), RequestKind::Access, at("2026-01-30T10:00:00Z")));
             if is_flushed {
-                alone!(db, shop.register, flush()).unwrap();
+                own_transaction!(db, shop.register, flush()).unwrap();
             }
             // A commit, whose record vouches for what was written down before it.
             shop.vault.rotate_purpose(ORDERS).unwrap();
@@ -134,10 +134,10 @@ bodies! {
                 shop
             };
             shop.set_now("2026-06-01T00:00:00Z");
-            let resumed = alone!(db, shop.register, resume()).unwrap();
+            let resumed = own_transaction!(db, shop.register, resume()).unwrap();
             let awaited = db.ask("SELECT name AS answer FROM oubliette_meta WHERE name = 'unconfirmed'").await;
             let sweep = |_: &oubliette_register::Swept| std::ops::ControlFlow::Continue(());
-            let swept = alone!(db, shop.register, sweep(sweep));
+            let swept = own_transaction!(db, shop.register, sweep(sweep));
             if is_flushed {
                 assert_eq!(awaited.len(), 1, "{loses_entries}");
                 assert!(matches!(swept, Err(RegisterError::Unconfirmed)), "{swept:?}");
@@ -153,8 +153,8 @@ bodies! {
                 // It does not know of the hold: an operator does.
                 on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
             }
-            alone!(db, shop.register, confirm_restored(why("case 7 was entered again"))).unwrap();
-            let swept = alone!(db, shop.register, sweep(sweep)).unwrap();
+            own_transaction!(db, shop.register, confirm_restored(why("case 7 was entered again"))).unwrap();
+            let swept = own_transaction!(db, shop.register, sweep(sweep)).unwrap();
             if is_flushed {
                 assert_eq!((swept.due, swept.shredded, swept.held), (2, 1, 1));
                 assert!(shop.opens(&sealed[0].0, &sealed[0].1, NEWS_EMAIL), "she is held");
@@ -168,13 +168,13 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
-        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked"))).unwrap();
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         let before = (db.dump().await, shop.journal().len());
-        let reconciled = alone!(db, shop.register, reconcile()).unwrap();
+        let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!((reconciled.erased, reconciled.shredded, reconciled.changed), (0, 0, 0));
-        assert!(reconciled.lost.is_empty() && alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
+        assert!(reconciled.lost.is_empty() && own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
         assert_eq!((db.dump().await, shop.journal().len()), before);
     }
 
@@ -184,14 +184,14 @@ bodies! {
         for (db, id) in [(&mut one, "alice"), (&mut other, "bob")] {
             on!(db, shop.register, create_tables()).unwrap();
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
         }
-        alone!(other, shop.register, erase(&who("bob"), why("asked"))).unwrap();
-        assert!(alone!(one, shop.register, resume()).unwrap().reconciled.is_none());
+        own_transaction!(other, shop.register, erase(&who("bob"), why("asked"))).unwrap();
+        assert!(own_transaction!(one, shop.register, resume()).unwrap().reconciled.is_none());
         assert!(on!(one, shop.register, keys(&who("alice"), ORDERS)).is_ok());
         // The journal is whole in both tables.
         let lines = "SELECT line AS answer FROM oubliette_journal ORDER BY n";
-        alone!(other, shop.register, flush()).unwrap();
+        own_transaction!(other, shop.register, flush()).unwrap();
         assert_eq!(one.ask(lines).await, other.ask(lines).await);
         assert_eq!(one.ask(lines).await.len(), shop.journal().len());
     }
@@ -200,14 +200,14 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.sql("UPDATE oubliette_journal SET line = 'x' WHERE n = (SELECT max(n) FROM oubliette_journal)").await;
-        assert!(matches!(alone!(db, shop.register, resume()), Err(RegisterError::JournalDiffers { .. })));
+        assert!(matches!(own_transaction!(db, shop.register, resume()), Err(RegisterError::JournalDiffers { .. })));
         // Entries that the file does not have.
         db.sql("DELETE FROM oubliette_journal").await;
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.sql("UPDATE oubliette_journal SET n = n + 100").await;
-        assert!(matches!(alone!(db, shop.register, flush()), Err(RegisterError::JournalDiffers { .. })));
+        assert!(matches!(own_transaction!(db, shop.register, flush()), Err(RegisterError::JournalDiffers { .. })));
     }
 
     async fn events_are_told_once_whatever_is_interrupted() {
@@ -218,13 +218,13 @@ bodies! {
                 on!(db, shop.register, grant(&who(&format!("customer {id}")), contract())).unwrap();
             }
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            assert_eq!(alone!(db, shop.register, flush()).is_err(), step < 3);
+            assert_eq!(own_transaction!(db, shop.register, flush()).is_err(), step < 3);
             shop.steps.reset();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             let journal = shop.journal();
             assert_eq!(count(&journal, |event| matches!(event, Event::Granted { .. })), 10);
             assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_journal").await, [journal.len().to_string()]);
-            assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
+            assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
         }
     }
 
@@ -232,15 +232,15 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         let erin = on!(db, shop.register, grant(&who("erin"), contract())).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.restore().await;
-        let reconciled = alone!(db, shop.register, resume()).unwrap().reconciled.unwrap();
+        let reconciled = own_transaction!(db, shop.register, resume()).unwrap().reconciled.unwrap();
         assert_eq!((reconciled.erased, reconciled.lost), (1, vec![erin.number]));
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
     }
 
     async fn a_shred_that_the_journal_alone_knows_is_noticed() {
@@ -248,26 +248,26 @@ bodies! {
             let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
             on!(db, shop.register, create_tables()).unwrap();
             on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             db.back_up().await;
             // Killed before its events left the outbox, which is then lost with the database.
             if withdraws {
                 shop.steps.stop_at(4, Stop::Die { torn: false });
-                let _ = alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked")));
+                let _ = own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked")));
             } else {
                 shop.steps.stop_at(4, Stop::Die { torn: false });
-                alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
+                own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap_err();
             }
             assert!(shop.steps.died());
             shop.steps.reset();
             assert_eq!(db.ask("SELECT state AS answer FROM oubliette_numbers").await, ["shredded"]);
             db.restore().await;
-            let reconciled = alone!(db, shop.register, resume()).unwrap().reconciled.unwrap();
+            let reconciled = own_transaction!(db, shop.register, resume()).unwrap().reconciled.unwrap();
             assert_eq!((reconciled.shredded, reconciled.erased), if withdraws { (1, 0) } else { (0, 1) });
             assert_eq!(reconciled.receipts.len(), usize::from(!withdraws), "the first one's commitment is lost");
             assert_eq!(db.ask("SELECT state AS answer FROM oubliette_numbers").await, ["shredded"]);
             assert_eq!(db.dump().await.contains("alice"), withdraws);
-            assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_none());
+            assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
         }
     }
 
@@ -275,7 +275,7 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
         on!(db, shop.register, grant(&who("alice"), Grant::on(NEWSLETTER, Basis::LegalObligation))).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
         let hold = on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
         let request = on!(db, shop.register, request(&who("alice"), RequestKind::Access, at("2026-01-31T00:00:00Z")));
@@ -284,10 +284,10 @@ bodies! {
         shop.set_now("2026-01-31T09:00:00Z");
         on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
         on!(db, shop.register, close_request(request.unwrap().id, oubliette_register::Answer::Done, None)).unwrap();
-        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("asked"))).unwrap();
         db.restore().await;
         shop.set_now("2026-01-31T11:00:00Z");
-        assert!(alone!(db, shop.register, resume()).unwrap().reconciled.is_some());
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_some());
         assert_eq!(db.ask("SELECT basis AS answer FROM oubliette_grants WHERE ended_at IS NULL").await, ["legal_obligation"]);
         assert_eq!(db.ask("SELECT basis AS answer FROM oubliette_grants WHERE ended_at IS NOT NULL").await, ["consent"]);
         assert!(on!(db, shop.register, holds(&who("alice"))).unwrap().is_empty());
@@ -301,11 +301,11 @@ bodies! {
         for id in ["alice", "bob", "carol"] {
             on!(db, shop.register, request(&who(id), RequestKind::Erasure, at("2026-01-31T09:30:00Z"))).unwrap();
         }
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
         db.restore().await;
-        alone!(db, shop.register, resume()).unwrap();
+        own_transaction!(db, shop.register, resume()).unwrap();
         let dump = db.dump().await;
         assert!(!dump.contains("alice") && dump.contains("bob") && dump.contains("carol"), "{dump}");
     }
@@ -318,8 +318,8 @@ bodies! {
             on!(db, shop.register, grant(&who(id), consent())).unwrap();
         }
         db.back_up().await;
-        alone!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
-        alone!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("asked"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("bob"), NEWSLETTER, why("asked"))).unwrap();
         let lines = db.ask("SELECT n || ' ' || line AS answer FROM oubliette_journal").await;
         db.restore().await;
         // As if the table had been restored to where the journal's file is.
@@ -328,7 +328,7 @@ bodies! {
             db.sql(&format!("INSERT INTO oubliette_journal (n, line) VALUES ({n}, '{line}')")).await;
         }
         db.sql("DELETE FROM oubliette_outbox").await;
-        let reconciled = alone!(db, shop.register, reconcile()).unwrap();
+        let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
         assert_eq!((reconciled.erased, reconciled.shredded), (1, 1));
         assert!(!db.dump().await.contains("alice") && on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
         assert_eq!(reconciled.receipts.len(), 1);
@@ -341,17 +341,17 @@ bodies! {
         on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
         let keys = on!(db, shop.register, keys(&who("alice"), NEWSLETTER)).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
-        alone!(db, shop.register, flush()).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
         db.back_up().await;
-        alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
         db.restore().await;
-        alone!(db, shop.register, resume()).unwrap();
+        own_transaction!(db, shop.register, resume()).unwrap();
         assert!(shop.opens(&keys, &sealed, NEWS_EMAIL), "it is held");
         // Consent given again is not for what was withdrawn.
         let again = on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
         assert!(again.is_new_number && again.number != keys.customer());
         shop.set_now("2026-06-01T00:00:00Z");
-        alone!(db, shop.register, resume()).unwrap();
+        own_transaction!(db, shop.register, resume()).unwrap();
         assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
         assert!(on!(db, shop.register, keys(&who("alice"), NEWSLETTER)).is_ok());
     }

@@ -18,14 +18,14 @@ pub struct Db {
 /// A call within the application's transaction.
 macro_rules! on {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {
-        $register.on(&$db.connection).$call($($argument),*)
+        $register.in_transaction(&$db.connection).$call($($argument),*)
     };
 }
 
 /// A call with the connection to itself.
-macro_rules! alone {
+macro_rules! own_transaction {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {
-        $register.alone(&mut $db.connection).$call($($argument),*)
+        $register.own_transaction(&mut $db.connection).$call($($argument),*)
     };
 }
 
@@ -33,7 +33,7 @@ macro_rules! alone {
 macro_rules! rolled_back {
     ($db:expr, $register:expr, $call:ident($($argument:expr),* $(,)?)) => {{
         let transaction = $db.connection.unchecked_transaction().unwrap();
-        let done = $register.on(&transaction).$call($($argument),*);
+        let done = $register.in_transaction(&transaction).$call($($argument),*);
         transaction.rollback().unwrap();
         done
     }};
@@ -62,7 +62,7 @@ impl Db {
         std::thread::scope(|scope| {
             let call = || {
                 let connection = connect(&path);
-                register.on(&connection).grant(&who("alice"), contract()).unwrap()
+                register.in_transaction(&connection).grant(&who("alice"), contract()).unwrap()
             };
             let threads: Vec<_> = (0..calls).map(|_| scope.spawn(call)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -73,8 +73,8 @@ impl Db {
     pub async fn race(&self, register: &Register) -> (Result<Granted, RegisterError>, Result<Erased, RegisterError>) {
         let path = self.path();
         std::thread::scope(|scope| {
-            let grant = scope.spawn(|| register.on(&connect(&path)).grant(&who("alice"), consent()));
-            let erase = scope.spawn(|| register.alone(&mut connect(&path)).erase(&who("alice"), why("race")));
+            let grant = scope.spawn(|| register.in_transaction(&connect(&path)).grant(&who("alice"), consent()));
+            let erase = scope.spawn(|| register.own_transaction(&mut connect(&path)).erase(&who("alice"), why("race")));
             (grant.join().unwrap(), erase.join().unwrap())
         })
     }

@@ -75,7 +75,7 @@ bodies! {
             let live = |db: Vec<String>| -> BTreeSet<CustomerId> { db.iter().map(|no| no.parse().unwrap()).collect() };
             let ask = "SELECT number AS answer FROM oubliette_numbers WHERE state = 'live'";
             let before = live(db.ask(ask).await);
-            let swept = alone!(db, shop.register, sweep(go_on)).unwrap();
+            let swept = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
             let after = live(db.ask(ask).await);
             assert_eq!(before.difference(&after).copied().collect::<BTreeSet<_>>(), listed);
             let held = u64::try_from(dry.iter().filter(|due| due.held).count()).unwrap();
@@ -103,13 +103,13 @@ bodies! {
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
         shop.set_now("2026-03-01T00:00:00Z");
         assert!(on!(db, shop.register, due()).unwrap().is_empty());
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().due, 0);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().due, 0);
         let keys = on!(db, shop.register, keys(&who("alice"), NEWSLETTER)).unwrap();
         assert_eq!(keys.until(), Some(at("2026-03-20T00:00:00Z")), "by the rule");
         shop.set_now("2026-03-20T00:00:00Z");
         // Nothing is sealed after the end, whether or not somebody has swept.
         assert!(matches!(on!(db, shop.register, keys(&who("alice"), NEWSLETTER)), Err(RegisterError::NoGrant { .. })));
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
     }
 
     async fn the_end_of_a_contract_counts_from_its_mark() {
@@ -123,7 +123,7 @@ bodies! {
         on!(db, shop.register, mark(&who("alice"), "contract", at("2030-06-01T00:00:00Z"))).unwrap();
         assert!(on!(db, shop.register, due()).unwrap().is_empty());
         shop.set_now("2035-06-01T00:00:00Z");
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
         let unknown = on!(db, shop.register, mark(&who("nobody"), "contract", Timestamp::UNIX_EPOCH));
         assert!(matches!(unknown, Err(RegisterError::UnknownSubject)));
     }
@@ -136,12 +136,12 @@ bodies! {
             shop.set_now("2029-02-01T00:00:00Z");
             let listed = numbers(&on!(db, shop.register, due()).unwrap());
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            let first = alone!(db, shop.register, sweep(go_on));
+            let first = own_transaction!(db, shop.register, sweep(go_on));
             let died = shop.steps.died();
             shop.steps.reset();
-            alone!(db, shop.register, resume()).unwrap();
+            own_transaction!(db, shop.register, resume()).unwrap();
             if died && first.is_err() {
-                alone!(db, shop.register, sweep(go_on)).unwrap();
+                own_transaction!(db, shop.register, sweep(go_on)).unwrap();
             }
             let shredded = db.ask("SELECT number AS answer FROM oubliette_numbers WHERE state = 'shredded'").await;
             let shredded: BTreeSet<CustomerId> = shredded.iter().map(|number| number.parse().unwrap()).collect();
@@ -169,9 +169,9 @@ bodies! {
         let (shop, mut db) = (Shop::new(rules()), Db::new().await);
         fill!(db, shop);
         shop.set_now("2029-02-01T00:00:00Z");
-        let swept = alone!(db, shop.register, sweep(|_: &Swept| ControlFlow::Break(()))).unwrap();
+        let swept = own_transaction!(db, shop.register, sweep(|_: &Swept| ControlFlow::Break(()))).unwrap();
         assert!(!swept.finished && swept.shredded > 0);
-        let rest = alone!(db, shop.register, sweep(go_on)).unwrap();
+        let rest = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
         assert!(rest.finished && rest.shredded > 0);
         assert!(numbers(&on!(db, shop.register, due()).unwrap()).is_empty());
     }
@@ -186,17 +186,17 @@ bodies! {
         }
         for (id, until) in [("alice", "2026-02-02T00:00:00Z"), ("bob", "2026-02-03T00:00:00Z")] {
             on!(db, shop.register, hold(&who(id), None, why("case"), at(until))).unwrap();
-            alone!(db, shop.register, withdraw(&who(id), NEWSLETTER, why("unsubscribed"))).unwrap();
+            own_transaction!(db, shop.register, withdraw(&who(id), NEWSLETTER, why("unsubscribed"))).unwrap();
         }
         // One that was decided on, and not shredded.
         shop.steps.stop_at(2, Stop::Die { torn: false });
-        alone!(db, shop.register, withdraw(&who("carol"), NEWSLETTER, why("unsubscribed"))).unwrap_err();
+        own_transaction!(db, shop.register, withdraw(&who("carol"), NEWSLETTER, why("unsubscribed"))).unwrap_err();
         shop.steps.reset();
         shop.set_now("2026-02-02T00:00:00Z");
         let due = on!(db, shop.register, due()).unwrap();
         assert_eq!(numbers(&due), BTreeSet::from([granted[0], granted[2]]));
         assert!(due.iter().any(|due| due.held && due.subject.as_str() == "bob" && due.purpose == Some(NEWSLETTER)));
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 2);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().shredded, 2);
         let gone = shop.vault.shredded_among(NEWSLETTER, granted.clone()).unwrap();
         assert_eq!(gone, [granted[0], granted[2]]);
         assert!(numbers(&on!(db, shop.register, due()).unwrap()).is_empty());
@@ -208,7 +208,7 @@ bodies! {
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
         on!(db, shop.register, grant(&who("alice"), consent().to("mailer"))).unwrap();
         shop.set_now("2026-03-01T00:00:00Z");
-        assert_eq!(alone!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
+        assert_eq!(own_transaction!(db, shop.register, sweep(go_on)).unwrap().shredded, 1);
         // Who consents anew has not consented to the mailer.
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
         let live = "SELECT coalesce(recipient, 'us') AS answer FROM oubliette_grants WHERE ended_at IS NULL";

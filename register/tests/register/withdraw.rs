@@ -22,7 +22,7 @@ bodies! {
         let old = keys.seal(NEWS_EMAIL, &email()).unwrap();
         db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token'), (999, 'other', 'other')", first.number)).await;
 
-        let withdrawn = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        let withdrawn = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert_eq!((withdrawn.ended, withdrawn.tokens_left), (1, 0));
         assert!(withdrawn.shredded.is_some() && withdrawn.held.is_none() && withdrawn.kept_for.is_empty());
         assert!(!shop.opens(&keys, &old, NEWS_EMAIL) && shop.opens(&orders, &order, EMAIL));
@@ -32,8 +32,8 @@ bodies! {
         assert_eq!(db.ask("SELECT \"odd \"\"name`\" AS answer FROM customers ORDER BY no").await, ["", "other"]);
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_work").await, ["0"]);
 
-        // Twice is no error.
-        let twice = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        // A second call has no effect, and is no error.
+        let twice = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert!(twice.ended == 0 && twice.shredded.is_none());
 
         let again = on!(db, shop.register, grant(&alice, consent())).unwrap();
@@ -58,10 +58,10 @@ bodies! {
         on!(db, shop.register, grant(&alice, law)).unwrap();
         let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
-        let kept = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        let kept = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert_eq!((kept.ended, kept.kept_for.as_slice()), (2, &[Basis::LegalObligation][..]));
         assert!(kept.shredded.is_none() && shop.opens(&keys, &sealed, NEWS_EMAIL));
-        let ended = alone!(db, shop.register, end_purpose(&alice, NEWSLETTER, why("no law any more"))).unwrap();
+        let ended = own_transaction!(db, shop.register, end_purpose(&alice, NEWSLETTER, why("no law any more"))).unwrap();
         assert!(ended.shredded.is_some() && !shop.opens(&keys, &sealed, NEWS_EMAIL));
     }
 
@@ -75,12 +75,12 @@ bodies! {
         on!(db, shop.register, grant(&alice, consent())).unwrap();
         let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
-        let kept = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        let kept = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert_eq!((kept.ended, kept.kept_for.as_slice()), (1, &[Basis::LegitimateInterests][..]));
         on!(db, shop.register, grant(&alice, consent())).unwrap();
         // A month after the last visit, or the grant; and no sweep has been there.
         shop.set_now("2026-02-28T10:00:00Z");
-        let gone = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        let gone = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert!(gone.kept_for.is_empty() && gone.shredded.is_some() && gone.ended == 2);
         assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL));
     }
@@ -106,15 +106,15 @@ bodies! {
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
         let until = at("2026-06-01T00:00:00Z");
         on!(db, shop.register, hold(&alice, Some(NEWSLETTER), why("case 7"), until)).unwrap();
-        let held = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+        let held = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
         assert!(held.shredded.is_none() && held.held.is_some_and(|hold| hold.until == until));
         assert!(on!(db, shop.register, keys(&alice, NEWSLETTER)).is_err(), "nothing is sealed any more");
-        assert_eq!(alone!(db, shop.register, resume()).unwrap().shredded, 0);
+        assert_eq!(own_transaction!(db, shop.register, resume()).unwrap().shredded, 0);
         assert!(shop.opens(&keys, &sealed, NEWS_EMAIL));
         // Consent given meanwhile is of a new number, which the old shred does not reach.
         let again = on!(db, shop.register, grant(&alice, consent())).unwrap();
         shop.set_now("2026-06-01T00:00:00Z");
-        assert_eq!(alone!(db, shop.register, resume()).unwrap().shredded, 1);
+        assert_eq!(own_transaction!(db, shop.register, resume()).unwrap().shredded, 1);
         assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL) && again.number != keys.customer());
         assert!(on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap().seal(NEWS_EMAIL, &email()).is_ok());
     }
@@ -130,15 +130,15 @@ bodies! {
             db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", granted.number)).await;
             let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
             let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
-            alone!(db, shop.register, flush()).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
             shop.steps.stop_at(step, Stop::Die { torn: false });
-            let first = alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed")));
+            let first = own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed")));
             let died = shop.steps.died();
             shop.steps.reset();
-            alone!(db, shop.register, resume()).unwrap();
+            own_transaction!(db, shop.register, resume()).unwrap();
             if on!(db, shop.register, keys(&alice, NEWSLETTER)).is_ok() {
                 assert!(first.is_err() && step == 1, "only before it was decided");
-                alone!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
+                own_transaction!(db, shop.register, withdraw(&alice, NEWSLETTER, why("unsubscribed"))).unwrap();
             }
             assert!(!shop.opens(&keys, &sealed, NEWS_EMAIL), "step {step}");
             assert_eq!(db.ask("SELECT state AS answer FROM oubliette_numbers").await, ["shredded"]);
@@ -160,12 +160,12 @@ bodies! {
         on!(db, shop.register, create_tables()).unwrap();
         let granted = on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
         // The table is not there yet.
-        let withdrawn = alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        let withdrawn = own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
         assert_eq!(withdrawn.tokens_left, 2);
-        assert!(matches!(alone!(db, shop.register, resume()), Err(RegisterError::Database(_))));
+        assert!(matches!(own_transaction!(db, shop.register, resume()), Err(RegisterError::Database(_))));
         db.sql(CUSTOMERS).await;
         db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", granted.number)).await;
-        alone!(db, shop.register, resume()).unwrap();
+        own_transaction!(db, shop.register, resume()).unwrap();
         assert_eq!(db.ask("SELECT email_idx AS answer FROM customers").await, [""]);
     }
 
@@ -178,7 +178,7 @@ bodies! {
         on!(db, shop.register, create_tables()).unwrap();
         db.sql("INSERT INTO customers VALUES (999, 'other', 'other')").await;
         on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
-        let withdrawn = alone!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
+        let withdrawn = own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
         assert!(withdrawn.shredded.is_some() && withdrawn.tokens_left == 2);
         assert_eq!(db.ask("SELECT count(*) AS answer FROM keep").await, ["0"]);
         assert_eq!(db.ask("SELECT email_idx AS answer FROM customers").await, ["other"]);

@@ -26,16 +26,22 @@ macro_rules! calls {
             "withdraw_recipient",
             on!($db, $shop.register, withdraw_recipient(&alice, ORDERS, "carrier", why("asked"))).map(drop),
         ));
-        all.push(("flush", alone!($db, $shop.register, flush())));
-        all.push(("withdraw", alone!($db, $shop.register, withdraw(&alice, NEWSLETTER, why("asked"))).map(drop)));
-        all.push(("end_purpose", alone!($db, $shop.register, end_purpose(&alice, ORDERS, why("asked"))).map(drop)));
-        all.push(("sweep", alone!($db, $shop.register, sweep(|_| ControlFlow::Continue(()))).map(drop)));
-        all.push(("reconcile", alone!($db, $shop.register, reconcile()).map(drop)));
-        all.push(("erase", alone!($db, $shop.register, erase(&alice, why("asked"))).map(drop)));
+        all.push(("flush", own_transaction!($db, $shop.register, flush())));
+        all.push((
+            "withdraw",
+            own_transaction!($db, $shop.register, withdraw(&alice, NEWSLETTER, why("asked"))).map(drop),
+        ));
+        all.push((
+            "end_purpose",
+            own_transaction!($db, $shop.register, end_purpose(&alice, ORDERS, why("asked"))).map(drop),
+        ));
+        all.push(("sweep", own_transaction!($db, $shop.register, sweep(|_| ControlFlow::Continue(()))).map(drop)));
+        all.push(("reconcile", own_transaction!($db, $shop.register, reconcile()).map(drop)));
+        all.push(("erase", own_transaction!($db, $shop.register, erase(&alice, why("asked"))).map(drop)));
         let held = on!($db, $shop.register, hold(&bob, None, why("case"), at("2028-02-01T00:00:00Z")));
         all.push(("hold", held.map(drop)));
         all.push(("merge", on!($db, $shop.register, merge(&alice, &bob))));
-        all.push(("resume", alone!($db, $shop.register, resume()).map(drop)));
+        all.push(("resume", own_transaction!($db, $shop.register, resume()).map(drop)));
         all
     }};
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::audit::{Audit, AuditError, Came, Scope};
+use crate::audit::{Audit, AuditError, OpeningResult, Scope};
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError, SealError};
@@ -230,12 +230,12 @@ impl Guard {
         is_allowed: bool,
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let note = |came| -> Result<(), AuditError> {
+        let note = |result| -> Result<(), AuditError> {
             let second = self.clock.second();
             let mut all = Ok(());
             for audit in &self.audits {
                 // All of them, whatever the first says.
-                let noted = audit.note(name, customer, came, second);
+                let noted = audit.note(name, customer, result, second);
                 all = all.and(noted);
             }
             all
@@ -243,12 +243,12 @@ impl Guard {
         let not_audited = |source| OpenError::NotAudited { at: name.of(customer), source };
         if !is_allowed {
             // Where there is no room it is counted as lost: refused it is either way.
-            let _ = note(Came::Refused);
+            let _ = note(OpeningResult::Refused);
             return Err(OpenError::NotAllowed { at: name.of(customer) });
         }
         self.audits.iter().try_for_each(|audit| audit.admit()).map_err(not_audited)?;
         let opened = open();
-        let noted = note(if opened.is_ok() { Came::Opened } else { Came::Failed });
+        let noted = note(if opened.is_ok() { OpeningResult::Opened } else { OpeningResult::Failed });
         match opened {
             Ok(value) => noted.map(|()| value).map_err(not_audited),
             Err(error) => Err(error),

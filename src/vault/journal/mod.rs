@@ -1,7 +1,6 @@
 //! What a vault writes down: before each commit that forgets or moves keys its intent, and after it the outcome. Of a
 //! vault without a journal all that remains is to refuse what must be written down.
 
-mod because;
 mod builder;
 mod finish;
 mod journal_writer;
@@ -12,6 +11,7 @@ mod replay_set;
 mod root_key;
 mod shreds;
 mod signing;
+mod with_reason;
 mod writing;
 
 use std::time::SystemTime;
@@ -20,13 +20,13 @@ use crate::error::KeyStoreError;
 use crate::index::IndexName;
 use crate::journal::{self, Label, Reason};
 
-pub use because::Because;
 pub(crate) use journal_writer::{Entries, IntentEntry, JournalChoice, JournalWriter};
-pub use receipt::Circumstances;
+pub use receipt::ReceiptContext;
 pub(super) use replay::forgotten;
 pub(super) use replay_set::ReplaySet;
 pub(crate) use shreds::ShredEntries;
 pub(crate) use signing::VaultSigner;
+pub use with_reason::WithReason;
 
 /// What a shred has in the journal, for a receipt.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ use crate::vault::operations::{ShredTarget, Shredded};
 /// State what is so, and nothing that is only hoped: a receipt is signed.
 #[derive(Clone, Debug, Default)]
 #[must_use]
-pub struct Circumstances {
+pub struct ReceiptContext {
     numbers: Option<Numbers>,
     requested_at: Option<Time>,
     root_copies_kept: Option<Duration>,
@@ -30,44 +30,44 @@ pub struct Circumstances {
     remains: Vec<(Reason, Reason)>,
 }
 
-impl Circumstances {
+impl ReceiptContext {
     /// Nothing is known.
-    pub fn new() -> Circumstances {
-        Circumstances::default()
+    pub fn new() -> ReceiptContext {
+        ReceiptContext::default()
     }
 
     /// The person's own numbers, where the shred was of several people. All of the shred's unless said otherwise.
-    pub fn numbers(mut self, customers: impl IntoIterator<Item = CustomerId>) -> Circumstances {
+    pub fn numbers(mut self, customers: impl IntoIterator<Item = CustomerId>) -> ReceiptContext {
         self.numbers = Some(Numbers::of(customers));
         self
     }
 
     /// When it was asked for.
-    pub fn requested_at(mut self, time: impl Into<Time>) -> Circumstances {
+    pub fn requested_at(mut self, time: impl Into<Time>) -> ReceiptContext {
         self.requested_at = Some(time.into());
         self
     }
 
     /// Every copy of the root record, in backups and snapshots too, is destroyed after this time.
-    pub fn root_copies_kept(mut self, most: Duration) -> Circumstances {
+    pub fn root_copies_kept(mut self, most: Duration) -> ReceiptContext {
         self.root_copies_kept = Some(most);
         self
     }
 
     /// Backups of the database, where the values lie that nothing opens any more, are kept this long.
-    pub fn backups_kept(mut self, most: Duration) -> Circumstances {
+    pub fn backups_kept(mut self, most: Duration) -> ReceiptContext {
         self.backups_kept = Some(most);
         self
     }
 
     /// Tokens of the person were made in this index: they remain in copies of the database until its epoch is retired.
-    pub fn index<T: PersonalData>(mut self, index: Index<T>) -> Circumstances {
+    pub fn index<T: PersonalData>(mut self, index: Index<T>) -> ReceiptContext {
         self.indexes.push(index.name());
         self
     }
 
     /// Something else may remain, until something happens: `"values in the table of old orders"`, `"they are sealed"`. Never personal data.
-    pub fn remains(mut self, what: Reason, until: Reason) -> Circumstances {
+    pub fn remains(mut self, what: Reason, until: Reason) -> ReceiptContext {
         self.remains.push((what, until));
         self
     }
@@ -78,7 +78,7 @@ impl Vault {
     /// checks it with the vault's [public key](Vault::public_key) and [`Receipt::verify`], offline.
     ///
     /// It names the entries of the journal, and what may remain and until when: from the vault's own settings, and from
-    /// what `circumstances` say.
+    /// what `context` says.
     ///
     /// # Errors
     /// [`ReceiptError`]: also when the shred was not written down, for want of a journal or because its outcome could
@@ -87,7 +87,7 @@ impl Vault {
         &self,
         shredded: &Shredded,
         whose: Whose,
-        circumstances: &Circumstances,
+        context: &ReceiptContext,
     ) -> Result<Receipt, ReceiptError> {
         let Written { target, purpose, why, at, entries: written } = &shredded.written;
         let mut entries = Vec::new();
@@ -106,13 +106,13 @@ impl Vault {
             ShredTarget::These(customers) => Numbers::of(customers.iter().copied()),
             ShredTarget::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
         };
-        let numbers = match &circumstances.numbers {
+        let numbers = match &context.numbers {
             None => all,
             Some(own) if *own == own.and(&all) && !own.is_empty() => own.clone(),
             Some(_) => return Err(ReceiptError::Content("a number that it is for was not among those shredded")),
         };
         let shredded_before = Numbers::of(shredded.already_shredded().iter().copied()).and(&numbers);
-        let may_remain = self.may_remain(*at, shredded, circumstances).map_err(signing)?;
+        let may_remain = self.may_remain(*at, shredded, context).map_err(signing)?;
         let state = self.process().and_then(|process| process.state()).map_err(signing)?;
         let seed = state.facts.signer.copy();
         let vault = state.facts.clear.vault;
@@ -123,7 +123,7 @@ impl Vault {
             shredded_before,
             purposes: purpose.map_or(Purposes::All, |purpose| Purposes::Named(vec![Label::from(purpose)])),
             why: why.clone(),
-            requested_at: circumstances.requested_at,
+            requested_at: context.requested_at,
             shredded_at: (*at).into(),
             generation: shredded.generation(),
             effective_everywhere_at: shredded.effective_everywhere_at().into(),
@@ -138,7 +138,7 @@ impl Vault {
         &self,
         shredded: SystemTime,
         which: &Shredded,
-        told: &Circumstances,
+        told: &ReceiptContext,
     ) -> Result<Vec<Remains>, KeyStoreError> {
         let process = self.process()?;
         let mut remains = Vec::new();

@@ -13,7 +13,7 @@ use crate::context::{Context, purpose};
 use crate::database::{Database, Given};
 use crate::exit::Failure;
 use crate::receipts::Receipts;
-use crate::register::{Open, Tables, lengthened, of_config, within};
+use crate::register::{Open, Tables, in_transaction, lengthened, of_config};
 
 const PLACE: &str = "the register";
 /// An erasure takes seconds.
@@ -144,7 +144,7 @@ fn of_rules(context: &Context, open: &Open, findings: &mut Findings) -> Result<(
 }
 
 fn of_requests(open: &Open, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
-    let requests = within!(open, requests())?;
+    let requests = in_transaction!(open, requests())?;
     let soon = now.saturating_add(SignedDuration::from_hours(24 * SOON)).unwrap_or(Timestamp::MAX);
     let late = requests.iter().filter(|request| request.due_at < now).count() as u64;
     let is_soon = |due: Timestamp| now <= due && due < soon;
@@ -359,7 +359,7 @@ fn unknown_numbers(context: &Context, database: &Database, findings: &mut Findin
 
 fn overdue(open: &Open, findings: &mut Findings) -> Result<(), Failure> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for due in within!(open, due())?.iter().filter(|due| !due.held) {
+    for due in in_transaction!(open, due())?.iter().filter(|due| !due.held) {
         *counts.entry(due.purpose.map_or(PLACE, Purpose::name)).or_default() += 1;
     }
     for (place, many) in counts {

@@ -9,9 +9,9 @@ use crate::journal::Reason;
 use crate::vault::operations::{ShredTarget, Shredded};
 use crate::vault::{Pending, Vault};
 
-/// A vault's shreds, with a reason that goes into the journal: see [`Vault::because`].
+/// A vault's shreds, with a reason that goes into the journal: see [`Vault::with_reason`].
 #[derive(Clone)]
-pub struct Because<'v> {
+pub struct WithReason<'v> {
     vault: &'v Vault,
     why: Reason,
 }
@@ -28,18 +28,18 @@ impl Vault {
     /// # let key = RootKey::bytes([7; 32]);
     /// let vault = Vault::at(&directory).purposes([ORDERS]).journal(&journal).create(key)?;
     /// let alice = vault.enroll()?;
-    /// let shredded = vault.because(Reason::new("request 2026-114, Art. 17")?).shred([alice])?;
+    /// let shredded = vault.with_reason(Reason::new("request 2026-114, Art. 17")?).shred([alice])?;
     /// # assert!(std::fs::read_to_string(&journal)?.contains("request 2026-114, Art. 17"));
     /// # let _ = shredded;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn because(&self, why: Reason) -> Because<'_> {
-        Because { vault: self, why }
+    pub fn with_reason(&self, why: Reason) -> WithReason<'_> {
+        WithReason { vault: self, why }
     }
 }
 
-impl Because<'_> {
+impl WithReason<'_> {
     /// As [`Vault::shred`].
     ///
     /// # Errors
@@ -96,8 +96,8 @@ impl Because<'_> {
     }
 }
 
-impl fmt::Debug for Because<'_> {
+impl fmt::Debug for WithReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Because({:?}, {:?})", self.vault, self.why.as_str())
+        write!(f, "WithReason({:?}, {:?})", self.vault, self.why.as_str())
     }
 }
