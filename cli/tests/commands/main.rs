@@ -8,6 +8,7 @@ mod configuration;
 mod damage;
 mod doctor;
 mod doctor_register;
+mod drills;
 mod erase;
 mod export;
 mod help;
