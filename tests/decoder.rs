@@ -18,7 +18,7 @@ const ORDERS: Purpose = Purpose::new("orders");
 const NEWS: Purpose = Purpose::new("newsletter");
 const LATER: Purpose = Purpose::new("lettre d’été");
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Preferences {
     colour: String,
     size: u8,

@@ -1,5 +1,8 @@
 //! Any serde type as personal data.
 
+mod kept;
+mod value;
+
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -15,7 +18,7 @@ use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalDat
 /// ```
 /// use oubliette::personal::{Json, JsonContent, TypeTag};
 ///
-/// #[derive(serde::Serialize, serde::Deserialize)]
+/// #[derive(PartialEq, serde::Serialize, serde::Deserialize)]
 /// struct Preferences {
 ///     diet: String,
 ///     shoe_size: u8,
@@ -34,7 +37,9 @@ use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalDat
 /// assert_eq!(json.expose_personal_data().shoe_size, 43);
 /// # Ok::<(), oubliette::personal::InvalidJson>(())
 /// ```
-pub trait JsonContent: Serialize + DeserializeOwned {
+///
+/// `PartialEq` is how [`Json::new`] sees that what it sealed would open as the same value. [`serde_json::Value`] is one, for what has no fixed form.
+pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
     /// A stable name of this type. It takes part in the key: a value sealed under one tag opens under no other, and
     /// changing it makes every value sealed before unopenable.
     const TAG: TypeTag;
@@ -59,8 +64,8 @@ pub struct Json<T: JsonContent> {
 }
 
 impl<T: JsonContent> Json<T> {
-    /// Holds a value, once it is sure that it can be written as JSON and read back: sealed without that, it would be
-    /// lost.
+    /// Holds a value, once it is sure that it can be written as JSON and reads back as the same value: sealed without that, it
+    /// would be lost. (`Some(None)` reads back as `None`, and a field that serde skips as its default.)
     ///
     /// # Errors
     /// [`InvalidJson`] if it cannot, or has more than [`MOST_BYTES`] as JSON.
@@ -70,11 +75,12 @@ impl<T: JsonContent> Json<T> {
         if serde_json::to_writer(&mut writer, &json.value).is_err() {
             return Err(if writer.full { InvalidJson::TooLong } else { InvalidJson::NotWritable });
         }
-        match serde_json::from_slice::<T>(json.encoded.as_bytes()) {
-            Ok(mut copy) => copy.wipe(),
-            Err(_) => return Err(InvalidJson::NotReadable),
-        }
-        Ok(json)
+        let Ok(mut copy) = serde_json::from_slice::<T>(json.encoded.as_bytes()) else {
+            return Err(InvalidJson::NotReadable);
+        };
+        let is_same = copy == json.value;
+        copy.wipe();
+        if is_same { Ok(json) } else { Err(InvalidJson::ReadsDifferently) }
     }
 
     /// The door out: the value. Search a program for this name to find every place where personal data leaves its type.
@@ -98,6 +104,24 @@ pub enum InvalidJson {
         "the value cannot be read back from its JSON, so it would be lost; compare `Serialize` with `Deserialize`, and look for numbers that are not finite"
     )]
     NotReadable,
+    /// What was written reads back as another value.
+    #[error(
+        "the value reads back from its JSON as another one, so it would be lost; look for `Some(None)`, for fields that serde skips, and compare `Serialize` with `Deserialize`"
+    )]
+    ReadsDifferently,
+    /// A number in the text has more digits than the type keeps.
+    #[error(
+        "the text has a number that the type would round; give the field a type that holds it exactly (`u64`, `i64`, or a string), or round it in the text"
+    )]
+    NumberNotKept,
+    /// An object in the text has a name twice, and the type keeps one of them.
+    #[error("the text has a name twice in one object, of which one would be lost; give each member a name of its own")]
+    NameTwice,
+    /// The text has something that the type would not write again: a member that it does not have, for one.
+    #[error(
+        "the text has something that the type does not keep, such as a member that it does not have; add it to the type, or take it out of the text"
+    )]
+    NotKept,
     /// More than [`MOST_BYTES`] as JSON.
     #[error("the value has more than 16 MiB as JSON; store it in pieces")]
     TooLong,
@@ -138,7 +162,7 @@ impl<T: JsonContent + Clone> Clone for Json<T> {
     }
 }
 
-impl<T: JsonContent + PartialEq> PartialEq for Json<T> {
+impl<T: JsonContent> PartialEq for Json<T> {
     fn eq(&self, other: &Json<T>) -> bool {
         self.value == other.value
     }
@@ -152,12 +176,16 @@ impl<T: JsonContent> fmt::Debug for Json<T> {
     }
 }
 
+/// Reads a JSON text, if the type keeps all that it says: numbers to the last digit, and every member. Of a text that is replaced by what is sealed, as in a job,
+/// nothing is lost. White space, escapes, the order of members and zeros at a number's end may change; a member that is `null` may go.
 impl<T: JsonContent> FromStr for Json<T> {
     type Err = InvalidJson;
 
     fn from_str(text: &str) -> Result<Json<T>, InvalidJson> {
         // The library's error would quote the text.
-        Json::new(serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?)
+        let json = Json::new(serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?)?;
+        kept::check(text, json.encoded.as_bytes())?;
+        Ok(json)
     }
 }
 
@@ -248,6 +276,20 @@ mod tests {
     content!(Keys(BTreeMap<Vec<u8>, u8>));
     content!(Number(u8));
     content!(Long(String));
+    content!(Twice(Option<Option<u8>>));
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Skips {
+        kept: u8,
+        #[serde(skip)]
+        skipped: u8,
+    }
+
+    impl JsonContent for Skips {
+        const TAG: TypeTag = TypeTag::new("test.skips");
+
+        fn wipe(&mut self) {}
+    }
 
     fn encoded<T: JsonContent>(json: &Json<T>) -> String {
         let mut out = Plaintext::with_capacity(json.size_hint());
@@ -274,6 +316,12 @@ mod tests {
     #[test]
     fn what_could_not_be_opened_again_is_refused() {
         assert_eq!(Json::new(Float(f64::NAN)).err(), Some(InvalidJson::NotReadable));
+        assert_eq!(Json::new(Twice(Some(None))).err(), Some(InvalidJson::ReadsDifferently));
+        assert!(Json::new(Twice(None)).is_ok() && Json::new(Twice(Some(Some(1)))).is_ok());
+        assert_eq!(Json::new(Skips { kept: 1, skipped: 1 }).err(), Some(InvalidJson::ReadsDifferently));
+        assert!(Json::new(Skips { kept: 1, skipped: 0 }).is_ok());
+        assert_eq!(r#"{"kept":1,"more":2}"#.parse::<Json<Skips>>().err(), Some(InvalidJson::NotKept));
+        assert!(r#" { "kept" : 1 } "#.parse::<Json<Skips>>().is_ok());
         assert_eq!(Json::new(Keys([(vec![1], 1)].into())).err(), Some(InvalidJson::NotWritable));
         assert_eq!(Json::new(Long("x".repeat(MOST_BYTES))).err(), Some(InvalidJson::TooLong));
         assert!(Json::new(Long("x".repeat(MOST_BYTES - 2))).is_ok());

@@ -69,7 +69,7 @@ mod note {
     use oubliette::personal::{JsonContent, TypeTag};
     use zeroize::Zeroize;
 
-    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
     pub struct Note {
         note: String,
     }

@@ -95,7 +95,7 @@ mod tests {
         Some(String::from_utf8(tree.compact().as_bytes().to_vec()).unwrap())
     }
 
-    #[derive(serde::Serialize, serde::Deserialize)]
+    #[derive(PartialEq, serde::Serialize, serde::Deserialize)]
     struct Shoe {
         size: u8,
     }

@@ -1,0 +1,207 @@
+//! Whether a type keeps what a JSON text says: a number that it would round, a name that stands twice, or a member that it does not have would be lost,
+//! and once the text is overwritten nobody could tell.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::InvalidJson;
+
+/// More digits than any double needs to be told from its neighbours, exact ones included.
+const MOST_DIGITS: usize = 800;
+
+/// Whether all that `text` says is in `written`, which a type wrote after it had read the text. More may be in it: members that the text lacks. A
+/// member that is `null` may be missing.
+pub(super) fn check(text: &str, written: &[u8]) -> Result<(), InvalidJson> {
+    let text: &RawValue = serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?;
+    let written: &RawValue = serde_json::from_slice(written).map_err(|_| InvalidJson::NotReadable)?;
+    compare(text, written)
+}
+
+// No deeper than serde_json goes, which read both texts before: 128 levels.
+fn compare(text: &RawValue, written: &RawValue) -> Result<(), InvalidJson> {
+    let (text, written) = (text.get().trim(), written.get().trim());
+    let first = |of: &str| of.bytes().next().unwrap_or_default();
+    match (first(text), first(written)) {
+        (b'{', b'{') => members_of(text, written),
+        (b'[', b'[') => {
+            let (text, written) = (parsed::<Vec<&RawValue>>(text)?, parsed::<Vec<&RawValue>>(written)?);
+            if text.len() != written.len() {
+                return Err(InvalidJson::NotKept);
+            }
+            text.into_iter().zip(written).try_for_each(|(text, written)| compare(text, written))
+        }
+        (b'"', b'"') => {
+            // As they stand, or with other escapes.
+            let is_same = text == written || *string(text)? == *string(written)?;
+            if is_same { Ok(()) } else { Err(InvalidJson::NotKept) }
+        }
+        (b'-' | b'0'..=b'9', b'-' | b'0'..=b'9') => {
+            if is_kept(text, written) {
+                Ok(())
+            } else {
+                Err(InvalidJson::NumberNotKept)
+            }
+        }
+        _ if text == written => Ok(()),
+        _ => Err(InvalidJson::NotKept),
+    }
+}
+
+fn parsed<'t, T: serde::Deserialize<'t>>(text: &'t str) -> Result<T, InvalidJson> {
+    serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)
+}
+
+fn string(text: &str) -> Result<Zeroizing<String>, InvalidJson> {
+    Ok(Zeroizing::new(parsed(text)?))
+}
+
+fn members_of(text: &str, written: &str) -> Result<(), InvalidJson> {
+    let text = members(text)?;
+    for [(one, _), (next, _)] in text.array_windows() {
+        if one == next {
+            return Err(InvalidJson::NameTwice);
+        }
+    }
+    let written = members(written)?;
+    let mut after = written.iter().peekable();
+    for (name, value) in &text {
+        // Both are sorted.
+        let found = loop {
+            match after.peek() {
+                Some((other, _)) if other.cmp(name) == Ordering::Less => drop(after.next()),
+                Some((other, value)) if other == name => break Some(value),
+                _ => break None,
+            }
+        };
+        match found {
+            Some(written) => compare(value, written)?,
+            None if value.get().trim() == "null" => {}
+            None => return Err(InvalidJson::NotKept),
+        }
+    }
+    Ok(())
+}
+
+type Member<'t> = (Zeroizing<String>, &'t RawValue);
+
+/// The members of an object, by their names.
+fn members(text: &str) -> Result<Vec<Member<'_>>, InvalidJson> {
+    struct Members;
+
+    impl<'t> Visitor<'t> for Members {
+        type Value = Vec<Member<'t>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<M: MapAccess<'t>>(self, mut map: M) -> Result<Vec<Member<'t>>, M::Error> {
+            let mut members = Vec::new();
+            while let Some(name) = map.next_key::<String>()? {
+                members.push((Zeroizing::new(name), map.next_value()?));
+            }
+            Ok(members)
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let mut members = reader.deserialize_map(Members).map_err(|_| InvalidJson::NotOfType)?;
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(members)
+}
+
+/// Whether a number is the one that was written: the same decimal, or a rendering of the double that was written, rounded to as many digits as it has
+/// (`0.10000000000000001` of 0.1, but not `9007199254740993.0` of 9007199254740992).
+fn is_kept(text: &str, written: &str) -> bool {
+    let (Some(one), Some(other)) = (Decimal::of(text), Decimal::of(written)) else { return text == written };
+    if one == other {
+        return true;
+    }
+    let digits = text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).filter(u8::is_ascii_digit);
+    let digits = digits.skip_while(|digit| *digit == b'0').count();
+    let (Ok(read), Ok(double)) = (text.parse::<f64>(), written.parse::<f64>()) else { return false };
+    let rounded = format!("{double:.*e}", digits.saturating_sub(1));
+    read == double && digits <= MOST_DIGITS && Decimal::of(&rounded).is_some_and(|rounded| rounded == one)
+}
+
+/// A number's value: its digits without zeros at either end, and the power of ten of the last one.
+#[derive(PartialEq)]
+struct Decimal {
+    is_negative: bool,
+    digits: Zeroizing<String>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// `None` if its exponent is beyond reason.
+    fn of(text: &str) -> Option<Decimal> {
+        let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+        let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let exponent: i64 = exponent.parse().ok()?;
+        let exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+        let mut digits = Zeroizing::new(String::with_capacity(number.len()));
+        digits.push_str(whole);
+        digits.push_str(fraction);
+        let ended = digits.trim_end_matches('0').len();
+        let exponent = exponent.checked_add(i64::try_from(digits.len().checked_sub(ended)?).ok()?)?;
+        digits.truncate(ended);
+        let digits = Zeroizing::new(digits.trim_start_matches('0').to_owned());
+        if digits.is_empty() {
+            return Some(Decimal { is_negative: false, digits, exponent: 0 });
+        }
+        Some(Decimal { is_negative, digits, exponent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_type_keeps_and_what_it_loses() {
+        for (text, written) in [
+            (r#"{"a":1,"b":[true,null,"x"]}"#, r#"{"b":[true,null,"x"],"a":1,"c":0}"#),
+            (r#"{"a":null}"#, "{}"),
+            (r#"["\u0041\n"]"#, "[\"A\\u000a\"]"),
+            ("1", "1.0"),
+            ("1e2", "100"),
+            ("0.10", "0.1"),
+            ("-0", "0"),
+            ("0.10000000000000001", "0.1"),
+            ("0.1000000000000000055511151231257827", "0.1"),
+            ("97.68117019787599", "97.68117019787599"),
+            ("1E400", "1E400"),
+            (" [ 1 ] ", "[1]"),
+        ] {
+            assert_eq!(check(text, written.as_bytes()), Ok(()), "{text} {written}");
+        }
+        for (text, written, error) in [
+            (r#"{"a":1,"a":1}"#, r#"{"a":1}"#, InvalidJson::NameTwice),
+            (r#"{"a":1,"\u0061":2}"#, r#"{"a":2}"#, InvalidJson::NameTwice),
+            (r#"[{"x":{"a":1,"b":0,"a":2}}]"#, r#"[{"x":{"a":2,"b":0}}]"#, InvalidJson::NameTwice),
+            (r#"{"a":1,"b":2}"#, r#"{"a":1}"#, InvalidJson::NotKept),
+            (r#"{"a":1}"#, r#"{"b":1}"#, InvalidJson::NotKept),
+            (r#"{"a":"x"}"#, r#"{"a":"y"}"#, InvalidJson::NotKept),
+            ("[1,2]", "[1]", InvalidJson::NotKept),
+            ("\"1\"", "1", InvalidJson::NotKept),
+            ("null", "0", InvalidJson::NotKept),
+            ("true", "false", InvalidJson::NotKept),
+            ("12345678901234567890123", "1.2345678901234568e+22", InvalidJson::NumberNotKept),
+            ("9007199254740993.0", "9007199254740992.0", InvalidJson::NumberNotKept),
+            ("0.1000000000000000000000001", "0.1", InvalidJson::NumberNotKept),
+            ("97.681170197876", "97.68117019787599", InvalidJson::NumberNotKept),
+            ("0.3", "0.30000000000000004", InvalidJson::NumberNotKept),
+            ("0.10000000149011612", "0.1", InvalidJson::NumberNotKept),
+            ("1", "-1", InvalidJson::NumberNotKept),
+            ("1e99999999999999999999", "1", InvalidJson::NumberNotKept),
+        ] {
+            assert_eq!(check(text, written.as_bytes()), Err(error), "{text} {written}");
+        }
+    }
+}
