@@ -157,6 +157,15 @@ impl<T: PersonalData> Index<T> {
         self.bits
     }
 
+    /// Whether a token can be of this index: as many bits, and not one more. A token that was written with another number of bits is found by no query.
+    /// Whether it is of a given value, only making that value's token tells.
+    #[must_use]
+    pub fn fits(self, token: &Token<T>) -> bool {
+        let unused = self.bits.bytes() * 8 - usize::from(self.bits.0);
+        let rest = token.as_bytes().get(1..).unwrap_or_default();
+        rest.len() == self.bits.bytes() && rest.last().is_some_and(|last| last.trailing_zeros() as usize >= unused)
+    }
+
     /// What is compared.
     pub(crate) fn form_of(self, value: &T) -> CanonicalForm {
         (self.form)(value)

@@ -419,6 +419,9 @@ pub struct Reindex {
     /// Seal the values anew, too, where they are under a replaced key tree
     #[arg(long)]
     pub reseal: bool,
+    /// Open each value and compare its token with it, too: an update may have forgotten the token
+    #[arg(long)]
+    pub verify: bool,
     /// Write nothing: count the rows that have something left to do (exit code 1 if there are any)
     #[arg(long)]
     pub check: bool,

@@ -44,6 +44,15 @@ pub enum Cause {
     /// A sealed value that this version cannot parse.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
+    /// A value is sealed under another number than the row's, as an upsert leaves it that writes the value and not the number: shredding the row's number
+    /// leaves the value readable.
+    #[error(
+        "the value is sealed under customer {under}, which is not the row's number: shredding that would leave the value readable; write number and values together"
+    )]
+    OtherNumber {
+        /// The number that the value is sealed under.
+        under: CustomerId,
+    },
     /// The column that a value is bound to is NULL.
     #[error("the column that the value is bound to is NULL")]
     NoContext,

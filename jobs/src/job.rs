@@ -83,6 +83,7 @@ pub struct Job {
     pub(super) batch: usize,
     pub(super) tolerated: usize,
     pub(super) after: Option<Cell>,
+    pub(super) verifies: bool,
     invalid: Option<String>,
 }
 
@@ -103,6 +104,7 @@ impl Job {
             batch: BATCH,
             tolerated: 0,
             after: None,
+            verifies: false,
             invalid: None,
         };
         job.table.clone().split('.').for_each(|part| job.check_name(part));
@@ -178,8 +180,8 @@ impl Job {
 
     /// A column of tokens follows a column of sealed values: a missing one, or one of another epoch than the current, is
     /// made anew, and one beside NULL becomes NULL; so is that of a value which an earlier step of this job puts there. Any
-    /// other token of the current epoch is left without opening the value: keeping it right when the value changes is the
-    /// application's part.
+    /// other token of the current epoch, and of the index's number of bits, is left without opening the value: keeping it right when the
+    /// value changes is the application's part, and [`verify_indexes`](Job::verify_indexes) finds where it did not.
     #[must_use]
     pub fn index<T: PersonalData + 'static>(
         self,
@@ -233,6 +235,14 @@ impl Job {
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
         self.step(Tokens { columns, from, at, index, parse: None })
+    }
+
+    /// Every token that this job's steps look at is compared with its value, which is opened for it, and made anew where it is another one's: an update that
+    /// wrote the value and forgot its token leaves a row that is found by what it no longer holds, and not by what it does. `left_behind` then names these rows.
+    #[must_use]
+    pub fn verify_indexes(mut self) -> Job {
+        self.verifies = true;
+        self
     }
 
     /// Tokens of customers who are shredded in the index's purpose become NULL.

@@ -12,7 +12,7 @@ use super::error::{Cause, Fault, JobError, Problem};
 use super::job::Job;
 use super::report::{LeftBehind, Progress, Report};
 use super::sql::{Dialect, Statement, Statements};
-use super::step::Hand;
+use super::step::{Hand, Step};
 
 /// A pass under way.
 pub(super) struct Pass<'p> {
@@ -197,6 +197,14 @@ impl<'p> Pass<'p> {
                 let column = self.job.name_of(Column::CUSTOMER);
                 self.left.add("without a customer number", column, || self.job.key.write(row.cell(Column::KEY)));
             }
+            let mut others: Vec<Column> = Vec::new();
+            for (column, _) in self.job.steps.iter().filter_map(|step| of_another(step.as_ref(), row)) {
+                // Several steps look at one column.
+                if !others.contains(&column) {
+                    others.push(column);
+                    self.left.add(OF_ANOTHER, self.job.name_of(column), || self.job.key.write(row.cell(Column::KEY)));
+                }
+            }
             for step in self.job.steps.iter().zip(due).filter(|(_, due)| *due).map(|(step, _)| step) {
                 let column = self.job.name_of(step.column());
                 self.left.add(step.looks_for(), column, || self.job.key.write(row.cell(Column::KEY)));
@@ -272,11 +280,14 @@ impl<'p> Pass<'p> {
         &'a self,
         keys: Option<&'a CustomerKeys>,
         prepared: &'a Prepared,
-    ) -> impl Iterator<Item = (&'a dyn super::step::Step, Hand<'a>)> {
+    ) -> impl Iterator<Item = (&'a dyn Step, Hand<'a>)> {
         self.job.steps.iter().zip(&prepared.epochs).map(move |(step, epochs)| {
             let gone = prepared.shredded.get(&step.purpose());
             let shredded = keys.is_some_and(|keys| gone.is_some_and(|gone| gone.contains(&keys.customer())));
-            (step.as_ref(), Hand { vault: self.vault, keys, shredded, epochs: epochs.as_ref() })
+            (
+                step.as_ref(),
+                Hand { vault: self.vault, keys, shredded, epochs: epochs.as_ref(), verifies: self.job.verifies },
+            )
         })
     }
 
@@ -294,6 +305,11 @@ impl<'p> Pass<'p> {
         // What an older version wrote in plaintext stands beside the token of an older value.
         let mut put: Vec<Column> = Vec::new();
         for (step, hand) in self.with_each_step(keys, prepared) {
+            // Also in rows of the shredded: their values may be another's, who is not.
+            if let Some((column, under)) = of_another(step, &worked.after) {
+                worked.problem = Some((column, Cause::OtherNumber { under }));
+                break;
+            }
             worked.erased |= hand.shredded;
             if hand.shredded && !step.concerns_shredded() {
                 continue;
@@ -343,5 +359,14 @@ impl<'p> Pass<'p> {
         self.job.key.write(row.cell(Column::KEY))
     }
 }
+
+/// A value under another number than the row's, or in a row without one.
+fn of_another(step: &dyn Step, row: &Row) -> Option<(Column, CustomerId)> {
+    let is_of =
+        |number: CustomerId| matches!(row.cell(Column::CUSTOMER), Cell::Integer(own) if *own == number.to_stored());
+    step.sealed_in(row).filter(|(_, number)| !is_of(*number))
+}
+
+const OF_ANOTHER: &str = "sealed under another number than the row's";
 
 const OUT_OF_STEP: KeyStoreError = KeyStoreError::Bug("a batch lost a row");

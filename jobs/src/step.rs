@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use oubliette::personal::{PersonalData, Plaintext};
-use oubliette::{CustomerKeys, Epochs, Field, ParseError, Placed, Purpose, Sealed, Vault};
+use oubliette::{CustomerId, CustomerKeys, Epochs, Field, ParseError, Placed, Purpose, Sealed, Vault};
 use subtle::ConstantTimeEq;
 
 use super::cell::{Cell, Column, Row};
@@ -146,6 +146,14 @@ impl<T> Held<T> {
         }
     }
 
+    /// The number that a value in this column is sealed under.
+    pub(super) fn number(row: &Row, column: Column) -> Option<(Column, CustomerId)> {
+        match Held::<T>::of(row.cell(column)) {
+            Held::Sealed(sealed, _) => Some((column, sealed.customer())),
+            Held::Nothing | Held::Plaintext | Held::Unreadable(_) => None,
+        }
+    }
+
     pub(super) fn sealed(self) -> Result<Option<(Sealed<T>, Form)>, Cause> {
         match self {
             Held::Nothing => Ok(None),
@@ -179,6 +187,8 @@ pub(super) struct Hand<'h> {
     /// Whether the customer is shredded in the step's purpose.
     pub(super) shredded: bool,
     pub(super) epochs: Option<&'h Epochs>,
+    /// Whether tokens are compared with their values.
+    pub(super) verifies: bool,
 }
 
 impl Hand<'_> {
@@ -215,6 +225,11 @@ pub(super) trait Step: Send + Sync {
 
     /// The column whose values it follows: it is due when one was put there in this pass.
     fn follows(&self) -> Option<Column> {
+        None
+    }
+
+    /// The sealed value that it reads, and the number that is sealed under.
+    fn sealed_in(&self, _row: &Row) -> Option<(Column, CustomerId)> {
         None
     }
 

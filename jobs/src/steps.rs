@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use oubliette::personal::PersonalData;
-use oubliette::{Epoch, Epochs, Index, KeyStoreError, OpenError, Purpose, Token, Vault};
+use oubliette::{CustomerId, Epoch, Epochs, Index, KeyStoreError, OpenError, Purpose, Token, Vault};
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
@@ -41,6 +41,10 @@ where
 
     fn puts_into(&self) -> Option<Column> {
         Some(self.to)
+    }
+
+    fn sealed_in(&self, row: &Row) -> Option<(Column, CustomerId)> {
+        Held::<T>::number(row, self.to)
     }
 
     fn is_due(&self, row: &Row, _: &Hand<'_>) -> Result<bool, Fault> {
@@ -82,6 +86,10 @@ impl<T: PersonalData> Step for Reseal<T> {
 
     fn purpose(&self) -> Purpose {
         self.at.field.purpose()
+    }
+
+    fn sealed_in(&self, row: &Row) -> Option<(Column, CustomerId)> {
+        Held::<T>::number(row, self.column)
     }
 
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
@@ -127,6 +135,10 @@ impl<Old: PersonalData, New: PersonalData> Step for Relabel<Old, New> {
         Some(self.column)
     }
 
+    fn sealed_in(&self, row: &Row) -> Option<(Column, CustomerId)> {
+        Held::<New>::number(row, self.column)
+    }
+
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
         let Some((sealed, _)) = Held::<New>::of(row.cell(self.column)).sealed()? else { return Ok(false) };
         match self.new.open(row, &sealed, hand) {
@@ -147,8 +159,10 @@ impl<Old: PersonalData, New: PersonalData> Step for Relabel<Old, New> {
     }
 }
 
-fn epoch_of<T>(cell: &Cell) -> Option<Epoch> {
-    cell.content().and_then(|bytes| Token::<T>::from_bytes(bytes).ok()).map(|token| token.epoch())
+/// The epoch of a token, if it can be of this index: one of another number of bits is found by nobody, and counts as missing.
+fn epoch_of<T: PersonalData>(cell: &Cell, index: Index<T>) -> Option<Epoch> {
+    let token = cell.content().and_then(|bytes| Token::<T>::from_bytes(bytes).ok());
+    token.filter(|token| index.fits(token)).map(|token| token.epoch())
 }
 
 type Parse<T> = fn(&Cell) -> Result<T, Cause>;
@@ -221,7 +235,7 @@ impl<T: PersonalData> Tokens<T> {
 
 impl<T: PersonalData> Step for Tokens<T> {
     fn looks_for(&self) -> &'static str {
-        "without a token of the current epoch"
+        "without its token of the current epoch"
     }
 
     fn column(&self) -> Column {
@@ -242,9 +256,14 @@ impl<T: PersonalData> Step for Tokens<T> {
         Ok(Some(epochs))
     }
 
+    fn sealed_in(&self, row: &Row) -> Option<(Column, CustomerId)> {
+        Held::<T>::number(row, self.from)
+    }
+
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
         // Whoever writes plaintext may know no tokens: only making it anew tells whether it is the value's.
-        if self.parse.is_some() && matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext) {
+        let is_plaintext = self.parse.is_some() && matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext);
+        if hand.verifies || is_plaintext {
             let made = self.made(row, hand)?;
             return Ok(self.columns.iter().zip(&made).any(|(column, made)| !row.cell(*column).is(made)));
         }
@@ -253,7 +272,7 @@ impl<T: PersonalData> Step for Tokens<T> {
         Ok(pairs.any(|(column, wanted)| {
             let cell = row.cell(*column);
             // A cell that holds anything but a token is not NULL, and must become it.
-            epoch_of::<T>(cell) != wanted || (wanted.is_none() && !cell.is_null())
+            epoch_of(cell, self.index) != wanted || (wanted.is_none() && !cell.is_null())
         }))
     }
 

@@ -42,6 +42,15 @@ fn enroll(vault: &Vault) -> (CustomerId, Sealed<Email>) {
 }
 
 /// Rule 7: one half of a resumed snapshot has the other's block. The lease need not have run out.
+/// A sweep goes through them, and counted what is due of it twice.
+#[test]
+fn a_purpose_that_is_named_twice_counts_once() {
+    let memory = Memory::new();
+    let vault = Vault::on(memory.clone(), memory).purposes([ORDERS, ORDERS]).create(key()).unwrap();
+    assert_eq!(vault.unlocked_purposes().unwrap(), [ORDERS]);
+    assert_eq!(vault.status().unwrap().purposes.len(), 1);
+}
+
 #[test]
 fn a_clock_that_jumps_within_the_lease_drops_the_block_of_numbers() {
     let (vault, _, clock) = vault();

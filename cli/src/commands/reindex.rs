@@ -63,16 +63,26 @@ pub fn rows_that_need(
     columns: Vec<Column>,
     what: Needs,
 ) -> Result<Vec<Remaining>, Failure> {
-    let reseal = what == Needs::Resealing;
-    let asked = Reindex { columns: Vec::new(), reseal, check: true, batch: 500, tolerate: 0, after: None };
+    let left = rows_left(context, vault, columns)?.into_iter().map(|(_, left)| left);
+    Ok(left.filter(|left| left.what == what.as_job_says()).collect())
+}
+
+/// All that a job could find in these columns without opening a value, each with its table.
+pub fn rows_left(context: &Context, vault: &Vault, columns: Vec<Column>) -> Result<Vec<(String, Remaining)>, Failure> {
+    let asked =
+        Reindex { columns: Vec::new(), reseal: true, check: true, verify: false, batch: 500, tolerate: 0, after: None };
     let database = Database::open(&context.config.database)?;
     let mut all = Vec::new();
     for columns in grouped(columns) {
         let left = database.left_behind(vault, &job(&columns, &asked)?).map_err(|error| of_job(&error))?;
-        all.extend(left.remaining.into_iter().filter(|left| left.what == what.as_job_says()));
+        let table = columns.first().map_or("", |column| column.table.as_str());
+        all.extend(left.remaining.into_iter().map(|left| (table.to_owned(), left)));
     }
     Ok(all)
 }
+
+/// What a job says of values under another number.
+pub const OTHER_NUMBER: &str = "sealed under another number than the row's";
 
 /// What rows need before something is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +92,10 @@ pub enum Needs {
 }
 
 impl Needs {
-    fn as_job_says(self) -> &'static str {
+    pub fn as_job_says(self) -> &'static str {
         match self {
             Needs::Resealing => "under a replaced key tree",
-            Needs::Token => "without a token of the current epoch",
+            Needs::Token => "without its token of the current epoch",
         }
     }
 }
@@ -138,6 +148,9 @@ fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {
         job = with_type!(column, T => steps::<T>(job, column, asked.reseal))?;
     }
     job = job.batch(asked.batch).tolerate(asked.tolerate);
+    if asked.verify {
+        job = job.verify_indexes();
+    }
     Ok(match &asked.after {
         Some(bookmark) => job.resume_after(bookmark),
         None => job,

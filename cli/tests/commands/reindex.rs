@@ -137,3 +137,65 @@ fn a_database_url_stays_out_of_sight() {
     let ran = world.run(&["reindex"]).ends(78);
     assert!(ran.err.contains("NO_SUCH_VARIABLE"), "{ran:?}");
 }
+
+/// Written by an application with fewer bits, or by one that forgot the token: the first is seen without opening a value.
+#[test]
+fn tokens_that_no_search_finds_are_seen_and_renewed() {
+    const FEWER: Index<Email> = EMAIL.index("exact", bits(32));
+    let (world, database, _) = shop(5);
+    let vault = world.vault();
+    for row in 0..2 {
+        let token = vault.token(FEWER, &format!("row{row}@example.com").parse().unwrap()).unwrap();
+        database.execute("UPDATE customers SET email_idx = ? WHERE id = ?", params![token, row]).unwrap();
+    }
+    let other = vault.token(BY_EMAIL, &"before@example.com".parse().unwrap()).unwrap();
+    database.execute("UPDATE customers SET email_idx = ? WHERE id = 3", params![other]).unwrap();
+    vault.close().unwrap();
+    let remaining = |arguments: &[&str]| {
+        let (code, checked) = world.json(arguments);
+        let rows = checked["checked"][0]["remaining"][0]["rows"].as_u64();
+        (code, rows.unwrap_or(0))
+    };
+    assert_eq!(remaining(&["reindex", "--check"]), (1, 2));
+    assert_eq!(remaining(&["reindex", "--check", "--verify"]), (1, 3));
+    let found = world.run(&["doctor"]).ends(1);
+    assert!(found.out.contains("2 rows (the first: 0, 1)") && found.out.contains("does not find them"), "{found:?}");
+    world.run(&["reindex"]).ends(0);
+    world.run(&["doctor"]).ends(0);
+    assert_eq!(remaining(&["reindex", "--check", "--verify"]), (1, 1));
+    world.run(&["reindex", "--verify"]).ends(0);
+    assert_eq!(remaining(&["reindex", "--check", "--verify"]), (0, 0));
+}
+
+/// An upsert by token that writes the value and keeps the row's number.
+#[test]
+fn a_value_under_another_number_than_the_rows_is_grave() {
+    let (world, database, numbers) = shop(3);
+    let vault = world.vault();
+    let sealed = vault.seal(vault.enroll().unwrap(), EMAIL, &"row1@example.com".parse().unwrap()).unwrap();
+    database.execute("UPDATE customers SET email = ? WHERE id = 1", params![sealed]).unwrap();
+    vault.close().unwrap();
+    world.run(&["shred", &numbers[1].to_string(), "--yes"]).ends(0);
+    let found = world.run(&["doctor"]).ends(2);
+    assert!(
+        found.out.contains("GRAVE: customers.email: 1 row (the first: 1) with a value that is sealed under another"),
+        "{found:?}"
+    );
+    assert!(!found.out.contains("example.com"), "{found:?}");
+    let checked = world.run(&["reindex", "--check"]).ends(1);
+    assert!(checked.out.contains("sealed under another number than the row's"), "{checked:?}");
+    let refused = world.run(&["reindex"]).ends(2);
+    assert!(refused.err.contains("which is not the row's number"), "{refused:?}");
+}
+
+#[test]
+fn doctor_says_what_of_the_rows_it_could_not_look_at() {
+    let (world, database, _) = shop(1);
+    world.configure(&COLUMNS.replace("\"newsletter\"", "\"news\""));
+    let found = world.run(&["doctor"]).ends(1);
+    assert!(found.out.contains("rows were not looked at") && found.out.contains("\"news\""), "{found:?}");
+    world.configure(COLUMNS);
+    database.execute_batch("ALTER TABLE customers RENAME TO people").unwrap();
+    let found = world.run(&["doctor"]).ends(1);
+    assert!(found.out.contains("rows were not looked at"), "{found:?}");
+}

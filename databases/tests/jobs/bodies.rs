@@ -229,7 +229,7 @@ pub async fn a_new_tree_a_new_epoch_and_a_shred() {
             ("a token of a shredded customer", "email_idx".to_owned(), 1),
             ("under a replaced key tree", "email".to_owned(), 59),
             ("under a replaced key tree", "name".to_owned(), 44),
-            ("without a token of the current epoch", "email_idx".to_owned(), 59),
+            ("without its token of the current epoch", "email_idx".to_owned(), 59),
         ]
     );
     let report = jobs::sqlx::run(&pool, &vault, &renew(), |_| GO_ON).await.unwrap();

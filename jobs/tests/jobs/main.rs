@@ -7,4 +7,5 @@ mod killed;
 mod renewal;
 mod rows;
 mod support;
+mod tokens;
 mod unique;

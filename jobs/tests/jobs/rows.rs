@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use oubliette::{OpenError, Vault};
+use oubliette::Vault;
 use oubliette_jobs::{self as jobs, Cause, Job, JobError, Key};
 
 use super::support::*;
@@ -139,7 +139,7 @@ fn a_value_of_another_row_is_a_problem_and_a_number_that_is_none_too() {
         matches!(
             all[..],
             [
-                ("2", "email_idx", Cause::Open(OpenError::OtherCustomer { .. })),
+                ("2", "email", Cause::OtherNumber { .. }),
                 ("3", "no", Cause::InvalidCustomer),
                 ("4", "phone", Cause::Seal(oubliette::SealError::NotEnrolled { .. })),
                 ("5", "phone", Cause::NotEnrolled),

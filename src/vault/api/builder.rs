@@ -118,7 +118,13 @@ impl VaultBuilder {
 
     /// The purposes this program uses. Others of the vault can be neither sealed nor opened, but `shred` covers them.
     pub fn purposes(mut self, purposes: impl IntoIterator<Item = Purpose>) -> VaultBuilder {
-        self.purposes = purposes.into_iter().collect();
+        self.purposes = Vec::new();
+        // Whoever goes through them does so once for each.
+        for purpose in purposes {
+            if !self.purposes.contains(&purpose) {
+                self.purposes.push(purpose);
+            }
+        }
         self
     }
 

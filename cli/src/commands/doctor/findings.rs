@@ -49,6 +49,10 @@ impl Findings {
         self.0.push(Finding { severity, check, place, what, meaning, advice });
     }
 
+    pub fn has(&self, check: &str) -> bool {
+        self.0.iter().any(|finding| finding.check == check)
+    }
+
     pub fn worst_first(mut self) -> Vec<Finding> {
         self.0.sort_by_key(|finding| Reverse(finding.severity));
         self.0

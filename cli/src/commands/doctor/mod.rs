@@ -7,6 +7,7 @@ mod journal;
 mod key_store;
 mod media;
 mod register;
+mod rows;
 mod vault;
 mod versions;
 

@@ -28,7 +28,7 @@ const DAYS_OVERDUE: i32 = 1;
 pub fn tables(context: &Context, findings: &mut Findings) -> Option<Tables> {
     let config = &context.config;
     let named = &config.database;
-    if named.sqlite.is_none() && named.postgres_url_file.is_none() && named.postgres_url_env.is_none() {
+    if !named.is_named() {
         return None;
     }
     let found = Database::open(named).and_then(|database| Ok((database.has_register()?, database)));

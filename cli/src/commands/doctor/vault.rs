@@ -7,7 +7,7 @@ use oubliette::store::{CopyContent, Directory, Problem, RootCopy, RootStore};
 use oubliette::{KeyStoreError, Status, UnlockError, VaultBuilder};
 
 use super::findings::{Findings, Severity};
-use super::{journal, register, versions};
+use super::{journal, register, rows, versions};
 use crate::commands::status::places;
 use crate::context::{Context, close};
 use crate::exit::{Exit, Failure, chain, told};
@@ -49,13 +49,21 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         if has_journal { context.builder() } else { context.builder_without_journal() }
     };
     let mut tables = if has_journal { register::tables(context, findings) } else { None };
-    let purposes = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
+    let of_register = tables.as_ref().map(register::purposes).transpose()?.unwrap_or_default();
+    let mut purposes = rows::purposes(context)?;
+    purposes.extend(&of_register);
     // It only looks: a damaged copy that opening mends would be told of by nobody.
-    let mut unlocked = builder()?.purposes(purposes).unlock_read_only(root_key.clone());
-    if let Err(UnlockError::UnknownPurpose { purpose }) = &unlocked {
-        register::is_of_another_vault(purpose, findings);
-        tables = None;
-        unlocked = builder()?.unlock_read_only(root_key);
+    let mut unlocked = builder()?.purposes(purposes.clone()).unlock_read_only(root_key.clone());
+    while let Err(UnlockError::UnknownPurpose { purpose }) = &unlocked
+        && purposes.iter().any(|known| known.name() == *purpose)
+    {
+        if of_register.iter().any(|known| known.name() == *purpose) {
+            register::is_of_another_vault(purpose, findings);
+            tables = None;
+        }
+        // Of a column's, `of_trees` says more.
+        purposes.retain(|known| known.name() != *purpose);
+        unlocked = builder()?.purposes(purposes.clone()).unlock_read_only(root_key.clone());
     }
     let vault = match unlocked {
         Ok(vault) => vault,
@@ -100,6 +108,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     if let Some(tables) = tables {
         register::look(context, &vault, tables, findings);
     }
+    rows::look(context, &vault, findings);
     close(vault)?;
     journal::look(context, &status, key.ok().as_ref(), findings);
     of_lease(&shown, &status, longest_lease, findings);

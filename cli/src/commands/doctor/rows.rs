@@ -1,0 +1,60 @@
+//! Rows of the application's tables: whether their tokens are found, and whether each value is its row's. No value is opened.
+
+use oubliette::{Purpose, Vault};
+
+use super::findings::{Findings, Severity};
+use crate::answer::count;
+use crate::commands::reindex::{self, Needs, OTHER_NUMBER};
+use crate::context::{Context, purpose};
+use crate::exit::Failure;
+
+/// Those of the configuration's columns.
+pub fn purposes(context: &Context) -> Result<Vec<Purpose>, Failure> {
+    context.config.columns().map(|column| purpose(&column.purpose)).collect()
+}
+
+/// Whatever cannot be looked at is a finding, too.
+pub fn look(context: &Context, vault: &Vault, findings: &mut Findings) {
+    let columns: Vec<_> = context.config.columns().collect();
+    // A database that cannot be opened is told once.
+    if columns.is_empty() || !context.config.database.is_named() || findings.has("database") {
+        return;
+    }
+    let left = match reindex::rows_left(context, vault, columns) {
+        Ok(left) => left,
+        Err(failure) => {
+            findings.add(
+                Severity::Warning,
+                "rows",
+                "the application's tables",
+                failure.message,
+                "rows were not looked at: values under another number than their row's, tokens that are not found",
+                "correct [database] and [[tables]], or look at the server; `oubliette reindex --check` looks at the rows of single columns",
+            );
+            return;
+        }
+    };
+    for (table, left) in left {
+        let place = format!("{table}.{}", left.column);
+        let rows = format!("{} (the first: {})", count(left.rows, "row", "rows"), left.first.join(", "));
+        if left.what == OTHER_NUMBER {
+            findings.add(
+                Severity::Grave,
+                "other-number",
+                place,
+                format!("{rows} with a value that is {}", left.what),
+                "whoever is erased by the row's number stays readable by the value's",
+                "have the application write the row anew, number and values together: an upsert that finds a row by its token must write all of them, or none",
+            );
+        } else if left.what == Needs::Token.as_job_says() {
+            findings.add(
+                Severity::Warning,
+                "token-missing",
+                place,
+                format!("{rows} {}", left.what),
+                "a search by that index does not find them",
+                "see that `bits` and `label` of the column's `index` are the application's, then `oubliette reindex`",
+            );
+        }
+    }
+}
