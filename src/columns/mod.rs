@@ -34,6 +34,54 @@
 //! Bind the tokens of all epochs, as many parameters as there are:
 //! `WHERE email_idx IN (?, ?)`. PostgreSQL takes them as one array as well, `WHERE email_idx = ANY($1)`, bound from
 //! `tokens.iter().map(Token::as_bytes).collect::<Vec<_>>()`.
+//!
+//! # Upserts
+//! **An upsert that finds its row by a token must not bring a number of its own.** `INSERT .. ON CONFLICT (email_idx) DO UPDATE
+//! SET email = excluded.email` keeps the row's number beside a value under the new one: whoever is shredded by the row's
+//! number stays readable. And an upsert that writes the number as well leaves what other tables hold under the old one. So ask
+//! for the row's number first, seal under it, and let the insert take place only if there is none:
+#![cfg_attr(feature = "rusqlite", doc = "```")]
+#![cfg_attr(not(feature = "rusqlite"), doc = "```ignore")]
+//! use oubliette::{CustomerId, Field, Index, Purpose, Vault, bits, personal::Email};
+//! use rusqlite::{OptionalExtension, Transaction, params};
+//!
+//! const ORDERS: Purpose = Purpose::new("orders");
+//! const EMAIL: Field<Email> = ORDERS.field("email");
+//! const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+//!
+//! /// The row of whoever has this email, made anew if there is none. `email_idx` is UNIQUE.
+//! fn upsert(vault: &Vault, on: &Transaction<'_>, email: &Email) -> Result<CustomerId, Box<dyn std::error::Error>> {
+//!     let token = vault.token(BY_EMAIL, email)?;
+//!     let find = "SELECT no FROM customers WHERE email_idx = ?"; // in PostgreSQL FOR UPDATE; in two epochs IN (?, ?)
+//!     if let Some(no) = on.query_row(find, [token], |row| row.get(0)).optional()? {
+//!         let sealed = vault.seal(no, EMAIL, email)?;
+//!         on.execute("UPDATE customers SET email = ?, email_idx = ? WHERE no = ?", params![sealed, token, no])?;
+//!         return Ok(no);
+//!     }
+//!     let no = vault.enroll()?;
+//!     let sealed = vault.seal(no, EMAIL, email)?;
+//!     // Fails if somebody else was first: begin the transaction again, and find their row.
+//!     on.execute("INSERT INTO customers (no, email, email_idx) VALUES (?, ?, ?)", params![no, sealed, token])?;
+//!     Ok(no)
+//! }
+//! # let vault = Vault::in_memory([ORDERS]);
+//! # let mut connection = rusqlite::Connection::open_in_memory()?;
+//! # connection.execute_batch("CREATE TABLE customers (no BIGINT PRIMARY KEY, email BLOB, email_idx BLOB UNIQUE)")?;
+//! # let (one, other) = ("alice@example.com".parse()?, "Alice@Example.com".parse()?);
+//! # let transaction = connection.transaction()?;
+//! # assert_eq!(upsert(&vault, &transaction, &one)?, upsert(&vault, &transaction, &other)?);
+//! # let sealed = transaction.query_row("SELECT email FROM customers", [], |row| row.get::<_, oubliette::Sealed<Email>>(0))?;
+//! # let no = transaction.query_row("SELECT no FROM customers", [], |row| row.get::<_, CustomerId>(0))?;
+//! # assert_eq!(sealed.customer(), no);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//! Rows that such an upsert left behind are found by any job over the table (`oubliette-jobs`), by `left_behind`, and by
+//! `oubliette doctor`: [`Sealed::customer`](crate::Sealed::customer) is the number that a value is under.
+//!
+//! # After a restore of the database
+//! A backup brings the tokens of the shredded back: who was erased cannot sign up again where tokens are UNIQUE, and is found by
+//! a search. So empty them before the application answers: a job of `forget_tokens` steps does
+//! (`oubliette-jobs`), `oubliette reindex` by the configuration, and the register's `resume` by itself.
 
 mod maybe_sealed;
 mod sealed_text;
