@@ -2,11 +2,32 @@
 
 use std::fmt::Display;
 
+use crate::field::Purpose;
+
 macro_rules! event {
     ($level:ident, $($field:tt)*) => {
         #[cfg(feature = "tracing")]
         tracing::$level!(target: "oubliette", $($field)*);
     };
+}
+
+/// Once for each vault that is unlocked. `is_alone`: its root record is in one place.
+pub(crate) fn unlocked(generation: u64, purposes: &[Purpose], places: usize, is_alone: bool) {
+    let names: Vec<&str> = purposes.iter().map(|purpose| purpose.name()).collect();
+    event!(info, generation, purposes = ?names, places, "unlocked");
+    if is_alone {
+        event!(warn, "the root record is in one place: losing it loses every sealed value; attach a mirror");
+    }
+    let _ = (generation, names, places);
+}
+
+pub(crate) fn closed() {
+    event!(debug, "closed");
+}
+
+pub(crate) fn regained(generation: u64) {
+    event!(info, generation, "the key store answers again");
+    let _ = generation;
 }
 
 pub(crate) fn committed(generation: u64, newly: u64, pages: usize) {
@@ -20,7 +41,7 @@ pub(crate) fn refreshed(generation: u64) {
 }
 
 pub(crate) fn read_failed(error: &impl Display) {
-    event!(warn, %error, "the root record could not be read");
+    event!(warn, %error, "the root record cannot be read; until the lease runs out all goes on");
     let _ = error;
 }
 
@@ -30,7 +51,7 @@ pub(crate) fn journal_failed(error: &impl Display) {
 }
 
 pub(crate) fn lease_lost(why: &impl Display) {
-    event!(error, %why, "keys dropped");
+    event!(error, %why, "the lease is lost: nothing is opened, sealed or shredded until the key store answers");
     let _ = why;
 }
 

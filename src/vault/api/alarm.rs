@@ -85,6 +85,7 @@ impl VaultBuilder {
         process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.known.alarm.forget();
         process.finish_recovered();
+        inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }
 }

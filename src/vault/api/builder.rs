@@ -411,6 +411,7 @@ impl VaultBuilder {
         } else {
             inner.process.open_journal(&self.journal)?;
         }
+        inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }
 

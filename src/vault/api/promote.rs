@@ -83,6 +83,7 @@ impl VaultBuilder {
         process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.known.end_promotion();
         self.check_existing(process, mark, false)?;
+        inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }
 }

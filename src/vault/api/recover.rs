@@ -208,6 +208,7 @@ impl VaultBuilder {
             .run(process, None, job)
             .unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
         process.finish_recovered();
+        inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }
 }

@@ -57,6 +57,20 @@ pub(in crate::vault) struct VaultInner {
     pub(in crate::vault) directory: Option<Directory>,
 }
 
+impl VaultInner {
+    /// From now on changes are told by events; what failed until here was an error.
+    pub(in crate::vault) fn tell_unlocked(&self) {
+        let process = &self.process;
+        process.known.told.is_open();
+        if let Ok(state) = process.known.state() {
+            let places = state.facts.places.len().max(1);
+            // Of a store of the application's, a database for one, it is not known what it does.
+            let is_alone = places == 1 && self.directory.is_some() && !process.settings.read_only;
+            crate::events::unlocked(state.facts.clear.generation, &process.settings.purposes, places, is_alone);
+        }
+    }
+}
+
 impl Drop for VaultInner {
     fn drop(&mut self) {
         // No I/O here: what was asked for before is still done, by the threads, which then end.

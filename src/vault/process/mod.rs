@@ -109,6 +109,7 @@ impl Process {
         let process = Process::new(self.settings.clone(), engine, Scope::default())?;
         // A failure is not kept: the next call tries again.
         process.refresh().inspect_err(|_| drop(process.leave()))?;
+        process.known.told.is_open();
         self.child.get_or_init(|| process).current()
     }
 

@@ -99,7 +99,7 @@ impl Process {
             Ok(Seen::Changed { state, durable, needs_repair, trouble }) => {
                 self.check_found(&state, held)?;
                 let is_new = self.known.snapshot().is_none_or(|before| before.facts.clear.id != state.facts.clear.id);
-                if is_new {
+                if is_new && self.known.snapshot().is_some() {
                     events::refreshed(state.facts.clear.generation);
                 }
                 // One that was read before a commit of this process, and is looked at after it, holds what that shredded: it is to go at once.

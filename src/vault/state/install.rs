@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
 use crate::error::KeyStoreError;
-use crate::events;
 use crate::nonce;
 use crate::sync::{MutexGuard, lock};
 use crate::vault::state::{DropSignal, Known, RollbackProof, VaultState};
@@ -73,6 +72,7 @@ impl Known {
             (jumped, witness_history.latest_confirmation().unwrap_or(sent))
         };
         *lock(&self.trouble) = None;
+        self.told.works(state.facts.clear.generation);
         if jumped {
             // A copy of this machine may hand out the same numbers.
             lock(&self.numbers).drop_all();
@@ -143,7 +143,7 @@ impl Known {
 
     /// A read failed: the lease runs on, and when it runs out all that it covers is wiped. Tells whether it did.
     pub(crate) fn failed_to_read(&self, error: &KeyStoreError) -> bool {
-        events::read_failed(error);
+        self.told.read_fails(error);
         *lock(&self.trouble) = Some(error.clone());
         let is_over = self.lease.remaining().is_zero();
         if is_over {
@@ -154,6 +154,7 @@ impl Known {
 
     /// From now on nothing is installed. What is held is wiped by a [`revoke`](Known::revoke) that follows.
     pub(crate) fn close(&self) {
+        self.told.is_closed();
         self.closed.store(true, Ordering::Release);
     }
 
@@ -161,7 +162,7 @@ impl Known {
     pub(crate) fn revoke(&self, why: KeyStoreError) {
         *lock(&self.trouble) = Some(why.clone());
         self.wipe();
-        events::lease_lost(&why);
+        self.told.is_lost(&why);
     }
 
     /// Wipes what the lease covers if it ran out and no read came back that would say so. By the watchdog, which waits for no store. How long the
@@ -185,7 +186,7 @@ impl Known {
         lock(&self.trouble).get_or_insert_with(|| why.clone());
         self.wipe_under(leaving);
         // Last, and with no lock held: whoever listens is the application's, and may write to a disk that hangs.
-        events::lease_lost(&why);
+        self.told.is_lost(&why);
     }
 
     pub(crate) fn wipe(&self) {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::clock::{Clock, LeaseClock, Moment};
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, Outcome};
-use crate::events;
 use crate::fork::{self, ForkGeneration};
 use crate::root_record::Record;
 use crate::sync::{Mutex, MutexGuard, RwLock, lock};
+use crate::vault::state::told::Told;
 use crate::vault::state::{
     Alarm, DropSignal, Handles, Numbers, Pace, Places, RollbackProof, Scope, UnknownTrees, VaultState, WitnessHistory,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Known {
     pub(super) trouble: Mutex<Option<KeyStoreError>>,
     /// What proved that the key store was rolled back, until it is seen to be mended.
     pub(super) refused: Mutex<Option<RollbackProof>>,
+    /// What events said last.
+    pub(crate) told: Told,
     /// Nothing is installed any more.
     pub(super) closed: AtomicBool,
     /// What a value showed that the record does not say yet.
@@ -77,6 +79,7 @@ impl Known {
             numbers: Mutex::new(Numbers::none()),
             trouble: Mutex::new(None),
             refused: Mutex::new(None),
+            told: Told::nothing(),
             closed: AtomicBool::new(false),
             alarm: Alarm::default(),
             unknown_trees: UnknownTrees::default(),
@@ -259,9 +262,9 @@ impl Known {
 
     /// Refuses whatever this proves to be rolled back, and wipes what is held.
     pub(crate) fn refuse(&self, proof: RollbackProof, have: u64, seen: u64) -> KeyStoreError {
-        events::gone_back(have, seen);
+        let is_new = lock(&self.refused).replace(proof).is_none();
+        self.told.went_back(have, seen, is_new);
         let error = KeyStoreError::RolledBack { have, seen };
-        *lock(&self.refused) = Some(proof);
         self.revoke(error.clone());
         error
     }

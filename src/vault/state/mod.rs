@@ -16,6 +16,7 @@ mod scope;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod told;
 mod unknown_trees;
 mod witness_history;
 
