@@ -14,12 +14,12 @@ pub use invalid::InvalidPhone;
 #[cfg(not(feature = "phone"))]
 mod plain;
 #[cfg(not(feature = "phone"))]
-use plain::e164;
+use plain::{as_typed, e164};
 
 #[cfg(feature = "phone")]
 mod numbering;
 #[cfg(feature = "phone")]
-use numbering::e164;
+use numbering::{as_typed, e164};
 
 /// A telephone number: E.164, and an extension if there is one.
 ///
@@ -30,6 +30,12 @@ use numbering::e164;
 /// `ext.`, `x`, `#`, `poste` or the like. With feature `phone`, `Phone::parse` takes national forms as well, and numbers
 /// are checked against the numbering plan of their country. Without, only lengths are, and `+` must be followed by
 /// digits with nothing but spaces, dots and dashes between them. A number that both accept is kept in the same bytes.
+///
+/// A number without `+` that could be one of two is refused ([`Ambiguous`](InvalidPhone::Ambiguous)): `491712345678` in Germany is
+/// a mobile number whose plus was forgotten, and somebody's line in Emden. A number that is in no plan has a door of its own,
+/// [`not_validated`](Phone::not_validated).
+///
+#[doc = include_str!("phone/folded.md")]
 ///
 /// With feature `phone`, the library that knows numbering plans (`rlibphonenumber`) writes numbers to the `log` crate
 /// at level trace: keep that level off for it.
@@ -46,6 +52,7 @@ use numbering::e164;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Phone {
     text: SecretText,
+    is_validated: bool,
 }
 
 impl Phone {
@@ -60,7 +67,23 @@ impl Phone {
     #[cfg(feature = "phone")]
     #[cfg_attr(docsrs, doc(cfg(feature = "phone")))]
     pub fn parse(text: &str, country: super::Country) -> Result<Phone, InvalidPhone> {
-        Phone::read(text, Some(country))
+        Phone::read(text, Some(country), false)
+    }
+
+    /// A number that its country's plan does not have (yet): new ranges, numbers of private networks. Only the number of its digits is checked: 7 to 15, after
+    /// `+`, or as one dials in `country`. It is marked, so that [`is_validated`](Phone::is_validated) tells; a number that the plan does have is not.
+    /// It is found under the same token as the number itself.
+    ///
+    /// # Errors
+    /// [`InvalidPhone`] names the rule broken. A number that could be one of two ([`Ambiguous`](InvalidPhone::Ambiguous)) is refused here too.
+    pub fn not_validated(text: &str, country: Option<super::Country>) -> Result<Phone, InvalidPhone> {
+        Phone::read(text, country, true)
+    }
+
+    /// Whether it was checked when it was read: false of what [`not_validated`](Phone::not_validated) let in. Without feature `phone`, its length alone was.
+    #[must_use]
+    pub const fn is_validated(&self) -> bool {
+        self.is_validated
     }
 
     /// The door out in parts: the number in E.164, and the extension's digits.
@@ -69,7 +92,7 @@ impl Phone {
         parts(self.text.as_str())
     }
 
-    fn read(text: &str, country: Option<super::Country>) -> Result<Phone, InvalidPhone> {
+    fn read(text: &str, country: Option<super::Country>, any: bool) -> Result<Phone, InvalidPhone> {
         let plain = plain_characters(text)?;
         let text = plain.as_str();
         let text = text.strip_prefix("tel:").unwrap_or(text);
@@ -79,13 +102,17 @@ impl Phone {
         if !number.contains(|c: char| c.is_ascii_digit()) {
             return Err(InvalidPhone::TooShort);
         }
-        let mut kept = e164(number.trim_matches([' ', '-', '.']), country)?;
+        let number = number.trim_matches([' ', '-', '.']);
+        let (mut kept, is_validated) = match e164(number, country) {
+            Err(error) if any && !matches!(error, InvalidPhone::Ambiguous) => (as_typed(number, country)?, false),
+            kept => (kept?, true),
+        };
         if let Some(extension) = extension {
             kept.push_str(EXTENSION);
             kept.push_str(extension);
         }
         match kept.as_str().len() {
-            _ if is_kept_form(kept.as_str()) => Ok(Phone { text: kept }),
+            _ if is_kept_form(kept.as_str()) => Ok(Phone { text: kept, is_validated }),
             0..=7 => Err(InvalidPhone::TooShort),
             _ => Err(InvalidPhone::TooLong),
         }
@@ -101,11 +128,13 @@ impl FromStr for Phone {
     type Err = InvalidPhone;
 
     fn from_str(text: &str) -> Result<Phone, InvalidPhone> {
-        Phone::read(text, None)
+        Phone::read(text, None, false)
     }
 }
 
 const EXTENSION: &str = ";ext=";
+/// In content, in the place of the `+`.
+const NOT_VALIDATED: &str = "~";
 
 fn parts(text: &str) -> (&str, Option<&str>) {
     match text.split_once(EXTENSION) {
@@ -142,7 +171,11 @@ fn plain_characters(text: &str) -> Result<SecretText, InvalidPhone> {
         match c {
             _ if c.is_control() => return Err(InvalidPhone::UnexpectedCharacter),
             _ if c.is_whitespace() => plain.push(' '),
-            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff0d}' => plain.push('-'),
+            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff0d}' | '\u{ff70}' => plain.push('-'),
+            '\u{b7}' | '\u{2022}' | '\u{30fb}' | '\u{ff65}' | '\u{3002}' | '\u{ff61}' => plain.push('.'),
+            '[' | '\u{ff3b}' => plain.push('('),
+            ']' | '\u{ff3d}' => plain.push(')'),
+            '\u{301c}' => plain.push('~'),
             // Fullwidth forms of ASCII.
             '\u{ff01}'..='\u{ff5e}' => {
                 plain.push(char::from_u32(u32::from(c).saturating_sub(0xfee0)).unwrap_or(c).to_ascii_lowercase());
@@ -167,14 +200,41 @@ fn digit(c: char) -> Option<char> {
     ZEROS.iter().find_map(|zero| code.checked_sub(*zero).and_then(|value| char::from_digit(value, 10)))
 }
 
-const LABELS: [&str; 8] = ["ext", "extn", "extension", "extensión", "x", "poste", "anexo", "доб"];
+const LABELS: [&str; 23] = [
+    "ext",
+    "extn",
+    "extension",
+    "extensión",
+    "x",
+    "poste",
+    "anexo",
+    "int",
+    "interno",
+    "ramal",
+    "wew",
+    "dahili",
+    "dw",
+    "durchwahl",
+    "доб",
+    "вн",
+    "内線",
+    "内线",
+    "分機",
+    "分机",
+    "转",
+    "轉",
+    "내선",
+];
 
 // Here rather than in the library, which makes digits of the letters of a label that it does not know, and drops what
 // follows a second number.
 fn read_extension(rest: &str) -> Result<&str, InvalidPhone> {
+    // Two commas are a pause before dialling on; one alone may as well come before a second number.
+    let is_after_pause = rest.trim_start().starts_with(",,");
     let rest = rest.trim_start_matches([' ', ';', ',']);
-    let after = match rest.strip_prefix('#') {
+    let after = match rest.strip_prefix(['#', '~']) {
         Some(after) => after,
+        None if is_after_pause && rest.starts_with(|c: char| c.is_ascii_digit()) => rest,
         None => {
             let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
             let (label, after) = rest.split_at_checked(end).unwrap_or_default();
@@ -198,14 +258,30 @@ impl PersonalData for Phone {
     }
 
     fn encode(&self, out: &mut Plaintext) {
-        out.extend(self.text.as_str().as_bytes());
+        match self.text.as_str().strip_prefix('+') {
+            Some(rest) if !self.is_validated => {
+                out.extend(NOT_VALIDATED.as_bytes());
+                out.extend(rest.as_bytes());
+            }
+            _ => out.extend(self.text.as_str().as_bytes()),
+        }
     }
 
     fn decode(bytes: &[u8]) -> Result<Phone, InvalidContent> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if is_kept_form(text) => Ok(Phone { text: SecretText::copy_of(text) }),
-            _ => Err(InvalidContent),
-        }
+        let text = std::str::from_utf8(bytes).map_err(|_| InvalidContent)?;
+        let mut kept = SecretText::with_capacity(text.len());
+        let is_validated = match text.strip_prefix(NOT_VALIDATED) {
+            Some(rest) => {
+                kept.push('+');
+                kept.push_str(rest);
+                false
+            }
+            None => {
+                kept.push_str(text);
+                true
+            }
+        };
+        if is_kept_form(kept.as_str()) { Ok(Phone { text: kept, is_validated }) } else { Err(InvalidContent) }
     }
 }
 
@@ -248,6 +324,18 @@ mod tests {
             ("+1 202-555-0143", "+12025550143"),
             ("+39 06 698 1", "+39066981"),
             ("+225 01 23 45 67 89", "+2250123456789"),
+            ("+33 6·12·34·56·78", "+33612345678"),
+            ("+33 6・12ｰ34ー56･78", "+33612345678"),
+            ("+33 1 23 45 67 89 ~12", "+33123456789;ext=12"),
+            ("+33 1 23 45 67 89～12", "+33123456789;ext=12"),
+            ("+33 1 23 45 67 89,,12", "+33123456789;ext=12"),
+            ("+81 3-1234-5678 内線12", "+81312345678;ext=12"),
+            ("+886 2 2345 6789 分機 12", "+886223456789;ext=12"),
+            ("+55 11 2345-6789 ramal 12", "+551123456789;ext=12"),
+            ("+48 22 123 45 67 wew. 12", "+48221234567;ext=12"),
+            ("+90 212 345 67 89 dahili: 12", "+902123456789;ext=12"),
+            ("+49 30 123456 DW 12", "+4930123456;ext=12"),
+            ("+39 06 698 12345 int. 12", "+390669812345;ext=12"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(kept), "{text}");
             assert_eq!(parse(kept).as_deref(), Ok(kept));
@@ -267,6 +355,8 @@ mod tests {
             ("+33 6 12\t34 56 78", UnexpectedCharacter),
             ("+1 800 FLOWERS", UnexpectedCharacter),
             ("+33 6 12 34 56 78;phone-context=+1tel:", UnexpectedCharacter),
+            ("+33 1 23 45 67 89, 12", UnexpectedCharacter),
+            ("+33 1 23 45 67 89,,", UnexpectedCharacter),
             ("+33 1 23 45 67 89 ext", Extension),
             ("+33 1 23 45 67 89 ext 12a", Extension),
             ("+33 1 23 45 67 89;ext=12345678901", Extension),
@@ -314,6 +404,10 @@ mod tests {
             "+1234567;EXT=1",
             "+١٢٣٤٥٦٧",
             "+1234567;ext=a",
+            "~",
+            "~+1234567",
+            "~0123456",
+            "~~1234567",
         ] {
             assert_eq!(Phone::decode(bad.as_bytes()), Err(InvalidContent), "{bad}");
         }

@@ -570,7 +570,7 @@ def decode(tag, content):
         check(b"@" in content, "invalid_content")
         return utf8(content, 1, 254)
     if tag == "obl.phone":
-        check(re.fullmatch(rb"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,10})?", content), "invalid_content")
+        check(re.fullmatch(rb"[+~][1-9][0-9]{6,14}(;ext=[0-9]{1,10})?", content), "invalid_content")
         return content.decode()
     if tag == "obl.text":
         return utf8(content, 0, 1 << 24)
@@ -631,7 +631,7 @@ def canonical(tag, content):
     if tag == "obl.name":
         return folded(text)
     if tag == "obl.phone":
-        return text
+        return text.replace("~", "+")
     if tag == "obl.text":
         return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     if tag == "obl.address":

@@ -16,6 +16,11 @@ pub enum InvalidPhone {
     /// A national form, where no country is known.
     #[error("the telephone number has no country; begin it with + and the country's code")]
     NoCountry,
+    /// Without a `+`, and with one it would be another number that exists: `491712345678` in Germany.
+    #[error(
+        "the telephone number could be one of two; begin it with + and the country's code, or as it is dialled within the country"
+    )]
+    Ambiguous,
     /// No country has that code.
     #[error("the telephone number begins with a code that no country has; check the digits after the +")]
     UnknownCountryCode,
