@@ -112,9 +112,10 @@ fn main() -> Result<()> {
     let home = std::env::var_os("EVENTS_DIR").map_or(target, PathBuf::from);
     fs::create_dir_all(home.join("log"))?;
     let log = home.join("log/events.jsonl");
-    let vault = Vault::at(home.join("privacy"))
-        .purposes([ORDERS])
-        .unlock_or_create(RootKey::passphrase("for this demonstration only"))?;
+    let builder = Vault::at(home.join("privacy")).purposes([ORDERS]);
+    let key = RootKey::passphrase("for this demonstration only");
+    // Once, by hand or by a script: a service only unlocks, so that a mistyped path or a disk that is not mounted is an error, and no new vault.
+    let vault = if home.join("privacy").exists() { builder.unlock(key)? } else { builder.create(key)? };
 
     let alice = register(&vault, &log, "Aoife O’Brádaigh", "aoife@example.com", "ring twice, the bell is weak")?;
     let bruno = register(&vault, &log, "Bruno Sant'Anna", "bruno@example.org", "leave it with Mrs Ferreira")?;

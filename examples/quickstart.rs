@@ -220,11 +220,13 @@ fn run() -> Result<()> {
     }
 
     println!("oubliette quickstart: one of a shop's customers asks to be forgotten, and then a backup is restored.");
-    let unlock = || {
-        let builder = Vault::at(home.join("privacy")).purposes([ORDERS]);
-        // For a first start only: later, `unlock` makes a mistyped path an error rather than a new, empty vault.
-        builder.unlock_or_create(RootKey::passphrase(passphrase.as_str()))
-    };
+    let builder = || Vault::at(home.join("privacy")).purposes([ORDERS]);
+    let key = || RootKey::passphrase(passphrase.as_str());
+    // Once, by hand or by a script: a service only unlocks, so that a mistyped path or a disk that is not mounted is an error, and no new vault.
+    if !home.join("privacy").exists() {
+        builder().create(key())?.close()?;
+    }
+    let unlock = || builder().unlock(key());
     let vault = unlock()?;
 
     let mut db = Connection::open(&live)?;

@@ -245,7 +245,7 @@ impl fmt::Display for Epoch {
 
 /// One value in the column of an [`Index`]: an epoch and some bits of an HMAC, 2 to 33 bytes.
 ///
-/// It may be stored and logged freely, as far as the index's [reach](Index#what-it-gives-away) is accepted.
+/// It may be stored as far as the index's [reach](Index#what-it-gives-away) is accepted; it prints its epoch and length alone.
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
@@ -333,9 +333,8 @@ impl<T> Hash for Token<T> {
 
 impl<T> fmt::Debug for Token<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token(epoch {}, ", self.epoch())?;
-        self.as_bytes().iter().skip(1).try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str(")")
+        // Its bytes, in a log, would say who searched for whom.
+        write!(f, "Token(epoch {}, {} bytes)", self.epoch(), self.as_bytes().len())
     }
 }
 

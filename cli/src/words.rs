@@ -41,10 +41,9 @@ const IN_COMMANDS: &[(&str, &str)] = &[
     ("take it from the column that `enroll` filled", "take it from the application's column of customer numbers"),
     ("take it from `enroll`", "take it from the application's column of customer numbers"),
     (
-        "or `create` it the first time",
-        "and that it is mounted: the application creates a vault, this command never does",
+        "A new one is made by `create`, and never",
+        "The application creates a vault, this command never does: and it must not",
     ),
-    ("check the path, or `create` the vault the first time", "check the path, and that it is mounted"),
     (
         "or `replay` the journal; or `recover` with those shredded since",
         "or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`",

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, Plaintext, SealedText};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext, SealedText};
 use oubliette::personal::{Email, Name, Text};
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, Index, OpenError, Purpose, Sealed, Token, Vault, bits};
@@ -100,7 +100,7 @@ pub fn opens(vault: &Vault, [alice, bob]: [&Person; 2]) {
 pub type Migrating = (CustomerId, Option<MaybeSealed<Email>>);
 
 /// The emails of a column under migration, opened.
-pub fn emails(vault: &Vault, rows: &[Migrating], plaintext: Plaintext) -> Emails {
+pub fn emails(vault: &Vault, rows: &[Migrating], plaintext: OnPlaintext) -> Emails {
     let opened =
         |(no, email): &Migrating| email.as_ref().map(|email| email.open(vault, *no, EMAIL, plaintext)).transpose();
     rows.iter().map(opened).collect()

@@ -241,11 +241,13 @@ fn run() -> Result<()> {
         }
     }
     println!("oubliette desktop: a club's member leaves, and every backup from before is searched for what is left.");
-    let unlock = || {
-        let builder = Vault::at(home.join("privacy")).purposes([MEMBERS, NEWSLETTER]);
-        // For a first start only: later, `unlock` makes a mistyped path an error rather than a new, empty vault.
-        builder.unlock_or_create(RootKey::passphrase("for this demonstration only"))
-    };
+    let builder = || Vault::at(home.join("privacy")).purposes([MEMBERS, NEWSLETTER]);
+    let key = || RootKey::passphrase("for this demonstration only");
+    // Once, by hand or by a script: a service only unlocks, so that a mistyped path or a disk that is not mounted is an error, and no new vault.
+    if !home.join("privacy").exists() {
+        builder().create(key())?.close()?;
+    }
+    let unlock = || builder().unlock(key());
     let vault = unlock()?;
 
     let mut db = Connection::open(&live)?;

@@ -65,8 +65,9 @@ fn run() -> Result<()> {
 
     println!("oubliette: one customer's life with a shop, and what her privacy officer can show for it.");
     let builder = Vault::at(home.join("privacy")).purposes([ORDERS, NEWSLETTER]).journal(&journal);
-    // For a first start only: later, `unlock` makes a mistyped path an error rather than a new, empty vault.
-    let vault = builder.unlock_or_create(RootKey::passphrase("for this demonstration only"))?;
+    let key = RootKey::passphrase("for this demonstration only");
+    // Once, by hand or by a script: a service only unlocks, so that a mistyped path or a disk that is not mounted is an error, and no new vault.
+    let vault = if home.join("privacy").exists() { builder.unlock(key)? } else { builder.create(key)? };
     fs::write(&public_key, vault.public_key()?.to_string())?;
     let mut db = Connection::open(&live)?;
     db.execute_batch(shop::SCHEMA)?;

@@ -25,8 +25,9 @@
 //! without complaint and refused when it is opened.
 //!
 //! # What reading checks
-//! That the value has the form of one. Plaintext, and a sealed value that lost its end and has fewer than 83 bytes left,
-//! is a [`ParseError`](crate::ParseError) (or [`InvalidCustomerId`](crate::InvalidCustomerId),
+//! That the value has the form of one. Plaintext, a sealed value that lost its end and has fewer than 83 bytes left, one that a
+//! CHAR column filled up with spaces, and bytes that were bound to a column of text (PostgreSQL writes them as `\\xf8..`) are each
+//! a [`ParseError`](crate::ParseError) (or [`InvalidCustomerId`](crate::InvalidCustomerId),
 //! [`InvalidToken`](crate::InvalidToken)) inside the database crate's own error for a value that cannot be decoded. A
 //! sealed value that lost less of its end is read, and refused when it is opened. No error repeats what was found.
 //!
@@ -95,5 +96,5 @@ mod sea_orm;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 
-pub use maybe_sealed::{MaybeSealed, MaybeSealedError, NotSealed, Plaintext};
+pub use maybe_sealed::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext};
 pub use sealed_text::SealedText;

@@ -140,7 +140,8 @@ mod tests {
         assert_eq!(json, serde_json::to_string(&sealed).unwrap());
         assert_eq!(serde_json::from_str::<SealedText<Email>>(&json).unwrap(), column);
         for bad in ["", "alice@example.com", "obl1.", &column.as_str()[..100]] {
-            assert_eq!(bad.parse::<SealedText<Email>>(), Err(ParseError::Malformed), "{bad}");
+            let refused = bad.parse::<SealedText<Email>>().unwrap_err();
+            assert!(matches!(refused, ParseError::Malformed | ParseError::CutOff), "{bad}: {refused}");
         }
     }
 }

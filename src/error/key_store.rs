@@ -15,7 +15,9 @@ pub enum KeyStoreError {
     #[error(transparent)]
     Store(Arc<StoreError>),
     /// There is no vault here.
-    #[error("there is no vault here; check the path, or `create` it the first time")]
+    #[error(
+        "there is no vault here; check the path, and that its disk is mounted. A new one is made by `create`, and never in the place of one that was lost"
+    )]
     NoVault,
     /// The record is not encrypted under this root key. Nothing was changed.
     #[error("this is not the vault's root key; a passphrase mistyped, or one from before a rotation?")]

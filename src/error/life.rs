@@ -43,9 +43,6 @@ pub enum UnlockError {
     /// The journal could not be opened, or its end is missing; it says what to do. Nothing was changed.
     #[error("the vault's journal could not be opened")]
     Journal(#[source] crate::journal::JournalError),
-    /// It would be created, and that failed.
-    #[error(transparent)]
-    Create(CreateError),
     /// The key store could not be used.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),

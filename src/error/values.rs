@@ -149,10 +149,12 @@ pub enum OpenError {
         seen: u64,
     },
     /// The value was changed, or sealed as another field, type or context. One answer for all of these.
-    #[error("{at}: not authentic: tampered with, or sealed as another field or within another context")]
+    #[error("{at}: not authentic: {}", if *is_cut { CUT } else { CHANGED })]
     NotAuthentic {
         /// Where it was expected to belong.
         at: Belongs,
+        /// Whether its length is none that a value of this type has.
+        is_cut: bool,
     },
     /// Authentic, but no value of the field's type.
     #[error("{at}: authentic, but not a value of this type; was the type changed without changing its tag?")]
@@ -185,6 +187,10 @@ pub enum OpenError {
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
 }
+
+const CHANGED: &str = "tampered with, or sealed as another field or within another context";
+const CUT: &str =
+    "cut off or filled up by its column, for it has a length that no value of this type has; or sealed as another type";
 
 impl OpenError {
     /// What to do about it.

@@ -1,5 +1,6 @@
 //! Root keys: what wraps the root record.
 
+mod file;
 mod kept;
 mod passphrase;
 mod series;
@@ -7,6 +8,7 @@ mod tokens;
 mod versions;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -106,6 +108,9 @@ impl RootKey {
                 if phrase.is_empty() {
                     return Err(RootKeyError::EmptyPassphrase);
                 }
+                if phrase.ends_with(['\n', '\r']) {
+                    return Err(RootKeyError::LineBreak);
+                }
                 cost.check()?;
                 let mut salt = [0; 16];
                 nonce::fill(&mut salt).map_err(|_| RootKeyError::Randomness)?;
@@ -138,6 +143,9 @@ impl RootKey {
         match (&self.0, recipe) {
             (Kind::Bytes(bytes), Recipe::Bytes) => Ok(Some(RootSecret(Secret32::copy_of(bytes.bytes())))),
             (Kind::Passphrase { phrase, .. }, Recipe::Passphrase { cost, salt }) => {
+                if phrase.ends_with(['\n', '\r']) {
+                    return Err(RootKeyError::LineBreak);
+                }
                 // Read from disk: bounded before it is obeyed.
                 cost.check()?;
                 stretch(phrase, *cost, salt).map(Some)
@@ -284,6 +292,21 @@ pub enum RootKeyError {
     /// The passphrase is empty: a variable that was not set?
     #[error("the passphrase is empty; is the variable it comes from set?")]
     EmptyPassphrase,
+    /// The passphrase ends with a line break, which nobody typed.
+    #[error("the passphrase ends with a line break, as a file that is read whole does; take it off")]
+    LineBreak,
+    /// The file of a key cannot be read.
+    #[error("the root key's file {} cannot be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What should be a key is none.
+    #[error("not a root key: neither 32 bytes nor 64 hexadecimal digits")]
+    NotAKey,
     /// The Argon2 cost is outside its bounds. From disk it means a damaged or tampered record.
     #[error(
         "the passphrase cost is out of bounds (8 MiB to 1 GiB, 1 to 16 passes, 1 to 16 lanes); \
@@ -440,6 +463,12 @@ mod tests {
     #[test]
     fn an_empty_passphrase_is_refused() {
         assert!(matches!(RootKey::passphrase("").establish(VAULT), Err(RootKeyError::EmptyPassphrase)));
+        for read_whole in ["six random words\n", "six random words\r\n"] {
+            assert!(matches!(RootKey::passphrase(read_whole).establish(VAULT), Err(RootKeyError::LineBreak)));
+            let recipe = Recipe::Passphrase { cost: PassphraseCost::default(), salt: [0; 16] };
+            let unlocked = RootKey::passphrase(read_whole).recover(&recipe, VAULT, false);
+            assert!(matches!(unlocked, Err(RootKeyError::LineBreak)));
+        }
     }
 
     struct Upside(usize);

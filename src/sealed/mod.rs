@@ -53,10 +53,18 @@ pub enum Encoded {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// Too short, too long, or not of the form; perhaps a plaintext value, or one cut off by a column that is too
-    /// narrow.
-    #[error("not a sealed value; was it stored in plaintext, or cut off by a column that is too narrow?")]
+    /// Not of the form; perhaps a plaintext value.
+    #[error("not a sealed value; was it stored in plaintext?")]
     Malformed,
+    /// It begins as a sealed value does, and ends too early.
+    #[error("a sealed value that was cut off; make its column wider (TEXT, BYTEA, BLOB), and write the value again")]
+    CutOff,
+    /// The text of a sealed value, and spaces after it.
+    #[error("a sealed value with spaces after it; make its column TEXT or VARCHAR, since CHAR fills up with spaces")]
+    Padded,
+    /// The bytes of a sealed value as PostgreSQL writes them as text, `\\xf8..`: they were bound to a column of text.
+    #[error("the bytes of a sealed value in a column of text; bind `SealedText` there, or make the column BYTEA")]
+    BytesAsText,
     /// Sealed by a newer version of this crate.
     #[error("sealed by a newer version of oubliette (format {found:#04x}); upgrade this program")]
     UnknownVersion {
@@ -75,13 +83,15 @@ impl<T> Sealed<T> {
         Ok(Sealed::from_checked(bytes.into()))
     }
 
-    /// Whether what stands in a column begins as a sealed value does: as text with `obl1.`, as bytes with one from 0xF8 on,
-    /// which no UTF-8 text has. What looks like one and does not parse is damaged, cut off by a column that is too narrow,
+    /// Whether what stands in a column begins as a sealed value does: as text with `obl1.` (or with `\\xf8`, which is its bytes as PostgreSQL writes them), as bytes with one
+    /// from 0xF8 on, which no UTF-8 text has. What looks like one and does not parse is damaged, cut off by a column that is too narrow,
     /// or of a newer version; it is never plaintext. The other way round nothing is promised: only parsing tells whether it
     /// is a sealed value, and only opening whether it is genuine.
     #[must_use]
     pub fn looks_like(content: &[u8]) -> bool {
-        content.starts_with(TEXT_PREFIX.as_bytes()) || content.first().is_some_and(|first| *first >= VERSION)
+        content.starts_with(TEXT_PREFIX.as_bytes())
+            || is_bytes_as_text(content)
+            || content.first().is_some_and(|first| *first >= VERSION)
     }
 
     /// The bytes, to be stored in a binary column.
@@ -123,6 +133,10 @@ impl<T> Sealed<T> {
     }
 }
 
+fn is_bytes_as_text(content: &[u8]) -> bool {
+    content.starts_with(b"\\xf8") || content.starts_with(b"\\xf9")
+}
+
 fn check(bytes: &[u8]) -> Result<(), ParseError> {
     match bytes.first() {
         Some(&(VERSION | IN_COPY)) => {}
@@ -130,7 +144,10 @@ fn check(bytes: &[u8]) -> Result<(), ParseError> {
         Some(&found) if found > VERSION => return Err(ParseError::UnknownVersion { found }),
         _ => return Err(ParseError::Malformed),
     }
-    if !(LEAST_BYTES..=MOST_SEALED_BYTES).contains(&bytes.len()) {
+    if bytes.len() < LEAST_BYTES {
+        return Err(ParseError::CutOff);
+    }
+    if bytes.len() > MOST_SEALED_BYTES {
         return Err(ParseError::Malformed);
     }
     let header = Header::read(bytes).ok_or(ParseError::Malformed)?;
@@ -198,9 +215,22 @@ impl<T> FromStr for Sealed<T> {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let encoded = text.strip_prefix(TEXT_PREFIX).ok_or(ParseError::Malformed)?;
+        let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
+            let is_bytes = is_bytes_as_text(text.as_bytes());
+            return Err(if is_bytes { ParseError::BytesAsText } else { ParseError::Malformed });
+        };
+        if encoded.is_empty() {
+            return Err(ParseError::CutOff);
+        }
+        if encoded.ends_with(' ') {
+            return Err(ParseError::Padded);
+        }
         // base64ct refuses padding, other alphabets and stray bits, so a value has exactly one text.
-        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| ParseError::Malformed)?;
+        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| {
+            let is_of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            // What is left of four characters has bits to spare, or is one of them.
+            if encoded.bytes().all(is_of_alphabet) { ParseError::CutOff } else { ParseError::Malformed }
+        })?;
         Sealed::from_bytes(bytes)
     }
 }
@@ -352,6 +382,26 @@ mod tests {
         assert_eq!(with(0, 0xf7), Err(ParseError::Malformed));
         assert_eq!(with(13, 0), Err(ParseError::Malformed), "customer 0 does not exist");
         assert_eq!(Sealed::<String>::from_bytes(vec![VERSION; MOST_SEALED_BYTES + 1]), Err(ParseError::Malformed));
+    }
+
+    /// Each is what some column makes of a value.
+    #[test]
+    fn what_a_column_did_is_said() {
+        let (good, text) = (example(), Sealed::<String>::from_bytes(example()).unwrap().to_string());
+        for length in 1..LEAST_BYTES {
+            assert_eq!(Sealed::<String>::from_bytes(&good[..length]), Err(ParseError::CutOff), "{length}");
+        }
+        for length in TEXT_PREFIX.len()..110 {
+            assert_eq!(text[..length].parse::<Sealed<String>>(), Err(ParseError::CutOff), "{length}");
+        }
+        assert_eq!(format!("{text}  ").parse::<Sealed<String>>(), Err(ParseError::Padded));
+        for as_text in ["\\xf8", "\\xf900aa", "\\xf8c3"] {
+            assert_eq!(as_text.parse::<Sealed<String>>(), Err(ParseError::BytesAsText));
+            assert!(Sealed::<String>::looks_like(as_text.as_bytes()), "never plaintext, which a job would seal");
+        }
+        for other in ["alice", "\\x41", "obl1.!", "obl2.AAAA"] {
+            assert_eq!(other.parse::<Sealed<String>>(), Err(ParseError::Malformed), "{other}");
+        }
     }
 
     #[test]

@@ -60,8 +60,10 @@ impl Problem {
             Problem::Io => "could not be read or written; look at the cause, then try again",
             Problem::Full => "no space is left; nothing was lost: free some and try again",
             Problem::ReadOnly => "is read-only; remount it writable, or open the vault where it is",
-            Problem::Missing => "does not exist; check the path, or `create` the vault the first time",
-            Problem::TooOpen => "can be read by other users; make it private with chmod 700 (files 600)",
+            Problem::Missing => "does not exist; check the path, and that its disk is mounted",
+            Problem::TooOpen => {
+                "is open to others than its owner: to its group, or to everybody; make it private with chmod 700 (files 600)"
+            }
             Problem::ForeignOwner => "belongs to another user; run as its owner, or chown it",
             Problem::NotAVault => "holds something else than a vault; choose an empty directory",
             Problem::Damaged => "is damaged; restore it from a mirror, and do not delete anything until then",

@@ -118,7 +118,7 @@ impl Value<'_> {
     /// Opens bytes as this value's field would, without a vault.
     fn opened(&self, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let sealed: Sealed<String> = Sealed::from_bytes(bytes).map_err(|error| match error {
-            ParseError::Malformed => "malformed",
+            ParseError::Malformed | ParseError::CutOff | ParseError::Padded | ParseError::BytesAsText => "malformed",
             ParseError::UnknownVersion { .. } => "unknown_version",
         })?;
         let header = sealed.header();
@@ -261,7 +261,7 @@ fn refused_texts() -> Vec<Node> {
     ];
     let refused = |(what, text): (&'static str, String)| {
         let error = match text.parse::<Sealed<String>>().expect_err(what) {
-            ParseError::Malformed => "malformed",
+            ParseError::Malformed | ParseError::CutOff | ParseError::Padded | ParseError::BytesAsText => "malformed",
             ParseError::UnknownVersion { .. } => "unknown_version",
         };
         Node::Named(vec![("what", what.into()), ("text", text.into()), ("error", error.into())])

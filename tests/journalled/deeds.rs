@@ -172,10 +172,10 @@ fn create_takes_no_journal_that_is_there() {
     let none = scratch.bare().unlock(key());
     assert!(matches!(none, Err(UnlockError::KeyStore(KeyStoreError::NoVault))), "{none:?}");
     std::fs::remove_file(scratch.journal()).unwrap();
-    let vault = scratch.vault().unlock_or_create(key()).unwrap();
+    let vault = scratch.vault().create(key()).unwrap();
     let row = enroll(&vault);
     vault.close().unwrap();
-    let vault = scratch.vault().unlock_or_create(key()).unwrap();
+    let vault = scratch.vault().unlock(key()).unwrap();
     assert_eq!(alive(&vault, &row), (true, true));
 }
 

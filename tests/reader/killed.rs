@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use oubliette::audit::{Audit, AuditFile, OpeningResult};
 use oubliette::journal::{self, Event, Expectations, JournalError};
-use oubliette::{CustomerId, Limits, OpenError, RootKey, Sealed, Vault};
+use oubliette::{CreateError, CustomerId, Limits, OpenError, RootKey, Sealed, Vault};
 
 use super::{EMAIL, ORDERS};
 
@@ -25,7 +25,11 @@ struct Desk {
 }
 
 fn unlock(place: &Path) -> Vault {
-    Vault::at(place.join("vault")).purposes([ORDERS]).unlock_or_create(RootKey::bytes([7; 32])).unwrap()
+    let builder = || Vault::at(place.join("vault")).purposes([ORDERS]);
+    match builder().create(RootKey::bytes([7; 32])) {
+        Err(CreateError::Exists) => builder().unlock(RootKey::bytes([7; 32])).unwrap(),
+        created => created.unwrap(),
+    }
 }
 
 impl Desk {

@@ -61,7 +61,7 @@ fn each_damage_is_named_and_nothing_is_changed() {
     whole();
     fs::remove_file(root.join("place")).unwrap();
     told_when_unlocking(&scratch, &["root/place"]);
-    assert!(scratch.vault().create(key()).is_err() && scratch.vault().unlock_or_create(key()).is_err());
+    assert!(scratch.vault().create(key()).is_err() && scratch.vault().unlock(key()).is_err());
 
     whole();
     damaged(&root.join("place"), |bytes| bytes[9] ^= 1);

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::result::Error;
-use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, Plaintext, SealedText};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext, SealedText};
 use oubliette::personal::{Email, Name, Text};
 use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError, Sealed, Token};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL};
@@ -179,7 +179,7 @@ macro_rules! tests {
 
             // Before: nothing is sealed, and what was read as plaintext cannot be written.
             let before = rows(&mut database);
-            assert_eq!(shop::emails(&vault, &before, Plaintext::Accept).unwrap(), expected);
+            assert_eq!(shop::emails(&vault, &before, OnPlaintext::Accept).unwrap(), expected);
             let error = write(&mut database, people[0], before[0].1.as_ref().unwrap()).unwrap_err();
             let Error::SerializationError(error) = error else { panic!("{error:?}") };
             shop::typed::<NotSealed>(&*error);
@@ -188,13 +188,13 @@ macro_rules! tests {
             let seal = |no, email: &Email| MaybeSealed::from(vault.seal(no, EMAIL, email).unwrap());
             write(&mut database, people[0], &seal(people[0], &shop::email(ALICE))).unwrap();
             let during = rows(&mut database);
-            assert_eq!(shop::emails(&vault, &during, Plaintext::Accept).unwrap(), expected);
-            let error = shop::emails(&vault, &during, Plaintext::Refuse).unwrap_err();
+            assert_eq!(shop::emails(&vault, &during, OnPlaintext::Accept).unwrap(), expected);
+            let error = shop::emails(&vault, &during, OnPlaintext::Refuse).unwrap_err();
             assert!(matches!(error, MaybeSealedError::Refused { at } if at.customer == people[2]));
 
             // After.
             write(&mut database, people[2], &seal(people[2], &shop::email(BOB))).unwrap();
-            assert_eq!(shop::emails(&vault, &rows(&mut database), Plaintext::Refuse).unwrap(), expected);
+            assert_eq!(shop::emails(&vault, &rows(&mut database), OnPlaintext::Refuse).unwrap(), expected);
             let sealed = members::table.select(members::email).filter(members::email.is_not_null());
             assert_eq!(sealed.load::<Option<SealedText<Email>>>(&mut database).unwrap().len(), 2);
 

@@ -1,6 +1,6 @@
 //! Column types in SQLite, through rusqlite.
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, Plaintext, SealedText};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext, SealedText};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError, Sealed, Token};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Person};
@@ -154,7 +154,7 @@ fn a_column_of_plaintext_is_sealed_under_its_readers() {
     };
 
     // Before: nothing is sealed, and what was read as plaintext cannot be written.
-    assert_eq!(shop::emails(&vault, &rows(), Plaintext::Accept).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &rows(), OnPlaintext::Accept).unwrap(), expected);
     let error = write(people[0], &rows()[0].1).unwrap_err();
     shop::typed::<NotSealed>(&error);
 
@@ -162,8 +162,8 @@ fn a_column_of_plaintext_is_sealed_under_its_readers() {
     let seal = |no, email: &Email| vault.seal(no, EMAIL, email).unwrap();
     write(people[0], &MaybeSealed::from(seal(people[0], &shop::email(ALICE)))).unwrap();
     write(people[1], &seal(people[1], &shop::email(BOB))).unwrap();
-    assert_eq!(shop::emails(&vault, &rows(), Plaintext::Accept).unwrap(), expected);
-    let error = shop::emails(&vault, &rows(), Plaintext::Refuse).unwrap_err();
+    assert_eq!(shop::emails(&vault, &rows(), OnPlaintext::Accept).unwrap(), expected);
+    let error = shop::emails(&vault, &rows(), OnPlaintext::Refuse).unwrap_err();
     assert!(matches!(error, MaybeSealedError::Refused { at } if at.customer == people[3]));
     shop::repeats_nothing(&error);
 
@@ -171,10 +171,10 @@ fn a_column_of_plaintext_is_sealed_under_its_readers() {
     for (no, email) in rows() {
         let Some(email) = email else { continue };
         let sealed = email.sealed().cloned();
-        let email = email.open(&vault, no, EMAIL, Plaintext::Accept).unwrap();
+        let email = email.open(&vault, no, EMAIL, OnPlaintext::Accept).unwrap();
         write(no, &SealedText::from(sealed.unwrap_or_else(|| seal(no, &email)))).unwrap();
     }
-    assert_eq!(shop::emails(&vault, &rows(), Plaintext::Refuse).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &rows(), OnPlaintext::Refuse).unwrap(), expected);
     let mut select = database.prepare("SELECT email FROM members").unwrap();
     let sealed: Vec<Option<SealedText<Email>>> =
         select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();

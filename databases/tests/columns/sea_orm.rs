@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, Plaintext};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL};
@@ -205,18 +205,18 @@ async fn a_column_of_plaintext_is_sealed_under_its_readers(database: DatabaseCon
     let expected = [Some(shop::email(ALICE)), None, Some(shop::email(BOB))];
 
     // Before.
-    assert_eq!(shop::emails(&vault, &rows().await.unwrap(), Plaintext::Accept).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &rows().await.unwrap(), OnPlaintext::Accept).unwrap(), expected);
 
     // During.
     seal(people[0], ALICE).await;
     let during = rows().await.unwrap();
-    assert_eq!(shop::emails(&vault, &during, Plaintext::Accept).unwrap(), expected);
-    let error = shop::emails(&vault, &during, Plaintext::Refuse).unwrap_err();
+    assert_eq!(shop::emails(&vault, &during, OnPlaintext::Accept).unwrap(), expected);
+    let error = shop::emails(&vault, &during, OnPlaintext::Refuse).unwrap_err();
     assert!(matches!(error, MaybeSealedError::Refused { at } if at.customer == people[2]));
 
     // After.
     seal(people[2], BOB).await;
-    assert_eq!(shop::emails(&vault, &rows().await.unwrap(), Plaintext::Refuse).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &rows().await.unwrap(), OnPlaintext::Refuse).unwrap(), expected);
     assert_eq!(member::Entity::find().all(&database).await.unwrap().len(), 3);
 
     // Neither plaintext nor half a sealed value.

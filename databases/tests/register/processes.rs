@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use jiff::ToSpan;
 use oubliette::store::Steps;
-use oubliette::{CustomerId, RootKey, Sealed, UnlessShredded, Vault};
+use oubliette::{CreateError, CustomerId, RootKey, Sealed, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use sqlx::{Executor, PgPool};
 
@@ -21,8 +21,11 @@ const STEP: &str = "OUBLIETTE_TEST_PROCESSES_STEP";
 const CUSTOMERS: usize = 1_100;
 
 fn open(place: &Path, steps: &Steps, now: &'static str) -> (Vault, Register) {
-    let builder = Vault::at(place.join("vault")).purposes([ORDERS, NEWSLETTER]).journal(place.join("journal"));
-    let vault = builder.unlock_or_create(RootKey::bytes([7; 32])).unwrap();
+    let builder = || Vault::at(place.join("vault")).purposes([ORDERS, NEWSLETTER]).journal(place.join("journal"));
+    let vault = match builder().create(RootKey::bytes([7; 32])) {
+        Err(CreateError::Exists) => builder().unlock(RootKey::bytes([7; 32])).unwrap(),
+        created => created.unwrap(),
+    };
     let rules = Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month())).steps(steps);
     let register = Register::new(&vault, rules.clock(move || at(now))).unwrap();
     (vault, register)

@@ -42,7 +42,7 @@ fn a_context_is_the_row_s_own() {
     let mut row = user.seal(&vault).unwrap();
     row.id = Uuid::from_u128(8);
     let opened = row.open(&vault);
-    assert!(matches!(&opened, Err(OpenError::NotAuthentic { at }) if at.label == "note"), "{opened:?}");
+    assert!(matches!(&opened, Err(OpenError::NotAuthentic { at, .. }) if at.label == "note"), "{opened:?}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn only_a_shred_makes_a_value_shredded() {
     let mut bytes = tampered.news.take().unwrap().into_bytes();
     *bytes.last_mut().unwrap() ^= 1;
     tampered.news = Some(bytes.try_into().unwrap());
-    assert!(matches!(tampered.open(&vault), Err(OpenError::NotAuthentic { at }) if at.purpose == "newsletter"));
+    assert!(matches!(tampered.open(&vault), Err(OpenError::NotAuthentic { at, .. }) if at.purpose == "newsletter"));
     // A service that was not unlocked with the purpose is told so.
     let orders_only = vault.builder().purposes([ORDERS]).unlock(TestVault::root_key()).unwrap();
     let opened = row.open(&orders_only);

@@ -1,6 +1,6 @@
 //! Users while their rows are being sealed: read sealed or not, and written sealed.
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, Plaintext};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext};
 use oubliette::personal::{Email, Name, PersonalData, Text};
 use oubliette::{CustomerId, Field, Held};
 use sqlx::{FromRow, PgConnection};
@@ -82,7 +82,7 @@ impl App {
         field: Field<T>,
         value: &MaybeSealed<T>,
     ) -> Result<T, Error> {
-        let opened = value.open(&self.vault, no, field, Plaintext::Accept);
+        let opened = value.open(&self.vault, no, field, OnPlaintext::Accept);
         opened.map_err(|error: MaybeSealedError| Error::Vault(error.outcome(), error.into()))
     }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use jiff::ToSpan;
 use oubliette::store::Steps;
-use oubliette::{RootKey, UnlessShredded, Vault};
+use oubliette::{CreateError, RootKey, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use rusqlite::Connection;
 
@@ -17,8 +17,11 @@ const STEP: &str = "OUBLIETTE_TEST_REGISTER_STEP";
 const PLACE: &str = "OUBLIETTE_TEST_REGISTER_PLACE";
 
 fn open(place: &Path, steps: &Steps) -> (Vault, Register, Connection) {
-    let builder = Vault::at(place.join("vault")).purposes([ORDERS, NEWSLETTER]).journal(place.join("journal"));
-    let vault = builder.unlock_or_create(RootKey::bytes([7; 32])).unwrap();
+    let builder = || Vault::at(place.join("vault")).purposes([ORDERS, NEWSLETTER]).journal(place.join("journal"));
+    let vault = match builder().create(RootKey::bytes([7; 32])) {
+        Err(CreateError::Exists) => builder().unlock(RootKey::bytes([7; 32])).unwrap(),
+        created => created.unwrap(),
+    };
     let rules = Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month())).steps(steps);
     let register = Register::new(&vault, rules.clock(|| at("2026-06-01T00:00:00Z"))).unwrap();
     let connection = Connection::open(place.join("shop.db")).unwrap();

@@ -23,6 +23,10 @@ const CACHE_TAG_CONTENT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n
     # The root record of an oubliette vault. Backup tools leave this directory out, on purpose: every copy of it\n\
     # delays the shredding of customers. Read the crate's documentation before backing it up.\n";
 
+/// In a working copy of the application's, nothing of a vault gets into its history.
+const GIT_IGNORE: &str = ".gitignore";
+const GIT_IGNORE_CONTENT: &[u8] = b"*\n";
+
 #[derive(Debug)]
 pub(super) struct Place {
     /// The directory of both, unless either is placed apart.
@@ -161,6 +165,11 @@ impl Place {
         if !tag.exists() {
             self.disk.replace(&tag, CACHE_TAG_CONTENT)?;
         }
+        for ignored in [&self.root, &self.pages].map(|directory| directory.join(GIT_IGNORE)) {
+            if !ignored.exists() {
+                self.disk.replace(&ignored, GIT_IGNORE_CONTENT)?;
+            }
+        }
         let path = mark::path(&self.pages);
         if !path.exists() {
             self.disk.replace(&path, &mark::fresh(mark))?;
@@ -183,13 +192,14 @@ impl Place {
 
     /// Refuses directories with anything in them that a creation does not make.
     fn refuse_others_content(&self) -> Result<(), StoreError> {
-        let ours = |name: &str| [CACHE_TAG, PLACE, LOCK, hints::NAME].contains(&name) || SLOTS.contains(&name);
+        let ours =
+            |name: &str| [CACHE_TAG, GIT_IGNORE, PLACE, LOCK, hints::NAME].contains(&name) || SLOTS.contains(&name);
         // Placed apart: what lies beside each is not ours to judge.
         if let Some(base) = &self.base {
             refuse_unless(base, &|name| [ROOT, PAGES].contains(&name))?;
         }
         refuse_unless(&self.root, &ours)?;
-        refuse_unless(&self.pages, &|name| [mark::NAME, mark::LOCK].contains(&name))
+        refuse_unless(&self.pages, &|name| [GIT_IGNORE, mark::NAME, mark::LOCK].contains(&name))
     }
 
     /// Takes this place's commit lock, or says `None` at the deadline.

@@ -28,8 +28,8 @@ const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a vault is and how it is opened. Nothing is touched before one of
-/// [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock),
-/// [`unlock_or_create`](VaultBuilder::unlock_or_create) or [`recover`](VaultBuilder::recover).
+/// [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock) or [`recover`](VaultBuilder::recover). No call does one or the other: a vault is created
+/// once, by hand or by a script, so that a mistyped path or a disk that is not mounted is an error, and no new, empty vault.
 #[must_use]
 pub struct VaultBuilder {
     place: Where,
@@ -268,21 +268,6 @@ impl VaultBuilder {
         self.unlock(root_key)
     }
 
-    /// Opens the vault if there is one, and creates it otherwise. Two processes that do so at once end in one vault.
-    ///
-    /// For a first start; a mistyped path becomes a new, empty vault. Prefer [`unlock`](VaultBuilder::unlock) after it.
-    ///
-    /// # Errors
-    /// As both.
-    pub fn unlock_or_create(self, root_key: RootKey) -> Result<Vault, UnlockError> {
-        let again = self.copy();
-        match again.create(root_key.clone()) {
-            Ok(vault) => Ok(vault),
-            Err(CreateError::Exists) => self.unlock(root_key),
-            Err(error) => Err(UnlockError::Create(error)),
-        }
-    }
-
     fn check_new(&self) -> Result<(), CreateError> {
         let mut names: Vec<&str> = self.purposes.iter().map(|purpose| purpose.name()).collect();
         names.sort_unstable();
@@ -461,20 +446,6 @@ impl VaultBuilder {
             return Err(UnlockError::BehindDemand { have, demanded: self.demanded });
         }
         Ok(())
-    }
-
-    fn copy(&self) -> VaultBuilder {
-        VaultBuilder {
-            place: match &self.place {
-                Where::Directory(builder) => Where::Directory(builder.clone()),
-                Where::Stores(pages, roots) => Where::Stores(pages.clone(), roots.clone()),
-            },
-            purposes: self.purposes.clone(),
-            next_root_key: self.next_root_key.clone(),
-            journal: self.journal.clone(),
-            clock: self.clock.clone(),
-            ..*self
-        }
     }
 }
 

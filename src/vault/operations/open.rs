@@ -35,7 +35,8 @@ impl Process {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let name = place.field_id();
-        decode(&self.open_padded(customer, name, place.context, sealed)?, name.of(customer))
+        let padded = self.open_padded(customer, name, place.context, sealed);
+        decode(&padded.map_err(|error| with_length(error, sealed))?, name.of(customer))
     }
 
     /// What a value was encoded as, whose type is known by its tag alone.
@@ -201,7 +202,7 @@ impl Process {
         if !self.known.is_issued(customer) {
             self.check_enrolled(at, header, opened.is_some())?;
         }
-        let plain = opened.ok_or(OpenError::NotAuthentic { at })?;
+        let plain = opened.ok_or(OpenError::NotAuthentic { at, is_cut: false })?;
         if !self.known.is_proven(header.witness) {
             self.check_witness(at, header.witness)?;
         }
@@ -239,6 +240,16 @@ impl Process {
         // It authenticates, so this vault once issued the number, and has forgotten it.
         self.check_number(at, header.witness)
     }
+}
+
+/// Says of what is not authentic whether its length alone tells why: a column cut it off, or filled it up. A type's step may change, so this decides
+/// nothing.
+#[cold]
+fn with_length<T: PersonalData>(error: OpenError, sealed: &Sealed<T>) -> OpenError {
+    let OpenError::NotAuthentic { at, .. } = error else { return error };
+    let length = sealed.text_and_tag().map_or(0, |(text, _)| text.len());
+    let is_cut = length.checked_rem(T::PADDING.padded(0)).is_none_or(|more| more != 0);
+    OpenError::NotAuthentic { at, is_cut }
 }
 
 #[inline]

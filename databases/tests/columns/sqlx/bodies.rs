@@ -1,6 +1,6 @@
 //! What must hold in every database. Included once for each, beside its types.
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, Plaintext, SealedText};
+use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext, SealedText};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Migrating, Person};
@@ -137,7 +137,7 @@ pub async fn a_column_of_plaintext_is_sealed_under_its_readers() {
 
     // Before: nothing is sealed, and what was read as plaintext cannot be written.
     let before = rows().await;
-    assert_eq!(shop::emails(&vault, &before, Plaintext::Accept).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &before, OnPlaintext::Accept).unwrap(), expected);
     let error = write(people[0], before[0].1.clone()).await.unwrap_err();
     // sqlx keeps the text of such an error only.
     assert!(matches!(&error, sqlx::Error::Encode(why) if why.to_string().contains("seal it first")), "{error:?}");
@@ -148,19 +148,19 @@ pub async fn a_column_of_plaintext_is_sealed_under_its_readers() {
     let seal = |no, email: &Email| MaybeSealed::from(vault.seal(no, EMAIL, email).unwrap());
     write(people[0], Some(seal(people[0], &shop::email(ALICE)))).await.unwrap();
     let during = rows().await;
-    assert_eq!(shop::emails(&vault, &during, Plaintext::Accept).unwrap(), expected);
-    let error = shop::emails(&vault, &during, Plaintext::Refuse).unwrap_err();
+    assert_eq!(shop::emails(&vault, &during, OnPlaintext::Accept).unwrap(), expected);
+    let error = shop::emails(&vault, &during, OnPlaintext::Refuse).unwrap_err();
     assert!(matches!(error, MaybeSealedError::Refused { at } if at.customer == people[1]));
     shop::repeats_nothing(&error);
 
     // After.
     for (no, email) in during {
         if let Some(email) = email.filter(|email| email.sealed().is_none()) {
-            let email = email.open(&vault, no, EMAIL, Plaintext::Accept).unwrap();
+            let email = email.open(&vault, no, EMAIL, OnPlaintext::Accept).unwrap();
             write(no, Some(seal(no, &email))).await.unwrap();
         }
     }
-    assert_eq!(shop::emails(&vault, &rows().await, Plaintext::Refuse).unwrap(), expected);
+    assert_eq!(shop::emails(&vault, &rows().await, OnPlaintext::Refuse).unwrap(), expected);
     let sealed = sqlx::query_scalar::<_, SealedText<Email>>("SELECT email FROM members WHERE email IS NOT NULL");
     assert_eq!(sealed.fetch_all(&pool).await.unwrap().len(), 3);
 

@@ -21,7 +21,7 @@ tests!();
 /// SQLite holds bytes in a column of text, if they are bound as bytes.
 #[tokio::test]
 async fn a_column_of_text_may_hold_sealed_bytes() {
-    use oubliette::columns::{MaybeSealed, Plaintext};
+    use oubliette::columns::{MaybeSealed, OnPlaintext};
     use oubliette_databases::shop::{self, ALICE, EMAIL};
 
     let (vault, pool) = (shop::vault(), pool().await);
@@ -31,7 +31,7 @@ async fn a_column_of_text_may_hold_sealed_bytes() {
     sqlx::query("INSERT INTO members VALUES (?, ?)").bind(alice).bind(&sealed).execute(&pool).await.unwrap();
     let found: MaybeSealed<_> = sqlx::query_scalar("SELECT email FROM members").fetch_one(&pool).await.unwrap();
     assert_eq!(found.sealed(), Some(&sealed));
-    assert_eq!(found.open(&vault, alice, EMAIL, Plaintext::Refuse).unwrap(), shop::email(ALICE));
+    assert_eq!(found.open(&vault, alice, EMAIL, OnPlaintext::Refuse).unwrap(), shop::email(ALICE));
     for bad in shop::bad_bytes(sealed.as_bytes()) {
         sqlx::query("UPDATE members SET email = ?").bind(bad).execute(&pool).await.unwrap();
         let read = sqlx::query_scalar::<_, MaybeSealed<oubliette::personal::Email>>("SELECT email FROM members");
