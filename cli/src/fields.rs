@@ -29,6 +29,10 @@ macro_rules! with_type {
                 type $T = oubliette::personal::Address;
                 $work
             }
+            "date" => {
+                type $T = oubliette::personal::Date;
+                $work
+            }
             "text" => {
                 type $T = oubliette::personal::Text;
                 $work
@@ -43,7 +47,9 @@ pub fn unknown_type(column: &Column) -> Failure {
     let Column { table, column, kind, .. } = column;
     Failure::new(
         Exit::Config,
-        format!("{table}.{column} is of the type {kind:?}; this command knows email, name, phone, address and text"),
+        format!(
+            "{table}.{column} is of the type {kind:?}; this command knows email, name, phone, address, date and text"
+        ),
     )
 }
 

@@ -1,6 +1,10 @@
-//! The door out through serde.
+//! The doors of serde: out in clear, and in from forms.
 
-use serde::{Serialize, Serializer};
+use std::fmt::Display;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 /// Personal data that [`serialize_exposed`] can write out. Implemented for this crate's types and for an `Option` of
 /// them; implement it for your own.
@@ -50,4 +54,54 @@ impl<T: ExposePersonalData> Serialize for Exposed<'_, T> {
 /// Those of the serialiser.
 pub fn serialize_exposed<T: ExposePersonalData, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     value.serialize_exposed(serializer)
+}
+
+/// A form sends a field that nobody filled in as an empty string: this reads it as `None`, where a type of personal data would refuse it. What has
+/// nothing but white space counts as empty; a field that is missing does with `#[serde(default)]`.
+///
+/// ```
+/// use oubliette::personal::{Email, Phone};
+///
+/// #[derive(serde::Deserialize)]
+/// struct SignUp {
+///     email: Email,
+///     #[serde(default, deserialize_with = "oubliette::personal::absent_if_empty")]
+///     phone: Option<Phone>,
+/// }
+///
+/// let form: SignUp = serde_json::from_str(r#"{"email":"alice@example.com","phone":" "}"#)?;
+/// assert!(form.phone.is_none());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of the type, in its words; of this crate's none repeats a value. And what is no string is refused.
+pub fn absent_if_empty<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: TryFrom<String>,
+    T::Error: Display,
+    D: Deserializer<'de>,
+{
+    // serde's own error would quote a number.
+    let text = Option::<String>::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"))?;
+    let Some(text) = text.map(Zeroizing::new).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    T::try_from((*text).clone()).map(Some).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::personal::Phone;
+
+    #[test]
+    fn what_nobody_filled_in_is_absent() {
+        let read = |json: &str| super::absent_if_empty::<Phone, _>(&mut serde_json::Deserializer::from_str(json));
+        for empty in ["null", "\"\"", "\" \\t\""] {
+            assert!(matches!(read(empty), Ok(None)), "{empty}");
+        }
+        assert!(matches!(read("\"+33612345678\""), Ok(Some(_))));
+        for (bad, said) in [("\"33612345678\"", "has no country"), ("33612345678", "expected a string")] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("33612"), "{error}");
+        }
+    }
 }

@@ -21,6 +21,7 @@
 mod address;
 mod canonical;
 mod country;
+mod date;
 mod doors;
 mod email;
 #[cfg(feature = "json")]
@@ -38,7 +39,8 @@ mod unicode;
 pub use address::{Address, InvalidAddress};
 pub use canonical::{Canonical, CanonicalForm};
 pub use country::{Country, InvalidCountry};
-pub use doors::{ExposePersonalData, serialize_exposed};
+pub use date::{Date, InvalidDate};
+pub use doors::{ExposePersonalData, absent_if_empty, serialize_exposed};
 pub use email::{Email, InvalidEmail};
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
@@ -60,7 +62,7 @@ pub const MOST_BYTES: usize = 16 << 20;
 
 /// A type whose values can be sealed.
 ///
-/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Text`] and `Json` have it.
+/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Date`], [`Text`] and `Json` have it.
 ///
 /// The bytes written by [`encode`](PersonalData::encode) stay in databases for years: give them a version if they may
 /// ever change. A type that keeps plaintext should wipe it on drop and print as redacted.

@@ -144,6 +144,7 @@ proptest! {
         check::<Email>(&bytes);
         check::<Phone>(&bytes);
         check::<Text>(&bytes);
+        check::<Date>(&bytes);
         check::<Address>(&bytes);
     }
 }
@@ -154,8 +155,8 @@ fn encodings_are_fixed() {
     assert_eq!(encoded(&" Zoë@Example.com".parse::<Email>().unwrap()), "Zoë@Example.com".as_bytes());
     assert_eq!(encoded(&"+33 1 23 45 67 89 x2".parse::<Phone>().unwrap()), b"+33123456789;ext=2");
     assert_eq!(encoded(&" a\r\n".parse::<Text>().unwrap()), b" a\r\n");
-    let tags = [Name::TAG, Email::TAG, Phone::TAG, Address::TAG, Text::TAG].map(TypeTag::as_str);
-    assert_eq!(tags, ["obl.name", "obl.email", "obl.phone", "obl.address", "obl.text"]);
+    let tags = [Name::TAG, Email::TAG, Phone::TAG, Address::TAG, Text::TAG, Date::TAG].map(TypeTag::as_str);
+    assert_eq!(tags, ["obl.name", "obl.email", "obl.phone", "obl.address", "obl.text", "obl.date"]);
     let sizes = [Name::PADDING, Email::PADDING, Phone::PADDING, Address::PADDING, Text::PADDING].map(|p| p.padded(0));
     assert_eq!(sizes, [64, 64, 32, 128, 256]);
 }
@@ -195,6 +196,7 @@ fn deserialising_never_quotes() {
     never_quotes::<Phone>(&["\"SECRET\"", "\"33612345678\""]);
     never_quotes::<Address>(&["\"SECRET\""]);
     never_quotes::<Text>(&[]);
+    never_quotes::<Date>(&["\"SECRET\""]);
     never_quotes::<Country>(&["\"SECRET\""]);
     let error = serde_json::from_str::<Email>("\"SECRET@x\"").unwrap_err().to_string();
     assert!(error.contains("no top level"), "the rule is still named: {error}");
@@ -219,5 +221,6 @@ fn nothing_serialises_or_displays() {
     <Phone as Lacks<_>>::check();
     <Address as Lacks<_>>::check();
     <Text as Lacks<_>>::check();
+    <Date as Lacks<_>>::check();
     <CanonicalForm as Lacks<_>>::check();
 }

@@ -18,6 +18,13 @@ pub struct Text {
     text: SecretText,
 }
 
+/// The empty text.
+impl Default for Text {
+    fn default() -> Text {
+        Text { text: SecretText::with_capacity(0) }
+    }
+}
+
 exposes_text!(Text);
 serializes_exposed_text!(Text);
 deserializes_from_text!(Text, "a text, as a string");
@@ -95,6 +102,7 @@ mod tests {
         for text in ["", " two\r\nlines ", "nul \0 and \u{202e}", "e\u{301}"] {
             assert_eq!(text.parse::<Text>().unwrap().expose_personal_data(), text);
         }
+        assert!(Text::default() == "".parse().unwrap());
         assert_eq!(Text::try_from("x".repeat(MOST_BYTES + 1)), Err(InvalidText::TooLong));
         assert!(Text::try_from("x".repeat(MOST_BYTES)).is_ok());
         assert_eq!("x".repeat(MOST_BYTES + 1).parse::<Text>(), Err(InvalidText::TooLong));

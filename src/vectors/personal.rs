@@ -1,7 +1,7 @@
 //! The content of each type of field, as typed, as sealed, and as compared.
 
 use super::{Node, hex};
-use crate::personal::{Address, Canonical, Email, Name, PersonalData, Phone, Plaintext, Text};
+use crate::personal::{Address, Canonical, Date, Email, Name, PersonalData, Phone, Plaintext, Text};
 
 fn content<T: PersonalData>(value: &T) -> Vec<u8> {
     let mut plain = Plaintext::with_capacity(0);
@@ -95,6 +95,12 @@ pub(super) fn vectors() -> Node {
                 b"~0612345678",
                 b"~+1234567",
             ],
+        ),
+        kind::<Date>(
+            "Date",
+            16,
+            &["1990-02-28", " 2008-02-29", "0001-01-01", "9999-12-31"],
+            &[b"", b"1990-2-28", b"1900-02-29", b"2026-13-01", b"0000-01-01", b"1990-02-28 ", b"19900228xx"],
         ),
         kind::<Address>(
             "Address",

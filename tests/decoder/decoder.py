@@ -8,6 +8,7 @@ is hardened, no key is wiped, and it takes no locks.
 """
 
 import base64
+import datetime
 import hmac
 import json
 import os
@@ -551,7 +552,7 @@ class Vault:
 
 # ---- 8: personal data types
 
-STEPS = {"obl.name": 64, "obl.email": 64, "obl.phone": 32, "obl.address": 128, "obl.text": 256}
+STEPS = {"obl.name": 64, "obl.email": 64, "obl.phone": 32, "obl.address": 128, "obl.date": 16, "obl.text": 256}
 
 
 def utf8(content, least, most):
@@ -571,6 +572,13 @@ def decode(tag, content):
         return utf8(content, 1, 254)
     if tag == "obl.phone":
         check(re.fullmatch(rb"[+~][1-9][0-9]{6,14}(;ext=[0-9]{1,10})?", content), "invalid_content")
+        return content.decode()
+    if tag == "obl.date":
+        check(re.fullmatch(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}", content), "invalid_content")
+        try:
+            datetime.date(*(int(part) for part in content.split(b"-")))
+        except ValueError:
+            check(False, "invalid_content")
         return content.decode()
     if tag == "obl.text":
         return utf8(content, 0, 1 << 24)
@@ -632,6 +640,8 @@ def canonical(tag, content):
         return folded(text)
     if tag == "obl.phone":
         return text.replace("~", "+")
+    if tag == "obl.date":
+        return text
     if tag == "obl.text":
         return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     if tag == "obl.address":

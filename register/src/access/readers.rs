@@ -3,14 +3,14 @@
 use std::fmt;
 
 use oubliette::personal::{
-    Address, Email, ExposePersonalData, InvalidContent, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
+    Address, Date, Email, ExposePersonalData, InvalidContent, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
 };
 
 use super::tree::{Tree, Writer};
 
 /// Which types can be read when only their tag is known.
 ///
-/// Knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines) and [`Text`]. Others must be added by
+/// Knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`] and [`Text`]. Others must be added by
 /// [`reading`](Readers::reading), a `Json` of each of your types too; a value of a type that is not known is an error, and
 /// never left out.
 #[derive(Clone)]
@@ -40,7 +40,12 @@ impl Readers {
     #[must_use]
     pub fn new() -> Readers {
         let none = Readers { known: Vec::new() };
-        none.reading::<Name>().reading::<Email>().reading::<Phone>().reading::<Address>().reading::<Text>()
+        none.reading::<Name>()
+            .reading::<Email>()
+            .reading::<Phone>()
+            .reading::<Address>()
+            .reading::<Date>()
+            .reading::<Text>()
     }
 
     /// A type of yours, by its [`TAG`](PersonalData::TAG). Of two types with one tag the later one is used.

@@ -87,6 +87,7 @@ fn holds(tag: &str) -> &str {
         "obl.email" => "email address",
         "obl.phone" => "telephone number",
         "obl.address" => "postal address",
+        "obl.date" => "date",
         "obl.text" => "text",
         other => other,
     }
