@@ -21,8 +21,10 @@
 mod address;
 mod canonical;
 mod country;
+mod country_names;
 mod doors;
 mod email;
+mod folding;
 #[cfg(feature = "json")]
 mod json;
 mod name;
