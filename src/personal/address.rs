@@ -97,13 +97,6 @@ impl Address {
         (self.country, self.lines())
     }
 
-    /// The wide form, for those who search by what was heard: see the table above. It brings together what the canonical
-    /// form does, and more. For [`Field::index_by`](crate::Field::index_by).
-    #[must_use]
-    pub fn wide_form(&self) -> CanonicalForm {
-        self.form_of(&widened(&self.folded()))
-    }
-
     fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.as_str().rsplit_once('\n').map(|(lines, _)| lines).unwrap_or_default().split('\n')
     }
@@ -235,6 +228,10 @@ impl Address {
 impl Canonical for Address {
     fn canonical_form(&self) -> CanonicalForm {
         self.form_of(&self.folded())
+    }
+
+    fn wide_form(&self) -> CanonicalForm {
+        self.form_of(&widened(&self.folded()))
     }
 }
 

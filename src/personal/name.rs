@@ -39,14 +39,6 @@ pub struct Name {
 impl Name {
     /// Most bytes in a name: a hundred characters even in scripts that take three bytes each.
     pub const MOST_BYTES: usize = 300;
-
-    /// The wide form, for those who search by what was heard: see the table above. It brings together what the canonical
-    /// form does, and more, so that some who are found are others. For [`Field::index_by`](crate::Field::index_by),
-    /// beside an index on the canonical form or in its place.
-    #[must_use]
-    pub fn wide_form(&self) -> CanonicalForm {
-        CanonicalForm::of_text(widened(&folded(self.text.as_str(), Commas::Count)).as_str())
-    }
 }
 
 exposes_text!(Name);
@@ -111,6 +103,10 @@ impl PersonalData for Name {
 impl Canonical for Name {
     fn canonical_form(&self) -> CanonicalForm {
         CanonicalForm::of_text(folded(self.text.as_str(), Commas::Count).as_str())
+    }
+
+    fn wide_form(&self) -> CanonicalForm {
+        CanonicalForm::of_text(widened(&folded(self.text.as_str(), Commas::Count)).as_str())
     }
 }
 
