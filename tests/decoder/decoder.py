@@ -1684,7 +1684,7 @@ def exchange(directory):
         ("orders", "address", "obl.address", 128, "FR\n12 rue de l’Église\n75002 Paris"),
         ("orders", "preferences", "app.preferences", 256, '{"colour":"blue","size":3}'),
         ("newsletter", "note", "obl.text", 256, "x" * 600),
-        ("newsletter", "prénom", "obl.name", 64, "Zoë"),
+        ("newsletter", "prénom", "obl.name", 96, "Zoë"),
         ("newsletter", "phone", "obl.phone", 32, "+33612345678;ext=12"),
     ]
     # Both slots the same; one that an update did not reach; one that nothing was written to.
