@@ -3,7 +3,7 @@
 use super::folding::{Commas, folded};
 use super::{Country, secret_text::SecretText};
 
-// Code, name in English, and folded: its names in English, in the languages of its offices and in ISO 3166-1 (CLDR 48,
+// Code, name in English, and folded: its names in English, in the languages of its offices and in ISO 3166-1 (CLDR 49,
 // and what people write beside). A name is missing if something else can be meant: a state or province of another country
 // (ISO 3166-2: Georgia, Luxembourg, Mali, Niger), or a town that mail is sent to (Jamaica, Lebanon, Peru, San Marino).
 #[rustfmt::skip]

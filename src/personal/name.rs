@@ -142,6 +142,9 @@ mod tests {
             "Đặng Thùy Trâm",
             "ⵜⴰⵎⴰⵣⵉⵖⵜ",
             "Ŋṣọ́ọ́",
+            // Form C makes other characters of these: U+FA10 is 塚, and a letter with its mark is one.
+            "\u{fa10}\u{fa19}\u{fa1b}\u{2f800}",
+            "Zoe\u{308}",
         ] {
             let parsed: Name = name.parse().unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(parsed.expose_personal_data(), name);
