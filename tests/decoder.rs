@@ -135,12 +135,12 @@ fn text_of(sealed: Vec<u8>) -> String {
 /// The fields, with type tag, padding step, and a text for a customer.
 const FIELDS: [(&str, &str, &str, u16); 9] = [
     ("orders", "email", "obl.email", 64),
-    ("orders", "name", "obl.name", 64),
+    ("orders", "name", "obl.name", 96),
     ("orders", "phone", "obl.phone", 32),
     ("orders", "address", "obl.address", 128),
     ("orders", "preferences", "app.preferences", 256),
     ("newsletter", "note", "obl.text", 256),
-    ("newsletter", "prénom", "obl.name", 64),
+    ("newsletter", "prénom", "obl.name", 96),
     ("newsletter", "phone", "obl.phone", 32),
     ("lettre d’été", "email", "obl.email", 64),
 ];

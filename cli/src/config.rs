@@ -193,6 +193,17 @@ pub struct IndexColumn {
     pub column: String,
     pub label: String,
     pub bits: u16,
+    #[serde(default)]
+    pub form: Form,
+}
+
+/// What of a value its tokens are made of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    #[default]
+    Canonical,
+    Wide,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Fields whose names and types are known only at run time: the configuration says them.
 
-use oubliette::personal::Canonical;
+use oubliette::personal::{Canonical, CanonicalForm};
 use oubliette::{Bits, Field, FieldInfo, Index};
 use oubliette_register::access::Binding;
 
-use crate::config::{Column, IndexColumn};
+use crate::config::{Column, Form, IndexColumn};
 use crate::context::purpose;
 use crate::exit::{Exit, Failure};
 
@@ -60,11 +60,15 @@ pub fn field<T: oubliette::personal::PersonalData>(column: &Column) -> Result<Fi
 
 /// A column's index on the whole value.
 pub fn index<T: Canonical>(column: &Column) -> Result<Index<T>, Failure> {
-    let IndexColumn { label, bits, .. } = index_of(column)?;
+    let IndexColumn { label, bits, form, .. } = index_of(column)?;
+    let form: fn(&T) -> CanonicalForm = match form {
+        Form::Canonical => T::canonical_form,
+        Form::Wide => T::wide_form,
+    };
     let bits = Bits::try_new(*bits).ok_or_else(|| {
         Failure::new(Exit::Config, format!("{}.{}: an index keeps 1 to 256 bits", column.table, column.column))
     })?;
-    field::<T>(column)?.try_index(label.clone().leak(), bits, T::canonical_form).map_err(|error| wrong(column, &error))
+    field::<T>(column)?.try_index(label.clone().leak(), bits, form).map_err(|error| wrong(column, &error))
 }
 
 pub fn index_of(column: &Column) -> Result<&IndexColumn, Failure> {

@@ -16,7 +16,7 @@ fn encoded<T: PersonalData>(value: &T) -> Plaintext {
 fn check<T: Canonical + FromStr + PartialEq>(bytes: &[u8]) {
     if let Ok(value) = T::decode(bytes) {
         assert_eq!(encoded(&value).as_bytes(), bytes);
-        let _ = value.canonical_form();
+        let _ = (value.canonical_form(), value.wide_form());
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(value) = text.parse::<T>() {
@@ -39,6 +39,10 @@ fuzz_target!(|bytes: &[u8]| {
         for country in ["FR", "US", "IT", "JP"].map(Country::new) {
             if let Ok(phone) = Phone::parse(text, country) {
                 let _ = encoded(&phone);
+            }
+            if let Ok(address) = Address::parse(text, country) {
+                let again = address.expose_personal_data().parse::<Address>();
+                assert!(again.is_ok_and(|again| again == address));
             }
         }
     }

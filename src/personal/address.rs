@@ -1,38 +1,39 @@
 //! Postal addresses.
 
-use std::fmt;
+mod exchange;
+
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeStruct, Serializer};
-
+use super::folding::{Commas, folded, join_postcodes, widened};
 use super::secret_text::{SecretText, exposes_text, wipes_what_it_reads};
-use super::unicode::{LineFault, folded, read_line};
-use super::{Canonical, CanonicalForm, Country, ExposePersonalData, InvalidContent, Padding, PersonalData, Plaintext};
-use super::{Text, TypeTag};
+use super::unicode::{LineFault, read_line};
+use super::{Canonical, CanonicalForm, Country, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A postal address: a country, and lines as they are written on an envelope.
 ///
 /// What belongs on which line, and in what order, differs by country; so nothing is taken apart. Lines are kept as typed,
-/// trimmed and in Unicode's normal form C; blank ones are left out. There are 1 to [`Address::MOST_LINES`] of them, each
+/// without white space at their ends; blank ones are left out. There are 1 to [`Address::MOST_LINES`] of them, each
 /// of [`Address::MOST_LINE_BYTES`] at most, without control characters or characters that turn the direction of
 /// writing.
 ///
-/// As text (`FromStr`, `expose_personal_data`) it is the lines and the country's code on a last line of its own. In serde
-/// it is a struct: `{"country": "FR", "lines": ["12 rue de la Paix", "75002 Paris"]}`.
-///
-/// The canonical form ignores letter case, width, the kind of apostrophes, hyphens and spaces, commas, and where lines
-/// break.
+/// As text (`FromStr`, `expose_personal_data`) it is the lines, and the country's name and code on a last line of its own:
+/// `France (FR)`. What people type is read by [`Address::parse`], which is told the country of those who name none. Without
+/// it (`FromStr`), a country is taken only from a last line that can mean nothing else: its full name, in English or in the
+/// languages of its offices. `IL`, `CA` and `DE` are states too, and so is Georgia; the error then asks for the country. In
+/// serde it is a struct: `{"country": "FR", "lines": ["12 rue de la Paix", "75002 Paris"]}`.
 ///
 /// Padding: steps of 128 bytes.
 ///
 /// ```
 /// use oubliette::personal::{Address, Country};
 /// let address = Address::new(Country::new("FR"), ["12 rue de la Paix", "75002 Paris"])?;
-/// assert_eq!(address.expose_personal_data(), "12 rue de la Paix\n75002 Paris\nFR");
-/// assert_eq!("12 rue de la Paix\n75002 Paris\nfr".parse(), Ok(address));
+/// assert_eq!(address.expose_personal_data(), "12 rue de la Paix\n75002 Paris\nFrance (FR)");
+/// assert_eq!("12 rue de la Paix\n75002 Paris\nFRANCE".parse(), Ok(address.clone()));
+/// assert_eq!(Address::parse("12 rue de la Paix\n75002 Paris", Country::new("FR")), Ok(address));
 /// # Ok::<(), oubliette::personal::InvalidAddress>(())
 /// ```
+///
+#[doc = include_str!("folding/address.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     country: Country,
@@ -68,8 +69,24 @@ impl Address {
         if count == 0 {
             return Err(InvalidAddress::NoLines);
         }
-        text.push_str(country.as_str());
+        text.push_str(&country.written_out());
         Ok(Address { country, text })
+    }
+
+    /// An address from lines of text, in the country given unless a last line names another in full (`Deutschland`,
+    /// `France (FR)`). A last line that says the country given, by its code too, is left out: `IL` stays a line, but not
+    /// in Israel.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] names the rule broken.
+    pub fn parse(text: &str, country: Country) -> Result<Address, InvalidAddress> {
+        let text = text.trim();
+        let (lines, last) = text.rsplit_once('\n').unwrap_or(("", text));
+        let said = last.parse().ok().filter(|said| *said == country);
+        match Country::named_by(last).or(said) {
+            Some(country) => Address::new(country, lines.lines()),
+            None => Address::new(country, text.lines()),
+        }
     }
 
     /// The door out in parts: the country, and the lines without it.
@@ -89,9 +106,14 @@ wipes_what_it_reads!(Address, InvalidAddress);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAddress {
-    /// Text whose last line is no country's code, or a code that does not exist.
-    #[error("the address has no country; give a two-letter code of ISO 3166-1 (in text, on a last line of its own)")]
+    /// No country, or text whose last line is no country's full name.
+    #[error("the address has no country; give it apart, or its full name on a last line, such as France (FR)")]
     NoCountry,
+    /// Text whose last line is two letters, which may be a country or a state.
+    #[error(
+        "the address's last line may be a country or a state; give the country apart, or its full name, such as France (FR)"
+    )]
+    UnclearCountry,
     /// No line with anything in it.
     #[error("the address has no lines besides the country; leave the field out instead")]
     NoLines,
@@ -125,8 +147,12 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, InvalidAddress> {
         let text = text.trim();
-        let (lines, country) = text.rsplit_once('\n').unwrap_or(("", text));
-        let country = country.parse().map_err(|_| InvalidAddress::NoCountry)?;
+        let (lines, last) = text.rsplit_once('\n').unwrap_or(("", text));
+        let unclear = || match last.parse::<Country>() {
+            Ok(_) => InvalidAddress::UnclearCountry,
+            Err(_) => InvalidAddress::NoCountry,
+        };
+        let country = Country::named_by(last).ok_or_else(unclear)?;
         Address::new(country, lines.lines())
     }
 }
@@ -172,106 +198,44 @@ impl PersonalData for Address {
             text.push('\n');
             rest = after;
         }
-        text.push_str(country.as_str());
+        text.push_str(&country.written_out());
         if rest.is_empty() { Ok(Address { country, text }) } else { Err(InvalidContent) }
     }
 }
 
-impl Canonical for Address {
-    fn canonical_form(&self) -> CanonicalForm {
+impl Address {
+    fn folded(&self) -> SecretText {
         let mut joined = SecretText::with_capacity(self.text.as_str().len());
         self.lines().for_each(|line| {
             joined.push_str(line);
             joined.push(' ');
         });
-        // Folded before the commas go, since the fullwidth comma becomes one.
-        let once = folded(joined.as_str());
-        let spaced =
-            SecretText::collect(once.as_str().chars().map(|c| if c == ',' { ' ' } else { c }), once.as_str().len());
-        let mut form = SecretText::with_capacity(spaced.as_str().len().saturating_add(3));
+        join_postcodes(self.country, folded(joined.as_str(), Commas::Separate))
+    }
+
+    fn form_of(&self, lines: &SecretText) -> CanonicalForm {
+        let mut form = SecretText::with_capacity(lines.as_str().len().saturating_add(3));
         form.push_str(self.country.as_str());
-        for word in spaced.as_str().split_whitespace() {
-            form.push(' ');
-            form.push_str(word);
-        }
+        form.push(' ');
+        form.push_str(lines.as_str());
         CanonicalForm::of_text(form.as_str())
     }
 }
 
-impl ExposePersonalData for Address {
-    fn serialize_exposed<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_struct("Address", 2)?;
-        out.serialize_field("country", self.country.as_str())?;
-        out.serialize_field("lines", &self.lines().collect::<Vec<_>>())?;
-        out.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
-        // As for texts: an error of the format may quote the value, so ours replaces it.
-        let mut refused = None;
-        let visitor = AddressVisitor { refused: &mut refused };
-        deserializer.deserialize_struct("Address", &["country", "lines"], visitor).map_err(|_| match refused {
-            Some(error) => D::Error::custom(error),
-            None => D::Error::custom(EXPECTED),
-        })
-    }
-}
-
-const EXPECTED: &str = "expected an address, as a struct of a country and a list of lines";
-
-struct AddressVisitor<'r> {
-    refused: &'r mut Option<InvalidAddress>,
-}
-
-impl AddressVisitor<'_> {
-    fn finish<E: Error>(self, country: Option<Country>, lines: Option<Vec<Text>>) -> Result<Address, E> {
-        let read = match (country, lines) {
-            (None, _) => Err(InvalidAddress::NoCountry),
-            (_, None) => Err(InvalidAddress::NoLines),
-            (Some(country), Some(lines)) => Address::new(country, lines.iter().map(Text::expose_personal_data)),
-        };
-        read.map_err(|error| {
-            *self.refused = Some(error);
-            E::custom("refused")
-        })
-    }
-}
-
-impl<'de> Visitor<'de> for AddressVisitor<'_> {
-    type Value = Address;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address")
+impl Canonical for Address {
+    fn canonical_form(&self) -> CanonicalForm {
+        self.form_of(&self.folded())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Address, A::Error> {
-        let country = parts.next_element()?;
-        let lines = parts.next_element()?;
-        self.finish(country, lines)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Address, A::Error> {
-        let (mut country, mut lines) = (None, None);
-        while let Some(key) = parts.next_key::<String>()? {
-            match key.as_str() {
-                "country" if country.is_none() => {
-                    country =
-                        Some(parts.next_value().inspect_err(|_| *self.refused = Some(InvalidAddress::NoCountry))?);
-                }
-                "lines" if lines.is_none() => lines = Some(parts.next_value()?),
-                "country" | "lines" => return Err(A::Error::custom("given twice")),
-                _ => drop(parts.next_value::<IgnoredAny>()?),
-            }
-        }
-        self.finish(country, lines)
+    fn wide_form(&self) -> CanonicalForm {
+        self.form_of(&widened(&self.folded()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::personal::ExposePersonalData;
 
     const FR: Country = Country::new("FR");
 
@@ -282,13 +246,16 @@ mod tests {
     #[test]
     fn lines_are_kept_and_blank_ones_left_out() {
         let address = Address::new(FR, [" 12 rue de l’Église ", "", "  ", "75002 PARIS\u{a0}"]).unwrap();
-        assert_eq!(address.expose_personal_data(), "12 rue de l’Église\n75002 PARIS\nFR");
+        assert_eq!(address.expose_personal_data(), "12 rue de l’Église\n75002 PARIS\nFrance (FR)");
         let (country, lines) = address.expose_personal_data_parts();
         assert_eq!((country, lines.collect::<Vec<_>>()), (FR, vec!["12 rue de l’Église", "75002 PARIS"]));
-        assert_eq!(parse("\n12 rue de l’Église\r\n\r\n75002 PARIS\r\n fr \r\n"), Ok(address));
-        for text in
-            ["〒100-0001\n東京都千代田区千代田1-1\nJP", "شارع الملك فهد\nالرياض 12211\nSA", "1 Main St.\nGB\nGB"]
-        {
+        assert_eq!(parse("\n12 rue de l’Église\r\n\r\n75002 PARIS\r\n france \r\n"), Ok(address));
+        for text in [
+            "〒100-0001\n東京都千代田区千代田1-1\nJapan (JP)",
+            "شارع الملك فهد\nالرياض 12211\nSaudi Arabia (SA)",
+            "1 Main St.\nGB\nUnited Kingdom (GB)",
+            "塚 1\u{301}\nJapan (JP)",
+        ] {
             assert_eq!(parse(text).unwrap().expose_personal_data(), text);
         }
     }
@@ -299,23 +266,27 @@ mod tests {
         for (text, why) in [
             ("", InvalidAddress::NoCountry),
             ("12 rue X\nParis", InvalidAddress::NoCountry),
-            ("12 rue X\nUK", InvalidAddress::NoCountry),
-            ("FR", InvalidAddress::NoLines),
-            ("\n \u{200b}\nFR", InvalidAddress::NoLines),
-            ("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nFR", InvalidAddress::TooManyLines),
-            (&format!("{long}\nFR"), InvalidAddress::LineTooLong),
-            ("a\u{7}b\nFR", InvalidAddress::ControlCharacter),
-            ("a\u{202e}b\nFR", InvalidAddress::DirectionOverride),
+            ("1 Peachtree St\nAtlanta\nGeorgia", InvalidAddress::NoCountry),
+            ("1 Main St\nSpringfield\nIL", InvalidAddress::UnclearCountry),
+            ("1 Main St\nLos Angeles\nCA", InvalidAddress::UnclearCountry),
+            ("1 Main St\nWilmington\nDE", InvalidAddress::UnclearCountry),
+            ("12 rue X\n75002 Paris\n fr ", InvalidAddress::UnclearCountry),
+            ("France", InvalidAddress::NoLines),
+            ("\n \u{200b}\nFrance", InvalidAddress::NoLines),
+            ("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nFrance", InvalidAddress::TooManyLines),
+            (&format!("{long}\nFrance"), InvalidAddress::LineTooLong),
+            ("a\u{7}b\nFrance", InvalidAddress::ControlCharacter),
+            ("a\u{202e}b\nFrance", InvalidAddress::DirectionOverride),
         ] {
             assert_eq!(parse(text), Err(why));
         }
         assert_eq!(Address::new(FR, ["a\nb"]), Err(InvalidAddress::ControlCharacter));
-        assert!(parse("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nFR").is_ok());
+        assert!(parse("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nFrance").is_ok());
     }
 
     #[test]
     fn the_encoding_is_fixed_and_nothing_else_is_read() {
-        let address = parse("1 rue É\n75002 Paris\nFR").unwrap();
+        let address = parse("1 rue É\n75002 Paris\nFrance").unwrap();
         let mut out = Plaintext::with_capacity(0);
         address.encode(&mut out);
         let bytes = b"\x01FR\x02\0\x081 rue \xc3\x89\0\x0b75002 Paris";
@@ -340,22 +311,56 @@ mod tests {
             assert_eq!(Address::decode(bad), Err(InvalidContent));
         }
         // Yugoslavia is no longer a country.
-        assert!(Address::decode(b"\x01YU\x01\0\x01a").is_ok());
+        assert_eq!(Address::decode(b"\x01YU\x01\0\x01a").unwrap().expose_personal_data(), "a\n(YU)");
     }
 
     #[test]
     fn the_canonical_form_joins_lines() {
         let form = |text: &str| parse(text).unwrap().canonical_form();
-        assert_eq!(form("12, RUE DE L'ÉGLISE\n75002 Paris\nFR"), form("12 rue de l’Église,75002  Paris\nfr"));
-        assert_ne!(form("12 rue X\nFR"), form("12 rue X\nBE"));
-        assert_eq!(form("A，B\nJP").expose_personal_data(), b"JP a b");
+        assert_eq!(form("12, RUE DE L'ÉGLISE\n75002 Paris\nFrance"), form("12 rue de l’Église,75002  Paris\nfrance"));
+        assert_ne!(form("12 rue X\nFrance"), form("12 rue X\nBelgique"));
+        assert_eq!(form("A，B\nJapan").expose_personal_data(), b"JP a b");
+        let wide = parse("1-2, Rüe\n SW1A 1AA\nUnited Kingdom").unwrap().wide_form();
+        assert_eq!(wide.expose_personal_data(), b"GB 1 2rusw1a1a");
+    }
+
+    #[test]
+    fn the_country_given_counts_unless_the_text_names_another_in_full() {
+        const US: Country = Country::new("US");
+        const DE: Country = Country::new("DE");
+        for (text, country, kept) in [
+            ("1 Main St\nSpringfield\nIL", US, "1 Main St\nSpringfield\nIL\nUnited States (US)"),
+            ("1 Main St\nWilmington\nDE", US, "1 Main St\nWilmington\nDE\nUnited States (US)"),
+            ("1 Main St\nWilmington DE\nUSA", US, "1 Main St\nWilmington DE\nUnited States (US)"),
+            ("Weg 1\n10115 Berlin\nDE", DE, "Weg 1\n10115 Berlin\nGermany (DE)"),
+            ("Weg 1\n10115 Berlin\nDeutschland\n", US, "Weg 1\n10115 Berlin\nGermany (DE)"),
+            ("12 rue X\n75002 Paris\nFrance (FR)", DE, "12 rue X\n75002 Paris\nFrance (FR)"),
+            ("Weg 1\nFR", DE, "Weg 1\nFR\nGermany (DE)"),
+            ("Weg 1", DE, "Weg 1\nGermany (DE)"),
+        ] {
+            assert_eq!(Address::parse(text, country).unwrap().expose_personal_data(), kept);
+        }
+        assert_eq!(Address::parse(" ", DE), Err(InvalidAddress::NoLines));
+        assert_eq!(Address::parse("DE", DE), Err(InvalidAddress::NoLines));
+    }
+
+    // Whatever two letters they are: each is a country to somebody and a state to somebody else, or may be one tomorrow.
+    #[test]
+    fn no_two_letters_on_a_last_line_are_a_country() {
+        for first in b'A'..=b'Z' {
+            for second in b'A'..=b'Z' {
+                let code = format!("{}{}", char::from(first), char::from(second));
+                let read = parse(&format!("1 Main St\nTown\n{code}"));
+                assert!(matches!(read, Err(InvalidAddress::UnclearCountry | InvalidAddress::NoCountry)), "{code}");
+            }
+        }
     }
 
     #[test]
     fn serde_takes_and_exposes_a_struct() {
         let json = r#"{"country":"fr","extra":[1],"lines":["12 rue X","75002 Paris"]}"#;
         let address: Address = serde_json::from_str(json).unwrap();
-        assert_eq!(address, parse("12 rue X\n75002 Paris\nFR").unwrap());
+        assert_eq!(address, parse("12 rue X\n75002 Paris\nFrance").unwrap());
         let out = address.serialize_exposed(serde_json::value::Serializer).unwrap();
         assert_eq!(out.to_string(), r#"{"country":"FR","lines":["12 rue X","75002 Paris"]}"#);
         assert_eq!(serde_json::from_str::<Address>(r#"["FR",["12 rue X","75002 Paris"]]"#).unwrap(), address);

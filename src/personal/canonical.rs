@@ -19,6 +19,28 @@ pub trait Canonical: PersonalData {
 
     /// The form in which values that mean the same are equal.
     fn canonical_form(&self) -> CanonicalForm;
+
+    /// A form of a higher reach, for an index of its own, for those who search by what was heard: it brings together what
+    /// the canonical form does, and more, so that some who are found are others. The canonical form itself, unless the
+    /// type says otherwise, as [`Name`](super::Name) and [`Address`](super::Address) do: their docs have a table.
+    ///
+    /// ```
+    /// use oubliette::personal::{Canonical, Name};
+    /// use oubliette::{Field, Index, Purpose, bits};
+    /// const ORDERS: Purpose = Purpose::new("orders");
+    /// const NAME: Field<Name> = ORDERS.field("name");
+    /// const BY_NAME: Index<Name> = NAME.index("exact", bits(24));
+    /// const BY_NAME_HEARD: Index<Name> = NAME.index_by("heard", bits(16), Canonical::wide_form);
+    ///
+    /// let (stored, heard): (Name, Name) = ("José Müller".parse()?, "jose mueller".parse()?);
+    /// assert_ne!(stored.canonical_form(), heard.canonical_form());
+    /// assert_eq!(stored.wide_form(), heard.wide_form());
+    /// # Ok::<(), oubliette::personal::InvalidPersonName>(())
+    /// ```
+    /// [`Vault::token`](crate::Vault::token) and [`Vault::tokens`](crate::Vault::tokens) take the index's form.
+    fn wide_form(&self) -> CanonicalForm {
+        self.canonical_form()
+    }
 }
 
 /// What values that mean the same have in common. It is as personal as the value: redacted, and wiped on drop.

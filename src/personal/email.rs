@@ -1,23 +1,32 @@
 //! Email addresses.
 
+mod shape;
+
 use std::str::FromStr;
 
-use email_address::{EmailAddress, Options};
-use unicode_normalization::char::is_combining_mark;
 use zeroize::Zeroizing;
 
 use super::secret_text::{SecretText, decode_text, deserializes_from_text};
 use super::secret_text::{exposes_text, serializes_exposed_text, wipes_what_it_reads};
-use super::unicode::is_ignorable;
+use super::unicode::{is_ignorable, is_joiner};
 use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use shape::{check_shape, is_wide_dot, joiners_are_in_place, letters_stood_in};
 
 /// An email address: a mailbox and a domain with a top level, in any script, and nothing around it.
 ///
-/// Kept as typed, trimmed and in Unicode's normal form C. Plus tags and quoted mailboxes are addresses like others.
-/// Refused are display names (`Jane <jane@example.com>`), domains that are numbers or that the rules of
-/// internationalised domain names (IDNA, strict) do not allow, and invisible characters: those rules silently delete
-/// them, so that two addresses could look and behave alike and differ. A domain that needs a joiner, as some Persian
-/// ones do, can be given in its ASCII form (`xn--…`).
+/// Kept as typed, without white space at its ends and in no normal form; only a fullwidth `＠`, as input methods write it,
+/// is kept as `@`. Plus tags and quoted mailboxes are addresses like others. Joiners (U+200C and U+200D) are taken where the
+/// letters beside them need one, as in Persian and Sinhala: by the contextual rules of internationalised domain names
+/// (RFC 5892, appendix A.1 and A.2), in the domain and in the mailbox, whose letters are those of RFC 6532.
+///
+/// | refused | what to do instead |
+/// |---|---|
+/// | a display name, `Jane <jane@example.com>` | give the address alone, and the name as a [`Name`](super::Name) |
+/// | a number for a domain, `a@127.0.0.1` | ask for an address with a domain; mail to numbers is refused nearly everywhere |
+/// | a domain that IDNA (strict) does not allow, or without a top level | check its spelling; the form `xn--…` is taken too |
+/// | invisible characters, and joiners elsewhere | type the address again; two that look alike would differ |
+/// | several addresses | one [`Email`] each |
+/// | more than 254 bytes, or 64 before the `@` | check it with its owner: no mail server carries it |
 ///
 /// The canonical form is the mailbox in small letters, without needless quotes, and the domain in its ASCII form. By the
 /// letter of the standard a mailbox may mean other things in capitals; no provider of any size makes that difference, and
@@ -33,6 +42,8 @@ use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Pla
 /// assert_eq!(typed.canonical_form().expose_personal_data(), "zoë+shop@xn--bcher-kva.example".as_bytes());
 /// # Ok::<(), oubliette::personal::InvalidEmail>(())
 /// ```
+///
+#[doc = include_str!("folding/email.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     text: SecretText,
@@ -62,7 +73,7 @@ pub enum InvalidEmail {
     /// More than [`Email::MOST_BYTES`], or more than 64 before the `@`.
     #[error("the email address is too long; it may have 254 bytes, of which 64 before the @")]
     TooLong,
-    /// Control, zero-width, direction and other invisible characters.
+    /// Control, zero-width, direction and other invisible characters, and joiners where no letters need one.
     #[error("the email address has an invisible character; type it again rather than paste it")]
     InvisibleCharacter,
     /// No `@`.
@@ -72,7 +83,9 @@ pub enum InvalidEmail {
     #[error("the email address has nothing before the @; it should look like name@example.com")]
     MailboxMissing,
     /// A character that cannot stand before the `@` unquoted, or misplaced dots or quotes.
-    #[error("the email address has a space, dot or other character before the @ that cannot stand there")]
+    #[error(
+        "the email address has a space, dot or other character before the @ that cannot stand there; remove it, or check the address with its owner"
+    )]
     Mailbox,
     /// A name or angle brackets around the address.
     #[error("the email address has a name or angle brackets around it; give the address alone")]
@@ -122,21 +135,29 @@ impl FromStr for Email {
         if text.len() > Email::MOST_BYTES.saturating_mul(4) {
             return Err(InvalidEmail::TooLong);
         }
-        if text.chars().any(|c| c.is_control() || is_ignorable(c)) {
+        if text.chars().any(|c| c.is_control() || is_ignorable(c) && !is_joiner(c)) {
             return Err(InvalidEmail::InvisibleCharacter);
         }
-        let kept = SecretText::nfc(text);
-        let (local, domain) = kept.as_str().rsplit_once('@').ok_or(InvalidEmail::AtMissing)?;
+        // The fullwidth one is what an input method for Chinese or Japanese writes; no mail is sent with it.
+        let (local, domain) = text.rsplit_once(['@', '\u{ff20}']).ok_or(InvalidEmail::AtMissing)?;
         if domain.starts_with('[') {
             return Err(InvalidEmail::IpAddress);
         }
-        if kept.as_str().ends_with('>') || local.starts_with('<') {
+        if domain.ends_with('>') || local.starts_with('<') {
             return Err(InvalidEmail::DisplayName);
         }
-        let stand_in = letters_stood_in(local).ok_or(InvalidEmail::Mailbox)?;
-        let domain_stand_in = letters_stood_in(domain).ok_or(InvalidEmail::Domain)?;
+        if !joiners_are_in_place(local) {
+            return Err(InvalidEmail::InvisibleCharacter);
+        }
+        let mut kept = SecretText::with_capacity(text.len());
+        [local, "@", domain].into_iter().for_each(|part| kept.push_str(part));
+        let stand_in = letters_stood_in(local, |_| false).ok_or(InvalidEmail::Mailbox)?;
+        let domain_stand_in = letters_stood_in(domain, is_wide_dot).ok_or(InvalidEmail::Domain)?;
         check_shape(stand_in, domain_stand_in.as_str())?;
-        let ascii = ascii_domain(domain).ok_or(InvalidEmail::Domain)?;
+        let ascii = ascii_domain(domain).ok_or_else(|| match domain.contains(is_joiner) {
+            true => InvalidEmail::InvisibleCharacter,
+            false => InvalidEmail::Domain,
+        })?;
         if ascii.rsplit('.').next().is_some_and(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
             return Err(InvalidEmail::IpAddress);
         }
@@ -146,48 +167,6 @@ impl FromStr for Email {
         }
         Ok(Email { text: kept })
     }
-}
-
-// `email_address` knows few marks (it refuses what Hindi, Thai and Arabic are written with) and lets some symbols pass by
-// the bytes of their numbers. So it is shown an `x` for every letter, digit and mark that is not ASCII, and judges the
-// shape; what may be a letter is judged here, and what may be in a domain by IDNA.
-fn letters_stood_in(part: &str) -> Option<SecretText> {
-    let mut stand_in = SecretText::with_capacity(part.len());
-    let mut mark_may_follow = false;
-    for c in part.chars() {
-        let letter = c.is_alphanumeric() || matches!(c, '·' | '・');
-        let mark = is_combining_mark(c);
-        if !(c.is_ascii() || letter || mark && mark_may_follow) {
-            return None;
-        }
-        mark_may_follow = letter || mark;
-        stand_in.push(if c.is_ascii() { c } else { 'x' });
-    }
-    Some(stand_in)
-}
-
-fn check_shape(local: SecretText, domain: &str) -> Result<(), InvalidEmail> {
-    // By its methods: a patch release has added a field before.
-    let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-    let mut address = local;
-    address.push('@');
-    address.push_str(domain);
-    match EmailAddress::parse_with_options(address.as_str(), options) {
-        // It holds a copy, which is wiped here.
-        Ok(copy) => {
-            drop(Zeroizing::new(String::from(copy)));
-            Ok(())
-        }
-        // One error for both parts; the mailbox is right if it is with another domain.
-        Err(email_address::Error::InvalidCharacter) if EmailAddress::is_valid_local_part(local_of(&address)) => {
-            Err(InvalidEmail::Domain)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn local_of(address: &SecretText) -> &str {
-    address.as_str().rsplit_once('@').map(|(local, _)| local).unwrap_or_default()
 }
 
 fn ascii_domain(domain: &str) -> Option<Zeroizing<String>> {
@@ -215,7 +194,7 @@ impl PersonalData for Email {
 impl Canonical for Email {
     fn canonical_form(&self) -> CanonicalForm {
         let (local, domain) = self.text.as_str().rsplit_once('@').unwrap_or_default();
-        let local = unquoted(local);
+        let local = unquoted(SecretText::nfc(local).as_str());
         // `str::to_lowercase`, since it knows the final sigma, which `char`'s does not.
         let lowered = Zeroizing::new(local.as_str().to_lowercase());
         let mut form = SecretText::nfc(&lowered);
@@ -287,13 +266,22 @@ mod tests {
             "a@xn--bcher-kva.example",
             "pau@l·l.cat",
             "x@ｅｘａｍｐｌｅ.com",
+            "x@例え。jp",
+            "علی\u{200c}رضا@example.com",
+            "می\u{200c}خواهم.علی\u{200c}رضا1+2@example.com",
+            "ශ\u{dca}\u{200d}රී@example.com",
+            "क्\u{200d}ष@example.com",
+            "a@نامه\u{200c}ای.com",
+            "a@ශ්\u{200d}රී.com",
+            "塚@example.com",
         ] {
             match parse(text) {
-                Ok(email) => assert_eq!(email.expose_personal_data(), SecretText::nfc(text).as_str()),
+                Ok(email) => assert_eq!(email.expose_personal_data(), text),
                 Err(error) => panic!("{text}: {error}"),
             }
         }
-        assert_eq!(parse(" jose\u{301}@example.com\r\n").unwrap().expose_personal_data(), "josé@example.com");
+        assert_eq!(parse(" jose\u{301}@example.com\r\n").unwrap().expose_personal_data(), "jose\u{301}@example.com");
+        assert_eq!(parse("a＠example.com").unwrap().expose_personal_data(), "a@example.com", "what mail is sent with");
     }
 
     #[test]
@@ -323,7 +311,7 @@ mod tests {
             ("\u{202e}moc.b@a", InvisibleCharacter),
             ("a@b.com\u{2069}", InvisibleCharacter),
             ("example.com", AtMissing),
-            ("a＠example.com", AtMissing),
+            ("\"a＠b\"＠b＠example.com", Mailbox),
             ("@example.com", MailboxMissing),
             ("\"\"@example.com", MailboxMissing),
             (".a@example.com", Mailbox),
@@ -360,7 +348,15 @@ mod tests {
             ("a@b.com;c", Domain),
             ("a@xn--zzzzzz-.com", Domain),
             ("a@xn--a.com", Domain),
-            ("a@例え。jp", Domain),
+            ("a@例え。。jp", Domain),
+            ("a。b@example.com", Mailbox),
+            ("a\u{200c}b@example.com", InvisibleCharacter),
+            ("\u{200d}a@example.com", InvisibleCharacter),
+            ("\u{200c}@example.com", InvisibleCharacter),
+            ("علی\u{200c}@example.com", InvisibleCharacter),
+            ("علی\u{200d}رضا@example.com", InvisibleCharacter),
+            ("ක\u{200d}ර@example.com", InvisibleCharacter),
+            ("a@نامه\u{200d}ای.com", InvisibleCharacter),
             ("a@b.c℀m", Domain),
             (&long_label, Domain),
             (&long_ascii, Domain),

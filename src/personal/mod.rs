@@ -16,14 +16,17 @@
 //! # Comparing
 //! `==` compares what is kept, byte for byte, in a time that depends on lengths only. Whether two values *mean* the
 //! same is asked of their [canonical forms](Canonical): `Alice@Example.COM` and `alice@example.com` differ, their
-//! canonical forms do not. Searching must use the same form as writing did.
+//! canonical forms do not. Searching must use the same form as writing did. What was typed is kept; what is folded for
+//! comparison is a table in each type's docs, and FORMAT.md has every step.
 
 mod address;
 mod canonical;
 mod country;
+mod country_names;
 mod date;
 mod doors;
 mod email;
+mod folding;
 #[cfg(feature = "json")]
 mod json;
 mod name;

@@ -2,23 +2,24 @@
 
 use std::str::FromStr;
 
+use super::folding::{Commas, folded, widened};
 use super::secret_text::{
     SecretText, decode_text, deserializes_from_text, exposes_text, serializes_exposed_text, wipes_what_it_reads,
 };
-use super::unicode::{LineFault, folded, read_line};
+use super::unicode::{LineFault, read_line};
 use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A person's name, or a part of one, in any script.
 ///
-/// Kept as typed, trimmed and in Unicode's normal form C. Refused are only an empty name, one of more than
-/// [`Name::MOST_BYTES`], control characters and line breaks, and characters that turn the direction of writing (an
+/// Kept as typed, without white space at its ends and in no normal form: form C makes other characters of U+FA10 and its
+/// like, in which some families' names are registered. Refused are only an empty name, one of more than
+/// [`Name::MOST_BYTES`] (shorten it, or keep it as [`Text`](super::Text)), control characters and line breaks, and characters that turn the direction of writing (an
 /// invoice could show another name than the one stored). Apostrophes, combining marks, joiners, digits and emoji are
 /// names somewhere.
 ///
-/// The canonical form ignores letter case, width, the kind of apostrophes, hyphens and spaces, and invisible characters;
-/// accents count.
-///
-/// Padding: steps of 64 bytes, so that nearly all names have one size.
+/// Padding: steps of 96 bytes. At least 99 of 100 full names of each language have one size: 95 bytes are 95 letters of
+/// English, 47 of Greek, Cyrillic, Hebrew or Arabic, 31 of the scripts of India and South-East Asia, or of Chinese, Japanese
+/// and Korean. (Measured over 5 000 names in each of 83 languages and countries; 64 bytes would show one Hindi name in ten.)
 ///
 /// ```
 /// use oubliette::personal::{Canonical, Name};
@@ -28,6 +29,8 @@ use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Pla
 /// assert_eq!(typed.canonical_form(), stored.canonical_form());
 /// # Ok::<(), oubliette::personal::InvalidPersonName>(())
 /// ```
+///
+#[doc = include_str!("folding/name.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name {
     text: SecretText,
@@ -82,7 +85,7 @@ impl FromStr for Name {
 
 impl PersonalData for Name {
     const TAG: TypeTag = TypeTag::ours("obl.name");
-    const PADDING: Padding = Padding::steps_of(64);
+    const PADDING: Padding = Padding::steps_of(96);
 
     fn size_hint(&self) -> usize {
         self.text.as_str().len()
@@ -99,7 +102,11 @@ impl PersonalData for Name {
 
 impl Canonical for Name {
     fn canonical_form(&self) -> CanonicalForm {
-        CanonicalForm::of_text(folded(self.text.as_str()).as_str())
+        CanonicalForm::of_text(folded(self.text.as_str(), Commas::Count).as_str())
+    }
+
+    fn wide_form(&self) -> CanonicalForm {
+        CanonicalForm::of_text(widened(&folded(self.text.as_str(), Commas::Count)).as_str())
     }
 }
 
@@ -135,10 +142,37 @@ mod tests {
             "Đặng Thùy Trâm",
             "ⵜⴰⵎⴰⵣⵉⵖⵜ",
             "Ŋṣọ́ọ́",
+            // Form C makes other characters of these: U+FA10 is 塚, and a letter with its mark is one.
+            "\u{fa10}\u{fa19}\u{fa1b}\u{2f800}",
+            "Zoe\u{308}",
         ] {
             let parsed: Name = name.parse().unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(parsed.expose_personal_data(), SecretText::nfc(name).as_str());
+            assert_eq!(parsed.expose_personal_data(), name);
         }
+    }
+
+    // What tests/names/measure.py measured.
+    #[test]
+    fn nearly_all_names_of_each_language_have_one_size() {
+        let languages = include_str!("../../tests/names/lengths.txt").lines().filter(|line| !line.starts_with('#'));
+        let mut count = 0;
+        for line in languages {
+            let (language, lengths) = line.split_once(' ').unwrap();
+            let lengths: Vec<(usize, u32)> = lengths
+                .split(' ')
+                .map(|of_length| of_length.split_once(':').unwrap())
+                .map(|(bytes, names)| (bytes.parse().unwrap(), names.parse().unwrap()))
+                .collect();
+            let all: u32 = lengths.iter().map(|(_, names)| names).sum();
+            let one_size: u32 = lengths
+                .iter()
+                .filter(|(bytes, _)| Name::PADDING.padded(*bytes) == Name::PADDING.padded(0))
+                .map(|(_, names)| names)
+                .sum();
+            assert!(one_size * 100 >= all * 99, "{language}: {one_size} of {all}");
+            count += 1;
+        }
+        assert!(count > 80, "{count}");
     }
 
     #[test]
@@ -160,7 +194,6 @@ mod tests {
             assert_eq!(text.parse::<Name>(), Err(why));
         }
         assert!("ก".repeat(100).parse::<Name>().is_ok());
-        // What counts is the kept form: 300 bytes here, 450 as typed.
-        assert!("e\u{301}".repeat(150).parse::<Name>().is_ok());
+        assert!("e\u{301}".repeat(100).parse::<Name>().is_ok());
     }
 }

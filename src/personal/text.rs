@@ -13,6 +13,8 @@ use super::{Canonical, CanonicalForm, InvalidContent, MOST_BYTES, Padding, Perso
 /// a code in which case and spaces matter.
 ///
 /// Padding: steps of 256 bytes.
+///
+#[doc = include_str!("folding/text.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {
     text: SecretText,

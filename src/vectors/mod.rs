@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
+mod canonical;
 mod derivation;
 mod index;
 mod page;
@@ -25,7 +26,10 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 /// A file's name, and what it must hold.
 type File = (&'static str, fn() -> Node);
 
-const FILES: [File; 8] = [
+const FILES: [File; 11] = [
+    ("canonical-address.json", canonical::addresses),
+    ("canonical-email.json", canonical::emails),
+    ("canonical-name.json", canonical::names),
     ("derivation.json", derivation::vectors),
     ("index.json", index::vectors),
     ("page.json", page::vectors),

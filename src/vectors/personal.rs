@@ -50,20 +50,21 @@ where
 pub(super) fn vectors() -> Node {
     let long_line = [&b"\x01FR\x01\x01\x2d"[..], &[b'x'; 301]].concat();
     let eleven_lines = [&b"\x01FR\x0b"[..], &b"\0\x01a".repeat(11)].concat();
-    let sixty_four = "x".repeat(64);
+    let ninety_six = "x".repeat(96);
     let types = vec![
         kind::<Name>(
             "Name",
-            64,
+            96,
             &[
                 "Ng",
                 " Siobhán O’Connor ",
                 "Zoe\u{308}  Weiß-ﬁnch",
+                "\u{fa10}\u{fa19}\u{fa1b}\u{2f800}",
                 "İbrahim IŞIK",
                 "渡邉\u{e0101} ｊｕｎ",
                 "Οδυσσεύς",
-                &sixty_four[..63],
-                &sixty_four,
+                &ninety_six[..95],
+                &ninety_six,
             ],
             &[b"", b"\xff", &[b'x'; 301]],
         ),
@@ -106,10 +107,10 @@ pub(super) fn vectors() -> Node {
             "Address",
             128,
             &[
-                "12, RUE DE L'ÉGLISE\n75002 Paris\nFR",
-                "12 rue de l’Église,75002  Paris\nfr",
-                "〒100-0001\n東京都千代田区千代田1-1\nJP",
-                "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nXK",
+                "12, RUE DE L'ÉGLISE\n75002 Paris\nFrance",
+                "12 rue de l’Église,75002  Paris\nfrance",
+                "〒100-0001\n東京都千代田区千代田1-1\n日本",
+                "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nKosovo",
             ],
             &[
                 b"",

@@ -552,7 +552,7 @@ class Vault:
 
 # ---- 8: personal data types
 
-STEPS = {"obl.name": 64, "obl.email": 64, "obl.phone": 32, "obl.address": 128, "obl.date": 16, "obl.text": 256}
+STEPS = {"obl.name": 96, "obl.email": 64, "obl.phone": 32, "obl.address": 128, "obl.date": 16, "obl.text": 256}
 
 
 def utf8(content, least, most):
@@ -608,49 +608,203 @@ def encode(tag, text):
     return b"\x01" + country.encode() + u(1, len(lines)) + b"".join(u(2, len(line)) + line for line in lines)
 
 
-ALIKE = dict.fromkeys(
-    [0x60, 0xB4, *range(0x2B9, 0x2BD), 0x2C8, *range(0x2018, 0x201C), 0x2032, 0xFF07], "'"
-) | dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-")
-UNSEEN = dict.fromkeys(
-    n
-    for first, last in [
-        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
-        (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
-        (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
-    ]
-    for n in range(first, last + 1)
+# ---- 8.1: canonical forms
+
+
+def each(*ranges):
+    """Characters by number, or by first and last number."""
+    return {chr(n) for r in ranges for n in (range(r[0], r[1] + 1) if isinstance(r, tuple) else [r])}
+
+
+APART = [
+    (chr(a) + "\u0d4d\u200d", chr(b))
+    for a, b in [(0xD23, 0xD7A), (0xD28, 0xD7B), (0xD30, 0xD7C), (0xD32, 0xD7D), (0xD33, 0xD7E), (0xD15, 0xD7F)]
+] + [("\u09a4\u09cd\u200d", "\u09ce"), (".\u00aa", "\u00aa"), (".\u00ba", "\u00ba")]
+NUMBERED = each(
+    (0xB2, 0xB3), 0xB9, 0x2070, (0x2074, 0x2079), (0x2080, 0x2089), (0x2460, 0x249B), 0x24EA, (0x3251, 0x325F),
+    (0x32B1, 0x32CB), (0x3358, 0x3370), (0x3378, 0x3379), (0x339F, 0x33A6), 0x33A8, 0x33AF, (0x33E0, 0x33FE),
+    (0x1F100, 0x1F10A),
 )
+FRACTIONS = each((0xBC, 0xBE), (0x2150, 0x215F), 0x2189)
+PLAIN = {}
+for characters, becomes in [
+    (each(0x60, 0xB4, (0x2B9, 0x2BF), 0x2C8, (0x2CA, 0x2CB), 0x2EE, 0x384, 0x55A, 0x5F3, 0x1FBD, 0x1FBF, 0x1FEF,
+          (0x1FFD, 0x1FFE), (0x2018, 0x201B), 0x2032, 0x2035, (0xA78B, 0xA78C), 0xFF07), "'"),
+    (each(0xAB, 0xBB, 0x5F4, (0x201C, 0x201F), 0x2033, (0x301D, 0x301F)), '"'),
+    (each(0x2D7, 0x58A, 0x5BE, (0x2010, 0x2015), 0x2043, 0x2212, (0x2500, 0x2501), (0x2E3A, 0x2E3B), 0xFE58, 0xFE63,
+          0xFF0D), "-"),
+    (each(0x387, 0x2022, 0x2027, 0x2219, 0x22C5, 0x2E31, 0x30FB, 0xFF65), "\u00b7"),
+    ("\u00b0", "o"), ("\u301c", "~"), ("\u2044", "/"),
+]:
+    PLAIN |= dict.fromkeys(map(ord, characters), becomes)
+UNSEEN = each(
+    0xAD, 0x34F, 0x61C, (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E),
+    (0x2060, 0x206F), 0x3164, (0xFE00, 0xFE0F), 0xFEFF, 0xFFA0, (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)
+EUROPEAN_MARKS = each((0x300, 0x36F))
+GREEK = each((0x370, 0x3E1), (0x3F0, 0x3FF))
+LETTERS = {
+    "\u0131": "i", "\u00f0": "\u0111", "\u0256": "\u0111", "\u06cc": "\u064a", "\u0649": "\u064a", "\u06a9": "\u0643",
+    "\u06aa": "\u0643", "\u06c1": "\u0647", "\u06c3": "\u0629", "\u0640": "", "\u05f0": "\u05d5\u05d5",
+    "\u05f1": "\u05d5\u05d9", "\u05f2": "\u05d9\u05d9", "\u30f5": "\u30ab", "\u30f6": "\u30b1",
+}
+SEQUENCES = [
+    ("\u0565\u057e", "\u0565\u0582"), ("\u0e40\u0e40", "\u0e41"), ("\u0ec0\u0ec0", "\u0ec1"),
+    ("\u0bb8\u0bcd\u0bb0\u0bc0", "\u0bb6\u0bcd\u0bb0\u0bc0"), ("\u06d5\u0654", "\u0647\u0654"),
+]
+IDEOGRAPHS = each((0x3005, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+KANA = each((0x3041, 0x3096), (0x3099, 0x309A), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF),
+            (0x31F0, 0x31FF), (0x1AFF0, 0x1B16F))
 # Unicode's White_Space. Python's own notion has four control characters more.
-SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+SPACES = set("\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | each((0x2000, 0x200A))
+COMMAS = set(",\u060c\u3001\u3012")
+DIGITS = set("0123456789")
+TIGHT = IDEOGRAPHS | KANA | {"-"}
 
 
-def lower(text):
-    return "".join("i" if c == "\u0130" else c.lower() for c in text)  # one by one: without context
+def plain_character(c):
+    digit = unicodedata.decimal(c, None)
+    return PLAIN.get(ord(c), c) if digit is None else str(digit)
 
 
-def folded(text):
-    text = unicodedata.normalize("NFKC", text.translate(ALIKE)).translate(ALIKE).translate(UNSEEN)
-    text = re.sub(f"{SPACE}+", " ", text).strip(" ")
-    return unicodedata.normalize("NFKC", lower("".join(c.upper() for c in lower(text))))
+def plain_characters(c):
+    if c in NUMBERED:
+        return c
+    text = "".join(map(plain_character, unicodedata.normalize("NFKD", plain_character(c))))
+    return " " * (c in FRACTIONS) + "".join(c for c in text if c not in UNSEEN)
 
 
-def canonical(tag, content):
+def folded_letters(text):
+    out, base = "", " "
+    for c in text:
+        c = c.casefold()
+        if c in EUROPEAN_MARKS:
+            if base in GREEK or (c == "\u0307" and base in "ij"):
+                continue
+            out += "\u0327" if c == "\u0326" else c
+            continue
+        c = LETTERS.get(c, c)
+        out += c
+        base = c[-1:] or base
+    return out
+
+
+def gap(text, at, separators):
+    c = text[at]
+    if c == "." and at and text[at - 1] in DIGITS and text[at + 1 : at + 2] in DIGITS:
+        return ""
+    return "\u00b7" if c == "\u00b7" else " " if c in SPACES or c == "." or c in separators else ""
+
+
+def laid_out(text, separators):
+    gaps = [gap(text, at, separators) for at in range(len(text))]
+    solid = [at for at in range(len(text)) if not gaps[at]]
+    out = ""
+    for place, at in enumerate(solid):
+        c = text[at]
+        if c in "-\u30fc":
+            after = text[solid[place + 1]] if place + 1 < len(solid) else ""
+            c = "\u30fc" if out[-1:] in KANA and after not in DIGITS else "-"
+        between = "".join(gaps[solid[place - 1] + 1 : at]) if place else ""
+        if between and out[-1] not in TIGHT and c not in TIGHT:
+            out += "\u00b7" if "\u00b7" in between else " "
+        out += c
+    return out
+
+
+def folded(text, separators=()):
+    text = unicodedata.normalize("NFD", text)
+    for a, b in APART:
+        text = text.replace(a, b)
+    text = folded_letters(unicodedata.normalize("NFD", "".join(map(plain_characters, text))))
+    for a, b in SEQUENCES:
+        text = text.replace(a, b)
+    return unicodedata.normalize("NFC", laid_out(text, separators) or text)
+
+
+VOWEL_MARKS = each(
+    (0x483, 0x487), (0x591, 0x5BD), 0x5BF, (0x5C1, 0x5C2), (0x5C4, 0x5C5), 0x5C7, (0x610, 0x61A), 0x621,
+    (0x64B, 0x65F), 0x670, (0x6D6, 0x6DC), (0x6DF, 0x6E4), (0x6E7, 0x6E8), (0x6EA, 0x6ED), 0x711, (0x730, 0x74A),
+)
+WIDE_LETTERS = {
+    "\u00e6": "a", "\u0153": "o", "\u00f8": "o", "\u0254": "o", "\u0259": "e", "\u025b": "e", "\u0111": "d",
+    "\u0257": "d", "\u0142": "l", "\u0127": "h", "\u0167": "t", "\u014b": "n", "\u0253": "b", "\u0199": "k",
+    "\u01b4": "y", "\u00fe": "th", "\u0671": "\u0627", "\u0629": "\u0647", "\u06be": "\u0647", "\u06d5": "\u0647",
+    "\u06d2": "\u064a", "\u0901": "\u0902", "\u0981": "\u0982", "\u0a81": "\u0a82", "\u9ad9": "\u9ad8",
+    "\ufa11": "\u5d0e", "\u5d5c": "\u5d0e", "\U00020bb7": "\u5409", "\u908a": "\u8fba", "\u9089": "\u8fba",
+    "\u6ff1": "\u6d5c", "\u6ff5": "\u6d5c", "\u9f4b": "\u658e", "\u6fa4": "\u6ca2", "\u5ee3": "\u5e83",
+    "\u570b": "\u56fd",
+} | {chr(n): chr(n - 0x60) for n in range(0x30A1, 0x30F5)}
+WIDE_GAPS = set(" -'\"\u00b7.,\u060c\u3001")
+
+
+def widened(text):
+    out, apart = "", False
+    for c in unicodedata.normalize("NFD", text):
+        if c in EUROPEAN_MARKS or c in VOWEL_MARKS or unicodedata.combining(c) == 7:
+            continue
+        for c in WIDE_LETTERS.get(c, c):
+            if c in WIDE_GAPS:
+                apart = True
+                continue
+            if apart and out[-1:] in DIGITS and c in DIGITS:
+                out += " "
+            apart = False
+            if (out[-1:] or " ") + c not in ("ae", "oe", "ue", "aa"):
+                out += c
+    return unicodedata.normalize("NFC", out or text)
+
+
+POSTCODES = {
+    "GB GG GI IM JE": "a9 9aa|a99 9aa|aa9 9aa|aa99 9aa|a9a 9aa|aa9a 9aa",
+    "FK GS IO PN SH TC": "aaaa 9aa",
+    "BR": "99999 999",
+    "CA": "a9a 9a9",
+    "CZ GR SE SK": "999 99",
+    "IE": "a99 xxxx|d6w xxxx",
+    "IN": "999 999",
+    "JP": "999 9999",
+    "MT": "aaa 9999",
+    "NL": "9999 aa",
+    "PL": "99 999",
+    "PT": "9999 999",
+    "AS GU MP PR US VI": "99999 9999",
+}
+
+
+def join_postcodes(country, text):
+    for countries, formats in POSTCODES.items():
+        if country in countries.split():
+            any_of = []
+            for form in formats.split("|"):
+                first, second = ("".join({"a": "[a-z]", "9": "[0-9]", "x": "[a-z0-9]"}.get(c, c) for c in part)
+                                 for part in form.split())
+                any_of.append(f"{first}[ -]{second}")
+            found = rf"(?<![0-9A-Za-z-])(?:{'|'.join(any_of)})(?![0-9A-Za-z-])"
+            return re.sub(found, lambda m: re.sub("[ -]", "", m[0]), text)
+    return text
+
+
+def canonical(tag, content, wide=False):
     text = decode(tag, content)
     if tag == "obl.name":
-        return folded(text)
+        return widened(folded(text)) if wide else folded(text)
+    if tag == "obl.address":
+        country, *lines = text.split("\n")
+        text = join_postcodes(country, folded(" ".join(lines), COMMAS))
+        return country + " " + (widened(text) if wide else text)
     if tag == "obl.phone":
         return text.replace("~", "+")
     if tag == "obl.date":
         return text
     if tag == "obl.text":
         return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    if tag == "obl.address":
-        country, *lines = text.split("\n")
-        return " ".join([country, *folded(" ".join(lines)).replace(",", " ").split()])
     local, _, domain = text.rpartition("@")
+    local = unicodedata.normalize("NFC", local)
     if len(local) > 1 and local[0] == local[-1] == '"':
         local = re.sub(r"\\(.)", r"\1", local[1:-1], flags=re.DOTALL)
-    if any(not piece or re.search(f'{SPACE}|["(),:;<>@\\[\\\\\\]]', piece) for piece in local.split(".")):
+    if any(not piece or SPACES & set(piece) or re.search(r'["(),:;<>@\[\\\]]', piece) for piece in local.split(".")):
         local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
     try:
         # The standard library has IDNA 2003 only. For the domains of the vectors it agrees with UTS #46.
@@ -1379,8 +1533,29 @@ def check_personal(all_of, eq):
             eq(f"no {kind['type']}", "invalid_content", refusal(lambda: decode(tag, unhex(content))))
 
 
+# For these domains the standard library, which has IDNA 2003 only, says something else than UTS #46.
+OTHER_IDNA = ("\u200c", "fa\u00df", "\u200d")
+
+
+def check_canonical(tag):
+    def check_forms(all_of, eq):
+        for case in all_of["forms"]:
+            content = unhex(case["content"])
+            what = case["typed"]
+            if tag == "obl.email" and any(part in what.rpartition("@")[2] for part in OTHER_IDNA):
+                continue
+            eq(f"canonical form of {what!r}", case["canonical"], canonical(tag, content).encode().hex())
+            if "wide" in case:
+                eq(f"wide form of {what!r}", case["wide"], canonical(tag, content, wide=True).encode().hex())
+
+    return check_forms
+
+
 def vectors(*directories):
     checks = {
+        "canonical-address.json": check_canonical("obl.address"),
+        "canonical-email.json": check_canonical("obl.email"),
+        "canonical-name.json": check_canonical("obl.name"),
         "derivation.json": check_derivation,
         "sealed.json": check_sealed,
         "index.json": check_index,
@@ -1519,7 +1694,7 @@ def exchange(directory):
         ("orders", "address", "obl.address", 128, "FR\n12 rue de l’Église\n75002 Paris"),
         ("orders", "preferences", "app.preferences", 256, '{"colour":"blue","size":3}'),
         ("newsletter", "note", "obl.text", 256, "x" * 600),
-        ("newsletter", "prénom", "obl.name", 64, "Zoë"),
+        ("newsletter", "prénom", "obl.name", 96, "Zoë"),
         ("newsletter", "phone", "obl.phone", 32, "+33612345678;ext=12"),
     ]
     # Both slots the same; one that an update did not reach; one that nothing was written to.
@@ -1533,9 +1708,22 @@ def exchange(directory):
     (directory / "ours.json").write_text(json.dumps(ours))
 
 
+# ---- Every character
+
+
+def characters(file):
+    """Compares the forms of a list of names, one JSON array each, whose characters this Unicode knows."""
+    with file.open() as lines:
+        for line in lines:
+            text, exact, wide = json.loads(line)
+            if all(unicodedata.category(c) != "Cn" for c in text):
+                same("every character", f"canonical form of {text!r}", exact, folded(text))
+                same("every character", f"wide form of {text!r}", wide, widened(exact))
+
+
 def main():
     command, directories = sys.argv[1], map(Path, sys.argv[2:])
-    {"vectors": vectors, "exchange": exchange}[command](*directories)
+    {"vectors": vectors, "exchange": exchange, "characters": characters}[command](*directories)
     if not hash_secret_raw:
         print("argon2-cffi is not installed: no passphrase was tried")
     for what, count in compared.items():

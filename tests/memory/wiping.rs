@@ -91,7 +91,7 @@ fn dropped_values_leave_nothing() {
     leaves_nothing::<Email>("", "quuxle.frobnicator.mail", "@example.com");
     leaves_nothing::<Email>("a@", "quuxle.frobnicator.domain", ".com");
     leaves_nothing::<Phone>("+33", "16789012", "3;ext=9");
-    leaves_nothing::<Address>("7 rue\n", "Quuxle Frobnicator Street", "\nFR");
+    leaves_nothing::<Address>("7 rue\n", "Quuxle Frobnicator Street", "\nFrance");
     leaves_nothing::<Text>("", "quuxle frobnicator text", "");
     #[cfg(feature = "json")]
     leaves_nothing::<oubliette::personal::Json<note::Note>>("{\"note\":\"", "quuxle frobnicator json", "\"}");

@@ -1,8 +1,9 @@
-use oubliette::{CustomerId, Index, Sealed, Token, bits, personal::Email};
+use oubliette::personal::{Canonical, Email, Name};
+use oubliette::{CustomerId, Field, Index, Sealed, Token, bits};
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use crate::support::{EMAIL, NEWS_EMAIL, World};
+use crate::support::{EMAIL, NEWS_EMAIL, ORDERS, World};
 
 const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
 
@@ -75,6 +76,31 @@ fn tokens_are_renewed_and_those_of_the_shredded_emptied() {
     world.run(&["reindex", "--check"]).ends(0);
     let ran = world.run(&["reindex", "customers.email"]).ends(0);
     assert!(ran.out.contains("7 rows looked at, 0 changed"), "{ran:?}");
+}
+
+/// An index on the wide form gets tokens of that form.
+#[test]
+fn tokens_are_of_the_form_that_is_configured() {
+    const NAME: Field<Name> = ORDERS.field("name");
+    const HEARD: Index<Name> = NAME.index_by("heard", bits(64), Canonical::wide_form);
+    let world = World::new();
+    let columns = COLUMNS.split("[[tables.columns]]").next().unwrap();
+    world.configure(&format!(
+        "{columns}[[tables.columns]]\ncolumn = \"name\"\nlabel = \"name\"\ntype = \"name\"\n\
+         index = {{ column = \"name_idx\", label = \"heard\", bits = 64, form = \"wide\" }}\n"
+    ));
+    let database = Connection::open(world.path("app.db")).unwrap();
+    database
+        .execute_batch("CREATE TABLE customers (id INTEGER PRIMARY KEY, no BIGINT, name BLOB, name_idx BLOB)")
+        .unwrap();
+    let vault = world.vault();
+    let (no, name) = (vault.enroll().unwrap(), "José Müller".parse::<Name>().unwrap());
+    let sealed = vault.seal(no, NAME, &name).unwrap();
+    database.execute("INSERT INTO customers VALUES (1, ?, ?, NULL)", params![no, sealed]).unwrap();
+    world.run(&["reindex"]).ends(0);
+    let heard = vault.tokens(HEARD, &"jose mueller".parse().unwrap()).unwrap();
+    let token: Token<Name> = database.query_row("SELECT name_idx FROM customers", [], |row| row.get(0)).unwrap();
+    assert!(heard.contains(&token));
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub fn alice(vault: &Vault) -> User {
         name: "Alice Ní Bhriain".parse().unwrap(),
         email: "alice@example.com".parse().unwrap(),
         phone: Some("+33612345678".parse().unwrap()),
-        address: Some("12 rue de la Paix\n75002 Paris\nFR".parse().unwrap()),
+        address: Some("12 rue de la Paix\n75002 Paris\nFrance".parse().unwrap()),
         note: "rings twice".parse().unwrap(),
         news: Held::Kept("alice@example.org".parse().unwrap()),
         taste: Held::Kept(Json::new(Taste { colour: "ultramarine".into() }).unwrap()),
