@@ -8,7 +8,7 @@ use oubliette::personal::PersonalData;
 
 use super::cell::{Cell, Column};
 use super::error::JobError;
-use super::step::{At, InRow, Step, parse};
+use super::step::{At, InRow, Step, of_type};
 use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
 
 /// Rows a batch, unless said otherwise.
@@ -131,7 +131,39 @@ impl Job {
     {
         let column = self.column(column);
         let at = self.at(field.into());
-        self.step(Seal { from: column, to: column, at })
+        self.step(Seal { from: column, to: column, at, parse: of_type() })
+    }
+
+    /// [`seal`](Job::seal), or with two columns [`seal_into`](Job::seal_into), of text that the type alone does not read: national phone numbers, addresses without their country.
+    /// An error of `parse` shows in problems: it must not repeat the value.
+    ///
+    /// ```
+    /// use oubliette::personal::{Address, Country};
+    /// use oubliette::{Field, Purpose};
+    /// use oubliette_jobs::{Job, Key};
+    ///
+    /// const ORDERS: Purpose = Purpose::new("orders");
+    /// const ADDRESS: Field<Address> = ORDERS.field("address");
+    /// let job = Job::on("customers", ("id", Key::Integer), "no")
+    ///     .enroll()
+    ///     .seal_parsed("address", "address", ADDRESS, |text| Address::parse(text, Country::new("FR")));
+    /// ```
+    #[must_use]
+    pub fn seal_parsed<T, E>(
+        mut self,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        field: impl Into<InRow<T>>,
+        parse: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Job
+    where
+        T: PersonalData + 'static,
+        E: Display,
+    {
+        let (from, to) = (self.column(from), self.column(to));
+        let at = self.at(field.into());
+        let parse = Box::new(move |text: &str| parse(text).map_err(|error| error.to_string()));
+        self.step(Seal { from, to, at, parse })
     }
 
     /// Plaintext in one column of text becomes the sealed value, as bytes in another; the plaintext becomes NULL, so drop its
@@ -146,7 +178,7 @@ impl Job {
     {
         let (from, to) = (self.column(from), self.column(to));
         let at = self.at(field.into());
-        self.step(Seal { from, to, at })
+        self.step(Seal { from, to, at, parse: of_type() })
     }
 
     /// Values under a replaced key tree move to their purpose's newest.
@@ -219,7 +251,7 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index, parse: Some(parse) })
+        self.step(Tokens { columns, from, at, index, parse: Some(of_type()) })
     }
 
     /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be

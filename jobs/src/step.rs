@@ -6,6 +6,7 @@ use std::str::FromStr;
 use oubliette::personal::{PersonalData, Plaintext};
 use oubliette::{CustomerId, CustomerKeys, Epochs, Field, ParseError, Placed, Purpose, Sealed, Vault};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
@@ -134,14 +135,16 @@ impl<T> Held<T> {
         };
         match parsed {
             Ok(sealed) => Held::Sealed(sealed, form),
-            Err(error @ ParseError::Malformed) => match std::str::from_utf8(cell.content().unwrap_or_default()) {
-                // Of bytes too: a column whose text is called bytes.
-                Ok(text) if Sealed::<T>::looks_like(text.as_bytes()) => {
-                    text.parse().map_or(Held::Unreadable(error), |sealed| Held::Sealed(sealed, Form::Text))
+            Err(error @ ParseError::Malformed) => {
+                let content = cell.content().unwrap_or_default();
+                if !Sealed::<T>::looks_like(content) {
+                    // Text in another encoding too, such as Latin-1: it is refused as that when it is read.
+                    return Held::Plaintext;
                 }
-                Ok(_) => Held::Plaintext,
-                Err(_) => Held::Unreadable(error),
-            },
+                // Of bytes too: a column whose text is called bytes.
+                let text = std::str::from_utf8(content).ok().and_then(|text| text.parse().ok());
+                text.map_or(Held::Unreadable(error), |sealed| Held::Sealed(sealed, Form::Text))
+            }
             Err(error) => Held::Unreadable(error),
         }
     }
@@ -164,18 +167,38 @@ impl<T> Held<T> {
     }
 }
 
-/// Reads a plaintext as the field's type.
-pub(super) fn parse<T: FromStr>(cell: &Cell) -> Result<T, Cause>
+/// Reads a plaintext as the field's type: an error is the rule that it breaks.
+pub(super) type Parse<T> = Box<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
+
+/// As the type itself reads it.
+pub(super) fn of_type<T>() -> Parse<T>
 where
+    T: FromStr,
     T::Err: fmt::Display,
 {
-    let text = cell.content().and_then(|content| std::str::from_utf8(content).ok());
-    let Some(text) = text else { return Err(Cause::InvalidPlaintext { rule: "not text".into() }) };
-    text.parse().map_err(|error: T::Err| {
-        // The types of `oubliette` never repeat a value in an error; those of others may.
-        let rule = error.to_string();
-        let echoes = !text.is_empty() && rule.contains(text);
-        Cause::InvalidPlaintext { rule: if echoes { "refused".into() } else { rule } }
+    Box::new(|text| text.parse().map_err(|error: T::Err| error.to_string()))
+}
+
+pub(super) fn parse<T>(cell: &Cell, parse: &Parse<T>) -> Result<T, Cause> {
+    let number;
+    let text = match cell {
+        // A column of phone numbers, or of dates, that somebody made of integers.
+        Cell::Integer(integer) => {
+            number = Zeroizing::new(integer.to_string());
+            Ok(number.as_str())
+        }
+        Cell::Null => Err("no value"),
+        Cell::Text(_) | Cell::Bytes(_) => {
+            std::str::from_utf8(cell.content().unwrap_or_default()).map_err(|_| "not UTF-8, so not text")
+        }
+    };
+    let text = text.map_err(|rule| Cause::InvalidPlaintext { rule: rule.into() })?;
+    parse(text).map_err(|rule| {
+        // The types of `oubliette` never repeat a value in an error; those of others may. What is shorter than a word is in many a message by chance.
+        let echoes = text.trim().chars().count() >= 4 && rule.contains(text.trim());
+        Cause::InvalidPlaintext {
+            rule: if echoes { "the type refuses it, in words that repeat it".into() } else { rule },
+        }
     })
 }
 

@@ -1,27 +1,21 @@
 //! The steps: seal, reseal, relabel, index, forget tokens.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use oubliette::personal::PersonalData;
 use oubliette::{CustomerId, Epoch, Epochs, Index, KeyStoreError, OpenError, Purpose, Token, Vault};
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
-use super::step::{At, Form, Hand, Held, Step, parse};
+use super::step::{At, Form, Hand, Held, Parse, Step, parse};
 
 /// Plaintext becomes a sealed value: in its place, or in another column.
 pub(super) struct Seal<T> {
     pub(super) from: Column,
     pub(super) to: Column,
     pub(super) at: At<T>,
+    pub(super) parse: Parse<T>,
 }
 
-impl<T> Step for Seal<T>
-where
-    T: PersonalData + FromStr,
-    T::Err: Display,
-{
+impl<T: PersonalData> Step for Seal<T> {
     fn looks_for(&self) -> &'static str {
         "plaintext"
     }
@@ -57,7 +51,7 @@ where
 
     fn apply(&self, row: &mut Row, hand: &Hand<'_>) -> Result<(), Fault> {
         hand.keys()?;
-        let value: T = parse(row.cell(self.from))?;
+        let value = parse(row.cell(self.from), &self.parse)?;
         let sealed = self.at.seal(row, &value, hand)?;
         if self.from == self.to {
             row.set(self.to, Form::Text.cell(sealed));
@@ -165,8 +159,6 @@ fn epoch_of<T: PersonalData>(cell: &Cell, index: Index<T>) -> Option<Epoch> {
     token.filter(|token| index.fits(token)).map(|token| token.epoch())
 }
 
-type Parse<T> = fn(&Cell) -> Result<T, Cause>;
-
 /// A column of tokens follows a column of sealed values.
 pub(super) struct Tokens<T> {
     /// One column, or two, for even and odd epochs.
@@ -196,8 +188,8 @@ impl<T: PersonalData> Tokens<T> {
 
     fn value(&self, row: &Row, hand: &Hand<'_>) -> Result<Option<T>, Fault> {
         let cell = row.cell(self.from);
-        match (Held::<T>::of(cell), self.parse) {
-            (Held::Plaintext, Some(parse)) => Ok(Some(parse(cell)?)),
+        match (Held::<T>::of(cell), &self.parse) {
+            (Held::Plaintext, Some(of)) => Ok(Some(parse(cell, of)?)),
             (held, _) => match held.sealed()? {
                 Some((sealed, _)) => Ok(Some(self.at.open(row, &sealed, hand)?)),
                 None => Ok(None),

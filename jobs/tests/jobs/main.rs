@@ -4,6 +4,7 @@
 
 mod backfill;
 mod killed;
+mod parsed;
 mod renewal;
 mod rows;
 mod support;
