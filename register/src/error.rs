@@ -134,9 +134,9 @@ pub enum RegisterError {
         /// How.
         what: &'static str,
     },
-    /// The newest line of the journal in the database was not signed with the public key that a [`Desk`](crate::Desk) was given.
+    /// A line of the journal in the database was not signed with the public key that a [`Desk`](crate::Desk) was given.
     #[error(
-        "the newest line of the journal's table was not signed by the vault of this public key: the key or the database is another vault's, or the table was changed by hand"
+        "a line of the journal's table was not signed by the vault of this public key: the key or the database is another vault's, or the table was changed by hand"
     )]
     NotSigned,
     /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand. Nothing

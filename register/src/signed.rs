@@ -111,6 +111,37 @@ impl Key {
     }
 }
 
+/// The journal as its table has it, each line signed, and none missing between two.
+pub(crate) async fn all<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<Entry>, RegisterError> {
+    const MISSING: RegisterError = RegisterError::JournalDiffers { what: "differ: lines of the table are missing" };
+    let key = Key::of(office, db).await?;
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, outbox::number);
+        const PAGE: &str = "SELECT n, line FROM oubliette_journal WHERE n > ?1 ORDER BY n LIMIT 1000";
+        let rows = db.rows(PAGE, values![after]).await?;
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        for row in rows {
+            let entry = key.read(row.integer(0)?, row.text(1)?).ok_or(RegisterError::NotSigned)?;
+            let before = all.last().map(Entry::anchor);
+            let last = before.map_or(0, |before| before.n());
+            let (n, hash) = match entry.event() {
+                // It takes the number behind the last that is missing.
+                Event::Gap { from, after, .. } => (*from, *after),
+                _ => (entry.n(), entry.prev()),
+            };
+            // The first entry follows from none.
+            let follows = before.is_none_or(|before| before.hash() == hash);
+            if n != last.saturating_add(1) || !follows {
+                return Err(MISSING);
+            }
+            all.push(entry);
+        }
+    }
+}
+
 /// What was told of one request or hold.
 #[derive(Default)]
 struct Told {

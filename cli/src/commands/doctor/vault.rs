@@ -98,7 +98,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     };
     let has_register = tables.is_some();
     if let Some(tables) = tables {
-        register::look(context, &vault, tables, findings);
+        register::look(context, Some(&vault), tables, findings);
     }
     close(vault)?;
     journal::look(context, &status, key.ok().as_ref(), findings);
