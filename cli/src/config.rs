@@ -436,7 +436,7 @@ impl Config {
 pub fn needs_vault() -> Failure {
     Failure::new(
         Exit::NeedsVault,
-        "this needs the vault, and the configuration names none (it is an officer's desk); nothing happened. Run it where the vault is, or name it: `vault`, or [key_store]. Without a vault: `requests`, `holds`, `sweep --dry-run`, `breach`, `inventory`, `verify`, `journal verify`, `journal show`, `doctor`",
+        "this needs the vault, and the configuration names none (it is an officer's desk); nothing happened. Run it where the vault is, or name it: `vault`, or [key_store]. What works without one: requests, holds, sweep --dry-run, breach, inventory, verify, journal verify, journal show, doctor",
     )
 }
 

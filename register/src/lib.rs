@@ -83,6 +83,10 @@
 //! `retire_replaced` and `recover` ask no register. A program that has one calls the register's instead. Nor does it keep the
 //! application from deleting rows, and a row that is gone is gone.
 //!
+//! # Without the vault
+//! A [`Desk`] has the calls that need no key, for a privacy officer with the database and the public key: requests, holds, what is due, reports.
+//! What it does counts at once, and is [not yet signed](Signed) until a process that has the vault flushes.
+//!
 //! # What stays of an erased customer
 //! Their row without their id: a commitment that only their receipt opens, and dates. Numbers, which name nobody any more.
 //! Grants with purpose, basis, recipient, beginning and end, and of the evidence what
@@ -123,7 +127,7 @@
 //! | `oubliette_holds` | a legal hold |
 //! | `oubliette_work` | a token column that is to be cleared for a number |
 //! | `oubliette_recipients`, `oubliette_disclosures` | who receives data, and what was handed on |
-//! | `oubliette_outbox`, `oubliette_journal` | events on their way, and the journal line for line |
+//! | `oubliette_outbox`, `oubliette_journal` | events on their way, and the journal line for line; `about` is the request or hold that a line is about |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.

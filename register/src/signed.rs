@@ -186,7 +186,9 @@ async fn told<O: Office, D: Database>(
             }
         }
     }
-    for Unsigned { event, .. } in waiting(office, db).await? {
+    for row in db.rows(OUTBOX, values![]).await? {
+        // What is no event is about nothing. `unsigned` and the flush refuse it.
+        let Ok((_, event)) = outbox::read(&row) else { continue };
         if let Some(told) = about(&event).and_then(|id| told.get_mut(&id)) {
             told.waits = true;
             told.events.push(event);
@@ -195,10 +197,12 @@ async fn told<O: Office, D: Database>(
     Ok(told)
 }
 
-/// All of the outbox is read: what an event is about is in itself alone.
+/// All of it is read: what an event is about is in itself alone.
+const OUTBOX: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id";
+
 async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {
     let mut all = Vec::new();
-    for row in db.rows("SELECT id, event FROM oubliette_outbox ORDER BY id", values![]).await? {
+    for row in db.rows(OUTBOX, values![]).await? {
         let (id, event) = outbox::read(&row)?;
         if about(&event).is_some() {
             // The ids of events begin with their time.

@@ -82,7 +82,7 @@ fn add(context: &mut Context, whom: &Whom, until: &str, why: &str, only: Option<
 fn lift(context: &mut Context, id: &str, why: &str) -> Result<Answer, Failure> {
     let (hold, why) = (hold_id(id)?, reason(why)?);
     context.confirm(&format!(
-        "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `resume` or `sweep`. That cannot be undone."
+        "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `oubliette resume` or `oubliette sweep`. That cannot be undone."
     ))?;
     let (mut office, resumed) = Office::of(Tables::open(context)?, context, Work::Writes)?;
     at_desk!(office, end_hold(hold, why))?;

@@ -86,7 +86,8 @@ impl Tables {
     pub fn open(context: &Context) -> Result<Tables, Failure> {
         let database = Database::open(&context.config.database)?;
         if !database.has_register()? {
-            let message = "the database has no register: the application makes its tables by `create_tables`. Is it the right one?";
+            let message =
+                "the database has no register: the application makes its tables when it starts. Is it the right one?";
             return Err(Failure::new(Exit::Missing, message));
         }
         Ok(Tables { database })

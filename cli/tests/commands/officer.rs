@@ -250,6 +250,12 @@ fn acts_that_somebody_else_wrote_are_seen() {
     office.shop.connection().execute(&faked, []).unwrap();
     let listed = office.does(&["requests"]);
     assert_eq!(listed["not_yet_signed"][0]["event"]["how"], "withdrawn", "{listed}");
+    // What is no event hides no request.
+    office.shop.connection().execute("UPDATE oubliette_outbox SET event = '{}'", []).unwrap();
+    let (code, listed) = office.officer.json(&["requests"]);
+    assert_eq!((code, listed["requests"].as_array().unwrap().len(), &listed["not_yet_signed"]), (5, 1, &Value::Null));
+    let (_, found) = office.officer.json(&["doctor"]);
+    assert!(found.to_string().contains("the outbox cannot be read"), "{found}");
 }
 
 #[test]

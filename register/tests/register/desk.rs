@@ -223,6 +223,11 @@ bodies! {
             assert_eq!(on!(db, desk, signed_holds(&[hold])).unwrap(), [Signed::Differs], "{attack}");
             db.replace(&good).await;
         }
+        // What is no event hides nothing, and is told.
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000002', '{{}}')")).await;
+        assert!(matches!(on!(db, desk, signed_requests(&[request])).unwrap()[..], [Signed::Entry(_)]));
+        assert!(matches!(on!(db, desk, unsigned()), Err(RegisterError::NotOurs { .. })));
+        db.replace(&good).await;
         // Row and event together are an act like any other: until it is signed, and then too, nobody can tell.
         db.sql(&closed).await;
         db.sql(&format!("UPDATE oubliette_requests SET state = 'refused', closed_at = 1 WHERE id = {request}")).await;

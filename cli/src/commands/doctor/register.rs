@@ -42,7 +42,7 @@ pub fn tables(context: &Context, findings: &mut Findings) -> Option<Tables> {
             PLACE,
             "the database has no tables of the register, and the configuration has [retention]",
             "nothing ends by itself, and no erasure can be done by a customer's own id",
-            "correct [database], or let the application make them by `create_tables`",
+            "correct [database], or let the application start first, which makes them",
         ),
         Err(failure) => findings.add(
             Severity::Warning,
@@ -134,7 +134,7 @@ fn of_rules(context: &Context, open: &Office, findings: &mut Findings) -> Result
                 purpose,
                 format!("its retention counts from the mark {:?}, and nobody has one", after.mark),
                 "it counts from the grant, or never begins",
-                "let the application call `mark` with this name, or correct [retention]",
+                "correct the name in [retention]; if it is right, the application never says when this happens, which is for its makers to mend",
             );
         }
     }
@@ -242,7 +242,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             PLACE,
             undone.join("; "),
             "something was interrupted, or is under way now",
-            "`oubliette resume` finishes it; let the application call `resume` at each start, and daily",
+            "`oubliette resume` finishes it; run it daily, from a timer",
         );
     }
     let waiting = ask("SELECT count(*) FROM oubliette_outbox", &[])?;
@@ -259,7 +259,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             PLACE,
             "for more than a day, the journal was not told what was granted, asked or ended",
             "a database that is restored now loses it",
-            "let the application call `flush` after its transactions; `oubliette resume` does it now",
+            "`oubliette resume` tells it now; run it daily, from a timer",
         );
     } else if waiting > 0 {
         findings.add(
@@ -271,7 +271,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
                 count(waiting, "event waits", "events wait")
             ),
             "a database that is restored before that loses it",
-            "`oubliette resume` does it now; the application does it after its next transaction",
+            "`oubliette resume` tells it now",
         );
     }
     const EMPTY: &str = "SELECT count(*) FROM oubliette_subjects s WHERE s.state = 'live' AND s.merged_into IS NULL \
@@ -322,7 +322,7 @@ fn without_grant(database: &Database, findings: &mut Findings) -> Result<(), Fai
                 row.integer(2)?
             ),
             "what is kept of them has no legal basis (Art. 6 GDPR)",
-            "let the application record the basis (`grant`), or shred the numbers",
+            "`oubliette shred NUMBER` if there is no basis; if there is one, have the application record it",
         );
     }
     Ok(())
@@ -356,7 +356,7 @@ fn unknown_numbers(context: &Context, office: &Office, findings: &mut Findings) 
                         count(rows, "row", "rows")
                     ),
                     "nobody knows whose they are or on which basis they are kept: no erasure reaches them",
-                    "let the application take numbers from the register's `grant` only; shred those that nobody needs",
+                    "`oubliette shred NUMBER` those that nobody needs; the others the application must take from the register, which is for its makers to mend",
                 ),
                 // An officer's role need not read the application's tables.
                 Err(failure) if office.is_desk() => findings.add(

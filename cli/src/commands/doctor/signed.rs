@@ -6,12 +6,22 @@ use oubliette_register::{HoldId, RequestId, Signed};
 use super::findings::{Findings, Severity};
 use crate::database::{Database, Given};
 use crate::exit::{Exit, Failure};
-use crate::register::Office;
+use crate::register::{Office, at_desk};
 
 const PLACE: &str = "the register";
 const SHOWN: usize = 5;
 
 pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
+    if let Err(failure) = at_desk!(office, unsigned()) {
+        findings.add(
+            Severity::Grave,
+            "outbox",
+            PLACE,
+            format!("the outbox cannot be read: {}", failure.message),
+            "nothing that is done from now on gets into the journal",
+            "find out who wrote it, keep the row as evidence, and take it out of oubliette_outbox",
+        );
+    }
     const REQUESTS: &str = "SELECT id FROM oubliette_requests WHERE state = 'open' ORDER BY due_at, id";
     const HOLDS: &str = "SELECT id FROM oubliette_holds WHERE until > ?1 ORDER BY until, id";
     let requests: Vec<RequestId> = ids(office.database(), REQUESTS, &[])?;
