@@ -71,6 +71,7 @@ fn no_statement_reads_a_whole_table() {
         if at % 10 == 0 {
             let hold = on.hold(id, Some(NEWS), why(), until).unwrap();
             on.holds(id).unwrap();
+            on.signed_holds(&[hold]).unwrap();
             if at == 20 {
                 on.end_hold(hold, why()).unwrap();
             }
@@ -78,6 +79,8 @@ fn no_statement_reads_a_whole_table() {
         if at % 7 == 0 {
             let request = on.request(id, RequestKind::Erasure, start).unwrap();
             on.extend(request.id, why()).unwrap();
+            on.note_request(request.id, why()).unwrap();
+            on.signed_requests(&[request.id]).unwrap();
             if at == 7 {
                 on.close_request(request.id, Answer::Withdrawn, None).unwrap();
             }

@@ -5,6 +5,7 @@
 mod drills;
 mod key_store;
 mod key_store_doctor;
+mod officer;
 #[path = "../commands/page.rs"]
 mod page;
 #[allow(dead_code)]
