@@ -202,6 +202,11 @@ bodies! {
             format!("UPDATE oubliette_journal SET n = n + 100 WHERE about = {request}"),
             format!("UPDATE oubliette_journal SET line = replace(line, 'access', 'object') WHERE about = {request}"),
             format!("DELETE FROM oubliette_journal WHERE about = {request}"),
+            // Row and line together, which is not signed as it stands.
+            format!(
+                "UPDATE oubliette_journal SET line = replace(line, 'access', 'erasure') WHERE about = {request}; \
+                 UPDATE oubliette_requests SET kind = 'erasure' WHERE id = {request}"
+            ),
             // An event of which the row knows nothing.
             closed.clone(),
         ];
