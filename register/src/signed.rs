@@ -3,11 +3,12 @@
 //! Who can write the tables can write any row. So a row counts as signed only if all entries about it, each with the vault's
 //! signature, and what waits in the outbox behind them come to what the row says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use oubliette::journal::{Entry, Event, PublicKey, Time, VaultName};
+use oubliette::CustomerId;
+use oubliette::journal::{Entry, Event, Numbers, PublicKey, Time, VaultName};
 
 use super::database::{Database, Row, Value, values};
 use super::desk::{Desk, Office};
@@ -53,6 +54,13 @@ at_desk! {
     /// # Errors
     /// [`RegisterError::Invalid`] when there is no such hold.
     read fn signed_holds(holds: &[HoldId]) -> Vec<Signed> = of_holds;
+
+    /// Holds that the journal's table says stand, and that the register does not have, though it has numbers of theirs that are not
+    /// shredded: their rows were taken away by hand.
+    ///
+    /// # Errors
+    /// When the database fails.
+    read fn missing_holds() -> Vec<HoldId> = missing;
 
     /// What was done with requests and holds and is not signed yet, the oldest first.
     ///
@@ -212,6 +220,45 @@ async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsign
         }
     }
     Ok(all)
+}
+
+async fn missing<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<HoldId>, RegisterError> {
+    // An erasure takes the rows of holds away, and its numbers are shredded.
+    const WITHOUT_ROW: &str = "SELECT about, n, line FROM oubliette_journal WHERE about IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_holds h WHERE h.id = oubliette_journal.about) \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_requests r WHERE r.id = oubliette_journal.about) ORDER BY n";
+    let (key, now) = (Key::of(office, db).await?, office.clock());
+    let mut standing: BTreeMap<i64, Numbers> = BTreeMap::new();
+    for row in db.rows(WITHOUT_ROW, values![]).await? {
+        let id = row.integer(0)?;
+        let entry = key.read(row.integer(1)?, row.text(2)?).filter(|entry| about(entry.event()) == Some(id));
+        match entry.map(Entry::into_event) {
+            Some(Event::Hold { numbers, until, .. }) if until.is_none_or(|until| times::timestamp(until) > now) => {
+                standing.insert(id, numbers);
+            }
+            Some(Event::HoldEnded { .. }) => drop(standing.remove(&id)),
+            _ => {}
+        }
+    }
+    let mut missing = Vec::new();
+    for (id, numbers) in standing {
+        if any_is_left(db, &numbers).await? {
+            missing.push(HoldId::made(id));
+        }
+    }
+    Ok(missing)
+}
+
+async fn any_is_left<D: Database>(db: &mut D, numbers: &Numbers) -> Result<bool, RegisterError> {
+    const LEFT: &str = "SELECT number FROM oubliette_numbers \
+        WHERE number >= ?1 AND number <= ?2 AND state <> 'shredded' LIMIT 1";
+    for (first, last) in numbers.ranges() {
+        let [first, last] = [first, last].map(|number| CustomerId::from(number).to_stored());
+        if !db.rows(LEFT, values![first, last]).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn rows_of<D: Database>(db: &mut D, select: &str, ids: &[i64]) -> Result<HashMap<i64, Row>, RegisterError> {

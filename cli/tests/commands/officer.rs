@@ -237,6 +237,13 @@ fn acts_that_somebody_else_wrote_are_seen() {
         );
     }
 
+    office.shop.connection().execute("DELETE FROM oubliette_holds", []).unwrap();
+    for world in [&office.officer, &office.shop.world] {
+        let (code, found) = world.json(&["doctor"]);
+        let gone = found["findings"].as_array().unwrap().iter().filter(|it| it["check"] == "hold-gone");
+        assert!(code == 2 && gone.into_iter().any(|it| it["what"].as_str().unwrap().contains(&hold)), "{found}");
+    }
+
     // An act that was put into the outbox is listed there, for whoever did not do it.
     let tag: String = office
         .shop

@@ -241,6 +241,39 @@ bodies! {
         assert!(matches!(on!(db, desk, signed_requests(&[request])).unwrap()[..], [Signed::Entry(_)]));
     }
 
+    async fn a_hold_whose_row_is_taken_away_is_found() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        let desk = shop.desk(Rules::new());
+        on!(db, shop.register, create_tables()).unwrap();
+        let mut holds = Vec::new();
+        for id in ["alice", "bob", "carol"] {
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+            holds.push(on!(db, desk, hold(&who(id), None, why("case 7"), at(UNTIL))).unwrap());
+        }
+        own_transaction!(db, shop.register, flush()).unwrap();
+        // Of Bob it ends, and Carol's goes with her erasure.
+        on!(db, desk, end_hold(holds[1], why("settled"))).unwrap();
+        on!(db, desk, end_hold(holds[2], why("settled"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap();
+        assert!(on!(db, desk, missing_holds()).unwrap().is_empty());
+        db.sql("DELETE FROM oubliette_holds").await;
+        for _ in 0..2 {
+            assert_eq!(on!(db, desk, missing_holds()).unwrap(), [holds[0]]);
+            assert_eq!(on!(db, shop.register, missing_holds()).unwrap(), [holds[0]]);
+            own_transaction!(db, shop.register, resume()).unwrap();
+        }
+        // Whoever took it away may erase now: what is gone cannot be held.
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+        assert!(on!(db, desk, missing_holds()).unwrap().is_empty());
+        on!(db, shop.register, grant(&who("dora"), contract())).unwrap();
+        on!(db, desk, hold(&who("dora"), None, why("case 8"), at(UNTIL))).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
+        db.sql("DELETE FROM oubliette_holds").await;
+        assert_eq!(on!(db, desk, missing_holds()).unwrap().len(), 1);
+        shop.set_now(UNTIL);
+        assert!(on!(db, desk, missing_holds()).unwrap().is_empty(), "its time is over");
+    }
+
     async fn a_desk_refuses_the_tables_of_another_vault() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();

@@ -22,6 +22,17 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
             "find out who wrote it, keep the row as evidence, and take it out of oubliette_outbox",
         );
     }
+    let missing = at_desk!(office, missing_holds())?;
+    if let Some(which) = named(missing.iter().map(|hold| (true, hold.to_string()))) {
+        findings.add(
+            Severity::Grave,
+            "hold-gone",
+            PLACE,
+            format!("the journal says that hold {which} stands, and the register has no such hold"),
+            "its row was taken away by hand: the next erasure or sweep shreds what must be kept",
+            "`oubliette journal show` has of which numbers and why; place it again by `oubliette holds add`. This finding ends with the time of the hold that is gone",
+        );
+    }
     const REQUESTS: &str = "SELECT id FROM oubliette_requests WHERE state = 'open' ORDER BY due_at, id";
     const HOLDS: &str = "SELECT id FROM oubliette_holds WHERE until > ?1 ORDER BY until, id";
     let requests: Vec<RequestId> = ids(office.database(), REQUESTS, &[])?;
