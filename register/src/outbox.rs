@@ -73,6 +73,10 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         if pending.is_empty() {
             return db.commit().await;
         }
+        // By the tag a line that was told is known, and taken out of here: another's would be told again with each flush.
+        if pending.iter().any(|row| !row.text(0).is_ok_and(|id| is_of(id, &tag))) {
+            return Err(RegisterError::NotOurs { what: "an event of another register's" });
+        }
         let events: Vec<(EventId, Event)> = pending.iter().map(read).collect::<Result<_, RegisterError>>()?;
         register.step("write to the journal")?;
         register.vault.write_down(&events).map_err(|error| match error {

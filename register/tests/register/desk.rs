@@ -228,6 +228,10 @@ bodies! {
             assert_eq!(on!(db, desk, signed_holds(&[hold])).unwrap(), [Signed::Differs], "{attack}");
             db.replace(&good).await;
         }
+        // Nor does a time beyond the calendar hide what waits.
+        db.sql(&closed.replace("00000000000000aa", "ffffffffffff00aa")).await;
+        assert_eq!(on!(db, desk, unsigned()).unwrap().len(), 1);
+        db.replace(&good).await;
         // What is no event hides nothing, and is told.
         db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000002', '{{}}')")).await;
         assert!(matches!(on!(db, desk, signed_requests(&[request])).unwrap()[..], [Signed::Entry(_)]));

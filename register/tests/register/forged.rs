@@ -205,6 +205,26 @@ bodies! {
         assert!(swept.finished);
     }
 
+    // One that is not taken out once it is told would be told with each flush, and a thousand of them without end.
+    async fn an_event_with_the_id_of_another_register_is_not_told() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
+        let told = shop.journal().len();
+        let tag = db.ask("SELECT value AS answer FROM oubliette_meta WHERE name = 'register'").await.remove(0);
+        let other = if tag == "00000000" { "00000001" } else { "00000000" };
+        let event = r#"{"kind":"request_noted","request":7,"note":"x"}"#;
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{other}00000001', '{event}')")).await;
+        for _ in 0..3 {
+            let refused = own_transaction!(db, shop.register, flush());
+            assert!(matches!(refused, Err(RegisterError::NotOurs { .. })), "{refused:?}");
+            assert_eq!(shop.journal().len(), told);
+        }
+        db.sql("DELETE FROM oubliette_outbox").await;
+        own_transaction!(db, shop.register, flush()).unwrap();
+    }
+
     async fn the_outbox_has_the_vault_shred_nobody() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
