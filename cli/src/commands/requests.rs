@@ -149,7 +149,7 @@ fn in_words(event: &Event) -> String {
     let why = |why: &Option<Reason>| why.as_ref().map(|why| format!(": {}", why.as_str())).unwrap_or_default();
     match event {
         Event::Requested { request, what, due, .. } => {
-            format!("request {request} recorded: {}, due {}", what.as_str(), shown_time(*due))
+            format!("request {request}: {}, due {}", what.as_str(), shown_time(*due))
         }
         Event::RequestExtended { request, due, why } => {
             format!("request {request} extended to {}: {}", shown_time(*due), why.as_str())
