@@ -331,7 +331,7 @@ pub enum Mirror {
 
 /// What the vault signed is checked with its public key, which `oubliette journal key` prints. Have it from a place that
 /// whoever might have forged the document could not change.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Key {
     /// The vault's public key (`obl-key-1.…`); the configuration's unless given
     #[arg(long, value_name = "KEY")]

@@ -415,9 +415,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Nothing is said of a vault, and its public key is: what needs no key is done without it.
+    pub fn is_desk(&self) -> bool {
+        self.vault.is_none() && self.key_store.is_none() && self.public_key.is_some()
+    }
+
     /// The vault's directory.
     pub fn vault(&self) -> Result<&Path, Failure> {
         self.vault.as_deref().ok_or_else(|| {
+            if self.is_desk() {
+                return needs_vault();
+            }
             Failure::usage("which vault? Give --vault DIR, or `vault = \"DIR\"` or a [key_store] in oubliette.toml (--config FILE)")
         })
     }
@@ -433,6 +441,14 @@ impl Config {
         found
             .ok_or_else(|| Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
     }
+}
+
+/// What a desk is told that cannot do what is asked.
+pub fn needs_vault() -> Failure {
+    Failure::new(
+        Exit::NeedsVault,
+        "this needs the vault, and the configuration names none (it is an officer's desk); nothing happened. Run it where the vault is, or name it: `vault`, or [key_store]. What works without one: requests, holds, sweep --dry-run, breach, inventory, verify, journal verify, journal show, doctor",
+    )
 }
 
 /// A length of time by the calendar, as the register counts it: `2 years`, `30 days`.

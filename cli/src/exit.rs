@@ -28,6 +28,8 @@ pub enum Exit {
     Held = 4,
     /// What is good was shown; what is damaged was marked, and left out.
     Incomplete = 5,
+    /// It needs the vault, and an officer's desk has none.
+    NeedsVault = 6,
     /// The command was not understood.
     Usage = 64,
     /// Damage, tampering, or a key store that went back in time.
@@ -47,7 +49,7 @@ pub enum Exit {
 }
 
 /// Each code and what it says: shown at the end of `--help`, and in the man page.
-pub const CODES: [(Exit, &str); 14] = [
+pub const CODES: [(Exit, &str); 15] = [
     (Exit::Done, "done, nothing to report"),
     (
         Exit::Found,
@@ -63,6 +65,7 @@ pub const CODES: [(Exit, &str); 14] = [
         "a legal hold stands: an erasure or a shred did not happen, what a withdrawal ended is shredded when the hold is over",
     ),
     (Exit::Incomplete, "incomplete: what is good is shown, and what is damaged is marked and left out"),
+    (Exit::NeedsVault, "it needs the vault, and the configuration is an officer's desk, without one; nothing happened"),
     (
         Exit::Usage,
         "the command was not understood, or names a number, purpose or customer that is not known; nothing happened",
@@ -106,6 +109,7 @@ impl Exit {
             Exit::Erased => "erased",
             Exit::Held => "held",
             Exit::Incomplete => "incomplete",
+            Exit::NeedsVault => "needs_vault",
             Exit::Usage => "usage",
             Exit::Investigate => "investigate",
             Exit::Missing => "missing",
@@ -417,6 +421,7 @@ fn of_register(error: &RegisterError) -> Option<String> {
         RegisterError::ShreddedOpens { numbers } => format!(
             "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
         ),
+        RegisterError::NotSigned => "a line of the journal's table in the database was not signed by the vault of this public key: `public_key` or [database] is another vault's, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
         RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand. `oubliette resume --reconcile` lists all such numbers".to_owned(),
         RegisterError::RowsDiffer { table } => format!(
             "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"

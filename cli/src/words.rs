@@ -137,6 +137,55 @@ mod tests {
         all
     }
 
+    /// The command's own texts: what it advises must be something that an operator can do.
+    #[test]
+    fn no_text_of_the_command_speaks_of_calls() {
+        /// Of the operator's other tools, examples of values, features to build with, and what is typed.
+        const OTHERS: &[&str] = &[
+            "[root_key.token]",
+            "pg_dump --schema",
+            "pg_dump --exclude-schema",
+            "VACUUM FULL",
+            "root",
+            "root/",
+            "FIRST 2 (b, c)",
+            "ANY 2 (b, c)",
+            "yes",
+            "obl-key-1.",
+            "postgres",
+            "postgres-key-store",
+            "500ms",
+            "5s",
+            "2 years",
+            "30 days",
+        ];
+        const BEGINS: &[&str] = &["oubliette ", "--", "SELECT ", "chown ", "{job}"];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(root.join("CONFIGURATION.md")).unwrap();
+        let keys: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let is_good = |quoted: &str| {
+            // `key = value`, too.
+            let name = quoted.split(" = ").next().unwrap_or_default();
+            OTHERS.contains(&quoted) || keys.contains(&name) || BEGINS.iter().any(|begin| quoted.starts_with(begin))
+        };
+        let mut files = Vec::new();
+        sources(root.join("src"), &mut files);
+        let mut seen = 0;
+        for file in files.iter().filter(|file| !file.ends_with("words.rs") && !file.to_string_lossy().contains("args"))
+        {
+            let source = std::fs::read_to_string(file).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+            for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+                // The character itself quotes names in SQLite.
+                for quoted in line.replace("'`'", "").split('`').skip(1).step_by(2) {
+                    seen += 1;
+                    assert!(is_good(quoted), "{}: `{quoted}` in {line}", file.display());
+                }
+            }
+        }
+        assert!(seen > 100, "{seen}");
+    }
+
     #[test]
     fn no_message_of_a_library_speaks_of_its_calls() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

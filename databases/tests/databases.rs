@@ -43,6 +43,8 @@ mod agreement;
 mod by_number;
 #[path = "register/concurrent.rs"]
 mod concurrent;
+#[path = "../../register/tests/register/desk.rs"]
+mod desk;
 #[path = "../../register/tests/register/erase.rs"]
 mod erase;
 #[path = "../../register/tests/register/forged.rs"]
@@ -53,6 +55,8 @@ mod grants;
 mod history;
 #[path = "../../register/tests/register/merge.rs"]
 mod merge;
+#[path = "register/officer.rs"]
+mod officer;
 #[path = "register/processes.rs"]
 mod processes;
 #[path = "../../register/tests/register/random.rs"]

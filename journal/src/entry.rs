@@ -115,6 +115,13 @@ impl Entry {
         line
     }
 
+    /// Whether the vault of this name and key wrote it. Its signature alone: whether it is in its place, and whether others are missing, tell
+    /// [`entries`](super::entries) and [`verify`](super::verify).
+    #[must_use]
+    pub fn is_signed_by(&self, vault: VaultName, key: &PublicKey) -> bool {
+        is_signed(self.line().as_bytes(), vault, key)
+    }
+
     /// Reads a line, without its line feed. Its signature is **not** checked: [`verify`](super::verify) does that.
     ///
     /// # Errors

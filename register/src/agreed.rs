@@ -10,20 +10,26 @@ use std::sync::atomic::Ordering;
 use oubliette::CustomerId;
 
 use super::database::{Database, Row, Transactions, values};
+use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::grants::stored;
 use super::outbox;
 use super::register::Register;
 use super::schema;
+use super::signed;
 
 /// Refuses a database whose newest line of the journal is not in the journal. `newest` is that line's number, as it was read in this
-/// transaction.
-pub(crate) async fn check<D: Database>(
-    register: &Register,
+/// transaction. Whoever has no journal, but the public key, looks whether it is signed.
+pub(crate) async fn check<O: Office, D: Database>(
+    office: &O,
     db: &mut D,
     newest: Option<i64>,
 ) -> Result<(), RegisterError> {
     let Some(newest) = newest else { return Ok(()) };
+    let register = match office.who() {
+        Who::Vault(register) => register,
+        Who::Key(desk) => return signed::check_line(desk, db, newest).await,
+    };
     // A running vault finds out by itself when its own journal is exchanged, so that a line need be looked for once.
     if register.agreed.load(Ordering::Acquire) == newest {
         return Ok(());
@@ -38,16 +44,16 @@ pub(crate) async fn check<D: Database>(
 }
 
 /// The same where the newest line's number is not known yet.
-pub(crate) async fn check_newest<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+pub(crate) async fn check_newest<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT max(n) FROM oubliette_journal", values![]).await?;
     let newest = rows.first().map(|row| row.maybe_integer(0)).transpose()?.flatten();
-    check(register, db, newest).await
+    check(office, db, newest).await
 }
 
 /// Tables of this version, of this vault, and of no newer journal.
-pub(crate) async fn check_tables<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
-    schema::check(register, db).await?;
-    check_newest(register, db).await
+pub(crate) async fn check_tables<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
+    schema::check(office, db).await?;
+    check_newest(office, db).await
 }
 
 /// Before something is decided that cannot be taken back: tells the journal what it was not told, and refuses a database that turns

@@ -6,8 +6,9 @@
 
 use super::agreed;
 use super::database::{Database, values};
+use super::desk::Office;
 use super::error::RegisterError;
-use super::operations::in_transaction;
+use super::operations::at_desk;
 use super::register::Register;
 use super::rules::{From, Rules};
 
@@ -29,7 +30,7 @@ impl Disagreement {
     }
 }
 
-in_transaction! {
+at_desk! {
     /// Checks that the tables are of this version, belong to this vault, and know no more of the journal than the vault does; makes
     /// nothing: for a program that works beside the application, before it opens a value.
     ///
@@ -88,12 +89,12 @@ pub(crate) async fn write<D: Database>(register: &Register, db: &mut D) -> Resul
     Ok(())
 }
 
-async fn compare<D: Database>(register: &Register, db: &mut D) -> Result<Option<Disagreement>, RegisterError> {
+async fn compare<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Option<Disagreement>, RegisterError> {
     let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'rules'", values![]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let theirs: Vec<String> =
         serde_json::from_str(row.text(0)?).map_err(|_| RegisterError::NotOurs { what: "invalid rules" })?;
-    let ours = sentences(&register.rules);
+    let ours = sentences(register.rules());
     let only = |these: &[String], those: &[String]| {
         these.iter().filter(|rule| !those.contains(rule)).cloned().collect::<Vec<_>>()
     };

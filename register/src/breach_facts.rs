@@ -3,26 +3,33 @@
 use std::collections::HashSet;
 
 use super::database::{Database, values};
+use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::grants::{stored, time};
-use super::operations::in_transaction;
+use super::operations::at_desk;
 use super::register::Register;
+use super::rules::Rules;
+use super::signed;
 use crate::breach::{Column, Facts, History, Holding, Moment, Opened, Stored};
 
-in_transaction! {
+at_desk! {
     /// Who was registered when, and what became of the vault's keys, to assess a [breach](crate::breach) with. The journal
     /// is read to its end.
+    ///
+    /// A [`Desk`](crate::Desk) reads the journal's table, each line checked with the public key, and cannot say how many numbers the vault
+    /// has issued.
     ///
     /// `columns` are those of the application's database, from the `FIELDS` of its records; `openings` those that
     /// [audits](oubliette::audit) have, if there are any.
     ///
     /// # Errors
-    /// When the database or the journal cannot be read.
+    /// When the database or the journal cannot be read; [`RegisterError::NotSigned`] and [`RegisterError::JournalDiffers`] of a
+    /// table that is not the vault's journal, line for line.
     read fn breach_facts(columns: Vec<Column>, openings: Option<Vec<Opened>>) -> Facts = facts;
 }
 
-async fn facts<D: Database>(
-    register: &Register,
+async fn facts<O: Office, D: Database>(
+    office: &O,
     db: &mut D,
     columns: Vec<Column>,
     openings: Option<Vec<Opened>>,
@@ -40,7 +47,7 @@ async fn facts<D: Database>(
         let customer = row.maybe_text(4)?.map(str::to_owned);
         let shredded = row.maybe_integer(3)?.map(time).transpose()?;
         // Of those who were erased, the application deletes the rows.
-        let are_cleared = customer.is_none() || clears_tokens(register, &columns, &purpose);
+        let are_cleared = customer.is_none() || clears_tokens(office.rules(), &columns, &purpose);
         holdings.push(Holding {
             customer,
             person: row.integer(5)?.unsigned_abs(),
@@ -57,22 +64,23 @@ async fn facts<D: Database>(
         purposes.chain(columns.iter().filter_map(|column| column.purpose.as_deref())).collect();
     purposes.sort_unstable();
     purposes.dedup();
-    let history = history(register, &purposes)?;
+    let (history, issued) = match office.who() {
+        Who::Vault(register) => (history(register, &purposes)?, Some(register.vault.status()?.issued)),
+        Who::Key(_) => (History::of(signed::all(office, db).await?, &purposes), None),
+    };
     for held in &mut holdings {
         held.shredded = history.shredded_at(&held.purpose, held.number).or(held.shredded);
     }
-    let issued = Some(register.vault.status()?.issued);
     Ok(Facts { holdings, columns, history, openings, issued })
 }
 
 /// Whether a shred in the purpose clears every column of its tokens.
-fn clears_tokens(register: &Register, columns: &[Column], purpose: &str) -> bool {
+fn clears_tokens(rules: &Rules, columns: &[Column], purpose: &str) -> bool {
     let mut tokens = columns
         .iter()
         .filter(|column| column.purpose.as_deref() == Some(purpose) && matches!(column.stored, Stored::Token { .. }));
     let is_cleared = |column: &Column| {
-        let known = &register.rules.tokens;
-        known.iter().any(|tokens| tokens.table == column.table && tokens.column == column.column)
+        rules.tokens.iter().any(|tokens| tokens.table == column.table && tokens.column == column.column)
     };
     tokens.all(is_cleared)
 }

@@ -134,6 +134,11 @@ pub enum RegisterError {
         /// How.
         what: &'static str,
     },
+    /// A line of the journal in the database was not signed with the public key that a [`Desk`](crate::Desk) was given.
+    #[error(
+        "a line of the journal's table was not signed by the vault of this public key: the key or the database is another vault's, or the table was changed by hand"
+    )]
+    NotSigned,
     /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand. Nothing
     /// was opened or shredded.
     #[error(
@@ -237,6 +242,7 @@ impl RegisterError {
             | RegisterError::OtherVault
             | RegisterError::NeedsReconcile
             | RegisterError::JournalDiffers { .. }
+            | RegisterError::NotSigned
             | RegisterError::ShreddedOpens { .. }
             | RegisterError::NotTheirs
             | RegisterError::RowsDiffer { .. }

@@ -6,6 +6,7 @@ use oubliette::{CustomerId, Purpose};
 
 use super::agreed;
 use super::database::{Database, Row, values};
+use super::desk::Office;
 use super::error::RegisterError;
 use super::evidence::{Evidence, Grant};
 use super::ids::{self, GrantId};
@@ -66,8 +67,8 @@ pub(crate) struct Found {
 }
 
 /// Looks a subject up, and locks its row until the end of the transaction.
-pub(crate) async fn lock<D: Database>(
-    register: &Register,
+pub(crate) async fn lock<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
 ) -> Result<Option<Found>, RegisterError> {
@@ -103,8 +104,8 @@ fn found(row: &Row) -> Result<Found, RegisterError> {
 }
 
 /// The subject's row, locked; made if there is none. Only of the living.
-pub(crate) async fn lock_or_make<D: Database>(
-    register: &Register,
+pub(crate) async fn lock_or_make<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
     now: Timestamp,
@@ -121,8 +122,8 @@ pub(crate) async fn lock_or_make<D: Database>(
 }
 
 /// The row of a subject that is there already, locked. Only of the living.
-pub(crate) async fn lock_living<D: Database>(
-    register: &Register,
+pub(crate) async fn lock_living<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
 ) -> Result<i64, RegisterError> {
@@ -279,14 +280,14 @@ async fn keys<D: Database>(
 
 /// When a grant is over: by its own time, or by its purpose's rule. The columns are those of its beginning, its own time,
 /// and the mark that the rule counts from.
-pub(crate) fn end(
-    register: &Register,
+pub(crate) fn end<O: Office>(
+    register: &O,
     purpose: &str,
     row: &Row,
     [granted, until, mark]: [usize; 3],
 ) -> Result<Option<Timestamp>, RegisterError> {
     let (granted, mark) = (time(row.integer(granted)?)?, row.maybe_integer(mark)?.map(time).transpose()?);
-    let by_rule = register.rules.keep_of(purpose).map(|keep| keep.end(granted, mark)).transpose()?.flatten();
+    let by_rule = register.rules().keep_of(purpose).map(|keep| keep.end(granted, mark)).transpose()?.flatten();
     Ok(row.maybe_integer(until)?.map(time).transpose()?.into_iter().chain(by_rule).min())
 }
 

@@ -7,12 +7,12 @@ use oubliette::journal::{Event, Numbers, Reason};
 use oubliette::{CustomerId, Purpose};
 
 use super::database::{Database, Row, values};
+use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::ids::{self, HoldId};
-use super::operations::in_transaction;
+use super::operations::at_desk;
 use super::outbox;
-use super::register::Register;
 use super::schema;
 use super::subject::Subject;
 
@@ -32,7 +32,7 @@ pub struct Hold {
     pub until: Timestamp,
 }
 
-in_transaction! {
+at_desk! {
     /// Blocks the erasure of a customer, of one purpose or of all, until a time. A hold always has an end: place another
     /// when it must last longer. Withdrawing a consent under a hold stops sealing at once; the shred waits for the hold's end.
     ///
@@ -55,15 +55,17 @@ in_transaction! {
     read fn holds(subject: &Subject) -> Vec<Hold> = of_subject;
 }
 
-async fn place<D: Database>(
-    register: &Register,
+pub(crate) const NO_HOLD: RegisterError = RegisterError::Invalid { what: "there is no such hold" };
+
+async fn place<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
     purpose: Option<Purpose>,
     reason: Reason,
     until: Timestamp,
 ) -> Result<HoldId, RegisterError> {
-    let now = register.now();
+    let now = register.clock();
     if until <= now {
         return Err(RegisterError::Invalid { what: "a hold ends after now" });
     }
@@ -83,12 +85,19 @@ async fn place<D: Database>(
         }
     }
     // A hold on what is gone would promise what nobody can keep.
-    for (name, numbers) in to_keep {
-        if let Some(purpose) = register.vault.purpose_named(&name)?
-            && !register.vault.shredded_among(purpose, numbers)?.is_empty()
-        {
-            return Err(RegisterError::NeedsReconcile);
+    match register.who() {
+        Who::Vault(register) => {
+            for (name, numbers) in to_keep {
+                if let Some(purpose) = register.vault.purpose_named(&name)?
+                    && !register.vault.shredded_among(purpose, numbers)?.is_empty()
+                {
+                    return Err(RegisterError::NeedsReconcile);
+                }
+            }
         }
+        // The vault cannot be asked. What a process that has it found out stands in the tables.
+        Who::Key(_) if outbox::is_behind(db).await? => return Err(RegisterError::NeedsReconcile),
+        Who::Key(_) => {}
     }
     let id = HoldId::made(ids::fresh()?);
     let (name, now_ms) = (purpose.map(Purpose::name), now.as_millisecond());
@@ -107,8 +116,8 @@ async fn place<D: Database>(
     Ok(id)
 }
 
-async fn end<D: Database>(register: &Register, db: &mut D, hold: HoldId, why: Reason) -> Result<(), RegisterError> {
-    let now = register.now();
+async fn end<O: Office, D: Database>(register: &O, db: &mut D, hold: HoldId, why: Reason) -> Result<(), RegisterError> {
+    let now = register.clock();
     const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
     let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
     schema::check(register, db).await?;
@@ -116,16 +125,16 @@ async fn end<D: Database>(register: &Register, db: &mut D, hold: HoldId, why: Re
         return outbox::tell(db, now, &Event::HoldEnded { hold: hold.number(), why: Some(why) }).await;
     }
     let known = db.rows("SELECT id FROM oubliette_holds WHERE id = ?1", values![hold.to_stored()]).await?;
-    if known.is_empty() { Err(RegisterError::Invalid { what: "there is no such hold" }) } else { Ok(()) }
+    if known.is_empty() { Err(NO_HOLD) } else { Ok(()) }
 }
 
-async fn of_subject<D: Database>(
-    register: &Register,
+async fn of_subject<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
 ) -> Result<Vec<Hold>, RegisterError> {
     match grants::find(db, subject).await? {
-        Some(found) => standing(db, found.id, register.now()).await,
+        Some(found) => standing(db, found.id, register.clock()).await,
         None => Ok(Vec::new()),
     }
 }

@@ -83,6 +83,10 @@
 //! `retire_replaced` and `recover` ask no register. A program that has one calls the register's instead. Nor does it keep the
 //! application from deleting rows, and a row that is gone is gone.
 //!
+//! # Without the vault
+//! A [`Desk`] has the calls that need no key, for a privacy officer with the database and the public key: requests, holds, what is due, reports.
+//! What it does counts at once, and is [not yet signed](Signed) until a process that has the vault flushes.
+//!
 //! # What stays of an erased customer
 //! Their row without their id: a commitment that only their receipt opens, and dates. Numbers, which name nobody any more.
 //! Grants with purpose, basis, recipient, beginning and end, and of the evidence what
@@ -123,7 +127,7 @@
 //! | `oubliette_holds` | a legal hold |
 //! | `oubliette_work` | a token column that is to be cleared for a number |
 //! | `oubliette_recipients`, `oubliette_disclosures` | who receives data, and what was handed on |
-//! | `oubliette_outbox`, `oubliette_journal` | events on their way, and the journal line for line |
+//! | `oubliette_outbox`, `oubliette_journal` | events on their way, and the journal line for line; `about` is the request or hold that a line is about |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.
@@ -147,6 +151,7 @@ pub mod breach;
 mod breach_facts;
 mod by_number;
 mod database;
+mod desk;
 mod disclosures;
 mod erase;
 mod error;
@@ -176,6 +181,7 @@ mod requests;
 mod rows;
 mod rules;
 mod schema;
+mod signed;
 mod since;
 mod sqlite;
 mod steps;
@@ -190,6 +196,7 @@ mod work;
 pub use agreement::Disagreement;
 pub use basis::{Basis, InvalidBasis};
 pub use by_number::{NumbersShredded, ShredByNumber};
+pub use desk::Desk;
 pub use disclosures::{Disclosure, DisclosureError, Received};
 pub use erase::Erased;
 pub use error::{DatabaseError, GrantedSealError, RegisterError};
@@ -207,6 +214,7 @@ pub use reconciled::Reconciled;
 pub use register::Register;
 pub use requests::{Answer, Request, RequestKind};
 pub use rules::{Keep, Rules};
+pub use signed::{Signed, Unsigned};
 pub use sqlite::{InTransactionSqlite, OwnTransactionSqlite};
 pub use subject::{InvalidSubject, Subject};
 pub use sweep::{Due, Swept};

@@ -45,6 +45,20 @@ macro_rules! in_transaction {
     };
 }
 
+/// The same of what needs no key: with the vault or [without it](crate::Desk).
+macro_rules! at_desk {
+    ($($(#[$doc:meta])* $kind:ident fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
+        impl<O: crate::desk::Office> crate::sqlite::InTransactionSqlite<'_, O> {
+            $(crate::operations::in_transaction!(@sqlite $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        }
+        #[cfg(feature = "postgres")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+        impl<O: crate::desk::Office> crate::postgres::InTransactionPostgres<'_, O> {
+            $(crate::operations::in_transaction!(@postgres $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
+        }
+    };
+}
+
 /// With connections to itself, in transactions of its own.
 macro_rules! own_transaction {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
@@ -65,4 +79,4 @@ macro_rules! own_transaction {
         )*}
     };
 }
-pub(crate) use {in_transaction, own_transaction};
+pub(crate) use {at_desk, in_transaction, own_transaction};

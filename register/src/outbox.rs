@@ -14,6 +14,7 @@ use super::ids::{self, hex};
 use super::operations::own_transaction;
 use super::register::Register;
 use super::schema;
+use super::signed;
 
 /// Lines that one transaction copies.
 const LINES: usize = 2000;
@@ -72,11 +73,10 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         if pending.is_empty() {
             return db.commit().await;
         }
-        let read = |row: &super::database::Row| {
-            let event = serde_json::from_str::<Event>(row.text(1)?);
-            let event = event.map_err(|_| RegisterError::NotOurs { what: "no event" })?;
-            Ok((ids::event_id(row.text(0)?)?, event))
-        };
+        // By the tag a line that was told is known, and taken out of here: another's would be told again with each flush.
+        if pending.iter().any(|row| !row.text(0).is_ok_and(|id| is_of(id, &tag))) {
+            return Err(RegisterError::NotOurs { what: "an event of another register's" });
+        }
         let events: Vec<(EventId, Event)> = pending.iter().map(read).collect::<Result<_, RegisterError>>()?;
         register.step("write to the journal")?;
         register.vault.write_down(&events).map_err(|error| match error {
@@ -113,10 +113,18 @@ pub(crate) fn number(entry: &Entry) -> i64 {
     i64::try_from(entry.n()).unwrap_or(i64::MAX)
 }
 
+/// One row of the outbox.
+pub(crate) fn read(row: &super::database::Row) -> Result<(EventId, Event), RegisterError> {
+    let event = serde_json::from_str::<Event>(row.text(1)?);
+    let event = event.map_err(|_| RegisterError::NotOurs { what: "no event" })?;
+    Ok((ids::event_id(row.text(0)?)?, event))
+}
+
 struct Line {
     n: i64,
     text: String,
     id: Option<String>,
+    about: Option<i64>,
     shred: Option<(Ranges, Option<String>)>,
 }
 
@@ -145,10 +153,11 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
         }
     }
     for lines in lines.chunks(500) {
-        let row = |at: usize| format!("({}, {})", D::DIALECT.parameter(at), D::DIALECT.parameter(at.saturating_add(1)));
-        let rows: Vec<String> = (1..).step_by(2).take(lines.len()).map(row).collect();
-        let sql = format!("INSERT INTO oubliette_journal (n, line) VALUES {}", rows.join(", "));
-        let given = lines.iter().flat_map(|line| [Value::from(line.n), Value::from(line.text.as_str())]);
+        let row = |at: usize| format!("({})", D::DIALECT.parameters(at, 3));
+        let rows: Vec<String> = (1..).step_by(3).take(lines.len()).map(row).collect();
+        let sql = format!("INSERT INTO oubliette_journal (n, line, about) VALUES {}", rows.join(", "));
+        let of = |line: &Line| [Value::from(line.n), Value::from(line.text.as_str()), Value::from(line.about)];
+        let given = lines.iter().flat_map(of);
         db.run_made(sql.into(), given.collect()).await?;
     }
     let ours: Vec<&str> = lines.iter().filter_map(|line| line.id.as_deref()).filter(|id| is_of(id, tag)).collect();
@@ -235,6 +244,7 @@ fn lines_after(register: &Register, n: i64, most: usize) -> Result<Vec<Line>, Re
         n: number(entry),
         text: entry.line(),
         id: entry.id().map(|id| hex(&id.to_bytes())),
+        about: signed::about(entry.event()),
         shred: shredded_by(entry.event()),
     };
     Ok(register.vault.journal_after(n.max(0).unsigned_abs(), most)?.iter().map(line).collect())

@@ -10,15 +10,17 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row as _, Transaction, TypeInfo, ValueRef};
 
 use super::database::{Database, Dialect, Row, Transactions, Value};
+use super::desk::Desk;
 use super::error::RegisterError;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction_postgres`].
+/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction_postgres`], and
+/// [`Desk::in_transaction_postgres`] with the calls that need no key.
 ///
 /// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
 #[derive(Debug)]
-pub struct InTransactionPostgres<'r> {
-    pub(crate) register: &'r Register,
+pub struct InTransactionPostgres<'r, O = Register> {
+    pub(crate) register: &'r O,
     pub(crate) connection: &'r mut PgConnection,
 }
 
@@ -46,7 +48,14 @@ impl Register {
     }
 }
 
-impl InTransactionPostgres<'_> {
+impl Desk {
+    /// The register on this connection, which may be a [`Transaction`], by `&mut *transaction`.
+    pub fn in_transaction_postgres<'r>(&'r self, connection: &'r mut PgConnection) -> InTransactionPostgres<'r, Desk> {
+        InTransactionPostgres { register: self, connection }
+    }
+}
+
+impl<O> InTransactionPostgres<'_, O> {
     pub(crate) fn read(&mut self) -> Plain<'_> {
         Plain(self.connection)
     }

@@ -7,12 +7,12 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use oubliette::journal::{Event, Numbers, Reason};
 
 use super::database::{Database, Row, values};
+use super::desk::Office;
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::ids::{self, RequestId};
-use super::operations::in_transaction;
+use super::operations::at_desk;
 use super::outbox;
-use super::register::Register;
 use super::rules::after;
 use super::schema;
 use super::subject::Subject;
@@ -116,7 +116,7 @@ pub struct Request {
     pub carried_out_at: Option<Timestamp>,
 }
 
-in_transaction! {
+at_desk! {
     /// Records a request when it arrives, and says when it is due: one calendar month later (Art. 12(3)). An erasure is
     /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one.
     ///
@@ -167,20 +167,20 @@ in_transaction! {
     read fn late_requests() -> Vec<Request> = late;
 }
 
-async fn record<D: Database>(
-    register: &Register,
+async fn record<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     subject: &Subject,
     kind: RequestKind,
     received_at: Timestamp,
 ) -> Result<Request, RegisterError> {
-    let now = register.now();
+    let now = register.clock();
     // Clocks differ a little.
     if received_at.duration_since(now) > SignedDuration::from_mins(5) {
         return Err(RegisterError::Invalid { what: "a request arrives before it is recorded" });
     }
     let due_at = after(received_at, 1.month())?;
-    let grace = register.rules.grace.filter(|_| kind == RequestKind::Erasure);
+    let grace = register.rules().grace.filter(|_| kind == RequestKind::Erasure);
     let carried_out_at = grace.map(|grace| received_at.checked_add(grace).map_err(RegisterError::Time)).transpose()?;
     let owner = grants::lock_or_make(register, db, subject, now).await?;
     let request = Request {
@@ -224,7 +224,7 @@ async fn tell<D: Database>(db: &mut D, now: Timestamp, owner: i64, request: &Req
     outbox::tell(db, now, &event).await
 }
 
-const NO_REQUEST: RegisterError = RegisterError::Invalid { what: "there is no such request" };
+pub(crate) const NO_REQUEST: RegisterError = RegisterError::Invalid { what: "there is no such request" };
 
 /// A request as it is stored, and why it was extended or closed.
 struct Stored {
@@ -243,7 +243,7 @@ impl Stored {
 }
 
 /// Locks a request's row until the end of the transaction, and reads it.
-async fn lock<D: Database>(register: &Register, db: &mut D, request: RequestId) -> Result<Stored, RegisterError> {
+async fn lock<O: Office, D: Database>(register: &O, db: &mut D, request: RequestId) -> Result<Stored, RegisterError> {
     // First of all statements, so that SQLite's transaction begins as one that writes. It locks PostgreSQL's row.
     const LOCK: &str = "UPDATE oubliette_requests SET state = state WHERE id = ?1";
     db.run(LOCK, values![request.to_stored()]).await?;
@@ -259,8 +259,8 @@ async fn lock<D: Database>(register: &Register, db: &mut D, request: RequestId) 
     })
 }
 
-async fn extend<D: Database>(
-    register: &Register,
+async fn extend<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     id: RequestId,
     why: Reason,
@@ -281,19 +281,19 @@ async fn extend<D: Database>(
             false => Err(RegisterError::Invalid { what: "the request was extended before, for another reason" }),
         };
     }
-    if register.now() > first {
+    if register.clock() > first {
         return Err(RegisterError::TooLateToExtend { due: request.due_at });
     }
     request.due_at = extended;
     let update = "UPDATE oubliette_requests SET due_at = ?2, why = ?3 WHERE id = ?1";
     db.run(update, values![id.to_stored(), extended.as_millisecond(), why.as_str()]).await?;
     let event = Event::RequestExtended { request: id.number(), due: crate::times::time(extended), why };
-    outbox::tell(db, register.now(), &event).await?;
+    outbox::tell(db, register.clock(), &event).await?;
     Ok(request)
 }
 
-async fn close<D: Database>(
-    register: &Register,
+async fn close<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     request: RequestId,
     how: Answer,
@@ -308,7 +308,7 @@ async fn close<D: Database>(
         return Err(RegisterError::Invalid { what });
     }
     const CLOSE: &str = "UPDATE oubliette_requests SET state = ?2, closed_at = ?3, why = ?4 WHERE id = ?1";
-    let now = register.now();
+    let now = register.clock();
     let given = values![request.to_stored(), how.as_str(), now.as_millisecond(), why.as_ref().map(Reason::as_str)];
     db.run(CLOSE, given).await?;
     let event = Event::RequestClosed { request: request.number(), how: label(how.as_str())?, why };
@@ -332,22 +332,22 @@ fn needs_reason(kind: RequestKind, how: Answer) -> Option<&'static str> {
     }
 }
 
-async fn note<D: Database>(
-    register: &Register,
+async fn note<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     request: RequestId,
     note: Reason,
 ) -> Result<(), RegisterError> {
     lock(register, db, request).await?;
-    outbox::tell(db, register.now(), &Event::RequestNoted { request: request.number(), note }).await
+    outbox::tell(db, register.clock(), &Event::RequestNoted { request: request.number(), note }).await
 }
 
-async fn open<D: Database>(_: &Register, db: &mut D) -> Result<Vec<Request>, RegisterError> {
+async fn open<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
     due_before(db, Timestamp::MAX).await
 }
 
-async fn late<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Request>, RegisterError> {
-    due_before(db, register.now()).await
+async fn late<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
+    due_before(db, register.clock()).await
 }
 
 async fn due_before<D: Database>(db: &mut D, time: Timestamp) -> Result<Vec<Request>, RegisterError> {

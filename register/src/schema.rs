@@ -3,14 +3,16 @@
 #[cfg(feature = "postgres")]
 use super::database::Dialect;
 use super::database::{Database, values};
+use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::ids;
 use super::register::Register;
 
 /// Times are milliseconds since 1970, in UTC. Ids are random. `numbers.sealing` is 1 for the number that new values
 /// of a customer and purpose are sealed under, and NULL for others, so that there is one at most. SQLite uses a partial
-/// index for `a = 1` if its condition is `a = 1 OR a = 2`, not if it is `a IN (1, 2)`.
-const TABLES: [&str; 22] = [
+/// index for `a = 1` if its condition is `a = 1 OR a = 2`, not if it is `a IN (1, 2)`. `about` is the request or the hold that a
+/// line is about.
+const TABLES: [&str; 23] = [
     "CREATE TABLE IF NOT EXISTS oubliette_meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS oubliette_subjects (
          id BIGINT PRIMARY KEY, subject TEXT UNIQUE, state TEXT NOT NULL, since BIGINT NOT NULL, merged_into BIGINT,
@@ -52,7 +54,8 @@ const TABLES: [&str; 22] = [
          grant_id BIGINT, fields TEXT NOT NULL, encrypted BIGINT NOT NULL, at BIGINT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS oubliette_disclosures_of ON oubliette_disclosures (subject_id)",
     "CREATE TABLE IF NOT EXISTS oubliette_outbox (id TEXT PRIMARY KEY, event TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS oubliette_journal (n BIGINT PRIMARY KEY, line TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS oubliette_journal (n BIGINT PRIMARY KEY, line TEXT NOT NULL, about BIGINT)",
+    "CREATE INDEX IF NOT EXISTS oubliette_journal_about ON oubliette_journal (about) WHERE about IS NOT NULL",
     "INSERT INTO oubliette_meta (name, value) VALUES ('schema', '2') ON CONFLICT (name) DO NOTHING",
 ];
 
@@ -76,7 +79,7 @@ pub(crate) async fn make<D: Database>(register: &Register, db: &mut D) -> Result
 }
 
 /// Refuses tables of another version, or of another vault.
-pub(crate) async fn check<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+pub(crate) async fn check<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT name, value FROM oubliette_meta", values![]).await?;
     let mut vault = None;
     for row in &rows {
@@ -88,14 +91,16 @@ pub(crate) async fn check<D: Database>(register: &Register, db: &mut D) -> Resul
             _ => {}
         }
     }
-    check_vault(register, vault)
+    check_vault(office, vault)
 }
 
 /// Refuses what is no table of this vault's, by what `oubliette_meta` has of it.
-pub(crate) fn check_vault(register: &Register, found: Option<&str>) -> Result<(), RegisterError> {
-    match found {
-        Some(found) if found == register.vault.id()?.to_string() => Ok(()),
-        Some(_) => Err(RegisterError::OtherVault),
-        None => Err(RegisterError::NoTables),
+pub(crate) fn check_vault<O: Office>(office: &O, found: Option<&str>) -> Result<(), RegisterError> {
+    let found = found.ok_or(RegisterError::NoTables)?;
+    match office.who() {
+        Who::Vault(register) if found == register.vault.id()?.to_string() => Ok(()),
+        Who::Vault(_) => Err(RegisterError::OtherVault),
+        // A public key names no vault: the signatures tell, in the journal's table.
+        Who::Key(_) => Ok(()),
     }
 }

@@ -11,9 +11,10 @@ use super::merge;
 use super::outbox;
 use super::reconciled::Reconciled;
 use super::register::Register;
-use super::requests::{self, Request};
+use super::requests::{self, Request, RequestKind};
 use super::subject::{self, Subject};
 use super::whose;
+use crate::basis::Basis;
 use crate::times::timestamp;
 
 /// What the journal tells of the time since.
@@ -65,6 +66,9 @@ pub(crate) async fn apply<D: Database>(
     for (at, event) in &since.events {
         let at_ms = at.as_millisecond();
         let changed = match event {
+            // Whoever can write the outbox had it signed; it stays in the journal for ever, and must not stop this, or what comes after, for ever.
+            Event::Granted { basis, .. } if basis.as_str().parse::<Basis>().is_err() => continue,
+            Event::Requested { what, .. } if what.as_str().parse::<RequestKind>().is_err() => continue,
             Event::Granted { grant, number, purpose, basis, recipient, until } => {
                 const GRANT: &str = "INSERT INTO oubliette_grants \
                     (id, subject_id, purpose, recipient, basis, granted_at, until) \

@@ -11,15 +11,17 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use super::database::{Database, Dialect, Row, Transactions, Value};
+use super::desk::Desk;
 use super::error::RegisterError;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction`].
+/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction`], and
+/// [`Desk::in_transaction`] with the calls that need no key.
 ///
 /// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
 #[derive(Debug)]
-pub struct InTransactionSqlite<'r> {
-    pub(crate) register: &'r Register,
+pub struct InTransactionSqlite<'r, O = Register> {
+    pub(crate) register: &'r O,
     pub(crate) connection: &'r Connection,
 }
 
@@ -43,7 +45,14 @@ impl Register {
     }
 }
 
-impl InTransactionSqlite<'_> {
+impl Desk {
+    /// The register on this connection, which may be a [`Transaction`](rusqlite::Transaction).
+    pub fn in_transaction<'r>(&'r self, connection: &'r Connection) -> InTransactionSqlite<'r, Desk> {
+        InTransactionSqlite { register: self, connection }
+    }
+}
+
+impl<O> InTransactionSqlite<'_, O> {
     pub(crate) fn read(&self) -> InTransaction<'_> {
         InTransaction { connection: self.connection, undo: None }
     }

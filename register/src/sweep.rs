@@ -9,12 +9,13 @@ use oubliette::{CustomerId, Purpose};
 
 use super::agreed;
 use super::database::{Database, Row, Transactions, Value, values};
+use super::desk::Office;
 use super::erase;
 use super::error::RegisterError;
 use super::finish::{self, Resumed};
 use super::grants::{self, stored};
 use super::holds;
-use super::operations::{in_transaction, own_transaction};
+use super::operations::{at_desk, own_transaction};
 use super::outbox;
 use super::register::Register;
 use super::requests;
@@ -62,7 +63,7 @@ pub struct Swept {
     pub finished: bool,
 }
 
-in_transaction! {
+at_desk! {
     /// What a [`sweep`](crate::OwnTransactionSqlite::sweep) would shred now: the dry run. Writes nothing.
     ///
     /// # Errors
@@ -92,12 +93,12 @@ struct DuePurpose {
     held: bool,
 }
 
-async fn due<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Due>, RegisterError> {
+async fn due<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Due>, RegisterError> {
     schema::check(register, db).await?;
     agreed::check_newest(register, db).await?;
-    let now = register.now();
+    let now = register.clock();
     let mut all = Vec::new();
-    for purpose in register.vault.unlocked_purposes()? {
+    for purpose in register.purposes()? {
         let mut after = 0;
         while let Some(last) = candidates(register, db, purpose, after, now, WINDOW).await? {
             for owners in last.owners.chunks(BATCH) {
@@ -249,8 +250,8 @@ struct Page {
     after: i64,
 }
 
-async fn candidates<D: Database>(
-    register: &Register,
+async fn candidates<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     purpose: Purpose,
     after: i64,
@@ -265,12 +266,12 @@ async fn candidates<D: Database>(
             AND (g.until <= ?3 OR (?5 = 1 AND g.granted_at <= ?4 AND coalesce(m.at, g.granted_at) <= ?4) \
                 OR (?5 = 2 AND m.at <= ?4)) \
         ORDER BY g.subject_id LIMIT ?7";
-    let keep = register.rules.keep_of(purpose.name());
+    let keep = register.rules().keep_of(purpose.name());
     let (kind, latest) = match keep {
         None => (0, Timestamp::MIN),
         Some(keep) => (if matches!(keep.from, From::End(_)) { 2 } else { 1 }, keep.latest_due(now)?),
     };
-    let mark = register.rules.mark_of(purpose.name());
+    let mark = register.rules().mark_of(purpose.name());
     let window = i64::try_from(window).unwrap_or(i64::MAX);
     let given = values![purpose.name(), after, now.as_millisecond(), latest.as_millisecond(), kind, mark, window];
     let found = |row: &Row| Ok((row.maybe_integer(1)?, row.integer(0)?));
@@ -282,8 +283,8 @@ async fn candidates<D: Database>(
 }
 
 /// Those of the customers of whom every grant for the purpose is due.
-async fn due_now<D: Database>(
-    register: &Register,
+async fn due_now<O: Office, D: Database>(
+    register: &O,
     db: &mut D,
     purpose: Purpose,
     owners: &[i64],
@@ -292,7 +293,7 @@ async fn due_now<D: Database>(
     let dialect = D::DIALECT;
     let places = dialect.parameters(4, owners.len());
     let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
-    let mark = register.rules.mark_of(purpose.name());
+    let mark = register.rules().mark_of(purpose.name());
     let given = |second: Value, third: Value| {
         let mut given = vec![Value::from(purpose.name()), second, third];
         given.extend(owners.iter().map(|owner| Value::from(*owner)));

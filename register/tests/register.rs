@@ -28,6 +28,8 @@ use sqlite::Db;
 mod agreement;
 #[path = "register/by_number.rs"]
 mod by_number;
+#[path = "register/desk.rs"]
+mod desk;
 #[path = "register/erase.rs"]
 mod erase;
 #[path = "register/files.rs"]

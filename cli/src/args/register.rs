@@ -92,6 +92,11 @@ pub enum OfRequests {
         /// What, for the journal: 1 to 200 bytes, never personal data
         text: String,
     },
+    /// Show one, open or closed, and whether it is signed
+    Show {
+        /// The request, as `requests` shows it
+        id: String,
+    },
     /// Take two more months for a complex request, when the person was told why within the first (Art. 12(3) GDPR)
     Extend {
         /// The request, as `requests` shows it

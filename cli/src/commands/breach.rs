@@ -3,17 +3,19 @@
 use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
-use oubliette::journal;
+use oubliette::journal::{self, Entry, PublicKey};
 use oubliette_register::breach::{self, Column, Leak, Opened, Taken};
 use serde_json::json;
 
 use crate::answer::{Answer, count};
-use crate::args::Breach;
+use crate::args::{Breach, Key};
+use crate::commands::verify;
 use crate::context::Context;
+use crate::database::Database;
 use crate::exit::{Exit, Failure};
 use crate::fields;
-use crate::receipts::{PrivateFile, Receipts};
-use crate::register::{Tables, Work, in_transaction};
+use crate::receipts::PrivateFile;
+use crate::register::{Office, Tables, Work, at_desk};
 use crate::times::moment;
 
 pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
@@ -23,12 +25,15 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
     let breach = breach_of(context, asked, &known)?;
     let columns = columns(context)?;
     let persons = asked.persons.as_deref().map(PrivateFile::create).transpose()?;
-    let found = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
-        open.resume(Work::Reads)?;
-        of_this_vault(asked, open.vault().generation()?)?;
-        let openings = openings(asked, &open)?;
-        let facts = in_transaction!(open, breach_facts(columns, openings))?;
-        open.close()?;
+    let found = Office::of(tables, context, Work::Reads).and_then(|(office, _)| {
+        let (key, newest) = match &office {
+            Office::Vault(open) => (open.vault().public_key()?, open.vault().generation()?),
+            Office::Desk(desk) => (verify::key(context, &Key::default())?, newest(&desk.database)?),
+        };
+        of_this_vault(asked, newest)?;
+        let openings = openings(asked, &key)?;
+        let facts = at_desk!(office, breach_facts(columns, openings))?;
+        office.close()?;
         Ok(breach.assess(&facts, Timestamp::now()))
     });
     let (found, persons) = match (found, persons) {
@@ -69,6 +74,15 @@ fn past(text: &str) -> Result<Timestamp, Failure> {
         return Err(Failure::usage(format!("{text:?} is in the future: nothing leaked or became known then yet")));
     }
     Ok(time)
+}
+
+/// The generation that the journal's table ends with. What its signature is worth is found when the facts are read.
+fn newest(database: &Database) -> Result<u64, Failure> {
+    const LAST: &str = "SELECT line FROM oubliette_journal ORDER BY n DESC LIMIT 1";
+    let rows = database.query(LAST, &[])?;
+    let Some(row) = rows.first() else { return Ok(0) };
+    let entry = Entry::parse(row.text(0)?.as_bytes());
+    Ok(entry.map_err(|what| Failure::new(Exit::Investigate, format!("the journal's table: {what}")))?.generation())
 }
 
 /// A generation that the vault never had is a mistyped one, and the report a false comfort.
@@ -160,14 +174,13 @@ fn columns(context: &Context) -> Result<Vec<Column>, Failure> {
 }
 
 /// What audits say, each entry checked with the vault's own key.
-fn openings(asked: &Breach, open: &crate::register::Open) -> Result<Option<Vec<Opened>>, Failure> {
+fn openings(asked: &Breach, key: &PublicKey) -> Result<Option<Vec<Opened>>, Failure> {
     if asked.audits.is_empty() {
         return Ok(None);
     }
-    let key = open.vault().public_key()?;
     let mut all = Vec::new();
     for file in &asked.audits {
-        let entries = journal::entries(file, &key)?.collect::<Result<Vec<_>, _>>()?;
+        let entries = journal::entries(file, key)?.collect::<Result<Vec<_>, _>>()?;
         all.extend(Opened::among(entries));
     }
     Ok(Some(all))

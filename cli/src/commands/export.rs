@@ -33,7 +33,7 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
             true => in_transaction!(open, portable(&holdings, &whom))?,
         };
         // That it was asked for is to be in the journal, which is told at once if possible.
-        super::requests::finish(open)?;
+        open.finish()?;
         Ok(document)
     });
     let document = match (made, file) {

@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
 use crate::args::{Holds, OfHolds, Whom};
-use crate::commands::requests::finish;
 use crate::commands::shred::reason;
 use crate::context::{Context, purpose};
 use crate::exit::Failure;
-use crate::receipts::Receipts;
-use crate::register::{Open, Tables, Work, in_transaction, of_holds, of_text, subject, with_resumed};
+use crate::register::{Office, Tables, Work, at_desk, of_holds, of_text, subject, with_resumed};
 use crate::times::{moment_or_date, shown};
+use crate::wrap;
 
 pub fn run(context: &mut Context, asked: Holds) -> Result<Answer, Failure> {
     match asked.what {
@@ -24,19 +23,30 @@ pub fn run(context: &mut Context, asked: Holds) -> Result<Answer, Failure> {
     }
 }
 
-/// From the tables alone: the vault has nothing to say.
+/// From the tables alone: the vault has nothing to say. What is signed tells the public key, where it is configured.
 fn list(context: &Context, whom: Option<&str>) -> Result<Answer, Failure> {
     let tables = Tables::open(context)?;
     let holds = match whom {
         Some(whom) => tables.know(&of_text(whom)?)?.holds,
         None => of_holds(&tables.database)?,
     };
+    let ids = holds.iter().map(|hold| hold_id(&hold.id.to_string())).collect::<Result<Vec<_>, _>>()?;
+    let signed = match &context.config.public_key {
+        Some(_) => Office::desk(tables, context)?.signed_holds(&ids)?.into_iter().map(Some).collect(),
+        None => vec![None; ids.len()],
+    };
     let (mut out, mut all) = (String::new(), Vec::new());
-    for hold in &holds {
+    for (hold, signed) in holds.iter().zip(signed) {
         let whose = hold.subject.as_ref().map(|whose| format!("  {}", whose.escape_debug())).unwrap_or_default();
         // Writing to a string does not fail.
-        let _ = writeln!(out, "{}{whose}", hold.text());
+        let _ = writeln!(out, "{}", wrap::hanging(&format!("{}{whose}", hold.text()), 4));
+        if let Some(signed) = signed {
+            let _ = writeln!(out, "    {}", signed.text());
+        }
         let mut json = hold.json();
+        if let (Value::Object(members), Some(signed)) = (&mut json, signed) {
+            members.insert("signed".to_owned(), signed.json());
+        }
         if let Value::Object(members) = &mut json
             && let Some(whose) = &hold.subject
         {
@@ -59,23 +69,30 @@ fn add(context: &mut Context, whom: &Whom, until: &str, why: &str, only: Option<
         let message = format!("neither the register nor the configuration knows a purpose {:?}", only.name());
         return Err(Failure::usage(message));
     }
-    let mut open = tables.unlock(context, Receipts::new(&context.config)?)?;
-    let resumed = open.resume(Work::Writes)?;
-    let hold = in_transaction!(open, hold(&whom, only, why, until))?;
-    finish(open)?;
-    let text = format!("Hold {hold} stands until {}.\n", shown(until));
-    let json = json!({ "hold": hold.to_stored(), "until": shown(until) });
+    let (mut office, resumed) = Office::of(tables, context, Work::Writes)?;
+    let hold = at_desk!(office, hold(&whom, only, why, until))?;
+    office.tell();
+    let signed = office.signed_hold(hold)?;
+    office.close()?;
+    let text = format!("Hold {hold} stands until {}.\n{}", shown(until), signed.sentence());
+    let json = json!({ "hold": hold.to_stored(), "until": shown(until), "signed": signed.json() });
     Answer::new(text, with_resumed(json, &resumed))
 }
 
 fn lift(context: &mut Context, id: &str, why: &str) -> Result<Answer, Failure> {
-    let wrong = |error| Failure::usage(format!("{id:?} is no hold: {error}"));
-    let (hold, why): (HoldId, _) = (id.parse().map_err(wrong)?, reason(why)?);
+    let (hold, why) = (hold_id(id)?, reason(why)?);
     context.confirm(&format!(
-        "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `resume` or `sweep`. That cannot be undone."
+        "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `oubliette resume` or `oubliette sweep`. That cannot be undone."
     ))?;
-    let (open, resumed) = Open::of(context, Work::Writes)?;
-    in_transaction!(open, end_hold(hold, why))?;
-    finish(open)?;
-    Answer::new(format!("Hold {hold} has ended.\n"), with_resumed(json!({ "lifted": hold.to_stored() }), &resumed))
+    let (mut office, resumed) = Office::of(Tables::open(context)?, context, Work::Writes)?;
+    at_desk!(office, end_hold(hold, why))?;
+    office.tell();
+    let signed = office.signed_hold(hold)?;
+    office.close()?;
+    let json = json!({ "lifted": hold.to_stored(), "signed": signed.json() });
+    Answer::new(format!("Hold {hold} has ended.\n{}", signed.sentence()), with_resumed(json, &resumed))
+}
+
+fn hold_id(text: &str) -> Result<HoldId, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no hold: {error}")))
 }

@@ -14,12 +14,22 @@ use crate::args::Sweep;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::receipts::{NOWHERE, Receipts};
-use crate::register::{Open, Tables, Work, in_transaction, own_transaction, receipts_json, with_resumed};
+use crate::register::{
+    Office, Open, Tables, Work, at_desk, in_transaction, own_transaction, receipts_json, with_resumed,
+};
+use crate::wrap;
 
 /// An erasure that was requested, among the purposes that are due.
 const ERASURES: &str = "requested erasures";
 
 pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
+    if context.config.is_desk() {
+        let desk = Office::desk(Tables::open(context)?, context)?;
+        if let Some(disagreement) = desk.disagreement()? {
+            return Err(Failure::new(Exit::Config, disagreement));
+        }
+        return dry_run(&at_desk!(desk, due())?);
+    }
     let receipts = Receipts::new(&context.config)?;
     let mut open = Tables::open(context)?.unlock(context, receipts.clone())?;
     if let Some(disagreement) = open.disagreement()? {
@@ -119,7 +129,8 @@ fn dry_run(due: &[Due]) -> Result<Answer, Failure> {
         let numbers: Vec<String> = one.numbers.iter().map(ToString::to_string).collect();
         let held = if one.held { "  (held)" } else { "" };
         let who = one.subject.as_str().escape_debug();
-        let _ = writeln!(out, "{:<24} {who}  {}{held}", purpose(one), numbers.join(" "));
+        let line = format!("{:<18}  {who}  {}{held}", purpose(one), numbers.join(" "));
+        let _ = writeln!(out, "{}", wrap::hanging(&line, 4));
     }
     if due.is_empty() {
         out.push_str("Nothing is due.\n");

@@ -113,7 +113,7 @@ fn text(withdrawn: &Withdrawn, purpose: &str) -> String {
     let mut text = format!("{} for {purpose:?} ended. ", count(withdrawn.ended, "grant", "grants"));
     if let Some(hold) = &withdrawn.held {
         text.push_str(&format!(
-            "A legal hold stands until {}: {}. What was sealed is shredded by the first `sweep` or `resume` after that.\n",
+            "A legal hold stands until {}: {}. What was sealed is shredded by the first `oubliette sweep` or `oubliette resume` after that.\n",
             shown(hold.until),
             hold.reason.as_str()
         ));

@@ -1,6 +1,7 @@
 //! The register: its tables, then the vault beside them, then the two together.
 
 mod known;
+mod office;
 mod resume;
 mod rules;
 
@@ -9,7 +10,7 @@ use std::fmt;
 use std::io::{BufRead, Read};
 
 use oubliette::{Purpose, Vault};
-use oubliette_register::{Register, Rules, Subject};
+use oubliette_register::{Disagreement, Register, Rules, Subject};
 use serde_json::{Value, json};
 
 use crate::args::Whom;
@@ -19,6 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::receipts::Receipts;
 
 pub use known::{Held, HeldNumber, Known, of_holds, of_numbers, shown_hold};
+pub use office::{IsSigned, Office};
 pub use resume::Resumed;
 pub use rules::{lengthened, of_config};
 
@@ -54,6 +56,7 @@ macro_rules! own_transaction {
     };
 }
 
+pub(crate) use office::at_desk;
 pub(crate) use {in_transaction, own_transaction};
 
 /// The database with the register's tables, before the vault is asked for its root key.
@@ -83,7 +86,8 @@ impl Tables {
     pub fn open(context: &Context) -> Result<Tables, Failure> {
         let database = Database::open(&context.config.database)?;
         if !database.has_register()? {
-            let message = "the database has no register: the application makes its tables by `create_tables`. Is it the right one?";
+            let message =
+                "the database has no register: the application makes its tables when it starts. Is it the right one?";
             return Err(Failure::new(Exit::Missing, message));
         }
         Ok(Tables { database })
@@ -174,20 +178,7 @@ impl Open {
 
     /// Where the configuration's rules are not those that the application wrote down.
     pub fn disagreement(&self) -> Result<Option<String>, Failure> {
-        let Some(found) = in_transaction!(self, compare_rules())? else { return Ok(None) };
-        if found.is_empty() {
-            return Ok(None);
-        }
-        let mut said = String::from("the configuration's rules are not the application's.");
-        for (whose, rules) in
-            [("Only the application has", &found.only_there), ("Only the configuration has", &found.only_here)]
-        {
-            rules.iter().for_each(|rule| said.push_str(&format!("\n  {whose}: {rule}")));
-        }
-        said.push_str(
-            "\nMake [retention], [register] and the indexes of [[tables]] say what the application says. If that has changed, let it start first",
-        );
-        Ok(Some(said))
+        Ok(in_transaction!(self, compare_rules())?.and_then(|found| said_to_differ(&found)))
     }
 
     pub fn vault(&self) -> &Vault {
@@ -197,6 +188,13 @@ impl Open {
     /// The database alone, once it was checked.
     pub fn into_database(self) -> Database {
         self.database
+    }
+
+    /// Tells the journal at once what was just committed, and closes the vault.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        // What cannot be told now lies in the outbox: the next flush tells it.
+        let _ = own_transaction!(self, flush());
+        self.close()
     }
 
     pub fn close(self) -> Result<(), Failure> {
@@ -209,6 +207,22 @@ impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Open")
     }
+}
+
+fn said_to_differ(found: &Disagreement) -> Option<String> {
+    if found.is_empty() {
+        return None;
+    }
+    let mut said = String::from("the configuration's rules are not the application's.");
+    for (whose, rules) in
+        [("Only the application has", &found.only_there), ("Only the configuration has", &found.only_here)]
+    {
+        rules.iter().for_each(|rule| said.push_str(&format!("\n  {whose}: {rule}")));
+    }
+    said.push_str(
+        "\nMake [retention], [register] and the indexes of [[tables]] say what the application says. If that has changed, let it start first",
+    );
+    Some(said)
 }
 
 /// An id in no error: what was typed is on the screen, and a log is no place for it.

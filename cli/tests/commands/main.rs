@@ -16,6 +16,7 @@ mod inventory;
 mod journal;
 mod lost_mirror;
 mod mirror;
+mod officer;
 mod output;
 mod page;
 mod pipes;

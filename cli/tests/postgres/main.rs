@@ -5,6 +5,7 @@
 mod drills;
 mod key_store;
 mod key_store_doctor;
+mod officer;
 #[path = "../commands/page.rs"]
 mod page;
 #[allow(dead_code)]
@@ -251,7 +252,7 @@ fn a_database_that_cannot_be_used_is_said_to_be() {
     // Without the register's tables; away; and with somebody else's transaction in the way, which is waited for.
     shop.world.write("url", &Postgres::shared().url(&Postgres::shared().database()));
     let ran = shop.world.run(&erase).ends(66);
-    assert!(ran.err.contains("create_tables"), "{ran:?}");
+    assert!(ran.err.contains("has no register"), "{ran:?}");
     shop.world.write("url", "postgres://app:hunter2@127.0.0.1:1/app");
     shop.world.run(&erase).ends(75).hides(&["hunter2", "alice"]);
     shop.world.write("url", &shop.url);

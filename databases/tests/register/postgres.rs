@@ -2,7 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use oubliette_register::{Erased, Granted, Register, RegisterError};
+use jiff::Timestamp;
+use oubliette_register::{Desk, Erased, Granted, HoldId, Register, RegisterError};
 use sqlx::{AssertSqlSafe, Column, Executor, PgPool, Row};
 
 use crate::support::{consent, contract, who, why};
@@ -81,6 +82,23 @@ impl Db {
         let erase =
             tokio::spawn(async move { erases.own_transaction_postgres(&pool).erase(&who("alice"), why("race")).await });
         (grant.await.unwrap(), erase.await.unwrap())
+    }
+
+    pub async fn held_in_a_race(
+        &self,
+        desk: &Desk,
+        register: &Register,
+        until: Timestamp,
+    ) -> (Result<HoldId, RegisterError>, Result<Erased, RegisterError>) {
+        let (pool, desk) = (self.pool.clone(), desk.clone());
+        let hold = tokio::spawn(async move {
+            let mut connection = pool.acquire().await.unwrap();
+            desk.in_transaction_postgres(&mut connection).hold(&who("alice"), None, why("case 7"), until).await
+        });
+        let (pool, erases) = (self.pool.clone(), register.clone());
+        let erase =
+            tokio::spawn(async move { erases.own_transaction_postgres(&pool).erase(&who("alice"), why("race")).await });
+        (hold.await.unwrap(), erase.await.unwrap())
     }
 
     pub async fn back_up(&mut self) {

@@ -205,6 +205,54 @@ bodies! {
         assert!(swept.finished);
     }
 
+    // One that is not taken out once it is told would be told with each flush, and a thousand of them without end.
+    async fn an_event_with_the_id_of_another_register_is_not_told() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
+        let told = shop.journal().len();
+        let tag = db.ask("SELECT value AS answer FROM oubliette_meta WHERE name = 'register'").await.remove(0);
+        let other = if tag == "00000000" { "00000001" } else { "00000000" };
+        let event = r#"{"kind":"request_noted","request":7,"note":"x"}"#;
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{other}00000001', '{event}')")).await;
+        for _ in 0..3 {
+            let refused = own_transaction!(db, shop.register, flush());
+            assert!(matches!(refused, Err(RegisterError::NotOurs { .. })), "{refused:?}");
+            assert_eq!(shop.journal().len(), told);
+        }
+        db.sql("DELETE FROM oubliette_outbox").await;
+        own_transaction!(db, shop.register, flush()).unwrap();
+    }
+
+    // What is signed stays in the journal for ever: it must not stop every reconciliation from then on.
+    async fn made_up_requests_and_grants_stop_no_reconciliation() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let number = on!(db, shop.register, grant(&who("alice"), contract())).unwrap().number;
+        own_transaction!(db, shop.register, flush()).unwrap();
+        db.back_up().await;
+        let tag = db.ask("SELECT value AS answer FROM oubliette_meta WHERE name = 'register'").await.remove(0);
+        let event = format!(
+            r#"{{"kind":"requested","request":7,"what":"whim","numbers":[{number}],"received":"2026-01-31T10:00:00.000Z","due":"2026-02-28T10:00:00.000Z"}}"#
+        );
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000001', '{event}')")).await;
+        let event = format!(
+            r#"{{"kind":"granted","grant":8,"number":{number},"purpose":"orders","basis":"whim"}}"#
+        );
+        db.sql(&format!("INSERT INTO oubliette_outbox (id, event) VALUES ('00000000000000aa{tag}00000002', '{event}')")).await;
+        own_transaction!(db, shop.register, flush()).unwrap();
+        on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
+        db.restore().await;
+        let resumed = own_transaction!(db, shop.register, resume()).unwrap();
+        assert!(resumed.reconciled.is_some());
+        assert_eq!(on!(db, shop.register, holds(&who("alice"))).unwrap().len(), 1);
+        assert!(on!(db, shop.register, requests()).unwrap().is_empty());
+        on!(db, shop.register, live_grants()).unwrap();
+        own_transaction!(db, shop.register, withdraw(&who("alice"), ORDERS, why("asked"))).unwrap();
+    }
+
     async fn the_outbox_has_the_vault_shred_nobody() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();

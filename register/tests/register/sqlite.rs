@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use oubliette_register::{Erased, Granted, Register, RegisterError};
+use jiff::Timestamp;
+use oubliette_register::{Desk, Erased, Granted, HoldId, Register, RegisterError};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::support::{consent, contract, who, why};
@@ -76,6 +77,22 @@ impl Db {
             let grant = scope.spawn(|| register.in_transaction(&connect(&path)).grant(&who("alice"), consent()));
             let erase = scope.spawn(|| register.own_transaction(&mut connect(&path)).erase(&who("alice"), why("race")));
             (grant.join().unwrap(), erase.join().unwrap())
+        })
+    }
+
+    /// A hold that is placed without the vault, and an erasure of the same customer, at once.
+    pub async fn held_in_a_race(
+        &self,
+        desk: &Desk,
+        register: &Register,
+        until: Timestamp,
+    ) -> (Result<HoldId, RegisterError>, Result<Erased, RegisterError>) {
+        let path = self.path();
+        std::thread::scope(|scope| {
+            let hold = || desk.in_transaction(&connect(&path)).hold(&who("alice"), None, why("case 7"), until);
+            let hold = scope.spawn(hold);
+            let erase = scope.spawn(|| register.own_transaction(&mut connect(&path)).erase(&who("alice"), why("race")));
+            (hold.join().unwrap(), erase.join().unwrap())
         })
     }
 

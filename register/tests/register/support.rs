@@ -9,7 +9,7 @@ use oubliette::personal::Email;
 use oubliette::store::Steps;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, OpenError, Purpose, Sealed, Vault};
-use oubliette_register::{Basis, Evidence, Grant, GrantedKeys, Register, Rules, Subject};
+use oubliette_register::{Basis, Desk, Evidence, Grant, GrantedKeys, Register, Rules, Subject};
 use tempfile::TempDir;
 
 pub const ORDERS: Purpose = Purpose::new("orders");
@@ -73,6 +73,17 @@ impl Shop {
         let rules = rules.clock(move || Timestamp::from_millisecond(clock.load(Ordering::Relaxed)).unwrap());
         let register = Register::new(&vault, rules.steps(&steps)).unwrap();
         Shop { memory, vault, register, steps, now, place }
+    }
+
+    /// Of whoever has neither root key nor key store.
+    pub fn desk(&self, rules: Rules) -> Desk {
+        self.desk_of(self.vault.public_key().unwrap(), rules)
+    }
+
+    pub fn desk_of(&self, key: journal::PublicKey, rules: Rules) -> Desk {
+        let clock = self.now.clone();
+        let rules = rules.clock(move || Timestamp::from_millisecond(clock.load(Ordering::Relaxed)).unwrap());
+        Desk::new(key, [ORDERS, NEWSLETTER], rules).unwrap()
     }
 
     /// The same shop with its vault opened anew.

@@ -8,6 +8,7 @@ mod key_store;
 mod media;
 mod register;
 mod rows;
+mod signed;
 mod vault;
 mod versions;
 
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use crate::answer::{Answer, count};
 use crate::args::Doctor;
+use crate::config::needs_vault;
 use crate::context::Context;
 use crate::exit::Failure;
 use findings::{Finding, Findings, Severity};
@@ -28,6 +30,9 @@ const LONGEST_LEASE: Duration = Duration::from_secs(5);
 pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
     let longest_lease = longest_lease(context, asked)?;
     let mut findings = Findings::default();
+    if context.config.is_desk() {
+        return at_desk(context, asked, findings);
+    }
     let vault = match context.shown() {
         // Its URL cannot be read, which is a finding.
         Err(_) if context.config.key_store.is_some() => "the key store in PostgreSQL".to_owned(),
@@ -63,6 +68,32 @@ pub fn run(context: &mut Context, asked: &Doctor) -> Result<Answer, Failure> {
         "findings": findings,
     });
     Ok(Answer::new(text(&findings, asked.files_only, has_register, backups.len()), json)?.ending(exit))
+}
+
+/// Without the vault: its register, as far as the tables show.
+fn at_desk(context: &Context, asked: &Doctor, mut findings: Findings) -> Result<Answer, Failure> {
+    if asked.files_only || !asked.backups.is_empty() {
+        return Err(needs_vault());
+    }
+    let tables = register::tables(context, &mut findings);
+    let has_register = tables.is_some();
+    if let Some(tables) = tables {
+        register::look(context, None, tables, &mut findings);
+    }
+    let exit = findings.exit();
+    let findings = findings.worst_first();
+    let of = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let json = json!({
+        "vault": null,
+        "worst": exit.word(),
+        "grave": of(Severity::Grave),
+        "warnings": of(Severity::Warning),
+        "looked_at": { "places": 0, "backups": [], "inside_the_vault": false, "register": has_register },
+        "findings": findings,
+    });
+    let mut text = text(&findings, false, has_register, 1);
+    text.push_str("The vault was not looked at: the configuration names none (an officer's desk).\n");
+    Ok(Answer::new(text, json)?.ending(exit))
 }
 
 fn longest_lease(context: &Context, asked: &Doctor) -> Result<Duration, Failure> {

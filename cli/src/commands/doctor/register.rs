@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use oubliette::{Purpose, Vault};
 
 use super::findings::{Findings, Severity};
+use super::signed;
 use crate::answer::count;
 use crate::commands::requests::SOON;
 use crate::config::Retention;
@@ -13,7 +14,7 @@ use crate::context::{Context, purpose};
 use crate::database::{Database, Given};
 use crate::exit::Failure;
 use crate::receipts::Receipts;
-use crate::register::{Open, Tables, in_transaction, lengthened, of_config};
+use crate::register::{Office, Tables, at_desk, lengthened, of_config};
 
 const PLACE: &str = "the register";
 /// An erasure takes seconds.
@@ -41,7 +42,7 @@ pub fn tables(context: &Context, findings: &mut Findings) -> Option<Tables> {
             PLACE,
             "the database has no tables of the register, and the configuration has [retention]",
             "nothing ends by itself, and no erasure can be done by a customer's own id",
-            "correct [database], or let the application make them by `create_tables`",
+            "correct [database], or let the application start first, which makes them",
         ),
         Err(failure) => findings.add(
             Severity::Warning,
@@ -71,7 +72,7 @@ pub fn is_of_another_vault(purpose: &str, findings: &mut Findings) {
 }
 
 /// Whatever cannot be looked at is a finding, too.
-pub fn look(context: &Context, vault: &Vault, tables: Tables, findings: &mut Findings) {
+pub fn look(context: &Context, vault: Option<&Vault>, tables: Tables, findings: &mut Findings) {
     if let Err(failure) = try_to_look(context, vault, tables, findings) {
         findings.add(
             Severity::Grave,
@@ -84,20 +85,32 @@ pub fn look(context: &Context, vault: &Vault, tables: Tables, findings: &mut Fin
     }
 }
 
-fn try_to_look(context: &Context, vault: &Vault, tables: Tables, findings: &mut Findings) -> Result<(), Failure> {
-    let mut open = tables.with(vault.clone(), of_config(&context.config)?, Receipts::default())?;
+fn try_to_look(
+    context: &Context,
+    vault: Option<&Vault>,
+    tables: Tables,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let office = match vault {
+        Some(vault) => {
+            let open = tables.with(vault.clone(), of_config(&context.config)?, Receipts::default())?;
+            Office::Vault(Box::new(open))
+        }
+        None => Office::desk(tables, context)?,
+    };
     let now = Timestamp::now();
-    of_rules(context, &open, findings)?;
-    of_requests(&open, now, findings)?;
+    of_rules(context, &office, findings)?;
+    of_requests(&office, now, findings)?;
+    signed::look(&office, now, findings)?;
     receipts(context, findings);
-    unfinished(&open.database, now, findings)?;
-    without_grant(&open.database, findings)?;
-    unknown_numbers(context, &open.database, findings);
-    open.register = oubliette_register::Register::new(vault, lengthened(&context.config, DAYS_OVERDUE)?)?;
-    overdue(&open, findings)
+    unfinished(office.database(), now, findings)?;
+    without_grant(office.database(), findings)?;
+    unknown_numbers(context, &office, findings);
+    let office = office.with_rules(vault, context, lengthened(&context.config, DAYS_OVERDUE)?)?;
+    overdue(&office, findings)
 }
 
-fn of_rules(context: &Context, open: &Open, findings: &mut Findings) -> Result<(), Failure> {
+fn of_rules(context: &Context, open: &Office, findings: &mut Findings) -> Result<(), Failure> {
     if let Some(disagreement) = open.disagreement()? {
         findings.add(
             Severity::Warning,
@@ -113,21 +126,21 @@ fn of_rules(context: &Context, open: &Open, findings: &mut Findings) -> Result<(
         let (Retention::Last(after) | Retention::End(after)) = rule else { continue };
         const MARKS: &str = "SELECT what FROM oubliette_marks WHERE what = ?1 LIMIT 1";
         const GRANTS: &str = "SELECT purpose FROM oubliette_grants WHERE purpose = ?1 AND ended_at IS NULL LIMIT 1";
-        let is_marked = !open.database.query(MARKS, &[Given::Text(&after.mark)])?.is_empty();
-        if !is_marked && !open.database.query(GRANTS, &[Given::Text(purpose)])?.is_empty() {
+        let is_marked = !open.database().query(MARKS, &[Given::Text(&after.mark)])?.is_empty();
+        if !is_marked && !open.database().query(GRANTS, &[Given::Text(purpose)])?.is_empty() {
             findings.add(
                 Severity::Warning,
                 "no-mark",
                 purpose,
                 format!("its retention counts from the mark {:?}, and nobody has one", after.mark),
                 "it counts from the grant, or never begins",
-                "let the application call `mark` with this name, or correct [retention]",
+                "correct the name in [retention]; if it is right, the application never says when this happens, which is for its makers to mend",
             );
         }
     }
     const FOR_EVER: &str = "SELECT purpose, count(*) FROM oubliette_grants \
         WHERE ended_at IS NULL AND recipient IS NULL AND until IS NULL GROUP BY purpose ORDER BY purpose";
-    for row in open.database.query(FOR_EVER, &[])? {
+    for row in open.database().query(FOR_EVER, &[])? {
         let (purpose, grants) = (row.text(0)?, row.integer(1)?.unsigned_abs());
         if !retention.contains_key(purpose) {
             findings.add(
@@ -143,8 +156,8 @@ fn of_rules(context: &Context, open: &Open, findings: &mut Findings) -> Result<(
     Ok(())
 }
 
-fn of_requests(open: &Open, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
-    let requests = in_transaction!(open, requests())?;
+fn of_requests(open: &Office, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
+    let requests = at_desk!(*open, requests())?;
     let soon = now.saturating_add(SignedDuration::from_hours(24 * SOON)).unwrap_or(Timestamp::MAX);
     let late = requests.iter().filter(|request| request.due_at < now).count() as u64;
     let is_soon = |due: Timestamp| now <= due && due < soon;
@@ -229,7 +242,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             PLACE,
             undone.join("; "),
             "something was interrupted, or is under way now",
-            "`oubliette resume` finishes it; let the application call `resume` at each start, and daily",
+            "`oubliette resume` finishes it; run it daily, from a timer",
         );
     }
     let waiting = ask("SELECT count(*) FROM oubliette_outbox", &[])?;
@@ -246,7 +259,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             PLACE,
             "for more than a day, the journal was not told what was granted, asked or ended",
             "a database that is restored now loses it",
-            "let the application call `flush` after its transactions; `oubliette resume` does it now",
+            "`oubliette resume` tells it now; run it daily, from a timer",
         );
     } else if waiting > 0 {
         findings.add(
@@ -258,7 +271,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
                 count(waiting, "event waits", "events wait")
             ),
             "a database that is restored before that loses it",
-            "`oubliette resume` does it now; the application does it after its next transaction",
+            "`oubliette resume` tells it now",
         );
     }
     const EMPTY: &str = "SELECT count(*) FROM oubliette_subjects s WHERE s.state = 'live' AND s.merged_into IS NULL \
@@ -309,14 +322,15 @@ fn without_grant(database: &Database, findings: &mut Findings) -> Result<(), Fai
                 row.integer(2)?
             ),
             "what is kept of them has no legal basis (Art. 6 GDPR)",
-            "let the application record the basis (`grant`), or shred the numbers",
+            "`oubliette shred NUMBER` if there is no basis; if there is one, have the application record it",
         );
     }
     Ok(())
 }
 
 /// Rows whose numbers the register never issued.
-fn unknown_numbers(context: &Context, database: &Database, findings: &mut Findings) {
+fn unknown_numbers(context: &Context, office: &Office, findings: &mut Findings) {
+    let database = office.database();
     for table in &context.config.tables {
         let mut columns = BTreeSet::from([table.number.as_str()]);
         columns.extend(table.numbers.values().map(String::as_str));
@@ -342,7 +356,16 @@ fn unknown_numbers(context: &Context, database: &Database, findings: &mut Findin
                         count(rows, "row", "rows")
                     ),
                     "nobody knows whose they are or on which basis they are kept: no erasure reaches them",
-                    "let the application take numbers from the register's `grant` only; shred those that nobody needs",
+                    "`oubliette shred NUMBER` those that nobody needs; the others the application must take from the register, which is for its makers to mend",
+                ),
+                // An officer's role need not read the application's tables.
+                Err(failure) if office.is_desk() => findings.add(
+                    Severity::Note,
+                    "table",
+                    place,
+                    failure.message,
+                    "whether its numbers are all known to the register was not looked at",
+                    "nothing, if this role may not read the table; otherwise correct [[tables]]",
                 ),
                 Err(failure) => findings.add(
                     Severity::Warning,
@@ -357,9 +380,9 @@ fn unknown_numbers(context: &Context, database: &Database, findings: &mut Findin
     }
 }
 
-fn overdue(open: &Open, findings: &mut Findings) -> Result<(), Failure> {
+fn overdue(open: &Office, findings: &mut Findings) -> Result<(), Failure> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for due in in_transaction!(open, due())?.iter().filter(|due| !due.held) {
+    for due in at_desk!(*open, due())?.iter().filter(|due| !due.held) {
         *counts.entry(due.purpose.map_or(PLACE, Purpose::name)).or_default() += 1;
     }
     for (place, many) in counts {

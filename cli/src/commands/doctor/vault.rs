@@ -106,7 +106,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     };
     let has_register = tables.is_some();
     if let Some(tables) = tables {
-        register::look(context, &vault, tables, findings);
+        register::look(context, Some(&vault), tables, findings);
     }
     rows::look(context, &vault, findings);
     close(vault)?;
@@ -146,7 +146,7 @@ fn of_lease(vault: &str, status: &Status, longest: Duration, findings: &mut Find
             vault,
             format!("its lease is {:?}, more than {longest:?}", status.lease),
             "other processes may go on opening what was shredded for that long",
-            "a lease is fixed when a vault is created: wait for it after each shred (`shred --wait`), or accept it with --longest-lease",
+            "a lease is fixed when a vault is created: wait for it after each shred (`oubliette shred --wait`), or accept it with --longest-lease",
         );
     }
 }

@@ -51,7 +51,7 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             shown,
             format!("superseded pages are kept since {hours} hours"),
             "the store grows, and an older root record, should there be a copy, finds its pages",
-            "let a process have the vault open for an hour, or call `Vault::sweep` from a timer",
+            "keep a process that has the vault open running: it removes them every hour",
         );
     }
     if !survey.sees_all {

@@ -1,0 +1,349 @@
+//! Whether the journal has what the tables say of requests and holds: by a signed entry, not yet, or not at all.
+//!
+//! Who can write the tables can write any row. So a row counts as signed only if all entries about it, each with the vault's
+//! signature, and what waits in the outbox behind them come to what the row says.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use oubliette::CustomerId;
+use oubliette::journal::{Entry, Event, Numbers, PublicKey, Time, VaultName};
+
+use super::database::{Database, Row, Value, values};
+use super::desk::{Desk, Office};
+use super::error::RegisterError;
+use super::grants::time;
+use super::ids::{HoldId, RequestId};
+use super::operations::at_desk;
+use super::outbox;
+use crate::times;
+
+/// Whether what the tables say of a request or a hold is signed, as far as the journal's table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Signed {
+    /// Not yet: the last that was done with it waits in the outbox. The next flush of a process that has the vault signs it.
+    NotYet,
+    /// By this entry of the journal, the last about it. Its signature was checked with the vault's public key.
+    Entry(u64),
+    /// Neither: no signed entry and nothing that waits says what the row says. The row was changed by hand, or the
+    /// journal lost entries, or its table did.
+    Differs,
+}
+
+/// Something that was done with a request or a hold, and that the journal does not have yet.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unsigned {
+    /// When, as whoever did it said.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+at_desk! {
+    /// Whether these requests, as they are stored now, are signed: one answer for each, in their order.
+    ///
+    /// # Errors
+    /// [`RegisterError::Invalid`] when there is no such request.
+    read fn signed_requests(requests: &[RequestId]) -> Vec<Signed> = of_requests;
+
+    /// The same of holds.
+    ///
+    /// # Errors
+    /// [`RegisterError::Invalid`] when there is no such hold.
+    read fn signed_holds(holds: &[HoldId]) -> Vec<Signed> = of_holds;
+
+    /// Holds that the journal's table says stand, and that the register does not have, though it has numbers of theirs that are not
+    /// shredded: their rows were taken away by hand.
+    ///
+    /// # Errors
+    /// When the database fails.
+    read fn missing_holds() -> Vec<HoldId> = missing;
+
+    /// What was done with requests and holds and is not signed yet, the oldest first.
+    ///
+    /// # Errors
+    /// [`RegisterError::NotOurs`] when somebody else wrote into the outbox what is no event.
+    read fn unsigned() -> Vec<Unsigned> = waiting;
+}
+
+/// Rows that are asked for at once.
+const MOST: usize = 500;
+
+/// The request or the hold that an event is about.
+pub(crate) fn about(event: &Event) -> Option<i64> {
+    let id = match event {
+        Event::Requested { request, .. }
+        | Event::RequestExtended { request, .. }
+        | Event::RequestNoted { request, .. }
+        | Event::RequestClosed { request, .. } => request,
+        Event::Hold { hold, .. } | Event::HoldEnded { hold, .. } | Event::HoldOverridden { hold, .. } => hold,
+        _ => return None,
+    };
+    i64::try_from(*id).ok()
+}
+
+/// Refuses a table of the journal whose newest line this key did not sign.
+pub(crate) async fn check_line<D: Database>(desk: &Desk, db: &mut D, newest: i64) -> Result<(), RegisterError> {
+    if desk.knows(newest) {
+        return Ok(());
+    }
+    let key = Key::of(desk, db).await?;
+    let rows = db.rows("SELECT line FROM oubliette_journal WHERE n = ?1", values![newest]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    key.read(newest, row.text(0)?).ok_or(RegisterError::NotSigned)?;
+    desk.signed.store(newest, Ordering::Release);
+    Ok(())
+}
+
+/// What lines of the table are checked with.
+struct Key {
+    vault: VaultName,
+    key: PublicKey,
+}
+
+impl Key {
+    async fn of<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Key, RegisterError> {
+        let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'vault'", values![]).await?;
+        let vault = rows.first().ok_or(RegisterError::NoTables)?.text(0)?.parse();
+        let vault = vault.map_err(|_| RegisterError::NotOurs { what: "no vault's name" })?;
+        Ok(Key { vault, key: office.key()? })
+    }
+
+    /// The entry of a line, if the vault wrote it as this one.
+    fn read(&self, n: i64, line: &str) -> Option<Entry> {
+        let entry = Entry::parse(line.as_bytes()).ok()?;
+        (outbox::number(&entry) == n && entry.is_signed_by(self.vault, &self.key)).then_some(entry)
+    }
+}
+
+/// The journal as its table has it, each line signed, and none missing between two.
+pub(crate) async fn all<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<Entry>, RegisterError> {
+    const MISSING: RegisterError = RegisterError::JournalDiffers { what: "differ: lines of the table are missing" };
+    let key = Key::of(office, db).await?;
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, outbox::number);
+        const PAGE: &str = "SELECT n, line FROM oubliette_journal WHERE n > ?1 ORDER BY n LIMIT 1000";
+        let rows = db.rows(PAGE, values![after]).await?;
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        for row in rows {
+            let entry = key.read(row.integer(0)?, row.text(1)?).ok_or(RegisterError::NotSigned)?;
+            let before = all.last().map(Entry::anchor);
+            let last = before.map_or(0, |before| before.n());
+            let (n, hash) = match entry.event() {
+                // It takes the number behind the last that is missing.
+                Event::Gap { from, after, .. } => (*from, *after),
+                _ => (entry.n(), entry.prev()),
+            };
+            // The first entry follows from none.
+            let follows = before.is_none_or(|before| before.hash() == hash);
+            if n != last.saturating_add(1) || !follows {
+                return Err(MISSING);
+            }
+            all.push(entry);
+        }
+    }
+}
+
+/// What was told of one request or hold.
+#[derive(Default)]
+struct Told {
+    /// Signed ones in their order, and then those that wait.
+    events: Vec<Event>,
+    last: Option<u64>,
+    waits: bool,
+    /// A line about it that the vault did not sign.
+    is_forged: bool,
+}
+
+impl Told {
+    fn signed(&self, is_the_row: bool) -> Signed {
+        match self.last {
+            _ if self.is_forged || !is_the_row => Signed::Differs,
+            _ if self.waits => Signed::NotYet,
+            Some(n) => Signed::Entry(n),
+            None => Signed::Differs,
+        }
+    }
+}
+
+async fn told<O: Office, D: Database>(
+    office: &O,
+    db: &mut D,
+    ids: &[i64],
+) -> Result<HashMap<i64, Told>, RegisterError> {
+    let key = Key::of(office, db).await?;
+    let mut told: HashMap<i64, Told> = ids.iter().map(|id| (*id, Told::default())).collect();
+    for ids in ids.chunks(MOST) {
+        let among = D::DIALECT.parameters(1, ids.len());
+        let sql = format!("SELECT about, n, line FROM oubliette_journal WHERE about IN ({among}) ORDER BY n");
+        for row in db.rows_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await? {
+            let (id, n) = (row.integer(0)?, row.integer(1)?);
+            let Some(told) = told.get_mut(&id) else { continue };
+            match key.read(n, row.text(2)?).filter(|entry| about(entry.event()) == Some(id)) {
+                Some(entry) => {
+                    told.last = Some(entry.n());
+                    told.events.push(entry.into_event());
+                }
+                None => told.is_forged = true,
+            }
+        }
+    }
+    for row in db.rows(OUTBOX, values![]).await? {
+        // What is no event is about nothing. `unsigned` and the flush refuse it.
+        let Ok((_, event)) = outbox::read(&row) else { continue };
+        if let Some(told) = about(&event).and_then(|id| told.get_mut(&id)) {
+            told.waits = true;
+            told.events.push(event);
+        }
+    }
+    Ok(told)
+}
+
+/// All of it is read: what an event is about is in itself alone.
+const OUTBOX: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id";
+
+async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {
+    let mut all = Vec::new();
+    for row in db.rows(OUTBOX, values![]).await? {
+        let (id, event) = outbox::read(&row)?;
+        if about(&event).is_some() {
+            // The ids of events begin with their time. One that somebody made up may lie beyond the calendar, and hides no other.
+            let [a, b, c, d, e, f, ..] = id.to_bytes();
+            let millisecond = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+            all.push(Unsigned { at: Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX), event });
+        }
+    }
+    Ok(all)
+}
+
+async fn missing<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<HoldId>, RegisterError> {
+    // An erasure takes the rows of holds away, and its numbers are shredded.
+    const WITHOUT_ROW: &str = "SELECT about, n, line FROM oubliette_journal WHERE about IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_holds h WHERE h.id = oubliette_journal.about) \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_requests r WHERE r.id = oubliette_journal.about) ORDER BY n";
+    let (key, now) = (Key::of(office, db).await?, office.clock());
+    let mut standing: BTreeMap<i64, Numbers> = BTreeMap::new();
+    for row in db.rows(WITHOUT_ROW, values![]).await? {
+        let id = row.integer(0)?;
+        let entry = key.read(row.integer(1)?, row.text(2)?).filter(|entry| about(entry.event()) == Some(id));
+        match entry.map(Entry::into_event) {
+            Some(Event::Hold { numbers, until, .. }) if until.is_none_or(|until| times::timestamp(until) > now) => {
+                standing.insert(id, numbers);
+            }
+            Some(Event::HoldEnded { .. }) => drop(standing.remove(&id)),
+            _ => {}
+        }
+    }
+    let mut missing = Vec::new();
+    for (id, numbers) in standing {
+        if any_is_left(db, &numbers).await? {
+            missing.push(HoldId::made(id));
+        }
+    }
+    Ok(missing)
+}
+
+async fn any_is_left<D: Database>(db: &mut D, numbers: &Numbers) -> Result<bool, RegisterError> {
+    const LEFT: &str = "SELECT number FROM oubliette_numbers \
+        WHERE number >= ?1 AND number <= ?2 AND state <> 'shredded' LIMIT 1";
+    for (first, last) in numbers.ranges() {
+        let [first, last] = [first, last].map(|number| CustomerId::from(number).to_stored());
+        if !db.rows(LEFT, values![first, last]).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn rows_of<D: Database>(db: &mut D, select: &str, ids: &[i64]) -> Result<HashMap<i64, Row>, RegisterError> {
+    let mut rows = HashMap::new();
+    for ids in ids.chunks(MOST) {
+        let sql = format!("{select} WHERE id IN ({})", D::DIALECT.parameters(1, ids.len()));
+        for row in db.rows_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await? {
+            rows.insert(row.integer(0)?, row);
+        }
+    }
+    Ok(rows)
+}
+
+async fn of_requests<O: Office, D: Database>(
+    office: &O,
+    db: &mut D,
+    requests: &[RequestId],
+) -> Result<Vec<Signed>, RegisterError> {
+    let ids: Vec<i64> = requests.iter().map(|request| request.to_stored()).collect();
+    let told = told(office, db, &ids).await?;
+    const ROW: &str = "SELECT id, kind, received_at, due_at, state FROM oubliette_requests";
+    let rows = rows_of(db, ROW, &ids).await?;
+    let one = |id: &i64| {
+        let (told, row) = told.get(id).zip(rows.get(id)).ok_or(super::requests::NO_REQUEST)?;
+        let is_the_row = match AsTold::request(&told.events) {
+            Some(AsTold { what, begins, ends, state }) => {
+                (what, state) == (row.text(1)?, row.text(4)?)
+                    && begins == times::time(time(row.integer(2)?)?)
+                    && ends == times::time(time(row.integer(3)?)?)
+            }
+            None => false,
+        };
+        Ok(told.signed(is_the_row))
+    };
+    ids.iter().map(one).collect()
+}
+
+async fn of_holds<O: Office, D: Database>(
+    office: &O,
+    db: &mut D,
+    holds: &[HoldId],
+) -> Result<Vec<Signed>, RegisterError> {
+    let ids: Vec<i64> = holds.iter().map(|hold| hold.to_stored()).collect();
+    let told = told(office, db, &ids).await?;
+    const ROW: &str = "SELECT id, purpose, reason, until, ended_at FROM oubliette_holds";
+    let rows = rows_of(db, ROW, &ids).await?;
+    let one = |id: &i64| {
+        let (told, row) = told.get(id).zip(rows.get(id)).ok_or(super::holds::NO_HOLD)?;
+        let is_ended = told.events.iter().any(|event| matches!(event, Event::HoldEnded { .. }));
+        let is_the_row = match told.events.first() {
+            Some(Event::Hold { purpose, why, until, .. }) => {
+                let ends = until.map_or(i64::MAX, |until| times::timestamp(until).as_millisecond());
+                purpose.as_ref().map(|purpose| purpose.as_str()) == row.maybe_text(1)?
+                    && why.as_str() == row.text(2)?
+                    // What came by a journal may hold for ever.
+                    && (ends == row.integer(3)? || until.is_none() && row.integer(3)? == Timestamp::MAX.as_millisecond())
+                    && is_ended == row.maybe_integer(4)?.is_some()
+            }
+            _ => false,
+        };
+        Ok(told.signed(is_the_row))
+    };
+    ids.iter().map(one).collect()
+}
+
+/// A request, as all that was told of it comes to.
+struct AsTold<'e> {
+    what: &'e str,
+    begins: Time,
+    ends: Time,
+    state: &'e str,
+}
+
+impl AsTold<'_> {
+    fn request(events: &[Event]) -> Option<AsTold<'_>> {
+        let mut all = events.iter();
+        let Some(Event::Requested { what, received, due, .. }) = all.next() else { return None };
+        let mut request = AsTold { what: what.as_str(), begins: *received, ends: *due, state: "open" };
+        for event in all {
+            match event {
+                Event::RequestExtended { due, .. } => request.ends = *due,
+                Event::RequestClosed { how, .. } => request.state = how.as_str(),
+                _ => {}
+            }
+        }
+        Some(request)
+    }
+}
