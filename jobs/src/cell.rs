@@ -57,7 +57,7 @@ impl fmt::Debug for Cell {
 }
 
 /// A column of a job's table, by its place among those selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Column(pub(super) usize);
 
 impl Column {

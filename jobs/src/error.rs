@@ -53,6 +53,11 @@ pub enum Cause {
         /// The number that the value is sealed under.
         under: CustomerId,
     },
+    /// Another row has it already, under a UNIQUE constraint: two spellings of one thing, or one person twice. The row was left as it was.
+    #[error(
+        "another row has this value already, and the column is UNIQUE: settle which of the two stays, and run the job again"
+    )]
+    Duplicate,
     /// The column that a value is bound to is NULL.
     #[error("the column that the value is bound to is NULL")]
     NoContext,

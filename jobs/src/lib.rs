@@ -66,8 +66,8 @@
 //! 4. **Searching by token.** Settle duplicates, then make the tokens UNIQUE where the plaintext was; `bits(64)` or more.
 //!    Deploy a version that searches by token, and only then drop the old constraint.
 //! 5. **Deploy B** writes sealed, with its token, and with [`seal_into`](Job::seal_into) NULL for the plaintext. Run the job
-//!    above (its `enroll` now finds nothing) until `left_behind` is empty, with `tolerate(usize::MAX)` the first time, to list
-//!    all problems at once. A batch that breaks a UNIQUE constraint stops the job: settle the duplicate, and run it again.
+//!    above (its `enroll` now finds nothing) until `left_behind` is empty, after a `dry_run`, which lists
+//!    what would be refused and which rows would have one token. A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
 //! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
 //!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
@@ -150,6 +150,7 @@ mod cell;
 mod error;
 mod job;
 mod pass;
+mod rehearsal;
 mod report;
 #[cfg(feature = "rusqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rusqlite")))]
@@ -163,7 +164,7 @@ mod steps;
 
 pub use error::{Cause, DatabaseError, JobError, Problem};
 pub use job::{Job, Key};
-pub use report::{LeftBehind, Progress, Remaining, Report};
+pub use report::{DryRun, DuplicateToken, LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;
 
 use oubliette::Token;

@@ -41,6 +41,9 @@ struct Change {
     written: Vec<Column>,
 }
 
+/// Rows as they are, what would become of each, and whether there are no more.
+pub(super) type Rehearsed = (Vec<Row>, Vec<(Row, Option<(Column, Cause)>)>, bool);
+
 /// What is the same for all rows of a batch.
 struct Prepared {
     shredded: HashMap<Purpose, HashSet<CustomerId>>,
@@ -127,15 +130,47 @@ impl<'p> Pass<'p> {
                 batch.changes.push(Change { after: worked.after, written });
             }
         }
-        if self.problems.len().saturating_add(batch.problems.len()) > self.job.tolerated {
-            return Err(JobError::problems([&self.problems[..], &batch.problems[..]].concat()));
-        }
+        self.tolerates(&batch.problems)?;
         Ok(batch)
     }
 
     /// The updates to run. What one of them missed, reading back shows.
     pub(super) fn updates<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
         batch.changes.iter().map(|change| self.statements.update(&change.after, &change.written))
+    }
+
+    /// The same one by one, where a row is refused by a UNIQUE constraint.
+    pub(super) fn update<'b>(&'b self, batch: &'b Batch, at: usize) -> Option<Statement<'b>> {
+        batch.changes.get(at).map(|change| self.statements.update(&change.after, &change.written))
+    }
+
+    /// These changes were refused: their rows stay as they were, and are problems.
+    pub(super) fn refuse(&self, batch: &mut Batch, duplicates: &[usize]) -> Result<(), JobError> {
+        let (mut at, mut refused) = (0, Vec::new());
+        batch.changes.retain(|change| {
+            let is_kept = !duplicates.contains(&at);
+            at += 1;
+            if !is_kept {
+                let tokens = self.job.steps.iter().flat_map(|step| step.tokens());
+                let column = tokens.copied().find(|column| change.written.contains(column));
+                let column = column.or(change.written.first().copied()).unwrap_or(Column::KEY);
+                refused.push(Problem {
+                    key: self.key_of(&change.after),
+                    column: self.job.name_of(column).to_owned(),
+                    cause: Cause::Duplicate,
+                });
+            }
+            is_kept
+        });
+        batch.problems.extend(refused);
+        self.tolerates(&batch.problems)
+    }
+
+    fn tolerates(&self, more: &[Problem]) -> Result<(), JobError> {
+        if self.problems.len().saturating_add(more.len()) > self.job.tolerated {
+            return Err(JobError::problems([&self.problems[..], more].concat()));
+        }
+        Ok(())
     }
 
     /// The query to read back what was written, if anything was.
@@ -210,8 +245,29 @@ impl<'p> Pass<'p> {
                 self.left.add(step.looks_for(), column, || self.job.key.write(row.cell(Column::KEY)));
             }
         }
-        self.after = rows.last().map(|row| row.cell(Column::KEY).clone());
+        self.goes_on_after(&rows);
         Ok(if is_last { ControlFlow::Break(self.left.clone()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// What would become of these rows, each with its problem if it has one. A row without a number is worked on under `stand_in`.
+    pub(super) fn rehearse(&self, rows: Vec<Row>, stand_in: Option<CustomerId>) -> Result<Rehearsed, JobError> {
+        let (before, is_last) = self.whole_batch(rows)?;
+        let mut start = before.clone();
+        for row in start.iter_mut().filter(|row| row.cell(Column::CUSTOMER).is_null()) {
+            if let Some(number) = stand_in {
+                row.set(Column::CUSTOMER, Cell::Integer(number.to_stored()));
+            }
+        }
+        let worked = self.each(&start, |row, keys, prepared| self.work_on(row, keys, prepared))?;
+        Ok((before, worked.into_iter().map(|worked| (worked.after, worked.problem)).collect(), is_last))
+    }
+
+    pub(super) fn job(&self) -> &'p Job {
+        self.job
+    }
+
+    pub(super) fn goes_on_after(&mut self, rows: &[Row]) {
+        self.after = rows.last().map(|row| row.cell(Column::KEY).clone());
     }
 
     /// Without the row that only shows whether there are more; and whether there are none.

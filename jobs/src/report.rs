@@ -130,3 +130,44 @@ impl fmt::Display for LeftBehind {
         Ok(())
     }
 }
+
+/// What a job would come to. From `dry_run` of a driver.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DryRun {
+    /// Rows looked at.
+    pub looked_at: u64,
+    /// Of these, rows that would be changed.
+    pub would_change: u64,
+    /// Rows that would be left as they are, each with the rule that it breaks.
+    pub problems: Vec<Problem>,
+    /// Rows that would get the token of another row: what is one in its canonical form. Where tokens are UNIQUE all but one of them would be refused.
+    pub duplicates: Vec<DuplicateToken>,
+}
+
+/// Two rows of one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DuplicateToken {
+    /// The column of tokens.
+    pub column: String,
+    /// The row's key.
+    pub key: String,
+    /// The key of the first row that has the same token.
+    pub same_as: String,
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DryRun { looked_at, would_change, problems, duplicates } = self;
+        let (problems_count, duplicates_count) = (problems.len(), duplicates.len());
+        write!(
+            f,
+            "{looked_at} rows, {would_change} would be changed, {problems_count} have problems, {duplicates_count} would have another row's token"
+        )?;
+        problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))?;
+        duplicates.iter().try_for_each(|DuplicateToken { column, key, same_as }| {
+            write!(f, "\nrow {key}, column {column}: the same as row {same_as}")
+        })
+    }
+}

@@ -9,9 +9,10 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 use super::cell::{Cell, Row};
-use super::pass::Pass;
+use super::pass::{Batch, Pass};
+use super::rehearsal::Rehearsal;
 use super::sql::{Dialect, Statement};
-use super::{Job, JobError, LeftBehind, Progress, Report};
+use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
 
 /// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
 ///
@@ -31,14 +32,10 @@ pub fn run(
     let counted = select(connection, job, &pass.count())?;
     pass.begin(counted.first())?;
     loop {
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(JobError::database)?;
-        let batch = pass.work(select(&transaction, job, &pass.page())?)?;
-        write(&transaction, pass.updates(&batch))?;
-        if let Some(range) = pass.read_back(&batch) {
-            pass.check(&batch, &select(&transaction, job, &range)?)?;
-        }
-        transaction.commit().map_err(JobError::database)?;
+        let batch = match one_batch(connection, &pass, job, false) {
+            Err(error) if is_duplicate(&error) => one_batch(connection, &pass, job, true)?,
+            done => done?,
+        };
         if let ControlFlow::Break(report) = pass.committed(batch, &mut progress) {
             return Ok(report);
         }
@@ -57,6 +54,54 @@ pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<
             return Ok(left);
         }
     }
+}
+
+/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would have one token, which a UNIQUE constraint would refuse.
+/// All rows are worked on as in a run, and nothing of it is kept but the tokens, some 100 bytes a row. A job that enrolls takes one number for it.
+///
+/// # Errors
+/// [`JobError`]; problems are no error here.
+pub fn dry_run(connection: &Connection, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
+    let mut rehearsal = Rehearsal::new(job, vault, Dialect::Sqlite)?;
+    loop {
+        let rows = select(connection, job, &rehearsal.page())?;
+        if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
+            return Ok(found);
+        }
+    }
+}
+
+/// `each`: a row that a UNIQUE constraint refuses is left, and the others are written.
+fn one_batch(connection: &mut Connection, pass: &Pass<'_>, job: &Job, each: bool) -> Result<Batch, JobError> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(JobError::database)?;
+    let mut batch = pass.work(select(&transaction, job, &pass.page())?)?;
+    if each {
+        let mut duplicates = Vec::new();
+        let mut at = 0;
+        while let Some(update) = pass.update(&batch, at) {
+            // A statement that fails on a constraint is undone by itself, and the transaction stays.
+            match write(&transaction, std::iter::once(update)) {
+                Err(error) if is_duplicate(&error) => duplicates.push(at),
+                done => done?,
+            }
+            at += 1;
+        }
+        pass.refuse(&mut batch, &duplicates)?;
+    } else {
+        write(&transaction, pass.updates(&batch))?;
+    }
+    if let Some(range) = pass.read_back(&batch) {
+        pass.check(&batch, &select(&transaction, job, &range)?)?;
+    }
+    transaction.commit().map_err(JobError::database)?;
+    Ok(batch)
+}
+
+fn is_duplicate(error: &JobError) -> bool {
+    let JobError::Database(error) = error else { return false };
+    let failed = error.expose().downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+    failed.is_some_and(|failed| failed.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 /// Rows differ in which columns they need written, so there are a few statements, each prepared once.

@@ -40,6 +40,14 @@ pub struct Statement<'s> {
     pub(super) parameters: Vec<&'s Cell>,
 }
 
+impl Statement<'static> {
+    /// One that is given nothing.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
+    pub(super) fn bare(sql: &str) -> Statement<'static> {
+        Statement { sql: sql.to_owned(), parameters: Vec::new() }
+    }
+}
+
 /// The statements of one job.
 pub(super) struct Statements {
     dialect: Dialect,

@@ -13,8 +13,9 @@ use sqlx::{
 
 use super::cell::{Cell, Row};
 use super::pass::{Batch, Pass};
+use super::rehearsal::Rehearsal;
 use super::sql::{Dialect, Statement};
-use super::{Job, JobError, LeftBehind, Progress, Report};
+use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
 
 /// How often a batch is tried that the database gave up for another transaction's sake.
 const ATTEMPTS: u32 = 5;
@@ -44,10 +45,11 @@ pub async fn run<DB: JobDatabase>(
     drop(connection);
     pass.begin(counted.first())?;
     loop {
-        let mut attempts = 1;
+        let (mut attempts, mut each) = (1, false);
         let batch = loop {
-            match one_batch(pool, &pass, job).await {
+            match one_batch(pool, &pass, job, each).await {
                 Err(error) if attempts < ATTEMPTS && was_given_up(&error) => attempts += 1,
+                Err(error) if !each && is_duplicate(&error) => each = true,
                 done => break done?,
             }
         };
@@ -73,12 +75,57 @@ pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &
     }
 }
 
-async fn one_batch<DB: JobDatabase>(pool: &Pool<DB>, pass: &Pass<'_>, job: &Job) -> Result<Batch, JobError> {
+/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would have one token, which a UNIQUE constraint would refuse.
+/// All rows are worked on as in a run, and nothing of it is kept but the tokens, some 100 bytes a row. A job that enrolls takes one number for it.
+///
+/// # Errors
+/// [`JobError`]; problems are no error here.
+pub async fn dry_run<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
+    let mut rehearsal = Rehearsal::new(job, vault, dialect::<DB>()?)?;
+    loop {
+        let mut connection = pool.acquire().await.map_err(JobError::database)?;
+        let rows = DB::select(&mut connection, job, rehearsal.page()).await?;
+        drop(connection);
+        if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
+            return Ok(found);
+        }
+    }
+}
+
+/// `each`: a row that a UNIQUE constraint refuses is left, and the others are written.
+async fn one_batch<DB: JobDatabase>(
+    pool: &Pool<DB>,
+    pass: &Pass<'_>,
+    job: &Job,
+    each: bool,
+) -> Result<Batch, JobError> {
     let mut connection = pool.acquire().await.map_err(JobError::database)?;
     let mut transaction = DB::begin(&mut connection).await?;
-    let batch = pass.work(DB::select(&mut transaction, job, pass.page()).await?)?;
-    for update in pass.updates(&batch) {
-        DB::execute(&mut transaction, update).await?;
+    let mut batch = pass.work(DB::select(&mut transaction, job, pass.page()).await?)?;
+    if each {
+        let (mut at, mut duplicates) = (0, Vec::new());
+        while let Some(update) = pass.update(&batch, at) {
+            // In PostgreSQL one refused statement ends the whole transaction unless it can go back to a savepoint. Elsewhere it is undone by itself.
+            let [begin, undo, end] = match dialect::<DB>()? {
+                Dialect::Postgres => ["SAVEPOINT job", "ROLLBACK TO SAVEPOINT job", "RELEASE SAVEPOINT job"].map(Some),
+                Dialect::Sqlite | Dialect::MySql => [None; 3],
+            };
+            say::<DB>(&mut transaction, begin).await?;
+            match DB::execute(&mut transaction, update).await {
+                Err(error) if is_duplicate(&error) => {
+                    duplicates.push(at);
+                    say::<DB>(&mut transaction, undo).await?;
+                }
+                done => done?,
+            }
+            say::<DB>(&mut transaction, end).await?;
+            at += 1;
+        }
+        pass.refuse(&mut batch, &duplicates)?;
+    } else {
+        for update in pass.updates(&batch) {
+            DB::execute(&mut transaction, update).await?;
+        }
     }
     if let Some(range) = pass.read_back(&batch) {
         pass.check(&batch, &DB::select(&mut transaction, job, range).await?)?;
@@ -94,6 +141,19 @@ fn dialect<DB: Database>() -> Result<Dialect, JobError> {
         "MySQL" => Ok(Dialect::MySql),
         other => Err(JobError::Invalid { what: format!("jobs do not speak the SQL of {other}") }),
     }
+}
+
+async fn say<DB: JobDatabase>(connection: &mut DB::Connection, sql: Option<&str>) -> Result<(), JobError> {
+    match sql {
+        Some(sql) => DB::execute(connection, Statement::bare(sql)).await,
+        None => Ok(()),
+    }
+}
+
+fn is_duplicate(error: &JobError) -> bool {
+    let JobError::Database(error) = error else { return false };
+    let error = error.expose().downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.is_some_and(|error| error.is_unique_violation())
 }
 
 /// Deadlocks and failures to serialise, by the code that the standard gives them; PostgreSQL has one of its own.

@@ -246,6 +246,11 @@ pub(super) trait Step: Send + Sync {
         None
     }
 
+    /// The columns in which it puts tokens.
+    fn tokens(&self) -> &[Column] {
+        &[]
+    }
+
     /// The column whose values it follows: it is due when one was put there in this pass.
     fn follows(&self) -> Option<Column> {
         None

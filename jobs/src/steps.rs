@@ -242,6 +242,10 @@ impl<T: PersonalData> Step for Tokens<T> {
         Some(self.from)
     }
 
+    fn tokens(&self) -> &[Column] {
+        &self.columns
+    }
+
     fn epochs(&self, vault: &Vault) -> Result<Option<Epochs>, JobError> {
         let epochs = vault.epochs(self.index)?;
         self.wanted(&epochs)?;

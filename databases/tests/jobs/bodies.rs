@@ -244,6 +244,22 @@ pub async fn a_new_tree_a_new_epoch_and_a_shred() {
     assert_eq!(found(&pool, &vault, &email_of(17)).await, 0);
 }
 
+pub async fn a_duplicate_is_a_problem_of_its_row_alone() {
+    let (vault, pool) = (shop::vault(), wide_shop(40).await);
+    sqlx::query(sql("CREATE UNIQUE INDEX by_token ON customers (email_idx)")).execute(&pool).await.unwrap();
+    for id in [4, 27] {
+        let twice = sqlx::query(sql("UPDATE customers SET email = 'Twice@Example.com' WHERE id = :uuid"));
+        twice.bind(uuid(id)).execute(&pool).await.unwrap();
+    }
+    let foreseen = jobs::sqlx::dry_run(&pool, &vault, &backfill()).await.unwrap();
+    assert_eq!((foreseen.would_change, foreseen.duplicates.len(), foreseen.problems.len()), (40, 1, 0), "{foreseen}");
+    let report = jobs::sqlx::run(&pool, &vault, &backfill().batch(15).tolerate(1), |_| GO_ON).await.unwrap();
+    assert_eq!((report.progress.changed, report.problems.len(), report.finished), (39, 1, true));
+    assert!(matches!(report.problems[0].cause, jobs::Cause::Duplicate), "{:?}", report.problems);
+    assert_eq!(report.problems[0].key, foreseen.duplicates[0].key);
+    assert_eq!(found(&pool, &vault, "twice@example.com").await, 1);
+}
+
 pub async fn what_does_not_fit_is_not_committed() {
     let (vault, pool) = (shop::vault(), pool().await);
     plaintext_shop(&pool, NARROW, 20).await;

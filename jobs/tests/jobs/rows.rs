@@ -90,12 +90,61 @@ fn an_error_of_the_database_quotes_no_row() {
     let scratch = tempfile::tempdir().unwrap();
     let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 3);
     connection
-        .execute("CREATE UNIQUE INDEX one ON customers (substr(email, 1, 5)) WHERE email LIKE 'obl1.%'", [])
+        .execute_batch(
+            "CREATE TRIGGER refused BEFORE UPDATE ON customers BEGIN SELECT RAISE(ABORT, 'not on a Sunday'); END",
+        )
         .unwrap();
     let vault = Vault::in_memory([ORDERS]);
     let error = jobs::rusqlite::run(&mut connection, &vault, &backfill(), |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, jobs::JobError::Database(_)), "{error:?}");
     assert!(std::error::Error::source(std::error::Error::source(&error).unwrap()).is_none());
+}
+
+/// Two spellings of one mailbox, under a UNIQUE column of tokens.
+#[test]
+fn a_duplicate_is_a_problem_of_its_row_alone() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 30);
+    connection
+        .execute_batch(
+            "CREATE UNIQUE INDEX by_token ON customers (email_idx);
+             UPDATE customers SET email = 'Twice@Example.com' WHERE id = 4;
+             UPDATE customers SET email = 'twice@example.com' WHERE id IN (7, 26);
+             UPDATE customers SET email = 'none' WHERE id = 9",
+        )
+        .unwrap();
+    let vault = Vault::in_memory([ORDERS]);
+    // Nothing is written to find them.
+    let before: Vec<String> = (1..=30).map(|id| email_in(&connection, &vault, id)).collect();
+    let foreseen = jobs::rusqlite::dry_run(&connection, &vault, &backfill().batch(10)).unwrap();
+    assert_eq!(before, (1..=30).map(|id| email_in(&connection, &vault, id)).collect::<Vec<_>>());
+    assert_eq!((foreseen.looked_at, foreseen.would_change), (30, 29));
+    let numbers: i64 = connection.query_row("SELECT count(no) FROM customers", [], |row| row.get(0)).unwrap();
+    assert_eq!(numbers, 0);
+    let pairs: Vec<_> = foreseen.duplicates.iter().map(|it| (it.key.as_str(), it.same_as.as_str())).collect();
+    assert_eq!(pairs, [("7", "4"), ("26", "4")]);
+    assert_eq!(foreseen.problems.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["9"]);
+    assert!(
+        !foreseen.to_string().contains("twice") && foreseen.to_string().contains("the same as row 4"),
+        "{foreseen}"
+    );
+
+    let stopped = jobs::rusqlite::run(&mut connection, &vault, &backfill().batch(10).tolerate(1), go_on).unwrap_err();
+    let JobError::Problems { first, others, .. } = &stopped else { panic!("{stopped:?}") };
+    assert_eq!((first.key.as_str(), *others), ("9", 1));
+    let report = run(&mut connection, &vault, &backfill().batch(10).tolerate(3));
+    let problems: Vec<_> = report.problems.iter().map(|it| (it.key.as_str(), it.column.as_str())).collect();
+    assert_eq!(problems, [("9", "email"), ("7", "email_idx"), ("26", "email_idx")]);
+    assert!(matches!(report.problems[1].cause, Cause::Duplicate) && report.finished);
+    assert_eq!(report.progress.changed, 27, "the others of their batches are sealed");
+    let row: (Option<i64>, String) = connection
+        .query_row("SELECT no, email FROM customers WHERE id = 7", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(row, (None, "twice@example.com".into()), "left as it was");
+    connection.execute("DELETE FROM customers WHERE id IN (7, 9, 26)", []).unwrap();
+    assert!(jobs::rusqlite::left_behind(&connection, &vault, &backfill()).unwrap().is_empty());
+    let foreseen = jobs::rusqlite::dry_run(&connection, &vault, &backfill()).unwrap();
+    assert!(foreseen.problems.is_empty() && foreseen.duplicates.is_empty() && foreseen.would_change == 0);
 }
 
 #[test]
