@@ -126,6 +126,7 @@ pub(crate) async fn bring_up<D: Transactions>(
 async fn look<D: Database>(register: &Register, db: &mut D, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
     agreed::compare_journal(register, db).await?;
     (reconciled.strangers, reconciled.compared) = whose::strangers(register, db).await?;
+    reconciled.lost = since::lost(register, db).await?;
     reconciled.opened = agreed::opened(register, db).await?;
     reconciled.strangers.retain(|number| !reconciled.opened.contains(number));
     reconciled.awaits_confirmation = outbox::awaits_confirmation(db).await?;

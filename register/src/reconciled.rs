@@ -15,8 +15,9 @@ pub struct Reconciled {
     pub shredded: u64,
     /// Grants, holds and requests that had changed since, and were changed again.
     pub changed: u64,
-    /// Numbers that were issued since the database was copied. Nobody knows any more whose they are: shred them by
-    /// [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs.
+    /// Numbers that were issued after the database was copied, by the whole journal, and that the vault opens. Nobody knows any more whose they
+    /// are: shred them by [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs. Each call lists them
+    /// again, until they are shredded or a later copy of the database knows them.
     pub lost: Vec<CustomerId>,
     /// How many numbers were compared with the vault's.
     pub compared: u64,

@@ -72,6 +72,8 @@ fn is_of(
         Ok(id) => Ok(id.0.as_str() == subject),
         Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(true),
         Err(OpenError::KeyStore(error)) => Err(error.into()),
+        // Nobody but this vault can have written it, in a state that is gone: not the row went wrong, the vault did.
+        Err(OpenError::NotOfThisHistory { have, seen, .. }) => Err(KeyStoreError::RolledBack { have, seen }.into()),
         Err(OpenError::PurposeNotUnlocked { purpose }) => {
             Err(RegisterError::PurposeNotUnlocked { purpose: purpose.to_owned() })
         }

@@ -74,3 +74,6 @@ mod inventory;
 // The restore drills of DRILLS.md.
 #[path = "drills/restored.rs"]
 mod restored;
+
+// All of it in one history after the other.
+mod walk;

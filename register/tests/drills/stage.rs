@@ -270,7 +270,7 @@ fn builder(at: &Path) -> VaultBuilder {
 }
 
 /// A directory in place of another, files and all.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
     #[cfg(unix)]
