@@ -186,7 +186,8 @@ impl World {
             Ok(keys) => keys,
             Err(error) => return Outcome::Refused(error),
         };
-        let says = format!("v{}x@example.com", self.values.len());
+        self.sealed += 1;
+        let says = format!("v{}x@example.com", self.sealed);
         if let Ok(sealed) = keys.seal(field(of.news), &says.parse().unwrap()) {
             let number = keys.customer();
             let row = format!("INSERT INTO {} (no, id, mail) VALUES ({number}, '{}', '{sealed}')", table(of.news), NAMES[of.who]);

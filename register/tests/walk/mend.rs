@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use oubliette::journal::JournalError;
+use oubliette::journal::{self, Expectations, JournalError};
 use oubliette::store::Stop;
 use oubliette::{CustomerId, KeyStoreError, RecoverError, UnlockError};
 use oubliette_register::{Reconciled, RegisterError};
@@ -35,10 +35,12 @@ impl World {
         let [database, journal, vault] = [database, journal, vault].map(|night| night.map(|night| night % nights));
         // The copies under an older root key were destroyed with it.
         let vault = vault.filter(|night| self.nights[*night].key == self.key);
+        // A journal from before a loss that was accepted is another journal: the table can tell, if it is no older.
+        let journal = journal.filter(|night| database.is_none() || self.nights[*night].losses == self.losses);
         if (database, journal, vault) == (None, None, None) {
             return Ok(());
         }
-        let told = Told::of(&self.entries(&oubliette::journal::Expectations::new())?);
+        let told = Told::of(&self.entries(&Expectations::new())?);
         self.stop();
         if let Some(night) = database {
             let content = self.nights[night].database.clone();
@@ -52,10 +54,21 @@ impl World {
             truth.gone.retain(recorded);
         }
         let restored = self.seen().await;
+        if vault.is_some() && database.is_some() {
+            // Nor of these: the journal was not told of them, and the rest went back.
+            let is_known = |number: &CustomerId| told.granted.contains(number) || restored.numbers.contains_key(number);
+            truth.issued.retain(|number, _| is_known(number));
+            truth.gone.retain(is_known);
+            truth.lost.retain(is_known);
+            self.values.retain(|value| is_known(&value.number));
+        }
         let mut operator = Operator::default();
-        let lost = self.mend(truth, act, database.is_some(), &told, &mut operator).await?;
-        truth.has_gap |= operator.accepted.is_some();
-        let still_told = Told::of(&self.entries(&oubliette::journal::Expectations::new())?);
+        let lost = self.mend(truth, act, [database.is_some(), journal.is_some()], &told, &mut operator).await?;
+        if operator.accepted.is_some() {
+            truth.has_gap = true;
+            self.losses += 1;
+        }
+        let still_told = Told::of(&self.entries(&Expectations::new())?);
         let accepted = operator.accepted.is_some();
         let returned = Returned { accepted, restored, is_database: database.is_some(), told, still_told, lost };
         self.returned(truth, &returned, shreds_lost).await
@@ -65,7 +78,7 @@ impl World {
         &mut self,
         truth: &Truth,
         act: &Act,
-        is_database: bool,
+        [is_database, is_journal]: [bool; 2],
         told: &Told,
         operator: &mut Operator,
     ) -> Result<BTreeSet<CustomerId>, String> {
@@ -99,10 +112,13 @@ impl World {
                 }
                 Err(RegisterError::JournalDiffers { .. }) => {
                     self.stop();
-                    match operator.accepted {
-                        Some(n) => self.db.sql(&format!("DELETE FROM oubliette_journal WHERE n > {n}")).await,
-                        None if operator.has_written => return Err("the table differs from the file made of it".to_owned()),
-                        None => self.write_journal_from_table(operator).await,
+                    match self.first_gap() {
+                        // Its lines since then are of what the journal has lost: they are kept elsewhere, as evidence.
+                        Some(from) if operator.accepted.is_some() || !is_journal => {
+                            self.db.sql(&format!("DELETE FROM oubliette_journal WHERE n >= {from}")).await;
+                        }
+                        _ if operator.has_written => return Err("the table differs from the file made of it".to_owned()),
+                        _ => self.write_journal_from_table(operator).await,
                     }
                     continue;
                 }
@@ -141,6 +157,9 @@ impl World {
             let is_rolled_back = |error: &UnlockError| matches!(error, UnlockError::KeyStore(KeyStoreError::RolledBack { .. }));
             match self.start() {
                 Ok(()) => return Ok(()),
+                Err(UnlockError::Journal(JournalError::OtherHistory { .. })) if !operator.has_written => {
+                    self.write_journal_from_table(operator).await;
+                }
                 Err(UnlockError::Journal(JournalError::CutOff { .. })) => {
                     if !operator.has_written && self.is_table_ahead().await {
                         self.write_journal_from_table(operator).await;
@@ -211,7 +230,7 @@ impl World {
         }
         let seen: Seen = self.seen().await;
         // Of what no root record vouched for, and went back with both, nothing is left that tells.
-        let still_told = Told::of(&self.entries(&oubliette::journal::Expectations::new())?);
+        let still_told = Told::of(&self.entries(&Expectations::new())?);
         let is_told = |id: &i64| still_told.holds.contains(id) || (has_gap && told.holds.contains(id));
         let is_forgotten = |id: &&i64| is_told(id) && !seen.holds.contains_key(id);
         if is_database && truth.seen.holds.keys().any(|id| is_forgotten(&id)) {
@@ -221,6 +240,13 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The first entry that the journal has lost, as it says itself.
+    fn first_gap(&self) -> Option<u64> {
+        let expected = Expectations::new().without_head();
+        let verified = journal::verify(self.journal_path(), &self.public, &expected, |_| ()).ok()?;
+        verified.gaps.iter().map(|gap| gap.from).min()
     }
 
     async fn table_ends(&mut self) -> u64 {
@@ -233,7 +259,17 @@ impl World {
     }
 
     async fn write_journal_from_table(&mut self, operator: &mut Operator) {
-        let lines = self.db.ask("SELECT line AS answer, n FROM oubliette_journal ORDER BY n").await;
+        let mut lines = self.db.ask("SELECT line AS answer, n FROM oubliette_journal ORDER BY n").await;
+        // What the journal once lost, and the table did not, is no part of it any more.
+        let parsed = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let gaps: Vec<(u64, u64)> = lines
+            .iter()
+            .map(parsed)
+            .filter(|line| line["event"]["kind"] == "gap")
+            .map(|line| (line["event"]["from"].as_u64().unwrap(), line["event"]["to"].as_u64().unwrap()))
+            .collect();
+        let is_lost = |n: u64| gaps.iter().any(|(from, to)| (*from..=*to).contains(&n));
+        lines.retain(|line| !is_lost(parsed(line)["n"].as_u64().unwrap()));
         std::fs::write(self.journal_path(), lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         let _ = std::fs::remove_file(self.place.path().join("log/journal.head"));
         operator.has_written = true;

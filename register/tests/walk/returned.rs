@@ -18,6 +18,7 @@ use crate::support::*;
 #[derive(Debug, Default)]
 pub struct Told {
     pub grants: BTreeSet<i64>,
+    pub granted: BTreeSet<CustomerId>,
     pub ends: BTreeSet<i64>,
     pub holds: BTreeSet<i64>,
     pub hold_ends: BTreeSet<i64>,
@@ -34,7 +35,10 @@ impl Told {
         let id = |id: u64| i64::try_from(id).unwrap();
         for entry in entries {
             match entry.event() {
-                Event::Granted { grant, .. } => drop(told.grants.insert(id(*grant))),
+                Event::Granted { grant, number, .. } => {
+                    told.grants.insert(id(*grant));
+                    told.granted.insert((*number).into());
+                }
                 Event::Ended { grant, .. } => drop(told.ends.insert(id(*grant))),
                 Event::Hold { hold, numbers, .. } => {
                     told.holds.insert(id(*hold));
@@ -182,7 +186,8 @@ impl World {
                     .map_err(|error| format!("erased again by hand: {error:?}"))?;
             }
             if before.state(owner) == "live" && person.state != "live" {
-                let nothing_left = before.left(owner, None).iter().all(|number| truth.gone.contains(number));
+                // By what the restored tables know: what came since is nobody's.
+                let nothing_left = returned.restored.left(owner, None).iter().all(|number| truth.gone.contains(number));
                 if !nothing_left {
                     return Err(format!("{owner} was live, and is {}", person.state));
                 }

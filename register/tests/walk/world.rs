@@ -57,6 +57,8 @@ pub struct Night {
     pub files: PathBuf,
     /// Which root key the vault's copy is under: with another one it was destroyed.
     pub key: u8,
+    /// Of the journal, that were accepted before.
+    pub losses: usize,
 }
 
 pub struct World {
@@ -68,8 +70,11 @@ pub struct World {
     pub steps: Steps,
     pub public: PublicKey,
     pub key: u8,
+    pub losses: usize,
     pub nights: Vec<Night>,
     pub values: Vec<Value>,
+    /// How many there were.
+    pub sealed: usize,
     /// As they were handed out, in order.
     pub receipts: Arc<Mutex<Vec<String>>>,
     clock: Arc<AtomicI64>,
@@ -121,7 +126,7 @@ impl World {
         }
         on!(db, register, create_tables()).unwrap();
         let (nights, values) = (Vec::new(), Vec::new());
-        let mut world = World { place, db, vault, register, steps, public, key: 1, nights, values, receipts, clock };
+        let mut world = World { place, db, vault, register, steps, public, key: 1, losses: 0, nights, values, sealed: 0, receipts, clock };
         world.night().await;
         world
     }
@@ -174,7 +179,7 @@ impl World {
             copy(&self.place.path().join(part), &files.join(part));
         }
         let database = self.db.snapshot().await;
-        self.nights.push(Night { database, files, key: self.key });
+        self.nights.push(Night { database, files, key: self.key, losses: self.losses });
         self.start().unwrap();
     }
 
