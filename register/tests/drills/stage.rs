@@ -95,7 +95,7 @@ impl Shop {
     pub async fn day(&mut self) -> Noted {
         self.vault.clone().close().unwrap();
         for part in ["vault", "log"] {
-            copy(&self.at(part), &self.at("last-night").join(part));
+            self.keep(part);
         }
         self.db.back_up().await;
         self.start().unwrap();
@@ -122,6 +122,11 @@ impl Shop {
 
     pub fn journal(&self) -> PathBuf {
         self.at("log/journal")
+    }
+
+    /// Copies `vault` or `log`, while nobody works.
+    pub fn keep(&self, part: &str) {
+        copy(&self.at(part), &self.at("last-night").join(part));
     }
 
     /// Puts back last night's copy of `vault`, of `vault/root` or of `log`.
