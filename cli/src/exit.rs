@@ -417,7 +417,7 @@ fn of_register(error: &RegisterError) -> Option<String> {
         RegisterError::ShreddedOpens { numbers } => format!(
             "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
         ),
-        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand. `oubliette resume --reconcile` lists all such numbers".to_owned(),
+        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or are from before a key tree was given up. `oubliette resume --reconcile` lists all such numbers".to_owned(),
         RegisterError::RowsDiffer { table } => format!(
             "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
         ),

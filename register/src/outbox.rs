@@ -162,6 +162,10 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str, is_new: b
     }
     let ours: Vec<&str> = lines.iter().filter_map(|line| line.id.as_deref()).filter(|id| is_of(id, tag)).collect();
     for ids in ours.chunks(1000) {
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::DeliveredTwice) {
+            continue;
+        }
         let sql = format!("DELETE FROM oubliette_outbox WHERE id IN ({})", D::DIALECT.parameters(1, ids.len()));
         let deleted = db.run_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await?;
         // This database told the journal of something that it does not remember.
@@ -186,6 +190,10 @@ async fn fall_behind<D: Database>(db: &mut D, known: i64) -> Result<(), Register
 
 /// Nothing is swept from here on, until people have said that what was forgotten is there again.
 async fn await_confirmation<D: Database>(db: &mut D) -> Result<(), RegisterError> {
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::NobodyAsked) {
+        return Ok(());
+    }
     const AWAIT: &str =
         "INSERT INTO oubliette_meta (name, value) VALUES ('unconfirmed', '1') ON CONFLICT (name) DO NOTHING";
     db.run(AWAIT, values![]).await.map(drop)

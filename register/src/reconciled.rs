@@ -24,8 +24,9 @@ pub struct Reconciled {
     /// Numbers that are recorded as shredded and that the vault opens: it went back in time, or the rows were changed by hand. Nothing was
     /// done about them: shred them if their customers were erased, or set the rows right.
     pub opened: Vec<CustomerId>,
-    /// Numbers that stand beside an id that they were not issued for: rows were changed by hand. Nothing was done about them, and their
-    /// customers cannot be erased until the rows are set right.
+    /// Numbers that stand beside an id that they were not issued for: rows were changed by hand; or what proves it was sealed under a key tree
+    /// that was given up since, and takes an operator's word ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored)). Nothing was
+    /// done about them, and their customers cannot be erased until then.
     pub strangers: Vec<CustomerId>,
     /// What the database forgot and the journal does not tell, evidence and marks at least, must be entered again by people. Until that is
     /// [confirmed](super::OwnTransactionSqlite::confirm_restored) nothing is swept.

@@ -45,6 +45,10 @@ pub(crate) async fn compare<D: Database>(
     if register.rules.rows.is_empty() {
         return Ok(());
     }
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::RowsNotCompared) {
+        return Ok(());
+    }
     // Rows of whoever was merged into them still have the id of then.
     const IDS: &str =
         "SELECT subject FROM oubliette_subjects WHERE (id = ?1 OR merged_into = ?1) AND subject IS NOT NULL";

@@ -76,4 +76,7 @@ mod inventory;
 mod restored;
 
 // All of it in one history after the other.
+#[cfg(planted)]
+#[path = "walk/planted.rs"]
+mod planted;
 mod walk;

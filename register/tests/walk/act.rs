@@ -1,6 +1,6 @@
 //! One act of a history: done by the register, and compared with what the model says of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use oubliette::store::{Problem, Stop};
@@ -120,11 +120,12 @@ impl World {
             }
             Op::Erase(one) => own_transaction!(self.db, self.register, erase(&ids[one], why("asked"))).into(),
             Op::EraseHidden(one) => self.erase_hidden(truth, one).await?,
+            Op::EraseSwapped(one, other) => self.erase_swapped(truth, one, other).await?,
             Op::Hold(one, news, until) => {
                 let of: Option<Purpose> = news.map(purpose);
                 on!(self.db, self.register, hold(&ids[one], of, why("case 7"), now + days(until))).into()
             }
-            Op::EndHold(at) => match truth.seen.holds.keys().nth(at) {
+            Op::EndHold(at) => match nth(&truth.seen.holds, at) {
                 Some(id) => {
                     let hold: HoldId = id.to_string().parse().unwrap();
                     on!(self.db, self.register, end_hold(hold, why("settled"))).into()
@@ -166,7 +167,7 @@ impl World {
                 let order = if despite { order.despite_holds(why("a court says so")) } else { order };
                 own_transaction!(self.db, self.register, shred_numbers(order)).into()
             }
-            Op::Retire(_) => Outcome::Nothing,
+            Op::Retire(news) => self.retire(truth, news).await?,
             Op::Reopen => {
                 self.stop();
                 self.start().map_err(|error| format!("another process: {error:?}"))?;
@@ -215,8 +216,62 @@ impl World {
     }
 }
 
+impl World {
+    /// Whoever can write the register's tables exchanges two ids for as long as an erasure lasts.
+    async fn erase_swapped(&mut self, truth: &Truth, one: usize, other: usize) -> Result<Outcome, String> {
+        let seen = &truth.seen;
+        let found = |who: usize| seen.named(NAMES[who]).filter(|owner| seen.state(*owner) == "live");
+        let (Some(first), Some(second)) = (found(one), found(other)) else { return Ok(Outcome::Nothing) };
+        if first == second || seen.left(second, None).is_empty() {
+            return Ok(Outcome::Nothing);
+        }
+        let named = |name: &str, owner: i64| format!("UPDATE oubliette_subjects SET subject = '{name}' WHERE id = {owner}");
+        for (name, owner) in [("nobody", first), (NAMES[one], second), (NAMES[other], first)] {
+            self.db.sql(&named(name, owner)).await;
+        }
+        let erased = own_transaction!(self.db, self.register, erase(&who(NAMES[one]), why("asked")));
+        for (name, owner) in [("nobody", first), (NAMES[other], second), (NAMES[one], first)] {
+            self.db.sql(&named(name, owner)).await;
+        }
+        match erased {
+            Ok(_) => Err(format!("{} is erased as {}", NAMES[other], NAMES[one])),
+            Err(_) => Ok(Outcome::Nothing),
+        }
+    }
+
+    /// Values are moved to a new key tree, and the old one is given up: not while somebody is held, of whom there may be more.
+    async fn retire(&mut self, truth: &Truth, news: bool) -> Result<Outcome, String> {
+        let (seen, now, purpose) = (&truth.seen, self.now_ms(), purpose(news));
+        let is_held = seen.people.keys().any(|owner| {
+            seen.is_held(*owner, Some(purpose.name()), now) && !seen.left(*owner, Some(purpose.name())).is_empty()
+        });
+        let rotated = self.vault.rotate_purpose(purpose).map_err(|error| format!("rotate: {error:?}"))?;
+        // The copies of the vault from before open nothing that is sealed from here on: no operator puts them back.
+        self.nights.iter_mut().for_each(|night| night.key = 0);
+        if is_held {
+            let refused = own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.tree(), None));
+            return match refused {
+                Err(RegisterError::HoldsStand { .. }) => Ok(Outcome::Nothing),
+                other => Err(format!("somebody is held, and it is retired: {other:?}")),
+            };
+        }
+        for value in self.values.iter_mut().filter(|value| value.news == news && !truth.gone.contains(&value.number)) {
+            let moved = self.vault.reseal(value.number, field(news), &value.sealed).map_err(|error| format!("reseal: {error:?}"))?;
+            let Some(moved) = moved else { continue };
+            let row = format!("UPDATE {} SET mail = '{moved}' WHERE mail = '{}'", table(news), value.sealed);
+            self.db.sql(&row).await;
+            value.sealed = moved;
+        }
+        Ok(own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.tree(), None)).into())
+    }
+}
+
+fn nth<T>(all: &BTreeMap<i64, T>, at: usize) -> Option<&i64> {
+    all.keys().nth(at % all.len().max(1))
+}
+
 fn request(truth: &Truth, at: usize) -> Option<RequestId> {
-    truth.seen.requests.keys().nth(at).map(|id| id.to_string().parse().unwrap())
+    nth(&truth.seen.requests, at).map(|id| id.to_string().parse().unwrap())
 }
 
 /// Whether an answer is one that the act may have.

@@ -55,7 +55,12 @@ impl World {
             let owner = truth.seen.named(name);
             let left = owner.map(|owner| truth.seen.left(owner, None)).unwrap_or_default();
             let is_live = owner.is_some_and(|owner| truth.seen.state(owner) == "live");
-            let must_show = is_live && left.iter().all(|number| !truth.gone.contains(number));
+            // Rows of a database that was restored may be under a key tree that was given up since.
+            let is_moved = |number: &CustomerId, sealed: &str| {
+                self.values.iter().any(|value| value.number == *number && value.sealed.to_string() == sealed)
+            };
+            let rows_open = truth.seen.rows.iter().filter(|row| left.contains(&row.0)).all(|row| is_moved(&row.0, &row.2));
+            let must_show = is_live && rows_open && left.iter().all(|number| !truth.gone.contains(number));
             match &access {
                 Ok(document) => {
                     for value in self.values.iter().filter(|value| left.contains(&value.number)) {

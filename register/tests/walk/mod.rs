@@ -31,12 +31,7 @@ const SHRINKING: Duration = Duration::from_secs(60);
 async fn live(acts: &[Act]) -> Result<(), (usize, String)> {
     let (mut world, mut truth) = (World::open().await, Truth::default());
     for (at, act) in acts.iter().enumerate() {
-        let t = Instant::now();
-        let done = world.act(&mut truth, act).await.map_err(|error| (at, error));
-        if std::env::var("OUBLIETTE_WALK_LOG").is_ok() {
-            eprintln!("{:?} {act:?} {done:?}", t.elapsed());
-        }
-        done?;
+        world.act(&mut truth, act).await.map_err(|error| (at, error))?;
     }
     let end = async {
         world.check_values(&truth).await?;
@@ -80,18 +75,15 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
-/// Histories from a seed on; the first that fails, with its seed.
-async fn walk(first: u64, histories: u64) -> Result<(), String> {
+/// The first history from a seed on that fails: its seed, the act, and why.
+pub async fn first_failure(first: u64, histories: u64) -> Option<(u64, usize, String)> {
     for seed in first..first + histories {
         println!("OUBLIETTE_WALK_SEED={seed}");
-        let acts = ops::history(seed, LENGTH);
-        if let Err((failed, error)) = live(&acts).await {
-            let (fewer, last) = shrunk(&acts, failed, &error).await;
-            let list: String = fewer.iter().map(|act| format!("    {act:?}\n")).collect();
-            return Err(format!("OUBLIETTE_WALK_SEED={seed}, act {failed}: {error}\nshorter:\n{list}    {last}"));
+        if let Err((failed, error)) = live(&ops::history(seed, LENGTH)).await {
+            return Some((seed, failed, error));
         }
     }
-    Ok(())
+    None
 }
 
 bodies! {
@@ -100,8 +92,10 @@ bodies! {
         let histories = variable("OUBLIETTE_WALK_HISTORIES").unwrap_or(if seed.is_some() { 1 } else { Db::WALKS });
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let seed = seed.unwrap_or(u64::try_from(now).unwrap() % 1_000_000);
-        if let Err(error) = walk(seed, histories).await {
-            panic!("{error}");
+        if let Some((seed, failed, error)) = first_failure(seed, histories).await {
+            let (fewer, last) = shrunk(&ops::history(seed, LENGTH), failed, &error).await;
+            let list: String = fewer.iter().map(|act| format!("    {act:?}\n")).collect();
+            panic!("OUBLIETTE_WALK_SEED={seed}, act {failed}: {error}\nshorter:\n{list}    {last}");
         }
     }
 }

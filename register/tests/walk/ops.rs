@@ -43,6 +43,8 @@ pub enum Op {
     Erase(usize),
     /// While somebody hides one of their numbers from the register.
     EraseHidden(usize),
+    /// While somebody exchanges their id with another's.
+    EraseSwapped(usize, usize),
     /// Of one purpose or of all, for so many days.
     Hold(usize, Option<bool>, i64),
     EndHold(usize),
@@ -57,7 +59,7 @@ pub enum Op {
     Days(i64),
     /// All numbers of somebody; despite holds or not.
     ShredNumbers(usize, bool),
-    /// A new key tree, and the old one given up unless somebody is held.
+    /// A new key tree for the newsletter or the orders, values moved to it, and the old one given up unless somebody is held.
     Retire(bool),
     /// Another process begins.
     Reopen,
@@ -96,7 +98,7 @@ pub fn history(seed: u64, length: usize) -> Vec<Act> {
 }
 
 fn may_trip(op: Op) -> bool {
-    !matches!(op, Op::Days(_) | Op::Night | Op::Reopen | Op::EraseHidden(_) | Op::Retire(_))
+    !matches!(op, Op::Days(_) | Op::Night | Op::Reopen | Op::EraseHidden(_) | Op::EraseSwapped(..) | Op::Retire(_))
 }
 
 fn trip(random: &mut Random) -> Trip {
@@ -120,7 +122,8 @@ fn op(random: &mut Random) -> Op {
         24..=30 => Op::Withdraw(of),
         31..=33 => Op::EndPurpose(of),
         34..=40 => Op::Erase(who),
-        41..=42 => Op::EraseHidden(who),
+        41 => Op::EraseHidden(who),
+        42 => Op::EraseSwapped(who, random.draw(NAMES.len())),
         43..=49 => Op::Hold(who, [None, Some(false), Some(true)][random.draw(3)], days(random, 60)),
         50..=52 => Op::EndHold(random.draw(8)),
         53..=58 => Op::Request(who, random.draw(6), i64::try_from(random.draw(4)).unwrap()),
