@@ -40,7 +40,7 @@ impl Db {
     pub const HISTORIES: u32 = 12;
 
     /// Of the walk.
-    pub const WALKS: u64 = 10;
+    pub const WALKS: u64 = 6;
 
     /// Within a test, which has a runtime of its own.
     pub fn run(body: impl Future<Output = ()>) {

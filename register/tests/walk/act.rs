@@ -262,6 +262,7 @@ impl World {
             self.db.sql(&row).await;
             value.sealed = moved;
         }
+        self.retired += 1;
         Ok(own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.tree(), None)).into())
     }
 }

@@ -134,8 +134,8 @@ fn op(random: &mut Random) -> Op {
         72..=73 => Op::Resume,
         74..=79 => Op::Days(days(random, 30)),
         80..=82 => Op::ShredNumbers(who, random.yes(3)),
-        83 => Op::Retire(random.yes(2)),
-        84..=85 => Op::Reopen,
+        83..=84 => Op::Retire(random.yes(2)),
+        85 => Op::Reopen,
         86..=92 => Op::Night,
         _ => restore(random),
     }

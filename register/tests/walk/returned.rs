@@ -9,7 +9,6 @@ use oubliette::journal::{Entry, Event};
 use oubliette_register::{Answer, HoldId, RegisterError, RequestId};
 
 use super::model::Truth;
-use super::ops::Op;
 use super::seen::Seen;
 use super::world::{World, purpose};
 use crate::support::*;
@@ -72,6 +71,8 @@ fn all(numbers: &oubliette::journal::Numbers) -> Vec<CustomerId> {
 pub struct Returned {
     /// That the journal has lost entries was accepted.
     pub accepted: bool,
+    /// An operator says that numbers stand beside the right ids.
+    pub vouches: bool,
     /// The tables before anything was mended.
     pub restored: Seen,
     pub is_database: bool,
@@ -93,9 +94,19 @@ impl World {
     pub async fn returned(&mut self, truth: &mut Truth, returned: &Returned, shreds_lost: bool) -> Result<(), String> {
         let before = std::mem::take(&mut truth.seen);
         truth.seen = self.seen().await;
+        let was_asked = truth.seen.is_unconfirmed;
+        if returned.vouches {
+            own_transaction!(self.db, self.register, confirm_restored(why("it is from before the rotation")))
+                .map_err(|error| format!("vouch: {error:?}"))?;
+            let strangers = own_transaction!(self.db, self.register, reconcile()).map_err(|error| format!("{error:?}"))?.strangers;
+            if !strangers.is_empty() {
+                return Err(format!("still others': {strangers:?}"));
+            }
+        }
         self.numbers_returned(truth, &before, returned)?;
         self.check_receipts(truth)?;
         self.people_returned(truth, &before, returned).await?;
+        truth.seen.is_unconfirmed |= was_asked;
         grants_returned(&truth.seen, &before, returned)?;
         self.holds_returned(truth, &before, returned).await?;
         self.requests_returned(truth, &before, returned).await?;
@@ -120,9 +131,13 @@ impl World {
                 self.vault.shred_purpose(purpose(*news), [*number]).map_err(|error| format!("lost: {error:?}"))?;
             }
         }
-        let once = self.db.dump().await;
+        own_transaction!(self.db, self.register, flush()).map_err(|error| format!("flush: {error:?}"))?;
+        let once = self.seen().await;
         own_transaction!(self.db, self.register, resume()).map_err(|error| format!("again: {error:?}"))?;
-        let _ = once;
+        let again = self.seen().await;
+        if once != again && !shreds_lost {
+            return Err(format!("a second resume does more: {once:?}, {again:?}"));
+        }
         truth.seen = self.seen().await;
         self.look(truth)?;
         let lives = |number: &CustomerId| truth.seen.numbers.get(number).is_some_and(|row| row.state != "shredded");
@@ -290,9 +305,4 @@ fn grants_returned(seen: &Seen, before: &Seen, returned: &Returned) -> Result<()
         }
     }
     Ok(())
-}
-
-#[allow(dead_code)]
-const fn is_restore(op: &Op) -> bool {
-    matches!(op, Op::Restore { .. })
 }

@@ -71,6 +71,8 @@ pub struct World {
     pub public: PublicKey,
     pub key: u8,
     pub losses: usize,
+    /// How often key trees were given up.
+    pub retired: usize,
     pub nights: Vec<Night>,
     pub values: Vec<Value>,
     /// How many there were.
@@ -126,7 +128,7 @@ impl World {
         }
         on!(db, register, create_tables()).unwrap();
         let (nights, values) = (Vec::new(), Vec::new());
-        let mut world = World { place, db, vault, register, steps, public, key: 1, losses: 0, nights, values, sealed: 0, receipts, clock };
+        let mut world = World { place, db, vault, register, steps, public, key: 1, losses: 0, retired: 0, nights, values, sealed: 0, receipts, clock };
         world.night().await;
         world
     }
