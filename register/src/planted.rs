@@ -13,7 +13,7 @@ pub enum Bug {
     WithdrawsTheHeld,
     /// A reconciliation does not ask the vault which live numbers it has shredded.
     ReconcilesOneWay,
-    /// A reconciliation does not look whom the numbers of an erasure belong to.
+    /// A reconciliation asks neither the journal nor the vault who was erased.
     ErasedComeBack,
     /// A reconciliation places no hold again that the journal tells.
     HoldsForgotten,

@@ -193,6 +193,10 @@ async fn erased_as_the_vault_says<D: Database>(
     since: &Since,
     gone: &[(CustomerId, i64)],
 ) -> Result<Vec<i64>, RegisterError> {
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::ErasedComeBack) {
+        return Ok(Vec::new());
+    }
     let purposes = register.vault.unlocked_purposes()?;
     let everywhere = |numbers: &[CustomerId]| -> Result<HashSet<CustomerId>, RegisterError> {
         let mut left = if purposes.len() > 1 { numbers.to_vec() } else { Vec::new() };

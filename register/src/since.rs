@@ -72,7 +72,9 @@ pub(crate) async fn apply<D: Database>(
             continue;
         }
         #[cfg(planted)]
-        if let (Event::RequestClosed { .. }, true) = (event, crate::planted::is_planted(crate::planted::Bug::RequestsRevived)) {
+        if let (Event::RequestClosed { .. }, true) =
+            (event, crate::planted::is_planted(crate::planted::Bug::RequestsRevived))
+        {
             continue;
         }
         let at_ms = at.as_millisecond();

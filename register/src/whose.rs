@@ -189,7 +189,8 @@ pub(crate) async fn renew<D: Database>(register: &Register, db: &mut D, purpose:
 /// ids they stand.
 pub(crate) async fn accept_retired<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     each_left(register, db, async |register, db, number| {
-        let (sealed, purpose) = (number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok()), number.unlocked(register)?);
+        let (sealed, purpose) =
+            (number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok()), number.unlocked(register)?);
         let Some(sealed) = sealed else { return Ok(()) };
         match register.vault.open(number.number, field(purpose)?, &sealed) {
             Err(OpenError::Retired { .. }) => number.seal_anew(register, db).await,

@@ -81,10 +81,16 @@ impl World {
             let name = truth.seen.people.get(&row.owner).map(|person| person.name.clone()).unwrap_or_default();
             truth.issued.entry(*number).or_insert((row.owner, row.purpose == purpose(true).name(), name));
         }
+        for id in truth.seen.holds.keys().chain(truth.seen.requests.keys()) {
+            if !truth.order.contains(id) {
+                truth.order.push(*id);
+            }
+        }
         let erased = truth.seen.people.iter().filter(|(_, person)| person.state == "erased").map(|(id, _)| *id);
         truth.erased.extend(erased);
         let all = truth.issued.iter().map(|(number, (_, news, _))| (*number, *news));
-        let gone: BTreeSet<CustomerId> = self.gone(all).map_err(|error| format!("the vault: {error:?}"))?.into_iter().collect();
+        let gone: BTreeSet<CustomerId> =
+            self.gone(all).map_err(|error| format!("the vault: {error:?}"))?.into_iter().collect();
         if let Some(number) = truth.gone.difference(&gone).next() {
             return Err(format!("number {number} was shredded, and is back: {:?}", truth.issued[number]));
         }
@@ -116,7 +122,8 @@ impl World {
                 own_transaction!(self.db, self.register, withdraw(&ids[of.who], purpose(of.news), why("asked"))).into()
             }
             Op::EndPurpose(of) => {
-                own_transaction!(self.db, self.register, end_purpose(&ids[of.who], purpose(of.news), why("closed"))).into()
+                own_transaction!(self.db, self.register, end_purpose(&ids[of.who], purpose(of.news), why("closed")))
+                    .into()
             }
             Op::Erase(one) => own_transaction!(self.db, self.register, erase(&ids[one], why("asked"))).into(),
             Op::EraseHidden(one) => self.erase_hidden(truth, one).await?,
@@ -125,7 +132,7 @@ impl World {
                 let of: Option<Purpose> = news.map(purpose);
                 on!(self.db, self.register, hold(&ids[one], of, why("case 7"), now + days(until))).into()
             }
-            Op::EndHold(at) => match nth(&truth.seen.holds, at) {
+            Op::EndHold(at) => match nth(truth, &truth.seen.holds, at) {
                 Some(id) => {
                     let hold: HoldId = id.to_string().parse().unwrap();
                     on!(self.db, self.register, end_hold(hold, why("settled"))).into()
@@ -191,7 +198,11 @@ impl World {
         let says = format!("v{}x@example.com", self.sealed);
         if let Ok(sealed) = keys.seal(field(of.news), &says.parse().unwrap()) {
             let number = keys.customer();
-            let row = format!("INSERT INTO {} (no, id, mail) VALUES ({number}, '{}', '{sealed}')", table(of.news), NAMES[of.who]);
+            let row = format!(
+                "INSERT INTO {} (no, id, mail) VALUES ({number}, '{}', '{sealed}')",
+                table(of.news),
+                NAMES[of.who]
+            );
             self.db.sql(&row).await;
             self.values.push(Value { number, news: of.news, says, sealed });
         }
@@ -201,9 +212,12 @@ impl World {
     /// Whoever can write the register's tables hides a number of somebody's for as long as an erasure lasts.
     async fn erase_hidden(&mut self, truth: &Truth, one: usize) -> Result<Outcome, String> {
         let seen = &truth.seen;
-        let Some(owner) = seen.named(NAMES[one]).filter(|owner| seen.state(*owner) == "live") else { return Ok(Outcome::Nothing) };
+        let Some(owner) = seen.named(NAMES[one]).filter(|owner| seen.state(*owner) == "live") else {
+            return Ok(Outcome::Nothing);
+        };
         let left = seen.left(owner, None);
-        let Some((number, ..)) = seen.rows.iter().find(|(number, name, _)| left.contains(number) && name == NAMES[one]) else {
+        let Some((number, ..)) = seen.rows.iter().find(|(number, name, _)| left.contains(number) && name == NAMES[one])
+        else {
             return Ok(Outcome::Nothing);
         };
         self.db.sql(&format!("UPDATE oubliette_numbers SET subject_id = 1 WHERE number = {number}")).await;
@@ -225,7 +239,8 @@ impl World {
         if first == second || seen.left(second, None).is_empty() {
             return Ok(Outcome::Nothing);
         }
-        let named = |name: &str, owner: i64| format!("UPDATE oubliette_subjects SET subject = '{name}' WHERE id = {owner}");
+        let named =
+            |name: &str, owner: i64| format!("UPDATE oubliette_subjects SET subject = '{name}' WHERE id = {owner}");
         for (name, owner) in [("nobody", first), (NAMES[one], second), (NAMES[other], first)] {
             self.db.sql(&named(name, owner)).await;
         }
@@ -256,7 +271,10 @@ impl World {
             };
         }
         for value in self.values.iter_mut().filter(|value| value.news == news && !truth.gone.contains(&value.number)) {
-            let moved = self.vault.reseal(value.number, field(news), &value.sealed).map_err(|error| format!("reseal: {error:?}"))?;
+            let moved = self
+                .vault
+                .reseal(value.number, field(news), &value.sealed)
+                .map_err(|error| format!("reseal: {error:?}"))?;
             let Some(moved) = moved else { continue };
             let row = format!("UPDATE {} SET mail = '{moved}' WHERE mail = '{}'", table(news), value.sealed);
             self.db.sql(&row).await;
@@ -267,12 +285,14 @@ impl World {
     }
 }
 
-fn nth<T>(all: &BTreeMap<i64, T>, at: usize) -> Option<&i64> {
-    all.keys().nth(at % all.len().max(1))
+/// One of those that are there, in the order in which they came: ids are random, and a seed is to make the same history.
+fn nth<T>(truth: &Truth, all: &BTreeMap<i64, T>, at: usize) -> Option<i64> {
+    let there: Vec<i64> = truth.order.iter().filter(|id| all.contains_key(id)).copied().collect();
+    there.get(at % there.len().max(1)).copied()
 }
 
 fn request(truth: &Truth, at: usize) -> Option<RequestId> {
-    nth(&truth.seen.requests, at).map(|id| id.to_string().parse().unwrap())
+    nth(truth, &truth.seen.requests, at).map(|id| id.to_string().parse().unwrap())
 }
 
 /// Whether an answer is one that the act may have.
@@ -293,8 +313,12 @@ fn is_right(outcome: &Outcome, plan: &Plan, truth: &Truth) -> Result<(), String>
         RegisterError::HoldsStand { .. } => "HoldsStand",
         RegisterError::Unconfirmed => "Unconfirmed",
         RegisterError::NeedsReconcile if is_ahead || (seen.is_behind && seen.is_unconfirmed) => return Ok(()),
-        RegisterError::BeingShredded if seen.numbers.values().any(|number| number.state == "shred_pending") => return Ok(()),
-        RegisterError::NoGrant { .. } | RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. } => return Ok(()),
+        RegisterError::BeingShredded if seen.numbers.values().any(|number| number.state == "shred_pending") => {
+            return Ok(());
+        }
+        RegisterError::NoGrant { .. } | RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. } => {
+            return Ok(());
+        }
         RegisterError::Invalid { .. } => return Ok(()),
         error => return Err(format!("unexpected: {error:?}")),
     };

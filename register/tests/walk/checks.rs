@@ -44,14 +44,17 @@ impl World {
             match self.vault.open(value.number, field(value.news), &value.sealed) {
                 Ok(_) if !is_gone => {}
                 Err(OpenError::Shredded { .. }) if is_gone => {}
-                other => return Err(format!("{} of {}, gone: {is_gone}: {:?}", value.says, value.number, other.map(drop))),
+                other => {
+                    return Err(format!("{} of {}, gone: {is_gone}: {:?}", value.says, value.number, other.map(drop)));
+                }
             }
         }
         let disclosure = Disclosure::to("carrier").field(crate::support::EMAIL);
         for name in NAMES {
             let access = on!(self.db, self.register, access(&holdings(), &who(name)));
             let portable = on!(self.db, self.register, portable(&holdings(), &who(name)));
-            let disclosed = own_transaction!(self.db, self.register, disclose_in_clear(&holdings(), &who(name), &disclosure));
+            let disclosed =
+                own_transaction!(self.db, self.register, disclose_in_clear(&holdings(), &who(name), &disclosure));
             let owner = truth.seen.named(name);
             let left = owner.map(|owner| truth.seen.left(owner, None)).unwrap_or_default();
             let is_live = owner.is_some_and(|owner| truth.seen.state(owner) == "live");
@@ -59,13 +62,18 @@ impl World {
             let is_moved = |number: &CustomerId, sealed: &str| {
                 self.values.iter().any(|value| value.number == *number && value.sealed.to_string() == sealed)
             };
-            let rows_open = truth.seen.rows.iter().filter(|row| left.contains(&row.0)).all(|row| is_moved(&row.0, &row.2));
+            let rows_open =
+                truth.seen.rows.iter().filter(|row| left.contains(&row.0)).all(|row| is_moved(&row.0, &row.2));
             let must_show = is_live && rows_open && left.iter().all(|number| !truth.gone.contains(number));
             match &access {
                 Ok(document) => {
                     for value in self.values.iter().filter(|value| left.contains(&value.number)) {
-                        let is_row = truth.seen.rows.contains(&(value.number, name.to_owned(), value.sealed.to_string()));
-                        if is_row && !truth.gone.contains(&value.number) && !document.expose_personal_data().contains(&value.says) {
+                        let is_row =
+                            truth.seen.rows.contains(&(value.number, name.to_owned(), value.sealed.to_string()));
+                        if is_row
+                            && !truth.gone.contains(&value.number)
+                            && !document.expose_personal_data().contains(&value.says)
+                        {
                             return Err(format!("{name}'s {} is not in the answer", value.says));
                         }
                     }

@@ -52,7 +52,8 @@ impl World {
         vault.into_iter().for_each(|night| self.put_back("vault", night));
         if vault.is_some() && journal.is_some() {
             // Of these nothing is left that tells: the database was not told before the process was killed.
-            let recorded = |number: &CustomerId| truth.seen.numbers.get(number).is_none_or(|row| row.state.starts_with("shred"));
+            let recorded =
+                |number: &CustomerId| truth.seen.numbers.get(number).is_none_or(|row| row.state.starts_with("shred"));
             truth.gone.retain(recorded);
         }
         let restored = self.seen().await;
@@ -73,7 +74,8 @@ impl World {
         let still_told = Told::of(&self.entries(&Expectations::new())?);
         let accepted = operator.accepted.is_some();
         let vouches = operator.vouches;
-        let returned = Returned { accepted, vouches, restored, is_database: database.is_some(), told, still_told, lost };
+        let returned =
+            Returned { accepted, vouches, restored, is_database: database.is_some(), told, still_told, lost };
         self.returned(truth, &returned, shreds_lost).await
     }
 
@@ -120,7 +122,9 @@ impl World {
                         Some(from) if operator.accepted.is_some() || !is_journal => {
                             self.db.sql(&format!("DELETE FROM oubliette_journal WHERE n >= {from}")).await;
                         }
-                        _ if operator.has_written => return Err("the table differs from the file made of it".to_owned()),
+                        _ if operator.has_written => {
+                            return Err("the table differs from the file made of it".to_owned());
+                        }
                         _ => self.write_journal_from_table(operator).await,
                     }
                     continue;
@@ -159,7 +163,8 @@ impl World {
     /// Until the vault opens.
     async fn unlock(&mut self, truth: &Truth, operator: &mut Operator) -> Result<(), String> {
         for _ in 0..4 {
-            let is_rolled_back = |error: &UnlockError| matches!(error, UnlockError::KeyStore(KeyStoreError::RolledBack { .. }));
+            let is_rolled_back =
+                |error: &UnlockError| matches!(error, UnlockError::KeyStore(KeyStoreError::RolledBack { .. }));
             match self.start() {
                 Ok(()) => return Ok(()),
                 Err(UnlockError::Journal(JournalError::OtherHistory { .. })) if !operator.has_written => {

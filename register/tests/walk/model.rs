@@ -21,6 +21,8 @@ pub struct Truth {
     pub erased: BTreeSet<i64>,
     /// Numbers that are nobody's any more, since a database was restored.
     pub lost: BTreeSet<CustomerId>,
+    /// Holds and requests, as they came.
+    pub order: Vec<i64>,
     /// How many of the receipts were checked.
     pub receipts: usize,
     /// The journal lost entries, and an operator has accepted it.
@@ -66,7 +68,9 @@ pub fn plan(before: &Seen, op: Op, now: i64) -> Plan {
         Op::Withdraw(of) => withdrawal(before, of, now, true, &mut plan),
         Op::EndPurpose(of) => withdrawal(before, of, now, false, &mut plan),
         Op::Erase(who) => match named(who) {
-            Some(owner) if before.state(owner) == "live" && before.is_held(owner, None, now) => plan.refused = Some("Held"),
+            Some(owner) if before.state(owner) == "live" && before.is_held(owner, None, now) => {
+                plan.refused = Some("Held")
+            }
             Some(owner) => plan.erase(before, owner),
             None => plan.refused = Some("UnknownSubject"),
         },
@@ -146,7 +150,10 @@ fn sweep(before: &Seen, now: i64, plan: &mut Plan) {
             }
         }
         let asked = before.requests.values().any(|request| {
-            request.owner == *owner && request.kind == "erasure" && request.state == "open" && request.not_before.is_some_and(|at| at <= now)
+            request.owner == *owner
+                && request.kind == "erasure"
+                && request.state == "open"
+                && request.not_before.is_some_and(|at| at <= now)
         });
         if asked && !before.is_held(*owner, None, now) && !person.name.is_empty() {
             plan.erase(before, *owner);
@@ -184,8 +191,12 @@ pub fn compare(before: &Seen, after: &Seen, op: Op, plan: &Plan) -> Result<(), S
             let answer = if one.kind == "erasure" { "done" } else { "unanswered" };
             Request { state: answer.to_owned(), ..one.clone() } == *other
         };
-        let may_close = one.state == "open" && matches!(op, Op::Close(..)) && Request { state: other.state.clone(), ..one.clone() } == *other;
-        let may_extend = one.state == "open" && matches!(op, Op::Extend(_)) && Request { due_at: other.due_at, ..one.clone() } == *other;
+        let may_close = one.state == "open"
+            && matches!(op, Op::Close(..))
+            && Request { state: other.state.clone(), ..one.clone() } == *other;
+        let may_extend = one.state == "open"
+            && matches!(op, Op::Extend(_))
+            && Request { due_at: other.due_at, ..one.clone() } == *other;
         one == other || is_answered || may_close || may_extend
     };
     same("request", &before.requests, &after.requests, matches!(op, Op::Request(..)), |_| false, requests)
@@ -218,14 +229,17 @@ fn people(before: &Seen, after: &Seen, op: Op, plan: &Plan) -> Result<(), String
         let is_erased = one.1.state != "erased" && other.1.state == "erased" && other.1.name.is_empty();
         one == other || (may_change && (is_erasing || is_erased))
     };
-    let keyed = |seen: &Seen| seen.people.iter().map(|(id, person)| (*id, (*id, person.clone()))).collect::<BTreeMap<_, _>>();
+    let keyed =
+        |seen: &Seen| seen.people.iter().map(|(id, person)| (*id, (*id, person.clone()))).collect::<BTreeMap<_, _>>();
     let may_grow = matches!(op, Op::Grant(_) | Op::GrantByLaw(..) | Op::ToRecipient(_) | Op::Request(..));
     same("person", &keyed(before), &keyed(after), may_grow, |_| false, person)
 }
 
 fn numbers(before: &Seen, after: &Seen, op: Op, plan: &Plan) -> Result<(), String> {
     for (number, one) in &before.numbers {
-        let Some(other) = after.numbers.get(number) else { return Err(format!("number {number} is not there any more")) };
+        let Some(other) = after.numbers.get(number) else {
+            return Err(format!("number {number} is not there any more"));
+        };
         let may_become = match other.state.as_str() {
             state if state == one.state => true,
             "ended" => one.state == "live" && plan.ends.contains(number),
@@ -247,7 +261,10 @@ pub fn is_done(after: &Seen, gone: &BTreeSet<CustomerId>, plan: &Plan) -> Result
     for number in &plan.destroys {
         let state = after.numbers.get(number).map(|number| number.state.as_str());
         if !gone.contains(number) || state != Some("shredded") {
-            return Err(format!("it is done, and number {number} is {state:?}, {}", if gone.contains(number) { "gone" } else { "readable" }));
+            return Err(format!(
+                "it is done, and number {number} is {state:?}, {}",
+                if gone.contains(number) { "gone" } else { "readable" }
+            ));
         }
     }
     for number in &plan.ends {

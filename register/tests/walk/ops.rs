@@ -66,7 +66,12 @@ pub enum Op {
     /// Copies of database, journal and vault are made.
     Night,
     /// Each is put back to the copies of a night, or stays. What is lost is shredded or not.
-    Restore { database: Option<usize>, journal: Option<usize>, vault: Option<usize>, shreds_lost: bool },
+    Restore {
+        database: Option<usize>,
+        journal: Option<usize>,
+        vault: Option<usize>,
+        shreds_lost: bool,
+    },
 }
 
 /// How the process ends, or what fails, at which step.
@@ -88,7 +93,8 @@ pub fn history(seed: u64, length: usize) -> Vec<Act> {
     let mut random = Random::new(seed);
     let random = &mut random;
     // Nobody is in it at first.
-    let mut acts: Vec<Act> = (0..NAMES.len()).map(|who| Act { op: Op::Grant(Of { who, news: who % 2 == 0 }), trip: None }).collect();
+    let mut acts: Vec<Act> =
+        (0..NAMES.len()).map(|who| Act { op: Op::Grant(Of { who, news: who % 2 == 0 }), trip: None }).collect();
     while acts.len() < length {
         let op = op(random);
         let trip = random.yes(5).then(|| trip(random)).filter(|_| may_trip(op));
@@ -115,28 +121,28 @@ fn op(random: &mut Random) -> Op {
     let of = Of { who, news: random.yes(2) };
     let days = |random: &mut Random, most: usize| 1 + i64::try_from(random.draw(most)).unwrap();
     match random.draw(100) {
-        0..=15 => Op::Grant(of),
-        16..=18 => Op::GrantByLaw(who, days(random, 60)),
-        19..=20 => Op::ToRecipient(who),
-        21..=23 => Op::Mark(who),
-        24..=30 => Op::Withdraw(of),
-        31..=33 => Op::EndPurpose(of),
-        34..=40 => Op::Erase(who),
-        41 => Op::EraseHidden(who),
-        42 => Op::EraseSwapped(who, random.draw(NAMES.len())),
-        43..=49 => Op::Hold(who, [None, Some(false), Some(true)][random.draw(3)], days(random, 60)),
-        50..=52 => Op::EndHold(random.draw(8)),
-        53..=58 => Op::Request(who, random.draw(6), i64::try_from(random.draw(4)).unwrap()),
-        59..=60 => Op::Extend(random.draw(8)),
-        61..=63 => Op::Close(random.draw(8), random.draw(3)),
-        64..=69 => Op::Sweep,
-        70..=71 => Op::Flush,
-        72..=73 => Op::Resume,
-        74..=79 => Op::Days(days(random, 30)),
-        80..=82 => Op::ShredNumbers(who, random.yes(3)),
-        83..=84 => Op::Retire(random.yes(2)),
-        85 => Op::Reopen,
-        86..=92 => Op::Night,
+        0..=11 => Op::Grant(of),
+        12..=14 => Op::GrantByLaw(who, days(random, 60)),
+        15..=16 => Op::ToRecipient(who),
+        17..=19 => Op::Mark(who),
+        20..=25 => Op::Withdraw(of),
+        26..=28 => Op::EndPurpose(of),
+        29..=34 => Op::Erase(who),
+        35 => Op::EraseHidden(who),
+        36 => Op::EraseSwapped(who, random.draw(NAMES.len())),
+        37..=43 => Op::Hold(who, [None, Some(false), Some(true)][random.draw(3)], days(random, 60)),
+        44..=46 => Op::EndHold(random.draw(8)),
+        47..=54 => Op::Request(who, random.draw(6), i64::try_from(random.draw(4)).unwrap()),
+        55..=56 => Op::Extend(random.draw(8)),
+        57..=62 => Op::Close(random.draw(8), random.draw(3)),
+        63..=67 => Op::Sweep,
+        68..=70 => Op::Flush,
+        71..=72 => Op::Resume,
+        73..=78 => Op::Days(days(random, 30)),
+        79..=81 => Op::ShredNumbers(who, random.yes(3)),
+        82 => Op::Retire(random.yes(2)),
+        83 => Op::Reopen,
+        84..=91 => Op::Night,
         _ => restore(random),
     }
 }

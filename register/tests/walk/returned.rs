@@ -64,7 +64,11 @@ impl Told {
 }
 
 fn all(numbers: &oubliette::journal::Numbers) -> Vec<CustomerId> {
-    numbers.ranges().flat_map(|(first, last)| first.get()..=last.get()).map(|n| CustomerId::from_stored(n as i64).unwrap()).collect()
+    numbers
+        .ranges()
+        .flat_map(|(first, last)| first.get()..=last.get())
+        .map(|n| CustomerId::from_stored(n as i64).unwrap())
+        .collect()
 }
 
 /// A restore, as far as it was mended.
@@ -98,7 +102,8 @@ impl World {
         if returned.vouches {
             own_transaction!(self.db, self.register, confirm_restored(why("it is from before the rotation")))
                 .map_err(|error| format!("vouch: {error:?}"))?;
-            let strangers = own_transaction!(self.db, self.register, reconcile()).map_err(|error| format!("{error:?}"))?.strangers;
+            let strangers =
+                own_transaction!(self.db, self.register, reconcile()).map_err(|error| format!("{error:?}"))?.strangers;
             if !strangers.is_empty() {
                 return Err(format!("still others': {strangers:?}"));
             }
@@ -113,7 +118,8 @@ impl World {
         for (owner, at) in &before.marks {
             if let Some(person) = truth.seen.people.get(owner).filter(|person| person.state == "live") {
                 let at = Timestamp::from_millisecond(*at).unwrap();
-                on!(self.db, self.register, mark(&who(&person.name), "order", at)).map_err(|error| format!("mark: {error:?}"))?;
+                on!(self.db, self.register, mark(&who(&person.name), "order", at))
+                    .map_err(|error| format!("mark: {error:?}"))?;
             }
         }
         truth.seen = self.seen().await;
@@ -142,7 +148,10 @@ impl World {
         self.look(truth)?;
         let lives = |number: &CustomerId| truth.seen.numbers.get(number).is_some_and(|row| row.state != "shredded");
         if let Some(number) = truth.gone.iter().find(|number| lives(number)) {
-            return Err(format!("number {number} is shredded, and the register has it as {:?}", truth.seen.numbers[number]));
+            return Err(format!(
+                "number {number} is shredded, and the register has it as {:?}",
+                truth.seen.numbers[number]
+            ));
         }
         self.check_receipts(truth)?;
         self.check_values(truth).await?;
@@ -156,7 +165,8 @@ impl World {
         let seen = &truth.seen;
         for number in truth.gone.difference(&known) {
             // Decided before, or of somebody who is erased, or nobody's.
-            let lived = before.numbers.get(number).is_some_and(|row| row.state == "live" && before.state(row.owner) == "live");
+            let lived =
+                before.numbers.get(number).is_some_and(|row| row.state == "live" && before.state(row.owner) == "live");
             if lived {
                 return Err(format!("a restore has shredded number {number}: {:?}", truth.issued[number]));
             }
@@ -164,11 +174,15 @@ impl World {
         for (number, (owner, news, _)) in &truth.issued {
             match seen.numbers.get(number) {
                 Some(row) if row.owner != *owner => return Err(format!("number {number} is another's now: {row:?}")),
-                Some(row) if truth.gone.contains(number) != (row.state == "shredded") && row.state != "shred_pending" => {
+                Some(row)
+                    if truth.gone.contains(number) != (row.state == "shredded") && row.state != "shred_pending" =>
+                {
                     return Err(format!("number {number} is {row:?}, gone: {}", truth.gone.contains(number)));
                 }
                 Some(_) => drop(truth.lost.remove(number)),
-                None if !returned.is_database && before.numbers.contains_key(number) => return Err(format!("number {number} is not there any more")),
+                None if !returned.is_database && before.numbers.contains_key(number) => {
+                    return Err(format!("number {number} is not there any more"));
+                }
                 None => {
                     truth.lost.insert(*number);
                     let lived = before.numbers.get(number).is_some_and(|row| row.state == "live");
@@ -176,7 +190,12 @@ impl World {
                         let theirs = grant.owner == *owner && purpose(*news).name() == grant.purpose;
                         theirs && !grant.ended && returned.still_told.grants.contains(id) && grant.recipient.is_empty()
                     });
-                    if lived && told && !truth.gone.contains(number) && !returned.lost.contains(number) && !returned.restored.is_behind {
+                    if lived
+                        && told
+                        && !truth.gone.contains(number)
+                        && !returned.lost.contains(number)
+                        && !returned.restored.is_behind
+                    {
                         return Err(format!("number {number} is nobody's, and not listed as lost"));
                     }
                 }
@@ -189,13 +208,20 @@ impl World {
     async fn people_returned(&mut self, truth: &mut Truth, before: &Seen, returned: &Returned) -> Result<(), String> {
         for (owner, person) in truth.seen.people.clone() {
             if truth.erased.contains(&owner) && before.state(owner) == "erased" && person.state != "erased" {
-                let is_told = truth.seen.numbers.iter().any(|(number, row)| row.owner == owner && returned.still_told.erased.contains(number));
+                let is_told = truth
+                    .seen
+                    .numbers
+                    .iter()
+                    .any(|(number, row)| row.owner == owner && returned.still_told.erased.contains(number));
                 if is_told || !returned.is_database {
                     return Err(format!("{} was erased, and is {}", person.name, person.state));
                 }
-                for hold in truth.seen.holds.iter().filter(|(_, hold)| hold.owner == owner && !hold.ended).map(|(id, _)| *id) {
+                for hold in
+                    truth.seen.holds.iter().filter(|(_, hold)| hold.owner == owner && !hold.ended).map(|(id, _)| *id)
+                {
                     let hold: HoldId = hold.to_string().parse().unwrap();
-                    on!(self.db, self.register, end_hold(hold, why("erased before"))).map_err(|error| format!("{error:?}"))?;
+                    on!(self.db, self.register, end_hold(hold, why("erased before")))
+                        .map_err(|error| format!("{error:?}"))?;
                 }
                 own_transaction!(self.db, self.register, erase(&who(&person.name), why("erased before")))
                     .map_err(|error| format!("erased again by hand: {error:?}"))?;
@@ -215,7 +241,9 @@ impl World {
     async fn holds_returned(&mut self, truth: &Truth, before: &Seen, returned: &Returned) -> Result<(), String> {
         let (now, seen) = (self.now_ms(), &truth.seen);
         for (id, hold) in before.holds.iter().filter(|(_, hold)| hold.stands(now)) {
-            if seen.holds.get(id).is_some_and(|found| found.stands(now) && found.owner == hold.owner) || before.state(hold.owner) != "live" {
+            if seen.holds.get(id).is_some_and(|found| found.stands(now) && found.owner == hold.owner)
+                || before.state(hold.owner) != "live"
+            {
                 continue;
             }
             let is_live = seen.state(hold.owner) == "live";
@@ -242,7 +270,8 @@ impl World {
                     return Err(format!("hold {id} was ended, and stands again"));
                 }
                 let hold: HoldId = id.to_string().parse().unwrap();
-                on!(self.db, self.register, end_hold(hold, why("settled before"))).map_err(|error| format!("{error:?}"))?;
+                on!(self.db, self.register, end_hold(hold, why("settled before")))
+                    .map_err(|error| format!("{error:?}"))?;
             }
         }
         Ok(())
@@ -279,7 +308,8 @@ impl World {
                     return Err(format!("request {id} was closed, and is open again"));
                 }
                 let request: RequestId = id.to_string().parse().unwrap();
-                on!(self.db, self.register, close_request(request, Answer::Withdrawn, None)).map_err(|error| format!("{error:?}"))?;
+                on!(self.db, self.register, close_request(request, Answer::Withdrawn, None))
+                    .map_err(|error| format!("{error:?}"))?;
             }
         }
         Ok(())

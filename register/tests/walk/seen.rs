@@ -155,7 +155,9 @@ impl Seen {
     /// Numbers of somebody that were not shredded, of one purpose or of all.
     pub fn left(&self, owner: i64, purpose: Option<&str>) -> BTreeSet<CustomerId> {
         let theirs = self.numbers.iter().filter(|(_, number)| {
-            number.owner == owner && number.state != "shredded" && purpose.is_none_or(|purpose| purpose == number.purpose)
+            number.owner == owner
+                && number.state != "shredded"
+                && purpose.is_none_or(|purpose| purpose == number.purpose)
         });
         theirs.map(|(number, _)| *number).collect()
     }

@@ -124,11 +124,27 @@ impl World {
         let public = vault.public_key().unwrap();
         let mut db = Db::new().await;
         for news in [false, true] {
-            db.sql(&format!("CREATE TABLE {} (no BIGINT NOT NULL, id TEXT NOT NULL, mail TEXT NOT NULL)", table(news))).await;
+            db.sql(&format!("CREATE TABLE {} (no BIGINT NOT NULL, id TEXT NOT NULL, mail TEXT NOT NULL)", table(news)))
+                .await;
         }
         on!(db, register, create_tables()).unwrap();
         let (nights, values) = (Vec::new(), Vec::new());
-        let mut world = World { place, db, vault, register, steps, public, key: 1, losses: 0, retired: 0, nights, values, sealed: 0, receipts, clock };
+        let mut world = World {
+            place,
+            db,
+            vault,
+            register,
+            steps,
+            public,
+            key: 1,
+            losses: 0,
+            retired: 0,
+            nights,
+            values,
+            sealed: 0,
+            receipts,
+            clock,
+        };
         world.night().await;
         world
     }
@@ -197,7 +213,8 @@ impl World {
         if !self.place.path().join("log/journal.head").exists() {
             expected = expected.without_head();
         }
-        journal::verify(&path, key, &expected, |_| ()).map_err(|error| format!("the journal does not verify: {error}"))?;
+        journal::verify(&path, key, &expected, |_| ())
+            .map_err(|error| format!("the journal does not verify: {error}"))?;
         let entries = journal::entries(&path, key).map_err(|error| error.to_string())?;
         entries.map(|entry| entry.map_err(|error| error.to_string())).collect()
     }
