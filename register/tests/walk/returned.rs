@@ -67,7 +67,7 @@ fn all(numbers: &oubliette::journal::Numbers) -> Vec<CustomerId> {
     numbers
         .ranges()
         .flat_map(|(first, last)| first.get()..=last.get())
-        .map(|n| CustomerId::from_stored(n as i64).unwrap())
+        .map(|n| CustomerId::from_stored(n.try_into().unwrap()).unwrap())
         .collect()
 }
 
