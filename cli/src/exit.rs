@@ -422,7 +422,7 @@ fn of_register(error: &RegisterError) -> Option<String> {
             "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
         ),
         RegisterError::NotSigned => "a line of the journal's table in the database was not signed by the vault of this public key: `public_key` or [database] is another vault's, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
-        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand. `oubliette resume --reconcile` lists all such numbers".to_owned(),
+        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or are from before a key tree was given up. `oubliette resume --reconcile` lists all such numbers".to_owned(),
         RegisterError::RowsDiffer { table } => format!(
             "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
         ),

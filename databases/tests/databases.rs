@@ -96,6 +96,10 @@ mod service;
 #[path = "../../register/tests/drills/restored.rs"]
 mod restored;
 
+// All of the register in one history after the other.
+#[path = "../../register/tests/walk/mod.rs"]
+mod walk;
+
 // Column types, records and jobs, each with the drivers it has.
 mod jobs;
 mod readme;

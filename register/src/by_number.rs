@@ -19,6 +19,7 @@ use super::operations::own_transaction;
 use super::outbox;
 use super::register::Register;
 use super::schema;
+use super::whose;
 use super::withdraw;
 
 /// What is to be shredded by number: see [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
@@ -105,7 +106,8 @@ own_transaction! {
     /// Gives up the key trees that `new` replaced: what
     /// [`Vault::retire_replaced`](oubliette::Vault::retire_replaced) does, with legal holds checked. Whoever is held in this
     /// purpose may have values that were not resealed, and they would be lost. Overridden for a reason, each such hold is in
-    /// the journal before.
+    /// the journal before. The ids that the register has sealed under its numbers are sealed anew first: **past the register**, by the vault's
+    /// own call, they are lost, and no customer of the purpose can be erased before [`confirm_restored`](Self::confirm_restored).
     ///
     /// It waits for one lease on this thread; until then no hold is placed (PostgreSQL), or nothing is written (SQLite).
     ///
@@ -341,6 +343,8 @@ async fn retire<D: Transactions>(
         db.run("LOCK TABLE oubliette_holds IN SHARE ROW EXCLUSIVE MODE", values![]).await?;
     }
     in_purpose(register, db, purpose).await?.check(&overridden)?;
+    // The register's own values too.
+    whose::renew(register, db, purpose).await?;
     register.step("retire key trees")?;
     let retired = register.vault.retire_replaced(purpose, new)?;
     db.commit().await?;

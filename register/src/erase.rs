@@ -205,6 +205,10 @@ pub(crate) async fn carry_out<D: Transactions>(
 
 async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Vec<CustomerId>, RegisterError> {
     let rows = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::NumberLeft) {
+        return rows.iter().rev().skip(1).map(|row| stored(row.integer(0)?)).collect();
+    }
     rows.iter().map(|row| stored(row.integer(0)?)).collect()
 }
 

@@ -139,10 +139,11 @@ pub enum RegisterError {
         "a line of the journal's table was not signed by the vault of this public key: the key or the database is another vault's, or the table was changed by hand"
     )]
     NotSigned,
-    /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand. Nothing
-    /// was opened or shredded.
+    /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand, or are
+    /// from before a key tree was given up, which takes an operator's word ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored)).
+    /// Nothing was opened or shredded.
     #[error(
-        "a number stands beside an id that it was not issued for: the register's rows were changed by hand, and nothing was opened or shredded; `reconcile` lists all such numbers"
+        "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or the database is from before a key tree was given up; nothing was opened or shredded; `reconcile` lists all such numbers"
     )]
     NotTheirs,
     /// The application's table has a row of the customer's with a number that the register does not have for them: an erasure would leave it

@@ -172,6 +172,9 @@ mod operations;
 mod outbox;
 #[cfg(test)]
 mod plans;
+#[cfg(planted)]
+#[doc(hidden)]
+pub mod planted;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;

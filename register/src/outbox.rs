@@ -64,7 +64,7 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
         if tag.len() != ids::TAG.len() {
             return Err(RegisterError::NotOurs { what: "an invalid tag" });
         }
-        if copy(register, db, &tag).await? {
+        if copy(register, db, &tag, false).await? {
             db.commit().await?;
             continue;
         }
@@ -85,12 +85,20 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
             error => error.into(),
         })?;
         register.step("empty the outbox")?;
-        while copy(register, db, &tag).await? {}
+        while copy(register, db, &tag, false).await? {}
         db.commit().await?;
         if pending.len() < MOST {
             return Ok(());
         }
     }
+}
+
+/// Copies the journal as it is into the table of a new database. So whoever restores it later, from however early, has a line to compare with.
+pub(crate) async fn begin<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register'", values![]).await?;
+    let tag = rows.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned();
+    while copy(register, db, &tag, true).await? {}
+    Ok(())
 }
 
 /// Whether a line of the table is the first of the file from that entry on; false past a gap that somebody has accepted.
@@ -132,25 +140,26 @@ struct Line {
 type Ranges = Vec<(CustomerId, CustomerId)>;
 
 /// Copies new lines of the file into the table, and takes from the outbox what they hold. True when there may be more.
-async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result<bool, RegisterError> {
+/// What a new database has not told, it cannot have lost in a gap.
+async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str, is_new: bool) -> Result<bool, RegisterError> {
     let newest = db.rows("SELECT n, line FROM oubliette_journal ORDER BY n DESC LIMIT 1", values![]).await?;
     let newest =
         newest.first().map(|row| Ok::<_, RegisterError>((row.integer(0)?, row.text(1)?.to_owned()))).transpose()?;
     let known = newest.as_ref().map_or(0, |(n, _)| *n);
     let mut lines = lines_after(register, known.saturating_sub(1), LINES)?;
     let full = lines.len() == LINES;
-    if let Some((_, line)) = newest {
-        if agrees(known, &line, lines.first().map(|first| (first.n, first.text.as_str())))? {
-            lines.remove(0);
+    if let Some((_, line)) = newest
+        && agrees(known, &line, lines.first().map(|first| (first.n, first.text.as_str())))?
+    {
+        lines.remove(0);
+    }
+    // What was told in a gap, holds and requests too, nobody can tell again.
+    let mut before = known;
+    for line in lines.iter().filter(|_| !is_new) {
+        if line.n != before.saturating_add(1) {
+            await_confirmation(db).await?;
         }
-        // What was told in a gap, holds and requests too, nobody can tell again.
-        let mut before = known;
-        for line in &lines {
-            if line.n != before.saturating_add(1) {
-                await_confirmation(db).await?;
-            }
-            before = line.n;
-        }
+        before = line.n;
     }
     for lines in lines.chunks(500) {
         let row = |at: usize| format!("({})", D::DIALECT.parameters(at, 3));
@@ -162,6 +171,10 @@ async fn copy<D: Database>(register: &Register, db: &mut D, tag: &str) -> Result
     }
     let ours: Vec<&str> = lines.iter().filter_map(|line| line.id.as_deref()).filter(|id| is_of(id, tag)).collect();
     for ids in ours.chunks(1000) {
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::DeliveredTwice) {
+            continue;
+        }
         let sql = format!("DELETE FROM oubliette_outbox WHERE id IN ({})", D::DIALECT.parameters(1, ids.len()));
         let deleted = db.run_made(sql.into(), ids.iter().map(|id| Value::from(*id)).collect()).await?;
         // This database told the journal of something that it does not remember.
@@ -186,6 +199,10 @@ async fn fall_behind<D: Database>(db: &mut D, known: i64) -> Result<(), Register
 
 /// Nothing is swept from here on, until people have said that what was forgotten is there again.
 async fn await_confirmation<D: Database>(db: &mut D) -> Result<(), RegisterError> {
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::NobodyAsked) {
+        return Ok(());
+    }
     const AWAIT: &str =
         "INSERT INTO oubliette_meta (name, value) VALUES ('unconfirmed', '1') ON CONFLICT (name) DO NOTHING";
     db.run(AWAIT, values![]).await.map(drop)

@@ -15,16 +15,18 @@ pub struct Reconciled {
     pub shredded: u64,
     /// Grants, holds and requests that had changed since, and were changed again.
     pub changed: u64,
-    /// Numbers that were issued since the database was copied. Nobody knows any more whose they are: shred them by
-    /// [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs.
+    /// Numbers that were issued after the database was copied, by the whole journal, and that the vault opens. Nobody knows any more whose they
+    /// are: shred them by [`Vault::shred`](oubliette::Vault::shred), unless another database holds values of theirs. Each call lists them
+    /// again, until they are shredded or a later copy of the database knows them.
     pub lost: Vec<CustomerId>,
     /// How many numbers were compared with the vault's.
     pub compared: u64,
     /// Numbers that are recorded as shredded and that the vault opens: it went back in time, or the rows were changed by hand. Nothing was
     /// done about them: shred them if their customers were erased, or set the rows right.
     pub opened: Vec<CustomerId>,
-    /// Numbers that stand beside an id that they were not issued for: rows were changed by hand. Nothing was done about them, and their
-    /// customers cannot be erased until the rows are set right.
+    /// Numbers that stand beside an id that they were not issued for: rows were changed by hand; or what proves it was sealed under a key tree
+    /// that was given up since, and takes an operator's word ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored)). Nothing was
+    /// done about them, and their customers cannot be erased until then.
     pub strangers: Vec<CustomerId>,
     /// What the database forgot and the journal does not tell, evidence and marks at least, must be entered again by people. Until that is
     /// [confirmed](super::OwnTransactionSqlite::confirm_restored) nothing is swept.

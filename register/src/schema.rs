@@ -6,6 +6,7 @@ use super::database::{Database, values};
 use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::ids;
+use super::outbox;
 use super::register::Register;
 
 /// Times are milliseconds since 1970, in UTC. Ids are random. `numbers.sealing` is 1 for the number that new values
@@ -74,8 +75,9 @@ pub(crate) async fn make<D: Database>(register: &Register, db: &mut D) -> Result
     let vault = register.vault.id()?.to_string();
     const META: &str = "INSERT INTO oubliette_meta (name, value) VALUES ('vault', ?1), ('register', ?2) \
         ON CONFLICT (name) DO NOTHING";
-    db.run(META, values![vault, ids::tag()?]).await?;
-    check(register, db).await
+    let is_new = db.run(META, values![vault, ids::tag()?]).await? == 2;
+    check(register, db).await?;
+    if is_new { outbox::begin(register, db).await } else { Ok(()) }
 }
 
 /// Refuses tables of another version, or of another vault.

@@ -336,7 +336,12 @@ async fn due_now<O: Office, D: Database>(
              AND subject_id IN ({places})"
     );
     let held = db.rows_made(sql.into(), given(purpose.name().into(), now.as_millisecond().into())).await?;
-    let held: HashSet<i64> = held.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    #[cfg_attr(not(planted), allow(unused_mut))]
+    let mut held: HashSet<i64> = held.iter().map(|row| row.integer(0)).collect::<Result<_, _>>()?;
+    #[cfg(planted)]
+    if crate::planted::is_planted(crate::planted::Bug::SweepsTheHeld) {
+        held.clear();
+    }
     let due_now = found.into_iter().filter(|(_, all_due)| *all_due).map(|(mut due_now, _)| {
         due_now.numbers = numbers.remove(&due_now.owner).unwrap_or_default();
         due_now.held = held.contains(&due_now.owner);

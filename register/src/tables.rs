@@ -9,7 +9,7 @@ use super::schema;
 
 in_transaction! {
     /// Makes the register's tables, where they are missing, checks whose they are, and writes these
-    /// [rules](crate::Rules) down for [others](Self::compare_rules) that work on them.
+    /// [rules](crate::Rules) down for [others](Self::compare_rules) that work on them. New tables begin with a copy of the journal as it is.
     ///
     /// # Errors
     /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`] of tables that are there already.

@@ -70,8 +70,12 @@ fn is_of(
     let Some(sealed) = sealed else { return is_shredded(register, number, purpose) };
     match register.vault.open(number, field(purpose)?, &sealed) {
         Ok(id) => Ok(id.0.as_str() == subject),
-        Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(true),
+        Err(OpenError::Shredded { .. }) => Ok(true),
+        // Whoever has an old copy of the row can put it beside any id: it proves nothing any more.
+        Err(OpenError::Retired { .. }) => is_shredded(register, number, purpose),
         Err(OpenError::KeyStore(error)) => Err(error.into()),
+        // Nobody but this vault can have written it, in a state that is gone: not the row went wrong, the vault did.
+        Err(OpenError::NotOfThisHistory { have, seen, .. }) => Err(KeyStoreError::RolledBack { have, seen }.into()),
         Err(OpenError::PurposeNotUnlocked { purpose }) => {
             Err(RegisterError::PurposeNotUnlocked { purpose: purpose.to_owned() })
         }
@@ -168,6 +172,54 @@ pub(crate) async fn take_over<D: Database>(register: &Register, db: &mut D, kept
     Ok(())
 }
 
+/// Before a purpose's old key trees are given up: what is sealed under them is sealed anew, where it is theirs. What is not is left to be found.
+pub(crate) async fn renew<D: Database>(register: &Register, db: &mut D, purpose: Purpose) -> Result<(), RegisterError> {
+    each_left(register, db, async |register, db, number| {
+        let sealed = number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok());
+        let (Some(sealed), true) = (sealed, number.purpose == purpose.name()) else { return Ok(()) };
+        if register.vault.needs_reseal(&sealed)? && number.is_theirs(register)? {
+            number.seal_anew(register, db).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// By an operator's word: numbers that were sealed under key trees that are given up, as in a database from before that, are theirs beside whose
+/// ids they stand.
+pub(crate) async fn accept_retired<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+    each_left(register, db, async |register, db, number| {
+        let (sealed, purpose) =
+            (number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok()), number.unlocked(register)?);
+        let Some(sealed) = sealed else { return Ok(()) };
+        match register.vault.open(number.number, field(purpose)?, &sealed) {
+            Err(OpenError::Retired { .. }) => number.seal_anew(register, db).await,
+            _ => Ok(()),
+        }
+    })
+    .await
+}
+
+/// All numbers that were not shredded, one after the other.
+async fn each_left<D: Database>(
+    register: &Register,
+    db: &mut D,
+    mut each: impl AsyncFnMut(&Register, &mut D, &Named<'_>) -> Result<(), RegisterError>,
+) -> Result<(), RegisterError> {
+    const LEFT: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id \
+        WHERE n.number > ?1 AND n.state <> 'shredded' AND s.subject IS NOT NULL ORDER BY n.number LIMIT 2000";
+    let mut after = 0;
+    loop {
+        let rows = db.rows(LEFT, values![after]).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.integer(1)?;
+        for row in &rows {
+            each(register, db, &Named::read(row)?).await?;
+        }
+    }
+}
+
 /// A number's row, with the id it stands beside: none of an erased customer.
 struct Named<'r> {
     subject: Option<&'r str>,
@@ -177,6 +229,17 @@ struct Named<'r> {
 }
 
 impl Named<'_> {
+    async fn seal_anew<D: Database>(&self, register: &Register, db: &mut D) -> Result<(), RegisterError> {
+        let Some(subject) = self.subject else { return Ok(()) };
+        // One that the vault has shredded past the register is for `reconcile`.
+        if is_shredded(register, self.number, self.unlocked(register)?)? {
+            return Ok(());
+        }
+        let whose = seal(register, self.number, self.unlocked(register)?, subject)?;
+        let update = "UPDATE oubliette_numbers SET whose = ?2 WHERE number = ?1";
+        db.run(update, values![self.number.to_stored(), whose]).await.map(drop)
+    }
+
     fn read(row: &Row) -> Result<Named<'_>, RegisterError> {
         let (subject, number) = (row.maybe_text(0)?, stored(row.integer(1)?)?);
         Ok(Named { subject, number, purpose: row.text(2)?, whose: row.maybe_text(3)? })

@@ -178,6 +178,10 @@ async fn end<D: Transactions>(
     if withdrawn.kept_for.is_empty() && !numbers.is_empty() {
         let holds = holds::standing(db, owner, now).await?;
         withdrawn.held = holds.into_iter().find(|hold| hold.covers(purpose.name()));
+        #[cfg(planted)]
+        if crate::planted::is_planted(crate::planted::Bug::WithdrawsTheHeld) {
+            withdrawn.held = None;
+        }
         let state = if withdrawn.held.is_some() { "ended" } else { "shred_pending" };
         const DECIDE: &str = "UPDATE oubliette_numbers SET state = ?3, sealing = NULL, why = ?4 \
             WHERE subject_id = ?1 AND purpose = ?2 AND state IN ('live', 'ended')";

@@ -76,3 +76,9 @@ mod inventory;
 // The restore drills of DRILLS.md.
 #[path = "drills/restored.rs"]
 mod restored;
+
+// All of it in one history after the other.
+#[cfg(planted)]
+#[path = "walk/planted.rs"]
+mod planted;
+mod walk;

@@ -122,7 +122,8 @@ impl Resumed {
             (
                 "Beside an id that they were not issued for: ",
                 strangers,
-                "The register's rows were changed by hand; these customers cannot be erased before they are set right.",
+                "The register's rows were changed by hand: these customers cannot be erased before they are set right. Or the database is \
+                 from before a key tree was given up: then --confirm-restored.",
             ),
         ];
         for (what, numbers, advice) in findings {

@@ -40,6 +40,9 @@ impl Db {
     /// Made up at random by one test. Each runs `pg_dump` and `psql` several times.
     pub const HISTORIES: u32 = 12;
 
+    /// Of the walk.
+    pub const WALKS: u64 = 6;
+
     /// Within a test, which has a runtime of its own.
     pub fn run(body: impl Future<Output = ()>) {
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(body));

@@ -224,6 +224,38 @@ bodies! {
         assert!(whole.gaps.is_empty());
     }
 
+    // The table knows no more than the older journal. That the vault never issued a number of the register's is no row that was changed by
+    // hand: what is sealed under it proves that the vault went back.
+    async fn the_vault_and_the_journal_and_nothing_was_flushed_since() {
+        let mut shop = Shop::open().await;
+        shop.vault.clone().close().unwrap();
+        for part in ["vault", "log"] {
+            shop.keep(part);
+        }
+        shop.start().unwrap();
+        shop.sign_up("erin").await;
+        let highest = shop.db.ask("SELECT max(number) AS answer FROM oubliette_numbers").await[0].parse().unwrap();
+        shop.vault.clone().close().unwrap();
+        shop.put_back("vault");
+        shop.put_back("log");
+        shop.start().unwrap();
+        let refused = [
+            own_transaction!(shop.db, shop.register, reconcile()).map(drop),
+            on!(shop.db, shop.register, grant(&who("erin"), contract())).map(drop),
+            own_transaction!(shop.db, shop.register, erase(&who("erin"), why("asked"))).map(drop),
+        ];
+        for refused in refused {
+            let is_told = matches!(&refused, Err(RegisterError::KeyStore(KeyStoreError::RolledBack { have, seen })) if have < seen);
+            assert!(is_told, "{refused:?}");
+        }
+        shop.vault.clone().close().unwrap();
+        shop.start_with(shop.builder().replay(key(), new_key(), highest).unwrap());
+        let reconciled = own_transaction!(shop.db, shop.register, reconcile()).unwrap();
+        assert!(reconciled.strangers.is_empty() && shop.opens_of("erin"));
+        let granted = on!(shop.db, shop.register, grant(&who("frank"), contract())).unwrap();
+        assert!(granted.number > highest);
+    }
+
     // All three agree: nothing in them tells. What was noted elsewhere does, and knows no more than was noted.
     async fn everything() {
         let mut shop = Shop::open().await;

@@ -95,7 +95,7 @@ impl Shop {
     pub async fn day(&mut self) -> Noted {
         self.vault.clone().close().unwrap();
         for part in ["vault", "log"] {
-            copy(&self.at(part), &self.at("last-night").join(part));
+            self.keep(part);
         }
         self.db.back_up().await;
         self.start().unwrap();
@@ -122,6 +122,11 @@ impl Shop {
 
     pub fn journal(&self) -> PathBuf {
         self.at("log/journal")
+    }
+
+    /// Copies `vault` or `log`, while nobody works.
+    pub fn keep(&self, part: &str) {
+        copy(&self.at(part), &self.at("last-night").join(part));
     }
 
     /// Puts back last night's copy of `vault`, of `vault/root` or of `log`.
@@ -270,7 +275,7 @@ fn builder(at: &Path) -> VaultBuilder {
 }
 
 /// A directory in place of another, files and all.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir_all(to).unwrap();
     #[cfg(unix)]

@@ -57,6 +57,28 @@ bodies! {
         assert!(anew.is_new_number && !content.numbers.contains(anew.number));
     }
 
+    // Rows of hers from then that nobody deleted are in nobody's way: nothing under their numbers can be read.
+    async fn whoever_was_erased_and_came_back_can_be_erased_again() {
+        let (shop, mut db) = (Shop::new(Rules::new().rows("customers", "id", "no")), Db::new().await);
+        db.sql("CREATE TABLE customers (id TEXT, no BIGINT)").await;
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("alice");
+        for _ in 0..2 {
+            let number = on!(db, shop.register, grant(&alice, contract())).unwrap().number;
+            db.sql(&format!("INSERT INTO customers VALUES ('alice', {number})")).await;
+            own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+        }
+        // One that is shredded in one purpose only may be readable in another.
+        let shredded = shop.vault.enroll().unwrap();
+        let _ = shop.vault.shred_purpose(ORDERS, [shredded]).unwrap();
+        on!(db, shop.register, grant(&alice, contract())).unwrap();
+        db.sql(&format!("INSERT INTO customers VALUES ('alice', {shredded})")).await;
+        let refused = own_transaction!(db, shop.register, erase(&alice, why("asked")));
+        assert!(matches!(&refused, Err(RegisterError::RowsDiffer { table }) if table == "customers"), "{refused:?}");
+        let _ = shop.vault.shred_purpose(NEWSLETTER, [shredded]).unwrap();
+        own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+    }
+
     async fn a_hold_blocks_with_reason_and_end() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();

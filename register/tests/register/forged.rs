@@ -94,6 +94,46 @@ bodies! {
     }
 
     // A number is taken away while its customer is erased. The application's row still has it.
+    // What is sealed in an old copy of a row opens no more, and so proves nothing.
+    async fn nobody_is_erased_in_place_of_another_after_key_trees_were_given_up() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        for id in ["alice", "bob"] {
+            on!(db, shop.register, grant(&who(id), contract())).unwrap();
+        }
+        let rows = "SELECT s.subject || ' ' || s.id || ' ' || n.whose AS answer FROM oubliette_subjects s \
+            JOIN oubliette_numbers n ON n.subject_id = s.id ORDER BY s.subject";
+        let before = db.ask(rows).await;
+        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().tree();
+        own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap();
+        let id = |row: &String| row.split(' ').nth(1).unwrap().to_owned();
+        let (alices, bobs) = (id(&before[0]), id(&before[1]));
+        let names = |first: &str, second: &str| {
+            [(&alices, "x"), (&bobs, second), (&alices, first)]
+                .map(|(id, name)| format!("UPDATE oubliette_subjects SET subject = '{name}' WHERE id = {id};"))
+                .concat()
+        };
+        // The ids are exchanged; then the rows of before are put back as well.
+        for has_copy in [false, true] {
+            db.sql(&names("bob", "alice")).await;
+            if has_copy {
+                for row in &before {
+                    let whose = row.split(' ').nth(2).unwrap();
+                    db.sql(&format!("UPDATE oubliette_numbers SET whose = '{whose}' WHERE subject_id = {}", id(row))).await;
+                }
+            }
+            let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("asked")));
+            assert!(matches!(refused, Err(RegisterError::NotTheirs)), "{has_copy}: {refused:?}");
+            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().strangers.len(), 2, "{has_copy}");
+            db.sql(&names("alice", "bob")).await;
+        }
+        // An operator knows that it was a restore.
+        let refused = on!(db, shop.register, keys(&who("alice"), ORDERS));
+        assert!(matches!(refused, Err(RegisterError::NotTheirs)), "{refused:?}");
+        own_transaction!(db, shop.register, confirm_restored(why("the database is from before the rotation"))).unwrap();
+        own_transaction!(db, shop.register, erase(&who("alice"), why("asked"))).unwrap();
+    }
+
     async fn a_number_that_the_register_lost_stops_an_erasure() {
         let rules = || Rules::new().rows("shop", "id", "no").tokens("customers", "no", ["email_idx"]);
         for number_is in ["gone", "somebody else's"] {

@@ -164,6 +164,52 @@ bodies! {
         }
     }
 
+    // Whoever is told first may be killed before they tell anybody.
+    async fn numbers_that_are_nobodys_are_listed_until_they_are_shredded() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        db.back_up().await;
+        let erin = on!(db, shop.register, grant(&who("erin"), contract())).unwrap().number;
+        on!(db, shop.register, grant(&who("bob"), contract())).unwrap();
+        own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap();
+        db.restore().await;
+        own_transaction!(db, shop.register, resume()).unwrap();
+        assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none(), "it has been told");
+        for _ in 0..2 {
+            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().lost, [erin]);
+        }
+        let _ = shop.vault.shred([erin]).unwrap();
+        assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().lost, []);
+    }
+
+    // From before anything was told, and the journal lost what was: it may have been a hold.
+    async fn a_gap_is_noticed_by_a_database_that_had_told_nothing() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        on!(db, shop.register, grant(&who("alice"), consent())).unwrap();
+        db.back_up().await;
+        let journal = shop.place.path().join("journal");
+        let old: Vec<u8> = std::fs::read(&journal).unwrap();
+        on!(db, shop.register, hold(&who("alice"), None, why("case 7"), at("2027-01-01T00:00:00Z"))).unwrap();
+        own_transaction!(db, shop.register, flush()).unwrap();
+        // A commit, whose record vouches for what was written down before it.
+        shop.vault.rotate_purpose(ORDERS).unwrap();
+        db.restore().await;
+        shop.vault.clone().close().unwrap();
+        std::fs::write(&journal, &old).unwrap();
+        std::fs::remove_file(shop.place.path().join("journal.head")).unwrap();
+        let vault = shop.memory.builder().journal(&journal).accept_journal_loss(why("the disk failed"));
+        let shop = shop.with(vault.unlock(oubliette::testing::TestVault::root_key()).unwrap(), Rules::new());
+        own_transaction!(db, shop.register, resume()).unwrap();
+        let swept = own_transaction!(db, shop.register, sweep(|_| std::ops::ControlFlow::Continue(())));
+        assert!(matches!(swept, Err(RegisterError::Unconfirmed)), "{swept:?}");
+        // A database that is made now has lost nothing.
+        let mut new = Db::new().await;
+        on!(new, shop.register, create_tables()).unwrap();
+        on!(new, shop.register, grant(&who("bob"), consent())).unwrap();
+        own_transaction!(new, shop.register, sweep(|_| std::ops::ControlFlow::Continue(()))).unwrap();
+    }
+
     async fn a_database_that_is_whole_is_left_alone() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         on!(db, shop.register, create_tables()).unwrap();
@@ -325,7 +371,7 @@ bodies! {
         // As if the table had been restored to where the journal's file is.
         for line in lines {
             let (n, line) = line.split_once(' ').unwrap();
-            db.sql(&format!("INSERT INTO oubliette_journal (n, line) VALUES ({n}, '{line}')")).await;
+            db.sql(&format!("INSERT INTO oubliette_journal (n, line) VALUES ({n}, '{line}') ON CONFLICT (n) DO NOTHING")).await;
         }
         db.sql("DELETE FROM oubliette_outbox").await;
         let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();

@@ -45,6 +45,10 @@ impl Db {
     #[allow(dead_code)] // for histories
     pub const HISTORIES: u32 = 32;
 
+    /// Of the walk.
+    #[allow(dead_code)] // for the walk
+    pub const WALKS: u64 = 20;
+
     pub fn run(body: impl Future<Output = ()>) {
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(pin!(body).poll(&mut context), Poll::Ready(())), "SQLite waits for nothing");
