@@ -39,7 +39,7 @@ const WRITE: &str = "WITH written AS (
     SELECT pg_notify($4, '') FROM written";
 
 const CAN_WRITE: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,
-    has_column_privilege('{s}.root', 'record', 'UPDATE')";
+    has_column_privilege($1 || '.root', 'record', 'UPDATE')";
 
 /// Who holds the lock and says nothing for this long has lost it: a process that was stopped, or its machine. One that runs says
 /// something by itself.
@@ -95,11 +95,11 @@ impl RootStore for PostgresStore {
         if place != self.inner.place {
             return Err(self.missing(place));
         }
-        let sql = self.inner.schema.sql(CAN_WRITE);
+        let schema = self.inner.schema.quoted.clone();
         let (is_read_only, is_allowed) = self.inner.read(move |session| {
-            let sql = sql.clone();
+            let schema = schema.clone();
             async move {
-                let rows = session.query(&sql, &[]).await?;
+                let rows = session.query(CAN_WRITE, &[(&schema, Type::TEXT)]).await?;
                 let row = rows.first().ok_or(Failure::Incomplete)?;
                 let (is_standby, is_read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
                 Ok((is_standby || is_read_only, row.try_get(2)?))
