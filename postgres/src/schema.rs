@@ -33,6 +33,7 @@ const STEPS: [&str; 1] = ["
         generation numeric(20) NOT NULL CHECK (generation BETWEEN 0 AND 18446744073709551615),
         bytes bytea NOT NULL CHECK (octet_length(bytes) = {page}), superseded timestamptz);
     ALTER TABLE {s}.pages ALTER COLUMN bytes SET STORAGE EXTERNAL;
+    CREATE INDEX ON {s}.pages (generation);
     INSERT INTO {s}.version (version) VALUES (1);
     INSERT INTO {s}.place (id) VALUES (decode('{place}', 'hex'));
     INSERT INTO {s}.root (slot) VALUES (0);

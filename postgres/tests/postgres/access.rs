@@ -92,8 +92,10 @@ fn names_may_hold_what_means_something_in_a_statement() {
         vault.sweep().unwrap();
         vault.status().unwrap();
         let store = owner.open().unwrap();
-        store.can_write(store.places()[0]).unwrap_or_else(|error| panic!("{odd}: {:?}", std::error::Error::source(&error)));
-        assert!(store.usage().unwrap().pages > 0, "{odd}");
+        store
+            .can_write(store.places()[0])
+            .unwrap_or_else(|error| panic!("{odd}: {:?}", std::error::Error::source(&error)));
+        assert!(store.usage().unwrap().pages > 0 && !store.newer_than(0, 10).is_empty(), "{odd}");
         let mark = store.mark().unwrap();
         store.replace_mark(&mark).unwrap();
         assert!(store.get_many(&[]).is_empty());
