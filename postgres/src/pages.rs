@@ -225,8 +225,8 @@ const AT_ONCE: usize = 8;
 /// Within a transaction.
 pub(crate) async fn put(session: &Session, schema: &Schema, mark: &Mark, batch: &Batch) -> Result<(), Failure> {
     let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
-    let chunks: Vec<(Vec<&[u8]>, Vec<&[u8]>)> =
-        pages.chunks(CHUNK).map(|chunk| chunk.iter().copied().unzip()).collect();
+    let chunks = pages.chunks(CHUNK).map(|chunk| chunk.iter().copied().unzip::<_, _, Vec<_>, Vec<_>>());
+    let chunks: Vec<_> = chunks.collect();
     let generation = mark.generation.to_string();
     let [there, put, raise] = [&format!("{MARK} FOR UPDATE"), PUT, RAISE_MARK].map(|sql| schema.sql(sql));
     // Who puts at the same time waits here.

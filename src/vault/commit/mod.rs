@@ -183,10 +183,9 @@ impl Engine {
         let mut attempt = self.attempt(terms, before, plan, then.as_deref_mut(), &mut tries);
         if let Err(Failure::Unknown(..)) = attempt {
             // After a failed sync a re-read proves nothing; writing what is found again, and syncing it, does.
-            attempt =
-                self.attempt(terms, before, plan, then, &mut tries).map_err(|failure| match failure {
-                    Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
-                });
+            attempt = self.attempt(terms, before, plan, then, &mut tries).map_err(|failure| match failure {
+                Failure::Refused(cause) | Failure::Unknown(cause) => Failure::Unknown(cause),
+            });
         }
         // What an earlier commit left unknown stays expected.
         if tries.expects && matches!(attempt, Err(Failure::Refused(_))) {
