@@ -200,3 +200,21 @@ fn what_others_put_since_comes_in_one_answer() {
     assert_eq!(numbers(0, 2), numbers(5, 2));
     assert!(store.newer_than(5, 9).iter().all(|found| [page(6), page(106)].contains(found)));
 }
+
+/// Several pages come in the order of their names, however the server finds them: here it sorts both by name.
+#[test]
+fn several_pages_come_in_the_order_of_their_names_however_they_are_found() {
+    let server = Server::start(&["-c", "enable_nestloop=off", "-c", "enable_hashjoin=off"]);
+    let store = fresh(&server).open().unwrap();
+    store.put(&mark(1, 1), &(1..200).map(page).collect::<Vec<_>>()).unwrap();
+    let wanted: Vec<u16> = (1..220).rev().chain([7, 300, 7]).collect();
+    let names: Vec<PageName> = wanted.iter().map(|n| page(*n).name).collect();
+    // As it is asked first, and as it was prepared.
+    for _ in 0..8 {
+        let found = store.get_many(&names);
+        assert_eq!(found.len(), names.len());
+        for (n, found) in wanted.iter().zip(found) {
+            assert!(found.unwrap() == (*n < 200).then(|| page(*n).bytes), "{n}");
+        }
+    }
+}
