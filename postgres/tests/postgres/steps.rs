@@ -218,3 +218,36 @@ fn several_pages_come_in_the_order_of_their_names_however_they_are_found() {
         }
     }
 }
+
+/// The lock goes on with the end of the transaction, when others see what was written: not while that waits for the standbys.
+#[test]
+fn the_lock_is_held_until_the_commit_is_seen() {
+    let server = Server::start(&[]);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let [store, other] = [1, 2].map(|_| at(&server, &schema).open().unwrap());
+    std::thread::scope(|scope| {
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let (server, theirs) = (&server, store.clone());
+        let writing = scope.spawn(move || {
+            let mut lock = theirs.lock(&theirs.places(), WAIT).unwrap();
+            server.set("synchronous_standby_names", "nobody");
+            // Until the connections of others know of it.
+            std::thread::sleep(Duration::from_millis(300));
+            write(&mut *lock, &theirs, 1, &mark(1, 2), &[page(1)], true).unwrap();
+            // It has not let go.
+            is_done.recv().unwrap_err();
+        });
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%raised%'";
+        wait_for("the commit to wait", || server.sql(waits) == "1");
+        let busy = other.lock(&other.places(), Duration::from_millis(300));
+        assert!(matches!(busy, Err(LockError::Busy { .. })), "it cannot be seen yet");
+        server.set("synchronous_standby_names", "");
+        let mut theirs = other.lock(&other.places(), WAIT).unwrap();
+        let found = theirs.read_settled(place(&other)).unwrap();
+        assert!(matches!(&found[0].content, CopyContent::Intact(found) if found[0] == 1), "{found:?}");
+        assert!(!writing.is_finished());
+        drop(done);
+    });
+    assert_eq!(record(&store), Some(1));
+}
