@@ -8,7 +8,7 @@ use super::Work;
 use super::worker::Request;
 
 /// From one read that the store asked for to the next: where others commit all the while, each of their commits would cause one in every process.
-const BETWEEN_TOLD: Duration = Duration::from_millis(10);
+const BETWEEN_TOLD: Duration = Duration::from_millis(25);
 /// Until the record was read once.
 const FIRST_PERIOD: Duration = Duration::from_millis(250);
 
