@@ -255,6 +255,15 @@ pub struct Shred {
 pub enum Rotate {
     /// Put the vault under a new root key; a new passphrase is asked for twice unless one of these is given
     RootKey(NewKey),
+    /// Have the tokens that the configuration names hold the root key, and no others: one is added, or given up for good
+    ///
+    /// All of them must be there. The next version of the root key begins in them, and those before it are destroyed there. A token that is given up, since
+    /// it was lost, keeps its keys: they open older root records, and nothing that is shredded later in the current one.
+    Tokens {
+        /// The root record is in the first token alone, from before it had a name
+        #[arg(long)]
+        from_one: bool,
+    },
     /// Give a purpose a new key tree; values under the old one open until it is retired
     Purpose {
         /// The purpose

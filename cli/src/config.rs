@@ -375,7 +375,10 @@ impl Config {
         paths.extend(&mut config.backups);
         paths.extend(&mut config.root_key.passphrase_file);
         paths.extend(&mut config.root_key.key_file);
-        paths.extend(config.root_key.token.iter_mut().flat_map(|token| &mut token.pin_file));
+        if let Some(token) = &mut config.root_key.token {
+            paths.extend(&mut token.pin_file);
+            paths.extend(token.others.iter_mut().flat_map(|other| &mut other.pin_file));
+        }
         paths.extend(&mut config.database.sqlite);
         paths.extend(&mut config.database.postgres_url_file);
         paths.extend(&mut config.register.receipts);
@@ -384,6 +387,9 @@ impl Config {
         }
         if config.root_key.passphrase_file.is_some() && config.root_key.key_file.is_some() {
             return Err(wrong("[root_key] names a passphrase_file and a key_file; one of them, please".into()));
+        }
+        if let Some(Err(why)) = config.root_key.token.as_ref().map(TokenSource::check) {
+            return Err(wrong(why.into()));
         }
         let named = [
             config.database.sqlite.is_some(),

@@ -15,7 +15,7 @@ use crate::args::{Common, NewKey};
 use crate::config::RootKeySource;
 use crate::exit::{Exit, Failure};
 use crate::permissions;
-use crate::token::TokenSource;
+use crate::token::{Needed, TokenSource};
 
 /// Most bytes of a passphrase.
 const MOST_BYTES: usize = 4096;
@@ -49,7 +49,8 @@ enum Source {
     Descriptor(u32),
     PassphraseFile(PathBuf),
     KeyFile(PathBuf),
-    Token(Box<TokenSource>, Option<Box<Source>>),
+    /// The tokens, and where the first one's PIN is if it was given.
+    Token(Box<TokenSource>, Option<Box<Source>>, Needed),
 }
 
 impl Secrets {
@@ -57,7 +58,10 @@ impl Secrets {
         let given = source(common.passphrase_fd, common.passphrase_file.as_ref(), common.key_file.as_ref());
         let files = || source(None, configured.passphrase_file.as_ref(), configured.key_file.as_ref());
         let without_token = given.clone().or_else(files).unwrap_or(Source::Prompt);
-        let token = configured.token.as_ref().map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new)));
+        let token = configured
+            .token
+            .as_ref()
+            .map(|token| Source::Token(Box::new(token.clone()), given.map(Box::new), Needed::Any));
         let current = token.clone().unwrap_or_else(|| without_token.clone());
         Secrets { current, without_token, token, opened: None, descriptors: HashMap::new(), generated: None }
     }
@@ -67,11 +71,35 @@ impl Secrets {
         self.current = self.without_token.clone();
     }
 
+    /// The root record is under the first token alone, from before there were several.
+    pub fn one_token(&mut self) -> Result<(), Failure> {
+        if let Source::Token(token, ..) = &mut self.current {
+            **token = token.alone(None);
+            return Ok(());
+        }
+        Err(no_token())
+    }
+
+    /// The names of the tokens that the configuration says.
+    pub fn token_names(&self) -> Result<Vec<String>, Failure> {
+        let Some(Source::Token(token, ..)) = &self.token else { return Err(no_token()) };
+        let names: Option<Vec<String>> = token.each().into_iter().map(|token| token.name).collect();
+        names.ok_or_else(|| Failure::new(Exit::Config, "the token has no name: give it one under [root_key.token]"))
+    }
+
+    /// The root key in all tokens of the configuration: none may be away.
+    pub fn of_all_tokens(&mut self) -> Result<RootKey, Failure> {
+        match self.token.clone() {
+            Some(Source::Token(token, pin, _)) => self.read(&Source::Token(token, pin, Needed::All)),
+            _ => Err(no_token()),
+        }
+    }
+
     /// The file that the current root key is read from, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match &self.current {
             Source::PassphraseFile(file) | Source::KeyFile(file) => Some(file),
-            Source::Token(token, _) => token.pin_file.as_deref(),
+            Source::Token(token, ..) => token.pin_file.as_deref(),
             Source::Prompt | Source::Descriptor(_) => None,
         }
     }
@@ -92,7 +120,7 @@ impl Secrets {
             return Ok(key);
         }
         if new.to_token {
-            return self.of_token();
+            return self.of_all_tokens();
         }
         let given = source(new.new_passphrase_fd, new.new_passphrase_file.as_ref(), new.new_key_file.as_ref());
         if let Some(source) = given {
@@ -108,8 +136,7 @@ impl Secrets {
 
     /// The root key in the token of the configuration, whether the vault is under it or not.
     pub fn of_token(&mut self) -> Result<RootKey, Failure> {
-        let missing = || Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]");
-        let token = self.token.clone().ok_or_else(missing)?;
+        let token = self.token.clone().ok_or_else(no_token)?;
         self.read(&token)
     }
 
@@ -131,17 +158,46 @@ impl Secrets {
                 Ok(passphrase(&line(&mut file, &path.display().to_string())?, false))
             }
             Source::KeyFile(path) => key_file(path),
-            Source::Token(token, pin) => {
-                let pin = self.pin(token, pin.as_deref())?;
-                let opened = token.open(pin)?;
-                self.opened = Some(opened.clone());
-                token.root_key(opened)
+            Source::Token(token, pin, needed) => {
+                let tokens = self.log_in(token, pin.as_deref(), *needed)?;
+                self.opened = tokens.first().map(|(_, token)| token.clone());
+                token.root_key(tokens)
             }
             Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
         }
     }
 
-    /// The token's PIN: by argument where a passphrase would be, from the file that the configuration names, or asked for.
+    /// Logs in to each token. One of several may be away where one is enough.
+    fn log_in(
+        &mut self,
+        token: &TokenSource,
+        pin: Option<&Source>,
+        needed: Needed,
+    ) -> Result<Vec<(Option<String>, Token)>, Failure> {
+        let (mut opened, mut away) = (Vec::new(), None);
+        for (nth, one) in token.each().into_iter().enumerate() {
+            let pin = self.pin(&one, pin.filter(|_| nth == 0))?;
+            match one.open(pin) {
+                Ok(token) => opened.push((one.name, token)),
+                // A PIN that is refused is tried once.
+                Err(failure) if needed == Needed::All || failure.exit != Exit::TryAgain => return Err(failure),
+                Err(failure) => away = away.or(Some((one.name.unwrap_or(one.label), failure))),
+            }
+        }
+        if let Some((name, failure)) = away {
+            if opened.is_empty() {
+                return Err(failure);
+            }
+            let _ = writeln!(
+                std::io::stderr(),
+                "caution: the token {name:?} is away, so no version of the root key begins: {}",
+                failure.message
+            );
+        }
+        Ok(opened)
+    }
+
+    /// A token's PIN: by argument where a passphrase would be, from the file that the configuration names, or asked for.
     fn pin(&mut self, token: &TokenSource, given: Option<&Source>) -> Result<Zeroizing<String>, Failure> {
         let file = match given {
             Some(Source::Descriptor(number)) => return self.line_of(*number),
@@ -181,6 +237,10 @@ impl Descriptor {
             }
         }
     }
+}
+
+fn no_token() -> Failure {
+    Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]")
 }
 
 fn source(fd: Option<u32>, passphrase: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<Source> {

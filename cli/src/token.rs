@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use oubliette::{RootKey, VersionPolicy};
+use oubliette::{KeyTokens, RootKey, VersionPolicy};
 use oubliette_pkcs11::{Token, TokenError};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -28,9 +28,64 @@ pub struct TokenSource {
     /// One disk error may lose all.
     #[serde(default)]
     pub allow_one_place: bool,
+    /// By which the root record lists it, where it lists tokens.
+    pub name: Option<String>,
+    /// Those that hold the keys as well.
+    #[serde(default)]
+    pub others: Vec<OtherToken>,
+}
+
+/// A further token of the same keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherToken {
+    pub name: String,
+    /// That of the first, unless it says so.
+    pub module: Option<PathBuf>,
+    pub label: String,
+    pub serial: Option<String>,
+    pub pin_file: Option<PathBuf>,
+}
+
+/// Whether tokens may be away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// One opens the vault.
+    Any,
+    All,
 }
 
 impl TokenSource {
+    /// Itself, and the others, each as a token alone.
+    pub fn each(&self) -> Vec<TokenSource> {
+        let other = |other: &OtherToken| TokenSource {
+            module: other.module.clone().unwrap_or_else(|| self.module.clone()),
+            label: other.label.clone(),
+            serial: other.serial.clone(),
+            pin_file: other.pin_file.clone(),
+            name: Some(other.name.clone()),
+            others: Vec::new(),
+            ..self.clone()
+        };
+        std::iter::once(self.alone(self.name.clone())).chain(self.others.iter().map(other)).collect()
+    }
+
+    /// Without the others, under this name or none.
+    pub fn alone(&self, name: Option<String>) -> TokenSource {
+        TokenSource { name, others: Vec::new(), ..self.clone() }
+    }
+
+    /// What the configuration says must fit together.
+    pub fn check(&self) -> Result<(), &'static str> {
+        match (&self.name, self.others.is_empty(), &self.key) {
+            (None, false, _) => Err("[root_key.token] has others, and so needs a name of its own"),
+            (Some(_), _, Some(_)) => {
+                Err("[root_key.token] has a name, which is for versions, and a key, which has none")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Logs in.
     pub fn open(&self, pin: Zeroizing<String>) -> Result<Token, Failure> {
         let mut builder = Token::at(&self.module, &self.label);
@@ -40,13 +95,18 @@ impl TokenSource {
         builder.open(pin).map_err(failure)
     }
 
-    /// The root key in it.
-    pub fn root_key(&self, token: Token) -> Result<RootKey, Failure> {
+    /// The root key in it, or in those of them that are there.
+    pub fn root_key(&self, tokens: Vec<(Option<String>, Token)>) -> Result<RootKey, Failure> {
         let policy = self.policy()?;
-        match &self.key {
-            Some(label) => Ok(RootKey::wrapped_by(token.key(label).map_err(failure)?)),
-            None => Ok(RootKey::versions(token, policy)),
+        let mut named = KeyTokens::new();
+        for (name, token) in tokens {
+            match (name, &self.key) {
+                (_, Some(label)) => return Ok(RootKey::wrapped_by(token.key(label).map_err(failure)?)),
+                (None, None) => return Ok(RootKey::versions(token, policy)),
+                (Some(name), None) => named = named.token(name, token),
+            }
         }
+        Ok(RootKey::versions(named, policy))
     }
 
     fn policy(&self) -> Result<VersionPolicy, Failure> {

@@ -2,6 +2,19 @@
 
 /// What a library says, and what the command says in its place.
 const IN_COMMANDS: &[(&str, &str)] = &[
+    (
+        "unlock with that one, and rotate to the tokens that it is to be",
+        "`oubliette rotate tokens --from-one` moves it to those of the configuration",
+    ),
+    (
+        "name it, or give it up by rotating to the tokens that are left",
+        "name it under [root_key.token], or `oubliette rotate tokens` gives it up",
+    ),
+    (
+        "bring it back, or give it up by rotating to the tokens that are left",
+        "bring it back, or take it out of the configuration and give it up by `oubliette rotate tokens`",
+    ),
+    ("rotate to all of the tokens to add it", "`oubliette rotate tokens` adds it"),
     ("let the job `enroll`", "let the application give it one"),
     ("`seal` it first", "seal it first, in the application"),
     (

@@ -58,6 +58,12 @@ impl Failure {
         }
     }
 
+    /// Whether a statement that was a transaction by itself may have been carried out all the same; or another connection, with a lock of its own, may do
+    /// better.
+    pub(crate) fn is_unclear(&self) -> bool {
+        matches!(self, Failure::NoAnswer(_) | Failure::NotConfirmed | Failure::LockLost) || self.lost_connection()
+    }
+
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Failure::Driver(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }

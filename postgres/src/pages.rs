@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oubliette::store::{Mark, PAGE_BYTES, PageName, PageStore, Problem, StoreError, StoredPage, Swept, Usage};
+use oubliette::store::{
+    Mark, PAGE_BYTES, PageName, PageStore, Problem, StoreError, StoredPage, Swept, Together, Usage,
+};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::failure::Failure;
 use crate::pool::transaction;
 use crate::schema::Schema;
-use crate::session::{Parameter, Session};
-use crate::store::PostgresStore;
+use crate::session::{Asked, Parameter, Session};
+use crate::store::{Inner, PostgresStore};
 
 /// Pages in one statement: two megabytes.
 const CHUNK: usize = 256;
@@ -38,7 +40,13 @@ const GET_MANY: &str = "SELECT pg_is_in_recovery(), octet_length(p.bytes),
         CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM unnest($1) WITH ORDINALITY AS n (name, nth) LEFT JOIN {s}.pages p ON p.name = n.name ORDER BY n.nth";
 
+/// Those of the latest generations. A standby may lack some, and is asked all the same: what it lacks is got by its name.
+const NEWER_THAN: &str = "SELECT name, bytes FROM {s}.pages
+    WHERE generation > $1::numeric AND octet_length(bytes) = $2 ORDER BY generation DESC LIMIT $3";
+
 const MARK: &str = "SELECT generation::text, vault, proof FROM {s}.mark";
+const RAISE_MARK: &str =
+    "UPDATE {s}.mark SET generation = $1::numeric, vault = $2, proof = $3 WHERE generation <= $1::numeric";
 const SET_MARK: &str = "UPDATE {s}.mark SET generation = $1::numeric, vault = $2, proof = $3";
 
 const LOST: &str = "SELECT l.name FROM unnest($1) AS l (name)
@@ -57,16 +65,7 @@ const USAGE: &str = "SELECT count(*), coalesce(sum(octet_length(bytes)), 0)::big
 impl PageStore for PostgresStore {
     /// In one transaction: all of it, or nothing.
     fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
-        let mut batch: BTreeMap<PageName, Vec<u8>> = BTreeMap::new();
-        for page in pages {
-            let location = || format!("{}, page {}", self.inner.schema.location, page.name);
-            if page.bytes.len() != PAGE_BYTES {
-                return Err(StoreError::new(Problem::Io, location()).caused_by("another size"));
-            }
-            if batch.insert(page.name, page.bytes.clone()).is_some_and(|other| other != page.bytes) {
-                return Err(StoreError::new(Problem::PageExists, location()));
-            }
-        }
+        let batch = self.inner.batch(pages)?;
         let (mark, batch, schema) = (*mark, Arc::new(batch), self.inner.schema.clone());
         self.inner.write(move |session| {
             let (batch, schema) = (batch.clone(), schema.clone());
@@ -79,7 +78,7 @@ impl PageStore for PostgresStore {
         let found = self.inner.read(move |session| {
             let sql = sql.clone();
             async move {
-                let rows = session.query(&sql, &[(&&name.0[..], Type::BYTEA), (&length()?, Type::INT4)]).await?;
+                let rows = session.query_often(&sql, &[(&&name.0[..], Type::BYTEA), (&length()?, Type::INT4)]).await?;
                 page_in(one(&rows)?)?.map_err(Failure::Damaged)
             }
         });
@@ -93,7 +92,8 @@ impl PageStore for PostgresStore {
         let found = self.inner.read(move |session| {
             let (sql, wanted) = (sql.clone(), wanted.clone());
             async move {
-                let rows = session.query(&sql, &[(&*wanted, Type::BYTEA_ARRAY), (&length()?, Type::INT4)]).await?;
+                let rows =
+                    session.query_often(&sql, &[(&*wanted, Type::BYTEA_ARRAY), (&length()?, Type::INT4)]).await?;
                 rows.iter().map(page_in).collect::<Result<Vec<_>, Failure>>()
             }
         });
@@ -104,6 +104,30 @@ impl PageStore for PostgresStore {
             }
             Err(error) => names.iter().map(|name| Err(of_page(error.clone(), name))).collect(),
         }
+    }
+
+    /// In one round trip. What a sweep took since is not there.
+    fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
+        let (sql, generation) = (self.inner.schema.sql(NEWER_THAN), generation.to_string());
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let found = self.inner.read(move |session| {
+            let (sql, generation) = (sql.clone(), generation.clone());
+            async move {
+                let parameters: [Parameter<'_>; 3] =
+                    [(&generation, Type::TEXT), (&length()?, Type::INT4), (&most, Type::INT8)];
+                session
+                    .query_often(&sql, &parameters)
+                    .await?
+                    .iter()
+                    .map(named_page)
+                    .collect::<Result<Vec<_>, Failure>>()
+            }
+        });
+        found.unwrap_or_default()
+    }
+
+    fn together(&self) -> Option<Together> {
+        Some(self.inner.together)
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {
@@ -153,6 +177,28 @@ impl PageStore for PostgresStore {
     }
 }
 
+impl Inner {
+    /// As it can be put. An error: nothing is.
+    pub(crate) fn batch(&self, pages: &[StoredPage]) -> Result<Batch, StoreError> {
+        let mut batch = Batch::new();
+        for page in pages {
+            let location = || format!("{}, page {}", self.schema.location, page.name);
+            if page.bytes.len() != PAGE_BYTES {
+                return Err(StoreError::new(Problem::Io, location()).caused_by("another size"));
+            }
+            if batch.insert(page.name, page.bytes.clone()).is_some_and(|other| other != page.bytes) {
+                return Err(StoreError::new(Problem::PageExists, location()));
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn named_page(row: &Row) -> Result<StoredPage, Failure> {
+    let damaged = |_| Failure::Damaged("a page's name has another length".to_owned());
+    Ok(StoredPage { name: PageName(row.try_get::<_, &[u8]>(0)?.try_into().map_err(damaged)?), bytes: row.try_get(1)? })
+}
+
 fn of_page(error: StoreError, name: &PageName) -> StoreError {
     StoreError::new(error.problem(), format!("{}, page {name}", error.location())).caused_by(error)
 }
@@ -170,29 +216,43 @@ fn page_in(row: &Row) -> Result<Result<Option<Vec<u8>>, String>, Failure> {
     })
 }
 
-async fn put(
-    session: &Session,
-    schema: &Schema,
-    mark: &Mark,
-    batch: &BTreeMap<PageName, Vec<u8>>,
-) -> Result<(), Failure> {
+/// Pages as they are put: each with its bytes, and none twice.
+pub(crate) type Batch = BTreeMap<PageName, Vec<u8>>;
+
+/// What is asked in one go: sixteen megabytes.
+const AT_ONCE: usize = 8;
+
+/// Within a transaction.
+pub(crate) async fn put(session: &Session, schema: &Schema, mark: &Mark, batch: &Batch) -> Result<(), Failure> {
+    let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
+    let chunks = pages.chunks(CHUNK).map(|chunk| chunk.iter().copied().unzip::<_, _, Vec<_>, Vec<_>>());
+    let chunks: Vec<_> = chunks.collect();
+    let generation = mark.generation.to_string();
+    let [there, put, raise] = [&format!("{MARK} FOR UPDATE"), PUT, RAISE_MARK].map(|sql| schema.sql(sql));
     // Who puts at the same time waits here.
-    let there = kept(one(&session.query(&schema.sql(&format!("{MARK} FOR UPDATE")), &[]).await?)?)?;
-    if !there.admits(mark) {
+    let mut statements: Vec<Asked<'_>> = vec![(&there, Vec::new())];
+    statements.extend(chunks.iter().map(|(names, bytes)| {
+        let parameters: [Parameter<'_>; 3] =
+            [(names, Type::BYTEA_ARRAY), (bytes, Type::BYTEA_ARRAY), (&generation, Type::TEXT)];
+        (put.as_str(), parameters.to_vec())
+    }));
+    let (vault, proof) = (&mark.vault[..], &mark.proof[..]);
+    statements.push((&raise, vec![(&generation, Type::TEXT), (&vault, Type::BYTEA), (&proof, Type::BYTEA)]));
+    let mut answers = Vec::with_capacity(statements.len());
+    for asked in statements.chunks(AT_ONCE) {
+        answers.extend(session.queries(asked).await?);
+    }
+    let mut answers = answers.into_iter();
+    if !kept(one(&answers.next().unwrap_or_default())?)?.admits(mark) {
         return Err(Failure::OtherVault);
     }
-    let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
-    let (put, generation) = (schema.sql(PUT), mark.generation.to_string());
-    for chunk in pages.chunks(CHUNK) {
-        let (names, bytes): (Vec<&[u8]>, Vec<&[u8]>) = chunk.iter().copied().unzip();
-        let parameters: [Parameter<'_>; 3] =
-            [(&names, Type::BYTEA_ARRAY), (&bytes, Type::BYTEA_ARRAY), (&generation, Type::TEXT)];
-        let stored: i64 = one(&session.query(&put, &parameters).await?)?.try_get(0)?;
-        if usize::try_from(stored) != Ok(chunk.len()) {
+    for ((names, _), stored) in chunks.iter().zip(answers) {
+        let stored: i64 = one(&stored)?.try_get(0)?;
+        if usize::try_from(stored) != Ok(names.len()) {
             return Err(Failure::PageExists);
         }
     }
-    if there.generation <= mark.generation { set_mark(session, schema, mark).await } else { Ok(()) }
+    Ok(())
 }
 
 async fn set_mark(session: &Session, schema: &Schema, mark: &Mark) -> Result<(), Failure> {

@@ -5,16 +5,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oubliette::store::{
-    Changed, CopyContent, LockError, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError,
+    Changed, CopyContent, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    RootStore, StoreError, Together,
 };
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use zeroize::Zeroizing;
 
 use crate::builder::ConfirmReads;
 use crate::failure::Failure;
-use crate::session::{Parameter, Session};
+use crate::pages::put;
+use crate::pool::transaction;
+use crate::session::{Parameter, Session, both};
 use crate::store::{Inner, PostgresStore};
 use crate::watch;
 
@@ -38,8 +42,38 @@ const WRITE: &str = "WITH written AS (
         RETURNING 1)
     SELECT pg_notify($4, '') FROM written";
 
+/// All of a commit in one statement, which is a transaction by itself. Nothing of it unless this connection holds the lock and the mark is of this
+/// vault; and no record unless every page is there.
+///
+/// If nothing more is to be done under the lock it is given up with the end of the transaction, when others see what was written: the
+/// transaction takes it, too, and the connection lets go of it.
+const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
+        WHERE id = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $3)),
+    raised AS (UPDATE {s}.mark SET generation = greatest(generation, $7::numeric),
+            vault = CASE WHEN generation <= $7::numeric THEN $8 ELSE vault END,
+            proof = CASE WHEN generation <= $7::numeric THEN $9 ELSE proof END
+        WHERE EXISTS (SELECT FROM held) AND (generation = 0 OR vault = $8)
+        RETURNING 1),
+    put AS (INSERT INTO {s}.pages AS p (name, generation, bytes)
+        SELECT n.name, $7::numeric, n.bytes FROM unnest($5, $6) AS n (name, bytes) WHERE EXISTS (SELECT FROM raised)
+        ON CONFLICT (name) DO UPDATE SET generation = greatest(p.generation, excluded.generation), superseded = NULL
+            WHERE p.bytes = excluded.bytes
+        RETURNING 1),
+    written AS (UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp()
+        WHERE slot = 0 AND EXISTS (SELECT FROM raised) AND (SELECT count(*) FROM put) = cardinality($5)
+        RETURNING pg_notify($4, ''))
+    SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM raised), (SELECT count(*) FROM put) = cardinality($5),
+        (SELECT count(*) FROM written) = 1,
+        CASE WHEN $10 AND (SELECT count(*) FROM written) = 1
+            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3) END";
+
+/// More pages, and it would take longer than an answer may: they are put first.
+const MOST_AT_ONCE: usize = 1024;
+
 const CAN_WRITE: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,
-    has_column_privilege('{s}.root', 'record', 'UPDATE')";
+    has_column_privilege($1 || '.root', 'record', 'UPDATE')";
 
 /// Who holds the lock and says nothing for this long has lost it: a process that was stopped, or its machine. One that runs says
 /// something by itself.
@@ -54,8 +88,12 @@ impl RootStore for PostgresStore {
     /// Refused by a server in recovery. Confirmed by the standbys as [`confirm_reads`](crate::PostgresStoreBuilder::confirm_reads) says.
     fn read(&self, place: PlaceId) -> Vec<RootCopy> {
         let content = if place == self.inner.place { self.inner.record() } else { Err(self.missing(place)) };
-        let content = content.unwrap_or_else(CopyContent::Unreachable);
-        vec![RootCopy { location: self.inner.schema.location.clone(), place, content }]
+        self.inner.copies(place, content)
+    }
+
+    /// True: each wait for the server has an end.
+    fn never_hangs(&self) -> bool {
+        true
     }
 
     /// An advisory lock of the database, held by one connection; it goes with that connection.
@@ -66,25 +104,33 @@ impl RootStore for PostgresStore {
         let (pool, key) = (self.inner.pool.clone(), key(self.inner.place));
         let lock = lock_statement(key, wait);
         let most = wait.saturating_add(pool.answer_within());
+        let (read, place) = (self.inner.schema.sql(READ), self.inner.place);
+        let confirm = self.inner.confirm_reads.under_the_lock();
         let locked = self.inner.driver.run(async move {
             let take = |session: Arc<Session>| {
-                let lock = lock.clone();
+                let (lock, read) = (lock.clone(), read.clone());
                 async move {
-                    let taken = session.batch_within(most, &lock).await;
+                    // Read as soon as it is taken: others wait.
+                    let found = record_within(&session, Duration::MAX, &read, place, confirm);
+                    let (taken, found) = both(session.batch_within(most, &lock), found, session.within()).await;
                     if taken.is_err() {
                         // In the middle of a transaction that failed.
                         session.spoil();
                     }
-                    taken
+                    taken?;
+                    Ok(found.unwrap_or_else(|| {
+                        session.spoil();
+                        Err(Failure::NoAnswer(session.within()))
+                    }))
                 }
             };
             pool.on_one(take).await
         });
         match locked {
-            Ok(((), session)) => {
+            Ok((found, session)) => {
                 let speaks = self.inner.driver.spawn(speak_up(session.clone())).ok();
                 *self.inner.held() = Some(session.clone());
-                Ok(Box::new(Locked { inner: &self.inner, session, speaks }))
+                Ok(Box::new(Locked { inner: &self.inner, session, speaks, found: Some(found) }))
             }
             Err(failure) if failure.is_busy() => Err(LockError::Busy { waited: wait }),
             Err(failure) => Err(LockError::Store(self.inner.error(failure))),
@@ -95,11 +141,11 @@ impl RootStore for PostgresStore {
         if place != self.inner.place {
             return Err(self.missing(place));
         }
-        let sql = self.inner.schema.sql(CAN_WRITE);
+        let schema = self.inner.schema.quoted.clone();
         let (is_read_only, is_allowed) = self.inner.read(move |session| {
-            let sql = sql.clone();
+            let schema = schema.clone();
             async move {
-                let rows = session.query(&sql, &[]).await?;
+                let rows = session.query(CAN_WRITE, &[(&schema, Type::TEXT)]).await?;
                 let row = rows.first().ok_or(Failure::Incomplete)?;
                 let (is_standby, is_read_only): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
                 Ok((is_standby || is_read_only, row.try_get(2)?))
@@ -141,11 +187,7 @@ impl PostgresStore {
 impl Inner {
     fn record(&self) -> Result<CopyContent, StoreError> {
         let (sql, place) = (self.schema.sql(READ), self.place);
-        let confirm = match self.confirm_reads {
-            ConfirmReads::WhenSynchronous => "synchronous",
-            ConfirmReads::Always => "always",
-            ConfirmReads::Never => "never",
-        };
+        let confirm = self.confirm_reads.at_a_read();
         let (content, has_standbys) = self.read(move |session| {
             let sql = sql.clone();
             async move { record(&session, &sql, place, confirm).await }
@@ -153,12 +195,47 @@ impl Inner {
         self.saw_standbys(has_standbys);
         Ok(content)
     }
+
+    fn copies(&self, place: PlaceId, content: Result<CopyContent, StoreError>) -> Vec<RootCopy> {
+        let content = content.unwrap_or_else(CopyContent::Unreachable);
+        vec![RootCopy { location: self.schema.location.clone(), place, content }]
+    }
+}
+
+impl ConfirmReads {
+    fn at_a_read(self) -> &'static str {
+        match self {
+            ConfirmReads::WhenSynchronous => "synchronous",
+            ConfirmReads::Always => "always",
+            ConfirmReads::Never => "never",
+        }
+    }
+
+    /// What a commit is based on is confirmed in any case: it must outlive what is built upon it.
+    fn under_the_lock(self) -> &'static str {
+        match self {
+            ConfirmReads::Always => "always",
+            ConfirmReads::WhenSynchronous | ConfirmReads::Never => "synchronous",
+        }
+    }
 }
 
 /// What is there, and whether the server has synchronous standbys.
-async fn record(session: &Session, sql: &str, place: PlaceId, confirm: &str) -> Result<(CopyContent, bool), Failure> {
+type Found = (CopyContent, bool);
+
+async fn record(session: &Session, sql: &str, place: PlaceId, confirm: &str) -> Result<Found, Failure> {
+    record_within(session, session.within(), sql, place, confirm).await
+}
+
+async fn record_within(
+    session: &Session,
+    most: Duration,
+    sql: &str,
+    place: PlaceId,
+    confirm: &str,
+) -> Result<Found, Failure> {
     let length = i32::try_from(RECORD_BYTES).map_err(|_| Failure::Incomplete)?;
-    let rows = session.query(sql, &[(&length, Type::INT4), (&confirm, Type::TEXT)]).await?;
+    let rows = session.query_often_within(most, sql, &[(&length, Type::INT4), (&confirm, Type::TEXT)]).await?;
     let row = rows.first().ok_or(Failure::Incomplete)?;
     let (is_standby, id): (bool, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
     if is_standby {
@@ -181,6 +258,8 @@ struct Locked<'s> {
     inner: &'s Inner,
     session: Arc<Session>,
     speaks: Option<AbortHandle>,
+    /// What was read when the lock was taken.
+    found: Option<Result<Found, Failure>>,
 }
 
 impl RootLock for Locked<'_> {
@@ -194,14 +273,8 @@ impl RootLock for Locked<'_> {
         let (session, record) = (self.session.clone(), Zeroizing::new(record.to_vec()));
         let written = self.inner.driver.run(async move {
             let _turn = session.turn().await;
-            let bytes = record.as_slice();
-            let parameters: [Parameter<'_>; 4] = [
-                (&bytes, Type::BYTEA),
-                (&&place.0[..], Type::BYTEA),
-                (&key(place), Type::INT8),
-                (&channel, Type::TEXT),
-            ];
-            let written = session.query(&sql, &parameters).await;
+            let parameters = Write::new(&record, &place, &channel);
+            let written = session.query(&sql, &parameters.all()).await;
             match written {
                 Ok(rows) if rows.is_empty() => Err(Failure::LockLost),
                 Ok(_) => Ok(()),
@@ -213,6 +286,108 @@ impl RootLock for Locked<'_> {
             }
         });
         written.map_err(|failure| self.inner.error(failure))
+    }
+
+    /// All that can be seen is on this server's disk, and a read that has a commit of its own confirmed by the standbys proves that what it read is on
+    /// theirs, since that came before it in the WAL.
+    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+        if place != self.inner.place {
+            return None;
+        }
+        let found = self.found.take().unwrap_or_else(|| {
+            let (sql, session) = (self.inner.schema.sql(READ), self.session.clone());
+            let confirm = self.inner.confirm_reads.under_the_lock();
+            self.inner.driver.run(async move {
+                let _turn = session.turn().await;
+                record(&session, &sql, place, confirm).await
+            })
+        });
+        let content = found.map(|(content, has_standbys)| {
+            self.inner.saw_standbys(has_standbys);
+            content
+        });
+        Some(self.inner.copies(place, content.map_err(|failure| self.inner.error(failure))))
+    }
+
+    fn together(&self) -> Option<Together> {
+        Some(self.inner.together)
+    }
+
+    /// One statement, on the connection that holds the lock.
+    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
+        let OneStep { place, record, mark, pages, is_last } = *step;
+        if place != self.inner.place || record.len() != RECORD_BYTES {
+            let misfit = StoreError::new(Problem::Io, "a root record").caused_by("it does not fit the store");
+            return Err(NotWritten::Nothing(misfit));
+        }
+        let batch = self.inner.batch(pages).map_err(NotWritten::Nothing)?;
+        let (sql, channel) = (self.inner.schema.sql(ONE_STEP), channel(place));
+        let (session, record, mark) = (self.session.clone(), Zeroizing::new(record.to_vec()), *mark);
+        let schema = self.inner.schema.clone();
+        let written = self.inner.driver.run(async move {
+            let mut batch = batch;
+            if batch.len() > MOST_AT_ONCE {
+                transaction(&session, put(&session, &schema, &mark, &batch)).await?;
+                batch.clear();
+            }
+            let _turn = session.turn().await;
+            let (names, bytes): (Vec<&[u8]>, Vec<&[u8]>) =
+                batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).unzip();
+            let write = Write::new(&record, &place, &channel);
+            let (generation, vault, proof) = (mark.generation.to_string(), &mark.vault[..], &mark.proof[..]);
+            let mut parameters = write.all().to_vec();
+            parameters.extend::<[Parameter<'_>; 6]>([
+                (&names, Type::BYTEA_ARRAY),
+                (&bytes, Type::BYTEA_ARRAY),
+                (&generation, Type::TEXT),
+                (&vault, Type::BYTEA),
+                (&proof, Type::BYTEA),
+                (&is_last, Type::BOOL),
+            ]);
+            let answer = session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows));
+            if let Err(failure) = &answer
+                && failure.is_unclear()
+            {
+                // What came of it is for the next commit to find out, under a lock of its own.
+                session.spoil();
+            }
+            answer
+        });
+        written.map_err(|failure| match failure.is_unclear() {
+            true => NotWritten::Unknown(self.inner.error(failure)),
+            false => NotWritten::Nothing(self.inner.error(failure)),
+        })
+    }
+}
+
+/// What a step came to.
+fn came_of(rows: &[Row]) -> Result<(), Failure> {
+    let row = rows.first().ok_or(Failure::Incomplete)?;
+    match [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?] {
+        [true, true, true, true] => Ok(()),
+        [false, ..] => Err(Failure::LockLost),
+        [_, false, ..] => Err(Failure::OtherVault),
+        [_, _, false, _] => Err(Failure::PageExists),
+        [.., false] => Err(Failure::Incomplete),
+    }
+}
+
+/// What is written of a record.
+struct Write<'r> {
+    record: &'r [u8],
+    place: &'r [u8],
+    key: i64,
+    channel: &'r str,
+}
+
+impl<'r> Write<'r> {
+    fn new(record: &'r [u8], place: &'r PlaceId, channel: &'r str) -> Write<'r> {
+        Write { record, place: &place.0, key: key(*place), channel }
+    }
+
+    fn all(&self) -> [Parameter<'_>; 4] {
+        let Write { record, place, key, channel } = self;
+        [(record, Type::BYTEA), (place, Type::BYTEA), (key, Type::INT8), (channel, Type::TEXT)]
     }
 }
 

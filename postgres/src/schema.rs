@@ -33,6 +33,7 @@ const STEPS: [&str; 1] = ["
         generation numeric(20) NOT NULL CHECK (generation BETWEEN 0 AND 18446744073709551615),
         bytes bytea NOT NULL CHECK (octet_length(bytes) = {page}), superseded timestamptz);
     ALTER TABLE {s}.pages ALTER COLUMN bytes SET STORAGE EXTERNAL;
+    CREATE INDEX ON {s}.pages (generation);
     INSERT INTO {s}.version (version) VALUES (1);
     INSERT INTO {s}.place (id) VALUES (decode('{place}', 'hex'));
     INSERT INTO {s}.root (slot) VALUES (0);
@@ -111,7 +112,8 @@ impl Schema {
 
     /// Lets a role do all that a vault does from day to day.
     pub(crate) async fn grant(&self, session: &Session, role: &str) -> Result<(), OpenError> {
-        let grants = self.sql(GRANTS).replace("{role}", &quoted(role)?);
+        // Neither name is looked into for the other's place.
+        let grants = GRANTS.split("{role}").map(|part| self.sql(part)).collect::<Vec<_>>().join(&quoted(role)?);
         transaction(session, session.batch(&grants)).await.map_err(|failure| self.store(failure))
     }
 

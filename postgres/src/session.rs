@@ -1,8 +1,10 @@
 //! One connection, each of whose answers is waited for a stated time.
 
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -11,13 +13,16 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::failure::Failure;
 
-/// A parameter of a statement, and its type: so a statement takes one round trip, and none is prepared.
+/// A parameter of a statement, and its type: so a statement takes one round trip also if it was not prepared.
 pub(crate) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
+
+/// A statement, and its parameters.
+pub(crate) type Asked<'p> = (&'p str, Vec<Parameter<'p>>);
 
 /// Where connections go, and how long an answer may take.
 pub(crate) struct Target {
@@ -34,6 +39,8 @@ pub(crate) struct Session {
     /// One transaction at a time.
     turn: Mutex<()>,
     within: Duration,
+    /// Statements that are asked often, as the server knows them: planning one takes longer than doing it.
+    prepared: std::sync::Mutex<HashMap<String, Statement>>,
 }
 
 /// What the server says without having been asked.
@@ -56,7 +63,7 @@ impl Session {
             }
         };
         let (client, task) = timeout(within, connect).await.map_err(|_| Failure::NoAnswer(within))??;
-        let session = Session { client, heard, task, turn: Mutex::new(()), within };
+        let session = Session { client, heard, task, turn: Mutex::new(()), within, prepared: Default::default() };
         session.batch(&setup(within)).await?;
         Ok(session)
     }
@@ -64,6 +71,11 @@ impl Session {
     /// Excludes other transactions of this connection.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// How long an answer is waited for.
+    pub(crate) fn within(&self) -> Duration {
+        self.within
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -96,6 +108,48 @@ impl Session {
         Ok(rows)
     }
 
+    /// The same for a statement that is asked again and again. Where the first answer came it is prepared, which takes one more round trip, once a
+    /// connection.
+    pub(crate) async fn query_often(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        self.query_often_within(self.within, sql, parameters).await
+    }
+
+    pub(crate) async fn query_often_within(
+        &self,
+        most: Duration,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let Some(statement) = self.prepared().get(sql).cloned() else {
+            let rows = self.query_within(most, sql, parameters).await?;
+            let types: Vec<Type> = parameters.iter().map(|(_, of_type)| of_type.clone()).collect();
+            // Without it all goes on.
+            if let Ok(statement) = self.answer(most, self.client.prepare_typed(sql, &types)).await {
+                self.prepared().insert(sql.to_owned(), statement);
+            }
+            return Ok(rows);
+        };
+        let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
+        let rows = self.answer(most, self.client.query(&statement, &values)).await.inspect_err(|_| {
+            // The tables may be others by now.
+            self.prepared().remove(sql);
+        })?;
+        self.confirmed()?;
+        Ok(rows)
+    }
+
+    fn prepared(&self) -> std::sync::MutexGuard<'_, HashMap<String, Statement>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answers to several statements, which are sent at once: one round trip, and no other one of this connection in between. The server does one after
+    /// the other, and all of them, unless they stand in one transaction and one fails. Gives the first error.
+    pub(crate) async fn queries(&self, statements: &[Asked<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
+        let most = self.within.saturating_mul(u32::try_from(statements.len()).unwrap_or(u32::MAX));
+        let asked = statements.iter().map(|(sql, parameters)| self.query_within(most, sql, parameters));
+        at_once(asked.collect()).await.into_iter().collect()
+    }
+
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), Failure> {
         self.batch_within(self.within, sql).await
     }
@@ -123,6 +177,47 @@ impl Session {
     /// A commit whose wait for the standbys was cancelled succeeds, with a warning.
     fn confirmed(&self) -> Result<(), Failure> {
         if self.heard.not_confirmed.swap(false, Ordering::AcqRel) { Err(Failure::NotConfirmed) } else { Ok(()) }
+    }
+}
+
+/// Begins all of it in this order, and waits until all of it is done.
+pub(crate) async fn at_once<T>(asked: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut asked: Vec<_> = asked.into_iter().map(|one| (Box::pin(one), None)).collect();
+    poll_fn(|context| {
+        let mut is_waiting = false;
+        for (one, answer) in asked.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            match one.as_mut().poll(context) {
+                Poll::Ready(came) => *answer = Some(came),
+                Poll::Pending => is_waiting = true,
+            }
+        }
+        if is_waiting { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    asked.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+/// Both, the first one begun first. Once that is done, the second is waited for so long.
+pub(crate) async fn both<A, B>(
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+    within: Duration,
+) -> (A, Option<B>) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let mut of_second = None;
+    let of_first = poll_fn(|context| {
+        let of_first = first.as_mut().poll(context);
+        if of_second.is_none()
+            && let Poll::Ready(answer) = second.as_mut().poll(context)
+        {
+            of_second = Some(answer);
+        }
+        of_first
+    })
+    .await;
+    match of_second {
+        Some(answer) => (of_first, Some(answer)),
+        None => (of_first, timeout(within, second).await.ok()),
     }
 }
 

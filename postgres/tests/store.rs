@@ -21,6 +21,8 @@ mod remains;
 mod server;
 #[path = "postgres/standby.rs"]
 mod standby;
+#[path = "postgres/steps.rs"]
+mod steps;
 #[path = "postgres/support.rs"]
 mod support;
 #[path = "postgres/survey.rs"]

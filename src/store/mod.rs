@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use zeroize::Zeroize;
@@ -119,6 +120,20 @@ pub trait PageStore: Send + Sync + 'static {
     /// It is asked for at most a few hundred at a time.
     fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
         names.iter().map(|name| self.get(name)).collect()
+    }
+
+    /// Pages that were put at a later generation than this one, the latest first, and no more than `most`. A hint: it may give fewer, or none, as it
+    /// does unless a store says otherwise, and what it lacks is got by its name. For a store that tells in one round trip what other processes
+    /// changed.
+    fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
+        let _ = (generation, most);
+        Vec::new()
+    }
+
+    /// What names this store and the root store that may write its pages together with a record. `None`, as unless a store says otherwise: there is
+    /// none.
+    fn together(&self) -> Option<Together> {
+        None
     }
 
     /// The mark of the highest generation that any `put` was given; [`Mark::NONE`] in a new store.
@@ -246,6 +261,12 @@ pub trait RootStore: Send + Sync + 'static {
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
+    /// Whether each call ends by itself in a bounded time, whatever the places do, those under a lock included. If not, a vault first looks whether
+    /// a place answers at all, and locks it then.
+    fn never_hangs(&self) -> bool {
+        false
+    }
+
     /// Whether a commit could write this place now, as far as can be told without writing: for readiness probes, several times a lease.
     ///
     /// # Errors
@@ -310,6 +331,78 @@ pub trait RootLock {
     /// When the slot could not be written or synced. It may then hold the old bytes, the new ones, or be torn, **and may be found to
     /// hold others later**: a page that could not be written back looks like new until the cache drops it.
     fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError>;
+
+    /// What [`RootStore::read`] gives, with a promise: what is shown outlives whatever the place outlives, whoever wrote it, and whether or not that was
+    /// answered. For a store in which all that is seen is durable, or can be made so without writing it again; then
+    /// the vault does not write what its commit is based on once more.
+    ///
+    /// `None`, as unless a store says otherwise: it cannot promise that.
+    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+        let _ = place;
+        None
+    }
+
+    /// The same as that of the page store ([`PageStore::together`]) whose pages [`write_with_pages`](RootLock::write_with_pages) puts.
+    fn together(&self) -> Option<Together> {
+        None
+    }
+
+    /// Puts pages, raises the mark and writes the record over the one slot of a place, in one step: what [`PageStore::put`] and then
+    /// [`write`](RootLock::write) would do, but that nothing of it outlives a crash without all of it. Asked for only if both say that they write
+    /// [together](RootLock::together).
+    ///
+    /// # Errors
+    /// [`NotWritten`], which says whether it is known that the record was not.
+    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
+        let _ = step;
+        let cause = "it does not write pages with its record";
+        Err(NotWritten::Nothing(StoreError::new(Problem::Io, "the key store").caused_by(cause)))
+    }
+}
+
+/// What is written in one step. See [`RootLock::write_with_pages`].
+pub struct OneStep<'s> {
+    /// The place.
+    pub place: PlaceId,
+    /// The record, of [`RECORD_BYTES`].
+    pub record: &'s [u8],
+    /// The mark that is raised.
+    pub mark: &'s Mark,
+    /// The pages that are put.
+    pub pages: &'s [StoredPage],
+    /// Nothing more will be done under the lock: it may be given up with this step, so that others need not wait until this process
+    /// has its answer. Before the step is seen by others it is not.
+    pub is_last: bool,
+}
+
+impl fmt::Debug for OneStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OneStep { place, mark, pages, is_last, .. } = self;
+        write!(f, "OneStep(place {place}, generation {}, {} pages, last: {is_last})", mark.generation, pages.len())
+    }
+}
+
+/// Names a store that writes pages and record in one step, in this process. Its clones have the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Together(u64);
+
+impl Together {
+    /// One that no other store has.
+    #[must_use]
+    #[allow(clippy::new_without_default)] // none is like another
+    pub fn new() -> Together {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Together(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What is known after a [step](RootLock::write_with_pages) that failed.
+#[derive(Debug)]
+pub enum NotWritten {
+    /// The record was not written, and will not be found there later. Of the rest holds what holds after a [put](PageStore::put) that failed.
+    Nothing(StoreError),
+    /// All of it may be there, or nothing.
+    Unknown(StoreError),
 }
 
 /// Why commits could not be excluded.

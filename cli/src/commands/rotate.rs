@@ -14,6 +14,7 @@ use crate::fields::{self, with_type};
 pub fn run(context: &mut Context, asked: &Rotate) -> Result<Answer, Failure> {
     match asked {
         Rotate::RootKey(new) => root_key(context, new),
+        Rotate::Tokens { from_one } => tokens(context, *from_one),
         Rotate::Purpose { name } => of_purpose(context, name),
         Rotate::Index { column } => of_index(context, column),
     }
@@ -54,6 +55,29 @@ fn next_version(context: &mut Context) -> Result<Answer, Failure> {
         version.unwrap_or_default()
     );
     Answer::new(text, json!({ "rotated": "root-key", "version": version, "generation": generation }))
+}
+
+/// Whichever tokens the record lists: those of the configuration are listed from then on.
+fn tokens(context: &mut Context, from_one: bool) -> Result<Answer, Failure> {
+    let names = context.secrets.token_names()?;
+    context.confirm(&format!(
+        "Have the root key held by these tokens, and no others: {}?\nEvery running process must have been given them before, or it stops within a lease.\nA token that is left out keeps its keys, with which older copies of the root record can be read, and can be used no more for this vault: destroy it, or its keys, if it is found. Whoever loses all that are left has lost every value.",
+        names.join(", ")
+    ))?;
+    let all = context.secrets.of_all_tokens()?;
+    if from_one {
+        context.secrets.one_token()?;
+    }
+    let vault = context.unlock(&[])?;
+    vault.rotate_root_key(all)?;
+    let (generation, version) = (vault.generation()?, vault.status()?.root_key_version.map(|(number, _)| number));
+    close(vault)?;
+    let text = format!(
+        "The root key is held by these tokens since generation {generation}, version {}: {}.\n",
+        version.unwrap_or_default(),
+        names.join(", ")
+    );
+    Answer::new(text, json!({ "rotated": "tokens", "tokens": names, "version": version, "generation": generation }))
 }
 
 fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {

@@ -150,6 +150,8 @@ fn what_is_required_is_said() {
         // The sections above it, whose own required keys are missed only behind its own.
         let above = if path.starts_with("tables.columns") { "[[tables]]\n" } else { "" };
         let above = if path == "tables.columns.index" { "[[tables]]\n[[tables.columns]]\n" } else { above };
+        let token = "[root_key.token]\nmodule = \"x\"\nlabel = \"x\"\n";
+        let above = if path == "root_key.token.others" { token } else { above };
         let required: Vec<&String> =
             keys.iter().filter(|(_, cells)| cells[1] == "required").map(|(key, _)| key).collect();
         let value = |key: &str| if key == "bits" { "64" } else { "\"x\"" };

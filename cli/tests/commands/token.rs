@@ -18,11 +18,16 @@ impl Tokens {
     fn beside(world: World) -> Tokens {
         std::fs::create_dir(world.path("tokens")).unwrap();
         world.write("softhsm2.conf", &format!("directories.tokendir = {}\n", world.path("tokens").display()));
-        let slots = ["--init-token", "--free", "--label", "privacy", "--so-pin", "0000", "--pin", "1234"];
+        let tokens = Tokens(world);
+        tokens.make("privacy");
+        tokens
+    }
+
+    fn make(&self, label: &str) {
+        let slots = ["--init-token", "--free", "--label", label, "--so-pin", "0000", "--pin", "1234"];
         let mut made = Command::new("softhsm2-util");
-        made.args(slots).env("SOFTHSM2_CONF", world.path("softhsm2.conf"));
+        made.args(slots).env("SOFTHSM2_CONF", self.0.path("softhsm2.conf"));
         assert!(made.output().expect("SoftHSM is needed: apt-get install softhsm2").status.success());
-        Tokens(world)
     }
 
     fn configure(&self, token: &str) {
@@ -162,4 +167,75 @@ fn a_token_that_was_lost() {
     let vault = builder.unlock(oubliette::RootKey::bytes(key)).unwrap();
     let opens: Vec<bool> = customers.iter().map(|customer| customer.opens(&vault) == (true, true)).collect();
     assert_eq!(opens, [false, false, true, true]);
+}
+
+/// A second token is added, one is lost and given up for good, and the other goes on alone.
+#[test]
+fn a_backup_token_is_added_and_a_lost_one_given_up() {
+    let tokens = Tokens::beside(World::journalled());
+    let world = &tokens.0;
+    let customers = world.customers_of(world.application(), 4);
+    world.write("pin", "1234\n");
+    let common =
+        "vault = \"privacy\"\nmirrors = [\"mirror\"]\njournal = \"log/journal\"\n[root_key]\nkey_file = \"key\"\n";
+    let configure = |token: &str| world.write("oubliette.toml", &format!("{common}{token}"));
+    let others =
+        |label: &str| format!("[[root_key.token.others]]\nname = \"safe\"\nlabel = \"{label}\"\npin_file = \"pin\"\n");
+    let shred = |nth: usize| tokens.run(&["shred", &customers[nth].number.to_string(), "--yes"]);
+    configure(&section());
+    tokens.run(&["rotate", "root-key", "--to-token", "--yes"]).ends(0);
+    assert!(tokens.run(&["rotate", "tokens", "--yes"]).ends(78).err.contains("has no name"));
+    // What does not fit together is told at once.
+    configure(&format!("{}{}", section(), others("safe")));
+    assert!(tokens.run(&["status"]).ends(78).err.contains("needs a name"));
+    configure(&format!("{}name = \"desk\"\nkey = \"one\"\n", section()));
+    assert!(tokens.run(&["status"]).ends(78).err.contains("a key, which has none"));
+
+    let both = format!("{}name = \"desk\"\n{}", section(), others("safe"));
+    configure(&both);
+    assert!(
+        tokens.run(&["rotate", "tokens", "--from-one", "--yes"]).ends(75).err.contains("\"safe\""),
+        "it is not there yet"
+    );
+    tokens.make("safe");
+    let alone = tokens.run(&["status"]).ends(75);
+    assert!(alone.err.contains("`oubliette rotate tokens --from-one`"), "{alone:?}");
+    let asked = tokens.run(&["rotate", "tokens", "--from-one"]).ends(77);
+    assert!(asked.err.contains("desk, safe"), "{asked:?}");
+    let added = tokens.run(&["rotate", "tokens", "--from-one", "--yes", "--json"]).ends(0);
+    let added: serde_json::Value = serde_json::from_str(&added.out).unwrap();
+    assert!(added["tokens"] == json!(["desk", "safe"]) && added["version"] == json!(2), "{added}");
+    shred(0).ends(0);
+    // Each alone opens it, and forgets nothing for good.
+    let desk_gone = both.replace("label = \"privacy\"", "label = \"burnt\"");
+    for away in [both.replace("label = \"safe\"", "label = \"burnt\""), desk_gone.clone()] {
+        configure(&away);
+        let shown = tokens.run(&["status"]).ends(0);
+        assert!(shown.err.contains("caution: the token") && shown.err.contains("is away"), "{shown:?}");
+        assert!(shred(1).ends(75).err.contains("`oubliette rotate tokens`"));
+        tokens.run(&["rotate", "tokens", "--yes"]).ends(75);
+    }
+    // A PIN that is refused is no token that is away.
+    world.write("wrong", "9999\n");
+    configure(&both.replace("pin_file = \"pin\"\nname = \"desk\"", "pin_file = \"wrong\"\nname = \"desk\""));
+    tokens.run(&["status"]).ends(77);
+    // The desk burnt: it is taken out of the configuration, and given up.
+    let left = section().replace("privacy", "safe") + "name = \"safe\"\n";
+    configure(&left);
+    tokens.run(&["status"]).ends(0);
+    assert!(shred(1).ends(75).err.contains("desk"));
+    assert!(tokens.run(&["rotate", "tokens"]).ends(77).err.contains("no others: safe?"));
+    tokens.run(&["rotate", "tokens", "--yes"]).ends(0);
+    shred(1).ends(0);
+    tokens.run(&["doctor"]).ends(0);
+    let key = tokens.run(&["journal", "key"]).ends(0);
+    let log = tokens.run(&["journal", "show", "--key", key.out.trim()]).ends(0);
+    assert_eq!(
+        log.out.matches("\"rotate_root_key\"").count(),
+        3,
+        "to the token, to both, to the one that is left: {log:?}"
+    );
+    // What was given up opens nothing any more.
+    configure(&format!("{}name = \"desk\"\n", section()));
+    assert!(tokens.run(&["status"]).ends(65).err.contains("destroyed or superseded"));
 }

@@ -72,11 +72,41 @@ fn the_owner_of_an_empty_schema_may_fill_it() {
     guest.migrate().unwrap();
     let vault = create(&guest, LEASE);
     assert!(opens(&unlock(&guest), &customer(&vault)));
-    // A name that needs quotes.
-    let odd = PostgresStore::at(server.address("postgres")).schema(format!("{schema} \"Odd\""));
-    odd.migrate().unwrap();
-    odd.grant_to(&role).unwrap();
-    PostgresStore::at(server.address(&role)).schema(format!("{schema} \"Odd\"")).open().unwrap();
+}
+
+/// A name is a name, whatever stands in it: in each statement that a store has.
+#[test]
+fn names_may_hold_what_means_something_in_a_statement() {
+    let server = shared();
+    for (nth, odd) in ["\"Odd\"", "o'dd", "{s} {role} {dead}", "a.b; --", "\\ $1 $$", "E'"].into_iter().enumerate() {
+        let (schema, role) = (format!("{odd} {nth}"), format!("role {odd} {nth}"));
+        let quoted = role.replace('"', "\"\"");
+        server.sql(&format!("CREATE ROLE \"{quoted}\" LOGIN; GRANT \"{quoted}\" TO postgres"));
+        let owner = PostgresStore::at(server.address("postgres")).schema(&schema);
+        owner.migrate().unwrap();
+        owner.migrate().unwrap();
+        let vault = create(&owner, LEASE);
+        let (alice, bob) = (customer(&vault), customer(&vault));
+        vault.shred([alice.0]).unwrap();
+        assert!(!opens(&unlock(&owner), &alice) && opens(&unlock(&owner), &bob));
+        vault.sweep().unwrap();
+        vault.status().unwrap();
+        let store = owner.open().unwrap();
+        store
+            .can_write(store.places()[0])
+            .unwrap_or_else(|error| panic!("{odd}: {:?}", std::error::Error::source(&error)));
+        assert!(store.usage().unwrap().pages > 0 && !store.newer_than(0, 10).is_empty(), "{odd}");
+        let mark = store.mark().unwrap();
+        store.replace_mark(&mark).unwrap();
+        assert!(store.get_many(&[]).is_empty());
+        // And the role, which has what was granted and no more.
+        owner.grant_to(&role).unwrap();
+        let [grantee, in_schema] = [&role, &schema].map(|name| name.replace('\'', "''"));
+        let granted = format!("grantee = '{grantee}' AND table_schema = '{in_schema}'");
+        let granted = format!("SELECT count(*) FROM information_schema.role_table_grants WHERE {granted}");
+        assert_eq!(server.sql(&granted), "7", "{odd}: five to read, and pages to insert and delete");
+        assert!(store.survey().unwrap().role.lacking.is_empty(), "{odd}");
+    }
 }
 
 #[test]

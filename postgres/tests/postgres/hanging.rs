@@ -63,7 +63,13 @@ fn a_commit_that_no_standby_confirmed_is_none() {
             lock.write(store.places()[0], 0, &[1; RECORD_BYTES]).unwrap_err();
             first
         });
-        wait_for("the commit to wait", || !server.sql(cancel).is_empty());
+        // What is read when the lock is taken waits for them, too.
+        let mut cancelled = 0;
+        wait_for("the commit to wait", || {
+            cancelled += server.sql(cancel).lines().count();
+            writing.is_finished()
+        });
+        assert!(cancelled >= 2, "{cancelled}");
         let error = writing.join().unwrap();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("not confirmed"), "{source}");

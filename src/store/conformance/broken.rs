@@ -19,6 +19,7 @@ enum Fault {
     StartsAtOne,
     FlipsABit,
     MixesUpSeveral,
+    TellsOfOldOnes,
     LosesOnReopen,
     RemembersMisses,
     IgnoresEmptyBatches,
@@ -126,6 +127,11 @@ impl PageStore for Broken {
             found.reverse();
         }
         found
+    }
+
+    fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
+        let generation = if self.fault == Fault::TellsOfOldOnes { 0 } else { generation };
+        self.memory.newer_than(generation, most)
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {
@@ -273,6 +279,7 @@ fn every_check_of_page_stores_can_fail() {
         (Fault::StartsAtOne, "a new store is empty"),
         (Fault::FlipsABit, "pages come back as they were put"),
         (Fault::MixesUpSeveral, "several pages come in the order of their names"),
+        (Fault::TellsOfOldOnes, "what is said of later pages is true"),
         (Fault::LosesOnReopen, "pages and mark survive a reopen"),
         (Fault::RemembersMisses, "another handle sees what was put"),
         (Fault::IgnoresEmptyBatches, "an empty batch raises the mark"),

@@ -6,11 +6,12 @@ use crate::store::{Mark, PageName, PageStore, Problem, StoredPage};
 
 type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
 
-pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 16] {
+pub(super) fn checks<S: PageStore>() -> [(&'static str, Check<S>); 17] {
     [
         ("a new store is empty", new_store_is_empty),
         ("pages come back as they were put", pages_come_back),
         ("several pages come in the order of their names", several_come_in_order),
+        ("what is said of later pages is true", later_ones_are_later),
         ("pages and mark survive a reopen", survive_a_reopen),
         ("another handle sees what was put", other_handles_see),
         ("an empty batch raises the mark", an_empty_batch),
@@ -83,6 +84,23 @@ fn several_come_in_order<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), 
             let (found, expected) = (found?, (n < 200).then(|| page(n, n).bytes));
             ensure(found == expected, "what one read of that name gives", found.map(|bytes| bytes.len()))?;
         }
+    }
+    Ok(())
+}
+
+fn later_ones_are_later<S: PageStore>(store: S, _: Again<'_, S>) -> Result<(), Failure> {
+    for n in 1..=4 {
+        store.put(&at(u64::from(n)), &[page(n, n), page(n + 10, n)])?;
+    }
+    for (generation, most) in [(0, 100), (2, 100), (2, 3), (0, 1), (4, 100), (9, 100)] {
+        let found = store.newer_than(generation, most);
+        ensure(found.len() <= most, "no more than told", found.len())?;
+        let is_later = |page: &StoredPage| {
+            let [n, ..] = page.name.0;
+            let put = u64::from(n % 10);
+            put > generation && put <= 4 && page.bytes.first().map(|byte| u64::from(*byte)) == Some(put)
+        };
+        ensure(found.iter().all(is_later), "pages that were put later, as they were put", found)?;
     }
     Ok(())
 }

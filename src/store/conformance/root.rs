@@ -129,7 +129,12 @@ fn a_lock_sees_what_is_there<S: RootStore>(store: S, again: Again<'_, S>) -> Res
     // What a handle saw before, it does not answer from memory.
     all_hold(&other, 1)?;
     write(&store, 2)?;
-    let lock = take(&other)?;
+    let mut lock = take(&other)?;
+    for place in other.places() {
+        if let Some(found) = lock.read_settled(place) {
+            ensure(numbers(&found).iter().all(|found| *found == Some(2)), "what is there", numbers(&found))?;
+        }
+    }
     // A reader does not wait for a commit, neither here nor elsewhere.
     all_hold(&other, 2)?;
     all_hold(&store, 2)?;

@@ -1,5 +1,6 @@
 //! A store in memory, for tests.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,6 +170,18 @@ impl PageStore for Memory {
         let state = self.state();
         state.alive()?;
         Ok(state.content.pages.get(name).map(|page| page.bytes.clone()))
+    }
+
+    fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
+        let state = self.state();
+        let mut newer: Vec<_> = state
+            .content
+            .pages
+            .iter()
+            .filter(|(_, page)| page.generation > generation && state.alive().is_ok())
+            .collect();
+        newer.sort_by_key(|(_, page)| Reverse(page.generation));
+        newer.into_iter().take(most).map(|(name, page)| StoredPage { name: *name, bytes: page.bytes.clone() }).collect()
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {

@@ -339,7 +339,7 @@ impl VaultBuilder {
             Err(KeyStoreError::FirstPlaceBehind { .. }) if !self.read_only => {
                 // It was put back from a backup. A commit sees every place, and brings it forward.
                 let terms = Terms { scope: scope.clone(), ..Terms::default() };
-                let repaired = engine.commit(&terms, &|| None, &mut |_| Ok(Step::Rewrite(())), &mut |_, _, _| Ok(()));
+                let repaired = engine.commit(&terms, &|| None, &mut |_| Ok(Step::Rewrite(())), None);
                 repaired.map_err(CommitError::cause)?;
                 read()?
             }

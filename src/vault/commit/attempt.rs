@@ -17,9 +17,9 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::root_key::Recipe;
 use crate::root_record::{Record, RecordId};
-use crate::store::{PageName, PageStore, PlaceId, RootCopy, StoredPage};
+use crate::store::{NotWritten, OneStep, PageName, PageStore, PlaceId, RootCopy, StoredPage};
 use crate::sync::lock;
-use crate::vault::state::{RollbackProof, StoredPages, VaultState, page_mark};
+use crate::vault::state::{Arrived, PAGES_AT_ONCE, RollbackProof, StoredPages, VaultState, page_mark};
 use crate::witness::Witness;
 
 /// A record that was written without being known to be durable, and what its plan came to. It stands for the plan when that is
@@ -77,6 +77,8 @@ struct Base<'a> {
     durable: u64,
     secret: RootSecret,
     recipe: Recipe,
+    /// It is durable as it was read, and need not be written again.
+    is_settled: bool,
     /// Every page that it needs, if a place that is to be written does not show it.
     live: Option<HashSet<PageName>>,
     pages: &'a dyn PageStore,
@@ -121,11 +123,17 @@ impl Engine {
         terms: &Terms,
         before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
-        then: &mut Then<'_, T>,
+        then: Option<&mut Then<'_, T>>,
         tries: &mut Tries<T>,
     ) -> Result<Committed<T>, Failure> {
         let Stores { pages, roots, .. } = self.stores.clone();
-        let Locked { mut exclusion, written: places, copies, chosen } = self.lock_base(&*roots, terms)?;
+        let Locked { mut exclusion, written: places, copies, is_settled, chosen } = self.lock_base(&*roots, terms)?;
+        // What others committed since, so that the plan reads few pages one by one. Another process waits for this one meanwhile.
+        let held = before().map_or(u64::MAX, |before| before.facts.clear.generation);
+        let mut changed = Arrived::default();
+        if held < chosen.record.clear.generation {
+            changed.add(pages.newer_than(held, PAGES_AT_ONCE));
+        }
         // Only now: no snapshot is held while other processes and places are waited for.
         let before = before();
         let before = before.as_deref();
@@ -137,9 +145,10 @@ impl Engine {
         let found = tries.begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
         let durable = chosen.durable;
         let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
-        let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &*pages);
+        let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &changed, &*pages);
         let (generation, list) = (draft.record.clear.generation, draft.record.places.clone());
-        let mut base = Base { bytes, generation, list, durable, secret, recipe, live: None, pages: &*pages, before };
+        let mut base =
+            Base { bytes, generation, list, durable, secret, recipe, is_settled, live: None, pages: &*pages, before };
         if is_behind(&base, &places, &copies) {
             // Before the plan, which may take pages out of the draft that the base needs.
             base.live = Some(live_pages(&draft)?);
@@ -165,7 +174,7 @@ impl Engine {
             Step::Write(new_pages, value) => {
                 // Only what is durable in the journal: a crash must not leave a record that names an entry which is gone.
                 draft.vouch_for(terms.vouched);
-                self.write(&base, &mut slots, draft, &new_pages, value, tries)?
+                self.write(&base, &mut slots, draft, (&new_pages, then.is_none()), value, tries)?
             }
         };
         // The lock is held still: no other process commits before `then` is done.
@@ -179,9 +188,14 @@ impl Engine {
         bytes: Zeroizing<Vec<u8>>,
         durable: u64,
         before: Option<&VaultState>,
+        changed: &Arrived,
         pages: &'p dyn PageStore,
     ) -> (Zeroizing<Vec<u8>>, Draft<'p>) {
-        let VaultState { facts, bytes, trees, indexes, .. } = VaultState::load(record, bytes, before, &self.resident);
+        let state = VaultState::load(record, bytes, before, &self.resident);
+        if let Some(before) = before {
+            state.take_over(before, changed);
+        }
+        let VaultState { facts, bytes, trees, indexes, .. } = state;
         let draft = Draft {
             generation: facts.clear.generation + 1,
             record: facts,
@@ -211,17 +225,20 @@ impl Engine {
         Ok(CarriedOut { value, state: base.as_read(&self.resident)?, written, rekey })
     }
 
-    /// Writes a draft over every slot: settles what it is based on, puts its pages, then writes the record that names them.
+    /// Writes a draft over every slot: settles what it is based on, puts its pages, then writes the record that names them. Where a store can
+    /// do all of it in one step that happens wholly or not at all, in that one: then nothing of it outlives what it is based on.
     fn write<T>(
         &self,
         base: &Base<'_>,
         slots: &mut Slots<'_>,
         mut draft: Draft<'_>,
-        new_pages: &[StoredPage],
+        (new_pages, is_last): (&[StoredPage], bool),
         value: T,
         tries: &mut Tries<T>,
     ) -> Result<CarriedOut<T>, Failure> {
-        base.settle(slots)?;
+        if !base.is_settled {
+            base.settle(slots)?;
+        }
         if draft.starts_anew
             && let Written::OldCopyLeft(error) | Written::NotInPlace(_, error) = slots.complete(&base.bytes)
         {
@@ -231,9 +248,12 @@ impl Engine {
         // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
         // was killed here must prove nothing.
         let mark = page_mark::make(&draft.record, base.generation + 1, self.is_copy);
-        base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
-        // Last, so that a disk that is full leaves no key behind which nobody needs.
-        self.begin_version(&base.recipe, &mut draft)?;
+        let in_one = if self.is_one_step(base, &draft) { slots.written_with(base.pages) } else { None };
+        if in_one.is_none() {
+            base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
+            // Last, so that a disk that is full leaves no key behind which nobody needs.
+            self.begin_version(&base.recipe, &mut draft)?;
+        }
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
         let Finished { record, bytes, trees, indexes, rekey } =
             draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
@@ -242,7 +262,16 @@ impl Engine {
             lock(&self.keyring).expect(new.key.clone());
             tries.expects = true;
         }
-        match slots.write(&bytes) {
+        // Nothing is left to be done under the lock: others need not wait until this process has heard that it is done.
+        let is_last = is_last && !self.has_unfinished_versions(&record.clear.recipe);
+        let in_one = in_one.map(|place| OneStep { place, record: &bytes, mark: &mark, pages: new_pages, is_last });
+        let written = match in_one.map(|step| slots.write_with_pages(&step)) {
+            None => slots.write(&bytes),
+            Some(Ok(written)) => Ok(written),
+            Some(Err(NotWritten::Nothing(error))) => return Err(KeyStoreError::from(error).into()),
+            Some(Err(NotWritten::Unknown(error))) => Err(error),
+        };
+        match written {
             Ok(written) => {
                 Ok(CarriedOut { value, state: VaultState::new(record, bytes, trees, indexes), written, rekey })
             }
@@ -254,13 +283,25 @@ impl Engine {
         }
     }
 
+    /// Whether pages, mark and record may be written in one step, if the store can: what the commit is based on needs nothing. A commit that begins a
+    /// version of the root key puts its pages first.
+    fn is_one_step(&self, base: &Base<'_>, draft: &Draft<'_>) -> bool {
+        let begins = || lock(&self.keyring).begins_version(&base.recipe, draft.forgets, draft.begins_version);
+        base.is_settled
+            && base.live.is_none()
+            && draft.record.places == base.list
+            && draft.rekey.is_none()
+            && !draft.starts_anew
+            && (self.is_copy || begins().is_none())
+    }
+
     /// Adopts a new root key, tells what is durable now, and does what was to be done once the record is whole.
     fn conclude<T>(
         &self,
         done: CarriedOut<T>,
         before: &Recipe,
         pages: &StoredPages<'_>,
-        then: &mut Then<'_, T>,
+        then: Option<&mut Then<'_, T>>,
     ) -> Result<Committed<T>, Failure> {
         let CarriedOut { mut value, state, written, rekey } = done;
         // Unless another process moved on to a third key, while it was not known what had become of this one.
@@ -282,7 +323,7 @@ impl Engine {
             }
         };
         // R10: while an older copy is left, its pages are needed, and no sweep may run.
-        if old_copy.is_none() {
+        if let Some(then) = then.filter(|_| old_copy.is_none()) {
             then(&mut value, &state, pages)?;
         }
         Ok(Committed { value, state, durable, wrote, old_copy })

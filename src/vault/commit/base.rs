@@ -15,6 +15,8 @@ pub(super) struct Locked<'r> {
     /// Those that are written.
     pub(super) written: Vec<PlaceId>,
     pub(super) copies: Vec<RootCopy>,
+    /// What was read is durable, since the store says so: it need not be written again.
+    pub(super) is_settled: bool,
     pub(super) chosen: Chosen,
 }
 
@@ -29,11 +31,13 @@ impl Engine {
             let others = written.iter().filter(|place| !list.contains(place));
             let read: Vec<PlaceId> = list.iter().chain(others).copied().collect();
             let reads = &self.stores.reads;
-            if let Some(error) = reads.unanswered(&written, self.lock_wait) {
+            if !roots.never_hangs()
+                && let Some(error) = reads.unanswered(&written, self.lock_wait)
+            {
                 // What hangs when it is read would hang when it is locked, and nothing could be committed any more.
                 return Err(error.into());
             }
-            let exclusion = match take(roots, &written, self.lock_wait) {
+            let mut exclusion = match take(roots, &written, self.lock_wait) {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
@@ -44,7 +48,12 @@ impl Engine {
                     continue;
                 }
             };
-            let copies = reads.read_to_commit(&read, self.lock_wait);
+            let settled = match &*read {
+                [only] => exclusion.read_settled(*only),
+                _ => None,
+            };
+            let is_settled = settled.is_some();
+            let copies = settled.unwrap_or_else(|| reads.read_to_commit(&read, self.lock_wait));
             // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,
             // is written anew.
             if let Some(error) = written.iter().find_map(|place| unreadable(&copies, *place)) {
@@ -52,7 +61,7 @@ impl Engine {
             }
             let chosen = choose(&copies, &mut lock(&self.keyring), &terms.scope)?;
             if chosen.record.places == list {
-                return Ok(Locked { exclusion, written, copies, chosen });
+                return Ok(Locked { exclusion, written, copies, is_settled, chosen });
             }
             // Another process changed the list: other places must be locked.
             list = chosen.record.places;

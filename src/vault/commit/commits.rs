@@ -51,7 +51,7 @@ impl Commits {
         terms: &Terms,
         before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
-        then: &mut Then<'_, T>,
+        then: Option<&mut Then<'_, T>>,
     ) -> Result<Committed<T>, CommitError> {
         self.engine.commit(terms, before, plan, then)
     }

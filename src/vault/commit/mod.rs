@@ -177,10 +177,10 @@ impl Engine {
         terms: &Terms,
         before: &dyn Fn() -> Option<Arc<VaultState>>,
         plan: &mut Plan<'_, T>,
-        then: &mut Then<'_, T>,
+        mut then: Option<&mut Then<'_, T>>,
     ) -> Result<Committed<T>, CommitError> {
         let mut tries = Tries::default();
-        let mut attempt = self.attempt(terms, before, plan, then, &mut tries);
+        let mut attempt = self.attempt(terms, before, plan, then.as_deref_mut(), &mut tries);
         if let Err(Failure::Unknown(..)) = attempt {
             // After a failed sync a re-read proves nothing; writing what is found again, and syncing it, does.
             attempt = self.attempt(terms, before, plan, then, &mut tries).map_err(|failure| match failure {

@@ -8,7 +8,7 @@
 use zeroize::Zeroizing;
 
 use crate::root_record::Clear;
-use crate::store::{CopyContent, PlaceId, RootCopy, RootLock, StoreError};
+use crate::store::{CopyContent, NotWritten, OneStep, PageStore, PlaceId, RootCopy, RootLock, StoreError};
 
 /// The listed places under a lock, as they were read, in the order of the list.
 pub(super) struct Slots<'l> {
@@ -101,6 +101,22 @@ impl<'l> Slots<'l> {
             }
         }
         Ok(written)
+    }
+
+    /// The one place of one slot whose record may be written in one step with pages of this store.
+    pub(super) fn written_with(&self, pages: &dyn PageStore) -> Option<PlaceId> {
+        match self.places.as_slice() {
+            [only] if only.shown.len() == 1 => {
+                let together = pages.together().filter(|theirs| self.lock.together() == Some(*theirs));
+                together.map(|_| only.id)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same as [`write`](Slots::write) for that place, with pages and mark.
+    pub(super) fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<Written, NotWritten> {
+        self.lock.write_with_pages(step).map(|()| Written::Whole)
     }
 
     /// Writes the record that was settled over the other slots, too.

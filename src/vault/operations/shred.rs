@@ -111,10 +111,18 @@ impl Outcome {
     }
 }
 
-/// Commits all requests at once, and answers each.
-pub(crate) fn shred_together(process: &Arc<Process>, requests: Vec<ShredRequest>) {
+/// Commits all requests at once, and answers each. `more`: those that came while the commit waited for its turn.
+pub(crate) fn shred_together(
+    process: &Arc<Process>,
+    mut requests: Vec<ShredRequest>,
+    more: &mut dyn FnMut() -> Vec<ShredRequest>,
+) {
     let mut entries = ShredEntries::default();
-    let done = process.commit(&mut |draft| plan(process, draft, &requests, &mut entries));
+    let done = process.commit(&mut |draft| {
+        // Each keeps its place: a plan may be asked twice.
+        requests.extend(more());
+        plan(process, draft, &requests, &mut entries)
+    });
     let committed_at = SystemTime::now();
     let effective_at = done.as_ref().map_or(committed_at, |done| committed_at + done.state.facts.lease);
     entries.conclude(process, &done, effective_at);

@@ -15,7 +15,7 @@ impl Process {
     ///
     /// Gives the plan's value, and what could not be overwritten. Readers of older snapshots may not have let go yet.
     pub(crate) fn commit<T>(self: &Arc<Process>, plan: &mut Plan<'_, T>) -> Result<Done<T>, CommitError> {
-        self.commit_then(plan, &mut |_, _, _| Ok(()))
+        self.commit_with(None, plan, None)
     }
 
     /// The same, and does something more while no other process can commit, once the record is whole.
@@ -24,7 +24,7 @@ impl Process {
         plan: &mut Plan<'_, T>,
         then: &mut Then<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        self.commit_with(None, plan, then)
+        self.commit_with(None, plan, Some(then))
     }
 
     /// The same for a plan that changes the list of places.
@@ -33,7 +33,7 @@ impl Process {
         change: ListChange,
         plan: &mut Plan<'_, T>,
     ) -> Result<Done<T>, CommitError> {
-        self.commit_with(Some(change), plan, &mut |_, _, _| Ok(()))
+        self.commit_with(Some(change), plan, None)
     }
 
     /// Has what was merely seen made durable: a commit of another process may have been killed before it knew. It writes, so it is
@@ -85,7 +85,7 @@ impl Process {
         self: &Arc<Process>,
         change: Option<ListChange>,
         plan: &mut Plan<'_, T>,
-        then: &mut Then<'_, T>,
+        then: Option<&mut Then<'_, T>>,
     ) -> Result<Done<T>, CommitError> {
         // Here, where all that writes a record or pages passes, but for evidence.
         if self.settings.read_only {

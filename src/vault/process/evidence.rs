@@ -65,7 +65,7 @@ impl Process {
                 draft.record.add_finding(Finding::RolledBack(seen));
                 Ok(Step::Write(Vec::new(), found))
             },
-            &mut |_, _, _| Ok(()),
+            None,
         );
         let found = marked.map_err(CommitError::cause)?.value;
         Ok(found.map(|(have, seen)| self.known.refuse(proof, have, seen)))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::store::{PageName, StoreError};
+use crate::store::{PageName, PageStore, StoreError};
 use crate::vault::process::Process;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, VaultState, get_many};
 use crate::vault::workers::Once;
@@ -30,6 +30,13 @@ pub(super) enum TakenOverBy {
 
 type Answers = Vec<(PageName, Result<Option<Vec<u8>>, StoreError>)>;
 
+/// What the thread that reads is asked for.
+enum Asked {
+    /// What was put after a generation: of a store that can tell, one answer instead of one a level.
+    NewerThan(u64),
+    These(Vec<PageName>),
+}
+
 impl Process {
     /// Takes over what of the current snapshot's pages `state` names too. `state` is about to replace it: it was read, or committed.
     pub(super) fn take_over(self: &Arc<Process>, state: &VaultState, by: TakenOverBy) {
@@ -39,26 +46,33 @@ impl Process {
         let mut arrived = Arrived::default();
         let mut reader = None;
         let mut room = MOST_PAGES;
+        let mut is_first = true;
         loop {
             // The current snapshot is held while nothing is waited for.
             let Some(before) = self.known.snapshot() else { return };
             state.take_over(&before, &arrived);
+            let known = before.facts.clear.generation;
             drop(before);
             let mut wanted = arrived.take_wanted();
             wanted.truncate(room);
-            room -= wanted.len();
             if wanted.is_empty() {
                 return;
             }
+            let asked = if std::mem::take(&mut is_first) {
+                Asked::NewerThan(known)
+            } else {
+                room -= wanted.len();
+                Asked::These(wanted)
+            };
             if !self.settings.threaded {
-                arrived.pages.extend(get_many(self.page_store(), &wanted));
+                arrived.pages.extend(asked.of(self.page_store()).flatten());
                 continue;
             }
             if reader.is_none() {
                 reader = self.start_reader(by);
             }
             let Some(reader) = &reader else { return };
-            if !reader.read(wanted, deadline, &mut arrived) {
+            if !reader.read(asked, deadline, &mut arrived) {
                 // It goes with what came.
                 room = 0;
             }
@@ -74,7 +88,7 @@ impl Process {
         if !once(self).ask() {
             return None;
         }
-        let ((names, wanted), (answers, pages)) = (channel(), channel());
+        let ((asked, wanted), (answers, pages)) = (channel(), channel());
         let own = self.clone();
         let reads = move || {
             // A store of the application's may panic.
@@ -82,7 +96,7 @@ impl Process {
             once(&own).answer();
         };
         match std::thread::Builder::new().name("oubliette-pages".to_owned()).spawn(reads) {
-            Ok(_) => Some(PageReader { names, pages }),
+            Ok(_) => Some(PageReader { asked, pages }),
             Err(_) => {
                 once(self).answer();
                 None
@@ -91,11 +105,34 @@ impl Process {
     }
 }
 
+impl Asked {
+    /// The answers, one after the other.
+    fn of(self, store: &dyn PageStore) -> impl Iterator<Item = Answers> {
+        let (generation, names) = match self {
+            Asked::NewerThan(generation) => (Some(generation), Vec::new()),
+            Asked::These(names) => (None, names),
+        };
+        let newer = generation.into_iter().map(|generation| {
+            let pages = store.newer_than(generation, PAGES_AT_ONCE).into_iter();
+            pages.map(|page| (page.name, Ok(Some(page.bytes)))).collect()
+        });
+        let chunks: Vec<Vec<PageName>> = names.chunks(PAGES_AT_ONCE).map(<[PageName]>::to_vec).collect();
+        newer.chain(chunks.into_iter().map(|names| get_many(store, &names).collect()))
+    }
+
+    fn answers(&self) -> usize {
+        match self {
+            Asked::NewerThan(_) => 1,
+            Asked::These(names) => names.len().div_ceil(PAGES_AT_ONCE),
+        }
+    }
+}
+
 /// Reads pages until nobody wants more. It holds none but encrypted ones.
-fn serve(process: &Process, wanted: &Receiver<Vec<PageName>>, answers: &Sender<Answers>) {
-    while let Ok(names) = wanted.recv() {
-        for names in names.chunks(PAGES_AT_ONCE) {
-            if answers.send(get_many(process.page_store(), names).collect()).is_err() {
+fn serve(process: &Process, wanted: &Receiver<Asked>, answers: &Sender<Answers>) {
+    while let Ok(asked) = wanted.recv() {
+        for answer in asked.of(process.page_store()) {
+            if answers.send(answer).is_err() {
                 return;
             }
         }
@@ -104,18 +141,18 @@ fn serve(process: &Process, wanted: &Receiver<Vec<PageName>>, answers: &Sender<A
 
 /// A thread that reads pages, so that whoever wants them need not wait for the store.
 struct PageReader {
-    names: Sender<Vec<PageName>>,
+    asked: Sender<Asked>,
     pages: Receiver<Answers>,
 }
 
 impl PageReader {
     /// False if not all came in time.
-    fn read(&self, wanted: Vec<PageName>, deadline: Instant, arrived: &mut Arrived) -> bool {
-        let batches = wanted.len().div_ceil(PAGES_AT_ONCE);
-        if self.names.send(wanted).is_err() {
+    fn read(&self, asked: Asked, deadline: Instant, arrived: &mut Arrived) -> bool {
+        let count = asked.answers();
+        if self.asked.send(asked).is_err() {
             return false;
         }
-        (0..batches).all(|_| {
+        (0..count).all(|_| {
             let answers = self.pages.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             answers.map(|answers| arrived.pages.extend(answers)).is_ok()
         })

@@ -17,8 +17,8 @@ impl Work for Process {
         &self.workers
     }
 
-    fn shred_together(self: &Arc<Process>, shreds: Vec<ShredRequest>) {
-        shred_together(self, shreds);
+    fn shred_together(self: &Arc<Process>, shreds: Vec<ShredRequest>, more: &mut dyn FnMut() -> Vec<ShredRequest>) {
+        shred_together(self, shreds, more);
     }
 
     fn sweep(self: &Arc<Process>) {
@@ -60,11 +60,7 @@ impl Process {
             let Some(process) = told.upgrade().filter(|process| !process.known.is_closed()) else { return false };
             // One read that has not begun yet is enough, however often it was told.
             if process.is_of_this_process() && process.workers.will_read.ask() {
-                drop(process.workers.reads.post(&process, |process| {
-                    process.workers.will_read.answer();
-                    // Its own failure is shown to whoever asks next.
-                    let _ = process.refresh();
-                }));
+                process.workers.reads.tell(&process);
             }
             true
         }));

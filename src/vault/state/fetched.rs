@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::key_tree::Pages;
 use crate::nonce;
-use crate::store::{PageName, PageStore, StoreError};
+use crate::store::{PageName, PageStore, StoreError, StoredPage};
 use crate::vault::state::PagesError;
 
 /// A page as stored, encrypted; or that there is none.
@@ -36,6 +36,10 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
+    pub(crate) fn add(&mut self, pages: impl IntoIterator<Item = StoredPage>) {
+        self.pages.extend(pages.into_iter().map(|page| (page.name, Ok(Some(page.bytes)))));
+    }
+
     /// What was looked for and is not here, each once.
     pub(crate) fn take_wanted(&self) -> Vec<PageName> {
         let wanted: BTreeSet<PageName> = self.wanted.take().into_iter().collect();

@@ -10,6 +10,19 @@ use super::worker::Request;
 /// Superseded pages are looked for this often.
 const SWEEP_PERIOD: Duration = Duration::from_secs(3600);
 
+/// The shreds that came up to something else, which is done after them.
+fn came_since<P: Work>(requests: &Receiver<Request<P>>, waiting: &mut Option<Request<P>>) -> Vec<P::Shred> {
+    let mut shreds = Vec::new();
+    while waiting.is_none() {
+        match requests.try_recv() {
+            Ok(Request::Shred(next)) => shreds.push(next),
+            Ok(other) => *waiting = Some(other),
+            Err(_) => break,
+        }
+    }
+    shreds
+}
+
 pub(super) fn serve<P: Work>(process: &Arc<P>, requests: &Receiver<Request<P>>) {
     let worker = &process.workers().commits;
     let mut next_sweep = Instant::now() + SWEEP_PERIOD;
@@ -27,17 +40,12 @@ pub(super) fn serve<P: Work>(process: &Arc<P>, requests: &Receiver<Request<P>>) 
             }
             Err(RecvTimeoutError::Disconnected) => return,
             Ok(Request::Run(job)) => worker.guarded(|| job(process)),
+            Ok(Request::Told) => process.workers().reads.tell(process),
             Ok(Request::Shred(first)) => {
-                let mut together = vec![first];
-                // Whatever came while the last commit ran goes into one.
-                while waiting.is_none() {
-                    match requests.try_recv() {
-                        Ok(Request::Shred(next)) => together.push(next),
-                        Ok(other) => waiting = Some(other),
-                        Err(_) => break,
-                    }
-                }
-                worker.guarded(|| process.shred_together(together));
+                // Whatever came while the last commit ran goes into one, and so does what comes while this one waits for other processes.
+                let mut more = || came_since(requests, &mut waiting);
+                let together = std::iter::once(first).chain(more()).collect();
+                worker.guarded(|| process.shred_together(together, &mut more));
             }
             Err(RecvTimeoutError::Timeout) => {
                 next_sweep = Instant::now() + SWEEP_PERIOD;

@@ -26,7 +26,8 @@ pub(crate) trait Work: Send + Sync + Sized + 'static {
 
     fn workers(&self) -> &Workers<Self>;
 
-    fn shred_together(self: &Arc<Self>, shreds: Vec<Self::Shred>);
+    /// `more` gives those that came since: for whoever has to wait before it begins.
+    fn shred_together(self: &Arc<Self>, shreds: Vec<Self::Shred>, more: &mut dyn FnMut() -> Vec<Self::Shred>);
 
     /// Every hour.
     fn sweep(self: &Arc<Self>);

@@ -15,12 +15,19 @@ struct Diary {
     lines: Mutex<Vec<String>>,
     wiped: Mutex<Option<Sender<()>>>,
     read: Mutex<Option<Sender<()>>>,
+    between: Mutex<Duration>,
 }
 
 impl Diary {
     fn new() -> Arc<Diary> {
         let (workers, lines) = (Workers::new(), Mutex::new(Vec::new()));
-        Arc::new(Diary { workers, lines, wiped: Mutex::new(None), read: Mutex::new(None) })
+        Arc::new(Diary {
+            workers,
+            lines,
+            wiped: Mutex::new(None),
+            read: Mutex::new(None),
+            between: Mutex::new(Duration::from_millis(1)),
+        })
     }
 
     fn write(&self, line: impl Into<String>) {
@@ -39,7 +46,12 @@ impl Work for Diary {
         &self.workers
     }
 
-    fn shred_together(self: &Arc<Diary>, shreds: Vec<u32>) {
+    fn shred_together(self: &Arc<Diary>, mut shreds: Vec<u32>, more: &mut dyn FnMut() -> Vec<u32>) {
+        // A zero waits for another process.
+        if shreds.contains(&0) {
+            std::thread::sleep(Duration::from_millis(200));
+            shreds.extend(more());
+        }
         self.write(format!("shred {shreds:?}"));
     }
 
@@ -55,7 +67,7 @@ impl Work for Diary {
     }
 
     fn between_reads(&self) -> Option<Duration> {
-        Some(Duration::from_millis(1))
+        Some(*lock(&self.between))
     }
 
     fn wipe_if_lapsed(&self) -> Option<Duration> {
@@ -107,6 +119,52 @@ fn what_waits_together_is_shredded_together_and_nothing_overtakes_it() {
     assert_eq!((held.wait(), between.wait(), ended.wait()), (Some(()), Some(()), Some(())));
     // What was asked for before is done before the end.
     assert_eq!(diary.lines(), ["first", "shred [1, 2]", "between", "shred [3]", "end"]);
+}
+
+/// What comes while a commit waits for another process goes into it, up to what is something else.
+#[test]
+fn what_comes_while_a_commit_waits_goes_into_it() {
+    let diary = Diary::new();
+    Workers::start(&diary).unwrap();
+    let commits = &diary.workers.commits;
+    // It looks only once these are there.
+    commits.shred(&diary, 0);
+    commits.shred(&diary, 1);
+    commits.shred(&diary, 2);
+    let between = commits.post(&diary, |diary| diary.write("between"));
+    commits.shred(&diary, 3);
+    let ended = diary.workers.close(&*diary);
+    assert_eq!((between.wait(), ended.wait()), (Some(()), Some(())));
+    assert_eq!(diary.lines(), ["shred [0, 1, 2]", "between", "shred [3]", "end"]);
+}
+
+/// The first change that the store tells of is read at once; where it tells of many, one read is enough for those that come soon after another.
+#[test]
+fn many_changes_cause_few_reads() {
+    let diary = Diary::new();
+    *lock(&diary.between) = LONG;
+    let (read, reads) = channel();
+    *lock(&diary.read) = Some(read);
+    Workers::start(&diary).unwrap();
+    // The first of all, which nobody asked for.
+    assert!(reads.recv_timeout(LONG).is_ok());
+    let begun = Instant::now();
+    let mut told = 0;
+    while begun.elapsed() < Duration::from_millis(200) {
+        if diary.workers.will_read.ask() {
+            diary.workers.reads.tell(&diary);
+            told += 1;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    let read = reads.try_iter().count();
+    assert!((2..=9).contains(&read) && told <= read + 1, "{read} reads, told {told} times");
+    std::thread::sleep(Duration::from_millis(50));
+    reads.try_iter().for_each(drop);
+    assert!(diary.workers.will_read.ask());
+    diary.workers.reads.tell(&diary);
+    assert!(reads.recv_timeout(LONG).is_ok());
+    assert_eq!(diary.workers.close(&*diary).wait(), Some(()));
 }
 
 #[test]

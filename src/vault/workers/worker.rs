@@ -30,6 +30,8 @@ pub(super) type Job<P> = Box<dyn FnOnce(&Arc<P>) + Send>;
 pub(super) enum Request<P: Work> {
     Run(Job<P>),
     Shred(P::Shred),
+    /// To the thread that reads: the store told of a change.
+    Told,
     Stop(oneshot::Sender<()>),
 }
 
@@ -89,6 +91,11 @@ impl<P: Work> Worker<P> {
         receiver
     }
 
+    /// Has the thread that reads do so soon.
+    pub(crate) fn tell(&self, process: &Arc<P>) {
+        self.ask(process, Request::Told);
+    }
+
     pub(crate) fn shred(&self, process: &Arc<P>, shred: P::Shred) {
         self.ask(process, Request::Shred(shred));
     }
@@ -96,7 +103,11 @@ impl<P: Work> Worker<P> {
     fn ask(&self, process: &Arc<P>, request: Request<P>) {
         match self.send(request) {
             Some(Request::Run(job)) => job(process),
-            Some(Request::Shred(shred)) => process.shred_together(vec![shred]),
+            Some(Request::Shred(shred)) => process.shred_together(vec![shred], &mut Vec::new),
+            Some(Request::Told) => {
+                process.workers().will_read.answer();
+                process.read();
+            }
             Some(Request::Stop(_)) | None => return,
         }
         process.after_work();
