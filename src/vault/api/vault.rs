@@ -379,7 +379,9 @@ impl Vault {
         self.process()?.status()
     }
 
-    /// Ends what is under way, then drops all keys. Every clone refuses from then on.
+    /// Ends what is under way, then drops all keys. Every clone refuses from then on, and no thread of the vault's is in a call of a store or a
+    /// token any more, unless that hangs. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
+    /// it is unloaded under a call.
     ///
     /// # Errors
     /// The trouble the vault was in, if any.

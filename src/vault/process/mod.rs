@@ -142,7 +142,11 @@ impl Process {
 
     /// The same, and waits for what was asked for before.
     pub(crate) fn close(self: &Arc<Process>) {
+        self.known.close();
+        let reads = self.workers.reads.close(self);
         let _ = self.leave().wait();
+        // It may be in a call of a token's module, which crashes if the program ends under it. A store that hangs is not waited for.
+        let _ = reads.wait_at_most(self.settings.patience);
     }
 
     /// Keeps what a forked child inherited from ever being dropped: that would take locks of its parent's.

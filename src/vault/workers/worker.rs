@@ -130,7 +130,7 @@ impl<P: Work> Worker<P> {
     }
 
     /// No more work is taken. What was asked for before is still done, and then the receiver is told.
-    pub(super) fn close(&self, process: &P) -> oneshot::Receiver<()> {
+    pub(crate) fn close(&self, process: &P) -> oneshot::Receiver<()> {
         let (answer, receiver) = oneshot::channel();
         let before = std::mem::replace(&mut *lock(&self.requests), Requests::Closed);
         match before {

@@ -246,7 +246,8 @@ fn main() {
     let worker = Arc::new(Worker { vault, recorder, by, knowledge, stops: AtomicBool::new(false) });
     println!("unlocked");
     if is_judge {
-        return worker.judge();
+        worker.judge();
+        return closed(worker);
     }
     if options.get("plant") == "its lease never runs out" {
         clocks.stop();
@@ -265,6 +266,13 @@ fn main() {
         // The scenario is gone.
         std::process::exit(1);
     });
+    closed(worker);
+}
+
+/// Before the process ends: SoftHSM crashes if it is unloaded under a call.
+fn closed(worker: Arc<Worker>) {
+    // It may be in trouble, which its history tells.
+    let _ = Arc::into_inner(worker).expect("its threads ended").vault.close();
 }
 
 /// Unlocks, and goes on trying while that may come right; or creates the vault.
