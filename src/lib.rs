@@ -163,6 +163,7 @@ mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
 mod index;
 mod key_tree;
 mod limits;
@@ -199,6 +200,7 @@ pub use error::{
     ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Belongs, Field, FieldId, Placed, Purpose};
+pub use group::{Group, MemberError, Members, PlacedGroup};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
 pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome, SeriesName};

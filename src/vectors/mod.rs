@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
 mod derivation;
+mod group;
 mod index;
 mod page;
 mod personal;
@@ -25,8 +26,9 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 /// A file's name, and what it must hold.
 type File = (&'static str, fn() -> Node);
 
-const FILES: [File; 8] = [
+const FILES: [File; 9] = [
     ("derivation.json", derivation::vectors),
+    ("group.json", group::vectors),
     ("index.json", index::vectors),
     ("page.json", page::vectors),
     ("personal.json", personal::vectors),
