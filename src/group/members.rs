@@ -169,6 +169,14 @@ impl Members {
         })
     }
 
+    /// Those that are only kept.
+    #[cfg(feature = "derive")]
+    pub(crate) fn into_kept(mut self) -> Members {
+        self.entries.retain(|entry| matches!(entry.name, Name::Kept(_)));
+        // What is nobody's any more is wiped at once.
+        if self.entries.is_empty() { Members::new() } else { self }
+    }
+
     fn find(&self, label: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|entry| self.raw(entry).label.cmp(label))
     }
