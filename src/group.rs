@@ -127,6 +127,14 @@ pub struct PlacedGroup<'c> {
     pub(crate) context: Option<&'c [u8]>,
 }
 
+impl PlacedGroup<'_> {
+    /// The group, whatever the context.
+    #[must_use]
+    pub const fn group(self) -> Group {
+        self.group
+    }
+}
+
 impl From<Group> for PlacedGroup<'_> {
     fn from(group: Group) -> Self {
         PlacedGroup { group, context: None }
