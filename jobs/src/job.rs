@@ -9,7 +9,7 @@ use oubliette::personal::PersonalData;
 use super::cell::{Cell, Column};
 use super::error::JobError;
 use super::step::{At, InRow, Step, parse};
-use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
+use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Source, Tokens};
 
 /// Rows a batch, unless said otherwise.
 const BATCH: usize = 500;
@@ -202,7 +202,7 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = self.at(field.into());
-        self.step(Tokens { columns, from, at, index, parse: None })
+        self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
     /// [`index`](Job::index), of values that are still in plaintext, or sealed: before a column is sealed, so that tokens can
@@ -217,7 +217,7 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index, parse: Some(parse) })
+        self.step(Tokens { columns, from, source: Source::Column(at, Some(parse)), index })
     }
 
     /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
@@ -232,7 +232,7 @@ impl Job {
         let columns = even_and_odd.into_iter().map(|name| self.column(name)).collect();
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index, parse: None })
+        self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
     /// Tokens of customers who are shredded in the index's purpose become NULL.
@@ -289,19 +289,19 @@ impl Job {
         JobError::Unsupported { column: self.name_of(Column(at)).to_owned() }
     }
 
-    fn step(mut self, step: impl Step + 'static) -> Job {
+    pub(super) fn step(mut self, step: impl Step + 'static) -> Job {
         self.steps.push(Box::new(step));
         self
     }
 
-    fn at<T: PersonalData>(&mut self, field: InRow<T>) -> At<T> {
+    pub(super) fn at<T: PersonalData>(&mut self, field: InRow<T>) -> At<T> {
         let (field, context) = field.into_parts();
         let context = context.map(|name| self.select(Selected { name, is_context: true }));
         At { field, context }
     }
 
     /// A column that steps may write.
-    fn column(&mut self, name: impl Into<String>) -> Column {
+    pub(super) fn column(&mut self, name: impl Into<String>) -> Column {
         let selected = Selected { name: name.into(), is_context: false };
         let column = self.select(selected);
         if column == Column::KEY || column == Column::CUSTOMER {
@@ -313,7 +313,7 @@ impl Job {
         column
     }
 
-    fn select(&mut self, selected: Selected) -> Column {
+    pub(super) fn select(&mut self, selected: Selected) -> Column {
         if let Some(at) = self.columns.iter().position(|known| *known == selected) {
             return Column(at);
         }
