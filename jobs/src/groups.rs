@@ -152,7 +152,8 @@ impl Job {
     }
 
     /// The way back: a field that is in a group is sealed in a column of its own. **Every process that writes it to its column must
-    /// take it out of the group in the same statement**: where both hold something, the group's is taken for the newer.
+    /// take it out of the group in the same statement**: where both hold something, the group's is taken for the newer. It is written
+    /// in the form, text or bytes, that the group has.
     #[must_use]
     pub fn out_of_group<T: PersonalData + 'static>(
         mut self,

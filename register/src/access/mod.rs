@@ -33,7 +33,8 @@
 //! ```
 //!
 //! A value that does not open is an error and never left out; what was shredded is said to be. A type that is not one of this
-//! crate's must be named to [`Readers`]. Columns that no record declares are not seen.
+//! crate's must be named to [`Readers`]. Columns that no record declares are not seen; fields that a group holds and no record declares are an
+//! error, [`AccessError::Undeclared`].
 
 mod cell;
 mod document;
