@@ -41,8 +41,15 @@ impl<'b> Tag<'b> {
 
     fn is_right(self) -> bool {
         let most = if self.is_ours { TAG_BYTES - OURS.len() } else { TAG_BYTES };
-        check_name(self.text, most).is_ok() && (self.is_ours || !self.text.starts_with(OURS))
+        is_name(self.text, most) && (self.is_ours || !self.text.starts_with(OURS))
     }
+}
+
+/// Nearly all names are printable ASCII, which is told at a glance, and a group has a dozen of them.
+#[inline]
+fn is_name(text: &str, most: usize) -> bool {
+    let is_plain = text.bytes().fold(true, |all, byte| all & (0x20..0x7f).contains(&byte));
+    if is_plain { (1..=most).contains(&text.len()) } else { check_name(text, most).is_ok() }
 }
 
 /// One member, as it is written.
@@ -130,7 +137,7 @@ impl<'b> Rest<'b> {
         let length = self.byte()?;
         let label = self.text(length)?;
         let is_next = label > self.before && self.count <= MOST_MEMBERS;
-        if !is_next || check_name(label, LABEL_BYTES).is_err() {
+        if !is_next || !is_name(label, LABEL_BYTES) {
             return None;
         }
         self.before = label;
@@ -253,6 +260,13 @@ mod tests {
         }
         assert_eq!(all(b"\x02"), Err(Malformed::Newer(2)));
         assert_eq!(all(b"\xff\x01"), Err(Malformed::Newer(255)));
+    }
+
+    #[test]
+    fn a_glance_at_a_name_tells_what_the_rule_does() {
+        for text in ["", "a", " ~", "a\n", "a\u{7f}", "é", "a\u{85}", "a\u{2028}", &"x".repeat(32), &"x".repeat(33)] {
+            assert_eq!(is_name(text, 32), check_name(text, 32).is_ok(), "{text:?}");
+        }
     }
 
     proptest! {

@@ -70,6 +70,10 @@ enum Content {
     Made(Range<usize>),
 }
 
+/// What most groups have room in.
+const USUAL_MEMBERS: usize = 8;
+const USUAL_BYTES: usize = 256;
+
 /// Why a field was not read from opened [`Members`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -117,11 +121,15 @@ impl Members {
 
     /// The labels of those that are only kept: fields that this program does not know, or did not ask for.
     pub fn kept(&self) -> impl Iterator<Item = &str> + '_ {
-        self.entries.iter().filter(|entry| matches!(entry.name, Name::Kept(_))).map(|entry| self.raw(entry).label)
+        self.entries.iter().filter(|entry| matches!(entry.name, Name::Kept(_))).map(|entry| self.label(entry))
     }
 
     /// Puts a field's value in, in place of what is there under its label, kept or not.
     pub fn put<T: PersonalData>(&mut self, field: Field<T>, value: &T) {
+        if self.made.is_empty() {
+            // It grows by copies, each of which is wiped.
+            self.made = Plaintext::with_capacity(value.size_hint().max(USUAL_BYTES));
+        }
         let start = self.made.len();
         value.encode(&mut self.made);
         self.insert(field.into(), start..self.made.len());
@@ -178,15 +186,26 @@ impl Members {
     }
 
     fn find(&self, label: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|entry| self.raw(entry).label.cmp(label))
+        self.entries.binary_search_by(|entry| self.label(entry).cmp(label))
+    }
+
+    fn label<'m>(&'m self, entry: &'m Entry) -> &'m str {
+        match &entry.name {
+            Name::Known(field) => field.label,
+            Name::Kept(places) => self.opened_text(&places.label),
+        }
+    }
+
+    fn opened_text(&self, at: &Range<usize>) -> &str {
+        // It was read as text.
+        std::str::from_utf8(self.opened.bytes().get(at.clone()).unwrap_or_default()).unwrap_or_default()
     }
 
     fn raw<'m>(&'m self, entry: &'m Entry) -> Raw<'m> {
         let opened = |at: &Range<usize>| self.opened.bytes().get(at.clone()).unwrap_or_default();
-        let text = |at| std::str::from_utf8(opened(at)).unwrap_or_default();
         let (label, tag) = match &entry.name {
             Name::Known(field) => (field.label, Tag::of(field.tag.as_str())),
-            Name::Kept(places) => (text(&places.label), places.tag(text(&places.tag))),
+            Name::Kept(places) => (self.opened_text(&places.label), places.tag(self.opened_text(&places.tag))),
         };
         let content = match &entry.content {
             Content::Opened(at) => opened(at),
@@ -215,7 +234,7 @@ impl Members {
             Malformed::Form => OpenError::InvalidContent { at },
             Malformed::Newer(found) => OpenError::NewerGroup { at, found },
         };
-        let mut entries = Vec::with_capacity(asked.len());
+        let mut entries = Vec::with_capacity(asked.len().max(USUAL_MEMBERS));
         // Behind the version.
         let mut position = 1;
         for member in encoding::read(content).map_err(malformed)? {
