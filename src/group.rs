@@ -4,8 +4,10 @@ mod encoding;
 mod members;
 
 pub(crate) use encoding::GROUP;
+#[cfg(test)]
+pub(crate) use encoding::Tag;
 #[cfg(any(test, fuzzing))]
-pub(crate) use encoding::{Malformed, Raw, Tag, read, write};
+pub(crate) use encoding::{Malformed, Raw, read, write};
 pub use members::{MemberError, Members};
 
 use std::fmt;
