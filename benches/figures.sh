@@ -23,6 +23,7 @@ TEXT
     section 'Long jobs, a page, an export' . 'cargo bench -p oubliette-benches --bench jobs'
     section 'The register: a sweep, an erasure' . 'cargo bench -p oubliette-benches --bench register'
     section 'Limits on reading, and the audit of openings' . 'cargo bench -p oubliette-benches --bench audit'
+    section 'A row of eight fields, and a list of such rows' . 'cargo bench -p oubliette-benches --bench groups'
     section 'Many machines' . 'cargo bench -p oubliette-benches --bench machines'
     section 'Versions of the root key' . 'cargo bench -p oubliette-benches --bench token'
     section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench -p oubliette-benches --bench size'

@@ -157,3 +157,19 @@ pub fn record_content(clear: &[u8; RECORD_CLEAR_BYTES], content: &[u8; RECORD_CO
 pub fn unpad(padded: &[u8]) -> Option<&[u8]> {
     crate::personal::unpad(padded)
 }
+
+/// Reads any bytes as the members of a group: what is read is in order, and is written back to the same bytes.
+pub fn group(bytes: &[u8]) {
+    use crate::group::{Malformed, Raw, read, write};
+    let members: Result<Vec<Raw<'_>>, Malformed> = read(bytes).and_then(Iterator::collect);
+    match members {
+        Ok(members) => {
+            assert!(members.is_sorted_by(|one, next| one.label < next.label) && members.len() <= 64);
+            let mut again = crate::personal::Plaintext::with_capacity(0);
+            write(members.into_iter(), &mut again);
+            assert_eq!(again.as_bytes(), bytes);
+        }
+        Err(Malformed::Newer(found)) => assert!(found > 1 && bytes.first() == Some(&found)),
+        Err(Malformed::Form) => assert!(bytes.first().is_none_or(|first| *first < 2)),
+    }
+}

@@ -49,6 +49,7 @@
 //! | [customer](CustomerId) | the person whose data it is: a number the vault issues, never reused |
 //! | [purpose](Purpose) | why data is kept; each has its own key tree, and can be shredded alone |
 //! | [field](Field) | one column or event property: a label fixed for ever, a [type](personal), a purpose |
+//! | [group](Group), member | several fields of one purpose, sealed as one value in one column; one of these fields |
 //! | key tree | the derivable-but-forgettable keys of one purpose |
 //! | page | a node of the tree that had to be written down; nothing is before the first shred |
 //! | root record | the small record that holds each tree's root, encrypted under the root key |
@@ -163,6 +164,7 @@ mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
 mod index;
 mod key_tree;
 mod limits;
@@ -199,6 +201,7 @@ pub use error::{
     ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Belongs, Field, FieldId, Placed, Purpose};
+pub use group::{Group, MemberError, Members, PlacedGroup};
 pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
 #[doc(inline)]
 pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome, SeriesName};

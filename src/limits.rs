@@ -15,6 +15,8 @@ use crate::field::{FieldId, Purpose};
 /// let all_of_orders = Limits::purposes([ORDERS]);
 /// let two_addresses = Limits::nothing().field(EMAIL).field(NEWSLETTER.field::<Email>("email"));
 /// ```
+///
+/// A field within a [group](crate::Group) is named as any other: it is what is given out of the group that must be allowed.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Limits {

@@ -2,6 +2,8 @@
 
 mod context;
 #[cfg(feature = "derive")]
+mod groups;
+#[cfg(feature = "derive")]
 mod held;
 #[cfg(feature = "derive")]
 mod plain;
@@ -15,6 +17,7 @@ pub use context::Context;
 pub use held::Held;
 
 use crate::field::{Field, FieldId, Purpose};
+use crate::group::Group;
 use crate::index::{Bits, Index};
 use crate::limits::Limits;
 use crate::personal::{PersonalData, TypeTag};
@@ -23,7 +26,8 @@ use crate::personal::{PersonalData, TypeTag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldInfo {
-    /// The name of the twin's field. The database's column may have another, which is not known here.
+    /// The name of the twin's field; of a group's member that of the record's, since it has no column of its own. The database's
+    /// column may have another, which is not known here.
     pub column: &'static str,
     /// What is in it.
     pub kind: FieldKind,
@@ -49,7 +53,20 @@ impl FieldInfo {
         FieldInfo { column, kind }
     }
 
-    /// Tokens of an index of the values in the column `of`.
+    /// A group sealed as one value, and the column whose content it is bound to. What is in it is told by [`member`](FieldInfo::member).
+    #[must_use]
+    pub const fn group(column: &'static str, group: Group, context: Option<&'static str>) -> FieldInfo {
+        FieldInfo { column, kind: FieldKind::Group { purpose: group.purpose(), label: group.label(), context } }
+    }
+
+    /// A field within the group that is in the column `of`.
+    #[must_use]
+    pub const fn member<T: PersonalData>(name: &'static str, of: &'static str, field: Field<T>) -> FieldInfo {
+        let kind = FieldKind::Member { of, purpose: field.purpose(), label: field.label(), tag: T::TAG };
+        FieldInfo { column: name, kind }
+    }
+
+    /// Tokens of an index of the values in the column `of`, or of the member `of`.
     #[must_use]
     pub const fn token<T: PersonalData>(column: &'static str, of: &'static str, index: Index<T>) -> FieldInfo {
         let kind = FieldKind::Token { of, purpose: index.purpose(), label: index.label(), bits: index.bits() };
@@ -62,18 +79,20 @@ impl FieldInfo {
         FieldInfo { column, kind: FieldKind::Plain }
     }
 
-    /// The field whose values are in the column; `None` if it is not a sealed one.
+    /// The field whose values are in the column, or that is a member; `None` for all others, a group too.
     #[must_use]
     pub const fn field_id(&self) -> Option<FieldId> {
         match self.kind {
-            FieldKind::Sealed { purpose, label, tag, .. } => Some(FieldId { purpose, label, tag }),
-            FieldKind::Customer { .. } | FieldKind::Token { .. } | FieldKind::Plain => None,
+            FieldKind::Sealed { purpose, label, tag, .. } | FieldKind::Member { purpose, label, tag, .. } => {
+                Some(FieldId { purpose, label, tag })
+            }
+            FieldKind::Customer { .. } | FieldKind::Group { .. } | FieldKind::Token { .. } | FieldKind::Plain => None,
         }
     }
 }
 
 impl Limits {
-    /// The sealed columns of a record: its `FIELDS`, or a part of them.
+    /// The sealed columns of a record, and the members of its groups: its `FIELDS`, or a part of them.
     pub fn columns(self, columns: &[FieldInfo]) -> Limits {
         columns.iter().filter_map(FieldInfo::field_id).fold(self, Limits::field)
     }
@@ -103,10 +122,32 @@ pub enum FieldKind {
         /// The column whose content it is bound to.
         context: Option<&'static str>,
     },
+    /// A group: the members that name this column.
+    #[non_exhaustive]
+    Group {
+        /// What it is kept for.
+        purpose: Purpose,
+        /// The group's label.
+        label: &'static str,
+        /// The column whose content it is bound to.
+        context: Option<&'static str>,
+    },
+    /// A field within a group.
+    #[non_exhaustive]
+    Member {
+        /// The column of the group.
+        of: &'static str,
+        /// What it is kept for.
+        purpose: Purpose,
+        /// The field's label.
+        label: &'static str,
+        /// The type's tag.
+        tag: TypeTag,
+    },
     /// Tokens of an index, which outlive a shred in old backups: set them to NULL when you shred.
     #[non_exhaustive]
     Token {
-        /// The column whose values it is computed from.
+        /// The column, or the member, whose values it is computed from.
         of: &'static str,
         /// What those are kept for.
         purpose: Purpose,

@@ -3,6 +3,9 @@
 
 #[path = "vault/application.rs"]
 mod application;
+#[cfg(feature = "testing")]
+#[path = "vault/group.rs"]
+mod group;
 #[path = "vault/overlap.rs"]
 mod overlap;
 #[path = "vault/pending.rs"]

@@ -271,7 +271,7 @@ pub enum Rotate {
     },
     /// Begin a new epoch of an index, named by its sealed column as in the configuration
     Index {
-        /// The column that is indexed, as `TABLE.COLUMN`
+        /// The column that is indexed, as `TABLE.COLUMN`; a field within a group as `TABLE.COLUMN.LABEL`
         #[arg(value_name = "TABLE.COLUMN")]
         column: String,
     },
@@ -422,7 +422,7 @@ pub struct ClearAlarm {
 /// What `reindex` is asked.
 #[derive(Args, Debug)]
 pub struct Reindex {
-    /// Sealed columns, as `TABLE.COLUMN`; all of the configuration's unless some are named
+    /// Sealed columns, as `TABLE.COLUMN`, fields within a group as `TABLE.COLUMN.LABEL`; all of the configuration's unless some are named
     #[arg(value_name = "TABLE.COLUMN")]
     pub columns: Vec<String>,
     /// Seal the values anew, too, where they are under a replaced key tree
@@ -463,7 +463,7 @@ pub enum Retire {
     },
     /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
     Epoch {
-        /// The column that is indexed, as `TABLE.COLUMN`
+        /// The column that is indexed, as `TABLE.COLUMN`; a field within a group as `TABLE.COLUMN.LABEL`
         #[arg(value_name = "TABLE.COLUMN")]
         column: String,
         /// The epoch, as `rotate index` shows it

@@ -174,6 +174,8 @@ pub struct ColumnInTable {
     pub column: String,
     /// The table's own unless said otherwise.
     pub purpose: Option<String>,
+    /// The label of the group that is in the column, if it holds several fields. Each has an entry of its own.
+    pub group: Option<String>,
     pub label: String,
     #[serde(rename = "type")]
     pub kind: String,
@@ -229,6 +231,7 @@ pub struct Column {
     pub key_type: KeyType,
     pub number: String,
     pub purpose: String,
+    pub group: Option<String>,
     pub label: String,
     pub kind: String,
     pub context: Option<String>,
@@ -299,6 +302,7 @@ impl Table {
                 key_type: self.key_type,
                 number: self.numbers.get(&purpose).unwrap_or(&self.number).clone(),
                 purpose,
+                group: column.group.clone(),
                 label: column.label.clone(),
                 kind: column.kind.clone(),
                 context: column.context.clone(),
@@ -441,9 +445,9 @@ impl Config {
         self.tables.iter().flat_map(Table::columns)
     }
 
-    /// A sealed column, by `TABLE.COLUMN`.
+    /// A sealed column, by `TABLE.COLUMN`; a field within a group by `TABLE.COLUMN.LABEL`.
     pub fn column(&self, name: &str) -> Result<Column, Failure> {
-        let found = self.columns().find(|column| format!("{}.{}", column.table, column.column) == name);
+        let found = self.columns().find(|column| format!("{}.{}", column.table, column.name()) == name);
         found
             .ok_or_else(|| Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
     }
@@ -455,6 +459,16 @@ pub fn needs_vault() -> Failure {
         Exit::NeedsVault,
         "this needs the vault, and the configuration names none (it is an officer's desk); nothing happened. Run it where the vault is, or name it: `vault`, or [key_store]. What works without one: requests, holds, sweep --dry-run, breach, inventory, verify, journal verify, journal show, doctor",
     )
+}
+
+impl Column {
+    /// What the command calls it: the column, and within a group the field's label after it.
+    pub fn name(&self) -> String {
+        match self.group {
+            Some(_) => format!("{}.{}", self.column, self.label),
+            None => self.column.clone(),
+        }
+    }
 }
 
 /// A length of time by the calendar, as the register counts it: `2 years`, `30 days`.

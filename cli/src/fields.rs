@@ -1,7 +1,7 @@
 //! Fields whose names and types are known only at run time: the configuration says them.
 
 use oubliette::personal::{Canonical, CanonicalForm};
-use oubliette::{Bits, Field, FieldInfo, Index};
+use oubliette::{Bits, Field, FieldInfo, FieldKind, Group, Index};
 use oubliette_register::access::Binding;
 
 use crate::config::{Column, Form, IndexColumn};
@@ -58,6 +58,13 @@ pub fn field<T: oubliette::personal::PersonalData>(column: &Column) -> Result<Fi
     purpose(&column.purpose)?.try_field(column.label.clone().leak()).map_err(|error| wrong(column, &error))
 }
 
+/// The group that a column's field is in, if it is in one.
+pub fn group(column: &Column) -> Result<Option<Group>, Failure> {
+    let Some(label) = &column.group else { return Ok(None) };
+    let group = purpose(&column.purpose)?.try_group(label.clone().leak());
+    group.map(Some).map_err(|error| wrong(column, &error))
+}
+
 /// A column's index on the whole value.
 pub fn index<T: Canonical>(column: &Column) -> Result<Index<T>, Failure> {
     let IndexColumn { label, bits, form, .. } = index_of(column)?;
@@ -107,8 +114,24 @@ pub fn table(table: &crate::config::Table) -> Result<oubliette_register::access:
 }
 
 fn sealed<T: Canonical>(column: &Column, columns: &mut Vec<FieldInfo>) -> Result<(), Failure> {
-    let name = leak(&column.column);
-    columns.push(FieldInfo::sealed(name, field::<T>(column)?, column.context.as_deref().map(leak)));
+    let (name, context) = (leak(column.name()), column.context.as_deref().map(leak));
+    let field = field::<T>(column)?;
+    match group(column)? {
+        None => columns.push(FieldInfo::sealed(name, field, context)),
+        Some(group) => {
+            let of = leak(&column.column);
+            let info = FieldInfo::group(of, group, context);
+            match columns.iter().find(|known| known.column == of && matches!(known.kind, FieldKind::Group { .. })) {
+                None => columns.push(info),
+                Some(known) if *known == info => {}
+                Some(_) => {
+                    let message = "its entries differ in `purpose`, `group` or `context`, and it is one value";
+                    return Err(Failure::new(Exit::Config, format!("{}.{}: {message}", column.table, column.column)));
+                }
+            }
+            columns.push(FieldInfo::member(name, of, field));
+        }
+    }
     if let Some(tokens) = &column.index {
         columns.push(FieldInfo::token(leak(&tokens.column), name, index::<T>(column)?));
     }

@@ -79,6 +79,8 @@ mod audited;
 mod disclosed;
 #[path = "../../register/tests/access/encrypted.rs"]
 mod encrypted;
+#[path = "../../register/tests/access/grouped.rs"]
+mod grouped;
 #[path = "../../register/tests/access/held.rs"]
 mod held;
 #[path = "access/types.rs"]

@@ -78,6 +78,9 @@ pub(crate) struct FieldAttributes {
     pub(crate) customer: Option<(Span, Option<Path>)>,
     pub(crate) plain: Option<Span>,
     pub(crate) seal: Option<Path>,
+    pub(crate) group: Option<Path>,
+    pub(crate) or_column: Option<Ident>,
+    pub(crate) or_group: Option<Path>,
     pub(crate) text: Option<Span>,
     pub(crate) context: Option<Ident>,
     pub(crate) indexes: Vec<IndexColumn>,
@@ -100,6 +103,12 @@ impl FieldAttributes {
                 Ok(())
             } else if meta.path.is_ident("seal") {
                 once(&mut read.seal, meta)
+            } else if meta.path.is_ident("group") {
+                once(&mut read.group, meta)
+            } else if meta.path.is_ident("or_column") {
+                once(&mut read.or_column, meta)
+            } else if meta.path.is_ident("or_group") {
+                once(&mut read.or_group, meta)
             } else if meta.path.is_ident("text") {
                 refuse_second(read.text.is_some(), meta)?;
                 read.text = Some(span);
@@ -113,8 +122,8 @@ impl FieldAttributes {
                 attr(&mut read.attrs, meta)
             } else {
                 Err(meta.error(
-                    "on a field stand `seal = FIELD`, `customer` or `plain`; with them `text`, `context = column`, \
-                     `index(column = INDEX)` and `attr(..)`",
+                    "on a field stand `seal = FIELD`, `customer`, `plain` or `group = GROUP`; with them `text`, \
+                     `context = column`, `index(column = INDEX)`, `or_column = column`, `or_group = GROUP` and `attr(..)`",
                 ))
             }
         })?;

@@ -4,6 +4,7 @@ mod attributes;
 mod expand;
 mod record;
 mod seal_open;
+mod together;
 mod tokens;
 
 use proc_macro::TokenStream;
@@ -73,14 +74,24 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `customer` | the record's own `CustomerId` | as it is |
 /// | `customer = PURPOSE` | the number for another purpose, or an `Option` of it | as it is |
 /// | `plain` | not personal, and `Clone` | as it is |
+/// | `seal = FIELD, group = GROUP` | personal: sealed with the rest of the `Group` ([below](#groups)) | no column of its own |
+/// | `group = GROUP` | the group's column: what of it the record does not know, as `Members` | `Sealed<Members>`, of an `Option<Members>` an `Option` of it |
 ///
 /// A field that says nothing does not compile: a column added next year cannot slip through in plaintext.
 ///
 /// | beside `seal` | |
 /// |---|---|
-/// | `index(column = INDEX)` | a column of tokens: `Token<T>`, or an `Option` of it where the sealed one is; may be repeated |
+/// | `index(column = INDEX)` | a column of tokens: `Token<T>`, or an `Option` of it where the field is; may be repeated |
+///
+/// | beside `seal`, of a field with a column of its own; and on a group's column | |
+/// |---|---|
 /// | `context = column` | binds the value to a plain column or a number, whose type is `Context` or `AsRef<[u8]>` |
 /// | `text` | `columns::SealedText<T>` instead of `Sealed<T>` |
+///
+/// | beside `seal`, while a field [moves](#moving-a-field) | |
+/// |---|---|
+/// | `group = GROUP, or_column = column` | written to the group; read from that column as long as it holds one |
+/// | `or_group = GROUP` | written to its own column; read from the group as long as that holds one |
 ///
 /// | on any of them | |
 /// |---|---|
@@ -93,16 +104,78 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `derive(..)`, `attr(..)` | derives and attributes for the twin |
 /// | `crate = path` | where `oubliette` is, if not at `::oubliette` |
 ///
-/// `Option` and `Held` are known by these names, with or without a path; an alias of them is not.
+/// `Option`, `Held` and `Members` are known by these names, with or without a path; an alias of one is not.
 ///
 /// # Other purposes
 /// A field of another purpose than the record's can be shredded alone, so it must be a `Held<T>`: the rest still opens
 /// then. It goes by the number declared for its purpose, or by the record's own. NULL and an absent number are opened as
 /// `Absent`. `Shredded` and `Absent` are stored as NULL; a `Kept` value without a number is an error.
 ///
+/// # Groups
+/// Each sealed column costs 82 bytes and a cipher of its own. Fields of the record's purpose that are mostly read together are
+/// sealed as one, in one column, with `group = GROUP` beside `seal = FIELD`:
+/// ```
+/// use oubliette::personal::{Email, Name, Phone};
+/// use oubliette::{CustomerId, Field, Group, Index, Members, Personal, Purpose, Vault, bits};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NAME: Field<Name> = ORDERS.field("name");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+/// const PHONE: Field<Phone> = ORDERS.field("phone");
+/// const CONTACT: Group = ORDERS.group("contact");
+///
+/// #[derive(Personal)]
+/// #[personal(purpose = ORDERS, sealed = SealedUser)]
+/// struct User {
+///     #[personal(customer)]
+///     no: CustomerId,
+///     #[personal(seal = NAME, group = CONTACT)]
+///     name: Name,
+///     #[personal(seal = EMAIL, group = CONTACT, index(email_idx = BY_EMAIL))]
+///     email: Email, // a column email_idx, and none for the email
+///     #[personal(seal = PHONE, group = CONTACT)]
+///     phone: Option<Phone>,
+///     #[personal(group = CONTACT)]
+///     contact: Members, // the column
+/// }
+///
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let no = vault.enroll()?;
+/// # let (name, email, phone) = ("Alice Ní Bhriain".parse()?, "alice@example.com".parse()?, None);
+/// let user = User { no, name, email, phone, contact: Members::new() };
+/// let SealedUser { no, email_idx, contact } = user.seal(&vault)?;
+/// let mut user: User = SealedUser { no, email_idx, contact }.open(&vault)?;
+/// user.phone = Some("+33 6 12 34 56 78".parse()?);
+/// let row = user.seal(&vault)?;
+/// # assert!(row.open(&vault)?.phone.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// - **Fields come and go.** An added field must be an `Option` until every row has it: otherwise rows from before are
+///   `NotInGroup`. One of another type under the same label is `OtherType`. A field that was taken out of the record stays in the
+///   rows until a job, or `contact.remove("phone")`, takes it out.
+/// - **Versions run side by side.** What a program does not know is in the group's own field, and is sealed again with the
+///   rest: an older version that changes a row keeps what a newer one put there. So change a record that you opened; one that
+///   is made anew, with `Members::new()`, has lost it.
+/// - **Limits and audits** take each member as a column of its own: the limits must allow every member of the record, and the
+///   audit notes those that were there. To open one alone: `CustomerKeys::open_member`.
+/// - A group is written alike on all its fields: `CONTACT` and `crate::CONTACT` are two.
+///
+/// # Moving a field
+/// Between a column of its own and a group, while the application runs; the jobs are those of `oubliette-jobs`. Between two deploys wait
+/// until no process of the version before runs.
+/// 1. In a column: `seal = PHONE`. Make the column nullable.
+/// 2. `seal = PHONE, or_group = CONTACT`: written to the column, and read from both.
+/// 3. `seal = PHONE, group = CONTACT, or_column = phone`: written to the group, with NULL for the column, and read from both. Now
+///    run the job (`Job::into_group`) until nothing is left behind.
+/// 4. In the group: `seal = PHONE, group = CONTACT`. Drop the column.
+///
+/// The way back is the same from the end, with `Job::out_of_group` in step 2. A job finds a value in both places only if a process
+/// that knows one of them ran beside one of the next step but one.
+///
 /// # What else does not compile
-/// Two columns of one label in one purpose; an index of another field; a plain column whose type is personal data; a
-/// context that is sealed itself.
+/// Two columns or members of one label in one purpose; an index of another field; a plain column whose type is personal data; a
+/// context that is sealed itself; a group without a column, or of another purpose than the record's.
 #[proc_macro_derive(Personal, attributes(personal))]
 pub fn personal(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

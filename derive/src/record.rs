@@ -10,6 +10,7 @@ use syn::{
 };
 
 use crate::attributes::{Errors, FieldAttributes, IndexColumn, StructAttributes};
+use crate::together::{check_contexts, check_groups, check_names, own_customer};
 
 /// The struct that carries the derive.
 pub(crate) struct Record {
@@ -43,6 +44,48 @@ pub(crate) enum Kind {
         optional: bool,
     },
     Sealed(Box<Sealed>),
+    /// Of a field of one of its groups.
+    Member(Box<Member>),
+    /// The column that a group is sealed in.
+    Group(Box<Group>),
+}
+
+/// A field within a group: no column of its own, but for its tokens.
+pub(crate) struct Member {
+    pub(crate) field: Path,
+    pub(crate) group: Path,
+    /// Within `Option`.
+    pub(crate) ty: Type,
+    pub(crate) shape: Shape,
+    pub(crate) indexes: Vec<IndexColumn>,
+    /// The column of its own in which it may be instead.
+    pub(crate) or_column: Option<OrColumn>,
+}
+
+/// A column of its own in which a member may be.
+pub(crate) struct OrColumn {
+    pub(crate) ident: Ident,
+    pub(crate) text: bool,
+    pub(crate) context: Option<Ident>,
+}
+
+/// A field that is read from a group.
+pub(crate) struct InGroup<'r> {
+    pub(crate) place: usize,
+    pub(crate) column: &'r Column,
+    pub(crate) shape: Shape,
+    /// It is written there, and nowhere else.
+    pub(crate) is_written: bool,
+    /// It may be in a column instead.
+    pub(crate) may_be_elsewhere: bool,
+}
+
+/// A column of a group. The record's field has what of the group the record does not know.
+pub(crate) struct Group {
+    pub(crate) path: Path,
+    pub(crate) shape: Shape,
+    pub(crate) text: bool,
+    pub(crate) context: Option<Ident>,
 }
 
 /// How a sealed field is stored.
@@ -55,6 +98,15 @@ pub(crate) struct Sealed {
     pub(crate) text: bool,
     pub(crate) context: Option<Ident>,
     pub(crate) indexes: Vec<IndexColumn>,
+    /// The group in which it may be instead.
+    pub(crate) or_group: Option<Path>,
+}
+
+impl Sealed {
+    /// What the column says about NULL: one whose value may be in a group can be NULL.
+    pub(crate) fn stored_shape(&self) -> Shape {
+        if self.or_group.is_some() { Shape::Optional } else { self.shape }
+    }
 }
 
 /// What a type says about NULL.
@@ -100,6 +152,7 @@ impl Record {
         let customer = own_customer(&input.ident, &columns, &mut errors);
         check_contexts(&columns, &mut errors);
         check_names(&columns, &mut errors);
+        check_groups(&columns, &mut errors);
         let span = input.ident.span();
         let purpose = on_struct.purpose.or_else(|| {
             errors.at(span, "say what the record is kept for: `#[personal(purpose = PURPOSE)]`");
@@ -126,6 +179,26 @@ impl Record {
         })
     }
 
+    /// The fields that are read from the group in this column.
+    pub(crate) fn members<'r>(&'r self, group: &'r Group) -> impl Iterator<Item = InGroup<'r>> {
+        self.columns.iter().enumerate().filter_map(move |(place, column)| match &column.kind {
+            Kind::Member(member) if member.group == group.path => {
+                let (shape, may_be_elsewhere) = (member.shape, member.or_column.is_some());
+                Some(InGroup { place, column, shape, is_written: true, may_be_elsewhere })
+            }
+            Kind::Sealed(sealed) if sealed.or_group.as_ref() == Some(&group.path) => {
+                let shape = sealed.shape;
+                Some(InGroup { place, column, shape, is_written: false, may_be_elsewhere: true })
+            }
+            _ => None,
+        })
+    }
+
+    /// The column of a group, with its place.
+    pub(crate) fn column_of(&self, group: &Path) -> Option<(usize, &Column)> {
+        column_of(&self.columns, group)
+    }
+
     /// The numbers declared for other purposes: the purpose, the field, and whether it is optional.
     pub(crate) fn others(&self) -> impl Iterator<Item = (&Path, &Column, bool)> {
         self.columns.iter().filter_map(|column| match &column.kind {
@@ -133,6 +206,10 @@ impl Record {
             _ => None,
         })
     }
+}
+
+pub(crate) fn column_of<'c>(columns: &'c [Column], of: &Path) -> Option<(usize, &'c Column)> {
+    columns.iter().enumerate().find(|(_, column)| matches!(&column.kind, Kind::Group(group) if group.path == *of))
 }
 
 fn named_fields(input: &DeriveInput) -> Result<&FieldsNamed> {
@@ -148,76 +225,68 @@ fn named_fields(input: &DeriveInput) -> Result<&FieldsNamed> {
     Err(Error::new(input.ident.span(), format!("a record is a struct with named fields: {what}")))
 }
 
-/// The field with the record's own number.
-fn own_customer(record: &Ident, columns: &[Column], errors: &mut Errors) -> Option<(Ident, Type)> {
-    let mut own = None;
-    for column in columns {
-        let Kind::Customer { other: None, optional } = &column.kind else { continue };
-        let name = column.name();
-        if own.is_some() {
-            errors.at(
-                column.ident.span(),
-                format!("`{name}` is a second number; say for which other purpose: `customer = PURPOSE`"),
-            );
-        } else if *optional {
-            errors.at(column.ty.span(), format!("a record always has its own customer: make `{name}` a `CustomerId`"));
-        }
-        own = own.or_else(|| Some((column.ident.clone(), column.ty.clone())));
-    }
-    if own.is_none() {
-        errors.at(record.span(), "say whose record it is: mark its `CustomerId` with `#[personal(customer)]`");
-    }
-    own
-}
-
-/// A context is read from the twin before anything is opened.
-fn check_contexts(columns: &[Column], errors: &mut Errors) {
-    for column in columns {
-        let Kind::Sealed(sealed) = &column.kind else { continue };
-        let Some(context) = &sealed.context else { continue };
-        let name = context.unraw();
-        match columns.iter().find(|other| other.ident == *context).map(|other| &other.kind) {
-            Some(Kind::Sealed(_)) => {
-                errors.at(context.span(), format!("`{name}` is sealed itself; a context is a plain column"));
-            }
-            Some(_) => {}
-            None => errors.at(context.span(), format!("this record has no field `{name}`")),
-        }
-    }
-}
-
-/// Columns of tokens are fields of the twin beside the others.
-fn check_names(columns: &[Column], errors: &mut Errors) {
-    let mut names: Vec<&Ident> = columns.iter().map(|column| &column.ident).collect();
-    for column in columns {
-        let Kind::Sealed(sealed) = &column.kind else { continue };
-        for index in &sealed.indexes {
-            if names.contains(&&index.name) {
-                let name = index.name.unraw();
-                errors.at(index.name.span(), format!("the twin would have two fields `{name}`"));
-            }
-            names.push(&index.name);
-        }
-    }
-}
-
 impl Column {
+    /// Its columns of tokens.
+    pub(crate) fn indexes(&self) -> &[IndexColumn] {
+        match &self.kind {
+            Kind::Sealed(sealed) => &sealed.indexes,
+            Kind::Member(member) => &member.indexes,
+            Kind::Plain | Kind::Customer { .. } | Kind::Group(_) => &[],
+        }
+    }
+
+    /// The group that it is, or may be, in.
+    pub(crate) fn group(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Member(member) => Some(&member.group),
+            Kind::Sealed(sealed) => sealed.or_group.as_ref(),
+            Kind::Plain | Kind::Customer { .. } | Kind::Group(_) => None,
+        }
+    }
+
     fn read(field: &Field) -> Result<Column> {
         let ident = field.ident.clone().ok_or_else(|| Error::new(field.span(), "a column has a name"))?;
         let read = FieldAttributes::read(&field.attrs)?;
-        let kind = Kind::read(&ident, &field.ty, read.customer, read.plain, read.seal)?;
+        let kind = Kind::read(&ident, &field.ty, read.customer, read.plain, (read.seal, read.group))?;
         let mut column = Column { vis: field.vis.clone(), ty: field.ty.clone(), attrs: read.attrs, kind, ident };
-        match &mut column.kind {
+        let index = read.indexes.first().map(|index| index.name.span());
+        let context = read.context.as_ref().map(Ident::span);
+        let (or_column, or_group) =
+            (read.or_column.as_ref().map(Ident::span), read.or_group.as_ref().map(Spanned::span));
+        let stray = match &mut column.kind {
             Kind::Sealed(sealed) => {
+                let is_held = sealed.shape == Shape::Held;
                 sealed.text = read.text.is_some();
-                (sealed.context, sealed.indexes) = (read.context, read.indexes);
+                (sealed.context, sealed.indexes, sealed.or_group) = (read.context, read.indexes, read.or_group);
+                let held = or_group.filter(|_| is_held).map(|span| (span, HELD));
+                held.or(
+                    or_column.map(|span| (span, "is in a column of its own already: `or_group = GROUP` is for that"))
+                )
+            }
+            Kind::Member(member) => {
+                member.indexes = read.indexes;
+                member.or_column = read.or_column.map(|ident| {
+                    let (text, context) = (read.text.is_some(), read.context);
+                    OrColumn { ident, text, context }
+                });
+                let of_column = context.or(read.text).filter(|_| or_column.is_none());
+                let attr = column.attrs.first().map(Spanned::span);
+                let told = "has no column of its own: that goes on the field that is the group's column";
+                let in_two = or_group.map(|span| (span, "is in a group already: `or_column = column` is for that"));
+                of_column.or(attr).map(|span| (span, told)).or(in_two)
+            }
+            Kind::Group(group) => {
+                (group.text, group.context) = (read.text.is_some(), read.context);
+                let told = "is a group's column: that goes on a member of it";
+                index.or(or_column).or(or_group).map(|span| (span, told))
             }
             Kind::Plain | Kind::Customer { .. } => {
-                let stray = read.context.as_ref().or(read.indexes.first().map(|index| &index.name)).map(Ident::span);
-                if let Some(span) = stray.or(read.text) {
-                    return Err(Error::new(span, "only a sealed field has a context, an index, or a text form"));
-                }
+                let told = "is not sealed: only a sealed field has a context, an index, or a text form";
+                context.or(index).or(read.text).or(or_column).or(or_group).map(|span| (span, told))
             }
+        };
+        if let Some((span, told)) = stray {
+            return Err(Error::new(span, format!("`{}` {told}", column.name())));
         }
         Ok(column)
     }
@@ -229,23 +298,43 @@ impl Kind {
         ty: &Type,
         customer: Option<(Span, Option<Path>)>,
         plain: Option<Span>,
-        seal: Option<Path>,
+        (seal, group): (Option<Path>, Option<Path>),
     ) -> Result<Kind> {
         let name = ident.unraw();
-        match (customer, plain, seal) {
-            (Some((_, other)), None, None) => {
+        match (customer, plain, seal, group) {
+            (Some((_, other)), None, None, None) => {
                 let optional = shape_of(ty).0 == Shape::Optional;
                 Ok(Kind::Customer { other, optional })
             }
-            (None, Some(_), None) => Ok(Kind::Plain),
-            (None, None, Some(field)) => {
+            (None, Some(_), None, None) => Ok(Kind::Plain),
+            (None, None, Some(field), group) => {
                 let (shape, ty) = shape_of(ty);
                 if shape_of(&ty).0 != Shape::Whole {
                     return Err(Error::new(ty.span(), format!("`{name}` can be NULL in one way only, not in two")));
                 }
-                Ok(Kind::Sealed(Box::new(Sealed { field, ty, shape, text: false, context: None, indexes: Vec::new() })))
+                let indexes = Vec::new();
+                match group {
+                    None => {
+                        let sealed = Sealed { field, ty, shape, text: false, context: None, indexes, or_group: None };
+                        Ok(Kind::Sealed(Box::new(sealed)))
+                    }
+                    Some(group) if shape == Shape::Held => Err(Error::new(group.span(), format!("`{name}` {HELD}"))),
+                    Some(group) => {
+                        Ok(Kind::Member(Box::new(Member { field, group, ty, shape, indexes, or_column: None })))
+                    }
+                }
             }
-            (None, None, None) => Err(Error::new(
+            (None, None, None, Some(path)) => {
+                let (shape, inner) = shape_of(ty);
+                // The commonest mistake is a member that does not say which field it is.
+                if shape == Shape::Held || !is_members(&inner) {
+                    let told = "is a group's column, whose type is `Members`, or an `Option` of it; a field within the group says \
+                                `seal = FIELD` as well";
+                    return Err(Error::new(ty.span(), format!("`{name}` {told}")));
+                }
+                Ok(Kind::Group(Box::new(Group { path, shape, text: false, context: None })))
+            }
+            (None, None, None, None) => Err(Error::new(
                 ident.span(),
                 format!(
                     "`{name}` does not say what it is: `#[personal(seal = FIELD)]` if it is personal, \
@@ -254,6 +343,16 @@ impl Kind {
             )),
             _ => Err(Error::new(ident.span(), format!("`{name}` is one of sealed, customer and plain"))),
         }
+    }
+}
+
+const HELD: &str = "is `Held`, and can be shredded alone: it stays in a column of its own, and in no group";
+
+fn is_members(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => is_members(&group.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Members"),
+        _ => false,
     }
 }
 

@@ -5,8 +5,8 @@ use quote::{format_ident, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use crate::record::{Column, Kind, Record, Sealed, Shape};
-use crate::tokens::{at, code, field_const, index_consts, number_const};
+use crate::record::{Column, Group, Kind, Member, Record, Shape};
+use crate::tokens::{asked_const, at, code, field_const, group_const, index_consts, number_const};
 
 pub(crate) fn methods(record: &Record) -> TokenStream {
     let of_record = of_record(record);
@@ -23,6 +23,10 @@ pub(crate) fn methods(record: &Record) -> TokenStream {
         .collect();
     let count = others.len();
     let opened = record.columns.iter().enumerate().map(|(place, column)| open(record, place, column));
+    let groups = record.columns.iter().enumerate().filter_map(|(place, column)| match &column.kind {
+        Kind::Group(group) => Some(open_group(record, place, column, group)),
+        _ => None,
+    });
     let numbers = |name: &str, of: &Ident| {
         let name = format_ident!("{name}");
         code! {
@@ -40,6 +44,7 @@ pub(crate) fn methods(record: &Record) -> TokenStream {
             row: &#twin,
             keys: &#krate::__private::RowKeys<#count>,
         ) -> ::core::result::Result<#ident, #krate::OpenError> {
+            #(#groups)*
             ::core::result::Result::Ok(#ident { #(#opened)* })
         }
         #of_record
@@ -117,10 +122,10 @@ fn of_twin(record: &Record) -> TokenStream {
     }
 }
 
-/// The field constant, and the context if there is one.
-fn place(record: &Record, place: usize, sealed: &Sealed) -> TokenStream {
-    let (krate, constant) = (&record.krate, field_const(place));
-    match &sealed.context {
+/// The constant of a field or a group, and the context if there is one.
+fn place(record: &Record, constant: &Ident, context: Option<&Ident>) -> TokenStream {
+    let krate = &record.krate;
+    match context {
         None => code!(::core::convert::From::from(#constant)),
         Some(context) => {
             let bytes = quote_spanned!(at(context)=> (&#krate::__private::Plain(&row.#context)).bytes());
@@ -167,26 +172,111 @@ fn copied(column: &Column) -> TokenStream {
 }
 
 fn seal(record: &Record, number: usize, column: &Column) -> TokenStream {
-    let Kind::Sealed(sealed) = &column.kind else { return copied(column) };
     let (krate, ident, name) = (&record.krate, &column.ident, column.name());
-    let (keys, place, value) =
-        (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, true));
-    let seal = function("seal", sealed.shape);
-    let token = function("token", if sealed.shape == Shape::Held { Shape::Optional } else { sealed.shape });
-    let tokens = sealed.indexes.iter().zip(index_consts(number, sealed)).map(|(index, constant)| {
+    let (shape, own) = match &column.kind {
+        Kind::Plain | Kind::Customer { .. } => return copied(column),
+        Kind::Group(group) => return seal_group(record, number, column, group),
+        Kind::Sealed(sealed) => {
+            let place = place(record, &field_const(number), sealed.context.as_ref());
+            let (keys, mut value) = (keys(number, sealed.shape), borrowed(krate, ident, sealed.shape, true));
+            if sealed.shape == Shape::Whole && sealed.or_group.is_some() {
+                value = code!(::core::option::Option::Some(#value));
+            }
+            let seal = function("seal", sealed.stored_shape());
+            (sealed.shape, Some(code!(#ident: #krate::__private::#seal(#keys, #name, #place, #value)?,)))
+        }
+        Kind::Member(member) => {
+            // It is written to the group alone.
+            let or_column = member.or_column.as_ref().map(|or_column| &or_column.ident);
+            (member.shape, or_column.map(|ident| code!(#ident: ::core::option::Option::None,)))
+        }
+    };
+    let value = borrowed(krate, ident, shape, true);
+    let token = function("token", if shape == Shape::Held { Shape::Optional } else { shape });
+    let tokens = column.indexes().iter().zip(index_consts(number, column)).map(|(index, constant)| {
         let (column, name) = (&index.name, index.name.unraw().to_string());
         code!(#column: #krate::__private::#token(vault, #name, #constant, #value)?,)
     });
-    code!(#ident: #krate::__private::#seal(#keys, #name, #place, #value)?, #(#tokens)*)
+    code!(#own #(#tokens)*)
+}
+
+/// What the record keeps of the group, with the members that it knows.
+fn seal_group(record: &Record, number: usize, column: &Column, group: &Group) -> TokenStream {
+    let (krate, ident, name) = (&record.krate, &column.ident, column.name());
+    let place = place(record, &group_const(number), group.context.as_ref());
+    let kept = borrowed(krate, ident, group.shape, true);
+    let seal = function("seal_group", group.shape);
+    let put = record.members(group).map(|member| {
+        let (constant, put) = (field_const(member.place), function("put", member.shape));
+        if !member.is_written {
+            return code!(#krate::__private::take_out(members, #constant););
+        }
+        let value = borrowed(krate, &member.column.ident, member.shape, true);
+        code!(#krate::__private::#put(members, #constant, #value);)
+    });
+    code! {
+        #ident: #krate::__private::#seal(&keys.main, #name, #place, #kept, |members| { #(#put)* })?,
+    }
 }
 
 fn open(record: &Record, number: usize, column: &Column) -> TokenStream {
-    let Kind::Sealed(sealed) = &column.kind else { return copied(column) };
     let (krate, ident) = (&record.krate, &column.ident);
-    let (keys, place, stored) =
-        (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, false));
-    let open = function("open", sealed.shape);
-    code!(#ident: #krate::__private::#open(#keys, #place, #stored)?,)
+    match &column.kind {
+        Kind::Plain | Kind::Customer { .. } => copied(column),
+        // Read before.
+        Kind::Group(_) => {
+            let local = local("read", number);
+            code!(#ident: #local,)
+        }
+        Kind::Member(member) => open_member(record, number, column, member),
+        Kind::Sealed(sealed) if let Some(group) = &sealed.or_group => {
+            let (in_group, open) = (local("read", number), function("open_or_group", sealed.shape));
+            let place = place(record, &field_const(number), sealed.context.as_ref());
+            let stored = borrowed(krate, ident, Shape::Optional, false);
+            let group = record.column_of(group).map(|(place, _)| group_const(place));
+            code!(#ident: #krate::__private::#open(&keys.main, #place, #stored, #in_group, #group)?,)
+        }
+        Kind::Sealed(sealed) => {
+            let place = place(record, &field_const(number), sealed.context.as_ref());
+            let (keys, stored) = (keys(number, sealed.shape), borrowed(krate, ident, sealed.shape, false));
+            let open = function("open", sealed.shape);
+            code!(#ident: #krate::__private::#open(#keys, #place, #stored)?,)
+        }
+    }
+}
+
+/// Read before, unless it is in a column of its own.
+fn open_member(record: &Record, number: usize, column: &Column, member: &Member) -> TokenStream {
+    let (krate, ident, in_group) = (&record.krate, &column.ident, local("read", number));
+    let Some(or_column) = &member.or_column else { return code!(#ident: #in_group,) };
+    let open = function("open_or_column", member.shape);
+    let place = place(record, &field_const(number), or_column.context.as_ref());
+    let stored = borrowed(krate, &or_column.ident, Shape::Optional, false);
+    let group = record.column_of(&member.group).map(|(place, _)| group_const(place));
+    code!(#ident: #krate::__private::#open(&keys.main, #place, #stored, #in_group, #group)?,)
+}
+
+/// All members at once, into variables.
+fn open_group(record: &Record, number: usize, column: &Column, group: &Group) -> TokenStream {
+    let (krate, asked, kept) = (&record.krate, asked_const(number), local("read", number));
+    let place = place(record, &group_const(number), group.context.as_ref());
+    let stored = borrowed(krate, &column.ident, group.shape, false);
+    let open = function("open_group", group.shape);
+    let members = record.members(group).map(|member| local("read", member.place));
+    let read = record.members(group).map(|member| {
+        let shape = if member.may_be_elsewhere { Shape::Optional } else { member.shape };
+        let (constant, read) = (field_const(member.place), function("member", shape));
+        code!(members.#read(#constant)?,)
+    });
+    code! {
+        let (#kept, (#(#members,)*)) = #krate::__private::#open(&keys.main, #place, #asked, #stored, |members| {
+            ::core::result::Result::Ok((#(#read)*))
+        })?;
+    }
+}
+
+fn local(name: &str, number: usize) -> Ident {
+    format_ident!("{name}_{number}", span = proc_macro2::Span::mixed_site())
 }
 
 /// All columns are sealed anew before the first is replaced, so that an error changes nothing.
@@ -194,13 +284,22 @@ fn reseal(record: &Record) -> TokenStream {
     let krate = &record.krate;
     let (mut made, mut moved, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
     for (number, column) in record.columns.iter().enumerate() {
-        let Kind::Sealed(sealed) = &column.kind else { continue };
-        let (ident, local) = (&column.ident, format_ident!("moved_{number}", span = proc_macro2::Span::mixed_site()));
+        let own = &column.ident;
+        let (name, ident, constant, context, shape) = match &column.kind {
+            Kind::Plain | Kind::Customer { .. } => continue,
+            Kind::Sealed(sealed) => ("reseal", own, field_const(number), &sealed.context, sealed.stored_shape()),
+            Kind::Group(group) => ("reseal_group", own, group_const(number), &group.context, group.shape),
+            Kind::Member(member) => match &member.or_column {
+                Some(it) => ("reseal", &it.ident, field_const(number), &it.context, Shape::Optional),
+                None => continue,
+            },
+        };
+        let local = local("moved", number);
         let (keys, place, stored) =
-            (keys(number, sealed.shape), place(record, number, sealed), borrowed(krate, ident, sealed.shape, false));
-        let reseal = function("reseal", sealed.shape);
+            (keys(number, shape), place(record, &constant, context.as_ref()), borrowed(krate, ident, shape, false));
+        let reseal = function(name, shape);
         let stored_again =
-            if sealed.shape == Shape::Whole { code!(sealed) } else { code!(::core::option::Option::Some(sealed)) };
+            if shape == Shape::Whole { code!(sealed) } else { code!(::core::option::Option::Some(sealed)) };
         made.push(code!(let #local = #krate::__private::#reseal(#keys, #place, #stored)?;));
         moved.push(code!(::core::option::Option::is_some(&#local)));
         replaced.push(code! {

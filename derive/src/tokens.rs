@@ -7,7 +7,7 @@ use quote::{ToTokens, format_ident};
 use syn::Ident;
 use syn::spanned::Spanned;
 
-use crate::record::Sealed;
+use crate::record::Column;
 
 /// Tokens of this macro's own.
 macro_rules! code {
@@ -30,7 +30,17 @@ pub(crate) fn number_const(place: usize) -> Ident {
     format_ident!("__NUMBER_{place}", span = Span::mixed_site())
 }
 
+/// The constant that stands for the group of a column.
+pub(crate) fn group_const(place: usize) -> Ident {
+    format_ident!("__GROUP_{place}", span = Span::mixed_site())
+}
+
+/// The constant with the fields that are read from the group of a column.
+pub(crate) fn asked_const(place: usize) -> Ident {
+    format_ident!("__ASKED_{place}", span = Span::mixed_site())
+}
+
 /// The typed constants that stand for a column's indexes.
-pub(crate) fn index_consts(place: usize, sealed: &Sealed) -> impl Iterator<Item = Ident> {
-    (0..sealed.indexes.len()).map(move |index| format_ident!("__INDEX_{place}_{index}", span = Span::mixed_site()))
+pub(crate) fn index_consts(place: usize, column: &Column) -> impl Iterator<Item = Ident> + use<> {
+    (0..column.indexes().len()).map(move |index| format_ident!("__INDEX_{place}_{index}", span = Span::mixed_site()))
 }

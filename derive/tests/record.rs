@@ -4,8 +4,12 @@
 
 #[path = "record/columns.rs"]
 mod columns;
+#[path = "record/groups.rs"]
+mod groups;
 #[path = "record/many.rs"]
 mod many;
+#[path = "record/moving.rs"]
+mod moving;
 #[path = "record/purposes.rs"]
 mod purposes;
 #[path = "record/renewal.rs"]

@@ -1,4 +1,4 @@
-//! Each field type: as text that somebody types, and as bytes that were opened.
+//! Each field type: as text that somebody types, and as bytes that were opened; and groups of them.
 
 #![no_main]
 
@@ -35,6 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
     check::<Phone>(bytes);
     check::<Address>(bytes);
     check::<Text>(bytes);
+    oubliette::fuzzing::group(bytes);
+    // Few inputs begin as a group does.
+    oubliette::fuzzing::group(&[b"\x01", bytes].concat());
     if let Ok(text) = std::str::from_utf8(bytes) {
         for country in ["FR", "US", "IT", "JP"].map(Country::new) {
             if let Ok(phone) = Phone::parse(text, country) {

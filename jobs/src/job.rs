@@ -9,7 +9,7 @@ use oubliette::personal::PersonalData;
 use super::cell::{Cell, Column};
 use super::error::JobError;
 use super::step::{At, InRow, Step, of_type};
-use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Tokens};
+use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Source, Tokens};
 
 /// Rows a batch, unless said otherwise.
 const BATCH: usize = 500;
@@ -236,7 +236,7 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = self.at(field.into());
-        self.step(Tokens { columns, from, at, index, parse: None })
+        self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
     /// [`index`](Job::index), of values that are still in plaintext, or sealed: before a column is sealed, so that tokens can
@@ -251,7 +251,7 @@ impl Job {
         let columns = vec![self.column(tokens)];
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index, parse: Some(of_type()) })
+        self.step(Tokens { columns, from, source: Source::Column(at, Some(of_type())), index })
     }
 
     /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
@@ -266,7 +266,7 @@ impl Job {
         let columns = even_and_odd.into_iter().map(|name| self.column(name)).collect();
         let from = self.column(from);
         let at = At { field: index.field(), context: None };
-        self.step(Tokens { columns, from, at, index, parse: None })
+        self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
     /// Every token that this job's steps look at is compared with its value, which is opened for it, and made anew where it is another one's: an update that
@@ -331,19 +331,19 @@ impl Job {
         JobError::Unsupported { column: self.name_of(Column(at)).to_owned() }
     }
 
-    fn step(mut self, step: impl Step + 'static) -> Job {
+    pub(super) fn step(mut self, step: impl Step + 'static) -> Job {
         self.steps.push(Box::new(step));
         self
     }
 
-    fn at<T: PersonalData>(&mut self, field: InRow<T>) -> At<T> {
+    pub(super) fn at<T: PersonalData>(&mut self, field: InRow<T>) -> At<T> {
         let (field, context) = field.into_parts();
         let context = context.map(|name| self.select(Selected { name, is_context: true }));
         At { field, context }
     }
 
     /// A column that steps may write.
-    fn column(&mut self, name: impl Into<String>) -> Column {
+    pub(super) fn column(&mut self, name: impl Into<String>) -> Column {
         let selected = Selected { name: name.into(), is_context: false };
         let column = self.select(selected);
         if column == Column::KEY || column == Column::CUSTOMER {
@@ -355,7 +355,7 @@ impl Job {
         column
     }
 
-    fn select(&mut self, selected: Selected) -> Column {
+    pub(super) fn select(&mut self, selected: Selected) -> Column {
         if let Some(at) = self.columns.iter().position(|known| *known == selected) {
             return Column(at);
         }

@@ -117,6 +117,21 @@
 //! The tokens of a shredded customer still say that a guessed value was there. Run a job of
 //! [`forget_tokens`](Job::forget_tokens) steps now and then, and `left_behind` as the check. Deleting the rows does both.
 //!
+//! # Between a column and a group
+//! Several fields of one purpose are sealed as one, in one column, when they are put in a [`Group`](oubliette::Group). Between two
+//! deploys wait until no process of the version before runs. With `#[derive(Personal)]`:
+//! 1. Add the group's column, NULL at first (`Option<Members>` in the record until step 4), and drop the NOT NULL of the field's.
+//! 2. Deploy a version that reads the field from both, and writes it to its column: `seal = PHONE, or_group = CONTACT`.
+//! 3. Deploy one that writes it to the group, and NULL to its column: `seal = PHONE, group = CONTACT, or_column = phone`. Then run a
+//!    job of [`into_group`](Job::into_group) steps until `left_behind` is empty.
+//! 4. Deploy one that knows the group alone, `seal = PHONE, group = CONTACT`, and drop the column.
+//!
+//! The way back is the same from the end, with [`out_of_group`](Job::out_of_group). To **add** a field to a group, deploy a version
+//! whose record has it as an `Option`; once every row has one, it may be always there. To **remove** one, deploy a version without
+//! it, and then run [`remove_member`](Job::remove_member): until then what the rows have is kept. Rotating a key tree needs
+//! [`reseal_group`](Job::reseal_group) for the group's column, and a new epoch [`index_member`](Job::index_member) for each column
+//! of tokens.
+//!
 //! # Another name, label or type
 //! Renaming a table or a column changes nothing: it takes no part in keys. A field's label, type, purpose or context does.
 //! To change one on purpose:
@@ -148,6 +163,7 @@
 
 mod cell;
 mod error;
+mod groups;
 mod job;
 mod pass;
 mod rehearsal;
@@ -163,6 +179,7 @@ mod step;
 mod steps;
 
 pub use error::{Cause, DatabaseError, JobError, Problem};
+pub use groups::GroupInRow;
 pub use job::{Job, Key};
 pub use report::{DryRun, DuplicateToken, LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;

@@ -56,28 +56,31 @@ pub(super) struct At<T> {
     pub(super) context: Option<Column>,
 }
 
-impl<T: PersonalData> At<T> {
-    fn context(&self, row: &Row) -> Result<Option<Vec<u8>>, Cause> {
-        let Some(column) = self.context else { return Ok(None) };
-        match row.cell(column) {
+impl Row {
+    /// The bytes that a value is bound to.
+    pub(super) fn context(&self, column: Option<Column>) -> Result<Option<Vec<u8>>, Cause> {
+        let Some(column) = column else { return Ok(None) };
+        match self.cell(column) {
             Cell::Null => Err(Cause::NoContext),
             Cell::Integer(number) => Ok(Some(number.to_be_bytes().to_vec())),
             other => Ok(Some(other.content().unwrap_or_default().to_vec())),
         }
     }
+}
 
+impl<T: PersonalData> At<T> {
     fn placed<'c>(&self, context: Option<&'c [u8]>) -> Placed<'c, T> {
         context.map_or_else(|| self.field.into(), |context| self.field.within(context))
     }
 
     pub(super) fn open(&self, row: &Row, sealed: &Sealed<T>, hand: &Hand<'_>) -> Result<T, Fault> {
-        let context = self.context(row)?;
+        let context = row.context(self.context)?;
         Ok(hand.keys()?.open(self.placed(context.as_deref()), sealed)?)
     }
 
     /// Seals a value, and opens it again, before anything of it is written.
     pub(super) fn seal(&self, row: &Row, value: &T, hand: &Hand<'_>) -> Result<Sealed<T>, Fault> {
-        let context = self.context(row)?;
+        let context = row.context(self.context)?;
         let placed = self.placed(context.as_deref());
         let keys = hand.keys()?;
         let sealed = keys.seal(placed, value)?;

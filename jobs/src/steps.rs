@@ -5,6 +5,7 @@ use oubliette::{CustomerId, Epoch, Epochs, Index, KeyStoreError, OpenError, Purp
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
+use super::groups::AtGroup;
 use super::step::{At, Form, Hand, Held, Parse, Step, parse};
 
 /// Plaintext becomes a sealed value: in its place, or in another column.
@@ -164,10 +165,16 @@ pub(super) struct Tokens<T> {
     /// One column, or two, for even and odd epochs.
     pub(super) columns: Vec<Column>,
     pub(super) from: Column,
-    pub(super) at: At<T>,
+    pub(super) source: Source<T>,
     pub(super) index: Index<T>,
-    /// Reads what is still in plaintext, if that is wanted.
-    pub(super) parse: Option<Parse<T>>,
+}
+
+/// Where the values are that tokens are made of.
+pub(super) enum Source<T> {
+    /// In a column of their own; and what reads those that are still in plaintext, if that is wanted.
+    Column(At<T>, Option<Parse<T>>),
+    /// In a group.
+    Group(AtGroup),
 }
 
 impl<T: PersonalData> Tokens<T> {
@@ -188,10 +195,14 @@ impl<T: PersonalData> Tokens<T> {
 
     fn value(&self, row: &Row, hand: &Hand<'_>) -> Result<Option<T>, Fault> {
         let cell = row.cell(self.from);
-        match (Held::<T>::of(cell), &self.parse) {
+        let (at, of) = match &self.source {
+            Source::Column(at, of) => (at, of),
+            Source::Group(group) => return group.value(row, self.index.field(), hand),
+        };
+        match (Held::<T>::of(cell), of) {
             (Held::Plaintext, Some(of)) => Ok(Some(parse(cell, of)?)),
             (held, _) => match held.sealed()? {
-                Some((sealed, _)) => Ok(Some(self.at.open(row, &sealed, hand)?)),
+                Some((sealed, _)) => Ok(Some(at.open(row, &sealed, hand)?)),
                 None => Ok(None),
             },
         }
@@ -258,12 +269,17 @@ impl<T: PersonalData> Step for Tokens<T> {
 
     fn is_due(&self, row: &Row, hand: &Hand<'_>) -> Result<bool, Fault> {
         // Whoever writes plaintext may know no tokens: only making it anew tells whether it is the value's.
-        let is_plaintext = self.parse.is_some() && matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext);
+        let reads_plaintext = matches!(self.source, Source::Column(_, Some(_)));
+        let is_plaintext = reads_plaintext && matches!(Held::<T>::of(row.cell(self.from)), Held::Plaintext);
         if hand.verifies || is_plaintext {
             let made = self.made(row, hand)?;
             return Ok(self.columns.iter().zip(&made).any(|(column, made)| !row.cell(*column).is(made)));
         }
-        let wanted = self.wanted_for(row, hand)?;
+        let mut wanted = self.wanted_for(row, hand)?;
+        // Whether a group has the value shows only when it is opened.
+        if matches!(self.source, Source::Group(_)) && self.value(row, hand)?.is_none() {
+            wanted.fill(None);
+        }
         let mut pairs = self.columns.iter().zip(wanted);
         Ok(pairs.any(|(column, wanted)| {
             let cell = row.cell(*column);

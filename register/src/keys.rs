@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oubliette::personal::PersonalData;
-use oubliette::{CustomerId, CustomerKeys, OpenError, Placed, Purpose, Sealed};
+use oubliette::{CustomerId, CustomerKeys, Field, FieldId, Members, OpenError, Placed, PlacedGroup, Purpose, Sealed};
 
 use super::error::GrantedSealError;
 use super::rules::Clock;
@@ -52,16 +52,32 @@ impl GrantedKeys {
         value: &T,
     ) -> Result<Sealed<T>, GrantedSealError> {
         let place = field.into();
-        let asked = place.field_id().purpose();
+        self.may_seal(place.field_id().purpose())?;
+        Ok(self.keys.seal(place, value)?)
+    }
+
+    fn may_seal(&self, asked: Purpose) -> Result<(), GrantedSealError> {
         if asked != self.purpose {
             return Err(GrantedSealError::OtherPurpose { granted: self.purpose.name(), asked: asked.name() });
         }
-        if let Some(until) = self.until
-            && until <= self.clock.now()
-        {
-            return Err(GrantedSealError::RanOut { until });
+        match self.until {
+            Some(until) if until <= self.clock.now() => Err(GrantedSealError::RanOut { until }),
+            _ => Ok(()),
         }
-        Ok(self.keys.seal(place, value)?)
+    }
+
+    /// Encrypts the members of a group as one value. See [`CustomerKeys::seal_group`].
+    ///
+    /// # Errors
+    /// As there; also when the group is of another purpose, or the grant has run out.
+    pub fn seal_group<'c>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        members: &Members,
+    ) -> Result<Sealed<Members>, GrantedSealError> {
+        let place = group.into();
+        self.may_seal(place.group().purpose())?;
+        Ok(self.keys.seal_group(place, members)?)
     }
 
     /// Decrypts one value that was sealed under this number. See [`Vault::open`](oubliette::Vault::open).
@@ -74,13 +90,45 @@ impl GrantedKeys {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
-        let field = place.field_id();
+        self.may_open(place.field_id())?;
+        self.keys.open(place, sealed)
+    }
+
+    fn may_open(&self, field: FieldId) -> Result<(), OpenError> {
         if field.purpose() != self.purpose {
             let mut at = field.of(self.keys.customer());
             at.purpose = self.purpose.name();
             return Err(OpenError::OtherPurpose { at, found: field.purpose().name().to_owned() });
         }
-        self.keys.open(place, sealed)
+        Ok(())
+    }
+
+    /// Decrypts a group that was sealed under this number, for the fields that are asked for. See [`CustomerKeys::open_group`].
+    ///
+    /// # Errors
+    /// As there; a field of another purpose is [`OpenError::OtherPurpose`].
+    pub fn open_group<'c>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        asked: &[FieldId],
+        sealed: &Sealed<Members>,
+    ) -> Result<Members, OpenError> {
+        asked.iter().try_for_each(|field| self.may_open(*field))?;
+        self.keys.open_group(group, asked, sealed)
+    }
+
+    /// Decrypts a group for one of its fields; `None` if it is not there. See [`CustomerKeys::open_member`].
+    ///
+    /// # Errors
+    /// As [`open_group`](GrantedKeys::open_group).
+    pub fn open_member<'c, T: PersonalData>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        field: Field<T>,
+        sealed: &Sealed<Members>,
+    ) -> Result<Option<T>, OpenError> {
+        self.may_open(field.into())?;
+        self.keys.open_member(group, field, sealed)
     }
 }
 

@@ -65,6 +65,8 @@ mod disclosed;
 #[cfg(feature = "age")]
 #[path = "access/encrypted.rs"]
 mod encrypted;
+#[path = "access/grouped.rs"]
+mod grouped;
 #[path = "access/held.rs"]
 mod held;
 #[path = "access/rows.rs"]

@@ -5,6 +5,9 @@
 //! value is ever in it. A note costs a few dozen nanoseconds and no allocation; a thread of the audit's own groups notes
 //! that have second, reasons and field in common, and hands them to a [sink](AuditSink) in batches.
 //!
+//! Of a [group](crate::Group) each member that was given out is noted, by its own label; where the group did not open, each that was
+//! asked for.
+//!
 //! ```
 //! use std::sync::mpsc::channel;
 //!

@@ -63,6 +63,22 @@ pub enum SealError {
         /// Its size.
         bytes: usize,
     },
+    /// A field was put in a group of another purpose. One that can be shredded alone stays in a column of its own.
+    #[error("{at}: the group {group:?} is of another purpose; a group holds fields of its own purpose only")]
+    OtherPurpose {
+        /// Where the value belongs.
+        at: Belongs,
+        /// The group's label.
+        group: &'static str,
+    },
+    /// More fields than a group may hold, those that are only kept among them.
+    #[error("{at}: the group would have {count} members, and may have 64; take out those that are not used any more")]
+    TooManyMembers {
+        /// Where the group belongs.
+        at: Belongs,
+        /// How many there are.
+        count: usize,
+    },
     /// The key store could not be used.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
@@ -77,7 +93,9 @@ impl SealError {
             SealError::NotEnrolled { .. }
             | SealError::PurposeNotUnlocked { .. }
             | SealError::NotAllowed { .. }
-            | SealError::TooLarge { .. } => Outcome::Investigate,
+            | SealError::TooLarge { .. }
+            | SealError::OtherPurpose { .. }
+            | SealError::TooManyMembers { .. } => Outcome::Investigate,
             SealError::KeyStore(error) => error.outcome(),
         }
     }
@@ -162,6 +180,33 @@ pub enum OpenError {
         /// Where it belongs.
         at: Belongs,
     },
+    /// Authentic, and the group has a value of another type under this field's label.
+    #[error("{at}: the group holds a value of the type {found:?} under this label, which is not the field's type")]
+    OtherType {
+        /// Where it belongs.
+        at: Belongs,
+        /// The tag of the type that was found.
+        found: String,
+    },
+    /// The group has no value of a field that a record cannot do without.
+    #[error(
+        "{at} is not in the group {group:?}; was the field added to the record before a job put it into the rows? \
+         Make it optional until then"
+    )]
+    NotInGroup {
+        /// Where it was expected to belong.
+        at: Belongs,
+        /// The group's label.
+        group: &'static str,
+    },
+    /// Authentic, and the group was encoded by a newer version of this crate.
+    #[error("{at}: encoded by a newer version of oubliette (group format {found}); upgrade this program")]
+    NewerGroup {
+        /// Where the group belongs.
+        at: Belongs,
+        /// The version found.
+        found: u8,
+    },
     /// The field's purpose was not among those the vault was unlocked with.
     #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
     PurposeNotUnlocked {
@@ -206,6 +251,9 @@ impl OpenError {
             | OpenError::SealedInCopy { .. }
             | OpenError::NotOfThisHistory { .. }
             | OpenError::InvalidContent { .. }
+            | OpenError::OtherType { .. }
+            | OpenError::NotInGroup { .. }
+            | OpenError::NewerGroup { .. }
             | OpenError::NotAllowed { .. }
             | OpenError::PurposeNotUnlocked { .. } => Outcome::Investigate,
             OpenError::NotAudited { source, .. } => source.outcome(),

@@ -130,7 +130,7 @@ impl TypeTag {
 
     /// A tag of one of this crate's own types; for constants, where a bad one does not compile.
     #[allow(clippy::panic)] // this is how a const fn refuses at compile time
-    const fn ours(tag: &'static str) -> TypeTag {
+    pub(crate) const fn ours(tag: &'static str) -> TypeTag {
         match TypeTag::built_in(tag) {
             Ok(tag) => tag,
             Err(_) => panic!("a type's tag has 1 to 32 bytes and no control characters"),

@@ -3,6 +3,11 @@
 
 use std::marker::PhantomData;
 
+pub use super::groups::{
+    OpenedMembers, open_group, open_group_optional, open_or_column, open_or_column_optional, open_or_group,
+    open_or_group_optional, put, put_optional, reseal_group, reseal_group_optional, seal_group, seal_group_optional,
+    take_out,
+};
 pub use super::plain::{ByAsRef, ByContext, Plain};
 pub use super::rows::{EachRow, Numbers, RowKeys};
 pub use crate::vault::Opens;
@@ -10,7 +15,8 @@ pub use crate::vault::Opens;
 use super::{FieldInfo, FieldKind, Held};
 use crate::columns::SealedText;
 use crate::error::{OpenError, ResealError, SealError, SealRecordError};
-use crate::field::{Field, Placed, Purpose};
+use crate::field::{Field, FieldId, Placed, Purpose};
+use crate::group::Group;
 use crate::index::{Index, Token};
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
@@ -36,6 +42,24 @@ pub const fn sealed_column<T: PersonalData>(
     context: Option<&'static str>,
 ) -> FieldInfo {
     FieldInfo::sealed(column, field, context)
+}
+
+/// A column of a group.
+#[must_use]
+pub const fn group_column(column: &'static str, group: Group, context: Option<&'static str>) -> FieldInfo {
+    FieldInfo::group(column, group, context)
+}
+
+/// A member of a group.
+#[must_use]
+pub const fn member<T: PersonalData>(name: &'static str, of: &'static str, field: Field<T>) -> FieldInfo {
+    FieldInfo::member(name, of, field)
+}
+
+/// Which field it is.
+#[must_use]
+pub const fn field_id<T: PersonalData>(field: Field<T>) -> FieldId {
+    FieldId { purpose: field.purpose(), label: field.label(), tag: T::TAG }
 }
 
 /// A column of tokens.
@@ -87,20 +111,34 @@ pub const fn place_among(purpose: Purpose, mut others: &[Purpose]) -> usize {
     place
 }
 
-/// Whether no other column of a record has this field's label in this field's purpose.
+/// How many columns and members of a record have this field's label in this field's purpose: itself, and one more while it may
+/// be in two places.
 #[must_use]
-pub const fn label_is_unique<T: PersonalData>(mut columns: &[FieldInfo], field: Field<T>) -> bool {
+pub const fn places_of<T: PersonalData>(columns: &[FieldInfo], field: Field<T>) -> usize {
+    count(columns, field.purpose(), field.label())
+}
+
+/// Whether no column or member of a record has this group's label in this group's purpose. Their keys would differ, and people
+/// would take one for the other.
+#[must_use]
+pub const fn group_is_unique(columns: &[FieldInfo], group: Group) -> bool {
+    count(columns, group.purpose(), group.label()) == 1
+}
+
+const fn count(mut columns: &[FieldInfo], of: Purpose, wanted: &str) -> usize {
     let mut found = 0;
     while let [column, rest @ ..] = columns {
-        if let FieldKind::Sealed { purpose, label, .. } = column.kind
-            && same_purpose(purpose, field.purpose())
-            && same(label, field.label())
+        if let FieldKind::Sealed { purpose, label, .. }
+        | FieldKind::Group { purpose, label, .. }
+        | FieldKind::Member { purpose, label, .. } = column.kind
+            && same_purpose(purpose, of)
+            && same(label, wanted)
         {
             found += 1;
         }
         columns = rest;
     }
-    found == 1
+    found
 }
 
 /// Tells whether a type is personal data: the constant of its own is found before the trait's.
@@ -281,7 +319,12 @@ mod tests {
     fn a_label_may_recur_in_another_purpose_only() {
         let (email, phone): (Field<Email>, Field<Phone>) = (ORDERS.field("email"), ORDERS.field("email"));
         let news: Field<Email> = NEWS.field("email");
-        assert!(label_is_unique(&[sealed_column("a", email, None), sealed_column("b", news, None)], email));
-        assert!(!label_is_unique(&[sealed_column("a", email, None), sealed_column("b", phone, None)], email));
+        assert_eq!(places_of(&[sealed_column("a", email, None), sealed_column("b", news, None)], email), 1);
+        assert_eq!(places_of(&[sealed_column("a", email, None), sealed_column("b", phone, None)], email), 2);
+        assert_eq!(places_of(&[member("a", "c", email), group_column("c", ORDERS.group("email"), None)], email), 2);
+        assert!(!group_is_unique(
+            &[member("a", "c", email), group_column("c", ORDERS.group("email"), None)],
+            ORDERS.group("email")
+        ));
     }
 }

@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 mod canonical;
 mod derivation;
+mod group;
 mod index;
 mod page;
 mod personal;
@@ -26,11 +27,12 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
 /// A file's name, and what it must hold.
 type File = (&'static str, fn() -> Node);
 
-const FILES: [File; 11] = [
+const FILES: [File; 12] = [
     ("canonical-address.json", canonical::addresses),
     ("canonical-email.json", canonical::emails),
     ("canonical-name.json", canonical::names),
     ("derivation.json", derivation::vectors),
+    ("group.json", group::vectors),
     ("index.json", index::vectors),
     ("page.json", page::vectors),
     ("personal.json", personal::vectors),

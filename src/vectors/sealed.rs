@@ -29,7 +29,7 @@ pub(super) struct Value<'c> {
 }
 
 impl Value<'static> {
-    fn example() -> Value<'static> {
+    pub(super) fn example() -> Value<'static> {
         Value {
             in_copy: false,
             tree: run(0xa0),
@@ -82,7 +82,7 @@ impl Value<'_> {
         [&header[..], &text, &tag].concat()
     }
 
-    fn shown(&self, name: &'static str) -> Node {
+    pub(super) fn shown(&self, name: &'static str) -> Node {
         let (info, okm) = field_keys(&self.customer_key, self.label, self.tag);
         let sealed = self.sealed();
         let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);

@@ -608,6 +608,46 @@ def encode(tag, text):
     return b"\x01" + country.encode() + u(1, len(lines)) + b"".join(u(2, len(line)) + line for line in lines)
 
 
+OURS = "obl."
+
+
+def is_name(data, most):
+    """The rule of section 1 for purposes, labels and tags."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    controls = re.search("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", text)
+    return 1 <= len(data) <= most and not controls
+
+
+def encode_group(members):
+    """8.2. `members`: label, tag and content of each, in any order."""
+    out = b"\1"
+    for label, tag, content in sorted(members, key=lambda member: member[0].encode()):
+        written = u(1, 0x80 | len(tag) - 4) + tag[4:].encode() if tag.startswith(OURS) else short(tag)
+        out += short(label) + written + u(3, len(content)) + content
+    return out
+
+
+def decode_group(content):
+    check(content[:1] <= b"\1", "unknown_version")
+    check(content[:1] == b"\1", "invalid_content")
+    r, members = Reader(content[1:]), []
+    while r.rest:
+        label = r.take(r.num(1))
+        check(is_name(label, 64) and (not members or members[-1][0].encode() < label), "invalid_content")
+        length = r.num(1)
+        tag = r.take(length & 0x7F)
+        ours = length & 0x80
+        check(is_name(tag, 28 if ours else 32) and (ours or not tag.startswith(b"obl.")), "invalid_content")
+        size = r.num(3)
+        check(size <= len(r.rest), "invalid_content")
+        members.append((label.decode(), (OURS if ours else "") + tag.decode(), r.take(size)))
+    check(len(members) <= 64 and encode_group(members) == content, "invalid_content")
+    return members
+
+
 # ---- 8.1: canonical forms
 
 
@@ -1374,6 +1414,20 @@ def check_sealed(all_of, eq):
         eq(case["what"], case["error"], refusal(lambda: from_text(case["text"])))
 
 
+def check_group(all_of, eq):
+    values = []
+    for case in all_of["groups"]:
+        members = [(member["label"], member["type_tag"], unhex(member["content"])) for member in case["members"]]
+        content = unhex(case["value"]["content"])
+        eq("encoded", content, encode_group(reversed(members)))
+        eq("members", members, decode_group(content))
+        eq("label and tag", ("contact", "obl.group", 64), tuple(case["value"][n] for n in ("label", "type_tag", "step")))
+        values.append(case["value"])
+    check_sealed({"values": values, "refused": [], "refused_texts": []}, eq)
+    for case in all_of["refused"]:
+        eq(case["what"], case["error"], refusal(lambda: decode_group(unhex(case["content"]))))
+
+
 def check_page(all_of, eq):
     for case in all_of["pages"]:
         vault, tree, level = unhex(case["vault"]), unhex(case["tree"]), case["level"]
@@ -1558,6 +1612,7 @@ def vectors(*directories):
         "canonical-name.json": check_canonical("obl.name"),
         "derivation.json": check_derivation,
         "sealed.json": check_sealed,
+        "group.json": check_group,
         "index.json": check_index,
         "journal.json": check_journal,
         "page.json": check_page,

@@ -103,3 +103,32 @@ fn dropped_values_leave_nothing() {
     drop((email, form));
     assert_eq!(occurrences(&needle), 0);
 }
+
+/// What was put in a group, opened, kept and sealed again.
+#[test]
+fn members_of_a_group_leave_nothing() {
+    use oubliette::{Field, Group, Members, Purpose, Vault};
+    const ORDERS: Purpose = Purpose::new("orders");
+    const NOTE: Field<Text> = ORDERS.field("note");
+    const MAIL: Field<Email> = ORDERS.field("mail");
+    const CONTACT: Group = ORDERS.group("contact");
+    let _alone = crate::alone();
+    let vault = Vault::in_memory([ORDERS]);
+    let keys = vault.customer(vault.enroll().unwrap());
+    let (note, mail) = (masked("quuxle frobnicator member"), masked("quuxle.frobnicator.member"));
+    let mut members = Members::new();
+    members.put(NOTE, &Text::try_from(unmasked(&note, "", "")).unwrap());
+    members.put(MAIL, &Email::try_from(unmasked(&mail, "", "@example.com")).unwrap());
+    assert!(occurrences(&note) > 0 && occurrences(&mail) > 0, "the search finds nothing at all");
+    let sealed = keys.seal_group(CONTACT, &members).unwrap();
+    drop(members);
+    assert_eq!((occurrences(&note), occurrences(&mail)), (0, 0), "sealed");
+    let mut opened = keys.open_group(CONTACT, &[NOTE.into()], &sealed).unwrap();
+    assert!(occurrences(&mail) > 0, "it is kept");
+    opened.put(NOTE, &Text::try_from(unmasked(&note, "again ", "")).unwrap());
+    drop(opened.get(NOTE).unwrap());
+    let sealed = keys.seal_group(CONTACT, &opened.clone()).unwrap();
+    drop(opened);
+    drop(keys.open_member(CONTACT, MAIL, &sealed).unwrap());
+    assert_eq!((occurrences(&note), occurrences(&mail)), (0, 0), "opened and sealed again");
+}

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
 use oubliette::journal::{self, Entry, PublicKey};
-use oubliette_register::breach::{self, Column, Leak, Opened, Taken};
+use oubliette_register::breach::{self, Column, Leak, Opened, Stored, Taken};
 use serde_json::json;
 
 use crate::answer::{Answer, count};
@@ -160,7 +160,15 @@ fn columns(context: &Context) -> Result<Vec<Column>, Failure> {
     let mut all = Vec::new();
     for table in &context.config.tables {
         for column in Column::all_of(&table.table, &fields::columns(table)?) {
-            let since = table.columns.iter().find(|sealed| sealed.column == column.column);
+            // A group's column holds several fields.
+            let label = match &column.stored {
+                Stored::Sealed { label, .. } => Some(label),
+                _ => None,
+            };
+            let since = table
+                .columns
+                .iter()
+                .find(|sealed| sealed.column == column.column && label.is_none_or(|label| *label == sealed.label));
             all.push(match since.and_then(|sealed| sealed.sealed_since.as_ref()) {
                 Some(since) => column.sealed_since(moment(since)?),
                 None => column,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use indicatif::{ProgressBar, ProgressStyle};
 use oubliette::Vault;
 use oubliette::personal::Canonical;
-use oubliette_jobs::{InRow, Job, Key, LeftBehind, Remaining, Report};
+use oubliette_jobs::{GroupInRow, InRow, Job, Key, LeftBehind, Remaining, Report};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -144,8 +144,10 @@ fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {
         KeyType::Bytes => Key::Bytes,
     };
     let mut job = Job::on(first.table.clone(), (first.key.clone(), key), first.number.clone());
-    for column in columns {
-        job = with_type!(column, T => steps::<T>(job, column, asked.reseal))?;
+    for (at, column) in columns.iter().enumerate() {
+        // A group is resealed once, whatever of it is named.
+        let is_new = !columns.iter().take(at).any(|before| before.column == column.column);
+        job = with_type!(column, T => steps::<T>(job, column, asked.reseal && is_new))?;
     }
     job = job.batch(asked.batch).tolerate(asked.tolerate);
     if asked.verify {
@@ -167,6 +169,21 @@ fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) ->
         Some(context) => InRow::new(field).within_column(context.clone()),
         None => InRow::new(field),
     };
+    if let Some(group) = fields::group(column)? {
+        let group = match &column.context {
+            Some(context) => GroupInRow::new(group).within_column(context.clone()),
+            None => GroupInRow::new(group),
+        };
+        if reseal {
+            job = job.reseal_group(column.column.clone(), group.clone());
+        }
+        if let Some(tokens) = &column.index {
+            let index = fields::index::<T>(column)?;
+            job = job.index_member(tokens.column.clone(), column.column.clone(), group, index);
+            job = job.forget_tokens(tokens.column.clone(), index);
+        }
+        return Ok(job);
+    }
     if reseal {
         job = job.reseal(column.column.clone(), placed());
     }

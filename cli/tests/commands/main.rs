@@ -11,6 +11,7 @@ mod doctor_register;
 mod drills;
 mod erase;
 mod export;
+mod grouped;
 mod help;
 mod inventory;
 mod journal;

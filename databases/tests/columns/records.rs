@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use oubliette::personal::{Email, Name};
 use oubliette::testing::TestVault;
-use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, Vault, bits};
+use oubliette::{CustomerId, Field, Group, Held, Index, Members, Personal, Purpose, Vault, bits};
 
 const ORDERS: Purpose = Purpose::new("orders");
 const NEWSLETTER: Purpose = Purpose::new("newsletter");
@@ -11,6 +11,8 @@ const EMAIL: Field<Email> = ORDERS.field("email");
 const NAME: Field<Name> = ORDERS.field("name");
 const NEWS_EMAIL: Field<Email> = NEWSLETTER.field("email");
 const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+const BIRTH_NAME: Field<Name> = ORDERS.field("birth name");
+const CONTACT: Group = ORDERS.group("contact");
 
 diesel::table! {
     users (uid) {
@@ -20,11 +22,12 @@ diesel::table! {
         idx -> Binary,
         name -> Nullable<Text>,
         news -> Nullable<Binary>,
+        more -> Binary,
     }
 }
 
 const TABLE: &str = "CREATE TABLE users (uid INTEGER PRIMARY KEY, no INTEGER NOT NULL UNIQUE, email BLOB NOT NULL,
-    idx BLOB NOT NULL, name TEXT, news BLOB) STRICT";
+    idx BLOB NOT NULL, name TEXT, news BLOB, more BLOB NOT NULL) STRICT";
 
 #[derive(Clone, Debug, PartialEq, Personal)]
 #[personal(
@@ -45,6 +48,10 @@ struct User {
     name: Option<Name>,
     #[personal(seal = NEWS_EMAIL)]
     news: Held<Email>,
+    #[personal(seal = BIRTH_NAME, group = CONTACT)]
+    birth_name: Option<Name>,
+    #[personal(group = CONTACT, context = id, attr(sqlx(rename = "more"), diesel(column_name = more)))]
+    contact: Members,
 }
 
 fn users(vault: &Vault) -> Vec<User> {
@@ -54,6 +61,8 @@ fn users(vault: &Vault) -> Vec<User> {
         email: "alice@example.com".parse().unwrap(),
         name: name.map(|name| name.parse().unwrap()),
         news,
+        birth_name: name.map(|_| "Byrne".parse().unwrap()),
+        contact: Members::new(),
     };
     vec![user(1, Some("Alice Martin"), Held::Kept("news@example.com".parse().unwrap())), user(2, None, Held::Absent)]
 }
@@ -93,9 +102,10 @@ async fn rows_of_sqlx_are_twins() {
     sqlx::query(TABLE).execute(&database).await.unwrap();
     let all = users(&vault);
     for user in &all {
-        let SealedUser { id, no, email, email_idx, name, news } = user.seal(&vault).unwrap();
-        let insert = sqlx::query("INSERT INTO users (uid, no, email, idx, name, news) VALUES (?, ?, ?, ?, ?, ?)");
-        let insert = insert.bind(id).bind(no).bind(email).bind(email_idx).bind(name).bind(news);
+        let SealedUser { id, no, email, email_idx, name, news, contact } = user.seal(&vault).unwrap();
+        let insert =
+            sqlx::query("INSERT INTO users (uid, no, email, idx, name, news, more) VALUES (?, ?, ?, ?, ?, ?, ?)");
+        let insert = insert.bind(id).bind(no).bind(email).bind(email_idx).bind(name).bind(news).bind(contact);
         insert.execute(&database).await.unwrap();
     }
     let rows: Vec<SealedUser> = sqlx::query_as("SELECT * FROM users ORDER BY uid").fetch_all(&database).await.unwrap();

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oubliette::personal::Email;
-use oubliette::{CustomerId, Epoch, Sealed, Vault};
+use oubliette::{CustomerId, Epoch, Group, Members, Sealed, Vault};
 use oubliette_databases::shop::{self, BY_EMAIL, EMAIL, NAME, ORDERS};
-use oubliette_jobs::{self as jobs, InRow, Job, JobError, Key};
+use oubliette_jobs::{self as jobs, GroupInRow, InRow, Job, JobError, Key};
 use sqlx::{AssertSqlSafe, Pool, Row};
 
 use super::{BEGIN, BYTES, Db, LOCK, NARROW, NUMBERED, TOKEN, UUID, UUID_PARAMETER, pool};
+
+const CONTACT: Group = ORDERS.group("contact");
 
 pub const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
 
@@ -161,6 +163,55 @@ pub async fn a_live_table_is_sealed_while_rows_are_written() {
     assert_eq!(again.progress.changed, 0);
 }
 
+pub async fn into_a_group_that_is_bound_to_its_row() {
+    let (vault, pool) = (shop::vault(), wide_shop(40).await);
+    let contact = || GroupInRow::new(CONTACT).within_column("id");
+    let job = || {
+        Job::on("customers", ("id", Key::Uuid), "no")
+            .enroll()
+            .seal_into_group("email", EMAIL, "sealed", contact())
+            .seal_into_group("name", NAME, "sealed", contact())
+            .index_member("email_idx", "sealed", contact(), BY_EMAIL)
+            .batch(7)
+    };
+    let first = job();
+    let half =
+        jobs::sqlx::run(
+            &pool,
+            &vault,
+            &first,
+            |progress| {
+                if progress.looked_at == 21 { ControlFlow::Break(()) } else { GO_ON }
+            },
+        );
+    let bookmark = half.await.unwrap().progress.bookmark.unwrap();
+    let rest = jobs::sqlx::run(&pool, &vault, &job().resume_after(&bookmark), |_| GO_ON).await.unwrap();
+    assert_eq!((rest.progress.looked_at, rest.progress.changed), (19, 19));
+    assert!(jobs::sqlx::left_behind(&pool, &vault, &job()).await.unwrap().is_empty());
+    for id in 1..=40 {
+        let select = sqlx::query(sql("SELECT no, sealed FROM customers WHERE id = :uuid")).bind(uuid(id));
+        let row = select.fetch_one(&pool).await.unwrap();
+        let (customer, sealed): (CustomerId, Sealed<Members>) = (row.get(0), row.get(1));
+        let (keys, context) = (vault.customer(customer), bytes_of(id));
+        let place = CONTACT.within(&context);
+        assert_eq!(keys.open_member(place, EMAIL, &sealed).unwrap(), Some(shop::email(&email_of(id))));
+        assert_eq!(keys.open_member(place, NAME, &sealed).unwrap().is_some(), id % 4 != 0);
+        assert_eq!(found(&pool, &vault, &email_of(id)).await, 1);
+    }
+    let _ = vault.rotate_purpose(ORDERS).unwrap();
+    let reseal = Job::on("customers", ("id", Key::Uuid), "no").reseal_group("sealed", contact());
+    assert_eq!(jobs::sqlx::run(&pool, &vault, &reseal, |_| GO_ON).await.unwrap().progress.changed, 40);
+}
+
+/// What a value is bound to, as the column stores it: sixteen bytes of a `uuid`, or text.
+fn bytes_of(id: u32) -> Vec<u8> {
+    if UUID == "UUID" {
+        u128::from_str_radix(&uuid(id).replace('-', ""), 16).unwrap().to_be_bytes().to_vec()
+    } else {
+        uuid(id).into_bytes()
+    }
+}
+
 pub async fn into_other_columns_by_a_key_of_bytes_or_text() {
     let (vault, pool) = (shop::vault(), wide_shop(40).await);
     let bound = || InRow::new(EMAIL).within_column("id");
@@ -191,13 +242,7 @@ pub async fn into_other_columns_by_a_key_of_bytes_or_text() {
         let row = select.fetch_one(&pool).await.unwrap();
         assert_eq!(row.get::<Option<String>, _>(1), None);
         let (customer, sealed): (CustomerId, Sealed<Email>) = (row.get(0), row.get(2));
-        // As the column stores it: sixteen bytes of a `uuid`, or text.
-        let context = uuid(id).replace('-', "");
-        let context = if UUID == "UUID" {
-            u128::from_str_radix(&context, 16).unwrap().to_be_bytes().to_vec()
-        } else {
-            uuid(id).into_bytes()
-        };
+        let context = bytes_of(id);
         let email = vault.open(customer, EMAIL.within(&context), &sealed).unwrap();
         assert_eq!(email.expose_personal_data(), email_of(id));
         assert_eq!(found(&pool, &vault, &email_of(id)).await, 1);

@@ -7,6 +7,7 @@ macro_rules! tests {
             [$($attributes)*]
             a_live_table_is_sealed_while_rows_are_written
             into_other_columns_by_a_key_of_bytes_or_text
+            into_a_group_that_is_bound_to_its_row
             a_new_tree_a_new_epoch_and_a_shred
             a_duplicate_is_a_problem_of_its_row_alone
             what_does_not_fit_is_not_committed

@@ -83,6 +83,18 @@ pub enum AccessError {
         /// The column.
         column: String,
     },
+    /// A group holds fields that the table does not declare: a document without them would look like a whole one.
+    #[error(
+        "{table}.{column} holds fields that are not declared here: {labels}; declare them, or let a job take them out of the rows"
+    )]
+    Undeclared {
+        /// The table.
+        table: String,
+        /// The column of the group.
+        column: String,
+        /// The fields' labels.
+        labels: String,
+    },
     /// An opened value could not be written as JSON by its own type.
     #[error("{table}.{column}: the value's type cannot write it as JSON; see its `serialize_exposed`")]
     NotWritable {
@@ -110,12 +122,15 @@ impl AccessError {
                     | OpenError::SealedInCopy { .. }
                     | OpenError::NotOfThisHistory { .. }
                     | OpenError::InvalidContent { .. }
+                    | OpenError::OtherType { .. }
+                    | OpenError::NewerGroup { .. }
                     | OpenError::KeyStore(KeyStoreError::PageDamaged { .. })
             ),
             AccessError::NotSealed { .. }
             | AccessError::Unreadable { .. }
             | AccessError::Context { .. }
             | AccessError::Number { .. }
+            | AccessError::Undeclared { .. }
             | AccessError::NotWritable { .. } => true,
             AccessError::Invalid { .. }
             | AccessError::UnknownType { .. }
@@ -137,6 +152,7 @@ impl AccessError {
             | AccessError::Unreadable { .. }
             | AccessError::Context { .. }
             | AccessError::Number { .. }
+            | AccessError::Undeclared { .. }
             | AccessError::NotWritable { .. } => Outcome::Investigate,
         }
     }

@@ -33,11 +33,13 @@
 //! ```
 //!
 //! A value that does not open is an error and never left out; what was shredded is said to be. A type that is not one of this
-//! crate's must be named to [`Readers`]. Columns that no record declares are not seen.
+//! crate's must be named to [`Readers`]. Columns that no record declares are not seen; fields that a group holds and no record declares are an
+//! error, [`AccessError::Undeclared`].
 
 mod cell;
 mod document;
 mod error;
+mod groups;
 pub(crate) mod opening;
 mod readers;
 pub(crate) mod table;
@@ -60,7 +62,7 @@ impl Table {
     /// audits.
     ///
     /// `cell` gives the content of a column by its name in the database: the customers' numbers, the sealed columns and
-    /// those stored as they are. The document has `in_clear` (columns stored as they are, unless the row itself is another
+    /// those stored as they are. A field within a group has the record's name of it. The document has `in_clear` (columns stored as they are, unless the row itself is another
     /// person's), `opened` (values by purpose) and `shredded` (columns by purpose whose values are gone).
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use oubliette::{CustomerId, Encoded, FieldId, FieldKind, OpenError, ParseError, Purpose, Reader, Sealed};
 
+use super::groups;
+
 use super::cell::Cell;
 use super::error::AccessError;
 use super::readers::{NotRead, Readers};
@@ -47,7 +49,11 @@ pub(crate) fn check(
             return Err(AccessError::Invalid { what: format!("table {:?} is declared twice", table.name()) });
         }
         for column in table.columns().iter().filter(|column| wanted(table, column)) {
-            let FieldKind::Sealed { purpose, label, tag, .. } = column.info.kind else { continue };
+            let (FieldKind::Sealed { purpose, label, tag, .. } | FieldKind::Member { purpose, label, tag, .. }) =
+                column.info.kind
+            else {
+                continue;
+            };
             let (table, name) = (table.name().to_owned(), column.name.clone());
             if !readers.knows(tag) {
                 let (purpose, tag) = (purpose.name(), tag.as_str());
@@ -61,7 +67,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-fn open_error(table: &str, column: &Column, source: OpenError) -> AccessError {
+pub(super) fn open_error(table: &str, column: &Column, source: OpenError) -> AccessError {
     AccessError::Open { table: table.to_owned(), column: column.name.clone(), source }
 }
 
@@ -92,21 +98,39 @@ impl Opening<'_> {
                 FieldKind::Sealed { purpose, context, .. } => {
                     let Some(field) = column.info.field_id() else { continue };
                     let value = self.value(column, field, context, &stored);
-                    match self.unless_damaged(&mut row, column, value)?.unwrap_or(Value::NotTheirs) {
-                        Value::NotTheirs => {}
-                        Value::Null => at(&mut row.opened, purpose).push((column.name.clone(), Tree::Null)),
-                        Value::Kept(tree) => at(&mut row.opened, purpose).push((column.name.clone(), tree)),
-                        Value::Shredded => at(&mut row.shredded, purpose).push(column.name.clone()),
-                    }
+                    self.put(&mut row, column, purpose, value)?;
                 }
                 _ => {}
+            }
+        }
+        for column in self.table.columns() {
+            let FieldKind::Group { .. } = column.info.kind else { continue };
+            let members: Vec<&Column> = self.table.members(column).filter(|member| wanted(member)).collect();
+            if wanted(column) || !members.is_empty() {
+                groups::open(self, &mut row, column, &members, wanted(column), &stored)?;
             }
         }
         Ok(row)
     }
 
+    pub(super) fn put(
+        &self,
+        row: &mut Row,
+        column: &Column,
+        purpose: Purpose,
+        value: Result<Value, AccessError>,
+    ) -> Result<(), AccessError> {
+        match self.unless_damaged(row, column, value)?.unwrap_or(Value::NotTheirs) {
+            Value::NotTheirs => {}
+            Value::Null => at(&mut row.opened, purpose).push((column.name.clone(), Tree::Null)),
+            Value::Kept(tree) => at(&mut row.opened, purpose).push((column.name.clone(), tree)),
+            Value::Shredded => at(&mut row.shredded, purpose).push(column.name.clone()),
+        }
+        Ok(())
+    }
+
     /// Marks the column if that is wanted, and nothing but this one value is the matter.
-    fn unless_damaged<T>(
+    pub(super) fn unless_damaged<T>(
         &self,
         row: &mut Row,
         column: &Column,
@@ -129,15 +153,35 @@ impl Opening<'_> {
         context: Option<&str>,
         stored: &impl Fn(&Column) -> Cell,
     ) -> Result<Value, AccessError> {
-        let number = match self.table.number_of(field.purpose()) {
+        let (number, context, sealed) = match self.locate::<Encoded>(column, field.purpose(), context, stored)? {
+            Located::NotTheirs => return Ok(Value::NotTheirs),
+            Located::Null => return Ok(Value::Null),
+            Located::At { number, context, sealed } => (number, context, sealed),
+        };
+        match self.reader.open_encoded(number, field, context.as_deref(), &sealed) {
+            Ok(opened) => self.read(column, field, number, opened.as_bytes()),
+            Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(Value::Shredded),
+            Err(source) => Err(open_error(self.table.name(), column, source)),
+        }
+    }
+
+    /// A sealed value, whose it is, and what it is bound to.
+    pub(super) fn locate<T>(
+        &self,
+        column: &Column,
+        purpose: Purpose,
+        context: Option<&str>,
+        stored: &impl Fn(&Column) -> Cell,
+    ) -> Result<Located<T>, AccessError> {
+        let number = match self.table.number_of(purpose) {
             Some(numbers) => self.number(numbers, stored)?,
             None => None,
         };
-        let sealed = self.sealed(column, &stored(column))?;
+        let sealed = self.sealed::<T>(column, &stored(column))?;
         // Beside no number it is the value itself that says whose it is; opening it shows whether that is true.
         let number = number.or_else(|| sealed.as_ref().map(Sealed::customer));
-        let Some(number) = number.filter(|number| self.whose.contains(number)) else { return Ok(Value::NotTheirs) };
-        let Some(sealed) = sealed else { return Ok(Value::Null) };
+        let Some(number) = number.filter(|number| self.whose.contains(number)) else { return Ok(Located::NotTheirs) };
+        let Some(sealed) = sealed else { return Ok(Located::Null) };
         let context = match context {
             None => None,
             Some(name) => {
@@ -147,13 +191,19 @@ impl Opening<'_> {
                 Some(bound.ok_or_else(missing)?)
             }
         };
-        let opened = match self.reader.open_encoded(number, field, context.as_deref(), &sealed) {
-            Ok(opened) => opened,
-            Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => return Ok(Value::Shredded),
-            Err(source) => return Err(open_error(self.table.name(), column, source)),
-        };
+        Ok(Located::At { number, context, sealed })
+    }
+
+    /// What a value was encoded as, as a document shows it.
+    pub(super) fn read(
+        &self,
+        column: &Column,
+        field: FieldId,
+        number: CustomerId,
+        encoded: &[u8],
+    ) -> Result<Value, AccessError> {
         let Some(read) = self.readers.reader(field.tag()) else { return Err(self.not_writable(column)) };
-        match read(opened.as_bytes()) {
+        match read(encoded) {
             Ok(tree) => Ok(Value::Kept(tree)),
             Err(NotRead::NotWritable) => Err(self.not_writable(column)),
             Err(NotRead::Content) => {
@@ -173,7 +223,7 @@ impl Opening<'_> {
         number.map(Some).ok_or_else(no_number)
     }
 
-    fn sealed(&self, column: &Column, cell: &Cell) -> Result<Option<Sealed<Encoded>>, AccessError> {
+    fn sealed<T>(&self, column: &Column, cell: &Cell) -> Result<Option<Sealed<T>>, AccessError> {
         let (table, name) = (self.table.name(), column.name.as_str());
         let content = match cell {
             Cell::Null => return Ok(None),
@@ -185,7 +235,7 @@ impl Opening<'_> {
         };
         // A driver may call one column's content text or bytes, by its collation.
         let parsed = match std::str::from_utf8(content) {
-            Ok(text) if Sealed::<Encoded>::looks_like(content) => text.parse(),
+            Ok(text) if Sealed::<T>::looks_like(content) => text.parse(),
             Ok(_) => return Err(AccessError::NotSealed { table: table.to_owned(), column: name.to_owned() }),
             Err(_) => Sealed::from_bytes(content),
         };
@@ -200,7 +250,18 @@ impl Opening<'_> {
     }
 }
 
-enum Value {
+pub(super) enum Located<T> {
+    /// Of the same row, and another person's.
+    NotTheirs,
+    Null,
+    At {
+        number: CustomerId,
+        context: Option<Vec<u8>>,
+        sealed: Sealed<T>,
+    },
+}
+
+pub(super) enum Value {
     /// Of the same row, and another person's.
     NotTheirs,
     Null,

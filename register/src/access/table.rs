@@ -36,10 +36,10 @@ pub struct Table {
     invalid: Option<String>,
 }
 
-/// One column of a table.
+/// One column of a table, or a field within a group's column.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
-    /// Its name in the database.
+    /// Its name in the database; of a field within a group, which has no column of its own, the record's name of it.
     pub(crate) name: String,
     pub(crate) info: FieldInfo,
     pub(crate) binding: Binding,
@@ -60,8 +60,8 @@ pub enum Binding {
 }
 
 fn is_known(kind: FieldKind) -> bool {
-    use FieldKind::{Customer, Plain, Sealed, Token};
-    matches!(kind, Customer { .. } | Sealed { .. } | Token { .. } | Plain)
+    use FieldKind::{Customer, Group, Member, Plain, Sealed, Token};
+    matches!(kind, Customer { .. } | Sealed { .. } | Group { .. } | Member { .. } | Token { .. } | Plain)
 }
 
 impl Table {
@@ -75,6 +75,19 @@ impl Table {
         names.iter().for_each(|name| table.check_name(name));
         if !table.columns.iter().any(|column| matches!(column.info.kind, FieldKind::Customer { own: true, .. })) {
             table.refuse("has no customer's number of its own");
+        }
+        let is_group = |of: &str| {
+            table
+                .columns
+                .iter()
+                .any(|other| matches!(other.info.kind, FieldKind::Group { .. }) && other.info.column == of)
+        };
+        let astray = table.columns.iter().find_map(|column| match column.info.kind {
+            FieldKind::Member { of, .. } if !is_group(of) => Some((column.name.clone(), of)),
+            _ => None,
+        });
+        if let Some((name, of)) = astray {
+            table.refuse(&format!("has the field {name:?} in {of:?}, which is no group's column"));
         }
         // One that a newer vault declares must not be left out in silence.
         if table.columns.iter().any(|column| !is_known(column.info.kind)) {
@@ -126,6 +139,13 @@ impl Table {
 
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The fields within the group that is in this column.
+    pub(crate) fn members<'t>(&'t self, group: &'t Column) -> impl Iterator<Item = &'t Column> {
+        let is_in =
+            |column: &&Column| matches!(column.info.kind, FieldKind::Member { of, .. } if of == group.info.column);
+        self.columns.iter().filter(is_in)
     }
 
     /// By the name of the record's field.
@@ -202,6 +222,10 @@ mod tests {
             Table::new("customers", FIELDS).renamed("id", "email"),
             Table::new("customers", FIELDS).binding("id", Binding::Integer(3)),
             Table::new("customers", FIELDS).binding("nothing", Binding::UuidInText),
+            Table::new(
+                "customers",
+                &[FIELDS[1], FIELDS[2], FieldInfo::member::<Email>("email", "id", ORDERS.field("email"))],
+            ),
         ];
         for table in faults {
             assert!(table.fault().is_some_and(|fault| fault.starts_with("table")), "{table:?}");

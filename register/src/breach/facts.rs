@@ -95,8 +95,9 @@ impl Column {
     pub fn all_of(table: &str, fields: &[FieldInfo]) -> Vec<Column> {
         let column = |field: &FieldInfo| {
             let (purpose, stored) = match field.kind {
-                FieldKind::Customer { .. } => return None,
-                FieldKind::Sealed { purpose, label, .. } => {
+                // What is in a group is told by its fields.
+                FieldKind::Customer { .. } | FieldKind::Group { .. } => return None,
+                FieldKind::Sealed { purpose, label, .. } | FieldKind::Member { purpose, label, .. } => {
                     (Some(purpose), Stored::Sealed { label: label.to_owned(), since: None })
                 }
                 FieldKind::Token { purpose, label, .. } => (Some(purpose), Stored::Token { index: label.to_owned() }),
@@ -104,7 +105,9 @@ impl Column {
                 _ => (None, Stored::Plain),
             };
             let purpose = purpose.map(|purpose| purpose.name().to_owned());
-            Some(Column { table: table.to_owned(), column: field.column.to_owned(), purpose, stored })
+            // Whoever has the column of a group has all that is in it.
+            let column = if let FieldKind::Member { of, .. } = field.kind { of } else { field.column };
+            Some(Column { table: table.to_owned(), column: column.to_owned(), purpose, stored })
         };
         fields.iter().filter_map(column).collect()
     }

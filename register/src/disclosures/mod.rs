@@ -264,7 +264,7 @@ fn names(columns: &Columns<'_>) -> String {
 
 /// As the journal names it: a field by its label, what is stored as it is by table and column.
 fn label_of(table: &Table, column: &Column) -> Result<Label, RegisterError> {
-    if let FieldKind::Sealed { label, .. } = column.info.kind {
+    if let FieldKind::Sealed { label, .. } | FieldKind::Member { label, .. } = column.info.kind {
         return recipients::label(label);
     }
     Label::new(format!("{}.{}", table.name(), column.name)).or_else(|_| recipients::label(&column.name))

@@ -55,8 +55,8 @@ impl Disclosure {
         self
     }
 
-    /// A column, sealed or stored as it is, by its name in the database. One stored as it is belongs to the purpose of its
-    /// record.
+    /// A column, sealed or stored as it is, by its name in the database; of a field within a group the record's name. One stored as
+    /// it is belongs to the purpose of its record.
     #[must_use]
     pub fn column(mut self, table: impl Into<String>, column: impl Into<String>) -> Disclosure {
         self.wanted.push(Wanted::Column { table: table.into(), column: column.into() });
@@ -120,12 +120,11 @@ impl Display for Wanted {
     }
 }
 
-/// `None` for numbers and tokens, which are nobody else's business.
+/// `None` for numbers and tokens, which are nobody else's business, and for a whole group, which may hold more than is known.
 pub(super) fn purpose_of(table: &Table, column: &Column) -> Option<Purpose> {
     match (column.info.kind, table.own_number()?.info.kind) {
-        (FieldKind::Sealed { purpose, .. }, _) | (FieldKind::Plain, FieldKind::Customer { purpose, .. }) => {
-            Some(purpose)
-        }
+        (FieldKind::Sealed { purpose, .. } | FieldKind::Member { purpose, .. }, _)
+        | (FieldKind::Plain, FieldKind::Customer { purpose, .. }) => Some(purpose),
         _ => None,
     }
 }

@@ -44,7 +44,10 @@ pub(super) async fn not_shown<D: Database>(
         AND subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1) ORDER BY purpose, number";
     let is_declared = |name: &str| {
         let mut columns = holdings.tables.iter().flat_map(|table| table.columns());
-        columns.any(|column| matches!(column.info.kind, FieldKind::Sealed { purpose, .. } if purpose.name() == name))
+        columns.any(|column| match column.info.kind {
+            FieldKind::Sealed { purpose, .. } | FieldKind::Member { purpose, .. } => purpose.name() == name,
+            _ => false,
+        })
     };
     let mut not_shown = NotShown::new();
     for row in db.rows(LIVE, values![found.id]).await? {

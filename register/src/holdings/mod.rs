@@ -128,7 +128,12 @@ async fn portable<D: Database>(
     let purposes = answer::portable_purposes(register, db, &found).await?;
     let wanted = |table: &Table, column: &Column| {
         let purpose = match (column.info.kind, table.own_number().map(|number| number.info.kind)) {
-            (FieldKind::Sealed { purpose, .. }, _) => purpose,
+            (
+                FieldKind::Sealed { purpose, .. }
+                | FieldKind::Member { purpose, .. }
+                | FieldKind::Group { purpose, .. },
+                _,
+            ) => purpose,
             (FieldKind::Plain, Some(FieldKind::Customer { purpose, .. })) => purpose,
             _ => return false,
         };

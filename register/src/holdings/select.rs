@@ -38,15 +38,22 @@ pub(crate) struct Only {
 impl<'t> Select<'t> {
     /// The columns wanted, and those that they need to be opened.
     pub(super) fn of(table: &'t Table, wanted: impl Fn(&Column) -> bool) -> Select<'t> {
+        // A group is read for any of its fields, which have no columns of their own.
+        let is_read = |column: &Column| match column.info.kind {
+            FieldKind::Member { .. } => false,
+            FieldKind::Group { .. } => wanted(column) || table.members(column).any(&wanted),
+            _ => wanted(column),
+        };
         let bound = |field: &str| {
-            table.columns().iter().filter(|column| wanted(column)).any(|column| {
-                matches!(column.info.kind, FieldKind::Sealed { context: Some(context), .. } if context == field)
+            table.columns().iter().filter(|column| is_read(column)).any(|column| match column.info.kind {
+                FieldKind::Sealed { context, .. } | FieldKind::Group { context, .. } => context == Some(field),
+                _ => false,
             })
         };
         let columns = table.columns().iter().filter(|column| match column.info.kind {
             FieldKind::Customer { .. } => true,
-            FieldKind::Token { .. } => false,
-            _ => wanted(column) || bound(column.info.column),
+            FieldKind::Token { .. } | FieldKind::Member { .. } => false,
+            _ => is_read(column) || bound(column.info.column),
         });
         Select { table, columns: columns.collect() }
     }

@@ -25,7 +25,12 @@ pub(super) fn gaps(inventory: &Inventory) -> Vec<Gap> {
     let mut missing = Vec::new();
     for table in tables {
         for column in table.columns() {
-            let FieldKind::Sealed { purpose, .. } = column.info.kind else { continue };
+            let (FieldKind::Sealed { purpose, .. }
+            | FieldKind::Group { purpose, .. }
+            | FieldKind::Member { purpose, .. }) = column.info.kind
+            else {
+                continue;
+            };
             if inventory.declaration(purpose.name()).is_none() && !missing.contains(&purpose) {
                 missing.push(purpose);
                 let (table, column) = (table.name().to_owned(), column.name.clone());
@@ -136,6 +141,7 @@ fn in_words(column: &Value) -> String {
         ("type", "type"),
         ("purpose", "purpose"),
         ("label", "label"),
+        ("in", "in"),
         ("bound_to", "bound to"),
         ("of", "of"),
         ("index", "index"),

@@ -44,12 +44,14 @@ pub(crate) fn declared(declaration: &Declaration) -> Vec<(&'static str, Tree)> {
     ]
 }
 
-/// The sealed columns of a purpose, as `table.column`.
+/// The sealed fields of a purpose, as `table.column`; within a group by the record's name.
 fn fields_of(inventory: &Inventory, of: Purpose) -> Vec<String> {
     let mut fields = Vec::new();
     for table in inventory.tables() {
         for column in table.columns() {
-            if matches!(column.info.kind, FieldKind::Sealed { purpose, .. } if purpose == of) {
+            if let FieldKind::Sealed { purpose, .. } | FieldKind::Member { purpose, .. } = column.info.kind
+                && purpose == of
+            {
                 fields.push(format!("{}.{}", table.name(), column.name));
             }
         }
@@ -68,6 +70,19 @@ fn table(table: &Table) -> Tree {
                 ("label", Tree::text(label)),
                 ("type", Tree::text(tag.as_str())),
                 ("bound_to", Tree::maybe(context.map(named))),
+            ]),
+            FieldKind::Group { purpose, label, context, .. } => members.extend([
+                ("is", Tree::text("group")),
+                ("purpose", Tree::text(purpose.name())),
+                ("label", Tree::text(label)),
+                ("bound_to", Tree::maybe(context.map(named))),
+            ]),
+            FieldKind::Member { of, purpose, label, tag, .. } => members.extend([
+                ("is", Tree::text("sealed")),
+                ("purpose", Tree::text(purpose.name())),
+                ("label", Tree::text(label)),
+                ("type", Tree::text(tag.as_str())),
+                ("in", Tree::text(named(of))),
             ]),
             FieldKind::Token { of, purpose, label, bits, .. } => members.extend([
                 ("is", Tree::text("token")),

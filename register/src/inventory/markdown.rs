@@ -65,17 +65,29 @@ fn purpose(out: &mut String, inventory: &Inventory, declaration: &Declaration, l
 fn fields_of(table: &Table, of: Purpose) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for column in table.columns() {
-        let FieldKind::Sealed { purpose, tag, context, .. } = column.info.kind else { continue };
+        let (purpose, tag, context, group) = match column.info.kind {
+            FieldKind::Sealed { purpose, tag, context, .. } => (purpose, tag, context, None),
+            FieldKind::Member { of, purpose, tag, .. } => {
+                let group = table.column(of);
+                let context = match group.map(|group| group.info.kind) {
+                    Some(FieldKind::Group { context, .. }) => context,
+                    _ => None,
+                };
+                (purpose, tag, context, group)
+            }
+            _ => continue,
+        };
         if purpose != of {
             continue;
         }
         let context = context.and_then(|field| table.column(field)).map_or("", |column| column.name.as_str());
+        let name = group.map_or_else(|| column.name.clone(), |group| format!("{}, in {}", column.name, group.name));
         let tokens = table
             .columns()
             .iter()
             .filter(|token| matches!(token.info.kind, FieldKind::Token { of, .. } if of == column.info.column));
         let tokens: Vec<&str> = tokens.map(|token| token.name.as_str()).collect();
-        let row = [table.name(), &column.name, holds(tag.as_str()), context, &tokens.join(", ")];
+        let row = [table.name(), &name, holds(tag.as_str()), context, &tokens.join(", ")];
         rows.push(row.map(str::to_owned).to_vec());
     }
     rows

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
-use crate::field::Placed;
+use crate::field::{Field, FieldId, Placed};
+use crate::group::{Members, PlacedGroup};
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::VaultInner;
@@ -109,6 +110,101 @@ impl CustomerKeys {
         }
         let (process, handle) = self.parts()?;
         process.reseal_by_handle(handle, self.index, place, sealed)
+    }
+}
+
+/// Groups: several fields sealed as one. See [`Group`](crate::Group).
+impl CustomerKeys {
+    /// Encrypts the members of a group as one value. What is kept of an opened group is sealed with the rest.
+    ///
+    /// # Errors
+    /// As [`seal`](CustomerKeys::seal), and when a member is of another purpose, or there are more than 64. A
+    /// [`Reader`](crate::Reader) must be allowed to seal every member that was put in or asked for.
+    pub fn seal_group<'c>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        members: &Members,
+    ) -> Result<Sealed<Members>, SealError> {
+        let place = group.into();
+        if let Some(guard) = &self.guard {
+            let mut fields: Vec<FieldId> = members.fields().collect();
+            if fields.is_empty() {
+                fields.push(place.group.id());
+            }
+            fields.into_iter().try_for_each(|field| guard.may_seal(self.customer, field))?;
+        }
+        let (process, handle) = self.parts()?;
+        process.seal_group(handle, self.index, place, members)
+    }
+
+    /// Decrypts a group, and gives out the fields that were asked for, as far as they are there. The others are kept.
+    ///
+    /// # Errors
+    /// As [`open`](CustomerKeys::open). The limits of a [`Reader`](crate::Reader) must allow every field that is asked for, there
+    /// or not, and nothing is decrypted otherwise; an audit notes those that were there, and all of them if the group does not
+    /// open. [`OpenError::OtherType`] when a value of another type is under the label of a field that is asked for.
+    pub fn open_group<'c>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        asked: &[FieldId],
+        sealed: &Sealed<Members>,
+    ) -> Result<Members, OpenError> {
+        self.open_members(group.into(), asked, sealed, Ok)
+    }
+
+    /// Decrypts a group for one of its fields; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`open_group`](CustomerKeys::open_group) for this field alone, and when it is no value of its type.
+    pub fn open_member<'c, T: PersonalData>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        field: Field<T>,
+        sealed: &Sealed<Members>,
+    ) -> Result<Option<T>, OpenError> {
+        let (place, id) = (group.into(), FieldId::from(field));
+        self.open_members(place, &[id], sealed, |members| {
+            members.get(field).map_err(|_| OpenError::InvalidContent { at: id.of(self.customer) })
+        })
+    }
+
+    /// What is made of the members is part of the opening: if it fails, so has the opening, and nothing was given out.
+    pub(crate) fn open_members<T>(
+        &self,
+        place: PlacedGroup<'_>,
+        asked: &[FieldId],
+        sealed: &Sealed<Members>,
+        make: impl FnOnce(Members) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        let open = || {
+            let (process, handle) = self.parts()?;
+            process.open_group(handle, self.index, place, asked, sealed)
+        };
+        match &self.guard {
+            None => make(open()?),
+            Some(guard) => guard.open_group(self.customer, place.group, asked, || {
+                let members = open()?;
+                let present = members.present(asked);
+                Ok((make(members)?, present))
+            }),
+        }
+    }
+
+    /// Moves a group to the purpose's newest key tree, with all that is in it. See [`reseal`](CustomerKeys::reseal).
+    ///
+    /// # Errors
+    /// As there. A [`Reader`](crate::Reader) must be allowed to seal all fields of the purpose.
+    pub fn reseal_group<'c>(
+        &self,
+        group: impl Into<PlacedGroup<'c>>,
+        sealed: &Sealed<Members>,
+    ) -> Result<Option<Sealed<Members>>, ResealError> {
+        let place = group.into();
+        if let Some(guard) = &self.guard {
+            guard.may_seal(self.customer, place.group.id())?;
+        }
+        let (process, handle) = self.parts()?;
+        process.reseal_group(handle, self.index, place, sealed)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError, SealError};
 use crate::field::{FieldId, Placed, Purpose};
+use crate::group::Group;
 use crate::journal::Reason;
 use crate::limits::Limits;
 use crate::personal::{PersonalData, Plaintext};
@@ -230,16 +231,7 @@ impl Guard {
         is_allowed: bool,
         open: impl FnOnce() -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let note = |result| -> Result<(), AuditError> {
-            let second = self.clock.second();
-            let mut all = Ok(());
-            for audit in &self.audits {
-                // All of them, whatever the first says.
-                let noted = audit.note(name, customer, result, second);
-                all = all.and(noted);
-            }
-            all
-        };
+        let note = |result| self.note(customer, name, result);
         let not_audited = |source| OpenError::NotAudited { at: name.of(customer), source };
         if !is_allowed {
             // Where there is no room it is counted as lost: refused it is either way.
@@ -253,6 +245,54 @@ impl Guard {
             Ok(value) => noted.map(|()| value).map_err(not_audited),
             Err(error) => Err(error),
         }
+    }
+
+    fn note(&self, customer: CustomerId, name: FieldId, result: OpeningResult) -> Result<(), AuditError> {
+        let second = self.clock.second();
+        let mut all = Ok(());
+        for audit in &self.audits {
+            // All of them, whatever the first says.
+            let noted = audit.note(name, customer, result, second);
+            all = all.and(noted);
+        }
+        all
+    }
+
+    /// Opens some of a group's members. `open` says which of those asked for were there, a bit each.
+    pub(in crate::vault) fn open_group<T>(
+        &self,
+        customer: CustomerId,
+        group: Group,
+        asked: &[FieldId],
+        open: impl FnOnce() -> Result<(T, u64), OpenError>,
+    ) -> Result<T, OpenError> {
+        let is_allowed = |name: &FieldId| self.limits.iter().all(|limits| limits.allow_opening(*name));
+        // Whoever asks for nothing learns what a group keeps, and whether it opens.
+        let whole = [group.id()];
+        let needed = if asked.is_empty() { &whole[..] } else { asked };
+        if let Some(refused) = needed.iter().find(|name| !is_allowed(name)) {
+            for name in needed.iter().filter(|name| !is_allowed(name)) {
+                // Where there is no room it is counted as lost: refused it is either way.
+                let _ = self.note(customer, *name, OpeningResult::Refused);
+            }
+            return Err(OpenError::NotAllowed { at: refused.of(customer) });
+        }
+        let not_audited = |source| OpenError::NotAudited { at: group.id().of(customer), source };
+        self.audits.iter().try_for_each(|audit| audit.admit()).map_err(not_audited)?;
+        let opened = open();
+        // Which are there is not known of a group that did not open. Beyond 64, more is noted than was given out, never less.
+        let (result, present) = match &opened {
+            Ok((_, present)) => (OpeningResult::Opened, *present),
+            Err(_) => (OpeningResult::Failed, u64::MAX),
+        };
+        let is_noted =
+            |at: usize| u32::try_from(at).ok().and_then(|at| present.checked_shr(at)).is_none_or(|bits| bits & 1 == 1);
+        let mut noted = Ok(());
+        for (_, name) in asked.iter().enumerate().filter(|(at, _)| is_noted(*at)) {
+            noted = noted.and(self.note(customer, *name, result));
+        }
+        let (value, _) = opened?;
+        noted.map(|()| value).map_err(not_audited)
     }
 
     pub(in crate::vault) fn may_seal(&self, customer: CustomerId, name: FieldId) -> Result<(), SealError> {

@@ -6,6 +6,7 @@ use crate::cipher::FieldCipher;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
 use crate::field::{Belongs, FieldId, Placed, Purpose};
+use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, Encoded, Header, Sealed};
@@ -88,11 +89,44 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
-        let (customer, name, header) = (handle.customer(index), place.field_id(), sealed.header());
+        let name = place.field_id();
+        let padded = self.open_padded_by_handle(handle, index, name, place.context, sealed)?;
+        decode(&padded, name.of(handle.customer(index)))
+    }
+
+    /// Of the members of a group, those that are asked for can be read afterwards.
+    pub(crate) fn open_group(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: PlacedGroup<'_>,
+        asked: &[FieldId],
+        sealed: &Sealed<Members>,
+    ) -> Result<Members, OpenError> {
+        let (customer, group) = (handle.customer(index), place.group);
+        // Else the limits would be asked about one purpose's field, and another's be given out.
+        if let Some(field) = asked.iter().find(|field| field.purpose != group.purpose()) {
+            let found = group.purpose().name().to_owned();
+            return Err(OpenError::OtherPurpose { at: field.of(customer), found });
+        }
+        let padded = self.open_padded_by_handle(handle, index, group.id(), place.context, sealed)?;
+        Members::read(padded, customer, group, asked)
+    }
+
+    #[inline]
+    fn open_padded_by_handle<T>(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        name: FieldId,
+        context: Option<&[u8]>,
+        sealed: &Sealed<T>,
+    ) -> Result<Wiped, OpenError> {
+        let (customer, header) = (handle.customer(index), sealed.header());
         let is_theirs = header.customer == customer.to_path();
         let changes = self.known.changes();
         let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
-            with_clean_stack_after(Work::KeptCipher, || Process::open_with(cipher, &header, place.context, sealed))
+            with_clean_stack_after(Work::KeptCipher, || Process::open_with(cipher, &header, context, sealed))
         });
         let opened = match kept {
             Some(opened) => opened,
@@ -104,12 +138,8 @@ impl Process {
                     with_clean_stack(|| {
                         let cipher = handle.cipher(&mut keys, index, Some(header.tree), name, pages)?.1;
                         match cipher {
-                            Cipher::Kept(cipher) => {
-                                Ok(Some(Process::open_with(cipher, &header, place.context, sealed)))
-                            }
-                            Cipher::Made(cipher) => {
-                                Ok(Some(Process::open_with(&cipher, &header, place.context, sealed)))
-                            }
+                            Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, context, sealed))),
+                            Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, context, sealed))),
                             Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
                             Cipher::Retired => Ok(None),
                         }
@@ -125,7 +155,7 @@ impl Process {
                 }
             }
         };
-        decode(&self.finish_open(customer, name, &header, opened, changes)?, name.of(customer))
+        self.finish_open(customer, name, &header, opened, changes)
     }
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.

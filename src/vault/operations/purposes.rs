@@ -7,6 +7,7 @@ use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
 use crate::field::{Placed, Purpose};
+use crate::group::{Members, PlacedGroup};
 use crate::journal::{Event, KeyTreeId, Results};
 use crate::key_tree::{Found, Walker};
 use crate::personal::PersonalData;
@@ -149,15 +150,15 @@ impl Process {
     }
 
     /// A value of somebody else, or of another purpose, is opened all the same: that tells what is wrong.
-    fn is_newest<T: PersonalData>(
+    fn is_newest<T>(
         self: &Arc<Process>,
         customer: CustomerId,
-        place: Placed<'_, T>,
+        purpose: Purpose,
         sealed: &Sealed<T>,
     ) -> Result<bool, KeyStoreError> {
         let (state, header) = (self.state()?, sealed.header());
-        let purpose = place.field_id().purpose.name();
-        Ok(header.customer == customer.to_path() && state.active(purpose).is_some_and(|tree| tree.id == header.tree))
+        let active = state.active(purpose.name());
+        Ok(header.customer == customer.to_path() && active.is_some_and(|tree| tree.id == header.tree))
     }
 
     pub(crate) fn reseal<T: PersonalData>(
@@ -166,7 +167,7 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(customer, place, sealed)? {
+        if self.is_newest(customer, place.field.purpose(), sealed)? {
             return Ok(None);
         }
         let value = self.open(customer, place, sealed)?;
@@ -180,11 +181,25 @@ impl Process {
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(handle.customer(index), place, sealed)? {
+        if self.is_newest(handle.customer(index), place.field.purpose(), sealed)? {
             return Ok(None);
         }
         let value = self.open_by_handle(handle, index, place, sealed)?;
         Ok(Some(self.seal_by_handle(handle, index, place, &value)?))
+    }
+
+    pub(crate) fn reseal_group(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: PlacedGroup<'_>,
+        sealed: &Sealed<Members>,
+    ) -> Result<Option<Sealed<Members>>, ResealError> {
+        if self.is_newest(handle.customer(index), place.group.purpose(), sealed)? {
+            return Ok(None);
+        }
+        let members = self.open_group(handle, index, place, &[], sealed)?;
+        Ok(Some(self.seal_group(handle, index, place, &members)?))
     }
 
     /// Those who are shredded in a purpose, in order of number.

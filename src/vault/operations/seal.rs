@@ -8,6 +8,7 @@ use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
 use crate::field::{FieldId, Placed, Purpose};
+use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
@@ -129,8 +130,34 @@ impl Process {
         place: Placed<'_, T>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
+        let customer = handle.customer(index);
+        self.seal_encoded(handle, index, place.field_id(), place.context, || encode(customer, place, value))
+    }
+
+    pub(crate) fn seal_group(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        place: PlacedGroup<'_>,
+        members: &Members,
+    ) -> Result<Sealed<Members>, SealError> {
+        let (customer, group) = (handle.customer(index), place.group);
+        let encode = || members.encode(customer, group, (HEADER_BYTES, TAG_BYTES));
+        self.seal_encoded(handle, index, group.id(), place.context, encode)
+    }
+
+    fn seal_encoded<S>(
+        self: &Arc<Process>,
+        handle: &Handle,
+        index: usize,
+        name: FieldId,
+        context: Option<&[u8]>,
+        encode: impl Fn() -> Result<Plaintext, SealError>,
+    ) -> Result<Sealed<S>, SealError> {
         for _ in 0..TRIES {
-            if let Some(sealed) = self.seal_once_by_handle(handle, index, place, value)? {
+            // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which
+            // those threads take to wipe.
+            if let Some(sealed) = self.seal_once_by_handle(handle, index, name, context, encode()?)? {
                 return Ok(sealed);
             }
         }
@@ -138,22 +165,20 @@ impl Process {
     }
 
     #[inline]
-    fn seal_once_by_handle<T: PersonalData>(
+    fn seal_once_by_handle<S>(
         self: &Arc<Process>,
         handle: &Handle,
         index: usize,
-        place: Placed<'_, T>,
-        value: &T,
-    ) -> Result<Option<Sealed<T>>, SealError> {
-        let (customer, name) = (handle.customer(index), place.field_id());
-        // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which those
-        // threads take to wipe.
-        let mut plain = encode(customer, place, value)?;
+        name: FieldId,
+        context: Option<&[u8]>,
+        mut plain: Plaintext,
+    ) -> Result<Option<Sealed<S>>, SealError> {
+        let customer = handle.customer(index);
         let changes = self.known.changes();
         let wall = self.wall_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            let seal = || self.encrypt(cipher, tree, customer, place.context, &mut plain, wall);
+            let seal = || self.encrypt(cipher, tree, customer, context, &mut plain, wall);
             (tree, with_clean_stack_after(Work::KeptCipher, seal))
         });
         let (tree, encrypted) = match kept {
@@ -167,9 +192,7 @@ impl Process {
                     with_clean_stack(|| {
                         let (tree, cipher) = handle.cipher(&mut keys, index, None, name, pages)?;
                         match cipher.as_ref() {
-                            Some(cipher) => {
-                                Ok((tree, self.encrypt(cipher, tree, customer, place.context, &mut plain, wall)))
-                            }
+                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, &mut plain, wall))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),
                         }
                     })
