@@ -79,7 +79,7 @@ fn plain(id: i64, no: CustomerId) -> Plain {
         name: format!("Siobhán Ní {id}"),
         email: format!("s{id}@example.com"),
         phone: format!("+336123{id:05}"),
-        address: "12 rue de la Paix\n75002 Paris\nFR".into(),
+        address: "12 rue de la Paix\n75002 Paris\nFrance".into(),
         company: "Byrne & Sons".into(),
         born: "1984-03-17".into(),
         iban: "FR7630006000011234567890189".into(),

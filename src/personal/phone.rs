@@ -38,7 +38,7 @@ use numbering::{as_typed, e164};
 #[doc = include_str!("phone/folded.md")]
 ///
 /// With feature `phone`, the library that knows numbering plans (`rlibphonenumber`) writes numbers to the `log` crate
-/// at level trace: keep that level off for it.
+/// at level trace: keep that level off for it. It wipes nothing either: copies of a number that was read may stay in freed memory.
 ///
 /// Padding: every number has one size, 32 bytes.
 ///

@@ -57,7 +57,11 @@ fn many_small_files_are_moved_together_even_if_all_is_live() {
     }
     let live: HashSet<PageName> = (0..257).map(name).collect();
     store.sweep(&live, 257, Duration::ZERO).unwrap();
-    assert_eq!(files(&scratch.join("main/pages")).len(), 4, "one file of pages, the mark and its lock, and what git is told");
+    assert_eq!(
+        files(&scratch.join("main/pages")).len(),
+        4,
+        "one file of pages, the mark and its lock, and what git is told"
+    );
     assert!(live.iter().all(|name| store.get(name).unwrap().is_some()));
 }
 

