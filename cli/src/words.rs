@@ -53,10 +53,8 @@ const IN_COMMANDS: &[(&str, &str)] = &[
     ("`write` it once", "`oubliette inventory --write FILE` writes it once"),
     ("take it from the column that `enroll` filled", "take it from the application's column of customer numbers"),
     ("take it from `enroll`", "take it from the application's column of customer numbers"),
-    (
-        "A new one is made by `create`, and never",
-        "The application creates a vault, this command never does: and it must not",
-    ),
+    ("A new one is made by `create`, and never", "A new one is made by the application, and never"),
+    ("bind `SealedText` there, or", "have the application bind the text of sealed values there, or"),
     (
         "or `replay` the journal; or `recover` with those shredded since",
         "or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`",

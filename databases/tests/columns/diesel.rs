@@ -129,12 +129,12 @@ macro_rules! tests {
                 }};
             }
             for bad in shop::bad_bytes(alice.email.as_bytes()) {
-                assert_eq!(refusal!(email, &bad, ParseError), ParseError::Malformed);
-                assert_eq!(refusal!(name, &bad, ParseError), ParseError::Malformed);
+                assert!(matches!(refusal!(email, &bad, ParseError), ParseError::Malformed | ParseError::CutOff));
+                assert!(matches!(refusal!(name, &bad, ParseError), ParseError::Malformed | ParseError::CutOff));
             }
             for bad in shop::bad_text(alice.note.as_str()) {
-                assert_eq!(refusal!(note, &bad, ParseError), ParseError::Malformed);
-                assert_eq!(refusal!(memo, &bad, ParseError), ParseError::Malformed);
+                assert!(matches!(refusal!(note, &bad, ParseError), ParseError::Malformed | ParseError::CutOff));
+                assert!(matches!(refusal!(memo, &bad, ParseError), ParseError::Malformed | ParseError::CutOff));
             }
             for bad in shop::bad_tokens() {
                 refusal!(email_idx, &bad, InvalidToken);
@@ -205,7 +205,7 @@ macro_rules! tests {
             for bad in ["obl1.", "obl1.alice"] {
                 diesel::update(members::table).set(members::email.eq(bad)).execute(&mut database).unwrap();
                 let error = members::table.select(Member::as_select()).load(&mut database).unwrap_err();
-                assert_eq!(shop::typed::<ParseError>(&error), ParseError::Malformed);
+                assert!(matches!(shop::typed::<ParseError>(&error), ParseError::Malformed | ParseError::CutOff));
             }
         }
     };

@@ -133,13 +133,13 @@ async fn what_has_not_the_form_is_a_typed_error_that_repeats_nothing(database: D
     for bad in shop::bad_bytes(alice.email.as_bytes()) {
         for column in ["email", "name"] {
             let error = refusal::<ParseError>(&database, &alice, column, bad.clone().into()).await;
-            assert_eq!(error, ParseError::Malformed);
+            assert!(matches!(error, ParseError::Malformed | ParseError::CutOff));
         }
     }
     for bad in shop::bad_text(alice.note.as_str()) {
         for column in ["note", "memo"] {
             let error = refusal::<ParseError>(&database, &alice, column, bad.clone().into()).await;
-            assert_eq!(error, ParseError::Malformed);
+            assert!(matches!(error, ParseError::Malformed | ParseError::CutOff));
         }
     }
     for bad in shop::bad_tokens() {
@@ -226,7 +226,7 @@ async fn a_column_of_plaintext_is_sealed_under_its_readers(database: DatabaseCon
         let error = rows().await.unwrap_err();
         shop::repeats_nothing(&error);
         let DbErr::TryIntoErr { source, .. } = error else { panic!("{error:?}") };
-        assert_eq!(shop::typed::<ParseError>(&*source), ParseError::Malformed);
+        assert!(matches!(shop::typed::<ParseError>(&*source), ParseError::Malformed | ParseError::CutOff));
     }
 }
 

@@ -88,13 +88,13 @@ pub async fn what_has_not_the_form_is_a_typed_error_that_repeats_nothing() {
     for bad in shop::bad_bytes(alice.email.as_bytes()) {
         for column in ["email", "name"] {
             let error = refusal(&pool, &alice, column, bad.clone()).await;
-            assert_eq!(shop::typed::<ParseError>(&error), ParseError::Malformed);
+            assert!(matches!(shop::typed::<ParseError>(&error), ParseError::Malformed | ParseError::CutOff));
         }
     }
     for bad in shop::bad_text(alice.note.as_str()) {
         for column in ["note", "memo"] {
             let error = refusal(&pool, &alice, column, bad.clone()).await;
-            assert_eq!(shop::typed::<ParseError>(&error), ParseError::Malformed);
+            assert!(matches!(shop::typed::<ParseError>(&error), ParseError::Malformed | ParseError::CutOff));
         }
     }
     // A column of this many bytes takes no longer one.
@@ -169,6 +169,6 @@ pub async fn a_column_of_plaintext_is_sealed_under_its_readers() {
         sqlx::query(sql("UPDATE members SET email = ?")).bind(bad).execute(&pool).await.unwrap();
         let read = sqlx::query_as::<_, Migrating>("SELECT no, email FROM members");
         let error = read.fetch_all(&pool).await.unwrap_err();
-        assert_eq!(shop::typed::<ParseError>(&error), ParseError::Malformed);
+        assert!(matches!(shop::typed::<ParseError>(&error), ParseError::Malformed | ParseError::CutOff));
     }
 }
