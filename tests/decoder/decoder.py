@@ -8,7 +8,6 @@ is hardened, no key is wiped, and it takes no locks.
 """
 
 import base64
-import datetime
 import hmac
 import json
 import os
@@ -576,7 +575,7 @@ def decode(tag, content):
     if tag == "obl.date":
         check(re.fullmatch(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}", content), "invalid_content")
         try:
-            datetime.date(*(int(part) for part in content.split(b"-")))
+            datetime(*(int(part) for part in content.split(b"-")))
         except ValueError:
             check(False, "invalid_content")
         return content.decode()
@@ -760,7 +759,7 @@ def folded(text, separators=()):
     text = folded_letters(unicodedata.normalize("NFD", "".join(map(plain_characters, text))))
     for a, b in SEQUENCES:
         text = text.replace(a, b)
-    return unicodedata.normalize("NFC", laid_out(text, separators) or text)
+    return unicodedata.normalize("NFC", laid_out(text, separators) or text.strip("".join(SPACES)))
 
 
 VOWEL_MARKS = each(

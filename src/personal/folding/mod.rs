@@ -30,9 +30,9 @@ pub(super) fn folded(text: &str, commas: Commas) -> SecretText {
     let joined = replaced(decomposed, tables::APART);
     let letters = replaced(folded_letters(&plain_characters(joined.as_str())), tables::SEQUENCES);
     let laid_out = laid_out(letters.as_str(), commas);
-    // Nothing but spaces and dots: kept, since otherwise all of these would be one.
-    let folded = if laid_out.as_str().is_empty() { letters } else { laid_out };
-    SecretText::collect(folded.as_str().nfc(), folded.as_str().len())
+    // Nothing but spaces and dots: kept, since otherwise all of these would be one. Spaces at the ends come from what was dropped beside them.
+    let folded = if laid_out.as_str().is_empty() { letters.as_str().trim() } else { laid_out.as_str() };
+    SecretText::collect(folded.nfc(), folded.len())
 }
 
 /// Every one of these from left to right becomes what stands beside it.

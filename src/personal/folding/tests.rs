@@ -20,6 +20,8 @@ fn check(text: &str) {
     for commas in [Commas::Count, Commas::Separate] {
         let once = fold(text, commas);
         assert_eq!(fold(&once, commas), once, "{}", text.escape_unicode());
+        // What reads a form again trims it.
+        assert_eq!(once.trim(), once, "{}", text.escape_unicode());
         assert_eq!(fold(&nfd, commas), once, "{}", text.escape_unicode());
         assert_eq!(fold(&nfc, commas), once, "{}", text.escape_unicode());
     }
@@ -32,7 +34,7 @@ fn hard_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         // What the layout turns on: spaces, dots, dashes, digits, kana, ideographs.
-        "[ .,·・、〒ー\u{2010}1２カガ\u{3099}漢a-]{1,12}",
+        "[ .,·・、〒ー\u{640}\u{ad}\u{2010}1２カガ\u{3099}漢a-]{1,12}",
         "[iIİıjσΣςΐΆᾳ\u{345}\u{301}\u{307}\u{308}\u{323}\u{326}ßẞð]{1,10}",
         "[يىیکكـئۀە\u{654}\u{200c}\u{200d}فا ]{1,10}",
         "[കര്\u{d4d}\u{200d}നเแ\u{e40}եւվև½5²①º.]{1,10}",
@@ -110,5 +112,13 @@ fn postcodes_are_joined_only_where_one_can_be() {
     ] {
         let country = country.parse().unwrap();
         assert_eq!(join_postcodes(country, SecretText::copy_of(text)).as_str(), joined);
+    }
+}
+
+/// Found by fuzzing: what is dropped at the ends leaves white space there.
+#[test]
+fn nothing_but_gaps_and_what_is_dropped() {
+    for text in ["\u{640} .\u{640}", ". .", " .", "\u{640} \u{640}", "\u{ad} \u{b7}\u{ad}"] {
+        check(text);
     }
 }
