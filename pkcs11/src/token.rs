@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
@@ -79,6 +80,10 @@ impl TokenBuilder {
         Ok(token)
     }
 }
+
+/// How often a module is started anew in search of a token, and how long it waits after the first time.
+const STARTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(15);
 
 impl Token {
     /// The token with this label, reached through the PKCS#11 module (a shared library) at `module`.
@@ -168,15 +173,22 @@ impl Token {
             None => {}
         }
         let mut context = module(&self.inner.module)?;
-        let slot = match self.slot(&context) {
-            // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written.
-            Err(TokenError::NoToken { .. }) => {
-                drop(context);
-                restart(&self.inner.module);
-                context = module(&self.inner.module)?;
-                self.slot(&context)?
+        let mut starts = 0;
+        let slot = loop {
+            match self.slot(&context) {
+                // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written by
+                // another process, which may write again while it is started anew.
+                Err(TokenError::NoToken { .. }) if starts < STARTS => {
+                    if starts > 0 {
+                        std::thread::sleep(PAUSE);
+                    }
+                    starts += 1;
+                    drop(context);
+                    restart(&self.inner.module);
+                    context = module(&self.inner.module)?;
+                }
+                slot => break slot?,
             }
-            slot => slot?,
         };
         let session = context.open_rw_session(slot).map_err(|error| TokenError::of(doing, error))?;
         match session.login(UserType::User, Some(&self.inner.pin)) {
