@@ -76,8 +76,17 @@ impl TokenBuilder {
         let token = Token {
             inner: Arc::new(Inner { module, label, serial, pin, open: Mutex::default(), seen: Mutex::default() }),
         };
-        token.with("looking for the token", |_| Ok(()))?;
-        Ok(token)
+        let mut tries = 0;
+        loop {
+            match token.with("looking for the token", |_| Ok(())) {
+                // SoftHSM says no more than this of a token that another process is writing at this moment.
+                Err(TokenError::Token { source: Error::Pkcs11(RvError::GeneralError, _), .. }) if tries < STARTS => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                done => return done.map(|()| token),
+            }
+        }
     }
 }
 
