@@ -379,8 +379,8 @@ impl Vault {
         self.process()?.status()
     }
 
-    /// Ends what is under way, then drops all keys. Every clone refuses from then on, and no thread of the vault's is in a call of a store or a
-    /// token any more, unless that hangs. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
+    /// Ends what is under way, then drops all keys. Every clone refuses from then on, and the threads that commit and read,
+    /// which are those that call a token, have ended, unless a call hangs. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
     /// it is unloaded under a call.
     ///
     /// # Errors
