@@ -83,7 +83,7 @@ impl fmt::Debug for CustomerId {
 }
 
 /// A number outside 1 to 2^40 - 1, or text that is not a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a customer number lies between 1 and 1099511627775; take it from the column that `enroll` filled")]
 #[non_exhaustive]
 pub struct InvalidCustomerId;
@@ -148,6 +148,8 @@ impl<'de> Deserialize<'de> for CustomerId {
         CustomerId::try_from(number).map_err(serde::de::Error::custom)
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidCustomerId);
 
 #[cfg(test)]
 mod tests {

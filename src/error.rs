@@ -1,5 +1,6 @@
 //! Errors: one enum an operation, and the three outcomes they sort into.
 
+mod any;
 mod key_store;
 mod life;
 #[cfg(feature = "derive")]
@@ -9,6 +10,7 @@ mod shred;
 mod values;
 
 pub(crate) use crate::journal::Outcome;
+pub use any::Error;
 pub use key_store::KeyStoreError;
 pub use life::{CreateError, PromoteError, RecoverError, RotateError, SeriesError, UnlockError};
 #[cfg(feature = "derive")]

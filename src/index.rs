@@ -258,7 +258,7 @@ pub struct Token<T> {
 }
 
 /// Bytes that are no token: fewer than 2, more than 33, or an epoch above 127.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an index token: 2 to 33 bytes, of which the first is an epoch")]
 #[non_exhaustive]
 pub struct InvalidToken;
@@ -351,3 +351,5 @@ impl<T> TryFrom<&[u8]> for Token<T> {
         Token::from_bytes(bytes)
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidToken);

@@ -197,7 +197,7 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, PromoteError, PurposeError, RecoverError,
+    CreateError, EnrollError, EpochError, Error, KeyStoreError, OpenError, PromoteError, PurposeError, RecoverError,
     ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlessShredded, UnlockError,
 };
 pub use field::{Belongs, Field, FieldId, Placed, Purpose};

@@ -31,7 +31,7 @@ use crate::fork::{self, ForkGeneration};
 const BATCH: usize = 256;
 
 /// The operating system gave no random bytes. Nothing can be sealed or committed until it does.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Copy, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct RandomnessUnavailable(#[source] SysError);
 
@@ -142,6 +142,8 @@ impl Batch {
         Ok(())
     }
 }
+
+crate::journal::message::debug_as_message!(RandomnessUnavailable);
 
 #[cfg(test)]
 mod tests;

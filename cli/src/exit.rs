@@ -160,19 +160,9 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and its causes, each said once.
+/// An error and its causes, in the command's words.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !said.contains(&text) {
-            said.push_str(": ");
-            said.push_str(&text);
-        }
-        cause = error.source();
-    }
-    words::in_commands(&said)
+    words::in_commands(&oubliette::journal::message::chain(error))
 }
 
 /// A store's and a vault's errors sort themselves; what is the caller's mistake is told apart here.

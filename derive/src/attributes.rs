@@ -35,6 +35,8 @@ pub(crate) struct StructAttributes {
     pub(crate) krate: Option<Path>,
     pub(crate) derives: Vec<TokenStream>,
     pub(crate) attrs: Vec<Meta>,
+    /// The databases whose statements take the twin's values.
+    pub(crate) binds: Vec<Path>,
 }
 
 impl StructAttributes {
@@ -54,9 +56,13 @@ impl StructAttributes {
                 Ok(())
             } else if meta.path.is_ident("attr") {
                 attr(&mut read.attrs, meta)
+            } else if meta.path.is_ident("bind") {
+                read.binds.push(meta.value()?.parse()?);
+                Ok(())
             } else {
                 Err(meta.error(
-                    "on a struct stand `purpose = PURPOSE`, `sealed = Twin`, `derive(..)`, `attr(..)` and `crate = path`",
+                    "on a struct stand `purpose = PURPOSE`, `sealed = Twin`, `derive(..)`, `attr(..)`, `bind = rusqlite`, \
+                     `bind = sqlx::Postgres` and `crate = path`",
                 ))
             }
         })?;

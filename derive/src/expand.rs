@@ -6,14 +6,15 @@ use syn::ext::IdentExt;
 use syn::{Ident, Path, Type};
 
 use crate::record::{Column, Group, Kind, Member, Record, Sealed, Shape};
-use crate::seal_open;
 use crate::tokens::{asked_const, at, code, field_const, group_const, index_consts, number_const};
+use crate::{seal_open, sql};
 
 pub(crate) fn expand(record: &Record) -> TokenStream {
     let twin = twin(record);
     let columns = columns(record);
     let checks = checks(record);
     let methods = seal_open::methods(record);
+    let sql = sql::methods(record);
     // The block keeps our constants and functions apart from the user's.
     code! {
         #twin
@@ -21,6 +22,7 @@ pub(crate) fn expand(record: &Record) -> TokenStream {
             #columns
             #checks
             #methods
+            #sql
         };
     }
 }

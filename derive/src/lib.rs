@@ -4,6 +4,7 @@ mod attributes;
 mod expand;
 mod record;
 mod seal_open;
+mod sql;
 mod together;
 mod tokens;
 
@@ -64,6 +65,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `SealedUser::open_all(rows, &Vault)` opens many, each with its own result, at the speed of `Vault::each_customer`.
 /// - `SealedUser::reseal(&mut self, &Vault)` moves what is under a replaced key tree to the newest one.
 /// - `User::FIELDS`, a `&'static [FieldInfo]`: every column of the twin, for inventories.
+/// - `SealedUser::COLUMNS`: the names of its columns, and with `bind` its values, in one order ([below](#inserts-and-upserts)).
 ///
 /// Each has the struct's visibility, and each field of the twin that of the struct's.
 ///
@@ -102,9 +104,61 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `purpose = PURPOSE` | what the record is kept for |
 /// | `sealed = Twin` | the twin's name |
 /// | `derive(..)`, `attr(..)` | derives and attributes for the twin |
+/// | `bind = rusqlite`, `bind = sqlx::Postgres` | a method of the twin that gives its values to a statement; may be repeated |
 /// | `crate = path` | where `oubliette` is, if not at `::oubliette` |
 ///
 /// `Option`, `Held` and `Members` are known by these names, with or without a path; an alias of one is not.
+///
+/// # Inserts and upserts
+/// A record of many columns is written without repeating them: `SealedUser::COLUMNS` has their names as SQL takes them, and `bind`
+/// gives the values in the same order. `bind = rusqlite` makes `params(&self)`; `bind = sqlx::Postgres`, or another database of
+/// sqlx's, makes `bind(&self, query)`.
+/// ```
+/// use oubliette::personal::{Email, Name};
+/// use oubliette::{CustomerId, Field, Index, Personal, Purpose, Vault, bits};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NAME: Field<Name> = ORDERS.field("name");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+///
+/// #[derive(Personal)]
+/// #[personal(purpose = ORDERS, sealed = SealedUser, bind = rusqlite)]
+/// struct User {
+///     #[personal(plain)]
+///     id: i64,
+///     #[personal(customer)]
+///     no: CustomerId,
+///     #[personal(seal = NAME)]
+///     name: Name,
+///     #[personal(seal = EMAIL, index(email_idx = BY_EMAIL))]
+///     email: Email,
+/// }
+///
+/// fn save(db: &rusqlite::Connection, row: &SealedUser) -> rusqlite::Result<usize> {
+///     let columns = SealedUser::COLUMNS;
+///     let sql = format!(
+///         "INSERT INTO users ({columns}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}",
+///         columns.marks(),         // ?, ?, ?, ?, ?
+///         columns.excluded("id"),  // no = excluded.no, name = excluded.name, ..
+///     );
+///     db.execute(&sql, row.params())
+/// }
+/// # let db = rusqlite::Connection::open_in_memory()?;
+/// # db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, no INTEGER, name BLOB, email BLOB, email_idx BLOB UNIQUE)", [])?;
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let no = vault.enroll()?;
+/// # for name in ["Alice Ní Bhriain", "Alice Brennan"] {
+/// #     let user = User { id: 7, no, name: name.parse()?, email: "alice@example.com".parse()? };
+/// #     assert_eq!(save(&db, &user.seal(&vault)?)?, 1);
+/// # }
+/// # let read = db.query_row(&format!("SELECT {} FROM users", SealedUser::COLUMNS), [], |row| {
+/// #     Ok(SealedUser { id: row.get(0)?, no: row.get(1)?, name: row.get(2)?, email: row.get(3)?, email_idx: row.get(4)? })
+/// # })?;
+/// # assert_eq!(read.open(&vault)?.name.expose_personal_data(), "Alice Brennan");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// An upsert by a token (`ON CONFLICT (email_idx)`) must not bring a number of its own: the module `columns` has the right one.
 ///
 /// # Other purposes
 /// A field of another purpose than the record's can be shredded alone, so it must be a `Held<T>`: the rest still opens

@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) purpose: Path,
     pub(crate) derives: Vec<TokenStream>,
     pub(crate) attrs: Vec<Meta>,
+    /// `rusqlite`, or databases of sqlx's.
+    pub(crate) binds: Vec<Path>,
     /// The field with its own customer's number.
     pub(crate) customer: (Ident, Type),
     pub(crate) columns: Vec<Column>,
@@ -174,6 +176,7 @@ impl Record {
             purpose,
             derives: on_struct.derives,
             attrs: on_struct.attrs,
+            binds: on_struct.binds,
             customer,
             columns,
         })
@@ -312,6 +315,9 @@ impl Kind {
                 if shape_of(&ty).0 != Shape::Whole {
                     return Err(Error::new(ty.span(), format!("`{name}` can be NULL in one way only, not in two")));
                 }
+                if let Some(plain) = known_plain(&ty) {
+                    return Err(Error::new(ty.span(), format!("`{name}` is `{plain}`, {NOT_PERSONAL}")));
+                }
                 let indexes = Vec::new();
                 match group {
                     None => {
@@ -347,6 +353,28 @@ impl Kind {
 }
 
 const HELD: &str = "is `Held`, and can be shredded alone: it stays in a column of its own, and in no group";
+
+const NOT_PERSONAL: &str = "and what is sealed has a type of personal data: `Name`, `Email`, `Phone`, `Address`, `Date`, `Text`, `Json<..>`, or one \
+     of your own. What people typed becomes one by `.parse()`";
+
+/// A type of the standard library that everybody tries first. The compiler would name what it lacks, once for each use.
+fn known_plain(ty: &Type) -> Option<String> {
+    const PLAIN: &[&str] = &[
+        "String", "Vec", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128",
+        "isize", "f32", "f64",
+    ];
+    match ty {
+        Type::Group(group) => known_plain(&group.elem),
+        Type::Reference(reference) => known_plain(&reference.elem).or(Some("&..".to_owned())),
+        Type::Path(path) if path.qself.is_none() => {
+            let last = path.path.segments.last()?.ident.to_string();
+            let is_std = path.path.segments.len() == 1
+                || path.path.segments.first().is_some_and(|first| first.ident == "std" || first.ident == "alloc");
+            (is_std && PLAIN.contains(&last.as_str())).then_some(last)
+        }
+        _ => None,
+    }
+}
 
 fn is_members(ty: &Type) -> bool {
     match ty {

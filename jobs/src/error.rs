@@ -23,7 +23,7 @@ impl fmt::Display for Problem {
 }
 
 /// Why a row could not be worked on.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
     /// The row has no customer number.
@@ -77,7 +77,7 @@ pub enum Cause {
 
 /// Why a job stopped. Batches committed before stay; the one under way was rolled back. Run the job again, from the last
 /// bookmark or from the beginning.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
     /// The job is not well made. Nothing was done.
@@ -249,3 +249,5 @@ impl From<SealError> for Fault {
         }
     }
 }
+
+oubliette::journal::message::debug_as_message!(Cause, JobError);

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 /// Why a journal could not be read, checked or written.
 ///
 /// Lines count from 1. Cheap to clone, since one cause may answer many calls.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
     /// There is no journal here.
@@ -138,7 +138,7 @@ pub enum JournalError {
 }
 
 /// What is wrong with a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
     /// It has not the form of an entry.
@@ -245,7 +245,7 @@ impl JournalError {
 }
 
 /// Why a receipt is not accepted.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
     /// It has not the form of a receipt.
@@ -292,3 +292,5 @@ impl ReceiptError {
         }
     }
 }
+
+crate::message::debug_as_message!(JournalError, Damage, ReceiptError);

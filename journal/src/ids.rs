@@ -122,7 +122,7 @@ impl fmt::Debug for KeyTreeId {
 }
 
 /// Text that is not the name of a key tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key tree is named by 16 hexadecimal digits, as `status` shows them")]
 #[non_exhaustive]
 pub struct InvalidKeyTreeId;
@@ -228,6 +228,8 @@ impl FromStr for Hash {
 }
 
 as_text!(Hash, "a hash of 43 characters");
+
+crate::message::debug_as_message!(InvalidKeyTreeId);
 
 #[cfg(test)]
 mod tests {

@@ -92,6 +92,8 @@ mod key;
 mod labels;
 mod limits;
 mod lock;
+#[doc(hidden)]
+pub mod message;
 mod name;
 mod number;
 mod numbers;

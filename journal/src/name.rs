@@ -1,7 +1,7 @@
 //! What a name may be: a leaf that purposes, fields, labels and reasons share.
 
 /// A name or label that is empty, too long, or has control characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
     /// Nothing was given.
@@ -56,6 +56,8 @@ pub const fn check_name(name: &str, most: usize) -> Result<(), InvalidName> {
     }
     Ok(())
 }
+
+crate::message::debug_as_message!(InvalidName);
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ impl Number {
 }
 
 /// A number outside 1 to 2^40 - 1, or text that is not a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a customer number lies between 1 and 1099511627775")]
 #[non_exhaustive]
 pub struct InvalidNumber;
@@ -84,6 +84,8 @@ impl<'de> Deserialize<'de> for Number {
         Number::try_from(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
+
+crate::message::debug_as_message!(InvalidNumber);
 
 #[cfg(test)]
 mod tests {

@@ -113,9 +113,11 @@ bounded_text! {
 }
 
 /// Text that is not what it should be: not a time, an anchor, an id in the one form that each has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not {0}")]
 pub struct InvalidText(pub(crate) &'static str);
+
+crate::message::debug_as_message!(InvalidText);
 
 #[cfg(test)]
 mod tests {

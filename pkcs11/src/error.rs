@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cryptoki::error::{Error, RvError};
 
 /// Why a token could not be used. It carries no PIN and no key material.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The module could not be loaded or started.
@@ -124,3 +124,5 @@ impl TokenError {
         )
     }
 }
+
+oubliette::journal::message::debug_as_message!(TokenError);

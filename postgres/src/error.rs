@@ -3,7 +3,7 @@
 use oubliette::store::StoreError;
 
 /// Why a store could not be opened, or its schema not made. Never names a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The connection string, the name of the schema or of the role cannot be used.
@@ -52,3 +52,5 @@ pub enum OpenError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+oubliette::journal::message::debug_as_message!(OpenError);

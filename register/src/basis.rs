@@ -71,7 +71,7 @@ impl fmt::Display for Basis {
 }
 
 /// Not the name of a legal basis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a legal basis of Art. 6(1): consent, contract, legal_obligation, vital_interests, public_task or \
      legitimate_interests"
@@ -86,6 +86,8 @@ impl FromStr for Basis {
         Basis::ALL.into_iter().find(|basis| basis.as_str() == name).ok_or(InvalidBasis)
     }
 }
+
+oubliette::journal::message::debug_as_message!(InvalidBasis);
 
 #[cfg(test)]
 mod tests {

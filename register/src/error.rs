@@ -13,7 +13,7 @@ use crate::ids::HoldId;
 ///
 /// What is true after one: a call within a transaction did nothing (its savepoint was rolled back). One that shreds may
 /// have come half-way, and [`resume`](super::OwnTransactionSqlite::resume) finishes it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
     /// There is no live grant for the customer and purpose. Nothing was sealed.
@@ -284,7 +284,7 @@ impl From<OpenError> for RegisterError {
 }
 
 /// Why a value was not sealed by a handle of the register's.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantedSealError {
     /// The field is of another purpose than the grant.
@@ -316,6 +316,8 @@ impl GrantedSealError {
         }
     }
 }
+
+oubliette::journal::message::debug_as_message!(RegisterError, GrantedSealError);
 
 #[cfg(test)]
 mod tests {

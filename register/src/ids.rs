@@ -60,7 +60,7 @@ pub(crate) fn event_id(text: &str) -> Result<EventId, RegisterError> {
 }
 
 /// Text that is not an id of the register's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id of the register's is a number between 1 and 9007199254740991")]
 #[non_exhaustive]
 pub struct InvalidId;
@@ -121,6 +121,8 @@ ids! {
     /// Names a legal hold.
     HoldId
 }
+
+oubliette::journal::message::debug_as_message!(InvalidId);
 
 #[cfg(test)]
 mod tests {

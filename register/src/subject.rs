@@ -47,7 +47,7 @@ impl fmt::Debug for Subject {
 }
 
 /// An id that is empty, too long, or has control characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a customer's id has 1 to 255 bytes and no control characters")]
 #[non_exhaustive]
 pub struct InvalidSubject;
@@ -56,6 +56,8 @@ pub struct InvalidSubject;
 pub(crate) fn stored(id: &str) -> Result<Subject, RegisterError> {
     Subject::new(id).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })
 }
+
+oubliette::journal::message::debug_as_message!(InvalidSubject);
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::journal::Outcome;
 
 /// Why openings are not written down. Cheap to clone, since one cause may answer many calls.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
     /// The sink failed. What was noted is kept and offered again.
@@ -52,3 +52,5 @@ impl AuditError {
         }
     }
 }
+
+crate::journal::message::debug_as_message!(AuditError);

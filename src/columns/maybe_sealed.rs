@@ -70,13 +70,13 @@ pub enum OnPlaintext {
 }
 
 /// A plaintext value was about to be written; it was not. Seal it first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a value read as plaintext is not written back; seal it first")]
 #[non_exhaustive]
 pub struct NotSealed;
 
 /// Why a value of a column that is being migrated was not opened.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaybeSealedError {
     /// It is plaintext, which was to be refused.
@@ -232,6 +232,8 @@ impl<T> fmt::Debug for MaybeSealed<T> {
         }
     }
 }
+
+crate::journal::message::debug_as_message!(NotSealed, MaybeSealedError);
 
 #[cfg(test)]
 mod tests {

@@ -84,6 +84,7 @@
 //! a search. So empty them before the application answers: a job of `forget_tokens` steps does
 //! (`oubliette-jobs`), `oubliette reindex` by the configuration, and the register's `resume` by itself.
 
+mod list;
 mod maybe_sealed;
 mod sealed_text;
 
@@ -96,5 +97,6 @@ mod sea_orm;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 
+pub use list::Columns;
 pub use maybe_sealed::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext};
 pub use sealed_text::SealedText;

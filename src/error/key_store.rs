@@ -8,7 +8,7 @@ use crate::root_key::RootKeyError;
 use crate::store::{PlaceId, Problem, StoreError};
 
 /// Why the key store could not be used. Cheap to clone, since one cause may answer many calls.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {
     /// The store failed; it says where, and what to do.
@@ -233,8 +233,8 @@ impl KeyStoreError {
                 | Problem::PlaceTwice => Outcome::Investigate,
                 _ => Outcome::TryAgain,
             },
-            KeyStoreError::RootKey(_)
-            | KeyStoreError::PlaceMissing { .. }
+            KeyStoreError::RootKey(error) => error.outcome(),
+            KeyStoreError::PlaceMissing { .. }
             | KeyStoreError::FirstPlaceAway { .. }
             | KeyStoreError::FirstPlaceBehind { .. }
             | KeyStoreError::NotInEveryPlace { .. }
@@ -290,3 +290,5 @@ impl From<RootKeyError> for KeyStoreError {
         KeyStoreError::RootKey(Arc::new(error))
     }
 }
+
+crate::journal::message::debug_as_message!(KeyStoreError);

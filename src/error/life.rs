@@ -1,11 +1,11 @@
 //! Errors of a vault's life: created, unlocked, under a new root key, recovered.
 
-use super::KeyStoreError;
+use super::{KeyStoreError, Outcome};
 use crate::journal::SeriesName;
 use crate::store::PlaceId;
 
 /// Why a vault was not created.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
     /// There is a vault already. Nothing was changed.
@@ -22,8 +22,19 @@ pub enum CreateError {
     KeyStore(#[from] KeyStoreError),
 }
 
+impl CreateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            CreateError::Exists | CreateError::Purposes | CreateError::Lease => Outcome::Investigate,
+            CreateError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
 /// Why a vault was not unlocked.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum UnlockError {
     /// The vault has no key tree for a purpose, and `add_missing_purposes` was not asked for. Nothing was changed.
@@ -48,8 +59,20 @@ pub enum UnlockError {
     KeyStore(#[from] KeyStoreError),
 }
 
+impl UnlockError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            UnlockError::UnknownPurpose { .. } | UnlockError::BehindDemand { .. } => Outcome::Investigate,
+            UnlockError::Journal(error) => error.outcome(),
+            UnlockError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
 /// Why the root key was not rotated.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateError {
     /// The new root key is the current one. Nothing happened.
@@ -69,8 +92,21 @@ pub enum RotateError {
     Unknown(#[source] KeyStoreError),
 }
 
+impl RotateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            RotateError::SameKey | RotateError::NoVersions => Outcome::Investigate,
+            RotateError::NothingHappened(cause) | RotateError::OldCopyRemains(cause) | RotateError::Unknown(cause) => {
+                cause.outcome()
+            }
+        }
+    }
+}
+
 /// Why the keys of a series in a token were not destroyed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesError {
     /// What was given is no series of keys in a token, or this is a copy, which destroys none. Nothing happened.
@@ -106,8 +142,22 @@ pub enum SeriesError {
     Unfinished(#[source] KeyStoreError),
 }
 
+impl SeriesError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            SeriesError::NoVersions
+            | SeriesError::InUse { .. }
+            | SeriesError::NotThere { .. }
+            | SeriesError::OfAnotherVault { .. } => Outcome::Investigate,
+            SeriesError::NothingHappened(cause) | SeriesError::Unfinished(cause) => cause.outcome(),
+        }
+    }
+}
+
 /// Why a mirror was not promoted.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PromoteError {
     /// A place that is said to be lost can be read here, or is the one that is to take over. Nothing happened.
@@ -133,6 +183,18 @@ pub enum PromoteError {
     KeyStore(#[from] KeyStoreError),
 }
 
+impl PromoteError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            PromoteError::NotLost { .. } | PromoteError::FirstIsThere { .. } => Outcome::Investigate,
+            PromoteError::Unlock(error) => error.outcome(),
+            PromoteError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
 impl From<UnlockError> for PromoteError {
     fn from(error: UnlockError) -> PromoteError {
         match error {
@@ -143,7 +205,7 @@ impl From<UnlockError> for PromoteError {
 }
 
 /// Why a vault that was rolled back was not recovered.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RecoverError {
     /// The new root key is the current one. Recovery must move to a new one, since the record that was restored is
@@ -175,3 +237,26 @@ pub enum RecoverError {
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
 }
+
+impl RecoverError {
+    /// What to do about it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            RecoverError::SameKey
+            | RecoverError::GapInJournal { .. }
+            | RecoverError::OutOfRange
+            | RecoverError::UnknownPurpose { .. } => Outcome::Investigate,
+            RecoverError::KeyStore(error) => error.outcome(),
+        }
+    }
+}
+
+crate::journal::message::debug_as_message!(
+    CreateError,
+    UnlockError,
+    RotateError,
+    SeriesError,
+    PromoteError,
+    RecoverError
+);

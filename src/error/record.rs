@@ -3,7 +3,7 @@
 use crate::error::{Outcome, SealError, TokenError};
 
 /// Why a record was not sealed. Nothing of it was given out.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealRecordError {
     /// A value was not sealed.
@@ -43,3 +43,5 @@ impl SealRecordError {
         }
     }
 }
+
+crate::journal::message::debug_as_message!(SealRecordError);

@@ -5,7 +5,7 @@ use crate::index::Epoch;
 use crate::journal::KeyTreeId;
 
 /// Why no token was made.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The index's purpose was not among those the vault was unlocked with.
@@ -34,7 +34,7 @@ impl TokenError {
 }
 
 /// Why an epoch of an index was not, or not certainly, begun or retired. What is true differs by variant.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EpochError {
     /// The epoch is the one that tokens are made in. Nothing happened.
@@ -89,7 +89,7 @@ impl EpochError {
 }
 
 /// Why a purpose's key tree was not, or not certainly, replaced or retired. What is true differs by variant.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PurposeError {
     /// The purpose was not among those the vault was unlocked with. Nothing happened.
@@ -141,7 +141,7 @@ impl PurposeError {
 }
 
 /// Why a value was not sealed anew. The one given is still good, unless it could not be opened.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResealError {
     /// It could not be opened.
@@ -168,3 +168,5 @@ impl From<KeyStoreError> for ResealError {
         ResealError::Open(error.into())
     }
 }
+
+crate::journal::message::debug_as_message!(TokenError, EpochError, PurposeError, ResealError);

@@ -4,7 +4,7 @@ use super::{KeyStoreError, Outcome};
 use crate::customer::CustomerId;
 
 /// Why a shred did not, or not certainly, happen. What is true differs by variant.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShredError {
     /// A number was never issued. Nothing happened to any of them.
@@ -53,3 +53,5 @@ impl ShredError {
         }
     }
 }
+
+crate::journal::message::debug_as_message!(ShredError);

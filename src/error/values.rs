@@ -5,7 +5,7 @@ use crate::customer::CustomerId;
 use crate::field::Belongs;
 
 /// Why no customer number was issued.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnrollError {
     /// All 2^40 - 1 numbers are issued.
@@ -28,7 +28,7 @@ impl EnrollError {
 }
 
 /// Why a value was not sealed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
     /// The customer was shredded in this purpose. Consent given anew needs a new number: `enroll` again.
@@ -102,7 +102,7 @@ impl SealError {
 }
 
 /// Why a value was not opened.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The value is of another customer: the commonest real bug, told from its clear bytes.
@@ -280,3 +280,5 @@ impl<T> UnlessShredded<T> for Result<T, OpenError> {
         }
     }
 }
+
+crate::journal::message::debug_as_message!(EnrollError, SealError, OpenError);

@@ -75,7 +75,7 @@ const USUAL_MEMBERS: usize = 8;
 const USUAL_BYTES: usize = 256;
 
 /// Why a field was not read from opened [`Members`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberError {
     /// It is there, and was not asked for when the group was opened.
@@ -307,3 +307,5 @@ impl fmt::Debug for Members {
         write!(f, "Members({}, redacted)", self.len())
     }
 }
+
+crate::journal::message::debug_as_message!(MemberError);

@@ -103,7 +103,7 @@ exposes_text!(Address);
 wipes_what_it_reads!(Address, InvalidAddress);
 
 /// Why something is no [`Address`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAddress {
     /// No country, or text whose last line is no country's full name.
@@ -231,6 +231,8 @@ impl Canonical for Address {
         self.form_of(&widened(&self.folded()))
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidAddress);
 
 #[cfg(test)]
 mod tests {

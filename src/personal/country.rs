@@ -76,7 +76,7 @@ impl Country {
 }
 
 /// Not a code of a country.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a two-letter country code of ISO 3166-1, such as FR or GB")]
 #[non_exhaustive]
 pub struct InvalidCountry;
@@ -104,6 +104,8 @@ impl fmt::Display for Country {
         f.write_str(self.as_str())
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidCountry);
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ pub struct Date {
 }
 
 /// Why something is no [`Date`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDate {
     /// Not four digits, two and two, with dashes between them.
@@ -138,6 +138,8 @@ impl Canonical for Date {
         CanonicalForm::of_text(self.text.as_str())
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidDate);
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,7 @@ wipes_what_it_reads!(Email, InvalidEmail);
 deserializes_from_text!(Email, "an email address, as a string");
 
 /// Why a text is no [`Email`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidEmail {
     /// Nothing but spaces.
@@ -233,6 +233,8 @@ fn unquoted(local: &str) -> SecretText {
     requoted.push('"');
     requoted
 }
+
+crate::journal::message::debug_as_message!(InvalidEmail);
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,8 @@ pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
 /// JSON that was sealed before a change of the type opens as far as serde reads it into the new type; it is kept as it was
 /// sealed until a new value is made. `==` compares the values, in whatever time their own takes.
 ///
+/// It has no `Default`, since a value that cannot be written or read back is refused: `Json::new(T::default())?`.
+///
 /// Padding: that of [`JsonContent::PADDING`], by default steps of 256 bytes.
 pub struct Json<T: JsonContent> {
     value: T,
@@ -90,7 +92,7 @@ impl<T: JsonContent> Json<T> {
 }
 
 /// Why something cannot be [`Json`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidJson {
     /// Not JSON, or not of this type.
@@ -234,6 +236,8 @@ impl<T: JsonContent> PersonalData for Json<T> {
         Ok(Json { value, encoded })
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidJson);
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,8 @@ mod padding;
 mod phone;
 mod plaintext;
 mod secret_text;
+crate::journal::message::debug_as_message!(InvalidContent);
+
 #[cfg(test)]
 mod tests;
 mod text;
@@ -65,10 +67,87 @@ pub const MOST_BYTES: usize = 16 << 20;
 
 /// A type whose values can be sealed.
 ///
-/// Implement it for your own types; [`Name`], [`Email`], [`Phone`], [`Address`], [`Date`], [`Text`] and `Json` have it.
+/// [`Name`], [`Email`], [`Phone`], [`Address`], [`Date`], [`Text`] and `Json` have it. Implement it for your own types: around
+/// one of these where that fits, as the inner type wipes itself and prints as redacted.
+/// ```
+/// use oubliette::personal::{
+///     Canonical, CanonicalForm, ExposePersonalData, InvalidContent, Padding, PersonalData, Plaintext, Text, TypeTag,
+/// };
+/// use oubliette::{Field, Index, Purpose, Vault, bits};
+///
+/// /// The number on a loyalty card: twelve digits.
+/// #[derive(Clone, Debug, PartialEq, Eq)] // prints `CardNumber(Text(redacted))`
+/// struct CardNumber(Text);
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("a card's number has twelve digits")] // names the rule, and does not repeat what was typed
+/// struct InvalidCardNumber;
+///
+/// impl std::str::FromStr for CardNumber {
+///     type Err = InvalidCardNumber;
+///
+///     fn from_str(typed: &str) -> Result<CardNumber, InvalidCardNumber> {
+///         let is_one = typed.len() == 12 && typed.bytes().all(|byte| byte.is_ascii_digit());
+///         if !is_one {
+///             return Err(InvalidCardNumber);
+///         }
+///         typed.parse().map(CardNumber).map_err(|_| InvalidCardNumber)
+///     }
+/// }
+///
+/// impl PersonalData for CardNumber {
+///     const TAG: TypeTag = TypeTag::new("shop.card-number"); // fixed for ever: it takes part in the key
+///     const PADDING: Padding = Padding::lengths_are_public(); // all have one
+///
+///     fn size_hint(&self) -> usize {
+///         self.0.size_hint()
+///     }
+///
+///     fn encode(&self, out: &mut Plaintext) {
+///         self.0.encode(out);
+///     }
+///
+///     fn decode(bytes: &[u8]) -> Result<CardNumber, InvalidContent> {
+///         let text = Text::decode(bytes)?;
+///         text.expose_personal_data().parse().map_err(|_| InvalidContent::default())
+///     }
+/// }
+///
+/// // To search for it by a token.
+/// impl Canonical for CardNumber {
+///     const VALUES: Option<u64> = Some(1_000_000_000_000);
+///
+///     fn canonical_form(&self) -> CanonicalForm {
+///         self.0.canonical_form()
+///     }
+/// }
+///
+/// // For `serialize_exposed`, in an answer to the person.
+/// impl ExposePersonalData for CardNumber {
+///     fn serialize_exposed<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         self.0.serialize_exposed(serializer)
+///     }
+/// }
+///
+/// const SHOP: Purpose = Purpose::new("shop");
+/// const CARD: Field<CardNumber> = SHOP.field("card");
+/// const BY_CARD: Index<CardNumber> = CARD.index("exact", bits(64));
+///
+/// let vault = Vault::in_memory([SHOP]);
+/// let (alice, card): (_, CardNumber) = (vault.enroll()?, "400012345678".parse()?);
+/// let sealed = vault.seal(alice, CARD, &card)?;
+/// assert_eq!(vault.open(alice, CARD, &sealed)?, card);
+/// assert_eq!(vault.token(BY_CARD, &card)?, vault.token(BY_CARD, &"400012345678".parse()?)?);
+/// assert!(!format!("{card:?}").contains("4000"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// The bytes written by [`encode`](PersonalData::encode) stay in databases for years: give them a version if they may
-/// ever change. A type that keeps plaintext should wipe it on drop and print as redacted.
+/// ever change. A type that keeps plaintext of its own wipes it on drop, for instance with the crate `zeroize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a type of personal data, and cannot be sealed",
+    note = "take `Name`, `Email`, `Phone`, `Address`, `Date`, `Text` or `Json<..>`, or implement `PersonalData` for a type of your own: its docs have an example"
+)]
 pub trait PersonalData: Sized {
     /// A stable name of the type and its encoding. It takes part in the key: a value sealed as one type opens as no
     /// other. Changing it makes every value sealed before unopenable.
@@ -94,7 +173,7 @@ pub trait PersonalData: Sized {
 }
 
 /// Authentic bytes that are no value of the type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
 #[error("the opened bytes are not a value of this field's type; was the type changed without changing its tag?")]
 #[non_exhaustive]
 pub struct InvalidContent;

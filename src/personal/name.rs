@@ -47,7 +47,7 @@ wipes_what_it_reads!(Name, InvalidPersonName);
 deserializes_from_text!(Name, "a name, as a string");
 
 /// Why a text is no [`Name`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPersonName {
     /// Nothing to see in it.
@@ -109,6 +109,8 @@ impl Canonical for Name {
         CanonicalForm::of_text(widened(&folded(self.text.as_str(), Commas::Count)).as_str())
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidPersonName);
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,7 @@ serializes_exposed_text!(Text);
 deserializes_from_text!(Text, "a text, as a string");
 
 /// Why a text is no [`Text`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidText {
     /// More than [`MOST_BYTES`].
@@ -94,6 +94,8 @@ impl Canonical for Text {
         CanonicalForm::of_text(form.as_str())
     }
 }
+
+crate::journal::message::debug_as_message!(InvalidText);
 
 #[cfg(test)]
 mod tests {

@@ -50,7 +50,7 @@ pub struct Sealed<T> {
 pub enum Encoded {}
 
 /// Bytes or text that are no sealed value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
     /// Not of the form; perhaps a plaintext value.
@@ -287,6 +287,8 @@ impl<'de, T> Visitor<'de> for SealedVisitor<T> {
         Sealed::from_bytes(bytes).map_err(A::Error::custom)
     }
 }
+
+crate::journal::message::debug_as_message!(ParseError);
 
 #[cfg(test)]
 mod tests {

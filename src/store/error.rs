@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A store's failure: what, where, and what to do. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreError {
     problem: Problem,
     location: String,
@@ -134,3 +134,5 @@ impl std::error::Error for StoreError {
         self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
     }
 }
+
+crate::journal::message::debug_as_message!(StoreError);

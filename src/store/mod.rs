@@ -406,7 +406,7 @@ pub enum NotWritten {
 }
 
 /// Why commits could not be excluded.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
     /// Another process held the lock all the while.
@@ -421,3 +421,5 @@ pub enum LockError {
     #[error("a place could not be locked")]
     Store(#[source] StoreError),
 }
+
+crate::journal::message::debug_as_message!(LockError);

@@ -39,6 +39,9 @@ const ROOT_KEY: [u8; 32] = [0x5a; 32];
 /// assert!(matches!(vault.open(alice, EMAIL, &sealed), Err(OpenError::Shredded { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A clone is the same vault with the same clock and store. For a [`Vault`] that handlers keep: `Vault::clone(&vault)`.
+#[derive(Clone)]
 pub struct TestVault {
     vault: Vault,
     memory: Memory,

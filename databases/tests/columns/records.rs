@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use oubliette::personal::{Email, Name};
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, Group, Held, Index, Members, Personal, Purpose, Vault, bits};
+use sqlx::AssertSqlSafe;
 
 const ORDERS: Purpose = Purpose::new("orders");
 const NEWSLETTER: Purpose = Purpose::new("newsletter");
@@ -35,6 +36,7 @@ const TABLE: &str = "CREATE TABLE users (uid INTEGER PRIMARY KEY, no INTEGER NOT
     sealed = SealedUser,
     derive(Clone, Debug, PartialEq, sqlx::FromRow),
     derive(Queryable, Selectable, Insertable, AsChangeset),
+    bind = sqlx::Sqlite,
     attr(diesel(table_name = users, check_for_backend(diesel::sqlite::Sqlite), treat_none_as_null = true))
 )]
 struct User {
@@ -97,16 +99,19 @@ fn rows_of_diesel_are_twins() {
 #[tokio::test]
 async fn rows_of_sqlx_are_twins() {
     let vault = vault();
+    assert_eq!(SealedUser::COLUMNS.to_string(), "uid, no, email, idx, name, news, more");
     let options = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
     let database = options.connect("sqlite::memory:").await.unwrap();
     sqlx::query(TABLE).execute(&database).await.unwrap();
     let all = users(&vault);
     for user in &all {
-        let SealedUser { id, no, email, email_idx, name, news, contact } = user.seal(&vault).unwrap();
-        let insert =
-            sqlx::query("INSERT INTO users (uid, no, email, idx, name, news, more) VALUES (?, ?, ?, ?, ?, ?, ?)");
-        let insert = insert.bind(id).bind(no).bind(email).bind(email_idx).bind(name).bind(news).bind(contact);
-        insert.execute(&database).await.unwrap();
+        let columns = SealedUser::COLUMNS;
+        let insert = format!("INSERT INTO users ({columns}) VALUES ({})", columns.marks());
+        let upsert = format!("{insert} ON CONFLICT (uid) DO UPDATE SET {}", columns.excluded("uid"));
+        let row = user.seal(&vault).unwrap();
+        for sql in [insert, upsert] {
+            row.bind(sqlx::query(AssertSqlSafe(sql))).execute(&database).await.unwrap();
+        }
     }
     let rows: Vec<SealedUser> = sqlx::query_as("SELECT * FROM users ORDER BY uid").fetch_all(&database).await.unwrap();
     assert_eq!(SealedUser::open_all(rows, &vault).collect::<Result<Vec<_>, _>>().unwrap(), all);

@@ -5,7 +5,7 @@ use oubliette::{KeyStoreError, OpenError, Outcome, ParseError};
 /// Why what is held on somebody could not be given. Nothing of it was: half an answer would look like a whole one.
 ///
 /// It names tables, columns and fields, never a value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
     /// The tables are not well declared. Nothing was read.
@@ -157,3 +157,5 @@ impl AccessError {
         }
     }
 }
+
+oubliette::journal::message::debug_as_message!(AccessError);

@@ -6,7 +6,7 @@ use crate::access::AccessError;
 use crate::error::RegisterError;
 
 /// Why nothing was handed out. **After each of these no byte has left**; what may be true all the same is said of each.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DisclosureError {
     /// The customer has not granted it, or no longer; or nothing keeps the purpose any more. Nothing was written down.
@@ -65,3 +65,5 @@ impl DisclosureError {
         }
     }
 }
+
+oubliette::journal::message::debug_as_message!(DisclosureError);

@@ -92,7 +92,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Why an inventory is not what its file says. `Debug` prints the message, since tests print it.
+/// Why an inventory is not what its file says.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
@@ -131,11 +131,7 @@ pub enum InventoryError {
     },
 }
 
-impl fmt::Debug for InventoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+oubliette::journal::message::debug_as_message!(InventoryError);
 
 fn listed(gaps: &[Gap]) -> String {
     gaps.iter().map(|gap| format!("\n- {gap}")).collect()

@@ -1,7 +1,7 @@
 //! Why a text is no telephone number.
 
 /// Why a text is no [`Phone`](crate::personal::Phone).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPhone {
     /// Nothing but spaces.
@@ -37,3 +37,5 @@ pub enum InvalidPhone {
     #[error("no telephone number of that country looks like this; check its digits")]
     NotInPlan,
 }
+
+crate::journal::message::debug_as_message!(InvalidPhone);
