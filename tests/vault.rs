@@ -6,6 +6,8 @@ mod application;
 #[cfg(feature = "testing")]
 #[path = "vault/group.rs"]
 mod group;
+#[path = "vault/mistakes.rs"]
+mod mistakes;
 #[path = "vault/overlap.rs"]
 mod overlap;
 #[path = "vault/pending.rs"]

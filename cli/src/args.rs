@@ -1,5 +1,6 @@
 //! The arguments: from them come help, completions and man pages.
 
+mod create;
 mod key_store;
 mod register;
 
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::exit;
 
+pub use create::Create;
 pub use key_store::{KeyStore, MigrateKeyStore};
 pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, Requests, Sweep, Whom, Withdraw};
 
@@ -99,6 +101,12 @@ pub struct Common {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a new, empty vault where the configuration says; an application can do so itself
+    ///
+    /// Once for each vault, and never in the place of one that was lost. Where there is one already, nothing happens and the exit code is
+    /// 77. It has a purpose for each thing that data is kept for; the application names them when it opens the vault. A passphrase is asked
+    /// for twice. Mirrors and the journal that the configuration names begin with it. In PostgreSQL, `oubliette key-store migrate` comes first.
+    Create(Create),
     /// What the vault holds: generation, lease, purposes, pages, places, health
     Status,
     /// Look for what will go wrong, and say what to do about each

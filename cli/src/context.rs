@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use oubliette::journal::Reason;
-use oubliette::store::PlaceId;
+use oubliette::store::{PlaceId, Problem};
 use oubliette::{CustomerId, KeyStoreError, Purpose, UnlockError, Vault, VaultBuilder};
 
 use crate::args::Common;
@@ -60,6 +60,15 @@ impl Context {
 
     pub fn builder(&self) -> Result<VaultBuilder, Failure> {
         let builder = self.builder_without_journal()?;
+        Ok(match &self.config.journal {
+            Some(journal) => builder.journal(journal),
+            None => builder,
+        })
+    }
+
+    /// For a vault that is not there yet: nothing is opened.
+    pub fn builder_for_new(&self) -> Result<VaultBuilder, Failure> {
+        let builder = key_store::for_new(&self.config)?;
         Ok(match &self.config.journal {
             Some(journal) => builder.journal(journal),
             None => builder,
@@ -153,13 +162,39 @@ impl Context {
     /// What a move to a new root key came to. One that failed leaves no key file behind, which would stop the next try; but
     /// only when it is certain that the vault is not under that key.
     pub fn settle_key<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        self.settle(done, Context::builder_without_journal, |error| {
+            matches!(error, UnlockError::KeyStore(KeyStoreError::WrongRootKey))
+        })
+    }
+
+    /// The same of a vault that was to be made: the key opens nothing where there is none, either.
+    pub fn settle_new_vault<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        self.settle(
+            done,
+            |context| key_store::for_new(&context.config),
+            |error| match error {
+                UnlockError::KeyStore(KeyStoreError::WrongRootKey | KeyStoreError::NoVault) => true,
+                UnlockError::KeyStore(KeyStoreError::Store(error)) => {
+                    matches!(error.problem(), Problem::NotAVault | Problem::Missing)
+                }
+                _ => false,
+            },
+        )
+    }
+
+    fn settle<T>(
+        &mut self,
+        done: Result<T, Failure>,
+        builder: impl FnOnce(&Context) -> Result<VaultBuilder, Failure>,
+        opens_nothing: impl FnOnce(&UnlockError) -> bool,
+    ) -> Result<T, Failure> {
         let (mut failure, generated) = match (done, self.secrets.take_generated()) {
             (Err(failure), Some(generated)) => (failure, generated),
             (done, _) => return done,
         };
         let (path, key) = generated;
-        let found = self.builder_without_journal().map(|builder| builder.unlock_read_only(key));
-        if let Ok(Err(UnlockError::KeyStore(KeyStoreError::WrongRootKey))) = found {
+        let found = builder(self).map(|builder| builder.unlock_read_only(key));
+        if matches!(found, Ok(Err(error)) if opens_nothing(&error)) {
             // It is ours, and opens nothing.
             let _ = std::fs::remove_file(&path);
         } else {

@@ -25,14 +25,7 @@ impl Store {
         if let Some(key_store) = &config.key_store {
             return postgres::open(key_store);
         }
-        let mut directory = Directory::at(config.vault()?);
-        if let Some(root) = &config.root_at {
-            directory = directory.root_at(root);
-        }
-        if let Some(pages) = &config.pages_at {
-            directory = directory.pages_at(pages);
-        }
-        let directory = config.mirrors.iter().fold(directory, |directory, mirror| directory.mirror(mirror));
+        let directory = directory(config)?;
         let opened = directory.open().map_err(oubliette::KeyStoreError::from)?;
         Ok(Store::Directory(directory, opened))
     }
@@ -88,6 +81,25 @@ impl Store {
             #[cfg(feature = "postgres-key-store")]
             Store::Postgres(store) => store.places().contains(&place).then(|| store.location().to_owned()),
         }
+    }
+}
+
+fn directory(config: &Config) -> Result<DirectoryBuilder, Failure> {
+    let mut directory = Directory::at(config.vault()?);
+    if let Some(root) = &config.root_at {
+        directory = directory.root_at(root);
+    }
+    if let Some(pages) = &config.pages_at {
+        directory = directory.pages_at(pages);
+    }
+    Ok(config.mirrors.iter().fold(directory, |directory, mirror| directory.mirror(mirror)))
+}
+
+/// For a vault that is not there yet. A directory is made with it; the tables of a server are there already.
+pub fn for_new(config: &Config) -> Result<VaultBuilder, Failure> {
+    match &config.key_store {
+        Some(_) => Store::open(config).map(|store| store.vault()),
+        None => directory(config).map(VaultBuilder::in_directory),
     }
 }
 

@@ -115,9 +115,7 @@ impl Secrets {
     /// The root key that a vault is to be rotated to. A passphrase is asked for twice.
     pub fn new_root_key(&mut self, new: &NewKey) -> Result<RootKey, Failure> {
         if let Some(path) = &new.generate {
-            let key = generate(path)?;
-            self.generated = Some((path.clone(), key.clone()));
-            return Ok(key);
+            return self.generate(path);
         }
         if new.to_token {
             return self.of_all_tokens();
@@ -126,12 +124,23 @@ impl Secrets {
         if let Some(source) = given {
             return self.read(&source);
         }
-        let first = prompt("New passphrase: ")?;
-        let again = prompt("New passphrase, once more: ")?;
-        if first != again {
-            return Err(Failure::new(Exit::Refused, "the two passphrases differ; nothing happened"));
+        new_passphrase()
+    }
+
+    /// The root key of a vault that is to be made. A passphrase is asked for twice.
+    pub fn for_new_vault(&mut self, generate: Option<&Path>) -> Result<RootKey, Failure> {
+        match (generate, self.current.clone()) {
+            (Some(path), _) => self.generate(path),
+            (None, Source::Prompt) => new_passphrase(),
+            (None, Source::Token(token, pin, _)) => self.read(&Source::Token(token, pin, Needed::All)),
+            (None, source) => self.read(&source),
         }
-        Ok(passphrase(&first, true))
+    }
+
+    fn generate(&mut self, path: &Path) -> Result<RootKey, Failure> {
+        let key = generate(path)?;
+        self.generated = Some((path.to_path_buf(), key.clone()));
+        Ok(key)
     }
 
     /// The root key in the token of the configuration, whether the vault is under it or not.
@@ -256,6 +265,15 @@ fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
         Failure::new(Exit::Refused, format!("there is no terminal to ask for the passphrase on ({error}); {how}"))
     })?;
     Ok(Zeroizing::new(answer))
+}
+
+fn new_passphrase() -> Result<RootKey, Failure> {
+    let first = prompt("New passphrase: ")?;
+    let again = prompt("New passphrase, once more: ")?;
+    if first != again {
+        return Err(Failure::new(Exit::Refused, "the two passphrases differ; nothing happened"));
+    }
+    Ok(passphrase(&first, true))
 }
 
 fn passphrase(phrase: &Zeroizing<String>, is_new: bool) -> RootKey {

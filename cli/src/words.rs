@@ -53,7 +53,7 @@ const IN_COMMANDS: &[(&str, &str)] = &[
     ("`write` it once", "`oubliette inventory --write FILE` writes it once"),
     ("take it from the column that `enroll` filled", "take it from the application's column of customer numbers"),
     ("take it from `enroll`", "take it from the application's column of customer numbers"),
-    ("A new one is made by `create`, and never", "A new one is made by the application, and never"),
+    ("A new one is made by `create`, and never", "A new one is made by `oubliette create`, and never"),
     ("bind `SealedText` there, or", "have the application bind the text of sealed values there, or"),
     (
         "or `replay` the journal; or `recover` with those shredded since",

@@ -160,6 +160,9 @@ mod finish;
 mod grants;
 #[doc = include_str!("guide/guide.md")]
 pub mod guide {}
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 mod holdings;
 mod holds;
 mod ids;

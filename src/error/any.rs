@@ -4,6 +4,7 @@ use super::{
     CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PromoteError, PurposeError, RecoverError,
     ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlockError,
 };
+use crate::columns::MaybeSealedError;
 use crate::customer::InvalidCustomerId;
 use crate::index::InvalidToken;
 use crate::root_key::RootKeyError;
@@ -77,6 +78,9 @@ pub enum Error {
     /// A value was not sealed anew.
     #[error(transparent)]
     Reseal(#[from] ResealError),
+    /// A column that is being sealed was not read.
+    #[error(transparent)]
+    MaybeSealed(#[from] MaybeSealedError),
     /// No token was made.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -121,6 +125,7 @@ impl Error {
             Error::SealRecord(error) => error.outcome(),
             Error::Open(error) => error.outcome(),
             Error::Reseal(error) => error.outcome(),
+            Error::MaybeSealed(error) => error.outcome(),
             Error::Token(error) => error.outcome(),
             Error::Epoch(error) => error.outcome(),
             Error::Purpose(error) => error.outcome(),

@@ -673,7 +673,7 @@ for characters, becomes in [
     (each(0x2D7, 0x58A, 0x5BE, (0x2010, 0x2015), 0x2043, 0x2212, (0x2500, 0x2501), (0x2E3A, 0x2E3B), 0xFE58, 0xFE63,
           0xFF0D), "-"),
     (each(0x387, 0x2022, 0x2027, 0x2219, 0x22C5, 0x2E31, 0x30FB, 0xFF65), "\u00b7"),
-    ("\u00b0", "o"), ("\u301c", "~"), ("\u2044", "/"),
+    ("\u00b0", "o"), ("\u301c", "~"), ("\u2044", "/"), ("\u309b", "\u3099"), ("\u309c", "\u309a"),
 ]:
     PLAIN |= dict.fromkeys(map(ord, characters), becomes)
 UNSEEN = each(
@@ -725,7 +725,8 @@ def folded_letters(text):
             continue
         c = LETTERS.get(c, c)
         out += c
-        base = c[-1:] or base
+        if not unicodedata.combining(c[-1:] or base):
+            base = c[-1:] or base
     return out
 
 
@@ -746,7 +747,7 @@ def laid_out(text, separators):
             after = text[solid[place + 1]] if place + 1 < len(solid) else ""
             c = "\u30fc" if out[-1:] in KANA and after not in DIGITS else "-"
         between = "".join(gaps[solid[place - 1] + 1 : at]) if place else ""
-        if between and out[-1] not in TIGHT and c not in TIGHT:
+        if between and (unicodedata.combining(c) or not (out[-1] in TIGHT or c in TIGHT)):
             out += "\u00b7" if "\u00b7" in between else " "
         out += c
     return out
@@ -757,6 +758,7 @@ def folded(text, separators=()):
     for a, b in APART:
         text = text.replace(a, b)
     text = folded_letters(unicodedata.normalize("NFD", "".join(map(plain_characters, text))))
+    text = unicodedata.normalize("NFD", text)
     for a, b in SEQUENCES:
         text = text.replace(a, b)
     return unicodedata.normalize("NFC", laid_out(text, separators) or text.strip("".join(SPACES)))

@@ -3,6 +3,7 @@
 mod breach;
 mod clear_alarm;
 mod completions;
+mod create;
 mod doctor;
 mod erase;
 mod export;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Answer, Failure> {
         return Err(needs_vault());
     }
     let done = match cli.command {
+        Command::Create(asked) => create::run(&mut context, &asked),
         Command::Status => status::run(&mut context),
         Command::Doctor(asked) => doctor::run(&mut context, &asked),
         Command::Shred(asked) => shred::run(&mut context, &asked),
@@ -87,7 +89,8 @@ fn works_at_a_desk(command: &Command) -> bool {
         Command::Journal(asked) => matches!(asked, Journal::Verify(_) | Journal::Show { .. }),
         // As the owner of a key store's tables: it opens no vault.
         Command::KeyStore(_) => true,
-        Command::Status
+        Command::Create(_)
+        | Command::Status
         | Command::Shred(_)
         | Command::Withdraw(_)
         | Command::Erase(_)

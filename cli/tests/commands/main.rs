@@ -5,6 +5,7 @@
 mod alarm;
 mod breach;
 mod configuration;
+mod create;
 mod damage;
 mod doctor;
 mod doctor_register;

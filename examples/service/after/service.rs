@@ -146,11 +146,11 @@ pub enum Error {
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
     #[error("the vault refused")]
-    Vault(Outcome, #[source] Box<dyn std::error::Error + Send + Sync>),
+    Vault(#[source] oubliette::Error),
 }
 
 macro_rules! from_vault {
-    ($($E:ty),*) => { $(impl From<$E> for Error { fn from(e: $E) -> Error { Error::Vault(e.outcome(), e.into()) } })* };
+    ($($E:ty),*) => { $(impl From<$E> for Error { fn from(e: $E) -> Error { Error::Vault(e.into()) } })* };
 }
 from_vault!(EnrollError, OpenError, SealRecordError, ShredError, TokenError);
 
@@ -166,8 +166,8 @@ impl IntoResponse for Error {
         let status = match &self {
             Error::NoSession | Error::WrongPassword => StatusCode::UNAUTHORIZED,
             Error::EmailTaken | Error::Consented => StatusCode::CONFLICT,
-            Error::Vault(Outcome::Erased, _) => StatusCode::GONE,
-            Error::Vault(Outcome::TryAgain, _) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Vault(error) if error.outcome() == Outcome::Erased => StatusCode::GONE,
+            Error::Vault(error) if error.outcome() == Outcome::TryAgain => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {

@@ -83,7 +83,7 @@ impl App {
         value: &MaybeSealed<T>,
     ) -> Result<T, Error> {
         let opened = value.open(&self.vault, no, field, OnPlaintext::Accept);
-        opened.map_err(|error: MaybeSealedError| Error::Vault(error.outcome(), error.into()))
+        opened.map_err(|error: MaybeSealedError| Error::Vault(error.into()))
     }
 
     pub async fn user_id_of(&self, db: &mut PgConnection, email: &Email) -> Result<Option<i64>, Error> {

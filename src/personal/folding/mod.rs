@@ -9,6 +9,7 @@ mod tests;
 mod wide;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 use super::secret_text::SecretText;
 use super::unicode::is_ignorable;
@@ -98,11 +99,14 @@ fn folded_letters(text: &SecretText) -> SecretText {
             }
             None => {
                 out.push(c);
-                base = c;
+                if canonical_combining_class(c) == 0 {
+                    base = c;
+                }
             }
         }
     }
-    out
+    // Where a tatweel went, or a comma became a cedilla, marks may have come to follow others.
+    SecretText::collect(out.as_str().nfd(), out.as_str().len())
 }
 
 /// Spaces, dots and dashes.
@@ -135,7 +139,8 @@ fn laid_out(text: &str, commas: Commas) -> SecretText {
             c = if last.is_some_and(tables::is_kana) && !next.is_ascii_digit() { '\u{30fc}' } else { '-' };
         }
         match (last, gap.take()) {
-            (Some(last), Some(gap)) if !is_tight(last) && !is_tight(c) => {
+            // A mark would join what is before the gap, and be put in another order there.
+            (Some(last), Some(gap)) if canonical_combining_class(c) != 0 || !is_tight(last) && !is_tight(c) => {
                 out.push(if gap == Gap::Dot { '\u{b7}' } else { ' ' });
             }
             _ => {}

@@ -55,6 +55,9 @@ pub(super) fn plain(c: char) -> char {
         '\u{b0}' => 'o',
         '\u{301c}' => '~',
         '\u{2044}' => '/',
+        // The voice marks of kana, where they are typed apart: カ゛.
+        '\u{309b}' => '\u{3099}',
+        '\u{309c}' => '\u{309a}',
         _ => digit(c).unwrap_or(c),
     }
 }

@@ -39,6 +39,8 @@ fn hard_text() -> impl Strategy<Value = String> {
         "[يىیکكـئۀە\u{654}\u{200c}\u{200d}فا ]{1,10}",
         "[കര്\u{d4d}\u{200d}നเแ\u{e40}եւվև½5²①º.]{1,10}",
         "[aeouäæøåþ'\" -]{1,12}",
+        // Marks of many combining classes, where gaps beside kana and ideographs go.
+        "[σi1カ漢a .・ー\u{3099}\u{309a}゛゜\u{640}\u{93c}\u{657}\u{6da}\u{654}\u{301}\u{323}\u{345}\u{1d165}-]{1,12}",
     ]
 }
 
@@ -121,4 +123,14 @@ fn nothing_but_gaps_and_what_is_dropped() {
     for text in ["\u{640} .\u{640}", ". .", " .", "\u{640} \u{640}", "\u{ad} \u{b7}\u{ad}"] {
         check(text);
     }
+}
+
+/// Found by fuzzing: a mark behind a gap that is dropped would come to stand among the marks before it.
+#[test]
+fn a_mark_keeps_its_place_behind_a_gap() {
+    for text in ["\u{657}゜--;---.\u{6da}\u{654}CJ;\n", "か\u{3099} \u{93c}-", "漢 \u{301}", "カ \u{3099}ー", "- \u{301}.\u{323}", "\u{654}\u{640}゛ー", "σ\u{654}\u{640}\u{323}"] {
+        check(text);
+    }
+    assert_eq!(fold("カ゛ー", Commas::Count), "ガー");
+    assert_eq!(fold("カ゛ー", Commas::Count), fold("ｶﾞｰ", Commas::Count));
 }
