@@ -13,6 +13,7 @@ impl Event {
     pub(super) fn numbers(&self) -> Option<&Numbers> {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::ShredOrdered { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
             | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }
@@ -26,6 +27,7 @@ impl Event {
     fn numbers_mut(&mut self) -> Option<&mut Numbers> {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::ShredOrdered { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
             | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }

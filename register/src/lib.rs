@@ -169,6 +169,7 @@ mod marks;
 mod merge;
 mod names;
 mod operations;
+mod ordered;
 mod outbox;
 #[cfg(test)]
 mod plans;

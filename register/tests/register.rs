@@ -40,6 +40,8 @@ mod forged;
 mod grants;
 #[path = "register/history.rs"]
 mod history;
+#[path = "register/interrupted.rs"]
+mod interrupted;
 #[path = "register/killed.rs"]
 mod killed;
 #[path = "register/merge.rs"]
