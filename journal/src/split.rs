@@ -38,6 +38,12 @@ impl Event {
         }
     }
 
+    /// Whether it fits into one line as it is. One that does not is refused when it is written.
+    #[must_use]
+    pub fn fits_a_line(&self) -> bool {
+        serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() <= EVENT_BYTES)
+    }
+
     /// The same in as many events as it takes for each to fit into a line: only the list of numbers is divided. One whose
     /// other fields are too long stays as it is, and is refused when it is written.
     #[must_use]

@@ -43,7 +43,7 @@ pub(crate) async fn tell<D: Transactions>(
         outbox::tell(db, register.now(), &event).await?;
     }
     db.commit().await?;
-    outbox::flush(register, db).await
+    outbox::flush(register, db).await.map(drop)
 }
 
 /// All orders of this database's that the vault has carried out, from the whole journal.

@@ -7,6 +7,7 @@ use oubliette::{CustomerId, KeyStoreError, Purpose};
 
 use super::agreed;
 use super::by_number;
+use super::damaged;
 use super::database::{Database, Transactions, values};
 use super::erase;
 use super::error::RegisterError;
@@ -60,12 +61,13 @@ async fn confirm_restored<D: Transactions>(register: &Register, db: &mut D, why:
         outbox::tell(db, register.now(), &Event::Note { text: why }).await?;
     }
     db.commit().await?;
-    outbox::flush(register, db).await
+    outbox::flush(register, db).await.map(drop)
 }
 
 async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
     let mut reconciled = Reconciled::default();
-    match bring_up(register, db, &mut reconciled).await {
+    let brought_up = bring_up(register, db, &mut reconciled).await;
+    match brought_up.and(reconciled.unfinished.take().map_or(Ok(()), Err)) {
         // Nobody else will ever have these.
         Err(error) if !reconciled.receipts.is_empty() => {
             let _ = db.roll_back().await;
@@ -89,7 +91,7 @@ pub(crate) async fn bring_up<D: Transactions>(
     // Owners of erased numbers, with the commitment if it is known.
     let mut erased: BTreeMap<i64, Option<Hash>> = BTreeMap::new();
     owners_of_erased(db, &since, &mut erased).await?;
-    let mut gone = gone(register, db).await?;
+    let (mut gone, compared) = gone(register, db).await?;
     gone.retain(|gone| !erased.contains_key(&gone.owner));
     let orders = if gone.is_empty() { Orders::default() } else { ordered::of_journal(register, db).await? };
     for owner in erased_as_the_vault_says(register, db, &since, &gone, &orders).await? {
@@ -119,6 +121,11 @@ pub(crate) async fn bring_up<D: Transactions>(
         }
     }
     look(register, db, reconciled).await?;
+    // All the others were compared. It stays a restored database until these are.
+    reconciled.unfinished = compared.err().or(reconciled.unfinished.take());
+    if reconciled.unfinished.is_some() {
+        return Ok(());
+    }
     register.step("forget that it was restored")?;
     db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
@@ -137,7 +144,9 @@ pub(crate) async fn bring_up<D: Transactions>(
 /// issued for.
 async fn look<D: Database>(register: &Register, db: &mut D, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
     agreed::compare_journal(register, db).await?;
-    (reconciled.strangers, reconciled.compared) = whose::strangers(register, db).await?;
+    let compared;
+    (reconciled.strangers, reconciled.compared, compared) = whose::strangers(register, db).await?;
+    reconciled.unfinished = compared.err();
     reconciled.lost = since::lost(register, db).await?;
     reconciled.opened = agreed::opened(register, db).await?;
     reconciled.strangers.retain(|number| !reconciled.opened.contains(number));
@@ -230,7 +239,11 @@ async fn erased_as_the_vault_says<D: Database>(
         const ALL: &str = "SELECT number, state FROM oubliette_numbers WHERE subject_id = ?1";
         let (mut is_erased, mut others) = (true, Vec::new());
         for row in db.rows(ALL, values![owner]).await? {
-            let number = stored(row.integer(0)?)?;
+            // Of one that cannot be read nobody can say that it is gone.
+            let Ok(number) = row.integer(0).and_then(stored) else {
+                is_erased = false;
+                continue;
+            };
             is_erased &= row.text(1)? == "shredded" || gone.contains(&number);
             if !since.shreds.contains(number) {
                 others.push(number);
@@ -250,31 +263,40 @@ struct Gone {
     purpose: Purpose,
 }
 
-async fn gone<D: Database>(register: &Register, db: &mut D) -> Result<Vec<Gone>, RegisterError> {
+/// Also says if numbers of some purpose could not be compared.
+async fn gone<D: Database>(
+    register: &Register,
+    db: &mut D,
+) -> Result<(Vec<Gone>, Result<(), RegisterError>), RegisterError> {
     const LIVE: &str = "SELECT number, purpose, subject_id FROM oubliette_numbers \
         WHERE number > ?1 AND state <> 'shredded' ORDER BY number LIMIT 2000";
     #[cfg(planted)]
     if crate::planted::is_planted(crate::planted::Bug::ReconcilesOneWay) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Ok(())));
     }
-    let (mut gone, mut after) = (Vec::new(), 0);
+    let (mut gone, mut after, mut compared) = (Vec::new(), 0, Ok(()));
     loop {
         let rows = db.rows(LIVE, values![after]).await?;
-        let Some(last) = rows.last() else { return Ok(gone) };
-        after = last.integer(0)?;
         let mut owners: HashMap<CustomerId, i64> = HashMap::new();
         let mut by_purpose: BTreeMap<String, Vec<CustomerId>> = BTreeMap::new();
         for row in &rows {
-            let number = stored(row.integer(0)?)?;
+            // `damaged_rows` names those that cannot be read.
+            let (Ok(number), Ok(purpose)) = (row.integer(0).and_then(stored), row.text(1)) else { continue };
             owners.insert(number, row.integer(2)?);
-            by_purpose.entry(row.text(1)?.to_owned()).or_default().push(number);
+            by_purpose.entry(purpose.to_owned()).or_default().push(number);
         }
-        for (purpose, numbers) in by_purpose {
-            let known = register.vault.purpose_named(&purpose)?;
-            let purpose = known.ok_or(RegisterError::PurposeNotUnlocked { purpose })?;
+        for (name, numbers) in by_purpose {
+            let Some(purpose) = register.vault.purpose_named(&name)? else {
+                compared = compared.and(Err(RegisterError::PurposeNotUnlocked { purpose: name }));
+                continue;
+            };
             for number in register.vault.shredded_among(purpose, numbers)? {
                 gone.extend(owners.get(&number).map(|owner| Gone { number, owner: *owner, purpose }));
             }
+        }
+        match damaged::next(&rows, 0) {
+            Some(last) => after = last,
+            None => return Ok((gone, compared)),
         }
     }
 }

@@ -26,8 +26,12 @@ use sqlite::Db;
 // Who may have what: grants, requests, erasure, what a restore brings back.
 #[path = "register/agreement.rs"]
 mod agreement;
+#[path = "register/attacks.rs"]
+mod attacks;
 #[path = "register/by_number.rs"]
 mod by_number;
+#[path = "register/damaged.rs"]
+mod damaged;
 #[path = "register/desk.rs"]
 mod desk;
 #[path = "register/erase.rs"]

@@ -189,7 +189,7 @@ bodies! {
                 if is_done {
                     assert_eq!(db.ask(ENDS).await, asked_for.0, "{at_step}");
                     assert_eq!(db.ask(REASONS).await, asked_for.1, "{at_step}");
-                    let receipts = usize::from(gone && asked.is_err());
+                    let receipts = usize::from(gone && died);
                     let by_reconciling = resumed.reconciled.map_or(0, |found| found.receipts.len());
                     assert!(resumed.receipts.len() + by_reconciling <= receipts, "{at_step}");
                 } else {
