@@ -43,7 +43,7 @@ own_transaction! {
     fn reconcile() -> Reconciled = reconcile;
 
     /// An operator's word, after a restore, that what the database forgot and the journal does not tell was entered again: holds and requests
-    /// if the journal lost entries, evidence and marks in any case. Sweeps go on from here. The reason goes into the journal.
+    /// if the journal lost entries; evidence, marks, and what a [`Desk`](crate::Desk) did that was not yet signed, in any case. Sweeps go on from here. The reason goes into the journal.
     ///
     /// Also their word that numbers whose id was sealed under a key tree that was [given up](Self::retire_replaced) since, and is lost with it,
     /// stand beside the right ids: nothing else can tell.
