@@ -113,6 +113,31 @@ bodies! {
         assert_eq!(restores(&shop.journal()), 1);
     }
 
+    // Shredded by number, and then erased by a process that was killed: the database of before comes back, and the journal has no word of an erasure's end.
+    async fn what_was_shredded_for_another_cause_too_was_not_merely_shredded_by_number() {
+        for is_erased in [true, false] {
+            let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            let alice = who("alice");
+            let numbers = [contract(), consent()].map(|grant| on!(db, shop.register, grant(&alice, grant)).unwrap().number);
+            own_transaction!(db, shop.register, flush()).unwrap();
+            db.back_up().await;
+            own_transaction!(db, shop.register, shred_numbers(ShredByNumber::these(numbers))).unwrap();
+            if is_erased {
+                // Behind the vault's commit: the outbox is empty but for what the decision tells.
+                shop.steps.stop_at(3, Stop::Die { torn: false });
+                own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap_err();
+                shop.steps.reset();
+                assert_eq!(erasures(&shop.journal()), 0);
+            }
+            db.restore().await;
+            let resumed = own_transaction!(db, shop.register, resume()).unwrap();
+            assert_eq!(resumed.reconciled.unwrap().erased, u64::from(is_erased));
+            assert_eq!(db.ask(SUBJECTS).await, [if is_erased { "erased" } else { "live" }]);
+            assert_eq!(db.ask(NUMBERS).await, ["shredded"; 2]);
+        }
+    }
+
     // The siblings: each is decided on in the database before the vault commits, with its reason, and that is completed.
     async fn whatever_is_killed_ends_as_what_was_asked() {
         let rules = || Rules::new().keep(NEWSLETTER, Keep::after_grant(1.month())).grace(jiff::SignedDuration::from_hours(1));
