@@ -48,6 +48,8 @@ mod history;
 mod interrupted;
 #[path = "register/killed.rs"]
 mod killed;
+#[path = "register/looks.rs"]
+mod looks;
 #[path = "register/merge.rs"]
 mod merge;
 #[path = "register/random.rs"]

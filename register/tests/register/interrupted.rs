@@ -213,7 +213,10 @@ bodies! {
                 assert_eq!(is_erased, is_done && gone, "{at_step}");
                 if is_done {
                     assert_eq!(db.ask(ENDS).await, asked_for.0, "{at_step}");
-                    assert_eq!(db.ask(REASONS).await, asked_for.1, "{at_step}");
+                    // Databases differ in where NULL comes.
+                    let mut reasons = db.ask(REASONS).await;
+                    reasons.sort_unstable();
+                    assert_eq!(reasons, asked_for.1, "{at_step}");
                     let receipts = usize::from(gone && died);
                     let by_reconciling = resumed.reconciled.map_or(0, |found| found.receipts.len());
                     assert!(resumed.receipts.len() + by_reconciling <= receipts, "{at_step}");
