@@ -137,7 +137,7 @@ fn every_key_is_in_the_reference_with_its_type() {
     }
     // As many as there are: the walk through the sections found them all.
     assert!(accepted.len() > 12 && accepted.values().map(BTreeMap::len).sum::<usize>() > 60, "{accepted:#?}");
-    assert!(PAGE.contains("The *application* creates the vault"));
+    assert!(PAGE.contains("The vault is made once, by `oubliette create` or by the *application*"));
 }
 
 /// What is said to be required is, and nothing else is.

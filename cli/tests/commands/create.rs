@@ -23,7 +23,8 @@ fn a_vault_is_made_as_the_configuration_says() {
     assert_eq!((code, &made["purposes"], &made["places"]), (0, &json!(["newsletter", "orders"]), &json!(2)), "{made}");
     let (code, status) = world.json(&["status"]);
     assert!(code == 0 && status.to_string().contains("orders"), "{status}");
-    world.run(&["journal", "verify"]).ends(0);
+    let key = world.run(&["journal", "key"]).ends(0).out;
+    world.run(&["journal", "verify", "--key", key.trim()]).ends(0);
 
     // The application's own from then on, as if it had made it.
     let vault = world.application();

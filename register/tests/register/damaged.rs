@@ -156,7 +156,8 @@ bodies! {
             let flushed = own_transaction!(db, shop.register, flush()).unwrap();
             let mut expected: Vec<&str> = rows.iter().filter_map(|(.., what)| *what).collect();
             let mut refused: Vec<&str> = flushed.refused.iter().map(|row| row.what).collect();
-            (expected.sort_unstable(), refused.sort_unstable());
+            expected.sort_unstable();
+            refused.sort_unstable();
             assert_eq!((flushed.told, refused), (told, expected));
             assert!(!format!("{:?}", flushed.refused).contains("alice"), "what stands there may name somebody");
             assert_eq!(notes(&shop), ["one", "two", "three"]);
