@@ -10,6 +10,10 @@ use tokio_postgres::error::SqlState;
 pub(crate) enum Failure {
     #[error(transparent)]
     Driver(#[from] tokio_postgres::Error),
+    #[error("the host's name could not be looked up")]
+    Lookup(#[source] std::io::Error),
+    #[error("the host's name stands for no address")]
+    NoHost,
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
     #[error(
@@ -77,7 +81,9 @@ impl Failure {
             Failure::Damaged(_) | Failure::Incomplete => Problem::Damaged,
             Failure::OtherVault => Problem::OtherVault,
             Failure::PageExists => Problem::PageExists,
-            Failure::NotConfirmed
+            Failure::Lookup(_)
+            | Failure::NoHost
+            | Failure::NotConfirmed
             | Failure::LockLost
             | Failure::StandbysUnknown
             | Failure::MayNotSeeStandbys

@@ -16,6 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::connect::connect;
 use crate::failure::Failure;
 
 /// A parameter of a statement, and its type: so a statement takes one round trip also if it was not prepared.
@@ -54,16 +55,20 @@ struct Heard {
 
 impl Session {
     pub(crate) async fn connect(target: &Target) -> Result<Session, Failure> {
-        let within = target.answer_within;
-        let heard = Arc::new(Heard::default());
-        let connect = async {
-            match &target.tls {
-                None => target.config.connect(NoTls).await.map(|(client, all)| (client, drive(all, &heard))),
-                Some(tls) => target.config.connect(tls.clone()).await.map(|(client, all)| (client, drive(all, &heard))),
+        let (within, tls) = (target.answer_within, target.tls.clone());
+        let attempt = move |config: tokio_postgres::Config| {
+            let tls = tls.clone();
+            async move {
+                let heard = Arc::new(Heard::default());
+                let (client, task) = match tls {
+                    None => config.connect(NoTls).await.map(|(client, all)| (client, drive(all, &heard)))?,
+                    Some(tls) => config.connect(tls).await.map(|(client, all)| (client, drive(all, &heard)))?,
+                };
+                Ok(Session { client, heard, task, turn: Mutex::new(()), within, prepared: Default::default() })
             }
         };
-        let (client, task) = timeout(within, connect).await.map_err(|_| Failure::NoAnswer(within))??;
-        let session = Session { client, heard, task, turn: Mutex::new(()), within, prepared: Default::default() };
+        let connected = timeout(within, connect(&target.config, attempt)).await;
+        let session = connected.map_err(|_| Failure::NoAnswer(within))??;
         session.batch(&setup(within)).await?;
         Ok(session)
     }
