@@ -13,6 +13,8 @@ mod hanging;
 mod losses;
 #[path = "postgres/notices.rs"]
 mod notices;
+#[path = "postgres/paused.rs"]
+mod paused;
 #[path = "postgres/processes.rs"]
 mod processes;
 #[path = "postgres/remains.rs"]
