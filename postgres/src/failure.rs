@@ -21,6 +21,11 @@ pub(crate) enum Failure {
          missing after a failover"
     )]
     NotConfirmed,
+    #[error(
+        "the server names no synchronous standbys (synchronous_standby_names is empty), and this store was told to require them \
+         (confirm_reads): what it answers may be lost with its machine"
+    )]
+    NotSynchronous,
     #[error("this server is a standby (in recovery); connect to the primary")]
     Standby,
     #[error(
@@ -84,6 +89,7 @@ impl Failure {
             Failure::Lookup(_)
             | Failure::NoHost
             | Failure::NotConfirmed
+            | Failure::NotSynchronous
             | Failure::LockLost
             | Failure::StandbysUnknown
             | Failure::MayNotSeeStandbys

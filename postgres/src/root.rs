@@ -28,7 +28,7 @@ const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchrono
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
         CASE WHEN NOT pg_is_in_recovery()
-                AND ($2 = 'always' OR $2 = 'synchronous' AND current_setting('synchronous_standby_names') <> '')
+                AND ($2 = 'always' OR $2 IN ('synchronous', 'required') AND current_setting('synchronous_standby_names') <> '')
             THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END
     FROM {s}.place p, {s}.root r";
 
@@ -206,6 +206,7 @@ impl ConfirmReads {
     fn at_a_read(self) -> &'static str {
         match self {
             ConfirmReads::WhenSynchronous => "synchronous",
+            ConfirmReads::Required => REQUIRED,
             ConfirmReads::Always => "always",
             ConfirmReads::Never => "never",
         }
@@ -215,10 +216,14 @@ impl ConfirmReads {
     fn under_the_lock(self) -> &'static str {
         match self {
             ConfirmReads::Always => "always",
+            ConfirmReads::Required => REQUIRED,
             ConfirmReads::WhenSynchronous | ConfirmReads::Never => "synchronous",
         }
     }
 }
+
+/// A read that finds no synchronous standbys is refused.
+const REQUIRED: &str = "required";
 
 /// What is there, and whether the server has synchronous standbys.
 type Found = (CopyContent, bool);
@@ -250,7 +255,11 @@ async fn record_within(
         (_, Some(bytes), true) => CopyContent::Intact(bytes.to_vec()),
         _ => CopyContent::Damaged,
     };
-    Ok((content, row.try_get(2)?))
+    let has_standbys: bool = row.try_get(2)?;
+    if confirm == REQUIRED && !has_standbys {
+        return Err(Failure::NotSynchronous);
+    }
+    Ok((content, has_standbys))
 }
 
 /// The lock, as the connection that holds it has it.

@@ -5,6 +5,8 @@
 mod access;
 #[path = "postgres/conformance.rs"]
 mod conformance;
+#[path = "postgres/durable.rs"]
+mod durable;
 #[path = "postgres/encrypted.rs"]
 mod encrypted;
 #[path = "postgres/hanging.rs"]

@@ -152,7 +152,10 @@ impl Site {
             }
         };
         let hosts = hosts.join(",");
-        (command, format!("host={hosts} port={ports} user=postgres dbname=postgres sslmode=disable"))
+        (
+            command,
+            format!("host={hosts} port={ports} user=postgres dbname=postgres sslmode=disable allow_fsync_off=yes"),
+        )
     }
 
     pub fn hosts(&self) -> &Hosts {

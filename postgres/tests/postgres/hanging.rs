@@ -99,7 +99,8 @@ fn a_host_that_hangs_keeps_nobody_from_the_next_one() {
     at(&server, &schema).migrate().unwrap();
     hangs.signal_all("STOP");
     let directories = [&hangs, &server].map(|server| super::server::text(server.directory())).join(",");
-    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres")).schema(&schema);
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes"))
+        .schema(&schema);
     let begun = Instant::now();
     let opened = both.answer_within(WAIT).open().map(|store| read(&store));
     let took = begun.elapsed();
@@ -117,6 +118,7 @@ fn every_address_of_a_name_is_tried() {
     let server = Server::start_at(&["-h", "127.0.0.1"], port);
     let schema = server.new_schema();
     at(&server, &schema).migrate().unwrap();
-    let address = format!("host=localhost port={port} user=postgres dbname=postgres sslmode=disable");
+    let address =
+        format!("host=localhost port={port} user=postgres dbname=postgres sslmode=disable allow_fsync_off=yes");
     assert_eq!(read(&PostgresStore::at(address).schema(&schema).open().unwrap()), Ok(()));
 }

@@ -63,7 +63,8 @@ fn a_standby_that_replays_nothing_has_every_shred_once_it_is_promoted() {
             make_synchronous(&primary);
         }
         let both = [&primary, &standby].map(|server| text(server.directory())).join(",");
-        let both = PostgresStore::at(format!("host={both} user=postgres dbname=postgres")).schema(&schema);
+        let both =
+            PostgresStore::at(format!("host={both} user=postgres dbname=postgres allow_fsync_off=yes")).schema(&schema);
         let vault = create(&at(&primary, &schema), LEASE);
         let (alice, bob) = (customer(&vault), customer(&vault));
         let living = unlock(&both);
@@ -146,7 +147,8 @@ fn a_primary_that_was_stopped_past_a_failover_comes_back() {
             make_synchronous(&primary);
         }
         let both = [&primary, &standby].map(|server| text(server.directory())).join(",");
-        let both = PostgresStore::at(format!("host={both} user=postgres dbname=postgres")).schema(&schema);
+        let both =
+            PostgresStore::at(format!("host={both} user=postgres dbname=postgres allow_fsync_off=yes")).schema(&schema);
         let stays = create(&at(&primary, &schema).answer_within(SOON), LEASE);
         let (alice, bob) = (customer(&stays), customer(&stays));
         let goes = unlock(&both.answer_within(SOON));

@@ -233,7 +233,8 @@ impl Server {
 
     /// A connection string for a user of the database `postgres`.
     pub fn address(&self, user: &str) -> String {
-        format!("host={} port={} user={user} dbname=postgres", text(&self.directory), self.port())
+        // It runs without fsync, unless told otherwise.
+        format!("host={} port={} user={user} dbname=postgres allow_fsync_off=yes", text(&self.directory), self.port())
     }
 
     /// Runs statements as the superuser.
