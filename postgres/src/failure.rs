@@ -33,6 +33,13 @@ pub(crate) enum Failure {
          in transaction mode stands in between, which the key store does not work through"
     )]
     LockLost,
+    #[error(
+        "another of the server's connections answers than was set up: a connection pooler in transaction mode stands in between, which the key store does not \
+         work through; use its session mode, or none"
+    )]
+    Pooled,
+    #[error("the operating system gave no randomness")]
+    Randomness,
     #[error("another place is there: the schema was made anew, or another server answers")]
     OtherPlace,
     #[error(
@@ -90,6 +97,8 @@ impl Failure {
             | Failure::NoHost
             | Failure::NotConfirmed
             | Failure::NotSynchronous
+            | Failure::Pooled
+            | Failure::Randomness
             | Failure::LockLost
             | Failure::StandbysUnknown
             | Failure::MayNotSeeStandbys

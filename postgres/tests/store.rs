@@ -17,6 +17,8 @@ mod losses;
 mod notices;
 #[path = "postgres/paused.rs"]
 mod paused;
+#[path = "postgres/pooler.rs"]
+mod pooler;
 #[path = "postgres/processes.rs"]
 mod processes;
 #[path = "postgres/remains.rs"]
