@@ -88,6 +88,7 @@ pub enum ConfirmReads {
     #[default]
     #[serde(rename = "when synchronous")]
     WhenSynchronous,
+    Required,
     Always,
     Never,
 }

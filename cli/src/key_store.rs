@@ -151,6 +151,7 @@ mod postgres {
     fn at(url: &Zeroizing<String>, key_store: &KeyStore) -> Result<PostgresStoreBuilder, Failure> {
         let mut store = PostgresStore::at(url.as_str()).confirm_reads(match key_store.confirm_reads {
             ConfirmReads::WhenSynchronous => oubliette_postgres::ConfirmReads::WhenSynchronous,
+            ConfirmReads::Required => oubliette_postgres::ConfirmReads::Required,
             ConfirmReads::Always => oubliette_postgres::ConfirmReads::Always,
             ConfirmReads::Never => oubliette_postgres::ConfirmReads::Never,
         });

@@ -7,8 +7,12 @@
 mod clocks;
 #[path = "fire/failover.rs"]
 mod failover;
+#[path = "fire/hosts.rs"]
+mod hosts;
 #[path = "fire/losses.rs"]
 mod losses;
+#[path = "fire/machines.rs"]
+mod machines;
 #[path = "fire/network.rs"]
 mod network;
 #[path = "fire/planted.rs"]

@@ -43,6 +43,16 @@ pub enum TokenError {
         /// The token's label.
         label: String,
     },
+    /// The token cannot do what is asked of it.
+    #[error(
+        "the token {label:?} cannot encrypt with {mechanism}, which a root key needs: take another token; `pkcs11-tool --list-mechanisms` shows what one can do"
+    )]
+    Lacks {
+        /// The token's label.
+        label: String,
+        /// What it lacks, as the standard calls it.
+        mechanism: &'static str,
+    },
     /// The token had objects of this vault, and lists none now. Its module is started anew, and asked again by the next call.
     #[error(
         "the token had keys of this vault, and lists nothing now: it is asked again; if it lasts, look whether it was emptied or exchanged"

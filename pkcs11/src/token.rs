@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::MechanismType;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -84,7 +85,7 @@ impl TokenBuilder {
                     tries += 1;
                     std::thread::sleep(PAUSE);
                 }
-                done => return done.map(|()| token),
+                done => return done.and_then(|()| token.check_mechanisms()).map(|()| token),
             }
         }
     }
@@ -212,6 +213,17 @@ impl Token {
                 Err(TokenError::PinLocked { label: label() })
             }
             Err(error) => Err(TokenError::of(doing, error)),
+        }
+    }
+
+    /// A token that cannot wrap is told apart when it is opened, and not when somebody is to be shredded.
+    fn check_mechanisms(&self) -> Result<(), TokenError> {
+        let context = module(&self.inner.module)?;
+        let known = context.get_mechanism_list(self.slot(&context)?);
+        let known = known.map_err(|error| TokenError::of("asking what the token can do", error))?;
+        match known.contains(&MechanismType::AES_GCM) {
+            true => Ok(()),
+            false => Err(TokenError::Lacks { label: self.inner.label.clone(), mechanism: "AES-GCM" }),
         }
     }
 

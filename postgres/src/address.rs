@@ -29,6 +29,8 @@ pub(crate) struct Address {
     pub(crate) encryption: Encryption,
     /// The certificates to trust, instead of the system's.
     pub(crate) certificates: Option<PathBuf>,
+    /// Whether a server will do that does not force commits to its disk.
+    pub(crate) allow_fsync_off: bool,
     /// For messages: without user and password.
     pub(crate) shown: String,
 }
@@ -47,6 +49,11 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err(OpenError::Address("it names no host"));
         }
+        let allow_fsync_off = match ours.allow_fsync_off.as_deref() {
+            None | Some("no") => false,
+            Some("yes") => true,
+            Some(_) => return Err(OpenError::Address("allow_fsync_off is yes or no")),
+        };
         let certificates = ours.certificates.map(PathBuf::from);
         let encryption = match ours.mode.as_deref() {
             // A socket in the file system is not encrypted.
@@ -71,7 +78,7 @@ impl Address {
             config.application_name("oubliette");
         }
         let shown = shown(&config);
-        Ok(Address { config, encryption, certificates, shown })
+        Ok(Address { config, encryption, certificates, allow_fsync_off, shown })
     }
 }
 
@@ -98,6 +105,7 @@ fn shown(config: &Config) -> String {
 struct Ours {
     mode: Option<String>,
     certificates: Option<String>,
+    allow_fsync_off: Option<String>,
 }
 
 impl Ours {
@@ -107,6 +115,7 @@ impl Ours {
             "sslmode" => self.mode = Some(value),
             "sslrootcert" if value == "system" => self.certificates = None,
             "sslrootcert" => self.certificates = Some(value),
+            "allow_fsync_off" => self.allow_fsync_off = Some(value),
             "sslcert" | "sslkey" | "sslcrl" => {
                 return Err(OpenError::Address("certificates of clients and lists of revoked ones are not supported"));
             }
@@ -199,6 +208,19 @@ mod tests {
             assert_eq!(address.certificates, certificates.map(PathBuf::from), "{text}");
         }
         assert_eq!(parse("host=db password='it\\'s = here'").config.get_password(), Some(&b"it's = here"[..]));
+    }
+
+    #[test]
+    fn a_server_without_fsync_is_allowed_by_who_says_so() {
+        for (text, is_allowed) in [
+            ("postgres://a@db/x", false),
+            ("postgres://a@db/x?allow_fsync_off=yes&sslmode=disable", true),
+            ("host=/run/postgresql user=a allow_fsync_off=yes dbname=x", true),
+            ("host=/run/postgresql user=a allow_fsync_off=no", false),
+        ] {
+            assert_eq!(parse(text).allow_fsync_off, is_allowed, "{text}");
+        }
+        assert!(Address::parse("host=/run/postgresql allow_fsync_off=true").is_err());
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub enum ConfirmReads {
     /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read.
     #[default]
     WhenSynchronous,
+    /// The same, and a server that names no synchronous standbys is refused: the vault is not unlocked, commits nothing, and renews no lease. So a
+    /// failover manager that empties `synchronous_standby_names` when the standbys are away takes no proof away, and nothing is answered that is on one
+    /// machine alone. Whether all that may be promoted confirm is not known to the server: [`Survey`](crate::Survey) tells what it says.
+    Required,
     /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
     Always,
     /// No read is. Then a lease is renewed by a primary that was deposed, for as long as the failover manager lets it run: what
@@ -164,11 +168,21 @@ impl PostgresStoreBuilder {
 
     /// Opens the store. The tables must be there: nothing is made or changed.
     ///
+    /// A server that runs with `fsync = off` is refused: nothing that it answers is durable. For tests, `allow_fsync_off=yes` in the connection string
+    /// says that it will do. That commits survive the loss of a machine is asked for by [`ConfirmReads::Required`].
+    ///
     /// # Errors
     /// [`OpenError`]; nothing was written.
     pub fn open(&self) -> Result<PostgresStore, OpenError> {
         let (driver, pool, schema) = self.connect()?;
-        let place = self.ask(&driver, &pool, &schema, |session, schema| async move { schema.check(&session).await })?;
+        let allow_fsync_off = Address::parse(&self.address)?.allow_fsync_off;
+        let place = self.ask(&driver, &pool, &schema, move |session, schema| async move {
+            let place = schema.check(&session).await?;
+            if !allow_fsync_off {
+                schema.check_durable(&session).await?;
+            }
+            Ok(place)
+        })?;
         Ok(PostgresStore::new(driver, pool, schema, place, self))
     }
 

@@ -48,6 +48,15 @@ pub enum OpenError {
         /// What it says of itself: 130012 is 13.12.
         found: i32,
     },
+    /// The server runs with `fsync = off`: what it answered may be gone after a crash of its machine, and so may the vault.
+    #[error(
+        "{location} runs with fsync = off, so a crash of its machine may undo what was answered, or lose the vault: set fsync = on; for tests, \
+         allow_fsync_off=yes in the connection string"
+    )]
+    NotDurable {
+        /// Which server.
+        location: String,
+    },
     /// The server could not be reached, refused the user, is a standby, or failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -10,6 +10,10 @@ use tokio_postgres::error::SqlState;
 pub(crate) enum Failure {
     #[error(transparent)]
     Driver(#[from] tokio_postgres::Error),
+    #[error("the host's name could not be looked up")]
+    Lookup(#[source] std::io::Error),
+    #[error("the host's name stands for no address")]
+    NoHost,
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
     #[error(
@@ -17,6 +21,11 @@ pub(crate) enum Failure {
          missing after a failover"
     )]
     NotConfirmed,
+    #[error(
+        "the server names no synchronous standbys (synchronous_standby_names is empty), and this store was told to require them \
+         (confirm_reads): what it answers may be lost with its machine"
+    )]
+    NotSynchronous,
     #[error("this server is a standby (in recovery); connect to the primary")]
     Standby,
     #[error(
@@ -24,6 +33,13 @@ pub(crate) enum Failure {
          in transaction mode stands in between, which the key store does not work through"
     )]
     LockLost,
+    #[error(
+        "another of the server's connections answers than was set up: a connection pooler in transaction mode stands in between, which the key store does not \
+         work through; use its session mode, or none"
+    )]
+    Pooled,
+    #[error("the operating system gave no randomness")]
+    Randomness,
     #[error("another place is there: the schema was made anew, or another server answers")]
     OtherPlace,
     #[error(
@@ -77,7 +93,12 @@ impl Failure {
             Failure::Damaged(_) | Failure::Incomplete => Problem::Damaged,
             Failure::OtherVault => Problem::OtherVault,
             Failure::PageExists => Problem::PageExists,
-            Failure::NotConfirmed
+            Failure::Lookup(_)
+            | Failure::NoHost
+            | Failure::NotConfirmed
+            | Failure::NotSynchronous
+            | Failure::Pooled
+            | Failure::Randomness
             | Failure::LockLost
             | Failure::StandbysUnknown
             | Failure::MayNotSeeStandbys

@@ -3,6 +3,7 @@
 
 mod address;
 mod builder;
+mod connect;
 mod driver;
 mod error;
 mod failure;

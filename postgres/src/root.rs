@@ -28,8 +28,9 @@ const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchrono
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
         CASE WHEN NOT pg_is_in_recovery()
-                AND ($2 = 'always' OR $2 = 'synchronous' AND current_setting('synchronous_standby_names') <> '')
-            THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END
+                AND ($2 = 'always' OR $2 IN ('synchronous', 'required') AND current_setting('synchronous_standby_names') <> '')
+            THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END,
+        coalesce(current_setting('oubliette.connection', true) = $3, false)
     FROM {s}.place p, {s}.root r";
 
 /// Nothing is written unless this very connection holds the lock: also if a pooler gave us another one since.
@@ -206,6 +207,7 @@ impl ConfirmReads {
     fn at_a_read(self) -> &'static str {
         match self {
             ConfirmReads::WhenSynchronous => "synchronous",
+            ConfirmReads::Required => REQUIRED,
             ConfirmReads::Always => "always",
             ConfirmReads::Never => "never",
         }
@@ -215,10 +217,14 @@ impl ConfirmReads {
     fn under_the_lock(self) -> &'static str {
         match self {
             ConfirmReads::Always => "always",
+            ConfirmReads::Required => REQUIRED,
             ConfirmReads::WhenSynchronous | ConfirmReads::Never => "synchronous",
         }
     }
 }
+
+/// A read that finds no synchronous standbys is refused.
+const REQUIRED: &str = "required";
 
 /// What is there, and whether the server has synchronous standbys.
 type Found = (CopyContent, bool);
@@ -235,8 +241,12 @@ async fn record_within(
     confirm: &str,
 ) -> Result<Found, Failure> {
     let length = i32::try_from(RECORD_BYTES).map_err(|_| Failure::Incomplete)?;
-    let rows = session.query_often_within(most, sql, &[(&length, Type::INT4), (&confirm, Type::TEXT)]).await?;
+    let asked = [(&length as _, Type::INT4), (&confirm as _, Type::TEXT), (session.name() as _, Type::TEXT)];
+    let rows = session.query_often_within(most, sql, &asked).await?;
     let row = rows.first().ok_or(Failure::Incomplete)?;
+    if !row.try_get::<_, bool>(7)? {
+        return Err(Failure::Pooled);
+    }
     let (is_standby, id): (bool, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
     if is_standby {
         return Err(Failure::Standby);
@@ -250,7 +260,11 @@ async fn record_within(
         (_, Some(bytes), true) => CopyContent::Intact(bytes.to_vec()),
         _ => CopyContent::Damaged,
     };
-    Ok((content, row.try_get(2)?))
+    let has_standbys: bool = row.try_get(2)?;
+    if confirm == REQUIRED && !has_standbys {
+        return Err(Failure::NotSynchronous);
+    }
+    Ok((content, has_standbys))
 }
 
 /// The lock, as the connection that holds it has it.

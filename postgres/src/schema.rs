@@ -148,6 +148,17 @@ impl Schema {
         self.place(session).await.map_err(|failure| self.store(failure))
     }
 
+    /// Refuses a server that forgets in a crash what it answered.
+    pub(crate) async fn check_durable(&self, session: &Session) -> Result<(), OpenError> {
+        let fsync = "SELECT current_setting('fsync')::boolean";
+        let rows = session.query(fsync, &[]).await.map_err(|failure| self.store(failure))?;
+        let is_on = rows.first().ok_or(Failure::Incomplete).and_then(|row| Ok(row.try_get::<_, bool>(0)?));
+        match is_on.map_err(|failure| self.store(failure))? {
+            true => Ok(()),
+            false => Err(OpenError::NotDurable { location: self.location.clone() }),
+        }
+    }
+
     async fn version(&self, session: &Session) -> Result<i32, Failure> {
         let rows = session.query(&self.sql("SELECT version FROM {s}.version"), &[]).await?;
         Ok(rows.first().ok_or(Failure::Incomplete)?.try_get(0)?)

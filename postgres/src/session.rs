@@ -16,6 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::connect::connect;
 use crate::failure::Failure;
 
 /// A parameter of a statement, and its type: so a statement takes one round trip also if it was not prepared.
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     /// One transaction at a time.
     turn: Mutex<()>,
     within: Duration,
+    name: String,
     /// Statements that are asked often, as the server knows them: planning one takes longer than doing it.
     prepared: std::sync::Mutex<HashMap<String, Statement>>,
 }
@@ -54,23 +56,37 @@ struct Heard {
 
 impl Session {
     pub(crate) async fn connect(target: &Target) -> Result<Session, Failure> {
-        let within = target.answer_within;
-        let heard = Arc::new(Heard::default());
-        let connect = async {
-            match &target.tls {
-                None => target.config.connect(NoTls).await.map(|(client, all)| (client, drive(all, &heard))),
-                Some(tls) => target.config.connect(tls.clone()).await.map(|(client, all)| (client, drive(all, &heard))),
+        let (within, tls) = (target.answer_within, target.tls.clone());
+        let attempt = move |config: tokio_postgres::Config| {
+            let tls = tls.clone();
+            async move {
+                let heard = Arc::new(Heard::default());
+                let (client, task) = match tls {
+                    None => config.connect(NoTls).await.map(|(client, all)| (client, drive(all, &heard)))?,
+                    Some(tls) => config.connect(tls).await.map(|(client, all)| (client, drive(all, &heard)))?,
+                };
+                let (turn, prepared) = (Mutex::new(()), Default::default());
+                Ok(Session { client, heard, task, turn, within, prepared, name: name()? })
             }
         };
-        let (client, task) = timeout(within, connect).await.map_err(|_| Failure::NoAnswer(within))??;
-        let session = Session { client, heard, task, turn: Mutex::new(()), within, prepared: Default::default() };
-        session.batch(&setup(within)).await?;
-        Ok(session)
+        let connected = timeout(within, connect(&target.config, attempt)).await;
+        let session = connected.map_err(|_| Failure::NoAnswer(within))??;
+        session.batch(&setup(within, &session.name)).await?;
+        let is_own = session.query(IS_OWN, &[(&session.name, Type::TEXT)]).await?;
+        match is_own.first().map(|row| row.try_get(0)) {
+            Some(Ok(true)) => Ok(session),
+            _ => Err(Failure::Pooled),
+        }
     }
 
     /// Excludes other transactions of this connection.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// By which a statement sees that it is this connection which answers.
+    pub(crate) fn name(&self) -> &String {
+        &self.name
     }
 
     /// How long an answer is waited for.
@@ -228,11 +244,22 @@ impl Drop for Session {
     }
 }
 
+/// Whether it is the connection that was set up which answers: a pooler may give each transaction another one, where nothing of that holds, and a commit
+/// that is to prove something is perhaps confirmed by nobody.
+const IS_OWN: &str = "SELECT coalesce(current_setting('oubliette.connection', true) = $1, false)";
+
+/// A connection's own, which nobody else has.
+fn name() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| Failure::Randomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// What holds for each connection: nothing is looked up by a path that others can set, nothing waits for ever, and a commit
 /// is on the disk of this server and of the synchronous standbys before it is answered.
 ///
 /// The server looks after a client that vanished as well: who holds the lock and lost its power gives it back.
-fn setup(within: Duration) -> String {
+fn setup(within: Duration, name: &str) -> String {
     let most = within.as_millis().clamp(1, i32::MAX as u128);
     format!(
         "SET search_path = pg_catalog;
@@ -244,6 +271,7 @@ fn setup(within: Duration) -> String {
          SET tcp_keepalives_interval = 5;
          SET tcp_keepalives_count = 3;
          SET tcp_user_timeout = 25000;
+         SET oubliette.connection = '{name}';
          SELECT set_config('synchronous_commit',
              CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
     )

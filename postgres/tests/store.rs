@@ -5,6 +5,8 @@
 mod access;
 #[path = "postgres/conformance.rs"]
 mod conformance;
+#[path = "postgres/durable.rs"]
+mod durable;
 #[path = "postgres/encrypted.rs"]
 mod encrypted;
 #[path = "postgres/hanging.rs"]
@@ -13,6 +15,10 @@ mod hanging;
 mod losses;
 #[path = "postgres/notices.rs"]
 mod notices;
+#[path = "postgres/paused.rs"]
+mod paused;
+#[path = "postgres/pooler.rs"]
+mod pooler;
 #[path = "postgres/processes.rs"]
 mod processes;
 #[path = "postgres/remains.rs"]

@@ -27,6 +27,7 @@ use passphrase::stretch;
 pub(crate) use series::Standing;
 pub use series::{OlderVersion, RootKeyVersions, SeriesInToken};
 pub use tokens::KeyTokens;
+pub(crate) use tokens::is_of_a_missing_token;
 use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
 pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};

@@ -91,10 +91,10 @@ impl KeyTokens {
         let listed = parse(wrapped)?;
         for (name, _) in &listed {
             if self.tokens.iter().all(|(given, _)| given != name) {
-                return Err(format!(
+                let why = format!(
                     "token {name:?}, which the root record lists, was not given: name it, or give it up by rotating to the tokens that are left"
-                )
-                .into());
+                );
+                return Err(Missing(why.into()).into());
             }
         }
         match self.tokens.iter().find(|(given, _)| listed.iter().all(|(name, _)| name != given)) {
@@ -117,6 +117,16 @@ struct AwayError {
     name: String,
     #[source]
     error: WrapperError,
+}
+
+/// A token that the record lists is not there: lost perhaps, and then every commit that asks all of them is refused for good.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Missing(WrapperError);
+
+/// Whether that is what went wrong.
+pub(crate) fn is_of_a_missing_token(error: &RootKeyError) -> bool {
+    matches!(error, RootKeyError::Wrapper(error) if error.downcast_ref::<Missing>().is_some())
 }
 
 impl KeySeries for KeyTokens {
@@ -205,7 +215,7 @@ impl KeySeries for KeyTokens {
         self.check_names()?;
         self.check_list(wrapped)?;
         let mut merged = Merged::default();
-        self.each(|token| {
+        let asked = self.each(|token| {
             let states = token.list(series)?;
             if states.is_empty() {
                 // The right one may lie elsewhere, with its keys.
@@ -213,7 +223,8 @@ impl KeySeries for KeyTokens {
             }
             merged.add(states);
             Ok(())
-        })?;
+        });
+        asked.map_err(Missing)?;
         Ok(merged.states())
     }
 

@@ -189,6 +189,61 @@ fn a_token_that_was_given_up_and_comes_back_forgets_what_it_held() {
     assert_eq!(counts([&desk, &safe]), [(1, 1); 2]);
 }
 
+/// A fire takes one token and one place, the first or the other. Whoever has what is left opens all, shreds nobody, and goes on once both are given up:
+/// nothing that was answered is lost, and what burnt opens nothing that comes after.
+#[cfg(unix)]
+#[test]
+fn a_token_and_a_place_are_lost_together() {
+    use std::fs;
+
+    use oubliette::store::{Directory, RootStore};
+
+    for burns in ["mirror", "main"] {
+        let (scratch, desk, lost) = tokens();
+        let both = || keys([("desk", &desk), ("safe", &lost)], EACH());
+        let vault = mirrored(&scratch).create(both()).unwrap();
+        let (alice, bob, carol) = (enroll(&vault), enroll(&vault), enroll(&vault));
+        let _ = vault.shred([alice.0]).unwrap();
+        vault.close().unwrap();
+        let [main, burnt] = ["main", burns].map(|place| Directory::at(scratch.join(place)).open().unwrap().places()[0]);
+        fs::rename(scratch.join(burns), scratch.join("burnt")).unwrap();
+        lost.take_away();
+        let policy = || EACH().allow_one_place();
+        let left = || keys([("desk", &desk)], policy());
+        let vault = if burns == "main" {
+            at(&scratch.join("mirror")).promote(left(), [burnt]).unwrap()
+        } else {
+            let vault = mirrored(&scratch).unlock(left()).unwrap();
+            refused(&vault, &bob, "");
+            // The one must be given up before the other can be.
+            assert!(matches!(vault.rotate_root_key(left()), Err(RotateError::NothingHappened(_))));
+            vault.detach_mirror(burnt).unwrap();
+            vault
+        };
+        assert!(matches!(vault.open(alice.0, EMAIL, &alice.1), Err(OpenError::Shredded { .. })));
+        refused(&vault, &bob, "give it up by rotating");
+        vault.rotate_root_key(left()).unwrap();
+        let _ = vault.shred([bob.0]).unwrap();
+        assert!(matches!(vault.open(bob.0, EMAIL, &bob.1), Err(OpenError::Shredded { .. })));
+        assert!(vault.open(carol.0, EMAIL, &carol.1).is_ok());
+        // A new place in its stead, so that one disk is no end again.
+        vault.attach_mirror(scratch.join("new"), &mut |_, _| {}).unwrap();
+        let _ = vault.shred([carol.0]).unwrap();
+        vault.close().unwrap();
+        // What the fire left of both was found: it has what was there that day, and no more.
+        lost.put_back();
+        let found = at(&scratch.join("burnt")).as_copy();
+        let then = match burns {
+            "main" => found.unlock(keys([("safe", &lost)], policy())).unwrap(),
+            _ => found.promote(keys([("safe", &lost)], policy()), [main]).unwrap(),
+        };
+        assert!(matches!(then.open(alice.0, EMAIL, &alice.1), Err(OpenError::Shredded { .. })));
+        assert!(then.open(bob.0, EMAIL, &bob.1).is_ok());
+        let now = if burns == "main" { "mirror" } else { "main" };
+        assert!(at(&scratch.join(now)).as_copy().unlock(keys([("safe", &lost)], policy())).is_err());
+    }
+}
+
 #[test]
 fn from_one_token_to_two_and_back() {
     let (scratch, desk, safe) = tokens();

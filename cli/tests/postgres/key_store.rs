@@ -234,11 +234,19 @@ fn each_setting_of_the_store_is_taken() {
         keys.configure_key_store(settings, "");
         world.run(&["status"]).ends(0);
     }
+    // Nobody confirms here.
+    keys.configure_key_store("confirm_reads = \"required\"", "");
+    let ran = world.run(&["status"]);
+    assert!(ran.code != 0 && ran.err.contains("synchronous_standby_names is empty"), "{ran:?}");
     for wrong in ["confirm_reads = \"sometimes\"", "answer_within = \"long\""] {
         keys.configure_key_store(wrong, "");
         let ran = world.run(&["status"]);
         assert!([64, 78].contains(&ran.code), "{ran:?}");
     }
+    // What this server does without is for tests alone.
+    keys.configure_key_store("", "");
+    world.write("url", &keys.url("app").replace(" allow_fsync_off=yes", ""));
+    assert!(world.run(&["status"]).ends(78).err.contains("set fsync = on"));
     // The certificates are looked at where there is a network between.
     keys.configure_key_store("certificates = \"none.pem\"", "");
     world.write("url", "postgres://app@127.0.0.1:1/keys");

@@ -12,6 +12,7 @@ use oubliette_fire::history::{Answer, Call, Fault, History, What, now, record_fa
 use oubliette_fire::random::Random;
 use oubliette_postgres::PostgresStore;
 
+use super::hosts::Hosts;
 use super::proxy::{Proxy, Weather};
 use super::server::Server;
 use super::support::wait_for;
@@ -28,8 +29,10 @@ pub struct Site {
     name: String,
     begun: Instant,
     pub servers: Vec<Server>,
-    /// By machine, then by server.
+    /// By machine, then by server; none where there are hosts.
     pub proxies: Vec<Vec<Proxy>>,
+    /// Where machines and servers have networks of their own: `m0` to `m2`, and `db0` on.
+    hosts: Option<Hosts>,
     running: BTreeMap<u32, Running>,
     lives: BTreeMap<u32, u32>,
     /// More arguments of each worker, and of its environment.
@@ -57,8 +60,24 @@ impl Site {
         Site::on(name, vec![Server::start(&[])], &[], Vec::new())
     }
 
-    /// On servers, of which the first one has the vault; with these options of workers and their environment.
+    /// On servers, of which the first one has the vault; with these options of workers and their environment. A proxy stands between each machine
+    /// and each server.
     pub fn on(name: &str, servers: Vec<Server>, options: &[&str], environment: Vec<(String, String)>) -> Site {
+        Site::with(name, servers, None, options, environment)
+    }
+
+    /// On servers that run on hosts, as the machines do.
+    pub fn on_hosts(name: &str, hosts: Hosts, servers: Vec<Server>) -> Site {
+        Site::with(name, servers, Some(hosts), &[], Vec::new())
+    }
+
+    fn with(
+        name: &str,
+        servers: Vec<Server>,
+        hosts: Option<Hosts>,
+        options: &[&str],
+        environment: Vec<(String, String)>,
+    ) -> Site {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let seed = std::env::var("FIRE_SEED").map_or_else(
             |_| u64::from(std::process::id()) ^ (now() / 1000 % 1_000_000),
@@ -68,7 +87,8 @@ impl Site {
         let scratch = tempfile::Builder::new().prefix("oubliette-fire-").tempdir().unwrap();
         std::fs::create_dir(scratch.path().join("histories")).unwrap();
         std::fs::create_dir(scratch.path().join("logs")).unwrap();
-        let sockets: Vec<PathBuf> = servers.iter().map(|server| server.directory().join(".s.PGSQL.5432")).collect();
+        let socket = |server: &Server| server.directory().join(".s.PGSQL.5432");
+        let sockets: Vec<PathBuf> = servers.iter().filter(|_| hosts.is_none()).map(socket).collect();
         let proxies = (0..MACHINES).map(|_| sockets.iter().map(|socket| Proxy::start(socket)).collect()).collect();
         PostgresStore::at(servers[0].address("postgres")).migrate().unwrap();
         let mut site = Site {
@@ -76,6 +96,7 @@ impl Site {
             begun: Instant::now(),
             servers,
             proxies,
+            hosts,
             running: BTreeMap::new(),
             lives: BTreeMap::new(),
             options: options.iter().map(|option| (*option).to_owned()).collect(),
@@ -115,12 +136,44 @@ impl Site {
         (1..=PROCESSES).filter(move |process| Site::machine(*process) == machine)
     }
 
+    /// What starts a worker on a machine, and how that reaches the servers.
+    fn where_it_runs(&self, machine: usize) -> (Command, String) {
+        let worker = env!("CARGO_BIN_EXE_worker");
+        let (command, hosts, ports) = match &self.hosts {
+            None => {
+                let ports: Vec<String> = self.proxies[machine].iter().map(|proxy| proxy.port().to_string()).collect();
+                (Command::new(worker), vec!["127.0.0.1".to_owned(); ports.len()], ports.join(","))
+            }
+            Some(hosts) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &hosts.namespace(&format!("m{machine}")), worker]);
+                let servers = 0..self.servers.len();
+                (command, servers.map(|nth| hosts.address(&format!("db{nth}"))).collect(), "5432".to_owned())
+            }
+        };
+        let hosts = hosts.join(",");
+        (
+            command,
+            format!("host={hosts} port={ports} user=postgres dbname=postgres sslmode=disable allow_fsync_off=yes"),
+        )
+    }
+
+    pub fn hosts(&self) -> &Hosts {
+        self.hosts.as_ref().expect("there are hosts")
+    }
+
+    /// A process of that machine that takes the lock and keeps it.
+    pub fn hold_the_lock(&mut self, machine: usize) -> Child {
+        let process = u32::try_from(machine).unwrap() + 60;
+        let mut child = self.command(process, 1, &["hold=1"]).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "locked\n");
+        child
+    }
+
     fn command(&mut self, process: u32, life: u32, more: &[&str]) -> Command {
-        let proxies = &self.proxies[Site::machine(process)];
-        let ports: Vec<String> = proxies.iter().map(|proxy| proxy.port().to_string()).collect();
-        let hosts = vec!["127.0.0.1"; ports.len()].join(",");
-        let address = format!("host={hosts} port={} user=postgres dbname=postgres sslmode=disable", ports.join(","));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        let (mut command, address) = self.where_it_runs(Site::machine(process));
         command.arg(format!("histories={}", self.histories().display()));
         command.args([format!("process={process}"), format!("life={life}"), format!("address={address}")]);
         command.args([format!("seed={}", self.random.number()), format!("lease={}", LEASE.as_millis())]);
@@ -157,6 +210,14 @@ impl Site {
         let answered = || counts(&self.history()).shreds;
         let before = answered();
         wait_for("customers to be shredded", || answered() >= before + more);
+    }
+
+    /// Whether a call that began later has shredded somebody.
+    pub fn shredded_since(&self, since: u64) -> bool {
+        let shredded = |call: &Call| {
+            call.begun > since && matches!((&call.what, &call.answer), (What::Shred { .. }, Some((_, Answer::Ok(_)))))
+        };
+        self.history().calls.iter().any(shredded)
     }
 
     pub fn wait_until_it_works(&mut self, process: u32) {

@@ -172,6 +172,19 @@ fn what_was_changed_in_the_tables_is_damaged() {
     assert!(matches!(store.read(place)[0].content, CopyContent::Intact(_)));
 }
 
+/// With what is there, and what is needed. Nothing was made in it.
+#[test]
+#[ignore = "needs PostgreSQL 13 in TEST_POSTGRES"]
+fn a_server_that_is_too_old_is_refused() {
+    let server = shared();
+    let schema = server.new_schema();
+    for refused in [at(server, &schema).migrate().unwrap_err(), at(server, &schema).open().unwrap_err()] {
+        assert!(matches!(&refused, OpenError::OldServer { found: 130_000..140_000, .. }), "{refused:?}");
+        assert!(refused.to_string().contains("the key store needs PostgreSQL 14 or later"), "{refused}");
+    }
+    assert_eq!(server.sql(&format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'")), "0");
+}
+
 /// Messages name the database and the schema, and never the password.
 #[test]
 fn nothing_shows_the_password() {

@@ -30,7 +30,7 @@ fn write(server: &Server, name: &str, content: &str) -> String {
 #[test]
 fn the_server_must_show_a_certificate_for_its_name() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = Server::start_at(&["-h", "127.0.0.1"], port);
+    let server = Server::start_at(&["-h", "127.0.0.1", "-c", "fsync=on"], port);
     let [authority, certificate, key] = certificates();
     let (certificate, key) = (write(&server, "server.pem", &certificate), write(&server, "server.key", &key));
     let foreign = certificates();

@@ -89,3 +89,36 @@ fn a_commit_that_no_standby_confirmed_is_none() {
     server.set("synchronous_standby_names", "");
     wait_for("reads to need no standby", || read(&asks) == Ok(()));
 }
+
+/// Of several hosts the first one takes connections and says nothing, as a machine does that is stopped or gone from the network: whoever takes
+/// writes is found all the same, and long before the answer of the first one is given up.
+#[test]
+fn a_host_that_hangs_keeps_nobody_from_the_next_one() {
+    let (hangs, server) = (Server::start(&[]), Server::start(&[]));
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    hangs.signal_all("STOP");
+    let directories = [&hangs, &server].map(|server| super::server::text(server.directory())).join(",");
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes"))
+        .schema(&schema);
+    let begun = Instant::now();
+    let opened = both.answer_within(WAIT).open().map(|store| read(&store));
+    let took = begun.elapsed();
+    hangs.signal_all("CONT");
+    assert_eq!(opened.unwrap(), Ok(()));
+    assert!(took < WAIT / 4, "{took:?}");
+}
+
+/// The same of addresses that one name stands for: here nobody listens at the first of them.
+#[test]
+fn every_address_of_a_name_is_tried() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let server = Server::start_at(&["-h", "127.0.0.1"], port);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let address =
+        format!("host=localhost port={port} user=postgres dbname=postgres sslmode=disable allow_fsync_off=yes");
+    assert_eq!(read(&PostgresStore::at(address).schema(&schema).open().unwrap()), Ok(()));
+}

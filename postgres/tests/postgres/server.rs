@@ -28,6 +28,8 @@ pub struct Server {
     arguments: Vec<String>,
     keeper: Mutex<Option<Child>>,
     port: AtomicU16,
+    /// The network namespace that it runs in, if not that of the tests.
+    namespace: OnceLock<String>,
 }
 
 /// The server that most tests share.
@@ -51,6 +53,32 @@ impl Server {
         server
     }
 
+    /// In a network namespace, where it listens to all addresses and trusts its neighbours. Its socket is in the file system, and so reached from
+    /// everywhere.
+    #[allow(dead_code)] // scenarios with networks of their own call it
+    pub fn start_in(namespace: &str, arguments: &[&str]) -> Server {
+        let server = Server::installed(&[&["-h", "*"], arguments].concat(), |data| {
+            run(&[&program("initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync"]);
+            let trusts = r#"printf 'host all,replication all samenet trust\n' >>"$0/pg_hba.conf""#;
+            run(&["sh", "-c", trusts, data]);
+        });
+        server.in_namespace(namespace)
+    }
+
+    /// A standby in a network namespace, which follows the primary at `address` under the name `standby`.
+    #[allow(dead_code)] // scenarios with networks of their own call it
+    pub fn follow_in(namespace: &str, primary: &Server, address: &str) -> Server {
+        let follows = format!("primary_conninfo=host={address} user=postgres application_name=standby");
+        let server = Server::copy_of(primary, &["-h", "*", "-c", &follows], &[]);
+        server.in_namespace(namespace)
+    }
+
+    fn in_namespace(self, namespace: &str) -> Server {
+        self.namespace.set(namespace.to_owned()).expect("it is set once");
+        self.go_on();
+        self
+    }
+
     /// A standby of `primary`, which it follows under the name `standby`.
     pub fn follow(primary: &Server) -> Server {
         Server::follow_with(primary, &[])
@@ -68,14 +96,18 @@ impl Server {
     }
 
     fn follow_as(primary: &Server, settings: &[&str], arguments: &[&str]) -> Server {
+        let server = Server::copy_of(primary, settings, arguments);
+        server.go_on();
+        server
+    }
+
+    fn copy_of(primary: &Server, settings: &[&str], arguments: &[&str]) -> Server {
         let source = format!("host={} user=postgres application_name=standby", text(&primary.directory));
-        let server = Server::installed(settings, |data| {
+        Server::installed(settings, |data| {
             let backup = program("pg_basebackup");
             let command = [&backup, "-D", data, "-d", &source, "-R", "-c", "fast", "-X", "stream"];
             run(&command.iter().chain(arguments).copied().collect::<Vec<_>>());
-        });
-        server.go_on();
-        server
+        })
     }
 
     fn installed(arguments: &[&str], fill: impl Fn(&str)) -> Server {
@@ -84,7 +116,13 @@ impl Server {
         let directory = PathBuf::from(String::from_utf8(made.stdout).unwrap().trim_end());
         fill(&text(&directory.join("data")));
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Server { directory, arguments, keeper: Mutex::default(), port: AtomicU16::new(5432) }
+        Server {
+            directory,
+            arguments,
+            keeper: Mutex::default(),
+            port: AtomicU16::new(5432),
+            namespace: OnceLock::new(),
+        }
     }
 
     /// Starts it, for the first time or again.
@@ -117,7 +155,15 @@ impl Server {
             command.extend(["-h".to_owned(), String::new()]);
         }
         command.extend(self.arguments.iter().cloned());
-        Command::new("sh")
+        let mut keeper = match self.namespace.get() {
+            None => Command::new("sh"),
+            Some(namespace) => {
+                let mut inside = Command::new("ip");
+                inside.args(["netns", "exec", namespace, "sh"]);
+                inside
+            }
+        };
+        keeper
             .args(["-c", KEEPER, "keeper", &directory])
             .args(command)
             .stdin(Stdio::piped())
@@ -187,7 +233,8 @@ impl Server {
 
     /// A connection string for a user of the database `postgres`.
     pub fn address(&self, user: &str) -> String {
-        format!("host={} port={} user={user} dbname=postgres", text(&self.directory), self.port())
+        // It runs without fsync, unless told otherwise.
+        format!("host={} port={} user={user} dbname=postgres allow_fsync_off=yes", text(&self.directory), self.port())
     }
 
     /// Runs statements as the superuser.
@@ -273,8 +320,14 @@ impl Drop for Server {
     }
 }
 
-/// Debian has a directory a version, and the newest is taken; others have them on PATH.
+/// From the directory that `TEST_POSTGRES` names, if it does: that is how other versions are tried. Otherwise Debian has a directory a version, and the
+/// newest is taken; others have them on PATH.
 pub fn program(name: &str) -> String {
+    if let Some(named) = std::env::var_os("TEST_POSTGRES") {
+        let program = Path::new(&named).join(name);
+        assert!(program.exists(), "TEST_POSTGRES names a directory without {name}");
+        return text(&program);
+    }
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
     newest.map_or_else(|| name.to_owned(), |version| format!("/usr/lib/postgresql/{version}/bin/{name}"))

@@ -26,7 +26,8 @@ fn a_failover_to_a_standby_that_lacks_commits_is_found_out_by_those_who_saw_them
     });
     vault.close().unwrap();
     let directories = [&primary, &standby].map(|server| super::server::text(server.directory())).join(",");
-    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres")).schema(&schema);
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes"))
+        .schema(&schema);
     let vault = unlock(&both);
     standby.stop_at_once();
     vault.shred([alice.0]).unwrap();
@@ -68,7 +69,8 @@ fn a_primary_that_was_deposed_renews_no_lease() {
     assert!(matches!(&error, StoreOpenError::Store(error) if error.problem() == Problem::ReadOnly), "{error:?}");
     // Of both the primary is taken, in whatever order they are named.
     let directories = [&standby, &primary].map(|server| super::server::text(server.directory())).join(",");
-    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres")).schema(&schema);
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes"))
+        .schema(&schema);
     let both = both.answer_within(SOON);
     assert!(opens(&unlock(&both), &bob));
 

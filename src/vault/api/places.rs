@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::KeyStoreError;
 use crate::journal::{Event, Results};
+use crate::root_key::is_of_a_missing_token;
 use crate::store::{Directory, PlaceId};
 use crate::vault::Vault;
 use crate::vault::commit::{CommitError, Draft, ListChange, Step};
@@ -42,6 +43,10 @@ impl Vault {
     /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
     /// there still is a copy of the record as of its last commit, and must be destroyed; the path is returned if the
     /// place is known here. The place need not be there.
+    ///
+    /// Where the root key has versions one begins, so that what lies there cannot be read any more. **Not if a token that the root record lists is lost as
+    /// well**: then the place is given up under the version of before, and the token by the rotation that comes next
+    /// ([`rotate_root_key`](Vault::rotate_root_key) to the tokens that are left); whoever finds both opens what was there that day.
     ///
     /// # Errors
     /// [`KeyStoreError::FirstPlace`] of the first place; otherwise when the commit fails. The mirror stays in use then, unless it is not
@@ -114,6 +119,7 @@ impl Process {
     ) -> Result<(), KeyStoreError> {
         let mut entries = Entries::default();
         let is_promotion = matches!(change, ListChange::Promote(..));
+        let gives_up_a_place = matches!(change, ListChange::Promote(..) | ListChange::Detach(_));
         let plan = change.clone();
         let done = self.commit_list(change, &mut |draft| {
             before(draft)?;
@@ -126,8 +132,8 @@ impl Process {
             let list = std::mem::take(&mut draft.record.places);
             draft.record.places = plan.apply(&list)?;
             // What lies in a place that is given up cannot be read any more, and whoever still sees that place alone stops (E10).
-            draft.gives_up_a_place = matches!(plan, ListChange::Promote(..) | ListChange::Detach(_));
-            draft.begins_version = draft.gives_up_a_place;
+            draft.gives_up_a_place = gives_up_a_place;
+            draft.begins_version = gives_up_a_place;
             let after = draft.record.places.clone();
             self.intend_once(draft, &mut entries, || {
                 let without = |list: &[PlaceId], others: &[PlaceId]| {
@@ -141,6 +147,9 @@ impl Process {
         });
         self.conclude(&mut entries, &done, &Results::default());
         let done = self.reread_if_unknown(done).map_err(CommitError::cause)?;
-        done.old_copy.map_or(Ok(()), Err)
+        // That a lost token cannot be asked for older keys is told by what comes next: the rotation that gives it up, and until then `status`.
+        let is_expected =
+            |error: &KeyStoreError| matches!(error, KeyStoreError::RootKey(error) if is_of_a_missing_token(error));
+        done.old_copy.filter(|error| !(gives_up_a_place && is_expected(error))).map_or(Ok(()), Err)
     }
 }

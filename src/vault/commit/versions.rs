@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
 use crate::journal::Began;
-use crate::root_key::{Recipe, RootKeyError};
+use crate::root_key::{Recipe, RootKeyError, is_of_a_missing_token};
 use crate::sync::lock;
 
 impl Engine {
@@ -33,9 +33,11 @@ impl Engine {
         }
         let mut keyring = lock(&self.keyring);
         let next = match keyring.next_version(recipe, draft.forgets, draft.begins_version, places) {
-            // An operator gives up a place, and has one left: that must be possible, and what lies there is to be destroyed.
+            // An operator gives up a place, and has one left, or has lost a token with it: that must be possible, or nothing could be committed ever
+            // again, since a token is given up by a rotation, which needs every place. What lies there is to be destroyed.
             Err(KeyStoreError::RootKey(error))
-                if draft.gives_up_a_place && matches!(*error, RootKeyError::OnePlace) =>
+                if draft.gives_up_a_place
+                    && (matches!(*error, RootKeyError::OnePlace) || is_of_a_missing_token(&error)) =>
             {
                 None
             }

@@ -18,7 +18,8 @@ fn who_is_erased_through_one_instance_is_refused_by_the_other_at_once() {
     keys.ask(&key_database, "CREATE ROLE owner LOGIN; CREATE ROLE app LOGIN");
     keys.ask(&key_database, &format!("GRANT CREATE ON DATABASE {key_database} TO owner"));
     let store = KeyStore {
-        url: keys.pairs(&key_database, "app"),
+        // Its server runs without fsync.
+        url: format!("{} allow_fsync_off=yes", keys.pairs(&key_database, "app")),
         owner_url: keys.pairs(&key_database, "owner"),
         role: "app".to_owned(),
     };

@@ -1,6 +1,7 @@
 //! One of the processes that share a vault: started by a scenario, with pairs `name=value` as arguments.
 //!
-//! Told `judge=1` it opens every value that was ever recorded, once, and ends. Otherwise it works until its input says `stop`, or ends.
+//! Told `judge=1` it opens every value that was ever recorded, once, and ends; told `hold=1` it takes the store's lock and keeps it. Otherwise it works
+//! until its input says `stop`, or ends.
 
 mod knowledge;
 mod planted;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use knowledge::Knowledge;
 use oubliette::personal::Text;
+use oubliette::store::RootStore;
 use oubliette::testing::MovedClocks;
 use oubliette::{
     CustomerId, Field, KeyStoreError, OpenError, Outcome, Purpose, RootKey, SealError, ShredError, UnlockError, Vault,
@@ -234,6 +236,9 @@ fn obey(line: &str, clocks: &MovedClocks, worker: Option<&Worker>) {
 
 fn main() {
     let options = Options::read();
+    if options.get("hold") == "1" {
+        hold(&options);
+    }
     let directory = PathBuf::from(options.get("histories"));
     let by = Life {
         process: options.number("process").try_into().unwrap(),
@@ -273,6 +278,16 @@ fn main() {
 fn closed(worker: Arc<Worker>) {
     // It may be in trouble, which its history tells.
     let _ = Arc::into_inner(worker).expect("its threads ended").vault.close();
+}
+
+/// Takes the lock, as a commit does, and is never done with it.
+fn hold(options: &Options) -> ! {
+    let store = PostgresStore::at(options.get("address")).open().expect("the store is there");
+    let _lock = store.lock(&store.places(), Duration::from_secs(30)).expect("the lock is free some time");
+    println!("locked");
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Unlocks, and goes on trying while that may come right; or creates the vault.
