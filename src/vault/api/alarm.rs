@@ -72,7 +72,7 @@ impl VaultBuilder {
                 let highest_number = highest.map(Into::into);
                 let intent = || Ok(Event::ClearAlarm { seen, highest_number, why: why.clone() });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
+                mark.replace_unless_good(&draft.record, draft.pages.0, process.settings.is_copy)?;
                 let next = highest.map_or(0, |number| number.get() + 1);
                 draft.record.next_number = draft.record.next_number.max(next);
                 Ok(Step::Write(Vec::new(), ()))

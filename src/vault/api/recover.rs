@@ -172,7 +172,7 @@ impl VaultBuilder {
                 let highest_number = Some(recovery.highest_number.into());
                 let intent = || Ok(Event::Recover { seen, highest_number, why: None });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
+                mark.replace_unless_good(&draft.record, draft.pages.0, process.settings.is_copy)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);

@@ -390,6 +390,7 @@ impl Vault {
         if process.known.is_closed() {
             return Ok(());
         }
+        process.known.will_close();
         let trouble = process.workers.commits.run(process, None, |process| process.known.trouble());
         process.close();
         trouble.flatten().map_or(Ok(()), Err)

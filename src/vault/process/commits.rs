@@ -99,6 +99,7 @@ impl Process {
             held: self.known.latest_durable(),
             // What no crash can take away any more.
             vouched: self.open_file().and_then(Journal::durable),
+            known: Some(self.known.clone()),
         };
         // Before the record is read: the lease begins no later than what is known of it.
         let sent = self.known.now();
