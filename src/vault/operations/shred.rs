@@ -63,7 +63,7 @@ impl Shredded {
     }
 
     /// True when every key of theirs was wiped from this process before the shred returned. False when a call that was
-    /// opening or sealing did not end in time; its keys are wiped when it does.
+    /// opening or sealing, or a read of the root record, did not end in time; its keys are wiped when it does.
     #[must_use]
     pub fn is_wiped_here(&self) -> bool {
         self.readers_gone
