@@ -20,9 +20,10 @@ mod tests;
 pub(crate) use api::CHUNK;
 use api::VaultInner;
 pub use api::{
-    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, Recovery, Retired, Status, Vault,
-    VaultBuilder,
+    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Status, Vault,
+    VaultBuilder, WithReason,
 };
 pub use audit_file::AuditFile;
-pub use journal::{ReceiptContext, WithReason};
-pub use operations::{EpochBegun, Epochs, LoadedPages, Rotated, Shredded};
+pub use operations::{EpochBegun, LoadedPages, Retired, Rotated};
+pub use process::Shredded;
+pub use state::Epochs;

@@ -19,6 +19,7 @@ use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootSt
 use crate::sync::Mutex;
 use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
+use crate::vault::operations::Operations;
 use crate::vault::process::{Process, Settings};
 use crate::vault::state::{Keyring, Opened, RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultInner};
@@ -394,7 +395,7 @@ impl VaultBuilder {
         if existing {
             self.check_existing(&inner.process, mark, needs_repair)?;
         } else {
-            inner.process.open_journal(&self.journal)?;
+            Operations::on(&inner.process).open_journal(&self.journal)?;
         }
         inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
@@ -428,9 +429,11 @@ impl VaultBuilder {
                 crate::events::read_failed(&error);
             }
         }
-        process.open_journal(&self.journal)?;
+        Operations::on(process).open_journal(&self.journal)?;
         match unknown {
-            _ if self.add_missing && is_missing => Ok(run(process, |process| process.add_missing_purposes())?),
+            _ if self.add_missing && is_missing => {
+                Ok(run(process, |process| Operations::on(process).add_missing_purposes())?)
+            }
             None => Ok(()),
             Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
         }

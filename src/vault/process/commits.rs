@@ -125,7 +125,7 @@ impl Process {
         }
         let Committed { value, state, old_copy, durable, wrote } = committed?;
         if wrote {
-            self.root_key_may_have_moved();
+            self.journal.root_key_may_have_moved();
         }
         // What another process committed before it, too.
         self.take_over(&state, TakenOverBy::Commit);
