@@ -198,7 +198,7 @@ fn vault_and_journal_were_restored() {
         .shell(r#"sqlite3 shop/shop.sqlite "SELECT line FROM oubliette_journal ORDER BY n" > journal/privacy.journal"#);
     drill.shell("chmod 600 journal/privacy.journal");
     let status = drill.world.shell("cd drill && oubliette status").ends(65);
-    assert!(status.err.contains("went back in time"), "{status:?}");
+    assert!(status.err.contains("was rolled back"), "{status:?}");
     drill.shell("oubliette replay --highest-number $(sqlite3 shop/shop.sqlite 'SELECT max(number) FROM oubliette_numbers') --generate new.key --yes");
     drill.ends_well("new.key");
 }

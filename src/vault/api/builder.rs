@@ -152,7 +152,7 @@ impl VaultBuilder {
     }
 
     /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
-    /// not issued it yet went back in time: it is refused, here and now only, since the number may be a mistake.
+    /// not issued it yet was rolled back: it is refused, here and now only, since the number may be a mistake.
     pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
         self.highest_number = Some(number);
         self
@@ -172,7 +172,8 @@ impl VaultBuilder {
         self
     }
 
-    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise.
+    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise. A call of the store within a
+    /// commit may take three times as long (and three seconds at least); then the commit is given up.
     pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
         self.lock_wait = most;
         self

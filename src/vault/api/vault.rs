@@ -384,7 +384,7 @@ impl Vault {
     }
 
     /// Ends what is under way, then drops all keys. Every clone refuses from then on, and the threads that commit and read,
-    /// which are those that call a token, have ended, unless a call hangs. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
+    /// which are those that call a token, have ended, unless a call of it hangs. A store that hangs is waited for a lease, or a second. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
     /// it is unloaded under a call.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
 mod commits;
-mod evidence;
+mod findings;
 mod journal;
 mod readiness;
 mod refresh;
