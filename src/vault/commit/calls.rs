@@ -25,6 +25,7 @@ const AT_LEAST: Duration = Duration::from_secs(3);
 const BYTES_A_SECOND: usize = 1 << 20;
 /// Once the lease ran out, a call that began so long ago is not waited for, nor one that began a lease ago.
 const WITHOUT_LEASE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(50);
 /// While the lease runs it is looked so often whether it still does.
 const LOOKS: Duration = Duration::from_secs(1);
 
@@ -165,7 +166,12 @@ impl Bounded {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        // Nobody asks that thread any more: it ends when the call comes back. First of all it is said that it is stuck, so that its end is later.
+        // A machine that slept wakes both threads at once, and the call has not hung at all.
+        if let Ok(answer) = answered.recv_timeout(GRACE) {
+            return Ok(answer);
+        }
+        // First of all it is said that the thread is stuck: its end, which says that it is not, comes later. Nobody asks it any more, so that it ends when the
+        // call comes back.
         self.calls.is_stuck.store(true, Ordering::Release);
         lock(&self.thread).take();
         answered.try_recv().map_err(|_| no_answer(what))
