@@ -56,7 +56,7 @@ pub(crate) fn lease_lost(why: &impl Display) {
 }
 
 pub(crate) fn gone_back(have: u64, seen: u64) {
-    event!(error, have, seen, "the key store went back in time");
+    event!(error, have, seen, "the key store was rolled back");
     let _ = (have, seen);
 }
 

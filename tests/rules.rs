@@ -13,6 +13,10 @@ mod commit;
 mod fork;
 #[path = "rules/hanging.rs"]
 mod hanging;
+#[path = "rules/hangs.rs"]
+mod hangs;
+#[path = "rules/hung_commits.rs"]
+mod hung_commits;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/loading.rs"]

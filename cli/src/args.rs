@@ -184,7 +184,7 @@ pub enum Command {
     Journal(Journal),
     /// After a root record was restored: shred and retire again what the journal knows of, under a new root key
     Replay(Replay),
-    /// Declare that an alarm, or a refusal because the vault went back in time, was a false one; the root key stays
+    /// Declare that an alarm, or a refusal because the vault was rolled back, was a false one; the root key stays
     ///
     /// `status` and `doctor` show an alarm. A false one comes of a copy of the vault that was used without `--copy`, as in a staging
     /// system, and whose rows got into this database; or of a mark beside the pages that is damaged. Find out first: nobody can check

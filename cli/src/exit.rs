@@ -32,7 +32,7 @@ pub enum Exit {
     NeedsVault = 6,
     /// The command was not understood.
     Usage = 64,
-    /// Damage, tampering, or a key store that went back in time.
+    /// Damage, tampering, or a key store that was rolled back.
     Investigate = 65,
     /// What was named does not exist.
     Missing = 66,
@@ -72,7 +72,7 @@ pub const CODES: [(Exit, &str); 15] = [
     ),
     (
         Exit::Investigate,
-        "investigate: damage, tampering, or a key store that went back in time; refused, nothing happened",
+        "investigate: damage, tampering, or a key store that was rolled back; refused, nothing happened",
     ),
     (Exit::Missing, "there is no such file or vault"),
     (
@@ -267,7 +267,7 @@ pub fn told(error: &KeyStoreError) -> String {
             "the vault keeps a journal, and this must be written down: name it with --journal, or as `journal` in the configuration".to_owned()
         }
         KeyStoreError::RolledBack { have, seen } => format!(
-            "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not come after it; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`"
+            "the key store was rolled back: generation {seen} was seen, and the one at generation {have} does not come after it; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`"
         ),
         KeyStoreError::PagesOfAnotherVault => {
             "the pages are another vault's: correct --pages-at, or `pages_at` in the configuration".to_owned()
@@ -409,7 +409,7 @@ fn of_register(error: &RegisterError) -> Option<String> {
         }
         RegisterError::Unconfirmed => "the database was restored, and nothing is swept before somebody has looked: enter again what it forgot (marks and evidence since the backup; holds and requests too, if the journal lost entries), then `oubliette resume --confirm-restored REASON`".to_owned(),
         RegisterError::ShreddedOpens { numbers } => format!(
-            "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
+            "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault was rolled back, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
         ),
         RegisterError::NotSigned => "a line of the journal's table in the database was not signed by the vault of this public key: `public_key` or [database] is another vault's, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
         RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or are from before a key tree was given up. `oubliette resume --reconcile` lists all such numbers".to_owned(),

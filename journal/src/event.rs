@@ -83,7 +83,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
     },
-    /// Intent: a vault that went back in time is mended.
+    /// Intent: a vault that was rolled back is mended.
     Recover {
         /// The highest generation that was known to have existed.
         seen: u64,

@@ -9,6 +9,6 @@ pub enum Outcome {
     Erased,
     /// What is needed cannot be reached or is busy; nothing is wrong with the value. HTTP 503.
     TryAgain,
-    /// Tampering, a mix-up of values, damage, or a key store that went back in time. HTTP 500, and wake somebody.
+    /// Tampering, a mix-up of values, damage, or a key store that was rolled back. HTTP 500, and wake somebody.
     Investigate,
 }

@@ -1,4 +1,4 @@
-//! What a journal says was forgotten: for a vault that went back in time.
+//! What a journal says was forgotten: for a vault that was rolled back.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

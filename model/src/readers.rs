@@ -87,7 +87,7 @@ impl Protocol {
         }
     }
 
-    /// R9: what a process knows must be in the history of what it finds, or the vault went back in time.
+    /// R9: what a process knows must be in the history of what it finds, or the vault was rolled back.
     pub fn is_rolled_back(&self, s: &State, process: usize, found: RecordId) -> bool {
         let process = &s.processes[process];
         let floor = if self.rules.keep(Rule::OnlyDurableProves) { process.durable } else { process.held };

@@ -155,10 +155,10 @@ pub enum RegisterError {
         /// Which table.
         table: String,
     },
-    /// The vault opens what the register has recorded as shredded: the vault went back in time, or a row was changed by hand. Nothing of
+    /// The vault opens what the register has recorded as shredded: the vault was rolled back, or a row was changed by hand. Nothing of
     /// the customer was opened.
     #[error(
-        "the vault opens {numbers} of a customer's numbers that the register has recorded as shredded: the vault went back in time, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
+        "the vault opens {numbers} of a customer's numbers that the register has recorded as shredded: the vault was rolled back, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
     )]
     ShreddedOpens {
         /// How many numbers.

@@ -21,7 +21,7 @@ pub struct Reconciled {
     pub lost: Vec<CustomerId>,
     /// How many numbers were compared with the vault's.
     pub compared: u64,
-    /// Numbers that are recorded as shredded and that the vault opens: it went back in time, or the rows were changed by hand. Nothing was
+    /// Numbers that are recorded as shredded and that the vault opens: it was rolled back, or the rows were changed by hand. Nothing was
     /// done about them: shred them if their customers were erased, or set the rows right.
     pub opened: Vec<CustomerId>,
     /// Numbers that stand beside an id that they were not issued for: rows were changed by hand; or what proves it was sealed under a key tree

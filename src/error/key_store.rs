@@ -64,7 +64,7 @@ pub enum KeyStoreError {
     /// The key store is older than something it once wrote: it was restored from a backup. Everything is refused until
     /// [`recover`](crate::VaultBuilder::recover), or `replay` where there is a journal.
     #[error(
-        "the key store went back in time: generation {seen} was seen, and the one at generation {have} does not \
+        "the key store was rolled back: generation {seen} was seen, and the one at generation {have} does not \
          come after it; whoever was shredded since is readable again. Put the newest root and pages back; or `replay` \
          the journal; or `recover` with those shredded since"
     )]

@@ -1,5 +1,5 @@
-//! The vault. A [`Process`](process::Process) is what one process has of it: what it knows (`state`), its commits, its threads (`workers`), which
-//! know nothing of one another nor of what is above; `journal`, `operations` and `api` add what is done with them.
+//! The vault. A [`Process`](process::Process) is what one process has of it: what it knows (`state`), its commits, its threads (`workers`), its
+//! `journal`; `operations` are what can be asked of it, and `api` what an application calls. Each row names those below it alone.
 //! ARCHITECTURE.md: "Layers of the vault", "The commit protocol", "Threads and locks".
 
 mod api;
@@ -20,9 +20,10 @@ mod tests;
 pub(crate) use api::CHUNK;
 use api::VaultInner;
 pub use api::{
-    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, Recovery, Retired, Status, Vault,
-    VaultBuilder,
+    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Status, Vault,
+    VaultBuilder, WithReason,
 };
 pub use audit_file::AuditFile;
-pub use journal::{ReceiptContext, WithReason};
-pub use operations::{EpochBegun, Epochs, LoadedPages, Rotated, Shredded};
+pub use operations::{EpochBegun, LoadedPages, Retired, Rotated};
+pub use process::Shredded;
+pub use state::Epochs;

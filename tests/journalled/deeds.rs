@@ -217,7 +217,7 @@ fn another_first_place_is_written_down() {
     assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
-/// The first place is lost, and the mirror went back in time: the journal proves it. It is promoted all the same, refused, and mended.
+/// The first place is lost, and the mirror was rolled back: the journal proves it. It is promoted all the same, refused, and mended.
 #[test]
 fn a_mirror_that_went_back_in_time_is_promoted_and_then_recovered() {
     let scratch = Scratch::new();

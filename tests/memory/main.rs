@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::host_endian_bytes)]
 
+#[path = "../rules/hangs.rs"]
+mod hangs;
 mod needles;
 mod primitives;
 mod search;
@@ -18,9 +20,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use hangs::{CALLS, Call, Hangs};
 use needles::{Source, needles};
 use oubliette::personal::Email;
-use oubliette::store::Memory;
+use oubliette::store::{Directory, Memory};
 use oubliette::{CustomerId, Epoch, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, bits};
 use search::Needles;
 
@@ -382,16 +385,24 @@ fn a_lease_that_runs_out_while_a_read_hangs_leaves_nothing() {
     let vault = builder.create(RootKey::bytes(ROOT_KEY)).unwrap();
     let customers = Customers::enroll(&vault);
     let _ = vault.shred([customers.ids[10]]).unwrap();
-    let idle = customers.use_keys(&vault);
+    let mut idle = customers.use_keys(&vault);
     let keys = vault.customer(customers.victim());
     keys.open(EMAIL, &customers.rows[customers.victim].1).unwrap();
     let needles = needles(&Source::Directory(&path), "orders", customers.victim());
     expect_found(&needles, &["root page key", "customer key", "field key, round keys"]);
 
     // Whoever opens a pipe waits for somebody who writes.
-    let (slot, away) = (path.join("root/slot-a"), dir.path().join("slot-a"));
+    let (slot, away, pipe) = (path.join("root/slot-a"), dir.path().join("slot-a"), dir.path().join("pipe"));
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+    // A read that finds a slot missing looks again a few times. All the while there is one, which has read the other slot.
+    let v = vault.clone();
+    idle.start(move |pause| {
+        pause.ready.send(()).unwrap();
+        while v.refresh().is_ok() {}
+    });
     std::fs::rename(&slot, &away).unwrap();
-    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&slot).status().unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::rename(&pipe, &slot).unwrap();
     std::thread::sleep(lease * 3);
     assert!(!vault.health().can_open);
     needles.find().expect_nothing("a lease after a read began to hang");
@@ -405,4 +416,51 @@ fn a_lease_that_runs_out_while_a_read_hangs_leaves_nothing() {
         std::thread::sleep(lease / 5);
     }
     idle.end();
+}
+
+/// A store begins to hang in the middle of a commit, which works with everybody's keys. Whatever call it is, when the lease has run out nothing is
+/// left but what the store itself was given: encrypted pages, an encrypted record.
+#[test]
+fn a_lease_that_runs_out_while_a_commit_hangs_leaves_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let lease = std::time::Duration::from_millis(500);
+    let vault = Vault::at(&path).purposes([ORDERS, NEWS]).lease(lease).create(RootKey::bytes(ROOT_KEY)).unwrap();
+    let customers = Customers::enroll(&vault);
+    let mut next = customers.ids.iter().copied();
+    // Pages of three leaves.
+    let _ = vault.shred([next.next().unwrap(), customers.ids[310], customers.ids[590]]).unwrap();
+    vault.close().unwrap();
+    for call in CALLS.into_iter().filter(|call| *call != Call::NewerThan) {
+        let store = Hangs::over(Directory::at(&path).open().unwrap());
+        let builder = Vault::on(store.clone(), store.clone()).purposes([ORDERS, NEWS]);
+        let vault = builder.unlock(RootKey::bytes(ROOT_KEY)).unwrap();
+        let idle = customers.use_keys(&vault);
+        let needles = needles(&Source::Directory(&path), "orders", customers.victim());
+        let needles = needles.without(&["record salt", "sealed root entry"]);
+        if call == CALLS[0] {
+            expect_found(&needles, &["root page key", "customer key", "field key"]);
+        }
+
+        store.arm(call, true);
+        let (v, other) = (vault.clone(), next.next().unwrap());
+        let commit = std::thread::spawn(move || match call {
+            Call::Mark | Call::Sweep => drop(v.sweep()),
+            _ => drop(v.shred([other])),
+        });
+        while !store.is_hung() {
+            std::thread::sleep(lease / 50);
+        }
+        // One that began before the lease ended is waited for as long as a second, if that is longer.
+        let end = std::time::Duration::from_secs(1) + lease;
+        std::thread::sleep(end);
+        assert!(!vault.health().can_open && store.is_hung(), "{call:?}");
+        needles.find().expect_nothing(&format!("a lease after a commit began to hang ({call:?})"));
+        store.let_go();
+        commit.join().unwrap();
+        idle.end();
+        // It may not know yet that the store is back.
+        let _ = vault.close();
+    }
 }

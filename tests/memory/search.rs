@@ -94,7 +94,8 @@ impl Needles {
                     if starts[usize::from(piece as u16)]
                         && let Some(labels) = wanted.get(&piece)
                     {
-                        let place = format!("{:#x} in {mapping}", at + offset as u64);
+                        let around = around(&chunk[..read], offset);
+                        let place = format!("{:#x} in {mapping}, {around}", at + offset as u64);
                         for label in labels {
                             found.0.entry((*label).to_owned()).or_default().push(place.clone());
                         }
@@ -109,6 +110,31 @@ impl Needles {
         }
         found
     }
+}
+
+/// The bytes beside a piece, redacted: what is zero, and what is not.
+fn around(masked: &[u8], offset: usize) -> String {
+    let masks = MASK.to_ne_bytes();
+    let shown = (offset.saturating_sub(32)..masked.len().min(offset + PIECE + 32)).map(|at| match at {
+        _ if (offset..offset + PIECE).contains(&at) => '#',
+        _ if masked[at] == masks[at % PIECE] => '.',
+        _ => 'x',
+    });
+    shown.collect()
+}
+
+/// The threads there are, what each is doing, and where its stack is: a piece in that mapping is on it, and others are on the heap.
+fn threads() -> String {
+    let mut all = String::new();
+    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let told = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default().trim().to_owned();
+        // The call, its arguments, the stack pointer, the program counter.
+        let call = told("syscall");
+        let words: Vec<&str> = call.split(' ').collect();
+        let stack = words.iter().rev().nth(1).copied().unwrap_or("unknown");
+        all += &format!("  {}: call {}, stack at {stack}\n", told("comm"), words[0]);
+    }
+    all
 }
 
 #[derive(Default)]
@@ -126,6 +152,6 @@ impl Found {
             all += &format!("  {label}: {} pieces\n", places.len());
             places.iter().take(6).for_each(|place| all += &format!("      {place}\n"));
         }
-        assert!(self.0.is_empty(), "{when}, memory still holds\n{all}");
+        assert!(self.0.is_empty(), "{when}, memory still holds\n{all}threads:\n{}", threads());
     }
 }

@@ -103,7 +103,7 @@ fn rolled_back<T: std::fmt::Debug>(result: Result<T, UnlockError>) {
     match result {
         Err(UnlockError::KeyStore(error @ KeyStoreError::RolledBack { .. })) => {
             let text = told(&error);
-            assert!(text.contains("went back in time") && text.contains("recover"), "{text}");
+            assert!(text.contains("was rolled back") && text.contains("recover"), "{text}");
         }
         other => panic!("{other:?}"),
     }

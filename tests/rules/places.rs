@@ -228,7 +228,7 @@ fn what_is_not_lost_is_not_given_up() {
     assert_eq!((contents(&scratch.join("main")), contents(&scratch.join("mirror"))), before);
 }
 
-/// A mirror that went back in time is promoted, and refused all the same: the generation that a promotion leaves out does not cover the mark.
+/// A mirror that was rolled back is promoted, and refused all the same: the generation that a promotion leaves out does not cover the mark.
 #[test]
 fn a_promotion_does_not_hide_a_rollback() {
     let scratch = Scratch::new();

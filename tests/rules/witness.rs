@@ -1,4 +1,4 @@
-//! Rules 1, 6 and 14: who says that the key store went back in time, and who says that someone was shredded.
+//! Rules 1, 6 and 14: who says that the key store was rolled back, and who says that someone was shredded.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ fn a_commit_notices_it_too_and_all_refuse() {
     let _ = vault.shred([alice]).unwrap();
     vault.memory().restore(&last_night);
     let error = vault.shred([bob]).unwrap_err();
-    assert!(told(&error).contains("went back in time"), "{}", told(&error));
+    assert!(told(&error).contains("was rolled back"), "{}", told(&error));
     let second = vault.second();
     assert!(matches!(second, Err(UnlockError::KeyStore(error)) if is_rolled_back(&error)));
     assert!(matches!(vault.open(bob, EMAIL, &b), Err(OpenError::KeyStore(error)) if is_rolled_back(&error)));

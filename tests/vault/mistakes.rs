@@ -106,7 +106,10 @@ fn a_value_is_opened_in_another_row_column_or_vault() {
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let sealed = vault.seal(alice, EMAIL, &ALICE.parse().unwrap()).unwrap();
     says(vault.open(bob, EMAIL, &sealed).unwrap_err(), &["sealed for customer 1", "copied between rows"]);
-    says(vault.open(alice, NEWS_EMAIL, &sealed).unwrap_err(), &["sealed for the purpose \"orders\"", "between columns"]);
+    says(
+        vault.open(alice, NEWS_EMAIL, &sealed).unwrap_err(),
+        &["sealed for the purpose \"orders\"", "between columns"],
+    );
     let as_name: Sealed<Name> = Sealed::from_bytes(sealed.as_bytes()).unwrap();
     says(vault.open(alice, NAME, &as_name).unwrap_err(), &["not authentic", "sealed as another"]);
     let other = Afternoon::begin().vault();
@@ -168,7 +171,10 @@ fn the_directory_is_open_to_others_or_lacks_its_pages() {
         // Loaded when first used.
         Ok(vault) => {
             let bob = vault.enroll().unwrap();
-            says(vault.seal(bob, EMAIL, &ALICE.parse().unwrap()).unwrap_err(), &["restore it from a mirror", "delete nothing"]);
+            says(
+                vault.seal(bob, EMAIL, &ALICE.parse().unwrap()).unwrap_err(),
+                &["restore it from a mirror", "delete nothing"],
+            );
         }
     }
 }

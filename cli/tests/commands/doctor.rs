@@ -194,7 +194,7 @@ fn a_vault_that_went_back_in_time_is_found() {
     }
     finds(&world, &[], "grave", "cannot-be-opened", "privacy");
     let ran = world.run(&["status"]).ends(65);
-    assert!(ran.err.contains("back in time"), "{ran:?}");
+    assert!(ran.err.contains("rolled back"), "{ran:?}");
 }
 
 #[test]

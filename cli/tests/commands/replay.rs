@@ -15,7 +15,7 @@ fn a_restored_record_is_refused_and_mended_from_the_journal() {
         world.mode(&format!("{place}/pages"), 0o700);
     }
     let ran = world.run(&["status"]).ends(65);
-    assert!(ran.err.contains("back in time"), "{ran:?}");
+    assert!(ran.err.contains("rolled back"), "{ran:?}");
 
     let highest = customers[2].number.to_string();
     let replay = ["replay", "--highest-number", &highest, "--generate", "new-key"];

@@ -1,4 +1,4 @@
-//! What a vault that went back in time is told.
+//! What a vault that was rolled back is told.
 
 use super::*;
 

@@ -38,7 +38,7 @@ impl Holdings {
 
     /// Answers mark a value that cannot be read, with why, in place of an error: for whoever must answer a person although
     /// a cell is damaged. [`Document::damaged`](crate::access::Document::damaged) counts them. What is wrong with more than
-    /// one value, such as a vault that went back in time, is an error all the same. What is disclosed to others is never
+    /// one value, such as a vault that was rolled back, is an error all the same. What is disclosed to others is never
     /// marked: it is whole, or refused.
     #[must_use]
     pub fn marking_damaged(mut self) -> Holdings {

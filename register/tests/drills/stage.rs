@@ -178,7 +178,7 @@ impl Shop {
         both.collect()
     }
 
-    /// Of one alone: a vault that went back in time may prove it by the values of others.
+    /// Of one alone: a vault that was rolled back may prove it by the values of others.
     pub fn opens_of(&self, whose: &str) -> bool {
         match whose {
             "bob's newsletter" => self.opens_value(&self.values["bob"][1], NEWS_EMAIL),

@@ -128,7 +128,15 @@ fn nothing_but_gaps_and_what_is_dropped() {
 /// Found by fuzzing: a mark behind a gap that is dropped would come to stand among the marks before it.
 #[test]
 fn a_mark_keeps_its_place_behind_a_gap() {
-    for text in ["\u{657}゜--;---.\u{6da}\u{654}CJ;\n", "か\u{3099} \u{93c}-", "漢 \u{301}", "カ \u{3099}ー", "- \u{301}.\u{323}", "\u{654}\u{640}゛ー", "σ\u{654}\u{640}\u{323}"] {
+    for text in [
+        "\u{657}゜--;---.\u{6da}\u{654}CJ;\n",
+        "か\u{3099} \u{93c}-",
+        "漢 \u{301}",
+        "カ \u{3099}ー",
+        "- \u{301}.\u{323}",
+        "\u{654}\u{640}゛ー",
+        "σ\u{654}\u{640}\u{323}",
+    ] {
         check(text);
     }
     assert_eq!(fold("カ゛ー", Commas::Count), "ガー");

@@ -37,6 +37,9 @@ impl RootStore for Directory {
             if !damaged || (intact && look >= LOOKS_FOR_THE_REST) {
                 break;
             }
+            // Before the next look, which may hang: what was read so far must not wait in memory with it. The root key opens it, and it may be superseded
+            // by the time that anybody comes back.
+            copies.clear();
             std::thread::sleep(Duration::from_millis(1 << look));
             copies = read_copies(&place);
         }

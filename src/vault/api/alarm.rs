@@ -9,7 +9,8 @@ use crate::journal::{Event, Reason, Results};
 use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::vault::commit::{CommitError, Step};
-use crate::vault::journal::{Entries, forgotten};
+use crate::vault::journal::Entries;
+use crate::vault::operations::{Operations, forgotten};
 use crate::vault::process::Process;
 use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
@@ -38,7 +39,7 @@ impl VaultBuilder {
         let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
         let process = &inner.process;
-        process.open_journal_to_recover(&self.journal)?;
+        Operations::on(process).open_journal_to_recover(&self.journal)?;
         let state = process.known.snapshot().ok_or_else(|| process.known.lapsed())?;
         let misspelt = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
         let (finding, have) = (state.facts.finding, state.facts.clear.generation);
@@ -72,7 +73,7 @@ impl VaultBuilder {
                 let highest_number = highest.map(Into::into);
                 let intent = || Ok(Event::ClearAlarm { seen, highest_number, why: why.clone() });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
+                mark.replace_unless_good(&draft.record, draft.pages.0, process.settings.is_copy)?;
                 let next = highest.map_or(0, |number| number.get() + 1);
                 draft.record.next_number = draft.record.next_number.max(next);
                 Ok(Step::Write(Vec::new(), ()))
@@ -84,7 +85,7 @@ impl VaultBuilder {
         };
         process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))?;
         process.known.alarm.forget();
-        process.finish_recovered();
+        Operations::on(process).finish_recovered();
         inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }

@@ -19,6 +19,7 @@ use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootSt
 use crate::sync::Mutex;
 use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
+use crate::vault::operations::Operations;
 use crate::vault::process::{Process, Settings};
 use crate::vault::state::{Keyring, Opened, RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultInner};
@@ -151,7 +152,7 @@ impl VaultBuilder {
     }
 
     /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
-    /// not issued it yet went back in time: it is refused, here and now only, since the number may be a mistake.
+    /// not issued it yet was rolled back: it is refused, here and now only, since the number may be a mistake.
     pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
         self.highest_number = Some(number);
         self
@@ -171,7 +172,8 @@ impl VaultBuilder {
         self
     }
 
-    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise.
+    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise. A call of the store within a
+    /// commit may take three times as long (and three seconds at least); then the commit is given up.
     pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
         self.lock_wait = most;
         self
@@ -394,7 +396,7 @@ impl VaultBuilder {
         if existing {
             self.check_existing(&inner.process, mark, needs_repair)?;
         } else {
-            inner.process.open_journal(&self.journal)?;
+            Operations::on(&inner.process).open_journal(&self.journal)?;
         }
         inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
@@ -428,9 +430,11 @@ impl VaultBuilder {
                 crate::events::read_failed(&error);
             }
         }
-        process.open_journal(&self.journal)?;
+        Operations::on(process).open_journal(&self.journal)?;
         match unknown {
-            _ if self.add_missing && is_missing => Ok(run(process, |process| process.add_missing_purposes())?),
+            _ if self.add_missing && is_missing => {
+                Ok(run(process, |process| Operations::on(process).add_missing_purposes())?)
+            }
             None => Ok(()),
             Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
         }

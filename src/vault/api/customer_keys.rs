@@ -12,6 +12,7 @@ use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::VaultInner;
 use crate::vault::api::reader::{Guard, Reader};
+use crate::vault::operations::Operations;
 use crate::vault::process::Process;
 use crate::vault::state::Handle;
 
@@ -69,7 +70,7 @@ impl CustomerKeys {
             guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
-        process.seal_by_handle(handle, self.index, place, value)
+        Operations::on(process).seal_by_handle(handle, self.index, place, value)
     }
 
     /// Decrypts one value. See [`Vault::open`](crate::Vault::open).
@@ -92,7 +93,7 @@ impl CustomerKeys {
     #[inline]
     fn open_unguarded<T: PersonalData>(&self, place: Placed<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
         let (process, handle) = self.parts()?;
-        process.open_by_handle(handle, self.index, place, sealed)
+        Operations::on(process).open_by_handle(handle, self.index, place, sealed)
     }
 
     /// Moves a value to the purpose's newest key tree. See [`Vault::reseal`](crate::Vault::reseal).
@@ -109,7 +110,7 @@ impl CustomerKeys {
             guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
-        process.reseal_by_handle(handle, self.index, place, sealed)
+        Operations::on(process).reseal_by_handle(handle, self.index, place, sealed)
     }
 }
 
@@ -134,7 +135,7 @@ impl CustomerKeys {
             fields.into_iter().try_for_each(|field| guard.may_seal(self.customer, field))?;
         }
         let (process, handle) = self.parts()?;
-        process.seal_group(handle, self.index, place, members)
+        Operations::on(process).seal_group(handle, self.index, place, members)
     }
 
     /// Decrypts a group, and gives out the fields that were asked for, as far as they are there. The others are kept.
@@ -178,7 +179,7 @@ impl CustomerKeys {
     ) -> Result<T, OpenError> {
         let open = || {
             let (process, handle) = self.parts()?;
-            process.open_group(handle, self.index, place, asked, sealed)
+            Operations::on(process).open_group(handle, self.index, place, asked, sealed)
         };
         match &self.guard {
             None => make(open()?),
@@ -204,7 +205,7 @@ impl CustomerKeys {
             guard.may_seal(self.customer, place.group.id())?;
         }
         let (process, handle) = self.parts()?;
-        process.reseal_group(handle, self.index, place, sealed)
+        Operations::on(process).reseal_group(handle, self.index, place, sealed)
     }
 }
 

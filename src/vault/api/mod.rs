@@ -3,13 +3,13 @@
 mod alarm;
 mod builder;
 mod customer_keys;
+mod journal;
 mod opens;
 mod places;
 mod promote;
 mod reader;
 mod recover;
 mod renewal;
-mod retired;
 mod series;
 mod status;
 mod vault;
@@ -18,10 +18,10 @@ pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
+pub use journal::{ReceiptContext, WithReason};
 pub use opens::Opens;
 pub use reader::Reader;
 pub use recover::Recovery;
-pub use retired::Retired;
 pub use status::{Health, PurposeStatus, Status};
 pub(super) use vault::VaultInner;
 pub use vault::{Pending, Vault};

@@ -7,6 +7,7 @@ use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::store::{CopyContent, PlaceId};
 use crate::vault::commit::ListChange;
+use crate::vault::operations::Operations;
 use crate::vault::process::Process;
 use crate::vault::state::{RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
@@ -66,11 +67,11 @@ impl VaultBuilder {
         }
         // As unlocking does; after the commit it would be too late to say so.
         self.check_demands(have, next_number)?;
-        process.open_journal_to_recover(&self.journal)?;
+        Operations::on(process).open_journal_to_recover(&self.journal)?;
         let journalled = process.open_file().map(crate::journal::Journal::highest_generation);
         let change = ListChange::Promote(first, lost);
         let job = move |process: &Arc<Process>| {
-            process.change_list(change.clone(), &mut |draft| {
+            Operations::on(process).change_list(change.clone(), &mut |draft| {
                 // The generation that is left out must not cover what proves a rollback.
                 let proof = [Some(RollbackProof::Mark(marked)), journalled.map(RollbackProof::Journal)];
                 let proven = proof.into_iter().flatten().filter_map(|proof| proof.against(&draft.record)).max();

@@ -13,6 +13,7 @@ use crate::journal::Reason;
 use crate::limits::Limits;
 use crate::personal::{PersonalData, Plaintext};
 use crate::sealed::{Encoded, Sealed};
+use crate::vault::operations::Operations;
 use crate::vault::{CustomerKeys, EachCustomer, Vault};
 
 /// Opens values within [`Limits`], and nothing else. From [`Vault::reader`].
@@ -111,7 +112,9 @@ impl Reader {
         context: Option<&[u8]>,
         sealed: &Sealed<Encoded>,
     ) -> Result<Plaintext, OpenError> {
-        self.let_through(customer, field, || self.vault.process()?.open_encoded(customer, field, context, sealed))
+        self.let_through(customer, field, || {
+            Operations::on(self.vault.process()?).open_encoded(customer, field, context, sealed)
+        })
     }
 
     fn let_through<T>(
@@ -131,7 +134,7 @@ impl Reader {
     /// # Errors
     /// When the vault was closed, or cannot be used after a fork.
     pub fn is_unlocked(&self, purpose: Purpose) -> Result<bool, KeyStoreError> {
-        Ok(self.vault.process()?.is_unlocked(purpose))
+        Ok(Operations::on(self.vault.process()?).is_unlocked(purpose))
     }
 
     /// Encrypts one value, if the limits allow sealing. See [`Vault::seal`].

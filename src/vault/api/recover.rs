@@ -14,7 +14,8 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Draft, NewKey, Step, shred_tree};
-use crate::vault::journal::{Entries, ReplaySet};
+use crate::vault::journal::Entries;
+use crate::vault::operations::{Operations, ReplaySet};
 use crate::vault::process::Process;
 use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
@@ -129,7 +130,7 @@ impl VaultBuilder {
         let mark = engine.stores.pages.mark();
         let (process, _) = self.process(engine, Scope::default())?;
         let inner = VaultInner { process, directory };
-        inner.process.open_journal_to_recover(&self.journal)?;
+        Operations::on(&inner.process).open_journal_to_recover(&self.journal)?;
         let recovery = find(&inner.process)?;
         let highest = recovery.highest_number.get();
         let listed = recovery.shredded.iter().map(|(customer, _)| *customer).max().max(recovery.shredded_through);
@@ -172,7 +173,7 @@ impl VaultBuilder {
                 let highest_number = Some(recovery.highest_number.into());
                 let intent = || Ok(Event::Recover { seen, highest_number, why: None });
                 process.intend_once(draft, &mut entries, intent)?;
-                mark.replace_unless_good(&draft.record, process.page_store(), process.settings.is_copy)?;
+                mark.replace_unless_good(&draft.record, draft.pages.0, process.settings.is_copy)?;
                 let through = recovery.through();
                 draft.record.shredded_through = draft.record.shredded_through.max(through);
                 draft.record.next_number = draft.record.next_number.max(highest + 1).max(listed + 1);
@@ -207,7 +208,7 @@ impl VaultBuilder {
             .commits
             .run(process, None, job)
             .unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
-        process.finish_recovered();
+        Operations::on(process).finish_recovered();
         inner.tell_unlocked();
         Ok(Vault { inner: Arc::new(inner) })
     }

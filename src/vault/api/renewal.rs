@@ -7,7 +7,7 @@ use crate::index::{Epoch, Index, Token};
 use crate::journal::KeyTreeId;
 use crate::personal::{CanonicalForm, PersonalData};
 use crate::sealed::Sealed;
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::{EpochBegun, Epochs, Retired, Rotated, Vault};
 
 impl Vault {
@@ -16,7 +16,7 @@ impl Vault {
     /// # Errors
     /// [`TokenError`].
     pub fn token<T: PersonalData>(&self, index: Index<T>, value: &T) -> Result<Token<T>, TokenError> {
-        self.process()?.token(index.name(), &index.form_of(value))
+        Operations::on(self.process()?).token(index.name(), &index.form_of(value))
     }
 
     /// The tokens to query by, for `WHERE email_idx IN (...)`: one in every live epoch, the current one first. There is
@@ -25,7 +25,7 @@ impl Vault {
     /// # Errors
     /// [`TokenError`].
     pub fn tokens<T: PersonalData>(&self, index: Index<T>, value: &T) -> Result<Vec<Token<T>>, TokenError> {
-        self.process()?.tokens(index.name(), &index.form_of(value))
+        Operations::on(self.process()?).tokens(index.name(), &index.form_of(value))
     }
 
     /// The token to write for a form that is not made from the value alone: of a name with a postcode.
@@ -33,7 +33,7 @@ impl Vault {
     /// # Errors
     /// [`TokenError`].
     pub fn token_of<T: PersonalData>(&self, index: Index<T>, form: &CanonicalForm) -> Result<Token<T>, TokenError> {
-        self.process()?.token(index.name(), form)
+        Operations::on(self.process()?).token(index.name(), form)
     }
 
     /// The tokens to query by for such a form, or for one that is typed on its own: four digits.
@@ -45,7 +45,7 @@ impl Vault {
         index: Index<T>,
         form: &CanonicalForm,
     ) -> Result<Vec<Token<T>>, TokenError> {
-        self.process()?.tokens(index.name(), form)
+        Operations::on(self.process()?).tokens(index.name(), form)
     }
 
     /// The index's epochs.
@@ -53,7 +53,7 @@ impl Vault {
     /// # Errors
     /// [`TokenError`].
     pub fn epochs<T: PersonalData>(&self, index: Index<T>) -> Result<Epochs, TokenError> {
-        self.process()?.epochs(index.name())
+        Operations::on(self.process()?).epochs(index.name())
     }
 
     /// Begins a new epoch of an index: from now on tokens are made in it, under a key that follows from nothing that
@@ -65,7 +65,8 @@ impl Vault {
     pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<EpochBegun, EpochError> {
         self.epochs(index).map_err(EpochError::NoIndex)?;
         let name = index.name();
-        let posted = self.post(move |process| process.begin_epoch(name)).map_err(EpochError::NothingHappened)?;
+        let posted =
+            self.post(move |process| Operations::on(process).begin_epoch(name)).map_err(EpochError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -82,12 +83,17 @@ impl Vault {
         let epochs = self.epochs(index).map_err(EpochError::NoIndex)?;
         let name = index.name();
         if epoch < epochs.current {
-            let posted = self.post(move |process| process.publish_epochs(name)).map_err(EpochError::NothingHappened)?;
+            let posted = self
+                .post(move |process| Operations::on(process).publish_epochs(name))
+                .map_err(EpochError::NothingHappened)?;
             posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
-            self.process().and_then(Process::wait_a_lease).map_err(EpochError::NothingHappened)?;
+            self.process()
+                .and_then(|process| Operations::on(process).wait_a_lease())
+                .map_err(EpochError::NothingHappened)?;
         }
-        let posted =
-            self.post(move |process| process.retire_epoch(name, epoch)).map_err(EpochError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).retire_epoch(name, epoch))
+            .map_err(EpochError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -107,8 +113,9 @@ impl Vault {
     /// [`PurposeError`] tells what is true.
     pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
         self.unlocked(purpose)?;
-        let posted =
-            self.post(move |process| process.rotate_purpose(purpose)).map_err(PurposeError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).rotate_purpose(purpose))
+            .map_err(PurposeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -127,15 +134,20 @@ impl Vault {
     /// [`PurposeError`] tells what is true.
     pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, PurposeError> {
         self.unlocked(purpose)?;
-        let posted = self.post(move |process| process.publish_tree(new)).map_err(PurposeError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).publish_tree(new))
+            .map_err(PurposeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
-        self.process().and_then(Process::wait_a_lease).map_err(PurposeError::NothingHappened)?;
-        let posted = self.post(move |process| process.retire_replaced(purpose, new));
+        self.process()
+            .and_then(|process| Operations::on(process).wait_a_lease())
+            .map_err(PurposeError::NothingHappened)?;
+        let posted = self.post(move |process| Operations::on(process).retire_replaced(purpose, new));
         posted.map_err(PurposeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
     fn unlocked(&self, purpose: Purpose) -> Result<(), PurposeError> {
-        if self.process().map_err(PurposeError::NothingHappened)?.is_unlocked(purpose) {
+        let process = self.process().map_err(PurposeError::NothingHappened)?;
+        if Operations::on(process).is_unlocked(purpose) {
             Ok(())
         } else {
             Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() })
@@ -148,7 +160,7 @@ impl Vault {
     /// # Errors
     /// When the key store cannot be used.
     pub fn needs_reseal<T>(&self, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
-        self.process()?.needs_reseal(sealed)
+        Operations::on(self.process()?).needs_reseal(sealed)
     }
 
     /// Opens a value and seals it under its purpose's newest key tree. `None` if it is under that already; it was not
@@ -162,7 +174,7 @@ impl Vault {
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
-        self.process()?.reseal(customer, field.into(), sealed)
+        Operations::on(self.process()?).reseal(customer, field.into(), sealed)
     }
 
     /// Those of these customers who are shredded in a purpose, in order of number: whose rows to clean up.
@@ -174,6 +186,6 @@ impl Vault {
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Vec<CustomerId>, OpenError> {
-        self.process()?.shredded_among(purpose, customers)
+        Operations::on(self.process()?).shredded_among(purpose, customers)
     }
 }

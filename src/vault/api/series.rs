@@ -5,6 +5,7 @@ use crate::journal::{Reason, SeriesName};
 use crate::root_key::{RootKey, RootKeyVersions, SeriesInToken};
 use crate::root_record::Clear;
 use crate::store::{CopyContent, RootCopy};
+use crate::vault::operations::Operations;
 use crate::vault::{Vault, VaultBuilder};
 
 /// Series of root keys in a token.
@@ -17,7 +18,9 @@ impl Vault {
     /// [`SeriesError::NoVersions`] of another kind of root key; otherwise when the token or the record cannot be read.
     pub fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
         let token = token.clone();
-        let posted = self.post(move |process| process.series_in(&token)).map_err(SeriesError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).series_in(&token))
+            .map_err(SeriesError::NothingHappened)?;
         posted.wait().unwrap_or(Err(SeriesError::NothingHappened(KeyStoreError::Closed)))
     }
 
@@ -33,7 +36,7 @@ impl Vault {
     /// [`SeriesError`] tells what is true.
     pub fn forget_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, SeriesError> {
         let token = token.clone();
-        let posted = self.post(move |process| process.forget_series(&token, series, why, true));
+        let posted = self.post(move |process| Operations::on(process).forget_series(&token, series, why, true));
         let posted = posted.map_err(SeriesError::NothingHappened)?;
         posted.wait().unwrap_or(Err(SeriesError::Unfinished(KeyStoreError::Closed)))
     }

@@ -1,24 +1,15 @@
 //! What operators and readiness probes ask.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
-
-use crate::customer::CustomerId;
 use crate::error::KeyStoreError;
-use crate::journal::{KeyTreeId, SeriesName};
-use crate::key_tree::Walker;
-use crate::nonce;
+use crate::journal::KeyTreeId;
 use crate::root_key::Recipe;
-use crate::secret::Secret32;
-use crate::stack::with_clean_stack;
-use crate::store::{Directory, PAGE_BYTES, PlaceId, Usage};
-use crate::vault::commit::{CommitError, Draft, Step, live_pages};
+use crate::store::{PAGE_BYTES, PlaceId, Usage};
 use crate::vault::process::Process;
-use crate::vault::state::{LoadedIndexes, LoadedTree, VaultState, page_mark, tree_error};
+use crate::vault::state::tree_error;
 
 /// Whether a vault can be used now, and for what.
 #[derive(Clone, Debug)]
@@ -127,141 +118,68 @@ pub struct PurposeStatus {
     pub trouble: Option<KeyStoreError>,
 }
 
-/// Customers that are looked at together.
-const CHUNK: usize = 256;
-
-impl Process {
-    pub(crate) fn status(self: &Arc<Process>) -> Result<Status, KeyStoreError> {
-        let usage = self.page_store().usage()?;
-        let mut status = self.with_pages(|pages| {
-            let state = self.state()?;
-            let mut purposes = Vec::with_capacity(state.trees.len());
-            let mut live = 0;
-            if let Some(indexes) = &state.indexes {
-                let mut names = HashSet::new();
-                // A page that is lost is told where it matters: nothing is opened with these.
-                let _ = indexes.tree.page_names(pages, &mut names);
-                live += names.len() as u64;
-            }
-            for tree in &state.trees {
-                let mut names = HashSet::new();
-                let named = tree.tree.as_ref().map_or(Ok(()), |tree| tree.page_names(pages, &mut names));
-                let of_tree = names.len() as u64;
-                live += of_tree;
-                purposes.push(PurposeStatus {
-                    tree: tree.id.into(),
-                    purpose: tree.purpose.clone(),
-                    active: tree.active,
-                    retired: tree.tree.is_none(),
-                    shredded: tree.shredded,
-                    pages: of_tree,
-                    bytes: of_tree * PAGE_BYTES as u64,
-                    trouble: named.err().map(tree_error),
-                });
-            }
-            Ok::<_, KeyStoreError>(Status {
-                generation: state.facts.clear.generation,
-                issued: state.facts.next_number - 1,
-                lease: state.facts.lease,
-                purposes,
-                pages: usage,
-                superseded: usage.pages.saturating_sub(live),
-                journalled: state.facts.anchor.map(|anchor| anchor.n()),
-                places: state.facts.places.clone(),
-                unlisted: self.known.scope().unlisted,
-                resident_pages: self.commits.resident().count(),
-                root_key_version: state.facts.clear.recipe.began(),
-                older_root_key: None,
-            })
-        })?;
-        // The store and the token are asked while no snapshot is held.
-        let recipe = self.state()?.facts.clear.recipe.clone();
-        status.older_root_key = self.older_root_key(&recipe);
-        Ok(status)
-    }
-
-    /// Why an older version of the root key is there still that should not be.
-    fn older_root_key(&self, recipe: &Recipe) -> Option<KeyStoreError> {
-        if recipe.version().is_none() || self.settings.is_copy {
-            return None;
+pub(super) fn status(process: &Arc<Process>) -> Result<Status, KeyStoreError> {
+    let usage = process.page_store().usage()?;
+    let mut status = process.with_pages(|pages| {
+        let state = process.state()?;
+        let mut purposes = Vec::with_capacity(state.trees.len());
+        let mut live = 0;
+        if let Some(indexes) = &state.indexes {
+            let mut names = HashSet::new();
+            // A page that is lost is told where it matters: nothing is opened with these.
+            let _ = indexes.tree.page_names(pages, &mut names);
+            live += names.len() as u64;
         }
-        match self.commits.keyring().is_finished(recipe) {
-            Ok(true) => return None,
-            Ok(false) => {}
-            Err(error) => return Some(error),
+        for tree in &state.trees {
+            let mut names = HashSet::new();
+            let named = tree.tree.as_ref().map_or(Ok(()), |tree| tree.page_names(pages, &mut names));
+            let of_tree = names.len() as u64;
+            live += of_tree;
+            purposes.push(PurposeStatus {
+                tree: tree.id.into(),
+                purpose: tree.purpose.clone(),
+                active: tree.active,
+                retired: tree.tree.is_none(),
+                shredded: tree.shredded,
+                pages: of_tree,
+                bytes: of_tree * PAGE_BYTES as u64,
+                trouble: named.err().map(tree_error),
+            });
         }
-        match self.commits.stores().roots.lagging(Duration::ZERO) {
-            Ok(lagging) if lagging.is_empty() => self.commits.readiness.trouble(),
-            Ok(lagging) => Some(KeyStoreError::NotOnEveryServer { lagging }),
-            Err(error) => Some(error.into()),
-        }
-    }
+        Ok::<_, KeyStoreError>(Status {
+            generation: state.facts.clear.generation,
+            issued: state.facts.next_number - 1,
+            lease: state.facts.lease,
+            purposes,
+            pages: usage,
+            superseded: usage.pages.saturating_sub(live),
+            journalled: state.facts.anchor.map(|anchor| anchor.n()),
+            places: state.facts.places.clone(),
+            unlisted: process.known.scope().unlisted,
+            resident_pages: process.commits.resident().count(),
+            root_key_version: state.facts.clear.recipe.began(),
+            older_root_key: None,
+        })
+    })?;
+    // The store and the token are asked while no snapshot is held.
+    let recipe = process.state()?.facts.clear.recipe.clone();
+    status.older_root_key = older_root_key(process, &recipe);
+    Ok(status)
+}
 
-    pub(crate) fn preload(
-        self: &Arc<Process>,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Result<(), KeyStoreError> {
-        // The caller's iterator may take its time: no snapshot is held meanwhile.
-        let mut customers: Vec<CustomerId> = customers.into_iter().collect();
-        customers.sort_unstable();
-        for customers in customers.chunks(CHUNK) {
-            self.with_pages(|pages| {
-                let state = self.state()?;
-                with_clean_stack(|| {
-                    for tree in state.trees.iter().filter_map(|tree| tree.tree.as_ref()) {
-                        let mut walker = Walker::for_many();
-                        for customer in customers {
-                            match walker.walk(tree, customer.to_path(), pages) {
-                                // All that this chunk lacks is fetched at once.
-                                Err(_) if pages.wants_more() => {}
-                                walked => drop(walked.map_err(tree_error)?),
-                            }
-                        }
-                    }
-                    Ok::<_, KeyStoreError>(())
-                })
-            })?;
-        }
-        Ok(())
+/// Why an older version of the root key is there still that should not be.
+fn older_root_key(process: &Process, recipe: &Recipe) -> Option<KeyStoreError> {
+    if recipe.version().is_none() || process.settings.is_copy {
+        return None;
     }
-
-    pub(crate) fn copy_to(self: &Arc<Process>, directory: &Directory, path: &Path) -> Result<(), KeyStoreError> {
-        let plan = &mut |draft: &mut Draft<'_>| {
-            draft.refuse_if_gone_back()?;
-            Ok(Step::Done(live_pages(draft)?.into_iter().collect::<Vec<_>>()))
-        };
-        // Of what is durable: a copy of a record that vanishes would be of a history that never was.
-        let mut failed: Option<KeyStoreError> = None;
-        let done = self.commit_then(plan, &mut |live, state, _| {
-            // What is wrong with the copy says nothing about the vault.
-            let mark = page_mark::make(&state.facts, state.facts.clear.generation, self.settings.is_copy);
-            failed = match self.record_for_copy(state) {
-                Ok(Some(own)) => directory.copy_to(path, &mark, &own, live).err().map(Into::into),
-                Ok(None) => directory.copy_to(path, &mark, &state.bytes, live).err().map(Into::into),
-                Err(error) => Some(error),
-            };
-            Ok(())
-        });
-        let old_copy = done.map_err(CommitError::cause)?.old_copy;
-        failed.or(old_copy).map_or(Ok(()), Err)
+    match process.commits.keyring().is_finished(recipe) {
+        Ok(true) => return None,
+        Ok(false) => {}
+        Err(error) => return Some(error),
     }
-
-    /// E7: where the root key has versions a copy is under a version of a series of its own: nobody who uses it makes or destroys a key of
-    /// the vault, and it outlives the vault's versions. `None`: as it is.
-    fn record_for_copy(&self, state: &VaultState) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
-        let Some(series) = self.commits.keyring().new_series(&state.facts.clear)? else {
-            return Ok(None);
-        };
-        // Before there is a key that nobody knows of.
-        self.write_down_copy(&state.facts, SeriesName::from_bytes(series))?;
-        let (secret, recipe) = self.commits.keyring().begin_series(series)?;
-        let mut record = state.facts.without_trees();
-        record.clear.recipe = recipe;
-        record.trees = state.trees.iter().map(LoadedTree::to_record).collect();
-        record.indexes = state.indexes.as_ref().map(LoadedIndexes::to_record);
-        let mut fresh = Secret32::empty();
-        nonce::fill(fresh.bytes_mut()).map_err(|_| KeyStoreError::Randomness)?;
-        let sealed = record.seal(&secret, fresh.bytes());
-        Ok(Some(Zeroizing::new(sealed.map_err(|_| KeyStoreError::Bug("a root record for a copy"))?)))
+    match process.commits.stores().roots.lagging(Duration::ZERO) {
+        Ok(lagging) if lagging.is_empty() => process.commits.readiness.trouble(),
+        Ok(lagging) => Some(KeyStoreError::NotOnEveryServer { lagging }),
+        Err(error) => Some(error.into()),
     }
 }

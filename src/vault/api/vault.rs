@@ -15,9 +15,10 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
 use crate::store::{Directory, PageStore, RootStore, Swept};
+use crate::vault::api::status;
 use crate::vault::commit::CommitError;
-use crate::vault::operations::{ShredRequest, ShredTarget};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
+use crate::vault::process::{Process, ShredRequest, ShredTarget};
 use crate::vault::workers::oneshot;
 use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Shredded, Status, VaultBuilder};
 
@@ -103,7 +104,7 @@ impl Vault {
     /// # Errors
     /// [`EnrollError`]. No number was issued.
     pub fn enroll(&self) -> Result<CustomerId, EnrollError> {
-        self.process()?.enroll()
+        Operations::on(self.process()?).enroll()
     }
 
     /// [`enroll`](Vault::enroll) for a task that must not block.
@@ -111,7 +112,7 @@ impl Vault {
     /// # Errors
     /// As there.
     pub fn enroll_async(&self) -> Pending<Result<CustomerId, EnrollError>> {
-        let posted = self.post(|process| process.enroll_on_worker());
+        let posted = self.post(|process| Operations::on(process).enroll_on_worker());
         Box::pin(async move { posted?.await.ok_or(KeyStoreError::Closed)? })
     }
 
@@ -125,7 +126,7 @@ impl Vault {
         field: impl Into<Placed<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
-        self.process()?.seal(customer, field.into(), value)
+        Operations::on(self.process()?).seal(customer, field.into(), value)
     }
 
     /// Decrypts one value.
@@ -138,7 +139,7 @@ impl Vault {
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
-        self.process()?.open(customer, field.into(), sealed)
+        Operations::on(self.process()?).open(customer, field.into(), sealed)
     }
 
     /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
@@ -277,7 +278,8 @@ impl Vault {
     /// # Errors
     /// [`RotateError`] tells what is true.
     pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
-        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened)?;
+        let posted =
+            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -286,7 +288,8 @@ impl Vault {
     /// # Errors
     /// As there.
     pub fn rotate_root_key_async(&self, new: RootKey) -> Pending<Result<(), RotateError>> {
-        let posted = self.post(move |process| process.rotate(&new)).map_err(RotateError::NothingHappened);
+        let posted =
+            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened);
         Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
     }
 
@@ -297,7 +300,8 @@ impl Vault {
     /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older one may still be
     /// there: it is destroyed by the next commit, by the next to unlock the vault, or by calling this again.
     pub fn begin_root_key_version(&self) -> Result<(), RotateError> {
-        let posted = self.post(|process| process.begin_version()).map_err(RotateError::NothingHappened)?;
+        let posted =
+            self.post(|process| Operations::on(process).begin_version()).map_err(RotateError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -323,7 +327,7 @@ impl Vault {
     /// # Errors
     /// When a page cannot be read.
     pub fn preload(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<(), KeyStoreError> {
-        self.process()?.preload(customers)
+        Operations::on(self.process()?).preload(customers)
     }
 
     /// Loads all pages of the unlocked purposes, a few hundred at a time, so that opening and sealing do no I/O for anybody: one page of 8 KB for every
@@ -352,7 +356,7 @@ impl Vault {
         &self,
         mut progress: impl FnMut(LoadedPages) -> ControlFlow<()>,
     ) -> Result<LoadedPages, KeyStoreError> {
-        self.process()?.load_pages(&mut progress)
+        Operations::on(self.process()?).load_pages(&mut progress)
     }
 
     /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). A thread of the vault's does
@@ -376,11 +380,11 @@ impl Vault {
     /// # Errors
     /// When the key store cannot be read.
     pub fn status(&self) -> Result<Status, KeyStoreError> {
-        self.process()?.status()
+        status::status(self.process()?)
     }
 
     /// Ends what is under way, then drops all keys. Every clone refuses from then on, and the threads that commit and read,
-    /// which are those that call a token, have ended, unless a call hangs. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
+    /// which are those that call a token, have ended, unless a call of it hangs. A store that hangs is waited for a lease, or a second. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
     /// it is unloaded under a call.
     ///
     /// # Errors
@@ -390,6 +394,7 @@ impl Vault {
         if process.known.is_closed() {
             return Ok(());
         }
+        process.known.will_close();
         let trouble = process.workers.commits.run(process, None, |process| process.known.trouble());
         process.close();
         trouble.flatten().map_or(Ok(()), Err)

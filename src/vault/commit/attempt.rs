@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use super::base::{Locked, in_order, shows};
 use super::draft::Finished;
 use super::slots::{Slots, Written};
-use super::{Committed, Draft, Engine, NewKey, Plan, Step, Stores, Terms, Then, live_pages};
+use super::{Committed, Draft, Engine, NewKey, Plan, Step, Terms, Then, live_pages};
 use crate::derivation::RootSecret;
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::root_key::Recipe;
 use crate::root_record::{Record, RecordId};
-use crate::store::{NotWritten, OneStep, PageName, PageStore, PlaceId, RootCopy, StoredPage};
+use crate::store::{NotWritten, OneStep, PageName, PageStore, PlaceId, RootCopy, RootStore, StoredPage};
 use crate::sync::lock;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, RollbackProof, StoredPages, VaultState, page_mark};
 use crate::witness::Witness;
@@ -82,6 +82,7 @@ struct Base<'a> {
     /// Every page that it needs, if a place that is to be written does not show it.
     live: Option<HashSet<PageName>>,
     pages: &'a dyn PageStore,
+    roots: &'a dyn RootStore,
     /// What this process knew before.
     before: Option<&'a VaultState>,
 }
@@ -126,7 +127,7 @@ impl Engine {
         then: Option<&mut Then<'_, T>>,
         tries: &mut Tries<T>,
     ) -> Result<Committed<T>, Failure> {
-        let Stores { pages, roots, .. } = self.stores.clone();
+        let (pages, roots) = self.stores.for_commit(terms, self.lock_wait);
         let Locked { mut exclusion, written: places, copies, is_settled, chosen } = self.lock_base(&*roots, terms)?;
         // What others committed since, so that the plan reads few pages one by one. Another process waits for this one meanwhile.
         let held = before().map_or(u64::MAX, |before| before.facts.clear.generation);
@@ -147,8 +148,19 @@ impl Engine {
         let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
         let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &changed, &*pages);
         let (generation, list) = (draft.record.clear.generation, draft.record.places.clone());
-        let mut base =
-            Base { bytes, generation, list, durable, secret, recipe, is_settled, live: None, pages: &*pages, before };
+        let mut base = Base {
+            bytes,
+            generation,
+            list,
+            durable,
+            secret,
+            recipe,
+            is_settled,
+            live: None,
+            pages: &*pages,
+            roots: &*roots,
+            before,
+        };
         if is_behind(&base, &places, &copies) {
             // Before the plan, which may take pages out of the draft that the base needs.
             base.live = Some(live_pages(&draft)?);
@@ -178,7 +190,7 @@ impl Engine {
             }
         };
         // The lock is held still: no other process commits before `then` is done.
-        self.conclude(done, &base.recipe, &StoredPages(&*pages), then)
+        self.conclude(done, &base, then)
     }
 
     /// Takes a record apart into its bytes and a draft of the one that is to follow it.
@@ -252,7 +264,7 @@ impl Engine {
         if in_one.is_none() {
             base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
             // Last, so that a disk that is full leaves no key behind which nobody needs.
-            self.begin_version(&base.recipe, &mut draft)?;
+            self.begin_version(&base.recipe, &mut draft, base.roots)?;
         }
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
         let Finished { record, bytes, trees, indexes, rekey } =
@@ -299,22 +311,21 @@ impl Engine {
     fn conclude<T>(
         &self,
         done: CarriedOut<T>,
-        before: &Recipe,
-        pages: &StoredPages<'_>,
+        base: &Base<'_>,
         then: Option<&mut Then<'_, T>>,
     ) -> Result<Committed<T>, Failure> {
         let CarriedOut { mut value, state, written, rekey } = done;
         // Unless another process moved on to a third key, while it was not known what had become of this one.
         let rekey = rekey.filter(|new| new.recipe.names_the_key_of(&state.facts.clear.recipe));
         if let Some(NewKey { key, secret, recipe }) = rekey {
-            let is_next = recipe.is_of_the_series_of(before);
+            let is_next = recipe.is_of_the_series_of(&base.recipe);
             // Also if a place lacks it: the first one has it, and that decides (R5).
             lock(&self.keyring).adopt(key, secret, recipe, is_next);
         }
         let (generation, settled) = (state.facts.clear.generation, state.facts.settled);
         let wrote = !matches!(written, Written::Already);
         let (durable, old_copy) = match written {
-            Written::Whole => (generation, self.finish_versions(&state.facts.clear.recipe)),
+            Written::Whole => (generation, self.finish_versions(&state.facts.clear.recipe, base.roots)),
             Written::Already => (generation, None),
             Written::OldCopyLeft(error) => (generation, Some(KeyStoreError::from(error))),
             // R8: not in every place, so only what it is based on may be relied upon.
@@ -324,7 +335,7 @@ impl Engine {
         };
         // R10: while an older copy is left, its pages are needed, and no sweep may run.
         if let Some(then) = then.filter(|_| old_copy.is_none()) {
-            then(&mut value, &state, pages)?;
+            then(&mut value, &state, &StoredPages(base.pages))?;
         }
         Ok(Committed { value, state, durable, wrote, old_copy })
     }

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::base::take;
 use super::slots::{Slots, Written};
-use super::{Engine, Stores};
+use super::{Engine, Terms};
 use crate::error::KeyStoreError;
 use crate::nonce;
 use crate::secret::Secret32;
@@ -18,7 +18,8 @@ impl Engine {
         &self,
         make: &mut dyn FnMut(&mut Keyring) -> Result<Opened, KeyStoreError>,
     ) -> Result<bool, KeyStoreError> {
-        let Stores { pages, roots, reads } = self.stores.clone();
+        let (pages, roots) = self.stores.for_commit(&Terms::default(), self.lock_wait);
+        let reads = &self.stores.reads;
         let places = roots.places();
         let mut exclusion = take(&*roots, &places, self.lock_wait)?;
         let copies = reads.read_to_commit(&places, self.lock_wait);

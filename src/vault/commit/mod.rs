@@ -5,9 +5,12 @@
 
 mod attempt;
 mod base;
+mod bounded;
+mod calls;
 mod commits;
 mod create;
 mod draft;
+mod epochs;
 mod list;
 mod places;
 mod read;
@@ -26,6 +29,7 @@ use std::time::Duration;
 pub(crate) use commits::{Commits, Turn};
 pub(crate) use create::is_unused;
 pub(crate) use draft::{Draft, NewKey};
+pub(crate) use epochs::LOST;
 pub(crate) use list::ListChange;
 pub(crate) use places::PlaceReads;
 pub(crate) use read::{Seen, read};
@@ -34,12 +38,13 @@ pub(crate) use repairs::Repairs;
 pub(super) use trees::{new_index_tree, new_tree, replace, rewrite_tree, shred_tree};
 
 use self::attempt::{Failure, Tries};
+use self::calls::StoreCalls;
 use crate::error::KeyStoreError;
 use crate::journal::Anchor;
 use crate::key_tree::Resident;
 use crate::store::{PageName, PageStore, PlaceId, RootStore, StoredPage};
 use crate::sync::{Mutex, lock};
-use crate::vault::state::{Keyring, Places, Scope, StoredPages, VaultState, tree_error};
+use crate::vault::state::{Keyring, Known, Places, Scope, StoredPages, VaultState, tree_error};
 use crate::witness::Witness;
 
 const NOT_OPEN: &str = "not among the places opened";
@@ -51,12 +56,17 @@ pub(crate) struct Stores {
     pub(crate) roots: Arc<dyn RootStore>,
     /// Of `roots`, whose reads go through here.
     pub(crate) reads: Arc<PlaceReads>,
+    /// Through which a commit reaches both; `None`: itself.
+    calls: Option<Arc<StoreCalls>>,
 }
 
 impl Stores {
-    /// `threaded`: each place is read on a thread of its own.
+    /// `threaded`: each place is read on a thread of its own, and commits call both on another one.
     pub(crate) fn new(pages: Arc<dyn PageStore>, roots: Arc<dyn RootStore>, threaded: bool) -> Stores {
-        Stores { reads: PlaceReads::new(roots.clone(), threaded), pages, roots }
+        // One store for both, as it says, and no call of it hangs.
+        let never_hangs = roots.never_hangs() && pages.together().is_some();
+        let calls = (threaded && !never_hangs).then(StoreCalls::new);
+        Stores { reads: PlaceReads::new(roots.clone(), threaded), pages, roots, calls }
     }
 }
 
@@ -95,6 +105,8 @@ pub(crate) struct Terms {
     pub(crate) held: Option<Witness>,
     /// The newest entry of the journal that no crash can take away any more.
     pub(crate) vouched: Option<Anchor>,
+    /// Whose lease ends the waiting for a store.
+    pub(crate) known: Option<Arc<Known>>,
 }
 
 /// What a plan wants done.

@@ -7,12 +7,18 @@ use super::{Draft, Engine, NewKey};
 use crate::error::KeyStoreError;
 use crate::journal::Began;
 use crate::root_key::{Recipe, RootKeyError, is_of_a_missing_token};
+use crate::store::RootStore;
 use crate::sync::lock;
 
 impl Engine {
     /// Begins the next version, if this commit is to have one. After an error nothing is written: what could not be forgotten for good is not
     /// forgotten at all.
-    pub(super) fn begin_version(&self, recipe: &Recipe, draft: &mut Draft<'_>) -> Result<(), KeyStoreError> {
+    pub(super) fn begin_version(
+        &self,
+        recipe: &Recipe,
+        draft: &mut Draft<'_>,
+        roots: &dyn RootStore,
+    ) -> Result<(), KeyStoreError> {
         // E7: a copy that made or destroyed a key would do so in the series of its original.
         if self.is_copy {
             return Ok(());
@@ -28,7 +34,7 @@ impl Engine {
         let begins = lock(&self.keyring).begins_version(recipe, draft.forgets, draft.begins_version);
         let Some(must_begin) = begins else { return Ok(()) };
         // E12: where nobody can tell what may be promoted no version would ever be finished. Without the keyring: it may take its time.
-        if let Err(error) = self.stores.roots.lagging(Duration::ZERO) {
+        if let Err(error) = roots.lagging(Duration::ZERO) {
             return if must_begin { Err(error.into()) } else { Ok(()) };
         }
         let mut keyring = lock(&self.keyring);
@@ -63,7 +69,7 @@ impl Engine {
 
     /// E1: the record was written and synced in every listed place under this lock, so that no crash brings an older one back, which would need
     /// its key. Gives why something is left that opens an older copy, if so.
-    pub(super) fn finish_versions(&self, recipe: &Recipe) -> Option<KeyStoreError> {
+    pub(super) fn finish_versions(&self, recipe: &Recipe, roots: &dyn RootStore) -> Option<KeyStoreError> {
         if !self.has_unfinished_versions(recipe) {
             return None;
         }
@@ -72,7 +78,7 @@ impl Engine {
         let is_finished = lock(&self.keyring).is_finished(recipe);
         match is_finished {
             Ok(true) => {}
-            Ok(false) => match self.stores.roots.lagging(self.lock_wait) {
+            Ok(false) => match roots.lagging(self.lock_wait) {
                 Ok(lagging) if lagging.is_empty() => {}
                 Ok(lagging) => return Some(KeyStoreError::NotOnEveryServer { lagging }),
                 Err(error) => return Some(error.into()),

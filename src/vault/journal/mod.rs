@@ -1,42 +1,17 @@
 //! What a vault writes down: before each commit that forgets or moves keys its intent, and after it the outcome. Of a
 //! vault without a journal all that remains is to refuse what must be written down.
 
-mod builder;
-mod finish;
-mod journal_writer;
-mod opening;
-mod receipt;
-mod replay;
-mod replay_set;
 mod root_key;
-mod shreds;
 mod signing;
-mod with_reason;
-mod writing;
-
-use std::time::SystemTime;
+mod writer;
 
 use crate::error::KeyStoreError;
 use crate::index::IndexName;
-use crate::journal::{self, Label, Reason};
+use crate::journal::{self, Label};
 
-pub(crate) use journal_writer::{Entries, IntentEntry, JournalChoice, JournalWriter};
-pub use receipt::ReceiptContext;
-pub(super) use replay::forgotten;
-pub(super) use replay_set::ReplaySet;
-pub(crate) use shreds::ShredEntries;
 pub(crate) use signing::VaultSigner;
-pub use with_reason::WithReason;
-
-/// What a shred has in the journal, for a receipt.
-#[derive(Clone, Debug)]
-pub(crate) struct Written {
-    pub(crate) target: crate::vault::operations::ShredTarget,
-    pub(crate) purpose: Option<crate::field::Purpose>,
-    pub(crate) why: Option<Reason>,
-    pub(crate) at: SystemTime,
-    pub(crate) entries: Vec<IntentEntry>,
-}
+pub(super) use signing::public_key;
+pub(crate) use writer::{Entries, IntentEntry, JournalChoice, JournalWriter};
 
 /// An index, as an entry names it.
 pub(crate) fn index_name(name: IndexName) -> Result<journal::IndexName, KeyStoreError> {

@@ -4,7 +4,6 @@ use crate::error::KeyStoreError;
 use crate::journal::{PublicKey, SignError, Signer, VaultName};
 use crate::root_record::SignerSeed;
 use crate::signature;
-use crate::vault::Vault;
 
 /// A vault's seed, in whatever snapshot or draft holds it.
 pub(crate) struct VaultSigner<'s> {
@@ -40,18 +39,6 @@ impl From<KeyStoreError> for SignError {
     }
 }
 
-fn public_key(seed: &SignerSeed) -> Result<PublicKey, KeyStoreError> {
+pub(in crate::vault) fn public_key(seed: &SignerSeed) -> Result<PublicKey, KeyStoreError> {
     signature::public_key(&seed.0).map_err(|_| KeyStoreError::Bug("a seed whose key everything is signed by"))
-}
-
-impl Vault {
-    /// What the journal and the receipts of this vault are checked with. Publish it, or print it and put it away:
-    /// whoever checks must have it from a place that whoever may have forged the journal could not change.
-    ///
-    /// # Errors
-    /// When the lease has lapsed and the root record cannot be read.
-    pub fn public_key(&self) -> Result<PublicKey, KeyStoreError> {
-        let state = self.process()?.state()?;
-        public_key(&state.facts.signer)
-    }
 }

@@ -1,18 +1,16 @@
 //! Numbers of customers: reserved by commits, handed out one by one.
 
-use std::sync::Arc;
-
 use crate::customer::CustomerId;
 use crate::error::{EnrollError, KeyStoreError};
 use crate::key_tree::{Found, Walker};
 use crate::stack::with_clean_stack;
 use crate::vault::commit::Step;
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::state::{Reserved, Taken, shredded_in, tree_error};
 
-impl Process {
+impl Operations<'_> {
     /// A number, from this process's block; a new block is reserved when half of it is gone.
-    pub(crate) fn enroll(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
+    pub(crate) fn enroll(&self) -> Result<CustomerId, EnrollError> {
         self.confirm_lease()?;
         loop {
             // Also refuses a vault that was rolled back, before a number is issued twice.
@@ -24,7 +22,7 @@ impl Process {
                 (numbers.take(now), numbers.wants())
             };
             if let Some(size) = wanted {
-                drop(self.workers.commits.post(self, move |process| process.refill(size)));
+                drop(self.workers.commits.post(self, move |process| Operations::on(process).refill(size)));
             }
             match taken {
                 Some(taken) => {
@@ -38,13 +36,14 @@ impl Process {
                 None => drop(state),
             }
             let size = self.known.numbers().size();
-            let refilled = self.workers.commits.run(self, None, move |process| process.refill_if_drained(size));
+            let refilled =
+                self.workers.commits.run(self, None, move |process| Operations::on(process).refill_if_drained(size));
             refilled.ok_or(KeyStoreError::Closed)??;
         }
     }
 
     /// The same on the thread that commits.
-    pub(crate) fn enroll_on_worker(self: &Arc<Process>) -> Result<CustomerId, EnrollError> {
+    pub(crate) fn enroll_on_worker(&self) -> Result<CustomerId, EnrollError> {
         loop {
             let state = self.state_now()?;
             let now = self.known.now();
@@ -81,12 +80,12 @@ impl Process {
         })
     }
 
-    fn refill_if_drained(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
+    fn refill_if_drained(&self, size: u64) -> Result<(), EnrollError> {
         // Others that waited with this caller may have been served by one refill.
         if self.known.numbers().is_drained() { self.refill(size) } else { Ok(()) }
     }
 
-    fn refill(self: &Arc<Process>, size: u64) -> Result<(), EnrollError> {
+    fn refill(&self, size: u64) -> Result<(), EnrollError> {
         let (now, drops) = (self.known.now(), self.known.numbers().drops());
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;

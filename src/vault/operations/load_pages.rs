@@ -1,12 +1,11 @@
 //! Loading pages before anybody needs them.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::key_tree::{Ahead, Tree, TreeError};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, PagesError, VaultState, get_many, tree_error};
 
 /// How far [`Vault::load_pages`](crate::Vault::load_pages) has come.
@@ -31,10 +30,10 @@ impl LoadedPages {
     }
 }
 
-impl Process {
+impl Operations<'_> {
     /// A few hundred pages at a time. Nothing is held while the store is waited for, nor while `progress` runs.
     pub(crate) fn load_pages(
-        self: &Arc<Process>,
+        &self,
         progress: &mut dyn FnMut(LoadedPages) -> ControlFlow<()>,
     ) -> Result<LoadedPages, KeyStoreError> {
         let trees = self.trees_to_load()?;
@@ -78,7 +77,7 @@ impl Process {
     }
 
     /// Those that values are opened and sealed by here.
-    fn trees_to_load(self: &Arc<Process>) -> Result<Vec<TreeId>, KeyStoreError> {
+    fn trees_to_load(&self) -> Result<Vec<TreeId>, KeyStoreError> {
         let state = self.state()?;
         let is_unlocked = |name: &str| self.settings.purposes.iter().any(|purpose| purpose.name() == name);
         let trees = state.trees.iter().filter(|tree| tree.tree.is_some() && is_unlocked(&tree.purpose));

@@ -1,14 +1,13 @@
 //! Commits that make keys: trees for new purposes, another root key.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::error::{KeyStoreError, RotateError};
 use crate::journal::{Event, Results};
 use crate::root_key::RootKey;
 use crate::vault::commit::{CommitError, NewKey, Step};
 use crate::vault::journal::{Entries, labels};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 
 impl From<CommitError> for RotateError {
     fn from(error: CommitError) -> RotateError {
@@ -19,9 +18,9 @@ impl From<CommitError> for RotateError {
     }
 }
 
-impl Process {
+impl Operations<'_> {
     /// Adds trees for purposes that have none, and that of the indexes; does nothing if all are there.
-    pub(crate) fn add_missing_purposes(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+    pub(crate) fn add_missing_purposes(&self) -> Result<(), KeyStoreError> {
         let purposes = self.settings.purposes.clone();
         let resident = self.commits.resident().clone();
         let mut entries = Entries::default();
@@ -47,7 +46,7 @@ impl Process {
     }
 
     /// Begins a version of the root key, where it has versions.
-    pub(crate) fn begin_version(self: &Arc<Process>) -> Result<(), RotateError> {
+    pub(crate) fn begin_version(&self) -> Result<(), RotateError> {
         let mut entries = Entries::default();
         let mut has_versions = true;
         let done = self.commit(&mut |draft| {
@@ -68,7 +67,7 @@ impl Process {
         }
     }
 
-    pub(crate) fn rotate(self: &Arc<Process>, key: &RootKey) -> Result<(), RotateError> {
+    pub(crate) fn rotate(&self, key: &RootKey) -> Result<(), RotateError> {
         let vault = self.settings.vault;
         if self.commits.keyring().is_current(key, vault) {
             return Err(RotateError::SameKey);

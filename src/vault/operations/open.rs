@@ -12,16 +12,16 @@ use crate::personal::{PersonalData, Plaintext, unpad};
 use crate::sealed::{Associated, Encoded, Header, Sealed};
 use crate::secret::Wiped;
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::state::{Cipher, Fetched, Handle, NO_TREE, VaultState, tree_error};
 
-impl Process {
+impl Operations<'_> {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
         self.settings.purposes.contains(&purpose)
     }
 
     /// True once the number is known to be issued; reads the record again if it is not.
-    pub(in crate::vault) fn is_enrolled(self: &Arc<Process>, customer: CustomerId) -> Result<bool, KeyStoreError> {
+    pub(in crate::vault) fn is_enrolled(&self, customer: CustomerId) -> Result<bool, KeyStoreError> {
         if self.known.is_issued(customer) {
             return Ok(true);
         }
@@ -30,7 +30,7 @@ impl Process {
     }
 
     pub(crate) fn open<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
@@ -42,7 +42,7 @@ impl Process {
 
     /// What a value was encoded as, whose type is known by its tag alone.
     pub(crate) fn open_encoded(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         name: FieldId,
         context: Option<&[u8]>,
@@ -58,7 +58,7 @@ impl Process {
     /// Every check there is, whatever the type.
     #[inline]
     fn open_padded<T>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         name: FieldId,
         context: Option<&[u8]>,
@@ -76,14 +76,14 @@ impl Process {
                     return Err(OpenError::Shredded { at: name.of(customer) });
                 }
                 let cipher = FieldCipher::new(walker.customer_key(), name);
-                Ok(Process::open_with(&cipher, &header, context, sealed))
+                Ok(Operations::open_with(&cipher, &header, context, sealed))
             })
         })?;
         self.finish_open(customer, name, &header, opened, changes)
     }
 
     pub(crate) fn open_by_handle<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: Placed<'_, T>,
@@ -96,7 +96,7 @@ impl Process {
 
     /// Of the members of a group, those that are asked for can be read afterwards.
     pub(crate) fn open_group(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: PlacedGroup<'_>,
@@ -115,7 +115,7 @@ impl Process {
 
     #[inline]
     fn open_padded_by_handle<T>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         name: FieldId,
@@ -126,7 +126,7 @@ impl Process {
         let is_theirs = header.customer == customer.to_path();
         let changes = self.known.changes();
         let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
-            with_clean_stack_after(Work::KeptCipher, || Process::open_with(cipher, &header, context, sealed))
+            with_clean_stack_after(Work::KeptCipher, || Operations::open_with(cipher, &header, context, sealed))
         });
         let opened = match kept {
             Some(opened) => opened,
@@ -138,8 +138,8 @@ impl Process {
                     with_clean_stack(|| {
                         let cipher = handle.cipher(&mut keys, index, Some(header.tree), name, pages)?.1;
                         match cipher {
-                            Cipher::Kept(cipher) => Ok(Some(Process::open_with(cipher, &header, context, sealed))),
-                            Cipher::Made(cipher) => Ok(Some(Process::open_with(&cipher, &header, context, sealed))),
+                            Cipher::Kept(cipher) => Ok(Some(Operations::open_with(cipher, &header, context, sealed))),
+                            Cipher::Made(cipher) => Ok(Some(Operations::open_with(&cipher, &header, context, sealed))),
                             Cipher::Shredded => Err(OpenError::Shredded { at: name.of(customer) }),
                             Cipher::Retired => Ok(None),
                         }
@@ -160,7 +160,7 @@ impl Process {
 
     /// The snapshot to open a value with, once it is known to be one of this customer and purpose.
     fn state_to_open(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         name: FieldId,
         header: &Header<'_>,
@@ -218,7 +218,7 @@ impl Process {
     /// The checks that come after decryption. No lock and no snapshot is held here.
     #[inline]
     fn finish_open(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         name: FieldId,
         header: &Header<'_>,
@@ -246,7 +246,7 @@ impl Process {
     /// The value was opened with keys of an older snapshot, and the lease runs because of a newer one: whoever was
     /// shredded in between must not be opened any more.
     #[cold]
-    fn open_again(self: &Arc<Process>, customer: CustomerId, name: FieldId, header: &Header) -> Result<(), OpenError> {
+    fn open_again(&self, customer: CustomerId, name: FieldId, header: &Header) -> Result<(), OpenError> {
         let found = self.with_pages(|pages| {
             let state = self.state_to_open(customer, name, header, pages)?;
             let tree = state.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
@@ -260,7 +260,7 @@ impl Process {
     }
 
     #[cold]
-    fn check_enrolled(self: &Arc<Process>, at: Belongs, header: &Header<'_>, authentic: bool) -> Result<(), OpenError> {
+    fn check_enrolled(&self, at: Belongs, header: &Header<'_>, authentic: bool) -> Result<(), OpenError> {
         if self.is_enrolled(at.customer)? {
             return Ok(());
         }

@@ -1,6 +1,5 @@
 //! The life of a purpose's key tree: replaced by a new one, moved to, and given up.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::customer::CustomerId;
@@ -13,10 +12,9 @@ use crate::key_tree::{Found, Walker};
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::stack::with_clean_stack;
-use crate::vault::Retired;
 use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::Entries;
-use crate::vault::process::Process;
+use crate::vault::operations::{Operations, Retired};
 use crate::vault::state::{Handle, LoadedTree, NO_TREE, tree_error};
 
 /// A purpose has a new key tree.
@@ -48,9 +46,9 @@ impl Rotated {
     }
 }
 
-impl Process {
+impl Operations<'_> {
     /// On the thread that commits.
-    pub(crate) fn rotate_purpose(self: &Arc<Process>, purpose: Purpose) -> Result<Rotated, PurposeError> {
+    pub(crate) fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
@@ -72,18 +70,14 @@ impl Process {
     }
 
     /// On the thread that commits. A process that knows of a new tree, but not that it is durable, seals under the one before.
-    pub(crate) fn publish_tree(self: &Arc<Process>, new: KeyTreeId) -> Result<(), PurposeError> {
+    pub(crate) fn publish_tree(&self, new: KeyTreeId) -> Result<(), PurposeError> {
         let id = TreeId::from(new);
         let made = |draft: &Draft<'_>| Ok(draft.trees.iter().find(|tree| tree.id == id).map_or(0, |tree| tree.made));
         Ok(self.publish_as_durable(made)?)
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_replaced(
-        self: &Arc<Process>,
-        purpose: Purpose,
-        by: KeyTreeId,
-    ) -> Result<Retired, PurposeError> {
+    pub(crate) fn retire_replaced(&self, purpose: Purpose, by: KeyTreeId) -> Result<Retired, PurposeError> {
         let mut refused = None;
         let mut entries = Entries::default();
         let intent = || Ok(Event::RetireReplaced { purpose: purpose.into(), new: by, why: None });
@@ -135,7 +129,7 @@ impl Process {
     }
 
     /// Waits until every process has read what this one knows now, or stopped using the vault.
-    pub(crate) fn wait_a_lease(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+    pub(crate) fn wait_a_lease(&self) -> Result<(), KeyStoreError> {
         let lease = self.state()?.facts.lease;
         // Without threads, in tests, time is moved by hand.
         if self.settings.threaded {
@@ -145,24 +139,19 @@ impl Process {
     }
 
     /// False when the value is under the tree that seals now.
-    pub(crate) fn needs_reseal<T>(self: &Arc<Process>, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
+    pub(crate) fn needs_reseal<T>(&self, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
         Ok(self.state()?.tree(sealed.header().tree).is_none_or(|tree| !tree.active))
     }
 
     /// A value of somebody else, or of another purpose, is opened all the same: that tells what is wrong.
-    fn is_newest<T>(
-        self: &Arc<Process>,
-        customer: CustomerId,
-        purpose: Purpose,
-        sealed: &Sealed<T>,
-    ) -> Result<bool, KeyStoreError> {
+    fn is_newest<T>(&self, customer: CustomerId, purpose: Purpose, sealed: &Sealed<T>) -> Result<bool, KeyStoreError> {
         let (state, header) = (self.state()?, sealed.header());
         let active = state.active(purpose.name());
         Ok(header.customer == customer.to_path() && active.is_some_and(|tree| tree.id == header.tree))
     }
 
     pub(crate) fn reseal<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
@@ -175,7 +164,7 @@ impl Process {
     }
 
     pub(crate) fn reseal_by_handle<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: Placed<'_, T>,
@@ -189,7 +178,7 @@ impl Process {
     }
 
     pub(crate) fn reseal_group(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: PlacedGroup<'_>,
@@ -204,7 +193,7 @@ impl Process {
 
     /// Those who are shredded in a purpose, in order of number.
     pub(crate) fn shredded_among(
-        self: &Arc<Process>,
+        &self,
         purpose: Purpose,
         customers: impl IntoIterator<Item = CustomerId>,
     ) -> Result<Vec<CustomerId>, OpenError> {

@@ -14,12 +14,12 @@ use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
 use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
 
-impl Process {
+impl Operations<'_> {
     pub(crate) fn seal<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         place: Placed<'_, T>,
         value: &T,
@@ -35,7 +35,7 @@ impl Process {
 
     /// `None`: the tree was retired meanwhile.
     fn seal_once<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         place: Placed<'_, T>,
         value: &T,
@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
-    fn state_to_seal(self: &Arc<Process>, purpose: Purpose) -> Result<Arc<VaultState>, KeyStoreError> {
+    fn state_to_seal(&self, purpose: Purpose) -> Result<Arc<VaultState>, KeyStoreError> {
         let state = self.state()?;
         if state.to_seal(purpose.name(), self.known.durable()).is_some() {
             return Ok(state);
@@ -79,7 +79,7 @@ impl Process {
     /// value would be lost from the start.
     #[inline]
     fn finish_seal<T>(
-        self: &Arc<Process>,
+        &self,
         customer: CustomerId,
         name: FieldId,
         tree: TreeId,
@@ -94,7 +94,7 @@ impl Process {
     }
 
     #[cold]
-    fn still_seals(self: &Arc<Process>, customer: CustomerId, name: FieldId, tree: TreeId) -> Result<bool, SealError> {
+    fn still_seals(&self, customer: CustomerId, name: FieldId, tree: TreeId) -> Result<bool, SealError> {
         self.with_pages(|pages| {
             let state = self.state()?;
             let Some(keys) = state.tree(tree).and_then(|tree| tree.tree.as_ref()) else { return Ok(false) };
@@ -106,7 +106,7 @@ impl Process {
         })
     }
 
-    fn may_seal(self: &Arc<Process>, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
+    fn may_seal(&self, customer: CustomerId, name: FieldId) -> Result<(), SealError> {
         if !self.is_unlocked(name.purpose) {
             return Err(SealError::PurposeNotUnlocked { purpose: name.purpose.name() });
         }
@@ -115,7 +115,7 @@ impl Process {
 
     /// The wall clock for a nonce, once the lease is known to run.
     #[inline]
-    fn wall_within_lease(self: &Arc<Process>) -> Result<u64, KeyStoreError> {
+    fn wall_within_lease(&self) -> Result<u64, KeyStoreError> {
         let wall = self.known.wall();
         if !self.known.is_fresh_at(wall) {
             self.reread()?;
@@ -124,7 +124,7 @@ impl Process {
     }
 
     pub(crate) fn seal_by_handle<T: PersonalData>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: Placed<'_, T>,
@@ -135,7 +135,7 @@ impl Process {
     }
 
     pub(crate) fn seal_group(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         place: PlacedGroup<'_>,
@@ -147,7 +147,7 @@ impl Process {
     }
 
     fn seal_encoded<S>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         name: FieldId,
@@ -166,7 +166,7 @@ impl Process {
 
     #[inline]
     fn seal_once_by_handle<S>(
-        self: &Arc<Process>,
+        &self,
         handle: &Handle,
         index: usize,
         name: FieldId,

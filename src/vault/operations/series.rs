@@ -1,14 +1,12 @@
 //! Series of keys in a token that are left: those of copies, and those that a rotation left.
 
-use std::sync::Arc;
-
 use crate::error::{KeyStoreError, SeriesError};
 use crate::events;
 use crate::journal::{Ending, Event, Reason, Results, SeriesName};
 use crate::root_key::{Recipe, RootKey, SeriesInToken};
 use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::{Entries, VaultSigner};
-use crate::vault::process::Process;
+use crate::vault::operations::Operations;
 use crate::vault::state::VaultState;
 
 /// Why a series is not destroyed.
@@ -18,9 +16,9 @@ enum Refusal {
     OfAnotherVault,
 }
 
-impl Process {
+impl Operations<'_> {
     /// Every series that a token has.
-    pub(crate) fn series_in(self: &Arc<Process>, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
+    pub(crate) fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
         if !token.has_versions() {
             return Err(SeriesError::NoVersions);
         }
@@ -32,7 +30,7 @@ impl Process {
 
     /// Destroys the keys of a series, and gives how many. `intends`: it is written down first; otherwise it was before.
     pub(crate) fn forget_series(
-        self: &Arc<Process>,
+        &self,
         token: &RootKey,
         series: SeriesName,
         why: Option<Reason>,
@@ -118,7 +116,7 @@ impl Process {
     }
 
     /// What was asked for and not done, if the token that the vault was opened with has it. What another token has stays open.
-    pub(in crate::vault) fn finish_forgetting_series(self: &Arc<Process>) {
+    pub(in crate::vault) fn finish_forgetting_series(&self) {
         let (Some(file), Some(token)) = (self.open_file(), self.commits.keyring().token()) else { return };
         let mut asked: Vec<SeriesName> = Vec::new();
         for (_, event) in file.open_intents() {

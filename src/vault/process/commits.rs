@@ -99,6 +99,7 @@ impl Process {
             held: self.known.latest_durable(),
             // What no crash can take away any more.
             vouched: self.open_file().and_then(Journal::durable),
+            known: Some(self.known.clone()),
         };
         // Before the record is read: the lease begins no later than what is known of it.
         let sent = self.known.now();
@@ -124,7 +125,7 @@ impl Process {
         }
         let Committed { value, state, old_copy, durable, wrote } = committed?;
         if wrote {
-            self.root_key_may_have_moved();
+            self.journal.root_key_may_have_moved();
         }
         // What another process committed before it, too.
         self.take_over(&state, TakenOverBy::Commit);

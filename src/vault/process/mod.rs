@@ -1,12 +1,18 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
 mod commits;
-mod evidence;
+mod findings;
+mod journal;
 mod readiness;
 mod refresh;
+mod shred;
+mod shred_entries;
 mod take_over;
 mod upkeep;
 mod work;
+
+pub use shred::Shredded;
+pub(super) use shred::{ShredRequest, ShredTarget, Written};
 
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
@@ -56,8 +62,8 @@ pub(crate) struct Process {
     pub(crate) known: Arc<Known>,
     /// Whose turn it is to commit, and what came of commits so far.
     pub(crate) commits: Commits,
-    /// `None` of a vault without one. A forked child opens it anew.
-    pub(crate) journal: Option<JournalWriter>,
+    /// A forked child opens it anew.
+    pub(crate) journal: JournalWriter,
     /// The threads.
     pub(crate) workers: Workers<Process>,
 }
@@ -70,7 +76,7 @@ impl Process {
             building: Mutex::new(()),
             known: Known::nothing(settings.clock.clone(), scope, engine.stores.clone()),
             commits: Commits::new(engine),
-            journal: JournalWriter::of(&settings.journal),
+            journal: JournalWriter::of(settings.vault, &settings.journal, settings.is_copy || settings.read_only),
             workers: Workers::new(),
             settings,
         });

@@ -91,6 +91,6 @@ impl Process {
         if busy > self.settings.lock_wait.saturating_add(self.settings.patience) {
             return Some(KeyStoreError::Busy { waited: busy });
         }
-        self.commits.readiness.trouble()
+        self.stores().stuck().map(KeyStoreError::from).or_else(|| self.commits.readiness.trouble())
     }
 }

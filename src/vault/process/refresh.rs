@@ -83,6 +83,8 @@ impl Process {
             // A process that slept through its lease begins again, as one whose store was away.
             self.known.wipe();
         }
+        // First, and so dropped last.
+        let _reading = self.known.begin_read();
         // Before the read: what a commit of this process adds meanwhile, the read need not have seen.
         let held = self.known.latest_durable();
         let sent = self.known.now();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::vault::operations::{ShredRequest, shred_together};
 use crate::vault::process::Process;
+use crate::vault::process::shred::{ShredRequest, shred_together};
 use crate::vault::state::READS_A_LEASE;
 use crate::vault::workers::{Work, Workers};
 

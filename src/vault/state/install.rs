@@ -8,7 +8,7 @@ use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::nonce;
 use crate::sync::{MutexGuard, lock};
-use crate::vault::state::{DropSignal, Known, RollbackProof, VaultState};
+use crate::vault::state::{DropSignal, Known, RollbackProof, SignalOnDrop, VaultState};
 use crate::witness::Witness;
 
 /// Re-reads a lease: late ones must still find the lease running.
@@ -117,7 +117,17 @@ impl Known {
         leaving.extend(before.map(|before| before.drop_signal()));
     }
 
-    /// Waits until nobody reads any older snapshot: at most as long as `patience`, and not so long that the lease could run out over it.
+    /// Held by whoever reads the record, until all that it has read is installed or wiped: it may be a record that a commit of this process replaces
+    /// meanwhile, and whoever shreds waits for it as for a snapshot.
+    pub(crate) fn begin_read(&self) -> SignalOnDrop {
+        let reading = SignalOnDrop::default();
+        let mut leaving = lock(&self.installing);
+        leaving.retain(|other| !other.was_dropped());
+        leaving.push(reading.signal());
+        reading
+    }
+
+    /// Waits until nobody reads any older snapshot, or is about to find one: at most as long as `patience`, and not so long that the lease could run out over it.
     pub(crate) fn wait_for_readers(&self, patience: Duration) -> bool {
         let lease = self.snapshot().map_or(Duration::ZERO, |state| state.facts.lease);
         let deadline = Instant::now() + patience.min(lease / READS_A_LEASE);

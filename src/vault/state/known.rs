@@ -50,6 +50,8 @@ pub(crate) struct Known {
     pub(super) refused: Mutex<Option<RollbackProof>>,
     /// What events said last.
     pub(crate) told: Told,
+    /// Nobody needs it for much longer: what hangs is not waited for.
+    pub(super) closing: AtomicBool,
     /// Nothing is installed any more.
     pub(super) closed: AtomicBool,
     /// What a value showed that the record does not say yet.
@@ -80,6 +82,7 @@ impl Known {
             trouble: Mutex::new(None),
             refused: Mutex::new(None),
             told: Told::nothing(),
+            closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             alarm: Alarm::default(),
             unknown_trees: UnknownTrees::default(),
@@ -213,6 +216,15 @@ impl Known {
     /// A promotion is over: from now on the record alone says which places there are.
     pub(crate) fn end_promotion(&self) {
         lock(&self.scope).lost.clear();
+    }
+
+    /// It is about to be closed, once what is under way has ended.
+    pub(crate) fn will_close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire) || self.is_closed()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

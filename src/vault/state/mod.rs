@@ -5,6 +5,7 @@ mod alarm;
 pub(super) mod copy_selection;
 mod fetched;
 mod handles;
+mod index_leaves;
 mod install;
 mod keyring;
 mod known;
@@ -23,6 +24,8 @@ mod witness_history;
 pub(super) use alarm::{Alarm, Claim};
 pub(super) use fetched::{Arrived, Fetched, PAGES_AT_ONCE, get_many};
 pub(super) use handles::{Cipher, Handle, Handles};
+pub use index_leaves::Epochs;
+pub(super) use index_leaves::{IndexPlace, Leaves, mark, number};
 pub(super) use install::READS_A_LEASE;
 pub(super) use keyring::{Keyring, Opened, describe};
 pub(super) use known::Known;
@@ -32,7 +35,8 @@ pub(super) use page_mark::MarkFound;
 pub(super) use rollback_proof::RollbackProof;
 pub(super) use scope::{NOT_LISTED, Places, Scope};
 pub(super) use snapshot::{
-    DropSignal, LoadedIndexes, LoadedTree, NO_TREE, PagesError, StoredPages, VaultState, shredded_in, tree_error,
+    DropSignal, LoadedIndexes, LoadedTree, NO_TREE, PagesError, SignalOnDrop, StoredPages, VaultState, shredded_in,
+    tree_error,
 };
 pub(super) use unknown_trees::UnknownTrees;
 pub(super) use witness_history::WitnessHistory;

@@ -93,7 +93,7 @@ impl VaultState {
         trees: Vec<LoadedTree>,
         indexes: Option<LoadedIndexes>,
     ) -> VaultState {
-        VaultState { facts, bytes, trees, indexes, on_drop: SignalOnDrop(DropSignal::default()) }
+        VaultState { facts, bytes, trees, indexes, on_drop: SignalOnDrop::default() }
     }
 
     /// Takes over the pages that `before` has in memory and that this snapshot's trees name too. See [`Tree::take_over`].
@@ -182,7 +182,7 @@ impl VaultState {
 
     /// How to hear that this snapshot was wiped.
     pub(crate) fn drop_signal(&self) -> DropSignal {
-        self.on_drop.0.clone()
+        self.on_drop.signal()
     }
 }
 
@@ -213,7 +213,15 @@ fn state_of(tree: &Tree) -> TreeState {
 pub(crate) struct DropSignal(Arc<(Mutex<bool>, Condvar)>);
 
 /// The sending half.
-struct SignalOnDrop(DropSignal);
+#[derive(Default)]
+#[must_use]
+pub(crate) struct SignalOnDrop(DropSignal);
+
+impl SignalOnDrop {
+    pub(crate) fn signal(&self) -> DropSignal {
+        self.0.clone()
+    }
+}
 
 impl Drop for SignalOnDrop {
     fn drop(&mut self) {

@@ -217,6 +217,22 @@ fn readers_are_waited_for() {
     assert!(test.known.wait_for_readers(nothing));
 }
 
+/// A read that began before a commit may have found the record that the commit replaced, and hold its keys: nothing of it is installed yet.
+#[test]
+fn a_read_that_is_under_way_is_waited_for_as_a_reader() {
+    let (test, nothing) = (Test::new(), Duration::ZERO);
+    test.read(record(7), 7).unwrap();
+    let reading = test.known.begin_read();
+    let found = state(record(7));
+    test.known.install(test.known.now(), state(record(8)), 8).unwrap();
+    assert!(!test.known.wait_for_readers(Duration::from_millis(1)), "it holds what it found");
+    drop((found, reading));
+    assert!(test.known.wait_for_readers(nothing));
+    // However often the record is read, nothing piles up.
+    (0..1000).for_each(|_| drop(test.known.begin_read()));
+    assert!(lock(&test.known.installing).len() <= 2);
+}
+
 #[test]
 fn the_same_snapshot_without_loaded_pages_leaves_keys_and_lease_alone() {
     let test = Test::new();

@@ -225,7 +225,7 @@ fn beside_the_journal(journal: &Path, places: &[Place], findings: &mut Findings)
                 "journal-beside-record",
                 journal.display(),
                 format!("the journal lies within {}", directory.display()),
-                "both are restored together, and then nothing proves that the vault went back in time",
+                "both are restored together, and then nothing proves that the vault was rolled back",
                 "keep the journal elsewhere; move it while no process has the vault open",
             );
         }

@@ -6,7 +6,7 @@ use crate::customer::CustomerId;
 use crate::error::ShredError;
 use crate::field::Purpose;
 use crate::journal::Reason;
-use crate::vault::operations::{ShredTarget, Shredded};
+use crate::vault::process::{ShredTarget, Shredded};
 use crate::vault::{Pending, Vault};
 
 /// A vault's shreds, with a reason that goes into the journal: see [`Vault::with_reason`].

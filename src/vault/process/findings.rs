@@ -51,7 +51,7 @@ impl Process {
             return Ok(seen.map(|seen| self.known.refuse(proof, have, seen)));
         }
         // Whatever was about to be changed is not: it marks the record in all places that are listed.
-        let terms = Terms { scope: self.known.scope(), ..Terms::default() };
+        let terms = Terms { scope: self.known.scope(), known: Some(self.known.clone()), ..Terms::default() };
         let marked = self.commits.commit(
             turn,
             &terms,

@@ -1,24 +1,22 @@
 //! Finishing what was interrupted: intents that no outcome has ended.
 
-use std::sync::Arc;
-
 use super::replay_set::{ReplaySet, place};
-use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Ending, Event, Results};
 use crate::store::StoredPage;
 use crate::vault::commit::{CommitError, Done, Draft, Step, shred_tree};
-use crate::vault::process::Process;
+use crate::vault::journal::VaultSigner;
+use crate::vault::operations::Operations;
 
 type Verdict = (u64, Ending, Results);
 
-impl Process {
+impl Operations<'_> {
     /// What was to be forgotten is forgotten, in one commit; of all else it is found out whether it happened. On the
     /// thread that commits.
     ///
     /// Another process may be in the middle of one of them: whoever holds the store's lock goes first, and that both
     /// write an outcome does no harm.
-    pub(super) fn finish_open_intents(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+    pub(super) fn finish_open_intents(&self) -> Result<(), KeyStoreError> {
         let Some(file) = self.open_file() else { return Ok(()) };
         if file.open_intents().is_empty() {
             return Ok(());

@@ -1,9 +1,9 @@
 //! The journal as whoever keeps something beside the vault sees it: entries of their own, and what has become of all.
 
-use super::signing::VaultSigner;
 use crate::error::KeyStoreError;
 use crate::journal::{Entry, Event, EventId, Journal, JournalError};
 use crate::vault::Vault;
+use crate::vault::journal::VaultSigner;
 
 /// The vault's journal.
 impl Vault {
@@ -89,7 +89,7 @@ impl Vault {
         // A shred waits for whoever holds a snapshot, and a sync may take its time.
         drop(state);
         let signer = VaultSigner::new(vault, &seed)?;
-        let file = process.journal.as_ref().ok_or(KeyStoreError::NeedsJournal)?.file(&signer, anchor)?;
+        let file = process.journal.file(&signer, anchor)?.ok_or(KeyStoreError::NeedsJournal)?;
         work(file, &signer, process.known.durable())
     }
 }

@@ -7,11 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::journal::{Anchor, Ending, Event, Journal, Reason, Results};
+use crate::journal::{Anchor, Ending, Event, Journal, Reason, Results, VaultName};
 use crate::root_record::SignerSeed;
-use crate::vault::commit::{CommitError, Done, Draft};
+use crate::vault::commit::{CommitError, Commits, Done, Draft};
 use crate::vault::journal::signing::VaultSigner;
-use crate::vault::process::Process;
 
 /// Which journal a vault is opened with.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +19,22 @@ pub(crate) struct JournalChoice {
     pub(crate) accepts_loss: Option<Reason>,
 }
 
-/// The journal of a process, opened when it is first needed.
+impl JournalChoice {
+    /// A new vault gets a new journal.
+    pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
+        match &self.path {
+            Some(path) => Ok(Journal::refuse_existing(path)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The journal of a process, opened when it is first needed; or what is left where there is none, to refuse what must be written down.
 pub(crate) struct JournalWriter {
-    path: PathBuf,
+    pub(super) vault: VaultName,
+    path: Option<PathBuf>,
+    /// Nothing that the vault does by itself is written down.
+    pub(super) is_silent: bool,
     pub(super) file: OnceLock<Journal>,
     /// A commit may have changed what the journal says of the root key, and nobody has looked since.
     pub(super) may_have_moved: AtomicBool,
@@ -45,48 +57,34 @@ pub(crate) struct Entries {
 }
 
 impl JournalWriter {
-    /// `None`: the vault is opened without a journal.
-    pub(crate) fn of(chosen: &JournalChoice) -> Option<JournalWriter> {
-        let path = chosen.path.clone()?;
-        Some(JournalWriter { path, file: OnceLock::new(), may_have_moved: AtomicBool::new(false) })
+    /// `chosen` has no path: the vault is opened without a journal. `is_silent`: it is a copy, or is only looked at.
+    pub(crate) fn of(vault: VaultName, chosen: &JournalChoice, is_silent: bool) -> JournalWriter {
+        let (path, file) = (chosen.path.clone(), OnceLock::new());
+        JournalWriter { vault, path, is_silent, file, may_have_moved: AtomicBool::new(false) }
     }
 
-    /// Opens the journal, unless it is open.
-    pub(super) fn file(&self, signer: &VaultSigner<'_>, anchor: Option<Anchor>) -> Result<&Journal, KeyStoreError> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
-        }
-        let file = Journal::open(&self.path, signer, anchor)?;
-        Ok(self.file.get_or_init(|| file))
-    }
-}
-
-impl Entries {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.intents.is_empty()
-    }
-
-    /// The entries of one intent.
-    pub(crate) fn of(&self, intent: usize) -> &[IntentEntry] {
-        self.intents.get(intent).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl Process {
     /// The journal, if there is one and it is open.
     pub(crate) fn open_file(&self) -> Option<&Journal> {
-        self.journal.as_ref()?.file.get()
+        self.file.get()
     }
 
-    /// Writes down the one intent of a commit, within its plan. A plan that runs again finds it written.
-    pub(crate) fn intend_once(
+    /// Takes what was opened. Two threads do not unlock one process.
+    pub(crate) fn opened(&self, file: Journal) {
+        let _ = self.file.set(file);
+    }
+
+    /// Opens the journal, unless it is open. `None`: there is none.
+    pub(crate) fn file(
         &self,
-        draft: &mut Draft<'_>,
-        entries: &mut Entries,
-        intent: impl FnOnce() -> Result<Event, KeyStoreError>,
-    ) -> Result<(), KeyStoreError> {
-        let intents = if entries.is_empty() { vec![intent()?] } else { Vec::new() };
-        self.intend(draft, entries, intents)
+        signer: &VaultSigner<'_>,
+        anchor: Option<Anchor>,
+    ) -> Result<Option<&Journal>, KeyStoreError> {
+        let Some(path) = &self.path else { return Ok(None) };
+        if let Some(file) = self.file.get() {
+            return Ok(Some(file));
+        }
+        let file = Journal::open(path, signer, anchor)?;
+        Ok(Some(self.file.get_or_init(|| file)))
     }
 
     /// Writes down what a plan is about to do, durably. After an error none of it may be done.
@@ -95,17 +93,18 @@ impl Process {
     /// ever written down.
     pub(crate) fn intend(
         &self,
+        commits: &Commits,
         draft: &mut Draft<'_>,
         entries: &mut Entries,
         intents: Vec<Event>,
     ) -> Result<(), KeyStoreError> {
-        let Some(writer) = &self.journal else {
+        if self.path.is_none() {
             let must_be_written = draft.record.anchor.is_some();
             return if must_be_written && !intents.is_empty() { Err(KeyStoreError::NeedsJournal) } else { Ok(()) };
-        };
+        }
         let seed = &draft.record.signer;
         let signer = VaultSigner::new(draft.record.clear.vault, seed)?;
-        let file = writer.file(&signer, draft.record.anchor)?;
+        let file = self.file(&signer, draft.record.anchor)?.ok_or(KeyStoreError::NeedsJournal)?;
         let (mut events, mut counts) = (Vec::new(), Vec::new());
         for intent in intents {
             let parts = intent.split();
@@ -115,7 +114,7 @@ impl Process {
         if !events.is_empty() {
             let behind = draft.record.anchor;
             let mut anchors = file.append_behind(behind, &signer, draft.durable, &events)?.into_iter();
-            self.commits.readiness.wrote_journal();
+            commits.readiness.wrote_journal();
             entries.generation = draft.durable;
             entries.seed = Some(seed.copy());
             for count in counts {
@@ -135,15 +134,11 @@ impl Process {
         Ok(())
     }
 
-    /// Writes down what the one intent of a commit came to.
-    pub(crate) fn conclude<T>(&self, entries: &mut Entries, done: &Result<Done<T>, CommitError>, results: &Results) {
-        self.conclude_each(entries, done, |_| results.clone());
-    }
-
     /// Writes down what each intent came to. The commit counts whether or not that succeeds: whoever unlocks the vault
     /// next finishes what was left open.
     pub(crate) fn conclude_each<T>(
         &self,
+        commits: &Commits,
         entries: &mut Entries,
         done: &Result<Done<T>, CommitError>,
         results: impl Fn(usize) -> Results,
@@ -156,7 +151,7 @@ impl Process {
         };
         let mut events = Vec::new();
         let committed = done.as_ref().ok().filter(|_| !entries.is_empty());
-        let mut root_key = committed.and_then(|done| self.untold_root_key(&done.state.facts.clear.recipe));
+        let mut root_key = committed.and_then(|done| self.untold_root_key(commits, &done.state.facts.clear.recipe));
         for (index, parts) in entries.intents.iter().enumerate() {
             let mut results = if ending == Ending::Done { results(index) } else { Results::default() };
             // Said once, however many intents there were.
@@ -173,7 +168,7 @@ impl Process {
             let open: BTreeSet<u64> = file.open_intents().into_iter().map(|(n, _)| n).collect();
             events.retain(|event| matches!(event, Event::Outcome { of, .. } if open.contains(of)));
         }
-        let signer = VaultSigner::new(self.settings.vault, seed);
+        let signer = VaultSigner::new(self.vault, seed);
         match signer.and_then(|signer| Ok(file.append(&signer, generation, &events)?)) {
             Ok(anchors) => {
                 let written = entries.intents.iter_mut().flatten();
@@ -181,5 +176,16 @@ impl Process {
             }
             Err(error) => events::journal_failed(&error),
         }
+    }
+}
+
+impl Entries {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.intents.is_empty()
+    }
+
+    /// The entries of one intent.
+    pub(crate) fn of(&self, intent: usize) -> &[IntentEntry] {
+        self.intents.get(intent).map_or(&[], Vec::as_slice)
     }
 }

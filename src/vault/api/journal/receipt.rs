@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::signing::VaultSigner;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, TokenError};
 use crate::index::{Index, IndexName};
@@ -13,8 +12,9 @@ use crate::nonce;
 use crate::personal::PersonalData;
 use crate::root_key::Readable;
 use crate::vault::Vault;
-use crate::vault::journal::Written;
-use crate::vault::operations::{ShredTarget, Shredded};
+use crate::vault::journal::VaultSigner;
+use crate::vault::operations::Operations;
+use crate::vault::process::{ShredTarget, Shredded, Written};
 
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///
@@ -200,7 +200,7 @@ impl Vault {
         for index in &told.indexes {
             let [purpose, field, _, label] = index.parts();
             let what = format!("tokens in copies of the index {purpose}/{field}/{label}");
-            let epochs = process.epochs(*index).map_err(|error| match error {
+            let epochs = Operations::on(process).epochs(*index).map_err(|error| match error {
                 TokenError::KeyStore(error) => error,
                 _ => KeyStoreError::Bug("an index of a receipt"),
             })?;

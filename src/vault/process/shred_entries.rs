@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Entries, Written};
 use crate::error::KeyStoreError;
 use crate::field::Purpose;
 use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
 use crate::vault::commit::{CommitError, Done, Draft};
-use crate::vault::operations::{Outcome, ShredRequest, ShredTarget, ranges};
+use crate::vault::journal::Entries;
 use crate::vault::process::Process;
+use crate::vault::process::shred::{Outcome, ShredRequest, ShredTarget, Written, ranges};
 
 /// What a commit of shreds writes down.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl ShredEntries {
             }
         }
         let intents = groups.iter().map(|(_, group)| intent(group.iter().filter_map(|index| requests.get(*index))));
-        process.intend(draft, &mut self.entries, intents.flatten().collect())?;
+        process.journal.intend(&process.commits, draft, &mut self.entries, intents.flatten().collect())?;
         for (_, group) in groups {
             self.covered.extend(group.into_iter().map(|index| (index, self.intents)));
             self.intents += 1;
@@ -77,7 +77,7 @@ impl ShredEntries {
             effective_at: Some(effective_at.into()),
             ..Results::default()
         };
-        process.conclude_each(&mut self.entries, done, results);
+        process.journal.conclude_each(&process.commits, &mut self.entries, done, results);
     }
 
     /// What one request's receipt names.

@@ -1,29 +1,17 @@
 //! Opening the journal with the vault, and what each then knows of the other.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use super::journal_writer::JournalChoice;
-use super::signing::VaultSigner;
 use crate::error::{KeyStoreError, UnlockError};
 use crate::journal::{Journal, JournalError, Time};
 use crate::vault::commit::{CommitError, Step};
-use crate::vault::process::Process;
+use crate::vault::journal::{JournalChoice, VaultSigner};
+use crate::vault::operations::Operations;
 use crate::vault::state::{RollbackProof, VaultState};
 
-impl JournalChoice {
-    /// A new vault gets a new journal.
-    pub(crate) fn refuse_existing(&self) -> Result<(), KeyStoreError> {
-        match &self.path {
-            Some(path) => Ok(Journal::refuse_existing(path)?),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Process {
+impl Operations<'_> {
     /// Opens the journal, or begins it; compares it with the record; finishes what was interrupted.
-    pub(crate) fn open_journal(self: &Arc<Process>, chosen: &JournalChoice) -> Result<(), UnlockError> {
+    pub(crate) fn open_journal(&self, chosen: &JournalChoice) -> Result<(), UnlockError> {
         let Some(path) = &chosen.path else { return Ok(()) };
         let is_new = self.open_writer(chosen, path)?;
         if let Some(file) = self.open_file() {
@@ -34,15 +22,15 @@ impl Process {
             return Ok(());
         }
         // Before anything else is committed: the record tells how far it had come.
-        if let Err(error) = run(self, Process::finish_open_intents) {
+        if let Err(error) = run(self, |operations| operations.finish_open_intents()) {
             // A vault whose mirror is away can still be read; they stay open, and whoever unlocks it next tries again.
             crate::events::journal_failed(&error);
         }
         // Whoever destroyed a key may have been stopped before it could say so.
-        self.root_key_may_have_moved();
-        run(self, |process| {
-            process.finish_forgetting_series();
-            process.tell_root_key();
+        self.journal.root_key_may_have_moved();
+        run(self, |operations| {
+            operations.finish_forgetting_series();
+            operations.tell_root_key();
             Ok(())
         })?;
         if is_new {
@@ -51,7 +39,7 @@ impl Process {
                 file.make_durable().map_err(UnlockError::Journal)?;
             }
             // From now on its loss is noticed.
-            run(self, Process::vouch)?;
+            run(self, |operations| operations.vouch())?;
         }
         Ok(())
     }
@@ -67,10 +55,7 @@ impl Process {
             open_or_begin(chosen, path, &state, self.known.durable())?
         };
         let is_new = is_new || state.facts.anchor.is_none();
-        if let Some(writer) = &self.journal {
-            // Two threads do not unlock one process.
-            let _ = writer.file.set(file);
-        }
+        self.journal.opened(file);
         Ok(is_new)
     }
 
@@ -86,14 +71,14 @@ impl Process {
     }
 
     /// What had been interrupted was done again with the rest; here it is written down.
-    pub(crate) fn finish_recovered(self: &Arc<Process>) {
-        if let Err(error) = run(self, Process::finish_open_intents) {
+    pub(crate) fn finish_recovered(&self) {
+        if let Err(error) = run(self, |operations| operations.finish_open_intents()) {
             crate::events::journal_failed(&error);
         }
     }
 
     /// Has the record name the newest entry.
-    fn vouch(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+    fn vouch(&self) -> Result<(), KeyStoreError> {
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             Ok(Step::Write(Vec::new(), ()))
@@ -129,6 +114,10 @@ fn open_or_begin(
     file.map(|file| (file, is_new)).map_err(UnlockError::Journal)
 }
 
-fn run(process: &Arc<Process>, job: fn(&Arc<Process>) -> Result<(), KeyStoreError>) -> Result<(), KeyStoreError> {
-    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
+fn run(
+    operations: &Operations<'_>,
+    job: fn(&Operations<'_>) -> Result<(), KeyStoreError>,
+) -> Result<(), KeyStoreError> {
+    let run = operations.workers.commits.run(operations, None, move |process| job(&Operations::on(process)));
+    run.unwrap_or(Err(KeyStoreError::Closed))
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::derivation::{TreeId, place_of_named_index};
 use crate::error::KeyStoreError;
 use crate::index::Epoch;
-use crate::journal::{Event, IndexName, KeyTreeId, Label, Number, Numbers, Ranges, Replayed, Whom};
+use crate::journal::{Event, IndexName, Journal, KeyTreeId, Label, Number, Numbers, Ranges, Replayed, Whom, replay};
 use crate::key_tree::Resident;
 use crate::store::StoredPage;
 use crate::vault::commit::{Draft, rewrite_tree};
-use crate::vault::operations::Place;
+use crate::vault::state::IndexPlace;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReplaySet {
@@ -20,14 +20,14 @@ pub(crate) struct ReplaySet {
     retired: Vec<TreeId>,
     /// Of a purpose, all trees that were made before this one; and the entry that says so.
     retiring: Vec<(u64, String, KeyTreeId)>,
-    begun: Vec<(Place, Epoch)>,
-    epochs_retired: Vec<(Place, Epoch)>,
+    begun: Vec<(IndexPlace, Epoch)>,
+    epochs_retired: Vec<(IndexPlace, Epoch)>,
 }
 
 impl ReplaySet {
     /// Everything that a journal says was forgotten.
-    pub(super) fn all_of(replayed: Replayed) -> ReplaySet {
-        let epochs = |list: Vec<(IndexName, u8)>| -> Vec<(Place, Epoch)> {
+    pub(in crate::vault) fn all_of(replayed: Replayed) -> ReplaySet {
+        let epochs = |list: Vec<(IndexName, u8)>| -> Vec<(IndexPlace, Epoch)> {
             list.into_iter().filter_map(|(name, epoch)| Some((place(&name), Epoch::new(epoch)?))).collect()
         };
         ReplaySet {
@@ -133,7 +133,12 @@ impl ReplaySet {
 }
 
 /// Where an index that the journal names has its epochs.
-pub(super) fn place(name: &IndexName) -> Place {
+pub(super) fn place(name: &IndexName) -> IndexPlace {
     let IndexName { purpose, field, tag, label, bits } = name;
     place_of_named_index([purpose, field, tag, label].map(Label::as_str), *bits)
+}
+
+/// Everything that a journal says was forgotten.
+pub(in crate::vault) fn forgotten(file: &Journal) -> Result<ReplaySet, KeyStoreError> {
+    Ok(ReplaySet::all_of(replay(file.entries_after(0)?)?))
 }

@@ -1,10 +1,10 @@
 //! After a root record was rolled back: its journal knows what was forgotten since.
 
-use super::replay_set::ReplaySet;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, RecoverError};
 use crate::journal::{Event, Journal, replay};
 use crate::root_key::RootKey;
+use crate::vault::operations::ReplaySet;
 use crate::vault::{Recovery, Vault, VaultBuilder};
 
 impl VaultBuilder {
@@ -45,11 +45,6 @@ fn gap_after(file: &Journal, known: u64) -> Result<Option<(u64, u64)>, KeyStoreE
         }
     }
     Ok(None)
-}
-
-/// Everything that a journal says was forgotten.
-pub(in crate::vault) fn forgotten(file: &Journal) -> Result<ReplaySet, KeyStoreError> {
-    Ok(ReplaySet::all_of(replay(file.entries_after(0)?)?))
 }
 
 fn recovery(file: &Journal, highest_number: CustomerId) -> Result<Recovery, KeyStoreError> {

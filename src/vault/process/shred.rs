@@ -11,8 +11,9 @@ use crate::journal::{Ranges, Reason};
 use crate::key_tree::{Found, Rewritten, Walker};
 use crate::stack::with_clean_stack;
 use crate::vault::commit::{CommitError, Done, Draft, Step, replace, rewrite_tree};
-use crate::vault::journal::{ShredEntries, Written};
+use crate::vault::journal::IntentEntry;
 use crate::vault::process::Process;
+use crate::vault::process::shred_entries::ShredEntries;
 use crate::vault::state::{LoadedTree, tree_error};
 use crate::vault::workers::oneshot;
 
@@ -63,7 +64,7 @@ impl Shredded {
     }
 
     /// True when every key of theirs was wiped from this process before the shred returned. False when a call that was
-    /// opening or sealing did not end in time; its keys are wiped when it does.
+    /// opening or sealing, or a read of the root record, did not end in time; its keys are wiped when it does.
     #[must_use]
     pub fn is_wiped_here(&self) -> bool {
         self.readers_gone
@@ -92,6 +93,16 @@ impl Shredded {
 enum Verdict {
     Refused(ShredError),
     Already(Vec<CustomerId>),
+}
+
+/// What a shred has in the journal, for a receipt.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) target: ShredTarget,
+    pub(crate) purpose: Option<Purpose>,
+    pub(crate) why: Option<Reason>,
+    pub(crate) at: SystemTime,
+    pub(crate) entries: Vec<IntentEntry>,
 }
 
 #[derive(Clone)]
