@@ -161,10 +161,12 @@
     )
 )]
 
+mod batch;
 mod cell;
 mod error;
 mod groups;
 mod job;
+mod key;
 mod pass;
 mod rehearsal;
 mod report;
@@ -180,7 +182,8 @@ mod steps;
 
 pub use error::{Cause, DatabaseError, JobError, Problem};
 pub use groups::GroupInRow;
-pub use job::{Job, Key};
+pub use job::Job;
+pub use key::{Key, KeyColumns};
 pub use report::{DryRun, DuplicateToken, LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;
 

@@ -132,7 +132,7 @@ impl<T> Held<T> {
     pub(super) fn of(cell: &Cell) -> Held<T> {
         let (parsed, form) = match cell {
             Cell::Null => return Held::Nothing,
-            Cell::Integer(_) => return Held::Plaintext,
+            Cell::Integer(_) | Cell::Number(_) => return Held::Plaintext,
             Cell::Text(text) => (text.parse(), Form::Text),
             Cell::Bytes(bytes) => (Sealed::from_bytes(bytes.as_slice()), Form::Bytes),
         };
@@ -190,6 +190,11 @@ pub(super) fn parse<T>(cell: &Cell, parse: &Parse<T>) -> Result<T, Cause> {
             number = Zeroizing::new(integer.to_string());
             Ok(number.as_str())
         }
+        // A point is a separator to some types, and the digits after it another value's.
+        Cell::Number(digits) if digits.contains('.') => {
+            Err("a number with a fraction; make the column one of whole numbers, or of text, and run the job again")
+        }
+        Cell::Number(digits) => Ok(digits.as_str()),
         Cell::Null => Err("no value"),
         Cell::Text(_) | Cell::Bytes(_) => {
             std::str::from_utf8(cell.content().unwrap_or_default()).map_err(|_| "not UTF-8, so not text")

@@ -9,5 +9,6 @@ mod parsed;
 mod renewal;
 mod rows;
 mod support;
+mod time;
 mod tokens;
 mod unique;
