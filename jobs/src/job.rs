@@ -10,6 +10,7 @@ use oubliette::personal::PersonalData;
 use super::cell::Column;
 use super::error::JobError;
 use super::key::{Key, KeyColumns, Kinds, RowKey};
+use super::parts::Parsed;
 use super::step::{At, InRow, Step, of_type};
 use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Source, Tokens};
 
@@ -109,34 +110,35 @@ impl Job {
     }
 
     /// [`seal`](Job::seal), or with two columns [`seal_into`](Job::seal_into), of text that the type alone does not read: national phone numbers, addresses without their country.
-    /// An error of `parse` shows in problems: it must not repeat the value.
+    /// An error of `parse` shows in problems: it must not repeat the value. It gives a value, or a [`Parsed`] one that says what was guessed.
     ///
     /// ```
     /// use oubliette::personal::{Address, Country};
     /// use oubliette::{Field, Purpose};
-    /// use oubliette_jobs::{Job, Key};
+    /// use oubliette_jobs::{Job, Key, address_in};
     ///
     /// const ORDERS: Purpose = Purpose::new("orders");
     /// const ADDRESS: Field<Address> = ORDERS.field("address");
     /// let job = Job::on("customers", ("id", Key::Integer), "no")
     ///     .enroll()
-    ///     .seal_parsed("address", "address", ADDRESS, |text| Address::parse(text, Country::new("FR")));
+    ///     .seal_parsed("address", "address", ADDRESS, address_in(Country::new("FR")));
     /// ```
     #[must_use]
-    pub fn seal_parsed<T, E>(
+    pub fn seal_parsed<T, P, E>(
         mut self,
         from: impl Into<String>,
         to: impl Into<String>,
         field: impl Into<InRow<T>>,
-        parse: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+        parse: impl Fn(&str) -> Result<P, E> + Send + Sync + 'static,
     ) -> Job
     where
         T: PersonalData + 'static,
+        P: Into<Parsed<T>>,
         E: Display,
     {
         let (from, to) = (self.column(from), self.column(to));
         let at = self.at(field.into());
-        let parse = Box::new(move |text: &str| parse(text).map_err(|error| error.to_string()));
+        let parse = Box::new(move |text: &str| parse(text).map(Into::into).map_err(|error| error.to_string()));
         self.step(Seal { from, to, at, parse })
     }
 
@@ -327,6 +329,7 @@ impl Job {
     }
 
     /// A column that a step writes sealed values to must be of a type that can hold them.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
     pub(super) fn check_types<'t>(&self, kind_of: impl Fn(Column) -> Option<&'t str>) -> Result<(), JobError> {
         for column in self.steps.iter().filter_map(|step| step.puts_into()) {
             if let Some(kind @ ("json" | "jsonb" | "numeric" | "bigint" | "integer" | "smallint")) = kind_of(column) {
@@ -389,7 +392,7 @@ impl Job {
         }
     }
 
-    fn refuse(&mut self, what: String) {
+    pub(super) fn refuse(&mut self, what: String) {
         self.invalid.get_or_insert(what);
     }
 }

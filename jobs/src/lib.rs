@@ -161,12 +161,14 @@
     )
 )]
 
+mod address;
 mod batch;
 mod cell;
 mod error;
 mod groups;
 mod job;
 mod key;
+mod parts;
 mod pass;
 mod rehearsal;
 mod report;
@@ -180,11 +182,13 @@ pub mod sqlx;
 mod step;
 mod steps;
 
+pub use address::address_in;
 pub use error::{Cause, DatabaseError, JobError, Problem};
 pub use groups::GroupInRow;
 pub use job::Job;
 pub use key::{Key, KeyColumns};
-pub use report::{DryRun, DuplicateToken, LeftBehind, Progress, Remaining, Report};
+pub use parts::{Parsed, Parts};
+pub use report::{DryRun, DuplicateToken, Guessed, LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;
 
 use oubliette::Token;

@@ -67,10 +67,12 @@ impl<'p> Pass<'p> {
     }
 
     /// The query that [`learn`](Pass::learn) is given the answer of, where one is needed.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
     pub(super) fn types(&self) -> Option<Statement<'static>> {
         self.statements.types()
     }
 
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
     pub(super) fn learn(&mut self, types: Option<&Row>) -> Result<(), JobError> {
         let Some(types) = types else { return Ok(()) };
         self.statements.learn(types);

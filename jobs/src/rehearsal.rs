@@ -26,7 +26,8 @@ pub(super) struct Rehearsal<'p> {
 impl<'p> Rehearsal<'p> {
     pub(super) fn new(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Rehearsal<'p>, JobError> {
         let stand_in = if job.enrolls { Some(vault.enroll()?) } else { None };
-        let found = DryRun { looked_at: 0, would_change: 0, problems: Vec::new(), duplicates: Vec::new() };
+        let found =
+            DryRun { looked_at: 0, would_change: 0, problems: Vec::new(), duplicates: Vec::new(), guesses: Vec::new() };
         Ok(Rehearsal { pass: Pass::over_all(job, vault, dialect)?, stand_in, tokens: HashMap::new(), found })
     }
 
@@ -44,6 +45,9 @@ impl<'p> Rehearsal<'p> {
                 let column = job.name_of(column).to_owned();
                 self.found.problems.push(Problem { key, column, cause });
                 continue;
+            }
+            for (column, what) in job.steps.iter().filter_map(|step| step.guess(before)) {
+                self.found.guess(what, job.name_of(column), &key);
             }
             let changes = u64::from(!after.changed_from(before).is_empty());
             self.found.would_change = self.found.would_change.saturating_add(changes);

@@ -177,6 +177,22 @@ pub struct DryRun {
     pub problems: Vec<Problem>,
     /// Rows that would get the token of another row: what is one in its canonical form. Where tokens are UNIQUE all but one of them would be refused.
     pub duplicates: Vec<DuplicateToken>,
+    /// Rows for which something would be guessed, such as the country of an address: one entry for each guess and column.
+    pub guesses: Vec<Guessed>,
+}
+
+/// Rows for which the same is guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Guessed {
+    /// What is guessed.
+    pub what: &'static str,
+    /// The column.
+    pub column: String,
+    /// How many rows.
+    pub rows: u64,
+    /// The keys of the first hundred.
+    pub first: Vec<String>,
 }
 
 /// Two rows of one token.
@@ -191,9 +207,25 @@ pub struct DuplicateToken {
     pub same_as: String,
 }
 
+impl DryRun {
+    pub(super) fn guess(&mut self, what: &'static str, column: &str, key: &str) {
+        let known = self.guesses.iter().position(|one| one.what == what && one.column == column);
+        let at = known.unwrap_or_else(|| {
+            self.guesses.push(Guessed { what, column: column.to_owned(), rows: 0, first: Vec::new() });
+            self.guesses.len().saturating_sub(1)
+        });
+        if let Some(one) = self.guesses.get_mut(at) {
+            one.rows = one.rows.saturating_add(1);
+            if one.first.len() < 100 {
+                one.first.push(key.to_owned());
+            }
+        }
+    }
+}
+
 impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DryRun { looked_at, would_change, problems, duplicates } = self;
+        let DryRun { looked_at, would_change, problems, duplicates, guesses } = self;
         let (problems_count, duplicates_count) = (problems.len(), duplicates.len());
         write!(
             f,
@@ -202,6 +234,10 @@ impl fmt::Display for DryRun {
         problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))?;
         duplicates.iter().try_for_each(|DuplicateToken { column, key, same_as }| {
             write!(f, "\nrow {key}, column {column}: the same as row {same_as}")
+        })?;
+        guesses.iter().try_for_each(|Guessed { what, column, rows, first }| {
+            let keys: Vec<&str> = first.iter().take(10).map(String::as_str).collect();
+            write!(f, "\ncolumn {column}: of {rows} rows {what} (the first: {})", keys.join(", "))
         })
     }
 }

@@ -100,6 +100,7 @@ impl Statements {
 
     /// The types of the columns, where a parameter must be given one: PostgreSQL does not compare a `CHAR(8)` with a text as it
     /// compares two `CHAR(8)`. Of a table without rows there is no answer, and no need of one.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
     pub(super) fn types(&self) -> Option<Statement<'static>> {
         let types = self.columns.iter().map(|column| format!("CAST(pg_typeof({}) AS text)", column.quoted));
         let types = types.collect::<Vec<_>>().join(", ");
@@ -107,6 +108,7 @@ impl Statements {
             .then(|| Statement { sql: format!("SELECT {types} FROM {} LIMIT 1", self.table), parameters: Vec::new() })
     }
 
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
     pub(super) fn learn(&mut self, types: &Row) {
         for (at, column) in self.columns.iter_mut().enumerate() {
             let Some(kind) = types.cell(Column(at)).content() else { continue };
@@ -254,7 +256,8 @@ impl Statements {
         let key = at.checked_sub(Column::KEY.0).and_then(|at| self.key.get(at)).map(|(_, kind)| *kind);
         match (self.dialect, key, column.kind.as_deref()) {
             (Dialect::Postgres, Some(Key::Text | Key::Uuid | Key::Number), _) => format!("CAST({name} AS text)"),
-            (Dialect::Postgres, None, Some("numeric" | "json" | "jsonb")) if !column.is_context => {
+            // The spaces that fill up a fixed width say nothing, and would not come back as they were written.
+            (Dialect::Postgres, None, Some("numeric" | "json" | "jsonb" | "bpchar")) if !column.is_context => {
                 format!("CAST({name} AS text)")
             }
             (Dialect::MySql, Some(Key::Number | Key::Uuid), _) => format!("CAST({name} AS CHAR)"),

@@ -6,6 +6,9 @@ mod bodies;
 #[path = "keys.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod keys;
+#[path = "plain.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod plain;
 
 pub type Db = sqlx::MySql;
 pub const UUID: &str = "CHAR(36)";
@@ -17,6 +20,10 @@ pub const NAME_OF_NATIVE_UUID: &str = "UUID";
 pub const NUMBERS_ARE_EXACT: bool = true;
 pub const NO_CASE: &str = "COLLATE utf8mb4_general_ci";
 pub const NO_CASE_FIRST: &[&str] = &[];
+pub const DECIMAL: &str = "DECIMAL(14, 0)";
+pub const FRACTION: &str = "DECIMAL(14, 1)";
+pub const JSONS: &[&str] = &["JSON", "TEXT"];
+pub const TYPED: bool = false;
 pub const NUMBERED: bool = false;
 pub const LOCK: &str = " FOR UPDATE";
 pub const BEGIN: &str = "START TRANSACTION";

@@ -1,6 +1,6 @@
 //! Long jobs through sqlx: one set of tests, run against SQLite, PostgreSQL and MariaDB.
 
-/// The tests of `bodies.rs` and `keys.rs`, once a database, each under the attributes given.
+/// The tests of `bodies.rs`, `keys.rs` and `plain.rs`, once a database, each under the attributes given.
 macro_rules! tests {
     ($($attributes:tt)*) => {
         each! {
@@ -19,6 +19,12 @@ macro_rules! tests {
             keys_that_are_decimal_numbers
             keys_that_are_uuids_or_texts
             keys_that_a_collation_takes_for_one_are_refused
+        }
+        each! {
+            [$($attributes)*] plain
+            columns_of_json
+            phones_in_columns_of_numbers
+            columns_of_an_address_and_back
         }
     };
 }

@@ -6,6 +6,9 @@ mod bodies;
 #[path = "keys.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod keys;
+#[path = "plain.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod plain;
 
 pub type Db = sqlx::Postgres;
 pub const UUID: &str = "UUID";
@@ -18,6 +21,10 @@ pub const NUMBERS_ARE_EXACT: bool = true;
 pub const NO_CASE: &str = "COLLATE no_case";
 pub const NO_CASE_FIRST: &[&str] =
     &["CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"];
+pub const DECIMAL: &str = "NUMERIC";
+pub const FRACTION: &str = "NUMERIC(14, 1)";
+pub const JSONS: &[&str] = &["JSONB", "JSON", "TEXT"];
+pub const TYPED: bool = true;
 pub const NUMBERED: bool = true;
 pub const LOCK: &str = " FOR UPDATE";
 pub const BEGIN: &str = "BEGIN";

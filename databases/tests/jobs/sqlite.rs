@@ -8,6 +8,9 @@ mod bodies;
 #[path = "keys.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod keys;
+#[path = "plain.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod plain;
 
 pub type Db = sqlx::Sqlite;
 pub const UUID: &str = "TEXT";
@@ -20,6 +23,10 @@ pub const NAME_OF_NATIVE_UUID: &str = "TEXT";
 pub const NUMBERS_ARE_EXACT: bool = false;
 pub const NO_CASE: &str = "COLLATE NOCASE";
 pub const NO_CASE_FIRST: &[&str] = &[];
+pub const DECIMAL: &str = "NUMERIC";
+pub const FRACTION: &str = "NUMERIC";
+pub const JSONS: &[&str] = &["JSON", "TEXT"];
+pub const TYPED: bool = false;
 pub const NUMBERED: bool = false;
 pub const LOCK: &str = "";
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
