@@ -315,8 +315,12 @@ impl<'p> Pass<'p> {
         for row in &mut rows {
             for column in &numbers {
                 let Cell::Text(text) = row.cell(*column) else { continue };
-                let number = Cell::number(text.to_string()).ok_or_else(|| self.job.unsupported(column.0))?;
-                row.set(*column, number);
+                match Cell::number(text.to_string()) {
+                    Some(number) => row.set(*column, number),
+                    // A key that is none is told as that.
+                    None if column.0 <= self.job.key.len() => {}
+                    None => return Err(self.job.unsupported(column.0)),
+                }
             }
         }
         Ok(rows)

@@ -9,6 +9,9 @@ mod keys;
 #[path = "plain.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod plain;
+#[path = "statements.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod statements;
 
 pub type Db = sqlx::MySql;
 pub const UUID: &str = "CHAR(36)";
@@ -24,6 +27,7 @@ pub const DECIMAL: &str = "DECIMAL(14, 0)";
 pub const FRACTION: &str = "DECIMAL(14, 1)";
 pub const JSONS: &[&str] = &["JSON", "TEXT"];
 pub const TYPED: bool = false;
+pub const STATEMENTS_OF: &str = "MySQL and MariaDB:";
 pub const NUMBERED: bool = false;
 pub const LOCK: &str = " FOR UPDATE";
 pub const BEGIN: &str = "START TRANSACTION";

@@ -26,6 +26,10 @@ macro_rules! tests {
             phones_in_columns_of_numbers
             columns_of_an_address_and_back
         }
+        each! {
+            [$($attributes)*] statements
+            statements_of_the_docs
+        }
     };
 }
 

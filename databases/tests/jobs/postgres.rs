@@ -9,6 +9,9 @@ mod keys;
 #[path = "plain.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod plain;
+#[path = "statements.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod statements;
 
 pub type Db = sqlx::Postgres;
 pub const UUID: &str = "UUID";
@@ -25,6 +28,7 @@ pub const DECIMAL: &str = "NUMERIC";
 pub const FRACTION: &str = "NUMERIC(14, 1)";
 pub const JSONS: &[&str] = &["JSONB", "JSON", "TEXT"];
 pub const TYPED: bool = true;
+pub const STATEMENTS_OF: &str = "PostgreSQL (each";
 pub const NUMBERED: bool = true;
 pub const LOCK: &str = " FOR UPDATE";
 pub const BEGIN: &str = "BEGIN";

@@ -11,6 +11,9 @@ mod keys;
 #[path = "plain.rs"]
 #[allow(clippy::duplicate_mod)] // as above
 mod plain;
+#[path = "statements.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod statements;
 
 pub type Db = sqlx::Sqlite;
 pub const UUID: &str = "TEXT";
@@ -27,6 +30,7 @@ pub const DECIMAL: &str = "NUMERIC";
 pub const FRACTION: &str = "NUMERIC";
 pub const JSONS: &[&str] = &["JSON", "TEXT"];
 pub const TYPED: bool = false;
+pub const STATEMENTS_OF: &str = "SQLite:";
 pub const NUMBERED: bool = false;
 pub const LOCK: &str = "";
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
