@@ -15,8 +15,8 @@ pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, 
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
 ///
-/// It opens the vault as one process more, so it may be used while the application runs. It never prints personal data
-/// unless asked for by `export`, and never a key or a passphrase. Customers are named by the numbers that the vault
+/// It opens the vault as one process more, so it may be used while the application runs. What is sealed it prints
+/// for `export` alone, and never a key or a passphrase. Customers are named by the numbers that the vault
 /// issued, or as the application names them where the register is needed.
 #[derive(Debug, Parser)]
 #[command(name = "oubliette", version, after_long_help = exit::help(), propagate_version = true, max_term_width = 80)]
@@ -138,7 +138,7 @@ pub enum Command {
     /// Exit code: 1 when there are numbers of which nobody knows any more whose they are, or a restore waits to be confirmed; 2 when
     /// numbers were found that the vault opens though they are recorded as shredded, or that stand beside a wrong id.
     Resume(Resume),
-    /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints personal data
+    /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints what is sealed
     ///
     /// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
     Export(Export),

@@ -39,10 +39,14 @@ use postgres::Db;
 // The register.
 #[path = "../../register/tests/register/agreement.rs"]
 mod agreement;
+#[path = "../../register/tests/register/attacks.rs"]
+mod attacks;
 #[path = "../../register/tests/register/by_number.rs"]
 mod by_number;
 #[path = "register/concurrent.rs"]
 mod concurrent;
+#[path = "../../register/tests/register/damaged.rs"]
+mod damaged;
 #[path = "../../register/tests/register/desk.rs"]
 mod desk;
 #[path = "../../register/tests/register/erase.rs"]
@@ -53,6 +57,8 @@ mod forged;
 mod grants;
 #[path = "../../register/tests/register/history.rs"]
 mod history;
+#[path = "../../register/tests/register/interrupted.rs"]
+mod interrupted;
 #[path = "../../register/tests/register/merge.rs"]
 mod merge;
 #[path = "register/officer.rs"]

@@ -306,6 +306,18 @@ pub enum Event {
         /// Why.
         why: Reason,
     },
+    /// Somebody ordered that numbers are shredded, and not that their customers are erased: who they are stays known. Written
+    /// before anything is shredded, which may then not have come about: the vault's own entry behind it, for the same reason, tells.
+    ShredOrdered {
+        /// Which.
+        whom: Whom,
+        /// In this purpose alone; in all if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Label>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    },
     /// What had been kept long enough was looked for.
     Swept {
         /// In this purpose alone.
@@ -427,7 +439,9 @@ impl Event {
     #[must_use]
     pub fn highest_number(&self) -> Option<Number> {
         match self {
-            Event::Shred { whom: Whom::Through(last), .. } => Some(*last),
+            Event::Shred { whom: Whom::Through(last), .. } | Event::ShredOrdered { whom: Whom::Through(last), .. } => {
+                Some(*last)
+            }
             Event::Granted { number, .. } | Event::Ended { number, .. } | Event::Disclosed { number, .. } => {
                 Some(*number)
             }

@@ -13,6 +13,7 @@ impl Event {
     pub(super) fn numbers(&self) -> Option<&Numbers> {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::ShredOrdered { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
             | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }
@@ -26,6 +27,7 @@ impl Event {
     fn numbers_mut(&mut self) -> Option<&mut Numbers> {
         match self {
             Event::Shred { whom: Whom::Numbers(numbers), .. }
+            | Event::ShredOrdered { whom: Whom::Numbers(numbers), .. }
             | Event::Erased { numbers, .. }
             | Event::Merged { numbers, .. }
             | Event::Requested { numbers, .. }
@@ -34,6 +36,12 @@ impl Event {
             | Event::Openings { numbers, .. } => Some(numbers),
             _ => None,
         }
+    }
+
+    /// Whether it fits into one line as it is. One that does not is refused when it is written.
+    #[must_use]
+    pub fn fits_a_line(&self) -> bool {
+        serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() <= EVENT_BYTES)
     }
 
     /// The same in as many events as it takes for each to fit into a line: only the list of numbers is divided. One whose

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use oubliette::CustomerId;
 
+use super::damaged;
 use super::database::{Database, Row, Transactions, values};
 use super::desk::{Office, Who};
 use super::error::RegisterError;
@@ -98,9 +99,11 @@ pub(crate) async fn opened<D: Database>(register: &Register, db: &mut D) -> Resu
     let (mut opened, mut after) = (Vec::new(), 0);
     loop {
         let rows = db.rows(SHREDDED, values![after]).await?;
-        let Some(last) = rows.last() else { return Ok(opened) };
-        after = last.integer(1)?;
         opened.extend(opened_among(register, &rows)?);
+        match damaged::next(&rows, 1) {
+            Some(last) => after = last,
+            None => return Ok(opened),
+        }
     }
 }
 
@@ -108,7 +111,9 @@ pub(crate) async fn opened<D: Database>(register: &Register, db: &mut D) -> Resu
 fn opened_among(register: &Register, rows: &[Row]) -> Result<Vec<CustomerId>, RegisterError> {
     let mut by_purpose: BTreeMap<&str, BTreeSet<CustomerId>> = BTreeMap::new();
     for row in rows {
-        by_purpose.entry(row.text(0)?).or_default().insert(stored(row.integer(1)?)?);
+        // `damaged_rows` names those that cannot be read.
+        let (Ok(purpose), Ok(number)) = (row.text(0), row.integer(1).and_then(stored)) else { continue };
+        by_purpose.entry(purpose).or_default().insert(number);
     }
     let mut opened = Vec::new();
     for (purpose, mut numbers) in by_purpose {

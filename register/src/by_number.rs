@@ -2,12 +2,13 @@
 //!
 //! The vault's commit is made within the database's transaction, which has locked whose numbers they are: a hold is placed
 //! before, and refuses it, or waits for its end. What the vault refuses is rolled back whole. A process that is killed after
-//! the vault's commit leaves a database that holds for live what is shredded, which `resume` finds in the journal.
+//! the vault's commit leaves a database that holds for live what is shredded. `resume` finds it in the journal, and the order before it, so that
+//! what is completed is what was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use oubliette::journal::{Event, Label, Reason};
+use oubliette::journal::{Event, Label, Numbers, Reason};
 use oubliette::{CustomerId, KeyTreeId, Purpose, Retired, Shredded};
 
 use super::agreed;
@@ -16,6 +17,7 @@ use super::error::RegisterError;
 use super::grants::{label, stored, time};
 use super::ids::HoldId;
 use super::operations::own_transaction;
+use super::ordered;
 use super::outbox;
 use super::register::Register;
 use super::schema;
@@ -99,8 +101,8 @@ own_transaction! {
     /// # Errors
     /// [`RegisterError::HoldsStand`] when a hold keeps any of them, unless they are
     /// [overridden](ShredByNumber::despite_holds); [`RegisterError::Invalid`] of `through` in one purpose;
-    /// [`RegisterError::Shred`] tells what is true. Nothing was recorded; what was shredded all the same is found by
-    /// [`resume`](Self::resume).
+    /// [`RegisterError::Shred`] tells what is true. Nothing was recorded but the order, which the journal keeps; what was shredded all the same
+    /// is found by [`resume`](Self::resume), and recorded as this order.
     fn shred_numbers(order: ShredByNumber) -> NumbersShredded = shred;
 
     /// Gives up the key trees that `new` replaced: what
@@ -166,9 +168,14 @@ async fn shred<D: Transactions>(
     schema::check(register, db).await?;
     agreed::up_to_date(register, db).await?;
     let mut overridden = Vec::new();
-    if let Some(why) = &order.despite {
-        let standing = standing(register, db, &order).await?;
-        overridden = standing.override_all(register, db, &label("shred")?, why).await?;
+    let standing_now = standing(register, db, &order).await?;
+    match &order.despite {
+        Some(why) => overridden = standing_now.override_all(register, db, &label("shred")?, why).await?,
+        None => standing_now.check(&[])?,
+    }
+    if let Some(whom) = order.whom.told() {
+        register.step("tell of an order")?;
+        ordered::tell(register, db, whom, order.purpose, order.why.as_ref()).await?;
     }
     db.begin().await?;
     lock_owners(db, &order.whom).await?;
@@ -181,7 +188,7 @@ async fn shred<D: Transactions>(
     let shredded = in_vault(register, &order).await?;
     register.step("record a shred by number")?;
     let tokens_left = withdraw::record(register, db, &numbers).await?;
-    end_grants(register, db, &numbers, &order).await?;
+    end_grants(register, db, &numbers, order.why.as_ref()).await?;
     db.commit().await?;
     outbox::flush_if_possible(register, db).await;
     let overridden = overridden.into_iter().map(HoldId::made).collect();
@@ -204,6 +211,15 @@ async fn in_vault(register: &Register, order: &ShredByNumber) -> Result<Shredded
 }
 
 impl Whom {
+    /// As the journal says it; nothing of nobody.
+    fn told(&self) -> Option<oubliette::journal::Whom> {
+        match self {
+            Whom::These(numbers) if numbers.is_empty() => None,
+            Whom::These(numbers) => Some(oubliette::journal::Whom::Numbers(Numbers::of(numbers.iter().copied()))),
+            Whom::Through(last) => Some(oubliette::journal::Whom::Through((*last).into())),
+        }
+    }
+
     /// Conditions on a column of numbers, each for a statement of its own, and what they are given.
     fn conditions(&self, dialect: Dialect, column: &str, first: usize) -> Vec<(String, Vec<Value>)> {
         match self {
@@ -300,13 +316,13 @@ async fn known<D: Database>(db: &mut D, order: &ShredByNumber) -> Result<Vec<Cus
 }
 
 /// Ends the grants of purposes in which a customer has nothing left.
-async fn end_grants<D: Database>(
+pub(crate) async fn end_grants<D: Database>(
     register: &Register,
     db: &mut D,
     numbers: &[CustomerId],
-    order: &ShredByNumber,
+    why: Option<&Reason>,
 ) -> Result<(), RegisterError> {
-    let why = order.why.as_ref().map_or("shredded by number", Reason::as_str);
+    let why = why.map_or("shredded by number", Reason::as_str);
     for numbers in numbers.chunks(super::work::MOST) {
         let [at, reason] = [1, 2].map(|number| D::DIALECT.parameter(number));
         let among = D::DIALECT.parameters(3, numbers.len());
@@ -337,16 +353,22 @@ async fn retire<D: Transactions>(
         let standing = in_purpose(register, db, purpose).await?;
         overridden = standing.override_all(register, db, &label("retire_replaced")?, why).await?;
     }
+    in_purpose(register, db, purpose).await?.check(&overridden)?;
+    // The register's own values too. Durably before the trees are given up: a process that is killed between the two would lose them. What was
+    // sealed under the old trees meanwhile is sealed anew below.
+    db.begin().await?;
+    whose::renew(register, db, purpose).await?;
+    db.commit().await?;
     db.begin().await?;
     // Against holds that are placed meanwhile, on whomever. SQLite's transaction has the whole file.
     if D::DIALECT != Dialect::Sqlite {
         db.run("LOCK TABLE oubliette_holds IN SHARE ROW EXCLUSIVE MODE", values![]).await?;
     }
     in_purpose(register, db, purpose).await?.check(&overridden)?;
-    // The register's own values too.
     whose::renew(register, db, purpose).await?;
     register.step("retire key trees")?;
     let retired = register.vault.retire_replaced(purpose, new)?;
+    register.step("record that key trees are given up")?;
     db.commit().await?;
     outbox::flush_if_possible(register, db).await;
     Ok(retired)

@@ -8,14 +8,14 @@
 //! | after the row was forgotten | an erased customer |
 
 use jiff::Timestamp;
+use oubliette::Shredded;
 use oubliette::journal::{Event, Hash, Numbers, Reason, Receipt, Whose};
-use oubliette::{CustomerId, Shredded};
 use serde_json::{Map, Value as Json};
 
 use super::agreed;
 use super::database::{Database, Transactions, values};
 use super::error::RegisterError;
-use super::grants::{self, stored, time};
+use super::grants::{self, time};
 use super::holds;
 use super::operations::own_transaction;
 use super::outbox;
@@ -80,8 +80,7 @@ async fn decide<D: Transactions>(
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     match found.state.as_str() {
         "live" => {
-            whose::check(register, db, found.id, None).await?;
-            let numbers = numbers_of(db, found.id).await?;
+            let numbers = whose::check(register, db, found.id, None, Some(subject)).await?;
             rows::compare(register, db, found.id, &numbers).await?;
             mark_unless_held(register, db, found.id, why).await?;
         }
@@ -160,9 +159,14 @@ pub(crate) async fn carry_out<D: Transactions>(
     let (subject, why) = (subject::stored(row.text(0)?)?, holds::reason(row.text(1)?)?);
     let requested = row.maybe_integer(2)?.map(time).transpose()?;
     // Before anything is shredded and a receipt says whose it was.
-    whose::check(register, db, owner, None).await?;
     // All that they ever had: one that was withdrawn is shredded in its own purpose only.
-    let numbers = numbers_of(db, owner).await?;
+    let numbers = whose::check(register, db, owner, None, Some(&subject)).await?;
+    #[cfg(planted)]
+    let numbers = if crate::planted::is_planted(crate::planted::Bug::NumberLeft) {
+        numbers.into_iter().rev().skip(1).collect()
+    } else {
+        numbers
+    };
     let (mut shredded, mut receipt) = (None, None);
     if !numbers.is_empty() {
         register.step("shred a customer")?;
@@ -201,15 +205,6 @@ pub(crate) async fn carry_out<D: Transactions>(
     db.commit().await?;
     register.step("answer")?;
     Ok(Some(Erased { receipt, shredded, tokens_left }))
-}
-
-async fn numbers_of<D: Database>(db: &mut D, owner: i64) -> Result<Vec<CustomerId>, RegisterError> {
-    let rows = db.rows("SELECT number FROM oubliette_numbers WHERE subject_id = ?1", values![owner]).await?;
-    #[cfg(planted)]
-    if crate::planted::is_planted(crate::planted::Bug::NumberLeft) {
-        return rows.iter().rev().skip(1).map(|row| stored(row.integer(0)?)).collect();
-    }
-    rows.iter().map(|row| stored(row.integer(0)?)).collect()
 }
 
 /// Reduces the register's own rows to what proves the erasure and names nobody.

@@ -1,7 +1,7 @@
 //! Finishing what was interrupted: at every start, and now and then.
 
-use oubliette::journal::Receipt;
-use oubliette::{CustomerId, Purpose};
+use oubliette::CustomerId;
+use oubliette::journal::{Reason, Receipt};
 
 use super::database::{Row, Transactions, values};
 use super::erase;
@@ -69,39 +69,63 @@ async fn resume<D: Transactions>(register: &Register, db: &mut D) -> Result<Resu
 
 async fn all<D: Transactions>(register: &Register, db: &mut D, resumed: &mut Resumed) -> Result<(), RegisterError> {
     outbox::flush(register, db).await?;
+    let mut first = Ok(());
     if outbox::is_behind(db).await? {
         let reconciled = resumed.reconciled.insert(Reconciled::default());
+        // What stands against a shred is told again before anything below: without it nothing is finished.
         reconcile::bring_up(register, db, reconciled).await?;
+        first = reconciled.unfinished.take().map_or(Ok(()), Err);
     }
-    erasures(register, db, resumed).await?;
-    holds_over(register, db).await?;
-    shred_pending(register, db, resumed).await?;
-    work::own_transaction(register, db).await?;
-    outbox::flush(register, db).await
+    // What cannot be finished of one customer keeps nobody else's from being finished.
+    first = first.and(erasures(register, db, resumed).await);
+    first = first.and(or_roll_back(holds_over(register, db).await, db).await);
+    first = first.and(or_roll_back(shred_pending(register, db, resumed).await, db).await);
+    first = first.and(or_roll_back(work::own_transaction(register, db).await, db).await);
+    outbox::flush(register, db).await?;
+    first
 }
 
-/// Shreds what was decided on and not shredded.
+async fn or_roll_back<D: Transactions>(done: Result<(), RegisterError>, db: &mut D) -> Result<(), RegisterError> {
+    if done.is_err() {
+        // What fails is rolled back with the connection.
+        let _ = db.roll_back().await;
+    }
+    done
+}
+
+/// Shreds what was decided on and not shredded. The first error is returned when all was tried.
 pub(crate) async fn shred_pending<D: Transactions>(
     register: &Register,
     db: &mut D,
     resumed: &mut Resumed,
 ) -> Result<(), RegisterError> {
-    for purpose in purposes(register, db).await? {
+    let mut first = Ok(());
+    for name in purposes(db).await? {
+        let known = register.vault.purpose_named(&name)?;
+        // All must be unlocked, or some would never be shredded; those of the others are.
+        let Some(purpose) = known else {
+            first = first.and(Err(RegisterError::PurposeNotUnlocked { purpose: name }));
+            continue;
+        };
         loop {
             const PENDING: &str = "SELECT n.number, n.why FROM oubliette_numbers n \
                 JOIN oubliette_subjects s ON s.id = n.subject_id \
                 WHERE n.purpose = ?1 AND n.state = 'shred_pending' AND s.state = 'live' ORDER BY n.why, n.number LIMIT 1000";
+            let read = |row: &Row| Ok((holds::reason(row.text(1)?)?, stored(row.integer(0)?)?));
             let rows = db.rows(PENDING, values![purpose.name()]).await?;
-            let Some(first) = rows.first() else { break };
+            let (readable, damaged): (Vec<_>, Vec<_>) = rows.iter().map(read).partition(Result::is_ok);
+            first =
+                first.and(damaged.into_iter().collect::<Result<Vec<(Reason, CustomerId)>, RegisterError>>().map(drop));
+            let readable: Vec<(Reason, CustomerId)> = readable.into_iter().flatten().collect();
             // A commit a reason.
-            let why = first.text(1)?.to_owned();
-            let same = rows.iter().take_while(|row| row.text(1).is_ok_and(|other| other == why));
-            let numbers: Vec<CustomerId> = same.map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
-            withdraw::shred(register, db, purpose, &numbers, holds::reason(&why)?).await?;
+            let Some((why, _)) = readable.first().cloned() else { break };
+            let same = readable.iter().take_while(|(other, _)| *other == why);
+            let numbers: Vec<CustomerId> = same.map(|(_, number)| *number).collect();
+            withdraw::shred(register, db, purpose, &numbers, why).await?;
             resumed.shredded = resumed.shredded.saturating_add(u64::try_from(numbers.len()).unwrap_or(u64::MAX));
         }
     }
-    Ok(())
+    first
 }
 
 pub(crate) async fn erasures<D: Transactions>(
@@ -112,7 +136,8 @@ pub(crate) async fn erasures<D: Transactions>(
     const ERASING: &str = "SELECT id FROM oubliette_subjects WHERE state = 'erasing' ORDER BY decided_at";
     let mut first = Ok(());
     for row in db.rows(ERASING, values![]).await? {
-        match erase::carry_out(register, db, row.integer(0)?, None).await {
+        let Ok(owner) = row.integer(0) else { continue };
+        match erase::carry_out(register, db, owner, None).await {
             Ok(Some(erased)) => {
                 resumed.erased = resumed.erased.saturating_add(1);
                 resumed.receipts.extend(erased.receipt);
@@ -131,13 +156,22 @@ pub(crate) async fn erasures<D: Transactions>(
 /// Numbers that waited for the end of a hold are to be shredded now.
 pub(crate) async fn holds_over<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     const WAITING: &str = "SELECT DISTINCT subject_id, purpose FROM oubliette_numbers WHERE state = 'ended'";
-    let read = |row: &Row| Ok((row.integer(0)?, row.text(1)?.to_owned()));
+    let read = |row: &Row| Ok::<_, RegisterError>((row.integer(0)?, row.text(1)?.to_owned()));
     let waiting: Vec<(i64, String)> =
-        db.rows(WAITING, values![]).await?.iter().map(read).collect::<Result<_, RegisterError>>()?;
+        db.rows(WAITING, values![]).await?.iter().filter_map(|row| read(row).ok()).collect();
+    let mut first = Ok(());
     for (owner, purpose) in waiting {
         db.begin().await?;
         db.rows("SELECT id FROM oubliette_subjects WHERE id = ?1 FOR UPDATE", values![owner]).await?;
-        let standing = holds::standing(db, owner, register.now()).await?;
+        let standing = match holds::standing(db, owner, register.now()).await {
+            Ok(standing) => standing,
+            // Whoever has a hold that cannot be read is held.
+            Err(error) => {
+                db.roll_back().await?;
+                first = first.and(Err(error));
+                continue;
+            }
+        };
         if !standing.iter().any(|hold| hold.covers(&purpose)) {
             const DECIDE: &str = "UPDATE oubliette_numbers SET state = 'shred_pending' \
                 WHERE subject_id = ?1 AND purpose = ?2 AND state = 'ended'";
@@ -145,18 +179,12 @@ pub(crate) async fn holds_over<D: Transactions>(register: &Register, db: &mut D)
         }
         db.commit().await?;
     }
-    Ok(())
+    first
 }
 
-/// Purposes with numbers to be shredded. All must be unlocked, or some would never be.
-async fn purposes<D: Transactions>(register: &Register, db: &mut D) -> Result<Vec<Purpose>, RegisterError> {
+/// The names of purposes with numbers to be shredded.
+async fn purposes<D: Transactions>(db: &mut D) -> Result<Vec<String>, RegisterError> {
     let rows =
         db.rows("SELECT DISTINCT purpose FROM oubliette_numbers WHERE state = 'shred_pending'", values![]).await?;
-    let mut purposes = Vec::new();
-    for row in &rows {
-        let name = row.text(0)?;
-        let purpose = register.vault.purpose_named(name)?;
-        purposes.push(purpose.ok_or_else(|| RegisterError::PurposeNotUnlocked { purpose: name.to_owned() })?);
-    }
-    Ok(purposes)
+    Ok(rows.iter().filter_map(|row| row.text(0).ok().map(str::to_owned)).collect())
 }

@@ -152,8 +152,9 @@ async fn record<D: Database>(
     if grant.until.is_some_and(|until| until <= now) {
         return Err(RegisterError::Invalid { what: "a grant ends after now" });
     }
-    let subject = lock_or_make(register, db, subject, now).await?;
-    let (number, is_new_number) = number_to_seal_under(register, db, subject, grant.purpose, now).await?;
+    let asked = subject;
+    let subject = lock_or_make(register, db, asked, now).await?;
+    let (number, is_new_number) = number_to_seal_under(register, db, subject, asked, grant.purpose, now).await?;
     let id = GrantId::made(ids::fresh()?);
     let until = grant.until.map(Timestamp::as_millisecond);
     const INSERT: &str = "INSERT INTO oubliette_grants \
@@ -190,6 +191,7 @@ async fn number_to_seal_under<D: Database>(
     register: &Register,
     db: &mut D,
     subject: i64,
+    asked: &Subject,
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<(CustomerId, bool), RegisterError> {
@@ -202,7 +204,7 @@ async fn number_to_seal_under<D: Database>(
     let id = subject::stored(id.text(0)?)?;
     if let Some(row) = db.rows(KNOWN, values![subject, purpose.name()]).await?.first() {
         let number = stored(row.integer(0)?)?;
-        whose::check_one(register, number, purpose, row.maybe_text(1)?, &id)?;
+        whose::check_one(register, number, purpose, row.maybe_text(1)?, [&id, asked])?;
         // What the vault has shredded is never granted anew: values could not be sealed under it.
         if !register.vault.shredded_among(purpose, [number])?.is_empty() {
             return Err(RegisterError::NeedsReconcile);
@@ -221,7 +223,8 @@ async fn number_to_seal_under<D: Database>(
     const INSERT: &str = "INSERT INTO oubliette_numbers (number, subject_id, purpose, sealing, state, since, whose) \
         SELECT CAST(?1 AS BIGINT), id, CAST(?3 AS TEXT), 1, 'live', CAST(?4 AS BIGINT), CAST(?5 AS TEXT) \
         FROM oubliette_subjects WHERE id = ?2";
-    let whose = whose::seal(register, number, purpose, id.as_str())?;
+    let ids = whose::ids_for(register, db, subject, &id, asked).await?;
+    let whose = whose::seal(register, number, purpose, &ids)?;
     db.run(INSERT, values![number.to_stored(), subject, purpose.name(), now.as_millisecond(), whose]).await?;
     Ok((number, true))
 }
@@ -267,7 +270,8 @@ async fn keys<D: Database>(
             let theirs = stored(row.integer(0)?)?;
             if number.is_none() {
                 // Sealed under somebody else's number, it would outlive the customer's own.
-                whose::check_one(register, theirs, purpose, row.maybe_text(6)?, &subject::stored(row.text(7)?)?)?;
+                let ids = [&subject::stored(row.text(7)?)?, subject];
+                whose::check_one(register, theirs, purpose, row.maybe_text(6)?, ids)?;
             }
             number = Some(theirs);
             latest = latest.zip(until).map(|(one, other)| one.max(other));

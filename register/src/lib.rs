@@ -150,6 +150,7 @@ mod basis;
 pub mod breach;
 mod breach_facts;
 mod by_number;
+mod damaged;
 mod database;
 mod desk;
 mod disclosures;
@@ -169,6 +170,7 @@ mod marks;
 mod merge;
 mod names;
 mod operations;
+mod ordered;
 mod outbox;
 #[cfg(test)]
 mod plans;
@@ -199,6 +201,7 @@ mod work;
 pub use agreement::Disagreement;
 pub use basis::{Basis, InvalidBasis};
 pub use by_number::{NumbersShredded, ShredByNumber};
+pub use damaged::DamagedRow;
 pub use desk::Desk;
 pub use disclosures::{Disclosure, DisclosureError, Received};
 pub use erase::Erased;
@@ -210,6 +213,7 @@ pub use holdings::Holdings;
 pub use holds::Hold;
 pub use ids::{GrantId, HoldId, InvalidId, RequestId};
 pub use keys::GrantedKeys;
+pub use outbox::Flushed;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::{InTransactionPostgres, OwnTransactionPostgres};

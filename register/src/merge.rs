@@ -45,8 +45,8 @@ async fn merge<D: Database>(
         // Somebody merged one of them in between.
         return Err(RegisterError::Invalid { what: "one of the two was merged meanwhile; try again" });
     }
-    for one in [kept, gone] {
-        whose::check(register, db, one, None).await?;
+    for (one, asked) in [(kept, customer), (gone, other)] {
+        whose::check(register, db, one, None, Some(asked)).await?;
     }
     let (numbers, into) = (numbers_of(db, gone).await?, numbers_of(db, kept).await?);
     make_one(register, db, kept, gone).await?;
@@ -84,5 +84,5 @@ pub(crate) async fn make_one<D: Database>(
         db.run(statement, values![kept, gone]).await?;
     }
     db.run("DELETE FROM oubliette_marks WHERE subject_id = ?1", values![gone]).await?;
-    whose::take_over(register, db, kept).await
+    whose::take_over(register, db, kept, gone).await
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use oubliette::journal::{Entry, Event, EventId, Whom};
 use oubliette::{CustomerId, KeyStoreError};
 
+use super::damaged::DamagedRow;
 use super::database::{Database, Transactions, Value, values};
 use super::error::RegisterError;
 use super::ids::{self, hex};
@@ -26,9 +27,24 @@ own_transaction! {
     /// Tells the journal what was committed since, with one sync, and copies what is new in it into the table
     /// `oubliette_journal`. Whatever shreds does so by itself; after transactions of the application's, call it now and then.
     ///
+    /// What waits is told in the order of its ids: of time, and within a process of making. The order matters between events about the same
+    /// grant, request or hold, since what ends must have begun, and between an order to shred and the shred. A row that is no event of this
+    /// register's stays where it is, and keeps no other one back: [`Flushed::refused`]. Set right later, it is told behind those
+    /// that went on without it.
+    ///
     /// # Errors
     /// When the journal or the database cannot be written. Nothing is lost, nor told twice.
-    fn flush() -> () = flush;
+    fn flush() -> Flushed = flush;
+}
+
+/// What a flush came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flushed {
+    /// How many rows of the outbox were told. What was told before and only taken out now is not among them.
+    pub told: u64,
+    /// Rows that are no event of this register's, as somebody wrote or changed them: they were left where they are.
+    pub refused: Vec<DamagedRow>,
 }
 
 /// Puts an event into the outbox.
@@ -50,7 +66,9 @@ pub(crate) async fn flush_if_possible<D: Transactions>(register: &Register, db: 
     }
 }
 
-pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
+pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> Result<Flushed, RegisterError> {
+    let mut flushed = Flushed::default();
+    let mut after = String::new();
     loop {
         // What is lost of it is in the journal's file, and found there again.
         db.begin_what_can_be_redone().await?;
@@ -68,29 +86,47 @@ pub(crate) async fn flush<D: Transactions>(register: &Register, db: &mut D) -> R
             db.commit().await?;
             continue;
         }
-        const PENDING: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id LIMIT 1000";
-        let pending = db.rows(PENDING, values![]).await?;
-        if pending.is_empty() {
-            return db.commit().await;
+        const PENDING: &str = "SELECT id, event FROM oubliette_outbox WHERE id > ?1 ORDER BY id LIMIT 1000";
+        let pending = db.rows(PENDING, values![after.as_str()]).await?;
+        let mut events: Vec<(EventId, Event)> = Vec::new();
+        for row in &pending {
+            match read_ours(row, &tag) {
+                Ok(event) => events.push(event),
+                Err(refused) => flushed.refused.push(refused),
+            }
         }
-        // By the tag a line that was told is known, and taken out of here: another's would be told again with each flush.
-        if pending.iter().any(|row| !row.text(0).is_ok_and(|id| is_of(id, &tag))) {
-            return Err(RegisterError::NotOurs { what: "an event of another register's" });
+        if !events.is_empty() {
+            register.step("write to the journal")?;
+            register.vault.write_down(&events)?;
+            register.step("empty the outbox")?;
+            while copy(register, db, &tag, false).await? {}
         }
-        let events: Vec<(EventId, Event)> = pending.iter().map(read).collect::<Result<_, RegisterError>>()?;
-        register.step("write to the journal")?;
-        register.vault.write_down(&events).map_err(|error| match error {
-            // Whoever can write this table must not have the vault sign, and then finish, what only the vault does.
-            KeyStoreError::VaultsOwn => RegisterError::NotOurs { what: "an event that is not a register's" },
-            error => error.into(),
-        })?;
-        register.step("empty the outbox")?;
-        while copy(register, db, &tag, false).await? {}
         db.commit().await?;
-        if pending.len() < MOST {
-            return Ok(());
+        flushed.told = flushed.told.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX));
+        // In SQLite what is no text comes behind all texts.
+        match pending.last().filter(|_| pending.len() == MOST).map(|last| last.text(0)) {
+            Some(Ok(last)) => last.clone_into(&mut after),
+            _ => return Ok(flushed),
         }
     }
+}
+
+/// A row of the outbox that the journal may be told.
+pub(crate) fn read_ours(row: &super::database::Row, tag: &str) -> Result<(EventId, Event), DamagedRow> {
+    let refused = |what| DamagedRow::new("oubliette_outbox", row.text(0).ok(), what);
+    let (id, event) = read(row).map_err(|_| refused("is no event"))?;
+    // By the tag a line that was told is known, and taken out of here: another's would be told again with each flush.
+    if !row.text(0).is_ok_and(|id| is_of(id, tag)) {
+        return Err(refused("is an event of another register"));
+    }
+    // Whoever can write this table must not have the vault sign, and then finish, what only the vault does.
+    if event.is_the_vaults() {
+        return Err(refused("is an event that only the vault writes"));
+    }
+    if !event.fits_a_line() {
+        return Err(refused("is an event that is too long for the journal"));
+    }
+    Ok((id, event))
 }
 
 /// Copies the journal as it is into the table of a new database. So whoever restores it later, from however early, has a line to compare with.

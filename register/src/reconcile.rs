@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use oubliette::journal::{Event, Hash, Reason};
-use oubliette::{CustomerId, KeyStoreError};
+use oubliette::{CustomerId, KeyStoreError, Purpose};
 
 use super::agreed;
+use super::by_number;
+use super::damaged;
 use super::database::{Database, Transactions, values};
 use super::erase;
 use super::error::RegisterError;
 use super::grants::stored;
 use super::operations::own_transaction;
+use super::ordered::{self, Orders};
 use super::outbox;
 use super::reconciled::Reconciled;
 use super::register::Register;
@@ -40,7 +43,7 @@ own_transaction! {
     fn reconcile() -> Reconciled = reconcile;
 
     /// An operator's word, after a restore, that what the database forgot and the journal does not tell was entered again: holds and requests
-    /// if the journal lost entries, evidence and marks in any case. Sweeps go on from here. The reason goes into the journal.
+    /// if the journal lost entries; evidence, marks, and what a [`Desk`](crate::Desk) did that was not yet signed, in any case. Sweeps go on from here. The reason goes into the journal.
     ///
     /// Also their word that numbers whose id was sealed under a key tree that was [given up](Self::retire_replaced) since, and is lost with it,
     /// stand beside the right ids: nothing else can tell.
@@ -58,12 +61,13 @@ async fn confirm_restored<D: Transactions>(register: &Register, db: &mut D, why:
         outbox::tell(db, register.now(), &Event::Note { text: why }).await?;
     }
     db.commit().await?;
-    outbox::flush(register, db).await
+    outbox::flush(register, db).await.map(drop)
 }
 
 async fn reconcile<D: Transactions>(register: &Register, db: &mut D) -> Result<Reconciled, RegisterError> {
     let mut reconciled = Reconciled::default();
-    match bring_up(register, db, &mut reconciled).await {
+    let brought_up = bring_up(register, db, &mut reconciled).await;
+    match brought_up.and(reconciled.unfinished.take().map_or(Ok(()), Err)) {
         // Nobody else will ever have these.
         Err(error) if !reconciled.receipts.is_empty() => {
             let _ = db.roll_back().await;
@@ -87,17 +91,22 @@ pub(crate) async fn bring_up<D: Transactions>(
     // Owners of erased numbers, with the commitment if it is known.
     let mut erased: BTreeMap<i64, Option<Hash>> = BTreeMap::new();
     owners_of_erased(db, &since, &mut erased).await?;
-    let mut gone = gone(register, db).await?;
-    gone.retain(|(_, owner)| !erased.contains_key(owner));
-    for owner in erased_as_the_vault_says(register, db, &since, &gone).await? {
+    let (mut gone, compared) = gone(register, db).await?;
+    gone.retain(|gone| !erased.contains_key(&gone.owner));
+    let orders = if gone.is_empty() { Orders::default() } else { ordered::of_journal(register, db).await? };
+    for owner in erased_as_the_vault_says(register, db, &since, &gone, &orders).await? {
         erased.insert(owner, None);
     }
-    let withdrawn: Vec<(CustomerId, i64)> = gone.into_iter().filter(|(_, owner)| !erased.contains_key(owner)).collect();
+    gone.retain(|gone| !erased.contains_key(&gone.owner));
+    let (by_number, withdrawn): (Vec<Gone>, Vec<Gone>) =
+        gone.into_iter().partition(|gone| orders.of(gone.number, gone.purpose).is_some());
+    record_by_number(register, db, &by_number, &orders).await?;
     for withdrawn in withdrawn.chunks(1000) {
         register.step("record what was shredded")?;
         record_withdrawn(register, db, withdrawn).await?;
-        reconciled.shredded = reconciled.shredded.saturating_add(u64::try_from(withdrawn.len()).unwrap_or(u64::MAX));
     }
+    let count = |many: &[Gone]| u64::try_from(many.len()).unwrap_or(u64::MAX);
+    reconciled.shredded = reconciled.shredded.saturating_add(count(&by_number)).saturating_add(count(&withdrawn));
     for (owner, commitment) in erased {
         erase_again(register, db, owner, commitment, reconciled).await?;
     }
@@ -112,10 +121,16 @@ pub(crate) async fn bring_up<D: Transactions>(
         }
     }
     look(register, db, reconciled).await?;
+    // All the others were compared. It stays a restored database until these are.
+    reconciled.unfinished = compared.err().or(reconciled.unfinished.take());
+    if reconciled.unfinished.is_some() {
+        return Ok(());
+    }
     register.step("forget that it was restored")?;
     db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
-    if reconciled.erased > 0 || reconciled.shredded > 0 || !since.events.is_empty() {
+    // What was merely interrupted was not restored.
+    if reconciled.erased > 0 || !withdrawn.is_empty() || !since.events.is_empty() {
         let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("an invalid reason"))?;
         let event = Event::Restored { what, erased: reconciled.erased };
         outbox::tell(db, register.now(), &event).await?;
@@ -129,7 +144,9 @@ pub(crate) async fn bring_up<D: Transactions>(
 /// issued for.
 async fn look<D: Database>(register: &Register, db: &mut D, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
     agreed::compare_journal(register, db).await?;
-    (reconciled.strangers, reconciled.compared) = whose::strangers(register, db).await?;
+    let compared;
+    (reconciled.strangers, reconciled.compared, compared) = whose::strangers(register, db).await?;
+    reconciled.unfinished = compared.err();
     reconciled.lost = since::lost(register, db).await?;
     reconciled.opened = agreed::opened(register, db).await?;
     reconciled.strangers.retain(|number| !reconciled.opened.contains(number));
@@ -191,7 +208,8 @@ async fn erased_as_the_vault_says<D: Database>(
     register: &Register,
     db: &mut D,
     since: &Since,
-    gone: &[(CustomerId, i64)],
+    gone: &[Gone],
+    orders: &Orders,
 ) -> Result<Vec<i64>, RegisterError> {
     #[cfg(planted)]
     if crate::planted::is_planted(crate::planted::Bug::ErasedComeBack) {
@@ -205,19 +223,27 @@ async fn erased_as_the_vault_says<D: Database>(
         }
         Ok(left.into_iter().collect())
     };
-    let numbers: Vec<CustomerId> = gone.iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<CustomerId> = gone.iter().map(|gone| gone.number).collect();
     let shredded = everywhere(&numbers)?;
     let mut owners: BTreeMap<i64, bool> = BTreeMap::new();
-    for (number, owner) in gone {
+    for Gone { number, owner, .. } in gone {
         *owners.entry(*owner).or_insert(true) &= since.shreds.contains(*number) || shredded.contains(number);
     }
+    // Somebody all of whose numbers were shredded by number is known still.
+    let past_orders = gone.iter().filter(|gone| orders.of(gone.number, gone.purpose).is_none());
+    let past_orders: HashSet<i64> = past_orders.map(|gone| gone.owner).collect();
+    owners.retain(|owner, _| past_orders.contains(owner));
     let gone: HashSet<CustomerId> = numbers.into_iter().collect();
     let mut erased = Vec::new();
     for owner in owners.into_iter().filter_map(|(owner, all)| all.then_some(owner)) {
         const ALL: &str = "SELECT number, state FROM oubliette_numbers WHERE subject_id = ?1";
         let (mut is_erased, mut others) = (true, Vec::new());
         for row in db.rows(ALL, values![owner]).await? {
-            let number = stored(row.integer(0)?)?;
+            // Of one that cannot be read nobody can say that it is gone.
+            let Ok(number) = row.integer(0).and_then(stored) else {
+                is_erased = false;
+                continue;
+            };
             is_erased &= row.text(1)? == "shredded" || gone.contains(&number);
             if !since.shreds.contains(number) {
                 others.push(number);
@@ -230,45 +256,82 @@ async fn erased_as_the_vault_says<D: Database>(
     Ok(erased)
 }
 
-/// Numbers that the database holds for live and the vault has shredded, and whose they are.
-async fn gone<D: Database>(register: &Register, db: &mut D) -> Result<Vec<(CustomerId, i64)>, RegisterError> {
+/// A number that the database holds for live and the vault has shredded, and whose it is.
+struct Gone {
+    number: CustomerId,
+    owner: i64,
+    purpose: Purpose,
+}
+
+/// Also says if numbers of some purpose could not be compared.
+async fn gone<D: Database>(
+    register: &Register,
+    db: &mut D,
+) -> Result<(Vec<Gone>, Result<(), RegisterError>), RegisterError> {
     const LIVE: &str = "SELECT number, purpose, subject_id FROM oubliette_numbers \
         WHERE number > ?1 AND state <> 'shredded' ORDER BY number LIMIT 2000";
     #[cfg(planted)]
     if crate::planted::is_planted(crate::planted::Bug::ReconcilesOneWay) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Ok(())));
     }
-    let (mut gone, mut after) = (Vec::new(), 0);
+    let (mut gone, mut after, mut compared) = (Vec::new(), 0, Ok(()));
     loop {
         let rows = db.rows(LIVE, values![after]).await?;
-        let Some(last) = rows.last() else { return Ok(gone) };
-        after = last.integer(0)?;
         let mut owners: HashMap<CustomerId, i64> = HashMap::new();
         let mut by_purpose: BTreeMap<String, Vec<CustomerId>> = BTreeMap::new();
         for row in &rows {
-            let number = stored(row.integer(0)?)?;
+            // `damaged_rows` names those that cannot be read.
+            let (Ok(number), Ok(purpose)) = (row.integer(0).and_then(stored), row.text(1)) else { continue };
             owners.insert(number, row.integer(2)?);
-            by_purpose.entry(row.text(1)?.to_owned()).or_default().push(number);
+            by_purpose.entry(purpose.to_owned()).or_default().push(number);
         }
-        for (purpose, numbers) in by_purpose {
-            let known = register.vault.purpose_named(&purpose)?;
-            let purpose = known.ok_or(RegisterError::PurposeNotUnlocked { purpose })?;
+        for (name, numbers) in by_purpose {
+            let Some(purpose) = register.vault.purpose_named(&name)? else {
+                compared = compared.and(Err(RegisterError::PurposeNotUnlocked { purpose: name }));
+                continue;
+            };
             for number in register.vault.shredded_among(purpose, numbers)? {
-                gone.extend(owners.get(&number).map(|owner| (number, *owner)));
+                gone.extend(owners.get(&number).map(|owner| Gone { number, owner: *owner, purpose }));
             }
         }
+        match damaged::next(&rows, 0) {
+            Some(last) => after = last,
+            None => return Ok((gone, compared)),
+        }
     }
+}
+
+/// Records what was shredded by number, each for the reason it was ordered for.
+async fn record_by_number<D: Transactions>(
+    register: &Register,
+    db: &mut D,
+    gone: &[Gone],
+    orders: &Orders,
+) -> Result<(), RegisterError> {
+    let mut by_reason: BTreeMap<Option<&str>, (Option<&Reason>, Vec<CustomerId>)> = BTreeMap::new();
+    for gone in gone {
+        let why = orders.of(gone.number, gone.purpose).flatten();
+        by_reason.entry(why.map(Reason::as_str)).or_insert((why, Vec::new())).1.push(gone.number);
+    }
+    for (why, numbers) in by_reason.into_values() {
+        register.step("record a shred by number")?;
+        db.begin().await?;
+        withdraw::record(register, db, &numbers).await?;
+        by_number::end_grants(register, db, &numbers, why).await?;
+        db.commit().await?;
+    }
+    Ok(())
 }
 
 async fn record_withdrawn<D: Transactions>(
     register: &Register,
     db: &mut D,
-    withdrawn: &[(CustomerId, i64)],
+    withdrawn: &[Gone],
 ) -> Result<(), RegisterError> {
-    let numbers: Vec<CustomerId> = withdrawn.iter().map(|(number, _)| *number).collect();
+    let numbers: Vec<CustomerId> = withdrawn.iter().map(|gone| gone.number).collect();
     db.begin().await?;
     withdraw::record(register, db, &numbers).await?;
-    for (number, owner) in withdrawn {
+    for Gone { number, owner, .. } in withdrawn {
         const END: &str = "UPDATE oubliette_grants SET ended_at = ?3, why = 'ended before the database was restored' \
             WHERE subject_id = ?1 AND ended_at IS NULL \
                 AND purpose = (SELECT purpose FROM oubliette_numbers WHERE number = ?2) \

@@ -28,7 +28,7 @@ pub struct Reconciled {
     /// that was given up since, and takes an operator's word ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored)). Nothing was
     /// done about them, and their customers cannot be erased until then.
     pub strangers: Vec<CustomerId>,
-    /// What the database forgot and the journal does not tell, evidence and marks at least, must be entered again by people. Until that is
+    /// What the database forgot and the journal does not tell, evidence, marks and a desk's unsigned acts at least, must be entered again by people. Until that is
     /// [confirmed](super::OwnTransactionSqlite::confirm_restored) nothing is swept.
     pub awaits_confirmation: bool,
     /// Receipts for customers whose first receipt cannot be told from the journal. They name people: hand them on.

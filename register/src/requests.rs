@@ -154,13 +154,13 @@ at_desk! {
     /// [`RegisterError::Invalid`] when there is no such request; [`RegisterError::OtherVault`].
     write fn note_request(request: RequestId, text: Reason) -> () = note;
 
-    /// All open requests, those due first first.
+    /// All open requests, those due first first. Rows that were damaged are left out, and named by [`damaged_rows`](Self::damaged_rows).
     ///
     /// # Errors
     /// When the database fails.
     read fn requests() -> Vec<Request> = open;
 
-    /// Open requests that should have been answered.
+    /// Open requests that should have been answered, of those that can be read.
     ///
     /// # Errors
     /// When the database fails.
@@ -354,7 +354,8 @@ async fn due_before<D: Database>(db: &mut D, time: Timestamp) -> Result<Vec<Requ
     const OPEN: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before \
         FROM oubliette_requests r JOIN oubliette_subjects s ON s.id = r.subject_id \
         WHERE r.state = 'open' AND r.due_at < ?1 AND s.subject IS NOT NULL ORDER BY r.due_at, r.id";
-    db.rows(OPEN, values![time.as_millisecond()]).await?.iter().map(read).collect()
+    let rows = db.rows(OPEN, values![time.as_millisecond()]).await?;
+    Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
 }
 
 fn read(row: &Row) -> Result<Request, RegisterError> {
@@ -368,7 +369,7 @@ fn read(row: &Row) -> Result<Request, RegisterError> {
     })
 }
 
-/// Erasures that were asked for and whose grace is over.
+/// Erasures that were asked for and whose grace is over, of whoever can be read.
 pub(crate) async fn erasures_due<D: Database>(
     db: &mut D,
     now: Timestamp,
@@ -377,7 +378,8 @@ pub(crate) async fn erasures_due<D: Database>(
         JOIN oubliette_subjects s ON s.id = r.subject_id \
         WHERE r.state = 'open' AND r.kind = 'erasure' AND r.not_before <= ?1 AND s.state = 'live' ORDER BY s.id";
     let rows = db.rows(DUE, values![now.as_millisecond()]).await?;
-    rows.iter().map(|row| Ok((row.integer(0)?, super::subject::stored(row.text(1)?)?))).collect()
+    let read = |row: &Row| Ok::<_, RegisterError>((row.integer(0)?, super::subject::stored(row.text(1)?)?));
+    Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
 }
 
 /// Whether an erasure of this living customer was asked for, and its grace is over.

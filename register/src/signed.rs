@@ -3,7 +3,7 @@
 //! Who can write the tables can write any row. So a row counts as signed only if all entries about it, each with the vault's
 //! signature, and what waits in the outbox behind them come to what the row says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
@@ -62,10 +62,11 @@ at_desk! {
     /// When the database fails.
     read fn missing_holds() -> Vec<HoldId> = missing;
 
-    /// What was done with requests and holds and is not signed yet, the oldest first.
+    /// What was done with requests and holds and is not signed yet, the oldest first. What is no event is named by
+    /// [`damaged_rows`](Self::damaged_rows).
     ///
     /// # Errors
-    /// [`RegisterError::NotOurs`] when somebody else wrote into the outbox what is no event.
+    /// When the database fails.
     read fn unsigned() -> Vec<Unsigned> = waiting;
 }
 
@@ -195,7 +196,7 @@ async fn told<O: Office, D: Database>(
         }
     }
     for row in db.rows(OUTBOX, values![]).await? {
-        // What is no event is about nothing. `unsigned` and the flush refuse it.
+        // What is no event is about nothing. The flush leaves it where it is.
         let Ok((_, event)) = outbox::read(&row) else { continue };
         if let Some(told) = about(&event).and_then(|id| told.get_mut(&id)) {
             told.waits = true;
@@ -211,7 +212,7 @@ const OUTBOX: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id";
 async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {
     let mut all = Vec::new();
     for row in db.rows(OUTBOX, values![]).await? {
-        let (id, event) = outbox::read(&row)?;
+        let Ok((id, event)) = outbox::read(&row) else { continue };
         if about(&event).is_some() {
             // The ids of events begin with their time. One that somebody made up may lie beyond the calendar, and hides no other.
             let [a, b, c, d, e, f, ..] = id.to_bytes();
@@ -272,6 +273,39 @@ async fn rows_of<D: Database>(db: &mut D, select: &str, ids: &[i64]) -> Result<H
     Ok(rows)
 }
 
+/// Rows that stand beside a customer who has not the numbers that were told: somebody moved them to another. Of whoever had no number then, nobody
+/// can tell.
+async fn moved<D: Database>(
+    db: &mut D,
+    told: &HashMap<i64, Told>,
+    rows: &HashMap<i64, Row>,
+    owner: usize,
+) -> Result<HashSet<i64>, RegisterError> {
+    let mut moved = HashSet::new();
+    for (id, told) in told {
+        let (Some(Event::Hold { numbers, .. } | Event::Requested { numbers, .. }), Some(row)) =
+            (told.events.first(), rows.get(id))
+        else {
+            continue;
+        };
+        let Ok(owner) = row.integer(owner) else { continue };
+        const OTHERS: &str = "SELECT CAST(coalesce(sum(CASE WHEN subject_id = ?3 THEN 1 ELSE 0 END), 0) AS BIGINT), \
+            CAST(count(*) AS BIGINT) FROM oubliette_numbers WHERE number >= ?1 AND number <= ?2";
+        let (mut theirs, mut all) = (0_i64, 0_i64);
+        for (first, last) in numbers.ranges() {
+            let [first, last] = [first, last].map(|number| CustomerId::from(number).to_stored());
+            for row in db.rows(OTHERS, values![first, last, owner]).await? {
+                theirs = theirs.saturating_add(row.integer(0)?);
+                all = all.saturating_add(row.integer(1)?);
+            }
+        }
+        if !numbers.is_empty() && (theirs == 0 || theirs < all) {
+            moved.insert(*id);
+        }
+    }
+    Ok(moved)
+}
+
 async fn of_requests<O: Office, D: Database>(
     office: &O,
     db: &mut D,
@@ -279,18 +313,22 @@ async fn of_requests<O: Office, D: Database>(
 ) -> Result<Vec<Signed>, RegisterError> {
     let ids: Vec<i64> = requests.iter().map(|request| request.to_stored()).collect();
     let told = told(office, db, &ids).await?;
-    const ROW: &str = "SELECT id, kind, received_at, due_at, state FROM oubliette_requests";
+    const ROW: &str = "SELECT id, kind, received_at, due_at, state, subject_id FROM oubliette_requests";
     let rows = rows_of(db, ROW, &ids).await?;
+    let moved = moved(db, &told, &rows, 5).await?;
     let one = |id: &i64| {
         let (told, row) = told.get(id).zip(rows.get(id)).ok_or(super::requests::NO_REQUEST)?;
-        let is_the_row = match AsTold::request(&told.events) {
-            Some(AsTold { what, begins, ends, state }) => {
+        let says = |told: AsTold<'_>| {
+            let AsTold { what, begins, ends, state } = told;
+            Ok::<_, RegisterError>(
                 (what, state) == (row.text(1)?, row.text(4)?)
                     && begins == times::time(time(row.integer(2)?)?)
-                    && ends == times::time(time(row.integer(3)?)?)
-            }
-            None => false,
+                    && ends == times::time(time(row.integer(3)?)?),
+            )
         };
+        // What was damaged says something else.
+        let is_the_row =
+            !moved.contains(id) && AsTold::request(&told.events).is_some_and(|told| says(told).unwrap_or(false));
         Ok(told.signed(is_the_row))
     };
     ids.iter().map(one).collect()
@@ -303,22 +341,26 @@ async fn of_holds<O: Office, D: Database>(
 ) -> Result<Vec<Signed>, RegisterError> {
     let ids: Vec<i64> = holds.iter().map(|hold| hold.to_stored()).collect();
     let told = told(office, db, &ids).await?;
-    const ROW: &str = "SELECT id, purpose, reason, until, ended_at FROM oubliette_holds";
+    const ROW: &str = "SELECT id, purpose, reason, until, ended_at, subject_id FROM oubliette_holds";
     let rows = rows_of(db, ROW, &ids).await?;
+    let moved = moved(db, &told, &rows, 5).await?;
     let one = |id: &i64| {
         let (told, row) = told.get(id).zip(rows.get(id)).ok_or(super::holds::NO_HOLD)?;
         let is_ended = told.events.iter().any(|event| matches!(event, Event::HoldEnded { .. }));
-        let is_the_row = match told.events.first() {
-            Some(Event::Hold { purpose, why, until, .. }) => {
+        let says = |event: &Event| match event {
+            Event::Hold { purpose, why, until, .. } => {
                 let ends = until.map_or(i64::MAX, |until| times::timestamp(until).as_millisecond());
-                purpose.as_ref().map(|purpose| purpose.as_str()) == row.maybe_text(1)?
-                    && why.as_str() == row.text(2)?
-                    // What came by a journal may hold for ever.
-                    && (ends == row.integer(3)? || until.is_none() && row.integer(3)? == Timestamp::MAX.as_millisecond())
-                    && is_ended == row.maybe_integer(4)?.is_some()
+                Ok::<_, RegisterError>(
+                    purpose.as_ref().map(|purpose| purpose.as_str()) == row.maybe_text(1)?
+                        && why.as_str() == row.text(2)?
+                        // What came by a journal may hold for ever.
+                        && (ends == row.integer(3)? || until.is_none() && row.integer(3)? == Timestamp::MAX.as_millisecond())
+                        && is_ended == row.maybe_integer(4)?.is_some(),
+                )
             }
-            _ => false,
+            _ => Ok(false),
         };
+        let is_the_row = !moved.contains(id) && told.events.first().is_some_and(|told| says(told).unwrap_or(false));
         Ok(told.signed(is_the_row))
     };
     ids.iter().map(one).collect()

@@ -229,7 +229,7 @@ async fn unknown<D: Database>(
     Ok(())
 }
 
-async fn tag<D: Database>(db: &mut D) -> Result<String, RegisterError> {
+pub(crate) async fn tag<D: Database>(db: &mut D) -> Result<String, RegisterError> {
     let tag = db.rows("SELECT value FROM oubliette_meta WHERE name = 'register'", values![]).await?;
     Ok(tag.first().ok_or(RegisterError::NoTables)?.text(0)?.to_owned())
 }

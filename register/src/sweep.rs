@@ -46,7 +46,7 @@ pub struct Due {
 }
 
 /// How far a sweep is.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Swept {
     /// Customers of whom a purpose was due.
@@ -59,8 +59,11 @@ pub struct Swept {
     pub erased: u64,
     /// Their receipts.
     pub receipts: Vec<Receipt>,
-    /// False when the callback broke it off.
+    /// False when the callback broke it off, or something is [unfinished](Self::unfinished).
     pub finished: bool,
+    /// What kept the first of those who were left out from being swept, a damaged row say ([`damaged_rows`](crate::InTransactionSqlite::damaged_rows)). All
+    /// others were.
+    pub unfinished: Option<RegisterError>,
 }
 
 at_desk! {
@@ -102,7 +105,7 @@ async fn due<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Due
         let mut after = 0;
         while let Some(last) = candidates(register, db, purpose, after, now, WINDOW).await? {
             for owners in last.owners.chunks(BATCH) {
-                let due_now = due_now(register, db, purpose, owners, now).await?;
+                let (due_now, _) = due_now(register, db, purpose, owners, now).await?;
                 let names = names(db, &due_now).await?;
                 for one in due_now {
                     let Some(subject) = names.get(&one.owner).cloned() else { continue };
@@ -120,10 +123,11 @@ async fn due<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Due
         }
     }
     for (owner, subject) in requests::erasures_due(db, now).await? {
-        let held = !holds::standing(db, owner, now).await?.is_empty();
+        // Whoever has a hold that cannot be read is held.
+        let held = holds::standing(db, owner, now).await.map_or(true, |holds| !holds.is_empty());
         const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
         let rows = db.rows(NUMBERS, values![owner]).await?;
-        let numbers = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
+        let Ok(numbers) = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>() else { continue };
         all.push(Due { subject, purpose: None, numbers, held });
     }
     Ok(all)
@@ -137,7 +141,8 @@ async fn sweep<D: Transactions>(
     let mut swept = Swept::default();
     schema::check(register, db).await?;
     agreed::confirmed(register, db).await?;
-    finish::holds_over(register, db).await?;
+    let over = finish::holds_over(register, db).await;
+    swept.keep(over);
     for purpose in register.vault.unlocked_purposes()? {
         let mut after = 0;
         let now = register.now();
@@ -162,11 +167,22 @@ async fn sweep<D: Transactions>(
                 swept.held = swept.held.saturating_add(1);
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                db.roll_back().await?;
+                swept.keep(Err(error));
+                continue;
+            }
         }
-        if let Some(erased) = erase::carry_out(register, db, owner, None).await? {
-            swept.erased = swept.erased.saturating_add(1);
-            swept.receipts.extend(erased.receipt);
+        match erase::carry_out(register, db, owner, None).await {
+            Ok(Some(erased)) => {
+                swept.erased = swept.erased.saturating_add(1);
+                swept.receipts.extend(erased.receipt);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                db.roll_back().await?;
+                swept.keep(Err(error));
+            }
         }
         if progress(&swept).is_break() {
             outbox::flush_if_possible(register, db).await;
@@ -174,11 +190,20 @@ async fn sweep<D: Transactions>(
         }
     }
     let mut rest = Resumed::default();
-    finish::shred_pending(register, db, &mut rest).await?;
+    let pending = finish::shred_pending(register, db, &mut rest).await;
+    swept.keep(pending);
     swept.shredded = swept.shredded.saturating_add(rest.shredded);
-    swept.finished = true;
+    swept.finished = swept.unfinished.is_none();
     outbox::flush_if_possible(register, db).await;
     Ok(swept)
+}
+
+impl Swept {
+    fn keep(&mut self, done: Result<(), RegisterError>) {
+        if let Err(error) = done {
+            self.unfinished.get_or_insert(error);
+        }
+    }
 }
 
 /// One batch: decided in a transaction, shredded in a commit, recorded in another transaction.
@@ -202,8 +227,9 @@ async fn batch<D: Transactions>(
         );
         db.rows_made(sql.into(), owners.iter().map(|owner| Value::from(*owner)).collect()).await?;
     }
-    let (held, due_now): (Vec<DuePurpose>, Vec<DuePurpose>) =
-        due_now(register, db, purpose, owners, now).await?.into_iter().partition(|due_now| due_now.held);
+    let (found, damaged) = due_now(register, db, purpose, owners, now).await?;
+    swept.keep(damaged);
+    let (held, due_now): (Vec<DuePurpose>, Vec<DuePurpose>) = found.into_iter().partition(|due_now| due_now.held);
     let mut grants: Vec<i64> = due_now.iter().flat_map(|due_now| due_now.grants.iter().copied()).collect();
     grants.extend(of_recipients(db, purpose, &due_now).await?);
     let numbers: Vec<CustomerId> = due_now.iter().flat_map(|due_now| due_now.numbers.iter().copied()).collect();
@@ -282,14 +308,15 @@ async fn candidates<O: Office, D: Database>(
     Ok(Some(Page { owners: found.into_iter().map(|(_, owner)| owner).collect(), after }))
 }
 
-/// Those of the customers of whom every grant for the purpose is due.
+/// Those of the customers of whom every grant for the purpose is due; and what is wrong with the first who cannot be read, and so is not due.
 async fn due_now<O: Office, D: Database>(
     register: &O,
     db: &mut D,
     purpose: Purpose,
     owners: &[i64],
     now: Timestamp,
-) -> Result<Vec<DuePurpose>, RegisterError> {
+) -> Result<(Vec<DuePurpose>, Result<(), RegisterError>), RegisterError> {
+    let mut damaged = Ok(());
     let dialect = D::DIALECT;
     let places = dialect.parameters(4, owners.len());
     let [one, two, three] = [1, 2, 3].map(|number| dialect.parameter(number));
@@ -309,8 +336,13 @@ async fn due_now<O: Office, D: Database>(
     let mut found: Vec<(DuePurpose, bool)> = Vec::new();
     for row in db.rows_made(sql.into(), given(mark.into(), "live".into())).await? {
         let owner = row.integer(0)?;
-        let end = grants::end(register, purpose.name(), &row, [2, 3, 4])?;
-        let is_due = end.is_some_and(|end| end <= now);
+        let is_due = match grants::end(register, purpose.name(), &row, [2, 3, 4]) {
+            Ok(end) => end.is_some_and(|end| end <= now),
+            Err(error) => {
+                damaged = damaged.and(Err(error));
+                false
+            }
+        };
         match found.last_mut().filter(|(due_now, _)| due_now.owner == owner) {
             Some((due_now, all)) => {
                 due_now.grants.push(row.integer(1)?);
@@ -327,9 +359,18 @@ async fn due_now<O: Office, D: Database>(
          WHERE purpose = {one} AND state IN ({two}, {three}) AND subject_id IN ({places})"
     );
     let mut numbers: HashMap<i64, Vec<CustomerId>> = HashMap::new();
+    let mut unreadable: HashSet<i64> = HashSet::new();
     for row in db.rows_made(sql.into(), given("live".into(), "ended".into())).await? {
-        numbers.entry(row.integer(0)?).or_default().push(stored(row.integer(1)?)?);
+        let owner = row.integer(0)?;
+        match row.integer(1).and_then(stored) {
+            Ok(number) => numbers.entry(owner).or_default().push(number),
+            Err(error) => {
+                unreadable.insert(owner);
+                damaged = damaged.and(Err(error));
+            }
+        }
     }
+    found.retain(|(due_now, _)| !unreadable.contains(&due_now.owner));
     let sql = format!(
         "SELECT DISTINCT subject_id FROM oubliette_holds \
          WHERE (purpose IS NULL OR purpose = {one} OR purpose = {two}) AND ended_at IS NULL AND until > {three} \
@@ -347,7 +388,7 @@ async fn due_now<O: Office, D: Database>(
         due_now.held = held.contains(&due_now.owner);
         due_now
     });
-    Ok(due_now.collect())
+    Ok((due_now.collect(), damaged))
 }
 
 /// Grants to recipients of what is shredded: whoever consents anew does not consent to them.
@@ -376,13 +417,16 @@ async fn left_over<D: Database>(db: &mut D, now: Timestamp, purpose: Purpose) ->
         WHERE n.purpose = ?1 AND (n.state = 'ended' OR n.state = 'shred_pending') ORDER BY n.subject_id, n.state, n.number";
     let mut found: Vec<(i64, bool, Due)> = Vec::new();
     for row in db.rows(LEFT, values![purpose.name()]).await? {
-        let (owner, number, waits) = (row.integer(0)?, stored(row.integer(2)?)?, row.text(3)? == "ended");
+        let readable = row.integer(2).and_then(stored).and_then(|number| Ok((number, subject::stored(row.text(1)?)?)));
+        let Ok((number, subject)) = readable else { continue };
+        let (owner, waits) = (row.integer(0)?, row.text(3)? == "ended");
         match found.last_mut() {
             Some((known, waited, due)) if (*known, *waited) == (owner, waits) => due.numbers.push(number),
             _ => {
-                let held =
-                    waits && holds::standing(db, owner, now).await?.iter().any(|hold| hold.covers(purpose.name()));
-                let (subject, numbers) = (subject::stored(row.text(1)?)?, vec![number]);
+                // Whoever has a hold that cannot be read is held.
+                let covers = |holds: Vec<holds::Hold>| holds.iter().any(|hold| hold.covers(purpose.name()));
+                let held = waits && holds::standing(db, owner, now).await.map_or(true, covers);
+                let numbers = vec![number];
                 found.push((owner, waits, Due { subject, purpose: Some(purpose), numbers, held }));
             }
         }
@@ -397,8 +441,8 @@ async fn names<D: Database>(db: &mut D, due_now: &[DuePurpose]) -> Result<HashMa
     let places = D::DIALECT.parameters(1, due_now.len());
     let sql = format!("SELECT id, subject FROM oubliette_subjects WHERE subject IS NOT NULL AND id IN ({places})");
     let owners = due_now.iter().map(|due_now| Value::from(due_now.owner)).collect();
-    let name = |row: &Row| Ok((row.integer(0)?, subject::stored(row.text(1)?)?));
-    db.rows_made(sql.into(), owners).await?.iter().map(name).collect()
+    let name = |row: &Row| Ok::<_, RegisterError>((row.integer(0)?, subject::stored(row.text(1)?)?));
+    Ok(db.rows_made(sql.into(), owners).await?.iter().filter_map(|row| name(row).ok()).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Whose a number is, in words that only the vault can write: the customer's id, sealed under the number itself.
+//! Whose a number is, in words that only the vault can write: the customer's id, and those of whoever was merged into them, sealed under the
+//! number itself.
 //!
 //! Whoever can write the register's tables can put a number beside another id, have that one erased, and put it back: the receipt would be
 //! true of somebody else. What is sealed here names the id that the number was issued for. Without the vault's keys nobody can write it, nor
@@ -8,15 +9,16 @@ use oubliette::personal::{InvalidContent, Padding, PersonalData, Plaintext, Type
 use oubliette::{CustomerId, Field, KeyStoreError, OpenError, Purpose, SealError, Sealed};
 use zeroize::Zeroizing;
 
+use super::damaged;
 use super::database::{Database, Row, values};
 use super::error::RegisterError;
 use super::grants::stored;
 use super::register::Register;
-use super::subject::{self, Subject};
+use super::subject::Subject;
 
 const LABEL: &str = "register.subject";
 
-/// A customer's id, as it is sealed.
+/// A customer's ids, as they are sealed: one a line.
 struct Id(Zeroizing<String>);
 
 impl PersonalData for Id {
@@ -41,15 +43,16 @@ fn field(purpose: Purpose) -> Result<Field<Id>, RegisterError> {
     purpose.try_field(LABEL).map_err(|_| KeyStoreError::Bug("the register's own label").into())
 }
 
-/// The id, sealed under a number of the customer's, for the number's row.
+/// The ids, sealed under a number of the customer's, for the number's row: the customer's own, and those of whoever was merged into them.
 pub(crate) fn seal(
     register: &Register,
     number: CustomerId,
     purpose: Purpose,
-    subject: &str,
+    ids: &[String],
 ) -> Result<String, RegisterError> {
-    let id = Id(Zeroizing::new(subject.to_owned()));
-    let sealed = register.vault.seal(number, field(purpose)?, &id).map_err(|error| match error {
+    // No id has a control character.
+    let ids = Id(Zeroizing::new(ids.join("\n")));
+    let sealed = register.vault.seal(number, field(purpose)?, &ids).map_err(|error| match error {
         SealError::KeyStore(error) => error.into(),
         SealError::PurposeNotUnlocked { purpose } => RegisterError::PurposeNotUnlocked { purpose: purpose.to_owned() },
         SealError::Shredded { .. } => RegisterError::NeedsReconcile,
@@ -58,21 +61,30 @@ pub(crate) fn seal(
     Ok(sealed.to_string())
 }
 
-/// Whether a number was issued for this id. One that the vault has shredded is nobody's any more, and tells nothing.
-fn is_of(
+/// What is known of whose a number is.
+enum Known {
+    /// It was issued for these ids, which are one customer's.
+    For(Vec<String>),
+    /// The vault has shredded it: it is nobody's any more, and tells nothing.
+    Shredded,
+    /// Nothing that the vault sealed says it.
+    Nothing,
+}
+
+fn known(
     register: &Register,
     number: CustomerId,
     purpose: Purpose,
     whose: Option<&str>,
-    subject: &str,
-) -> Result<bool, RegisterError> {
+) -> Result<Known, RegisterError> {
+    let unless_shredded = || Ok(if is_shredded(register, number, purpose)? { Known::Shredded } else { Known::Nothing });
     let sealed = whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok());
-    let Some(sealed) = sealed else { return is_shredded(register, number, purpose) };
+    let Some(sealed) = sealed else { return unless_shredded() };
     match register.vault.open(number, field(purpose)?, &sealed) {
-        Ok(id) => Ok(id.0.as_str() == subject),
-        Err(OpenError::Shredded { .. }) => Ok(true),
+        Ok(ids) => Ok(Known::For(ids.0.split('\n').map(str::to_owned).collect())),
+        Err(OpenError::Shredded { .. }) => Ok(Known::Shredded),
         // Whoever has an old copy of the row can put it beside any id: it proves nothing any more.
-        Err(OpenError::Retired { .. }) => is_shredded(register, number, purpose),
+        Err(OpenError::Retired { .. }) => unless_shredded(),
         Err(OpenError::KeyStore(error)) => Err(error.into()),
         // Nobody but this vault can have written it, in a state that is gone: not the row went wrong, the vault did.
         Err(OpenError::NotOfThisHistory { have, seen, .. }) => Err(KeyStoreError::RolledBack { have, seen }.into()),
@@ -80,7 +92,18 @@ fn is_of(
             Err(RegisterError::PurposeNotUnlocked { purpose: purpose.to_owned() })
         }
         // Of another number, damaged, or made up.
-        Err(_) => Ok(false),
+        Err(_) => Ok(Known::Nothing),
+    }
+}
+
+impl Known {
+    /// Whether it is this customer's.
+    fn is_of(&self, id: &str) -> bool {
+        match self {
+            Known::For(ids) => ids.iter().any(|known| known == id),
+            Known::Shredded => true,
+            Known::Nothing => false,
+        }
     }
 }
 
@@ -88,36 +111,71 @@ fn is_shredded(register: &Register, number: CustomerId, purpose: Purpose) -> Res
     Ok(!register.vault.shredded_among(purpose, [number])?.is_empty())
 }
 
-/// Refuses a number that was issued for another id.
+/// Refuses a number that was not issued for all these ids: the one of the row it stands beside, and the one that was asked for. A row says of an
+/// id whom it was merged into, and whoever can write it can say so of any.
 pub(crate) fn check_one(
     register: &Register,
     number: CustomerId,
     purpose: Purpose,
     whose: Option<&str>,
-    subject: &Subject,
+    ids: [&Subject; 2],
 ) -> Result<(), RegisterError> {
-    match is_of(register, number, purpose, whose, subject.as_str())? {
-        true => Ok(()),
-        false => Err(RegisterError::NotTheirs),
-    }
+    let known = known(register, number, purpose, whose)?;
+    if ids.iter().all(|id| known.is_of(id.as_str())) { Ok(()) } else { Err(RegisterError::NotTheirs) }
 }
 
-/// Refuses a customer who has a number that was issued for another id; of one purpose, or of all.
+/// Refuses a customer who has a number that was issued for another id than the row's, or than the one that was asked for; of one purpose, or of
+/// all. Gives the numbers, which were read at once with whose they are: a second look may be shown other rows.
 pub(crate) async fn check<D: Database>(
     register: &Register,
     db: &mut D,
     owner: i64,
     only: Option<Purpose>,
-) -> Result<(), RegisterError> {
+    asked: Option<&Subject>,
+) -> Result<Vec<CustomerId>, RegisterError> {
     const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
+    let mut numbers = Vec::new();
     for row in db.rows(THEIRS, values![owner]).await? {
         let number = Named::read(&row)?;
-        if only.is_none_or(|only| only.name() == number.purpose) && !number.is_theirs(register)? {
+        if only.is_some_and(|only| only.name() != number.purpose) {
+            continue;
+        }
+        if !number.is_theirs(register)? || !asked.map_or(Ok(true), |asked| number.is_of(register, asked))? {
             return Err(RegisterError::NotTheirs);
         }
+        numbers.push(number.number);
     }
-    Ok(())
+    Ok(numbers)
+}
+
+/// The ids that a new number of a customer's is issued for: those of their other numbers. Of whoever has none that is left, the row's and the one
+/// that was asked for.
+pub(crate) async fn ids_for<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+    row: &Subject,
+    asked: &Subject,
+) -> Result<Vec<String>, RegisterError> {
+    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1 AND n.state <> 'shredded'";
+    for one in db.rows(THEIRS, values![owner]).await? {
+        let number = Named::read(&one)?;
+        // Nobody can ask of a purpose that is not unlocked.
+        if register.vault.purpose_named(number.purpose)?.is_none() {
+            continue;
+        }
+        if let Known::For(ids) = number.known(register)? {
+            let is_theirs = [row, asked].iter().all(|id| ids.iter().any(|known| known == id.as_str()));
+            return if is_theirs { Ok(ids) } else { Err(RegisterError::NotTheirs) };
+        }
+    }
+    let mut ids = vec![row.as_str().to_owned()];
+    if asked != row {
+        ids.push(asked.as_str().to_owned());
+    }
+    Ok(ids)
 }
 
 /// Whether all numbers of a customer were issued for the id they stand beside.
@@ -126,48 +184,74 @@ pub(crate) async fn are_theirs<D: Database>(
     db: &mut D,
     owner: i64,
 ) -> Result<bool, RegisterError> {
-    match check(register, db, owner, None).await {
-        Ok(()) => Ok(true),
+    match check(register, db, owner, None, None).await {
+        Ok(_) => Ok(true),
         Err(RegisterError::NotTheirs) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Numbers that were issued for others than the ids they stand beside, among all; and how many were looked at.
+/// Numbers that were issued for others than the ids they stand beside, among all; how many were looked at; and whether those of some purpose
+/// could not be.
 pub(crate) async fn strangers<D: Database>(
     register: &Register,
     db: &mut D,
-) -> Result<(Vec<CustomerId>, u64), RegisterError> {
+) -> Result<(Vec<CustomerId>, u64, Result<(), RegisterError>), RegisterError> {
     const ALL: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
         LEFT JOIN oubliette_subjects s ON s.id = n.subject_id WHERE n.number > ?1 ORDER BY n.number LIMIT 2000";
-    let (mut strangers, mut after, mut seen) = (Vec::new(), 0, 0_u64);
+    let (mut strangers, mut after, mut seen, mut first) = (Vec::new(), 0, 0_u64, Ok(()));
     loop {
         let rows = db.rows(ALL, values![after]).await?;
-        let Some(last) = rows.last() else { return Ok((strangers, seen)) };
-        after = last.integer(1)?;
-        seen = seen.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
         for row in &rows {
-            let number = Named::read(row)?;
-            if !number.is_theirs(register)? {
-                strangers.push(number.number);
+            // `damaged_rows` names those that cannot be read.
+            let Ok(number) = Named::read(row) else { continue };
+            match number.is_theirs(register) {
+                Ok(true) => seen = seen.saturating_add(1),
+                Ok(false) => {
+                    seen = seen.saturating_add(1);
+                    strangers.push(number.number);
+                }
+                Err(error @ RegisterError::PurposeNotUnlocked { .. }) => first = first.and(Err(error)),
+                Err(error) => return Err(error),
             }
+        }
+        match damaged::next(&rows, 1) {
+            Some(last) => after = last,
+            None => return Ok((strangers, seen, first)),
         }
     }
 }
 
-/// After a merge: numbers of whom was merged are sealed for the one who stays. Those that the vault has shredded tell nothing, and stay.
-pub(crate) async fn take_over<D: Database>(register: &Register, db: &mut D, kept: i64) -> Result<(), RegisterError> {
+/// After a merge: all numbers of the one who stays are sealed for the ids of both. Those that the vault has shredded tell nothing, and stay.
+pub(crate) async fn take_over<D: Database>(
+    register: &Register,
+    db: &mut D,
+    kept: i64,
+    gone: i64,
+) -> Result<(), RegisterError> {
+    let mut ids: Vec<String> = Vec::new();
+    for id in [kept, gone] {
+        let rows = db.rows("SELECT subject FROM oubliette_subjects WHERE id = ?1", values![id]).await?;
+        ids.push(rows.first().ok_or(RegisterError::UnknownSubject)?.text(0)?.to_owned());
+    }
     const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
-    for row in db.rows(THEIRS, values![kept]).await? {
-        let number = Named::read(&row)?;
-        if number.is_theirs(register)? {
-            continue;
+    let rows = db.rows(THEIRS, values![kept]).await?;
+    let mut left = Vec::new();
+    for row in &rows {
+        let number = Named::read(row)?;
+        match number.known(register)? {
+            Known::For(known) => ids.extend(known),
+            // Neither is what the vault has shredded past the register sealed anew: that is for `reconcile`.
+            Known::Shredded => continue,
+            Known::Nothing => return Err(RegisterError::NotTheirs),
         }
-        let subject = subject::stored(row.text(0)?)?;
-        let whose = seal(register, number.number, number.unlocked(register)?, subject.as_str())?;
-        let update = "UPDATE oubliette_numbers SET whose = ?2 WHERE number = ?1";
-        db.run(update, values![number.number.to_stored(), whose]).await?;
+        left.push(number);
+    }
+    let mut seen = std::collections::HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    for number in left {
+        number.seal_for(register, db, &ids).await?;
     }
     Ok(())
 }
@@ -177,8 +261,11 @@ pub(crate) async fn renew<D: Database>(register: &Register, db: &mut D, purpose:
     each_left(register, db, async |register, db, number| {
         let sealed = number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok());
         let (Some(sealed), true) = (sealed, number.purpose == purpose.name()) else { return Ok(()) };
-        if register.vault.needs_reseal(&sealed)? && number.is_theirs(register)? {
-            number.seal_anew(register, db).await?;
+        if register.vault.needs_reseal(&sealed)?
+            && number.is_theirs(register)?
+            && let Known::For(ids) = number.known(register)?
+        {
+            number.seal_for(register, db, &ids).await?;
         }
         Ok(())
     })
@@ -189,11 +276,10 @@ pub(crate) async fn renew<D: Database>(register: &Register, db: &mut D, purpose:
 /// ids they stand.
 pub(crate) async fn accept_retired<D: Database>(register: &Register, db: &mut D) -> Result<(), RegisterError> {
     each_left(register, db, async |register, db, number| {
-        let (sealed, purpose) =
-            (number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok()), number.unlocked(register)?);
-        let Some(sealed) = sealed else { return Ok(()) };
+        let Some(sealed) = number.whose.and_then(|whose| whose.parse::<Sealed<Id>>().ok()) else { return Ok(()) };
+        let purpose = number.unlocked(register)?;
         match register.vault.open(number.number, field(purpose)?, &sealed) {
-            Err(OpenError::Retired { .. }) => number.seal_anew(register, db).await,
+            Err(OpenError::Retired { .. }) => number.seal_by_the_table(register, db).await,
             _ => Ok(()),
         }
     })
@@ -212,10 +298,13 @@ async fn each_left<D: Database>(
     let mut after = 0;
     loop {
         let rows = db.rows(LEFT, values![after]).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = last.integer(1)?;
         for row in &rows {
-            each(register, db, &Named::read(row)?).await?;
+            let Ok(number) = Named::read(row) else { continue };
+            each(register, db, &number).await?;
+        }
+        match damaged::next(&rows, 1) {
+            Some(last) => after = last,
+            None => return Ok(()),
         }
     }
 }
@@ -229,15 +318,39 @@ struct Named<'r> {
 }
 
 impl Named<'_> {
-    async fn seal_anew<D: Database>(&self, register: &Register, db: &mut D) -> Result<(), RegisterError> {
-        let Some(subject) = self.subject else { return Ok(()) };
+    async fn seal_for<D: Database>(
+        &self,
+        register: &Register,
+        db: &mut D,
+        ids: &[String],
+    ) -> Result<(), RegisterError> {
         // One that the vault has shredded past the register is for `reconcile`.
         if is_shredded(register, self.number, self.unlocked(register)?)? {
             return Ok(());
         }
-        let whose = seal(register, self.number, self.unlocked(register)?, subject)?;
+        let whose = seal(register, self.number, self.unlocked(register)?, ids)?;
         let update = "UPDATE oubliette_numbers SET whose = ?2 WHERE number = ?1";
         db.run(update, values![self.number.to_stored(), whose]).await.map(drop)
+    }
+
+    /// For the id it stands beside, and for those that the table says were merged into it.
+    async fn seal_by_the_table<D: Database>(&self, register: &Register, db: &mut D) -> Result<(), RegisterError> {
+        let Some(subject) = self.subject else { return Ok(()) };
+        let mut ids = vec![subject.to_owned()];
+        const OTHERS: &str = "SELECT o.subject FROM oubliette_subjects o JOIN oubliette_subjects s ON s.id = o.merged_into \
+            WHERE s.subject = ?1 AND o.subject IS NOT NULL";
+        for row in db.rows(OTHERS, values![subject]).await? {
+            ids.push(row.text(0)?.to_owned());
+        }
+        self.seal_for(register, db, &ids).await
+    }
+
+    fn known(&self, register: &Register) -> Result<Known, RegisterError> {
+        known(register, self.number, self.unlocked(register)?, self.whose)
+    }
+
+    fn is_of(&self, register: &Register, id: &Subject) -> Result<bool, RegisterError> {
+        Ok(self.known(register)?.is_of(id.as_str()))
     }
 
     fn read(row: &Row) -> Result<Named<'_>, RegisterError> {
@@ -251,11 +364,10 @@ impl Named<'_> {
     }
 
     fn is_theirs(&self, register: &Register) -> Result<bool, RegisterError> {
-        let purpose = self.unlocked(register)?;
         match self.subject {
-            Some(subject) => is_of(register, self.number, purpose, self.whose, subject),
+            Some(subject) => Ok(self.known(register)?.is_of(subject)),
             // Whoever is erased has nothing that is not shredded.
-            None => is_shredded(register, self.number, purpose),
+            None => is_shredded(register, self.number, self.unlocked(register)?),
         }
     }
 }

@@ -151,7 +151,7 @@ async fn end<D: Transactions>(
     db.begin().await?;
     let now = register.now();
     let owner = grants::lock_living(register, db, subject).await?;
-    whose::check(register, db, owner, Some(purpose)).await?;
+    whose::check(register, db, owner, Some(purpose), Some(subject)).await?;
     const NUMBERS: &str = "SELECT number, state FROM oubliette_numbers \
         WHERE subject_id = ?1 AND purpose = ?2 AND state <> 'shredded' ORDER BY coalesce(sealing, 0) DESC";
     let rows = db.rows(NUMBERS, values![owner, purpose.name()]).await?;

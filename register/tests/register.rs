@@ -26,8 +26,12 @@ use sqlite::Db;
 // Who may have what: grants, requests, erasure, what a restore brings back.
 #[path = "register/agreement.rs"]
 mod agreement;
+#[path = "register/attacks.rs"]
+mod attacks;
 #[path = "register/by_number.rs"]
 mod by_number;
+#[path = "register/damaged.rs"]
+mod damaged;
 #[path = "register/desk.rs"]
 mod desk;
 #[path = "register/erase.rs"]
@@ -40,8 +44,12 @@ mod forged;
 mod grants;
 #[path = "register/history.rs"]
 mod history;
+#[path = "register/interrupted.rs"]
+mod interrupted;
 #[path = "register/killed.rs"]
 mod killed;
+#[path = "register/looks.rs"]
+mod looks;
 #[path = "register/merge.rs"]
 mod merge;
 #[path = "register/random.rs"]

@@ -1143,6 +1143,7 @@ KINDS = {
     "hold": [("hold", number), ("numbers", numbers), ("purpose?", label), ("why", reason), ("until?", time)],
     "hold_ended": [("hold", number), WHY],
     "hold_overridden": [("hold", number), ("what", label), ("why", reason)],
+    "shred_ordered": [("whom", whom), ("purpose?", label), WHY],
     "swept": [("purpose?", label), ("due", number), ("shredded", number), ("held", number)],
     "disclosed": [
         ("number", customer), ("recipient", label), ("purpose", label), ("fields", list_of(label)),

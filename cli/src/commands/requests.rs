@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Reason, Time};
-use oubliette_register::{Request, RequestId, Signed, Unsigned};
+use oubliette_register::{DamagedRow, Request, RequestId, Signed, Unsigned};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count};
@@ -91,14 +91,13 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
     let requests = if late { at_desk!(office, late_requests())? } else { at_desk!(office, requests())? };
     let ids: Vec<RequestId> = requests.iter().map(|request| request.id).collect();
     let signed = office.signed_requests(&ids)?;
-    let waiting = at_desk!(office, unsigned());
+    let waiting = at_desk!(office, unsigned())?;
+    // What somebody wrote into a row hides no other.
+    let damaged = at_desk!(office, damaged_rows())?;
     office.close()?;
-    // What somebody else wrote into the outbox hides no request.
-    let (waiting, damage) = match waiting {
-        Ok(waiting) => (waiting, None),
-        Err(failure) if failure.exit == Exit::Investigate => (Vec::new(), Some(failure.message)),
-        Err(failure) => return Err(failure),
-    };
+    let concerns =
+        |row: &&DamagedRow| ["oubliette_requests", "oubliette_outbox", "oubliette_subjects"].contains(&row.table);
+    let damaged: Vec<String> = damaged.iter().filter(concerns).map(ToString::to_string).collect();
     let now = Timestamp::now();
     let mut out = String::new();
     for (request, signed) in requests.iter().zip(&signed) {
@@ -123,13 +122,17 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
         }
         out.push('\n');
     }
-    if let Some(damage) = &damage {
-        let _ = writeln!(out, "\nINCOMPLETE: what is not yet signed cannot be listed: {damage}\n");
+    if !damaged.is_empty() {
+        let _ = writeln!(out, "\nINCOMPLETE: these rows cannot be read, and are left out:");
+        for row in &damaged {
+            let _ = writeln!(out, "{}", wrap::hanging(&format!("  {row}"), 4));
+        }
+        out.push('\n');
     }
     let worst = requests.iter().map(|request| days_left(request, now)).min();
     let exit = match worst {
         Some(..0) => Exit::Grave,
-        _ if damage.is_some() => Exit::Incomplete,
+        _ if !damaged.is_empty() => Exit::Incomplete,
         Some(0..=SOON) => Exit::Found,
         _ => Exit::Done,
     };
@@ -139,8 +142,7 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
     let all: Vec<Value> = requests.iter().zip(&signed).map(|(request, signed)| one(request, *signed, now)).collect();
     let waiting: Vec<Value> =
         waiting.iter().map(|waits| json!({ "at": shown(waits.at), "event": waits.event })).collect();
-    let waiting = if damage.is_some() { Value::Null } else { Value::from(waiting) };
-    let json = json!({ "requests": all, "not_yet_signed": waiting });
+    let json = json!({ "requests": all, "not_yet_signed": waiting, "damaged_rows": damaged });
     Ok(Answer::new(out, with_resumed(json, &resumed))?.ending(exit))
 }
 

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::register::{Open, Work, own_transaction};
 
-const AWAITS: &str = "Nothing is swept for now: the database was restored, or the journal lost entries. Enter again what was forgotten\n(marks and evidence since the backup; holds and requests too, if the journal lost entries), then\n`oubliette resume --confirm-restored REASON`.\n";
+const AWAITS: &str = "Nothing is swept for now: the database was restored, or the journal lost entries. Enter again what was forgotten\n(marks and evidence since the backup; what an officer did since that was not yet signed; holds and requests\ntoo, if the journal lost entries), then `oubliette resume --confirm-restored REASON`.\n";
 
 pub fn run(context: &mut Context, asked: &Resume) -> Result<Answer, Failure> {
     let why = asked.confirm_restored.as_deref().map(reason).transpose()?;

@@ -79,14 +79,22 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
     for receipt in receipts.of_others() {
         text.push_str(&format!("A receipt is in {}: hand it on.\n", receipt.display()));
     }
+    let exit = if swept.unfinished.is_some() { Exit::Incomplete } else { Exit::Done };
+    let unfinished = swept.unfinished.map(|error| Failure::from(error).message);
+    if let Some(why) = &unfinished {
+        text.push_str(&format!(
+            "INCOMPLETE: some customers were left out, the first since: {why}. `oubliette doctor` names rows that are damaged.\n"
+        ));
+    }
     let json = json!({
         "due": swept.due,
+        "unfinished": unfinished,
         "shredded": swept.shredded,
         "erased": swept.erased,
         "held": swept.held,
         "receipts": receipts_json(&receipts),
     });
-    Answer::new(text, with_resumed(json, &resumed))
+    Ok(Answer::new(text, with_resumed(json, &resumed))?.ending(exit))
 }
 
 fn nothing(mut open: Open, due: &[Due]) -> Result<Answer, Failure> {

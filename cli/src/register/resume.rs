@@ -11,6 +11,10 @@ use super::{Open, Work, own_transaction};
 use crate::answer::count;
 use crate::exit::{Exit, Failure};
 
+fn caution(failure: &Failure) {
+    let _ = writeln!(std::io::stderr(), "caution: what was interrupted is not finished: {failure}");
+}
+
 /// What was finished.
 #[derive(Debug, Default)]
 pub struct Resumed {
@@ -24,15 +28,21 @@ impl Open {
     pub fn resume(&mut self, work: Work) -> Result<Resumed, Failure> {
         let resumed = self.try_to_resume();
         match (resumed, work) {
-            (Ok(resumed), _) => {
+            (Ok(mut resumed), work) => {
                 let text = resumed.text();
                 if !text.is_empty() {
                     let _ = write!(std::io::stderr(), "oubliette: {text}");
                 }
+                // What was done is told above, since nobody will tell it again.
+                match (resumed.done.unfinished.take().map(Failure::from), work) {
+                    (None, _) => {}
+                    (Some(failure), Work::Writes) => return Err(failure),
+                    (Some(failure), Work::Reads) => caution(&failure),
+                }
                 Ok(resumed)
             }
             (Err(failure), Work::Reads) => {
-                let _ = writeln!(std::io::stderr(), "caution: what was interrupted is not finished: {failure}");
+                caution(&failure);
                 Ok(Resumed::default())
             }
             (Err(failure), Work::Writes) => Err(failure),

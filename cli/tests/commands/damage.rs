@@ -1,6 +1,8 @@
 //! What is damaged is told and marked, and hides nothing that is good; what only looks mends nothing.
 
 use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -98,6 +100,31 @@ fn a_failed_replay_leaves_no_key_file_behind() {
     // A file that was there before is nobody's to remove.
     world.run(&["rotate", "root-key", "--generate", "new-key", "--key-file", "new-key", "--yes"]).ends(77);
     world.run(&["status", "--key-file", "new-key"]).ends(0);
+}
+
+/// Nobody can say whether the vault is under the new key: its file is kept, and named.
+#[test]
+fn the_key_file_of_a_rotation_stays_when_nobody_can_look() {
+    let world = World::new();
+    let lock = fs::File::options().read(true).write(true).open(world.path("privacy/root/lock")).unwrap();
+    lock.lock().unwrap();
+    let mut rotating = world.command(&["rotate", "root-key", "--generate", "new-key", "--yes"]);
+    let child = rotating.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !world.path("new-key").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited for the new key's file");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The commit waits for the lock, and then nothing is there to look at.
+    fs::rename(world.path("privacy"), world.path("away")).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && said.contains("the new root key stays in"), "{said}");
+    assert!(world.path("new-key").exists(), "{said}");
+    lock.unlock().unwrap();
+    fs::rename(world.path("away"), world.path("privacy")).unwrap();
+    world.run(&["status"]).ends(0);
+    world.run(&["rotate", "root-key", "--new-key-file", "new-key", "--yes"]).ends(0);
 }
 
 #[test]

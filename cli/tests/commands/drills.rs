@@ -4,12 +4,13 @@
 use std::fs;
 
 use jiff::Timestamp;
+use oubliette::journal::Receipt;
 use oubliette::personal::Email;
-use oubliette::{CustomerId, OpenError, RootKey, Sealed, Vault};
+use oubliette::{CustomerId, OpenError, RecoverError, Recovery, RootKey, Sealed, Vault, VaultBuilder};
 use oubliette_register::{Basis, Evidence, Grant, Register, RegisterError, Subject};
 use rusqlite::{Connection, params};
 
-use crate::page::{run, steps};
+use crate::page::{run, steps, steps_around};
 use crate::shop::{BY_EMAIL, RULES, TABLES, rules};
 use crate::support::{EMAIL, NEWS, NEWS_EMAIL, ORDERS, World};
 
@@ -193,13 +194,6 @@ fn database_and_journal_were_restored() {
 fn vault_and_journal_were_restored() {
     let drill = Drill::new();
     drill.steps("6. Vault and journal");
-    drill.shell("mv journal/privacy.journal journal/privacy.journal.head last-night/");
-    drill
-        .shell(r#"sqlite3 shop/shop.sqlite "SELECT line FROM oubliette_journal ORDER BY n" > journal/privacy.journal"#);
-    drill.shell("chmod 600 journal/privacy.journal");
-    let status = drill.world.shell("cd drill && oubliette status").ends(65);
-    assert!(status.err.contains("went back in time"), "{status:?}");
-    drill.shell("oubliette replay --highest-number $(sqlite3 shop/shop.sqlite 'SELECT max(number) FROM oubliette_numbers') --generate new.key --yes");
     drill.ends_well("new.key");
 }
 
@@ -207,6 +201,53 @@ fn vault_and_journal_were_restored() {
 #[ignore = "needs sqlite3 on the PATH; `.ci/run databases` runs it"]
 fn everything_was_restored() {
     let drill = Drill::new();
-    drill.steps("7. Everything");
+    let noted = drill.shell("oubliette status --json");
+    let noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+    let key = drill.shell("oubliette journal key").trim().parse().unwrap();
+    let receipt = Receipt::verify(&fs::read_to_string(drill.world.path("drill/bob.json")).unwrap(), &key).unwrap();
+    let numbers: Vec<CustomerId> = receipt
+        .content()
+        .numbers
+        .ranges()
+        .flat_map(|(first, last)| (first.get()..=last.get()).map(|number| number.to_string().parse().unwrap()))
+        .collect();
+    let (before, after) = steps_around("7. Everything", "```rust");
+    before.iter().for_each(|step| run(&drill.world, "cd drill", &drill.variables, step));
+
+    drill.world.write("drill/new.key", &"09".repeat(32));
+    let builder = Vault::at(drill.world.path("drill/privacy")).purposes([ORDERS, NEWS]).as_copy();
+    let builder = builder.journal(drill.world.path("drill/journal/privacy.journal"));
+    let highest = drill.variables.iter().find(|(name, _)| *name == "HIGHEST").unwrap().1.parse().unwrap();
+    let generation = noted["generation"].as_u64().unwrap();
+    let [old, new] = [7, 9].map(|byte| RootKey::bytes([byte; 32]));
+    recover(builder, old, generation, highest, numbers, new).unwrap().close().unwrap();
+
+    after.iter().for_each(|step| run(&drill.world, "cd drill", &drill.variables, step));
+    drill.ends_well("new.key");
     drill.steps("After");
+}
+
+/// The page's call, word for word.
+fn recover(
+    builder: VaultBuilder,
+    current_root_key: RootKey,
+    generation_noted: u64,
+    highest_number: CustomerId,
+    numbers_of_receipts: Vec<CustomerId>,
+    new_root_key: RootKey,
+) -> Result<Vault, RecoverError> {
+    let recovery = Recovery::beyond(generation_noted, highest_number).shredded(numbers_of_receipts);
+    let vault = builder.recover(current_root_key, recovery, new_root_key)?;
+    Ok(vault)
+}
+
+#[test]
+fn the_librarys_call_is_the_one_of_the_page() {
+    let page = include_str!("../../DRILLS.md");
+    let (_, block) = page.split_once("```rust,ignore\n").unwrap();
+    let (block, rest) = block.split_once("```").unwrap();
+    assert!(!rest.contains("```rust"), "each call of the page is run");
+    let of_page: Vec<&str> = block.lines().map(str::trim).collect();
+    let ours: Vec<&str> = include_str!("drills.rs").lines().map(str::trim).collect();
+    assert!(of_page.len() == 2 && ours.windows(2).any(|two| two == of_page), "{of_page:?}");
 }

@@ -260,9 +260,25 @@ fn acts_that_somebody_else_wrote_are_seen() {
     // What is no event hides no request.
     office.shop.connection().execute("UPDATE oubliette_outbox SET event = '{}'", []).unwrap();
     let (code, listed) = office.officer.json(&["requests"]);
-    assert_eq!((code, listed["requests"].as_array().unwrap().len(), &listed["not_yet_signed"]), (5, 1, &Value::Null));
+    assert_eq!((code, listed["requests"].as_array().unwrap().len(), &listed["not_yet_signed"]), (5, 1, &json!([])));
+    assert!(listed["damaged_rows"][0].as_str().unwrap().ends_with("is no event"), "{listed}");
     let (_, found) = office.officer.json(&["doctor"]);
-    assert!(found.to_string().contains("the outbox cannot be read"), "{found}");
+    assert!(found.to_string().contains("what waits for the journal is not as the register wrote it"), "{found}");
+    // Nor does a request that cannot be read: the others are shown, and it is named.
+    office.shop.connection().execute("DELETE FROM oubliette_outbox", []).unwrap();
+    office.does(&["requests", "add", "alice", "--kind", "access"]);
+    office.shop.connection().execute("UPDATE oubliette_requests SET kind = 'whim' WHERE kind = 'access'", []).unwrap();
+    let (code, listed) = office.officer.json(&["requests"]);
+    let shown = listed["requests"].as_array().unwrap().len();
+    assert!(
+        code == 5 && listed["damaged_rows"][0].as_str().unwrap().contains("oubliette_requests"),
+        "{shown}: {listed}"
+    );
+    let (code, found) = office.officer.json(&["doctor"]);
+    assert!(
+        code == 2 && found["findings"].as_array().unwrap().iter().any(|it| it["check"] == "row-damaged"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -16,8 +16,21 @@ pub struct Step {
 
 /// The steps of a drill, by its heading.
 pub fn steps(heading: &str) -> Vec<Step> {
+    in_text(drill(heading))
+}
+
+/// Those before a place in the drill's text, and those behind it.
+pub fn steps_around(heading: &str, place: &str) -> (Vec<Step>, Vec<Step>) {
+    let (before, after) = drill(heading).split_once(place).expect("the drill has this place");
+    (in_text(before), in_text(after))
+}
+
+fn drill(heading: &str) -> &'static str {
     let (_, drill) = PAGE.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no drill {heading:?}"));
-    let drill = drill.split("\n##").next().unwrap();
+    drill.split("\n##").next().unwrap()
+}
+
+fn in_text(drill: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for block in drill.split("```console\n").skip(1) {
         for line in block.split("```").next().unwrap().lines() {

@@ -232,7 +232,8 @@ fn whoever_was_shredded_is_shown_by_nothing_when_vault_and_journal_went_back() {
     }
     shop.world.run(&["status"]).ends(0);
     assert_eq!(people[0].opens(&shop.world.vault()), (true, true), "this is what must not be");
-    let all: [&[&str]; 14] = [
+    let number = people[1].orders.to_string();
+    let all: [&[&str]; 17] = [
         &["export", "bob"],
         &["export", "bob", "--portable"],
         &["requests"],
@@ -244,6 +245,9 @@ fn whoever_was_shredded_is_shown_by_nothing_when_vault_and_journal_went_back() {
         &["erase", "bob", "--why", "request", "--yes"],
         &["withdraw", "bob", "--purpose", "newsletter", "--why", "unsubscribed", "--yes"],
         &["holds", "add", "bob", "--until", "2099-01-01", "--why", "case 7"],
+        &["shred", &number, "--yes"],
+        &["shred", &number, "--despite-holds", "the court allows it", "--yes"],
+        &["shred", "--through", &number, "--yes"],
         &["reindex", "--yes"],
         &["reindex", "--check"],
         &["reindex", "--reseal", "--yes"],

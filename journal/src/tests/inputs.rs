@@ -200,6 +200,12 @@ pub(super) fn other_kinds() -> Vec<Entry> {
         Event::Restored { what: reason("the database"), erased: 3 },
         Event::Note { text: reason("anything else") },
         Event::Merged { numbers: ids([5]), into: ids([7, 8]) },
+        Event::ShredOrdered {
+            whom: Whom::Numbers(ids([5, 7])),
+            purpose: Some(label("orders")),
+            why: Some(reason("a typing mistake")),
+        },
+        Event::ShredOrdered { whom: Whom::Through(ids([300]).highest().unwrap()), purpose: None, why: None },
     ];
     let at = time("2026-11-25T09:00:00.000Z");
     let last = after_a_gap().last().unwrap().anchor();

@@ -141,6 +141,11 @@ fn registers() -> impl Strategy<Value = Event> {
         (count(), numbers(), option::of(label()), reason(), option::of(time()))
             .prop_map(|(hold, numbers, purpose, why, until)| Event::Hold { hold, numbers, purpose, why, until }),
         (count(), why()).prop_map(|(hold, why)| Event::HoldEnded { hold, why }),
+        (whom(), option::of(label()), why()).prop_map(|(whom, purpose, why)| Event::ShredOrdered {
+            whom,
+            purpose,
+            why
+        }),
         (option::of(label()), count(), count(), count()).prop_map(|(purpose, due, shredded, held)| Event::Swept {
             purpose,
             due,

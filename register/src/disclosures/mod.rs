@@ -159,7 +159,7 @@ async fn write_down<D: Database>(
     if found.state != "live" {
         return Err(RegisterError::BeingErased.into());
     }
-    whose::check(register, db, found.id, None).await?;
+    whose::check(register, db, found.id, None, Some(subject)).await?;
     let now = register.now();
     let recipient = disclosure.recipient.as_str();
     let by_purpose = by_purpose(holdings, disclosure);

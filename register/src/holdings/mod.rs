@@ -162,21 +162,13 @@ async fn begin<D: Database>(
 ) -> Result<(Found, Numbers), AccessError> {
     let found = grants::lock(register, db, subject).await?.ok_or(RegisterError::UnknownSubject)?;
     agreed::check_shredded(register, db, found.id).await?;
-    whose::check(register, db, found.id, None).await?;
-    let whose = numbers_of(db, found.id).await?;
+    // All numbers that they ever had: rows of shredded ones may still be there, and are then said to be shredded.
+    let whose: Numbers = whose::check(register, db, found.id, None, Some(subject)).await?.into_iter().collect();
     if !whose.is_empty() {
         let numbers = journal::Numbers::of(whose.iter().copied());
         outbox::tell(db, register.now(), &journal::Event::Accessed { numbers }).await?;
     }
     Ok((found, whose))
-}
-
-/// All numbers that a customer ever had: rows of shredded ones may still be there, and are then said to be shredded.
-async fn numbers_of<D: Database>(db: &mut D, subject_id: i64) -> Result<Numbers, RegisterError> {
-    const ALL: &str = "SELECT number FROM oubliette_numbers \
-        WHERE subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1)";
-    let rows = db.rows(ALL, values![subject_id]).await?;
-    rows.iter().map(|row| grants::stored(row.integer(0)?)).collect()
 }
 
 /// The rows of every table that has something wanted of theirs.
@@ -220,9 +212,10 @@ async fn live_grants<D: Database>(register: &Register, db: &mut D) -> Result<Liv
     let rows = db.rows(LIVE, values![now.as_millisecond()]).await?;
     let mut live = Live::at_time(now.to_string());
     for row in rows {
-        let basis: Basis = row.text(1)?.parse()?;
-        let count = u64::try_from(row.integer(3)?).unwrap_or_default();
-        live = live.grants(row.text(0)?, basis, row.maybe_text(2)?, count);
+        // What is on no basis counts for none: `damaged_rows` names it.
+        let Ok(basis) = row.text(1).and_then(|basis| Ok(basis.parse::<Basis>()?)) else { continue };
+        let (Ok(purpose), Ok(recipient)) = (row.text(0), row.maybe_text(2)) else { continue };
+        live = live.grants(purpose, basis, recipient, u64::try_from(row.integer(3)?).unwrap_or_default());
     }
     Ok(live)
 }

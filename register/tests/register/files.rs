@@ -88,7 +88,7 @@ fn while_the_applications_transaction_is_open_nothing_is_decided() {
     let refused = [
         alone.erase(&who("alice"), why("asked")).map(drop),
         alone.withdraw(&who("alice"), NEWSLETTER, why("asked")).map(drop),
-        alone.flush(),
+        alone.flush().map(drop),
         alone.resume().map(drop),
     ];
     for refused in refused {

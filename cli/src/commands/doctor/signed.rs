@@ -1,25 +1,37 @@
 //! Whether the journal says of requests and holds what the register's rows say.
 
 use jiff::Timestamp;
-use oubliette_register::{HoldId, RequestId, Signed};
+use oubliette_register::{DamagedRow, HoldId, RequestId, Signed};
 
 use super::findings::{Findings, Severity};
 use crate::database::{Database, Given};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::register::{Office, at_desk};
 
 const PLACE: &str = "the register";
 const SHOWN: usize = 5;
 
 pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<(), Failure> {
-    if let Err(failure) = at_desk!(office, unsigned()) {
+    let (of_outbox, others): (Vec<DamagedRow>, Vec<DamagedRow>) =
+        at_desk!(office, damaged_rows())?.into_iter().partition(|row| row.table == "oubliette_outbox");
+    if let Some(which) = named(of_outbox.iter().map(|row| (true, row.to_string()))) {
         findings.add(
             Severity::Grave,
             "outbox",
             PLACE,
-            format!("the outbox cannot be read: {}", failure.message),
-            "nothing that is done from now on gets into the journal",
+            format!("what waits for the journal is not as the register wrote it: {which}"),
+            "the journal is not told of it; all others are told",
             "find out who wrote it, keep the row as evidence, and take it out of oubliette_outbox",
+        );
+    }
+    if let Some(which) = named(others.iter().map(|row| (true, row.to_string()))) {
+        findings.add(
+            Severity::Grave,
+            "row-damaged",
+            PLACE,
+            which,
+            "lists and sweeps leave these rows out, and their customers cannot be erased: nobody is told of what is due to them",
+            "find out who changed them; `oubliette journal show` has what the journal was told; set them right, or restore the database",
         );
     }
     let missing = at_desk!(office, missing_holds())?;
@@ -67,7 +79,7 @@ fn named(found: impl Iterator<Item = (bool, String)>) -> Option<String> {
 }
 
 fn ids<T: std::str::FromStr>(database: &Database, sql: &str, given: &[Given<'_>]) -> Result<Vec<T>, Failure> {
-    let wrong = || Failure::new(Exit::Investigate, "the register's tables hold an id that the register never gave");
     let rows = database.query(sql, given)?;
-    rows.iter().map(|row| row.integer(0)?.to_string().parse().map_err(|_| wrong())).collect()
+    // Those that are none are named among the damaged rows.
+    Ok(rows.iter().filter_map(|row| row.integer(0).ok()?.to_string().parse().ok()).collect())
 }
