@@ -44,7 +44,8 @@ bodies! {
                 db.sql(CUSTOMERS).await;
                 on!(db, shop.register, create_tables()).unwrap();
                 let alice = who("alice");
-                let numbers = [contract(), consent()].map(|grant| on!(db, shop.register, grant(&alice, grant)).unwrap().number);
+                let orders = on!(db, shop.register, grant(&alice, contract())).unwrap().number;
+                let numbers = [orders, on!(db, shop.register, grant(&alice, consent())).unwrap().number];
                 db.sql(&format!("INSERT INTO customers VALUES ({}, 'token', 'token')", numbers[0])).await;
                 if at_order == 2 {
                     on!(db, shop.register, hold(&alice, None, why("case 7"), at(UNTIL))).unwrap();
@@ -119,7 +120,8 @@ bodies! {
             let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
             on!(db, shop.register, create_tables()).unwrap();
             let alice = who("alice");
-            let numbers = [contract(), consent()].map(|grant| on!(db, shop.register, grant(&alice, grant)).unwrap().number);
+            let orders = on!(db, shop.register, grant(&alice, contract())).unwrap().number;
+                let numbers = [orders, on!(db, shop.register, grant(&alice, consent())).unwrap().number];
             own_transaction!(db, shop.register, flush()).unwrap();
             db.back_up().await;
             own_transaction!(db, shop.register, shred_numbers(ShredByNumber::these(numbers))).unwrap();
