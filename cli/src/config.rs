@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::permissions;
 use crate::token::TokenSource;
 
-pub use forms::{Indexes, OneOrMore};
+pub use forms::{Form, IndexColumn, Indexes, KeyType, OneOrMore};
 
 /// The file that is read if there is one.
 const DEFAULT: &str = "oubliette.toml";
@@ -191,37 +191,6 @@ pub struct ColumnInTable {
     pub sealed_since: Option<String>,
     #[serde(default)]
     pub index: Indexes,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexColumn {
-    /// The column of tokens.
-    pub column: String,
-    pub label: String,
-    pub bits: u16,
-    #[serde(default)]
-    pub form: Form,
-}
-
-/// What of a value its tokens are made of.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    #[default]
-    Canonical,
-    Wide,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyType {
-    #[default]
-    Integer,
-    Text,
-    Uuid,
-    Bytes,
-    Number,
 }
 
 /// A sealed column with all that is known of it and its table.

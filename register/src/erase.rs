@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use super::agreed;
 use super::database::{Database, Transactions, values};
+use super::deferred;
 use super::error::RegisterError;
 use super::grants::{self, time};
 use super::holds;
@@ -86,7 +87,7 @@ async fn decide<D: Transactions>(
             rows::compare(register, db, found.id, &numbers).await?;
             match mark_unless_held(register, db, found.id, why).await {
                 Err(held @ RegisterError::Held { .. }) => {
-                    requests::defer(db, found.id, subject, register.now()).await?;
+                    deferred::defer(db, found.id, subject, register.now()).await?;
                     register.step("defer an erasure")?;
                     db.commit().await?;
                     outbox::flush_if_possible(register, db).await;

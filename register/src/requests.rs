@@ -208,36 +208,6 @@ async fn record<O: Office, D: Database>(
     Ok(request)
 }
 
-/// An erasure that was decided on, and that a hold forbids: from now on a sweep carries it out once no hold stands. It becomes a
-/// request of now, unless one is open. A request that came back from the journal is deferred only so, by whoever decided on it again: it
-/// may have been taken back meanwhile.
-pub(crate) async fn defer<D: Database>(
-    db: &mut D,
-    owner: i64,
-    subject: &Subject,
-    now: Timestamp,
-) -> Result<(), RegisterError> {
-    const OPEN: &str =
-        "SELECT id FROM oubliette_requests WHERE subject_id = ?1 AND state = 'open' AND kind = 'erasure'";
-    if !db.rows(OPEN, values![owner]).await?.is_empty() {
-        const DEFER: &str = "UPDATE oubliette_requests SET not_before = ?2 WHERE subject_id = ?1 AND state = 'open' \
-            AND kind = 'erasure' AND (not_before IS NULL OR not_before > ?2)";
-        db.run(DEFER, values![owner, now.as_millisecond()]).await?;
-        return Ok(());
-    }
-    let request = Request {
-        id: RequestId::made(ids::fresh()?),
-        subject: subject.clone(),
-        kind: RequestKind::Erasure,
-        received_at: now,
-        due_at: after(now, 1.month())?,
-        carried_out_at: Some(now),
-        held_until: None,
-    };
-    insert(db, owner, &request).await?;
-    tell(db, now, owner, &request).await
-}
-
 pub(crate) async fn insert<D: Database>(db: &mut D, owner: i64, request: &Request) -> Result<u64, RegisterError> {
     const INSERT: &str = "INSERT INTO oubliette_requests (id, subject_id, kind, received_at, due_at, not_before, state) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'open') ON CONFLICT (id) DO NOTHING";
@@ -252,7 +222,12 @@ pub(crate) async fn insert<D: Database>(db: &mut D, owner: i64, request: &Reques
     db.run(INSERT, row).await
 }
 
-async fn tell<D: Database>(db: &mut D, now: Timestamp, owner: i64, request: &Request) -> Result<(), RegisterError> {
+pub(crate) async fn tell<D: Database>(
+    db: &mut D,
+    now: Timestamp,
+    owner: i64,
+    request: &Request,
+) -> Result<(), RegisterError> {
     const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
     let rows = db.rows(NUMBERS, values![owner]).await?;
     let numbers: Vec<_> = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;

@@ -1,12 +1,42 @@
-//! Values of the configuration that are one thing or a list of them.
+//! Keys and indexes of tables, each of which is one thing or a list of them.
 
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{IndexColumn, KeyType};
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexColumn {
+    /// The column of tokens.
+    pub column: String,
+    pub label: String,
+    pub bits: u16,
+    #[serde(default)]
+    pub form: Form,
+}
+
+/// What of a value its tokens are made of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    #[default]
+    Canonical,
+    Wide,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyType {
+    #[default]
+    Integer,
+    Text,
+    Uuid,
+    Bytes,
+    Number,
+}
 
 /// A table's key columns, or their types: one, or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -124,8 +124,9 @@ pub async fn keys_that_are_decimal_numbers() {
     let of = |id: u32| (format!("12345678901234567890.{id:04}"), format!("12345678901234567890.{id:04}"));
     let exact = Table { columns: "n DECIMAL(30, 4) NOT NULL", key: vec![("n", Key::Number)], of };
     // What SQLite keeps of such a column.
-    let of =
-        |id: u32| if id % 2 == 0 { (format!("{id}"), format!("{id}")) } else { (format!("{id}.5"), format!("{id}.5")) };
+    let of = |id: u32| {
+        if id.is_multiple_of(2) { (format!("{id}"), format!("{id}")) } else { (format!("{id}.5"), format!("{id}.5")) }
+    };
     let float = Table { columns: "n NUMERIC NOT NULL", key: vec![("n", Key::Number)], of };
     if NUMBERS_ARE_EXACT { exact } else { float }.is_walked_resumed_and_named().await;
 }
