@@ -8,7 +8,7 @@ use oubliette::Vault;
 use oubliette_jobs::{GroupInRow, InRow, Job, Key, LeftBehind, Progress, Remaining, Report};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, count};
+use crate::answer::{self, Answer, count};
 use crate::args::Reindex;
 use crate::config::{Column, KeyType};
 use crate::context::{Context, close, purpose};
@@ -55,7 +55,7 @@ pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
             // Where no bar shows, such as in a log.
             if bar.is_hidden() && told.elapsed() >= BETWEEN_LINES {
                 told = Instant::now();
-                eprintln!("{table}: {progress}{}", time_left(progress));
+                answer::progress(&format!("{table}: {progress}{}", time_left(progress)));
             }
         });
         bar.finish_and_clear();
