@@ -87,6 +87,12 @@ fn tell(message: &str) {
     let _ = out.write_all(line.as_bytes());
 }
 
+/// How far something long is, beside what it answers in the end. Nobody is stopped by a place that does not take it.
+pub fn progress(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// A point in time as people and machines read it: RFC 3339, in UTC, to the second.
 pub fn time(at: std::time::SystemTime) -> String {
     jiff::Timestamp::try_from(at).map_or_else(|_| "unknown".into(), |at| format!("{at:.0}"))

@@ -1,5 +1,7 @@
 //! `oubliette.toml`: where the vault is and what the application keeps, so that it need not be said each time.
 
+mod forms;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use crate::args::Common;
 use crate::exit::{Exit, Failure};
 use crate::permissions;
 use crate::token::TokenSource;
+
+pub use forms::{Form, IndexColumn, Indexes, KeyType, OneOrMore};
 
 /// The file that is read if there is one.
 const DEFAULT: &str = "oubliette.toml";
@@ -148,11 +152,11 @@ pub struct AfterMark {
 #[serde(deny_unknown_fields)]
 pub struct Table {
     pub table: String,
-    /// The table's key, for jobs.
-    #[serde(default = "id")]
-    pub key: String,
+    /// The columns of the table's key, for jobs, and what they hold.
     #[serde(default)]
-    pub key_type: KeyType,
+    pub key: OneOrMore<String>,
+    #[serde(default)]
+    pub key_type: OneOrMore<KeyType>,
     /// The column of customers' ids, as the register knows them: rows are compared before somebody is erased.
     pub subject: Option<String>,
     /// The column of customer numbers, and the purpose that they are for.
@@ -186,41 +190,8 @@ pub struct ColumnInTable {
     pub context_bytes: Option<u8>,
     /// Since when it holds no plaintext any more, if it once did: for breaches.
     pub sealed_since: Option<String>,
-    pub index: Option<IndexColumn>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexColumn {
-    /// The column of tokens.
-    pub column: String,
-    pub label: String,
-    pub bits: u16,
     #[serde(default)]
-    pub form: Form,
-}
-
-/// What of a value its tokens are made of.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    #[default]
-    Canonical,
-    Wide,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyType {
-    #[default]
-    Integer,
-    Text,
-    Uuid,
-    Bytes,
-}
-
-fn id() -> String {
-    "id".into()
+    pub index: Indexes,
 }
 
 /// A sealed column with all that is known of it and its table.
@@ -228,8 +199,8 @@ fn id() -> String {
 pub struct Column {
     pub table: String,
     pub column: String,
-    pub key: String,
-    pub key_type: KeyType,
+    pub key: OneOrMore<String>,
+    pub key_type: OneOrMore<KeyType>,
     pub number: String,
     pub purpose: String,
     pub group: Option<String>,
@@ -237,7 +208,7 @@ pub struct Column {
     pub kind: String,
     pub context: Option<String>,
     pub context_bytes: Option<u8>,
-    pub index: Option<IndexColumn>,
+    pub index: Vec<IndexColumn>,
 }
 
 /// What is said about a purpose, for the inventory.
@@ -300,7 +271,7 @@ impl Table {
                 table: self.table.clone(),
                 column: column.column.clone(),
                 key: self.key.clone(),
-                key_type: self.key_type,
+                key_type: self.key_type.clone(),
                 number: self.numbers.get(&purpose).unwrap_or(&self.number).clone(),
                 purpose,
                 group: column.group.clone(),
@@ -308,7 +279,7 @@ impl Table {
                 kind: column.kind.clone(),
                 context: column.context.clone(),
                 context_bytes: column.context_bytes,
-                index: column.index.clone(),
+                index: column.index.0.clone(),
             }
         })
     }
@@ -446,11 +417,23 @@ impl Config {
         self.tables.iter().flat_map(Table::columns)
     }
 
-    /// A sealed column, by `TABLE.COLUMN`; a field within a group by `TABLE.COLUMN.LABEL`.
+    /// A sealed column, by `TABLE.COLUMN`; a field within a group by `TABLE.COLUMN.LABEL`; and with one of its indexes alone
+    /// by `:INDEX` behind that.
     pub fn column(&self, name: &str) -> Result<Column, Failure> {
-        let found = self.columns().find(|column| format!("{}.{}", column.table, column.name()) == name);
-        found
-            .ok_or_else(|| Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
+        let named = |name: &str| self.columns().find(|column| format!("{}.{}", column.table, column.name()) == name);
+        if let Some(column) = named(name) {
+            return Ok(column);
+        }
+        if let Some((of, label)) = name.rsplit_once(':')
+            && let Some(mut column) = named(of)
+        {
+            column.index.retain(|index| index.label == label);
+            if column.index.is_empty() {
+                return Err(Failure::usage(format!("the configuration gives {of} no index {label:?}")));
+            }
+            return Ok(column);
+        }
+        Err(Failure::usage(format!("the configuration has no sealed column {name:?} in its [[tables]]")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fields whose names and types are known only at run time: the configuration says them.
 
-use oubliette::personal::{Canonical, CanonicalForm};
+use oubliette::personal::{Canonical, CanonicalForm, Json, PersonalData};
 use oubliette::{Bits, Field, FieldInfo, FieldKind, Group, Index};
 use oubliette_register::access::Binding;
 
@@ -37,6 +37,10 @@ macro_rules! with_type {
                 type $T = oubliette::personal::Text;
                 $work
             }
+            "json" => {
+                type $T = oubliette::personal::Json<serde_json::Value>;
+                $work
+            }
             _ => Err($crate::fields::unknown_type($column)),
         }
     };
@@ -48,13 +52,13 @@ pub fn unknown_type(column: &Column) -> Failure {
     Failure::new(
         Exit::Config,
         format!(
-            "{table}.{column} is of the type {kind:?}; this command knows email, name, phone, address, date and text"
+            "{table}.{column} is of the type {kind:?}; this command knows email, name, phone, address, date, text and json"
         ),
     )
 }
 
 /// A column's field.
-pub fn field<T: oubliette::personal::PersonalData>(column: &Column) -> Result<Field<T>, Failure> {
+pub fn field<T: PersonalData>(column: &Column) -> Result<Field<T>, Failure> {
     purpose(&column.purpose)?.try_field(column.label.clone().leak()).map_err(|error| wrong(column, &error))
 }
 
@@ -65,24 +69,53 @@ pub fn group(column: &Column) -> Result<Option<Group>, Failure> {
     group.map(Some).map_err(|error| wrong(column, &error))
 }
 
-/// A column's index on the whole value.
-pub fn index<T: Canonical>(column: &Column) -> Result<Index<T>, Failure> {
-    let IndexColumn { label, bits, form, .. } = index_of(column)?;
-    let form: fn(&T) -> CanonicalForm = match form {
-        Form::Canonical => T::canonical_form,
-        Form::Wide => T::wide_form,
-    };
-    let bits = Bits::try_new(*bits).ok_or_else(|| {
-        Failure::new(Exit::Config, format!("{}.{}: an index keeps 1 to 256 bits", column.table, column.column))
-    })?;
-    field::<T>(column)?.try_index(label.clone().leak(), bits, form).map_err(|error| wrong(column, &error))
+/// What the command can do with a type: make its tokens, if it has a canonical form.
+pub trait Kind: PersonalData + Sized + 'static {
+    fn form(form: Form) -> Option<fn(&Self) -> CanonicalForm>;
 }
 
+macro_rules! kinds {
+    ($($canonical:ident)*) => {
+        $(
+            impl Kind for oubliette::personal::$canonical {
+                fn form(form: Form) -> Option<fn(&Self) -> CanonicalForm> {
+                    Some(match form {
+                        Form::Canonical => Canonical::canonical_form,
+                        Form::Wide => Canonical::wide_form,
+                    })
+                }
+            }
+        )*
+    };
+}
+
+kinds! { Email Name Phone Address Date Text }
+
+impl Kind for Json<serde_json::Value> {
+    fn form(_: Form) -> Option<fn(&Self) -> CanonicalForm> {
+        None
+    }
+}
+
+/// One of a column's indexes, on the whole value.
+pub fn index<T: Kind>(column: &Column, index: &IndexColumn) -> Result<Index<T>, Failure> {
+    let failed = |what: &str| Failure::new(Exit::Config, format!("{}.{}: {what}", column.table, column.column));
+    let form = T::form(index.form).ok_or_else(|| failed("JSON has no canonical form, and so no index"))?;
+    let bits = Bits::try_new(index.bits).ok_or_else(|| failed("an index keeps 1 to 256 bits"))?;
+    field::<T>(column)?.try_index(index.label.clone().leak(), bits, form).map_err(|error| wrong(column, &error))
+}
+
+/// The column's only index, or the one that was named.
 pub fn index_of(column: &Column) -> Result<&IndexColumn, Failure> {
-    column
-        .index
-        .as_ref()
-        .ok_or_else(|| Failure::usage(format!("the configuration gives {}.{} no index", column.table, column.column)))
+    let name = format!("{}.{}", column.table, column.name());
+    match column.index.as_slice() {
+        [index] => Ok(index),
+        [] => Err(Failure::usage(format!("the configuration gives {name} no index"))),
+        several => {
+            let names: Vec<String> = several.iter().map(|index| format!("{name}:{}", index.label)).collect();
+            Err(Failure::usage(format!("{name} has several indexes; name one of them: {}", names.join(", "))))
+        }
+    }
 }
 
 fn wrong(column: &Column, error: &oubliette::InvalidName) -> Failure {
@@ -113,7 +146,7 @@ pub fn table(table: &crate::config::Table) -> Result<oubliette_register::access:
     Ok(made)
 }
 
-fn sealed<T: Canonical>(column: &Column, columns: &mut Vec<FieldInfo>) -> Result<(), Failure> {
+fn sealed<T: Kind>(column: &Column, columns: &mut Vec<FieldInfo>) -> Result<(), Failure> {
     let (name, context) = (leak(column.name()), column.context.as_deref().map(leak));
     let field = field::<T>(column)?;
     match group(column)? {
@@ -132,8 +165,8 @@ fn sealed<T: Canonical>(column: &Column, columns: &mut Vec<FieldInfo>) -> Result
             columns.push(FieldInfo::member(name, of, field));
         }
     }
-    if let Some(tokens) = &column.index {
-        columns.push(FieldInfo::token(leak(&tokens.column), name, index::<T>(column)?));
+    for tokens in &column.index {
+        columns.push(FieldInfo::token(leak(&tokens.column), name, index::<T>(column, tokens)?));
     }
     Ok(())
 }

@@ -58,6 +58,11 @@ pub enum Cause {
         "another row has this value already, and the column is UNIQUE: settle which of the two stays, and run the job again"
     )]
     Duplicate,
+    /// The row has a value twice, in plain columns and sealed, and the job does not know which of them counts.
+    #[error(
+        "the row has both a sealed value and plaintext: settle which of them counts, make the other NULL, and run the job again"
+    )]
+    Both,
     /// The column that a value is bound to is NULL.
     #[error("the column that the value is bound to is NULL")]
     NoContext,

@@ -2,65 +2,24 @@
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
+use std::time::Duration;
 
 use oubliette::Index;
 use oubliette::personal::PersonalData;
 
-use super::cell::{Cell, Column};
+use super::cell::Column;
 use super::error::JobError;
+use super::key::{Key, KeyColumns, Kinds, RowKey};
+use super::parts::Parsed;
 use super::step::{At, InRow, Step, of_type};
 use super::steps::{ForgetTokens, Relabel, Reseal, Seal, Source, Tokens};
 
 /// Rows a batch, unless said otherwise.
 const BATCH: usize = 500;
+/// How long a batch holds its locks, unless said otherwise: well below the five seconds that most programs wait for SQLite.
+const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Most rows a batch: they are all in memory, and locked for as long as it takes.
 const MOST_BATCH: usize = 10_000;
-
-/// What the key column of a table holds. It must be unique and never NULL, and it shows in problems and bookmarks: it must
-/// not be personal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Key {
-    /// An integer that fits into 64 bits with a sign.
-    Integer,
-    /// Text, in the order of the column's collation.
-    Text,
-    /// PostgreSQL's `uuid`; text elsewhere.
-    Uuid,
-    /// Bytes.
-    Bytes,
-}
-
-impl Key {
-    pub(super) fn holds(self, cell: &Cell) -> bool {
-        match self {
-            Key::Integer => matches!(cell, Cell::Integer(_)),
-            Key::Text | Key::Uuid => cell.content().is_some_and(|content| std::str::from_utf8(content).is_ok()),
-            Key::Bytes => cell.content().is_some(),
-        }
-    }
-
-    fn read(self, text: &str) -> Option<Cell> {
-        Some(match self {
-            Key::Integer => Cell::Integer(text.parse().ok()?),
-            Key::Text | Key::Uuid => Cell::text(text.to_owned()),
-            Key::Bytes => {
-                let digits = text.as_bytes().chunks(2);
-                let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-                let plain = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                Cell::bytes(digits.map(byte).collect::<Option<Vec<u8>>>().filter(|_| plain)?)
-            }
-        })
-    }
-
-    pub(super) fn write(self, cell: &Cell) -> String {
-        match (self, cell) {
-            (_, Cell::Integer(number)) => number.to_string(),
-            (Key::Bytes, cell) => cell.content().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect(),
-            (_, cell) => String::from_utf8_lossy(cell.content().unwrap_or_default()).into_owned(),
-        }
-    }
-}
 
 /// A column that is selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,37 +35,53 @@ pub(super) struct Selected {
 /// written whole or not at all. Rows that are added beyond the last key meanwhile are looked at too.
 pub struct Job {
     pub(super) table: String,
-    pub(super) key: Key,
+    pub(super) key: Kinds,
     pub(super) columns: Vec<Selected>,
     pub(super) enrolls: bool,
     pub(super) steps: Vec<Box<dyn Step>>,
     pub(super) batch: usize,
     pub(super) tolerated: usize,
-    pub(super) after: Option<Cell>,
+    pub(super) after: Option<RowKey>,
+    pub(super) batch_time: Duration,
+    pub(super) pause: Option<Duration>,
     pub(super) verifies: bool,
     invalid: Option<String>,
 }
 
 impl Job {
-    /// A job over a table (`customers`, or `shop.customers`) by its key column. `customer` is the column of customer
+    /// A job over a table (`customers`, or `shop.customers`) by its [key](KeyColumns), of one column or several. `customer` is the column of customer
     /// numbers; for a field of a purpose that has numbers of its own, make another job with that column.
     ///
     /// Names must be those in the database, in its own case. They are quoted; a name of no column is an error of the
     /// database's, before anything is written.
-    pub fn on(table: impl Into<String>, key: (impl Into<String>, Key), customer: impl Into<String>) -> Job {
-        let columns = [key.0.into(), customer.into()].map(|name| Selected { name, is_context: false });
+    pub fn on(table: impl Into<String>, key: impl Into<KeyColumns>, customer: impl Into<String>) -> Job {
+        let (names, kinds): (Vec<_>, Vec<_>) = key.into().0.into_iter().unzip();
+        let names = std::iter::once(customer.into()).chain(names);
+        let columns: Vec<_> = names.map(|name| Selected { name, is_context: false }).collect();
         let mut job = Job {
             table: table.into(),
-            key: key.1,
+            key: Kinds(kinds),
             columns: Vec::new(),
             enrolls: false,
             steps: Vec::new(),
             batch: BATCH,
             tolerated: 0,
             after: None,
+            batch_time: BATCH_TIME,
+            pause: None,
             verifies: false,
             invalid: None,
         };
+        if job.key.len() == 0 {
+            job.refuse("a job needs a key of at least one column".into());
+        }
+        // The customer's column may be the key.
+        let keys = columns.get(Column::KEY.0..).unwrap_or_default();
+        if let Some((_, twice)) =
+            keys.iter().enumerate().find(|(at, column)| keys.iter().take(*at).any(|it| it == *column))
+        {
+            job.refuse(format!("column {:?} is named twice in the key", twice.name));
+        }
         job.table.clone().split('.').for_each(|part| job.check_name(part));
         columns.iter().for_each(|column| job.check_name(&column.name));
         job.columns.extend(columns);
@@ -135,34 +110,35 @@ impl Job {
     }
 
     /// [`seal`](Job::seal), or with two columns [`seal_into`](Job::seal_into), of text that the type alone does not read: national phone numbers, addresses without their country.
-    /// An error of `parse` shows in problems: it must not repeat the value.
+    /// An error of `parse` shows in problems: it must not repeat the value. It gives a value, or a [`Parsed`] one that says what was guessed.
     ///
     /// ```
     /// use oubliette::personal::{Address, Country};
     /// use oubliette::{Field, Purpose};
-    /// use oubliette_jobs::{Job, Key};
+    /// use oubliette_jobs::{Job, Key, address_in};
     ///
     /// const ORDERS: Purpose = Purpose::new("orders");
     /// const ADDRESS: Field<Address> = ORDERS.field("address");
     /// let job = Job::on("customers", ("id", Key::Integer), "no")
     ///     .enroll()
-    ///     .seal_parsed("address", "address", ADDRESS, |text| Address::parse(text, Country::new("FR")));
+    ///     .seal_parsed("address", "address", ADDRESS, address_in(Country::new("FR")));
     /// ```
     #[must_use]
-    pub fn seal_parsed<T, E>(
+    pub fn seal_parsed<T, P, E>(
         mut self,
         from: impl Into<String>,
         to: impl Into<String>,
         field: impl Into<InRow<T>>,
-        parse: impl Fn(&str) -> Result<T, E> + Send + Sync + 'static,
+        parse: impl Fn(&str) -> Result<P, E> + Send + Sync + 'static,
     ) -> Job
     where
         T: PersonalData + 'static,
+        P: Into<Parsed<T>>,
         E: Display,
     {
         let (from, to) = (self.column(from), self.column(to));
         let at = self.at(field.into());
-        let parse = Box::new(move |text: &str| parse(text).map_err(|error| error.to_string()));
+        let parse = Box::new(move |text: &str| parse(text).map(Into::into).map_err(|error| error.to_string()));
         self.step(Seal { from, to, at, parse })
     }
 
@@ -284,11 +260,31 @@ impl Job {
         self.step(ForgetTokens { column, purpose: index.purpose() })
     }
 
-    /// Rows a batch, 1 to 10 000; 500 unless said otherwise. All rows of a batch are locked while it is worked on, for
-    /// about 20 microseconds a row and value and what the database takes.
+    /// Most rows a batch, 1 to 10 000; 500 unless said otherwise. All rows of a batch are locked while it is worked on, for
+    /// about 20 microseconds a row and value (a hundred times that in a build without optimisation) and what the database
+    /// takes; [`batch_time`](Job::batch_time) ends it earlier.
     #[must_use]
     pub fn batch(mut self, rows: usize) -> Job {
         self.batch = rows.clamp(1, MOST_BATCH);
+        self
+    }
+
+    /// How long a batch may hold its locks; 250 milliseconds unless said otherwise. When two fifths of it are over no more rows are
+    /// worked on, and when four fifths are over no more are written; what is written by then is read back and committed. So
+    /// a batch is as long as the slowest of its statements beyond that, and at least one row.
+    #[must_use]
+    pub fn batch_time(mut self, time: Duration) -> Job {
+        self.batch_time = time;
+        self
+    }
+
+    /// How long the job holds no locks when its batches have held them for a [`batch_time`](Job::batch_time), together or one
+    /// alone. Unless said otherwise 100 milliseconds on SQLite, whose writers ask at most that far apart whether the file is
+    /// free: one whose busy timeout is half a second or more gets its turn, also beside a job of many short batches. None
+    /// elsewhere, where only the rows of a batch are locked and whoever waits for one comes next.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Job {
+        self.pause = Some(pause);
         self
     }
 
@@ -306,8 +302,8 @@ impl Job {
     #[must_use]
     pub fn resume_after(mut self, bookmark: &str) -> Job {
         match self.key.read(bookmark) {
-            Some(cell) => self.after = Some(cell),
-            None => self.refuse(format!("the bookmark is no key of the kind {:?}", self.key)),
+            Some(key) => self.after = Some(key),
+            None => self.refuse(format!("the bookmark is no key of the kind {:?}", self.key.0)),
         }
         self
     }
@@ -320,6 +316,31 @@ impl Job {
             }
             None => Ok(()),
         }
+    }
+
+    /// Columns that are no keys and hold numbers in decimal digits, by PostgreSQL's names of types, and number keys.
+    pub(super) fn numbers<'t>(&self, kind_of: impl Fn(Column) -> Option<&'t str>) -> Vec<Column> {
+        let columns = self.columns.iter().enumerate().map(|(at, selected)| (Column(at), selected));
+        let numbers = columns.filter(|(column, selected)| match self.key.0.get(column.0.wrapping_sub(Column::KEY.0)) {
+            Some(kind) => *kind == Key::Number,
+            None => !selected.is_context && kind_of(*column) == Some("numeric"),
+        });
+        numbers.map(|(column, _)| column).collect()
+    }
+
+    /// A column that a step writes sealed values to must be of a type that can hold them.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
+    pub(super) fn check_types<'t>(&self, kind_of: impl Fn(Column) -> Option<&'t str>) -> Result<(), JobError> {
+        for column in self.steps.iter().filter_map(|step| step.puts_into()) {
+            if let Some(kind @ ("json" | "jsonb" | "numeric" | "bigint" | "integer" | "smallint")) = kind_of(column) {
+                let name = self.name_of(column);
+                let what = format!(
+                    "column {name:?} is of the type {kind}, which holds no sealed value: let the job put it into another column"
+                );
+                return Err(JobError::Invalid { what });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn name_of(&self, column: Column) -> &str {
@@ -346,7 +367,7 @@ impl Job {
     pub(super) fn column(&mut self, name: impl Into<String>) -> Column {
         let selected = Selected { name: name.into(), is_context: false };
         let column = self.select(selected);
-        if column == Column::KEY || column == Column::CUSTOMER {
+        if column.0 <= self.key.len() {
             self.refuse(format!(
                 "column {:?} is the key or the customer's, and cannot be worked on",
                 self.name_of(column)
@@ -371,7 +392,7 @@ impl Job {
         }
     }
 
-    fn refuse(&mut self, what: String) {
+    pub(super) fn refuse(&mut self, what: String) {
         self.invalid.get_or_insert(what);
     }
 }
@@ -390,28 +411,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bookmarks_are_read_as_they_were_written() {
-        let keys = [
-            (Key::Integer, Cell::Integer(-7), "-7"),
-            (Key::Text, Cell::text("a'b".into()), "a'b"),
-            (Key::Bytes, Cell::bytes(vec![0, 0xff]), "00ff"),
-        ];
-        for (kind, cell, text) in keys {
-            assert_eq!(kind.write(&cell), text);
-            assert!(kind.read(text).is_some_and(|read| read.is(&cell)));
-        }
-        for (kind, bad) in [(Key::Integer, "x"), (Key::Bytes, "0"), (Key::Bytes, "+f"), (Key::Bytes, "é")] {
-            assert!(kind.read(bad).is_none());
-            assert!(Job::on("t", ("id", kind), "no").enroll().resume_after(bad).check().is_err());
-        }
-    }
-
-    #[test]
     fn names_are_checked() {
         assert!(Job::on("shop.customers", ("id", Key::Integer), "no").enroll().check().is_ok());
         for bad in ["", "a\0b", "a.", &"x".repeat(65)] {
             assert!(Job::on(bad, ("id", Key::Integer), "no").enroll().check().is_err(), "{bad:?}");
         }
         assert!(Job::on("t", ("id", Key::Integer), "no").check().is_err(), "nothing to do");
+        let no_key: [(&str, Key); 0] = [];
+        assert!(Job::on("t", no_key, "no").enroll().check().is_err());
+        assert!(Job::on("t", [("id", Key::Integer), ("id", Key::Integer)], "no").enroll().check().is_err());
+        assert!(Job::on("t", ("no", Key::Integer), "no").enroll().check().is_ok());
+        assert!(Job::on("t", ("id", Key::Integer), "no").enroll().resume_after("x").check().is_err());
     }
 }

@@ -8,6 +8,8 @@
 //!   a row that changes before or after counts as it is then.
 //! - **What is sealed is opened again**, and must be the value it was made of; what was written is read back, and must be
 //!   the same to the byte. Otherwise the batch is rolled back.
+//! - **Others get their turn**: a batch ends after a [stated time](Job::batch_time), 250 milliseconds unless said otherwise, and on SQLite,
+//!   where it holds the whole file, the job [pauses](Job::pause) in between.
 //! - **It can stop anywhere**, by a crash too. Run again, it finds what is done and does the rest; a
 //!   [bookmark](Progress::bookmark) spares it the looking.
 //! - **A row with a problem is left as it is**, and named by key, column and rule, never by value.
@@ -48,12 +50,13 @@
 //! ```
 //!
 //! # From plaintext, without downtime
-//! Between two deploys wait until no process of the version before runs. From step 5 on there is no way back to a version
-//! of before step 4: it would show sealed text, and search for plaintext.
+//! Between two deploys wait until no process of the version before runs. From step 5 on the way back to a version of
+//! before step 4 leads through [`unseal_columns`](Job::unseal_columns): until that has been over every row, such a version would show sealed
+//! text, and search for plaintext.
 //! 1. **The vault first.** Once plaintext is gone, losing the vault loses everything: give it a
 //!    [mirror](oubliette::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once from what you
 //!    kept.
-//! 2. **Columns**: the number (`BIGINT UNIQUE`, NULL at first), tokens. Find what will stand in the way: widths
+//! 2. **Columns**: the number (NULL at first, and unique), tokens, by [these statements](crate#statements-for-new-columns). Find what will stand in the way: widths
 //!    ([`seal`](Job::seal)), NOT NULL, CHECK, triggers, generated columns and indexes on the old column; empty strings (make
 //!    them NULL); values that the type refuses; values that differ now and have one canonical form (`Alice@x.org`,
 //!    `alice@x.org`).
@@ -67,7 +70,7 @@
 //!    Deploy a version that searches by token, and only then drop the old constraint.
 //! 5. **Deploy B** writes sealed, with its token, and with [`seal_into`](Job::seal_into) NULL for the plaintext. Run the job
 //!    above (its `enroll` now finds nothing) until `left_behind` is empty, after a `dry_run`, which lists
-//!    what would be refused and which rows would have one token. A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
+//!    what would be refused, which rows would have one token, and of which a country is guessed ([`address_in`], [`Parts::address`]). A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
 //! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
 //!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
@@ -144,7 +147,7 @@
 //! write that one and NULL to the old, and search both in one statement (`new_idx = ANY($1) OR old_idx = ANY($2)`); the job
 //! that relabels fills it by an [`index`](Job::index) step; then drop the old. What must be unique is the application's to
 //! guard meanwhile.
-
+#![doc = include_str!("statements.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Without a driver a job can be described and not run.
 #![cfg_attr(not(any(feature = "rusqlite", feature = "sqlx")), allow(dead_code))]
@@ -161,10 +164,14 @@
     )
 )]
 
+mod address;
+mod batch;
 mod cell;
 mod error;
 mod groups;
 mod job;
+mod key;
+mod parts;
 mod pass;
 mod rehearsal;
 mod report;
@@ -178,10 +185,13 @@ pub mod sqlx;
 mod step;
 mod steps;
 
+pub use address::address_in;
 pub use error::{Cause, DatabaseError, JobError, Problem};
 pub use groups::GroupInRow;
-pub use job::{Job, Key};
-pub use report::{DryRun, DuplicateToken, LeftBehind, Progress, Remaining, Report};
+pub use job::Job;
+pub use key::{Key, KeyColumns};
+pub use parts::{Parsed, Parts};
+pub use report::{DryRun, DuplicateToken, Guessed, LeftBehind, Progress, Remaining, Report};
 pub use step::InRow;
 
 use oubliette::Token;

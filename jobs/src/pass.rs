@@ -1,15 +1,20 @@
 //! One pass over a table, without the table: a driver fetches rows, hands them over, writes what it is told to, and hands
 //! over what it reads back.
 
+mod looks;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use oubliette::{CustomerId, CustomerKeys, Epochs, KeyStoreError, OpenError, Purpose, Vault};
 
+use super::batch::{Batch, Change, Done, Outcome, Pace};
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError, Problem};
 use super::job::Job;
+use super::key::RowKey;
 use super::report::{LeftBehind, Progress, Report};
 use super::sql::{Dialect, Statement, Statements};
 use super::step::{Hand, Step};
@@ -19,30 +24,12 @@ pub(super) struct Pass<'p> {
     job: &'p Job,
     vault: &'p Vault,
     statements: Statements,
-    after: Option<Cell>,
+    pace: Pace,
+    after: Option<RowKey>,
     progress: Progress,
     problems: Vec<Problem>,
     left: LeftBehind,
 }
-
-/// What a batch of rows comes to.
-pub(super) struct Batch {
-    /// Rows with other content than before, in order of key.
-    changes: Vec<Change>,
-    problems: Vec<Problem>,
-    looked_at: u64,
-    erased: u64,
-    last: Option<Cell>,
-    is_last: bool,
-}
-
-struct Change {
-    after: Row,
-    written: Vec<Column>,
-}
-
-/// Rows as they are, what would become of each, and whether there are no more.
-pub(super) type Rehearsed = (Vec<Row>, Vec<(Row, Option<(Column, Cause)>)>, bool);
 
 /// What is the same for all rows of a batch.
 struct Prepared {
@@ -65,8 +52,9 @@ impl<'p> Pass<'p> {
             job,
             vault,
             statements: Statements::of(job, dialect),
+            pace: Pace::new(job.batch, job.batch_time, job.pause, dialect == Dialect::Sqlite),
             after: job.after.clone(),
-            progress: Progress::new(0),
+            progress: Progress::new(0, 0),
             problems: Vec::new(),
             left: LeftBehind { looked_at: 0, remaining: Vec::new() },
         })
@@ -77,116 +65,147 @@ impl<'p> Pass<'p> {
         Ok(Pass { after: None, ..Pass::new(job, vault, dialect)? })
     }
 
+    /// The query that [`learn`](Pass::learn) is given the answer of, where one is needed.
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
+    pub(super) fn types(&self) -> Option<Statement<'static>> {
+        self.statements.types()
+    }
+
+    #[cfg_attr(not(feature = "sqlx"), allow(dead_code))]
+    pub(super) fn learn(&mut self, types: Option<&Row>) -> Result<(), JobError> {
+        let Some(types) = types else { return Ok(()) };
+        self.statements.learn(types);
+        self.job.check_types(|column| self.statements.kind_of(column))
+    }
+
     /// The query that [`begin`](Pass::begin) is given the answer of.
     pub(super) fn count(&self) -> Statement<'_> {
         self.statements.count()
     }
 
-    pub(super) fn begin(&mut self, counted: Option<&Row>) -> Result<(), JobError> {
-        let count = |column| match counted.map(|row| row.cell(column)) {
+    /// The same for the rows that an earlier run has done, if there are any.
+    pub(super) fn count_before(&self) -> Option<Statement<'_>> {
+        self.after.as_ref().map(|after| self.statements.count_through(after))
+    }
+
+    pub(super) fn begin(&mut self, counted: Option<&Row>, before: Option<&Row>) -> Result<(), JobError> {
+        let count = |row: Option<&Row>, at| match row.map(|row| row.cell(Column(at))) {
             Some(Cell::Integer(count)) => u64::try_from(*count).unwrap_or(0),
             _ => 0,
         };
-        let (rows, with_key) = (count(Column::KEY), count(Column::CUSTOMER));
-        if rows != with_key {
+        let rows = count(counted, 0);
+        if (1..=self.job.key.len()).any(|at| count(counted, at) != rows) {
             return Err(JobError::Key { problem: "is NULL in some rows" });
         }
-        self.progress = Progress::new(rows);
+        self.progress = Progress::new(rows, count(before, 0));
         Ok(())
     }
 
     /// The query for the next rows, in the transaction that will write them.
     pub(super) fn page(&self) -> Statement<'_> {
-        self.statements.page(self.after.as_ref(), true)
+        self.statements.page(self.after.as_ref(), self.pace.rows(), true)
     }
 
     /// The same, only to look.
     pub(super) fn page_to_look_at(&self) -> Statement<'_> {
-        self.statements.page(self.after.as_ref(), false)
+        self.statements.page(self.after.as_ref(), self.pace.rows(), false)
     }
 
-    /// What becomes of these rows.
-    pub(super) fn work(&self, rows: Vec<Row>) -> Result<Batch, JobError> {
-        let (before, is_last) = self.whole_batch(rows)?;
+    /// A query that must find nothing among the rows of a page: keys that the database takes for one.
+    pub(super) fn twice<'b>(&self, rows: &'b [Row]) -> Option<Statement<'b>> {
+        let keys = self.job.key.len();
+        self.statements.twice(rows.first()?.key(keys), rows.last()?.key(keys))
+    }
+
+    pub(super) fn none_twice(&self, counted: Option<&Row>) -> Result<(), JobError> {
+        match counted.map(|row| row.cell(Column(0))) {
+            Some(Cell::Integer(0)) => Ok(()),
+            _ => Err(JobError::Key { problem: "is not unique" }),
+        }
+    }
+
+    /// A batch of these rows, whose locks were taken at `begun`. Nothing is done yet.
+    pub(super) fn batch(&self, rows: Vec<Row>, begun: Instant) -> Result<Batch, JobError> {
+        Ok(Batch::new(self.whole_batch(rows)?, begun, self.job.batch_time))
+    }
+
+    /// What becomes of the next few of its rows; false when no more are to be worked on.
+    pub(super) fn work(&self, batch: &mut Batch) -> Result<bool, JobError> {
+        let begun = Instant::now();
+        let before = batch.slice();
+        if before.is_empty() {
+            return Ok(false);
+        }
         let mut start = before.clone();
         if self.job.enrolls {
             for row in start.iter_mut().filter(|row| row.cell(Column::CUSTOMER).is_null()) {
                 row.set(Column::CUSTOMER, Cell::Integer(self.vault.enroll()?.to_stored()));
             }
         }
-        let last = before.last().map(|row| row.cell(Column::KEY).clone());
-        let looked_at = u64::try_from(before.len()).unwrap_or(u64::MAX);
-        let mut batch = Batch { changes: Vec::new(), problems: Vec::new(), looked_at, erased: 0, last, is_last };
         let worked = self.each(&start, |row, keys, prepared| self.work_on(row, keys, prepared))?;
-        for (before, worked) in before.iter().zip(worked) {
-            batch.erased = batch.erased.saturating_add(u64::from(worked.erased));
-            if let Some((column, cause)) = worked.problem {
-                let (key, column) = (self.key_of(before), self.job.name_of(column).to_owned());
-                batch.problems.push(Problem { key, column, cause });
-                continue;
-            }
-            let written = worked.after.changed_from(before);
-            if !written.is_empty() {
-                batch.changes.push(Change { after: worked.after, written });
-            }
-        }
-        self.tolerates(&batch.problems)?;
-        Ok(batch)
+        let done = before.iter().zip(worked).map(|(before, worked)| {
+            let outcome = match worked.problem {
+                Some((column, cause)) => Outcome::Problem(self.problem(before, column, cause)),
+                None => match worked.after.changed_from(before) {
+                    written if written.is_empty() => Outcome::Same,
+                    written => Outcome::Change(Change { after: worked.after, written }),
+                },
+            };
+            Done { key: before.row_key(self.job.key.len()), erased: worked.erased, outcome }
+        });
+        batch.add(done, begun.elapsed());
+        self.tolerates(batch)?;
+        Ok(true)
     }
 
-    /// The updates to run. What one of them missed, reading back shows.
-    pub(super) fn updates<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
-        batch.changes.iter().map(|change| self.statements.update(&change.after, &change.written))
+    /// The updates to run, in order. What one of them missed, reading back shows.
+    pub(super) fn updates<'b>(&self, batch: &'b Batch) -> impl Iterator<Item = Statement<'b>> {
+        batch.changes().map(|change| self.statements.update(&change.after, &change.written))
     }
 
-    /// The same one by one, where a row is refused by a UNIQUE constraint.
-    pub(super) fn update<'b>(&'b self, batch: &'b Batch, at: usize) -> Option<Statement<'b>> {
-        batch.changes.get(at).map(|change| self.statements.update(&change.after, &change.written))
-    }
-
-    /// These changes were refused: their rows stay as they were, and are problems.
+    /// These changes were refused by a UNIQUE constraint: their rows stay as they were, and are problems.
     pub(super) fn refuse(&self, batch: &mut Batch, duplicates: &[usize]) -> Result<(), JobError> {
-        let (mut at, mut refused) = (0, Vec::new());
-        batch.changes.retain(|change| {
-            let is_kept = !duplicates.contains(&at);
-            at += 1;
-            if !is_kept {
+        for (at, outcome) in batch.changed() {
+            if let Outcome::Change(change) = &*outcome
+                && duplicates.contains(&at)
+            {
                 let tokens = self.job.steps.iter().flat_map(|step| step.tokens());
                 let column = tokens.copied().find(|column| change.written.contains(column));
                 let column = column.or(change.written.first().copied()).unwrap_or(Column::KEY);
-                refused.push(Problem {
-                    key: self.key_of(&change.after),
-                    column: self.job.name_of(column).to_owned(),
-                    cause: Cause::Duplicate,
-                });
+                *outcome = Outcome::Problem(self.problem(&change.after, column, Cause::Duplicate));
             }
-            is_kept
-        });
-        batch.problems.extend(refused);
-        self.tolerates(&batch.problems)
+        }
+        self.tolerates(batch)
     }
 
-    fn tolerates(&self, more: &[Problem]) -> Result<(), JobError> {
+    fn problem(&self, row: &Row, column: Column, cause: Cause) -> Problem {
+        Problem { key: self.key_of(row), column: self.job.name_of(column).to_owned(), cause }
+    }
+
+    fn tolerates(&self, batch: &Batch) -> Result<(), JobError> {
+        let more: Vec<Problem> = batch.problems().cloned().collect();
         if self.problems.len().saturating_add(more.len()) > self.job.tolerated {
-            return Err(JobError::problems([&self.problems[..], more].concat()));
+            return Err(JobError::problems([&self.problems[..], &more].concat()));
         }
         Ok(())
     }
 
     /// The query to read back what was written, if anything was.
-    pub(super) fn read_back<'b>(&'b self, batch: &'b Batch) -> Option<Statement<'b>> {
-        let first = batch.changes.first()?.after.cell(Column::KEY);
-        let last = batch.changes.last()?.after.cell(Column::KEY);
+    pub(super) fn read_back<'b>(&self, batch: &'b Batch) -> Option<Statement<'b>> {
+        let keys = self.job.key.len();
+        let first = batch.changes().next()?.after.key(keys);
+        let last = batch.changes().next_back()?.after.key(keys);
         Some(self.statements.range(first, last))
     }
 
     /// What came back must be what was to be written, to the byte: that opened again as the value it was made of.
-    pub(super) fn check(&self, batch: &Batch, rows: &[Row]) -> Result<(), JobError> {
+    pub(super) fn check(&self, batch: &Batch, rows: Vec<Row>) -> Result<(), JobError> {
+        let (keys, rows) = (self.job.key.len(), self.read(rows)?);
         // In the same order; rows that were not changed, or came since, lie between.
         let mut rows = rows.iter();
-        for change in &batch.changes {
-            let key = change.after.cell(Column::KEY);
-            let found = rows.find(|row| row.cell(Column::KEY).is(key));
+        for change in batch.changes() {
+            let key = change.after.row_key(keys);
+            let found = rows.find(|row| key.is(row.key(keys)));
             let differs = match found {
                 Some(found) if found.is(&change.after) => continue,
                 Some(found) => found.changed_from(&change.after).first().copied(),
@@ -198,68 +217,31 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    /// Called when a batch was committed. Breaks when it was the last one, or the callback says so.
+    /// Called when a batch was committed. Breaks when it was the last one, or the callback says so; else, how long to wait
+    /// before the next, if at all.
     pub(super) fn committed(
         &mut self,
         batch: Batch,
         progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> ControlFlow<Report> {
+    ) -> ControlFlow<Report, Option<Duration>> {
+        let pause = self.pace.after(&batch);
         let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-        self.progress.looked_at = self.progress.looked_at.saturating_add(batch.looked_at);
-        self.progress.changed = self.progress.changed.saturating_add(count(batch.changes.len()));
-        self.progress.erased = self.progress.erased.saturating_add(batch.erased);
-        self.progress.problems = self.progress.problems.saturating_add(count(batch.problems.len()));
-        self.problems.extend(batch.problems);
-        if let Some(last) = batch.last {
-            self.progress.bookmark = Some(self.job.key.write(&last));
-            self.after = Some(last);
+        let add = |sum: &mut u64, rows: usize| *sum = sum.saturating_add(count(rows));
+        add(&mut self.progress.looked_at, batch.done().len());
+        add(&mut self.progress.changed, batch.changes().count());
+        add(&mut self.progress.erased, batch.done().iter().filter(|done| done.erased).count());
+        add(&mut self.progress.problems, batch.problems().count());
+        self.problems.extend(batch.problems().cloned());
+        if let Some(last) = batch.done().last() {
+            self.progress.bookmark = Some(self.job.key.write(&last.key.0));
+            self.after = Some(last.key.clone());
         }
         let goes_on = progress(&self.progress).is_continue();
-        if goes_on && !batch.is_last {
-            return ControlFlow::Continue(());
+        if goes_on && !batch.is_last() {
+            return ControlFlow::Continue(pause);
         }
         let (progress, problems) = (self.progress.clone(), std::mem::take(&mut self.problems));
-        ControlFlow::Break(Report { progress, problems, finished: batch.is_last })
-    }
-
-    /// Looks at rows without changing them. Breaks after the last ones.
-    pub(super) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<LeftBehind>, JobError> {
-        let (rows, is_last) = self.whole_batch(rows)?;
-        let found = self.each(&rows, |row, keys, prepared| self.left_of(row, keys, prepared))?;
-        for (row, due) in rows.iter().zip(found) {
-            self.left.looked_at = self.left.looked_at.saturating_add(1);
-            if self.job.enrolls && row.cell(Column::CUSTOMER).is_null() {
-                let column = self.job.name_of(Column::CUSTOMER);
-                self.left.add("without a customer number", column, || self.job.key.write(row.cell(Column::KEY)));
-            }
-            let mut others: Vec<Column> = Vec::new();
-            for (column, _) in self.job.steps.iter().filter_map(|step| of_another(step.as_ref(), row)) {
-                // Several steps look at one column.
-                if !others.contains(&column) {
-                    others.push(column);
-                    self.left.add(OF_ANOTHER, self.job.name_of(column), || self.job.key.write(row.cell(Column::KEY)));
-                }
-            }
-            for step in self.job.steps.iter().zip(due).filter(|(_, due)| *due).map(|(step, _)| step) {
-                let column = self.job.name_of(step.column());
-                self.left.add(step.looks_for(), column, || self.job.key.write(row.cell(Column::KEY)));
-            }
-        }
-        self.goes_on_after(&rows);
-        Ok(if is_last { ControlFlow::Break(self.left.clone()) } else { ControlFlow::Continue(()) })
-    }
-
-    /// What would become of these rows, each with its problem if it has one. A row without a number is worked on under `stand_in`.
-    pub(super) fn rehearse(&self, rows: Vec<Row>, stand_in: Option<CustomerId>) -> Result<Rehearsed, JobError> {
-        let (before, is_last) = self.whole_batch(rows)?;
-        let mut start = before.clone();
-        for row in start.iter_mut().filter(|row| row.cell(Column::CUSTOMER).is_null()) {
-            if let Some(number) = stand_in {
-                row.set(Column::CUSTOMER, Cell::Integer(number.to_stored()));
-            }
-        }
-        let worked = self.each(&start, |row, keys, prepared| self.work_on(row, keys, prepared))?;
-        Ok((before, worked.into_iter().map(|worked| (worked.after, worked.problem)).collect(), is_last))
+        ControlFlow::Break(Report { progress, problems, finished: batch.is_last() })
     }
 
     pub(super) fn job(&self) -> &'p Job {
@@ -267,21 +249,40 @@ impl<'p> Pass<'p> {
     }
 
     pub(super) fn goes_on_after(&mut self, rows: &[Row]) {
-        self.after = rows.last().map(|row| row.cell(Column::KEY).clone());
+        self.after = rows.last().map(|row| row.row_key(self.job.key.len()));
     }
 
     /// Without the row that only shows whether there are more; and whether there are none.
-    fn whole_batch(&self, mut rows: Vec<Row>) -> Result<(Vec<Row>, bool), JobError> {
-        let keys: Vec<&Cell> = rows.iter().map(|row| row.cell(Column::KEY)).collect();
-        if !keys.iter().all(|key| self.job.key.holds(key)) {
+    fn whole_batch(&self, rows: Vec<Row>) -> Result<(Vec<Row>, bool), JobError> {
+        let mut rows = self.read(rows)?;
+        let keys = self.job.key.len();
+        if !rows.iter().all(|row| self.job.key.hold(row.key(keys))) {
             return Err(JobError::Key { problem: "is of another kind in some rows" });
         }
-        if keys.windows(2).any(|pair| matches!(pair, [one, next] if one.is(next))) {
+        if rows.windows(2).any(|pair| matches!(pair, [one, next] if one.row_key(keys).is(next.key(keys)))) {
             return Err(JobError::Key { problem: "is not unique" });
         }
-        let is_last = rows.len() <= self.job.batch;
-        rows.truncate(self.job.batch);
+        let most = self.pace.rows();
+        let is_last = rows.len() <= most;
+        rows.truncate(most);
         Ok((rows, is_last))
+    }
+
+    /// What was selected as text and is a number.
+    fn read(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, JobError> {
+        let numbers = self.job.numbers(|column| self.statements.kind_of(column));
+        for row in &mut rows {
+            for column in &numbers {
+                let Cell::Text(text) = row.cell(*column) else { continue };
+                match Cell::number(text.to_string()) {
+                    Some(number) => row.set(*column, number),
+                    // A key that is none is told as that.
+                    None if column.0 <= self.job.key.len() => {}
+                    None => return Err(self.job.unsupported(column.0)),
+                }
+            }
+        }
+        Ok(rows)
     }
 
     /// Runs `work` on each row with its customer's keys, in order of customer, and gives what it made in order of row.
@@ -391,29 +392,13 @@ impl<'p> Pass<'p> {
         Ok(worked)
     }
 
-    /// For each step, whether the row still needs it.
-    fn left_of(
-        &self,
-        row: &Row,
-        keys: Result<Option<&CustomerKeys>, Cause>,
-        prepared: &Prepared,
-    ) -> Result<Vec<bool>, JobError> {
-        let keys = keys.unwrap_or(None);
-        self.with_each_step(keys, prepared)
-            .map(|(step, hand)| match step.is_due(row, &hand) {
-                _ if hand.shredded && !step.concerns_shredded() => Ok(false),
-                Ok(due) => Ok(due),
-                Err(Fault::Erased) => Ok(false),
-                // What cannot be looked into is not known to be done.
-                Err(Fault::Row(_)) => Ok(true),
-                Err(Fault::Job(error)) => Err(error),
-            })
-            .collect()
+    pub(super) fn key_of(&self, row: &Row) -> String {
+        key_of(self.job, row)
     }
+}
 
-    fn key_of(&self, row: &Row) -> String {
-        self.job.key.write(row.cell(Column::KEY))
-    }
+fn key_of(job: &Job, row: &Row) -> String {
+    job.key.write(row.key(job.key.len()))
 }
 
 /// A value under another number than the row's, or in a row without one.
@@ -422,7 +407,5 @@ fn of_another(step: &dyn Step, row: &Row) -> Option<(Column, CustomerId)> {
         |number: CustomerId| matches!(row.cell(Column::CUSTOMER), Cell::Integer(own) if *own == number.to_stored());
     step.sealed_in(row).filter(|(_, number)| !is_of(*number))
 }
-
-const OF_ANOTHER: &str = "sealed under another number than the row's";
 
 const OUT_OF_STEP: KeyStoreError = KeyStoreError::Bug("a batch lost a row");

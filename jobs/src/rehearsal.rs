@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 
 use oubliette::{CustomerId, Vault};
 
-use super::cell::{Cell, Column, Row};
+use super::cell::{Column, Row};
 use super::error::{JobError, Problem};
 use super::job::Job;
 use super::pass::Pass;
 use super::report::{DryRun, DuplicateToken};
-use super::sql::{Dialect, Statement};
+use super::sql::Dialect;
 
 /// A look at the whole table, in which each row is worked on and nothing is kept but its tokens.
 pub(super) struct Rehearsal<'p> {
@@ -19,19 +19,20 @@ pub(super) struct Rehearsal<'p> {
     /// For rows without a number: what is sealed under it is dropped at once.
     stand_in: Option<CustomerId>,
     /// The first row of each token.
-    tokens: HashMap<(Column, Box<[u8]>), Cell>,
+    tokens: HashMap<(Column, Box<[u8]>), String>,
     found: DryRun,
 }
 
 impl<'p> Rehearsal<'p> {
     pub(super) fn new(job: &'p Job, vault: &'p Vault, dialect: Dialect) -> Result<Rehearsal<'p>, JobError> {
         let stand_in = if job.enrolls { Some(vault.enroll()?) } else { None };
-        let found = DryRun { looked_at: 0, would_change: 0, problems: Vec::new(), duplicates: Vec::new() };
+        let found =
+            DryRun { looked_at: 0, would_change: 0, problems: Vec::new(), duplicates: Vec::new(), guesses: Vec::new() };
         Ok(Rehearsal { pass: Pass::over_all(job, vault, dialect)?, stand_in, tokens: HashMap::new(), found })
     }
 
-    pub(super) fn page(&self) -> Statement<'_> {
-        self.pass.page_to_look_at()
+    pub(super) fn pass(&mut self) -> &mut Pass<'p> {
+        &mut self.pass
     }
 
     pub(super) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<DryRun>, JobError> {
@@ -39,11 +40,14 @@ impl<'p> Rehearsal<'p> {
         let (before, worked, is_last) = self.pass.rehearse(rows, self.stand_in)?;
         for (before, (after, problem)) in before.iter().zip(worked) {
             self.found.looked_at = self.found.looked_at.saturating_add(1);
-            let key = before.cell(Column::KEY);
+            let key = self.pass.key_of(before);
             if let Some((column, cause)) = problem {
                 let column = job.name_of(column).to_owned();
-                self.found.problems.push(Problem { key: job.key.write(key), column, cause });
+                self.found.problems.push(Problem { key, column, cause });
                 continue;
+            }
+            for (column, what) in job.steps.iter().filter_map(|step| step.guess(before)) {
+                self.found.guess(what, job.name_of(column), &key);
             }
             let changes = u64::from(!after.changed_from(before).is_empty());
             self.found.would_change = self.found.would_change.saturating_add(changes);
@@ -53,8 +57,8 @@ impl<'p> Rehearsal<'p> {
                     Entry::Vacant(new) => drop(new.insert(key.clone())),
                     Entry::Occupied(first) => self.found.duplicates.push(DuplicateToken {
                         column: job.name_of(*column).to_owned(),
-                        key: job.key.write(key),
-                        same_as: job.key.write(first.get()),
+                        key: key.clone(),
+                        same_as: first.get().clone(),
                     }),
                 }
             }

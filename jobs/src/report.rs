@@ -11,6 +11,8 @@ use super::error::Problem;
 pub struct Progress {
     /// Rows in the table when the job began.
     pub total: u64,
+    /// Of these, rows up to the [bookmark](super::Job::resume_after) from which this run went on.
+    pub before: u64,
     /// Rows looked at by this run.
     pub looked_at: u64,
     /// Of these, rows that were changed.
@@ -25,8 +27,36 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(total: u64) -> Progress {
-        Progress { total, looked_at: 0, changed: 0, erased: 0, problems: 0, bookmark: None, begun: Instant::now() }
+    pub(super) fn new(total: u64, before: u64) -> Progress {
+        Progress {
+            total,
+            before,
+            looked_at: 0,
+            changed: 0,
+            erased: 0,
+            problems: 0,
+            bookmark: None,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Rows that an earlier run or this one has been through.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.before.saturating_add(self.looked_at)
+    }
+
+    /// Rows that this run has still to look at, as the table was when it began.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.total.saturating_sub(self.done())
+    }
+
+    /// How long that takes at the pace so far; `None` before the first batch.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let pace = self.elapsed().as_secs_f64() / f64_of(self.looked_at);
+        Duration::try_from_secs_f64(pace * f64_of(self.left())).ok().filter(|_| self.looked_at > 0)
     }
 
     /// Time since the run began.
@@ -38,20 +68,24 @@ impl Progress {
     /// Rows looked at a second, so far.
     #[must_use]
     pub fn rows_a_second(&self) -> f64 {
-        // Exact up to 2^53 rows.
-        #[allow(clippy::cast_precision_loss)]
-        let rows = self.looked_at as f64;
-        rows / self.elapsed().as_secs_f64().max(f64::EPSILON)
+        f64_of(self.looked_at) / self.elapsed().as_secs_f64().max(f64::EPSILON)
     }
+}
+
+/// Exact up to 2^53 rows.
+#[allow(clippy::cast_precision_loss)]
+fn f64_of(rows: u64) -> f64 {
+    rows as f64
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} of {} rows, {} changed, {} of shredded customers, {} with problems, {:.0} rows a second",
-            self.looked_at,
+            "{} of {} rows, {} left, {} changed, {} of shredded customers, {} with problems, {:.0} rows a second",
+            self.done(),
             self.total,
+            self.left(),
             self.changed,
             self.erased,
             self.problems,
@@ -143,6 +177,22 @@ pub struct DryRun {
     pub problems: Vec<Problem>,
     /// Rows that would get the token of another row: what is one in its canonical form. Where tokens are UNIQUE all but one of them would be refused.
     pub duplicates: Vec<DuplicateToken>,
+    /// Rows for which something would be guessed, such as the country of an address: one entry for each guess and column.
+    pub guesses: Vec<Guessed>,
+}
+
+/// Rows for which the same is guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Guessed {
+    /// What is guessed.
+    pub what: &'static str,
+    /// The column.
+    pub column: String,
+    /// How many rows.
+    pub rows: u64,
+    /// The keys of the first hundred.
+    pub first: Vec<String>,
 }
 
 /// Two rows of one token.
@@ -157,9 +207,25 @@ pub struct DuplicateToken {
     pub same_as: String,
 }
 
+impl DryRun {
+    pub(super) fn guess(&mut self, what: &'static str, column: &str, key: &str) {
+        let known = self.guesses.iter().position(|one| one.what == what && one.column == column);
+        let at = known.unwrap_or_else(|| {
+            self.guesses.push(Guessed { what, column: column.to_owned(), rows: 0, first: Vec::new() });
+            self.guesses.len().saturating_sub(1)
+        });
+        if let Some(one) = self.guesses.get_mut(at) {
+            one.rows = one.rows.saturating_add(1);
+            if one.first.len() < 100 {
+                one.first.push(key.to_owned());
+            }
+        }
+    }
+}
+
 impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DryRun { looked_at, would_change, problems, duplicates } = self;
+        let DryRun { looked_at, would_change, problems, duplicates, guesses } = self;
         let (problems_count, duplicates_count) = (problems.len(), duplicates.len());
         write!(
             f,
@@ -168,6 +234,10 @@ impl fmt::Display for DryRun {
         problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))?;
         duplicates.iter().try_for_each(|DuplicateToken { column, key, same_as }| {
             write!(f, "\nrow {key}, column {column}: the same as row {same_as}")
+        })?;
+        guesses.iter().try_for_each(|Guessed { what, column, rows, first }| {
+            let keys: Vec<&str> = first.iter().take(10).map(String::as_str).collect();
+            write!(f, "\ncolumn {column}: of {rows} rows {what} (the first: {})", keys.join(", "))
         })
     }
 }

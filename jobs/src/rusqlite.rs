@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use oubliette::Vault;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
+use super::batch::Batch;
 use super::cell::{Cell, Row};
-use super::pass::{Batch, Pass};
+use super::pass::Pass;
 use super::rehearsal::Rehearsal;
 use super::sql::{Dialect, Statement};
 use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
@@ -17,8 +19,9 @@ use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
 /// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
 ///
 /// A batch is one `BEGIN IMMEDIATE` transaction: other writers wait for it, for as long as their busy timeout allows, and
-/// readers only if the database is not in WAL mode. What a batch replaces stays in free pages and in the WAL: see
-/// [the crate](crate#from-plaintext-without-downtime).
+/// readers only if the database is not in WAL mode. It ends after a [stated time](Job::batch_time), and the thread
+/// [pauses](Job::pause) now and then, so that a writer with a busy timeout of half a second gets its turn. What a batch
+/// replaces stays in free pages and in the WAL: see [the crate](crate#from-plaintext-without-downtime).
 ///
 /// # Errors
 /// [`JobError`]. Batches committed before stay, the one under way is rolled back.
@@ -30,14 +33,13 @@ pub fn run(
 ) -> Result<Report, JobError> {
     let mut pass = Pass::new(job, vault, Dialect::Sqlite)?;
     let counted = select(connection, job, &pass.count())?;
-    pass.begin(counted.first())?;
+    let before = pass.count_before().map(|before| select(connection, job, &before)).transpose()?;
+    pass.begin(counted.first(), before.as_ref().and_then(|rows| rows.first()))?;
     loop {
-        let batch = match one_batch(connection, &pass, job, false) {
-            Err(error) if is_duplicate(&error) => one_batch(connection, &pass, job, true)?,
-            done => done?,
-        };
-        if let ControlFlow::Break(report) = pass.committed(batch, &mut progress) {
-            return Ok(report);
+        let batch = one_batch(connection, &pass, job)?;
+        match pass.committed(batch, &mut progress) {
+            ControlFlow::Break(report) => return Ok(report),
+            ControlFlow::Continue(pause) => std::thread::sleep(pause.unwrap_or_default()),
         }
     }
 }
@@ -49,7 +51,7 @@ pub fn run(
 pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
     let mut pass = Pass::over_all(job, vault, Dialect::Sqlite)?;
     loop {
-        let rows = select(connection, job, &pass.page_to_look_at())?;
+        let rows = page(connection, job, &pass, pass.page_to_look_at())?;
         if let ControlFlow::Break(left) = pass.look_at(rows)? {
             return Ok(left);
         }
@@ -64,35 +66,35 @@ pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<
 pub fn dry_run(connection: &Connection, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
     let mut rehearsal = Rehearsal::new(job, vault, Dialect::Sqlite)?;
     loop {
-        let rows = select(connection, job, &rehearsal.page())?;
+        let pass = rehearsal.pass();
+        let rows = page(connection, job, pass, pass.page_to_look_at())?;
         if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
             return Ok(found);
         }
     }
 }
 
-/// `each`: a row that a UNIQUE constraint refuses is left, and the others are written.
-fn one_batch(connection: &mut Connection, pass: &Pass<'_>, job: &Job, each: bool) -> Result<Batch, JobError> {
+fn page(connection: &Connection, job: &Job, pass: &Pass<'_>, page: Statement<'_>) -> Result<Vec<Row>, JobError> {
+    let rows = select(connection, job, &page)?;
+    if let Some(twice) = pass.twice(&rows) {
+        pass.none_twice(select(connection, job, &twice)?.first())?;
+    }
+    Ok(rows)
+}
+
+fn one_batch(connection: &mut Connection, pass: &Pass<'_>, job: &Job) -> Result<Batch, JobError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(JobError::database)?;
-    let mut batch = pass.work(select(&transaction, job, &pass.page())?)?;
-    if each {
-        let mut duplicates = Vec::new();
-        let mut at = 0;
-        while let Some(update) = pass.update(&batch, at) {
-            // A statement that fails on a constraint is undone by itself, and the transaction stays.
-            match write(&transaction, std::iter::once(update)) {
-                Err(error) if is_duplicate(&error) => duplicates.push(at),
-                done => done?,
-            }
-            at += 1;
-        }
-        pass.refuse(&mut batch, &duplicates)?;
-    } else {
-        write(&transaction, pass.updates(&batch))?;
+    let begun = Instant::now();
+    let mut batch = pass.batch(page(&transaction, job, pass, pass.page())?, begun)?;
+    while pass.work(&mut batch)? {}
+    let (duplicates, late) = write(&transaction, &batch, pass.updates(&batch))?;
+    if let Some(late) = late {
+        batch.cut(late);
     }
+    pass.refuse(&mut batch, &duplicates)?;
     if let Some(range) = pass.read_back(&batch) {
-        pass.check(&batch, &select(&transaction, job, &range)?)?;
+        pass.check(&batch, select(&transaction, job, &range)?)?;
     }
     transaction.commit().map_err(JobError::database)?;
     Ok(batch)
@@ -104,10 +106,21 @@ fn is_duplicate(error: &JobError) -> bool {
     failed.is_some_and(|failed| failed.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
+/// Which updates a UNIQUE constraint refused, and the first of those that the time was not enough for.
+type Written = (Vec<usize>, Option<usize>);
+
 /// Rows differ in which columns they need written, so there are a few statements, each prepared once.
-fn write<'s>(connection: &Connection, updates: impl Iterator<Item = Statement<'s>>) -> Result<(), JobError> {
+fn write<'s>(
+    connection: &Connection,
+    batch: &Batch,
+    updates: impl Iterator<Item = Statement<'s>>,
+) -> Result<Written, JobError> {
+    let mut duplicates = Vec::new();
     let mut prepared: HashMap<String, rusqlite::Statement<'_>> = HashMap::new();
-    for Statement { sql, parameters } in updates {
+    for (at, Statement { sql, parameters }) in updates.enumerate() {
+        if at > 0 && batch.is_late() {
+            return Ok((duplicates, Some(at)));
+        }
         let statement = match prepared.entry(sql) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -115,9 +128,13 @@ fn write<'s>(connection: &Connection, updates: impl Iterator<Item = Statement<'s
                 new.insert(statement)
             }
         };
-        statement.execute(params_from_iter(parameters)).map_err(JobError::database)?;
+        // A statement that fails on a constraint is undone by itself, and the transaction stays.
+        match statement.execute(params_from_iter(parameters)).map_err(JobError::database) {
+            Err(error) if is_duplicate(&error) => duplicates.push(at),
+            done => drop(done?),
+        }
     }
-    Ok(())
+    Ok((duplicates, None))
 }
 
 fn select(connection: &Connection, job: &Job, statement: &Statement<'_>) -> Result<Vec<Row>, JobError> {
@@ -135,7 +152,7 @@ fn select(connection: &Connection, job: &Job, statement: &Statement<'_>) -> Resu
                     Err(_) => Cell::bytes(text.to_vec()),
                 },
                 ValueRef::Blob(bytes) => Cell::bytes(bytes.to_vec()),
-                ValueRef::Real(_) => return Err(job.unsupported(at)),
+                ValueRef::Real(number) => Cell::float(number).ok_or_else(|| job.unsupported(at))?,
             })
         });
         read.push(Row::new(cells.collect::<Result<_, JobError>>()?));
@@ -148,6 +165,11 @@ impl ToSql for Cell {
         Ok(match self {
             Cell::Null => ToSqlOutput::Owned(Value::Null),
             Cell::Integer(number) => ToSqlOutput::Owned(Value::Integer(*number)),
+            // As SQLite holds it.
+            Cell::Number(number) => match number.parse() {
+                Ok(number) => ToSqlOutput::Owned(Value::Real(number)),
+                Err(_) => ToSqlOutput::Borrowed(ValueRef::Text(number.as_bytes())),
+            },
             Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })

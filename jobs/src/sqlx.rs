@@ -1,8 +1,11 @@
 //! Jobs on SQLite, PostgreSQL, MySQL and MariaDB, by way of sqlx.
 
+mod wait;
+
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::time::Instant;
 
 use oubliette::Vault;
 use sqlx::query::Query;
@@ -11,8 +14,9 @@ use sqlx::{
     Transaction, Type, TypeInfo, ValueRef,
 };
 
+use super::batch::Batch;
 use super::cell::{Cell, Row};
-use super::pass::{Batch, Pass};
+use super::pass::Pass;
 use super::rehearsal::Rehearsal;
 use super::sql::{Dialect, Statement};
 use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
@@ -27,9 +31,9 @@ const ATTEMPTS: u32 = 5;
 /// locked. A batch that meets a deadlock is tried again, up to five times. Dropping the future rolls the batch under way
 /// back.
 ///
-/// Sealing and opening a batch is done in one go between two awaits, some 20 microseconds a row and value: choose
-/// [`batch`](Job::batch) so that the runtime's thread can be spared for that long, 10 milliseconds for 500 rows of one
-/// value. Enrolling may wait for a commit of the vault's.
+/// Sealing and opening is done on the runtime's thread, some 10 milliseconds between two awaits, and a batch ends after a
+/// [stated time](Job::batch_time). Enrolling may wait for a commit of the vault's. What `progress` is told can be sent to whoever
+/// shows it, by a `tokio::sync::watch` for example: [`Progress`] is `Clone`, and tells how much is left and how long that takes.
 ///
 /// # Errors
 /// [`JobError`]. Batches committed before stay, the one under way is rolled back.
@@ -41,9 +45,14 @@ pub async fn run<DB: JobDatabase>(
 ) -> Result<Report, JobError> {
     let mut pass = Pass::new(job, vault, dialect::<DB>()?)?;
     let mut connection = pool.acquire().await.map_err(JobError::database)?;
+    learn::<DB>(&mut connection, &mut pass, job).await?;
     let counted = DB::select(&mut connection, job, pass.count()).await?;
+    let before = match pass.count_before() {
+        Some(before) => DB::select(&mut connection, job, before).await?,
+        None => Vec::new(),
+    };
     drop(connection);
-    pass.begin(counted.first())?;
+    pass.begin(counted.first(), before.first())?;
     loop {
         let (mut attempts, mut each) = (1, false);
         let batch = loop {
@@ -53,8 +62,10 @@ pub async fn run<DB: JobDatabase>(
                 done => break done?,
             }
         };
-        if let ControlFlow::Break(report) = pass.committed(batch, &mut progress) {
-            return Ok(report);
+        match pass.committed(batch, &mut progress) {
+            ControlFlow::Break(report) => return Ok(report),
+            ControlFlow::Continue(Some(pause)) => wait::pause(pause).await,
+            ControlFlow::Continue(None) => {}
         }
     }
 }
@@ -65,9 +76,10 @@ pub async fn run<DB: JobDatabase>(
 /// [`JobError`].
 pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
     let mut pass = Pass::over_all(job, vault, dialect::<DB>()?)?;
+    learn::<DB>(&mut *pool.acquire().await.map_err(JobError::database)?, &mut pass, job).await?;
     loop {
         let mut connection = pool.acquire().await.map_err(JobError::database)?;
-        let rows = DB::select(&mut connection, job, pass.page_to_look_at()).await?;
+        let rows = page::<DB>(&mut connection, &pass, job, pass.page_to_look_at()).await?;
         drop(connection);
         if let ControlFlow::Break(left) = pass.look_at(rows)? {
             return Ok(left);
@@ -82,14 +94,40 @@ pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &
 /// [`JobError`]; problems are no error here.
 pub async fn dry_run<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
     let mut rehearsal = Rehearsal::new(job, vault, dialect::<DB>()?)?;
+    learn::<DB>(&mut *pool.acquire().await.map_err(JobError::database)?, rehearsal.pass(), job).await?;
     loop {
         let mut connection = pool.acquire().await.map_err(JobError::database)?;
-        let rows = DB::select(&mut connection, job, rehearsal.page()).await?;
+        let pass = rehearsal.pass();
+        let rows = page::<DB>(&mut connection, pass, job, pass.page_to_look_at()).await?;
         drop(connection);
         if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
             return Ok(found);
         }
     }
+}
+
+async fn learn<DB: JobDatabase>(
+    connection: &mut DB::Connection,
+    pass: &mut Pass<'_>,
+    job: &Job,
+) -> Result<(), JobError> {
+    match pass.types() {
+        Some(types) => pass.learn(DB::select(connection, job, types).await?.first()),
+        None => Ok(()),
+    }
+}
+
+async fn page<DB: JobDatabase>(
+    connection: &mut DB::Connection,
+    pass: &Pass<'_>,
+    job: &Job,
+    page: Statement<'_>,
+) -> Result<Vec<Row>, JobError> {
+    let rows = DB::select(connection, job, page).await?;
+    if let Some(twice) = pass.twice(&rows) {
+        pass.none_twice(DB::select(connection, job, twice).await?.first())?;
+    }
+    Ok(rows)
 }
 
 /// `each`: a row that a UNIQUE constraint refuses is left, and the others are written.
@@ -101,34 +139,39 @@ async fn one_batch<DB: JobDatabase>(
 ) -> Result<Batch, JobError> {
     let mut connection = pool.acquire().await.map_err(JobError::database)?;
     let mut transaction = DB::begin(&mut connection).await?;
-    let mut batch = pass.work(DB::select(&mut transaction, job, pass.page()).await?)?;
-    if each {
-        let (mut at, mut duplicates) = (0, Vec::new());
-        while let Some(update) = pass.update(&batch, at) {
-            // In PostgreSQL one refused statement ends the whole transaction unless it can go back to a savepoint. Elsewhere it is undone by itself.
-            let [begin, undo, end] = match dialect::<DB>()? {
-                Dialect::Postgres => ["SAVEPOINT job", "ROLLBACK TO SAVEPOINT job", "RELEASE SAVEPOINT job"].map(Some),
-                Dialect::Sqlite | Dialect::MySql => [None; 3],
-            };
-            say::<DB>(&mut transaction, begin).await?;
-            match DB::execute(&mut transaction, update).await {
-                Err(error) if is_duplicate(&error) => {
-                    duplicates.push(at);
-                    say::<DB>(&mut transaction, undo).await?;
-                }
-                done => done?,
-            }
-            say::<DB>(&mut transaction, end).await?;
-            at += 1;
-        }
-        pass.refuse(&mut batch, &duplicates)?;
-    } else {
-        for update in pass.updates(&batch) {
-            DB::execute(&mut transaction, update).await?;
-        }
+    let begun = Instant::now();
+    let mut batch = pass.batch(page::<DB>(&mut transaction, pass, job, pass.page()).await?, begun)?;
+    while pass.work(&mut batch)? {
+        wait::others().await;
     }
+    // In PostgreSQL one refused statement ends the whole transaction unless it can go back to a savepoint. Elsewhere it is undone by itself.
+    let [begin, undo, end] = match dialect::<DB>()? {
+        Dialect::Postgres if each => ["SAVEPOINT job", "ROLLBACK TO SAVEPOINT job", "RELEASE SAVEPOINT job"].map(Some),
+        _ => [None; 3],
+    };
+    let each = each || dialect::<DB>()? != Dialect::Postgres;
+    let (mut duplicates, mut late) = (Vec::new(), None);
+    for (at, update) in pass.updates(&batch).enumerate() {
+        if at > 0 && batch.is_late() {
+            late = Some(at);
+            break;
+        }
+        say::<DB>(&mut transaction, begin).await?;
+        match DB::execute(&mut transaction, update).await {
+            Err(error) if each && is_duplicate(&error) => {
+                duplicates.push(at);
+                say::<DB>(&mut transaction, undo).await?;
+            }
+            done => done?,
+        }
+        say::<DB>(&mut transaction, end).await?;
+    }
+    if let Some(late) = late {
+        batch.cut(late);
+    }
+    pass.refuse(&mut batch, &duplicates)?;
     if let Some(range) = pass.read_back(&batch) {
-        pass.check(&batch, &DB::select(&mut transaction, job, range).await?)?;
+        pass.check(&batch, DB::select(&mut transaction, job, range).await?)?;
     }
     transaction.commit().await.map_err(JobError::database)?;
     Ok(batch)
@@ -195,6 +238,7 @@ where
     DB::Arguments: IntoArguments<DB>,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     for<'t> i64: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
+    for<'t> f64: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
     for<'t> String: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
     for<'t> Vec<u8>: Encode<'t, DB> + Decode<'t, DB> + Type<DB>,
     usize: ColumnIndex<DB::Row>,
@@ -239,6 +283,7 @@ fn bound<'q, DB>(statement: Statement<'_>) -> Query<'q, DB, DB::Arguments>
 where
     DB: Database,
     for<'t> i64: Encode<'t, DB> + Type<DB>,
+    for<'t> f64: Encode<'t, DB> + Type<DB>,
     for<'t> String: Encode<'t, DB> + Type<DB>,
     for<'t> Vec<u8>: Encode<'t, DB> + Type<DB>,
 {
@@ -246,7 +291,14 @@ where
         // Statements say NULL in words.
         Cell::Null => query,
         Cell::Integer(number) => query.bind(*number),
-        Cell::Text(text) => query.bind(text.to_string()),
+        // As SQLite holds it, and elsewhere digit by digit.
+        Cell::Number(number)
+            if DB::NAME == "SQLite"
+                && let Ok(number) = number.parse::<f64>() =>
+        {
+            query.bind(number)
+        }
+        Cell::Text(text) | Cell::Number(text) => query.bind(text.to_string()),
         Cell::Bytes(bytes) => query.bind(bytes.to_vec()),
     })
 }
@@ -255,6 +307,7 @@ fn cell<DB>(row: &DB::Row, at: usize, job: &Job) -> Result<Cell, JobError>
 where
     DB: Database,
     for<'t> i64: Decode<'t, DB>,
+    for<'t> f64: Decode<'t, DB>,
     for<'t> String: Decode<'t, DB>,
     for<'t> Vec<u8>: Decode<'t, DB>,
     usize: ColumnIndex<DB::Row>,
@@ -269,7 +322,15 @@ where
         "INTEGER" | "INT" | "INT2" | "INT4" | "INT8" | "BIGINT" | "MEDIUMINT" | "SMALLINT" | "TINYINT" => {
             i64::decode(value).map(Cell::Integer)
         }
-        "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "CITEXT" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT" => {
+        "REAL" | "FLOAT8" | "DOUBLE" => match f64::decode(value).ok().and_then(Cell::float) {
+            Some(number) => Ok(number),
+            None => return Err(job.unsupported(at)),
+        },
+        "DECIMAL" => match String::decode(value).ok().and_then(Cell::number) {
+            Some(number) => Ok(number),
+            None => return Err(job.unsupported(at)),
+        },
+        "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "CITEXT" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT" | "JSON" => {
             String::decode(value).map(Cell::text)
         }
         "BLOB" | "BYTEA" | "UUID" | "BINARY" | "VARBINARY" | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" => {

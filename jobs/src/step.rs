@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
+use super::parts::Parsed;
 
 /// A field, and the column whose content its values are bound to, if any. A [`Field`] alone is one whose values are bound
 /// to none.
@@ -93,7 +94,7 @@ impl<T: PersonalData> At<T> {
 }
 
 /// Types need not be comparable; what they would be sealed as is.
-fn same<T: PersonalData>(one: &T, other: &T) -> bool {
+pub(super) fn same<T: PersonalData>(one: &T, other: &T) -> bool {
     let [one, other] = [one, other].map(|value| {
         let mut bytes = Plaintext::with_capacity(value.size_hint());
         value.encode(&mut bytes);
@@ -132,7 +133,7 @@ impl<T> Held<T> {
     pub(super) fn of(cell: &Cell) -> Held<T> {
         let (parsed, form) = match cell {
             Cell::Null => return Held::Nothing,
-            Cell::Integer(_) => return Held::Plaintext,
+            Cell::Integer(_) | Cell::Number(_) => return Held::Plaintext,
             Cell::Text(text) => (text.parse(), Form::Text),
             Cell::Bytes(bytes) => (Sealed::from_bytes(bytes.as_slice()), Form::Bytes),
         };
@@ -171,7 +172,7 @@ impl<T> Held<T> {
 }
 
 /// Reads a plaintext as the field's type: an error is the rule that it breaks.
-pub(super) type Parse<T> = Box<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
+pub(super) type Parse<T> = Box<dyn Fn(&str) -> Result<Parsed<T>, String> + Send + Sync>;
 
 /// As the type itself reads it.
 pub(super) fn of_type<T>() -> Parse<T>
@@ -179,30 +180,42 @@ where
     T: FromStr,
     T::Err: fmt::Display,
 {
-    Box::new(|text| text.parse().map_err(|error: T::Err| error.to_string()))
+    Box::new(|text| text.parse::<T>().map(Parsed::from).map_err(|error| error.to_string()))
 }
 
 pub(super) fn parse<T>(cell: &Cell, parse: &Parse<T>) -> Result<T, Cause> {
-    let number;
-    let text = match cell {
-        // A column of phone numbers, or of dates, that somebody made of integers.
-        Cell::Integer(integer) => {
-            number = Zeroizing::new(integer.to_string());
-            Ok(number.as_str())
-        }
-        Cell::Null => Err("no value"),
-        Cell::Text(_) | Cell::Bytes(_) => {
-            std::str::from_utf8(cell.content().unwrap_or_default()).map_err(|_| "not UTF-8, so not text")
-        }
-    };
-    let text = text.map_err(|rule| Cause::InvalidPlaintext { rule: rule.into() })?;
-    parse(text).map_err(|rule| {
+    parsed(cell, parse).map(|parsed| parsed.value)
+}
+
+pub(super) fn parsed<T>(cell: &Cell, parse: &Parse<T>) -> Result<Parsed<T>, Cause> {
+    let text = text_of(cell)?;
+    parse(&text).map_err(|rule| {
         // The types of `oubliette` never repeat a value in an error; those of others may. What is shorter than a word is in many a message by chance.
         let echoes = text.trim().chars().count() >= 4 && rule.contains(text.trim());
         Cause::InvalidPlaintext {
             rule: if echoes { "the type refuses it, in words that repeat it".into() } else { rule },
         }
     })
+}
+
+/// The text of a plaintext, or of a number as its digits.
+pub(super) fn text_of(cell: &Cell) -> Result<Zeroizing<String>, Cause> {
+    let text = match cell {
+        // A column of phone numbers, or of dates, that somebody made of integers.
+        Cell::Integer(integer) => Ok(Zeroizing::new(integer.to_string())),
+        // A point is a separator to some types, and the digits after it another value's.
+        Cell::Number(digits) if digits.contains('.') => {
+            Err("a number with a fraction; make the column one of whole numbers, or of text, and run the job again")
+        }
+        Cell::Number(digits) => Ok(digits.clone()),
+        Cell::Null => Err("no value"),
+        Cell::Text(text) => Ok(text.clone()),
+        Cell::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+            Err(_) => Err("not UTF-8, so not text"),
+        },
+    };
+    text.map_err(|rule| Cause::InvalidPlaintext { rule: rule.into() })
 }
 
 /// What a step has at hand for one row.
@@ -261,6 +274,11 @@ pub(super) trait Step: Send + Sync {
 
     /// The sealed value that it reads, and the number that is sealed under.
     fn sealed_in(&self, _row: &Row) -> Option<(Column, CustomerId)> {
+        None
+    }
+
+    /// What would have to be guessed for this row, and the column it is about.
+    fn guess(&self, _row: &Row) -> Option<(Column, &'static str)> {
         None
     }
 

@@ -6,7 +6,7 @@ use oubliette::{CustomerId, Epoch, Epochs, Index, KeyStoreError, OpenError, Purp
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
 use super::groups::AtGroup;
-use super::step::{At, Form, Hand, Held, Parse, Step, parse};
+use super::step::{At, Form, Hand, Held, Parse, Step, parse, parsed};
 
 /// Plaintext becomes a sealed value: in its place, or in another column.
 pub(super) struct Seal<T> {
@@ -40,6 +40,13 @@ impl<T: PersonalData> Step for Seal<T> {
 
     fn sealed_in(&self, row: &Row) -> Option<(Column, CustomerId)> {
         Held::<T>::number(row, self.to)
+    }
+
+    fn guess(&self, row: &Row) -> Option<(Column, &'static str)> {
+        let cell = row.cell(self.from);
+        let is_plaintext = matches!(Held::<T>::of(cell), Held::Plaintext);
+        let parsed = is_plaintext.then(|| parsed(cell, &self.parse)).and_then(Result::ok)?;
+        parsed.guess.map(|guess| (self.from, guess))
     }
 
     fn is_due(&self, row: &Row, _: &Hand<'_>) -> Result<bool, Fault> {

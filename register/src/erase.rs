@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use super::agreed;
 use super::database::{Database, Transactions, values};
+use super::deferred;
 use super::error::RegisterError;
 use super::grants::{self, time};
 use super::holds;
@@ -50,8 +51,10 @@ own_transaction! {
     /// checkpoint; PostgreSQL until `VACUUM`, and in its WAL.
     ///
     /// # Errors
-    /// [`RegisterError::Held`] while a legal hold stands, and [`RegisterError::UnknownSubject`]: nothing was done. After any
-    /// other error it may have been decided already; call it again, or `resume`.
+    /// [`RegisterError::Held`] while a legal hold stands: nothing was shredded, and the erasure is deferred. It is kept as a
+    /// [request](crate::InTransactionSqlite::requests) with its deadline, one of now unless one is open, and the first [`sweep`](Self::sweep) after the hold's
+    /// end, or after it was ended, carries it out, unless the request was taken back. [`RegisterError::UnknownSubject`]: nothing was done.
+    /// After any other error it may have been decided already; call it again, or `resume`.
     fn erase(subject: &Subject, why: Reason) -> Erased = erase;
 }
 
@@ -82,7 +85,16 @@ async fn decide<D: Transactions>(
         "live" => {
             let numbers = whose::check(register, db, found.id, None, Some(subject)).await?;
             rows::compare(register, db, found.id, &numbers).await?;
-            mark_unless_held(register, db, found.id, why).await?;
+            match mark_unless_held(register, db, found.id, why).await {
+                Err(held @ RegisterError::Held { .. }) => {
+                    deferred::defer(db, found.id, subject, register.now()).await?;
+                    register.step("defer an erasure")?;
+                    db.commit().await?;
+                    outbox::flush_if_possible(register, db).await;
+                    return Err(held);
+                }
+                marked => marked?,
+            }
         }
         "erasing" => {}
         // While the lock was waited for.

@@ -31,7 +31,8 @@ pub enum RegisterError {
     /// A number of the customer's is being shredded, and it is too late to hold it.
     #[error("a shred that the hold would block has begun; finish it by `resume`")]
     BeingShredded,
-    /// A legal hold stands. Nothing was shredded.
+    /// A legal hold stands. Nothing was shredded. An [erasure](crate::OwnTransactionSqlite::erase) is kept, and a sweep carries it out when
+    /// no hold stands any more.
     #[error("a legal hold stands until {until}: {reason}")]
     Held {
         /// Why it was placed.

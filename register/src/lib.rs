@@ -152,6 +152,7 @@ mod breach_facts;
 mod by_number;
 mod damaged;
 mod database;
+mod deferred;
 mod desk;
 mod disclosures;
 mod erase;

@@ -10,6 +10,7 @@ use super::database::{Database, Row, values};
 use super::desk::Office;
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
+use super::holds;
 use super::ids::{self, RequestId};
 use super::operations::at_desk;
 use super::outbox;
@@ -112,13 +113,17 @@ pub struct Request {
     pub received_at: Timestamp,
     /// When it must be answered.
     pub due_at: Timestamp,
-    /// When the sweep carries it out, for an erasure with a [grace](super::Rules::grace).
+    /// When the sweep carries it out: for an erasure with a [grace](super::Rules::grace), and for one that a hold deferred.
     pub carried_out_at: Option<Timestamp>,
+    /// Until when a hold stands in the way of an erasure, if one does: the first sweep after its end carries it out.
+    pub held_until: Option<Timestamp>,
 }
 
 at_desk! {
     /// Records a request when it arrives, and says when it is due: one calendar month later (Art. 12(3)). An erasure is
-    /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one.
+    /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one. One that comes while a legal
+    /// hold stands is deferred: it stays open, with its deadline, and the first sweep after the hold's end, or after it was ended, carries
+    /// it out.
     ///
     /// # Errors
     /// [`RegisterError::BeingErased`] when the customer's erasure has begun, and [`RegisterError::Invalid`] of a request that
@@ -183,6 +188,12 @@ async fn record<O: Office, D: Database>(
     let grace = register.rules().grace.filter(|_| kind == RequestKind::Erasure);
     let carried_out_at = grace.map(|grace| received_at.checked_add(grace).map_err(RegisterError::Time)).transpose()?;
     let owner = grants::lock_or_make(register, db, subject, now).await?;
+    let is_erasure = kind == RequestKind::Erasure;
+    let held_until = match is_erasure {
+        true => holds::standing(db, owner, now).await?.first().map(|hold| hold.until),
+        false => None,
+    };
+    let carried_out_at = carried_out_at.or(held_until.map(|_| received_at));
     let request = Request {
         id: RequestId::made(ids::fresh()?),
         subject: subject.clone(),
@@ -190,6 +201,7 @@ async fn record<O: Office, D: Database>(
         received_at,
         due_at,
         carried_out_at,
+        held_until,
     };
     insert(db, owner, &request).await?;
     tell(db, now, owner, &request).await?;
@@ -210,7 +222,12 @@ pub(crate) async fn insert<D: Database>(db: &mut D, owner: i64, request: &Reques
     db.run(INSERT, row).await
 }
 
-async fn tell<D: Database>(db: &mut D, now: Timestamp, owner: i64, request: &Request) -> Result<(), RegisterError> {
+pub(crate) async fn tell<D: Database>(
+    db: &mut D,
+    now: Timestamp,
+    owner: i64,
+    request: &Request,
+) -> Result<(), RegisterError> {
     const NUMBERS: &str = "SELECT number FROM oubliette_numbers WHERE subject_id = ?1 AND state <> 'shredded'";
     let rows = db.rows(NUMBERS, values![owner]).await?;
     let numbers: Vec<_> = rows.iter().map(|row| stored(row.integer(0)?)).collect::<Result<_, _>>()?;
@@ -269,10 +286,12 @@ async fn extend<O: Office, D: Database>(
     if let Some(refusal) = stored.refusal() {
         return Err(refusal);
     }
-    const ONE: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before \
+    const ONE: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before, \
+            (SELECT max(h.until) FROM oubliette_holds h WHERE h.subject_id = r.subject_id AND h.ended_at IS NULL \
+                AND h.until > ?2 AND r.kind = 'erasure') \
         FROM oubliette_requests r JOIN oubliette_subjects s ON s.id = r.subject_id \
         WHERE r.id = ?1 AND s.subject IS NOT NULL";
-    let rows = db.rows(ONE, values![id.to_stored()]).await?;
+    let rows = db.rows(ONE, values![id.to_stored(), register.clock().as_millisecond()]).await?;
     let mut request = read(rows.first().ok_or(NO_REQUEST)?)?;
     let (first, extended) = (after(request.received_at, 1.month())?, after(request.received_at, 3.months())?);
     if request.due_at >= extended {
@@ -342,19 +361,25 @@ async fn note<O: Office, D: Database>(
     outbox::tell(db, register.clock(), &Event::RequestNoted { request: request.number(), note }).await
 }
 
-async fn open<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
-    due_before(db, Timestamp::MAX).await
+async fn open<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
+    due_before(register, db, Timestamp::MAX).await
 }
 
 async fn late<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
-    due_before(db, register.clock()).await
+    due_before(register, db, register.clock()).await
 }
 
-async fn due_before<D: Database>(db: &mut D, time: Timestamp) -> Result<Vec<Request>, RegisterError> {
-    const OPEN: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before \
+async fn due_before<O: Office, D: Database>(
+    register: &O,
+    db: &mut D,
+    time: Timestamp,
+) -> Result<Vec<Request>, RegisterError> {
+    const OPEN: &str = "SELECT r.id, s.subject, r.kind, r.received_at, r.due_at, r.not_before, \
+            (SELECT max(h.until) FROM oubliette_holds h WHERE h.subject_id = r.subject_id AND h.ended_at IS NULL \
+                AND h.until > ?2 AND r.kind = 'erasure') \
         FROM oubliette_requests r JOIN oubliette_subjects s ON s.id = r.subject_id \
         WHERE r.state = 'open' AND r.due_at < ?1 AND s.subject IS NOT NULL ORDER BY r.due_at, r.id";
-    let rows = db.rows(OPEN, values![time.as_millisecond()]).await?;
+    let rows = db.rows(OPEN, values![time.as_millisecond(), register.clock().as_millisecond()]).await?;
     Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
 }
 
@@ -366,10 +391,11 @@ fn read(row: &Row) -> Result<Request, RegisterError> {
         received_at: time(row.integer(3)?)?,
         due_at: time(row.integer(4)?)?,
         carried_out_at: row.maybe_integer(5)?.map(time).transpose()?,
+        held_until: row.maybe_integer(6)?.map(time).transpose()?,
     })
 }
 
-/// Erasures that were asked for and whose grace is over, of whoever can be read.
+/// Erasures that were asked for, and whose grace is over or which a hold deferred, of whoever can be read.
 pub(crate) async fn erasures_due<D: Database>(
     db: &mut D,
     now: Timestamp,

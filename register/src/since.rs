@@ -154,6 +154,7 @@ pub(crate) async fn apply<D: Database>(
                     due_at: timestamp(*due),
                     // Whoever took it back may have done so outside the register: it is for a person to carry out.
                     carried_out_at: None,
+                    held_until: None,
                 };
                 requests::insert(db, owner, &request).await?
             }

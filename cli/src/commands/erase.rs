@@ -18,7 +18,10 @@ pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     let tables = Tables::open(context)?;
     let known = tables.know(&whom)?;
     if let Some(hold) = known.holds.first().filter(|_| !known.is_being_erased) {
-        let message = format!("nothing was erased, since a legal hold stands: {}", hold.text());
+        let message = format!(
+            "nothing was erased, since a legal hold stands: {}. A request for erasure (`oubliette requests add`) is kept meanwhile, and the first sweep after the hold's end carries it out",
+            hold.text()
+        );
         return Err(Failure::new(Exit::Held, message));
     }
     let is_kept = asked.receipt.is_some() || receipts.has_directory();

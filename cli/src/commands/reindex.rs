@@ -1,22 +1,25 @@
 //! Renewing tokens and resealing values, over the application's tables.
 
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use oubliette::Vault;
-use oubliette::personal::Canonical;
-use oubliette_jobs::{GroupInRow, InRow, Job, Key, LeftBehind, Remaining, Report};
+use oubliette_jobs::{GroupInRow, InRow, Job, Key, LeftBehind, Progress, Remaining, Report};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, count};
+use crate::answer::{self, Answer, count};
 use crate::args::Reindex;
 use crate::config::{Column, KeyType};
 use crate::context::{Context, close, purpose};
 use crate::database::{Database, of_job};
 use crate::exit::{Exit, Failure};
-use crate::fields::{self, with_type};
+use crate::fields::{self, Kind, with_type};
 use crate::receipts::Receipts;
 use crate::register::{Tables, of_config};
+
+/// How often a job says how far it is, where no bar shows it.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
     let groups = groups(context, asked)?;
@@ -45,9 +48,15 @@ pub fn run(context: &mut Context, asked: &Reindex) -> Result<Answer, Failure> {
             continue;
         }
         let bar = bar(table);
+        let mut told = Instant::now();
         let report = database.run(&vault, job, |progress| {
-            bar.set_length(progress.total.max(progress.looked_at));
-            bar.set_position(progress.looked_at);
+            bar.set_length(progress.total.max(progress.done()));
+            bar.set_position(progress.done());
+            // Where no bar shows, such as in a log.
+            if bar.is_hidden() && told.elapsed() >= BETWEEN_LINES {
+                told = Instant::now();
+                answer::progress(&format!("{table}: {progress}{}", time_left(progress)));
+            }
         });
         bar.finish_and_clear();
         done.worked(table, &report.map_err(|error| of_job(&error))?);
@@ -105,13 +114,13 @@ fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failur
     let mut columns = Vec::new();
     for name in &asked.columns {
         let column = context.config.column(name)?;
-        if !asked.reseal {
+        if !asked.reseal && column.index.is_empty() {
             fields::index_of(&column)?;
         }
         columns.push(column);
     }
     if asked.columns.is_empty() {
-        columns.extend(context.config.columns().filter(|column| asked.reseal || column.index.is_some()));
+        columns.extend(context.config.columns().filter(|column| asked.reseal || !column.index.is_empty()));
     }
     if columns.is_empty() {
         return Err(Failure::usage("the configuration names no such columns in its [[tables]]: nothing to do"));
@@ -137,13 +146,23 @@ fn grouped(columns: Vec<Column>) -> Vec<Vec<Column>> {
 
 fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {
     let first = columns.first().ok_or_else(|| Failure::usage("a job without columns"))?;
-    let key = match first.key_type {
+    let kinds = first.key_type.0.iter().map(|kind| match kind {
         KeyType::Integer => Key::Integer,
         KeyType::Text => Key::Text,
         KeyType::Uuid => Key::Uuid,
         KeyType::Bytes => Key::Bytes,
-    };
-    let mut job = Job::on(first.table.clone(), (first.key.clone(), key), first.number.clone());
+        KeyType::Number => Key::Number,
+    });
+    let kinds: Vec<Key> = kinds.collect();
+    // One type is that of every column.
+    let kinds = if let [only] = kinds[..] { vec![only; first.key.0.len()] } else { kinds };
+    if kinds.len() != first.key.0.len() {
+        let (columns, types) = (first.key.0.len(), kinds.len());
+        let message = format!("{}: `key` names {columns} columns, and `key_type` {types} types", first.table);
+        return Err(Failure::new(Exit::Config, message));
+    }
+    let key: Vec<(String, Key)> = first.key.0.iter().cloned().zip(kinds).collect();
+    let mut job = Job::on(first.table.clone(), key, first.number.clone());
     for (at, column) in columns.iter().enumerate() {
         // A group is resealed once, whatever of it is named.
         let is_new = !columns.iter().take(at).any(|before| before.column == column.column);
@@ -159,7 +178,7 @@ fn job(columns: &[Column], asked: &Reindex) -> Result<Job, Failure> {
     })
 }
 
-fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) -> Result<Job, Failure> {
+fn steps<T: Kind>(mut job: Job, column: &Column, reseal: bool) -> Result<Job, Failure> {
     let field = fields::field::<T>(column)?;
     if column.context_bytes.is_some_and(|bytes| bytes != 8) {
         let message = format!("{}.{}: a job binds integers as eight bytes", column.table, column.column);
@@ -177,9 +196,9 @@ fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) ->
         if reseal {
             job = job.reseal_group(column.column.clone(), group.clone());
         }
-        if let Some(tokens) = &column.index {
-            let index = fields::index::<T>(column)?;
-            job = job.index_member(tokens.column.clone(), column.column.clone(), group, index);
+        for tokens in &column.index {
+            let index = fields::index::<T>(column, tokens)?;
+            job = job.index_member(tokens.column.clone(), column.column.clone(), group.clone(), index);
             job = job.forget_tokens(tokens.column.clone(), index);
         }
         return Ok(job);
@@ -187,12 +206,16 @@ fn steps<T: Canonical + 'static>(mut job: Job, column: &Column, reseal: bool) ->
     if reseal {
         job = job.reseal(column.column.clone(), placed());
     }
-    if let Some(tokens) = &column.index {
-        let index = fields::index::<T>(column)?;
+    for tokens in &column.index {
+        let index = fields::index::<T>(column, tokens)?;
         job = job.index_within(tokens.column.clone(), column.column.clone(), index, placed());
         job = job.forget_tokens(tokens.column.clone(), index);
     }
     Ok(job)
+}
+
+fn time_left(progress: &Progress) -> String {
+    progress.time_left().map_or(String::new(), |left| format!(", {} seconds left", left.as_secs()))
 }
 
 fn bar(table: &str) -> ProgressBar {

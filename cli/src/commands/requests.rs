@@ -46,7 +46,10 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             let signed = settle(&mut office, request.id)?;
             office.close()?;
             let mut text = format!("Request {} is recorded, and due {}.\n", request.id, shown(request.due_at));
-            if let Some(time) = request.carried_out_at {
+            if let Some(time) = request.held_until {
+                let held = "A legal hold stands until {}: the first sweep after its end, or after it was lifted, carries it out.\n";
+                text.push_str(&held.replace("{}", &shown(time)));
+            } else if let Some(time) = request.carried_out_at {
                 text.push_str(&format!("The first sweep after {} carries it out.\n", shown(time)));
             } else if request.kind == oubliette_register::RequestKind::Erasure {
                 text.push_str("`oubliette erase` carries it out.\n");
@@ -112,6 +115,9 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
             request.subject.as_str().escape_debug(),
         );
         let _ = writeln!(out, "{:>16}  arrived {}; {}", "", date(request.received_at), signed.text());
+        if let Some(until) = request.held_until {
+            let _ = writeln!(out, "{:>16}  waits for a hold until {}, and for a sweep then", "", date(until));
+        }
     }
     if !waiting.is_empty() {
         let acts = count(waiting.len() as u64, "act is", "acts are");
@@ -242,6 +248,7 @@ fn one(request: &Request, signed: IsSigned, now: Timestamp) -> Value {
         "days_left": days,
         "late": days < 0,
         "carried_out_at": request.carried_out_at.map(shown),
+        "held_until": request.held_until.map(shown),
         "signed": signed.json(),
     })
 }

@@ -1,6 +1,5 @@
 //! Giving up what a rotation replaced.
 
-use oubliette::personal::Canonical;
 use oubliette::{Epoch, KeyTreeId, Retired, Vault};
 use serde_json::{Value, json};
 
@@ -11,7 +10,7 @@ use crate::commands::shred::reason;
 use crate::config::Column;
 use crate::context::{Context, close, purpose};
 use crate::exit::{Exit, Failure};
-use crate::fields::{self, with_type};
+use crate::fields::{self, Kind, with_type};
 use crate::receipts::Receipts;
 use crate::register::{Tables, Work, own_transaction};
 
@@ -136,8 +135,8 @@ fn nobody_needs_it(context: &Context, vault: &Vault, columns: Vec<Column>, what:
     Ok(())
 }
 
-fn give_up<T: Canonical>(vault: &Vault, column: &Column, name: &str, epoch: Epoch) -> Result<Answer, Failure> {
-    let retired = vault.retire_epoch(fields::index::<T>(column)?, epoch)?;
+fn give_up<T: Kind>(vault: &Vault, column: &Column, name: &str, epoch: Epoch) -> Result<Answer, Failure> {
+    let retired = vault.retire_epoch(fields::index::<T>(column, fields::index_of(column)?)?, epoch)?;
     let text = format!("Retired: epoch {epoch} of the index on {name}. {}", since(&retired));
     Answer::new(text, json!({ "retired": "epoch", "column": name, "epoch": epoch.number(), "in": facts(&retired) }))
 }

@@ -1,7 +1,6 @@
 //! Moving to a new root key, a new key tree, a new epoch.
 
 use oubliette::Vault;
-use oubliette::personal::Canonical;
 use serde_json::json;
 
 use crate::answer::{Answer, time};
@@ -9,7 +8,7 @@ use crate::args::{NewKey, Rotate};
 use crate::config::Column;
 use crate::context::{Context, close, purpose};
 use crate::exit::Failure;
-use crate::fields::{self, with_type};
+use crate::fields::{self, Kind, with_type};
 
 pub fn run(context: &mut Context, asked: &Rotate) -> Result<Answer, Failure> {
     match asked {
@@ -115,8 +114,8 @@ fn of_index(context: &mut Context, name: &str) -> Result<Answer, Failure> {
     answer
 }
 
-fn begin<T: Canonical>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, Failure> {
-    let begun = vault.begin_epoch(fields::index::<T>(column)?)?;
+fn begin<T: Kind>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, Failure> {
+    let begun = vault.begin_epoch(fields::index::<T>(column, fields::index_of(column)?)?)?;
     let (epoch, effective) = (begun.current().number(), time(begun.effective_everywhere_at()));
     let before = epoch.saturating_sub(1);
     let text = format!(

@@ -7,7 +7,7 @@ use oubliette_register::{Keep, Rules};
 use crate::config::{Column, Config, Retention, duration, span};
 use crate::context::purpose;
 use crate::exit::{Exit, Failure};
-use crate::fields::{self, with_type};
+use crate::fields::{self, Kind, with_type};
 use crate::receipts;
 
 pub fn of_config(config: &Config) -> Result<Rules, Failure> {
@@ -47,15 +47,15 @@ fn with(config: &Config, change: impl Fn(Span) -> Result<Span, Failure>) -> Resu
         rules = rules.grace(SignedDuration::try_from(duration(grace)?).map_err(wrong)?);
     }
     let mut context = receipts::receipt_context(config)?;
-    for column in config.columns().filter(|column| column.index.is_some()) {
+    for column in config.columns() {
         context = with_type!(&column, T => of_index::<T>(context, &column))?;
     }
     Ok(rules.keep_evidence(config.register.keep_evidence.iter().map(String::as_str)).receipt_context(context))
 }
 
-fn of_index<T: oubliette::personal::Canonical>(
-    context: ReceiptContext,
-    column: &Column,
-) -> Result<ReceiptContext, Failure> {
-    Ok(context.index(fields::index::<T>(column)?))
+fn of_index<T: Kind>(mut context: ReceiptContext, column: &Column) -> Result<ReceiptContext, Failure> {
+    for index in &column.index {
+        context = context.index(fields::index::<T>(column, index)?);
+    }
+    Ok(context)
 }

@@ -88,6 +88,29 @@ fn a_hold_blocks_an_erasure_and_says_which() {
 }
 
 #[test]
+fn an_erasure_that_is_asked_for_under_a_hold_waits_and_is_done_by_a_sweep() {
+    let shop = Shop::new();
+    let alice = shop.customer("alice");
+    let (_, hold) = shop.world.json(&["holds", "add", "alice", "--until", "2099-06-30", "--why", "case 7"]);
+    let ran = shop.world.run(&[&["erase", "alice"][..], &WHY].concat()).ends(4);
+    assert!(ran.err.contains("`oubliette requests add`"), "{ran:?}");
+    let ran = shop.world.run(&["requests", "add", "alice", "--kind", "erasure"]).ends(0);
+    assert!(ran.out.contains("A legal hold stands until 2099-06-30"), "{ran:?}");
+    let listed = shop.world.run(&["requests"]);
+    assert!(listed.out.contains("waits for a hold until 2099-06-30, and for a sweep then"), "{listed:?}");
+    assert!(listed.out.lines().all(|line| line.chars().count() <= 80), "{listed:?}");
+    let (_, listed) = shop.world.json(&["requests"]);
+    assert!(listed["requests"][0]["held_until"].as_str().unwrap().starts_with("2099-06-30"), "{listed}");
+    shop.world.run(&["sweep", "--yes"]).ends(0);
+    assert_eq!(alice.opens(&shop.world.vault()), (true, true));
+    shop.world.run(&["holds", "lift", &hold["hold"].to_string(), "--why", "closed", "--yes"]).ends(0);
+    let (code, swept) = shop.world.json(&["sweep", "--yes"]);
+    assert_eq!((code, &swept["erased"], swept["receipts"].as_array().unwrap().len()), (0, &json!(1), 1), "{swept}");
+    assert_eq!(alice.opens(&shop.world.vault()), (false, false));
+    shop.world.run(&["requests"]).ends(0);
+}
+
+#[test]
 fn what_cannot_be_done_rightly_is_not_begun() {
     let shop = Shop::new();
     let alice = shop.customer("alice");

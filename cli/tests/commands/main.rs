@@ -4,6 +4,7 @@
 
 mod alarm;
 mod breach;
+mod columns;
 mod configuration;
 mod create;
 mod damage;

@@ -61,6 +61,11 @@ pub fn backfill() -> Job {
     )
 }
 
+/// Batches of as many rows as they may have, however slow the machine is.
+fn unhurried(job: Job) -> Job {
+    job.batch_time(std::time::Duration::from_secs(600)).pause(std::time::Duration::ZERO)
+}
+
 /// A database whose columns are wide enough.
 async fn wide_shop(rows: u32) -> Pool<Db> {
     let pool = pool().await;
@@ -138,7 +143,7 @@ pub async fn a_live_table_is_sealed_while_rows_are_written() {
         }
     });
     let mut batches = 0;
-    let job = backfill().batch(15);
+    let job = unhurried(backfill().batch(15));
     let report = jobs::sqlx::run(&pool, &vault, &job, |progress| {
         batches += 1;
         assert_eq!(progress.total, u64::from(ROWS));
@@ -173,6 +178,7 @@ pub async fn into_a_group_that_is_bound_to_its_row() {
             .seal_into_group("name", NAME, "sealed", contact())
             .index_member("email_idx", "sealed", contact(), BY_EMAIL)
             .batch(7)
+            .batch_time(std::time::Duration::from_secs(600))
     };
     let first = job();
     let half =
@@ -221,6 +227,7 @@ pub async fn into_other_columns_by_a_key_of_bytes_or_text() {
             .seal_into("email", "sealed", bound())
             .index_within("email_idx", "sealed", BY_EMAIL, bound())
             .batch(7)
+            .batch_time(std::time::Duration::from_secs(600))
     };
     let first = job();
     let half =

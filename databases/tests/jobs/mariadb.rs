@@ -3,6 +3,15 @@
 #[path = "bodies.rs"]
 #[allow(clippy::duplicate_mod)] // the same tests, with another database’s types
 mod bodies;
+#[path = "keys.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod keys;
+#[path = "plain.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod plain;
+#[path = "statements.rs"]
+#[allow(clippy::duplicate_mod)] // as above
+mod statements;
 
 pub type Db = sqlx::MySql;
 pub const UUID: &str = "CHAR(36)";
@@ -10,6 +19,15 @@ pub const UUID_PARAMETER: &str = "?";
 pub const BYTES: &str = "VARBINARY(1000)";
 pub const TOKEN: &str = "VARBINARY(33)";
 pub const NARROW: &str = "VARCHAR(100)";
+pub const NAME_OF_NATIVE_UUID: &str = "UUID";
+pub const NUMBERS_ARE_EXACT: bool = true;
+pub const NO_CASE: &str = "COLLATE utf8mb4_general_ci";
+pub const NO_CASE_FIRST: &[&str] = &[];
+pub const DECIMAL: &str = "DECIMAL(14, 0)";
+pub const FRACTION: &str = "DECIMAL(14, 1)";
+pub const JSONS: &[&str] = &["JSON", "TEXT"];
+pub const TYPED: bool = false;
+pub const STATEMENTS_OF: &str = "MySQL and MariaDB:";
 pub const NUMBERED: bool = false;
 pub const LOCK: &str = " FOR UPDATE";
 pub const BEGIN: &str = "START TRANSACTION";

@@ -114,7 +114,7 @@ fn a_job_goes_on_after_its_bookmark_and_tells_how_far_it_is() {
     let mut connection = plaintext_shop(&scratch.path().join("shop.db"), 100);
     let vault = Vault::in_memory([ORDERS]);
     let mut seen = Vec::new();
-    let report = jobs::rusqlite::run(&mut connection, &vault, &backfill().batch(30), |progress| {
+    let report = jobs::rusqlite::run(&mut connection, &vault, &unhurried(backfill().batch(30)), |progress| {
         seen.push((progress.looked_at, progress.total, progress.bookmark.clone().unwrap()));
         if progress.looked_at == 60 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })

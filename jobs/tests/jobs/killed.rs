@@ -43,7 +43,7 @@ fn other_process() {
                  BEGIN SELECT * FROM for_ever; END;",
         )
         .unwrap();
-    let _ = jobs::rusqlite::run(&mut connection, &vault, &backfill().batch(50), |progress| {
+    let _ = jobs::rusqlite::run(&mut connection, &vault, &unhurried(backfill().batch(50)), |progress| {
         std::fs::write(at.join("bookmark"), progress.bookmark.as_ref().unwrap()).unwrap();
         go_on(progress)
     });

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod backfill;
+mod columns;
 mod groups;
 mod killed;
 mod parsed;
 mod renewal;
 mod rows;
 mod support;
+mod time;
 mod tokens;
 mod unique;

@@ -64,6 +64,11 @@ pub fn backfill() -> Job {
         .index("email_idx", "email", BY_EMAIL)
 }
 
+/// Batches of as many rows as they may have, however slow the machine is.
+pub fn unhurried(job: Job) -> Job {
+    job.batch_time(std::time::Duration::from_secs(600)).pause(std::time::Duration::ZERO)
+}
+
 pub fn run(connection: &mut Connection, vault: &Vault, job: &Job) -> Report {
     jobs::rusqlite::run(connection, vault, job, go_on).unwrap()
 }

@@ -3,15 +3,15 @@
 use std::fmt;
 
 use oubliette::personal::{
-    Address, Date, Email, ExposePersonalData, InvalidContent, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
+    Address, Date, Email, ExposePersonalData, InvalidContent, Json, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
 };
 
 use super::tree::{Tree, Writer};
 
 /// Which types can be read when only their tag is known.
 ///
-/// Knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`] and [`Text`]. Others must be added by
-/// [`reading`](Readers::reading), a `Json` of each of your types too; a value of a type that is not known is an error, and
+/// Knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`], [`Text`] and `Json<serde_json::Value>`. Others must be
+/// added by [`reading`](Readers::reading), a `Json` of each of your types too; a value of a type that is not known is an error, and
 /// never left out.
 #[derive(Clone)]
 pub struct Readers {
@@ -46,6 +46,7 @@ impl Readers {
             .reading::<Address>()
             .reading::<Date>()
             .reading::<Text>()
+            .reading::<Json<serde_json::Value>>()
     }
 
     /// A type of yours, by its [`TAG`](PersonalData::TAG). Of two types with one tag the later one is used.
@@ -91,7 +92,7 @@ fn read<T: PersonalData + ExposePersonalData>(bytes: &[u8]) -> Result<Tree, NotR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oubliette::personal::{Country, Json, JsonContent, Padding};
+    use oubliette::personal::{Country, JsonContent, Padding};
 
     fn shown<T: PersonalData>(readers: &Readers, value: &T) -> Option<String> {
         let mut bytes = Plaintext::with_capacity(0);

@@ -101,6 +101,7 @@ fn holds(tag: &str) -> &str {
         "obl.address" => "postal address",
         "obl.date" => "date",
         "obl.text" => "text",
+        "obl.json" => "JSON",
         other => other,
     }
 }

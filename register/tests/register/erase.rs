@@ -1,11 +1,12 @@
 //! Erasing a customer, and what stays.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oubliette::journal::{Event, Receipt};
 use oubliette::store::{Problem, Stop};
-use oubliette_register::{RegisterError, RequestKind, Rules};
+use oubliette_register::{Answer, RegisterError, RequestKind, Rules};
 
 use crate::Db;
 use crate::support::*;
@@ -104,6 +105,75 @@ bodies! {
         shop.set_now("2026-06-01T00:00:00Z");
         assert!(on!(db, shop.register, hold(&alice, None, why("case 9"), until)).is_err());
         own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
+    }
+
+    async fn what_a_hold_deferred_is_done_once_when_it_has_ended() {
+        let mut stopped = 0;
+        for step in 1.. {
+            let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+            on!(db, shop.register, create_tables()).unwrap();
+            let mut sealed = Vec::new();
+            for id in ["alice", "bob", "carol", "dan"] {
+                on!(db, shop.register, grant(&who(id), contract())).unwrap();
+                on!(db, shop.register, hold(&who(id), Some(ORDERS), why("case 7"), at("2026-06-01T00:00:00Z"))).unwrap();
+                let keys = on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
+                sealed.push((keys.seal(EMAIL, &email()).unwrap(), keys));
+            }
+            // Alice asks through the register, Bob's erasure is decided on at once, and twice; Carol asks, and takes it back. Dan asks for
+            // something else.
+            let now = shop.register_now();
+            let asked = on!(db, shop.register, request(&who("alice"), RequestKind::Erasure, now)).unwrap();
+            for _ in 0..2 {
+                let refused = own_transaction!(db, shop.register, erase(&who("bob"), why("asked")));
+                assert!(matches!(refused, Err(RegisterError::Held { .. })), "{refused:?}");
+            }
+            let carol = on!(db, shop.register, request(&who("carol"), RequestKind::Erasure, now)).unwrap();
+            on!(db, shop.register, close_request(carol.id, Answer::Withdrawn, None)).unwrap();
+            on!(db, shop.register, request(&who("dan"), RequestKind::Objection, now)).unwrap();
+            own_transaction!(db, shop.register, flush()).unwrap();
+
+            // The desk shows what waits, with its deadline.
+            let (until, desk) = (at("2026-06-01T00:00:00Z"), shop.desk(Rules::new()));
+            let listed: Vec<_> = on!(db, desk, requests()).unwrap().into_iter().map(|it| {
+                (it.subject.as_str().to_owned(), it.held_until, it.carried_out_at.is_some(), it.due_at)
+            }).collect();
+            let of = |id: &str, held| (id.to_owned(), held, true, asked.due_at);
+            assert_eq!(listed.len(), 3, "Bob's is there once");
+            assert!(listed.contains(&of("alice", Some(until))) && listed.contains(&of("bob", Some(until))), "{listed:?}");
+            assert!(listed.contains(&("dan".to_owned(), None, false, asked.due_at)), "{listed:?}");
+            let held = on!(db, desk, due()).unwrap();
+            assert!(held.len() == 2 && held.iter().all(|due| due.held), "{held:?}");
+            let go_on = |_: &_| ControlFlow::Continue(());
+            let swept = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
+            assert_eq!((swept.erased, swept.held), (0, 2));
+
+            // One hold is ended before its time, the other runs out. The process is killed at every step of the sweep in turn.
+            let hold = on!(db, shop.register, holds(&who("bob"))).unwrap()[0].id;
+            on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
+            let swept = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
+            assert_eq!((swept.erased, swept.held, swept.receipts.len()), (1, 1, 1));
+            shop.set_now("2026-06-01T00:00:00Z");
+            shop.steps.stop_at(step, Stop::Die { torn: false });
+            let mut receipts = match own_transaction!(db, shop.register, sweep(go_on)) {
+                Ok(swept) => swept.receipts.len(),
+                Err(_) => 0,
+            };
+            let died = shop.steps.died();
+            shop.steps.reset();
+            receipts += own_transaction!(db, shop.register, resume()).unwrap().receipts.len();
+            receipts += own_transaction!(db, shop.register, sweep(go_on)).unwrap().receipts.len();
+            let opens: Vec<bool> = sealed.iter().map(|(sealed, keys)| shop.opens(keys, sealed, EMAIL)).collect();
+            assert_eq!(opens, [false, false, true, true], "step {step}");
+            let journal = shop.journal();
+            assert_eq!(count(&journal, |event| matches!(event, Event::Erased { .. })), 2, "step {step}");
+            assert!(on!(db, shop.register, requests()).unwrap().iter().all(|it| it.subject.as_str() == "dan"));
+            if !died {
+                assert_eq!(receipts, 1);
+                break;
+            }
+            stopped += 1;
+        }
+        assert!(stopped >= 4, "{stopped}");
     }
 
     async fn interrupted_anywhere_it_is_finished() {

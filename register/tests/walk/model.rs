@@ -199,7 +199,13 @@ pub fn compare(before: &Seen, after: &Seen, op: Op, plan: &Plan) -> Result<(), S
             && Request { due_at: other.due_at, ..one.clone() } == *other;
         one == other || is_answered || may_close || may_extend
     };
-    same("request", &before.requests, &after.requests, matches!(op, Op::Request(..)), |_| false, requests)
+    // An erasure that a hold forbids is kept as a request.
+    let defers = matches!(op, Op::Erase(_)) && plan.refused == Some("Held");
+    let requests = |one: &Request, other: &Request| {
+        let deferred = defers && one.kind == "erasure" && one.state == "open" && other.not_before.is_some();
+        requests(one, other) || (deferred && Request { not_before: one.not_before, ..other.clone() } == *one)
+    };
+    same("request", &before.requests, &after.requests, matches!(op, Op::Request(..)) || defers, |_| false, requests)
 }
 
 /// What is in one list and in the other: one more at most, none less unless it may go, and none changed but as it may be.
