@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use oubliette::journal::{self, Expectations, JournalError};
+use oubliette::journal::{self, Expectations, JournalError, Receipt};
 use oubliette::store::Stop;
 use oubliette::{CustomerId, KeyStoreError, RecoverError, UnlockError};
 use oubliette_register::{Reconciled, RegisterError};
@@ -57,6 +57,7 @@ impl World {
             truth.gone.retain(recorded);
         }
         let restored = self.seen().await;
+        let known_until = self.table_ends().await.max(self.last_entry().map_or(0, |last| last.n()));
         if vault.is_some() {
             // Nor of these: the tables do not have them, the journal was not told of them, and the rest went back.
             let is_known = |number: &CustomerId| told.granted.contains(number) || restored.numbers.contains_key(number);
@@ -70,6 +71,14 @@ impl World {
         if operator.accepted.is_some() {
             truth.has_gap = true;
             self.losses += 1;
+        }
+        // A shred of whoever was shredded before commits nothing: no root record vouches for its entries, and these tables were killed before they
+        // were told. That the journal has lost them shows by the receipt alone, which does not fit it any more.
+        let names_lost = |receipt: &Receipt| receipt.content().entries.iter().any(|entry| entry.n() > known_until);
+        if journal.is_some() && !truth.has_gap && self.receipts_from(0).iter().any(names_lost) {
+            let expected = self.receipts_from(0).iter().fold(Expectations::new(), Expectations::receipt);
+            // Unless the same entries are back, by a copy that knew more.
+            truth.has_gap = self.entries(&expected).is_err();
         }
         let still_told = Told::of(&self.entries(&Expectations::new())?);
         let accepted = operator.accepted.is_some();
