@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oubliette::store::{
-    Changed, CopyContent, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    Changed, CopyContent, InOrder, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
     RootStore, StoreError, Together,
 };
 use tokio::task::AbortHandle;
@@ -22,15 +22,24 @@ use crate::session::{Parameter, Session, both};
 use crate::store::{Inner, PostgresStore};
 use crate::watch;
 
-/// The record as this server has it, and, if asked for, a small commit: a message in the WAL, which no table keeps. The length
-/// first: what has another one is not fetched.
+/// The record as this server has it, and, if asked for, a small commit: a message in the WAL, which no table keeps. It is durable when the answer
+/// comes, and so is what was read, since that came before it in the WAL. The length first: what has another one is not fetched.
+///
+/// The last column says whether all that can be seen is on this server's disk, and no other one's counts: what is seen is in the WAL, so it is if the WAL was
+/// flushed as far as it goes.
 const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchronous_standby_names') <> '',
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
         CASE WHEN NOT pg_is_in_recovery()
-                AND ($2 = 'always' OR $2 = 'synchronous' AND current_setting('synchronous_standby_names') <> '')
-            THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END
+                AND ($2 = 'always' OR $2 = 'needed' AND (current_setting('synchronous_standby_names') <> ''
+                    OR pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()))
+            THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END,
+        CASE WHEN NOT pg_is_in_recovery() AND current_setting('synchronous_standby_names') = ''
+            THEN pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END
     FROM {s}.place p, {s}.root r";
+
+/// A small commit alone. When it is durable, all that was seen before it is.
+const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL, pg_is_in_recovery()";
 
 /// Nothing is written unless this very connection holds the lock: also if a pooler gave us another one since.
 const WRITE: &str = "WITH written AS (
@@ -46,7 +55,8 @@ const WRITE: &str = "WITH written AS (
 /// vault; and no record unless every page is there.
 ///
 /// If nothing more is to be done under the lock it is given up with the end of the transaction, when others see what was written: the
-/// transaction takes it, too, and the connection lets go of it.
+/// transaction takes it, too, and the connection lets go of it. And then it does not wait for the disk and the standbys, so that others do not, either: a
+/// flush that follows does, and is shared with theirs, since the WAL is one sequence and what they build upon this comes after it.
 const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
         WHERE id = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -67,7 +77,8 @@ const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
     SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM raised), (SELECT count(*) FROM put) = cardinality($5),
         (SELECT count(*) FROM written) = 1,
         CASE WHEN $10 AND (SELECT count(*) FROM written) = 1
-            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3) END";
+            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3)
+                AND set_config('synchronous_commit', 'off', true) IS NOT NULL END";
 
 /// More pages, and it would take longer than an answer may: they are put first.
 const MOST_AT_ONCE: usize = 1024;
@@ -89,6 +100,11 @@ impl RootStore for PostgresStore {
     fn read(&self, place: PlaceId) -> Vec<RootCopy> {
         let content = if place == self.inner.place { self.inner.record() } else { Err(self.missing(place)) };
         self.inner.copies(place, content)
+    }
+
+    /// A read makes durable what it shows, unless reads are [never confirmed](ConfirmReads::Never).
+    fn shows_what_is_durable(&self) -> bool {
+        self.inner.confirm_reads != ConfirmReads::Never
     }
 
     /// True: each wait for the server has an end.
@@ -188,12 +204,12 @@ impl Inner {
     fn record(&self) -> Result<CopyContent, StoreError> {
         let (sql, place) = (self.schema.sql(READ), self.place);
         let confirm = self.confirm_reads.at_a_read();
-        let (content, has_standbys) = self.read(move |session| {
+        let found = self.read(move |session| {
             let sql = sql.clone();
             async move { record(&session, &sql, place, confirm).await }
         })?;
-        self.saw_standbys(has_standbys);
-        Ok(content)
+        self.saw_standbys(found.has_standbys);
+        Ok(found.content)
     }
 
     fn copies(&self, place: PlaceId, content: Result<CopyContent, StoreError>) -> Vec<RootCopy> {
@@ -205,23 +221,28 @@ impl Inner {
 impl ConfirmReads {
     fn at_a_read(self) -> &'static str {
         match self {
-            ConfirmReads::WhenSynchronous => "synchronous",
+            ConfirmReads::WhenSynchronous => "needed",
             ConfirmReads::Always => "always",
             ConfirmReads::Never => "never",
         }
     }
 
-    /// What a commit is based on is confirmed in any case: it must outlive what is built upon it.
+    /// What a commit is based on is confirmed together with it, or by a flush before anything else goes by it.
     fn under_the_lock(self) -> &'static str {
         match self {
             ConfirmReads::Always => "always",
-            ConfirmReads::WhenSynchronous | ConfirmReads::Never => "synchronous",
+            ConfirmReads::WhenSynchronous | ConfirmReads::Never => "never",
         }
     }
 }
 
-/// What is there, and whether the server has synchronous standbys.
-type Found = (CopyContent, bool);
+/// What is there.
+struct Found {
+    content: CopyContent,
+    has_standbys: bool,
+    /// It is durable.
+    is_settled: bool,
+}
 
 async fn record(session: &Session, sql: &str, place: PlaceId, confirm: &str) -> Result<Found, Failure> {
     record_within(session, session.within(), sql, place, confirm).await
@@ -250,7 +271,9 @@ async fn record_within(
         (_, Some(bytes), true) => CopyContent::Intact(bytes.to_vec()),
         _ => CopyContent::Damaged,
     };
-    Ok((content, row.try_get(2)?))
+    let (is_confirmed, is_flushed): (Option<bool>, Option<bool>) = (row.try_get(6)?, row.try_get(7)?);
+    let is_settled = is_confirmed == Some(true) || is_flushed == Some(true);
+    Ok(Found { content, has_standbys: row.try_get(2)?, is_settled })
 }
 
 /// The lock, as the connection that holds it has it.
@@ -288,9 +311,8 @@ impl RootLock for Locked<'_> {
         written.map_err(|failure| self.inner.error(failure))
     }
 
-    /// All that can be seen is on this server's disk, and a read that has a commit of its own confirmed by the standbys proves that what it read is on
-    /// theirs, since that came before it in the WAL.
-    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+    /// The WAL is one sequence: a crash, or a standby that is promoted, loses the end of it, and nothing out of its middle.
+    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         if place != self.inner.place {
             return None;
         }
@@ -302,18 +324,31 @@ impl RootLock for Locked<'_> {
                 record(&session, &sql, place, confirm).await
             })
         });
-        let content = found.map(|(content, has_standbys)| {
-            self.inner.saw_standbys(has_standbys);
-            content
+        let (content, is_settled) = match found {
+            Ok(Found { content, has_standbys, is_settled }) => {
+                self.inner.saw_standbys(has_standbys);
+                (Ok(content), is_settled)
+            }
+            Err(failure) => (Err(self.inner.error(failure)), false),
+        };
+        Some(InOrder { copies: self.inner.copies(place, content), is_settled })
+    }
+
+    /// By a commit of its own, on the connection that holds the lock: on this server's disk and, where it has synchronous standbys, on theirs.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let session = self.session.clone();
+        let settled = self.inner.driver.run(async move {
+            let _turn = session.turn().await;
+            flush(&session).await
         });
-        Some(self.inner.copies(place, content.map_err(|failure| self.inner.error(failure))))
+        settled.map_err(|failure| self.inner.error(failure))
     }
 
     fn together(&self) -> Option<Together> {
         Some(self.inner.together)
     }
 
-    /// One statement, on the connection that holds the lock.
+    /// One statement, on the connection that holds the lock; and if that is the last one, a flush behind it.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
         let OneStep { place, record, mark, pages, is_last } = *step;
         if place != self.inner.place || record.len() != RECORD_BYTES {
@@ -344,7 +379,19 @@ impl RootLock for Locked<'_> {
                 (&proof, Type::BYTEA),
                 (&is_last, Type::BOOL),
             ]);
-            let answer = session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows));
+            let written = async { session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows)) };
+            let answer = if is_last {
+                // Sent at once: no round trip more. What was not written needs no flush, and gets one all the same.
+                match both(written, flush(&session), session.within()).await {
+                    (Ok(()), Some(Ok(()))) => Ok(()),
+                    (Err(failure), _) => Err(failure),
+                    // Others see it, and it may be lost.
+                    (Ok(()), Some(Err(failure))) => Err(Failure::NotFlushed(Box::new(failure))),
+                    (Ok(()), None) => Err(Failure::NoAnswer(session.within())),
+                }
+            } else {
+                written.await
+            };
             if let Err(failure) = &answer
                 && failure.is_unclear()
             {
@@ -358,6 +405,11 @@ impl RootLock for Locked<'_> {
             false => NotWritten::Nothing(self.inner.error(failure)),
         })
     }
+}
+
+async fn flush(session: &Session) -> Result<(), Failure> {
+    let rows = session.query_often(FLUSH, &[]).await?;
+    if rows.first().ok_or(Failure::Incomplete)?.try_get(1)? { Err(Failure::Standby) } else { Ok(()) }
 }
 
 /// What a step came to.

@@ -7,6 +7,8 @@ mod access;
 mod conformance;
 #[path = "postgres/encrypted.rs"]
 mod encrypted;
+#[path = "postgres/flushes.rs"]
+mod flushes;
 #[path = "postgres/hanging.rs"]
 mod hanging;
 #[path = "postgres/losses.rs"]

@@ -1,0 +1,290 @@
+//! A commit that others see before it is on the disk, and what relies upon it: on servers that are stopped in between, and standbys that are promoted without
+//! it.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use oubliette::store::{
+    CopyContent, InOrder, LockError, Mark, NotWritten, OneStep, PlaceId, RECORD_BYTES, RootLock, RootStore,
+};
+use oubliette::{Outcome, ShredError, Vault};
+use oubliette_postgres::{ConfirmReads, PostgresStore};
+
+use super::server::Server;
+use super::support::*;
+
+const WAIT: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_millis(500);
+const WAL: &str = "SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()";
+
+fn place(store: &PostgresStore) -> PlaceId {
+    store.places()[0]
+}
+
+fn write(lock: &mut dyn RootLock, store: &PostgresStore, record: u8) -> Result<(), NotWritten> {
+    let (bytes, mark) = ([record; RECORD_BYTES], Mark { generation: record.into(), vault: [1; 16], proof: [1; 32] });
+    lock.write_with_pages(&OneStep { place: place(store), record: &bytes, mark: &mark, pages: &[], is_last: true })
+}
+
+fn number(content: &CopyContent) -> Option<u8> {
+    match content {
+        CopyContent::Intact(found) => Some(found[0]),
+        CopyContent::Empty => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn in_order(lock: &mut dyn RootLock, store: &PostgresStore) -> (Option<u8>, bool) {
+    let InOrder { copies, is_settled } = lock.read_in_order(place(store)).unwrap();
+    (number(&copies[0].content), is_settled)
+}
+
+/// A synchronous standby, and a primary that follows what it says.
+fn pair() -> (Server, Server, String) {
+    let primary = Server::start(&["-c", "fsync=on", "-c", "wal_level=replica", "-c", "max_wal_senders=5"]);
+    let schema = primary.new_schema();
+    at(&primary, &schema).migrate().unwrap();
+    let standby = Server::follow(&primary);
+    primary.set("synchronous_standby_names", "standby");
+    is_synchronous(&primary);
+    (primary, standby, schema)
+}
+
+fn is_synchronous(primary: &Server) {
+    wait_for("the standby to be synchronous", || {
+        primary.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
+    });
+}
+
+/// Has the server's own processes flush nothing: what is written waits for a commit that asks for it.
+fn without_walwriter(server: &Server) {
+    server.set("wal_writer_delay", "10s");
+    server.set("wal_writer_flush_after", "1GB");
+    server.sql("SELECT pg_logical_emit_message(true, 'wake', '')");
+}
+
+/// A shred's own connection must not answer before it is durable: with a standby that does not confirm, it does not; and others take the lock, see it, and build
+/// upon it all the while. None of them is answered either.
+#[test]
+fn the_lock_goes_on_when_others_see_the_commit_and_nobody_is_answered_before_the_flush() {
+    let (_primary, standby, schema) = pair();
+    let primary = &_primary;
+    let [one, two] = [1, 2].map(|_| at(primary, &schema).answer_within(Duration::from_secs(20)).open().unwrap());
+    let mut lock = one.lock(&one.places(), WAIT).unwrap();
+    write(&mut *lock, &one, 1).unwrap();
+    drop(lock);
+    // It answers, and confirms nothing.
+    standby.signal_all("STOP");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let mut lock = one.lock(&one.places(), WAIT).unwrap();
+            write(&mut *lock, &one, 2)
+        });
+        wait_for("the record to be seen", || primary.sql(&format!("SELECT get_byte(record, 0) FROM {schema}.root")) == "2");
+        let mut lock = two.lock(&two.places(), WAIT).expect("the lock goes on with the record");
+        assert_eq!(in_order(&mut *lock, &two), (Some(2), false), "seen, and not known to be durable");
+        assert!(!first.is_finished());
+        let second = scope.spawn(|| write(&mut *two.lock(&two.places(), WAIT).unwrap(), &two, 3));
+        drop(lock);
+        wait_for("the next record to be seen", || {
+            primary.sql(&format!("SELECT get_byte(record, 0) FROM {schema}.root")) == "3"
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!first.is_finished() && !second.is_finished(), "neither is on the standby");
+        standby.signal_all("CONT");
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+    });
+    let mut lock = two.lock(&two.places(), WAIT).unwrap();
+    lock.settle().unwrap();
+    assert_eq!(in_order(&mut *lock, &two).0, Some(3));
+}
+
+/// A record that is read under the lock counts as durable only if the WAL is on the disk, or the store settled it; and with a standby only in the second case.
+#[test]
+fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
+    let (primary, standby, schema) = pair();
+    for confirm in [ConfirmReads::Never, ConfirmReads::WhenSynchronous, ConfirmReads::Always] {
+        let store = at(&primary, &schema).answer_within(SOON).confirm_reads(confirm).open().unwrap();
+        assert_eq!(store.shows_what_is_durable(), confirm != ConfirmReads::Never);
+        let is_always = confirm == ConfirmReads::Always;
+        {
+            let mut lock = store.lock(&store.places(), WAIT).unwrap();
+            assert_eq!(in_order(&mut *lock, &store), (None, is_always), "{confirm:?}");
+            lock.settle().unwrap();
+        }
+        standby.stop_at_once();
+        {
+            let mut lock = store.lock(&store.places(), WAIT).unwrap();
+            let InOrder { copies, is_settled } = lock.read_in_order(place(&store)).unwrap();
+            assert!(!is_settled, "{confirm:?}");
+            assert_eq!(matches!(copies[0].content, CopyContent::Unreachable(_)), is_always, "{confirm:?}");
+            assert!(lock.settle().is_err(), "{confirm:?}");
+        }
+        standby.go_on();
+        is_synchronous(&primary);
+    }
+}
+
+/// Without standbys a read, and the lock's own, tell whether the WAL is on the disk: what is seen and is not is flushed by the read itself.
+#[test]
+fn a_read_makes_durable_what_it_shows() {
+    let server = Server::start(&["-c", "fsync=on"]);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let [usual, never] = [ConfirmReads::WhenSynchronous, ConfirmReads::Never]
+        .map(|confirm| at(&server, &schema).confirm_reads(confirm).open().unwrap());
+    let mut lock = usual.lock(&usual.places(), WAIT).unwrap();
+    write(&mut *lock, &usual, 1).unwrap();
+    drop(lock);
+    without_walwriter(&server);
+    // As a commit whose flush did not come yet.
+    let unflushed = |record: u8| {
+        server.sql(&format!(
+            "SET synchronous_commit = off; UPDATE {schema}.root SET record = decode(repeat('{record:02x}', {RECORD_BYTES}), 'hex'),
+             digest = sha256(decode(repeat('{record:02x}', {RECORD_BYTES}), 'hex'))"
+        ));
+        assert_eq!(server.sql(WAL), "f", "it is in memory alone");
+    };
+    unflushed(2);
+    let mut lock = usual.lock(&usual.places(), WAIT).unwrap();
+    assert_eq!(in_order(&mut *lock, &usual), (Some(2), false));
+    lock.settle().unwrap();
+    assert_eq!((in_order(&mut *lock, &usual), &*server.sql(WAL)), ((Some(2), true), "t"));
+    drop(lock);
+    unflushed(3);
+    assert_eq!(number(&never.read(place(&never))[0].content), Some(3));
+    assert_eq!(server.sql(WAL), "f", "one that confirms nothing flushes nothing");
+    assert_eq!(number(&usual.read(place(&usual))[0].content), Some(3));
+    assert_eq!(server.sql(WAL), "t");
+    // And what only was seen is gone with the server, what a read showed is not.
+    unflushed(4);
+    server.kill();
+    server.go_on();
+    assert_eq!(number(&usual.read(place(&usual))[0].content), Some(3));
+}
+
+/// The server is stopped in the middle of shreds by several processes, again and again: who was answered is shredded, all others are shredded or not, nobody
+/// else is lost, and no false alarm is raised.
+#[test]
+fn a_server_that_is_stopped_between_the_write_and_the_flush_loses_nothing_that_was_answered() {
+    const PROCESSES: usize = 4;
+    const ASKED: usize = PROCESSES * 120;
+    let server = Server::start(&["-c", "fsync=on"]);
+    let builder = fresh(&server);
+    let made = create(&builder, LEASE);
+    let people: Vec<_> = (0..=ASKED).map(|_| customer(&made)).collect();
+    without_walwriter(&server);
+    let mut answered = vec![false; people.len()];
+    // They live through all of it.
+    let vaults: Vec<Vault> = (0..PROCESSES).map(|_| unlock(&builder)).collect();
+    for round in 0..3 {
+        let start = Barrier::new(PROCESSES + 1);
+        let shreds = |nth: usize, before: &[bool]| {
+            let mut came = Vec::new();
+            start.wait();
+            for at in (nth..ASKED).step_by(PROCESSES).filter(|at| !before[*at]).take(40) {
+                match vaults[nth].shred([people[at].0]) {
+                    Ok(_) => came.push(at),
+                    Err(ShredError::NothingHappened(error) | ShredError::Unknown(error)) => {
+                        assert!(error.outcome() == Outcome::TryAgain, "{error:?}");
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            came
+        };
+        let came: Vec<Vec<usize>> = std::thread::scope(|scope| {
+            let (shreds, before) = (&shreds, &answered);
+            let threads: Vec<_> = (0..PROCESSES).map(|nth| scope.spawn(move || shreds(nth, before))).collect();
+            start.wait();
+            std::thread::sleep(Duration::from_millis(60 + 40 * round));
+            server.kill();
+            server.go_on();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        came.into_iter().flatten().for_each(|at| answered[at] = true);
+        let fresh = unlock(&builder);
+        for vault in vaults.iter().chain([&fresh]) {
+            for (at, one) in people.iter().enumerate() {
+                match opens(vault, one) {
+                    true => assert!(!answered[at], "{at} was answered, and is undone"),
+                    false => assert!(at < ASKED, "nobody asked for that one"),
+                }
+            }
+        }
+        fresh.close().unwrap();
+    }
+    let count = answered.iter().filter(|answered| **answered).count();
+    assert!(count > 10, "{count} were answered");
+    vaults.into_iter().for_each(|vault| vault.close().unwrap());
+}
+
+/// The primary has shreds that the standby lacks, and that is promoted: they were not answered. Who was answered before stays shredded, nobody calls the vault rolled
+/// back, those who lived through it included, and the same shreds succeed on the new primary.
+#[test]
+fn a_standby_that_lacks_the_end_of_the_log_is_promoted() {
+    let (primary, standby, schema) = pair();
+    let directories = [&primary, &standby].map(|server| super::server::text(server.directory())).join(",");
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres")).schema(&schema);
+    let both = both.answer_within(SOON);
+    let vault = create(&both, LEASE);
+    let people = [(), (), (), ()].map(|()| customer(&vault));
+    vault.shred([people[0].0]).unwrap();
+    let other = unlock(&both);
+    assert!(opens(&other, &people[3]) && !opens(&other, &people[0]));
+    standby.signal_all("STOP");
+    std::thread::scope(|scope| {
+        let shreds = [(&vault, 1), (&other, 2)].map(|(vault, at): (&Vault, usize)| {
+            let one = people[at].0;
+            scope.spawn(move || vault.shred([one]))
+        });
+        for shred in shreds {
+            let failed = shred.join().unwrap();
+            assert!(matches!(failed, Err(ShredError::Unknown(_) | ShredError::NothingHappened(_))), "{failed:?}");
+        }
+    });
+    let written = primary.sql(&format!("SELECT generation >= 3 FROM {schema}.mark"));
+    assert_eq!(written, "t", "it is there, and on no other server");
+    primary.kill();
+    standby.signal_all("CONT");
+    // What the primary had sent and the standby not yet taken is not what this is about.
+    standby.sql("SELECT pg_promote(true, 30)");
+    standby.set("synchronous_standby_names", "");
+    let new = unlock(&both);
+    for vault in [&vault, &other, &new] {
+        assert!(!opens(vault, &people[0]) && opens(vault, &people[3]));
+    }
+    vault.shred([people[1].0]).unwrap();
+    other.shred([people[2].0]).unwrap();
+    for vault in [&vault, &other, &new] {
+        wait_for("all to see it", || !opens(vault, &people[1]) && !opens(vault, &people[2]));
+        assert!(opens(vault, &people[3]));
+    }
+    [vault, other, new].into_iter().for_each(|vault| vault.close().unwrap());
+}
+
+/// The lock that is held while its commit cannot be seen is taken by nobody.
+#[test]
+fn the_lock_is_held_until_the_commit_is_seen() {
+    let server = Server::start(&[]);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let [store, other] = [1, 2].map(|_| at(&server, &schema).open().unwrap());
+    // The statement that writes takes its time.
+    server.sql(&format!(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';
+         CREATE TRIGGER slow AFTER UPDATE ON {schema}.root FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+    ));
+    std::thread::scope(|scope| {
+        let theirs = store.clone();
+        let writing = scope.spawn(move || write(&mut *theirs.lock(&theirs.places(), WAIT).unwrap(), &theirs, 1));
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%raised%'";
+        wait_for("the commit to be under way", || server.sql(waits) == "1");
+        let busy = other.lock(&other.places(), Duration::from_millis(200));
+        assert!(matches!(busy, Err(LockError::Busy { .. })), "it cannot be seen yet");
+        let mut lock = other.lock(&other.places(), WAIT).unwrap();
+        assert_eq!(in_order(&mut *lock, &other).0, Some(1));
+        writing.join().unwrap().unwrap();
+    });
+}
