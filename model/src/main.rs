@@ -45,8 +45,9 @@ fn main() -> ExitCode {
     let mut total = Total::default();
     for (name, runs) in GROUPS.into_iter().filter(|(name, _)| request.group.is_none_or(|group| group == *name)) {
         println!("{name}");
-        let is_asked_for =
-            |run: &Run| (run.is_quick || !request.only_quick) && request.rule.is_none_or(|rule| run.within.lacks() == Some(rule));
+        let is_asked_for = |run: &Run| {
+            (run.is_quick || !request.only_quick) && request.rule.is_none_or(|rule| run.within.lacks() == Some(rule))
+        };
         let traces = if request.rule.is_some() { Traces::All } else { Traces::Unexpected };
         for run in runs().into_iter().filter(is_asked_for) {
             total.add(run, request.most, traces);

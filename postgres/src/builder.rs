@@ -27,13 +27,15 @@ const WORK_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfirmReads {
-    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read.
+    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read; or if something in its log is not on its disk
+    /// yet, which may be what was read.
     #[default]
     WhenSynchronous,
     /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
     Always,
     /// No read is. Then a lease is renewed by a primary that was deposed, for as long as the failover manager lets it run: what
-    /// others are promised after a shred is that time, and not the lease.
+    /// others are promised after a shred is that time, and not the lease. Nor is what was read known to be durable: a key tree that another process made is used
+    /// after the next commit.
     Never,
 }
 

@@ -17,7 +17,9 @@ pub(crate) enum Failure {
          missing after a failover"
     )]
     NotConfirmed,
-    #[error("the commit is visible here, and it is not known whether it is on disk and on the standbys: it may be missing after a crash or a failover")]
+    #[error(
+        "the commit is visible here, and it is not known whether it is on disk and on the standbys: it may be missing after a crash or a failover"
+    )]
     NotFlushed(#[source] Box<Failure>),
     #[error("this server is a standby (in recovery); connect to the primary")]
     Standby,

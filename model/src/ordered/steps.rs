@@ -194,7 +194,9 @@ impl Ordered {
 
     /// Whether a flush covers the record, and the standby that may be promoted has confirmed it.
     fn is_covered(&self, s: &State, server: u8, record: RecordId) -> bool {
-        let has = |server: usize| s.servers[server].log.as_slice()[..usize::from(s.servers[server].flushed)].contains(&record);
+        let has = |server: usize| {
+            s.servers[server].log.as_slice()[..usize::from(s.servers[server].flushed)].contains(&record)
+        };
         let needs_standby = self.bounds.has_standby && server == 0 && self.keep(Rule::StandbyConfirms);
         has(usize::from(server)) && (!needs_standby || has(1))
     }
@@ -347,8 +349,10 @@ impl Ordered {
     fn cut(&self, s: &State, process: usize) -> Vec<State> {
         let mut without = s.clone();
         let Some(commit) = s.processes[process].commit else { return vec![without] };
-        let is_unclear = commit.new != commit.base && matches!(commit.stage, Stage::Sent | Stage::Written | Stage::Lost);
-        without.processes[process].commit = is_unclear.then_some(Commit { stage: Stage::Lost, is_unlocked: false, ..commit });
+        let is_unclear =
+            commit.new != commit.base && matches!(commit.stage, Stage::Sent | Stage::Written | Stage::Lost);
+        without.processes[process].commit =
+            is_unclear.then_some(Commit { stage: Stage::Lost, is_unlocked: false, ..commit });
         let mut outcomes = vec![without.clone()];
         let server = usize::from(s.processes[process].server);
         if commit.stage == Stage::Sent && s.servers[server].is_all_seen() {

@@ -80,7 +80,8 @@ fn advanced(process: usize, before: &State, after: &State) -> String {
         Stage::Sent => format!("r{} is written: server {server} has {}", commit.new, log(after, usize::from(server))),
         Stage::Written | Stage::Lost => format!("has its answer for r{}", commit.new),
     };
-    let end = if after.processes[process].commit.is_none() { format!(" [{:?} ends: Ok]", commit.op) } else { String::new() };
+    let end =
+        if after.processes[process].commit.is_none() { format!(" [{:?} ends: Ok]", commit.op) } else { String::new() };
     format!("{who} {does}{end}")
 }
 

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use crate::derivation::TreeId;
 use crate::error::KeyStoreError;
 use crate::key_tree::{Ahead, Tree, TreeError};
+use crate::vault::operations::shred::{ShredRequest, numbers_in};
 use crate::vault::process::Process;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, PagesError, VaultState, get_many, tree_error};
+
+/// Pages on the way to a customer.
+const LEVELS: usize = 5;
 
 /// How far [`Vault::load_pages`](crate::Vault::load_pages) has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,6 +79,30 @@ impl Process {
         done.share = 1.0;
         let _ = progress(done);
         Ok(done)
+    }
+
+    /// Reads the pages that lead to whom these requests are about, as far as they are not in memory and there is room: several at once, and
+    /// before the lock is taken, which others wait for. What cannot be read is told to the commit, which looks again.
+    pub(super) fn load_paths(self: &Arc<Process>, requests: &[ShredRequest]) {
+        let mut arrived = Arrived::default();
+        // A level in each round.
+        for _ in 0..=LEVELS {
+            let Some(state) = self.known.snapshot() else { return };
+            for loaded in &state.trees {
+                let Some(tree) = &loaded.tree else { continue };
+                tree.load_towards(&numbers_in(loaded, requests.iter()), &arrived);
+            }
+            drop(state);
+            let wanted = arrived.take_wanted();
+            if wanted.is_empty() || self.commits.resident().room() < wanted.len() {
+                return;
+            }
+            // Those before are in the tree now.
+            arrived.pages.clear();
+            for names in wanted.chunks(PAGES_AT_ONCE) {
+                arrived.pages.extend(get_many(self.page_store(), names));
+            }
+        }
     }
 
     /// Those that values are opened and sealed by here.
