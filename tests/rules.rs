@@ -13,6 +13,8 @@ mod commit;
 mod fork;
 #[path = "rules/hanging.rs"]
 mod hanging;
+#[path = "rules/in_order.rs"]
+mod in_order;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/loading.rs"]

@@ -194,7 +194,7 @@ fn what_a_shred_needs_is_read_before_the_lock() {
         let timed = Timed { memory: memory.clone(), pages: pages.clone(), under_lock: under_lock.clone() };
         let builder = Vault::on(pages.clone(), timed).purposes([ORDERS]);
         let vault = builder.most_resident_pages(most).unlock(key()).unwrap();
-        [&pages.reads, &pages.rounds, &under_lock].map(|counter| counter.store(0, Ordering::Relaxed));
+        [&pages.reads, &pages.rounds, &under_lock].iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
         let _ = vault.shred(of.iter().map(|row| row.0)).unwrap();
         for row in of {
             assert!(matches!(vault.open(row.0, EMAIL, &row.1), Err(oubliette::OpenError::Shredded { .. })));

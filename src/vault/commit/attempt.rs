@@ -257,6 +257,7 @@ impl Engine {
             pages: StoredPages(pages),
             durable,
             rekey: None,
+            names_its_base: false,
             starts_anew: false,
             forgets: false,
             begins_version: false,
@@ -291,7 +292,7 @@ impl Engine {
     ) -> Result<CarriedOut<T>, Failure> {
         let in_one = if self.is_one_step(base, &draft) { slots.written_with(base.pages) } else { None };
         // F10: only what is one step with it, and in order, may come before what a commit is based on is durable.
-        let is_seen_only = in_one.is_some() && base.standing == Standing::InOrder;
+        let is_seen_only = in_one.is_some() && base.standing == Standing::InOrder && !draft.names_its_base;
         if !is_seen_only {
             base.settle(slots)?;
         }

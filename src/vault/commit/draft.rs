@@ -25,6 +25,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) durable: u64,
     /// A new root key, which takes effect with this commit.
     pub(crate) rekey: Option<NewKey>,
+    /// The record has to call what it is based on settled, whatever that takes: others go by its word.
+    pub(crate) names_its_base: bool,
     /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
     pub(crate) starts_anew: bool,
     /// It makes something unreadable that older records open.
