@@ -19,12 +19,12 @@ pub fn holds_runs() -> Vec<Run> {
     vec![
         holds("one step, each with a flush of its own", Bounds::of(&all).alone().kills(1).crashes(1)),
         holds("shared flushes", Bounds::of(&two).kills(1).cuts(1).crashes(1)),
-        holds("and versions of the root key", Bounds::of(&some).kills(1).cuts(1).crashes(2)),
+        holds("and versions of the root key", Bounds::of(&some).kills(1).cuts(1).crashes(1)),
         holds(
             "and readers that have nothing flushed",
-            Bounds::of(&[Shred, Tree, Tree]).plain_reads().kills(1).cuts(1).crashes(2),
+            Bounds::of(&[Shred, Tree, Tree]).plain_reads().kills(1).cuts(1).crashes(1),
         ),
-        holds("a mark in another store", Bounds::of(&some).mark_elsewhere().kills(1).cuts(1).crashes(2)),
+        holds("a mark in another store", Bounds::of(&some).mark_elsewhere().kills(1).cuts(1).crashes(1)),
         holds("a standby that is promoted", Bounds::of(&[Shred, Tree]).standby(1).kills(1).cuts(1).moves(2)),
         holds("alone, a standby that is promoted", Bounds::of(&some).alone().standby(1).cuts(1).moves(1)),
         deeper("one step, all faults", Bounds::of(&all).alone().kills(1).cuts(1).crashes(2)),

@@ -57,6 +57,22 @@ fn is_synchronous(primary: &Server) {
     });
 }
 
+/// A server that answers nothing, until this is dropped: one that is stopped could not be ended.
+struct Stopped<'s>(&'s Server);
+
+impl Stopped<'_> {
+    fn stop(server: &Server) -> Stopped<'_> {
+        server.signal_all("STOP");
+        Stopped(server)
+    }
+}
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.signal_all("CONT");
+    }
+}
+
 /// Has the server's own processes flush nothing: what is written waits for a commit that asks for it.
 fn without_walwriter(server: &Server) {
     server.set("wal_writer_delay", "10s");
@@ -68,15 +84,14 @@ fn without_walwriter(server: &Server) {
 /// upon it all the while. None of them is answered either.
 #[test]
 fn the_lock_goes_on_when_others_see_the_commit_and_nobody_is_answered_before_the_flush() {
-    let (_primary, standby, schema) = pair();
-    let primary = &_primary;
-    let [one, two] = [1, 2].map(|_| at(primary, &schema).answer_within(Duration::from_secs(20)).open().unwrap());
+    let (primary, standby, schema) = pair();
+    let [one, two] = [1, 2].map(|_| at(&primary, &schema).answer_within(Duration::from_secs(20)).open().unwrap());
     let mut lock = one.lock(&one.places(), WAIT).unwrap();
     write(&mut *lock, &one, 1).unwrap();
     drop(lock);
-    // It answers, and confirms nothing.
-    standby.signal_all("STOP");
+    // It is there, and confirms nothing.
     std::thread::scope(|scope| {
+        let stopped = Stopped::stop(&standby);
         let first = scope.spawn(|| {
             let mut lock = one.lock(&one.places(), WAIT).unwrap();
             write(&mut *lock, &one, 2)
@@ -94,7 +109,7 @@ fn the_lock_goes_on_when_others_see_the_commit_and_nobody_is_answered_before_the
         });
         std::thread::sleep(Duration::from_millis(200));
         assert!(!first.is_finished() && !second.is_finished(), "neither is on the standby");
-        standby.signal_all("CONT");
+        drop(stopped);
         first.join().unwrap().unwrap();
         second.join().unwrap().unwrap();
     });
@@ -238,7 +253,7 @@ fn a_standby_that_lacks_the_end_of_the_log_is_promoted() {
     vault.shred([people[0].0]).unwrap();
     let other = unlock(&both);
     assert!(opens(&other, &people[3]) && !opens(&other, &people[0]));
-    standby.signal_all("STOP");
+    let stopped = Stopped::stop(&standby);
     std::thread::scope(|scope| {
         let shreds = [(&vault, 1), (&other, 2)].map(|(vault, at): (&Vault, usize)| {
             let one = people[at].0;
@@ -252,7 +267,7 @@ fn a_standby_that_lacks_the_end_of_the_log_is_promoted() {
     let written = primary.sql(&format!("SELECT generation >= 3 FROM {schema}.mark"));
     assert_eq!(written, "t", "it is there, and on no other server");
     primary.kill();
-    standby.signal_all("CONT");
+    drop(stopped);
     // What the primary had sent and the standby not yet taken is not what this is about.
     standby.sql("SELECT pg_promote(true, 30)");
     standby.set("synchronous_standby_names", "");
