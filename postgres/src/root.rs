@@ -55,12 +55,14 @@ const WRITE: &str = "WITH written AS (
 /// vault; and no record unless every page is there.
 ///
 /// If nothing more is to be done under the lock it is given up with the end of the transaction, when others see what was written: the
-/// transaction takes it, too, and the connection lets go of it. And then it does not wait for the disk and the standbys, so that others do not, either: a
-/// flush that follows does, and is shared with theirs, since the WAL is one sequence and what they build upon this comes after it.
-const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
-        WHERE id = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $3)),
+/// transaction takes it, too, and the connection lets go of it. And if others wait for the lock, it does not wait for the disk and the standbys, so that they do not, either: a
+/// flush that follows does, and is shared with theirs, since the WAL is one sequence and what they build upon this comes after it. If nobody waits, one flush is all there is to
+/// make, and this statement makes it.
+const ONE_STEP: &str = "WITH locks AS MATERIALIZED (SELECT granted, pid FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $3),
+    held AS MATERIALIZED (SELECT FROM {s}.place
+        WHERE id = $2 AND EXISTS (SELECT FROM locks WHERE granted AND pid = pg_backend_pid())),
     raised AS (UPDATE {s}.mark SET generation = greatest(generation, $7::numeric),
             vault = CASE WHEN generation <= $7::numeric THEN $8 ELSE vault END,
             proof = CASE WHEN generation <= $7::numeric THEN $9 ELSE proof END
@@ -77,8 +79,9 @@ const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
     SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM raised), (SELECT count(*) FROM put) = cardinality($5),
         (SELECT count(*) FROM written) = 1,
         CASE WHEN $10 AND (SELECT count(*) FROM written) = 1
-            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3)
-                AND set_config('synchronous_commit', 'off', true) IS NOT NULL END";
+            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3) END,
+        CASE WHEN $10 AND (SELECT count(*) FROM written) = 1 AND EXISTS (SELECT FROM locks WHERE NOT granted)
+            THEN set_config('synchronous_commit', 'off', true) IS NOT NULL END";
 
 /// More pages, and it would take longer than an answer may: they are put first.
 const MOST_AT_ONCE: usize = 1024;
@@ -348,7 +351,7 @@ impl RootLock for Locked<'_> {
         Some(self.inner.together)
     }
 
-    /// One statement, on the connection that holds the lock; and if that is the last one, a flush behind it.
+    /// One statement, on the connection that holds the lock; and a flush behind it, if others waited for the lock.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
         let OneStep { place, record, mark, pages, is_last } = *step;
         if place != self.inner.place || record.len() != RECORD_BYTES {
@@ -379,18 +382,10 @@ impl RootLock for Locked<'_> {
                 (&proof, Type::BYTEA),
                 (&is_last, Type::BOOL),
             ]);
-            let written = async { session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows)) };
-            let answer = if is_last {
-                // Sent at once: no round trip more. What was not written needs no flush, and gets one all the same.
-                match both(written, flush(&session), session.within()).await {
-                    (Ok(()), Some(Ok(()))) => Ok(()),
-                    (Err(failure), _) => Err(failure),
-                    // Others see it, and it may be lost.
-                    (Ok(()), Some(Err(failure))) => Err(Failure::NotFlushed(Box::new(failure))),
-                    (Ok(()), None) => Err(Failure::NoAnswer(session.within())),
-                }
-            } else {
-                written.await
+            let answer = match session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows)) {
+                // Others see it, and it may be lost.
+                Ok(Flushed::NotYet) => flush(&session).await.map_err(|failure| Failure::NotFlushed(Box::new(failure))),
+                came => came.map(drop),
             };
             if let Err(failure) = &answer
                 && failure.is_unclear()
@@ -412,11 +407,19 @@ async fn flush(session: &Session) -> Result<(), Failure> {
     if rows.first().ok_or(Failure::Incomplete)?.try_get(1)? { Err(Failure::Standby) } else { Ok(()) }
 }
 
+/// Whether a step that was carried out is durable.
+enum Flushed {
+    WithIt,
+    NotYet,
+}
+
 /// What a step came to.
-fn came_of(rows: &[Row]) -> Result<(), Failure> {
+fn came_of(rows: &[Row]) -> Result<Flushed, Failure> {
     let row = rows.first().ok_or(Failure::Incomplete)?;
+    let is_shared: Option<bool> = row.try_get(5)?;
     match [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?] {
-        [true, true, true, true] => Ok(()),
+        [true, true, true, true] if is_shared == Some(true) => Ok(Flushed::NotYet),
+        [true, true, true, true] => Ok(Flushed::WithIt),
         [false, ..] => Err(Failure::LockLost),
         [_, false, ..] => Err(Failure::OtherVault),
         [_, _, false, _] => Err(Failure::PageExists),

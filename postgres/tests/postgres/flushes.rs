@@ -80,42 +80,51 @@ fn without_walwriter(server: &Server) {
     server.sql("SELECT pg_logical_emit_message(true, 'wake', '')");
 }
 
-/// A shred's own connection must not answer before it is durable: with a standby that does not confirm, it does not; and others take the lock, see it, and build
-/// upon it all the while. None of them is answered either.
+fn wait_for_waiting(server: &Server, connections: usize) {
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    wait_for("the others to wait", || server.sql(waiting) == connections.to_string());
+}
+
+/// With a standby that does not confirm nobody is answered; and those who wait for the lock take it all the same, see what was written, and build upon it.
 #[test]
 fn the_lock_goes_on_when_others_see_the_commit_and_nobody_is_answered_before_the_flush() {
     let (primary, standby, schema) = pair();
-    let [one, two] = [1, 2].map(|_| at(&primary, &schema).answer_within(Duration::from_secs(20)).open().unwrap());
-    let mut lock = one.lock(&one.places(), WAIT).unwrap();
-    write(&mut *lock, &one, 1).unwrap();
-    drop(lock);
-    // It is there, and confirms nothing.
+    let stores = [1, 2, 3].map(|_| at(&primary, &schema).answer_within(Duration::from_secs(20)).open().unwrap());
+    let [one, two, three] = &stores;
+    write(&mut *one.lock(&one.places(), WAIT).unwrap(), one, 1).unwrap();
+    let is_there = |record: &str| primary.sql(&format!("SELECT get_byte(record, 0) FROM {schema}.root")) == record;
     std::thread::scope(|scope| {
         let stopped = Stopped::stop(&standby);
         let first = scope.spawn(|| {
             let mut lock = one.lock(&one.places(), WAIT).unwrap();
-            write(&mut *lock, &one, 2)
+            wait_for_waiting(&primary, 1);
+            write(&mut *lock, one, 2)
         });
-        wait_for("the record to be seen", || {
-            primary.sql(&format!("SELECT get_byte(record, 0) FROM {schema}.root")) == "2"
+        wait_for("the lock to be taken", || {
+            primary.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == "1"
         });
-        let mut lock = two.lock(&two.places(), WAIT).expect("the lock goes on with the record");
-        assert_eq!(in_order(&mut *lock, &two), (Some(2), false), "seen, and not known to be durable");
-        assert!(!first.is_finished());
-        let second = scope.spawn(|| write(&mut *two.lock(&two.places(), WAIT).unwrap(), &two, 3));
-        drop(lock);
-        wait_for("the next record to be seen", || {
-            primary.sql(&format!("SELECT get_byte(record, 0) FROM {schema}.root")) == "3"
+        let second = scope.spawn(|| {
+            let mut lock = two.lock(&two.places(), WAIT).unwrap();
+            let found = in_order(&mut *lock, two);
+            // Until somebody waits for this one, too.
+            wait_for_waiting(&primary, 1);
+            (found, write(&mut *lock, two, 3))
         });
+        wait_for("the record to be seen", || is_there("2"));
+        let third = scope.spawn(|| in_order(&mut *three.lock(&three.places(), WAIT).unwrap(), three));
+        wait_for("the next record to be seen", || is_there("3"));
+        assert_eq!(third.join().unwrap(), (Some(3), false), "seen, and not known to be durable");
         std::thread::sleep(Duration::from_millis(200));
         assert!(!first.is_finished() && !second.is_finished(), "neither is on the standby");
         drop(stopped);
         first.join().unwrap().unwrap();
-        second.join().unwrap().unwrap();
+        let (found, written) = second.join().unwrap();
+        assert_eq!(found, (Some(2), false), "seen, and not known to be durable");
+        written.unwrap();
     });
     let mut lock = two.lock(&two.places(), WAIT).unwrap();
     lock.settle().unwrap();
-    assert_eq!(in_order(&mut *lock, &two).0, Some(3));
+    assert_eq!(in_order(&mut *lock, two).0, Some(3));
 }
 
 /// A record that is read under the lock counts as durable only if the WAL is on the disk, or the store settled it; and with a standby only in the second case.
@@ -248,17 +257,22 @@ fn a_standby_that_lacks_the_end_of_the_log_is_promoted() {
     let directories = [&primary, &standby].map(|server| super::server::text(server.directory())).join(",");
     let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres")).schema(&schema);
     let both = both.answer_within(SOON);
+    let store = both.open().unwrap();
     let vault = create(&both, LEASE);
     let people = [(), (), (), ()].map(|()| customer(&vault));
     vault.shred([people[0].0]).unwrap();
     let other = unlock(&both);
     assert!(opens(&other, &people[3]) && !opens(&other, &people[0]));
     let stopped = Stopped::stop(&standby);
+    let lock = store.lock(&store.places(), WAIT).unwrap();
     std::thread::scope(|scope| {
         let shreds = [(&vault, 1), (&other, 2)].map(|(vault, at): (&Vault, usize)| {
             let one = people[at].0;
             scope.spawn(move || vault.shred([one]))
         });
+        // So the first of them gives the lock to the other, and that one builds upon it.
+        wait_for_waiting(&primary, 2);
+        drop(lock);
         for shred in shreds {
             let failed = shred.join().unwrap();
             assert!(matches!(failed, Err(ShredError::Unknown(_) | ShredError::NothingHappened(_))), "{failed:?}");
@@ -307,4 +321,44 @@ fn the_lock_is_held_until_the_commit_is_seen() {
         assert_eq!(in_order(&mut *lock, &other).0, Some(1));
         writing.join().unwrap().unwrap();
     });
+}
+
+/// Commits of eight connections, each upon the one before, need fewer flushes than there are commits: those that wait together share one.
+#[test]
+fn commits_that_wait_together_share_a_flush() {
+    const CONNECTIONS: u64 = 8;
+    const EACH: u64 = 5;
+    let delay = ["-c", "fsync=on", "-c", "commit_delay=100000", "-c", "commit_siblings=0"];
+    let server = Server::start(&delay);
+    let builder = fresh(&server);
+    let stores: Vec<_> = (0..CONNECTIONS).map(|_| builder.open().unwrap()).collect();
+    // What each connection does for the first time, it does before.
+    let commit = |store: &PostgresStore| {
+        let mut lock = store.lock(&store.places(), Duration::from_secs(60)).unwrap();
+        let next = in_order(&mut *lock, store).0.unwrap_or(0) + 1;
+        write(&mut *lock, store, next).unwrap();
+    };
+    stores.iter().for_each(commit);
+    let syncs = || -> u64 {
+        // The server's own count, of which each connection tells once a second.
+        std::thread::sleep(Duration::from_millis(2500));
+        server.sql("SELECT wal_sync FROM pg_stat_wal").parse().unwrap()
+    };
+    let before = syncs();
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for store in &stores {
+            scope.spawn(|| (0..EACH).for_each(|_| commit(store)));
+        }
+    });
+    let taken = begun.elapsed();
+    let flushes = syncs() - before;
+    println!("{} commits, {flushes} flushes of 100 ms, {taken:?}", CONNECTIONS * EACH);
+    let mut lock = stores[0].lock(&stores[0].places(), WAIT).unwrap();
+    assert_eq!(
+        in_order(&mut *lock, &stores[0]).0,
+        Some(u8::try_from(CONNECTIONS * (EACH + 1)).unwrap()),
+        "none is lost"
+    );
+    assert!(flushes * 4 < CONNECTIONS * EACH * 3, "{flushes} flushes in {taken:?}");
 }
