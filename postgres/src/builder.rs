@@ -196,7 +196,7 @@ impl PostgresStoreBuilder {
     /// ```sql
     /// GRANT USAGE ON SCHEMA oubliette TO app;
     /// GRANT SELECT ON ALL TABLES IN SCHEMA oubliette TO app;
-    /// GRANT UPDATE (record, digest, written) ON oubliette.root TO app;
+    /// GRANT UPDATE (record, digest, written, shared) ON oubliette.root TO app;
     /// GRANT UPDATE (generation, vault, proof) ON oubliette.mark TO app;
     /// GRANT INSERT, DELETE, UPDATE (generation, superseded) ON oubliette.pages TO app;
     /// ```

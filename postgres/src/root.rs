@@ -25,17 +25,17 @@ use crate::watch;
 /// The record as this server has it, and, if asked for, a small commit: a message in the WAL, which no table keeps. It is durable when the answer
 /// comes, and so is what was read, since that came before it in the WAL. The length first: what has another one is not fetched.
 ///
-/// The last column says whether all that can be seen is on this server's disk, and no other one's counts: what is seen is in the WAL, so it is if the WAL was
-/// flushed as far as it goes.
+/// The last column says whether the record is on this server's disk, and no other one's counts. It is if its commit waited for that before it could be
+/// seen; and if it did not (`shared`), once the WAL was flushed as far as it goes, since what is seen is in it.
 const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchronous_standby_names') <> '',
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
         CASE WHEN NOT pg_is_in_recovery()
                 AND ($2 = 'always' OR $2 = 'needed' AND (current_setting('synchronous_standby_names') <> ''
-                    OR pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()))
+                    OR r.shared AND pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()))
             THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END,
         CASE WHEN NOT pg_is_in_recovery() AND current_setting('synchronous_standby_names') = ''
-            THEN pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END
+            THEN NOT r.shared OR pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END
     FROM {s}.place p, {s}.root r";
 
 /// A small commit alone. When it is durable, all that was seen before it is.
@@ -43,7 +43,7 @@ const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'oubliette', ''::text)
 
 /// Nothing is written unless this very connection holds the lock: also if a pooler gave us another one since.
 const WRITE: &str = "WITH written AS (
-        UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp()
+        UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp(), shared = false
         WHERE slot = 0 AND EXISTS (SELECT FROM {s}.place WHERE id = $2)
             AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -73,7 +73,8 @@ const ONE_STEP: &str = "WITH locks AS MATERIALIZED (SELECT granted, pid FROM pg_
         ON CONFLICT (name) DO UPDATE SET generation = greatest(p.generation, excluded.generation), superseded = NULL
             WHERE p.bytes = excluded.bytes
         RETURNING 1),
-    written AS (UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp()
+    written AS (UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp(),
+            shared = $10 AND EXISTS (SELECT FROM locks WHERE NOT granted)
         WHERE slot = 0 AND EXISTS (SELECT FROM raised) AND (SELECT count(*) FROM put) = cardinality($5)
         RETURNING pg_notify($4, ''))
     SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM raised), (SELECT count(*) FROM put) = cardinality($5),
