@@ -140,7 +140,8 @@ impl Server {
         let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
         let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap_or_default();
         let is_running = |process: &str| output(&["kill", "-0", process]).status.success();
-        log.lines().last().is_some_and(|line| line.contains("HINT") || line.contains("FATAL"))
+        // Processes of the server before may still say something after it.
+        log.lines().rev().take(20).any(|line| line.contains("HINT") || line.contains("FATAL"))
             && !file.lines().next().is_some_and(is_running)
     }
 
