@@ -17,6 +17,8 @@ mod hanging;
 mod hangs;
 #[path = "rules/hung_commits.rs"]
 mod hung_commits;
+#[path = "rules/in_order.rs"]
+mod in_order;
 #[path = "rules/lease.rs"]
 mod lease;
 #[path = "rules/loading.rs"]

@@ -131,6 +131,13 @@ impl Plain {
         self.runtime.block_on(self.client.execute(statement, &[&customer])).unwrap()
     }
 
+    pub fn put(&self, statement: &tokio_postgres::Statement, pages: &[(Vec<u8>, Vec<u8>)]) {
+        let (names, bytes): (Vec<&[u8]>, Vec<&[u8]>) =
+            pages.iter().map(|(name, bytes)| (&name[..], &bytes[..])).unzip();
+        let put = self.runtime.block_on(self.client.execute(statement, &[&names, &bytes])).unwrap();
+        assert_eq!(usize::try_from(put).unwrap(), pages.len());
+    }
+
     pub fn delete_all(&self, statement: &tokio_postgres::Statement, customers: &[i64]) -> u64 {
         self.runtime.block_on(self.client.execute(statement, &[&customers])).unwrap()
     }

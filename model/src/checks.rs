@@ -44,6 +44,8 @@ pub enum Aim {
     Fault(Fault),
     /// That all went well in the end.
     Goal(Goal),
+    /// The same where there are no places.
+    AllDone,
 }
 
 /// All faults of the bounds have happened; the customer is shredded, with the answer Ok; a tree was made, and somebody needs it; and
@@ -69,6 +71,7 @@ impl Protocol {
             Aim::AnyFault => broken().map(Finding::Broken),
             Aim::Fault(fault) => broken().filter(|found| *found == fault).map(Finding::Broken),
             Aim::Goal(goal) => (s.wrong.is_none() && self.is_reached(s, &goal)).then_some(Finding::Reached),
+            Aim::AllDone => None,
         }
     }
 

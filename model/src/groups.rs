@@ -1,6 +1,7 @@
 //! The searches: within which bounds, under which rules, and what must come of each.
 
 use crate::checks::{Aim, Fault, Goal};
+use crate::ordered;
 use crate::plan::Op::{Attach, Detach, Promote, Repair, Shred, Sweep, Tree};
 use crate::protocol::Bounds;
 use crate::rules::{Rule, Rules};
@@ -8,23 +9,31 @@ use crate::state::Set;
 
 pub struct Run {
     pub title: String,
-    pub rules: Rules,
-    pub bounds: Bounds,
+    pub within: Within,
     /// Any fault: none may be found. A fault, or a goal: it must be found.
     pub aim: Aim,
     /// One of those that every change of the repository has to pass.
     pub is_quick: bool,
 }
 
+/// What is explored: with which rules, and within which bounds.
+pub enum Within {
+    /// Places with two slots each.
+    Places(Rules, Bounds),
+    /// A store whose commits become durable in order; perhaps without a rule.
+    Ordered(Option<ordered::Rule>, ordered::Bounds),
+}
+
 /// The name of a group on the command line, and its searches.
 type Group = (&'static str, fn() -> Vec<Run>);
 
-pub const GROUPS: [Group; 8] = [
+pub const GROUPS: [Group; 9] = [
     ("one", one),
     ("two", two),
     ("machines", machines),
     ("attach", attach),
     ("three", three),
+    ("ordered", ordered::holds_runs),
     ("word", word),
     ("without", without),
     ("reached", reached),
@@ -32,7 +41,7 @@ pub const GROUPS: [Group; 8] = [
 
 /// No promise is broken.
 fn holds(title: &str, bounds: Bounds) -> Run {
-    Run { title: title.to_owned(), rules: Rules::ALL, bounds, aim: Aim::AnyFault, is_quick: true }
+    Run { title: title.to_owned(), within: Within::Places(Rules::ALL, bounds), aim: Aim::AnyFault, is_quick: true }
 }
 
 /// The same, with more at once: it takes longer.
@@ -134,9 +143,9 @@ fn without() -> Vec<Run> {
     let run = |rule: Rule| {
         let (fault, bounds) = shown_by(rule);
         let title = format!("{:<9} {}", rule.name(), rule.without());
-        Run { rules: Rules::without(rule), ..finds(&title, bounds, Aim::Fault(fault)) }
+        Run { within: Within::Places(Rules::without(rule), bounds.clone()), ..finds(&title, bounds, Aim::Fault(fault)) }
     };
-    Rule::ALL.into_iter().map(run).collect()
+    Rule::ALL.into_iter().map(run).chain(ordered::without_runs()).collect()
 }
 
 fn shown_by(rule: Rule) -> (Fault, Bounds) {
@@ -172,11 +181,13 @@ fn reached() -> Vec<Run> {
     let promoted = Bounds::places(2, &[Shred, Tree, Promote]).losses(1);
     let attached = Bounds::places(2, &[Shred, Tree, Attach]).listed(&[0]);
     let three = Bounds::places(3, &[Shred, Tree, Promote]).losses(1).one_process();
-    vec![
+    let mut runs = vec![
         finds("one place", Bounds::places(1, &[Shred, Tree, Sweep, Repair]), Aim::Goal(swept)),
         finds("two places, one lost that comes back", two.returns(1).fails(0), Aim::Goal(goal(&[0, 1], 0))),
         finds("two places, the first one lost", promoted, Aim::Goal(goal(&[1], 1))),
         finds("one place and a new one", attached, Aim::Goal(goal(&[0, 1], 0))),
         finds("three places, the first one lost", three, Aim::Goal(goal(&[1, 2], 1))),
-    ]
+    ];
+    runs.extend(ordered::reached_runs());
+    runs
 }

@@ -4,6 +4,7 @@ mod checks;
 mod commit;
 mod groups;
 mod order;
+mod ordered;
 mod plan;
 mod protocol;
 mod readers;
@@ -17,10 +18,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use checks::{Aim, Finding};
-use groups::{GROUPS, Run};
+use groups::{GROUPS, Run, Within};
+use ordered::Ordered;
 use protocol::Protocol;
 use rules::{Rule, Rules};
-use search::{Outcome, search};
+use search::{Outcome, Space, search};
 
 /// Room for these is 2 GB at most.
 const MOST_STATES: usize = 20_000_000;
@@ -30,7 +32,7 @@ struct Request {
     group: Option<&'static str>,
     only_quick: bool,
     /// In group `without`: this one only, and its trace.
-    rule: Option<Rule>,
+    rule: Option<&'static str>,
     most: usize,
 }
 
@@ -43,8 +45,9 @@ fn main() -> ExitCode {
     let mut total = Total::default();
     for (name, runs) in GROUPS.into_iter().filter(|(name, _)| request.group.is_none_or(|group| group == *name)) {
         println!("{name}");
-        let is_asked_for =
-            |run: &Run| (run.is_quick || !request.only_quick) && request.rule.is_none_or(|rule| run.rules.lack(rule));
+        let is_asked_for = |run: &Run| {
+            (run.is_quick || !request.only_quick) && request.rule.is_none_or(|rule| run.within.lacks() == Some(rule))
+        };
         let traces = if request.rule.is_some() { Traces::All } else { Traces::Unexpected };
         for run in runs().into_iter().filter(is_asked_for) {
             total.add(run, request.most, traces);
@@ -66,7 +69,7 @@ fn understand(arguments: &[String]) -> Option<Request> {
         name => request.group = Some(GROUPS.iter().find(|(group, _)| *group == name)?.0),
     }
     for argument in rest {
-        let rule = Rule::ALL.into_iter().find(|rule| rule.name().eq_ignore_ascii_case(argument));
+        let rule = rules().find(|rule| rule.eq_ignore_ascii_case(argument));
         match rule {
             Some(rule) if request.group == Some("without") => request.rule = Some(rule),
             _ => request.most = argument.parse().ok()?,
@@ -75,9 +78,13 @@ fn understand(arguments: &[String]) -> Option<Request> {
     Some(request)
 }
 
+fn rules() -> impl Iterator<Item = &'static str> {
+    Rule::ALL.into_iter().map(Rule::name).chain(ordered::Rule::ALL.into_iter().map(ordered::Rule::name))
+}
+
 fn usage() -> String {
     let groups: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
-    let rules: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    let rules: Vec<&str> = rules().collect();
     format!(
         "usage: oubliette-model [quick | GROUP] [MOST STATES]\n       oubliette-model without RULE\n\
          groups: {}\nrules: {}",
@@ -108,20 +115,16 @@ struct Total {
 impl Total {
     fn add(&mut self, run: Run, most: usize, traces: Traces) {
         let start = Instant::now();
-        let protocol = Protocol::new(run.rules, run.bounds.clone(), run.aim);
-        let outcome = search(&protocol, most);
+        let outcome = run.within.explore(run.aim, most);
         // What a missing rule lets happen must not happen with it.
-        let with_all = run.rules.is_one_missing().then(|| {
-            let protocol = Protocol::new(Rules::ALL, run.bounds.clone(), run.aim);
-            search(&protocol, most)
-        });
+        let with_all = run.within.with_all_rules().map(|within| within.explore(run.aim, most));
         let time = start.elapsed();
         let verdict = judge(&run, &outcome, with_all.as_ref());
         println!("  {:<76} {:>9} states {:>7.2} s  {}", run.title, outcome.states, time.as_secs_f64(), verdict.text);
         if let Some(found) = &outcome.found
             && (verdict.failed || traces == Traces::All)
         {
-            for (nth, line) in trace::lines(&protocol, found).iter().enumerate() {
+            for (nth, line) in found.lines.iter().enumerate() {
                 println!("    {:>3}. {line}", nth + 1);
             }
         }
@@ -133,16 +136,75 @@ impl Total {
     }
 }
 
+/// What came of one search.
+struct Explored {
+    states: usize,
+    /// All states were seen.
+    complete: bool,
+    found: Option<Way>,
+}
+
+struct Way {
+    finding: Finding,
+    steps: usize,
+    /// In words.
+    lines: Vec<String>,
+}
+
+impl Within {
+    fn explore(&self, aim: Aim, most: usize) -> Explored {
+        match self {
+            Within::Places(rules, bounds) => {
+                let protocol = Protocol::new(*rules, bounds.clone(), aim);
+                explored(search(&protocol, most), |found| trace::lines(&protocol, found))
+            }
+            Within::Ordered(without, bounds) => {
+                let ordered = Ordered::new(*without, bounds.clone(), aim);
+                explored(search(&ordered, most), |found| ordered::lines(&ordered, found))
+            }
+        }
+    }
+
+    /// The name of the rule that was taken away.
+    fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Within::Places(rules, _) => Rule::ALL.into_iter().find(|rule| rules.lack(*rule)).map(Rule::name),
+            Within::Ordered(without, _) => without.map(ordered::Rule::name),
+        }
+    }
+
+    /// The same with all rules, if one is taken away.
+    fn with_all_rules(&self) -> Option<Within> {
+        self.lacks()?;
+        Some(match self {
+            Within::Places(_, bounds) => Within::Places(Rules::ALL, bounds.clone()),
+            Within::Ordered(_, bounds) => Within::Ordered(None, bounds.clone()),
+        })
+    }
+}
+
+fn explored<S: Space<Finding = Finding>>(
+    outcome: Outcome<S>,
+    lines: impl Fn(&search::Found<S>) -> Vec<String>,
+) -> Explored {
+    let found = outcome.found.as_ref().map(|found| Way {
+        finding: found.finding,
+        steps: found.path.len(),
+        lines: lines(found),
+    });
+    Explored { states: outcome.states, complete: outcome.complete, found }
+}
+
 struct Verdict {
     text: String,
     failed: bool,
     bounded: bool,
 }
 
-fn judge(run: &Run, outcome: &Outcome<Protocol>, with_all: Option<&Outcome<Protocol>>) -> Verdict {
-    let is_complete = |outcome: &Outcome<Protocol>| outcome.complete || outcome.found.is_some();
+fn judge(run: &Run, outcome: &Explored, with_all: Option<&Explored>) -> Verdict {
+    let is_complete = |outcome: &Explored| outcome.complete || outcome.found.is_some();
     let bounded = !is_complete(outcome) || with_all.is_some_and(|outcome| !is_complete(outcome));
-    let found = outcome.found.as_ref().map(|found| (found.finding, found.path.len()));
+    let found = outcome.found.as_ref().map(|found| (found.finding, found.steps));
     let (text, failed) = match (run.aim, found) {
         (Aim::AnyFault, None) if bounded => ("BOUNDED: nothing broken in the states that were seen".to_owned(), false),
         (Aim::AnyFault, None) => ("holds, all states seen".to_owned(), false),
@@ -150,16 +212,16 @@ fn judge(run: &Run, outcome: &Outcome<Protocol>, with_all: Option<&Outcome<Proto
         (Aim::Fault(_), Some((Finding::Broken(fault), steps))) => {
             let text = format!("broken in {steps} steps, as expected: {}", fault.describe());
             match with_all {
-                Some(Outcome { found: Some(_), .. }) => {
+                Some(Explored { found: Some(_), .. }) => {
                     (format!("BROKEN WITH THE RULE, TOO: {}", fault.describe()), true)
                 }
-                Some(Outcome { states, .. }) => (format!("{text}; not in {states} with the rule"), false),
+                Some(Explored { states, .. }) => (format!("{text}; not in {states} with the rule"), false),
                 None => (text, false),
             }
         }
         (Aim::Fault(fault), _) => (format!("NOT BROKEN, but should be: {}", fault.describe()), true),
-        (Aim::Goal(_), Some((Finding::Reached, steps))) => (format!("reached in {steps} steps"), false),
-        (Aim::Goal(_) | Aim::AnyFault, _) => ("NOT REACHED".to_owned(), true),
+        (Aim::Goal(_) | Aim::AllDone, Some((Finding::Reached, steps))) => (format!("reached in {steps} steps"), false),
+        (Aim::Goal(_) | Aim::AllDone | Aim::AnyFault, _) => ("NOT REACHED".to_owned(), true),
     };
     Verdict { text, failed, bounded }
 }

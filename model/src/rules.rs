@@ -123,8 +123,4 @@ impl Rules {
     pub fn lack(self, rule: Rule) -> bool {
         self.taken_away == Some(rule)
     }
-
-    pub fn is_one_missing(self) -> bool {
-        self.taken_away.is_some()
-    }
 }

@@ -27,7 +27,8 @@ const WORK_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfirmReads {
-    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read.
+    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read; or if something in its log is not on its disk
+    /// yet, which may be what was read.
     #[default]
     WhenSynchronous,
     /// The same, and a server that names no synchronous standbys is refused: the vault is not unlocked, commits nothing, and renews no lease. So a
@@ -37,7 +38,8 @@ pub enum ConfirmReads {
     /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
     Always,
     /// No read is. Then a lease is renewed by a primary that was deposed, for as long as the failover manager lets it run: what
-    /// others are promised after a shred is that time, and not the lease.
+    /// others are promised after a shred is that time, and not the lease. Nor is what was read known to be durable: a key tree that another process made is used
+    /// after the next commit.
     Never,
 }
 
@@ -208,7 +210,7 @@ impl PostgresStoreBuilder {
     /// ```sql
     /// GRANT USAGE ON SCHEMA oubliette TO app;
     /// GRANT SELECT ON ALL TABLES IN SCHEMA oubliette TO app;
-    /// GRANT UPDATE (record, digest, written) ON oubliette.root TO app;
+    /// GRANT UPDATE (record, digest, written, shared) ON oubliette.root TO app;
     /// GRANT UPDATE (generation, vault, proof) ON oubliette.mark TO app;
     /// GRANT INSERT, DELETE, UPDATE (generation, superseded) ON oubliette.pages TO app;
     /// ```

@@ -26,6 +26,10 @@ pub(crate) enum Failure {
          (confirm_reads): what it answers may be lost with its machine"
     )]
     NotSynchronous,
+    #[error(
+        "the commit is visible here, and it is not known whether it is on disk and on the standbys: it may be missing after a crash or a failover"
+    )]
+    NotFlushed(#[source] Box<Failure>),
     #[error("this server is a standby (in recovery); connect to the primary")]
     Standby,
     #[error(
@@ -77,7 +81,8 @@ impl Failure {
     /// Whether a statement that was a transaction by itself may have been carried out all the same; or another connection, with a lock of its own, may do
     /// better.
     pub(crate) fn is_unclear(&self) -> bool {
-        matches!(self, Failure::NoAnswer(_) | Failure::NotConfirmed | Failure::LockLost) || self.lost_connection()
+        matches!(self, Failure::NoAnswer(_) | Failure::NotConfirmed | Failure::NotFlushed(_) | Failure::LockLost)
+            || self.lost_connection()
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -88,6 +93,7 @@ impl Failure {
         match self {
             Failure::Driver(error) => problem_of(error),
             Failure::NoAnswer(_) => Problem::NoAnswer,
+            Failure::NotFlushed(cause) => cause.problem(),
             Failure::Standby => Problem::ReadOnly,
             Failure::OtherPlace => Problem::UnknownPlace,
             Failure::Damaged(_) | Failure::Incomplete => Problem::Damaged,

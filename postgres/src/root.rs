@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oubliette::store::{
-    Changed, CopyContent, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    Changed, CopyContent, InOrder, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
     RootStore, StoreError, Together,
 };
 use tokio::task::AbortHandle;
@@ -22,20 +22,30 @@ use crate::session::{Parameter, Session, both};
 use crate::store::{Inner, PostgresStore};
 use crate::watch;
 
-/// The record as this server has it, and, if asked for, a small commit: a message in the WAL, which no table keeps. The length
-/// first: what has another one is not fetched.
+/// The record as this server has it, and, if asked for, a small commit: a message in the WAL, which no table keeps. It is durable when the answer
+/// comes, and so is what was read, since that came before it in the WAL. The length first: what has another one is not fetched.
+///
+/// The last column says whether the record is on this server's disk, and no other one's counts. It is if its commit waited for that before it could be
+/// seen; and if it did not (`shared`), once the WAL was flushed as far as it goes, since what is seen is in it.
 const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchronous_standby_names') <> '',
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
         CASE WHEN NOT pg_is_in_recovery()
-                AND ($2 = 'always' OR $2 IN ('synchronous', 'required') AND current_setting('synchronous_standby_names') <> '')
+                AND ($2 = 'always' OR $2 IN ('needed', 'required') AND (current_setting('synchronous_standby_names') <> ''
+                    OR r.shared AND pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()))
             THEN pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL END,
+        CASE WHEN NOT pg_is_in_recovery() AND current_setting('synchronous_standby_names') = ''
+            THEN NOT r.shared OR pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END,
         coalesce(current_setting('oubliette.connection', true) = $3, false)
     FROM {s}.place p, {s}.root r";
 
+/// A small commit alone. When it is durable, all that was seen before it is.
+const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL, pg_is_in_recovery(),
+        coalesce(current_setting('oubliette.connection', true) = $1, false)";
+
 /// Nothing is written unless this very connection holds the lock: also if a pooler gave us another one since.
 const WRITE: &str = "WITH written AS (
-        UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp()
+        UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp(), shared = false
         WHERE slot = 0 AND EXISTS (SELECT FROM {s}.place WHERE id = $2)
             AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -47,11 +57,14 @@ const WRITE: &str = "WITH written AS (
 /// vault; and no record unless every page is there.
 ///
 /// If nothing more is to be done under the lock it is given up with the end of the transaction, when others see what was written: the
-/// transaction takes it, too, and the connection lets go of it.
-const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
-        WHERE id = $2 AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $3)),
+/// transaction takes it, too, and the connection lets go of it. And if others wait for the lock, it does not wait for the disk and the standbys, so that they do not, either: a
+/// flush that follows does, and is shared with theirs, since the WAL is one sequence and what they build upon this comes after it. If nobody waits, one flush is all there is to
+/// make, and this statement makes it.
+const ONE_STEP: &str = "WITH locks AS MATERIALIZED (SELECT granted, pid FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = $3),
+    held AS MATERIALIZED (SELECT FROM {s}.place
+        WHERE id = $2 AND EXISTS (SELECT FROM locks WHERE granted AND pid = pg_backend_pid())),
     raised AS (UPDATE {s}.mark SET generation = greatest(generation, $7::numeric),
             vault = CASE WHEN generation <= $7::numeric THEN $8 ELSE vault END,
             proof = CASE WHEN generation <= $7::numeric THEN $9 ELSE proof END
@@ -62,13 +75,16 @@ const ONE_STEP: &str = "WITH held AS MATERIALIZED (SELECT FROM {s}.place
         ON CONFLICT (name) DO UPDATE SET generation = greatest(p.generation, excluded.generation), superseded = NULL
             WHERE p.bytes = excluded.bytes
         RETURNING 1),
-    written AS (UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp()
+    written AS (UPDATE {s}.root SET record = $1, digest = sha256($1), written = clock_timestamp(),
+            shared = $10 AND EXISTS (SELECT FROM locks WHERE NOT granted)
         WHERE slot = 0 AND EXISTS (SELECT FROM raised) AND (SELECT count(*) FROM put) = cardinality($5)
         RETURNING pg_notify($4, ''))
     SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM raised), (SELECT count(*) FROM put) = cardinality($5),
         (SELECT count(*) FROM written) = 1,
         CASE WHEN $10 AND (SELECT count(*) FROM written) = 1
-            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3) END";
+            THEN pg_advisory_xact_lock($3) IS NOT NULL AND pg_advisory_unlock($3) END,
+        CASE WHEN $10 AND (SELECT count(*) FROM written) = 1 AND EXISTS (SELECT FROM locks WHERE NOT granted)
+            THEN set_config('synchronous_commit', 'off', true) IS NOT NULL END";
 
 /// More pages, and it would take longer than an answer may: they are put first.
 const MOST_AT_ONCE: usize = 1024;
@@ -90,6 +106,11 @@ impl RootStore for PostgresStore {
     fn read(&self, place: PlaceId) -> Vec<RootCopy> {
         let content = if place == self.inner.place { self.inner.record() } else { Err(self.missing(place)) };
         self.inner.copies(place, content)
+    }
+
+    /// A read makes durable what it shows, unless reads are [never confirmed](ConfirmReads::Never).
+    fn shows_what_is_durable(&self) -> bool {
+        self.inner.confirm_reads != ConfirmReads::Never
     }
 
     /// True: each wait for the server has an end.
@@ -189,12 +210,12 @@ impl Inner {
     fn record(&self) -> Result<CopyContent, StoreError> {
         let (sql, place) = (self.schema.sql(READ), self.place);
         let confirm = self.confirm_reads.at_a_read();
-        let (content, has_standbys) = self.read(move |session| {
+        let found = self.read(move |session| {
             let sql = sql.clone();
             async move { record(&session, &sql, place, confirm).await }
         })?;
-        self.saw_standbys(has_standbys);
-        Ok(content)
+        self.saw_standbys(found.has_standbys);
+        Ok(found.content)
     }
 
     fn copies(&self, place: PlaceId, content: Result<CopyContent, StoreError>) -> Vec<RootCopy> {
@@ -206,28 +227,36 @@ impl Inner {
 impl ConfirmReads {
     fn at_a_read(self) -> &'static str {
         match self {
-            ConfirmReads::WhenSynchronous => "synchronous",
+            ConfirmReads::WhenSynchronous => "needed",
             ConfirmReads::Required => REQUIRED,
             ConfirmReads::Always => "always",
             ConfirmReads::Never => "never",
         }
     }
 
-    /// What a commit is based on is confirmed in any case: it must outlive what is built upon it.
+    /// What a commit is based on is confirmed together with it, or by a flush before anything else goes by it.
     fn under_the_lock(self) -> &'static str {
         match self {
             ConfirmReads::Always => "always",
-            ConfirmReads::Required => REQUIRED,
-            ConfirmReads::WhenSynchronous | ConfirmReads::Never => "synchronous",
+            ConfirmReads::Required => LISTED,
+            ConfirmReads::WhenSynchronous | ConfirmReads::Never => "never",
         }
     }
 }
 
-/// A read that finds no synchronous standbys is refused.
+/// A read that finds no synchronous standbys is refused; it is confirmed by those that there are.
 const REQUIRED: &str = "required";
 
-/// What is there, and whether the server has synchronous standbys.
-type Found = (CopyContent, bool);
+/// The same, and not confirmed.
+const LISTED: &str = "listed";
+
+/// What is there.
+struct Found {
+    content: CopyContent,
+    has_standbys: bool,
+    /// It is durable.
+    is_settled: bool,
+}
 
 async fn record(session: &Session, sql: &str, place: PlaceId, confirm: &str) -> Result<Found, Failure> {
     record_within(session, session.within(), sql, place, confirm).await
@@ -244,7 +273,7 @@ async fn record_within(
     let asked = [(&length as _, Type::INT4), (&confirm as _, Type::TEXT), (session.name() as _, Type::TEXT)];
     let rows = session.query_often_within(most, sql, &asked).await?;
     let row = rows.first().ok_or(Failure::Incomplete)?;
-    if !row.try_get::<_, bool>(7)? {
+    if !row.try_get::<_, bool>(8)? {
         return Err(Failure::Pooled);
     }
     let (is_standby, id): (bool, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
@@ -261,10 +290,12 @@ async fn record_within(
         _ => CopyContent::Damaged,
     };
     let has_standbys: bool = row.try_get(2)?;
-    if confirm == REQUIRED && !has_standbys {
+    if matches!(confirm, REQUIRED | LISTED) && !has_standbys {
         return Err(Failure::NotSynchronous);
     }
-    Ok((content, has_standbys))
+    let (is_confirmed, is_flushed): (Option<bool>, Option<bool>) = (row.try_get(6)?, row.try_get(7)?);
+    let is_settled = is_confirmed == Some(true) || is_flushed == Some(true);
+    Ok(Found { content, has_standbys, is_settled })
 }
 
 /// The lock, as the connection that holds it has it.
@@ -302,9 +333,8 @@ impl RootLock for Locked<'_> {
         written.map_err(|failure| self.inner.error(failure))
     }
 
-    /// All that can be seen is on this server's disk, and a read that has a commit of its own confirmed by the standbys proves that what it read is on
-    /// theirs, since that came before it in the WAL.
-    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+    /// The WAL is one sequence: a crash, or a standby that is promoted, loses the end of it, and nothing out of its middle.
+    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         if place != self.inner.place {
             return None;
         }
@@ -316,18 +346,31 @@ impl RootLock for Locked<'_> {
                 record(&session, &sql, place, confirm).await
             })
         });
-        let content = found.map(|(content, has_standbys)| {
-            self.inner.saw_standbys(has_standbys);
-            content
+        let (content, is_settled) = match found {
+            Ok(Found { content, has_standbys, is_settled }) => {
+                self.inner.saw_standbys(has_standbys);
+                (Ok(content), is_settled)
+            }
+            Err(failure) => (Err(self.inner.error(failure)), false),
+        };
+        Some(InOrder { copies: self.inner.copies(place, content), is_settled })
+    }
+
+    /// By a commit of its own, on the connection that holds the lock: on this server's disk and, where it has synchronous standbys, on theirs.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let session = self.session.clone();
+        let settled = self.inner.driver.run(async move {
+            let _turn = session.turn().await;
+            flush(&session).await
         });
-        Some(self.inner.copies(place, content.map_err(|failure| self.inner.error(failure))))
+        settled.map_err(|failure| self.inner.error(failure))
     }
 
     fn together(&self) -> Option<Together> {
         Some(self.inner.together)
     }
 
-    /// One statement, on the connection that holds the lock.
+    /// One statement, on the connection that holds the lock; and a flush behind it, if others waited for the lock.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
         let OneStep { place, record, mark, pages, is_last } = *step;
         if place != self.inner.place || record.len() != RECORD_BYTES {
@@ -358,7 +401,11 @@ impl RootLock for Locked<'_> {
                 (&proof, Type::BYTEA),
                 (&is_last, Type::BOOL),
             ]);
-            let answer = session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows));
+            let answer = match session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows)) {
+                // Others see it, and it may be lost.
+                Ok(Flushed::NotYet) => flush(&session).await.map_err(|failure| Failure::NotFlushed(Box::new(failure))),
+                came => came.map(drop),
+            };
             if let Err(failure) = &answer
                 && failure.is_unclear()
             {
@@ -374,11 +421,30 @@ impl RootLock for Locked<'_> {
     }
 }
 
-/// What a step came to.
-fn came_of(rows: &[Row]) -> Result<(), Failure> {
+async fn flush(session: &Session) -> Result<(), Failure> {
+    let rows = session.query_often(FLUSH, &[(session.name() as _, Type::TEXT)]).await?;
     let row = rows.first().ok_or(Failure::Incomplete)?;
+    match (row.try_get(1)?, row.try_get(2)?) {
+        (true, _) => Err(Failure::Standby),
+        // A pooler gave us another connection, which may not wait for the disk.
+        (false, false) => Err(Failure::Pooled),
+        (false, true) => Ok(()),
+    }
+}
+
+/// Whether a step that was carried out is durable.
+enum Flushed {
+    WithIt,
+    NotYet,
+}
+
+/// What a step came to.
+fn came_of(rows: &[Row]) -> Result<Flushed, Failure> {
+    let row = rows.first().ok_or(Failure::Incomplete)?;
+    let is_shared: Option<bool> = row.try_get(5)?;
     match [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?] {
-        [true, true, true, true] => Ok(()),
+        [true, true, true, true] if is_shared == Some(true) => Ok(Flushed::NotYet),
+        [true, true, true, true] => Ok(Flushed::WithIt),
         [false, ..] => Err(Failure::LockLost),
         [_, false, ..] => Err(Failure::OtherVault),
         [_, _, false, _] => Err(Failure::PageExists),

@@ -22,7 +22,7 @@ const STEPS: [&str; 1] = ["
     CREATE TABLE {s}.place (one boolean PRIMARY KEY DEFAULT true CHECK (one),
         id bytea NOT NULL CHECK (octet_length(id) = 8));
     CREATE TABLE {s}.root (slot smallint PRIMARY KEY CHECK (slot = 0),
-        record bytea CHECK (octet_length(record) = {record}), digest bytea, written timestamptz)
+        record bytea CHECK (octet_length(record) = {record}), digest bytea, written timestamptz, shared boolean NOT NULL DEFAULT false)
         WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1);
     ALTER TABLE {s}.root ALTER COLUMN record SET STORAGE PLAIN;
     CREATE TABLE {s}.mark (one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -45,7 +45,7 @@ const STEPS: [&str; 1] = ["
 const GRANTS: &str = "
     GRANT USAGE ON SCHEMA {s} TO {role};
     GRANT SELECT ON {s}.version, {s}.place, {s}.root, {s}.mark, {s}.pages TO {role};
-    GRANT UPDATE (record, digest, written) ON {s}.root TO {role};
+    GRANT UPDATE (record, digest, written, shared) ON {s}.root TO {role};
     GRANT UPDATE (generation, vault, proof) ON {s}.mark TO {role};
     GRANT INSERT, DELETE, UPDATE (generation, superseded) ON {s}.pages TO {role};
 ";

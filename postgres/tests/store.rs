@@ -9,6 +9,8 @@ mod conformance;
 mod durable;
 #[path = "postgres/encrypted.rs"]
 mod encrypted;
+#[path = "postgres/flushes.rs"]
+mod flushes;
 #[path = "postgres/hanging.rs"]
 mod hanging;
 #[path = "postgres/losses.rs"]

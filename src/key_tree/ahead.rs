@@ -1,11 +1,14 @@
 //! Loading a tree's pages before anybody needs them, a few at a time.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::journal::Ranges;
 use crate::key_tree::node::Node;
 use crate::key_tree::page::Kind;
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
+use crate::key_tree::ranges::within;
 use crate::key_tree::tree::{Top, Tree};
 
 /// One step of loading ahead, in order of customers' numbers.
@@ -39,6 +42,30 @@ impl Tree {
             }
         }
         place.next
+    }
+
+    /// Loads what `pages` has of the pages that lead to these numbers. What it lacks it is asked for all the same: so it hears of several at once.
+    pub(crate) fn load_towards<P: Pages>(&self, numbers: &Ranges, pages: &P) {
+        if let Ok(Top::Page(node)) = self.top(pages) {
+            self.load_paths(&node, Position::ROOT, numbers.as_slice(), pages);
+        }
+    }
+
+    fn load_paths<P: Pages>(&self, node: &Arc<Node>, position: Position, numbers: &[RangeInclusive<u64>], pages: &P) {
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return };
+        for byte in position.child_towards(*first.start())..=position.child_towards(*last.end()) {
+            let all = position.numbers_below(byte);
+            let some = within(numbers, &all);
+            // Below one that goes as a whole nothing is rewritten.
+            if some.is_empty() || some == [all] || node.page().kind(byte) != Kind::Page {
+                continue;
+            }
+            if let Ok(child) = node.below(byte, self.vault, self.id, position, pages)
+                && !position.child(byte).is_leaf()
+            {
+                self.load_paths(&child, position.child(byte), &some, pages);
+            }
+        }
     }
 
     fn load_below<P: Pages>(

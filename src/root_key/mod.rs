@@ -145,6 +145,9 @@ impl RootKey {
         match (&self.0, recipe) {
             (Kind::Bytes(bytes), Recipe::Bytes) => Ok(Some(RootSecret(Secret32::copy_of(bytes.bytes())))),
             (Kind::Passphrase { phrase, .. }, Recipe::Passphrase { cost, salt }) => {
+                if phrase.is_empty() {
+                    return Err(RootKeyError::EmptyPassphrase);
+                }
                 if phrase.ends_with(['\n', '\r']) {
                     return Err(RootKeyError::LineBreak);
                 }

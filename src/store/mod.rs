@@ -261,6 +261,12 @@ pub trait RootStore: Send + Sync + 'static {
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
+    /// Whether a record that every slot of every listed place shows is durable: as it is where a place's second slot is written only when the first one was
+    /// synced, and where a [read](RootStore::read) itself makes durable what it shows. If not, what a record calls settled is all that a reader knows.
+    fn shows_what_is_durable(&self) -> bool {
+        true
+    }
+
     /// Whether each call ends by itself in a bounded time, whatever the places do, those under a lock included. If not, a vault first looks whether
     /// a place answers at all, and locks it then.
     fn never_hangs(&self) -> bool {
@@ -332,14 +338,24 @@ pub trait RootLock {
     /// hold others later**: a page that could not be written back looks like new until the cache drops it.
     fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError>;
 
-    /// What [`RootStore::read`] gives, with a promise: what is shown outlives whatever the place outlives, whoever wrote it, and whether or not that was
-    /// answered. For a store in which all that is seen is durable, or can be made so without writing it again; then
-    /// the vault does not write what its commit is based on once more.
+    /// What [`RootStore::read`] gives, of a store in which what is written becomes durable in the order in which it is seen: whatever is written after this
+    /// read under this lock, whoever wrote what it shows, outlives nothing that it does not. In such a store the vault does not write what its commit is
+    /// based on once more.
     ///
     /// `None`, as unless a store says otherwise: it cannot promise that.
-    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         let _ = place;
         None
+    }
+
+    /// Makes durable what was [read in order](RootLock::read_in_order) under this lock, in every copy that may ever become the record, and so proves that this
+    /// place is still the one that counts.
+    ///
+    /// # Errors
+    /// When that is not known. What was read may be lost then, and nothing may be said of it.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let cause = "it does not write in order";
+        Err(StoreError::new(Problem::Io, "the key store").caused_by(cause))
     }
 
     /// The same as that of the page store ([`PageStore::together`]) whose pages [`write_with_pages`](RootLock::write_with_pages) puts.
@@ -351,6 +367,9 @@ pub trait RootLock {
     /// [`write`](RootLock::write) would do, but that nothing of it outlives a crash without all of it. Asked for only if both say that they write
     /// [together](RootLock::together).
     ///
+    /// It is durable when this returns. A store that writes [in order](RootLock::read_in_order) may let others see it before, and build upon it, if the step
+    /// [is the last](OneStep::is_last) under its lock.
+    ///
     /// # Errors
     /// [`NotWritten`], which says whether it is known that the record was not.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
@@ -358,6 +377,15 @@ pub trait RootLock {
         let cause = "it does not write pages with its record";
         Err(NotWritten::Nothing(StoreError::new(Problem::Io, "the key store").caused_by(cause)))
     }
+}
+
+/// What [`RootLock::read_in_order`] found.
+#[derive(Debug)]
+pub struct InOrder {
+    /// As [`RootStore::read`] gives them.
+    pub copies: Vec<RootCopy>,
+    /// It is known to be durable. Otherwise it is once [`RootLock::settle`] returned, or anything that was written after it under the lock.
+    pub is_settled: bool,
 }
 
 /// What is written in one step. See [`RootLock::write_with_pages`].

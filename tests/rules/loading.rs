@@ -1,11 +1,12 @@
 //! Rule 17: pages are loaded ahead, with progress, within the room that they have; and a large vault stays within it.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oubliette::personal::Email;
-use oubliette::store::Memory;
+use oubliette::store::{LockError, Memory, PlaceId, RootCopy, RootLock, RootStore, StoreError};
 use oubliette::{CustomerId, KeyStoreError, LoadedPages, Sealed, Vault, VaultBuilder};
 
 use super::refreshed::Watched;
@@ -140,4 +141,74 @@ fn a_large_vault_stays_within_its_room() {
         assert_eq!(vault.open(*customer, EMAIL, sealed).is_ok(), nth % 5 != 0);
     }
     within("opening");
+}
+
+/// A record whose lock tells how many pages were read under it.
+struct Timed {
+    memory: Memory,
+    pages: Watched,
+    under_lock: Arc<AtomicU64>,
+}
+
+struct TimedLock<'l> {
+    lock: Box<dyn RootLock + 'l>,
+    of: &'l Timed,
+    before: u64,
+}
+
+impl RootStore for Timed {
+    fn places(&self) -> Vec<PlaceId> {
+        self.memory.places()
+    }
+
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        self.memory.read(place)
+    }
+
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        let lock = self.memory.lock(places, wait)?;
+        Ok(Box::new(TimedLock { lock, of: self, before: self.pages.reads.load(Ordering::Relaxed) }))
+    }
+
+    /// As a server that other processes wait for.
+    fn never_hangs(&self) -> bool {
+        true
+    }
+}
+
+impl RootLock for TimedLock<'_> {
+    fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError> {
+        self.lock.write(place, slot, record)
+    }
+}
+
+impl Drop for TimedLock<'_> {
+    fn drop(&mut self) {
+        let read = self.of.pages.reads.load(Ordering::Relaxed) - self.before;
+        self.of.under_lock.fetch_add(read, Ordering::Relaxed);
+    }
+}
+
+/// Others wait for the lock: so the pages that a shred rewrites are read before, a level in one question; and one by one under the lock only where there is
+/// no room for them.
+#[test]
+fn what_a_shred_needs_is_read_before_the_lock() {
+    let (memory, _, rows) = made(256 * 300);
+    let shred = |most: usize, of: &[Row]| {
+        let (pages, under_lock) = (Watched::over(&memory), Arc::<AtomicU64>::default());
+        let timed = Timed { memory: memory.clone(), pages: pages.clone(), under_lock: under_lock.clone() };
+        let builder = Vault::on(pages.clone(), timed).purposes([ORDERS]);
+        let vault = builder.most_resident_pages(most).unlock(key()).unwrap();
+        [&pages.reads, &pages.rounds, &under_lock].iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        let _ = vault.shred(of.iter().map(|row| row.0)).unwrap();
+        for row in of {
+            assert!(matches!(vault.open(row.0, EMAIL, &row.1), Err(oubliette::OpenError::Shredded { .. })));
+        }
+        [pages.reads, pages.rounds, under_lock].map(|counter| counter.load(Ordering::Relaxed))
+    };
+    let [reads, rounds, under_lock] = shred(8192, &rows[..100]);
+    assert!(reads >= 100 && rounds <= 6, "{reads} in {rounds}");
+    assert_eq!(under_lock, 0);
+    let [reads, _, under_lock] = shred(8, &rows[100..200]);
+    assert!(under_lock >= 100 && reads >= under_lock, "{under_lock} of {reads}");
 }

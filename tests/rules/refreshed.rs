@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{
     LockError, Mark, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
-    Swept, Usage,
+    Swept, Together, Usage,
 };
 use oubliette::{CustomerId, CustomerKeys, KeyStoreError, OpenError, Sealed, Vault};
 
@@ -17,6 +17,7 @@ use super::support::*;
 /// Pages that are counted as they are read, and hang while the gate is locked.
 #[derive(Clone)]
 pub(super) struct Watched {
+    together: Together,
     inner: Memory,
     pub(super) reads: Arc<AtomicU64>,
     pub(super) rounds: Arc<AtomicU64>,
@@ -25,11 +26,21 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn over(memory: &Memory) -> Watched {
-        Watched { inner: memory.clone(), reads: Arc::default(), rounds: Arc::default(), gate: Arc::default() }
+        Watched {
+            inner: memory.clone(),
+            together: Together::new(),
+            reads: Arc::default(),
+            rounds: Arc::default(),
+            gate: Arc::default(),
+        }
     }
 }
 
 impl PageStore for Watched {
+    fn together(&self) -> Option<Together> {
+        Some(self.together)
+    }
+
     fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError> {
         self.inner.put(mark, pages)
     }

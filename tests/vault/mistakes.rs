@@ -92,7 +92,8 @@ fn a_purpose_is_misspelt_new_or_not_named() {
 
 #[test]
 fn a_number_of_ones_own_is_taken() {
-    let vault = Afternoon::begin().vault();
+    let afternoon = Afternoon::begin();
+    let vault = afternoon.vault();
     // The row's key, or a number of another vault.
     let own = CustomerId::try_from(990_042_i64).unwrap();
     says(vault.seal(own, EMAIL, &ALICE.parse().unwrap()).unwrap_err(), &["never issued this number", "`enroll`"]);
@@ -112,14 +113,16 @@ fn a_value_is_opened_in_another_row_column_or_vault() {
     );
     let as_name: Sealed<Name> = Sealed::from_bytes(sealed.as_bytes()).unwrap();
     says(vault.open(alice, NAME, &as_name).unwrap_err(), &["not authentic", "sealed as another"]);
-    let other = Afternoon::begin().vault();
+    let elsewhere = Afternoon::begin();
+    let other = elsewhere.vault();
     let _ = other.enroll().unwrap();
     says(other.open(alice, EMAIL, &sealed).unwrap_err(), &["sealed by another vault"]);
 }
 
 #[test]
 fn a_column_holds_plaintext_or_cuts_fills_up_or_rewrites_what_is_sealed() {
-    let vault = Afternoon::begin().vault();
+    let afternoon = Afternoon::begin();
+    let vault = afternoon.vault();
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &ALICE.parse().unwrap()).unwrap();
     let text = sealed.to_string();
@@ -136,7 +139,8 @@ fn a_column_holds_plaintext_or_cuts_fills_up_or_rewrites_what_is_sealed() {
 
 #[test]
 fn somebody_who_was_shredded_comes_back() {
-    let vault = Afternoon::begin().vault();
+    let afternoon = Afternoon::begin();
+    let vault = afternoon.vault();
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &ALICE.parse().unwrap()).unwrap();
     let _ = vault.shred([alice]).unwrap();

@@ -69,14 +69,14 @@ const BEYOND: &str = "WITH me AS (SELECT * FROM pg_roles WHERE rolname = current
         WHERE NOT me.rolsuper AND relnamespace = $2::regnamespace AND relkind = 'r' AND NOT pg_has_role(current_user, relowner, 'MEMBER')
             AND attnum > 0 AND NOT attisdropped AND NOT has_table_privilege(pg_class.oid, 'UPDATE')
             AND has_column_privilege(pg_class.oid, attnum, 'UPDATE')
-            AND relname || '.' || attname <> ALL (ARRAY['root.record', 'root.digest', 'root.written', 'mark.generation', 'mark.vault',
+            AND relname || '.' || attname <> ALL (ARRAY['root.record', 'root.digest', 'root.written', 'root.shared', 'mark.generation', 'mark.vault',
                 'mark.proof', 'pages.generation', 'pages.superseded'])";
 
 const LACKING: &str = "SELECT what FROM (
         SELECT 1, 'SELECT on ' || relname, has_table_privilege(oid, 'SELECT')
             FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r'
         UNION ALL SELECT 2, 'UPDATE of root.' || name, has_column_privilege($1 || '.root', name, 'UPDATE')
-            FROM unnest(ARRAY['record', 'digest', 'written']) AS name
+            FROM unnest(ARRAY['record', 'digest', 'written', 'shared']) AS name
         UNION ALL SELECT 3, 'UPDATE of mark.' || name, has_column_privilege($1 || '.mark', name, 'UPDATE')
             FROM unnest(ARRAY['generation', 'vault', 'proof']) AS name
         UNION ALL SELECT 4, 'UPDATE of pages.' || name, has_column_privilege($1 || '.pages', name, 'UPDATE')

@@ -181,11 +181,14 @@ impl Server {
         output(&[&program("pg_isready"), "-q", "-h", &text(&self.directory), "-p", &self.port()]).status.success()
     }
 
-    /// Whether the last start came to nothing.
+    /// Whether the last start came to nothing. Where the server before was killed, its file is left, and names a process that is gone.
     fn is_refused(&self) -> bool {
         let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        log.lines().last().is_some_and(|line| line.contains("HINT") || line.contains("FATAL"))
-            && !self.directory.join("data/postmaster.pid").exists()
+        let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap_or_default();
+        let is_running = |process: &str| output(&["kill", "-0", process]).status.success();
+        // Processes of the server before may still say something after it.
+        log.lines().rev().take(20).any(|line| line.contains("HINT") || line.contains("FATAL"))
+            && !file.lines().next().is_some_and(is_running)
     }
 
     /// Ends its first process at once; the others notice.

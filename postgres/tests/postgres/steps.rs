@@ -6,13 +6,12 @@ use oubliette::store::{
     CopyContent, LockError, Mark, NotWritten, OneStep, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES,
     RootLock, RootStore, StoredPage,
 };
-use oubliette_postgres::{ConfirmReads, PostgresStore};
+use oubliette_postgres::PostgresStore;
 
 use super::server::{Server, shared};
 use super::support::*;
 
 const WAIT: Duration = Duration::from_secs(20);
-const SOON: Duration = Duration::from_millis(500);
 
 fn place(store: &PostgresStore) -> PlaceId {
     store.places()[0]
@@ -61,11 +60,11 @@ fn all_of_a_step_is_there_and_each_may_be_the_last_under_its_lock() {
     assert!(store.together() != other.together(), "another handle's lock writes through another connection");
     let mut lock = store.lock(&store.places(), WAIT).unwrap();
     assert_eq!(lock.together(), store.together());
-    assert!(matches!(lock.read_settled(place(&store)).unwrap()[0].content, CopyContent::Empty));
+    assert!(matches!(lock.read_in_order(place(&store)).unwrap().copies[0].content, CopyContent::Empty));
     write(&mut *lock, &store, 1, &mark(1, 2), &[page(1), page(2)], false).unwrap();
     assert!(record(&other) == Some(1) && has(&other, 1) && has(&other, 2));
     assert_eq!(other.mark().unwrap(), mark(1, 2));
-    let found = lock.read_settled(place(&store)).unwrap();
+    let found = lock.read_in_order(place(&store)).unwrap().copies;
     assert!(matches!(&found[0].content, CopyContent::Intact(found) if found[0] == 1), "it is not answered from memory");
     // Not given up: more was to be done.
     assert!(matches!(other.lock(&other.places(), Duration::from_millis(50)), Err(LockError::Busy { .. })));
@@ -146,39 +145,6 @@ fn what_cannot_be_written_leaves_the_record_as_it_was() {
     assert!(record(&store) == Some(3) && has(&store, 5));
 }
 
-/// What a commit is based on is not written again: so it must be proven to be on the standbys, also where reads are not.
-#[test]
-fn what_is_read_under_the_lock_is_confirmed_by_the_standbys_or_not_read() {
-    let primary = Server::start(&["-c", "wal_level=replica", "-c", "max_wal_senders=5"]);
-    let schema = primary.new_schema();
-    at(&primary, &schema).migrate().unwrap();
-    let standby = Server::follow(&primary);
-    primary.set("synchronous_standby_names", "standby");
-    wait_for("the standby to be synchronous", || {
-        primary.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
-    });
-    for confirm in [ConfirmReads::Never, ConfirmReads::WhenSynchronous] {
-        let store = at(&primary, &schema).answer_within(SOON).confirm_reads(confirm).open().unwrap();
-        let read = || {
-            let mut lock = store.lock(&store.places(), WAIT).unwrap();
-            let first = lock.read_settled(place(&store)).unwrap().remove(0);
-            let again = lock.read_settled(place(&store)).unwrap().remove(0);
-            [first, again].map(|copy| match &copy.content {
-                CopyContent::Unreachable(_) => false,
-                CopyContent::Empty => true,
-                other => panic!("{other:?}"),
-            })
-        };
-        assert_eq!(read(), [true, true], "{confirm:?}");
-        standby.stop_at_once();
-        assert_eq!(read(), [false, false], "{confirm:?}");
-        standby.go_on();
-        wait_for("the standby", || {
-            primary.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
-        });
-    }
-}
-
 /// Pages of later generations, the latest first, and no more than told.
 #[test]
 fn what_others_put_since_comes_in_one_answer() {
@@ -217,37 +183,4 @@ fn several_pages_come_in_the_order_of_their_names_however_they_are_found() {
             assert!(found.unwrap() == (*n < 200).then(|| page(*n).bytes), "{n}");
         }
     }
-}
-
-/// The lock goes on with the end of the transaction, when others see what was written: not while that waits for the standbys.
-#[test]
-fn the_lock_is_held_until_the_commit_is_seen() {
-    let server = Server::start(&[]);
-    let schema = server.new_schema();
-    at(&server, &schema).migrate().unwrap();
-    let [store, other] = [1, 2].map(|_| at(&server, &schema).open().unwrap());
-    std::thread::scope(|scope| {
-        let (done, is_done) = std::sync::mpsc::channel::<()>();
-        let (server, theirs) = (&server, store.clone());
-        let writing = scope.spawn(move || {
-            let mut lock = theirs.lock(&theirs.places(), WAIT).unwrap();
-            server.set("synchronous_standby_names", "nobody");
-            // Until the connections of others know of it.
-            std::thread::sleep(Duration::from_millis(300));
-            write(&mut *lock, &theirs, 1, &mark(1, 2), &[page(1)], true).unwrap();
-            // It has not let go.
-            is_done.recv().unwrap_err();
-        });
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%raised%'";
-        wait_for("the commit to wait", || server.sql(waits) == "1");
-        let busy = other.lock(&other.places(), Duration::from_millis(300));
-        assert!(matches!(busy, Err(LockError::Busy { .. })), "it cannot be seen yet");
-        server.set("synchronous_standby_names", "");
-        let mut theirs = other.lock(&other.places(), WAIT).unwrap();
-        let found = theirs.read_settled(place(&other)).unwrap();
-        assert!(matches!(&found[0].content, CopyContent::Intact(found) if found[0] == 1), "{found:?}");
-        assert!(!writing.is_finished());
-        drop(done);
-    });
-    assert_eq!(record(&store), Some(1));
 }

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Directory, Memory, RootStore};
 use oubliette::testing::MemoryToken;
-use oubliette::{CustomerId, Field, Purpose, RootKey, Sealed, Vault, VaultBuilder, VersionPolicy};
+use oubliette::{
+    CustomerId, Field, KeyStoreError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder, VersionPolicy,
+};
 use oubliette_register::breach::{Action, Breach, Column, Facts, History, Holding, Leak, Report, Stored};
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -81,7 +83,12 @@ impl World {
         match Vault::on(pages, memory).purposes([ORDERS]).as_copy().unlock(key) {
             Ok(vault) => vault.open(self.alice.0, EMAIL, &self.alice.1).is_ok(),
             // It names places that are not here, and was opened to know that.
-            Err(error) => !format!("{error:?}").contains("RootKey") && !format!("{error:?}").contains("WrongRootKey"),
+            Err(error) => !matches!(
+                error,
+                UnlockError::KeyStore(
+                    KeyStoreError::RootKey(_) | KeyStoreError::RootKeyDestroyed { .. } | KeyStoreError::WrongRootKey
+                )
+            ),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Check, Failure, ensure, record};
-use crate::store::{CopyContent, LockError, PlaceId, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError};
+use crate::store::{CopyContent, InOrder, LockError, PlaceId, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError};
 
 type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
 
@@ -131,8 +131,9 @@ fn a_lock_sees_what_is_there<S: RootStore>(store: S, again: Again<'_, S>) -> Res
     write(&store, 2)?;
     let mut lock = take(&other)?;
     for place in other.places() {
-        if let Some(found) = lock.read_settled(place) {
+        if let Some(InOrder { copies: found, .. }) = lock.read_in_order(place) {
             ensure(numbers(&found).iter().all(|found| *found == Some(2)), "what is there", numbers(&found))?;
+            ensure(lock.settle().is_ok(), "it to be made durable", place)?;
         }
     }
     // A reader does not wait for a commit, neither here nor elsewhere.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::base::{Locked, in_order, shows};
+use super::base::{Locked, Standing, in_order, shows};
 use super::draft::Finished;
 use super::slots::{Slots, Written};
 use super::{Committed, Draft, Engine, NewKey, Plan, Step, Terms, Then, live_pages};
@@ -77,8 +77,9 @@ struct Base<'a> {
     durable: u64,
     secret: RootSecret,
     recipe: Recipe,
-    /// It is durable as it was read, and need not be written again.
-    is_settled: bool,
+    /// R13: what it calls settled itself.
+    names_settled: u64,
+    standing: Standing,
     /// Every page that it needs, if a place that is to be written does not show it.
     live: Option<HashSet<PageName>>,
     pages: &'a dyn PageStore,
@@ -90,6 +91,16 @@ struct Base<'a> {
 impl Base<'_> {
     /// R1: what a commit is based on is durable in every place before anything new is written, pages and mark included.
     fn settle(&self, slots: &mut Slots<'_>) -> Result<(), KeyStoreError> {
+        match self.standing {
+            Standing::Settled => return Ok(()),
+            Standing::InOrder => return Ok(slots.settle_in_order()?),
+            Standing::Seen => {}
+        }
+        self.write_again(slots)
+    }
+
+    /// R2: the same bytes once more, and synced.
+    fn write_again(&self, slots: &mut Slots<'_>) -> Result<(), KeyStoreError> {
         // A place that stood still lacks pages, and must have them before it has the record. A sweep brings them, and with no end
         // of keeping it forgets none.
         if let Some(live) = &self.live {
@@ -128,7 +139,7 @@ impl Engine {
         tries: &mut Tries<T>,
     ) -> Result<Committed<T>, Failure> {
         let (pages, roots) = self.stores.for_commit(terms, self.lock_wait);
-        let Locked { mut exclusion, written: places, copies, is_settled, chosen } = self.lock_base(&*roots, terms)?;
+        let Locked { mut exclusion, written: places, copies, standing, chosen } = self.lock_base(&*roots, terms)?;
         // What others committed since, so that the plan reads few pages one by one. Another process waits for this one meanwhile.
         let held = before().map_or(u64::MAX, |before| before.facts.clear.generation);
         let mut changed = Arrived::default();
@@ -140,11 +151,20 @@ impl Engine {
         let before = before.as_deref();
         // R9: `held` was durable, so that a record which does not descend from it was put back.
         if let Some(seen) = terms.held.and_then(|held| RollbackProof::Held(held).against(&chosen.record)) {
+            if standing == Standing::InOrder {
+                // F11: a server that was deposed proves nothing.
+                exclusion.settle().map_err(KeyStoreError::from)?;
+            }
             return Err(KeyStoreError::RolledBack { have: chosen.record.clear.generation, seen }.into());
         }
         // Another one than was begun: nothing came of that, and the plan is asked anew.
         let found = tries.begun.take().filter(|begun| begun.is_in_history_of(&chosen.record));
-        let durable = chosen.durable;
+        // F6: of what was only seen its own word counts, and what this process knew: that was found in its history.
+        let durable = match standing {
+            Standing::Seen | Standing::Settled => chosen.durable,
+            Standing::InOrder => chosen.record.settled.max(terms.held.map_or(0, |held| held.generation)),
+        };
+        let names_settled = chosen.record.settled;
         let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
         let (bytes, mut draft) = self.load_draft(chosen.record, chosen.bytes, durable, before, &changed, &*pages);
         let (generation, list) = (draft.record.clear.generation, draft.record.places.clone());
@@ -155,7 +175,8 @@ impl Engine {
             durable,
             secret,
             recipe,
-            is_settled,
+            names_settled,
+            standing,
             live: None,
             pages: &*pages,
             roots: &*roots,
@@ -168,15 +189,37 @@ impl Engine {
         let (step, rekey) = match found {
             // R2: finding it again proves nothing. It is written and synced again, over every slot.
             Some(Begun { value, rekey, .. }) => (Step::Rewrite(value), rekey),
-            None => (plan(&mut draft)?, None),
+            None => match plan(&mut draft) {
+                Ok(step) => (step, None),
+                Err(refused) => {
+                    if standing == Standing::InOrder {
+                        // F11: what was refused by a record that may vanish was not refused.
+                        exclusion.settle().map_err(KeyStoreError::from)?;
+                    }
+                    return Err(refused.into());
+                }
+            },
         };
         let mut slots = Slots::new(&mut *exclusion, &in_order(&base.list, &draft.record.places), &copies);
         let done = match step {
             Step::Keep(value) => {
+                let durable = match standing {
+                    Standing::InOrder => {
+                        base.settle(&mut slots)?;
+                        base.generation
+                    }
+                    Standing::Seen | Standing::Settled => durable,
+                };
                 let state = base.as_read(&self.resident)?;
                 return Ok(Committed { value, state, durable, wrote: false, old_copy: None });
             }
             Step::Done(value) if base.durable == base.generation && !self.has_unfinished_versions(&base.recipe) => {
+                let state = base.as_read(&self.resident)?;
+                CarriedOut { value, state, written: Written::Already, rekey: None }
+            }
+            // F7: a flush makes it so.
+            Step::Done(value) if standing == Standing::InOrder && !self.has_unfinished_versions(&base.recipe) => {
+                base.settle(&mut slots)?;
                 let state = base.as_read(&self.resident)?;
                 CarriedOut { value, state, written: Written::Already, rekey: None }
             }
@@ -216,6 +259,7 @@ impl Engine {
             pages: StoredPages(pages),
             durable,
             rekey: None,
+            names_its_base: false,
             starts_anew: false,
             forgets: false,
             begins_version: false,
@@ -232,7 +276,7 @@ impl Engine {
         value: T,
         rekey: Option<NewKey>,
     ) -> Result<CarriedOut<T>, KeyStoreError> {
-        base.settle(slots)?;
+        base.write_again(slots)?;
         let written = slots.complete(&base.bytes);
         Ok(CarriedOut { value, state: base.as_read(&self.resident)?, written, rekey })
     }
@@ -248,7 +292,10 @@ impl Engine {
         value: T,
         tries: &mut Tries<T>,
     ) -> Result<CarriedOut<T>, Failure> {
-        if !base.is_settled {
+        let in_one = if self.is_one_step(base, &draft) { slots.written_with(base.pages) } else { None };
+        // F10: only what is one step with it, and in order, may come before what a commit is based on is durable.
+        let is_seen_only = in_one.is_some() && base.standing == Standing::InOrder && !draft.names_its_base;
+        if !is_seen_only {
             base.settle(slots)?;
         }
         if draft.starts_anew
@@ -260,15 +307,21 @@ impl Engine {
         // R1 and R12: never more than one above a record that is settled, whatever generation the new one has: a mark of a commit that
         // was killed here must prove nothing.
         let mark = page_mark::make(&draft.record, base.generation + 1, self.is_copy);
-        let in_one = if self.is_one_step(base, &draft) { slots.written_with(base.pages) } else { None };
         if in_one.is_none() {
             base.pages.put(&mark, new_pages).map_err(KeyStoreError::from)?;
             // Last, so that a disk that is full leaves no key behind which nobody needs.
             self.begin_version(&base.recipe, &mut draft, base.roots)?;
         }
         let gives_up_places = base.list.iter().any(|place| !draft.record.places.contains(place));
+        // R13: what the record is based on was settled in the places of the new list alone. That does not make it durable in those of the
+        // old list, from which the vault may have to go on as long as this record is not durable itself. F6: nor is it if it was only seen.
+        let settled = match (gives_up_places, is_seen_only) {
+            (true, _) => base.names_settled,
+            (false, true) => base.durable,
+            (false, false) => base.generation,
+        };
         let Finished { record, bytes, trees, indexes, rekey } =
-            draft.finish(&base.secret, gives_up_places, |record| tamper(record, base.before))?;
+            draft.finish(&base.secret, settled, |record| tamper(record, base.before))?;
         if let Some(new) = &rekey {
             // Before the write: a read that overlaps it may find the record under the new key.
             lock(&self.keyring).expect(new.key.clone());
@@ -299,7 +352,7 @@ impl Engine {
     /// version of the root key puts its pages first.
     fn is_one_step(&self, base: &Base<'_>, draft: &Draft<'_>) -> bool {
         let begins = || lock(&self.keyring).begins_version(&base.recipe, draft.forgets, draft.begins_version);
-        base.is_settled
+        base.standing != Standing::Seen
             && base.live.is_none()
             && draft.record.places == base.list
             && draft.rekey.is_none()

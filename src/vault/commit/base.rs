@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::read::{LIST_TRIES, choose, list_of};
 use super::{Engine, NOT_OPEN, Terms};
 use crate::error::KeyStoreError;
-use crate::store::{CopyContent, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
+use crate::store::{CopyContent, InOrder, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::Chosen;
 
@@ -15,9 +15,19 @@ pub(super) struct Locked<'r> {
     /// Those that are written.
     pub(super) written: Vec<PlaceId>,
     pub(super) copies: Vec<RootCopy>,
-    /// What was read is durable, since the store says so: it need not be written again.
-    pub(super) is_settled: bool,
+    pub(super) standing: Standing,
     pub(super) chosen: Chosen,
+}
+
+/// What is known of the record that was read under the lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    /// It was seen in slots. It is settled when it was written and synced again.
+    Seen,
+    /// F12: nothing that is written upon it in one step outlives it. Before anything else goes by it, the store has to settle it.
+    InOrder,
+    /// It is durable as it was read.
+    Settled,
 }
 
 impl Engine {
@@ -48,20 +58,28 @@ impl Engine {
                     continue;
                 }
             };
-            let settled = match &*read {
-                [only] => exclusion.read_settled(*only),
+            let in_order = match &*read {
+                [only] => exclusion.read_in_order(*only),
                 _ => None,
             };
-            let is_settled = settled.is_some();
-            let copies = settled.unwrap_or_else(|| reads.read_to_commit(&read, self.lock_wait));
+            let (copies, standing) = match in_order {
+                Some(InOrder { copies, is_settled: true }) => (copies, Standing::Settled),
+                Some(InOrder { copies, is_settled: false }) => (copies, Standing::InOrder),
+                None => (reads.read_to_commit(&read, self.lock_wait), Standing::Seen),
+            };
             // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,
             // is written anew.
             if let Some(error) = written.iter().find_map(|place| unreadable(&copies, *place)) {
                 return Err(error.into());
             }
-            let chosen = choose(&copies, &mut lock(&self.keyring), &terms.scope)?;
+            let chosen = choose(&copies, &mut lock(&self.keyring), &terms.scope);
+            if chosen.is_err() && standing == Standing::InOrder {
+                // F11: a server that was deposed proves nothing.
+                exclusion.settle().map_err(KeyStoreError::from)?;
+            }
+            let chosen = chosen?;
             if chosen.record.places == list {
-                return Ok(Locked { exclusion, written, copies, is_settled, chosen });
+                return Ok(Locked { exclusion, written, copies, standing, chosen });
             }
             // Another process changed the list: other places must be locked.
             list = chosen.record.places;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::calls::{Bounded, Most, Reached};
 use crate::store::{
-    Changed, LockError, Mark, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
+    Changed, InOrder, LockError, Mark, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
     RootStore, StoreError, StoredPage, Swept, Together, Usage,
 };
 
@@ -90,6 +90,10 @@ impl RootStore for BoundedRoots {
         Ok(Box::new(BoundedLock { stores: self.0.clone(), together }))
     }
 
+    fn shows_what_is_durable(&self) -> bool {
+        self.0.inner.roots.shows_what_is_durable()
+    }
+
     fn never_hangs(&self) -> bool {
         self.0.inner.roots.never_hangs()
     }
@@ -133,9 +137,13 @@ impl RootLock for BoundedLock {
         self.call(&self.stores.little(), move |lock| lock.write(place, slot, &record))?
     }
 
-    fn read_settled(&mut self, place: PlaceId) -> Option<Vec<RootCopy>> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         // One that did not come back is told by the next call.
-        self.call(&self.stores.little(), move |lock| lock.read_settled(place)).ok().flatten()
+        self.call(&self.stores.little(), move |lock| lock.read_in_order(place)).ok().flatten()
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.call(&self.stores.little(), |lock| lock.settle())?
     }
 
     fn together(&self) -> Option<Together> {

@@ -25,6 +25,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) durable: u64,
     /// A new root key, which takes effect with this commit.
     pub(crate) rekey: Option<NewKey>,
+    /// The record has to call what it is based on settled, whatever that takes: others go by its word.
+    pub(crate) names_its_base: bool,
     /// Forget all ids before this commit: witnesses of a branch that was lost prove nothing any more.
     pub(crate) starts_anew: bool,
     /// It makes something unreadable that older records open.
@@ -63,19 +65,19 @@ impl Draft<'_> {
         self.record.anchor = self.record.anchor.into_iter().chain(entry).max_by_key(Anchor::n);
     }
 
-    /// Encrypts the record, under the secret given unless there is a new root key. `gives_up_places`: its list lacks a place that
-    /// the record before has. `last` may change what is written at the very end, which tests of tests do.
+    /// Encrypts the record, under the secret given unless there is a new root key. `settled`: what is known to be durable when it is
+    /// written. `last` may change what is written at the very end, which tests of tests do.
     pub(super) fn finish(
         self,
         secret: &RootSecret,
-        gives_up_places: bool,
+        settled: u64,
         last: impl FnOnce(&mut Record),
     ) -> Result<Finished, KeyStoreError> {
         let id = RecordId(nonce::fresh().map_err(|_| KeyStoreError::Randomness)?);
         if self.generation > MOST_GENERATION {
             return Err(KeyStoreError::Full { what: "2^40 commits" });
         }
-        let (settled, base) = (self.record.settled, self.record.clear.generation);
+        let base = self.record.clear.generation;
         let Draft { trees, indexes, rekey, .. } = self;
         let mut record = self.record.succeed(id);
         record.clear.generation = self.generation;
@@ -83,9 +85,7 @@ impl Draft<'_> {
         if !self.starts_anew {
             (base + 1..self.generation).for_each(|_| record.skip());
         }
-        // R13: what the record is based on was settled in the places of the new list alone. That does not make it durable in those
-        // of the old list, from which the vault may have to go on as long as this record is not durable itself.
-        record.settled = if gives_up_places { settled } else { base };
+        record.settled = settled;
         if self.starts_anew {
             record.ring = vec![id.short()];
             record.floor = self.generation;

@@ -68,6 +68,11 @@ impl Stores {
         let calls = (threaded && !never_hangs).then(StoreCalls::new);
         Stores { reads: PlaceReads::new(roots.clone(), threaded), pages, roots, calls }
     }
+
+    /// Whether no call needs to be waited for on a thread of its own.
+    pub(crate) fn calls_end_by_themselves(&self) -> bool {
+        self.calls.is_none()
+    }
 }
 
 impl Places for Stores {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Engine;
 use super::places::Found;
 use crate::error::KeyStoreError;
+use crate::root_record::Record;
 use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::{self, Chosen};
@@ -23,7 +24,7 @@ pub(super) const LIST_TRIES: u32 = 3;
 #[allow(clippy::large_enum_variant)] // one at a time, taken apart at once
 pub(crate) enum Seen {
     /// Exactly the record that is held already, in every slot.
-    Unchanged { state: Arc<VaultState>, trouble: Option<StoreError> },
+    Unchanged { state: Arc<VaultState>, durable: u64, trouble: Option<StoreError> },
     /// Another one; `durable` is the newest generation that it proves to be so. `trouble`: why a commit could not write every place.
     Changed { state: Box<VaultState>, durable: u64, needs_repair: bool, trouble: Option<StoreError> },
 }
@@ -44,6 +45,7 @@ pub(crate) fn read(
     [mirrors, first]: [Duration; 2],
 ) -> Result<Seen, KeyStoreError> {
     let (mut tries, mut changes) = (Tries::default(), 0);
+    let shows_what_is_durable = stores.roots.shows_what_is_durable();
     let mut list = list_of(&*stores.roots, scope);
     loop {
         let Found { mut copies, not_writable } = stores.reads.read(&list, mirrors, first);
@@ -55,7 +57,11 @@ pub(crate) fn read(
             let location = copies.first().map_or("the root record", |copy| copy.location.as_str());
             let confirmed = lock(keyring).confirm(&before.facts.clear, location);
             match confirmed {
-                Ok(()) => return Ok(Seen::Unchanged { state: before, trouble: not_writable }),
+                Ok(()) => {
+                    let Record { settled, clear, .. } = &before.facts;
+                    let durable = if shows_what_is_durable { clear.generation } else { *settled };
+                    return Ok(Seen::Unchanged { state: before, durable, trouble: not_writable });
+                }
                 Err(error) if tries.again(&error, &mut copies) => continue,
                 Err(error) => return Err(error),
             }
@@ -73,6 +79,8 @@ pub(crate) fn read(
                 if scope.lost.is_empty() {
                     first.check()?;
                 }
+                // F4: what its slots show proves nothing where that may be in the server's memory alone.
+                let durable = if shows_what_is_durable { durable } else { record.settled };
                 let state = Box::new(VaultState::load(record, bytes, before().as_deref(), resident));
                 let unreachable = copies.iter().find_map(|copy| match &copy.content {
                     CopyContent::Unreachable(error) => Some(error.clone()),

@@ -103,6 +103,11 @@ impl<'l> Slots<'l> {
         Ok(written)
     }
 
+    /// Makes durable what was read in order.
+    pub(super) fn settle_in_order(&mut self) -> Result<(), StoreError> {
+        self.lock.settle()
+    }
+
     /// The one place of one slot whose record may be written in one step with pages of this store.
     pub(super) fn written_with(&self, pages: &dyn PageStore) -> Option<PlaceId> {
         match self.places.as_slice() {

@@ -63,6 +63,7 @@ impl Process {
     ) -> Result<(), CommitError> {
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
+            draft.names_its_base = true;
             let is_published = made(draft)? <= draft.record.settled;
             Ok(if is_published { Step::Keep(()) } else { Step::Write(Vec::new(), ()) })
         });

@@ -1,5 +1,6 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
+mod ahead;
 mod commits;
 mod findings;
 mod journal;

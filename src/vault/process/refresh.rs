@@ -91,8 +91,7 @@ impl Process {
         let state = || self.known.snapshot();
         let most = self.patience_with_places();
         match self.commits.read(&state, &self.known.scope(), most) {
-            Ok(Seen::Unchanged { state, trouble }) => {
-                let durable = state.facts.clear.generation;
+            Ok(Seen::Unchanged { state, durable, trouble }) => {
                 self.known.install(sent, state, durable)?;
                 self.tried_to_see_all(trouble);
                 self.repair_if_it_lasts(false, sent);

@@ -129,6 +129,7 @@ pub(crate) fn shred_together(
     more: &mut dyn FnMut() -> Vec<ShredRequest>,
 ) {
     let mut entries = ShredEntries::default();
+    process.load_paths(&requests);
     let done = process.commit(&mut |draft| {
         // Each keeps its place: a plan may be asked twice.
         requests.extend(more());
@@ -223,11 +224,15 @@ fn rewrite_all(draft: &Draft<'_>, requests: &[&ShredRequest]) -> Result<Vec<Opti
             return Ok(None);
         }
         let _ = index;
-        let numbers = requests.iter().filter(|request| concerns(request, Some(loaded)));
-        let numbers = numbers.fold(Ranges::default(), |all, request| all.or(&ranges(&request.target)));
-        rewrite_tree(draft, loaded, &numbers)
+        rewrite_tree(draft, loaded, &numbers_in(loaded, requests.iter().copied()))
     };
     draft.trees.iter().enumerate().map(rewrite).collect()
+}
+
+/// All whom requests are about in one tree.
+pub(super) fn numbers_in<'r>(loaded: &LoadedTree, requests: impl Iterator<Item = &'r ShredRequest>) -> Ranges {
+    let theirs = requests.filter(|request| concerns(request, Some(loaded)));
+    theirs.fold(Ranges::default(), |all, request| all.or(&ranges(&request.target)))
 }
 
 fn concerns(request: &ShredRequest, tree: Option<&LoadedTree>) -> bool {
