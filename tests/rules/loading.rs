@@ -49,7 +49,9 @@ fn all_pages_are_loaded_ahead() {
         })
         .unwrap();
     assert!(loaded.is_complete() && !loaded.is_full, "{loaded:?}");
-    assert_eq!(loaded.read, pages.reads.swap(0, Ordering::Relaxed));
+    // What the vault's own thread reads beside it is counted by the store alone.
+    let read = pages.reads.swap(0, Ordering::Relaxed);
+    assert!((loaded.read..loaded.read + 20).contains(&read), "{loaded:?}, {read}");
     assert!(loaded.read >= 600 && loaded.resident >= 600, "{loaded:?}");
     // Some hundred a round: 600 leaves, and what is above them.
     let rounds = pages.rounds.load(Ordering::Relaxed);
