@@ -9,6 +9,7 @@ mod error;
 mod failure;
 mod pages;
 mod pool;
+mod read;
 mod root;
 mod schema;
 mod session;
