@@ -154,7 +154,10 @@ impl World {
                 }
                 None => Outcome::Nothing,
             },
-            Op::Sweep => own_transaction!(self.db, self.register, sweep(|_| ControlFlow::Continue(()))).into(),
+            Op::Sweep => match own_transaction!(self.db, self.register, sweep(|_| ControlFlow::Continue(()))) {
+                Ok(swept) => swept.unfinished.map_or(Outcome::Done, Outcome::Refused),
+                Err(error) => Outcome::Refused(error),
+            },
             Op::Flush => own_transaction!(self.db, self.register, flush()).into(),
             Op::Resume => match own_transaction!(self.db, self.register, resume()) {
                 Ok(resumed) => resumed.unfinished.map_or(Outcome::Done, Outcome::Refused),

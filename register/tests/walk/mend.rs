@@ -33,8 +33,12 @@ struct Operator {
 impl World {
     pub async fn restore(&mut self, truth: &mut Truth, act: &Act) -> Result<(), String> {
         let Op::Restore { database, journal, vault, shreds_lost } = act.op else { return Ok(()) };
-        let nights = self.nights.len();
-        let [database, journal, vault] = [database, journal, vault].map(|night| night.map(|night| night % nights));
+        let nights: Vec<usize> = (0..self.nights.len()).filter(|night| !self.nights[*night].is_of_another).collect();
+        if nights.is_empty() {
+            return Ok(());
+        }
+        let [database, journal, vault] =
+            [database, journal, vault].map(|night| night.map(|night| nights[night % nights.len()]));
         // The copies under an older root key were destroyed with it.
         let vault = vault.filter(|night| self.nights[*night].key == self.key);
         // A journal from before a loss that was accepted is another journal: the table can tell, if it is no older.
@@ -61,6 +65,11 @@ impl World {
         if vault.is_some() {
             // Nor of these: the tables do not have them, the journal was not told of them, and the rest went back.
             let is_known = |number: &CustomerId| told.granted.contains(number) || restored.numbers.contains_key(number);
+            let forgotten: BTreeSet<CustomerId> =
+                truth.issued.keys().filter(|number| !is_known(number)).copied().collect();
+            for night in &mut self.nights {
+                night.is_of_another |= !night.numbers.is_disjoint(&forgotten);
+            }
             truth.issued.retain(|number, _| is_known(number));
             truth.gone.retain(is_known);
             truth.lost.retain(is_known);
@@ -123,6 +132,13 @@ impl World {
                         return Err(format!("resume: {error:?}"));
                     }
                     lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.lost));
+                }
+                // The journal that was written from the table, or its events, tell of a later vault.
+                Err(RegisterError::KeyStore(KeyStoreError::RolledBack { .. })) => {
+                    self.stop();
+                    self.replay(truth, operator)?;
+                    operator.is_open = true;
+                    continue;
                 }
                 Err(RegisterError::JournalDiffers { .. }) => {
                     self.stop();

@@ -90,8 +90,8 @@ bodies! {
     async fn whatever_happens_and_whatever_is_restored() {
         let seed = variable("OUBLIETTE_WALK_SEED");
         let histories = variable("OUBLIETTE_WALK_HISTORIES").unwrap_or(if seed.is_some() { 1 } else { Db::WALKS });
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-        let seed = seed.unwrap_or(u64::try_from(now).unwrap() % 1_000_000);
+        // The same ones in each run: what others would find is looked for with the variables, by whoever changes something here.
+        let seed = seed.unwrap_or(1);
         if let Some((seed, failed, error)) = first_failure(seed, histories).await {
             let (fewer, last) = shrunk(&ops::history(seed, LENGTH), failed, &error).await;
             let list: String = fewer.iter().map(|act| format!("    {act:?}\n")).collect();

@@ -1,5 +1,6 @@
 //! A shop on real files: a database, a vault with a mirror, a journal; their copies of every night; and a clock that is set.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -59,6 +60,10 @@ pub struct Night {
     pub key: u8,
     /// Of the journal, that were accepted before.
     pub losses: usize,
+    /// Numbers that its tables have.
+    pub numbers: BTreeSet<CustomerId>,
+    /// It has numbers of which nothing else knows any more, and which may be issued once more: it is of another history.
+    pub is_of_another: bool,
 }
 
 pub struct World {
@@ -197,7 +202,9 @@ impl World {
             copy(&self.place.path().join(part), &files.join(part));
         }
         let database = self.db.snapshot().await;
-        self.nights.push(Night { database, files, key: self.key, losses: self.losses });
+        let numbers = self.seen().await.numbers.into_keys().collect();
+        let (key, losses) = (self.key, self.losses);
+        self.nights.push(Night { database, files, key, losses, numbers, is_of_another: false });
         self.start().unwrap();
     }
 
