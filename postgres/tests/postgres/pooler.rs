@@ -89,7 +89,7 @@ fn a_pooler_in_transaction_mode_is_refused() {
         oubliette::Vault::on(store.clone(), store).purposes([ORDERS]).unlock(root_key()).map(drop)
     });
     let said = format!("{unlocked:?}");
-    assert!(said.contains("Pooled"), "{said}");
+    assert!(said.contains("a connection pooler in transaction mode"), "{said}");
     // Nobody holds the lock by way of it.
     assert!(opens(&direct, &alice) && opens(&direct, &bob));
     direct.shred([bob.0]).unwrap();
