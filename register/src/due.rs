@@ -279,6 +279,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
+    use crate::register::Register;
     use crate::{Evidence, Grant, Keep, Rules};
     use oubliette::Vault;
     use oubliette::testing::TestVault;

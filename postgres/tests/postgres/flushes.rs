@@ -257,7 +257,8 @@ fn a_server_that_is_stopped_between_the_write_and_the_flush_loses_nothing_that_w
 fn a_standby_that_lacks_the_end_of_the_log_is_promoted() {
     let (primary, standby, schema) = pair();
     let directories = [&primary, &standby].map(|server| super::server::text(server.directory())).join(",");
-    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes")).schema(&schema);
+    let both = PostgresStore::at(format!("host={directories} user=postgres dbname=postgres allow_fsync_off=yes"))
+        .schema(&schema);
     let both = both.answer_within(SOON);
     let store = both.open().unwrap();
     let vault = create(&both, LEASE);
