@@ -271,7 +271,7 @@ fn lost(then: impl FnOnce(&mut Tale)) -> Tale {
 
 #[test]
 fn after_a_loss_what_was_lost_is_excused_and_nothing_else() {
-    let rolled_back = || Answer::Refused("RolledBack".to_owned());
+    let rolled_back = || Answer::Refused("the key store was rolled back".to_owned());
     let mut well = lost(|tale| {
         tale.opens(2, 1);
         tale.asks(1, 3, rolled_back());

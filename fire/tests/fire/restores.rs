@@ -55,7 +55,7 @@ pub fn all_refuse(site: &Site) {
             let opens = |call: &&Call| call.by.process == process && matches!(call.what, What::Open { .. });
             let last = history.calls.iter().filter(opens).rfind(|call| call.answer.is_some());
             let said = last.and_then(|call| call.answer.as_ref());
-            matches!(said, Some((_, Answer::Refused(why))) if why.contains("RolledBack"))
+            matches!(said, Some((_, Answer::Refused(why))) if why.contains("the key store was rolled back"))
         })
     });
 }
