@@ -302,7 +302,7 @@ fn run() -> Result<()> {
     step(4, "Backup", "SQLite's own backup of the database, as every night. The vault is not part of it.");
 
     let shredded = vault.shred([leaving])?;
-    claim(shredded.is_wiped_here() && shredded.already_shredded().is_empty(), "the shred is complete here")?;
+    claim(shredded.commit().is_wiped_here() && shredded.already_shredded().is_empty(), "the shred is complete here")?;
     let gone = match vault.open(leaving, NAME, &row.name) {
         Err(error @ OpenError::Shredded { .. }) => error,
         other => return Err(format!("this claim is false: opening says Shredded, not {other:?}").into()),

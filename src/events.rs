@@ -35,6 +35,11 @@ pub(crate) fn committed(generation: u64, newly: u64, pages: usize) {
     let _ = (generation, newly, pages);
 }
 
+/// The compiler warns of one that is never used; not of one that is kept in a variable.
+pub(crate) fn shredding_dropped() {
+    event!(warn, "a shred was prepared and dropped: nobody was shredded; call `run` or `start`");
+}
+
 pub(crate) fn refreshed(generation: u64) {
     event!(debug, generation, "another process committed");
     let _ = generation;

@@ -33,7 +33,7 @@
 //!
 //! // She asks to be forgotten: in all purposes, in one commit.
 //! let shredded = vault.shred([alice])?;
-//! assert!(shredded.is_wiped_here());
+//! assert!(shredded.commit().is_wiped_here());
 //! assert!(matches!(vault.open(alice, EMAIL, &email), Err(OpenError::Shredded { .. })));
 //! assert!(keys.open(NAME, &name).unless_shredded()?.is_none()); // like an optional row
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -223,8 +223,8 @@ pub use root_key::{
     SeriesInToken, VersionPolicy, VersionState, WrapperError,
 };
 pub use sealed::{Encoded, ParseError, Sealed};
+pub use vault::ReceiptContext;
 pub use vault::{
-    CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
-    Recovery, Retired, Rotated, Shredded, Status, Vault, VaultBuilder,
+    Commit, CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
+    Recovery, Retired, Rotated, ShredTarget, Shredded, Shredding, Status, Vault, VaultBuilder,
 };
-pub use vault::{ReceiptContext, WithReason};

@@ -214,10 +214,10 @@ fn make_theirs(directory: &Path, name: &str, new: &Value) -> Value {
         }
     };
     seal_all(&vault, &|purpose, _| purpose != "lettre d’été");
-    vault.shred([id(42), id(255), id(700)]).unwrap().wait_until_effective_everywhere();
-    vault.shred_purpose(NEWS, [id(43)]).unwrap().wait_until_effective_everywhere();
-    vault.shred(ids(256..=511)).unwrap().wait_until_effective_everywhere();
-    vault.shred_through(id(4)).unwrap().wait_until_effective_everywhere();
+    vault.shred([id(42), id(255), id(700)]).unwrap().commit().wait_until_effective_everywhere();
+    vault.shredding([id(43)]).purpose(NEWS).run().unwrap().commit().wait_until_effective_everywhere();
+    vault.shred(ids(256..=511)).unwrap().commit().wait_until_effective_everywhere();
+    vault.shredding(..=id(4)).run().unwrap().commit().wait_until_effective_everywhere();
     vault.close().unwrap();
 
     let vault = builder().purposes([ORDERS, NEWS, LATER]).add_missing_purposes().unlock(RootKey::bytes(OLD)).unwrap();
@@ -230,7 +230,7 @@ fn make_theirs(directory: &Path, name: &str, new: &Value) -> Value {
         vault.refresh().unwrap();
     }
     seal_all(&vault, &|purpose, number| !shredded(purpose, number));
-    vault.shred([id(44)]).unwrap().wait_until_effective_everywhere();
+    vault.shred([id(44)]).unwrap().commit().wait_until_effective_everywhere();
     let shredded = |purpose: &str, number: i64| shredded(purpose, number) || number == 44;
     vault.rotate_root_key(key(new)).unwrap();
     vault.sweep().unwrap();
@@ -363,7 +363,7 @@ fn vaults_and_values_pass_to_the_independent_decoder_and_back() {
         let email = ORDERS.field::<Email>("email");
         let mine = vault.seal(new, email, &Email::from_told("new@example.com")).unwrap();
         let unlucky = 1; // survives what the decoder shreds
-        vault.shred_purpose(ORDERS, [id(unlucky)]).unwrap().wait_until_effective_everywhere();
+        vault.shredding([id(unlucky)]).purpose(ORDERS).run().unwrap().commit().wait_until_effective_everywhere();
         vault.rotate_root_key(RootKey::bytes([9; 32])).unwrap();
         vault.close().unwrap();
         let vault = Vault::at(&place).purposes([ORDERS, NEWS]).unlock(RootKey::bytes([9; 32])).unwrap();

@@ -51,7 +51,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// # let (phone, note, id) = (None, "rings twice".parse()?, Uuid::from_u128(1));
 /// let user = User { no, news_no: Some(news_no), id, email: email.clone(), phone, news: Held::Kept(email), note };
 /// let row: SealedUser = user.seal(&vault)?; // what to write
-/// let _ = vault.shred_purpose(NEWSLETTER, [news_no])?;
+/// let _ = vault.shredding([news_no]).purpose(NEWSLETTER).run()?;
 /// let user: User = row.open(&vault)?; // what was read
 /// assert_eq!(user.news, Held::Shredded);
 /// # assert_eq!(serde_json::to_value(&row)?["uid"], id.to_string());

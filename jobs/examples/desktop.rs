@@ -300,9 +300,9 @@ fn run() -> Result<()> {
     // The shred first: after a crash the row is still there, with the numbers that say whom to shred. Deleting the row
     // takes its token along.
     let shredded = vault.shred([leaving.no].into_iter().chain(leaving.news_no))?;
-    claim(shredded.is_wiped_here() && shredded.already_shredded().is_empty(), "the shred is complete here")?;
+    claim(shredded.commit().is_wiped_here() && shredded.already_shredded().is_empty(), "the shred is complete here")?;
     db.execute("DELETE FROM members WHERE no = ?1", [leaving.no])?;
-    let _ = vault.shred_purpose(NEWSLETTER, withdrawn.news_no)?;
+    let _ = vault.shredding(withdrawn.news_no).purpose(NEWSLETTER).run()?;
     db.execute("UPDATE members SET news_no = NULL, news_email = NULL WHERE no = ?1", [withdrawn.no])?;
     let text = format!(
         "Member {} leaves: shredded, row deleted. Member {} withdraws the newsletter: shredded for that alone.",

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Label, Numbers, Reason};
-use oubliette::{CustomerId, KeyTreeId, Purpose, Retired, Shredded};
+use oubliette::{CustomerId, KeyTreeId, Purpose, Retired, ShredTarget, Shredded};
 
 use super::agreed;
 use super::database::{Database, Dialect, Row, Transactions, Value, values};
@@ -90,8 +90,7 @@ pub struct NumbersShredded {
 
 own_transaction! {
     /// Shreds numbers, past grants, rules and requests, in one commit of the vault's: what
-    /// [`Vault::shred`](oubliette::Vault::shred), `shred_purpose` and `shred_through` do, with this register's legal holds
-    /// checked, and recorded. Grants of purposes in which nothing is left end. The customer stays known;
+    /// [`Vault::shredding`](oubliette::Vault::shredding) does, with this register's legal holds checked, and recorded. Grants of purposes in which nothing is left end. The customer stays known;
     /// [`erase`](Self::erase) forgets them, and has a receipt.
     ///
     /// **The vault's own calls ask no register, and so shred whatever is held.** Numbers that this register does not know
@@ -196,18 +195,17 @@ async fn shred<D: Transactions>(
 }
 
 async fn in_vault(register: &Register, order: &ShredByNumber) -> Result<Shredded, RegisterError> {
-    let vault = &register.vault;
-    let shredded = match (&order.whom, order.purpose, order.why.clone()) {
-        (Whom::These(numbers), None, None) => vault.shred_async(numbers.iter().copied()).await,
-        (Whom::These(numbers), None, Some(why)) => vault.with_reason(why).shred_async(numbers.iter().copied()).await,
-        (Whom::These(numbers), Some(only), None) => vault.shred_purpose_async(only, numbers.iter().copied()).await,
-        (Whom::These(numbers), Some(only), Some(why)) => {
-            vault.with_reason(why).shred_purpose_async(only, numbers.iter().copied()).await
-        }
-        (Whom::Through(last), _, None) => vault.shred_through(*last),
-        (Whom::Through(last), _, Some(why)) => vault.with_reason(why).shred_through(*last),
-    };
-    Ok(shredded?)
+    let mut shredding = register.vault.shredding(match &order.whom {
+        Whom::These(numbers) => ShredTarget::from(numbers.as_slice()),
+        Whom::Through(last) => ShredTarget::from(..=*last),
+    });
+    if let Some(only) = order.purpose {
+        shredding = shredding.purpose(only);
+    }
+    if let Some(why) = order.why.clone() {
+        shredding = shredding.reason(why);
+    }
+    Ok(shredding.start().await?)
 }
 
 impl Whom {

@@ -185,7 +185,7 @@ pub(crate) async fn carry_out<D: Transactions>(
         if known.is_none() {
             rows::compare(register, db, owner, &numbers).await?;
         }
-        let done = register.vault.with_reason(why).shred_async(numbers.iter().copied()).await?;
+        let done = register.vault.shredding(numbers.as_slice()).reason(why).start().await?;
         if known.is_none() {
             let whose = Whose::new(subject.as_str()).map_err(|_| RegisterError::NotOurs { what: "an invalid id" })?;
             let mut context = rows::told(&register.rules);

@@ -79,7 +79,7 @@
 //! hold is overridden for a reason that the journal keeps. A hold that is placed while one of these is decided comes before
 //! it and binds it, or after it and is refused.
 //!
-//! **It does not bind the vault's own calls**: [`Vault::shred`](oubliette::Vault::shred), `shred_purpose`, `shred_through`,
+//! **It does not bind the vault's own calls**: [`Vault::shred`](oubliette::Vault::shred), `shredding`,
 //! `retire_replaced` and `recover` ask no register. A program that has one calls the register's instead. Nor does it keep the
 //! application from deleting rows, and a row that is gone is gone.
 //!

@@ -205,8 +205,7 @@ pub(crate) async fn shred<D: Transactions>(
     why: Reason,
 ) -> Result<(Shredded, u64), RegisterError> {
     register.step("shred a purpose")?;
-    let because = register.vault.with_reason(why);
-    let shredded = because.shred_purpose_async(purpose, numbers.iter().copied()).await?;
+    let shredded = register.vault.shredding(numbers).purpose(purpose).reason(why).start().await?;
     register.step("record a shred")?;
     db.begin().await?;
     let left = record(register, db, numbers).await?;

@@ -13,12 +13,18 @@ pub enum ShredError {
         /// The number.
         customer: CustomerId,
     },
-    /// `shred_through` would reach numbers that are still being issued. Nothing happened.
+    /// Everybody up to a number was to be shredded, and numbers up to it are still being issued. Nothing happened.
     #[error("numbers from {newest} on are still being issued; shred through a lower one")]
     TooNew {
         /// The first of the newest block.
         newest: u64,
     },
+    /// Everybody up to a number was to be shredded in one purpose: who is enrolled later, under a number that was reserved before, could never have
+    /// anything sealed in it. Nothing happened. Name the customers.
+    #[error(
+        "everybody up to a number is shredded in all purposes, never in one; nobody was shredded; name the customers instead"
+    )]
+    OnlyInAllPurposes,
     /// The purpose was not among those the vault was unlocked with. Nothing happened.
     #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
     PurposeNotUnlocked {
@@ -44,9 +50,10 @@ impl ShredError {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            ShredError::NotEnrolled { .. } | ShredError::TooNew { .. } | ShredError::PurposeNotUnlocked { .. } => {
-                Outcome::Investigate
-            }
+            ShredError::NotEnrolled { .. }
+            | ShredError::TooNew { .. }
+            | ShredError::OnlyInAllPurposes
+            | ShredError::PurposeNotUnlocked { .. } => Outcome::Investigate,
             ShredError::NothingHappened(error) | ShredError::OldCopyRemains(error) | ShredError::Unknown(error) => {
                 error.outcome()
             }

@@ -50,7 +50,7 @@ impl Customer {
     fn shred(&self, vault: &Vault) {
         let before = vault.process().unwrap().known.snapshot().unwrap().drop_signal();
         let shredded = vault.shred([self.id]).unwrap();
-        assert!(shredded.is_wiped_here() && before.was_dropped(), "a reader kept the old snapshot");
+        assert!(shredded.commit().is_wiped_here() && before.was_dropped(), "a reader kept the old snapshot");
         assert!(
             !vault.process().unwrap().known.handles_hold_a_key_of(self.id),
             "a handle kept a key of the old snapshot"

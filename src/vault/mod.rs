@@ -20,10 +20,10 @@ mod tests;
 pub(crate) use api::CHUNK;
 use api::VaultInner;
 pub use api::{
-    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Status, Vault,
-    VaultBuilder, WithReason,
+    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Shredding,
+    Status, Vault, VaultBuilder,
 };
 pub use audit_file::AuditFile;
 pub use operations::{EpochBegun, LoadedPages, Retired, Rotated};
-pub use process::Shredded;
+pub use process::{Commit, ShredTarget, Shredded};
 pub use state::Epochs;

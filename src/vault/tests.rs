@@ -192,7 +192,7 @@ fn a_copy_of_another_history_stops_everything() {
     let (vault, memory, _) = vault();
     enroll(&vault);
     let then = memory.snapshot();
-    let _ = vault.shred_purpose(ORDERS, [CustomerId::MIN]).unwrap();
+    let _ = vault.shredding([CustomerId::MIN]).purpose(ORDERS).run().unwrap();
     let here = memory.history().records.len() - 1;
     memory.restore(&then);
     let mut builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
@@ -263,11 +263,11 @@ fn keys_in_a_call_that_is_under_way_are_told() {
     };
     let in_use = vault.process().unwrap().state().unwrap();
     let shredded = vault.shred([alice]).unwrap();
-    assert!(!shredded.is_wiped_here());
+    assert!(!shredded.commit().is_wiped_here());
     assert!(receipt_of(&shredded).contains("in a call that was under way"));
     drop(in_use);
     let shredded = vault.shred([alice]).unwrap();
-    assert!(shredded.is_wiped_here());
+    assert!(shredded.commit().is_wiped_here());
     assert!(!receipt_of(&shredded).contains("under way"));
 }
 

@@ -65,9 +65,9 @@ const SHRED_PURPOSE: Commit = Commit {
     run: |stage, arm| {
         let vault = open(stage);
         arm();
-        (Told::of_shred(&vault.shred_purpose(NEWS, [stage.cast().alice])), Some(vault))
+        (Told::of_shred(&vault.shredding([stage.cast().alice]).purpose(NEWS).run()), Some(vault))
     },
-    again: Some(|vault, stage| drop(vault.shred_purpose(NEWS, [stage.cast().alice]).unwrap())),
+    again: Some(|vault, stage| drop(vault.shredding([stage.cast().alice]).purpose(NEWS).run().unwrap())),
     check: nothing_more,
 };
 
@@ -75,9 +75,9 @@ const SHRED_THROUGH: Commit = Commit {
     run: |stage, arm| {
         let vault = open(stage);
         arm();
-        (Told::of_shred(&vault.shred_through(stage.cast().ghost)), Some(vault))
+        (Told::of_shred(&vault.shredding(..=stage.cast().ghost).run()), Some(vault))
     },
-    again: Some(|vault, stage| drop(vault.shred_through(stage.cast().ghost).unwrap())),
+    again: Some(|vault, stage| drop(vault.shredding(..=stage.cast().ghost).run().unwrap())),
     check: nothing_more,
 };
 

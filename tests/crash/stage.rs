@@ -51,7 +51,7 @@ impl Cast {
         let ghost = all.remove(2);
         let half = all.remove(3);
         let _ = vault.shred([ghost]).unwrap();
-        let _ = vault.shred_purpose(NEWS, [half]).unwrap();
+        let _ = vault.shredding([half]).purpose(NEWS).run().unwrap();
         Cast { alice: all[0], bob: all[1], carol: all[2], ghost, values }
     }
 

@@ -36,7 +36,7 @@ fn a_vault_outlives_its_process_and_forgets_across_instances() {
     assert!(other.open(alice, EMAIL, &a).is_ok());
     let shredded = vault.shred([alice]).unwrap();
     assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
-    shredded.wait_until_effective_everywhere();
+    shredded.commit().wait_until_effective_everywhere();
     assert!(matches!(other.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     assert!(other.open(bob, EMAIL, &b).is_ok());
     let status = other.status().unwrap();

@@ -252,7 +252,10 @@ impl World {
         let vault = &self.instances[*at].vault;
         let done = match purpose {
             None => vault.shred(whom.iter().copied()),
-            Some(purpose) => vault.shred_purpose(PURPOSES[purpose], whom.iter().copied()),
+            Some(purpose) => vault
+                .shredding(whom.iter().copied().collect::<oubliette::ShredTarget>())
+                .purpose(PURPOSES[purpose])
+                .run(),
         };
         let _ = done?;
         self.shreds += 1;
@@ -274,7 +277,7 @@ impl World {
         }
         let last = self.customers[self.dice.index(self.customers.len().div_ceil(3))];
         let (at, before) = (self.any(), self.records());
-        match self.instances[at].vault.shred_through(last) {
+        match self.instances[at].vault.shredding(..=last).run() {
             Err(ShredError::TooNew { newest }) => return assert!(newest <= last.to_stored().cast_unsigned()),
             done => drop(done.unwrap()),
         }

@@ -229,7 +229,10 @@ impl Model {
         let vault = &self.instances[at].vault;
         let done = match purpose {
             None => vault.shred(whom.iter().copied()),
-            Some(purpose) => vault.shred_purpose(PURPOSES[purpose], whom.iter().copied()),
+            Some(purpose) => vault
+                .shredding(whom.iter().copied().collect::<oubliette::ShredTarget>())
+                .purpose(PURPOSES[purpose])
+                .run(),
         };
         let purposes = purpose.map_or(0..2, |purpose| purpose..purpose + 1);
         let keys: Vec<Key> = whom.iter().flat_map(|who| purposes.clone().map(|purpose| (*who, purpose))).collect();
@@ -278,7 +281,7 @@ impl Model {
             whom.iter().copied().filter(|who| purposes.clone().all(|purpose| was_dead(&(*who, purpose)))).collect();
         assert_eq!(shredded.already_shredded(), already);
         assert_eq!(shredded.newly_shredded(), keys.iter().filter(|key| !was_dead(key)).count() as u64);
-        assert!(shredded.is_wiped_here());
+        assert!(shredded.commit().is_wiped_here());
     }
 
     /// When all is mended and a lease has passed, everybody agrees, exactly.

@@ -1,7 +1,9 @@
 //! Every commit that forgets or moves keys is written down, before and after, and what is not written down is refused.
 
 use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
-use oubliette::{CreateError, KeyStoreError, PromoteError, Purpose, ShredError, UnlockError, VaultBuilder};
+use oubliette::{
+    CreateError, KeyStoreError, PromoteError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder,
+};
 
 use super::support::*;
 
@@ -19,11 +21,11 @@ fn a_life_of_a_vault() {
     assert_eq!(scratch.entries(&public).len(), 1, "enrolling and sealing is nothing to write down");
 
     let why = Reason::new("request 2026-114, Art. 17").unwrap();
-    let because = vault.with_reason(why.clone());
-    let _ = because.shred([rows[0].0, rows[1].0]).unwrap();
-    let _ = because.shred_purpose(NEWS, [rows[2].0]).unwrap();
+    let because = |target: ShredTarget| vault.shredding(target).reason(why.clone());
+    let _ = because([rows[0].0, rows[1].0].into()).run().unwrap();
+    let _ = because(rows[2].0.into()).purpose(NEWS).run().unwrap();
     let _ = vault.shred([rows[0].0]).unwrap();
-    let _ = because.shred_through(rows[1].0).unwrap();
+    let _ = because((..=rows[1].0).into()).run().unwrap();
     let tree = vault.rotate_purpose(ORDERS).unwrap().tree();
     let retired = vault.retire_replaced(ORDERS, tree).unwrap();
     let epoch = vault.begin_epoch(BY_EMAIL).unwrap().current();
@@ -83,7 +85,7 @@ fn what_is_refused_is_not_written_down() {
     let row = enroll(&vault);
     let unknown = oubliette::CustomerId::from_stored(1 << 30).unwrap();
     assert!(matches!(vault.shred([row.0, unknown]), Err(ShredError::NotEnrolled { .. })));
-    assert!(matches!(vault.shred_through(unknown), Err(ShredError::TooNew { .. })));
+    assert!(matches!(vault.shredding(..=unknown).run(), Err(ShredError::TooNew { .. })));
     assert!(vault.retire_epoch(BY_EMAIL, oubliette::Epoch::FIRST).is_err());
     assert_eq!(scratch.entries(&public).len(), 1);
     assert_eq!(alive(&vault, &row), (true, true));
@@ -129,7 +131,7 @@ fn a_vault_with_a_journal_is_bound_to_it() {
         assert!(matches!(source, Some(KeyStoreError::NeedsJournal)), "{error:?}");
     };
     needs(&vault.shred([row.0]).unwrap_err());
-    needs(&vault.shred_purpose(NEWS, [row.0]).unwrap_err());
+    needs(&vault.shredding([row.0]).purpose(NEWS).run().unwrap_err());
     needs(&vault.rotate_root_key(new_key()).unwrap_err());
     needs(&vault.rotate_purpose(ORDERS).unwrap_err());
     needs(&vault.begin_epoch(BY_EMAIL).unwrap_err());
@@ -226,7 +228,7 @@ fn a_mirror_that_went_back_in_time_is_promoted_and_then_recovered() {
     let (alice, bob) = (enroll(&vault), enroll(&vault));
     copy(&scratch.at("mirror"), &scratch.at("old"));
     let _ = vault.shred([alice.0]).unwrap();
-    let _ = vault.shred_purpose(NEWS, [bob.0]).unwrap();
+    let _ = vault.shredding([bob.0]).purpose(NEWS).run().unwrap();
     vault.close().unwrap();
     std::fs::remove_dir_all(scratch.at("main")).unwrap();
     std::fs::remove_dir_all(scratch.at("mirror")).unwrap();

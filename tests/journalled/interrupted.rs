@@ -164,8 +164,8 @@ fn every_kind_is_finished_by_the_next() {
     type Deed = fn(&Vault, &Row, KeyTreeId);
     let deeds: [(&str, Deed); 8] = [
         ("shred", |vault, row, _| drop(vault.shred([row.0]).unwrap())),
-        ("purpose", |vault, row, _| drop(vault.shred_purpose(NEWS, [row.0]).unwrap())),
-        ("through", |vault, row, _| drop(vault.shred_through(row.0).unwrap())),
+        ("purpose", |vault, row, _| drop(vault.shredding([row.0]).purpose(NEWS).run().unwrap())),
+        ("through", |vault, row, _| drop(vault.shredding(..=row.0).run().unwrap())),
         ("rotate", |vault, _, _| assert!(vault.rotate_purpose(NEWS).is_ok())),
         ("retire", |vault, _, new| drop(vault.retire_replaced(ORDERS, new).unwrap())),
         ("begin", |vault, _, _| assert!(vault.begin_epoch(BY_EMAIL).is_ok())),

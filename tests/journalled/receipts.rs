@@ -18,7 +18,7 @@ fn a_receipt_says_what_was_done_and_what_may_remain() {
     let public = vault.public_key().unwrap();
     let (alice, bob) = (enroll(&vault), enroll(&vault));
     let why = Reason::new("request 7").unwrap();
-    let shredded = vault.with_reason(why.clone()).shred([alice.0]).unwrap();
+    let shredded = vault.shredding([alice.0]).reason(why.clone()).run().unwrap();
     let facts = ReceiptContext::new().backups_kept(Duration::from_secs(86_400 * 30)).index(BY_EMAIL);
     let receipt = vault.receipt(&shredded, whose(), &facts).unwrap();
     let text = receipt.to_string();
@@ -28,7 +28,7 @@ fn a_receipt_says_what_was_done_and_what_may_remain() {
     let content = read.content();
     assert!(content.numbers.contains(alice.0) && content.numbers.count() == 1);
     assert_eq!((&content.purposes, content.why.as_ref()), (&Purposes::All, Some(&why)));
-    assert_eq!(content.generation, shredded.generation());
+    assert_eq!(content.generation, shredded.commit().generation());
     assert_eq!(content.entries.len(), 2);
     assert!(content.effective_everywhere_at > content.shredded_at);
     let remains: Vec<String> = content.may_remain.iter().map(|remains| remains.what.to_string()).collect();
@@ -46,7 +46,7 @@ fn a_receipt_of_one_person_in_a_shred_of_many() {
     let scratch = Scratch::new();
     let vault = scratch.vault().create(key()).unwrap();
     let rows: Vec<Row> = (0..3).map(|_| enroll(&vault)).collect();
-    let shredded = vault.shred_purpose(NEWS, [rows[0].0, rows[1].0]).unwrap();
+    let shredded = vault.shredding([rows[0].0, rows[1].0]).purpose(NEWS).run().unwrap();
     let own = |row: &Row| vault.receipt(&shredded, whose(), &ReceiptContext::new().numbers([row.0]));
     let receipt = own(&rows[1]).unwrap();
     assert!(receipt.content().numbers.contains(rows[1].0) && receipt.content().numbers.count() == 1);
@@ -122,7 +122,7 @@ fn who_waits_for_a_page_holds_no_key() {
         });
         std::thread::sleep(Duration::from_millis(100));
         let shredded = vault.shred([alice.0]).unwrap();
-        assert!(shredded.is_wiped_here() && !opens.is_finished());
+        assert!(shredded.commit().is_wiped_here() && !opens.is_finished());
         let receipt = vault.receipt(&shredded, whose(), &ReceiptContext::new()).unwrap();
         assert!(!receipt.to_string().contains("under way"));
         let opened = opens.join().unwrap();

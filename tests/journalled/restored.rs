@@ -94,8 +94,8 @@ fn a_commit_on_an_older_record_is_refused() {
 fn replay_shreds_again_whoever_was_shredded_since() {
     let day = Day::new(|vault, rows| {
         let _ = vault.shred([rows[4].0, rows[5].0]).unwrap();
-        let _ = vault.shred_purpose(NEWS, [rows[6].0]).unwrap();
-        let _ = vault.shred_through(rows[1].0).unwrap();
+        let _ = vault.shredding([rows[6].0]).purpose(NEWS).run().unwrap();
+        let _ = vault.shredding(..=rows[1].0).run().unwrap();
     });
     let late = |day: &Day| day.scratch.vault().unlock(key());
     assert!(late(&day).is_err());

@@ -51,7 +51,7 @@ fn unlocking_with_a_long_journal() {
             .enumerate()
             .map(|(n, customer)| {
                 let why = oubliette::journal::Reason::new(format!("request {at}-{n}")).unwrap();
-                vault.with_reason(why).shred_async([*customer])
+                vault.shredding([*customer]).reason(why).start()
             })
             .collect();
         for pending in pending {

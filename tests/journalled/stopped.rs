@@ -54,8 +54,8 @@ fn a_replay_that_was_under_way() {
         copy(&day.at(place), &day.at("backup").join(place));
     }
     let _ = vault.shred([rows[0].0]).unwrap();
-    let _ = vault.shred_purpose(NEWS, [rows[1].0]).unwrap();
-    let _ = vault.shred_through(rows[0].0).unwrap();
+    let _ = vault.shredding([rows[1].0]).purpose(NEWS).run().unwrap();
+    let _ = vault.shredding(..=rows[0].0).run().unwrap();
     let new = vault.rotate_purpose(ORDERS).unwrap().tree();
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     vault.close().unwrap();

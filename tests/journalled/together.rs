@@ -40,7 +40,7 @@ fn concurrent_shreds_share_commits_and_entries() {
     let public = vault.public_key().unwrap();
     let customers: Vec<_> = (0..200).map(|_| vault.enroll().unwrap()).collect();
     let before = vault.generation().unwrap();
-    let pending: Vec<_> = customers.iter().map(|customer| vault.shred_async([*customer])).collect();
+    let pending: Vec<_> = customers.iter().map(|customer| vault.shredding([*customer]).start()).collect();
     for pending in pending {
         let shredded = wait(pending).unwrap();
         assert!(shredded.already_shredded().is_empty());
@@ -71,7 +71,7 @@ fn each_reason_has_its_own_entry() {
     let pending: Vec<_> = customers
         .iter()
         .enumerate()
-        .map(|(n, customer)| (n, vault.with_reason(reason(n % 3)).shred_async([*customer])))
+        .map(|(n, customer)| (n, vault.shredding([*customer]).reason(reason(n % 3)).start()))
         .collect();
     for (_, pending) in pending {
         wait(pending).unwrap();

@@ -88,7 +88,7 @@ pub fn live(at: &Path, name: &str) {
             let victim = own.swap_remove(round * 7 % own.len());
             write(format!("shredding {victim}"));
             let shredded = vault.shred([victim]).unwrap();
-            let effective = shredded.effective_everywhere_at().duration_since(UNIX_EPOCH).unwrap().as_millis();
+            let effective = shredded.commit().effective_everywhere_at().duration_since(UNIX_EPOCH).unwrap().as_millis();
             write(format!("shredded {victim} {effective}"));
         }
         let mut opened = 0;

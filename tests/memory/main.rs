@@ -180,7 +180,7 @@ fn shred_leaves_nothing(vault: &Vault, source: &Source<'_>) {
         expect_found(&needles[0], &[root, "customer key", "field key", "field key, round keys", "record salt"]);
         expect_found(&needles[1], &[root]);
 
-        assert!(vault.shred([victim]).unwrap().is_wiped_here());
+        assert!(vault.shred([victim]).unwrap().commit().is_wiped_here());
         for needles in &needles {
             needles.find().expect_nothing(&format!("right after a shred ({root})"));
         }
@@ -240,7 +240,7 @@ fn a_retired_epoch_leaves_nothing() {
     // The key of an epoch is nowhere but in the page of its index, and during a call.
     assert!(!retired.find().has("index key"));
     let current = vault.token(BY_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().is_wiped_here());
+    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().commit().is_wiped_here());
     retired.find().expect_nothing("right after an epoch was retired");
     idle.end();
     vault.refresh().unwrap();
@@ -273,7 +273,7 @@ fn a_shred_elsewhere_leaves_nothing() {
             &["root page key", "level 3 page key", "level 4 page key", "customer key", "field key"],
         );
 
-        assert!(other.shred([victim]).unwrap().is_wiped_here());
+        assert!(other.shred([victim]).unwrap().commit().is_wiped_here());
         vault.refresh().unwrap();
         for needles in &needles {
             needles.find().expect_nothing("after a shred elsewhere was seen");
@@ -332,7 +332,7 @@ fn the_key_that_signs_is_wiped() {
     for label in needles.labels().into_iter().filter(|label| *label != "signing seed") {
         assert!(!found.has(label), "{label} was left by a signature");
     }
-    let shown = format!("{vault:?} {:?}", vault.with_reason(oubliette::journal::Reason::new("why").unwrap()));
+    let shown = format!("{vault:?} {:?}", vault.shredding([]).reason(oubliette::journal::Reason::new("why").unwrap()));
     assert!(shown.len() < 200, "{shown}");
     vault.close().unwrap();
     needles.find().expect_nothing("after close, with a thread that signed");

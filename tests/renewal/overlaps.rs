@@ -197,7 +197,7 @@ fn a_list_of_customers_may_take_its_time() {
     let vault = Vault::in_memory([ORDERS]);
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let mut wiped = Vec::new();
-    let slow = [bob, alice].into_iter().inspect(|_| wiped.push(vault.shred([alice]).unwrap().is_wiped_here()));
+    let slow = [bob, alice].into_iter().inspect(|_| wiped.push(vault.shred([alice]).unwrap().commit().is_wiped_here()));
     assert_eq!(vault.shredded_among(ORDERS, slow).unwrap(), [alice], "shredded while the list was read");
     assert_eq!(wiped, [true, true]);
 }

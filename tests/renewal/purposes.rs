@@ -18,7 +18,7 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
     let left = vault.seal(alice, EMAIL.within(b"row 2"), &email("alice@example.org")).unwrap();
     let news = vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).unwrap();
     let shredded = vault.seal(bob, EMAIL, &email("bob@example.com")).unwrap();
-    let _ = vault.shred_purpose(ORDERS, [bob]).unwrap();
+    let _ = vault.shredding([bob]).purpose(ORDERS).run().unwrap();
 
     let keys = vault.customer(alice);
     keys.open(EMAIL, &old).unwrap();
@@ -51,7 +51,7 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
 
     let retired = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
     assert_eq!(retired.trees(), [orders[0].tree]);
-    assert!(retired.is_wiped_here());
+    assert!(retired.commit().is_wiped_here());
     let opened = vault.open(alice, EMAIL.within(b"row 2"), &left);
     assert!(matches!(opened, Err(OpenError::Retired { .. })), "{opened:?}");
     assert!(matches!(keys.open(EMAIL, &old), Err(OpenError::Retired { .. })));
@@ -84,7 +84,7 @@ fn a_shred_covers_replaced_trees_too() {
 fn those_shredded_are_told_among_others() {
     let vault = Vault::in_memory([ORDERS, NEWS]);
     let all: Vec<CustomerId> = (0..40).map(|_| vault.enroll().unwrap()).collect();
-    let _ = vault.shred_purpose(NEWS, [all[3], all[30]]).unwrap();
+    let _ = vault.shredding([all[3], all[30]]).purpose(NEWS).run().unwrap();
     let _ = vault.shred([all[7]]).unwrap();
     assert_eq!(vault.shredded_among(NEWS, all.iter().rev().copied()).unwrap(), [all[3], all[7], all[30]]);
     assert_eq!(vault.shredded_among(ORDERS, all).unwrap(), [number(8)]);

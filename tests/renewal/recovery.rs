@@ -15,7 +15,7 @@ fn recover_gives_up_again_what_was_retired_since() {
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let gone = vault.seal(bob, EMAIL, &email("bob@example.com")).unwrap();
-    let _ = vault.shred_purpose(ORDERS, [bob]).unwrap();
+    let _ = vault.shredding([bob]).purpose(ORDERS).run().unwrap();
     let token = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
     let backup = vault.memory().snapshot();
 

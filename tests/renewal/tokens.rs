@@ -121,7 +121,7 @@ fn customers_and_indexes_never_meet() {
     let before = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
     let customers: Vec<CustomerId> = (0..300).map(|_| vault.enroll().unwrap()).collect();
     let _ = vault.shred(customers).unwrap();
-    let _ = vault.shred_through(number(200)).unwrap();
+    let _ = vault.shredding(..=number(200)).run().unwrap();
     assert_eq!(vault.token(BY_EMAIL, &email("alice@example.com")).unwrap(), before);
 }
 

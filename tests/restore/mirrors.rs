@@ -119,7 +119,7 @@ fn a_running_process_stops_at_parted_places() {
     let (alice, a) = enroll(&vault);
     let places = vault.status().unwrap().places;
     copy(&scratch.join("mirror"), &scratch.join("elsewhere"));
-    let _ = vault.shred_purpose(NEWS, [alice]).unwrap();
+    let _ = vault.shredding([alice]).purpose(NEWS).run().unwrap();
     at(&scratch.join("elsewhere")).promote(key(), [places[0]]).unwrap().close().unwrap();
     restore(&scratch.join("elsewhere").join("root"), &scratch.join("mirror").join("root"));
     eventually("it stops", || {

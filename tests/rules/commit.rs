@@ -93,7 +93,7 @@ fn diverged_copies_stop_everything() {
     // The same vault goes another way from the older state.
     copy(&scratch.join("older"), &scratch.join("main"));
     let vault = scratch.vault().unlock(key()).unwrap();
-    let _ = vault.shred_purpose(NEWS, [number(1)]).unwrap();
+    let _ = vault.shredding([number(1)]).purpose(NEWS).run().unwrap();
     let one = fs::read(slot(&scratch, "slot-a")).unwrap();
     vault.enroll().unwrap();
     vault.close().unwrap();
@@ -133,10 +133,10 @@ fn a_shred_that_finds_its_work_done_writes_and_syncs_every_copy() {
     let (scratch, steps) = (Scratch::new(), Steps::new());
     let vault = stepped(&scratch, &steps).create(key()).unwrap();
     let (alice, _) = enroll(&vault);
-    let generation = vault.shred([alice]).unwrap().generation();
+    let generation = vault.shred([alice]).unwrap().commit().generation();
     steps.reset();
     let again = vault.shred([alice]).unwrap();
-    assert_eq!((again.already_shredded(), again.generation()), (&[alice][..], generation));
+    assert_eq!((again.already_shredded(), again.commit().generation()), (&[alice][..], generation));
     let log = steps.log();
     for which in ["slot-a", "slot-b"] {
         for what in ["write", "sync"] {
@@ -207,7 +207,7 @@ fn waiting_for_the_lock_is_bounded_and_readers_go_on() {
     let lock = fs::File::options().write(true).open(scratch.join("main").join("root").join("lock")).unwrap();
     lock.lock().unwrap();
     let started = Instant::now();
-    let shredding = vault.shred_async([alice]);
+    let shredding = vault.shredding([alice]).start();
     let opener = vault.clone();
     let reads = std::thread::spawn(move || {
         let (mut reads, mut slowest) = (0, Duration::ZERO);

@@ -21,7 +21,11 @@ fn made(customers: usize) -> (Memory, Vault, Vec<Row>) {
     let vault = builder.create(key()).unwrap();
     let all: Vec<_> = (0..customers).map(|_| vault.enroll().unwrap()).collect();
     let rows = all.iter().skip(1).step_by(256).map(|id| (*id, seal(&vault, *id))).collect();
-    let _ = vault.shred_purpose(ORDERS, all.iter().step_by(256).copied()).unwrap();
+    let _ = vault
+        .shredding(all.iter().step_by(256).copied().collect::<oubliette::ShredTarget>())
+        .purpose(ORDERS)
+        .run()
+        .unwrap();
     (memory, vault, rows)
 }
 
@@ -76,7 +80,7 @@ fn loading_is_in_nobodys_way() {
     let loaded = vault.load_pages(|_| {
         let (customer, _) = rows[gone.len()];
         gone.push(customer);
-        assert!(vault.shred([customer]).unwrap().is_wiped_here());
+        assert!(vault.shred([customer]).unwrap().commit().is_wiped_here());
         ControlFlow::Continue(())
     });
     assert!(loaded.unwrap().is_complete() && gone.len() > 1);

@@ -53,6 +53,17 @@ fn short_lives_waste_little() {
     assert!(issued <= 60, "{issued}");
 }
 
+/// Who enrols later, under a number that another process had reserved, could never have anything sealed in that purpose.
+#[test]
+fn everybody_up_to_a_number_is_shredded_in_all_purposes_or_not_at_all() {
+    let scratch = Scratch::new();
+    let vault = scratch.vault().create(key()).unwrap();
+    let alice = vault.enroll().unwrap();
+    let refused = vault.shredding(..=alice).purpose(NEWS).run();
+    assert!(matches!(refused, Err(ShredError::OnlyInAllPurposes)), "{refused:?}");
+    assert_eq!(vault.shredded_among(NEWS, [alice]).unwrap(), []);
+}
+
 /// Rule 18: everyone up to a number, wasted ones too, with an entry for each whole subtree; never into the block that
 /// was reserved last, and a process whose block was overtaken drops it.
 #[test]
@@ -70,13 +81,13 @@ fn shredding_by_age() {
     let more: Vec<_> = (0..6000).map(|_| enroll(&vault)).collect();
     let issued = vault.status().unwrap().issued;
     // The newest block is refused, and nothing happens.
-    let refused = vault.shred_through(reserved(&vault));
+    let refused = vault.shredding(..=reserved(&vault)).run();
     let Err(ShredError::TooNew { newest }) = refused else { panic!("{refused:?}") };
     assert!(newest <= issued && newest > before);
-    assert!(matches!(vault.shred_through(number(newest.try_into().unwrap())), Err(ShredError::TooNew { .. })));
+    assert!(matches!(vault.shredding(..=number(newest.try_into().unwrap())).run(), Err(ShredError::TooNew { .. })));
     assert!(vault.open(rows[0].0, EMAIL, &rows[0].1).is_ok());
 
-    let shredded = vault.shred_through(through).unwrap();
+    let shredded = vault.shredding(..=through).run().unwrap();
     assert_eq!(shredded.newly_shredded(), 2 * before, "wasted numbers too, in both trees");
     for (customer, sealed) in rows.iter().chain(&more) {
         let opened = vault.open(*customer, EMAIL, sealed);
@@ -93,7 +104,7 @@ fn shredding_by_age() {
     assert!(next > through, "{next} would be shredded from birth");
     assert!(other.seal(next, EMAIL, &email("a@example.com")).is_ok());
     // What single shreds had done before is counted once.
-    let again = vault.shred_through(through).unwrap();
+    let again = vault.shredding(..=through).run().unwrap();
     assert_eq!(again.newly_shredded(), 0);
 }
 
@@ -110,7 +121,7 @@ fn a_number_that_was_shredded_before_it_was_issued_is_never_issued() {
         let gone: Vec<_> = unissued.by_ref().take(1 + round).collect();
         let by = if round % 2 == 0 { &*vault } else { &*other };
         let shredded = match round / 2 {
-            0 => by.shred_purpose(NEWS, gone.clone()),
+            0 => by.shredding(gone.clone()).purpose(NEWS).run(),
             _ => by.shred(gone.clone()),
         };
         assert!(shredded.unwrap().newly_shredded() > 0);
@@ -138,7 +149,7 @@ fn shredding_by_age_of_the_already_shredded_overtakes_blocks_too() {
     }
     other.refresh().unwrap();
     let _ = vault.shred((1..=reserved.to_stored()).map(number)).unwrap();
-    assert_eq!(vault.shred_through(reserved).unwrap().newly_shredded(), 0);
+    assert_eq!(vault.shredding(..=reserved).run().unwrap().newly_shredded(), 0);
     other.refresh().unwrap();
     assert!(other.enroll().unwrap() > reserved);
 }

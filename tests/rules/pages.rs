@@ -51,7 +51,7 @@ fn a_page_that_is_gone_is_not_a_person_who_is_gone() {
             let generation = fresh.generation().unwrap();
             let error = fresh.shred([rows[0].0]).unwrap_err();
             assert!(matches!(error, ShredError::NothingHappened(KeyStoreError::PageDamaged { .. })), "{error:?}");
-            let error = fresh.shred_through(rows[0].0).unwrap_err();
+            let error = fresh.shredding(..=rows[0].0).run().unwrap_err();
             assert!(matches!(error, ShredError::NothingHappened(KeyStoreError::PageDamaged { .. })), "{error:?}");
             assert!(damage || fresh.sweep().is_err(), "nothing is forgotten while a page is missed");
             fresh.refresh().unwrap();
@@ -251,20 +251,21 @@ fn a_damaged_page_is_its_own_requests_trouble() {
     let customers = [rows[5].0, rows[300].0, leaf(2).0, leaf(3).0];
     // They wait together, for a commit of somebody else's: all that comes until it is over goes into one.
     let other = memory.lock(&memory.places(), Duration::from_secs(5)).unwrap();
-    let first = vault.shred_async([leaf(3).0]);
+    let first = vault.shredding([leaf(3).0]).start();
     std::thread::sleep(Duration::from_millis(50));
-    let pending: Vec<_> = customers.iter().map(|customer| vault.shred_async([*customer])).collect();
+    let pending: Vec<_> = customers.iter().map(|customer| vault.shredding([*customer]).start()).collect();
     drop(other);
     let first = super::commit::block_on(first).unwrap();
     let answers: Vec<_> = pending.into_iter().map(super::commit::block_on).collect();
     assert!(matches!(&answers[0], Err(ShredError::NothingHappened(KeyStoreError::PageDamaged { .. }))), "{answers:?}");
-    let generations: HashSet<u64> = answers[1..].iter().map(|answer| answer.as_ref().unwrap().generation()).collect();
-    assert_eq!(generations, HashSet::from([first.generation()]), "one commit");
+    let generations: HashSet<u64> =
+        answers[1..].iter().map(|answer| answer.as_ref().unwrap().commit().generation()).collect();
+    assert_eq!(generations, HashSet::from([first.commit().generation()]), "one commit");
     for (customer, sealed) in [&rows[300], leaf(2), leaf(3)] {
         assert!(matches!(vault.open(*customer, EMAIL, sealed), Err(OpenError::Shredded { .. })));
     }
     // By number, too: whoever asks for all of them is behind the page.
-    assert!(matches!(vault.shred_through(rows[20].0), Err(ShredError::NothingHappened(_))));
+    assert!(matches!(vault.shredding(..=rows[20].0).run(), Err(ShredError::NothingHappened(_))));
 }
 
 /// One tree's root page is lost: its purpose is not opened, sealed or shredded. Other purposes do not notice, and `status` says which.
@@ -276,7 +277,7 @@ fn a_tree_that_cannot_be_read_concerns_its_own_purpose() {
     let (alice, a) = enroll(&vault);
     let (bob, b) = enroll(&vault);
     let news = vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).unwrap();
-    let _ = vault.shred_purpose(NEWS, [bob]).unwrap();
+    let _ = vault.shredding([bob]).purpose(NEWS).run().unwrap();
     vault.close().unwrap();
     memory.page_names().iter().for_each(|name| assert!(memory.lose_page(name)));
 
@@ -291,7 +292,7 @@ fn a_tree_that_cannot_be_read_concerns_its_own_purpose() {
     let health = vault.health();
     assert!(health.can_open && !health.ready, "nobody can be shredded in all purposes: {health:?}");
     assert!(matches!(vault.shred([alice]), Err(ShredError::NothingHappened(KeyStoreError::PageDamaged { .. }))));
-    let _ = vault.shred_purpose(ORDERS, [alice]).unwrap();
+    let _ = vault.shredding([alice]).purpose(ORDERS).run().unwrap();
     assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     vault.close().unwrap();
     // With nothing left to unlock it for, it says so at once.

@@ -150,7 +150,7 @@ fn another_process_stops_within_the_lease() {
         other.expect(alice, "opened");
         let shredded = vault.shred([alice]).unwrap();
         let returned = SystemTime::now();
-        assert!(shredded.effective_everywhere_at() <= returned + LEASE);
+        assert!(shredded.commit().effective_everywhere_at() <= returned + LEASE);
         let said = other.expect(alice, "shredded");
         let after = said.last_opened.duration_since(returned).unwrap_or_default();
         assert!(after <= LEASE + SCHEDULING, "opened {after:?} after the shred returned");

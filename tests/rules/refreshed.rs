@@ -193,7 +193,7 @@ fn a_commit_of_its_own_keeps_what_others_left() {
     for nth in 0..10 {
         let _ = pair.shreds.shred([pair.rows[nth].0]).unwrap();
         pair.reads();
-        assert!(pair.vault.shred([pair.rows[60 + nth].0]).unwrap().is_wiped_here());
+        assert!(pair.vault.shred([pair.rows[60 + nth].0]).unwrap().commit().is_wiped_here());
         gone.extend([nth, 60 + nth]);
         let by_commit = pair.reads();
         pair.open_all(&gone);
@@ -320,7 +320,7 @@ fn a_page_of_the_changed_path_that_is_damaged_shreds_all_the_same() {
 #[test]
 fn pages_that_are_gone_are_let_go() {
     let pair = Pair::new();
-    let _ = pair.shreds.shred_through(pair.rows.last().unwrap().0).unwrap();
+    let _ = pair.shreds.shredding(..=pair.rows.last().unwrap().0).run().unwrap();
     pair.vault.refresh().unwrap();
     pair.open_all(&(0..pair.rows.len()).collect::<Vec<_>>());
     assert!(pair.vault.status().unwrap().resident_pages <= 5);

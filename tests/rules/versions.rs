@@ -102,7 +102,7 @@ fn what_is_put_back_does_not_open() {
     let (bob, b) = enroll(&second);
     let _ = vault.sweep().unwrap();
     copy(&scratch.join("main"), &scratch.join("then"));
-    vault.shred([alice]).unwrap().wait_until_effective_everywhere();
+    vault.shred([alice]).unwrap().commit().wait_until_effective_everywhere();
     assert!(matches!(second.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
     let _ = second.shred([second.enroll().unwrap()]).unwrap();
     assert!(vault.open(bob, EMAIL, &b).is_ok());

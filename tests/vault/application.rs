@@ -32,7 +32,7 @@ fn seals_opens_and_shreds() {
     assert_eq!(keys.open(EMAIL, &a).unwrap().expose_personal_data(), "alice@example.com");
 
     let shredded = vault.shred([alice]).unwrap();
-    assert!(shredded.already_shredded().is_empty() && shredded.is_wiped_here());
+    assert!(shredded.already_shredded().is_empty() && shredded.commit().is_wiped_here());
     assert_eq!(shredded.newly_shredded(), 2, "once a purpose");
     for opened in [vault.open(alice, EMAIL, &a), keys.open(EMAIL, &a)] {
         let error = opened.unwrap_err();
@@ -85,7 +85,7 @@ fn a_withdrawn_consent_is_given_anew() {
     let (orders, news) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let order = vault.seal(orders, EMAIL, &email("alice@example.com")).unwrap();
     let letter = vault.seal(news, NEWS_EMAIL, &email("alice@example.com")).unwrap();
-    let _ = vault.shred_purpose(NEWS, [news]).unwrap();
+    let _ = vault.shredding([news]).purpose(NEWS).run().unwrap();
     assert!(matches!(vault.open(news, NEWS_EMAIL, &letter), Err(OpenError::Shredded { .. })));
     assert!(vault.open(orders, EMAIL, &order).is_ok());
     let error = vault.seal(news, NEWS_EMAIL, &email("alice@example.com")).unwrap_err();

@@ -93,7 +93,7 @@ fn after_a_shred_returned_nobody_opens() {
                     let done = vault.shred([customer.id]).unwrap();
                     customer.gone.store(true, Ordering::SeqCst);
                     shredded.fetch_add(1, Ordering::Relaxed);
-                    unwiped.fetch_add(usize::from(!done.is_wiped_here()), Ordering::Relaxed);
+                    unwiped.fetch_add(usize::from(!done.commit().is_wiped_here()), Ordering::Relaxed);
                     assert!(!customer.check(|| vault.open(customer.id, NOTE, &customer.sealed)));
                 }
             });

@@ -55,12 +55,12 @@ fn dropping_a_future_cancels_nothing() {
     let vault = vault(&dir);
     let customers: Vec<_> = (0..10).map(|_| vault.enroll().unwrap()).collect();
     let sealed: Vec<_> = customers.iter().map(|id| vault.seal(*id, NOTE, &"a".parse().unwrap()).unwrap()).collect();
-    drop(vault.shred_async([customers[0]]));
+    drop(vault.shredding([customers[0]]).start());
     // Polled once, then dropped.
-    let mut polled = vault.shred_purpose_async(ORDERS, [customers[1]]);
+    let mut polled = vault.shredding([customers[1]]).purpose(ORDERS).start();
     let _ = polled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(polled);
-    drop(vault.shred_async([customers[2]]));
+    drop(vault.shredding([customers[2]]).start());
     // Closing waits for what was started.
     vault.close().unwrap();
     let again = Vault::at(dir.path().join("vault")).purposes([ORDERS]).unlock(RootKey::bytes([7; 32])).unwrap();
@@ -78,15 +78,15 @@ fn futures_are_awaited_without_a_runtime() {
         for round in 0..20 {
             let id = vault.enroll_async().await.unwrap();
             let sealed = vault.seal(id, NOTE, &"a".parse().unwrap()).unwrap();
-            let done = vault.shred_async([id]).await.unwrap();
-            assert!(done.is_wiped_here(), "round {round}");
+            let done = vault.shredding([id]).start().await.unwrap();
+            assert!(done.commit().is_wiped_here(), "round {round}");
             assert!(matches!(vault.open(id, NOTE, &sealed), Err(OpenError::Shredded { .. })));
-            assert_eq!(vault.shred_async([id]).await.unwrap().already_shredded(), [id]);
+            assert_eq!(vault.shredding([id]).start().await.unwrap().already_shredded(), [id]);
         }
         vault.rotate_root_key_async(RootKey::bytes([8; 32])).await.unwrap();
         let id = vault.enroll().unwrap();
         vault.clone().close().unwrap();
-        let refused = vault.shred_async([id]).await;
+        let refused = vault.shredding([id]).start().await;
         assert!(matches!(refused, Err(ShredError::NothingHappened(KeyStoreError::Closed))), "{refused:?}");
         assert!(vault.enroll_async().await.is_err());
     });
@@ -101,7 +101,7 @@ fn the_last_waker_is_woken() {
     for _ in 0..50 {
         let id = vault.enroll().unwrap();
         let (first, second) = (Arc::<Count>::default(), Arc::<Count>::default());
-        let mut future = vault.shred_async([id]);
+        let mut future = vault.shredding([id]).start();
         let mut poll = |count: &Arc<Count>| {
             future.as_mut().poll(&mut Context::from_waker(&Waker::from(count.clone()))).is_pending()
         };
@@ -119,7 +119,7 @@ fn the_last_waker_is_woken() {
         assert_eq!(second.0.load(Ordering::SeqCst), 1);
         assert_eq!(first.0.load(Ordering::SeqCst), 0, "a waker that was replaced was woken");
         let done = block_on(future).unwrap();
-        assert!(done.is_wiped_here());
+        assert!(done.commit().is_wiped_here());
     }
     assert!(seen > 0, "no commit was waited for");
 }

@@ -105,7 +105,7 @@ fn a_record_s_life_in_a_table() {
     assert!(!vault.needs_reseal(row.news.as_ref().unwrap().sealed()).unwrap());
     assert_eq!(row.open(&vault).unwrap(), users[0]);
 
-    let _ = vault.shred_purpose(NEWSLETTER, [users[0].no]).unwrap();
+    let _ = vault.shredding([users[0].no]).purpose(NEWSLETTER).run().unwrap();
     assert_eq!(all()[0], Some(User { news: Held::Shredded, ..users[0].clone() }));
     let _ = vault.shred([users[0].no]).unwrap();
     assert_eq!(all(), [None, Some(users[1].clone())]);

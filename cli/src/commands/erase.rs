@@ -82,12 +82,12 @@ fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: 
     let mut of_shred = Value::Null;
     match shredded {
         Some(shredded) => {
-            let effective = time(shredded.effective_everywhere_at());
+            let effective = time(shredded.commit().effective_everywhere_at());
             text.push_str(&format!(
                 ". Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
-                shredded.generation()
+                shredded.commit().generation()
             ));
-            of_shred = json!({ "generation": shredded.generation(), "effective_everywhere_at": effective });
+            of_shred = json!({ "generation": shredded.commit().generation(), "effective_everywhere_at": effective });
         }
         None if erased.is_none() => text.push_str(": what was interrupted is finished.\n"),
         None => text.push_str(": nothing was sealed for them, and there is no receipt.\n"),

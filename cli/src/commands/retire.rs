@@ -142,13 +142,13 @@ fn give_up<T: Kind>(vault: &Vault, column: &Column, name: &str, epoch: Epoch) ->
 }
 
 fn since(retired: &Retired) -> String {
-    let effective = time(retired.effective_everywhere_at());
-    format!("Durable since generation {}; no process uses the keys after {effective}.\n", retired.generation())
+    let effective = time(retired.commit().effective_everywhere_at());
+    format!("Durable since generation {}; no process uses the keys after {effective}.\n", retired.commit().generation())
 }
 
 fn facts(retired: &Retired) -> Value {
     json!({
-        "generation": retired.generation(),
-        "effective_everywhere_at": time(retired.effective_everywhere_at()),
+        "generation": retired.commit().generation(),
+        "effective_everywhere_at": time(retired.commit().effective_everywhere_at()),
     })
 }

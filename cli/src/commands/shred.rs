@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oubliette::journal::{Reason, Whose};
-use oubliette::{CustomerId, Purpose, ReceiptContext, Shredded, Vault};
+use oubliette::{CustomerId, Purpose, ReceiptContext, ShredTarget, Shredded, Vault};
 use oubliette_register::ShredByNumber;
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ fn without_register(
         write_receipt(file, &vault, &shredded, wanted.whose.clone(), &wanted.receipt_context)?;
     }
     if asked.wait {
-        shredded.wait_until_effective_everywhere();
+        shredded.commit().wait_until_effective_everywhere();
     }
     close(vault)?;
     let (text, json) = answer(whom, only, &shredded, asked.receipt.as_deref());
@@ -117,7 +117,7 @@ fn by_register(
         write_receipt(file, open.vault(), &done.shredded, wanted.whose.clone(), &wanted.receipt_context)?;
     }
     if asked.wait {
-        done.shredded.wait_until_effective_everywhere();
+        done.shredded.commit().wait_until_effective_everywhere();
     }
     open.close()?;
     let (mut text, json) = answer(whom, only, &done.shredded, asked.receipt.as_deref());
@@ -226,14 +226,18 @@ impl Whom {
     }
 
     fn shred(&self, vault: &Vault, only: Option<Purpose>, why: Option<Reason>) -> Result<Shredded, Failure> {
-        Ok(match (self, only, why.map(|why| vault.with_reason(why))) {
-            (Whom::Through(last), _, None) => vault.shred_through(*last)?,
-            (Whom::Through(last), _, Some(because)) => because.shred_through(*last)?,
-            (Whom::These(all), None, None) => vault.shred(all.iter().copied())?,
-            (Whom::These(all), None, Some(because)) => because.shred(all.iter().copied())?,
-            (Whom::These(all), Some(only), None) => vault.shred_purpose(only, all.iter().copied())?,
-            (Whom::These(all), Some(only), Some(because)) => because.shred_purpose(only, all.iter().copied())?,
-        })
+        let mut shredding = vault.shredding(match self {
+            Whom::Through(last) => ShredTarget::from(..=*last),
+            Whom::These(all) => ShredTarget::from(all.as_slice()),
+        });
+        // Everybody up to a number is shredded in all purposes: `--purpose` is refused beside it.
+        if let (Whom::These(_), Some(only)) = (self, only) {
+            shredding = shredding.purpose(only);
+        }
+        if let Some(why) = why {
+            shredding = shredding.reason(why);
+        }
+        Ok(shredding.run()?)
     }
 
     /// The same for the register.
@@ -291,12 +295,12 @@ impl Whom {
 }
 
 fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Option<&Path>) -> (String, Value) {
-    let effective = time(shredded.effective_everywhere_at());
+    let effective = time(shredded.commit().effective_everywhere_at());
     let already = shredded.already_shredded().len() as u64;
     let mut text = format!(
         "Shredded: {}. Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
         whom.text(),
-        shredded.generation()
+        shredded.commit().generation()
     );
     if already > 0 {
         text.push_str(&format!("{} shredded before.\n", count(already, "of them was", "of them were")));
@@ -315,7 +319,7 @@ fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Opti
             "purpose": only.map(Purpose::name),
             "newly_shredded": shredded.newly_shredded(),
             "already_shredded": shredded.already_shredded(),
-            "generation": shredded.generation(),
+            "generation": shredded.commit().generation(),
             "effective_everywhere_at": effective,
             "receipt": receipt,
         }),

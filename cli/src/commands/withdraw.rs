@@ -63,8 +63,8 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
         "kept_for": withdrawn.kept_for.iter().map(|basis| basis.as_str()).collect::<Vec<_>>(),
         "shredded": withdrawn.shredded.as_ref().map(|shredded| json!({
             "newly_shredded": shredded.newly_shredded(),
-            "generation": shredded.generation(),
-            "effective_everywhere_at": time(shredded.effective_everywhere_at()),
+            "generation": shredded.commit().generation(),
+            "effective_everywhere_at": time(shredded.commit().effective_everywhere_at()),
         })),
         "held": withdrawn.held.as_ref().map(hold_json),
         "tokens_left": withdrawn.tokens_left,
@@ -123,8 +123,8 @@ fn text(withdrawn: &Withdrawn, purpose: &str) -> String {
     } else if let Some(shredded) = &withdrawn.shredded {
         text.push_str(&format!(
             "Its data is shredded, durable since generation {}; every process will have stopped opening it by {}.\n",
-            shredded.generation(),
-            time(shredded.effective_everywhere_at())
+            shredded.commit().generation(),
+            time(shredded.commit().effective_everywhere_at())
         ));
     } else {
         text.push_str("There was nothing left to shred.\n");

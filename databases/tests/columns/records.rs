@@ -88,7 +88,7 @@ fn rows_of_diesel_are_twins() {
     assert_eq!(SealedUser::open_all(&read, &vault).collect::<Result<Vec<_>, _>>().unwrap(), all);
 
     // Withdrawn: what is written back has no trace of it.
-    let _ = vault.shred_purpose(NEWSLETTER, [all[0].no]).unwrap();
+    let _ = vault.shredding([all[0].no]).purpose(NEWSLETTER).run().unwrap();
     let withdrawn = read[0].open(&vault).unwrap();
     assert_eq!(withdrawn.news, Held::Shredded);
     let row = withdrawn.seal(&vault).unwrap();

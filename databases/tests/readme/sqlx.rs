@@ -39,7 +39,7 @@ async fn find(vault: &Vault, db: &PgPool, email: &Email) -> Result<Option<Custom
 }
 
 async fn forget(vault: &Vault, db: &PgPool, no: CustomerId) -> Result<()> {
-    let _ = vault.shred_async([no]).await?; // every copy, in every backup
+    let _ = vault.shredding([no]).start().await?; // every copy, in every backup
     sqlx::query("DELETE FROM customers WHERE no = $1").bind(no).execute(db).await?;
     Ok(())
 }

@@ -20,7 +20,7 @@ fn each_row_has_its_own_result_in_its_place() {
     let mut rows: Vec<SealedUser> =
         users.iter().map(|user| user.seal(&vault)).collect::<Result<_, SealRecordError>>().unwrap();
     let _ = vault.shred([users[300].no]).unwrap();
-    let _ = vault.shred_purpose(NEWSLETTER, [users[303].news_no.unwrap()]).unwrap();
+    let _ = vault.shredding([users[303].news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
     users[303].news = Held::Shredded;
     rows[5].id = Uuid::nil();
 

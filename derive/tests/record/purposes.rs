@@ -9,7 +9,7 @@ fn an_order_page_opens_after_the_newsletter_was_withdrawn() {
     let vault = vault();
     let user = alice(&vault);
     let row = user.seal(&vault).unwrap();
-    let _ = vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
+    let _ = vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
     let opened = row.open(&vault).unwrap();
     assert_eq!(opened, User { news: Held::Shredded, ..user.clone() });
     // Written back, it is gone from the row, and then was never there.
@@ -30,7 +30,7 @@ fn a_value_goes_by_its_purpose_s_own_number() {
     let row = user.seal(&vault).unwrap();
     assert_eq!(row.news.as_ref().unwrap().customer(), user.news_no.unwrap());
     // Shredding the record's own number in that purpose does not reach it.
-    let _ = vault.shred_purpose(NEWSLETTER, [user.no]).unwrap();
+    let _ = vault.shredding([user.no]).purpose(NEWSLETTER).run().unwrap();
     assert_eq!(row.open(&vault).unwrap(), user);
 }
 
@@ -78,7 +78,7 @@ fn without_a_number_of_its_own_the_record_s_is_used() {
     let reader = Reader { no, email: email(), news: email() };
     let row = reader.seal(&vault).unwrap();
     assert_eq!(row.open(&vault).unwrap(), reader);
-    let _ = vault.shred_purpose(NEWSLETTER, [no]).unwrap();
+    let _ = vault.shredding([no]).purpose(NEWSLETTER).run().unwrap();
     assert_eq!(row.open(&vault).unwrap(), Reader { no, email: email(), news: Held::Shredded });
     // A field of the record's own purpose may be `Held` too: what is shown of somebody erased is the application's choice.
     let _ = vault.shred([no]).unwrap();

@@ -32,7 +32,7 @@ fn a_shredded_consent_does_not_stop_it() {
     let vault = vault();
     let user = alice(&vault);
     let mut row = user.seal(&vault).unwrap();
-    let _ = vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
+    let _ = vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
     for purpose in [ORDERS, NEWSLETTER] {
         let _ = vault.rotate_purpose(purpose).unwrap();
     }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use oubliette::personal::{Email, Name, Text, serialize_exposed};
-use oubliette::{EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, TokenError, Vault};
+use oubliette::{EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, ShredTarget, TokenError, Vault};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -113,7 +113,7 @@ async fn consent(State(app): State<App>, Session(id): Session) -> Result<StatusC
 async fn withdraw(State(app): State<App>, Session(id): Session) -> Result<StatusCode, Error> {
     let mut change = app.db.begin().await?;
     let mut user = app.user(&mut change, id).await?;
-    let _ = app.vault.shred_purpose_async(crate::user::NEWSLETTER, user.news_no.take()).await?;
+    let _ = app.vault.shredding(user.news_no.take()).purpose(crate::user::NEWSLETTER).start().await?;
     user.news_email = Default::default();
     app.save(&mut change, &user).await?;
     change.commit().await?;
@@ -125,7 +125,7 @@ async fn leave(State(app): State<App>, Session(id): Session) -> Result<StatusCod
     let user = app.user(&mut change, id).await?;
     // The shred comes first. If the process dies after it, the row still says whom to shred, and `keeper sweep` deletes
     // it, token and all. With the row deleted first, nobody could name the customer whom all backups still hold.
-    let _ = app.vault.shred_async([user.no].into_iter().chain(user.news_no)).await?;
+    let _ = app.vault.shredding([user.no].into_iter().chain(user.news_no).collect::<ShredTarget>()).start().await?;
     app.delete(&mut change, user.id).await?;
     change.commit().await?;
     Ok(StatusCode::NO_CONTENT)

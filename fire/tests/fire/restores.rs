@@ -141,7 +141,7 @@ fn a_restore_that_nobody_saw_is_found_by_what_is_demanded_and_by_what_was_sealed
     };
     let (alice, bob) = (sealed(&vault), sealed(&vault));
     back_up(&server);
-    vault.shred([alice.0]).unwrap().wait_until_effective_everywhere();
+    vault.shred([alice.0]).unwrap().commit().wait_until_effective_everywhere();
     let noted = vault.generation().unwrap();
     // Its witness is what was there one lease before.
     std::thread::sleep(lease * 3);

@@ -107,7 +107,7 @@ impl World {
         let vault = &self.processes[process].1;
         let outcome = match purpose {
             None => vault.shred(ids.iter().copied()),
-            Some(purpose) => vault.shred_purpose(PURPOSES[purpose], ids.iter().copied()),
+            Some(purpose) => vault.shredding(ids.as_slice()).purpose(PURPOSES[purpose]).run(),
         };
         let purposes = purpose.map_or(0..2, |purpose| purpose..purpose + 1);
         if let Ok(shredded) = &outcome {
@@ -118,7 +118,7 @@ impl World {
                 let told = shredded.already_shredded().contains(&self.customers[*customer].id);
                 assert!(!(before && !told) && !(alive && told), "already shredded or not");
             }
-            assert!(shredded.is_wiped_here());
+            assert!(shredded.commit().is_wiped_here());
         }
         for customer in customers {
             for purpose in purposes.clone() {
@@ -136,7 +136,7 @@ impl World {
 
     pub(crate) fn shred_through(&mut self, process: usize, last: usize) {
         let id = self.customers[last].id;
-        let outcome = self.processes[process].1.shred_through(id);
+        let outcome = self.processes[process].1.shredding(..=id).run();
         if matches!(outcome, Err(ShredError::TooNew { .. })) {
             return;
         }

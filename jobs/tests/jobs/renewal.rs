@@ -94,7 +94,7 @@ fn tokens_follow_values_that_went_away() {
 fn after_a_shred_its_tokens_are_found_and_forgotten() {
     let (_scratch, mut connection, vault) = sealed_shop(60);
     let gone = [11, 12, 50].map(|id| customer_of(&connection, id));
-    let _ = vault.shred_purpose(ORDERS, gone).unwrap();
+    let _ = vault.shredding(gone).purpose(ORDERS).run().unwrap();
     let job = on_customers().forget_tokens("email_idx", BY_EMAIL);
     assert_eq!(found(&connection, &vault, &email_of(12)), [12], "the token is still there");
     let left = jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap();

@@ -162,7 +162,7 @@ fn a_primary_that_was_stopped_past_a_failover_comes_back() {
         promote(&standby);
         let new = unlock(&at(&standby, &schema));
         let shredded = new.shred([alice.0]).unwrap();
-        shredded.wait_until_effective_everywhere();
+        shredded.commit().wait_until_effective_everywhere();
         // Nobody answers, and the lease is over.
         let while_stopped = stays.open(alice.0, NOTE, &alice.1);
         let gone = opens(&goes, &bob) && !opens(&goes, &alice);

@@ -109,7 +109,7 @@ bodies! {
         let memory = Memory::default();
         let audit = memory.audit().start().unwrap();
         let desk = desk(&shop.register, &audit);
-        let _ = shop.vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
+        let _ = shop.vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
         on!(db, desk, access(&holdings(), &who("alice"))).unwrap();
         let mut expected = once(&user, &ORDERS_FIELDS, &[]);
         expected.extend(NEWS_FIELDS.map(|label| ((user.news_no.unwrap(), label, OpeningResult::Failed), 1)));

@@ -195,7 +195,7 @@ bodies! {
         }
         let news = Disclosure::to("DHL").field(shop::NEWS_EMAIL);
         let both = Disclosure::to("DHL").field(shop::NEWS_EMAIL).field(NAME);
-        let _ = shop.vault.shred_purpose(NEWSLETTER, [user.news_no.unwrap()]).unwrap();
+        let _ = shop.vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
         let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &news)).unwrap_err();
         assert!(matches!(refused, DisclosureError::NothingHeld), "{refused:?}");
         let document = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();

@@ -138,7 +138,7 @@ bodies! {
     async fn what_was_shredded_is_said_to_be() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let (alice, bob) = alice_and_bob!(shop, db);
-        let _ = shop.vault.shred_purpose(NEWSLETTER, [alice.news_no.unwrap()]).unwrap();
+        let _ = shop.vault.shredding([alice.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
         let answer = parsed(&on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap());
         let row = &answer["tables"][0]["rows"][0];
         assert_eq!(row["shredded"], json!({"newsletter": ["news", "taste"]}));

@@ -104,7 +104,7 @@ fn what_was_shredded_is_said_to_be() {
     let alice = alice(&vault);
     let row = alice.seal(&vault).unwrap().row();
     let numbers = [alice.no, alice.news_no.unwrap()];
-    let _ = vault.shred_purpose(NEWSLETTER, [alice.news_no.unwrap()]).unwrap();
+    let _ = vault.shredding([alice.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
     let shown = open(&vault, &users(), &numbers, &row).unwrap();
     assert_eq!(shown["shredded"], json!({"newsletter": ["news", "taste"]}));
     assert_eq!(shown["opened"].as_object().unwrap().len(), 1);

@@ -108,7 +108,7 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     world.vault.rotate_root_key(RootKey::bytes(SECOND_KEY)).unwrap();
     world.moment();
     // Done before in the one purpose, so that this writes pages in the other one only.
-    let _ = world.vault.shred_purpose(NEWS, [bob]).unwrap();
+    let _ = world.vault.shredding([bob]).purpose(NEWS).run().unwrap();
     world.moment();
     let late = world.vault.enroll().unwrap();
     world.seal(late);
@@ -116,7 +116,7 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     [bob, carol, late].into_iter().for_each(|person| world.seal(person));
     world.moment();
     let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
-    let _ = world.vault.shred_purpose(ORDERS, [carol]).unwrap();
+    let _ = world.vault.shredding([carol]).purpose(ORDERS).run().unwrap();
     world.moment();
     let newest = world.vault.enroll().unwrap();
     world.seal(newest);

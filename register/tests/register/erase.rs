@@ -71,12 +71,12 @@ bodies! {
         }
         // One that is shredded in one purpose only may be readable in another.
         let shredded = shop.vault.enroll().unwrap();
-        let _ = shop.vault.shred_purpose(ORDERS, [shredded]).unwrap();
+        let _ = shop.vault.shredding([shredded]).purpose(ORDERS).run().unwrap();
         on!(db, shop.register, grant(&alice, contract())).unwrap();
         db.sql(&format!("INSERT INTO customers VALUES ('alice', {shredded})")).await;
         let refused = own_transaction!(db, shop.register, erase(&alice, why("asked")));
         assert!(matches!(&refused, Err(RegisterError::RowsDiffer { table }) if table == "customers"), "{refused:?}");
-        let _ = shop.vault.shred_purpose(NEWSLETTER, [shredded]).unwrap();
+        let _ = shop.vault.shredding([shredded]).purpose(NEWSLETTER).run().unwrap();
         own_transaction!(db, shop.register, erase(&alice, why("asked"))).unwrap();
     }
 

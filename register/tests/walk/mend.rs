@@ -178,7 +178,7 @@ impl World {
             // Nothing but the register's own rows says that these were shredded.
             for number in reconciled.opened {
                 let (_, news, _) = truth.issued[&number];
-                self.vault.shred_purpose(purpose(news), [number]).map_err(|error| format!("{error:?}"))?;
+                self.vault.shredding([number]).purpose(purpose(news)).run().map_err(|error| format!("{error:?}"))?;
             }
             return Ok(lost);
         }
@@ -247,7 +247,11 @@ impl World {
     fn shred_by_tickets(&self, truth: &Truth) -> Result<(), String> {
         for news in [false, true] {
             let of = truth.gone.iter().filter(|number| truth.issued[*number].1 == news).copied();
-            self.vault.shred_purpose(purpose(news), of).map_err(|error| format!("tickets: {error:?}"))?;
+            self.vault
+                .shredding(of.collect::<oubliette::ShredTarget>())
+                .purpose(purpose(news))
+                .run()
+                .map_err(|error| format!("tickets: {error:?}"))?;
         }
         Ok(())
     }

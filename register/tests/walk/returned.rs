@@ -134,7 +134,11 @@ impl World {
         if shreds_lost {
             for number in returned.lost.iter().filter(|number| !truth.seen.numbers.contains_key(number)) {
                 let Some((_, news, _)) = truth.issued.get(number) else { continue };
-                self.vault.shred_purpose(purpose(*news), [*number]).map_err(|error| format!("lost: {error:?}"))?;
+                self.vault
+                    .shredding([*number])
+                    .purpose(purpose(*news))
+                    .run()
+                    .map_err(|error| format!("lost: {error:?}"))?;
             }
         }
         own_transaction!(self.db, self.register, flush()).map_err(|error| format!("flush: {error:?}"))?;

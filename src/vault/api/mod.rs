@@ -11,6 +11,7 @@ mod reader;
 mod recover;
 mod renewal;
 mod series;
+mod shredding;
 mod status;
 mod vault;
 
@@ -18,10 +19,11 @@ pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
 pub use customer_keys::{CustomerKeys, EachCustomer};
-pub use journal::{ReceiptContext, WithReason};
+pub use journal::ReceiptContext;
 pub use opens::Opens;
 pub use reader::Reader;
 pub use recover::Recovery;
+pub use shredding::Shredding;
 pub use status::{Health, PurposeStatus, Status};
 pub(super) use vault::VaultInner;
 pub use vault::{Pending, Vault};

@@ -60,7 +60,7 @@ impl Recovery {
         Recovery { replay_set, ..self }
     }
 
-    /// Everyone up to this number was shredded since, by age ([`Vault::shred_through`]).
+    /// Everyone up to this number was shredded since, by age (a [`ShredTarget`](crate::ShredTarget)).
     pub fn shredded_through(mut self, last: CustomerId) -> Recovery {
         self.shredded_through = self.shredded_through.max(Some(last));
         self

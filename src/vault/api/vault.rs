@@ -8,9 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError, ShredError};
+use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError};
 use crate::field::{Placed, Purpose};
-use crate::journal::Reason;
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
@@ -18,9 +17,9 @@ use crate::store::{Directory, PageStore, RootStore, Swept};
 use crate::vault::api::status;
 use crate::vault::commit::CommitError;
 use crate::vault::operations::Operations;
-use crate::vault::process::{Process, ShredRequest, ShredTarget};
+use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Shredded, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Status, VaultBuilder};
 
 /// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -156,116 +155,6 @@ impl Vault {
         F: FnMut(&I::Item) -> CustomerId,
     {
         Reader::unlimited(self).each_customer(rows, customer_of)
-    }
-
-    /// Shreds customers in all purposes, in one commit: all of them or, if one was never issued, none.
-    ///
-    /// When this returns `Ok`, the shred is durable, and this process holds no key of theirs (unless
-    /// [`Shredded::is_wiped_here`] says that a call was still using one). Other processes stop within the lease. Copies
-    /// of the root record made before, with its root key, still open their values: see SECURITY.md.
-    ///
-    /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
-    /// customer who consents anew needs a new number.
-    ///
-    /// **The vault knows of no legal hold, and shreds whatever one keeps.** Holds are in the register of
-    /// `oubliette-register`, whose `erase`, `withdraw`, `sweep` and `shred_numbers` check them: where there is one, call it.
-    ///
-    /// # Errors
-    /// [`ShredError`] tells what is true: nothing happened, it happened and an old copy remains, or it is unknown.
-    pub fn shred(&self, customers: impl IntoIterator<Item = CustomerId>) -> Result<Shredded, ShredError> {
-        self.shred_now(ShredTarget::These(customers.into_iter().collect()), None, None)
-    }
-
-    /// Shreds customers in one purpose only. A purpose that they may come back to needs a number of its own.
-    ///
-    /// # Errors
-    /// As [`shred`](Vault::shred).
-    pub fn shred_purpose(
-        &self,
-        purpose: Purpose,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Result<Shredded, ShredError> {
-        self.shred_now(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
-    }
-
-    /// Shreds everyone whose number is at most this one, in all purposes, with numbers that were never handed out. It
-    /// costs a path of pages however many they are.
-    ///
-    /// As with [`shred`](Vault::shred), legal holds are not looked at; `shred_numbers` of `oubliette-register` does.
-    ///
-    /// A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that
-    /// customer is shredded from the start.
-    ///
-    /// # Errors
-    /// As [`shred`](Vault::shred), and [`ShredError::TooNew`] if it would reach the block of numbers reserved last.
-    pub fn shred_through(&self, last: CustomerId) -> Result<Shredded, ShredError> {
-        self.shred_now(ShredTarget::Through(last), None, None)
-    }
-
-    /// [`shred`](Vault::shred) for a task that must not block. The commit starts now, and dropping the future does not
-    /// cancel it.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn shred_async(
-        &self,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), None, None)
-    }
-
-    /// [`shred_purpose`](Vault::shred_purpose) for a task that must not block.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn shred_purpose_async(
-        &self,
-        purpose: Purpose,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Pending<Result<Shredded, ShredError>> {
-        self.shred_soon(ShredTarget::These(customers.into_iter().collect()), Some(purpose), None)
-    }
-
-    pub(in crate::vault) fn shred_now(
-        &self,
-        target: ShredTarget,
-        purpose: Option<Purpose>,
-        why: Option<Reason>,
-    ) -> Result<Shredded, ShredError> {
-        let started = self.start_shred(target, purpose, why)?;
-        started.wait().unwrap_or_else(|| Err(unanswered(self.process().ok())))
-    }
-
-    fn start_shred(
-        &self,
-        target: ShredTarget,
-        purpose: Option<Purpose>,
-        why: Option<Reason>,
-    ) -> Result<oneshot::Receiver<Result<Shredded, ShredError>>, ShredError> {
-        let process = self.process().map_err(ShredError::NothingHappened)?;
-        if let Some(purpose) = purpose
-            && !process.settings.purposes.contains(&purpose)
-        {
-            return Err(ShredError::PurposeNotUnlocked { purpose: purpose.name() });
-        }
-        let (answer, receiver) = oneshot::channel();
-        process.workers.commits.shred(process, ShredRequest { target, purpose, why, answer });
-        Ok(receiver)
-    }
-
-    pub(in crate::vault) fn shred_soon(
-        &self,
-        target: ShredTarget,
-        purpose: Option<Purpose>,
-        why: Option<Reason>,
-    ) -> Pending<Result<Shredded, ShredError>> {
-        let started = self.start_shred(target, purpose, why);
-        // The future holds no vault: it must not keep one open that was dropped.
-        let process = self.process().map(Arc::downgrade);
-        Box::pin(async move {
-            let answer = started?.await;
-            answer.unwrap_or_else(|| Err(unanswered(process.ok().and_then(|process| process.upgrade()).as_ref())))
-        })
     }
 
     /// Puts the vault under a new root key, and forgets the old one.
@@ -445,16 +334,6 @@ impl Vault {
             }
             _ => CommitError::NothingHappened(KeyStoreError::Closed),
         }
-    }
-}
-
-/// The same of a shred.
-fn unanswered(process: Option<&Arc<Process>>) -> ShredError {
-    match process {
-        Some(process) if !process.known.is_closed() => {
-            ShredError::Unknown(KeyStoreError::Bug("the store panicked during a shred"))
-        }
-        _ => ShredError::NothingHappened(KeyStoreError::Closed),
     }
 }
 

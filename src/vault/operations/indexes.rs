@@ -1,6 +1,6 @@
 //! Tokens of indexes, and the epochs that their keys come in: `state::index_leaves` says where these lie.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::derivation;
 use crate::error::{EpochError, KeyStoreError, TokenError};
@@ -12,14 +12,14 @@ use crate::stack::with_clean_stack;
 use crate::vault::commit::{CommitError, Draft, LOST, Step};
 use crate::vault::journal::{Entries, index_name};
 use crate::vault::operations::{Operations, Retired};
+use crate::vault::process::Commit;
 use crate::vault::state::{Epochs, Fetched, Leaves, VaultState};
 
 /// A new epoch of an index.
 #[derive(Clone, Debug)]
 pub struct EpochBegun {
     current: Epoch,
-    generation: u64,
-    effective_at: SystemTime,
+    commit: Commit,
 }
 
 impl EpochBegun {
@@ -29,17 +29,12 @@ impl EpochBegun {
         self.current
     }
 
-    /// The generation of the root record from which on it is the current one.
+    /// The commit that began it. Every other process writes and queries tokens of it from
+    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens then: one that was written by a process that had not
+    /// heard of it is older too.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// When every other process writes and queries tokens of it, one lease after the commit. Renew older tokens from
-    /// then on: one that was written by a process that had not heard of it is then older too.
-    #[must_use]
-    pub fn effective_everywhere_at(&self) -> SystemTime {
-        self.effective_at
+    pub fn commit(&self) -> &Commit {
+        &self.commit
     }
 }
 
@@ -126,10 +121,7 @@ impl Operations<'_> {
         // An older copy of the record holds nothing that was given up.
         let done = self.reread_if_unknown(done)?.in_every_place().map_err(EpochError::NotInEveryPlace)?;
         let current = done.value.ok_or(EpochError::Exhausted)?;
-        let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
-        drop(done);
-        self.known.wait_for_readers(self.settings.patience);
-        Ok(EpochBegun { current, generation, effective_at: SystemTime::now() + lease })
+        Ok(EpochBegun { current, commit: self.made_now(done.state) })
     }
 
     /// On the thread that commits. A process that does not know whether the current epoch is durable makes tokens of the one before.

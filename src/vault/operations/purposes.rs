@@ -1,7 +1,5 @@
 //! The life of a purpose's key tree: replaced by a new one, moved to, and given up.
 
-use std::time::SystemTime;
-
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
@@ -15,14 +13,14 @@ use crate::stack::with_clean_stack;
 use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::Entries;
 use crate::vault::operations::{Operations, Retired};
+use crate::vault::process::Commit;
 use crate::vault::state::{Handle, LoadedTree, NO_TREE, tree_error};
 
 /// A purpose has a new key tree.
 #[derive(Clone, Debug)]
 pub struct Rotated {
     tree: KeyTreeId,
-    generation: u64,
-    effective_at: SystemTime,
+    commit: Commit,
 }
 
 impl Rotated {
@@ -32,17 +30,11 @@ impl Rotated {
         self.tree
     }
 
-    /// The generation of the root record from which on it is used.
+    /// The commit that made it. Every other process seals under it from [`effective_everywhere_at`](Commit::effective_everywhere_at) on: a pass
+    /// that moves values should begin no earlier, or make a last round after.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// When every other process seals under it: one lease after the commit. A pass that moves values should begin no
-    /// earlier, or make a last round after.
-    #[must_use]
-    pub fn effective_everywhere_at(&self) -> SystemTime {
-        self.effective_at
+    pub fn commit(&self) -> &Commit {
+        &self.commit
     }
 }
 
@@ -62,11 +54,9 @@ impl Operations<'_> {
         // An older copy of the record holds nothing that was given up.
         let done = self.reread_if_unknown(done)?.in_every_place().map_err(PurposeError::NotInEveryPlace)?;
         let tree = done.value;
-        let (generation, lease) = (done.state.facts.clear.generation, done.state.facts.lease);
-        drop(done);
-        self.known.wait_for_readers(self.settings.patience);
-        crate::events::committed(generation, 0, 0);
-        Ok(Rotated { tree, generation, effective_at: SystemTime::now() + lease })
+        let commit = self.made_now(done.state);
+        crate::events::committed(commit.generation(), 0, 0);
+        Ok(Rotated { tree, commit })
     }
 
     /// On the thread that commits. A process that knows of a new tree, but not that it is durable, seals under the one before.

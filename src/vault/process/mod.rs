@@ -1,6 +1,7 @@
 //! What one process has of a vault. A forked child starts over with one of its own.
 
 mod ahead;
+mod commit;
 mod commits;
 mod findings;
 mod journal;
@@ -12,8 +13,9 @@ mod take_over;
 mod upkeep;
 mod work;
 
-pub use shred::Shredded;
-pub(super) use shred::{ShredRequest, ShredTarget, Written};
+pub use commit::Commit;
+pub(super) use shred::{ShredRequest, Target, Written};
+pub use shred::{ShredTarget, Shredded};
 
 use std::sync::{Arc, OnceLock, TryLockError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! Shredding: many requests, one commit.
 
+use std::ops::RangeToInclusive;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, ShredError};
@@ -12,24 +13,91 @@ use crate::key_tree::{Found, Rewritten, Walker};
 use crate::stack::with_clean_stack;
 use crate::vault::commit::{CommitError, Done, Draft, Step, replace, rewrite_tree};
 use crate::vault::journal::IntentEntry;
-use crate::vault::process::Process;
 use crate::vault::process::shred_entries::ShredEntries;
+use crate::vault::process::{Commit, Process};
 use crate::vault::state::{LoadedTree, tree_error};
 use crate::vault::workers::oneshot;
 
 /// One caller's wish.
 pub(crate) struct ShredRequest {
-    pub(crate) target: ShredTarget,
+    pub(crate) target: Target,
     /// All purposes if `None`.
     pub(crate) purpose: Option<Purpose>,
     pub(crate) why: Option<Reason>,
     pub(crate) answer: oneshot::Sender<Result<Shredded, ShredError>>,
 }
 
+/// Whom a shred is for: customers by their numbers, or everybody up to one. Made by `From`, or collected.
+///
+/// ```
+/// use oubliette::{CustomerId, ShredTarget};
+/// let id = |number| CustomerId::new(number).ok_or("a number");
+/// let one = ShredTarget::from(id(7)?);
+/// let some = ShredTarget::from([id(7)?, id(8)?]);
+/// let all_up_to = ShredTarget::from(..=id(1_000_000)?);
+/// let collected: ShredTarget = (7..10).filter_map(CustomerId::new).collect();
+/// # let _ = (one, some, all_up_to, collected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) enum ShredTarget {
+pub struct ShredTarget(Target);
+
+#[derive(Clone, Debug)]
+pub(in crate::vault) enum Target {
     These(Vec<CustomerId>),
     Through(CustomerId),
+}
+
+impl ShredTarget {
+    pub(in crate::vault) fn into_target(self) -> Target {
+        self.0
+    }
+}
+
+impl FromIterator<CustomerId> for ShredTarget {
+    fn from_iter<I: IntoIterator<Item = CustomerId>>(customers: I) -> ShredTarget {
+        ShredTarget(Target::These(customers.into_iter().collect()))
+    }
+}
+
+impl From<CustomerId> for ShredTarget {
+    fn from(customer: CustomerId) -> ShredTarget {
+        ShredTarget::from_iter([customer])
+    }
+}
+
+/// The number that a row may have.
+impl From<Option<CustomerId>> for ShredTarget {
+    fn from(customer: Option<CustomerId>) -> ShredTarget {
+        ShredTarget::from_iter(customer)
+    }
+}
+
+impl From<Vec<CustomerId>> for ShredTarget {
+    fn from(customers: Vec<CustomerId>) -> ShredTarget {
+        ShredTarget(Target::These(customers))
+    }
+}
+
+impl From<&[CustomerId]> for ShredTarget {
+    fn from(customers: &[CustomerId]) -> ShredTarget {
+        ShredTarget::from(customers.to_vec())
+    }
+}
+
+impl<const N: usize> From<[CustomerId; N]> for ShredTarget {
+    fn from(customers: [CustomerId; N]) -> ShredTarget {
+        ShredTarget::from_iter(customers)
+    }
+}
+
+/// Everybody whose number is at most this one, in all purposes, with numbers that were never handed out. It costs a path of pages however
+/// many they are. A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that customer is
+/// shredded from the start.
+impl From<RangeToInclusive<CustomerId>> for ShredTarget {
+    fn from(through: RangeToInclusive<CustomerId>) -> ShredTarget {
+        ShredTarget(Target::Through(through.end))
+    }
 }
 
 /// What a shred did. It is durable: the keys are gone from every copy of the current root record.
@@ -37,9 +105,7 @@ pub(crate) enum ShredTarget {
 pub struct Shredded {
     already: Vec<CustomerId>,
     newly: u64,
-    generation: u64,
-    readers_gone: bool,
-    effective_at: SystemTime,
+    commit: Commit,
     pub(in crate::vault) written: Written,
 }
 
@@ -57,34 +123,11 @@ impl Shredded {
         self.newly
     }
 
-    /// The generation of the root record from which on they are shredded.
+    /// The commit that shredded them: since which generation, whether their keys are wiped from this process, and when no other process opens
+    /// their values any more.
     #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// True when every key of theirs was wiped from this process before the shred returned. False when a call that was
-    /// opening or sealing, or a read of the root record, did not end in time; its keys are wiped when it does.
-    #[must_use]
-    pub fn is_wiped_here(&self) -> bool {
-        self.readers_gone
-    }
-
-    /// When every other process has stopped opening their values, or stopped opening anything: one lease after the
-    /// commit.
-    #[must_use]
-    pub fn effective_everywhere_at(&self) -> SystemTime {
-        self.effective_at
-    }
-
-    /// Sleeps until then.
-    pub fn wait_until_effective_everywhere(&self) {
-        while let Ok(left) = self.effective_at.duration_since(SystemTime::now()) {
-            if left.is_zero() {
-                break;
-            }
-            std::thread::sleep(left.min(Duration::from_secs(1)));
-        }
+    pub fn commit(&self) -> &Commit {
+        &self.commit
     }
 }
 
@@ -98,7 +141,7 @@ enum Verdict {
 /// What a shred has in the journal, for a receipt.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) target: ShredTarget,
+    pub(crate) target: Target,
     pub(crate) purpose: Option<Purpose>,
     pub(crate) why: Option<Reason>,
     pub(crate) at: SystemTime,
@@ -148,18 +191,15 @@ pub(crate) fn shred_together(
             }
         }
         Ok(Done { value, old_copy, state, .. }) => {
-            let generation = state.facts.clear.generation;
-            // Another commit may already wait for this snapshot to go, as this one is about to wait for those before it.
-            drop(state);
-            let readers_gone = process.known.wait_for_readers(process.settings.patience);
-            events::committed(generation, value.newly, value.pages);
+            let commit = process.made(state, effective_at);
+            events::committed(commit.generation(), value.newly, value.pages);
             for (index, (request, verdict)) in requests.into_iter().zip(value.verdicts).enumerate() {
                 let written = entries.written(index, &request, committed_at);
                 request.answer.send(match (verdict, &old_copy) {
                     (Verdict::Refused(error), _) => Err(error),
                     (Verdict::Already(_), Some(cause)) => Err(ShredError::OldCopyRemains(cause.clone())),
                     (Verdict::Already(already), None) => {
-                        Ok(Shredded { already, newly: value.newly, generation, readers_gone, effective_at, written })
+                        Ok(Shredded { already, newly: value.newly, commit: commit.clone(), written })
                     }
                 });
             }
@@ -197,7 +237,7 @@ fn plan(
     }
     let before = draft.record.shredded_through;
     for request in &granted {
-        if let (ShredTarget::Through(customer), None) = (&request.target, request.purpose) {
+        if let (Target::Through(customer), None) = (&request.target, request.purpose) {
             draft.record.shredded_through = draft.record.shredded_through.max(customer.get());
         }
     }
@@ -239,16 +279,16 @@ fn concerns(request: &ShredRequest, tree: Option<&LoadedTree>) -> bool {
     tree.is_some_and(|tree| request.purpose.is_none_or(|purpose| purpose.name() == tree.purpose))
 }
 
-pub(in crate::vault) fn ranges(target: &ShredTarget) -> Ranges {
+pub(in crate::vault) fn ranges(target: &Target) -> Ranges {
     match target {
-        ShredTarget::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
-        ShredTarget::Through(customer) => Ranges::of(vec![0..=customer.get()]),
+        Target::These(customers) => Ranges::of_numbers(customers.iter().map(|customer| customer.get())),
+        Target::Through(customer) => Ranges::of(vec![0..=customer.get()]),
     }
 }
 
 fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Verdict {
     match &request.target {
-        ShredTarget::Through(customer) => {
+        Target::Through(customer) => {
             let newest = draft.record.newest_block;
             if customer.get() < newest {
                 Verdict::Already(Vec::new())
@@ -256,7 +296,7 @@ fn judge(draft: &Draft<'_>, request: &ShredRequest) -> Verdict {
                 Verdict::Refused(ShredError::TooNew { newest })
             }
         }
-        ShredTarget::These(customers) => {
+        Target::These(customers) => {
             let unknown = customers.iter().find(|customer| customer.get() >= draft.record.next_number);
             if let Some(customer) = unknown {
                 return Verdict::Refused(ShredError::NotEnrolled { customer: *customer });

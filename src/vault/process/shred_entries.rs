@@ -9,7 +9,7 @@ use crate::journal::{self, Event, Numbers, Ranges, Reason, Results};
 use crate::vault::commit::{CommitError, Done, Draft};
 use crate::vault::journal::Entries;
 use crate::vault::process::Process;
-use crate::vault::process::shred::{Outcome, ShredRequest, ShredTarget, Written, ranges};
+use crate::vault::process::shred::{Outcome, ShredRequest, Target, Written, ranges};
 
 /// What a commit of shreds writes down.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(crate) struct ShredEntries {
 type Key<'r> = (bool, Option<Purpose>, Option<&'r Reason>);
 
 fn key(request: &ShredRequest) -> Key<'_> {
-    (matches!(request.target, ShredTarget::Through(_)), request.purpose, request.why.as_ref())
+    (matches!(request.target, Target::Through(_)), request.purpose, request.why.as_ref())
 }
 
 impl ShredEntries {
@@ -38,7 +38,7 @@ impl ShredEntries {
     ) -> Result<(), KeyStoreError> {
         let mut groups: Vec<(Key<'_>, Vec<usize>)> = Vec::new();
         for (index, request) in requests.iter().enumerate() {
-            let is_empty = matches!(&request.target, ShredTarget::These(customers) if customers.is_empty());
+            let is_empty = matches!(&request.target, Target::These(customers) if customers.is_empty());
             if is_empty || !is_granted(index) || self.covered.contains_key(&index) {
                 continue;
             }
@@ -98,10 +98,10 @@ fn intent<'r>(requests: impl Iterator<Item = &'r ShredRequest>) -> Option<Event>
     let mut requests = requests.peekable();
     let first = *requests.peek()?;
     let (purpose, why) = (first.purpose.map(Into::into), first.why.clone());
-    if let ShredTarget::Through(last) = first.target {
+    if let Target::Through(last) = first.target {
         let last = requests.fold(last, |last, request| match request.target {
-            ShredTarget::Through(other) => last.max(other),
-            ShredTarget::These(_) => last,
+            Target::Through(other) => last.max(other),
+            Target::These(_) => last,
         });
         return Some(Event::Shred { whom: journal::Whom::Through(last.into()), purpose: None, why });
     }

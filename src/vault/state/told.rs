@@ -166,4 +166,23 @@ mod tests {
         builder().demand_generation(99).unlock(RootKey::bytes([7; 32])).unwrap_err();
         assert_eq!(lines.taken(), [""; 0], "whoever unlocks has the error");
     }
+    /// The compiler warns of one that is dropped at once; one that is kept in a variable it lets pass.
+    #[test]
+    fn a_shred_that_is_never_carried_out_is_told() {
+        let lines = Lines::default();
+        let _here = tracing::subscriber::set_default(lines.clone());
+        let vault = Vault::in_memory([ORDERS]);
+        let alice = vault.enroll().unwrap();
+        lines.taken();
+        drop(vault.shredding(alice));
+        let told = lines.taken();
+        assert_eq!(told, ["WARN a shred was prepared and dropped: nobody was shredded; call `run` or `start`"]);
+        for refused in
+            [vault.shredding(..=alice).purpose(ORDERS), vault.shredding(alice).purpose(Purpose::new("other"))]
+        {
+            refused.run().unwrap_err();
+        }
+        let _ = vault.shredding(alice).run().unwrap();
+        assert!(lines.taken().iter().all(|line| !line.contains("dropped")), "these were carried out, or said why not");
+    }
 }

@@ -76,7 +76,7 @@ fn erased_and_mixed_up_are_told_apart() {
     let no: i64 = server.ask(&database, "SELECT no FROM users WHERE id = 1").parse().unwrap();
     let beside = unlock(&vault);
     let shredded = beside.shred([CustomerId::from_stored(no).unwrap()]).unwrap();
-    shredded.wait_until_effective_everywhere();
+    shredded.commit().wait_until_effective_everywhere();
     assert_eq!(service.me(&alices).0, 410);
     assert_eq!(service.log_in(&alice.email), Err(410));
 }

@@ -148,7 +148,8 @@ impl Worker {
         self.recorder.call(&what, || match self.vault.shred(customers.iter().map(|one| customer(*one))) {
             Ok(shredded) => {
                 // From the system's wall clock to that of histories.
-                let left = shredded.effective_everywhere_at().duration_since(SystemTime::now()).unwrap_or_default();
+                let left =
+                    shredded.commit().effective_everywhere_at().duration_since(SystemTime::now()).unwrap_or_default();
                 Answer::Ok((now() + u64::try_from(left.as_nanos()).unwrap()).to_string())
             }
             Err(ShredError::NothingHappened(error)) => key_store(&error),

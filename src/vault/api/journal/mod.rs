@@ -3,11 +3,9 @@
 mod builder;
 mod receipt;
 mod replay;
-mod with_reason;
 mod writing;
 
 pub use receipt::ReceiptContext;
-pub use with_reason::WithReason;
 
 use crate::error::KeyStoreError;
 use crate::journal::PublicKey;

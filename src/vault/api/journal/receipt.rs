@@ -14,7 +14,7 @@ use crate::root_key::Readable;
 use crate::vault::Vault;
 use crate::vault::journal::VaultSigner;
 use crate::vault::operations::Operations;
-use crate::vault::process::{ShredTarget, Shredded, Written};
+use crate::vault::process::{Shredded, Target, Written};
 
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///
@@ -103,8 +103,8 @@ impl Vault {
             ));
         }
         let all = match target {
-            ShredTarget::These(customers) => Numbers::of(customers.iter().copied()),
-            ShredTarget::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
+            Target::These(customers) => Numbers::of(customers.iter().copied()),
+            Target::Through(last) => Numbers::from(Ranges::of(vec![1..=last.get()])),
         };
         let numbers = match &context.numbers {
             None => all,
@@ -125,8 +125,8 @@ impl Vault {
             why: why.clone(),
             requested_at: context.requested_at,
             shredded_at: (*at).into(),
-            generation: shredded.generation(),
-            effective_everywhere_at: shredded.effective_everywhere_at().into(),
+            generation: shredded.commit().generation(),
+            effective_everywhere_at: shredded.commit().effective_everywhere_at().into(),
             entries,
             may_remain,
         };
@@ -154,7 +154,7 @@ impl Vault {
         const COPIES: &str =
             "copies of the root record from before the shred, which open the values with the root key of then";
         let recipe = process.state()?.facts.clear.recipe.clone();
-        let readable = process.commits.keyring().readable(&recipe, which.generation())?;
+        let readable = process.commits.keyring().readable(&recipe, which.commit().generation())?;
         match (readable, told.root_copies_kept) {
             // No key is left that opens one, but in a copy of what held the keys.
             (Some(Readable::Never), told) => {
@@ -187,7 +187,7 @@ impl Vault {
         }
         let swept = format!("the first sweep after {}", after(process.settings.keep_superseded));
         add("superseded pages, which open nothing without such a copy", when(&swept)?)?;
-        if !which.is_wiped_here() {
+        if !which.commit().is_wiped_here() {
             add(
                 "keys in the memory of the process that shredded, in a call that was under way",
                 when("that call ends")?,
