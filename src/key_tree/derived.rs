@@ -10,6 +10,7 @@ use crate::key_tree::position::Position;
 use crate::key_tree::resident::{DerivedRoom, Resident};
 use crate::key_tree::seeds::{SEEDS_MEMORY, Seeds};
 use crate::secret::Secret32;
+use crate::stack::on_clean_stack;
 
 /// A node above the leaves.
 pub(super) struct Derived {
@@ -34,9 +35,12 @@ impl Derived {
         let is_above_leaves = position.child(0).is_leaf();
         let bytes = OWN_MEMORY + if is_above_leaves { SEEDS_MEMORY } else { DerivedLinks::MEMORY };
         let room = DerivedRoom::take(bytes, resident)?;
-        let children =
-            if is_above_leaves { Children::Leaves(Seeds::none()) } else { Children::Nodes(DerivedLinks::none()) };
-        Some(Arc::new(Derived { seed: Secret32::copy_of(seed), children, room }))
+        let seed = Secret32::copy_of(seed);
+        Some(on_clean_stack(|| {
+            let children =
+                if is_above_leaves { Children::Leaves(Seeds::none()) } else { Children::Nodes(DerivedLinks::none()) };
+            Arc::new(Derived { seed, children, room })
+        }))
     }
 
     pub(super) fn seed(&self) -> &[u8; 32] {

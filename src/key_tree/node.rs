@@ -11,6 +11,7 @@ use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
 use crate::key_tree::resident::{PAGE_MEMORY, PageRoom, Resident};
 use crate::secret;
+use crate::stack::on_clean_stack;
 
 /// A page in memory. Immutable, but for the links to what lies below it and was loaded or derived since.
 pub(crate) struct Node {
@@ -53,7 +54,7 @@ impl Deref for Below<'_> {
 impl Node {
     pub(super) fn new(page: Page, below: Box<[OnceLock<Arc<Node>>]>, resident: &Arc<Resident>) -> Arc<Node> {
         let room = PageRoom::taken(PAGE_MEMORY + size_of_val(&*below), resident);
-        Arc::new(Node { page, below, derived: OnceLock::new(), room })
+        on_clean_stack(|| Arc::new(Node { page, below, derived: OnceLock::new(), room }))
     }
 
     pub(super) fn load<P: Pages>(
@@ -127,7 +128,7 @@ impl Node {
         if self.page.kind(byte) != Kind::Key || !secret::equal(self.page.key(byte), node.seed()) {
             return None;
         }
-        self.derived.get_or_init(DerivedLinks::none).link(byte, node)
+        self.derived.get_or_init(|| on_clean_stack(DerivedLinks::none)).link(byte, node)
     }
 
     /// Links those of an older version's derived nodes that this page's entries lead to.
@@ -219,5 +220,5 @@ impl Node {
 
 pub(super) fn no_links(position: Position) -> Box<[OnceLock<Arc<Node>>]> {
     let count = if position.is_leaf() { 0 } else { 256 };
-    (0..count).map(|_| OnceLock::new()).collect()
+    on_clean_stack(|| (0..count).map(|_| OnceLock::new()).collect())
 }

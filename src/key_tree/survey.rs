@@ -12,7 +12,8 @@ use crate::store::PageName;
 #[cfg(test)]
 use {
     crate::key_tree::derived::{Derived, DerivedLinks},
-    std::sync::Arc,
+    std::any::Any,
+    std::sync::{Arc, Weak},
 };
 
 impl Tree {
@@ -129,6 +130,12 @@ impl Tree {
             Root::Page(root) => root.loaded().into_iter().for_each(|node| of_page(node, Position::ROOT, &mut found)),
         }
         found
+    }
+
+    /// Derived nodes on the way to a customer that are kept now; whoever holds these can tell later whether they are gone.
+    pub(crate) fn kept_towards(&self, number: u64) -> Vec<Weak<dyn Any + Send + Sync>> {
+        let on_path = self.derived().into_iter().filter(|(position, _)| position.is_above(number));
+        on_path.map(|(_, node)| Arc::downgrade(&node) as Weak<dyn Any + Send + Sync>).collect()
     }
 
     /// A name for each page in memory, the root's included.
