@@ -126,7 +126,9 @@ impl Tree {
         }
         let mut found = Vec::new();
         match &self.root {
-            Root::Seed(root) => root.derived().into_iter().for_each(|node| of_derived(node, Position::ROOT, &mut found)),
+            Root::Seed(root) => {
+                root.derived().into_iter().for_each(|node| of_derived(node, Position::ROOT, &mut found))
+            }
             Root::Page(root) => root.loaded().into_iter().for_each(|node| of_page(node, Position::ROOT, &mut found)),
         }
         found

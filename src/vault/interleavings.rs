@@ -9,8 +9,8 @@
 //! shred that waits while it holds the snapshot that it made.
 
 use std::any::Any;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 

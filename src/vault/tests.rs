@@ -364,7 +364,12 @@ fn the_rows_are_strict() {
 /// Nodes on the way to a customer that are kept in memory, in whatever tree.
 fn kept(vault: &Vault, customer: CustomerId) -> Vec<Weak<dyn Any + Send + Sync>> {
     let state = vault.process().unwrap().known.snapshot().unwrap();
-    state.trees.iter().filter_map(|tree| tree.tree.as_ref()).flat_map(|tree| tree.kept_towards(customer.get())).collect()
+    state
+        .trees
+        .iter()
+        .filter_map(|tree| tree.tree.as_ref())
+        .flat_map(|tree| tree.kept_towards(customer.get()))
+        .collect()
 }
 
 fn are_gone(nodes: &[Weak<dyn Any + Send + Sync>]) -> bool {
