@@ -25,6 +25,7 @@ TEXT
     section 'Limits on reading, and the audit of openings' . 'cargo bench -p oubliette-benches --bench audit'
     section 'A row of eight fields, and a list of such rows' . 'cargo bench -p oubliette-benches --bench groups'
     section 'Many machines' . 'cargo bench -p oubliette-benches --bench machines'
+    section 'What is kept in memory, and its bound' . 'cargo bench -p oubliette-benches --bench memory'
     section 'Versions of the root key' . 'cargo bench -p oubliette-benches --bench token'
     section 'Size and commits: thin LTO, one codegen unit' . 'cargo bench -p oubliette-benches --bench size'
     section "Size and commits: cargo's default release profile" . 'cargo bench -p oubliette-benches --profile bench-default --bench size'

@@ -80,6 +80,13 @@ pub(crate) fn with_clean_stack_after<R>(kind: Work, work: impl FnOnce() -> R) ->
     result
 }
 
+/// Overwrites what earlier work left on the stack below here, and runs `work` there: for what is moved to the heap. Its padding, and places in it that
+/// are not filled yet, take along what lies on the stack, and nobody wipes them there.
+pub(crate) fn on_clean_stack<R>(work: impl FnOnce() -> R) -> R {
+    overwrite(Work::Derivation.overwritten());
+    apart(work)
+}
+
 #[inline(never)]
 fn apart<R>(work: impl FnOnce() -> R) -> R {
     work()

@@ -119,7 +119,7 @@ fn first_row(address: &str, table: &str, customer: i64) -> f64 {
 
 fn unlock(pages: impl PageStore, roots: impl RootStore, count: &Arc<AtomicU64>) -> Vault {
     let vault = Vault::on(Counted(pages, count.clone()), roots).purposes([ORDERS]);
-    vault.most_resident_pages(60_000).unlock(key()).unwrap()
+    vault.most_tree_memory(1 << 30).unlock(key()).unwrap()
 }
 
 pub fn child(told: &[String]) {

@@ -1,7 +1,6 @@
 //! Loading a tree's pages before anybody needs them, a few at a time.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use crate::journal::Ranges;
 use crate::key_tree::node::Node;
@@ -34,7 +33,7 @@ impl Tree {
         let mut place = Place { next: None, missed: 0 };
         match self.top(pages) {
             Ok(Top::Seed(_)) => {}
-            Ok(Top::Page(node)) => self.load_below(&node, Position::ROOT, ahead, &mut place, pages),
+            Ok(Top::Page(node)) => self.load_below(node, Position::ROOT, ahead, &mut place, pages),
             Err(error) => {
                 if (ahead.missed)(error) {
                     place.next = Some(ahead.from);
@@ -47,11 +46,11 @@ impl Tree {
     /// Loads what `pages` has of the pages that lead to these numbers. What it lacks it is asked for all the same: so it hears of several at once.
     pub(crate) fn load_towards<P: Pages>(&self, numbers: &Ranges, pages: &P) {
         if let Ok(Top::Page(node)) = self.top(pages) {
-            self.load_paths(&node, Position::ROOT, numbers.as_slice(), pages);
+            self.load_paths(node, Position::ROOT, numbers.as_slice(), pages);
         }
     }
 
-    fn load_paths<P: Pages>(&self, node: &Arc<Node>, position: Position, numbers: &[RangeInclusive<u64>], pages: &P) {
+    fn load_paths<P: Pages>(&self, node: &Node, position: Position, numbers: &[RangeInclusive<u64>], pages: &P) {
         let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return };
         for byte in position.child_towards(*first.start())..=position.child_towards(*last.end()) {
             let all = position.numbers_below(byte);
@@ -70,7 +69,7 @@ impl Tree {
 
     fn load_below<P: Pages>(
         &self,
-        node: &Arc<Node>,
+        node: &Node,
         position: Position,
         ahead: &mut Ahead<'_, P::Error>,
         place: &mut Place,

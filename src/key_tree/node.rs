@@ -1,55 +1,60 @@
 //! Pages in memory, linked as they are loaded.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use crate::derivation::{PageKey, TreeId};
 use crate::journal::VaultName;
+use crate::key_tree::derived::{Derived, DerivedLinks};
 use crate::key_tree::page::{self, Kind, Page};
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
+use crate::key_tree::resident::{PAGE_MEMORY, PageRoom, Resident};
 use crate::secret;
+use crate::stack::on_clean_stack;
 
-/// Counts the pages in memory of all trees of a vault, against a stated limit.
-pub(crate) struct Resident {
-    count: AtomicUsize,
-    most: usize,
-}
-
-impl Resident {
-    pub(crate) fn at_most(pages: usize) -> Arc<Resident> {
-        Arc::new(Resident { count: AtomicUsize::new(0), most: pages })
-    }
-
-    /// Pages in memory now.
-    pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// How many more could be read and kept, with some room left for those that are read as they are needed: once it is
-    /// [full](Resident::is_full), all may be let go.
-    pub(crate) fn room(&self) -> usize {
-        (self.most - self.most / 8).saturating_sub(self.count())
-    }
-
-    /// True when pages read from now on are not kept.
-    pub(crate) fn is_full(&self) -> bool {
-        self.count() >= self.most
-    }
-}
-
-/// A page in memory. Immutable, but for the links to pages below it that were loaded since.
+/// A page in memory. Immutable, but for the links to what lies below it and was loaded or derived since.
 pub(crate) struct Node {
     page: Page,
     /// 256 of them above the leaves, none at the leaves.
     below: Box<[OnceLock<Arc<Node>>]>,
-    resident: Arc<Resident>,
+    /// Below entries that hold a seed; the first that is kept makes room for all.
+    derived: OnceLock<DerivedLinks>,
+    room: PageRoom,
+}
+
+/// A page below another one.
+pub(super) enum Below<'n> {
+    /// Kept as long as that one.
+    Linked(&'n Arc<Node>),
+    /// Read for the caller alone, since there is no room to keep it.
+    Read(Arc<Node>),
+}
+
+impl Below<'_> {
+    pub(super) fn into_arc(self) -> Arc<Node> {
+        match self {
+            Below::Linked(node) => node.clone(),
+            Below::Read(node) => node,
+        }
+    }
+}
+
+impl Deref for Below<'_> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        match self {
+            Below::Linked(node) => node,
+            Below::Read(node) => node,
+        }
+    }
 }
 
 impl Node {
     pub(super) fn new(page: Page, below: Box<[OnceLock<Arc<Node>>]>, resident: &Arc<Resident>) -> Arc<Node> {
-        resident.count.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Node { page, below, resident: resident.clone() })
+        let room = PageRoom::taken(PAGE_MEMORY + size_of_val(&*below), resident);
+        on_clean_stack(|| Arc::new(Node { page, below, derived: OnceLock::new(), room }))
     }
 
     pub(super) fn load<P: Pages>(
@@ -80,8 +85,8 @@ impl Node {
         tree: TreeId,
         position: Position,
         pages: &P,
-    ) -> Result<Arc<Node>, TreeError<P::Error>> {
-        self.load_below(byte, vault, tree, position, || !self.resident.is_full(), pages)
+    ) -> Result<Below<'_>, TreeError<P::Error>> {
+        self.load_below(byte, vault, tree, position, || !self.resident().is_full(), pages)
     }
 
     fn load_below<P: Pages>(
@@ -92,18 +97,50 @@ impl Node {
         position: Position,
         is_kept: impl FnOnce() -> bool,
         pages: &P,
-    ) -> Result<Arc<Node>, TreeError<P::Error>> {
+    ) -> Result<Below<'_>, TreeError<P::Error>> {
         let link = self.below.get(usize::from(byte));
         if let Some(node) = link.and_then(OnceLock::get) {
-            return Ok(node.clone());
+            return Ok(Below::Linked(node));
         }
         let key = self.page.page_key(byte);
         let newest = self.page.generation();
-        let node = Node::load(&key, vault, tree, position.child(byte), newest, &self.resident, pages)?;
+        // Before: it counts itself.
+        let is_kept = is_kept();
+        let node = Node::load(&key, vault, tree, position.child(byte), newest, self.resident(), pages)?;
         match link {
-            Some(link) if is_kept() => Ok(link.get_or_init(|| node).clone()),
-            _ => Ok(node),
+            Some(link) if is_kept => Ok(Below::Linked(link.get_or_init(|| node))),
+            _ => Ok(Below::Read(node)),
         }
+    }
+
+    /// The node above the leaves that follows from the seed of entry `byte`, derived if need be; `None` if there is no room to keep it.
+    #[inline]
+    pub(super) fn derived_below(&self, byte: u8, position: Position) -> Option<&Derived> {
+        if let Some(node) = self.derived.get().and_then(|links| links.get(byte)) {
+            return Some(node);
+        }
+        self.link_derived(byte, Derived::of(self.page.key(byte), position.child(byte), self.resident())?)
+    }
+
+    /// Links a derived node, if this page's entry holds the seed that it follows from. So it leads to nobody who cannot be reached from here, whichever
+    /// version of the tree it was derived in.
+    fn link_derived(&self, byte: u8, node: Arc<Derived>) -> Option<&Derived> {
+        if self.page.kind(byte) != Kind::Key || !secret::equal(self.page.key(byte), node.seed()) {
+            return None;
+        }
+        self.derived.get_or_init(|| on_clean_stack(DerivedLinks::none)).link(byte, node)
+    }
+
+    /// Links those of an older version's derived nodes that this page's entries lead to.
+    pub(super) fn keep_derived(&self, before: &DerivedLinks) {
+        for (byte, node) in before.iter() {
+            let _ = self.link_derived(byte, node.clone());
+        }
+    }
+
+    /// Derived nodes below this page's entries, as far as they are kept.
+    pub(super) fn derived(&self) -> Option<&DerivedLinks> {
+        self.derived.get()
     }
 
     /// Links the pages that `before`, an older version of this page, has in memory and that this one names too. Of one that changed, the
@@ -133,6 +170,30 @@ impl Node {
                 changed.take_over(known, vault, tree, position.child(byte), pages);
             }
         }
+        if let Some(known) = before.derived() {
+            self.take_over_derived(known, vault, tree, position, pages);
+        }
+    }
+
+    /// The same for nodes that an older version had derived: as long as the entry is the same they stay. Of one that was written down since, the page is
+    /// loaded, for what lies below it.
+    pub(super) fn take_over_derived<P: Pages>(
+        &self,
+        before: &DerivedLinks,
+        vault: VaultName,
+        tree: TreeId,
+        position: Position,
+        pages: &P,
+    ) {
+        for (byte, known) in before.iter() {
+            if self.page.kind(byte) != Kind::Page {
+                let _ = self.link_derived(byte, known.clone());
+            } else if let Ok(written) = self.below(byte, vault, tree, position, pages)
+                && let Some(known) = known.links()
+            {
+                written.take_over_derived(known, vault, tree, position.child(byte), pages);
+            }
+        }
     }
 
     /// Copies of the links to loaded pages, for the node that replaces this one.
@@ -140,9 +201,13 @@ impl Node {
         self.below.clone()
     }
 
-    pub(super) fn without_children(&self, resident: &Arc<Resident>) -> Arc<Node> {
+    pub(super) fn without_children(&self) -> Arc<Node> {
         let links = self.below.iter().map(|_| OnceLock::new()).collect();
-        Node::new(self.page.copy(), links, resident)
+        Node::new(self.page.copy(), links, self.resident())
+    }
+
+    fn resident(&self) -> &Arc<Resident> {
+        self.room.resident()
     }
 }
 
@@ -155,11 +220,5 @@ impl Node {
 
 pub(super) fn no_links(position: Position) -> Box<[OnceLock<Arc<Node>>]> {
     let count = if position.is_leaf() { 0 } else { 256 };
-    (0..count).map(|_| OnceLock::new()).collect()
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.resident.count.fetch_sub(1, Ordering::Relaxed);
-    }
+    on_clean_stack(|| (0..count).map(|_| OnceLock::new()).collect())
 }

@@ -22,6 +22,12 @@ impl Position {
         prefix.iter().fold(Position::ROOT, |position, byte| position.child(*byte))
     }
 
+    /// Whether this customer number lies below.
+    #[cfg(test)]
+    pub(crate) fn is_above(self, number: u64) -> bool {
+        (*self.numbers_below(0).start()..=*self.numbers_below(u8::MAX).end()).contains(&number)
+    }
+
     pub(crate) fn level(self) -> u8 {
         self.level
     }

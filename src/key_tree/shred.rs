@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::derivation::PageKey;
 use crate::journal::Ranges;
-use crate::key_tree::node::{Node, no_links};
+use crate::key_tree::derived::{Derived, DerivedLinks};
+use crate::key_tree::node::{Below, Node, no_links};
 use crate::key_tree::page::{Kind, Page};
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
@@ -59,8 +60,8 @@ impl Tree {
     ) -> Result<Rewritten, TreeError<P::Error>> {
         let mut rewrite = Rewrite { tree: self, generation, renewed, pages, written: Vec::new(), newly: 0 };
         let state = match self.top(pages)? {
-            Top::Seed(seed) => State::Key(Secret32::copy_of(seed.0.bytes())),
-            Top::Page(node) => State::Node(node),
+            Top::Seed(root) => State::of(root.derived(), root.seed.0.bytes()),
+            Top::Page(node) => State::Node(node.clone()),
         };
         let tree = match rewrite.node(state, Position::ROOT, numbers.as_slice())? {
             // The root is never dropped, so it is never all shredded either.
@@ -85,7 +86,24 @@ struct Rewrite<'a, P> {
 
 enum State {
     Key(Secret32),
+    Derived(Arc<Derived>),
     Node(Arc<Node>),
+}
+
+impl State {
+    /// Of what is not written down: by the node that is kept of it, which knows of others.
+    fn of(derived: Option<&Arc<Derived>>, seed: &[u8; 32]) -> State {
+        derived.map_or_else(|| State::Key(Secret32::copy_of(seed)), |node| State::Derived(node.clone()))
+    }
+
+    /// Derived nodes below it.
+    fn derived(&self) -> Option<&DerivedLinks> {
+        match self {
+            State::Key(_) => None,
+            State::Derived(node) => node.links(),
+            State::Node(node) => node.derived(),
+        }
+    }
 }
 
 enum Outcome {
@@ -103,6 +121,7 @@ impl<P: Pages> Rewrite<'_, P> {
     ) -> Result<Outcome, TreeError<P::Error>> {
         let (mut page, mut below) = match &state {
             State::Key(key) => (Page::expanded(key.bytes(), self.tree.id, position), no_links(position)),
+            State::Derived(node) => (Page::expanded(node.seed(), self.tree.id, position), no_links(position)),
             State::Node(node) => (node.page().copy(), node.links()),
         };
         let mut changed = false;
@@ -119,7 +138,7 @@ impl<P: Pages> Rewrite<'_, P> {
             } else {
                 let child = match page.kind(byte) {
                     Kind::Page => State::Node(self.below(&state, byte, position)?),
-                    _ => State::Key(Secret32::copy_of(page.key(byte))),
+                    _ => State::of(state.derived().and_then(|links| links.get(byte)), page.key(byte)),
                 };
                 match self.node(child, position.child(byte), &some)? {
                     Outcome::Unchanged => continue,
@@ -146,7 +165,7 @@ impl<P: Pages> Rewrite<'_, P> {
         if page.is_all_shredded() && position != Position::ROOT {
             return Ok(Outcome::AllShredded);
         }
-        self.seal(page, below, position)
+        self.seal(page, below, state.derived(), position)
     }
 
     fn renew(&self, page: &mut Page, position: Position, number: u64) -> Result<(), TreeError<P::Error>> {
@@ -163,6 +182,7 @@ impl<P: Pages> Rewrite<'_, P> {
         &mut self,
         mut page: Page,
         below: Box<[OnceLock<Arc<Node>>]>,
+        derived: Option<&DerivedLinks>,
         position: Position,
     ) -> Result<Outcome, TreeError<P::Error>> {
         let mut fresh = Secret32::empty();
@@ -170,13 +190,20 @@ impl<P: Pages> Rewrite<'_, P> {
         let sealed = page.seal(fresh.bytes(), self.tree.vault, self.tree.id, position, self.generation);
         let (key, stored) = sealed.map_err(|_| TreeError::Lost)?;
         self.written.push(stored);
-        Ok(Outcome::Page(key, Node::new(page, below, &self.tree.resident)))
+        let node = Node::new(page, below, &self.tree.resident);
+        if let Some(derived) = derived {
+            // Those off the path: whoever is sealed for next need not wait for them to be derived again.
+            node.keep_derived(derived);
+        }
+        Ok(Outcome::Page(key, node))
     }
 
     fn below(&self, state: &State, byte: u8, position: Position) -> Result<Arc<Node>, TreeError<P::Error>> {
         match state {
-            State::Node(node) => node.below(byte, self.tree.vault, self.tree.id, position, self.pages),
-            State::Key(_) => Err(TreeError::Lost),
+            State::Node(node) => {
+                node.below(byte, self.tree.vault, self.tree.id, position, self.pages).map(Below::into_arc)
+            }
+            State::Key(_) | State::Derived(_) => Err(TreeError::Lost),
         }
     }
 

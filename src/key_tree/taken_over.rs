@@ -11,7 +11,7 @@ use super::*;
 use crate::journal::Ranges;
 
 /// The same tree as another process reads it, with nothing in memory.
-fn read_anew(tree: &Tree, generation: u64, resident: &Arc<Resident>) -> Tree {
+pub(super) fn read_anew(tree: &Tree, generation: u64, resident: &Arc<Resident>) -> Tree {
     let RootState::Page(key) = tree.root() else { panic!() };
     Tree::from_page(VAULT, TREE, copy_key(key), generation, resident.clone())
 }
@@ -26,10 +26,10 @@ fn some() -> impl Iterator<Item = u64> + Clone {
 fn only_what_changed_is_read() {
     let (shelf, mut theirs) = (Shelf::default(), untouched());
     shred(&mut theirs, Ranges::of_numbers((0..200).map(|n| n * 1000 + 1)), 1, &shelf);
-    let resident = Resident::at_most(10_000);
+    let resident = Resident::of_pages(10_000);
     let before = read_anew(&theirs, 1, &resident);
     let keys: Vec<_> = some().map(|number| key(&before, number, &shelf)).collect();
-    let in_memory = resident.count();
+    let in_memory = resident.pages();
     shred(&mut theirs, Ranges::of_numbers([5000]), 2, &shelf);
 
     let ours = read_anew(&theirs, 2, &resident);
@@ -37,7 +37,7 @@ fn only_what_changed_is_read() {
     ours.take_over(&before, &shelf);
     assert_eq!(shelf.loads.get() - loads, 5, "the path to the one who was shredded");
     drop(before);
-    assert_eq!(resident.count(), in_memory, "the old path is gone, and nothing else");
+    assert_eq!(resident.pages(), in_memory, "the old path is gone, and nothing else");
     let loads = shelf.loads.get();
     for (number, known) in some().zip(keys) {
         assert_eq!(key(&ours, number, &shelf), known.filter(|_| number != 5000), "{number}");
@@ -58,7 +58,7 @@ fn a_page_that_cannot_be_had_is_not_replaced_by_its_older_version() {
     for lost in 0..5 {
         let (shelf, mut theirs) = (Shelf::default(), untouched());
         shred(&mut theirs, Ranges::of_numbers([1, 300, 70_000]), 1, &shelf);
-        let resident = Resident::at_most(100);
+        let resident = Resident::of_pages(100);
         let before = read_anew(&theirs, 1, &resident);
         for number in [2, 301, 70_001] {
             assert!(key(&before, number, &shelf).is_some());
@@ -92,19 +92,19 @@ fn a_page_that_cannot_be_had_is_not_replaced_by_its_older_version() {
 fn with_no_room_left_nothing_is_let_go() {
     let (shelf, mut theirs) = (Shelf::default(), untouched());
     shred(&mut theirs, Ranges::of_numbers((0..20).map(|n| n * 256 + 1)), 1, &shelf);
-    let resident = Resident::at_most(10);
+    let resident = Resident::of_pages(12);
     let mut ours = read_anew(&theirs, 1, &resident);
     let look = |tree: &Tree| (0..20 * 256).step_by(64).map(|number| key(tree, number, &shelf)).collect::<Vec<_>>();
     look(&ours);
     for generation in 2..10 {
-        let in_memory = resident.count();
+        let in_memory = resident.pages();
         assert!((9..=10).contains(&in_memory), "{in_memory}");
         let before = ours;
         shred(&mut theirs, Ranges::of_numbers([generation * 128]), generation, &shelf);
         ours = read_anew(&theirs, generation, &resident);
         ours.take_over(&before, &shelf);
         drop(before);
-        assert_eq!(resident.count(), in_memory);
+        assert_eq!(resident.pages(), in_memory);
         assert_eq!(look(&ours), look(&theirs));
     }
 }
@@ -120,7 +120,7 @@ proptest! {
     ) {
         let (shelf, mut theirs) = (Shelf::default(), untouched());
         shred(&mut theirs, Ranges::of_numbers(first), 1, &shelf);
-        let resident = Resident::at_most(10_000);
+        let resident = Resident::of_pages(10_000);
         let mut ours = read_anew(&theirs, 1, &resident);
         for number in &looked_at {
             key(&ours, *number, &shelf);
@@ -135,7 +135,7 @@ proptest! {
             ours.names_in_memory(&mut loaded);
             theirs.page_names(&shelf, &mut named).unwrap();
             prop_assert!(loaded.iter().all(|name| named.contains(name)));
-            prop_assert_eq!(resident.count(), loaded.len(), "no page but those that it leads to");
+            prop_assert_eq!(resident.pages(), loaded.len(), "no page but those that it leads to");
             for number in shredded {
                 prop_assert_eq!(key(&ours, number, &shelf), None);
             }

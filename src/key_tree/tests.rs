@@ -64,7 +64,7 @@ impl Shelf {
 }
 
 pub(super) fn untouched() -> Tree {
-    Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[7; 32])), Resident::at_most(10_000))
+    Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[7; 32])), Resident::of_pages(10_000))
 }
 
 pub(super) fn path(number: u64) -> [u8; 5] {
@@ -93,7 +93,7 @@ pub(super) fn shred(tree: &mut Tree, numbers: Ranges, generation: u64, shelf: &S
 fn reload(tree: &Tree, generation: u64) -> Tree {
     match tree.root() {
         RootState::Seed(_) => untouched(),
-        RootState::Page(key) => Tree::from_page(VAULT, TREE, copy_key(key), generation, Resident::at_most(3)),
+        RootState::Page(key) => Tree::from_page(VAULT, TREE, copy_key(key), generation, Resident::of_pages(3)),
     }
 }
 
@@ -178,14 +178,14 @@ fn resident_pages_stay_within_their_limit() {
     let (shelf, mut tree) = (Shelf::default(), untouched());
     shred(&mut tree, Ranges::of_numbers((0..20).map(|leaf| leaf * 256 + 1)), 1, &shelf);
     let RootState::Page(key_of_root) = tree.root() else { panic!() };
-    let resident = Resident::at_most(8);
+    let resident = Resident::of_pages(8);
     let small = Tree::from_page(VAULT, TREE, copy_key(key_of_root), 1, resident.clone());
     for number in 0..20 * 256 {
         assert_eq!(key(&small, number, &shelf), key(&tree, number, &shelf));
-        assert!(resident.count() <= 8);
+        assert!(resident.pages() <= 8);
     }
     drop(small);
-    assert_eq!(resident.count(), 0);
+    assert_eq!(resident.pages(), 0);
 }
 
 /// The attacker's view: all pages ever written and the newest root key.
@@ -267,7 +267,7 @@ proptest! {
 #[test]
 fn trees_are_the_same_if_their_roots_are() {
     let (shelf, mut tree) = (Shelf::default(), untouched());
-    let other_seed = Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[8; 32])), Resident::at_most(1));
+    let other_seed = Tree::untouched(VAULT, TREE, Seed(Secret32::copy_of(&[8; 32])), Resident::of_pages(1));
     assert!(tree.has_same_root_as(&untouched()) && !tree.has_same_root_as(&other_seed));
     shred(&mut tree, Ranges::of_numbers([5]), 1, &shelf);
     assert!(!tree.has_same_root_as(&untouched()) && !untouched().has_same_root_as(&tree));
@@ -295,19 +295,20 @@ fn pages_are_kept_up_to_a_limit() {
     let (shelf, mut tree) = (Shelf::default(), untouched());
     shred(&mut tree, Ranges::of_numbers([5, 5 << 32]), 1, &shelf);
     let RootState::Page(root) = tree.root() else { panic!() };
-    // The root, and four pages on each of two paths: nine in all.
-    for (most, kept, again) in [(100, 9, 0), (10, 9, 0), (9, 8, 1), (5, 4, 5), (1, 1, 8)] {
-        let resident = Resident::at_most(most);
+    // The root, and four pages on each of two paths: nine in all, of which those above the leaves count for one and a half.
+    let cases = [(100, 9, 0, false), (14, 9, 0, false), (13, 9, 0, true), (12, 8, 1, true), (5, 3, 6, true)];
+    for (most, kept, again, full) in cases.into_iter().chain([(1, 1, 8, true)]) {
+        let resident = Resident::of_pages(most);
         let loads = shelf.loads.get();
         let tree = Tree::from_page(VAULT, TREE, copy_key(root), 1, resident.clone());
         let read = |tree: &Tree| [6, 5 << 32 | 1].map(|number| key(tree, number, &shelf));
         let keys = read(&tree);
-        assert_eq!((shelf.loads.get() - loads, resident.count()), (9, kept), "at most {most}");
-        assert_eq!(resident.is_full(), most <= kept);
+        assert_eq!((shelf.loads.get() - loads, resident.pages()), (9, kept), "at most {most}");
+        assert_eq!(resident.is_full(), full, "at most {most}");
         let loads = shelf.loads.get();
         assert_eq!(read(&tree), keys);
         assert_eq!(shelf.loads.get() - loads, again, "at most {most}");
         drop(tree);
-        assert_eq!(resident.count(), 0);
+        assert_eq!((resident.pages(), resident.bytes()), (0, 0));
     }
 }

@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use crate::derivation::{PageKey, Seed, TreeId};
 use crate::journal::VaultName;
-use crate::key_tree::node::{Node, Resident};
+use crate::key_tree::derived::Derived;
+use crate::key_tree::node::Node;
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
+use crate::key_tree::resident::Resident;
 use crate::secret::{self, Secret32};
 
 /// The keys of one purpose: an immutable snapshot, replaced by a shred.
@@ -18,8 +20,14 @@ pub(crate) struct Tree {
 }
 
 pub(super) enum Root {
-    Seed(Seed),
+    Seed(RootSeed),
     Page(RootPage),
+}
+
+/// A root that was not written down, and the node that follows from it once somebody came that way.
+pub(super) struct RootSeed {
+    pub(super) seed: Seed,
+    derived: OnceLock<Arc<Derived>>,
 }
 
 /// A root that was written down. It is read when a walk first needs it, so that a page that is lost concerns this tree alone.
@@ -32,8 +40,33 @@ pub(super) struct RootPage {
 
 /// Where a walk begins.
 pub(super) enum Top<'t> {
-    Seed(&'t Seed),
-    Page(Arc<Node>),
+    Seed(&'t RootSeed),
+    Page(&'t Arc<Node>),
+}
+
+impl RootSeed {
+    fn of(seed: Seed) -> RootSeed {
+        RootSeed { seed, derived: OnceLock::new() }
+    }
+
+    /// The same, with what was derived from it.
+    fn copy(&self) -> RootSeed {
+        RootSeed { seed: copy_seed(&self.seed), derived: self.derived.clone() }
+    }
+
+    /// The node that follows from it, derived if need be; `None` if there is no room to keep it.
+    #[inline]
+    pub(super) fn derived_or_new(&self, resident: &Arc<Resident>) -> Option<&Derived> {
+        if let Some(node) = self.derived.get() {
+            return Some(node);
+        }
+        let node = Derived::of(self.seed.0.bytes(), Position::ROOT, resident)?;
+        Some(self.derived.get_or_init(|| node))
+    }
+
+    pub(super) fn derived(&self) -> Option<&Arc<Derived>> {
+        self.derived.get()
+    }
 }
 
 impl RootPage {
@@ -57,7 +90,7 @@ impl RootPage {
 impl Tree {
     /// A tree in which nothing was shredded yet.
     pub(crate) fn untouched(vault: VaultName, id: TreeId, seed: Seed, resident: Arc<Resident>) -> Tree {
-        Tree { vault, id, root: Root::Seed(seed), resident }
+        Tree { vault, id, root: Root::Seed(RootSeed::of(seed)), resident }
     }
 
     /// A tree whose root was written down; `newest` is the root record's generation. Nothing is read yet.
@@ -70,11 +103,11 @@ impl Tree {
         match &self.root {
             Root::Seed(seed) => Ok(Top::Seed(seed)),
             Root::Page(root) => match root.node.get() {
-                Some(node) => Ok(Top::Page(node.clone())),
+                Some(node) => Ok(Top::Page(node)),
                 None => {
                     let (key, newest) = (&root.key, root.newest);
                     let node = Node::load(key, self.vault, self.id, Position::ROOT, newest, &self.resident, pages)?;
-                    Ok(Top::Page(root.node.get_or_init(|| node).clone()))
+                    Ok(Top::Page(root.node.get_or_init(|| node)))
                 }
             },
         }
@@ -93,13 +126,11 @@ impl Tree {
         self.top(pages).map(drop)
     }
 
-    /// The same tree without the pages below the root that reads had loaded.
+    /// The same tree without the pages below the root that reads had loaded, and without derived nodes.
     pub(crate) fn without_loaded(&self) -> Tree {
         let root = match &self.root {
-            Root::Seed(seed) => Root::Seed(Seed(Secret32::copy_of(seed.0.bytes()))),
-            Root::Page(root) => {
-                Root::Page(root.copy(root.node.get().map(|node| node.without_children(&self.resident))))
-            }
+            Root::Seed(root) => Root::Seed(RootSeed::of(copy_seed(&root.seed))),
+            Root::Page(root) => Root::Page(root.copy(root.node.get().map(|node| node.without_children()))),
         };
         Tree { vault: self.vault, id: self.id, root, resident: self.resident.clone() }
     }
@@ -115,27 +146,49 @@ impl Tree {
         })
     }
 
-    /// Takes over the pages that another version of this tree has in memory and that this one names too, and loads those between the root and them
-    /// that are not the same. What cannot be loaded is left out: it is read when it is needed.
+    /// This tree, with the nodes it has derived, if the record's seed is still the same.
+    pub(crate) fn same_seed(&self, seed: &Seed) -> Option<Tree> {
+        let Root::Seed(known) = &self.root else { return None };
+        secret::equal(known.seed.0.bytes(), seed.0.bytes()).then(|| Tree {
+            vault: self.vault,
+            id: self.id,
+            root: Root::Seed(known.copy()),
+            resident: self.resident.clone(),
+        })
+    }
+
+    /// Takes over the pages and derived nodes that another version of this tree has in memory and that this one leads to too, and loads the pages
+    /// between the root and them that are not the same. What cannot be loaded is left out: it is read when it is needed.
     pub(crate) fn take_over<P: Pages>(&self, before: &Tree, pages: &P) {
-        let (Root::Page(root), Root::Page(known)) = (&self.root, &before.root) else { return };
-        let Some(known_node) = known.node.get() else { return };
-        if secret::equal(root.key.0.bytes(), known.key.0.bytes()) {
-            root.node.get_or_init(|| known_node.clone());
-        } else if let Ok(Top::Page(node)) = self.top(pages) {
-            node.take_over(known_node, self.vault, self.id, Position::ROOT, pages);
+        let Root::Page(root) = &self.root else { return };
+        match &before.root {
+            Root::Page(known) => {
+                let Some(known_node) = known.node.get() else { return };
+                if secret::equal(root.key.0.bytes(), known.key.0.bytes()) {
+                    root.node.get_or_init(|| known_node.clone());
+                } else if let Ok(Top::Page(node)) = self.top(pages) {
+                    node.take_over(known_node, self.vault, self.id, Position::ROOT, pages);
+                }
+            }
+            Root::Seed(known) => {
+                if let Some(known) = known.derived().and_then(|node| node.links())
+                    && let Ok(Top::Page(node)) = self.top(pages)
+                {
+                    node.take_over_derived(known, self.vault, self.id, Position::ROOT, pages);
+                }
+            }
         }
     }
 
     pub(crate) fn has_same_root_as(&self, other: &Tree) -> bool {
         match (&self.root, &other.root) {
-            (Root::Seed(a), Root::Seed(b)) => secret::equal(a.0.bytes(), b.0.bytes()),
+            (Root::Seed(a), Root::Seed(b)) => secret::equal(a.seed.0.bytes(), b.seed.0.bytes()),
             (Root::Page(a), Root::Page(b)) => secret::equal(a.key.0.bytes(), b.key.0.bytes()),
             _ => false,
         }
     }
 
-    /// Where the pages in memory are counted.
+    /// Where what is in memory is counted.
     pub(crate) fn resident(&self) -> Arc<Resident> {
         self.resident.clone()
     }
@@ -143,7 +196,7 @@ impl Tree {
     /// What the root record must hold of this tree.
     pub(crate) fn root(&self) -> RootState<'_> {
         match &self.root {
-            Root::Seed(seed) => RootState::Seed(seed),
+            Root::Seed(root) => RootState::Seed(&root.seed),
             Root::Page(root) => RootState::Page(&root.key),
         }
     }
@@ -153,6 +206,10 @@ impl Tree {
 pub(crate) enum RootState<'t> {
     Seed(&'t Seed),
     Page(&'t PageKey),
+}
+
+fn copy_seed(seed: &Seed) -> Seed {
+    Seed(Secret32::copy_of(seed.0.bytes()))
 }
 
 pub(super) fn copy_key(key: &PageKey) -> PageKey {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::derivation::{self, CUSTOMER_LEVEL, Children};
-use crate::key_tree::node::Node;
+use crate::key_tree::derived::Derived;
+use crate::key_tree::node::{Below, Node};
 use crate::key_tree::page::Kind;
 use crate::key_tree::pages::{Pages, TreeError};
 use crate::key_tree::position::Position;
@@ -21,29 +22,35 @@ pub(crate) enum Found {
 
 /// Walks down one tree, and keeps what it passed so that a neighbour costs only the steps that differ.
 ///
-/// Holds seeds: make one for a call or a chunk, and drop it, which wipes them.
-pub(crate) struct Walker {
-    /// The keys at levels 0 to 5, on the heap so that they never move. Level 5 is the customer's.
+/// Holds seeds, and borrows the nodes that it passed: make one for a call or a chunk, and drop it, which wipes them.
+pub(crate) struct Walker<'t> {
+    /// The keys at levels 0 to 5, on the heap so that they never move. Level 5 is the customer's; of those above it only what a step began from a seed.
     keys: Box<[[u8; 32]; 6]>,
-    steps: [Step; 5],
+    steps: [Step<'t>; 5],
     path: [u8; 5],
     /// Levels of `path` whose `steps` are known.
     known: usize,
     /// The keyed state of the last leaf, worth keeping only when more of its customers follow.
     siblings: Option<Children>,
     for_many: bool,
+    /// What it derives on the way may be kept in the tree.
+    keeps_derived: bool,
 }
 
-#[derive(Clone)]
-enum Step {
+/// Where the walk stands at a level.
+enum Step<'t> {
     Unknown,
+    /// At a node of which only the seed is known.
     Seed,
-    Node(Arc<Node>),
+    Derived(&'t Derived),
+    Page(&'t Node),
+    /// At a page that was read for this walk, since there was no room to keep it.
+    Read(Arc<Node>),
 }
 
-impl Walker {
+impl<'t> Walker<'t> {
     /// For one customer.
-    pub(crate) fn for_one() -> Walker {
+    pub(crate) fn for_one() -> Walker<'t> {
         Walker {
             keys: Box::new([[0; 32]; 6]),
             steps: [const { Step::Unknown }; 5],
@@ -51,13 +58,21 @@ impl Walker {
             known: 0,
             siblings: None,
             for_many: false,
+            keeps_derived: true,
         }
     }
 
     /// For many customers, best in order of number.
-    pub(crate) fn for_many() -> Walker {
+    pub(crate) fn for_many() -> Walker<'t> {
         let mut walker = Walker::for_one();
         walker.for_many = true;
+        walker
+    }
+
+    /// In the tree of the indexes: their places are random, so that nodes on the way to one lead to no other.
+    pub(crate) fn for_indexes() -> Walker<'t> {
+        let mut walker = Walker::for_many();
+        walker.keeps_derived = false;
         walker
     }
 
@@ -70,8 +85,9 @@ impl Walker {
     /// The generation that wrote the deepest page that the last walk came to; 0 if it came to none.
     pub(crate) fn written(&self) -> u64 {
         let mut pages = self.steps.iter().take(self.known).rev().filter_map(|step| match step {
-            Step::Node(node) => Some(node.page().generation()),
-            Step::Seed | Step::Unknown => None,
+            Step::Page(node) => Some(node.page().generation()),
+            Step::Read(node) => Some(node.page().generation()),
+            Step::Derived(_) | Step::Seed | Step::Unknown => None,
         });
         pages.next().unwrap_or(0)
     }
@@ -81,7 +97,7 @@ impl Walker {
     /// Leaves copies of seeds on the stack: call it within [`with_clean_stack`](crate::stack::with_clean_stack).
     pub(crate) fn walk<P: Pages>(
         &mut self,
-        tree: &Tree,
+        tree: &'t Tree,
         path: [u8; 5],
         pages: &P,
     ) -> Result<Found, TreeError<P::Error>> {
@@ -108,23 +124,27 @@ impl Walker {
         Ok(Found::Key)
     }
 
-    fn start<P: Pages>(&mut self, tree: &Tree, pages: &P) -> Result<(), TreeError<P::Error>> {
+    fn start<P: Pages>(&mut self, tree: &'t Tree, pages: &P) -> Result<(), TreeError<P::Error>> {
         let [first, ..] = &mut self.steps;
-        match tree.top(pages)? {
-            Top::Seed(seed) => {
-                let [root, ..] = &mut *self.keys;
-                root.copy_from_slice(seed.0.bytes());
-                *first = Step::Seed;
-            }
-            Top::Page(node) => *first = Step::Node(node),
-        }
+        *first = match tree.top(pages)? {
+            Top::Page(node) => Step::Page(node),
+            Top::Seed(root) => match self.keeps_derived.then(|| root.derived_or_new(&tree.resident)).flatten() {
+                Some(node) => Step::Derived(node),
+                None => {
+                    let [key, ..] = &mut *self.keys;
+                    key.copy_from_slice(root.seed.0.bytes());
+                    Step::Seed
+                }
+            },
+        };
         Ok(())
     }
 
     /// One step down, from `level` to the next.
+    #[inline]
     fn step<P: Pages>(
         &mut self,
-        tree: &Tree,
+        tree: &'t Tree,
         level: usize,
         byte: u8,
         position: Position,
@@ -144,13 +164,33 @@ impl Walker {
                 }
                 Step::Seed
             }
-            Some(Step::Node(node)) => match node.page().kind(byte) {
+            Some(&Step::Derived(node)) => node.child(byte, tree.id, position, child).map_or(Step::Seed, Step::Derived),
+            Some(&Step::Page(node)) => match node.page().kind(byte) {
+                Kind::Shredded => return Ok(Found::Shredded),
+                Kind::Key => {
+                    // Leaves, and the customers below them, are not kept.
+                    let keeps = self.keeps_derived && !is_last && !position.child(byte).is_leaf();
+                    match keeps.then(|| node.derived_below(byte, position)).flatten() {
+                        Some(node) => Step::Derived(node),
+                        None => {
+                            child.copy_from_slice(node.page().key(byte));
+                            Step::Seed
+                        }
+                    }
+                }
+                Kind::Page => match node.below(byte, tree.vault, tree.id, position, pages)? {
+                    Below::Linked(node) => Step::Page(node),
+                    Below::Read(node) => Step::Read(node),
+                },
+            },
+            // What hangs below it goes with it.
+            Some(Step::Read(node)) => match node.page().kind(byte) {
                 Kind::Shredded => return Ok(Found::Shredded),
                 Kind::Key => {
                     child.copy_from_slice(node.page().key(byte));
                     Step::Seed
                 }
-                Kind::Page => Step::Node(node.below(byte, tree.vault, tree.id, position, pages)?),
+                Kind::Page => Step::Read(node.below(byte, tree.vault, tree.id, position, pages)?.into_arc()),
             },
             // A walk fills the steps in order, so this is a bug of ours; and absence never means shredded.
             Some(Step::Unknown) | None => return Err(TreeError::Lost),
@@ -162,7 +202,7 @@ impl Walker {
     }
 }
 
-impl Drop for Walker {
+impl Drop for Walker<'_> {
     fn drop(&mut self) {
         wipe(self.keys.as_flattened_mut());
     }

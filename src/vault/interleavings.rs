@@ -8,8 +8,9 @@
 //! interleavings), with `handles.wipe()` left out of `publish`, with `wait_for_readers` left out of a shred, and with a
 //! shred that waits while it holds the snapshot that it made.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 
@@ -47,14 +48,24 @@ impl Customer {
         }
     }
 
+    /// Nodes of the current snapshot on the way to them that were derived and kept.
+    fn kept(&self, vault: &Vault) -> Vec<Weak<dyn Any + Send + Sync>> {
+        let state = vault.process().unwrap().known.snapshot().unwrap();
+        let trees = state.trees.iter().filter_map(|tree| tree.tree.as_ref());
+        trees.flat_map(|tree| tree.kept_towards(self.id.get())).collect()
+    }
+
     fn shred(&self, vault: &Vault) {
         let before = vault.process().unwrap().known.snapshot().unwrap().drop_signal();
+        let nodes = self.kept(vault);
         let shredded = vault.shred([self.id]).unwrap();
         assert!(shredded.commit().is_wiped_here() && before.was_dropped(), "a reader kept the old snapshot");
         assert!(
             !vault.process().unwrap().known.handles_hold_a_key_of(self.id),
             "a handle kept a key of the old snapshot"
         );
+        assert!(nodes.iter().all(|node| node.strong_count() == 0), "a node of the old snapshot is left");
+        assert!(self.kept(vault).is_empty(), "a node that is kept leads to them");
         self.gone.store(true, Ordering::SeqCst);
         assert!(matches!(vault.open(self.id, NOTE, &self.sealed), Err(OpenError::Shredded { .. })));
     }

@@ -1,6 +1,7 @@
 //! Rules that need a look inside.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{ReceiptContext, Recovery, Shredded, Vault};
@@ -9,7 +10,7 @@ use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
 use crate::field::{Field, Purpose};
 use crate::journal::Ranges;
-use crate::key_tree::Tree;
+use crate::key_tree::{Found, Tree, Walker};
 use crate::nonce;
 use crate::personal::Email;
 use crate::root_key::RootKey;
@@ -358,4 +359,88 @@ fn the_rows_are_strict() {
             }
         }
     }
+}
+
+/// Nodes on the way to a customer that are kept in memory, in whatever tree.
+fn kept(vault: &Vault, customer: CustomerId) -> Vec<Weak<dyn Any + Send + Sync>> {
+    let state = vault.process().unwrap().known.snapshot().unwrap();
+    state
+        .trees
+        .iter()
+        .filter_map(|tree| tree.tree.as_ref())
+        .flat_map(|tree| tree.kept_towards(customer.get()))
+        .collect()
+}
+
+fn are_gone(nodes: &[Weak<dyn Any + Send + Sync>]) -> bool {
+    nodes.iter().all(|node| node.strong_count() == 0)
+}
+
+/// They live and die with the snapshot: a reader that walks by them is waited for, and then they are gone.
+#[test]
+fn a_reader_of_derived_nodes_is_waited_for() {
+    for ends_in_time in [true, false] {
+        let memory = Memory::new();
+        let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).create(key()).unwrap();
+        let (alice, a) = enroll(&vault);
+        let nodes = kept(&vault, alice);
+        assert_eq!(nodes.len(), 4, "levels 0 to 3");
+        let ((walks, is_walking), (done, end)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+        let state = vault.process().unwrap().known.snapshot().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut walker = Walker::for_one();
+            let tree = state.trees.first().and_then(|tree| tree.tree.as_ref()).unwrap();
+            let pages = crate::vault::state::Arrived::default();
+            assert!(matches!(walker.walk(tree, alice.to_path(), &pages), Ok(Found::Key)));
+            walks.send(()).unwrap();
+            if ends_in_time {
+                std::thread::sleep(Duration::from_millis(50));
+            } else {
+                end.recv().unwrap();
+            }
+            drop(walker);
+            drop(state);
+        });
+        is_walking.recv().unwrap();
+        let shredded = vault.shred([alice]).unwrap();
+        assert_eq!(shredded.is_wiped_here(), ends_in_time);
+        assert_eq!(are_gone(&nodes), ends_in_time, "not while they are walked by");
+        assert!(kept(&vault, alice).is_empty(), "none of the new snapshot's leads there");
+        assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
+        let _ = done.send(());
+        reader.join().unwrap();
+        assert!(are_gone(&nodes));
+    }
+}
+
+/// A record that changed in something else keeps them; one that is read after the lease was lost, or that gives up the tree, does not.
+#[test]
+fn derived_nodes_stay_as_long_as_their_tree_and_snapshot() {
+    let (vault, _, clock) = vault();
+    let (alice, a) = enroll(&vault);
+    let nodes = kept(&vault, alice);
+    assert_eq!(nodes.len(), 4);
+    // More numbers: other records, with the same tree.
+    let generation = vault.generation().unwrap();
+    (0..100).for_each(|_| assert!(vault.enroll().is_ok()));
+    vault.refresh().unwrap();
+    assert!(vault.generation().unwrap() > generation);
+    assert!(nodes.iter().zip(kept(&vault, alice)).all(|(a, b)| a.ptr_eq(&b)), "nobody was shredded");
+    // A new tree has its own, and the old one keeps what it has.
+    let rotated = vault.rotate_purpose(ORDERS).unwrap();
+    assert!(nodes.iter().zip(kept(&vault, alice)).all(|(a, b)| a.ptr_eq(&b)));
+    assert!(vault.open(alice, EMAIL, &a).is_ok());
+    assert_eq!(kept(&vault, alice).len(), 8, "both were asked: who is shredded, and for the key");
+    clock.advance(LEASE * 2);
+    let _ = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    assert!(are_gone(&nodes), "the tree was given up");
+    let nodes = kept(&vault, alice);
+    clock.advance(LEASE * 2);
+    vault.refresh().unwrap();
+    assert!(are_gone(&nodes), "a lease was lost in between");
+    let status = vault.status().unwrap();
+    assert_eq!((status.resident_pages, status.resident_bytes), (0, 0));
+    let (bob, _) = enroll(&vault);
+    assert_eq!(kept(&vault, bob).len(), 4);
+    assert!(vault.status().unwrap().resident_bytes > 0);
 }

@@ -89,7 +89,7 @@ fn customer(seed: &[u8; 32], id: [u8; 8], number: u64) -> Node {
 /// The key as the key tree finds it.
 pub(super) fn customer_key(seed: &[u8; 32], id: [u8; 8], number: u64) -> [u8; 32] {
     let seed = Seed(Secret32::copy_of(seed));
-    let tree = Tree::untouched(VaultName::from_bytes([0; 16]), TreeId(id), seed, Resident::at_most(1));
+    let tree = Tree::untouched(VaultName::from_bytes([0; 16]), TreeId(id), seed, Resident::of_pages(1));
     let mut walker = Walker::for_one();
     let found = walker.walk(&tree, CustomerId::new(number).unwrap().to_path(), &Shelf::default());
     assert!(matches!(found, Ok(Found::Key)));

@@ -86,7 +86,7 @@ impl RootLock for Writing<'_> {
 fn shredded_orders(shelf: &Shelf) -> Tree {
     let (id, seed) = ORDERS;
     let seed = Seed(Secret32::copy_of(&seed));
-    let mut tree = Tree::untouched(VaultName::from_bytes(VAULT), TreeId(id), seed, Resident::at_most(100));
+    let mut tree = Tree::untouched(VaultName::from_bytes(VAULT), TreeId(id), seed, Resident::of_pages(100));
     let second = Ranges::of(vec![6..=6, 0x0200..=0x02ff]);
     for (generation, numbers) in [(2, Ranges::of_numbers([5, 0x01_02_03_04_05])), (3, second)] {
         let rewritten: Rewritten = tree.shred(&numbers, generation, shelf).unwrap();

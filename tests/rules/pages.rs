@@ -168,9 +168,9 @@ fn pages_in_memory_are_bounded_and_can_be_loaded_before() {
     assert_eq!(reads.load(Ordering::Relaxed), 0, "no read after a preload");
     vault.close().unwrap();
 
-    let most = 20;
+    let most = 30;
     let (builder, reads) = counting(&memory);
-    let vault = builder.most_resident_pages(most).unlock(key()).unwrap();
+    let vault = builder.most_tree_memory(super::loading::room_for(most)).unlock(key()).unwrap();
     for (customer, sealed) in &alive {
         reads.store(0, Ordering::Relaxed);
         vault.open(*customer, EMAIL, sealed).unwrap();

@@ -26,6 +26,8 @@ use crate::vault::{Vault, VaultInner};
 
 const LEASE: Duration = Duration::from_secs(1);
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+const MOST_TREE_MEMORY: usize = 128 << 20;
+const LEAST_TREE_MEMORY: usize = 256 << 10;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a vault is and how it is opened. Nothing is touched before one of
@@ -40,7 +42,7 @@ pub struct VaultBuilder {
     demanded: u64,
     pub(super) highest_number: Option<CustomerId>,
     next_root_key: Option<RootKey>,
-    most_resident_pages: usize,
+    most_tree_memory: usize,
     lock_wait: Duration,
     pub(super) patience: Duration,
     keep_superseded: Duration,
@@ -74,7 +76,7 @@ impl VaultBuilder {
             demanded: 0,
             highest_number: None,
             next_root_key: None,
-            most_resident_pages: 8192,
+            most_tree_memory: MOST_TREE_MEMORY,
             lock_wait: Duration::from_secs(10),
             patience: Duration::from_secs(2),
             keep_superseded: DAY,
@@ -164,11 +166,17 @@ impl VaultBuilder {
         self
     }
 
-    /// Most pages to keep in memory; 8 192 (68 MB, and 9 % more for what leads to them) unless said otherwise. Beyond it, all are let go and
-    /// loading begins again: an open may then read up to five. A customer's purpose needs one page for every 256 numbers among which somebody was
-    /// shredded, so a vault of ten million customers of whom 5 % were needs 39 000 (320 MB) if nothing is to be read again.
-    pub fn most_resident_pages(mut self, pages: usize) -> VaultBuilder {
-        self.most_resident_pages = pages.max(16);
+    /// Most memory for what is kept of the key trees, in bytes; 128 MiB unless said otherwise, and 256 KiB at least. Each process has its own.
+    ///
+    /// It is taken as it is needed. A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded; nearly nothing while
+    /// nobody was. So with a few in a hundred shredded it is 33 MB for each million of numbers and purpose, and an eighth more, which is left for nodes that
+    /// are derived: 128 MiB are enough for three and a half million, and a vault of ten million customers of whom 5 % were shredded wants 384 MiB. What
+    /// there is shows in [`Status`](crate::Status): `pages` without the superseded ones, and `resident_bytes` of this process.
+    ///
+    /// Beyond it nothing fails. All pages are let go and loading begins again, so an open may read up to five, and mostly one: some ten microseconds more from a
+    /// directory, and a round trip to a key store on a server.
+    pub fn most_tree_memory(mut self, bytes: usize) -> VaultBuilder {
+        self.most_tree_memory = bytes.max(LEAST_TREE_MEMORY);
         self
     }
 
@@ -323,7 +331,7 @@ impl VaultBuilder {
         Engine {
             stores,
             keyring: Mutex::new(Keyring::new(keys)),
-            resident: Resident::at_most(self.most_resident_pages),
+            resident: Resident::at_most(self.most_tree_memory),
             lock_wait: self.lock_wait,
             is_copy: self.is_copy,
             read_only: self.read_only,
@@ -355,7 +363,7 @@ impl VaultBuilder {
         let settings = Arc::new(Settings {
             vault,
             purposes: self.purposes.clone(),
-            most_resident_pages: self.most_resident_pages,
+            most_tree_memory: self.most_tree_memory,
             lock_wait: self.lock_wait,
             patience: self.patience,
             keep_superseded: self.keep_superseded,

@@ -80,6 +80,8 @@ pub struct Status {
     pub unlisted: Vec<PlaceId>,
     /// Pages in this process's memory.
     pub resident_pages: usize,
+    /// Bytes that these take, and what was derived of the key trees, of those that they [may](crate::VaultBuilder::most_tree_memory).
+    pub resident_bytes: usize,
     /// The version of the root key that the record is under, and when it began; `None` where it has no [versions](crate::RootKey::versions).
     pub root_key_version: Option<(u64, SystemTime)>,
     /// Why a version of the root key before that one could not be destroyed yet, if it should be: a server that may be promoted lacks the record
@@ -156,7 +158,8 @@ pub(super) fn status(process: &Arc<Process>) -> Result<Status, KeyStoreError> {
             journalled: state.facts.anchor.map(|anchor| anchor.n()),
             places: state.facts.places.clone(),
             unlisted: process.known.scope().unlisted,
-            resident_pages: process.commits.resident().count(),
+            resident_pages: process.commits.resident().pages(),
+            resident_bytes: process.commits.resident().bytes(),
             root_key_version: state.facts.clear.recipe.began(),
             older_root_key: None,
         })

@@ -221,7 +221,7 @@ impl Vault {
 
     /// Loads all pages of the unlocked purposes, a few hundred at a time, so that opening and sealing do no I/O for anybody: one page of 8 KB for every
     /// 256 numbers among which somebody was shredded. It ends before they fill the room that they have
-    /// ([`VaultBuilder::most_resident_pages`]), and says so; then the others are read as they are needed.
+    /// ([`VaultBuilder::most_tree_memory`]), and says so; then the others are read as they are needed.
     ///
     /// `progress` is told before each round trip to the store, and at the end, and may break it off; what was loaded stays.
     ///

@@ -18,7 +18,7 @@ pub struct LoadedPages {
     pub resident: usize,
     /// The share of all customers, from 0 to 1, of whom nothing need be read any more.
     pub share: f64,
-    /// It ended since [`most_resident_pages`](crate::VaultBuilder::most_resident_pages) leaves room for no more.
+    /// It ended since [`most_tree_memory`](crate::VaultBuilder::most_tree_memory) leaves room for no more.
     pub is_full: bool,
 }
 
@@ -51,7 +51,7 @@ impl Operations<'_> {
                 let most = room.clamp(1, PAGES_AT_ONCE);
                 let next = tree_of(&state, *id).and_then(|tree| load_step(tree, from, most, &arrived, &mut failed));
                 drop(state);
-                done.resident = self.commits.resident().count();
+                done.resident = self.commits.resident().pages();
                 let Some(next) = next else { break };
                 from = next;
                 done.share = through(nth, (from as f64 / issued.max(1) as f64).min(1.0));

@@ -36,7 +36,7 @@ use crate::vault::workers::{Workers, oneshot};
 pub(crate) struct Settings {
     pub(crate) vault: VaultName,
     pub(crate) purposes: Vec<Purpose>,
-    pub(crate) most_resident_pages: usize,
+    pub(crate) most_tree_memory: usize,
     /// How long a commit waits for another process's.
     pub(crate) lock_wait: Duration,
     /// How long a shred waits for readers of the old snapshot, and a call for one re-read.
@@ -112,7 +112,7 @@ impl Process {
         let keyring = self.commits.copy_keyring().ok_or(KeyStoreError::Forked)?;
         self.known.drop_inherited();
         let Settings { lock_wait, is_copy, read_only, .. } = *self.settings;
-        let resident = Resident::at_most(self.settings.most_resident_pages);
+        let resident = Resident::at_most(self.settings.most_tree_memory);
         let stores = (self.settings.reopen)()?;
         let engine = Engine { stores, keyring: Mutex::new(keyring), resident, lock_wait, is_copy, read_only };
         let process = Process::new(self.settings.clone(), engine, Scope::default())?;

@@ -29,13 +29,13 @@ pub(crate) type IndexPlace = [u8; 4];
 pub(crate) struct Leaves<'a, P> {
     tree: &'a Tree,
     pages: &'a P,
-    pub(crate) walker: Walker,
+    pub(crate) walker: Walker<'a>,
     place: IndexPlace,
 }
 
 impl<'a, P: Pages<Error = PagesError>> Leaves<'a, P> {
     pub(crate) fn of(tree: &'a Tree, pages: &'a P, place: IndexPlace) -> Leaves<'a, P> {
-        Leaves { tree, pages, walker: Walker::for_many(), place }
+        Leaves { tree, pages, walker: Walker::for_indexes(), place }
     }
 
     fn find(&mut self, child: u8) -> Result<Found, KeyStoreError> {

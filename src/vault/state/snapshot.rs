@@ -55,7 +55,7 @@ pub(crate) fn shredded_in(trees: &[LoadedTree]) -> impl Iterator<Item = (TreeId,
 }
 
 impl VaultState {
-    /// Builds the snapshot of a record. Trees that `before` has unchanged keep their loaded pages.
+    /// Builds the snapshot of a record. Trees that `before` has unchanged keep what it has loaded and derived of them.
     pub(crate) fn load(
         mut record: Record,
         bytes: Zeroizing<Vec<u8>>,
@@ -66,7 +66,10 @@ impl VaultState {
         let newest = record.clear.generation;
         let load = |id, state, known: Option<&Tree>| match state {
             TreeState::Retired => None,
-            TreeState::Seed(seed) => Some(Tree::untouched(vault, id, seed, resident.clone())),
+            TreeState::Seed(seed) => {
+                let same = known.and_then(|tree| tree.same_seed(&seed));
+                Some(same.unwrap_or_else(|| Tree::untouched(vault, id, seed, resident.clone())))
+            }
             TreeState::Page(key) => {
                 let same = known.and_then(|tree| tree.same_root(&key));
                 Some(same.unwrap_or_else(|| Tree::from_page(vault, id, key, newest, resident.clone())))
@@ -96,7 +99,7 @@ impl VaultState {
         VaultState { facts, bytes, trees, indexes, on_drop: SignalOnDrop::default() }
     }
 
-    /// Takes over the pages that `before` has in memory and that this snapshot's trees name too. See [`Tree::take_over`].
+    /// Takes over what `before` has in memory and this snapshot's trees lead to too. See [`Tree::take_over`].
     pub(crate) fn take_over<P: Pages>(&self, before: &VaultState, pages: &P) {
         for tree in &self.trees {
             let known = before.tree(tree.id).and_then(|known| known.tree.as_ref());
@@ -164,7 +167,7 @@ impl VaultState {
         }
     }
 
-    /// The same without the pages that reads had loaded.
+    /// The same without what reads had loaded and derived.
     pub(crate) fn without_loaded(&self) -> Result<VaultState, KeyStoreError> {
         let trees = self.trees.iter().map(|tree| LoadedTree {
             id: tree.id,

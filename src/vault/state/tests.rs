@@ -84,7 +84,7 @@ fn foreign(generation: u64) -> Record {
 }
 
 fn state(record: Record) -> Arc<VaultState> {
-    Arc::new(VaultState::load(record, Zeroizing::new(Vec::new()), None, &Resident::at_most(16)))
+    Arc::new(VaultState::load(record, Zeroizing::new(Vec::new()), None, &Resident::of_pages(16)))
 }
 
 fn witness(generation: u64) -> u64 {
