@@ -1,12 +1,19 @@
 //! Seal and open of bytes: AES-256-GCM (NIST SP 800-38D), and the key commitment that it lacks.
 
+use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use aes_gcm::aead::consts::U12;
 use zeroize::Zeroizing;
 
 use crate::derivation;
 use crate::field::FieldId;
 use crate::secret;
+use crate::stack::Work;
+
+mod aes;
+
+use aes::Aes;
+pub(crate) use aes::Width;
 
 pub(crate) const NONCE_BYTES: usize = 12;
 pub(crate) const TAG_BYTES: usize = 16;
@@ -22,23 +29,31 @@ pub(crate) struct NotAuthentic;
 pub(crate) struct FieldCipher(Box<Keyed>);
 
 struct Keyed {
-    aead: Aes256Gcm,
+    aead: Aead,
     commitment: [u8; COMMITMENT_BYTES],
+    width: Width,
 }
 
+type Aead = AesGcm<Aes, U12>;
+
 impl FieldCipher {
-    /// Leaves copies of key material on the stack: call it within [`with_clean_stack`](crate::stack::with_clean_stack).
-    pub(crate) fn new(customer_key: &[u8; 32], name: FieldId) -> FieldCipher {
-        let mut bytes = Zeroizing::new([0; 64]);
+    /// Leaves copies of key material on the stack: call it within
+    /// [`with_clean_stack_after`](crate::stack::with_clean_stack_after) what [`Width::to_derive`] says.
+    pub(crate) fn new(customer_key: &[u8; 32], name: FieldId, width: Width) -> FieldCipher {
+        let mut bytes = Zeroizing::new([[0; 32]; 2]);
         derivation::field(customer_key, name, &mut bytes);
-        FieldCipher::from_bytes(&bytes)
+        let [key, commitment] = &*bytes;
+        FieldCipher::with(key, commitment, width)
     }
 
-    fn from_bytes(bytes: &[u8; 64]) -> FieldCipher {
-        let (key, commitment) = bytes.split_at(32);
-        let mut keyed = Box::new(Keyed { aead: aead(key), commitment: [0; COMMITMENT_BYTES] });
-        keyed.commitment.copy_from_slice(commitment);
-        FieldCipher(keyed)
+    fn with(key: &[u8; 32], commitment: &[u8; COMMITMENT_BYTES], width: Width) -> FieldCipher {
+        FieldCipher(Box::new(Keyed { aead: aead(key, width), commitment: *commitment, width }))
+    }
+
+    /// What it takes of the stack to seal or open.
+    #[inline]
+    pub(crate) fn work(&self) -> Work {
+        self.0.width.to_use()
     }
 
     /// Shown in clear in every sealed value: GCM alone does not commit to its key, and a value that opens under two
@@ -47,10 +62,10 @@ impl FieldCipher {
         &self.0.commitment
     }
 
-    /// Where the key schedule lies.
+    /// Where the key schedule lies, and how many bytes it takes.
     #[cfg(test)]
-    pub(crate) fn address(&self) -> u64 {
-        std::ptr::from_ref(&self.0.aead).addr() as u64
+    pub(crate) fn place(&self) -> (u64, usize) {
+        (std::ptr::from_ref(&self.0.aead).addr() as u64, size_of::<Aead>())
     }
 
     /// Encrypts in place and gives the tag.
@@ -99,19 +114,19 @@ pub(crate) fn open_once(
 /// On the heap by the time that the text is worked on: the stack that a cipher takes is overwritten down to a depth, and
 /// a key schedule in a frame above it would use that up.
 #[inline(never)]
-fn boxed(key: &[u8; 32]) -> Box<Aes256Gcm> {
-    Box::new(aead(key))
+fn boxed(key: &[u8; 32]) -> Box<Aead> {
+    Box::new(aead(key, Width::Wide))
 }
 
-#[allow(clippy::expect_used)] // the sizes are this module's own
-fn aead(key: &[u8]) -> Aes256Gcm {
-    Aes256Gcm::new_from_slice(key).expect("32 bytes are an AES-256 key")
+#[inline]
+fn aead(key: &[u8; 32], width: Width) -> Aead {
+    Aead::from(Aes::new(key, width))
 }
 
 // Encryption fails only beyond GCM's 64 GiB; it shares the error so as not to add a case that never happens.
 #[inline]
 fn seal(
-    aead: &Aes256Gcm,
+    aead: &Aead,
     nonce: &[u8; NONCE_BYTES],
     associated: &[u8],
     text: &mut [u8],
@@ -122,7 +137,7 @@ fn seal(
 
 #[inline]
 fn open(
-    aead: &Aes256Gcm,
+    aead: &Aead,
     nonce: &[u8; NONCE_BYTES],
     associated: &[u8],
     text: &mut [u8],
@@ -138,13 +153,6 @@ mod wycheproof;
 mod tests {
     use super::*;
 
-    fn cipher(key: [u8; 32], commitment: [u8; 32]) -> FieldCipher {
-        let mut bytes = [0; 64];
-        bytes[..32].copy_from_slice(&key);
-        bytes[32..].copy_from_slice(&commitment);
-        FieldCipher::from_bytes(&bytes)
-    }
-
     /// One ciphertext made to open under two keys: the property that GCM does not have and the commitment adds.
     #[test]
     fn a_ciphertext_for_two_keys_is_refused() {
@@ -158,7 +166,7 @@ mod tests {
         for key in keys {
             assert!(open_once(&key, &[], &mut text.to_vec(), &tag).is_ok(), "plain GCM opens it under both keys");
         }
-        let ciphers = keys.map(|key| cipher(key, [key[0] + 100; 32]));
+        let ciphers = keys.map(|key| FieldCipher::with(&key, &[key[0] + 100; 32], Width::Narrow));
         for (right, wrong) in [(0, 1), (1, 0)] {
             let commitment = ciphers[right].commitment();
             let opened = ciphers[wrong].open(&[0; 12], commitment, &[], &mut text.to_vec(), &tag);
@@ -177,7 +185,7 @@ mod tests {
         let names =
             [name("email", "x.text"), name("email", "x.texu"), name("emaim", "x.text"), name("emailx", ".text")];
         let commitments: std::collections::HashSet<_> =
-            names.iter().map(|name| *FieldCipher::new(&[9; 32], *name).commitment()).collect();
+            names.iter().map(|name| *FieldCipher::new(&[9; 32], *name, Width::Narrow).commitment()).collect();
         assert_eq!(commitments.len(), names.len());
     }
 }

@@ -10,18 +10,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More than any of it reaches, however it was compiled.
 pub(crate) const DEEP: usize = 64 << 10;
-/// Overwritten beyond what was measured: for the frames between the place that overwrites and the primitive, which the measurement
-/// does not have.
-pub(crate) const MARGIN: usize = 4 << 10;
-/// Overwritten at a time.
-const FRAME: usize = 4 << 10;
+/// Overwritten at a time. A larger one costs more for the little that most work takes.
+const FRAME: usize = 512;
+
+/// What is overwritten where so much was measured: half as much again, for the frames between the place that overwrites and the primitive, which
+/// the measurement does not have. The same compiler made those, so they are deep where the primitives are.
+pub(crate) const fn with_margin(deepest: usize) -> usize {
+    deepest.saturating_add(deepest / 2)
+}
 
 /// Kinds of work, each with a depth of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// A cipher whose key is expanded already: what is done again and again.
+    /// A cipher of short texts whose key is expanded already: what is done again and again.
     KeptCipher,
-    /// Keys derived, ciphers made and used, pages and records opened.
+    /// Keys derived, down to one that seals or opens a short text.
+    ShortText,
+    /// Keys derived, texts of any length, pages and records.
     Derivation,
     /// The journal's and a receipt's.
     Signature,
@@ -30,13 +35,14 @@ pub(crate) enum Work {
 }
 
 /// How many bytes are overwritten after each kind.
-static DEPTHS: [AtomicUsize; 4] = [const { AtomicUsize::new(DEEP) }; 4];
+static DEPTHS: [AtomicUsize; 5] = [const { AtomicUsize::new(DEEP) }; 5];
 
 impl Work {
     fn depth(self) -> &'static AtomicUsize {
-        let [cipher, derivation, signature, passphrase] = &DEPTHS;
+        let [cipher, short_text, derivation, signature, passphrase] = &DEPTHS;
         match self {
             Work::KeptCipher => cipher,
+            Work::ShortText => short_text,
             Work::Derivation => derivation,
             Work::Signature => signature,
             Work::Passphrase => passphrase,
@@ -52,8 +58,8 @@ impl Work {
     /// It was seen to reach so deep. A depth that could not be measured leaves all as it is.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(crate) fn was_measured(self, deepest: usize) {
-        let bytes = (deepest + MARGIN).next_multiple_of(FRAME);
-        self.depth().store(bytes.min(DEEP), Ordering::Relaxed);
+        let bytes = with_margin(deepest).next_multiple_of(FRAME);
+        self.depth().store(bytes.clamp(FRAME, DEEP), Ordering::Relaxed);
     }
 }
 
@@ -68,16 +74,20 @@ pub(crate) fn with_clean_stack<R>(work: impl FnOnce() -> R) -> R {
 /// The same for work of another kind.
 #[inline]
 pub(crate) fn with_clean_stack_after<R>(kind: Work, work: impl FnOnce() -> R) -> R {
-    struct Clean(usize);
-    impl Drop for Clean {
-        fn drop(&mut self) {
-            overwrite(self.0);
-        }
-    }
-    let clean = Clean(kind.overwritten());
+    let panicked = Panicked;
     let result = apart(work);
-    drop(clean);
+    std::mem::forget(panicked);
+    overwrite(kind.overwritten());
     result
+}
+
+/// What unwinds saves registers, deeper than whatever panicked.
+struct Panicked;
+
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        overwrite(DEEP);
+    }
 }
 
 #[inline(never)]
@@ -145,7 +155,7 @@ mod tests {
     fn what_was_measured_is_rounded_up_and_bounded() {
         // Of a kind that nothing else in this test program uses at the same time.
         let kind = Work::Passphrase;
-        for (deepest, bytes) in [(0, 4096), (1, 8192), (4096, 8192), (12_400, 20_480), (1 << 20, DEEP)] {
+        for (deepest, bytes) in [(0, 512), (342, 1024), (1264, 2048), (12_400, 18_944), (1 << 20, DEEP)] {
             kind.was_measured(deepest);
             assert_eq!(kind.overwritten(), bytes, "{deepest}");
         }

@@ -131,6 +131,12 @@ impl<T> Sealed<T> {
     pub(crate) fn text_and_tag(&self) -> Option<(&[u8], &[u8; TAG_BYTES])> {
         self.bytes.get(HEADER_BYTES..)?.split_last_chunk()
     }
+
+    /// The length of the ciphertext.
+    #[inline]
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(HEADER_BYTES + TAG_BYTES)
+    }
 }
 
 fn is_bytes_as_text(content: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::derivation::{field_keys, field_name};
 use super::{Node, hex, run};
-use crate::cipher::FieldCipher;
+use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::personal::{Padding, Plaintext, unpad};
@@ -76,7 +76,7 @@ impl Value<'_> {
     /// The value whose padded plaintext is given, right or not.
     pub(super) fn sealed_as(&self, mut text: Vec<u8>) -> Vec<u8> {
         let header = self.header();
-        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
+        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag), Width::Narrow);
         let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);
         let tag = cipher.seal(&self.nonce, associated.as_bytes(), &mut text).unwrap();
         [&header[..], &text, &tag].concat()
@@ -129,7 +129,7 @@ impl Value<'_> {
             return Err("other_tree");
         }
         let (text, tag) = sealed.text_and_tag().unwrap();
-        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
+        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag), Width::Narrow);
         let associated = Associated::new(header.in_copy, header.witness, self.context);
         let mut plain = text.to_vec();
         let opened = cipher.open(header.nonce, header.commitment, associated.as_bytes(), &mut plain, tag);

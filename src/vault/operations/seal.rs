@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cipher::{FieldCipher, TAG_BYTES};
+use crate::cipher::{FieldCipher, TAG_BYTES, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
@@ -13,7 +13,7 @@ use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
-use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
+use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
 use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
 
@@ -42,6 +42,7 @@ impl Operations<'_> {
     ) -> Result<Option<Sealed<T>>, SealError> {
         let name = place.field_id();
         let mut plain = encode(customer, place, value)?;
+        let width = Width::for_text(plain.len());
         let changes = self.known.changes();
         let tree = self.with_pages(|pages| {
             let wall = self.wall_within_lease()?;
@@ -49,12 +50,12 @@ impl Operations<'_> {
             let tree = state.to_seal(name.purpose.name(), self.known.durable()).ok_or(KeyStoreError::NotDurableYet)?;
             let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
-            with_clean_stack(|| {
+            with_clean_stack_after(width.to_derive(), || {
                 let mut walker = Walker::for_one();
                 if walker.walk(keys, customer.to_path(), pages).map_err(tree_error)? == Found::Shredded {
                     return Err(SealError::Shredded { at: name.of(customer) });
                 }
-                let cipher = FieldCipher::new(walker.customer_key(), name);
+                let cipher = FieldCipher::new(walker.customer_key(), name, width);
                 self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
             })?;
             Ok::<_, SealError>(tree.id)
@@ -179,7 +180,7 @@ impl Operations<'_> {
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
             let seal = || self.encrypt(cipher, tree, customer, context, &mut plain, wall);
-            (tree, with_clean_stack_after(Work::KeptCipher, seal))
+            (tree, with_clean_stack_after(cipher.work(), seal))
         });
         let (tree, encrypted) = match kept {
             Some(kept) => kept,
@@ -189,8 +190,9 @@ impl Operations<'_> {
                     let wall = self.wall_within_lease()?;
                     drop(self.state_to_seal(name.purpose)?);
                     let mut keys = handle.keys();
-                    with_clean_stack(|| {
-                        let (tree, cipher) = handle.cipher(&mut keys, index, None, name, pages)?;
+                    let width = Width::for_text(plain.len());
+                    with_clean_stack_after(width.to_derive(), || {
+                        let (tree, cipher) = handle.cipher(&mut keys, index, None, (name, width), pages)?;
                         match cipher.as_ref() {
                             Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, &mut plain, wall))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),
