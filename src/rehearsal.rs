@@ -194,7 +194,10 @@ mod tests {
             work::each(kind, &mut |what, work| {
                 let depth = measure::depth_after(&mut *work).unwrap();
                 println!("{what}: {depth} bytes deep, {bytes} are overwritten");
-                assert!(with_margin(depth) <= bytes + bytes / 8, "{what} is {depth} bytes deep, and {bytes} are overwritten");
+                assert!(
+                    with_margin(depth) <= bytes + bytes / 8,
+                    "{what} is {depth} bytes deep, and {bytes} are overwritten"
+                );
                 leaves += left_of(&secret, &mut *work);
                 let left = left_of(&secret, || with_clean_stack_after(kind, &mut *work));
                 assert_eq!(left, 0, "{what}: pieces of the key are left");

@@ -9,7 +9,7 @@ use aes_gcm::aes::cipher::typenum::Unsigned;
 use aes_gcm::aes::cipher::{
     BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, InOut, KeyInit, ParBlocksSizeUser,
 };
-use aes_gcm::aes::{Aes256Enc, Block};
+use aes_gcm::aes::{Aes256Enc, Block, hardware_accelerated};
 
 use crate::stack::Work;
 
@@ -26,9 +26,10 @@ impl Width {
     /// Texts of so many bytes and more are worth the wide way: fewer do not fill its 64 blocks.
     pub(crate) const WIDE_FROM: usize = 1024;
 
+    /// Without instructions for AES all texts go the wide way: several blocks at once are what makes it bearable.
     #[inline]
     pub(crate) fn for_text(bytes: usize) -> Width {
-        if bytes < Width::WIDE_FROM { Width::Narrow } else { Width::Wide }
+        if bytes < Width::WIDE_FROM && hardware_accelerated() { Width::Narrow } else { Width::Wide }
     }
 
     /// What it takes of the stack to derive a cipher's key and use it.
@@ -92,8 +93,7 @@ impl<W: BlockCipherEncClosure<BlockSize = U16>> BlockSizeUser for Narrow<W> {
 impl<W: BlockCipherEncClosure<BlockSize = U16>> BlockCipherEncClosure for Narrow<W> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        // Software that works on four blocks would take as long for one of them.
-        if B::ParBlocksSize::USIZE <= U8::USIZE { self.0.call(backend) } else { self.0.call(&ByEight(backend)) }
+        if B::ParBlocksSize::USIZE == U8::USIZE { self.0.call(backend) } else { self.0.call(&ByEight(backend)) }
     }
 }
 

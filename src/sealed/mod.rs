@@ -16,7 +16,7 @@ use crate::personal::MOST_BYTES;
 mod header;
 
 use header::IN_COPY;
-pub(crate) use header::{Associated, HEADER_BYTES, Header, VERSION};
+pub(crate) use header::{ASSOCIATED_ROOM, HEADER_BYTES, Header, VERSION, associated};
 
 /// How the text form begins.
 const TEXT_PREFIX: &str = "obl1.";

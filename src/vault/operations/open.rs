@@ -9,7 +9,7 @@ use crate::field::{Belongs, FieldId, Placed, Purpose};
 use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
-use crate::sealed::{Associated, Encoded, Header, Sealed};
+use crate::sealed::{ASSOCIATED_ROOM, Encoded, Header, Sealed, associated};
 use crate::secret::Wiped;
 use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
@@ -211,9 +211,10 @@ impl Operations<'_> {
         sealed: &Sealed<T>,
     ) -> Option<Wiped> {
         let (text, tag) = sealed.text_and_tag()?;
-        let associated = Associated::new(header.in_copy, header.witness, context);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(header.in_copy, header.witness, context, &mut room);
         let mut plain = Wiped::copy_of(text);
-        cipher.open(header.nonce, header.commitment, associated.as_bytes(), plain.bytes_mut(), tag).ok()?;
+        cipher.open(header.nonce, header.commitment, &associated, plain.bytes_mut(), tag).ok()?;
         Some(plain)
     }
 

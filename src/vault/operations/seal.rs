@@ -12,7 +12,7 @@ use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
-use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
+use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, Sealed, associated};
 use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
 use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
@@ -41,7 +41,8 @@ impl Operations<'_> {
         value: &T,
     ) -> Result<Option<Sealed<T>>, SealError> {
         let name = place.field_id();
-        let mut plain = encode(customer, place, value)?;
+        let mut plain = Plaintext::empty();
+        encode(customer, place, value, &mut plain)?;
         let width = Width::for_text(plain.len());
         let changes = self.known.changes();
         let tree = self.with_pages(|pages| {
@@ -60,7 +61,7 @@ impl Operations<'_> {
             })?;
             Ok::<_, SealError>(tree.id)
         })?;
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
+        self.finish_seal(customer, name, tree, changes, plain.take_encrypted())
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
@@ -115,7 +116,7 @@ impl Operations<'_> {
     }
 
     /// The wall clock for a nonce, once the lease is known to run.
-    #[inline]
+    #[inline(always)]
     fn wall_within_lease(&self) -> Result<u64, KeyStoreError> {
         let wall = self.known.wall();
         if !self.known.is_fresh_at(wall) {
@@ -132,7 +133,7 @@ impl Operations<'_> {
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let customer = handle.customer(index);
-        self.seal_encoded(handle, index, place.field_id(), place.context, || encode(customer, place, value))
+        self.seal_encoded(handle, index, place.field_id(), place.context, |plain| encode(customer, place, value, plain))
     }
 
     pub(crate) fn seal_group(
@@ -143,7 +144,7 @@ impl Operations<'_> {
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
         let (customer, group) = (handle.customer(index), place.group);
-        let encode = || members.encode(customer, group, (HEADER_BYTES, TAG_BYTES));
+        let encode = |plain: &mut Plaintext| members.encode(customer, group, (HEADER_BYTES, TAG_BYTES), plain);
         self.seal_encoded(handle, index, group.id(), place.context, encode)
     }
 
@@ -153,12 +154,14 @@ impl Operations<'_> {
         index: usize,
         name: FieldId,
         context: Option<&[u8]>,
-        encode: impl Fn() -> Result<Plaintext, SealError>,
+        encode: impl Fn(&mut Plaintext) -> Result<(), SealError>,
     ) -> Result<Sealed<S>, SealError> {
         for _ in 0..TRIES {
             // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which
             // those threads take to wipe.
-            if let Some(sealed) = self.seal_once_by_handle(handle, index, name, context, encode()?)? {
+            let mut plain = Plaintext::empty();
+            encode(&mut plain)?;
+            if let Some(sealed) = self.seal_once_by_handle(handle, index, name, context, &mut plain)? {
                 return Ok(sealed);
             }
         }
@@ -172,14 +175,14 @@ impl Operations<'_> {
         index: usize,
         name: FieldId,
         context: Option<&[u8]>,
-        mut plain: Plaintext,
+        plain: &mut Plaintext,
     ) -> Result<Option<Sealed<S>>, SealError> {
         let customer = handle.customer(index);
         let changes = self.known.changes();
         let wall = self.wall_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            let seal = || self.encrypt(cipher, tree, customer, context, &mut plain, wall);
+            let seal = || self.encrypt(cipher, tree, customer, context, plain, wall);
             (tree, with_clean_stack_after(cipher.work(), seal))
         });
         let (tree, encrypted) = match kept {
@@ -194,7 +197,7 @@ impl Operations<'_> {
                     with_clean_stack_after(width.to_derive(), || {
                         let (tree, cipher) = handle.cipher(&mut keys, index, None, (name, width), pages)?;
                         match cipher.as_ref() {
-                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, &mut plain, wall))),
+                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, plain, wall))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),
                         }
                     })
@@ -202,7 +205,7 @@ impl Operations<'_> {
             }
         };
         encrypted?;
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
+        self.finish_seal(customer, name, tree, changes, plain.take_encrypted())
     }
 
     /// Encrypts what was encoded, in place, and writes its header. After an error the content is still in clear.
@@ -225,9 +228,10 @@ impl Operations<'_> {
             nonce: &nonce,
             commitment: cipher.commitment(),
         };
-        let associated = Associated::new(header.in_copy, header.witness, context);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(header.in_copy, header.witness, context, &mut room);
         let tag = cipher
-            .seal(header.nonce, associated.as_bytes(), plain.content_mut())
+            .seal(header.nonce, &associated, plain.content_mut())
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
         plain.extend(&tag);
         header.write(plain.header_mut()).ok_or(KeyStoreError::Bug("no room for a header"))?;
@@ -235,19 +239,24 @@ impl Operations<'_> {
     }
 }
 
-/// A value's bytes, padded, with room for the header before them and the tag after. It calls the application's code, which may take its
-/// time: no lock and no snapshot may be held.
+/// Writes a value's bytes, padded, with room for the header before them and the tag after: in one allocation, if the value's hint was right. It
+/// calls the application's code, which may take its time: no lock and no snapshot may be held.
 #[inline]
-fn encode<T: PersonalData>(customer: CustomerId, place: Placed<'_, T>, value: &T) -> Result<Plaintext, SealError> {
+fn encode<T: PersonalData>(
+    customer: CustomerId,
+    place: Placed<'_, T>,
+    value: &T,
+    plain: &mut Plaintext,
+) -> Result<(), SealError> {
     let hint = value.size_hint().min(MOST_BYTES);
-    let mut plain = Plaintext::after_header(HEADER_BYTES, HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES);
-    value.encode(&mut plain);
+    plain.begin(HEADER_BYTES, HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES);
+    value.encode(plain);
     let bytes = plain.len();
     if bytes > MOST_BYTES {
         return Err(SealError::TooLarge { at: place.field_id().of(customer), bytes });
     }
     plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
-    Ok(plain)
+    Ok(())
 }
 
 /// How often a value is sealed anew because its tree was retired meanwhile.
