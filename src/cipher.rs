@@ -19,7 +19,8 @@ pub(crate) const NONCE_BYTES: usize = 12;
 pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const COMMITMENT_BYTES: usize = 32;
 
-/// The bytes are not what was sealed: changed, or sealed under another key or with other associated data.
+/// The bytes are not what was sealed: changed, or sealed under another key or with other associated data. Encryption fails only beyond GCM's 64 GiB;
+/// it shares the error so as not to add a case that never happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotAuthentic;
 
@@ -68,15 +69,18 @@ impl FieldCipher {
         (std::ptr::from_ref(&self.0.aead).addr() as u64, size_of::<Aead>())
     }
 
-    /// Encrypts in place and gives the tag.
+    /// Encrypts in place and writes the tag, where it is to stand: one that is moved right after it was made stalls the processor.
     #[inline]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
         associated: &[u8],
         text: &mut [u8],
-    ) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-        seal(&self.0.aead, nonce, associated, text)
+        tag: &mut [u8; TAG_BYTES],
+    ) -> Result<(), NotAuthentic> {
+        let made = self.0.aead.encrypt_inout_detached(nonce.into(), associated, text.into());
+        *tag = made.map_err(|_| NotAuthentic)?.into();
+        Ok(())
     }
 
     /// Decrypts in place if the commitment and the tag are right. `text` is meaningless after an error.
@@ -98,7 +102,8 @@ impl FieldCipher {
 
 /// Encrypts in place under a key that is used for this one text and never again, which is why the nonce may be zero.
 pub(crate) fn seal_once(key: &[u8; 32], associated: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    seal(&boxed(key), &[0; NONCE_BYTES], associated, text)
+    let tag = boxed(key).encrypt_inout_detached(&[0; NONCE_BYTES].into(), associated, text.into());
+    tag.map(Into::into).map_err(|_| NotAuthentic)
 }
 
 /// Decrypts what [`seal_once`] encrypted.
@@ -121,18 +126,6 @@ fn boxed(key: &[u8; 32]) -> Box<Aead> {
 #[inline]
 fn aead(key: &[u8; 32], width: Width) -> Aead {
     Aead::from(Aes::new(key, width))
-}
-
-// Encryption fails only beyond GCM's 64 GiB; it shares the error so as not to add a case that never happens.
-#[inline]
-fn seal(
-    aead: &Aead,
-    nonce: &[u8; NONCE_BYTES],
-    associated: &[u8],
-    text: &mut [u8],
-) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    let tag = aead.encrypt_inout_detached(nonce.into(), associated, text.into());
-    tag.map(Into::into).map_err(|_| NotAuthentic)
 }
 
 #[inline]

@@ -113,3 +113,86 @@ impl<B: BlockCipherEncBackend<BlockSize = U16>> BlockCipherEncBackend for ByEigh
         self.0.encrypt_block(block);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use aes_gcm::aead::AeadInOut;
+    use aes_gcm::{Aes256Gcm, KeyInit};
+
+    use super::*;
+    use crate::cipher::{FieldCipher, NotAuthentic};
+
+    /// How many blocks whoever works with it is told of.
+    struct Told<'t>(&'t Cell<usize>);
+
+    impl BlockSizeUser for Told<'_> {
+        type BlockSize = U16;
+    }
+
+    impl BlockCipherEncClosure for Told<'_> {
+        fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, _: &B) {
+            self.0.set(B::ParBlocksSize::USIZE);
+        }
+    }
+
+    fn told(aes: &impl BlockCipherEncrypt<BlockSize = U16>) -> usize {
+        let blocks = Cell::new(0);
+        aes.encrypt_with_backend(Told(&blocks));
+        blocks.get()
+    }
+
+    #[test]
+    fn a_narrow_cipher_tells_of_eight_blocks() {
+        let of = |width| told(&Aes::new(&[7; 32], width));
+        assert_eq!(of(Width::Narrow), 8);
+        assert_eq!(of(Width::Wide), told(&Aes256Enc::new(&[7; 32].into())));
+    }
+
+    #[test]
+    fn short_texts_are_narrow_where_there_are_instructions_for_aes() {
+        let short = if hardware_accelerated() { Width::Narrow } else { Width::Wide };
+        assert_eq!([0, 64, 1023, 1024, 1 << 20].map(Width::for_text), [short, short, short, Width::Wide, Width::Wide]);
+    }
+
+    /// Were GCM told of 64 blocks again, its stack would show it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_narrow_cipher_takes_less_stack() {
+        let depth = |width| {
+            let cipher = FieldCipher::with(&[7; 32], &[8; 32], width);
+            let mut text = vec![0; 4096];
+            let seal = || cipher.seal(&[1; 12], b"x", &mut text, &mut [0; 16]);
+            crate::stack::measure::depth_after(seal).unwrap()
+        };
+        let (narrow, wide) = (depth(Width::Narrow), depth(Width::Wide));
+        println!("{narrow} bytes, {wide} when it is wide");
+        if told(&Aes256Enc::new(&[7; 32].into())) > 8 {
+            assert!(narrow + 1024 < wide, "{narrow} bytes, {wide} when it is wide");
+        }
+    }
+
+    #[test]
+    fn both_are_plain_aes_gcm() {
+        let key = std::array::from_fn(|at| at as u8);
+        let plain = Aes256Gcm::new(&key.into());
+        let ours = [Width::Narrow, Width::Wide].map(|width| FieldCipher::with(&key, &[8; 32], width));
+        for length in (0..300).chain([511, 512, 1023, 1024, 1025, 1039, 1040, 2048, 5000, 66_000]) {
+            let text: Vec<u8> = (0..length).map(|at| (at * 7) as u8).collect();
+            let (nonce, associated) = ([length as u8; 12], &text[..length.min(40)]);
+            let mut sealed = text.clone();
+            let tag = plain.encrypt_inout_detached(&nonce.into(), associated, sealed.as_mut_slice().into()).unwrap();
+            for cipher in &ours {
+                let (mut made, mut made_tag) = (text.clone(), [0; 16]);
+                cipher.seal(&nonce, associated, &mut made, &mut made_tag).unwrap();
+                assert!(made == sealed && made_tag[..] == tag[..], "{length}");
+                cipher.open(&nonce, &[8; 32], associated, &mut made, &made_tag).unwrap();
+                assert!(made == text, "{length}");
+                made_tag[15] ^= 1;
+                let refused = cipher.open(&nonce, &[8; 32], associated, &mut sealed.clone(), &made_tag);
+                assert_eq!(refused, Err(NotAuthentic), "{length}");
+            }
+        }
+    }
+}

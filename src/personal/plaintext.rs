@@ -87,14 +87,20 @@ impl Plaintext {
         std::mem::take(&mut self.bytes)
     }
 
-    // `Vec`'s own growth would leave the old bytes in freed memory.
+    #[inline]
     fn reserve(&mut self, wanted: usize) {
         if wanted > self.bytes.capacity() {
-            let mut grown = Vec::with_capacity(wanted.max(self.bytes.capacity().saturating_mul(2)));
-            grown.extend_from_slice(&self.bytes);
-            secret::wipe_all(&mut self.bytes);
-            self.bytes = grown;
+            self.grow(wanted);
         }
+    }
+
+    // `Vec`'s own growth would leave the old bytes in freed memory.
+    #[cold]
+    fn grow(&mut self, wanted: usize) {
+        let mut grown = Vec::with_capacity(wanted.max(self.bytes.capacity().saturating_mul(2)));
+        grown.extend_from_slice(&self.bytes);
+        secret::wipe_all(&mut self.bytes);
+        self.bytes = grown;
     }
 }
 

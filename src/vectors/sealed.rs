@@ -79,7 +79,8 @@ impl Value<'_> {
         let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag), Width::Narrow);
         let mut room = [0; ASSOCIATED_ROOM];
         let associated = associated(self.in_copy, self.witness.packed(), self.context, &mut room);
-        let tag = cipher.seal(&self.nonce, &associated, &mut text).unwrap();
+        let mut tag = [0; 16];
+        cipher.seal(&self.nonce, &associated, &mut text, &mut tag).unwrap();
         [&header[..], &text, &tag].concat()
     }
 

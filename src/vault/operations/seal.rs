@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cipher::{FieldCipher, TAG_BYTES, Width};
+use crate::cipher::{FieldCipher, NONCE_BYTES, TAG_BYTES, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
@@ -46,7 +46,7 @@ impl Operations<'_> {
         let width = Width::for_text(plain.len());
         let changes = self.known.changes();
         let tree = self.with_pages(|pages| {
-            let wall = self.wall_within_lease()?;
+            let nonce = self.nonce_within_lease()?;
             let state = self.state_to_seal(name.purpose)?;
             let tree = state.to_seal(name.purpose.name(), self.known.durable()).ok_or(KeyStoreError::NotDurableYet)?;
             let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
@@ -57,7 +57,7 @@ impl Operations<'_> {
                     return Err(SealError::Shredded { at: name.of(customer) });
                 }
                 let cipher = FieldCipher::new(walker.customer_key(), name, width);
-                self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
+                self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, &nonce)
             })?;
             Ok::<_, SealError>(tree.id)
         })?;
@@ -115,14 +115,15 @@ impl Operations<'_> {
         if self.is_enrolled(customer)? { Ok(()) } else { Err(SealError::NotEnrolled { at: name.of(customer) }) }
     }
 
-    /// The wall clock for a nonce, once the lease is known to run.
+    /// A nonce, once the lease is known to run: by one read of the clock. Drawn before any key is worked with, since that may take a system call and
+    /// kilobytes of stack.
     #[inline(always)]
-    fn wall_within_lease(&self) -> Result<u64, KeyStoreError> {
+    fn nonce_within_lease(&self) -> Result<[u8; NONCE_BYTES], KeyStoreError> {
         let wall = self.known.wall();
         if !self.known.is_fresh_at(wall) {
             self.reread()?;
         }
-        Ok(wall)
+        nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)
     }
 
     pub(crate) fn seal_by_handle<T: PersonalData>(
@@ -179,10 +180,10 @@ impl Operations<'_> {
     ) -> Result<Option<Sealed<S>>, SealError> {
         let customer = handle.customer(index);
         let changes = self.known.changes();
-        let wall = self.wall_within_lease()?;
+        let nonce = self.nonce_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            let seal = || self.encrypt(cipher, tree, customer, context, plain, wall);
+            let seal = || self.encrypt(cipher, tree, customer, context, plain, &nonce);
             (tree, with_clean_stack_after(cipher.work(), seal))
         });
         let (tree, encrypted) = match kept {
@@ -190,14 +191,14 @@ impl Operations<'_> {
             None => {
                 self.may_seal(customer, name)?;
                 self.with_pages(|pages| {
-                    let wall = self.wall_within_lease()?;
+                    let nonce = self.nonce_within_lease()?;
                     drop(self.state_to_seal(name.purpose)?);
                     let mut keys = handle.keys();
                     let width = Width::for_text(plain.len());
                     with_clean_stack_after(width.to_derive(), || {
                         let (tree, cipher) = handle.cipher(&mut keys, index, None, (name, width), pages)?;
                         match cipher.as_ref() {
-                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, plain, wall))),
+                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, plain, &nonce))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),
                         }
                     })
@@ -217,23 +218,23 @@ impl Operations<'_> {
         customer: CustomerId,
         context: Option<&[u8]>,
         plain: &mut Plaintext,
-        wall: u64,
+        nonce: &[u8; NONCE_BYTES],
     ) -> Result<(), SealError> {
-        let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
         let header = Header {
             in_copy: self.settings.is_copy,
             tree,
             customer: customer.to_path(),
             witness: self.known.witness_to_seal(),
-            nonce: &nonce,
+            nonce,
             commitment: cipher.commitment(),
         };
         let mut room = [0; ASSOCIATED_ROOM];
         let associated = associated(header.in_copy, header.witness, context, &mut room);
-        let tag = cipher
-            .seal(header.nonce, &associated, plain.content_mut())
+        plain.extend(&[0; TAG_BYTES]);
+        let (text, tag) = plain.content_mut().split_last_chunk_mut().ok_or(KeyStoreError::Bug("no room for a tag"))?;
+        cipher
+            .seal(header.nonce, &associated, text, tag)
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
-        plain.extend(&tag);
         header.write(plain.header_mut()).ok_or(KeyStoreError::Bug("no room for a header"))?;
         Ok(())
     }
