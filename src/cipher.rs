@@ -1,18 +1,26 @@
 //! Seal and open of bytes: AES-256-GCM (NIST SP 800-38D), and the key commitment that it lacks.
 
+use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use aes_gcm::aead::consts::U12;
 use zeroize::Zeroizing;
 
 use crate::derivation;
 use crate::field::FieldId;
 use crate::secret;
+use crate::stack::Work;
+
+mod aes;
+
+use aes::Aes;
+pub(crate) use aes::Width;
 
 pub(crate) const NONCE_BYTES: usize = 12;
 pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const COMMITMENT_BYTES: usize = 32;
 
-/// The bytes are not what was sealed: changed, or sealed under another key or with other associated data.
+/// The bytes are not what was sealed: changed, or sealed under another key or with other associated data. Encryption fails only beyond GCM's 64 GiB;
+/// it shares the error so as not to add a case that never happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotAuthentic;
 
@@ -22,23 +30,31 @@ pub(crate) struct NotAuthentic;
 pub(crate) struct FieldCipher(Box<Keyed>);
 
 struct Keyed {
-    aead: Aes256Gcm,
+    aead: Aead,
     commitment: [u8; COMMITMENT_BYTES],
+    width: Width,
 }
 
+type Aead = AesGcm<Aes, U12>;
+
 impl FieldCipher {
-    /// Leaves copies of key material on the stack: call it within [`with_clean_stack`](crate::stack::with_clean_stack).
-    pub(crate) fn new(customer_key: &[u8; 32], name: FieldId) -> FieldCipher {
-        let mut bytes = Zeroizing::new([0; 64]);
+    /// Leaves copies of key material on the stack: call it within
+    /// [`with_clean_stack_after`](crate::stack::with_clean_stack_after) what [`Width::to_derive`] says.
+    pub(crate) fn new(customer_key: &[u8; 32], name: FieldId, width: Width) -> FieldCipher {
+        let mut bytes = Zeroizing::new([[0; 32]; 2]);
         derivation::field(customer_key, name, &mut bytes);
-        FieldCipher::from_bytes(&bytes)
+        let [key, commitment] = &*bytes;
+        FieldCipher::with(key, commitment, width)
     }
 
-    fn from_bytes(bytes: &[u8; 64]) -> FieldCipher {
-        let (key, commitment) = bytes.split_at(32);
-        let mut keyed = Box::new(Keyed { aead: aead(key), commitment: [0; COMMITMENT_BYTES] });
-        keyed.commitment.copy_from_slice(commitment);
-        FieldCipher(keyed)
+    fn with(key: &[u8; 32], commitment: &[u8; COMMITMENT_BYTES], width: Width) -> FieldCipher {
+        FieldCipher(Box::new(Keyed { aead: aead(key, width), commitment: *commitment, width }))
+    }
+
+    /// What it takes of the stack to seal or open.
+    #[inline]
+    pub(crate) fn work(&self) -> Work {
+        self.0.width.to_use()
     }
 
     /// Shown in clear in every sealed value: GCM alone does not commit to its key, and a value that opens under two
@@ -47,21 +63,24 @@ impl FieldCipher {
         &self.0.commitment
     }
 
-    /// Where the key schedule lies.
+    /// Where the key schedule lies, and how many bytes it takes.
     #[cfg(test)]
-    pub(crate) fn address(&self) -> u64 {
-        std::ptr::from_ref(&self.0.aead).addr() as u64
+    pub(crate) fn place(&self) -> (u64, usize) {
+        (std::ptr::from_ref(&self.0.aead).addr() as u64, size_of::<Aead>())
     }
 
-    /// Encrypts in place and gives the tag.
+    /// Encrypts in place and writes the tag, where it is to stand: one that is moved right after it was made stalls the processor.
     #[inline]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
         associated: &[u8],
         text: &mut [u8],
-    ) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-        seal(&self.0.aead, nonce, associated, text)
+        tag: &mut [u8; TAG_BYTES],
+    ) -> Result<(), NotAuthentic> {
+        let made = self.0.aead.encrypt_inout_detached(nonce.into(), associated, text.into());
+        *tag = made.map_err(|_| NotAuthentic)?.into();
+        Ok(())
     }
 
     /// Decrypts in place if the commitment and the tag are right. `text` is meaningless after an error.
@@ -83,7 +102,8 @@ impl FieldCipher {
 
 /// Encrypts in place under a key that is used for this one text and never again, which is why the nonce may be zero.
 pub(crate) fn seal_once(key: &[u8; 32], associated: &[u8], text: &mut [u8]) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    seal(&boxed(key), &[0; NONCE_BYTES], associated, text)
+    let tag = boxed(key).encrypt_inout_detached(&[0; NONCE_BYTES].into(), associated, text.into());
+    tag.map(Into::into).map_err(|_| NotAuthentic)
 }
 
 /// Decrypts what [`seal_once`] encrypted.
@@ -99,30 +119,18 @@ pub(crate) fn open_once(
 /// On the heap by the time that the text is worked on: the stack that a cipher takes is overwritten down to a depth, and
 /// a key schedule in a frame above it would use that up.
 #[inline(never)]
-fn boxed(key: &[u8; 32]) -> Box<Aes256Gcm> {
-    Box::new(aead(key))
+fn boxed(key: &[u8; 32]) -> Box<Aead> {
+    Box::new(aead(key, Width::Wide))
 }
 
-#[allow(clippy::expect_used)] // the sizes are this module's own
-fn aead(key: &[u8]) -> Aes256Gcm {
-    Aes256Gcm::new_from_slice(key).expect("32 bytes are an AES-256 key")
-}
-
-// Encryption fails only beyond GCM's 64 GiB; it shares the error so as not to add a case that never happens.
 #[inline]
-fn seal(
-    aead: &Aes256Gcm,
-    nonce: &[u8; NONCE_BYTES],
-    associated: &[u8],
-    text: &mut [u8],
-) -> Result<[u8; TAG_BYTES], NotAuthentic> {
-    let tag = aead.encrypt_inout_detached(nonce.into(), associated, text.into());
-    tag.map(Into::into).map_err(|_| NotAuthentic)
+fn aead(key: &[u8; 32], width: Width) -> Aead {
+    Aead::from(Aes::new(key, width))
 }
 
 #[inline]
 fn open(
-    aead: &Aes256Gcm,
+    aead: &Aead,
     nonce: &[u8; NONCE_BYTES],
     associated: &[u8],
     text: &mut [u8],
@@ -138,13 +146,6 @@ mod wycheproof;
 mod tests {
     use super::*;
 
-    fn cipher(key: [u8; 32], commitment: [u8; 32]) -> FieldCipher {
-        let mut bytes = [0; 64];
-        bytes[..32].copy_from_slice(&key);
-        bytes[32..].copy_from_slice(&commitment);
-        FieldCipher::from_bytes(&bytes)
-    }
-
     /// One ciphertext made to open under two keys: the property that GCM does not have and the commitment adds.
     #[test]
     fn a_ciphertext_for_two_keys_is_refused() {
@@ -158,7 +159,7 @@ mod tests {
         for key in keys {
             assert!(open_once(&key, &[], &mut text.to_vec(), &tag).is_ok(), "plain GCM opens it under both keys");
         }
-        let ciphers = keys.map(|key| cipher(key, [key[0] + 100; 32]));
+        let ciphers = keys.map(|key| FieldCipher::with(&key, &[key[0] + 100; 32], Width::Narrow));
         for (right, wrong) in [(0, 1), (1, 0)] {
             let commitment = ciphers[right].commitment();
             let opened = ciphers[wrong].open(&[0; 12], commitment, &[], &mut text.to_vec(), &tag);
@@ -177,7 +178,7 @@ mod tests {
         let names =
             [name("email", "x.text"), name("email", "x.texu"), name("emaim", "x.text"), name("emailx", ".text")];
         let commitments: std::collections::HashSet<_> =
-            names.iter().map(|name| *FieldCipher::new(&[9; 32], *name).commitment()).collect();
+            names.iter().map(|name| *FieldCipher::new(&[9; 32], *name, Width::Narrow).commitment()).collect();
         assert_eq!(commitments.len(), names.len());
     }
 }

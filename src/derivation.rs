@@ -145,13 +145,13 @@ fn join(parts: &[&[u8]], out: &mut [u8]) -> usize {
 }
 
 /// Writes the AES-256 key and the key commitment of one field of one customer.
-pub(crate) fn field(customer: &[u8; 32], name: FieldId, out: &mut Zeroizing<[u8; 64]>) {
+pub(crate) fn field(customer: &[u8; 32], name: FieldId, out: &mut Zeroizing<[[u8; 32]; 2]>) {
     let (label, tag) = (name.label.as_bytes(), name.tag.as_str().as_bytes());
     // Both lengths are bounded where names are made: 64 and 32.
     let (label_len, tag_len) = (length_byte(label), length_byte(tag));
     let mut info = [0; FIELD.len() + 2 + LABEL_BYTES + TAG_BYTES];
     let length = join(&[FIELD, &label_len, label, &tag_len, tag], &mut info);
-    expand(&from_prk(customer), info.get(..length).unwrap_or(&info), &mut **out);
+    expand(&from_prk(customer), info.get(..length).unwrap_or(&info), out.as_flattened_mut());
 }
 
 /// Purpose, field label, type tag and index label, each behind its length, and the bits of a token.

@@ -54,6 +54,18 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     black_box(bytes);
 }
 
+/// Zeroes the whole allocation of a vector that is about to be freed.
+///
+/// What has none is left alone: to zero no bytes at an address that is none takes some processors 60 ns.
+#[inline]
+pub(crate) fn wipe_all(bytes: &mut Vec<u8>) {
+    let capacity = bytes.capacity();
+    if capacity > 0 {
+        bytes.resize(capacity, 0);
+        wipe(bytes);
+    }
+}
+
 /// Bytes that are wiped on drop, all of their allocation.
 pub(crate) struct Wiped(Vec<u8>);
 

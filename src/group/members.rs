@@ -263,7 +263,8 @@ impl Members {
         customer: CustomerId,
         group: Group,
         (header, tag): (usize, usize),
-    ) -> Result<Plaintext, SealError> {
+        plain: &mut Plaintext,
+    ) -> Result<(), SealError> {
         let at = group.id().of(customer);
         if let Some(field) = self.fields().find(|field| field.purpose != group.purpose()) {
             return Err(SealError::OtherPurpose { at: field.of(customer), group: group.label() });
@@ -276,10 +277,10 @@ impl Members {
             return Err(SealError::TooLarge { at, bytes });
         }
         let padded = PADDING.padded(bytes);
-        let mut plain = Plaintext::after_header(header, header + padded + tag);
-        encoding::write(self.raws(), &mut plain);
+        plain.begin(header, header + padded + tag);
+        encoding::write(self.raws(), plain);
         plain.pad(padded, tag);
-        Ok(plain)
+        Ok(())
     }
 }
 

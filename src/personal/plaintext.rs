@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use crate::secret;
 
 /// Where [`PersonalData::encode`](crate::personal::PersonalData::encode) writes a value's bytes.
 ///
 /// It wipes what it held when it grows and when it is dropped.
 pub struct Plaintext {
     // What precedes the value (a sealed value's header) shares the allocation, so that sealing makes only one.
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Vec<u8>,
     start: usize,
 }
 
@@ -17,15 +17,24 @@ impl Plaintext {
     /// An empty buffer with room for `content` bytes.
     #[must_use]
     pub fn with_capacity(content: usize) -> Plaintext {
-        Plaintext { bytes: Zeroizing::new(Vec::with_capacity(content)), start: 0 }
+        Plaintext { bytes: Vec::with_capacity(content), start: 0 }
     }
 
-    /// A buffer in an allocation of `room` bytes or more, that leaves room for a header.
+    /// Nothing, in no allocation.
     #[inline]
-    pub(crate) fn after_header(header: usize, room: usize) -> Plaintext {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        bytes.resize(header, 0);
-        Plaintext { bytes, start: header }
+    pub(crate) fn empty() -> Plaintext {
+        Plaintext { bytes: Vec::new(), start: 0 }
+    }
+
+    /// Starts anew in an allocation of `room` bytes or more, and leaves room for a header.
+    ///
+    /// Where it is: a buffer that is moved right after it was made stalls the processor.
+    #[inline]
+    pub(crate) fn begin(&mut self, header: usize, room: usize) {
+        secret::wipe_all(&mut self.bytes);
+        self.bytes = Vec::with_capacity(room);
+        self.bytes.resize(header, 0);
+        self.start = header;
     }
 
     /// Appends bytes.
@@ -74,18 +83,31 @@ impl Plaintext {
     }
 
     /// The whole allocation, once its content is no longer secret.
-    pub(crate) fn into_encrypted(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.bytes)
+    pub(crate) fn take_encrypted(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    #[inline]
+    fn reserve(&mut self, wanted: usize) {
+        if wanted > self.bytes.capacity() {
+            self.grow(wanted);
+        }
     }
 
     // `Vec`'s own growth would leave the old bytes in freed memory.
-    fn reserve(&mut self, wanted: usize) {
-        if wanted > self.bytes.capacity() {
-            let mut grown = Zeroizing::new(Vec::with_capacity(wanted.max(self.bytes.capacity().saturating_mul(2))));
-            grown.extend_from_slice(&self.bytes);
-            self.bytes.zeroize();
-            self.bytes = grown;
-        }
+    #[cold]
+    fn grow(&mut self, wanted: usize) {
+        let mut grown = Vec::with_capacity(wanted.max(self.bytes.capacity().saturating_mul(2)));
+        grown.extend_from_slice(&self.bytes);
+        secret::wipe_all(&mut self.bytes);
+        self.bytes = grown;
+    }
+}
+
+impl Drop for Plaintext {
+    #[inline]
+    fn drop(&mut self) {
+        secret::wipe_all(&mut self.bytes);
     }
 }
 
@@ -101,7 +123,8 @@ mod tests {
 
     #[test]
     fn grows_and_pads_after_a_header() {
-        let mut plain = Plaintext::after_header(4, 4);
+        let mut plain = Plaintext::empty();
+        plain.begin(4, 4);
         plain.extend(b"con");
         plain.extend(b"tent");
         assert_eq!(plain.as_bytes(), b"content");
@@ -111,6 +134,6 @@ mod tests {
         plain.extend(&[7; 16]);
         assert_eq!(before, plain.bytes.as_ptr(), "the tag must not move the allocation");
         plain.header_mut().copy_from_slice(b"head");
-        assert_eq!(&plain.into_encrypted()[..11], b"headcontent");
+        assert_eq!(&plain.take_encrypted()[..11], b"headcontent");
     }
 }

@@ -1,5 +1,7 @@
 //! What a sealed value has in clear, and what its tag covers beside the ciphertext.
 
+use std::borrow::Cow;
+
 use crate::cipher::{COMMITMENT_BYTES, NONCE_BYTES};
 use crate::derivation::TreeId;
 
@@ -75,27 +77,33 @@ fn version_byte(in_copy: bool) -> u8 {
 /// The rest of the header needs no place here, since a change of it already leads to another key or nonce: tree and
 /// customer choose the key, the commitment is compared with the key's, and the nonce is the cipher's. That keeps this
 /// within one block of GHASH, where all of it would take six, a third of the time to open a short field.
-pub(crate) struct Associated {
-    short: [u8; 16],
-    long: Vec<u8>,
+///
+/// In `room`, since a value that is written in pieces and moved at once stalls the processor; a longer one takes an allocation.
+#[inline]
+pub(crate) fn associated<'r>(
+    in_copy: bool,
+    witness: u64,
+    context: Option<&[u8]>,
+    room: &'r mut [u8; ASSOCIATED_ROOM],
+) -> Cow<'r, [u8]> {
+    let has_context = u128::from(context.is_some());
+    let version = u128::from(version_byte(in_copy));
+    let fixed = (version << 120 | u128::from(witness) << 56 | has_context << 48).to_be_bytes();
+    let context = context.unwrap_or_default();
+    let length = fixed.len() + context.len();
+    if length > ASSOCIATED_ROOM {
+        return Cow::Owned([&fixed, context].concat());
+    }
+    let (start, rest) = room.split_at_mut(fixed.len());
+    start.copy_from_slice(&fixed);
+    if let Some(place) = rest.get_mut(..context.len()) {
+        place.copy_from_slice(context);
+    }
+    Cow::Borrowed(room.get(..length).unwrap_or_default())
 }
 
-impl Associated {
-    #[inline]
-    pub(crate) fn new(in_copy: bool, witness: u64, context: Option<&[u8]>) -> Associated {
-        // As one integer: bytes written in pieces and then loaded whole by the cipher stall its pipeline.
-        let has_context = u128::from(context.is_some());
-        let version = u128::from(version_byte(in_copy));
-        let short = (version << 120 | u128::from(witness) << 56 | has_context << 48).to_be_bytes();
-        let long = context.map_or_else(Vec::new, |context| [&short[..], context].concat());
-        Associated { short, long }
-    }
-
-    #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        if self.long.is_empty() { &self.short } else { &self.long }
-    }
-}
+/// For contexts of up to 48 bytes: a row's number, a UUID, as text as well.
+pub(crate) const ASSOCIATED_ROOM: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -104,10 +112,17 @@ mod tests {
     #[test]
     fn no_context_differs_from_an_empty_one() {
         let witness = 0x07_01_02_03;
-        let all = [None, Some(&b""[..]), Some(b"a")].map(|c| Associated::new(false, witness, c).as_bytes().to_vec());
+        let of = |in_copy, context: Option<&[u8]>| {
+            associated(in_copy, witness, context, &mut [0xaa; ASSOCIATED_ROOM]).into_owned()
+        };
+        let all = [None, Some(&b""[..]), Some(b"a")].map(|context| of(false, context));
         assert!(all[0] != all[1] && all[1] != all[2]);
-        let in_copy = Associated::new(true, witness, None).as_bytes().to_vec();
+        let in_copy = of(true, None);
         assert!(in_copy[0] == 0xf9 && in_copy[1..] == all[0][1..]);
-        assert_eq!(all[2], [&[VERSION, 0, 0, 0, 0, 7, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0], &b"a"[..]].concat());
+        let fixed = [VERSION, 0, 0, 0, 0, 7, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0];
+        for bytes in [0, 1, 47, 48, 49, 1000] {
+            let context: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+            assert_eq!(of(false, Some(&context)), [&fixed[..], &context].concat(), "{bytes}");
+        }
     }
 }

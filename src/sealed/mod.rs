@@ -16,7 +16,7 @@ use crate::personal::MOST_BYTES;
 mod header;
 
 use header::IN_COPY;
-pub(crate) use header::{Associated, HEADER_BYTES, Header, VERSION};
+pub(crate) use header::{ASSOCIATED_ROOM, HEADER_BYTES, Header, VERSION, associated};
 
 /// How the text form begins.
 const TEXT_PREFIX: &str = "obl1.";
@@ -130,6 +130,12 @@ impl<T> Sealed<T> {
     #[inline]
     pub(crate) fn text_and_tag(&self) -> Option<(&[u8], &[u8; TAG_BYTES])> {
         self.bytes.get(HEADER_BYTES..)?.split_last_chunk()
+    }
+
+    /// The length of the ciphertext.
+    #[inline]
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(HEADER_BYTES + TAG_BYTES)
     }
 }
 

@@ -11,6 +11,8 @@ mod process;
 mod state;
 mod workers;
 
+#[cfg(all(test, target_os = "linux"))]
+mod clean_stack;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 #[cfg(test)]

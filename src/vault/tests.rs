@@ -403,7 +403,7 @@ fn a_reader_of_derived_nodes_is_waited_for() {
         });
         is_walking.recv().unwrap();
         let shredded = vault.shred([alice]).unwrap();
-        assert_eq!(shredded.is_wiped_here(), ends_in_time);
+        assert_eq!(shredded.commit().is_wiped_here(), ends_in_time);
         assert_eq!(are_gone(&nodes), ends_in_time, "not while they are walked by");
         assert!(kept(&vault, alice).is_empty(), "none of the new snapshot's leads there");
         assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));

@@ -132,10 +132,11 @@ pub(super) fn field_name(label: &'static str, tag: &'static str) -> FieldId {
 /// Info, and 64 bytes of key and commitment.
 pub(super) fn field_keys(customer: &[u8; 32], label: &'static str, tag: &'static str) -> (Vec<u8>, [u8; 64]) {
     let info = [b"oubliette/1/field", &[label.len() as u8][..], label.as_bytes(), &[tag.len() as u8], tag.as_bytes()];
-    let mut okm = Zeroizing::new([0; 64]);
-    derivation::field(customer, field_name(label, tag), &mut okm);
+    let mut keys = Zeroizing::new([[0; 32]; 2]);
+    derivation::field(customer, field_name(label, tag), &mut keys);
+    let okm: [u8; 64] = keys.as_flattened().try_into().unwrap();
     assert_eq!(okm[..], expand(customer, &info.concat(), 64));
-    (info.concat(), *okm)
+    (info.concat(), okm)
 }
 
 fn page(key: [u8; 32]) -> Node {

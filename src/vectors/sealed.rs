@@ -4,11 +4,11 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::derivation::{field_keys, field_name};
 use super::{Node, hex, run};
-use crate::cipher::FieldCipher;
+use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::personal::{Padding, Plaintext, unpad};
-use crate::sealed::{Associated, HEADER_BYTES, Header, ParseError, Sealed};
+use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, ParseError, Sealed, associated};
 use crate::witness::Witness;
 
 /// Where a value belongs, and what is in it.
@@ -76,16 +76,19 @@ impl Value<'_> {
     /// The value whose padded plaintext is given, right or not.
     pub(super) fn sealed_as(&self, mut text: Vec<u8>) -> Vec<u8> {
         let header = self.header();
-        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);
-        let tag = cipher.seal(&self.nonce, associated.as_bytes(), &mut text).unwrap();
+        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag), Width::Narrow);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(self.in_copy, self.witness.packed(), self.context, &mut room);
+        let mut tag = [0; 16];
+        cipher.seal(&self.nonce, &associated, &mut text, &mut tag).unwrap();
         [&header[..], &text, &tag].concat()
     }
 
     pub(super) fn shown(&self, name: &'static str) -> Node {
         let (info, okm) = field_keys(&self.customer_key, self.label, self.tag);
         let sealed = self.sealed();
-        let associated = Associated::new(self.in_copy, self.witness.packed(), self.context);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(self.in_copy, self.witness.packed(), self.context, &mut room);
         let (ciphertext, tag) = sealed[HEADER_BYTES..].split_last_chunk::<16>().unwrap();
         let parsed = Sealed::<String>::from_bytes(sealed.clone()).unwrap();
         assert_eq!(self.opened(&sealed).as_deref(), Ok(self.content));
@@ -107,7 +110,7 @@ impl Value<'_> {
             ("aes_key", hex(&okm[..32])),
             ("commitment", hex(&okm[32..])),
             ("padded", hex(self.padded())),
-            ("associated_data", hex(associated.as_bytes())),
+            ("associated_data", hex(&associated)),
             ("ciphertext", hex(ciphertext)),
             ("tag", hex(tag)),
             ("sealed", hex(&sealed)),
@@ -129,10 +132,11 @@ impl Value<'_> {
             return Err("other_tree");
         }
         let (text, tag) = sealed.text_and_tag().unwrap();
-        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag));
-        let associated = Associated::new(header.in_copy, header.witness, self.context);
+        let cipher = FieldCipher::new(&self.customer_key, field_name(self.label, self.tag), Width::Narrow);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(header.in_copy, header.witness, self.context, &mut room);
         let mut plain = text.to_vec();
-        let opened = cipher.open(header.nonce, header.commitment, associated.as_bytes(), &mut plain, tag);
+        let opened = cipher.open(header.nonce, header.commitment, &associated, &mut plain, tag);
         opened.map_err(|_| "not_authentic")?;
         unpad(&plain).map(<[u8]>::to_vec).ok_or("invalid_content")
     }

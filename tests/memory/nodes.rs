@@ -49,11 +49,11 @@ fn of_the_process_that_shreds() {
     let vault = at(&path).create(RootKey::bytes(ROOT_KEY)).unwrap();
     let three = Three::enroll(&vault);
     let rows = three.seal(&vault);
-    assert!(vault.shred([three.first]).unwrap().is_wiped_here());
+    assert!(vault.shred([three.first]).unwrap().commit().is_wiped_here());
     let needles = needles(&Source::Directory(&path), "orders", three.victim);
     // Nobody was opened since: the leaf's seed is in nothing but the node that was kept.
     expect_found(&needles, &["root page key", "level 3", "level 4"]);
-    assert!(vault.shred([three.victim]).unwrap().is_wiped_here());
+    assert!(vault.shred([three.victim]).unwrap().commit().is_wiped_here());
     needles.find().expect_nothing("right after a shred");
     three.check(&vault, &rows);
     needles.find().expect_nothing("after survivors were opened");
@@ -69,11 +69,11 @@ fn of_another_process() {
     let three = Three::enroll(&other);
     let vault = at(&path).unlock(RootKey::bytes(ROOT_KEY)).unwrap();
     let rows = three.seal(&vault);
-    assert!(other.shred([three.first]).unwrap().is_wiped_here());
+    assert!(other.shred([three.first]).unwrap().commit().is_wiped_here());
     vault.refresh().unwrap();
     let needles = needles(&Source::Directory(&path), "orders", three.victim);
     expect_found(&needles, &["root page key", "level 3", "level 4"]);
-    assert!(other.shred([three.victim]).unwrap().is_wiped_here());
+    assert!(other.shred([three.victim]).unwrap().commit().is_wiped_here());
     vault.refresh().unwrap();
     needles.find().expect_nothing("after a shred elsewhere was seen");
     three.check(&vault, &rows);
@@ -95,7 +95,7 @@ fn of_a_tree_that_is_given_up() {
     let rotated = vault.rotate_purpose(ORDERS).unwrap();
     vault.open(customer, EMAIL, &sealed).unwrap();
     expect_found(&needles, &["root seed", "level 1", "level 2", "level 3", "level 4"]);
-    assert!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().is_wiped_here());
+    assert!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().commit().is_wiped_here());
     needles.find().expect_nothing("after the tree was given up");
     vault.open(customer, EMAIL, &sealed).unwrap_err();
     needles.find().expect_nothing("after it was asked for");

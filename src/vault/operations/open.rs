@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::cipher::FieldCipher;
+use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
 use crate::field::{Belongs, FieldId, Placed, Purpose};
 use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
-use crate::sealed::{Associated, Encoded, Header, Sealed};
+use crate::sealed::{ASSOCIATED_ROOM, Encoded, Header, Sealed, associated};
 use crate::secret::Wiped;
-use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
+use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
 use crate::vault::state::{Cipher, Fetched, Handle, NO_TREE, VaultState, tree_error};
 
@@ -70,12 +70,13 @@ impl Operations<'_> {
             let state = self.state_to_open(customer, name, &header, pages)?;
             let tree = state.tree(header.tree).and_then(|tree| tree.tree.as_ref()).ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
-            with_clean_stack(|| {
+            let width = Width::for_text(sealed.text_bytes());
+            with_clean_stack_after(width.to_derive(), || {
                 let mut walker = Walker::for_one();
                 if walker.walk(tree, customer.to_path(), pages).map_err(tree_error)? == Found::Shredded {
                     return Err(OpenError::Shredded { at: name.of(customer) });
                 }
-                let cipher = FieldCipher::new(walker.customer_key(), name);
+                let cipher = FieldCipher::new(walker.customer_key(), name, width);
                 Ok(Operations::open_with(&cipher, &header, context, sealed))
             })
         })?;
@@ -126,7 +127,7 @@ impl Operations<'_> {
         let is_theirs = header.customer == customer.to_path();
         let changes = self.known.changes();
         let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
-            with_clean_stack_after(Work::KeptCipher, || Operations::open_with(cipher, &header, context, sealed))
+            with_clean_stack_after(cipher.work(), || Operations::open_with(cipher, &header, context, sealed))
         });
         let opened = match kept {
             Some(opened) => opened,
@@ -135,8 +136,9 @@ impl Operations<'_> {
                     // Before the handle's lock, since it may wait for a thread of the vault's, which takes the lock to wipe.
                     drop(self.state_to_open(customer, name, &header, pages)?);
                     let mut keys = handle.keys();
-                    with_clean_stack(|| {
-                        let cipher = handle.cipher(&mut keys, index, Some(header.tree), name, pages)?.1;
+                    let width = Width::for_text(sealed.text_bytes());
+                    with_clean_stack_after(width.to_derive(), || {
+                        let cipher = handle.cipher(&mut keys, index, Some(header.tree), (name, width), pages)?.1;
                         match cipher {
                             Cipher::Kept(cipher) => Ok(Some(Operations::open_with(cipher, &header, context, sealed))),
                             Cipher::Made(cipher) => Ok(Some(Operations::open_with(&cipher, &header, context, sealed))),
@@ -209,9 +211,10 @@ impl Operations<'_> {
         sealed: &Sealed<T>,
     ) -> Option<Wiped> {
         let (text, tag) = sealed.text_and_tag()?;
-        let associated = Associated::new(header.in_copy, header.witness, context);
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(header.in_copy, header.witness, context, &mut room);
         let mut plain = Wiped::copy_of(text);
-        cipher.open(header.nonce, header.commitment, associated.as_bytes(), plain.bytes_mut(), tag).ok()?;
+        cipher.open(header.nonce, header.commitment, &associated, plain.bytes_mut(), tag).ok()?;
         Some(plain)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cipher::{FieldCipher, TAG_BYTES};
+use crate::cipher::{FieldCipher, NONCE_BYTES, TAG_BYTES, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
@@ -12,8 +12,8 @@ use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
 use crate::nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
-use crate::sealed::{Associated, HEADER_BYTES, Header, Sealed};
-use crate::stack::{Work, with_clean_stack, with_clean_stack_after};
+use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, Sealed, associated};
+use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
 use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
 
@@ -41,25 +41,27 @@ impl Operations<'_> {
         value: &T,
     ) -> Result<Option<Sealed<T>>, SealError> {
         let name = place.field_id();
-        let mut plain = encode(customer, place, value)?;
+        let mut plain = Plaintext::empty();
+        encode(customer, place, value, &mut plain)?;
+        let width = Width::for_text(plain.len());
         let changes = self.known.changes();
         let tree = self.with_pages(|pages| {
-            let wall = self.wall_within_lease()?;
+            let nonce = self.nonce_within_lease()?;
             let state = self.state_to_seal(name.purpose)?;
             let tree = state.to_seal(name.purpose.name(), self.known.durable()).ok_or(KeyStoreError::NotDurableYet)?;
             let keys = tree.tree.as_ref().ok_or(NO_TREE)?;
             // The snapshot outlives every key derived from it: a shred waits for it.
-            with_clean_stack(|| {
+            with_clean_stack_after(width.to_derive(), || {
                 let mut walker = Walker::for_one();
                 if walker.walk(keys, customer.to_path(), pages).map_err(tree_error)? == Found::Shredded {
                     return Err(SealError::Shredded { at: name.of(customer) });
                 }
-                let cipher = FieldCipher::new(walker.customer_key(), name);
-                self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, wall)
+                let cipher = FieldCipher::new(walker.customer_key(), name, width);
+                self.encrypt(&cipher, tree.id, customer, place.context, &mut plain, &nonce)
             })?;
             Ok::<_, SealError>(tree.id)
         })?;
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
+        self.finish_seal(customer, name, tree, changes, plain.take_encrypted())
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
@@ -113,14 +115,15 @@ impl Operations<'_> {
         if self.is_enrolled(customer)? { Ok(()) } else { Err(SealError::NotEnrolled { at: name.of(customer) }) }
     }
 
-    /// The wall clock for a nonce, once the lease is known to run.
-    #[inline]
-    fn wall_within_lease(&self) -> Result<u64, KeyStoreError> {
+    /// A nonce, once the lease is known to run: by one read of the clock. Drawn before any key is worked with, since that may take a system call and
+    /// kilobytes of stack.
+    #[inline(always)]
+    fn nonce_within_lease(&self) -> Result<[u8; NONCE_BYTES], KeyStoreError> {
         let wall = self.known.wall();
         if !self.known.is_fresh_at(wall) {
             self.reread()?;
         }
-        Ok(wall)
+        nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)
     }
 
     pub(crate) fn seal_by_handle<T: PersonalData>(
@@ -131,7 +134,7 @@ impl Operations<'_> {
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let customer = handle.customer(index);
-        self.seal_encoded(handle, index, place.field_id(), place.context, || encode(customer, place, value))
+        self.seal_encoded(handle, index, place.field_id(), place.context, |plain| encode(customer, place, value, plain))
     }
 
     pub(crate) fn seal_group(
@@ -142,7 +145,7 @@ impl Operations<'_> {
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
         let (customer, group) = (handle.customer(index), place.group);
-        let encode = || members.encode(customer, group, (HEADER_BYTES, TAG_BYTES));
+        let encode = |plain: &mut Plaintext| members.encode(customer, group, (HEADER_BYTES, TAG_BYTES), plain);
         self.seal_encoded(handle, index, group.id(), place.context, encode)
     }
 
@@ -152,12 +155,14 @@ impl Operations<'_> {
         index: usize,
         name: FieldId,
         context: Option<&[u8]>,
-        encode: impl Fn() -> Result<Plaintext, SealError>,
+        encode: impl Fn(&mut Plaintext) -> Result<(), SealError>,
     ) -> Result<Sealed<S>, SealError> {
         for _ in 0..TRIES {
             // The application's code, and all that may wait for a thread of the vault's, come before the handle's lock, which
             // those threads take to wipe.
-            if let Some(sealed) = self.seal_once_by_handle(handle, index, name, context, encode()?)? {
+            let mut plain = Plaintext::empty();
+            encode(&mut plain)?;
+            if let Some(sealed) = self.seal_once_by_handle(handle, index, name, context, &mut plain)? {
                 return Ok(sealed);
             }
         }
@@ -171,28 +176,29 @@ impl Operations<'_> {
         index: usize,
         name: FieldId,
         context: Option<&[u8]>,
-        mut plain: Plaintext,
+        plain: &mut Plaintext,
     ) -> Result<Option<Sealed<S>>, SealError> {
         let customer = handle.customer(index);
         let changes = self.known.changes();
-        let wall = self.wall_within_lease()?;
+        let nonce = self.nonce_within_lease()?;
         let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
             // The cipher leaves round keys on the stack, where no commit could reach them.
-            let seal = || self.encrypt(cipher, tree, customer, context, &mut plain, wall);
-            (tree, with_clean_stack_after(Work::KeptCipher, seal))
+            let seal = || self.encrypt(cipher, tree, customer, context, plain, &nonce);
+            (tree, with_clean_stack_after(cipher.work(), seal))
         });
         let (tree, encrypted) = match kept {
             Some(kept) => kept,
             None => {
                 self.may_seal(customer, name)?;
                 self.with_pages(|pages| {
-                    let wall = self.wall_within_lease()?;
+                    let nonce = self.nonce_within_lease()?;
                     drop(self.state_to_seal(name.purpose)?);
                     let mut keys = handle.keys();
-                    with_clean_stack(|| {
-                        let (tree, cipher) = handle.cipher(&mut keys, index, None, name, pages)?;
+                    let width = Width::for_text(plain.len());
+                    with_clean_stack_after(width.to_derive(), || {
+                        let (tree, cipher) = handle.cipher(&mut keys, index, None, (name, width), pages)?;
                         match cipher.as_ref() {
-                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, &mut plain, wall))),
+                            Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, plain, &nonce))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),
                         }
                     })
@@ -200,7 +206,7 @@ impl Operations<'_> {
             }
         };
         encrypted?;
-        self.finish_seal(customer, name, tree, changes, plain.into_encrypted())
+        self.finish_seal(customer, name, tree, changes, plain.take_encrypted())
     }
 
     /// Encrypts what was encoded, in place, and writes its header. After an error the content is still in clear.
@@ -212,40 +218,46 @@ impl Operations<'_> {
         customer: CustomerId,
         context: Option<&[u8]>,
         plain: &mut Plaintext,
-        wall: u64,
+        nonce: &[u8; NONCE_BYTES],
     ) -> Result<(), SealError> {
-        let nonce = nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)?;
         let header = Header {
             in_copy: self.settings.is_copy,
             tree,
             customer: customer.to_path(),
             witness: self.known.witness_to_seal(),
-            nonce: &nonce,
+            nonce,
             commitment: cipher.commitment(),
         };
-        let associated = Associated::new(header.in_copy, header.witness, context);
-        let tag = cipher
-            .seal(header.nonce, associated.as_bytes(), plain.content_mut())
+        let mut room = [0; ASSOCIATED_ROOM];
+        let associated = associated(header.in_copy, header.witness, context, &mut room);
+        plain.extend(&[0; TAG_BYTES]);
+        let (text, tag) = plain.content_mut().split_last_chunk_mut().ok_or(KeyStoreError::Bug("no room for a tag"))?;
+        cipher
+            .seal(header.nonce, &associated, text, tag)
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
-        plain.extend(&tag);
         header.write(plain.header_mut()).ok_or(KeyStoreError::Bug("no room for a header"))?;
         Ok(())
     }
 }
 
-/// A value's bytes, padded, with room for the header before them and the tag after. It calls the application's code, which may take its
-/// time: no lock and no snapshot may be held.
+/// Writes a value's bytes, padded, with room for the header before them and the tag after: in one allocation, if the value's hint was right. It
+/// calls the application's code, which may take its time: no lock and no snapshot may be held.
 #[inline]
-fn encode<T: PersonalData>(customer: CustomerId, place: Placed<'_, T>, value: &T) -> Result<Plaintext, SealError> {
+fn encode<T: PersonalData>(
+    customer: CustomerId,
+    place: Placed<'_, T>,
+    value: &T,
+    plain: &mut Plaintext,
+) -> Result<(), SealError> {
     let hint = value.size_hint().min(MOST_BYTES);
-    let mut plain = Plaintext::after_header(HEADER_BYTES, HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES);
-    value.encode(&mut plain);
+    plain.begin(HEADER_BYTES, HEADER_BYTES + T::PADDING.padded(hint) + TAG_BYTES);
+    value.encode(plain);
     let bytes = plain.len();
     if bytes > MOST_BYTES {
         return Err(SealError::TooLarge { at: place.field_id().of(customer), bytes });
     }
     plain.pad(T::PADDING.padded(bytes), TAG_BYTES);
-    Ok(plain)
+    Ok(())
 }
 
 /// How often a value is sealed anew because its tree was retired meanwhile.

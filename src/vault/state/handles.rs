@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use crate::cipher::FieldCipher;
+use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::derivation::{CustomerKey, TreeId};
 use crate::error::KeyStoreError;
@@ -117,13 +117,13 @@ impl Handle {
     /// The cipher of one customer's field, under a given tree or the one that seals. The caller holds the keys' lock from
     /// before this until it has used the cipher. Waits for nothing: a page that is not in memory is wanted, and this an error.
     ///
-    /// Leaves copies of key material on the stack: call it within [`with_clean_stack`].
+    /// Leaves copies of key material on the stack: call it within what [`Width::to_derive`] says.
     pub(crate) fn cipher<'k>(
         &self,
         keys: &'k mut Keys,
         index: usize,
         tree: Option<TreeId>,
-        name: FieldId,
+        (name, width): (FieldId, Width),
         pages: &Fetched<'_>,
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
@@ -158,7 +158,7 @@ impl Handle {
                 return Err(error);
             }
         };
-        let cipher = FieldCipher::new(key.0.bytes(), name);
+        let cipher = FieldCipher::new(key.0.bytes(), name, width);
         if self.customers.len() > 1 {
             return Ok((id, Cipher::Made(cipher)));
         }
