@@ -1,7 +1,5 @@
 //! Opening one value.
 
-use std::sync::Arc;
-
 use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
@@ -13,7 +11,7 @@ use crate::sealed::{ASSOCIATED_ROOM, Encoded, Header, Sealed, associated};
 use crate::secret::Wiped;
 use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
-use crate::vault::state::{Cipher, Fetched, Handle, NO_TREE, VaultState, tree_error};
+use crate::vault::state::{Cipher, Fetched, Handle, Held, NO_TREE, tree_error};
 
 impl Operations<'_> {
     pub(crate) fn is_unlocked(&self, purpose: Purpose) -> bool {
@@ -167,7 +165,7 @@ impl Operations<'_> {
         name: FieldId,
         header: &Header<'_>,
         pages: &Fetched<'_>,
-    ) -> Result<Arc<VaultState>, OpenError> {
+    ) -> Result<Held, OpenError> {
         let at = name.of(customer);
         if !self.is_unlocked(name.purpose) {
             return Err(OpenError::PurposeNotUnlocked { purpose: name.purpose.name() });

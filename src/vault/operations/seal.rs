@@ -1,6 +1,5 @@
 //! Sealing one value.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cipher::{FieldCipher, NONCE_BYTES, TAG_BYTES, Width};
@@ -15,7 +14,7 @@ use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, Sealed, associated};
 use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
-use crate::vault::state::{Handle, NO_TREE, VaultState, tree_error};
+use crate::vault::state::{Handle, Held, NO_TREE, tree_error};
 
 impl Operations<'_> {
     pub(crate) fn seal<T: PersonalData>(
@@ -65,7 +64,7 @@ impl Operations<'_> {
     }
 
     /// The snapshot to seal with: one in which the purpose has a tree that is durable.
-    fn state_to_seal(&self, purpose: Purpose) -> Result<Arc<VaultState>, KeyStoreError> {
+    fn state_to_seal(&self, purpose: Purpose) -> Result<Held, KeyStoreError> {
         let state = self.state()?;
         if state.to_seal(purpose.name(), self.known.durable()).is_some() {
             return Ok(state);

@@ -9,7 +9,7 @@ use crate::events;
 use crate::vault::commit::Seen;
 use crate::vault::process::Process;
 use crate::vault::process::take_over::TakenOverBy;
-use crate::vault::state::{READS_A_LEASE, VaultState};
+use crate::vault::state::{Held, READS_A_LEASE, VaultState};
 use crate::witness::Witness;
 
 /// Between two reads that unknown numbers or trees ask for: long enough that rows of somebody else's making cost little, short enough for
@@ -18,18 +18,18 @@ const EXTRA_READS: Duration = Duration::from_millis(50);
 
 impl Process {
     /// The snapshot, after one re-read if the lease has lapsed.
-    pub(crate) fn state(self: &Arc<Process>) -> Result<Arc<VaultState>, KeyStoreError> {
+    pub(crate) fn state(self: &Arc<Process>) -> Result<Held, KeyStoreError> {
         if self.known.is_fresh()
-            && let Some(state) = self.known.snapshot()
+            && let Some(state) = self.known.held()
         {
-            return state.unless_gone_back();
+            return state.unless_gone_back().map(|()| state);
         }
         self.reread()?;
         self.known.state()
     }
 
     /// The snapshot, read anew here if the lease has lapsed: for the thread that commits.
-    pub(crate) fn state_now(self: &Arc<Process>) -> Result<Arc<VaultState>, KeyStoreError> {
+    pub(crate) fn state_now(self: &Arc<Process>) -> Result<Held, KeyStoreError> {
         if !self.known.is_fresh() {
             self.refresh()?;
         }

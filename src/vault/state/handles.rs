@@ -1,7 +1,7 @@
 //! Keys that an application holds on to, and a commit wipes under its hands.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
@@ -11,12 +11,12 @@ use crate::field::FieldId;
 use crate::key_tree::{Found, Walker};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, Shards, lock, shard};
 use crate::vault::state::{Fetched, Known, LoadedTree, tree_error};
 
-/// Every handle there is, so that a commit can reach the keys they hold.
+/// Every handle there is, so that a commit can reach the keys they hold. Each is registered in the shard of the thread that made it.
 pub(crate) struct Handles {
-    registered: Mutex<Registered>,
+    registered: Shards<Mutex<Registered>>,
 }
 
 struct Registered {
@@ -26,15 +26,24 @@ struct Registered {
 
 impl Handles {
     pub(crate) fn new() -> Handles {
-        Handles { registered: Mutex::new(Registered { handles: HashMap::new(), next: 0 }) }
+        Handles { registered: Shards::new(|| Mutex::new(Registered { handles: HashMap::new(), next: 0 })) }
     }
 
     /// Wipes the keys of all handles. They derive them anew, from the snapshot that is current then.
     pub(crate) fn wipe(&self) {
-        let alive: Vec<Arc<Handle>> = lock(&self.registered).handles.values().filter_map(Weak::upgrade).collect();
-        for handle in alive {
-            lock(&handle.keys).wipe();
+        for handle in self.alive() {
+            for keys in handle.all_keys() {
+                lock(keys).wipe();
+            }
         }
+    }
+
+    fn alive(&self) -> Vec<Arc<Handle>> {
+        let mut alive = Vec::new();
+        for registered in self.registered.iter() {
+            alive.extend(lock(registered).handles.values().filter_map(Weak::upgrade));
+        }
+        alive
     }
 }
 
@@ -44,7 +53,12 @@ pub(crate) struct Handle {
     known: Arc<Known>,
     /// In order of number when there is more than one.
     customers: Vec<CustomerId>,
+    /// The [`shard`] of the thread that made it, whose keys these are. Most handles are used by one thread.
+    shard: usize,
     keys: Mutex<Keys>,
+    /// Those of other threads, each of which derives its own: the lock is held while a cipher is used, and threads that share a handle would wait for each other. Not of a
+    /// chunk, whose keys are too many for that.
+    others: OnceLock<Shards<Mutex<Keys>>>,
 }
 
 /// What a handle has derived so far.
@@ -91,11 +105,12 @@ impl Cipher<'_> {
 impl Handle {
     /// `customers` in order of number.
     pub(crate) fn register(known: &Arc<Known>, customers: Vec<CustomerId>) -> Arc<Handle> {
-        let mut registered = lock(&known.handles.registered);
+        let shard = shard();
+        let mut registered = lock(known.handles.registered.at(shard));
         let number = registered.next;
         registered.next += 1;
-        let keys = Mutex::new(Keys { trees: Vec::new(), ciphers: Vec::new() });
-        let handle = Arc::new(Handle { number, known: known.clone(), customers, keys });
+        let (keys, others) = (Mutex::new(Keys::none()), OnceLock::new());
+        let handle = Arc::new(Handle { number, known: known.clone(), customers, shard, keys, others });
         registered.handles.insert(number, Arc::downgrade(&handle));
         handle
     }
@@ -109,9 +124,18 @@ impl Handle {
         self.customers.get(index).copied().unwrap_or(CustomerId::MIN)
     }
 
-    /// While this is held, a commit that wants to wipe the keys waits.
+    /// This thread's keys. While this is held, a commit that wants to wipe them waits.
+    #[inline]
     pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
-        lock(&self.keys)
+        if self.customers.len() > 1 || shard() == self.shard {
+            return lock(&self.keys);
+        }
+        // Before the snapshot is read, as the lock is taken before: whoever replaces that snapshot finds these.
+        lock(self.others.get_or_init(|| Shards::new(|| Mutex::new(Keys::none()))).mine())
+    }
+
+    fn all_keys(&self) -> impl Iterator<Item = &Mutex<Keys>> {
+        std::iter::once(&self.keys).chain(self.others.get().into_iter().flat_map(Shards::iter))
     }
 
     /// The cipher of one customer's field, under a given tree or the one that seals. The caller holds the keys' lock from
@@ -188,6 +212,10 @@ impl Handle {
 const LOST: KeyStoreError = KeyStoreError::Bug("a handle lost its keys");
 
 impl Keys {
+    fn none() -> Keys {
+        Keys { trees: Vec::new(), ciphers: Vec::new() }
+    }
+
     #[inline]
     pub(crate) fn kept(&self, tree: TreeId, name: FieldId) -> Option<&FieldCipher> {
         self.ciphers.iter().find(|kept| kept.tree == tree && kept.name.is(name)).map(|kept| &kept.cipher)
@@ -208,7 +236,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // In a forked child the parent's registry may be locked for ever, and is not this process's business.
         if self.known.is_of_this_process() {
-            lock(&self.known.handles.registered).handles.remove(&self.number);
+            lock(self.known.handles.registered.at(self.shard)).handles.remove(&self.number);
         }
     }
 }
@@ -217,13 +245,13 @@ impl Drop for Handle {
 impl Known {
     /// Whether some handle holds a key of this customer.
     pub(in crate::vault) fn handles_hold_a_key_of(&self, customer: CustomerId) -> bool {
-        let alive: Vec<Arc<Handle>> =
-            lock(&self.handles.registered).handles.values().filter_map(Weak::upgrade).collect();
-        alive.iter().any(|handle| {
+        self.handles.alive().iter().any(|handle| {
             let Some(index) = handle.customers.iter().position(|known| *known == customer) else { return false };
-            let keys = lock(&handle.keys);
-            let expanded = handle.customers.len() == 1 && !keys.ciphers.is_empty();
-            expanded || keys.trees.iter().any(|(_, slots)| matches!(slots.get(index), Some(Slot::Key(_))))
+            handle.all_keys().any(|keys| {
+                let keys = lock(keys);
+                let expanded = handle.customers.len() == 1 && !keys.ciphers.is_empty();
+                expanded || keys.trees.iter().any(|(_, slots)| matches!(slots.get(index), Some(Slot::Key(_))))
+            })
         })
     }
 }

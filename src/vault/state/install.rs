@@ -1,7 +1,7 @@
 //! What is read or committed becomes what is known; and when the lease ends, all that it covers is revoked.
 
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
@@ -88,10 +88,7 @@ impl Known {
         let open = self.places.open();
         lock(&self.scope).follow(&state.facts.places, &open);
         self.places.follow(&state.facts.places);
-        let before = {
-            let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
-            snapshot.replace(state.clone())
-        };
+        let before = self.replace_snapshot(Some(&state));
         {
             let mut numbers = lock(&self.numbers);
             numbers.drop_below(state.facts.shredded_through);
@@ -108,7 +105,7 @@ impl Known {
             Some(before) => !before.has_same_keys_as(&state) || state.facts.gone_back().is_some(),
         };
         if lost_keys {
-            // After the snapshot was replaced: a handle reads it under its own lock, so that it has the new one's keys or is wiped here.
+            // After the snapshot was replaced in every shard: a handle reads it under its own lock, so that it has the new one's keys or is wiped here.
             self.handles.wipe();
             self.changed();
         }
@@ -206,7 +203,7 @@ impl Known {
     fn wipe_under(&self, mut leaving: MutexGuard<'_, Vec<DropSignal>>) {
         // First: whoever looks before giving a result out finds no lease.
         self.lease.disarm();
-        let before = self.snapshot.write().unwrap_or_else(PoisonError::into_inner).take();
+        let before = self.replace_snapshot(None);
         leaving.extend(before.map(|before| before.drop_signal()));
         // After the snapshot is gone: a handle that is used in between has nothing to derive keys from.
         self.handles.wipe();

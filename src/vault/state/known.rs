@@ -1,7 +1,7 @@
 //! What one process knows of the vault, and until when.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, LeaseClock, Moment};
@@ -9,10 +9,11 @@ use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, Outcome};
 use crate::fork::{self, ForkGeneration};
 use crate::root_record::Record;
-use crate::sync::{Mutex, MutexGuard, RwLock, lock};
+use crate::sync::{Mutex, MutexGuard, RwLock, Shards, lock};
 use crate::vault::state::told::Told;
 use crate::vault::state::{
-    Alarm, DropSignal, Handles, Numbers, Pace, Places, RollbackProof, Scope, UnknownTrees, VaultState, WitnessHistory,
+    Alarm, DropSignal, Handles, Held, Numbers, Pace, Places, RollbackProof, Scope, UnknownTrees, VaultState,
+    WitnessHistory,
 };
 use crate::witness::Witness;
 
@@ -24,7 +25,8 @@ pub(crate) struct Known {
     /// It is of this process alone: a forked child begins with nothing.
     pub(super) fork: ForkGeneration,
     pub(super) lease: LeaseClock,
-    pub(super) snapshot: RwLock<Option<Arc<VaultState>>>,
+    /// One for each of some threads, all the same but while one is replaced.
+    snapshot: Shards<RwLock<Option<Held>>>,
     /// Held while a snapshot is replaced or confirmed: by commits, and by reads, which overlap them.
     pub(super) installing: Mutex<Vec<DropSignal>>,
     pub(super) witness_history: Mutex<WitnessHistory>,
@@ -67,7 +69,7 @@ impl Known {
         Arc::new(Known {
             fork: fork::generation(),
             lease: LeaseClock::new(clock),
-            snapshot: RwLock::new(None),
+            snapshot: Shards::new(|| RwLock::new(None)),
             installing: Mutex::new(Vec::new()),
             witness_history: Mutex::new(WitnessHistory::new()),
             durable: AtomicU64::new(0),
@@ -97,21 +99,41 @@ impl Known {
 
     /// In a forked child: drops the parent's snapshot, unless a thread that does not exist here holds it.
     pub(crate) fn drop_inherited(&self) {
-        if let Ok(mut snapshot) = self.snapshot.try_write() {
-            snapshot.take();
+        for shard in self.snapshot.iter() {
+            if let Ok(mut snapshot) = shard.try_write() {
+                snapshot.take();
+            }
         }
     }
 
     pub(crate) fn snapshot(&self) -> Option<Arc<VaultState>> {
-        match self.snapshot.read() {
-            Ok(snapshot) => snapshot.clone(),
-            Err(poisoned) => poisoned.into_inner().clone(),
-        }
+        self.held().map(|held| Arc::clone(&*held.0))
+    }
+
+    /// The same for whoever lets go of it soon.
+    #[inline]
+    pub(crate) fn held(&self) -> Option<Held> {
+        self.snapshot.mine().read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The snapshot, or why there is none, or why it is refused.
-    pub(crate) fn state(&self) -> Result<Arc<VaultState>, KeyStoreError> {
-        self.snapshot().ok_or_else(|| self.lapsed())?.unless_gone_back()
+    #[inline]
+    pub(crate) fn state(&self) -> Result<Held, KeyStoreError> {
+        let held = self.held().ok_or_else(|| self.lapsed())?;
+        held.unless_gone_back().map(|()| held)
+    }
+
+    /// Puts another snapshot, or none, in the place of this one, and gives that. Whoever calls it holds `installing`. When it returns nobody finds
+    /// the old one any more; those who found it before hold it.
+    pub(super) fn replace_snapshot(&self, new: Option<&Arc<VaultState>>) -> Option<Arc<VaultState>> {
+        let mut old = None;
+        for shard in self.snapshot.iter() {
+            // Each its own count of those who hold it.
+            let new = new.map(|state| Held(Arc::new(state.clone())));
+            let before = std::mem::replace(&mut *shard.write().unwrap_or_else(PoisonError::into_inner), new);
+            old = old.or_else(|| before.map(|held| Arc::clone(&*held.0)));
+        }
+        old
     }
 
     /// Whether the lease runs.

@@ -35,8 +35,8 @@ pub(super) use page_mark::MarkFound;
 pub(super) use rollback_proof::RollbackProof;
 pub(super) use scope::{NOT_LISTED, Places, Scope};
 pub(super) use snapshot::{
-    DropSignal, LoadedIndexes, LoadedTree, NO_TREE, PagesError, SignalOnDrop, StoredPages, VaultState, shredded_in,
-    tree_error,
+    DropSignal, Held, LoadedIndexes, LoadedTree, NO_TREE, PagesError, SignalOnDrop, StoredPages, VaultState,
+    shredded_in, tree_error,
 };
 pub(super) use unknown_trees::UnknownTrees;
 pub(super) use witness_history::WitnessHistory;

@@ -1,5 +1,6 @@
 //! What a process knows of the vault: an immutable snapshot, replaced by each commit or refresh.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,20 @@ pub(crate) struct VaultState {
     pub(crate) indexes: Option<LoadedIndexes>,
     // Dropped last, since fields are dropped in order: it signals that the secrets are wiped.
     on_drop: SignalOnDrop,
+}
+
+/// What a reader has of a snapshot. It counts in its thread's [shard](crate::sync::Shards) alone that it holds it: the count of the snapshot itself, which
+/// all processors would write to, stays as it is.
+#[derive(Clone)]
+pub(crate) struct Held(pub(super) Arc<Arc<VaultState>>);
+
+impl Deref for Held {
+    type Target = VaultState;
+
+    #[inline]
+    fn deref(&self) -> &VaultState {
+        &self.0
+    }
 }
 
 pub(crate) struct LoadedTree {
@@ -160,9 +175,10 @@ impl VaultState {
     }
 
     /// An error if its record is marked as one that was rolled back.
-    pub(crate) fn unless_gone_back(self: Arc<VaultState>) -> Result<Arc<VaultState>, KeyStoreError> {
+    #[inline]
+    pub(crate) fn unless_gone_back(&self) -> Result<(), KeyStoreError> {
         match self.facts.gone_back() {
-            None => Ok(self),
+            None => Ok(()),
             Some(seen) => Err(KeyStoreError::RolledBack { have: self.facts.clear.generation, seen }),
         }
     }
