@@ -1,7 +1,7 @@
 //! What a web service serves with its personal columns sealed, beside the same with plain columns: that of `examples/service`, its
 //! HTTP stack and the shape of its handlers, on SQLite.
 //!
-//! `cargo bench -p oubliette-benches --bench service`, some two minutes. It works in the directory for temporary files (`TMPDIR`).
+//! `cargo bench -p oubliette-benches --bench service`, some three minutes; `-- profile`, `-- users`, `-- eight` serve these pages alone. It works in the directory for temporary files (`TMPDIR`).
 //! Four connections ask over the loopback, one request at a time each; server, database and clients share the machine's cores.
 //! In each round each variant serves each page for a quarter of a second, so that a slow spell meets all of them alike; a
 //! ratio is the median of the rounds' ratios.
@@ -18,13 +18,12 @@ mod pages;
 #[path = "service/users.rs"]
 mod users;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use clients::{Clients, Served};
 use common::ours;
 use common::race::{heading, median, verdict};
 use oubliette::{RootKey, Vault};
-use pages::Variant;
 use tokio::runtime::Runtime;
 
 /// Customers of the vault, with a row each in every table.
@@ -81,8 +80,11 @@ fn main() {
         }
     }
 
-    let served = measure(&mut clients);
-    show(&served);
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_asked = |page: &usize| asked.is_empty() || asked.iter().any(|part| PAGES[*page].contains(part.as_str()));
+    let pages: Vec<usize> = (0..PAGES.len()).filter(is_asked).collect();
+    let served = measure(&mut clients, &pages);
+    show(&served, &pages);
     vault.close().unwrap();
     runtime.shutdown_background();
 }
@@ -90,13 +92,13 @@ fn main() {
 /// By page and variant, a figure a round.
 type All = Vec<Vec<Vec<Served>>>;
 
-fn measure(clients: &mut [Clients; VARIANTS.len()]) -> All {
+fn measure(clients: &mut [Clients; VARIANTS.len()], pages: &[usize]) -> All {
     let mut served: All = vec![vec![Vec::new(); VARIANTS.len()]; PAGES.len()];
-    let count = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let count = AtomicI64::new(0);
     // The first is for warming up.
     for round in 0..=ROUNDS {
         eprint!("\rround {round} of {ROUNDS}");
-        for page in 0..PAGES.len() {
+        for &page in pages {
             for turn in 0..VARIANTS.len() {
                 let variant = (turn + round) % VARIANTS.len();
                 let took = clients[variant].ask(&count, |nth| request(page, nth));
@@ -110,7 +112,7 @@ fn measure(clients: &mut [Clients; VARIANTS.len()]) -> All {
     served
 }
 
-fn show(served: &All) {
+fn show(served: &All, pages: &[usize]) {
     let of = |page: usize, variant: usize, what: fn(&Served) -> f64| {
         median(served[page][variant].iter().map(what).collect())
     };
@@ -121,7 +123,7 @@ fn show(served: &All) {
     ];
     for (title, what) in tables {
         heading(title, &columns);
-        for (page, name) in PAGES.iter().enumerate() {
+        for (page, name) in pages.iter().map(|page| (*page, PAGES[*page])) {
             let cells: Vec<String> =
                 (0..VARIANTS.len()).map(|variant| format!("{:.0}", of(page, variant, what))).collect();
             println!("| {name} | {} |", cells.join(" | "));
@@ -134,14 +136,14 @@ fn show(served: &All) {
         median(pairs.map(|(sealed, plain)| what(sealed) / what(plain)).collect())
     };
     heading("Targets", &["requests a second, sealed / plain", "measured", "target", "met"]);
-    for (page, name) in PAGES.iter().enumerate() {
+    for (page, name) in pages.iter().map(|page| (*page, PAGES[*page])) {
         for (variant, how) in VARIANTS.iter().enumerate().skip(1) {
             verdict(&format!("{name}, {how}"), ratio(page, variant, Served::a_second), AIMS[page], false);
         }
     }
     println!("\nThe same by the server's CPU time, plain / sealed: what a server alone on its cores would serve.\n");
     heading("By CPU time", &["page", VARIANTS[1], VARIANTS[2]]);
-    for (page, name) in PAGES.iter().enumerate() {
+    for (page, name) in pages.iter().map(|page| (*page, PAGES[*page])) {
         let [apart, grouped] = [1, 2].map(|variant| 1.0 / ratio(page, variant, Served::server_micros));
         println!("| {name} | {apart:.2} | {grouped:.2} |");
     }
