@@ -67,7 +67,7 @@ pub(super) fn vectors() -> Node {
     let ninety_six = "x".repeat(96);
     let mut phones =
         parsed(&["+33 6 12 34 56 78", "+33 1.23.45.67.89 poste 12", "＋３３　６１２３４５６７８", "+39 06 698 1"]);
-    phones.push(not_validated("+1 000 555 0143", b"~+10005550143"));
+    phones.push(not_validated("+1 000 555 0143", b"~10005550143"));
     let types = vec![
         kind::<Name>(
             "Name",
