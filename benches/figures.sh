@@ -71,7 +71,7 @@ while read -r name directory rest; do
             printf '<!-- section: %s -->\n## %s\n\n' "$name" "$title"
             printf '`%s`%s; %s, commit %s%s, load %s before it, %s s to measure, %s s to build.\n\n' "$command" \
                 "$([ "$directory" = . ] || echo ", in $directory")" "$(date -u +%Y-%m-%d)" "$(git rev-parse --short HEAD)" \
-                "$(git diff --quiet HEAD -- . ':!benches/FIGURES.md' ':!benches/figures.svg' || echo ' and changes')" "$load" \
+                "$(git diff --quiet HEAD -- . ':!benches/FIGURES.md' ':!figures.svg' || echo ' and changes')" "$load" \
                 "$(($(date +%s) - built))" "$((built - begun))"
             cat "$work/measured"
             echo
@@ -88,4 +88,4 @@ done <<<"$sections"
 } >"$work/all"
 cat -s "$work/all" >$figures
 [ -z "$failed" ] || { echo "failed, and left as they were:$failed" >&2; exit 1; }
-benches/picture >benches/figures.svg
+benches/picture >figures.svg
