@@ -89,6 +89,8 @@ fn main() {
     runtime.shutdown_background();
 }
 
+type Figure = fn(&Served) -> f64;
+
 /// By page and variant, a figure a round.
 type All = Vec<Vec<Vec<Served>>>;
 
@@ -113,11 +115,9 @@ fn measure(clients: &mut [Clients; VARIANTS.len()], pages: &[usize]) -> All {
 }
 
 fn show(served: &All, pages: &[usize]) {
-    let of = |page: usize, variant: usize, what: fn(&Served) -> f64| {
-        median(served[page][variant].iter().map(what).collect())
-    };
+    let of = |page: usize, variant: usize, what: Figure| median(served[page][variant].iter().map(what).collect());
     let columns: Vec<&str> = std::iter::once("page").chain(VARIANTS).collect();
-    let tables: [(&str, fn(&Served) -> f64); 2] = [
+    let tables: [(&str, Figure); 2] = [
         ("Requests a second", Served::a_second),
         ("Microseconds of the server's CPU time a request, its database and vault with it", Served::server_micros),
     ];
@@ -131,7 +131,7 @@ fn show(served: &All, pages: &[usize]) {
         println!();
     }
     // Round by round: both sides of a ratio met the same machine.
-    let ratio = |page: usize, variant: usize, what: fn(&Served) -> f64| {
+    let ratio = |page: usize, variant: usize, what: Figure| {
         let pairs = served[page][variant].iter().zip(&served[page][0]);
         median(pairs.map(|(sealed, plain)| what(sealed) / what(plain)).collect())
     };
