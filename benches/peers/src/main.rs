@@ -46,7 +46,8 @@ const NAMED: [&str; 8] = ["ironcore-alloy", "tink-aead", "tink-core", "aes-gcm",
 fn pinned() -> String {
     let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
     let lines: Vec<&str> = LOCK.lines().collect();
-    let packages = lines.windows(3).filter(|lines| lines[0] == "[[package]]").map(|lines| (value(lines[1]), value(lines[2])));
+    let packages =
+        lines.windows(3).filter(|lines| lines[0] == "[[package]]").map(|lines| (value(lines[1]), value(lines[2])));
     let named = packages.filter(|(name, _)| NAMED.contains(&name.as_str()));
     named.map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
 }
