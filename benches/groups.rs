@@ -4,107 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/eight.rs"]
+mod eight;
 
-use common::ours::{self, ORDERS};
+use common::ours;
 use common::race::{Race, heading, table, verdict};
-use oubliette::personal::{Address, Email, ExposePersonalData, Name, Phone, Text};
-use oubliette::{CustomerId, Field, Group, Index, Members, Personal, Sealed, Token, Vault, bits};
+use eight::{Apart, COLUMNS, CONTACT, EMAIL, Grouped, Plain, SealedApart, SealedGrouped, apart, grouped, plain};
+use oubliette::personal::{Email, ExposePersonalData};
+use oubliette::{Sealed, Token, Vault};
 use rusqlite::{Connection, Row, params};
 
 const ROWS: i64 = 1_000;
 const ROUNDS: usize = 101;
-
-const NAME: Field<Name> = ORDERS.field("name");
-const EMAIL: Field<Email> = ORDERS.field("email");
-const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
-const PHONE: Field<Phone> = ORDERS.field("phone");
-const ADDRESS: Field<Address> = ORDERS.field("address");
-const COMPANY: Field<Name> = ORDERS.field("company");
-const BORN: Field<Text> = ORDERS.field("born");
-const IBAN: Field<Text> = ORDERS.field("iban");
-const NOTE: Field<Text> = ORDERS.field("note");
-const CONTACT: Group = ORDERS.group("contact");
-
-/// As it is.
-struct Plain {
-    no: i64,
-    name: String,
-    email: String,
-    phone: String,
-    address: String,
-    company: String,
-    born: String,
-    iban: String,
-    note: String,
-}
-
-/// Two records of the same fields: `$in_group` is what a field in the group says besides.
-macro_rules! record {
-    ($name:ident, $sealed:ident, {$($in_group:tt)*}, {$($column:tt)*}) => {
-        #[derive(Personal)]
-        #[personal(purpose = ORDERS, sealed = $sealed)]
-        struct $name {
-            #[personal(customer)]
-            no: CustomerId,
-            #[personal(seal = NAME $($in_group)*)]
-            name: Name,
-            #[personal(seal = EMAIL $($in_group)*, index(email_idx = BY_EMAIL))]
-            email: Email,
-            #[personal(seal = PHONE $($in_group)*)]
-            phone: Phone,
-            #[personal(seal = ADDRESS $($in_group)*)]
-            address: Address,
-            #[personal(seal = COMPANY $($in_group)*)]
-            company: Name,
-            #[personal(seal = BORN $($in_group)*)]
-            born: Text,
-            #[personal(seal = IBAN $($in_group)*)]
-            iban: Text,
-            #[personal(seal = NOTE $($in_group)*)]
-            note: Text,
-            $($column)*
-        }
-    };
-}
-
-record!(Apart, SealedApart, {}, {});
-record!(Grouped, SealedGrouped, {, group = CONTACT}, {
-    #[personal(group = CONTACT)]
-    contact: Members,
-});
-
-fn plain(id: i64, no: CustomerId) -> Plain {
-    Plain {
-        no: no.to_stored(),
-        name: format!("Siobhán Ní {id}"),
-        email: format!("s{id}@example.com"),
-        phone: format!("+336123{id:05}"),
-        address: "12 rue de la Paix\n75002 Paris\nFrance".into(),
-        company: "Byrne & Sons".into(),
-        born: "1984-03-17".into(),
-        iban: "FR7630006000011234567890189".into(),
-        note: "rings twice".into(),
-    }
-}
-
-fn apart(row: &Plain, no: CustomerId) -> Apart {
-    Apart {
-        no,
-        name: row.name.parse().unwrap(),
-        email: row.email.parse().unwrap(),
-        phone: row.phone.parse().unwrap(),
-        address: row.address.parse().unwrap(),
-        company: row.company.parse().unwrap(),
-        born: row.born.parse().unwrap(),
-        iban: row.iban.parse().unwrap(),
-        note: row.note.parse().unwrap(),
-    }
-}
-
-fn grouped(row: &Plain, no: CustomerId) -> Grouped {
-    let Apart { no, name, email, phone, address, company, born, iban, note } = apart(row, no);
-    Grouped { no, name, email, phone, address, company, born, iban, note, contact: Members::new() }
-}
 
 fn text(out: &mut Vec<u8>, value: &str) {
     serde_json::to_writer(&mut *out, value).unwrap();
@@ -141,8 +52,6 @@ macro_rules! values {
     }};
 }
 
-const COLUMNS: &str = "no, name, email, phone, address, company, born, iban, note";
-
 fn fill(vault: &Vault) -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&format!(
@@ -154,9 +63,9 @@ fn fill(vault: &Vault) -> Connection {
     .unwrap();
     for id in 1..=ROWS {
         let no = ours::customer(id);
-        let row = plain(id, no);
-        let s = apart(&row, no).seal(vault).unwrap();
-        let g = grouped(&row, no).seal(vault).unwrap();
+        let row = plain(no);
+        let s = apart(&row).seal(vault).unwrap();
+        let g = grouped(&row).seal(vault).unwrap();
         let Plain { no, name, email, phone, address, company, born, iban, note } = row;
         let sql = "INSERT INTO plain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         db.execute(sql, params![id, no, name, email, phone, address, company, born, iban, note]).unwrap();
@@ -257,7 +166,7 @@ fn main() {
     table("A list of 1000 rows, from SQLite in memory to JSON", "list", &[("ns", &list)]);
 
     let no = ours::customer(ROWS / 2);
-    let (one_apart, one_grouped) = (apart(&plain(ROWS / 2, no), no), grouped(&plain(ROWS / 2, no), no));
+    let (one_apart, one_grouped) = (apart(&plain(no)), grouped(&plain(no)));
     let (sealed_apart, sealed_grouped) = (one_apart.seal(&vault).unwrap(), one_grouped.seal(&vault).unwrap());
     let kept = vault.customer(no);
     let apart_email: &Sealed<Email> = &sealed_apart.email;

@@ -15,13 +15,51 @@ const MOST_SLICE: usize = 256;
 /// How long a job leaves SQLite's file to others: its writers ask at most this far apart whether it is free.
 const SQLITE_PAUSE: Duration = Duration::from_millis(100);
 
+/// Rows that are worked on a few at a time: as many as a short time is enough for, by what those before them took.
+pub(super) struct Slices {
+    rows: std::vec::IntoIter<Row>,
+    done: usize,
+    worked: Duration,
+}
+
+impl Slices {
+    pub(super) fn of(rows: Vec<Row>) -> Slices {
+        Slices { rows: rows.into_iter(), done: 0, worked: Duration::ZERO }
+    }
+
+    /// The next rows. None when all were given.
+    pub(super) fn next(&mut self) -> Vec<Row> {
+        self.next_within(SLICE)
+    }
+
+    fn next_within(&mut self, time: Duration) -> Vec<Row> {
+        let rows = match u128::try_from(self.done) {
+            Ok(done) if done > 0 => {
+                let row = self.worked.as_nanos() / done;
+                usize::try_from(time.min(SLICE).as_nanos() / row.max(1)).unwrap_or(MOST_SLICE).clamp(1, MOST_SLICE)
+            }
+            _ => FIRST_SLICE,
+        };
+        self.rows.by_ref().take(rows).collect()
+    }
+
+    /// These were worked on.
+    pub(super) fn took(&mut self, rows: usize, time: Duration) {
+        self.done = self.done.saturating_add(rows);
+        self.worked = self.worked.saturating_add(time);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.len() == 0
+    }
+}
+
 /// A batch under way. Its rows are locked from when it was begun.
 pub(super) struct Batch {
-    rows: std::vec::IntoIter<Row>,
+    rows: Slices,
     done: Vec<Done>,
     is_last: bool,
     begun: Instant,
-    worked: Duration,
     time: Duration,
 }
 
@@ -49,35 +87,30 @@ pub(super) struct Change {
 impl Batch {
     /// `begun`: when its locks were taken.
     pub(super) fn new((rows, is_last): (Vec<Row>, bool), begun: Instant, time: Duration) -> Batch {
-        Batch { rows: rows.into_iter(), done: Vec::new(), is_last, begun, worked: Duration::ZERO, time }
+        Batch { rows: Slices::of(rows), done: Vec::new(), is_last, begun, time }
     }
 
     /// The next rows to be worked on: as many as a short time is enough for. None when all are, or when what is worked on
     /// takes as long to write as the batch has left.
     pub(super) fn slice(&mut self) -> Vec<Row> {
-        let rows = if self.done.is_empty() {
-            FIRST_SLICE
-        } else {
-            let left = (self.time.saturating_mul(2) / 5).saturating_sub(self.begun.elapsed());
-            if left.is_zero() {
-                self.ends_here();
-                return Vec::new();
-            }
-            let row = self.worked.as_nanos() / u128::try_from(self.done.len()).unwrap_or(1).max(1);
-            usize::try_from(left.min(SLICE).as_nanos() / row.max(1)).unwrap_or(MOST_SLICE).clamp(1, MOST_SLICE)
-        };
-        self.rows.by_ref().take(rows).collect()
+        let left = (self.time.saturating_mul(2) / 5).saturating_sub(self.begun.elapsed());
+        if left.is_zero() && !self.done.is_empty() {
+            self.ends_here();
+            return Vec::new();
+        }
+        self.rows.next_within(left)
     }
 
     pub(super) fn add(&mut self, done: impl IntoIterator<Item = Done>, took: Duration) {
+        let before = self.done.len();
         self.done.extend(done);
-        self.worked = self.worked.saturating_add(took);
+        self.rows.took(self.done.len().saturating_sub(before), took);
     }
 
     /// What is not worked on is left to the next batch.
     fn ends_here(&mut self) {
-        if self.rows.len() > 0 {
-            self.rows = Vec::new().into_iter();
+        if !self.rows.is_empty() {
+            self.rows = Slices::of(Vec::new());
             self.is_last = false;
         }
     }

@@ -3,6 +3,8 @@
 
 mod looks;
 
+pub(super) use looks::Page;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ops::ControlFlow;
 
 use oubliette::{CustomerId, Vault};
 
-use super::cell::{Column, Row};
+use super::cell::Column;
 use super::error::{JobError, Problem};
 use super::job::Job;
-use super::pass::Pass;
+use super::pass::{Page, Pass};
 use super::report::{DryRun, DuplicateToken};
 use super::sql::Dialect;
 
@@ -35,9 +34,10 @@ impl<'p> Rehearsal<'p> {
         &mut self.pass
     }
 
-    pub(super) fn look_at(&mut self, rows: Vec<Row>) -> Result<ControlFlow<DryRun>, JobError> {
+    /// Works on the next few rows of a page; false when all were.
+    pub(super) fn look_at(&mut self, page: &mut Page) -> Result<bool, JobError> {
         let job = self.pass.job();
-        let (before, worked, is_last) = self.pass.rehearse(rows, self.stand_in)?;
+        let (before, worked) = self.pass.rehearse(page, self.stand_in)?;
         for (before, (after, problem)) in before.iter().zip(worked) {
             self.found.looked_at = self.found.looked_at.saturating_add(1);
             let key = self.pass.key_of(before);
@@ -63,7 +63,11 @@ impl<'p> Rehearsal<'p> {
                 }
             }
         }
-        self.pass.goes_on_after(&before);
-        Ok(if is_last { ControlFlow::Break(self.found.clone()) } else { ControlFlow::Continue(()) })
+        Ok(!before.is_empty())
+    }
+
+    /// What was found until now.
+    pub(super) fn found(self) -> DryRun {
+        self.found
     }
 }

@@ -51,9 +51,10 @@ pub fn run(
 pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<LeftBehind, JobError> {
     let mut pass = Pass::over_all(job, vault, Dialect::Sqlite)?;
     loop {
-        let rows = page(connection, job, &pass, pass.page_to_look_at())?;
-        if let ControlFlow::Break(left) = pass.look_at(rows)? {
-            return Ok(left);
+        let mut page = pass.page_of(page(connection, job, &pass, pass.page_to_look_at())?)?;
+        while pass.look_at(&mut page)? {}
+        if page.is_last() {
+            return Ok(pass.left());
         }
     }
 }
@@ -67,9 +68,10 @@ pub fn dry_run(connection: &Connection, vault: &Vault, job: &Job) -> Result<DryR
     let mut rehearsal = Rehearsal::new(job, vault, Dialect::Sqlite)?;
     loop {
         let pass = rehearsal.pass();
-        let rows = page(connection, job, pass, pass.page_to_look_at())?;
-        if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
-            return Ok(found);
+        let mut page = pass.page_of(page(connection, job, pass, pass.page_to_look_at())?)?;
+        while rehearsal.look_at(&mut page)? {}
+        if page.is_last() {
+            return Ok(rehearsal.found());
         }
     }
 }

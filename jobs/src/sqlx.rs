@@ -70,7 +70,8 @@ pub async fn run<DB: JobDatabase>(
     }
 }
 
-/// The rows for which the job's steps have something left to do. Writes nothing and holds no lock.
+/// The rows for which the job's steps have something left to do. Writes nothing and holds no lock. The runtime's other tasks go on every
+/// 10 milliseconds or so, as in [`run`].
 ///
 /// # Errors
 /// [`JobError`].
@@ -81,14 +82,19 @@ pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &
         let mut connection = pool.acquire().await.map_err(JobError::database)?;
         let rows = page::<DB>(&mut connection, &pass, job, pass.page_to_look_at()).await?;
         drop(connection);
-        if let ControlFlow::Break(left) = pass.look_at(rows)? {
-            return Ok(left);
+        let mut page = pass.page_of(rows)?;
+        while pass.look_at(&mut page)? {
+            wait::others().await;
+        }
+        if page.is_last() {
+            return Ok(pass.left());
         }
     }
 }
 
 /// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would have one token, which a UNIQUE constraint would refuse.
-/// All rows are worked on as in a run, and nothing of it is kept but the tokens, some 100 bytes a row. A job that enrolls takes one number for it.
+/// All rows are worked on as in a run, and nothing of it is kept but the tokens, some 100 bytes a row. A job that enrolls takes one number for it. The runtime's
+/// other tasks go on every 10 milliseconds or so, as in [`run`].
 ///
 /// # Errors
 /// [`JobError`]; problems are no error here.
@@ -100,8 +106,12 @@ pub async fn dry_run<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job)
         let pass = rehearsal.pass();
         let rows = page::<DB>(&mut connection, pass, job, pass.page_to_look_at()).await?;
         drop(connection);
-        if let ControlFlow::Break(found) = rehearsal.look_at(rows)? {
-            return Ok(found);
+        let mut page = pass.page_of(rows)?;
+        while rehearsal.look_at(&mut page)? {
+            wait::others().await;
+        }
+        if page.is_last() {
+            return Ok(rehearsal.found());
         }
     }
 }

@@ -69,7 +69,7 @@ impl Address {
         if count == 0 {
             return Err(InvalidAddress::NoLines);
         }
-        text.push_str(&country.written_out());
+        country.write_out(&mut text);
         Ok(Address { country, text })
     }
 
@@ -185,7 +185,7 @@ impl PersonalData for Address {
             return Err(InvalidContent);
         }
         let mut rest = rest;
-        let mut text = SecretText::with_capacity(bytes.len());
+        let mut text = SecretText::with_capacity(bytes.len().saturating_add(Country::MOST_WRITTEN_OUT));
         for _ in 0..*count {
             let (size, after) = rest.split_first_chunk().ok_or(InvalidContent)?;
             let (line, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size))).ok_or(InvalidContent)?;
@@ -198,7 +198,7 @@ impl PersonalData for Address {
             text.push('\n');
             rest = after;
         }
-        text.push_str(&country.written_out());
+        country.write_out(&mut text);
         if rest.is_empty() { Ok(Address { country, text }) } else { Err(InvalidContent) }
     }
 }

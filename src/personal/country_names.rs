@@ -262,7 +262,7 @@ const NAMES: &[(&str, &str, &str)] = &[
 
 impl Country {
     /// The country that a line names, where nothing else can be meant: by a full name, or by name and code as
-    /// [`written_out`](Country::written_out). Two letters alone never do: nearly all are a state or province somewhere.
+    /// [`write_out`](Country::write_out). Two letters alone never do: nearly all are a state or province somewhere.
     pub(super) fn named_by(line: &str) -> Option<Country> {
         let line = line.trim();
         let (name, code) = match line.strip_suffix(')').and_then(|line| line.rsplit_once('(')) {
@@ -279,10 +279,21 @@ impl Country {
         code.parse().ok()
     }
 
+    /// Most bytes of [`write_out`](Country::write_out).
+    pub(super) const MOST_WRITTEN_OUT: usize = 48;
+
     /// Name and code, `France (FR)`, for an address's last line: read back by [`named_by`](Country::named_by).
-    pub(super) fn written_out(self) -> String {
-        let name = NAMES.iter().find(|(code, ..)| *code == self.as_str()).map_or("", |(_, name, _)| name);
-        format!("{name} ({self})").trim_start().to_owned()
+    /// Every address that is opened asks for it: so a search, and no text of its own.
+    pub(super) fn write_out(self, out: &mut SecretText) {
+        let code = self.as_str();
+        let found = NAMES.binary_search_by(|(known, ..)| (*known).cmp(code)).ok().and_then(|at| NAMES.get(at));
+        if let Some((_, name, _)) = found {
+            out.push_str(name);
+            out.push(' ');
+        }
+        out.push('(');
+        out.push_str(code);
+        out.push(')');
     }
 }
 
@@ -300,10 +311,14 @@ mod tests {
 
     #[test]
     fn every_country_is_read_back_as_it_is_written() {
-        for (code, ..) in NAMES {
+        for (code, name, _) in NAMES {
             let country: Country = code.parse().unwrap();
-            assert_eq!(Country::named_by(&country.written_out()), Some(country), "{code}");
-            assert_eq!(Country::named_by(&country.written_out().to_uppercase()), Some(country), "{code}");
+            let mut written = SecretText::with_capacity(0);
+            country.write_out(&mut written);
+            assert_eq!(written.as_str(), format!("{name} ({code})"));
+            assert!(written.as_str().len() <= Country::MOST_WRITTEN_OUT, "{code}");
+            assert_eq!(Country::named_by(written.as_str()), Some(country), "{code}");
+            assert_eq!(Country::named_by(&written.as_str().to_uppercase()), Some(country), "{code}");
         }
         assert!(NAMES.is_sorted_by_key(|(code, ..)| *code));
         assert_eq!(NAMES.len(), 250);

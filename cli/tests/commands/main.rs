@@ -23,6 +23,7 @@ mod officer;
 mod output;
 mod page;
 mod pipes;
+mod progress;
 mod reindex;
 mod replay;
 mod requests;

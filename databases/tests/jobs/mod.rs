@@ -44,6 +44,7 @@ macro_rules! each {
     };
 }
 
+mod fair;
 mod mariadb;
 mod postgres;
 mod sqlite;
