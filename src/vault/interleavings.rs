@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
-//! interleavings), with `handles.wipe()` left out of `publish`, with `wait_for_readers` left out of a shred, and with a
-//! shred that waits while it holds the snapshot that it made.
+//! interleavings), with `handles.wipe()` left out of `publish`, with `wait_for_readers` left out of a shred, with a
+//! shred that waits while it holds the snapshot that it made, and with derived nodes linked whatever the entry above them says.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
