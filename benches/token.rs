@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use common::ours::{self, ORDERS, some};
 use common::race::{heading, median};
-use oubliette::{RootKey, Vault, VersionPolicy};
+use oubliette::{RootKey, Vault, root_keys::VersionPolicy};
 use oubliette_pkcs11::Token;
 use zeroize::Zeroizing;
 

@@ -191,10 +191,10 @@ impl<T> From<Field<T>> for Placed<'_, T> {
 /// Which field: its purpose, its label and the tag of its type, without the type itself. These three tell one field's keys
 /// from another's.
 ///
-/// From a [`Field`], a [`Placed`], or a record's [`FieldInfo`](crate::FieldInfo).
+/// From a [`Field`], a [`Placed`], or a record's [`FieldInfo`](crate::fields::FieldInfo).
 ///
 /// ```
-/// use oubliette::{Field, FieldId, Purpose, personal::{Email, PersonalData}};
+/// use oubliette::{Field, Purpose, personal::{Email, PersonalData}, fields::FieldId};
 /// const ORDERS: Purpose = Purpose::new("orders");
 /// const EMAIL: Field<Email> = ORDERS.field("email");
 ///

@@ -58,7 +58,7 @@
 //! | generation | counts the root record's commits |
 //! | journal, receipt | what was forgotten, signed and chained; a signed document of it for whoever asked |
 //! | register, grant | who may have what sealed, in the application's database; a legal basis for one purpose |
-//! | [epoch](Epoch) | which of an index's keys a token was made with; one that is retired makes no more |
+//! | [epoch](search::Epoch) | which of an index's keys a token was made with; one that is retired makes no more |
 //! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
 //!
 //! # What is promised
@@ -197,14 +197,13 @@ pub use customer::{CustomerId, InvalidCustomerId};
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use error::SealRecordError;
 pub use error::{
-    CreateError, EnrollError, EpochError, Error, KeyStoreError, OpenError, PromoteError, PurposeError, RecoverError,
-    ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlessShredded, UnlockError,
+    CreateError, EnrollError, Error, KeyStoreError, OpenError, SealError, ShredError, UnlessShredded, UnlockError,
 };
-pub use field::{Belongs, Field, FieldId, Placed, Purpose};
-pub use group::{Group, MemberError, Members, PlacedGroup};
-pub use index::{Bits, Epoch, Index, InvalidToken, Plan, PlanWarning, Token, bits};
+pub use field::{Field, Purpose};
+pub use group::{Group, Members};
+pub use index::{Bits, Index, Token, bits};
 #[doc(inline)]
-pub use journal::{InvalidKeyTreeId, InvalidName, KeyTreeId, Outcome, SeriesName};
+pub use journal::{InvalidName, Outcome};
 pub use limits::Limits;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
@@ -217,14 +216,54 @@ pub use record::Held;
 #[cfg(feature = "derive")]
 #[doc(hidden)]
 pub use record::support as __private;
-pub use record::{Context, FieldInfo, FieldKind};
-pub use root_key::{
-    KeySeries, KeyTokens, KeyVersion, KeyWrapper, OlderVersion, PassphraseCost, RootKey, RootKeyError, RootKeyVersions,
-    SeriesInToken, VersionPolicy, VersionState, WrapperError,
-};
-pub use sealed::{Encoded, ParseError, Sealed};
-pub use vault::ReceiptContext;
+pub use root_key::RootKey;
+pub use sealed::{ParseError, Sealed};
 pub use vault::{
-    Commit, CustomerKeys, EachCustomer, EpochBegun, Epochs, Health, LoadedPages, Opens, Pending, PurposeStatus, Reader,
-    Recovery, Retired, Rotated, ShredTarget, Shredded, Shredding, Status, Vault, VaultBuilder,
+    Commit, CustomerKeys, EachCustomer, Opens, Pending, Reader, ReceiptContext, ShredTarget, Shredded, Shredding,
+    Vault, VaultBuilder,
 };
+
+/// Fields by their names: what a value is sealed within, and what programs that go by lists of columns need.
+pub mod fields {
+    pub use crate::field::{Belongs, FieldId, Placed};
+    pub use crate::group::{MemberError, PlacedGroup};
+    pub use crate::record::{Context, FieldInfo, FieldKind};
+    pub use crate::sealed::Encoded;
+}
+
+/// Searching by exact match, beyond an [`Index`] and its [`Token`]s: how many bits to choose, and the epochs that an index's keys come in.
+pub mod search {
+    pub use crate::error::{EpochError, TokenError};
+    pub use crate::index::{Epoch, InvalidToken, Plan, PlanWarning};
+    pub use crate::vault::{EpochBegun, Epochs};
+}
+
+/// New key trees for a purpose, and giving up those that they replace: after somebody may have read its keys.
+pub mod renewal {
+    pub use crate::error::{PurposeError, ResealError};
+    #[doc(inline)]
+    pub use crate::journal::{InvalidKeyTreeId, KeyTreeId};
+    pub use crate::vault::{Retired, Rotated};
+}
+
+/// Root keys that are not a passphrase or 32 bytes: wrapped elsewhere, or a series of versions of which the older are destroyed.
+pub mod root_keys {
+    pub use crate::error::{RotateError, SeriesError};
+    #[doc(inline)]
+    pub use crate::journal::SeriesName;
+    pub use crate::root_key::{
+        KeySeries, KeyTokens, KeyVersion, KeyWrapper, OlderVersion, PassphraseCost, RootKeyError, RootKeyVersions,
+        SeriesInToken, VersionPolicy, VersionState, WrapperError,
+    };
+}
+
+/// After a key store was lost or restored: what was forgotten since is forgotten again, and a mirror takes the place of a first place.
+pub mod recovery {
+    pub use crate::error::{PromoteError, RecoverError};
+    pub use crate::vault::Recovery;
+}
+
+/// What a vault tells of itself, to operators and to readiness probes.
+pub mod status {
+    pub use crate::vault::{Health, LoadedPages, PurposeStatus, Status};
+}

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use oubliette::personal::{Address, Email, Json, JsonContent, Name, PersonalData, Phone, Text, TypeTag};
-use oubliette::{CustomerId, Field, OpenError, PassphraseCost, Purpose, RootKey, Sealed, Vault};
+use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, Sealed, Vault, root_keys::PassphraseCost};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

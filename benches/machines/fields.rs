@@ -18,7 +18,7 @@ pub fn run(server: &Server, targets: &mut Vec<Target>) {
     let value = Padded::<64>::new();
     let vaults = [("directory", &on_disk), ("PostgreSQL", &shared)];
     let loaded = vaults.map(|(_, vault)| vault.load_pages(|_| std::ops::ControlFlow::Continue(())).unwrap());
-    assert!(loaded.iter().all(oubliette::LoadedPages::is_complete));
+    assert!(loaded.iter().all(oubliette::status::LoadedPages::is_complete));
     let rows = vaults.map(|(_, vault)| {
         let seal = |id: CustomerId| Some((id, vault.seal(id, Padded::<64>::FIELD, &value).ok()?));
         some(CUSTOMERS, 9000).into_iter().filter_map(seal).take(8192).collect::<Vec<_>>()

@@ -5,7 +5,10 @@ use std::fmt;
 
 use oubliette::journal::{JournalError, ReceiptError};
 use oubliette::{
-    KeyStoreError, Outcome, PromoteError, PurposeError, RecoverError, RotateError, SeriesError, ShredError, UnlockError,
+    KeyStoreError, Outcome, ShredError, UnlockError,
+    recovery::{PromoteError, RecoverError},
+    renewal::PurposeError,
+    root_keys::{RotateError, SeriesError},
 };
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
@@ -174,7 +177,9 @@ pub fn of_key_store(error: &KeyStoreError) -> Exit {
         KeyStoreError::FirstPlace { .. } => Exit::Usage,
         KeyStoreError::Journal(error) => of_journal(error),
         KeyStoreError::WrongRootKey => Exit::Refused,
-        KeyStoreError::RootKey(error) if matches!(**error, oubliette::RootKeyError::EmptyPassphrase) => Exit::Refused,
+        KeyStoreError::RootKey(error) if matches!(**error, oubliette::root_keys::RootKeyError::EmptyPassphrase) => {
+            Exit::Refused
+        }
         KeyStoreError::Store(error) => match error.problem() {
             Problem::Missing => Exit::Missing,
             Problem::TooOpen | Problem::ForeignOwner => Exit::Refused,
@@ -351,9 +356,9 @@ impl From<PurposeError> for Failure {
     }
 }
 
-impl From<oubliette::EpochError> for Failure {
-    fn from(error: oubliette::EpochError) -> Failure {
-        use oubliette::EpochError;
+impl From<oubliette::search::EpochError> for Failure {
+    fn from(error: oubliette::search::EpochError) -> Failure {
+        use oubliette::search::EpochError;
         let exit = match &error {
             EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
             EpochError::NothingHappened(cause) => of_commit(cause),
@@ -364,8 +369,8 @@ impl From<oubliette::EpochError> for Failure {
     }
 }
 
-impl From<oubliette::TokenError> for Failure {
-    fn from(error: oubliette::TokenError) -> Failure {
+impl From<oubliette::search::TokenError> for Failure {
+    fn from(error: oubliette::search::TokenError) -> Failure {
         Failure::of(Exit::from(error.outcome()), &error)
     }
 }

@@ -1,7 +1,10 @@
 //! Fields whose names and types are known only at run time: the configuration says them.
 
 use oubliette::personal::{Canonical, CanonicalForm, Json, PersonalData};
-use oubliette::{Bits, Field, FieldInfo, FieldKind, Group, Index};
+use oubliette::{
+    Bits, Field, Group, Index,
+    fields::{FieldInfo, FieldKind},
+};
 use oubliette_register::access::Binding;
 
 use crate::config::{Column, Form, IndexColumn};

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use oubliette::{KeyTokens, RootKey, VersionPolicy};
+use oubliette::{
+    RootKey,
+    root_keys::{KeyTokens, VersionPolicy},
+};
 use oubliette_pkcs11::{Token, TokenError};
 use serde::Deserialize;
 use zeroize::Zeroizing;

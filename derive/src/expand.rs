@@ -141,7 +141,7 @@ fn columns(record: &Record) -> TokenStream {
                 let members = record.members(group).map(|member| field_const(member.place));
                 constants.push(code! {
                     const #constant: #krate::Group = #path;
-                    const #asked: &[#krate::FieldId] = &[#(#krate::__private::field_id(#members)),*];
+                    const #asked: &[#krate::fields::FieldId] = &[#(#krate::__private::field_id(#members)),*];
                 });
                 infos.push(code!(#krate::__private::group_column(#name, #constant, #context)));
                 continue;
@@ -177,7 +177,7 @@ fn columns(record: &Record) -> TokenStream {
     }
     code! {
         #(#constants)*
-        const __COLUMNS: &[#krate::FieldInfo] = &[#(#infos),*];
+        const __COLUMNS: &[#krate::fields::FieldInfo] = &[#(#infos),*];
     }
 }
 

@@ -59,7 +59,7 @@ fn of_record(record: &Record) -> TokenStream {
         #[allow(dead_code)]
         impl #ident {
             /// Every column of the sealed twin, in its order.
-            #vis const FIELDS: &'static [#krate::FieldInfo] = __COLUMNS;
+            #vis const FIELDS: &'static [#krate::fields::FieldInfo] = __COLUMNS;
 
             /// Seals the record: what to write to the database.
             ///
@@ -115,7 +115,7 @@ fn of_twin(record: &Record) -> TokenStream {
             /// # Errors
             /// `ResealError` of the first column that cannot be moved. The record is unchanged.
             #[allow(unused_variables)]
-            #vis fn reseal(&mut self, vault: &#krate::Vault) -> ::core::result::Result<bool, #krate::ResealError> {
+            #vis fn reseal(&mut self, vault: &#krate::Vault) -> ::core::result::Result<bool, #krate::renewal::ResealError> {
                 #reseal
             }
         }

@@ -15,9 +15,7 @@ mod replaced;
 use libfuzzer_sys::fuzz_target;
 
 use oubliette::store::{Problem, Stop};
-use oubliette::{
-    CustomerId, Epoch, EpochError, KeyStoreError, OpenError, PurposeError, Sealed, ShredError, UnlockError,
-};
+use oubliette::{CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError, renewal::PurposeError, search::{Epoch, EpochError}};
 
 use model::*;
 use replaced::{given_up, tree_of};

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use oubliette::{CustomerId, EnrollError, Epoch, KeyStoreError, OpenError, ParseError, SealError, TokenError};
+use oubliette::{
+    CustomerId, EnrollError, KeyStoreError, OpenError, ParseError, SealError,
+    search::{Epoch, TokenError},
+};
 
 /// What is the matter with one row: named by its key and column, never by a value.
 #[derive(Clone, Debug)]

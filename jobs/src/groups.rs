@@ -4,7 +4,10 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use oubliette::personal::PersonalData;
-use oubliette::{CustomerId, Field, FieldId, Group, Index, Members, PlacedGroup, Purpose, Sealed};
+use oubliette::{
+    CustomerId, Field, Group, Index, Members, Purpose, Sealed,
+    fields::{FieldId, PlacedGroup},
+};
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};

@@ -104,7 +104,7 @@
 //!
 //! # A new epoch of an index
 //! 1. [`begin_epoch`](oubliette::Vault::begin_epoch). Queries by [`tokens`](oubliette::Vault::tokens) take both epochs.
-//! 2. After [`effective_everywhere_at`](oubliette::EpochBegun::effective_everywhere_at), when no process writes tokens of the old
+//! 2. After [`effective_everywhere_at`](oubliette::Commit::effective_everywhere_at), when no process writes tokens of the old
 //!    one, a job of [`index`](Job::index) and [`forget_tokens`](Job::forget_tokens) steps, until `left_behind` is empty.
 //! 3. [`retire_epoch`](oubliette::Vault::retire_epoch). Tokens in old backups say nothing any more.
 //!

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use oubliette::{CustomerId, CustomerKeys, Epochs, KeyStoreError, OpenError, Purpose, Vault};
+use oubliette::{CustomerId, CustomerKeys, KeyStoreError, OpenError, Purpose, Vault, search::Epochs};
 
 use super::batch::{Batch, Change, Done, Outcome, Pace};
 use super::cell::{Cell, Column, Row};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use oubliette::personal::{PersonalData, Plaintext};
-use oubliette::{CustomerId, CustomerKeys, Epochs, Field, ParseError, Placed, Purpose, Sealed, Vault};
+use oubliette::{CustomerId, CustomerKeys, Field, ParseError, Purpose, Sealed, Vault, fields::Placed, search::Epochs};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 

@@ -1,7 +1,10 @@
 //! The steps: seal, reseal, relabel, index, forget tokens.
 
 use oubliette::personal::PersonalData;
-use oubliette::{CustomerId, Epoch, Epochs, Index, KeyStoreError, OpenError, Purpose, Token, Vault};
+use oubliette::{
+    CustomerId, Index, KeyStoreError, OpenError, Purpose, Token, Vault,
+    search::{Epoch, Epochs},
+};
 
 use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};

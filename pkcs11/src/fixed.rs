@@ -2,7 +2,7 @@
 
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
-use oubliette::{KeyWrapper, WrapperError};
+use oubliette::root_keys::{KeyWrapper, WrapperError};
 
 use crate::error::TokenError;
 use crate::objects;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cryptoki::session::Session;
-use oubliette::{KeySeries, KeyVersion, VersionState, WrapperError};
+use oubliette::root_keys::{KeySeries, KeyVersion, VersionState, WrapperError};
 
 use crate::error::TokenError;
 use crate::objects;

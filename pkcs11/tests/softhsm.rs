@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeySeries, KeyStoreError, KeyTokens, KeyVersion, OpenError, Purpose, RootKey, Sealed,
-    SeriesError, SeriesInToken, UnlockError, Vault, VaultBuilder, VersionPolicy,
+    CustomerId, Field, KeyStoreError, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
+    root_keys::{KeySeries, KeyTokens, KeyVersion, SeriesError, SeriesInToken, VersionPolicy},
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -180,10 +180,15 @@ mod bodies {
     struct Blind(Token);
 
     impl KeySeries for Blind {
-        fn create(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
+        fn create(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::root_keys::WrapperError> {
             Err("an attacker makes none".into())
         }
-        fn wrap(&self, _: &[u8; 16], _: KeyVersion, _: &[u8; 32]) -> Result<Vec<u8>, oubliette::WrapperError> {
+        fn wrap(
+            &self,
+            _: &[u8; 16],
+            _: KeyVersion,
+            _: &[u8; 32],
+        ) -> Result<Vec<u8>, oubliette::root_keys::WrapperError> {
             Err("an attacker makes none".into())
         }
         fn unwrap(
@@ -192,23 +197,29 @@ mod bodies {
             version: KeyVersion,
             wrapped: &[u8],
             secret: &mut [u8; 32],
-        ) -> Result<(), oubliette::WrapperError> {
+        ) -> Result<(), oubliette::root_keys::WrapperError> {
             self.0.unwrap(series, version, wrapped, secret)
         }
-        fn complete(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
+        fn complete(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::root_keys::WrapperError> {
             Ok(())
         }
-        fn unmark(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
+        fn unmark(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::root_keys::WrapperError> {
             Ok(())
         }
-        fn list(&self, series: &[u8; 16]) -> Result<Vec<oubliette::VersionState>, oubliette::WrapperError> {
+        fn list(
+            &self,
+            series: &[u8; 16],
+        ) -> Result<Vec<oubliette::root_keys::VersionState>, oubliette::root_keys::WrapperError> {
             let states = self.0.list(series)?;
-            Ok(states.into_iter().map(|state| oubliette::VersionState { completed: None, ..state }).collect())
+            Ok(states
+                .into_iter()
+                .map(|state| oubliette::root_keys::VersionState { completed: None, ..state })
+                .collect())
         }
-        fn series(&self) -> Result<Vec<[u8; 16]>, oubliette::WrapperError> {
+        fn series(&self) -> Result<Vec<[u8; 16]>, oubliette::root_keys::WrapperError> {
             self.0.series()
         }
-        fn destroy(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::WrapperError> {
+        fn destroy(&self, _: &[u8; 16], _: KeyVersion) -> Result<(), oubliette::root_keys::WrapperError> {
             Ok(())
         }
     }

@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Label, Numbers, Reason};
-use oubliette::{CustomerId, KeyTreeId, Purpose, Retired, ShredTarget, Shredded};
+use oubliette::{
+    CustomerId, Purpose, ShredTarget, Shredded,
+    renewal::{KeyTreeId, Retired},
+};
 
 use super::agreed;
 use super::database::{Database, Dialect, Row, Transactions, Value, values};

@@ -4,7 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use oubliette::journal::{JournalError, Reason, ReceiptError};
-use oubliette::{CustomerId, EnrollError, KeyStoreError, OpenError, Outcome, PurposeError, SealError, ShredError};
+use oubliette::{
+    CustomerId, EnrollError, KeyStoreError, OpenError, Outcome, SealError, ShredError, renewal::PurposeError,
+};
 
 use crate::basis::InvalidBasis;
 use crate::ids::HoldId;

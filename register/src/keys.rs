@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use oubliette::personal::PersonalData;
-use oubliette::{CustomerId, CustomerKeys, Field, FieldId, Members, OpenError, Placed, PlacedGroup, Purpose, Sealed};
+use oubliette::{
+    CustomerId, CustomerKeys, Field, Members, OpenError, Purpose, Sealed,
+    fields::{FieldId, Placed, PlacedGroup},
+};
 
 use super::error::GrantedSealError;
 use super::rules::Clock;

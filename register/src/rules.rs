@@ -153,8 +153,8 @@ impl Rules {
 
     /// The same from a record's list of columns: `Rules::new().record("customers", Customer::FIELDS)`. The table's columns
     /// must have the names of the record's fields.
-    pub fn record(mut self, table: &str, fields: &[oubliette::FieldInfo]) -> Rules {
-        use oubliette::FieldKind;
+    pub fn record(mut self, table: &str, fields: &[oubliette::fields::FieldInfo]) -> Rules {
+        use oubliette::fields::FieldKind;
         let number_of = |wanted: Purpose| {
             let numbers = fields.iter().filter_map(|field| match field.kind {
                 FieldKind::Customer { purpose, own, .. } => Some((field.column, purpose == wanted, own)),
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn a_records_tokens_go_by_the_number_of_their_purpose() {
         use oubliette::personal::Email;
-        use oubliette::{FieldInfo, bits};
+        use oubliette::{bits, fields::FieldInfo};
         const ORDERS: Purpose = Purpose::new("orders");
         const NEWS: Purpose = Purpose::new("newsletter");
         const OTHER: Purpose = Purpose::new("other");

@@ -154,7 +154,7 @@ pub enum OpenError {
         at: Belongs,
     },
     /// Authentic, and sealed in a state of this vault that is not of its history. This value alone is refused, and
-    /// [`Health::alarm`](crate::Health::alarm) tells of it.
+    /// [`Health::alarm`](crate::status::Health::alarm) tells of it.
     #[error(
         "{at}: sealed when the vault was at generation {seen}, and the one that is here, at {have}, does not come after that: either          the key store was restored from a backup, or the value was sealed in a copy. This value is refused; find out which"
     )]

@@ -22,7 +22,7 @@ use crate::secret::Wiped;
 ///
 /// ```
 /// use oubliette::personal::{Email, Phone};
-/// use oubliette::{Field, FieldId, Group, Members, Purpose, Vault};
+/// use oubliette::{Field, Group, Members, Purpose, Vault, fields::FieldId};
 /// const ORDERS: Purpose = Purpose::new("orders");
 /// const EMAIL: Field<Email> = ORDERS.field("email");
 /// const PHONE: Field<Phone> = ORDERS.field("phone");

@@ -65,7 +65,7 @@ impl<T: Canonical> Index<T> {
     /// What this index comes to in a table of so many rows.
     ///
     /// ```
-    /// # use oubliette::{Field, Index, PlanWarning, Purpose, bits, personal::Email};
+    /// # use oubliette::{Field, Index, Purpose, bits, personal::Email, search::PlanWarning};
     /// # const ORDERS: Purpose = Purpose::new("orders");
     /// const BY_EMAIL: Index<Email> = ORDERS.field::<Email>("email").index("exact", bits(16));
     /// let plan = BY_EMAIL.plan(1_000_000);

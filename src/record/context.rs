@@ -17,7 +17,7 @@ use crate::customer::CustomerId;
 /// use std::borrow::Cow;
 /// struct OrderNumber { year: u16, count: u32 }
 ///
-/// impl oubliette::Context for OrderNumber {
+/// impl oubliette::fields::Context for OrderNumber {
 ///     fn context(&self) -> Cow<'_, [u8]> {
 ///         Cow::Owned([&self.year.to_be_bytes()[..], &self.count.to_be_bytes()].concat())
 ///     }

@@ -17,8 +17,8 @@ const NAME: usize = 32;
 ///
 /// **Any one of them opens the vault, and whoever has any one of them opens what it holds the key of.** Each version makes a key in every token, so a version
 /// begins, and an older one is destroyed, only while all are there: the one in the safe would still open what was to be forgotten. With the policy
-/// [`with_each_shred`](crate::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
-/// choose [`after`](crate::VersionPolicy::after) or [`by_hand`](crate::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
+/// [`with_each_shred`](crate::root_keys::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
+/// choose [`after`](crate::root_keys::VersionPolicy::after) or [`by_hand`](crate::root_keys::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
 /// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
 ///
 /// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list: to add a token, or
@@ -30,7 +30,7 @@ const NAME: usize = 32;
 ///
 /// ```
 /// use oubliette::testing::MemoryToken;
-/// use oubliette::{Purpose, RootKey, KeyTokens, Vault, VersionPolicy, store::Memory};
+/// use oubliette::{Purpose, RootKey, Vault, store::Memory, root_keys::{KeyTokens, VersionPolicy}};
 /// const ORDERS: Purpose = Purpose::new("orders");
 ///
 /// let (desk, safe, memory) = (MemoryToken::new(), MemoryToken::new(), Memory::new());

@@ -81,7 +81,7 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
-    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::KeyTokens)); `wrapped` is what the record has of its version.
+    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::root_keys::KeyTokens)); `wrapped` is what the record has of its version.
     /// Asked before a version begins, or one before is destroyed; [`list`](KeySeries::list) answers as soon as any token can.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::vault::VaultBuilder;
 
 /// The system's clocks as a vault with its threads sees them, moved by a test: set ahead or back, asleep, or stopped. Clones move the same ones.
 ///
-/// What a vault states as a time of day ([`Shredded::effective_everywhere_at`](crate::Shredded::effective_everywhere_at)) is by the
+/// What a vault states as a time of day ([`Commit::effective_everywhere_at`](crate::Commit::effective_everywhere_at)) is by the
 /// system's own clock.
 ///
 /// ```

@@ -16,7 +16,7 @@ use crate::store::Steps;
 ///
 /// ```
 /// use oubliette::testing::MemoryToken;
-/// use oubliette::{Purpose, RootKey, Vault, VersionPolicy, store::Memory};
+/// use oubliette::{Purpose, RootKey, Vault, store::Memory, root_keys::VersionPolicy};
 /// const ORDERS: Purpose = Purpose::new("orders");
 ///
 /// let (token, memory) = (MemoryToken::new(), Memory::new());

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use oubliette::store::Stop;
 use oubliette::{
-    KeyStoreError, Purpose, RecoverError, Recovery, RootKey, RotateError, ShredError, Shredded, UnlockError, Vault,
-    VaultBuilder,
+    KeyStoreError, Purpose, RootKey, ShredError, Shredded, UnlockError, Vault, VaultBuilder,
+    recovery::{RecoverError, Recovery},
+    root_keys::RotateError,
 };
 
 use super::stage::*;

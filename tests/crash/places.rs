@@ -1,7 +1,9 @@
 //! Creating a vault, and mirrors that come and go, stopped at each step.
 
 use oubliette::store::{Directory, Steps, Stop};
-use oubliette::{CreateError, KeyStoreError, PassphraseCost, RootKey, ShredError, UnlockError, Vault, VaultBuilder};
+use oubliette::{
+    CreateError, KeyStoreError, RootKey, ShredError, UnlockError, Vault, VaultBuilder, root_keys::PassphraseCost,
+};
 
 use super::stage::*;
 use crate::attack::directory::files;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use oubliette::personal::Text;
 use oubliette::store::{Directory, DirectoryBuilder, Leaves, Media, Problem, Steps, Stop};
 use oubliette::{
-    CustomerId, Epoch, Field, Index, KeyStoreError, OpenError, PromoteError, Purpose, RootKey, Sealed, ShredError,
-    Token, UnlockError, Vault, VaultBuilder, bits,
+    CustomerId, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, ShredError, Token, UnlockError,
+    Vault, VaultBuilder, bits, recovery::PromoteError, search::Epoch,
 };
 
 use super::stage::*;

@@ -7,8 +7,8 @@ use oubliette::personal::Text;
 use oubliette::store::{CopyContent, Directory, Leaves, Media, Problem, RootStore, Steps, Stop};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CustomerId, KeySeries, KeyStoreError, KeyTokens, OpenError, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
-    VersionPolicy,
+    CustomerId, KeyStoreError, OpenError, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
+    root_keys::{KeySeries, KeyTokens, VersionPolicy},
 };
 
 use super::stage::*;

@@ -58,7 +58,7 @@ fn a_vault_outlives_its_process_and_forgets_across_instances() {
 #[test]
 fn a_passphrase_is_rotated_to_bytes_under_a_running_process() {
     let dir = tempfile::tempdir().unwrap();
-    let cost = oubliette::PassphraseCost { memory_kib: 8192, passes: 1, lanes: 1 };
+    let cost = oubliette::root_keys::PassphraseCost { memory_kib: 8192, passes: 1, lanes: 1 };
     let old = || RootKey::passphrase_at_cost("correct horse battery staple", cost);
     let lease = Duration::from_millis(200);
     let vault = Vault::at(dir.path().join("v")).purposes([ORDERS]).lease(lease).create(old()).unwrap();
@@ -151,7 +151,10 @@ fn a_vault_that_is_opened_to_look_writes_nothing() {
     let refused = looks.shred([bob]).unwrap_err();
     assert!(matches!(&refused, oubliette::ShredError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
     let refused = looks.rotate_root_key(RootKey::bytes([8; 32])).unwrap_err();
-    assert!(matches!(&refused, oubliette::RotateError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
+    assert!(
+        matches!(&refused, oubliette::root_keys::RotateError::NothingHappened(cause) if read_only(cause)),
+        "{refused:?}"
+    );
     assert!(looks.attach_mirror(at("third"), &mut |_, _| ()).is_err());
     assert!(looks.sweep().is_err() && looks.enroll().is_err());
     // Longer than a lag is waited for before it is repaired.

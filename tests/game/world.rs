@@ -7,7 +7,8 @@ use oubliette::personal::Text;
 use oubliette::store::RootStore;
 use oubliette::testing::TestVault;
 use oubliette::{
-    CustomerId, Field, OpenError, Purpose, Recovery, RootKey, SealError, Sealed, ShredError, UnlessShredded, Vault,
+    CustomerId, Field, OpenError, Purpose, RootKey, SealError, Sealed, ShredError, UnlessShredded, Vault,
+    recovery::Recovery,
 };
 
 use crate::attack::decoder::{Key, Value};

@@ -60,7 +60,8 @@ fn a_shred_that_the_journal_knows_cannot_be_cleared_away() {
     }
     let why = Reason::new("surely nobody was shredded").unwrap();
     let refused = scratch.vault().clear_alarm(key(), why);
-    let is_told = matches!(&refused, Err(oubliette::RecoverError::KeyStore(KeyStoreError::RolledBack { .. })));
+    let is_told =
+        matches!(&refused, Err(oubliette::recovery::RecoverError::KeyStore(KeyStoreError::RolledBack { .. })));
     assert!(is_told, "{refused:?}");
     assert!(scratch.vault().unlock(key()).is_err());
     let mended = scratch.vault().replay(key(), new_key(), bob.0).unwrap();

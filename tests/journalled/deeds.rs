@@ -2,7 +2,7 @@
 
 use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
 use oubliette::{
-    CreateError, KeyStoreError, PromoteError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder,
+    CreateError, KeyStoreError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder, recovery::PromoteError,
 };
 
 use super::support::*;
@@ -29,7 +29,7 @@ fn a_life_of_a_vault() {
     let tree = vault.rotate_purpose(ORDERS).unwrap().tree();
     let retired = vault.retire_replaced(ORDERS, tree).unwrap();
     let epoch = vault.begin_epoch(BY_EMAIL).unwrap().current();
-    let _ = vault.retire_epoch(BY_EMAIL, oubliette::Epoch::FIRST).unwrap();
+    let _ = vault.retire_epoch(BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
     vault.rotate_root_key(new_key()).unwrap();
     let place = vault.attach_mirror(scratch.at("third"), &mut |_, _| ()).unwrap();
     vault.detach_mirror(place).unwrap();
@@ -86,7 +86,7 @@ fn what_is_refused_is_not_written_down() {
     let unknown = oubliette::CustomerId::from_stored(1 << 30).unwrap();
     assert!(matches!(vault.shred([row.0, unknown]), Err(ShredError::NotEnrolled { .. })));
     assert!(matches!(vault.shredding(..=unknown).run(), Err(ShredError::TooNew { .. })));
-    assert!(vault.retire_epoch(BY_EMAIL, oubliette::Epoch::FIRST).is_err());
+    assert!(vault.retire_epoch(BY_EMAIL, oubliette::search::Epoch::FIRST).is_err());
     assert_eq!(scratch.entries(&public).len(), 1);
     assert_eq!(alive(&vault, &row), (true, true));
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oubliette::journal::{Ending, Event};
 use oubliette::store::{Problem, Steps, Stop};
-use oubliette::{CustomerId, Epoch, KeyTreeId, ShredError, Vault, VaultBuilder};
+use oubliette::{CustomerId, ShredError, Vault, VaultBuilder, renewal::KeyTreeId, search::Epoch};
 
 use super::support::*;
 

@@ -134,7 +134,7 @@ fn who_waits_for_a_page_holds_no_key() {
 #[test]
 fn a_receipt_knows_versions_of_the_root_key() {
     use oubliette::testing::MemoryToken;
-    use oubliette::{RootKey, VersionPolicy};
+    use oubliette::{RootKey, root_keys::VersionPolicy};
     let hour = Duration::from_secs(3600);
     for (policy, what, until) in [
         (VersionPolicy::with_each_shred(), "backup of the token", "either is destroyed"),

@@ -1,7 +1,7 @@
 //! The root record was restored, the journal was not: it proves it, and knows whom to shred again.
 
 use oubliette::journal::{Ending, Event};
-use oubliette::{Epoch, KeyStoreError, OpenError, RecoverError, UnlockError};
+use oubliette::{KeyStoreError, OpenError, UnlockError, recovery::RecoverError, search::Epoch};
 
 use super::support::*;
 

@@ -8,8 +8,9 @@ use oubliette::journal::{Began, Ending, Entry, Event, PublicKey, RootKeyVersion,
 use oubliette::store::{Directory, Problem, Steps, Stop};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    KeySeries, KeyVersion, Recovery, RootKey, RotateError, SeriesError, Vault, VaultBuilder, VersionPolicy,
-    VersionState, WrapperError,
+    RootKey, Vault, VaultBuilder,
+    recovery::Recovery,
+    root_keys::{KeySeries, KeyVersion, RotateError, SeriesError, VersionPolicy, VersionState, WrapperError},
 };
 
 use super::support::*;
@@ -400,7 +401,7 @@ fn to_look_destroys_nothing() {
     let series = vault.series_in(&each(&token)).unwrap()[0].series.to_bytes();
     vault.close().unwrap();
     // What a commit left that came to nothing.
-    let unused = oubliette::KeyVersion { number: 2, id: [9; 16] };
+    let unused = oubliette::root_keys::KeyVersion { number: 2, id: [9; 16] };
     token.create(&series, unused).unwrap();
     let looked = scratch.vault().look_at_root_key(&each(&token)).unwrap().unwrap();
     assert_eq!((looked.version.number, &looked.unused[..], looked.has_key), (1, &[unused][..], true));

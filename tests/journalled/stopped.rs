@@ -2,7 +2,9 @@
 
 use oubliette::journal::{Ending, Event};
 use oubliette::store::{Steps, Stop};
-use oubliette::{CreateError, KeyStoreError, RecoverError, RotateError, UnlockError, Vault, VaultBuilder};
+use oubliette::{
+    CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError, root_keys::RotateError,
+};
 
 use super::support::*;
 

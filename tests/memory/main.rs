@@ -25,7 +25,7 @@ use hangs::{CALLS, Call, Hangs};
 use needles::{Source, needles};
 use oubliette::personal::Email;
 use oubliette::store::{Directory, Memory};
-use oubliette::{CustomerId, Epoch, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, bits};
+use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, bits, search::Epoch};
 use search::Needles;
 
 const ORDERS: Purpose = Purpose::new("orders");

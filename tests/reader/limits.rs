@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use oubliette::personal::{Email, Name, Text};
 use oubliette::{
-    CustomerId, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, ResealError, SealError, Sealed,
-    Vault,
+    CustomerId, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, SealError, Sealed, Vault,
+    renewal::ResealError,
 };
 
 use super::{Alice, EMAIL, NAME, NEWS, NEWS_EMAIL, ORDERS};

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use hmac::{KeyInit, Mac};
 use oubliette::store::Stop;
 use oubliette::testing::TestVault;
-use oubliette::{Epoch, EpochError, Token, Vault};
+use oubliette::{
+    Token, Vault,
+    search::{Epoch, EpochError},
+};
 use sha2::{Digest, Sha256};
 
 use super::attack::decoder::{self, Key, PAGE_TEXT, Record, child, keystream, xor};

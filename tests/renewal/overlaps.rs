@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oubliette::store::*;
-use oubliette::{Epoch, EpochError, OpenError, Outcome, PurposeError, RootKey, Vault};
+use oubliette::{
+    OpenError, Outcome, RootKey, Vault,
+    renewal::PurposeError,
+    search::{Epoch, EpochError},
+};
 
 use super::*;
 

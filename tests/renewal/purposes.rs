@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use oubliette::store::Stop;
-use oubliette::{OpenError, PurposeError, ResealError, RootKey, SealError, Vault};
+use oubliette::{
+    OpenError, RootKey, SealError, Vault,
+    renewal::{PurposeError, ResealError},
+};
 
 use super::attack::decoder::Value;
 use super::attack::{Attacker, Effort, Loot};

@@ -1,7 +1,11 @@
 //! Rule 9: what was given up before a key store was restored is given up again.
 
 use oubliette::testing::TestVault;
-use oubliette::{Epoch, OpenError, RecoverError, Recovery, RootKey, Vault};
+use oubliette::{
+    OpenError, RootKey, Vault,
+    recovery::{RecoverError, Recovery},
+    search::Epoch,
+};
 
 use super::*;
 

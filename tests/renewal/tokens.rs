@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use oubliette::personal::CanonicalForm;
-use oubliette::{Epoch, Field, Index, Purpose, Token, TokenError, Vault, bits};
+use oubliette::{
+    Field, Index, Purpose, Token, Vault, bits,
+    search::{Epoch, TokenError},
+};
 use proptest::prelude::*;
 
 use super::*;

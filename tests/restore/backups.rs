@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use oubliette::personal::Email;
 use oubliette::{
-    CreateError, CustomerId, KeyStoreError, OpenError, Purpose, RecoverError, Recovery, Sealed, ShredError,
-    UnlockError, Vault,
+    CreateError, CustomerId, KeyStoreError, OpenError, Purpose, Sealed, ShredError, UnlockError, Vault,
+    recovery::{RecoverError, Recovery},
 };
 
 use super::support::*;

@@ -227,7 +227,7 @@ fn an_alarm_does_not_use_generations_up() {
     let vault = scratch.vault().create(key()).unwrap();
     let (alice, a) = enroll(&vault);
     vault.copy_to(scratch.join("copy")).unwrap();
-    let beyond = oubliette::Recovery::beyond((1 << 40) - (3 << 20), number(1000));
+    let beyond = oubliette::recovery::Recovery::beyond((1 << 40) - (3 << 20), number(1000));
     let copy = at(&scratch.join("copy")).recover(key(), beyond, new_key()).unwrap();
     std::thread::sleep(LEASE * 3);
     let stray = seal(&copy, alice);
@@ -239,7 +239,7 @@ fn an_alarm_does_not_use_generations_up() {
     assert!(cleared.open(alice, EMAIL, &stray).is_err(), "still refused, alone");
     eventually("and tells again", || scratch.vault().unlock(key()).unwrap().health().alarm.is_some());
     drop((cleared, vault));
-    let recovery = oubliette::Recovery::beyond(9, alice);
+    let recovery = oubliette::recovery::Recovery::beyond(9, alice);
     let recovered = scratch.vault().recover(key(), recovery, new_key()).unwrap();
     assert!(recovered.generation().unwrap() < 1 << 24 && recovered.open(alice, EMAIL, &a).is_ok());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use oubliette::personal::Email;
 use oubliette::store::{LockError, Memory, PlaceId, RootCopy, RootLock, RootStore, StoreError};
-use oubliette::{CustomerId, KeyStoreError, LoadedPages, Sealed, Vault, VaultBuilder};
+use oubliette::{CustomerId, KeyStoreError, Sealed, Vault, VaultBuilder, status::LoadedPages};
 
 use super::refreshed::Watched;
 use super::support::*;

@@ -4,7 +4,10 @@ use std::fs;
 
 use oubliette::journal::Reason;
 use oubliette::store::{Directory, Mark, PageStore, Problem};
-use oubliette::{CreateError, KeyStoreError, RecoverError, Recovery, ShredError, UnlockError, Vault, VaultBuilder};
+use oubliette::{
+    CreateError, KeyStoreError, ShredError, UnlockError, Vault, VaultBuilder,
+    recovery::{RecoverError, Recovery},
+};
 
 use super::support::*;
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use oubliette::store::{Directory, PlaceId, Problem, RootStore, Steps, Stop};
-use oubliette::{KeyStoreError, OpenError, PromoteError, SealError, ShredError, UnlockError, Vault, VaultBuilder};
+use oubliette::{
+    KeyStoreError, OpenError, SealError, ShredError, UnlockError, Vault, VaultBuilder, recovery::PromoteError,
+};
 
 use super::support::*;
 
@@ -249,7 +251,7 @@ fn a_promotion_does_not_hide_a_rollback() {
         matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })),
         "it is the first place now: {refused:?}"
     );
-    let recovery = oubliette::Recovery::beyond(9, number(2000)).shredded([alice]);
+    let recovery = oubliette::recovery::Recovery::beyond(9, number(2000)).shredded([alice]);
     let vault = at(&scratch.join("mirror")).recover(key(), recovery, new_key()).unwrap();
     assert!(vault.enroll().is_ok());
 }

@@ -3,8 +3,8 @@
 use oubliette::store::{Problem, Steps, Stop};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeyStoreError, KeyTokens, OpenError, RootKey, RotateError, ShredError, UnlockError, Vault,
-    VaultBuilder, VersionPolicy,
+    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    root_keys::{KeyTokens, RotateError, VersionPolicy},
 };
 
 use super::support::*;

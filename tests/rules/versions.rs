@@ -7,8 +7,11 @@ use std::time::Duration;
 use oubliette::store::{Memory, RootStore};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeySeries, KeyStoreError, KeyVersion, OpenError, PassphraseCost, Recovery, RootKey, RootKeyError,
-    RotateError, ShredError, UnlockError, Vault, VaultBuilder, VersionPolicy, VersionState, WrapperError,
+    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    recovery::Recovery,
+    root_keys::{
+        KeySeries, KeyVersion, PassphraseCost, RootKeyError, RotateError, VersionPolicy, VersionState, WrapperError,
+    },
 };
 
 use super::support::*;

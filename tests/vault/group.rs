@@ -6,8 +6,8 @@ use oubliette::audit::{Audit, Batch, OpeningResult};
 use oubliette::personal::{Email, InvalidContent, Name, Padding, PersonalData, Phone, Plaintext, Text, TypeTag};
 use oubliette::testing::TestVault;
 use oubliette::{
-    CustomerKeys, Encoded, Field, FieldId, Group, Limits, MemberError, Members, OpenError, Outcome, Purpose, Reader,
-    SealError, Sealed, Vault,
+    CustomerKeys, Field, Group, Limits, Members, OpenError, Outcome, Purpose, Reader, SealError, Sealed, Vault,
+    fields::{Encoded, FieldId, MemberError},
 };
 
 const ORDERS: Purpose = Purpose::new("orders");

@@ -5,7 +5,8 @@ use std::error::Error;
 
 use oubliette::personal::{Email, Name};
 use oubliette::{
-    CustomerId, Field, KeyStoreError, PassphraseCost, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
+    CustomerId, Field, KeyStoreError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
+    root_keys::PassphraseCost,
 };
 
 const ORDERS: Purpose = Purpose::new("orders");

@@ -2,7 +2,7 @@
 
 use oubliette::personal::{Email, Name};
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{CustomerId, Field, FieldKind, Held, Index, Personal, Purpose, UnlessShredded, Vault, bits};
+use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, UnlessShredded, Vault, bits, fields::FieldKind};
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 const ORDERS: Purpose = Purpose::new("orders");

@@ -1,6 +1,10 @@
 //! Giving up what a rotation replaced.
 
-use oubliette::{Epoch, KeyTreeId, Retired, Vault};
+use oubliette::{
+    Vault,
+    renewal::{KeyTreeId, Retired},
+    search::Epoch,
+};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, time};
@@ -59,7 +63,8 @@ fn tree(
         ));
     }
     let purpose = purpose(name)?;
-    let new: KeyTreeId = new.parse().map_err(|error: oubliette::InvalidKeyTreeId| Failure::usage(error.to_string()))?;
+    let new: KeyTreeId =
+        new.parse().map_err(|error: oubliette::renewal::InvalidKeyTreeId| Failure::usage(error.to_string()))?;
     context.confirm(&format!(
         "Give up every key tree of {name:?} that {new} replaced?\nWhat is still sealed under them is lost, here and in every backup. This cannot be undone."
     ))?;

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use oubliette::{RootKey, SeriesInToken, SeriesName, Vault};
+use oubliette::{
+    RootKey, Vault,
+    root_keys::{SeriesInToken, SeriesName},
+};
 use serde_json::{Value, json};
 
 use super::shred;

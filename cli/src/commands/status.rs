@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use oubliette::status::{Health, Status};
 use oubliette::store::{CopyContent, PlaceId};
-use oubliette::{Health, Status};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, size};
@@ -225,7 +225,7 @@ impl Seen {
     }
 }
 
-fn state(purpose: &oubliette::PurposeStatus) -> &'static str {
+fn state(purpose: &oubliette::status::PurposeStatus) -> &'static str {
     match (purpose.retired, purpose.active) {
         (true, _) => "retired",
         (false, true) => "active",

@@ -6,7 +6,10 @@ use std::fs;
 use jiff::Timestamp;
 use oubliette::journal::Receipt;
 use oubliette::personal::Email;
-use oubliette::{CustomerId, OpenError, RecoverError, Recovery, RootKey, Sealed, Vault, VaultBuilder};
+use oubliette::{
+    CustomerId, OpenError, RootKey, Sealed, Vault, VaultBuilder,
+    recovery::{RecoverError, Recovery},
+};
 use oubliette_register::{Basis, Evidence, Grant, Register, RegisterError, Subject};
 use rusqlite::{Connection, params};
 

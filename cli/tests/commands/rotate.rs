@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use oubliette::{PassphraseCost, RootKey, Vault};
+use oubliette::{RootKey, Vault, root_keys::PassphraseCost};
 
 use crate::support::World;
 

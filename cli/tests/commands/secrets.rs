@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use oubliette::{PassphraseCost, RootKey, Vault};
+use oubliette::{RootKey, Vault, root_keys::PassphraseCost};
 
 use crate::support::{ORDERS, World};
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext, SealedText};
 use oubliette::personal::{Email, Name, Text};
-use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError, Sealed, Token};
+use oubliette::{CustomerId, InvalidCustomerId, OpenError, ParseError, Sealed, Token, search::InvalidToken};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL};
 
 diesel::table! {

@@ -2,7 +2,7 @@
 
 use oubliette::columns::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext, SealedText};
 use oubliette::personal::Email;
-use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError, Sealed, Token};
+use oubliette::{CustomerId, InvalidCustomerId, OpenError, ParseError, Sealed, Token, search::InvalidToken};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Person};
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, Row, params, params_from_iter};

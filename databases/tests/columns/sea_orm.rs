@@ -4,7 +4,7 @@ use std::error::Error;
 
 use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext};
 use oubliette::personal::Email;
-use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError};
+use oubliette::{CustomerId, InvalidCustomerId, OpenError, ParseError, search::InvalidToken};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL};
 use sea_orm::prelude::*;
 use sea_orm::{

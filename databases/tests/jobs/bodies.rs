@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oubliette::personal::Email;
-use oubliette::{CustomerId, Epoch, Group, Members, Sealed, Vault};
+use oubliette::{CustomerId, Group, Members, Sealed, Vault, search::Epoch};
 use oubliette_databases::shop::{self, BY_EMAIL, EMAIL, NAME, ORDERS};
 use oubliette_jobs::{self as jobs, GroupInRow, InRow, Job, JobError, Key};
 use sqlx::{AssertSqlSafe, Pool, Row};

@@ -1,7 +1,10 @@
 //! A record's columns: what is stored, what comes back, and the list of them.
 
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{FieldInfo, FieldKind, OpenError, Outcome, SealError, SealRecordError, UnlessShredded};
+use oubliette::{
+    OpenError, Outcome, SealError, SealRecordError, UnlessShredded,
+    fields::{FieldInfo, FieldKind},
+};
 
 use super::*;
 

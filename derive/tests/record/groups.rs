@@ -6,7 +6,7 @@ use oubliette::audit::{Audit, Batch};
 use oubliette::columns::SealedText;
 use oubliette::personal::Name;
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{FieldKind, Group, Limits, Members, OpenError, Sealed};
+use oubliette::{Group, Limits, Members, OpenError, Sealed, fields::FieldKind};
 
 use super::*;
 

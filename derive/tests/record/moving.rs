@@ -153,7 +153,7 @@ fn what_is_nowhere_is_named_and_both_move_to_a_new_tree() {
 
 #[test]
 fn both_places_are_in_the_list_of_columns() {
-    let columns = |fields: &[oubliette::FieldInfo]| {
+    let columns = |fields: &[oubliette::fields::FieldInfo]| {
         let phones = fields.iter().filter(|field| field.field_id() == Some(PHONE.into()));
         phones.map(|field| field.column).collect::<Vec<_>>()
     };

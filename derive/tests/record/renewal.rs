@@ -1,6 +1,6 @@
 //! Records whose purposes get a new key tree.
 
-use oubliette::{OpenError, ResealError};
+use oubliette::{OpenError, renewal::ResealError};
 
 use super::*;
 

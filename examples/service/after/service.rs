@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use oubliette::personal::{Email, Name, Text, serialize_exposed};
-use oubliette::{EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, ShredTarget, TokenError, Vault};
+use oubliette::{
+    EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, ShredTarget, Vault, search::TokenError,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 

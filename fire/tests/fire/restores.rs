@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::{CustomerId, Field, OpenError, Purpose, Recovery, RootKey, UnlockError, Vault, VaultBuilder};
+use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, UnlockError, Vault, VaultBuilder, recovery::Recovery};
 use oubliette_fire::history::{Answer, Call, Fault, What, now};
 use oubliette_postgres::PostgresStore;
 

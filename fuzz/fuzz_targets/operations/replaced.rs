@@ -1,7 +1,7 @@
 //! Key trees and epochs: replaced, and given up.
 
 use oubliette::personal::Text;
-use oubliette::{EpochError, PurposeError, ResealError, SealError, Sealed, TokenError};
+use oubliette::{SealError, Sealed, renewal::{PurposeError, ResealError}, search::{EpochError, TokenError}};
 
 use super::model::*;
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use oubliette::personal::Text;
-use oubliette::{Epoch, Field, Index, OpenError, Purpose, Vault, bits};
+use oubliette::{Field, Index, OpenError, Purpose, Vault, bits, search::Epoch};
 use oubliette_jobs::{self as jobs, Cause, InRow, Job, JobError, Key};
 
 use super::support::*;

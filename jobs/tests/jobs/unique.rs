@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Barrier;
 
 use oubliette::personal::Email;
-use oubliette::{Epoch, Vault};
+use oubliette::{Vault, search::Epoch};
 use oubliette_jobs::{self as jobs, Job, JobError, Key, pair_of};
 use rusqlite::{Connection, params};
 

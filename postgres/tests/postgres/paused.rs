@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use oubliette::testing::MemoryToken;
-use oubliette::{OpenError, RootKey, Vault, VersionPolicy};
+use oubliette::{OpenError, RootKey, Vault, root_keys::VersionPolicy};
 use oubliette_postgres::PostgresStore;
 
 use super::server::{Server, text};

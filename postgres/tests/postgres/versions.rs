@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oubliette::testing::MemoryToken;
-use oubliette::{KeyStoreError, RootKey, ShredError, Vault, VersionPolicy};
+use oubliette::{KeyStoreError, RootKey, ShredError, Vault, root_keys::VersionPolicy};
 use oubliette_postgres::{PostgresStore, PostgresStoreBuilder};
 
 use super::server::{Server, shared};

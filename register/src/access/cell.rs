@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn contexts_are_those_of_records() {
-        use oubliette::Context;
+        use oubliette::fields::Context;
         let integer = |number: i64, bytes| Cell::Integer(number).context(Binding::Integer(bytes));
         assert_eq!(Cell::Integer(-2).context(Binding::AsStored).as_deref(), Some(&*(-2_i64).context()));
         assert_eq!(integer(-2, 4).as_deref(), Some(&*(-2_i32).context()));

@@ -1,6 +1,9 @@
 //! Fields that are sealed with others in one column.
 
-use oubliette::{FieldId, FieldKind, Members, OpenError};
+use oubliette::{
+    Members, OpenError,
+    fields::{FieldId, FieldKind},
+};
 
 use super::cell::Cell;
 use super::error::AccessError;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use oubliette::{CustomerId, Encoded, FieldId, FieldKind, OpenError, ParseError, Purpose, Reader, Sealed};
+use oubliette::{
+    CustomerId, OpenError, ParseError, Purpose, Reader, Sealed,
+    fields::{Encoded, FieldId, FieldKind},
+};
 
 use super::groups;
 

@@ -1,6 +1,9 @@
 //! The application's tables, as its records declare them.
 
-use oubliette::{FieldInfo, FieldKind, Purpose};
+use oubliette::{
+    Purpose,
+    fields::{FieldInfo, FieldKind},
+};
 
 /// One table of the application's, and what its columns hold: the `FIELDS` of the record that is kept in it.
 ///

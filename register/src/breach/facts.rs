@@ -5,7 +5,10 @@ use std::borrow::Borrow;
 use jiff::Timestamp;
 use oubliette::audit::{self, Opening};
 use oubliette::journal::{Entry, Numbers, OpeningResult};
-use oubliette::{CustomerId, FieldInfo, FieldKind};
+use oubliette::{
+    CustomerId,
+    fields::{FieldInfo, FieldKind},
+};
 use serde::Serialize;
 
 use super::history::{History, Moment};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Label};
-use oubliette::{FieldKind, Purpose};
+use oubliette::{Purpose, fields::FieldKind};
 
 pub use error::DisclosureError;
 pub use recipients::Received;

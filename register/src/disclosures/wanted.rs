@@ -3,7 +3,10 @@
 use std::fmt::{self, Display};
 
 use oubliette::personal::PersonalData;
-use oubliette::{Field, FieldId, FieldKind, Purpose};
+use oubliette::{
+    Field, Purpose,
+    fields::{FieldId, FieldKind},
+};
 use zeroize::Zeroizing;
 
 use crate::access::table::Column;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use oubliette::FieldKind;
+use oubliette::fields::FieldKind;
 use oubliette::personal::Plaintext;
 
 use super::declared::Holdings;

@@ -4,7 +4,7 @@ mod answer;
 mod declared;
 mod select;
 
-use oubliette::{FieldKind, journal};
+use oubliette::{fields::FieldKind, journal};
 
 pub use declared::Holdings;
 pub(crate) use select::Only;

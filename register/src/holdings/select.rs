@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use oubliette::FieldKind;
+use oubliette::fields::FieldKind;
 use zeroize::Zeroizing;
 
 use crate::access::opening::Numbers;

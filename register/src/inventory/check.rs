@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oubliette::FieldKind;
+use oubliette::fields::FieldKind;
 use serde_json::Value;
 
 use super::contents::Inventory;

@@ -1,6 +1,6 @@
 //! The inventory as JSON.
 
-use oubliette::{FieldKind, Purpose};
+use oubliette::{Purpose, fields::FieldKind};
 
 use super::contents::Inventory;
 use super::declaration::Declaration;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use oubliette::{FieldKind, Purpose};
+use oubliette::{Purpose, fields::FieldKind};
 
 use super::contents::Inventory;
 use super::declaration::Declaration;

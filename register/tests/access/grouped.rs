@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use oubliette::audit::{Audit, Batch, OpeningResult};
 use oubliette::personal::{Address, Email, Name, Phone, Text};
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{CustomerId, Field, FieldInfo, Group, Members, OpenError, Outcome, Personal, Purpose, Sealed};
+use oubliette::{CustomerId, Field, Group, Members, OpenError, Outcome, Personal, Purpose, Sealed, fields::FieldInfo};
 use oubliette_register::access::{AccessError, Binding, Document, Table};
 use oubliette_register::breach::Column;
 use oubliette_register::inventory::{Declaration, Inventory};

@@ -2,7 +2,7 @@
 
 use oubliette::personal::{Json, Phone};
 use oubliette::testing::assert_no_plaintext;
-use oubliette::{CustomerId, FieldInfo, KeyStoreError, Limits, OpenError, Outcome, Vault};
+use oubliette::{CustomerId, KeyStoreError, Limits, OpenError, Outcome, Vault, fields::FieldInfo};
 use oubliette_register::access::{AccessError, Binding, Cell, Readers, Table};
 use serde_json::{Value, json};
 

@@ -289,9 +289,9 @@ bodies! {
         let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
         assert!(taken(&facts, &root_key) && !taken(&facts, &tree) && !taken(&facts, &epoch));
         let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
-        world.vault.retire_epoch(crate::world::BY_EMAIL, oubliette::Epoch::FIRST).unwrap();
+        world.vault.retire_epoch(crate::world::BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
         let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
         assert!(taken(&facts, &tree) && taken(&facts, &epoch));
-        assert!(begun.current() != oubliette::Epoch::FIRST);
+        assert!(begun.current() != oubliette::search::Epoch::FIRST);
     }
 }

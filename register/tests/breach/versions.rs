@@ -8,7 +8,8 @@ use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Directory, Memory, RootStore};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CustomerId, Field, KeyStoreError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder, VersionPolicy,
+    CustomerId, Field, KeyStoreError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
+    root_keys::VersionPolicy,
 };
 use oubliette_register::breach::{Action, Breach, Column, Facts, History, Holding, Leak, Report, Stored};
 

@@ -1,7 +1,7 @@
 //! Which of the three was put back, who notices, and what mends it.
 
 use oubliette::journal::{Event, EventId, Expectations, JournalError};
-use oubliette::{CustomerId, KeyStoreError, Recovery, UnlockError};
+use oubliette::{CustomerId, KeyStoreError, UnlockError, recovery::Recovery};
 use oubliette_register::{RegisterError, RequestKind};
 
 use crate::stage::{Noted, Shop, key, new_key, truth};

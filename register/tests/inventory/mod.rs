@@ -1,7 +1,7 @@
 //! The inventory, and what it must not overlook.
 
 use oubliette::personal::{Email, Phone, Text};
-use oubliette::{CustomerId, Field, FieldInfo, Held, Index, Personal, Purpose, bits};
+use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, bits, fields::FieldInfo};
 use oubliette_register::Basis;
 use oubliette_register::access::Table;
 use oubliette_register::inventory::{Declaration, Difference, Gap, Inventory, InventoryError, Live};

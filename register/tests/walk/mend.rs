@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use oubliette::journal::{self, Expectations, JournalError, Receipt};
 use oubliette::store::Stop;
-use oubliette::{CustomerId, KeyStoreError, RecoverError, UnlockError};
+use oubliette::{CustomerId, KeyStoreError, UnlockError, recovery::RecoverError};
 use oubliette_register::{Reconciled, RegisterError};
 
 use super::model::Truth;

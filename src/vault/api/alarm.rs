@@ -17,7 +17,7 @@ use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
 impl VaultBuilder {
-    /// Declares that an alarm ([`Health::alarm`](crate::Health::alarm)), a refusal ([`KeyStoreError::RolledBack`]) or a damaged mark
+    /// Declares that an alarm ([`Health::alarm`](crate::status::Health::alarm)), a refusal ([`KeyStoreError::RolledBack`]) or a damaged mark
     /// ([`KeyStoreError::MarkNotAuthentic`]) was a false one, and unlocks the vault. The root key stays, and the
     /// journal keeps why.
     ///

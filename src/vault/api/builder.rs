@@ -171,7 +171,7 @@ impl VaultBuilder {
     /// It is taken as it is needed. A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded; nearly nothing while
     /// nobody was. So with a few in a hundred shredded it is 33 MB for each million of numbers and purpose, and an eighth more, which is left for nodes that
     /// are derived: 128 MiB are enough for three and a half million, and a vault of ten million customers of whom 5 % were shredded wants 384 MiB. What
-    /// there is shows in [`Status`](crate::Status): `pages` without the superseded ones, and `resident_bytes` of this process.
+    /// there is shows in [`Status`](crate::status::Status): `pages` without the superseded ones, and `resident_bytes` of this process.
     ///
     /// Beyond it nothing fails. All pages are let go and loading begins again, so an open may read up to five, and mostly one: some ten microseconds more from a
     /// directory, and a round trip to a key store on a server.

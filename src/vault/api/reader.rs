@@ -84,11 +84,11 @@ impl Reader {
     }
 
     /// Decrypts one value whose type is known by its tag alone, to what it was encoded as: for programs that go by lists of
-    /// columns, which have [`FieldInfo::field_id`](crate::FieldInfo::field_id). Its bytes are those that the type's
+    /// columns, which have [`FieldInfo::field_id`](crate::fields::FieldInfo::field_id). Its bytes are those that the type's
     /// [`encode`](PersonalData::encode) wrote.
     ///
     /// ```
-    /// use oubliette::{Encoded, Field, FieldId, Limits, Purpose, Sealed, Vault, personal::Email};
+    /// use oubliette::{Field, Limits, Purpose, Sealed, Vault, personal::Email, fields::{Encoded, FieldId}};
     /// const ORDERS: Purpose = Purpose::new("orders");
     /// const EMAIL: Field<Email> = ORDERS.field("email");
     ///

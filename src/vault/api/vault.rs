@@ -183,7 +183,7 @@ impl Vault {
     }
 
     /// Begins a version of the root key, where it has [versions](RootKey::versions), and destroys those before it, as the policy says: no copy of an
-    /// older root record can be read then. For the policy [`by_hand`](crate::VersionPolicy::by_hand), or out of turn.
+    /// older root record can be read then. For the policy [`by_hand`](crate::root_keys::VersionPolicy::by_hand), or out of turn.
     ///
     /// # Errors
     /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older one may still be

@@ -21,7 +21,7 @@ impl Retired {
     }
 
     /// The key trees of the purpose that were given up, by this call or before. Keep them with the journal of shreds, for
-    /// [`Recovery::retired`](crate::Recovery::retired). A value that is still sealed under one answers
+    /// [`Recovery::retired`](crate::recovery::Recovery::retired). A value that is still sealed under one answers
     /// [`OpenError::Retired`](crate::OpenError::Retired) from now on, here and in every backup.
     #[must_use]
     pub fn trees(&self) -> &[KeyTreeId] {

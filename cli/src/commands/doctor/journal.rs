@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use oubliette::Status;
 use oubliette::journal::{Expectations, PublicKey};
+use oubliette::status::Status;
 
 use super::findings::{Findings, Severity};
 use crate::commands::verify::with_bar;

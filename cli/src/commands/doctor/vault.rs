@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use oubliette::store::{CopyContent, Directory, Problem, RootCopy, RootStore};
-use oubliette::{KeyStoreError, Status, UnlockError, VaultBuilder};
+use oubliette::{KeyStoreError, UnlockError, VaultBuilder, status::Status};
 
 use super::findings::{Findings, Severity};
 use super::{journal, register, rows, versions};

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use oubliette::{RootKey, RootKeyVersions};
+use oubliette::{RootKey, root_keys::RootKeyVersions};
 
 use super::findings::{Findings, Severity};
 use crate::answer::{count, time};

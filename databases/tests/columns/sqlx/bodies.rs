@@ -2,7 +2,7 @@
 
 use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext, SealedText};
 use oubliette::personal::Email;
-use oubliette::{CustomerId, InvalidCustomerId, InvalidToken, OpenError, ParseError};
+use oubliette::{CustomerId, InvalidCustomerId, OpenError, ParseError, search::InvalidToken};
 use oubliette_databases::shop::{self, ALICE, BOB, BY_EMAIL, EMAIL, Migrating, Person};
 use sqlx::{AssertSqlSafe, Pool};
 

@@ -19,7 +19,7 @@ use oubliette::store::RootStore;
 use oubliette::testing::MovedClocks;
 use oubliette::{
     CustomerId, Field, KeyStoreError, OpenError, Outcome, Purpose, RootKey, SealError, ShredError, UnlockError, Vault,
-    VaultBuilder, VersionPolicy,
+    VaultBuilder, root_keys::VersionPolicy,
 };
 use oubliette_fire::history::{Answer, Life, Recorder, What, now};
 use oubliette_fire::random::Random;
