@@ -41,9 +41,19 @@ pub(crate) fn wait_until<'m, T>(
 /// it holds, is then in no other processor's cache, however many look at the same time. Whoever changes the thing changes all of them.
 pub(crate) struct Shards<T>(Box<[Padded<T>]>);
 
-/// Processors fetch cache lines in pairs of 64 bytes, and Apple's are of 128.
+/// In cache lines of its own. Processors fetch lines in pairs of 64 bytes, and Apple's are of 128. An `Arc` of one has its counts there, too: those of small ones
+/// that are made together share a line.
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(crate) struct Padded<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Padded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// More than that many threads share. It bounds what a change costs.
 #[cfg(not(shuttle))]

@@ -87,6 +87,6 @@ impl VaultBuilder {
         process.known.alarm.forget();
         Operations::on(process).finish_recovered();
         inner.tell_unlocked();
-        Ok(Vault { inner: Arc::new(inner) })
+        Ok(Vault::of(inner))
     }
 }

@@ -407,7 +407,7 @@ impl VaultBuilder {
             Operations::on(&inner.process).open_journal(&self.journal)?;
         }
         inner.tell_unlocked();
-        Ok(Vault { inner: Arc::new(inner) })
+        Ok(Vault::of(inner))
     }
 
     pub(in crate::vault) fn check_existing(

@@ -10,8 +10,8 @@ use crate::field::{Field, FieldId, Placed};
 use crate::group::{Members, PlacedGroup};
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
-use crate::vault::VaultInner;
 use crate::vault::api::reader::{Guard, Reader};
+use crate::vault::api::vault::{HeldVault, Vault};
 use crate::vault::operations::Operations;
 use crate::vault::process::Process;
 use crate::vault::state::Handle;
@@ -25,7 +25,7 @@ pub(crate) const CHUNK: usize = 256;
 /// wipes the keys in it; they are then derived anew, which fails for the shredded.
 #[derive(Clone)]
 pub struct CustomerKeys {
-    inner: Arc<VaultInner>,
+    inner: HeldVault,
     /// `None` when the vault could not be used when the handle was made; using it says why.
     handle: Result<Arc<Handle>, KeyStoreError>,
     index: usize,
@@ -35,10 +35,9 @@ pub struct CustomerKeys {
 }
 
 impl CustomerKeys {
-    pub(in crate::vault) fn of_one(reader: &Reader, customer: CustomerId) -> CustomerKeys {
-        let Reader { vault, guard } = reader;
+    pub(in crate::vault) fn of_one(vault: &Vault, guard: Option<&Arc<Guard>>, customer: CustomerId) -> CustomerKeys {
         let handle = vault.process().map(|process| Handle::register(&process.known, vec![customer]));
-        CustomerKeys { inner: vault.inner.clone(), handle, index: 0, customer, guard: guard.clone() }
+        CustomerKeys { inner: vault.held(), handle, index: 0, customer, guard: guard.cloned() }
     }
 
     /// Whose keys these are.
@@ -246,9 +245,10 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
         customers.dedup();
         let Reader { vault, guard } = &self.reader;
         let handle = vault.process().map(|process| Handle::register(&process.known, customers.clone()));
+        let inner = vault.held();
         self.ready.extend(rows.into_iter().map(|(row, customer)| {
             let index = customers.binary_search(&customer).unwrap_or_default();
-            let (inner, handle, guard) = (vault.inner.clone(), handle.clone(), guard.clone());
+            let (inner, handle, guard) = (inner.clone(), handle.clone(), guard.clone());
             (row, CustomerKeys { inner, handle, index, customer, guard })
         }));
     }

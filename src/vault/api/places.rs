@@ -98,10 +98,10 @@ impl Vault {
 
     fn directory(&self) -> Result<&Directory, KeyStoreError> {
         // Its locks may be held for ever in a forked child.
-        if !self.inner.process.is_of_this_process() {
+        if !self.inner().process.is_of_this_process() {
             return Err(KeyStoreError::Forked);
         }
-        self.inner
+        self.inner()
             .directory
             .as_ref()
             .ok_or_else(|| crate::store::StoreError::new(crate::store::Problem::Missing, "a directory store").into())

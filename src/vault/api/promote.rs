@@ -85,6 +85,6 @@ impl VaultBuilder {
         process.known.end_promotion();
         self.check_existing(process, mark, false)?;
         inner.tell_unlocked();
-        Ok(Vault { inner: Arc::new(inner) })
+        Ok(Vault::of(inner))
     }
 }

@@ -157,7 +157,7 @@ impl Reader {
     /// A handle for several fields of one customer, within the same limits. See [`Vault::customer`].
     #[must_use]
     pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        CustomerKeys::of_one(self, customer)
+        CustomerKeys::of_one(&self.vault, self.guard.as_ref(), customer)
     }
 
     /// Many rows, each with a handle for its customer, within the same limits. See [`Vault::each_customer`].
@@ -209,7 +209,7 @@ pub(crate) struct Guard {
 impl Guard {
     /// One that allows all.
     fn of(vault: &Vault) -> Guard {
-        Guard { limits: Vec::new(), audits: Vec::new(), clock: vault.inner.process.settings.clock.clone() }
+        Guard { limits: Vec::new(), audits: Vec::new(), clock: vault.inner().process.settings.clock.clone() }
     }
 
     #[inline]

@@ -210,7 +210,7 @@ impl VaultBuilder {
             .unwrap_or(Err(RecoverError::KeyStore(KeyStoreError::Closed)))?;
         Operations::on(process).finish_recovered();
         inner.tell_unlocked();
-        Ok(Vault { inner: Arc::new(inner) })
+        Ok(Vault::of(inner))
     }
 }
 

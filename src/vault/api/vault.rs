@@ -14,6 +14,7 @@ use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
 use crate::store::{Directory, PageStore, RootStore, Swept};
+use crate::sync::{Padded, Shards};
 use crate::vault::api::status;
 use crate::vault::commit::CommitError;
 use crate::vault::operations::Operations;
@@ -48,8 +49,11 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// reach of a shred in the parent.
 #[derive(Clone)]
 pub struct Vault {
-    pub(in crate::vault) inner: Arc<VaultInner>,
+    inner: Arc<Shards<HeldVault>>,
 }
+
+/// What a handle has of a vault. It counts in its thread's shard that it holds it: handles are made and dropped all the time, by all processors.
+pub(in crate::vault) type HeldVault = Arc<Padded<Arc<VaultInner>>>;
 
 pub(in crate::vault) struct VaultInner {
     pub(in crate::vault) process: Arc<Process>,
@@ -92,8 +96,25 @@ impl Vault {
         VaultBuilder::on(pages, roots)
     }
 
+    pub(in crate::vault) fn of(inner: VaultInner) -> Vault {
+        let inner = Arc::new(inner);
+        Vault { inner: Arc::new(Shards::new(|| Arc::new(Padded(inner.clone())))) }
+    }
+
+    #[inline]
+    pub(in crate::vault) fn inner(&self) -> &VaultInner {
+        self.inner.mine()
+    }
+
+    /// For a handle.
+    #[inline]
+    pub(in crate::vault) fn held(&self) -> HeldVault {
+        self.inner.mine().clone()
+    }
+
+    #[inline]
     pub(in crate::vault) fn process(&self) -> Result<&Arc<Process>, KeyStoreError> {
-        self.inner.process.current()
+        self.inner().process.current()
     }
 
     /// Issues a number for a new customer. Nothing is stored for the customer, no key in particular.
@@ -144,7 +165,8 @@ impl Vault {
     /// A handle for several fields of one customer: its keys are derived once. Nothing is checked until it is used.
     #[must_use]
     pub fn customer(&self, customer: CustomerId) -> CustomerKeys {
-        Reader::unlimited(self).customer(customer)
+        // Not by way of a reader, which is a clone of the vault.
+        CustomerKeys::of_one(self, None, customer)
     }
 
     /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
@@ -339,6 +361,6 @@ impl Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vault({:?})", self.inner.process.settings.purposes)
+        write!(f, "Vault({:?})", self.inner().process.settings.purposes)
     }
 }

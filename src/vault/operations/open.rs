@@ -136,7 +136,8 @@ impl Operations<'_> {
                     let mut keys = handle.keys();
                     let width = Width::for_text(sealed.text_bytes());
                     with_clean_stack_after(width.to_derive(), || {
-                        let cipher = handle.cipher(&mut keys, index, Some(header.tree), (name, width), pages)?.1;
+                        let cipher =
+                            handle.cipher(&self.known, &mut keys, index, Some(header.tree), (name, width), pages)?.1;
                         match cipher {
                             Cipher::Kept(cipher) => Ok(Some(Operations::open_with(cipher, &header, context, sealed))),
                             Cipher::Made(cipher) => Ok(Some(Operations::open_with(&cipher, &header, context, sealed))),

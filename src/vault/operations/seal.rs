@@ -195,7 +195,8 @@ impl Operations<'_> {
                     let mut keys = handle.keys();
                     let width = Width::for_text(plain.len());
                     with_clean_stack_after(width.to_derive(), || {
-                        let (tree, cipher) = handle.cipher(&mut keys, index, None, (name, width), pages)?;
+                        let (tree, cipher) =
+                            handle.cipher(&self.known, &mut keys, index, None, (name, width), pages)?;
                         match cipher.as_ref() {
                             Some(cipher) => Ok((tree, self.encrypt(cipher, tree, customer, context, plain, &nonce))),
                             None => Err(SealError::Shredded { at: name.of(customer) }),

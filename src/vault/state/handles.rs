@@ -8,15 +8,16 @@ use crate::customer::CustomerId;
 use crate::derivation::{CustomerKey, TreeId};
 use crate::error::KeyStoreError;
 use crate::field::FieldId;
+use crate::fork::{self, ForkGeneration};
 use crate::key_tree::{Found, Walker};
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
-use crate::sync::{Mutex, MutexGuard, Shards, lock, shard};
+use crate::sync::{Mutex, MutexGuard, Padded, Shards, lock, shard};
 use crate::vault::state::{Fetched, Known, LoadedTree, tree_error};
 
 /// Every handle there is, so that a commit can reach the keys they hold. Each is registered in the shard of the thread that made it.
 pub(crate) struct Handles {
-    registered: Shards<Mutex<Registered>>,
+    registered: Shards<Arc<Padded<Mutex<Registered>>>>,
 }
 
 struct Registered {
@@ -26,7 +27,9 @@ struct Registered {
 
 impl Handles {
     pub(crate) fn new() -> Handles {
-        Handles { registered: Shards::new(|| Mutex::new(Registered { handles: HashMap::new(), next: 0 })) }
+        Handles {
+            registered: Shards::new(|| Arc::new(Padded(Mutex::new(Registered { handles: HashMap::new(), next: 0 })))),
+        }
     }
 
     /// Wipes the keys of all handles. They derive them anew, from the snapshot that is current then.
@@ -50,7 +53,9 @@ impl Handles {
 /// Keys of some customers: one, or a chunk of a bulk run.
 pub(crate) struct Handle {
     number: u64,
-    known: Arc<Known>,
+    /// Where it is registered. It does not hold what is known, whose count all processors would write to.
+    registered: Arc<Padded<Mutex<Registered>>>,
+    fork: ForkGeneration,
     /// In order of number when there is more than one.
     customers: Vec<CustomerId>,
     /// The [`shard`] of the thread that made it, whose keys these are. Most handles are used by one thread.
@@ -104,20 +109,30 @@ impl Cipher<'_> {
 
 impl Handle {
     /// `customers` in order of number.
-    pub(crate) fn register(known: &Arc<Known>, customers: Vec<CustomerId>) -> Arc<Handle> {
+    pub(crate) fn register(known: &Known, customers: Vec<CustomerId>) -> Arc<Handle> {
         let shard = shard();
-        let mut registered = lock(known.handles.registered.at(shard));
-        let number = registered.next;
-        registered.next += 1;
+        let registered = known.handles.registered.at(shard);
+        let mut all = lock(registered);
+        let number = all.next;
+        all.next += 1;
         let (keys, others) = (Mutex::new(Keys::none()), OnceLock::new());
-        let handle = Arc::new(Handle { number, known: known.clone(), customers, shard, keys, others });
-        registered.handles.insert(number, Arc::downgrade(&handle));
+        let handle = Arc::new(Handle {
+            number,
+            registered: registered.clone(),
+            fork: known.fork,
+            customers,
+            shard,
+            keys,
+            others,
+        });
+        all.handles.insert(number, Arc::downgrade(&handle));
         handle
     }
 
     /// Whether it is one of the handles of whoever knows this: a parent's is of no use in a forked child.
-    pub(crate) fn is_of(&self, known: &Arc<Known>) -> bool {
-        Arc::ptr_eq(&self.known, known)
+    #[inline]
+    pub(crate) fn is_of(&self, known: &Known) -> bool {
+        Arc::ptr_eq(&self.registered, known.handles.registered.at(self.shard))
     }
 
     pub(crate) fn customer(&self, index: usize) -> CustomerId {
@@ -144,6 +159,7 @@ impl Handle {
     /// Leaves copies of key material on the stack: call it within what [`Width::to_derive`] says.
     pub(crate) fn cipher<'k>(
         &self,
+        known: &Known,
         keys: &'k mut Keys,
         index: usize,
         tree: Option<TreeId>,
@@ -152,8 +168,8 @@ impl Handle {
     ) -> Result<(TreeId, Cipher<'k>), KeyStoreError> {
         // The snapshot is read under the handle's lock: were it read before, a commit in between would wipe this handle
         // first, and the keys of the old snapshot would then be put into it.
-        let state = self.known.state()?;
-        let to_seal = state.to_seal(name.purpose.name(), self.known.durable()).map(|tree| tree.id);
+        let state = known.state()?;
+        let to_seal = state.to_seal(name.purpose.name(), known.durable()).map(|tree| tree.id);
         let asked = tree.or(to_seal).ok_or(KeyStoreError::NotDurableYet)?;
         let Some(tree) = state.tree(asked).filter(|tree| tree.tree.is_some()) else {
             return Ok((asked, Cipher::Retired));
@@ -235,8 +251,8 @@ impl Keys {
 impl Drop for Handle {
     fn drop(&mut self) {
         // In a forked child the parent's registry may be locked for ever, and is not this process's business.
-        if self.known.is_of_this_process() {
-            lock(self.known.handles.registered.at(self.shard)).handles.remove(&self.number);
+        if self.fork == fork::generation() {
+            lock(&self.registered).handles.remove(&self.number);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, Outcome};
 use crate::fork::{self, ForkGeneration};
 use crate::root_record::Record;
-use crate::sync::{Mutex, MutexGuard, RwLock, Shards, lock};
+use crate::sync::{Mutex, MutexGuard, Padded, RwLock, Shards, lock};
 use crate::vault::state::told::Told;
 use crate::vault::state::{
     Alarm, DropSignal, Handles, Held, Numbers, Pace, Places, RollbackProof, Scope, UnknownTrees, VaultState,
@@ -107,7 +107,7 @@ impl Known {
     }
 
     pub(crate) fn snapshot(&self) -> Option<Arc<VaultState>> {
-        self.held().map(|held| Arc::clone(&*held.0))
+        self.held().map(|held| Arc::clone(&held.0.0))
     }
 
     /// The same for whoever lets go of it soon.
@@ -129,9 +129,9 @@ impl Known {
         let mut old = None;
         for shard in self.snapshot.iter() {
             // Each its own count of those who hold it.
-            let new = new.map(|state| Held(Arc::new(state.clone())));
+            let new = new.map(|state| Held(Arc::new(Padded(state.clone()))));
             let before = std::mem::replace(&mut *shard.write().unwrap_or_else(PoisonError::into_inner), new);
-            old = old.or_else(|| before.map(|held| Arc::clone(&*held.0)));
+            old = old.or_else(|| before.map(|held| Arc::clone(&held.0.0)));
         }
         old
     }

@@ -13,7 +13,7 @@ use crate::nonce;
 use crate::root_record::{IndexTree, Record, TreeRecord, TreeState};
 use crate::secret::Secret32;
 use crate::store::{PageName, PageStore, Problem, StoreError};
-use crate::sync::{Condvar, Mutex, lock, wait_until};
+use crate::sync::{Condvar, Mutex, Padded, lock, wait_until};
 
 /// A snapshot. Its secrets are wiped when the last reader lets go, and [`DropSignal`] tells when that happened.
 pub(crate) struct VaultState {
@@ -31,7 +31,7 @@ pub(crate) struct VaultState {
 /// What a reader has of a snapshot. It counts in its thread's [shard](crate::sync::Shards) alone that it holds it: the count of the snapshot itself, which
 /// all processors would write to, stays as it is.
 #[derive(Clone)]
-pub(crate) struct Held(pub(super) Arc<Arc<VaultState>>);
+pub(crate) struct Held(pub(super) Arc<Padded<Arc<VaultState>>>);
 
 impl Deref for Held {
     type Target = VaultState;
