@@ -70,7 +70,9 @@ impl FieldCipher {
     }
 
     /// Encrypts in place and writes the tag, where it is to stand: one that is moved right after it was made stalls the processor.
-    #[inline]
+    ///
+    /// Never inlined, nor is [`open`](FieldCipher::open): compiled once more in an application's crate the cipher may go deeper than was seen.
+    #[inline(never)]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -84,7 +86,7 @@ impl FieldCipher {
     }
 
     /// Decrypts in place if the commitment and the tag are right. `text` is meaningless after an error.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],

@@ -13,10 +13,10 @@ pub(crate) const DEEP: usize = 64 << 10;
 /// What is overwritten is a multiple of this.
 const STEP: usize = 512;
 
-/// What is overwritten where so much was measured: half as much again, for the frames between the place that overwrites and the primitive, which
-/// the measurement does not have. The same compiler made those, so they are deep where the primitives are.
+/// What is overwritten where so much was measured: half as much again and a little, for the frames between the place that overwrites and the
+/// primitive, which the measurement does not have. The same compiler made those, so they are deep where the primitives are.
 pub(crate) const fn with_margin(deepest: usize) -> usize {
-    deepest.saturating_add(deepest / 2)
+    deepest.saturating_add(deepest / 2).saturating_add(STEP)
 }
 
 /// Kinds of work, each with a depth of its own.
@@ -221,7 +221,7 @@ mod tests {
     fn what_was_measured_is_rounded_up_and_bounded() {
         // Of a kind that nothing else in this test program uses at the same time.
         let kind = Work::Passphrase;
-        for (deepest, bytes) in [(0, 512), (342, 1024), (1264, 2048), (12_400, 18_944), (1 << 20, DEEP)] {
+        for (deepest, bytes) in [(0, 512), (1, 1024), (1264, 2560), (12_400, 19_456), (1 << 20, DEEP)] {
             kind.was_measured(deepest);
             assert_eq!(kind.overwritten(), bytes, "{deepest}");
         }
