@@ -263,7 +263,7 @@ mod tests {
                 seen.split(|byte| *byte != 0x5c).map(<[u8]>::len).filter(|length| *length >= 16).collect();
             match left[..] {
                 [] => assert!(bytes >= 6656, "{bytes}"),
-                [left] => assert!((left as isize - (7000 - bytes as isize)).abs() < 256, "{bytes}: {left} are left"),
+                [left] => assert!(left.abs_diff(7000_usize.saturating_sub(bytes)) < 256, "{bytes}: {left} are left"),
                 _ => panic!("{bytes}: {left:?} are left"),
             }
         }
