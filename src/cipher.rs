@@ -12,8 +12,8 @@ use crate::stack::Work;
 
 mod aes;
 
-use aes::Aes;
 pub(crate) use aes::Width;
+use aes::{Aes, Filling};
 
 pub(crate) const NONCE_BYTES: usize = 12;
 pub(crate) const TAG_BYTES: usize = 16;
@@ -32,7 +32,7 @@ pub(crate) struct FieldCipher(Box<Keyed>);
 struct Keyed {
     aead: Aead,
     commitment: [u8; COMMITMENT_BYTES],
-    width: Width,
+    width: Filling,
 }
 
 type Aead = AesGcm<Aes, U12>;
@@ -48,13 +48,14 @@ impl FieldCipher {
     }
 
     fn with(key: &[u8; 32], commitment: &[u8; COMMITMENT_BYTES], width: Width) -> FieldCipher {
-        FieldCipher(Box::new(Keyed { aead: aead(key, width), commitment: *commitment, width }))
+        FieldCipher(Box::new(Keyed { aead: aead(key, width), commitment: *commitment, width: [width; 16] }))
     }
 
     /// What it takes of the stack to seal or open.
     #[inline]
     pub(crate) fn work(&self) -> Work {
-        self.0.width.to_use()
+        let [width, ..] = self.0.width;
+        width.to_use()
     }
 
     /// Shown in clear in every sealed value: GCM alone does not commit to its key, and a value that opens under two
@@ -70,7 +71,9 @@ impl FieldCipher {
     }
 
     /// Encrypts in place and writes the tag, where it is to stand: one that is moved right after it was made stalls the processor.
-    #[inline]
+    ///
+    /// Never inlined, nor is [`open`](FieldCipher::open): compiled once more in an application's crate the cipher may go deeper than was seen.
+    #[inline(never)]
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -84,7 +87,7 @@ impl FieldCipher {
     }
 
     /// Decrypts in place if the commitment and the tag are right. `text` is meaningless after an error.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -166,6 +169,11 @@ mod tests {
             assert_eq!(opened, Err(NotAuthentic), "a value names one key, so the other must refuse it");
             assert!(ciphers[right].open(&[0; 12], commitment, &[], &mut text.to_vec(), &tag).is_ok());
         }
+    }
+
+    #[test]
+    fn a_key_has_no_padding() {
+        assert_eq!(size_of::<Keyed>(), size_of::<Aead>() + COMMITMENT_BYTES + size_of::<Filling>());
     }
 
     #[test]

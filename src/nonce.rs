@@ -58,17 +58,28 @@ pub(crate) fn discard_buffered() {
     EPOCH.fetch_add(1, Ordering::Release);
 }
 
-/// A nonce no one else has, for one seal. `wall_nanos` is the wall clock now, in nanoseconds, neither coarse nor cached.
-#[inline]
-pub(crate) fn nonce(wall_nanos: u64) -> Result<[u8; 12], RandomnessUnavailable> {
-    Ok(mix(random_block()?, wall_nanos))
-}
+/// A nonce no one else has, for one seal.
+///
+/// As one integer until it is used: bytes that are written in pieces and then loaded whole stall the processor.
+pub(crate) struct Nonce(u128);
 
-/// As one integer: bytes written in pieces and then loaded whole by the cipher stall its pipeline.
-#[inline]
-fn mix(random: u128, wall_nanos: u64) -> [u8; 12] {
-    let [nonce @ .., _, _, _, _] = (random ^ u128::from(wall_nanos) << 64).to_be_bytes();
-    nonce
+impl Nonce {
+    /// `wall_nanos` is the wall clock now, in nanoseconds, neither coarse nor cached.
+    #[inline]
+    pub(crate) fn draw(wall_nanos: u64) -> Result<Nonce, RandomnessUnavailable> {
+        Ok(Nonce::mix(random_block()?, wall_nanos))
+    }
+
+    #[inline]
+    fn mix(random: u128, wall_nanos: u64) -> Nonce {
+        Nonce(random ^ u128::from(wall_nanos) << 64)
+    }
+
+    #[inline]
+    pub(crate) fn to_bytes(&self) -> [u8; 12] {
+        let [nonce @ .., _, _, _, _] = self.0.to_be_bytes();
+        nonce
+    }
 }
 
 #[inline]
@@ -94,7 +105,9 @@ pub(crate) fn epoch() -> u64 {
 /// The nonce that this thread would draw next at that time, unless its batch is discarded meanwhile.
 #[cfg(test)]
 pub(crate) fn foreseen(wall_nanos: u64) -> Option<[u8; 12]> {
-    LOCAL.with_borrow(|batch| batch.blocks.get(batch.next).map(|block| mix(u128::from_be_bytes(block.0), wall_nanos)))
+    LOCAL.with_borrow(|batch| {
+        batch.blocks.get(batch.next).map(|block| Nonce::mix(u128::from_be_bytes(block.0), wall_nanos).to_bytes())
+    })
 }
 
 struct Batch {

@@ -5,6 +5,14 @@ use super::*;
 /// The clock is held still, so that its bits cannot hide a batch used twice.
 const WALL: u64 = 1_795_000_000_123_456_789;
 
+fn nonce(wall: u64) -> Result<[u8; 12], RandomnessUnavailable> {
+    Nonce::draw(wall).map(|nonce| nonce.to_bytes())
+}
+
+fn mix(random: u128, wall: u64) -> [u8; 12] {
+    Nonce::mix(random, wall).to_bytes()
+}
+
 fn drawn(count: usize) -> Vec<[u8; 12]> {
     (0..count).map(|_| nonce(WALL).unwrap()).collect()
 }

@@ -121,7 +121,7 @@ mod tests {
         assert!(in_copy[0] == 0xf9 && in_copy[1..] == all[0][1..]);
         let fixed = [VERSION, 0, 0, 0, 0, 7, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0];
         for bytes in [0, 1, 47, 48, 49, 1000] {
-            let context: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+            let context: Vec<u8> = (0..bytes).map(|at: usize| at as u8).collect();
             assert_eq!(of(false, Some(&context)), [&fixed[..], &context].concat(), "{bytes}");
         }
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cipher::{FieldCipher, NONCE_BYTES, TAG_BYTES, Width};
+use crate::cipher::{FieldCipher, TAG_BYTES, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
 use crate::field::{FieldId, Placed, Purpose};
 use crate::group::{Members, PlacedGroup};
 use crate::key_tree::{Found, Walker};
-use crate::nonce;
+use crate::nonce::Nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
 use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, Sealed, associated};
 use crate::stack::{with_clean_stack, with_clean_stack_after};
@@ -117,12 +117,12 @@ impl Operations<'_> {
     /// A nonce, once the lease is known to run: by one read of the clock. Drawn before any key is worked with, since that may take a system call and
     /// kilobytes of stack.
     #[inline(always)]
-    fn nonce_within_lease(&self) -> Result<[u8; NONCE_BYTES], KeyStoreError> {
+    fn nonce_within_lease(&self) -> Result<Nonce, KeyStoreError> {
         let wall = self.known.wall();
         if !self.known.is_fresh_at(wall) {
             self.reread()?;
         }
-        nonce::nonce(wall).map_err(|_| KeyStoreError::Randomness)
+        Nonce::draw(wall).map_err(|_| KeyStoreError::Randomness)
     }
 
     pub(crate) fn seal_by_handle<T: PersonalData>(
@@ -218,14 +218,14 @@ impl Operations<'_> {
         customer: CustomerId,
         context: Option<&[u8]>,
         plain: &mut Plaintext,
-        nonce: &[u8; NONCE_BYTES],
+        nonce: &Nonce,
     ) -> Result<(), SealError> {
         let header = Header {
             in_copy: self.settings.is_copy,
             tree,
             customer: customer.to_path(),
             witness: self.known.witness_to_seal(),
-            nonce,
+            nonce: &nonce.to_bytes(),
             commitment: cipher.commitment(),
         };
         let mut room = [0; ASSOCIATED_ROOM];
