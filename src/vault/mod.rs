@@ -1,6 +1,6 @@
 //! The vault. A [`Process`](process::Process) is what one process has of it: what it knows (`state`), its commits, its threads (`workers`), its
 //! `journal`; `operations` are what can be asked of it, and `api` what an application calls. Each row names those below it alone.
-//! ARCHITECTURE.md: "Layers of the vault", "The commit protocol", "Threads", "Locks".
+//! ARCHITECTURE.md: "Layers of the vault", "The commit protocol", "Threads and locks".
 
 mod api;
 pub(crate) mod audit_file;
