@@ -1,5 +1,5 @@
 //! Versions of the root key, beside a commit: one begins before the record is written, and those before it are destroyed once the record is durable
-//! in every listed place. ARCHITECTURE.md, "Versions of the root key", names the rules (E1 to E12).
+//! in every listed place. ARCHITECTURE.md, "Versions of the root key", names the rules (E1 to E15).
 
 use std::time::Duration;
 
