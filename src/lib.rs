@@ -39,8 +39,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `cargo run --example quickstart` does the same with a SQLite database and a restored backup; `--example events`
-//! with JSON events in an append-only file.
+//! `cargo run --example quickstart` does the same with a SQLite database and a restored backup.
+//!
+//! **[What is promised](security#what-is-promised), and [what is not](security#what-is-not-promised)**: the module [`security`] is
+//! the whole list, with what it rests on. Two lines of it to know before the first customer: a copy of the *root record* from before
+//! a shred, with its root key, still opens what was shredded since; and whoever loses the root record, the root key or the current
+//! pages has lost the data. So keep `root/` out of backups, and keep a [mirror](VaultBuilder::mirror).
 //!
 //! # Words
 //! | word | meaning |
@@ -49,63 +53,33 @@
 //! | [customer](CustomerId) | the person whose data it is: a number the vault issues, never reused |
 //! | [purpose](Purpose) | why data is kept; each has its own key tree, and can be shredded alone |
 //! | [field](Field) | one column or event property: a label fixed for ever, a [type](personal), a purpose |
-//! | [group](Group), member | several fields of one purpose, sealed as one value in one column; one of these fields |
 //! | key tree | the derivable-but-forgettable keys of one purpose |
 //! | page | a node of the tree that had to be written down; nothing is before the first shred |
 //! | root record | the small record that holds each tree's root, encrypted under the root key |
 //! | [root key](RootKey) | what protects the root record: a passphrase, 32 random bytes, or a key held elsewhere |
-//! | [index](Index), [token](Token) | what fills a column to search by, and one value in it |
 //! | generation | counts the root record's commits |
-//! | journal, receipt | what was forgotten, signed and chained; a signed document of it for whoever asked |
-//! | register, grant | who may have what sealed, in the application's database; a legal basis for one purpose |
-//! | [epoch](search::Epoch) | which of an index's keys a token was made with; one that is retired makes no more |
 //! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
 //!
-//! # What is promised
-//! - A sealed value opens only in its vault, for its customer, in its field. Copied anywhere else, or changed in one bit,
-//!   it is refused.
-//! - A shred is durable when the call returns `Ok`, and costs a few pages however many customers there are.
-//! - Whoever has every byte that was ever written to databases, page stores and backups, except root records older than
-//!   the shred, and also the current root record and root key, learns nothing about a shredded customer's fields but
-//!   metadata.
-//! - Restoring a backup of the application's database brings nobody back, if their values were sealed when it was made.
-//! - Another process on the same vault stops opening a shredded customer's values within the lease (one second unless
-//!   said otherwise), or stops opening anything.
-//! - "Shredded", "the key store cannot be used" and "tampered with, or mixed up" are told apart: [`Outcome`].
-//!
-//! # What is not
-//! - What was read, logged or exported before the shred, and swap, core dumps, snapshots of machines and forked children
-//!   from before, are out of reach.
-//! - **A copy of the root record made before a shred, with its root key, still opens what was shredded since.** Keep `root/`
-//!   out of backups, or keep such backups for a stated time only. Overwriting is best effort: flash memory, copy-on-write
-//!   file systems and snapshots keep old blocks. To be final against all copies, rotate to a random root key and destroy
-//!   the old one ([`Vault::rotate_root_key`]); with a passphrase there is no such point.
-//! - **Whoever loses the root record, the root key or the current pages loses every value**, or for pages those of every
-//!   purpose that anybody was shredded in. Keep a [mirror](VaultBuilder::mirror).
-//! - An older value of the same field and customer can be put back in place of a newer one.
-//! - Tokens of an [index](Index) are not reached by a shred: set them to NULL, and retire their epoch.
-//! - Metadata shows: customer numbers (so which rows are of one person), sizes after padding, coarse times.
-//!
-//! It supports erasure under Art. 17 GDPR. Deleting the rows stays the normal path; the shred reaches the copies that
-//! deletion cannot. SECURITY.md has the threat model, FORMAT.md every byte of the formats: both are in the repository and
-//! the package.
-//!
 //! # Where to go from here
-//! - [`Vault`]: every call, and which of them can wait. [`VaultBuilder`]: mirrors, the lease, a demanded generation.
-//! - [`personal`]: the types of fields, and how to make your own.
-//! - [`columns`]: all of it as columns of rusqlite, sqlx, diesel and sea-orm.
-//! - [`OpenError`], [`ShredError`] and their siblings: what is true after each failure.
-//! - [`Index`]: search by exact match. [`Vault::rotate_purpose`]: a new key tree, after somebody read the old one's keys.
-//! - `Personal`, a derive (feature `derive`): whole records, where every field must say what it is.
-//! - [`VaultBuilder::recover`]: after a key store was restored from a backup.
-//! - [`oubliette-register`](https://docs.rs/oubliette-register), a crate beside this one: who may have what sealed, on which legal
-//!   basis and for how long; access, disclosure, erasure with a receipt, the inventory, breach reports; a guide by duty.
-//! - [`VaultBuilder::journal`]: what was forgotten is written down and signed. [`Vault::receipt`] proves it to whoever
-//!   asked, who needs [`oubliette-journal`](journal) alone to check it, and [`VaultBuilder::replay`] recovers without a list.
-//! - [`Vault::reader`]: handles that open named purposes or fields only; [`audit`] notes each opening.
-//! - [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate of its own: sealing a live table, and moving it to new key
-//!   trees, epochs and labels.
-//! - [`store`]: stores of your own, and the suite they must pass.
+//! | to | see |
+//! |---|---|
+//! | start, and know what can wait | [`Vault`], [`VaultBuilder`], [`RootKey`] |
+//! | declare what is personal | [`Field`], [`personal`] for types of your own, [`Group`] for several fields in one column |
+//! | put it into a database | [`columns`]; `Personal`, a derive, for whole records |
+//! | find a value again | [`Index`] for tokens to search by, [`search`] for the epochs of their keys |
+//! | seal a table that is in use | [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate beside this one, with the order of deploys |
+//! | shred, and say why | [`Vault::shred`], [`Vault::shredding`] |
+//! | answer a request after a failure | [`Outcome`], [`Error`], [`UnlessShredded`] |
+//! | forget for certain | [`root_keys`]: versions in a token, or [`Vault::rotate_root_key`] |
+//! | restore, or replace what was lost | [`recovery`], [`VaultBuilder::replay`] |
+//! | change keys after a compromise | [`renewal`] |
+//! | use several machines | [oubliette-postgres](https://docs.rs/oubliette-postgres); [`store`] for stores of your own |
+//! | show what was forgotten | [`VaultBuilder::journal`], [`Vault::receipt`]; [`journal`] checks both without a vault |
+//! | limit and audit reading | [`Vault::reader`], [`audit`] |
+//! | keep legal bases, retention, requests | [oubliette-register](https://docs.rs/oubliette-register), with a guide by duty |
+//! | operate it | [`status`]; the command of the package oubliette-cli |
+//! | test | the feature `testing` |
+//! | upgrade | CHANGELOG.md, and FORMAT.md for every byte; both are in the package |
 //!
 //! # Features
 //! | feature | default | what it adds |
@@ -115,19 +89,9 @@
 //! | `tracing` | no | events for commits, shreds, refreshes and refusals, without personal data or keys |
 //! | `rusqlite`, `sqlx`, `diesel`, `sea-orm` | no | [column types](columns) for these crates, without features of theirs |
 //! | `derive` | no | `#[derive(Personal)]`: the sealed twin of a record, and the list of its columns (oubliette-derive) |
-//! | `testing` | no | `Vault::in_memory`, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
+//! | `testing` | no | `Vault::in_memory`, a clock that moves when told to, faults on demand, `assert_no_plaintext`. For tests; never enable it in a release build |
 //!
-//! # Platforms
-//! CI runs Linux on x86-64. Other Linux, Android, Apple's and other Unix systems, and Windows should work by reading; on
-//! anything else the crate does not compile. What differs:
-//! - *Forks.* Linux and Android wipe one page of memory in a copy of a process, so that each is seen. Other Unix systems
-//!   compare process ids, and buffer no randomness, since an id may come again. Windows has no fork.
-//! - *Clocks.* The lease goes by a clock that counts sleep on Linux, Android, Fuchsia, OpenBSD and Apple's systems.
-//!   Elsewhere the wall clock has to notice the sleep, and a wall clock that is set back over it hides it.
-//! - *Permissions.* On Unix a vault's directories and files that belong to another user, or are open to others, are refused.
-//!   On Windows the access list of the directory is yours to set.
-//! - *Directories.* On Unix a new name is made durable by a sync of its directory; on Windows that is left to the file
-//!   system.
+//! Rust 1.95 or later, on Unix and Windows; CI runs Linux on x86-64. [`security`](security#platforms) says what differs.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A test that fails should panic.
@@ -262,6 +226,9 @@ pub mod recovery {
     pub use crate::error::{PromoteError, RecoverError};
     pub use crate::vault::Recovery;
 }
+
+#[doc = include_str!("../SECURITY.md")]
+pub mod security {}
 
 /// What a vault tells of itself, to operators and to readiness probes.
 pub mod status {

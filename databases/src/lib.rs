@@ -16,3 +16,8 @@ pub use postgres::postgres;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// What it shows beside: the same with rusqlite, records, a web service.
+#[cfg(doctest)]
+#[doc = include_str!("../../examples/README.md")]
+pub struct Examples;

@@ -1,5 +1,5 @@
-//! The README's section "In your database" does what it says. The snippets are included here and run; what the README
-//! shows is these files, word for word.
+//! What README.md and examples/README.md show of a database does what they say. The snippets are included here and run; what the
+//! pages show is these files, word for word.
 
 use oubliette_databases::shop::{self, ALICE, BOB};
 
@@ -54,10 +54,16 @@ mod with_sqlx {
 }
 
 #[test]
-fn the_readme_shows_what_is_run_here() {
+fn the_pages_show_what_is_run_here() {
     let readme = include_str!("../../../README.md");
-    let (_, section) = readme.split_once("## In your database\n").expect("the section");
+    assert_eq!(shown(readme, "## In your database\n"), [include_str!("sqlx.rs")]);
+    let examples = include_str!("../../../examples/README.md");
+    assert_eq!(shown(examples, "## With rusqlite\n"), [include_str!("rusqlite.rs")]);
+}
+
+/// The Rust blocks of one section of a page.
+fn shown<'page>(page: &'page str, heading: &str) -> Vec<&'page str> {
+    let (_, section) = page.split_once(heading).expect("the section");
     let (section, _) = section.split_once("\n##").expect("another section after it");
-    let shown: Vec<&str> = section.split("```rust\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect();
-    assert_eq!(shown, [include_str!("sqlx.rs"), include_str!("rusqlite.rs")]);
+    section.split("```rust\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect()
 }
