@@ -30,9 +30,9 @@ const MOST_TREE_MEMORY: usize = 128 << 20;
 const LEAST_TREE_MEMORY: usize = 256 << 10;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a vault is and how it is opened. Nothing is touched before one of
-/// [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock) or [`recover`](VaultBuilder::recover). No call does one or the other: a vault is created
-/// once, by hand or by a script, so that a mistyped path or a disk that is not mounted is an error, and no new, empty vault.
+/// Where a vault is and how it is opened. Nothing is touched before [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock) or
+/// [`recover`](VaultBuilder::recover). No call creates a vault or else unlocks it: create it once, by hand or by a script. So a mistyped path or an
+/// unmounted disk is an error, never a new, empty vault.
 #[must_use]
 pub struct VaultBuilder {
     place: Where,
@@ -100,8 +100,8 @@ impl VaultBuilder {
         self
     }
 
-    /// Keeps the root record in this directory instead of `root/`: outside of what is backed up or replicated. Without
-    /// effect on a vault with stores of its own.
+    /// Keeps the root record in this directory instead of `root/`: outside of what is backed up or replicated. For a vault
+    /// in a directory only.
     pub fn root_at(self, path: impl AsRef<Path>) -> VaultBuilder {
         self.directory(|builder| builder.root_at(path))
     }
@@ -111,15 +111,14 @@ impl VaultBuilder {
         self.directory(|builder| builder.pages_at(path))
     }
 
-    /// A mirror: a whole copy in another directory, best on another disk, written in each commit. At most three.
-    /// One that is not the vault's yet is attached with [`Vault::attach_mirror`]. A mirror is a copy that loses nothing, and decides nothing: if the
-    /// first place is lost, [`promote`](VaultBuilder::promote) it. What it forgets is best effort on flash and on copy-on-write file systems, as
-    /// [`Directory`](crate::store::Directory) says.
+    /// Names a mirror: another directory, best on another disk, that every commit writes as well. At most three. A new one is attached with
+    /// [`Vault::attach_mirror`]. A mirror has all, and decides nothing: if the first place is lost, [`promote`](VaultBuilder::promote) a mirror. On flash
+    /// and on copy-on-write file systems it forgets as best it can: see [`Directory`](crate::store::Directory).
     pub fn mirror(self, path: impl AsRef<Path>) -> VaultBuilder {
         self.directory(|builder| builder.mirror(path))
     }
 
-    /// The purposes this program uses. Others of the vault can be neither sealed nor opened, but `shred` covers them.
+    /// The purposes this program uses. It can seal and open values of these alone; `shred` covers the vault's others too.
     pub fn purposes(mut self, purposes: impl IntoIterator<Item = Purpose>) -> VaultBuilder {
         self.purposes = Vec::new();
         // Whoever goes through them does so once for each.
@@ -133,28 +132,27 @@ impl VaultBuilder {
 
     /// Adds a key tree for each purpose that the vault does not have yet; for deploys. Nothing happens if it has all.
     ///
-    /// A new tree's root record must not be lost: values sealed under it would be. Let it be mirrored first.
+    /// **Losing the root record loses what is sealed under the new trees**: attach a mirror first.
     pub fn add_missing_purposes(mut self) -> VaultBuilder {
         self.add_missing = true;
         self
     }
 
-    /// How long a process may go on with what it last read of the root record: 100 ms to one minute, one second unless
-    /// said otherwise. Fixed when the vault is created, and shared by all processes. A shred is effective everywhere
-    /// this much later.
+    /// How long a process may go on with the root record it last read: 100 ms to one minute, by default one second. Fixed when
+    /// the vault is created, and the same for all processes. A shred is effective everywhere this much later.
     pub fn lease(mut self, lease: Duration) -> VaultBuilder {
         self.lease = lease;
         self
     }
 
-    /// Refuses a vault at a lower generation: one that was restored from a backup. See [`Vault::generation`].
+    /// Refuses a vault below this generation, as one restored from a backup. See [`Vault::generation`].
     pub fn demand_generation(mut self, generation: u64) -> VaultBuilder {
         self.demanded = generation;
         self
     }
 
-    /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
-    /// not issued it yet was rolled back: it is refused, here and now only, since the number may be a mistake.
+    /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has not
+    /// issued it was rolled back, and is refused. This call alone is refused, since the number may be a mistake.
     pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
         self.highest_number = Some(number);
         self
@@ -166,50 +164,50 @@ impl VaultBuilder {
         self
     }
 
-    /// Most memory for what is kept of the key trees, in bytes; 128 MiB unless said otherwise, and 256 KiB at least. Each process has its own.
+    /// Most memory for the key trees in this process, in bytes: by default 128 MiB, at least 256 KiB. It is taken as it is needed.
     ///
-    /// It is taken as it is needed. A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded; nearly nothing while
-    /// nobody was. So with a few in a hundred shredded it is 33 MB for each million of numbers and purpose, and an eighth more, which is left for nodes that
-    /// are derived: 128 MiB are enough for three and a half million, and a vault of ten million customers of whom 5 % were shredded wants 384 MiB. What
-    /// there is shows in [`Status`](crate::status::Status): `pages` without the superseded ones, and `resident_bytes` of this process.
+    /// A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded, and nearly nothing while nobody was. With a few
+    /// in a hundred shredded that is 33 MB for each million numbers of a purpose; an eighth more is left for derived nodes. So 128 MiB are enough for
+    /// three and a half million numbers, and ten million with 5 % shredded want 384 MiB. [`Status`](crate::status::Status) shows what there is: `pages`
+    /// without `superseded`, and `resident_bytes` of this process.
     ///
-    /// Beyond it nothing fails. All pages are let go and loading begins again, so an open may read up to five, and mostly one: some ten microseconds more from a
-    /// directory, and a round trip to a key store on a server.
+    /// Beyond the limit nothing fails. All pages are let go and loading begins again: an open then reads one page mostly, and five at most. A page takes
+    /// some ten microseconds from a directory, and a round trip from a server.
     pub fn most_tree_memory(mut self, bytes: usize) -> VaultBuilder {
         self.most_tree_memory = bytes.max(LEAST_TREE_MEMORY);
         self
     }
 
-    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise. A call of the store within a
-    /// commit may take three times as long (and three seconds at least); then the commit is given up.
+    /// How long a commit waits for another process's commit, and for each place to be read: by default ten seconds. A commit is given up when one
+    /// call of the store takes three times as long (three seconds at least).
     pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
         self.lock_wait = most;
         self
     }
 
-    /// How long superseded pages are kept: a day unless said otherwise, and never less than it takes to restore a root
-    /// record by mistake. Never less than two leases, since other processes read pages of the record that they hold.
+    /// How long superseded pages are kept: by default a day. Choose more than it takes to notice that an old root record was
+    /// restored by mistake. At least two leases, since other processes still read pages of the record that they hold.
     pub fn keep_superseded(mut self, time: Duration) -> VaultBuilder {
         self.keep_superseded = time;
         self
     }
 
-    /// How long a call waits for one re-read of the root record, a shred for readers, and unlocking for each place: two seconds
-    /// unless said otherwise.
+    /// How long a call waits for one re-read of the root record, a shred for readers, and unlocking for each place: by default
+    /// two seconds.
     pub fn patience(mut self, most: Duration) -> VaultBuilder {
         self.patience = most;
         self
     }
 
-    /// This is a copy of a vault that is in use elsewhere: a staging system, a restore drill. Whatever it seals says so, and
-    /// opens in copies alone ([`OpenError::SealedInCopy`](crate::OpenError::SealedInCopy)); so do its pages, once it has committed, and
-    /// without this word they are then refused ([`KeyStoreError::PagesOfCopy`]).
+    /// Says that this is a copy of a vault in use elsewhere: a staging system, a restore drill. What it seals is marked, and opens in copies alone
+    /// ([`OpenError::SealedInCopy`](crate::OpenError::SealedInCopy)). Its first commit marks its pages too, which are then refused without this call
+    /// ([`KeyStoreError::PagesOfCopy`]).
     ///
-    /// A copy and its original share keys and numbers: without this, a row that a copy sealed and that got into the original's database would look
-    /// as if the original had been rolled back. Not for a copy that takes the place of a vault that was lost.
+    /// A copy and its original share keys and numbers. Without the mark, a row that the copy sealed would, in the original's database, look like proof
+    /// that the original was rolled back. Not for a copy that replaces a vault that was lost.
     ///
-    /// A copy of a vault that has mirrors lists them too. They are the original's, and not used: [detach](Vault::detach_mirror) them in the copy before
-    /// it is to commit. Until then it opens and seals.
+    /// The copy lists its original's mirrors, and does not use them: it opens and seals, and cannot commit before they are
+    /// [detached](Vault::detach_mirror) in the copy.
     pub fn as_copy(mut self) -> VaultBuilder {
         self.is_copy = true;
         self.directory(DirectoryBuilder::alone)
@@ -218,8 +216,8 @@ impl VaultBuilder {
     /// Creates a vault.
     ///
     /// # Errors
-    /// [`CreateError::Exists`] if there is one: nothing is changed then. After other errors there is no vault, but its
-    /// empty directory may be there, and `create` can be called again.
+    /// [`CreateError::Exists`] if there is a vault: nothing was changed. After other errors there is no vault. Its empty
+    /// directory may be there, and `create` can be called again.
     pub fn create(self, root_key: RootKey) -> Result<Vault, CreateError> {
         self.check_new()?;
         if let Where::Directory(builder) = &self.place
@@ -256,21 +254,19 @@ impl VaultBuilder {
     /// Opens an existing vault, and finishes what a killed commit left.
     ///
     /// # Errors
-    /// [`UnlockError`]; a wrong root key is one of its own and changes nothing.
+    /// [`UnlockError`]. A wrong root key is [`KeyStoreError::WrongRootKey`], and changes nothing.
     pub fn unlock(self, root_key: RootKey) -> Result<Vault, UnlockError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);
         self.start(engine, directory, true)
     }
 
-    /// Opens an existing vault to look: nothing is written, neither to the key store nor to the journal. What a killed commit
-    /// left is not finished, what is damaged or lags is not repaired, and evidence of a rollback stops this process only.
-    ///
-    /// For a check that must not change what it looks at. Whatever writes is refused ([`KeyStoreError::ReadOnly`]), numbers
-    /// are not issued, and what is only seen, and not known to be durable, is not made so.
+    /// Opens an existing vault for a check that must not change it: nothing is written to the key store or the journal. Calls that
+    /// write are refused ([`KeyStoreError::ReadOnly`]), and no numbers are issued. What a killed commit left is not finished,
+    /// damage is not repaired, and nothing is made durable. Evidence of a rollback stops this process only.
     ///
     /// # Errors
-    /// As [`unlock`](VaultBuilder::unlock); and when only a repair would make the vault readable, such as a first place that
+    /// As [`unlock`](VaultBuilder::unlock); and when the vault could be read only after a repair, as when the first place
     /// was put back from a backup.
     pub fn unlock_read_only(mut self, root_key: RootKey) -> Result<Vault, UnlockError> {
         self.read_only = true;
