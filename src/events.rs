@@ -66,7 +66,12 @@ pub(crate) fn gone_back(have: u64, seen: u64) {
 }
 
 pub(crate) fn alarm(have: u64, seen: u64) {
-    event!(error, have, seen, "a value was refused: it was sealed in a state that is not of this vault's history; was the key store restored, or is it a copy's?");
+    event!(
+        error,
+        have,
+        seen,
+        "a value was refused: it was sealed in a state that is not of this vault's history; was the key store restored, or is it a copy's?"
+    );
     let _ = (have, seen);
 }
 

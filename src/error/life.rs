@@ -44,7 +44,9 @@ pub enum UnlockError {
         purpose: &'static str,
     },
     /// The vault is at a lower generation than was demanded: it was rolled back.
-    #[error("the vault is at generation {have}, and {demanded} or more was demanded: an older key store was restored; put the newest one back")]
+    #[error(
+        "the vault is at generation {have}, and {demanded} or more was demanded: an older key store was restored; put the newest one back"
+    )]
     BehindDemand {
         /// The vault's generation.
         have: u64,
@@ -110,9 +112,7 @@ impl RotateError {
 #[non_exhaustive]
 pub enum SeriesError {
     /// The root key given is not in a token; or the vault was opened as a copy, which destroys no keys. Nothing happened.
-    #[error(
-        "no key was destroyed: the root key given is not in a token, or the vault was opened as a copy"
-    )]
+    #[error("no key was destroyed: the root key given is not in a token, or the vault was opened as a copy")]
     NoVersions,
     /// The root record names this series: without its key nothing opens. Nothing happened.
     #[error("no key was destroyed: the root record is under the series {series}; rotate to another root key first")]
@@ -127,9 +127,7 @@ pub enum SeriesError {
         series: SeriesName,
     },
     /// The series is another vault's, by its name. Nothing happened.
-    #[error(
-        "no key was destroyed: the series {series} is not this vault's; another vault may need it"
-    )]
+    #[error("no key was destroyed: the series {series} is not this vault's; another vault may need it")]
     OfAnotherVault {
         /// The series.
         series: SeriesName,
@@ -161,7 +159,9 @@ impl SeriesError {
 #[non_exhaustive]
 pub enum PromoteError {
     /// A place named as lost can be read here, or is the one that is to take over. Nothing happened.
-    #[error("nothing happened: place {place} can be read here, so it is not lost; to make another place the first, hand over")]
+    #[error(
+        "nothing happened: place {place} can be read here, so it is not lost; to make another place the first, hand over"
+    )]
     NotLost {
         /// The place.
         place: PlaceId,

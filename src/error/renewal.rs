@@ -64,12 +64,12 @@ pub enum EpochError {
     OldCopyRemains(#[source] KeyStoreError),
     /// The epoch has begun, but a place could not be written. No process makes tokens in it until every place has it, which the next
     /// commit that reaches them all brings about. Do not begin another.
-    #[error("the epoch has begun, but is not in every place yet, and makes no tokens until it is; do not begin another")]
+    #[error(
+        "the epoch has begun, but is not in every place yet, and makes no tokens until it is; do not begin another"
+    )]
     NotInEveryPlace(#[source] KeyStoreError),
     /// It is not known whether it happened. To retire, call again; before you begin another epoch, ask `epochs`.
-    #[error(
-        "it is not known whether it happened; to retire, call again; before you begin another epoch, ask `epochs`"
-    )]
+    #[error("it is not known whether it happened; to retire, call again; before you begin another epoch, ask `epochs`")]
     Unknown(#[source] KeyStoreError),
 }
 

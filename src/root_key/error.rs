@@ -60,7 +60,9 @@ pub enum RootKeyError {
     )]
     OnePlace,
     /// The token still has keys of a series that it said it destroyed.
-    #[error("the token said that it destroyed the keys of the series, and still has some; find out why, then try again")]
+    #[error(
+        "the token said that it destroyed the keys of the series, and still has some; find out why, then try again"
+    )]
     NotForgotten,
     /// The token did not keep the mark that a version is complete: nothing was destroyed.
     #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]

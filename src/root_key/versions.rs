@@ -112,6 +112,15 @@ pub trait KeySeries: Send + Sync + 'static {
 }
 
 /// When the next version begins, and how long older ones are kept.
+///
+/// ```
+/// # use std::time::Duration;
+/// use oubliette::root_keys::VersionPolicy;
+/// const DAY: Duration = Duration::from_secs(24 * 3600);
+/// let strict = VersionPolicy::with_each_shred();
+/// let weekly = VersionPolicy::after(7 * DAY).keep_older(DAY); // a root record of yesterday can still be recovered
+/// # let _ = (strict, weekly);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct VersionPolicy {
@@ -128,19 +137,20 @@ pub(super) enum Begins {
 }
 
 impl VersionPolicy {
-    /// With each commit that forgets something: what was shredded is out of reach of every older root record when the shred returns.
+    /// A version begins with each commit that shreds or retires: when a shred returns, no older root record reaches what was shredded.
     pub fn with_each_shred() -> VersionPolicy {
         VersionPolicy { begins: Begins::WithEachShred, kept: Duration::ZERO, allows_one_place: false }
     }
 
-    /// With the first commit once the version is that old: fewer calls of the token, and what was shredded is out of reach that much later.
-    /// A process with the vault open commits for this once an hour. A commit that cannot begin it, since the token is full or the record in one place, goes
-    /// on under the version in use, and the next one tries again.
+    /// A version begins with the first commit once the current one is that old: fewer calls of the token, and older root records reach what was
+    /// shredded that much longer. A process with the vault open looks once an hour, and commits if a version is due. A commit that cannot begin one, since
+    /// the token is full or the record is in one place, goes on under the current version, and the next commit tries again.
     pub fn after(age: Duration) -> VersionPolicy {
         VersionPolicy { begins: Begins::After(age), ..VersionPolicy::with_each_shred() }
     }
 
-    /// When [`begin_root_key_version`](crate::Vault::begin_root_key_version) is called, a mirror is promoted or detached, and in a recovery.
+    /// A version begins when [`begin_root_key_version`](crate::Vault::begin_root_key_version) is called, when a mirror is promoted or detached, and in a
+    /// recovery.
     pub fn by_hand() -> VersionPolicy {
         VersionPolicy { begins: Begins::ByHand, ..VersionPolicy::with_each_shred() }
     }

@@ -272,8 +272,8 @@ impl Vault {
         status::status(self.process()?)
     }
 
-    /// Finishes what is under way, then drops all keys. Every clone refuses from then on. The threads that commit and read have ended; only these call a
-    /// token. A store or token that hangs is waited for one lease, or a second; its thread may then outlive the call.
+    /// Finishes what is under way, then drops all keys. Every clone refuses from then on. The threads that commit and read, which alone
+    /// call a token, have ended, unless a call of the token hangs. A store that hangs is waited for one lease, or a second.
     ///
     /// Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if it is unloaded under a call.
     ///
