@@ -53,7 +53,7 @@ pub enum RootKeyError {
     /// The token holds nothing of this vault.
     #[error("the token holds no key of this vault: is it another token?")]
     OtherToken,
-    /// With a new version alone, one disk error or one lost key would lose all: the root record is in one place.
+    /// The root record is in one place, and a new version would be all that opens it: one disk error would lose all.
     #[error(
         "the root record is in one place, and older versions of its key are not kept: one disk error would lose all. Attach a mirror, or keep older \
          versions for a while, or allow one place"

@@ -272,7 +272,7 @@ impl Recovery {
         self.replay_set.highest()
     }
 
-    /// The key trees to give up.
+    /// The key trees to retire.
     fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
         let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| TreeId::from(*tree)).collect();
         retired.extend(self.replay_set.trees(draft));

@@ -36,7 +36,7 @@ impl ReceiptContext {
         ReceiptContext::default()
     }
 
-    /// The person's own numbers, where the shred was of several people. All of the shred's unless said otherwise.
+    /// The person's own numbers, if the shred was of several people. By default all numbers of the shred.
     pub fn numbers(mut self, customers: impl IntoIterator<Item = CustomerId>) -> ReceiptContext {
         self.numbers = Some(Numbers::of(customers));
         self
