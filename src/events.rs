@@ -35,9 +35,9 @@ pub(crate) fn committed(generation: u64, newly: u64, pages: usize) {
     let _ = (generation, newly, pages);
 }
 
-/// The compiler warns of one that is never used; not of one that is kept in a variable.
+/// The compiler warns of a `Shredding` that is never used, but not of one that is kept in a variable and dropped.
 pub(crate) fn shredding_dropped() {
-    event!(warn, "a shred was prepared and dropped: nobody was shredded; call `run` or `start`");
+    event!(warn, "nobody was shredded: a shred was built and dropped; call `run` or `start`");
 }
 
 pub(crate) fn refreshed(generation: u64) {
@@ -46,7 +46,7 @@ pub(crate) fn refreshed(generation: u64) {
 }
 
 pub(crate) fn read_failed(error: &impl Display) {
-    event!(warn, %error, "the root record cannot be read; until the lease runs out all goes on");
+    event!(warn, %error, "the root record could not be read; values are opened and sealed until the lease runs out");
     let _ = error;
 }
 
@@ -61,17 +61,22 @@ pub(crate) fn lease_lost(why: &impl Display) {
 }
 
 pub(crate) fn gone_back(have: u64, seen: u64) {
-    event!(error, have, seen, "the key store was rolled back");
+    event!(error, have, seen, "the key store was rolled back: everything is refused until it is recovered");
     let _ = (have, seen);
 }
 
 pub(crate) fn alarm(have: u64, seen: u64) {
-    event!(error, have, seen, "a value was sealed in a state that is not of this vault's history");
+    event!(
+        error,
+        have,
+        seen,
+        "a value was refused: it was sealed in a state that is not of this vault's history; was the key store restored, or is it a copy's?"
+    );
     let _ = (have, seen);
 }
 
 pub(crate) fn alarm_cleared(generation: u64, seen: u64) {
-    event!(warn, generation, seen, "an alarm was cleared by an operator");
+    event!(warn, generation, seen, "an operator cleared an alarm");
     let _ = (generation, seen);
 }
 
@@ -86,6 +91,6 @@ pub(crate) fn sweep_failed(error: &impl Display) {
 }
 
 pub(crate) fn audit_failed(error: &impl Display) {
-    event!(error, %error, "openings could not be written down");
+    event!(error, %error, "the audit could not write openings down");
     let _ = error;
 }

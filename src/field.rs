@@ -136,7 +136,7 @@ impl<T: PersonalData> Field<T> {
         self.label
     }
 
-    /// Binds a value to something else of the application's as well: a row's or an order's id.
+    /// Binds a value to a context of the application's as well, such as an order's id.
     ///
     /// A value sealed within one context opens in no other. The context is not stored: whoever opens must know it.
     /// An empty context differs from none.
@@ -161,7 +161,19 @@ impl<T> fmt::Debug for Field<T> {
     }
 }
 
-/// A field, and the context a value is bound to, if any. Made from a [`Field`] alone, or by [`Field::within`].
+/// A field, and the context that a value is bound to, if any. Made from a [`Field`] alone, or by [`Field::within`].
+///
+/// ```
+/// # use oubliette::{Field, Purpose, Vault, personal::Email};
+/// # const ORDERS: Purpose = Purpose::new("orders");
+/// # const EMAIL: Field<Email> = ORDERS.field("email");
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let alice = vault.enroll()?;
+/// let sealed = vault.seal(alice, EMAIL.within(b"order 1"), &"alice@example.com".parse()?)?;
+/// assert!(vault.open(alice, EMAIL.within(b"order 1"), &sealed).is_ok());
+/// assert!(vault.open(alice, EMAIL.within(b"order 2"), &sealed).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Placed<'c, T> {
     pub(crate) field: Field<T>,
     pub(crate) context: Option<&'c [u8]>,
@@ -188,8 +200,7 @@ impl<T> From<Field<T>> for Placed<'_, T> {
     }
 }
 
-/// Which field: its purpose, its label and the tag of its type, without the type itself. These three tell one field's keys
-/// from another's.
+/// A field's name: its purpose, its label and the tag of its type, without the type itself. These three decide its keys.
 ///
 /// From a [`Field`], a [`Placed`], or a record's [`FieldInfo`](crate::fields::FieldInfo).
 ///
@@ -261,7 +272,16 @@ impl<T: PersonalData> Placed<'_, T> {
     }
 }
 
-/// Where a value belongs, for messages: nothing of it is secret or personal.
+/// Where a value belongs, for messages: nothing of it is secret or personal. From errors, or from [`FieldId::of`].
+///
+/// ```
+/// # use oubliette::{CustomerId, Field, Purpose, fields::FieldId, personal::Email};
+/// # const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+/// let alice = CustomerId::from_stored(7)?;
+/// let belongs = FieldId::from(EMAIL).of(alice);
+/// assert_eq!((belongs.customer, belongs.purpose, belongs.label), (alice, "orders", "email"));
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Belongs {

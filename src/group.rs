@@ -92,7 +92,7 @@ impl Purpose {
 }
 
 impl Group {
-    /// The purpose it belongs to, and all its members with it.
+    /// The purpose of the group and of all its members.
     #[must_use]
     pub const fn purpose(self) -> Purpose {
         self.purpose
@@ -104,7 +104,7 @@ impl Group {
         self.label
     }
 
-    /// Binds the whole to something else of the application's as well, as [`Field::within`](crate::Field::within) does.
+    /// Binds the whole group to a context of the application's as well, as [`Field::within`](crate::Field::within) does.
     #[must_use]
     pub const fn within(self, context: &[u8]) -> PlacedGroup<'_> {
         PlacedGroup { group: self, context: Some(context) }
@@ -122,7 +122,8 @@ impl fmt::Debug for Group {
     }
 }
 
-/// A group, and the context it is bound to, if any. Made from a [`Group`] alone, or by [`Group::within`].
+/// A group, and the context that it is bound to, if any. Made from a [`Group`] alone, or by [`Group::within`]. [`Placed`](crate::fields::Placed) has
+/// an example, of a field.
 #[derive(Clone, Copy)]
 pub struct PlacedGroup<'c> {
     pub(crate) group: Group,

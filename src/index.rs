@@ -19,11 +19,19 @@ const MOST_BITS: u16 = 256;
 /// Most bytes of a token: an epoch, and a whole HMAC-SHA256.
 const MOST_TOKEN_BYTES: usize = 1 + 32;
 
-/// How many bits of an HMAC a token keeps. See [`Index`] for how to choose.
+/// How many bits of an HMAC a token keeps: 1 to 256. See [`Index`] for how to choose.
+///
+/// ```
+/// use oubliette::{Bits, bits};
+/// const IN_CODE: Bits = bits(32);
+/// let from_configuration = Bits::try_new(32).ok_or("a token keeps 1 to 256 bits")?;
+/// assert_eq!(IN_CODE, from_configuration);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bits(u16);
 
-/// How many bits of an HMAC a token keeps; meant for constants.
+/// Declares how many bits of an HMAC a token keeps; meant for constants.
 ///
 /// # Panics
 /// Outside a constant, unless it is 1 to 256.
@@ -74,9 +82,9 @@ impl Bits {
 /// them after opening. [`Index::plan`] tells how many.
 ///
 /// # What a shred does not reach
-/// Index keys are the vault's, not a customer's, and come one after the other, in [epochs](Epoch): the token of a shredded customer stays in old backups, and says that a
-/// guessed value was there, until the epoch of the index is [retired](crate::Vault::retire_epoch). In the live database
-/// set it to NULL when you shred.
+/// Index keys are the vault's, not a customer's, and change with the index's [epoch](Epoch). The token of a shredded customer
+/// stays in old backups, and confirms a guessed value, until its epoch is [retired](crate::Vault::retire_epoch). In the live
+/// database set it to NULL when you shred.
 pub struct Index<T> {
     field: Field<T>,
     label: &'static str,
@@ -157,8 +165,8 @@ impl<T: PersonalData> Index<T> {
         self.bits
     }
 
-    /// Whether a token can be of this index: as many bits, and not one more. A token that was written with another number of bits is found by no query.
-    /// Whether it is of a given value, only making that value's token tells.
+    /// True when a token has exactly as many bits as this index. One with another number of bits is found by no query. To learn whether a
+    /// token is of a given value, make that value's token.
     #[must_use]
     pub fn fits(self, token: &Token<T>) -> bool {
         let unused = self.bits.bytes() * 8 - usize::from(self.bits.0);
@@ -214,12 +222,18 @@ impl IndexName {
     }
 }
 
-/// Which of an index's keys, one after the other, a token was made with: 0 to 127.
+/// Which of an index's keys a token was made with: 0 to 127, one after the other.
+///
+/// ```
+/// use oubliette::search::Epoch;
+/// assert_eq!(Epoch::new(0), Some(Epoch::FIRST));
+/// assert_eq!(Epoch::new(128), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u8);
 
 impl Epoch {
-    /// The first one, which every index begins with.
+    /// The epoch that every index begins with.
     pub const FIRST: Epoch = Epoch(0);
     /// How many there are.
     pub(crate) const COUNT: u8 = 128;
@@ -245,7 +259,7 @@ impl fmt::Display for Epoch {
 
 /// One value in the column of an [`Index`]: an epoch and some bits of an HMAC, 2 to 33 bytes.
 ///
-/// It may be stored as far as the index's [reach](Index#what-it-gives-away) is accepted; it prints its epoch and length alone.
+/// Store it where you accept what the index [gives away](Index#what-it-gives-away). It prints its epoch and length alone.
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
@@ -294,7 +308,7 @@ impl<T> Token<T> {
         token
     }
 
-    /// The bytes to store and to query: as many for every token of an index, 1 and an eighth of its bits, rounded up.
+    /// The bytes to store and to query: one for the epoch, and an eighth of the index's bits, rounded up.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&self.bytes)

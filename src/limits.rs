@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::field::{FieldId, Purpose};
 
-/// What a [`Reader`](crate::Reader) may open; and whether it may seal, which it may not unless said.
+/// What a [`Reader`](crate::Reader) may open, and whether it may seal too.
 ///
 /// ```
 /// use oubliette::{Field, Limits, Purpose, personal::Email};
@@ -14,9 +14,10 @@ use crate::field::{FieldId, Purpose};
 ///
 /// let all_of_orders = Limits::purposes([ORDERS]);
 /// let two_addresses = Limits::nothing().field(EMAIL).field(NEWSLETTER.field::<Email>("email"));
+/// let may_seal = Limits::purposes([NEWSLETTER]).with_sealing();
 /// ```
 ///
-/// A field within a [group](crate::Group) is named as any other: it is what is given out of the group that must be allowed.
+/// A field within a [group](crate::Group) is named as any other. What must be allowed is what is given out, not the group.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Limits {
@@ -32,7 +33,7 @@ impl Limits {
         Limits::default()
     }
 
-    /// All fields of all purposes: for a reader that is made to be [audited](crate::Reader::audited), not to be limited.
+    /// All fields of all purposes: for a reader that is [audited](crate::Reader::audited) and not limited.
     pub fn everything() -> Limits {
         Limits { everything: true, ..Limits::default() }
     }
@@ -48,7 +49,7 @@ impl Limits {
         self
     }
 
-    /// One more field, in whatever contexts: its label, purpose and type.
+    /// One more field, in any context.
     pub fn field(mut self, field: impl Into<FieldId>) -> Limits {
         self.fields.push(field.into());
         self

@@ -23,18 +23,26 @@ use crate::limits::Limits;
 use crate::personal::{PersonalData, TypeTag};
 
 /// One column of a record's sealed twin, as data: for an inventory, or for a list of columns to clear after a shred.
+///
+/// ```
+/// use oubliette::{Field, Purpose, fields::FieldInfo, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// let column = FieldInfo::sealed("email", EMAIL, None);
+/// assert_eq!(column.field_id().map(|field| field.label()), Some("email"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldInfo {
-    /// The name of the twin's field; of a group's member that of the record's, since it has no column of its own. The database's
-    /// column may have another, which is not known here.
+    /// The name of the twin's field; for a member of a group, which has no column of its own, the name of the record's field. The
+    /// database's column may have another name.
     pub column: &'static str,
     /// What is in it.
     pub kind: FieldKind,
 }
 
-/// For programs that learn only at run time, from a configuration, what an application keeps. An application has the
-/// `FIELDS` of its records.
+/// For programs that learn from a configuration what an application keeps. An application itself has the `FIELDS` of its
+/// records.
 impl FieldInfo {
     /// The customer's number: the record's own, or that of another purpose.
     #[must_use]
@@ -42,7 +50,7 @@ impl FieldInfo {
         FieldInfo { column, kind: FieldKind::Customer { purpose, own } }
     }
 
-    /// A sealed value, and the column whose content it is bound to.
+    /// A sealed value, and the column whose content is its context, if any.
     #[must_use]
     pub const fn sealed<T: PersonalData>(
         column: &'static str,
@@ -53,7 +61,7 @@ impl FieldInfo {
         FieldInfo { column, kind }
     }
 
-    /// A group sealed as one value, and the column whose content it is bound to. What is in it is told by [`member`](FieldInfo::member).
+    /// A group sealed as one value, and the column whose content is its context, if any. Its members are a [`member`](FieldInfo::member) each.
     #[must_use]
     pub const fn group(column: &'static str, group: Group, context: Option<&'static str>) -> FieldInfo {
         FieldInfo { column, kind: FieldKind::Group { purpose: group.purpose(), label: group.label(), context } }
@@ -79,7 +87,7 @@ impl FieldInfo {
         FieldInfo { column, kind: FieldKind::Plain }
     }
 
-    /// The field whose values are in the column, or that is a member; `None` for all others, a group too.
+    /// The field of a sealed column or of a member; `None` for any other column, a group's too.
     #[must_use]
     pub const fn field_id(&self) -> Option<FieldId> {
         match self.kind {
@@ -105,31 +113,31 @@ pub enum FieldKind {
     /// The customer's number.
     #[non_exhaustive]
     Customer {
-        /// What its values are kept for.
+        /// The purpose that it is the number for.
         purpose: Purpose,
-        /// Whether it is the record's own. Sealed columns of a purpose without a number in this record go by it.
+        /// True for the record's own number. It is also that of columns whose purpose has no number in this record.
         own: bool,
     },
     /// A sealed value.
     #[non_exhaustive]
     Sealed {
-        /// What it is kept for.
+        /// The purpose.
         purpose: Purpose,
         /// The field's label.
         label: &'static str,
         /// The type's tag.
         tag: TypeTag,
-        /// The column whose content it is bound to.
+        /// The column whose content is its context, if any.
         context: Option<&'static str>,
     },
     /// A group: the members that name this column.
     #[non_exhaustive]
     Group {
-        /// What it is kept for.
+        /// The purpose.
         purpose: Purpose,
         /// The group's label.
         label: &'static str,
-        /// The column whose content it is bound to.
+        /// The column whose content is its context, if any.
         context: Option<&'static str>,
     },
     /// A field within a group.
@@ -137,7 +145,7 @@ pub enum FieldKind {
     Member {
         /// The column of the group.
         of: &'static str,
-        /// What it is kept for.
+        /// The purpose.
         purpose: Purpose,
         /// The field's label.
         label: &'static str,
@@ -149,7 +157,7 @@ pub enum FieldKind {
     Token {
         /// The column, or the member, whose values it is computed from.
         of: &'static str,
-        /// What those are kept for.
+        /// The purpose of these values.
         purpose: Purpose,
         /// The index's label.
         label: &'static str,

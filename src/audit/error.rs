@@ -26,7 +26,7 @@ pub enum AuditError {
     /// More threads open values at once than the buffer has room for.
     #[error("the audit's buffer is full; give it more room with `room_for`")]
     Full,
-    /// The audit's thread has ended.
+    /// The audit has ended: its thread stopped.
     #[error("the audit has ended; start another, and new readers with it")]
     Ended,
     /// This process was forked from the one that the audit runs in.

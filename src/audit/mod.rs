@@ -77,8 +77,7 @@ use keeper::{Live, Settings};
 
 /// Where openings are written down. Cheap to clone, and shared by all readers that it audits.
 ///
-/// When the last clone is dropped, what was noted is written first, for at most ten seconds. Readers keep the audit
-/// working beyond that.
+/// Dropping the last clone writes what was noted, for at most ten seconds. The audit works on as long as a reader has it.
 #[derive(Clone)]
 pub struct Audit {
     handles: Arc<Handles>,
@@ -106,13 +105,13 @@ impl Audit {
     /// Waits until everything that was noted before is written, at most ten seconds.
     ///
     /// # Errors
-    /// [`AuditError`]: why it is not. It is kept, and offered to the sink again.
+    /// [`AuditError`]: why it is not written. It is kept, and offered to the sink again.
     pub fn flush(&self) -> Result<(), AuditError> {
         self.handles.live.flush()
     }
 
-    /// How many openings were not noted, so far, because the sink was in trouble and the buffer full: those that
-    /// [`OnTrouble::Drop`] let through, and refusals by the limits.
+    /// How many openings were not noted so far, because the buffer was full: those that [`OnTrouble::Drop`] let through, and those
+    /// that the limits refused.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.handles.live.lost()
@@ -143,29 +142,28 @@ pub struct AuditBuilder {
 }
 
 impl AuditBuilder {
-    /// How long a note waits for others at most: a second unless said otherwise, and ten milliseconds at least. It is what
-    /// a killed process loses.
+    /// How long a note waits for others at most: by default one second, at least ten milliseconds. A killed process loses
+    /// the notes of this time.
     pub fn interval(mut self, interval: Duration) -> AuditBuilder {
         self.settings.interval = interval.max(Duration::from_millis(10));
         self
     }
 
-    /// How many openings may wait to be written: 65 536 unless said otherwise, between 1 024 and four million. Each takes
-    /// 8 bytes, twice; so many again may be under way to the sink. A batch is begun at a quarter of it.
+    /// How many openings may wait to be written: 1 024 to four million, by default 65 536. As many again may be under way to the
+    /// sink, so the room takes 16 bytes for each. A batch begins when a quarter is full.
     pub fn room_for(mut self, openings: usize) -> AuditBuilder {
         self.settings.capacity = openings.clamp(1_024, 4_000_000);
         self
     }
 
-    /// How long an opening waits for room in a full buffer while the sink is busy: two seconds unless said otherwise. It
-    /// does not wait once the sink has failed, or was busy for that long.
+    /// How long an opening waits for room in a full buffer while the sink is busy: by default two seconds. It does not wait
+    /// after the sink failed, or was busy for that long.
     pub fn patience(mut self, most: Duration) -> AuditBuilder {
         self.settings.patience = most;
         self
     }
 
-    /// What happens to openings when the sink is in trouble and the buffer is full: they are refused unless said
-    /// otherwise.
+    /// What happens to openings when the sink is in trouble and the buffer is full: by default they are refused.
     pub fn on_trouble(mut self, on_trouble: OnTrouble) -> AuditBuilder {
         self.settings.on_trouble = on_trouble;
         self

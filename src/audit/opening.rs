@@ -61,8 +61,8 @@ pub enum Opening {
     },
 }
 
-/// What the entries of an [`AuditFile`](super::AuditFile) tell, of all of them in their order: what was noted, and when
-/// openings may have gone unnoted, because the buffer was full or the process was killed while it wrote.
+/// What the entries of an [`AuditFile`](super::AuditFile) tell, given all of them in order: what was noted, and when openings may
+/// be missing, because the buffer was full or the process was killed while it wrote.
 ///
 /// ```
 /// use oubliette::audit::{Audit, AuditFile, Opening, openings};

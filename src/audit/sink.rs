@@ -14,8 +14,8 @@ pub type SinkError = Box<dyn Error + Send + Sync>;
 pub trait AuditSink: Send + 'static {
     /// Makes a batch durable.
     ///
-    /// A batch that failed is offered again, the same in every byte and under the same [number](Batch::number), so that a
-    /// sink which had written a part of it can tell.
+    /// A batch that failed is offered again, with the same bytes and the same [number](Batch::number). So a sink that wrote a
+    /// part of it can tell.
     ///
     /// # Errors
     /// Whatever kept it from being durable. A panic counts as an error.
@@ -99,7 +99,7 @@ impl Openings {
         self.label
     }
 
-    /// What they result to.
+    /// What they came to.
     #[must_use]
     pub fn result(&self) -> OpeningResult {
         self.result
@@ -111,7 +111,7 @@ impl Openings {
         &self.customers
     }
 
-    /// How often each customer's. Those whose values were opened more or less often are in an entry of their own.
+    /// How often the values of each customer were opened. Customers with another count are in another entry.
     #[must_use]
     pub fn each(&self) -> u64 {
         self.each

@@ -15,11 +15,11 @@ use crate::vault::Vault;
 
 /// What a text column holds while its plaintext is being sealed: a sealed value, or still plaintext.
 ///
-/// It is read from either and written only sealed: binding one that holds plaintext is [`NotSealed`]. Open with
-/// [`OnPlaintext::Accept`] until the rows are sealed, and with [`OnPlaintext::Refuse`] from then on, when a row that was missed is
-/// an error; then make the type [`SealedText<T>`]. **The order of deploys, so that no process reads what it does not know, is
-/// in the documentation of [oubliette-jobs](https://docs.rs/oubliette-jobs)**, which seals the rows. A row without a customer
-/// number has nothing sealed: parse what [`expose_personal_data`](MaybeSealed::expose_personal_data) gives.
+/// It is read from either, and written only sealed: binding plaintext is refused ([`NotSealed`]). Open with
+/// [`OnPlaintext::Accept`] until the rows are sealed. From then on open with [`OnPlaintext::Refuse`], so that a row that was missed is
+/// an error; later change the type to [`SealedText<T>`]. **Deploy in the order that [oubliette-jobs](https://docs.rs/oubliette-jobs)
+/// gives**, which seals the rows: then no process reads what it does not know. A row without a customer number has nothing
+/// sealed: parse what [`expose_personal_data`](MaybeSealed::expose_personal_data) gives.
 ///
 /// ```
 /// # use oubliette::{Field, Purpose, Vault, personal::Email};
@@ -38,7 +38,7 @@ use crate::vault::Vault;
 /// ```
 ///
 /// Text that begins with `obl1.` is a sealed value, or an error; never plaintext. Bytes, which SQLite allows in a column
-/// of text, likewise. All other text is plaintext; it is wiped on drop, and what it says is looked at when it is opened.
+/// of text, likewise. All other text is plaintext, wiped on drop, and parsed when it is opened.
 ///
 /// **While plaintext is accepted, nothing is authenticated**: whoever can write to the column can put any plaintext in
 /// place of any sealed value. Refuse it as soon as the rows are sealed.
@@ -79,7 +79,7 @@ pub struct NotSealed;
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaybeSealedError {
-    /// It is plaintext, which was to be refused.
+    /// It is plaintext, and [`OnPlaintext::Refuse`] was asked for.
     #[error("{at}: plaintext where only sealed values are accepted; was the row missed when the others were sealed?")]
     Refused {
         /// Where it belongs.

@@ -20,7 +20,7 @@ pub enum KeyStoreError {
     )]
     NoVault,
     /// The record is not encrypted under this root key. Nothing was changed.
-    #[error("this is not the vault's root key; a passphrase mistyped, or one from before a rotation?")]
+    #[error("this is not the vault's root key: was the passphrase mistyped, or is it from before a rotation?")]
     WrongRootKey,
     /// The root key could not be used.
     #[error("the root key could not be used")]
@@ -43,7 +43,7 @@ pub enum KeyStoreError {
         /// Where the copies are.
         location: String,
     },
-    /// Two copies of the root record are no versions of one history. Nothing was written.
+    /// Two copies of the root record belong to different histories. Nothing was written.
     #[error("{one} and {other} hold diverging histories; find out which is right, and detach the other place")]
     Diverged {
         /// One copy.
@@ -75,30 +75,33 @@ pub enum KeyStoreError {
         seen: u64,
     },
     /// The pages are another vault's. Nothing happened.
-    #[error("the pages beside it are another vault's; check where they are said to be (`pages_at`)")]
+    #[error("the pages are another vault's; check the path that is given for them (`pages_at`)")]
     PagesOfAnotherVault,
-    /// The pages are a copy's that was unlocked [as one](crate::VaultBuilder::as_copy). Nothing happened.
+    /// The pages belong to a copy of the vault, unlocked [as one](crate::VaultBuilder::as_copy). Nothing happened.
     #[error(
-        "the pages are those of a copy that was used as one: a staging system, a drill. Check where they are said to be; a copy          is unlocked as a copy"
+        "the pages belong to a copy of the vault, as in a staging system or a drill; check the path that is given for them, or unlock the copy \
+         as a copy"
     )]
     PagesOfCopy,
-    /// The mark beside the pages is not of this vault's making: damaged, or forged. Nothing happened. If the root record is known to be the newest,
-    /// [`clear_alarm`](crate::VaultBuilder::clear_alarm) makes a new one.
+    /// The mark beside the pages is damaged or forged. Nothing happened. If the root record is known to be the newest,
+    /// [`clear_alarm`](crate::VaultBuilder::clear_alarm) makes a new mark.
     #[error(
-        "the mark beside the pages is not authentic: damaged, or forged. It would tell whether the key store was restored: find out, and          put the pages back from a mirror, or clear the alarm if all is well"
+        "the mark beside the pages is damaged or forged, and it alone tells whether the key store was restored. Find out; then put the pages \
+         back from a mirror or, if the root record is the newest, clear the alarm"
     )]
     MarkNotAuthentic,
-    /// The version of the root key that the newest record here is under was destroyed, or a later version is complete: an older record was put back.
+    /// The root record is under a version of the root key that was destroyed, or that a later, complete version superseded: an older record was
+    /// put back, or this is a copy.
     #[error(
-        "{location}: the version of the root key that it is under was destroyed or superseded: an older root record was put back, or this is a copy. \
-         Put the newest one back; or `recover`, if older versions are kept"
+        "{location}: this root record's version of the root key was destroyed or superseded: an older record was put back, or this is a copy. \
+         Put the newest record back; or `recover`, if older versions are kept"
     )]
     RootKeyDestroyed {
         /// Where the record is.
         location: String,
     },
-    /// A place that the root record lists is not among those opened, or the reverse. Values can be opened; nothing can
-    /// be committed until all places are there.
+    /// The root record lists a place that was not opened, or a place was opened that it does not list. Values can be
+    /// opened; nothing can be committed until both agree.
     #[error("place {place} is {problem}; commits are refused until it is there, or detached")]
     PlaceMissing {
         /// Its id, kept in its `root/place` file.
@@ -118,8 +121,8 @@ pub enum KeyStoreError {
         #[source]
         source: Arc<StoreError>,
     },
-    /// The first place, which decides, shows an older record than a mirror: it was put back from a backup. A commit brings it forward; it
-    /// is tried by itself.
+    /// The first place, which decides, has an older record than a mirror: it was put back from a backup. The vault tries by itself to
+    /// bring it forward, in a commit.
     #[error(
         "place {place}, which is the first and decides, has an older record than a mirror; it is being brought forward: try again"
     )]
@@ -133,8 +136,8 @@ pub enum KeyStoreError {
         /// Its id.
         place: PlaceId,
     },
-    /// One place has what was written, and this one does not yet. It counts once it is there: until then nothing is sealed or
-    /// numbered under it, and it would be lost with the first place.
+    /// What was written has not reached this place. Until it has, nothing is sealed or numbered under it, and losing the first place
+    /// would lose it.
     #[error("place {place} could not be written; the next commit that reaches every place completes it")]
     NotInEveryPlace {
         /// The place that lacks it.
@@ -143,18 +146,18 @@ pub enum KeyStoreError {
         #[source]
         source: Arc<StoreError>,
     },
-    /// The record is under a new version of the root key, and the version before is not destroyed yet: a server that may be promoted lacks the
-    /// record, and if it were promoted nothing would open any more. It is tried again by itself.
+    /// The root record is under a new version of the root key, and the version before is not destroyed yet: a server that may be promoted lacks
+    /// the new record, and would open nothing without the old version. The vault tries again by itself.
     #[error(
-        "the version of the root key before this one is not destroyed yet, since what may be promoted lacks the newest record: {}. Bring it \
-         back, or say to the store that it is never promoted; it is tried again by itself",
+        "the version of the root key before this one is not destroyed yet: a server that may be promoted lacks the newest root record ({}). Bring \
+         it back, or tell the store that it is never promoted; the vault tries again by itself",
         lagging.join(", ")
     )]
     NotOnEveryServer {
         /// Which, as the store names them.
         lagging: Vec<String>,
     },
-    /// What is needed was made a moment ago, and is not known to be durable in every place yet.
+    /// What this needs was made a moment ago, and is not known to be durable in every place yet.
     #[error("what this needs was made a moment ago and is not durable in every place yet; try again")]
     NotDurableYet,
     /// Another process held the commit lock all the while.
@@ -191,11 +194,11 @@ pub enum KeyStoreError {
     /// not done.
     #[error("the journal could not be used, and nothing was done")]
     Journal(#[source] Arc<crate::journal::JournalError>),
-    /// An event that only the vault itself writes down, beside a commit of its own. Nothing was written.
-    #[error("only the vault itself writes down such an event, beside what it tells of; nothing was written")]
+    /// Only the vault writes such an event down, beside the commit that it tells of. Nothing was written.
+    #[error("only the vault writes such an event down, beside the commit that it tells of; nothing was written")]
     VaultsOwn,
     /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness")]
+    #[error("the operating system gave no randomness; try again")]
     Randomness,
     /// A limit of the format is reached.
     #[error("the vault is full: {what}")]
@@ -206,8 +209,8 @@ pub enum KeyStoreError {
     /// The vault was closed.
     #[error("the vault was closed")]
     Closed,
-    /// This process is a forked child, and what was called is its parent's: ask the vault for another handle. A vault that
-    /// refuses itself was busy at the moment of the fork, and may refuse for good: unlock it anew.
+    /// This process is a forked child, and the handle is its parent's: take a new one from the vault. If the vault itself
+    /// answers this, it was busy at the moment of the fork, and may refuse for good: unlock it anew.
     #[error(
         "this process was forked: take a new handle from the vault or, if the vault itself says this, unlock it anew"
     )]

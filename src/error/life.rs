@@ -44,7 +44,9 @@ pub enum UnlockError {
         purpose: &'static str,
     },
     /// The vault is at a lower generation than was demanded: it was rolled back.
-    #[error("the vault is at generation {have}, and at least {demanded} was demanded: an older key store was restored")]
+    #[error(
+        "the vault is at generation {have}, and {demanded} or more was demanded: an older key store was restored; put the newest one back"
+    )]
     BehindDemand {
         /// The vault's generation.
         have: u64,
@@ -76,9 +78,9 @@ impl UnlockError {
 #[non_exhaustive]
 pub enum RotateError {
     /// The new root key is the current one. Nothing happened.
-    #[error("the new root key is the current one")]
+    #[error("nothing happened: the new root key is the current one; give another")]
     SameKey,
-    /// The root key is not a series of versions, or this is a copy, which begins none. Nothing happened.
+    /// The root key has no versions; or the vault was opened as a copy, which begins none. Nothing happened.
     #[error("the root key has no versions here; `rotate_root_key` moves to another one")]
     NoVersions,
     /// Nothing happened.
@@ -109,13 +111,11 @@ impl RotateError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesError {
-    /// What was given is no series of keys in a token, or this is a copy, which destroys none. Nothing happened.
-    #[error(
-        "there is no series of keys to destroy here: the root key given is not in a token, or the vault was opened as a copy"
-    )]
+    /// The root key given is not in a token; or the vault was opened as a copy, which destroys no keys. Nothing happened.
+    #[error("no key was destroyed: the root key given is not in a token, or the vault was opened as a copy")]
     NoVersions,
     /// The root record names this series: without its key nothing opens. Nothing happened.
-    #[error("the root record is under the series {series}: without its key nothing opens")]
+    #[error("no key was destroyed: the root record is under the series {series}; rotate to another root key first")]
     InUse {
         /// The series.
         series: SeriesName,
@@ -127,9 +127,7 @@ pub enum SeriesError {
         series: SeriesName,
     },
     /// The series is another vault's, by its name. Nothing happened.
-    #[error(
-        "the series {series} is not of this vault; it may be another vault's, whose values nobody could read any more"
-    )]
+    #[error("no key was destroyed: the series {series} is not this vault's; another vault may need it")]
     OfAnotherVault {
         /// The series.
         series: SeriesName,
@@ -138,7 +136,7 @@ pub enum SeriesError {
     #[error("no key was destroyed")]
     NothingHappened(#[source] KeyStoreError),
     /// Keys of the series may be left. Call again; with a journal, the next to unlock the vault with this token does it.
-    #[error("keys of the series may be left; do it again")]
+    #[error("keys of the series may be left; try again")]
     Unfinished(#[source] KeyStoreError),
 }
 
@@ -160,15 +158,17 @@ impl SeriesError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PromoteError {
-    /// A place that is said to be lost can be read here, or is the one that is to take over. Nothing happened.
-    #[error("place {place} is not lost, it can be read here; to give the lead to another place, hand over")]
+    /// A place named as lost can be read here, or is the one that is to take over. Nothing happened.
+    #[error(
+        "nothing happened: place {place} can be read here, so it is not lost; to make another place the first, hand over"
+    )]
     NotLost {
         /// The place.
         place: PlaceId,
     },
-    /// The place that decides is not among those that are lost. Nothing happened.
+    /// The first place, which decides, is not named as lost. Nothing happened.
     #[error(
-        "place {place} decides, and is not among those that are lost; if it is lost, name it, and otherwise hand over"
+        "nothing happened: the first place, {place}, is not named as lost; if it is lost, name it, and otherwise hand over"
     )]
     FirstIsThere {
         /// The place.
@@ -212,8 +212,8 @@ pub enum RecoverError {
     /// still under the old.
     #[error("recover needs a new root key: the restored record is readable with the current one")]
     SameKey,
-    /// Entries are missing from the journal that were written after the restored record: whoever they shredded would be
-    /// readable again. Nothing happened.
+    /// Journal entries that were written after the restored record are missing: whoever they shredded would be readable
+    /// again. Nothing happened.
     #[error(
         "entries {from} to {to} are missing from the journal, and whoever they shredded would be readable again: look for \
          a copy that has them. To go on without, `accept_journal_loss`, and shred whom else you know of"
@@ -225,10 +225,10 @@ pub enum RecoverError {
         to: u64,
     },
     /// A generation or number beyond what the format can hold. Nothing happened.
-    #[error("a generation and a customer number lie below 2^40")]
+    #[error("nothing happened: generations and customer numbers lie below 2^40")]
     OutOfRange,
     /// A purpose, in the list or among those to unlock, is not one of this vault's. Nothing happened.
-    #[error("the vault does not know the purpose {purpose:?}; nothing happened")]
+    #[error("nothing happened: the vault does not know the purpose {purpose:?}; is it misspelt?")]
     UnknownPurpose {
         /// The purpose.
         purpose: &'static str,

@@ -62,14 +62,14 @@ pub enum EpochError {
     /// with the root key, still has the epoch's key. Call again until it succeeds.
     #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
-    /// The epoch has begun in one place, and another one could not be written. No process makes tokens of it before it is there:
-    /// the next commit that reaches every place sees to that. Do not begin another.
-    #[error("begun, but not in every place yet, and not used until it is; do not begin another")]
-    NotInEveryPlace(#[source] KeyStoreError),
-    /// It is not known whether it happened. To retire, call again; before another epoch is begun, ask `epochs`.
+    /// The epoch has begun, but a place could not be written. No process makes tokens in it until every place has it, which the next
+    /// commit that reaches them all brings about. Do not begin another.
     #[error(
-        "it is not known whether it happened; to retire call again, and before another epoch is begun ask `epochs`"
+        "the epoch has begun, but is not in every place yet, and makes no tokens until it is; do not begin another"
     )]
+    NotInEveryPlace(#[source] KeyStoreError),
+    /// It is not known whether it happened. To retire, call again; before you begin another epoch, ask `epochs`.
+    #[error("it is not known whether it happened; to retire, call again; before you begin another epoch, ask `epochs`")]
     Unknown(#[source] KeyStoreError),
 }
 
@@ -98,7 +98,7 @@ pub enum PurposeError {
         /// The purpose.
         purpose: &'static str,
     },
-    /// The tree named as the new one is none of this purpose's, or was given up so long ago that another one took its room. Nothing happened.
+    /// The tree named as the new one is not of this purpose, or was retired so long ago that another tree took its room. Nothing happened.
     #[error("{tree} is not a key tree of this purpose; take it from `rotate_purpose` or `status`")]
     UnknownTree {
         /// The tree.
@@ -106,7 +106,7 @@ pub enum PurposeError {
     },
     /// The root record exists in one place only, and the new tree with it: losing that place would lose all that was
     /// moved. Nothing happened.
-    #[error("the root record is in one place only; attach a mirror before the old key tree is given up")]
+    #[error("the root record is in one place only; attach a mirror before the old key tree is retired")]
     OnePlace,
     /// Nothing happened.
     #[error("nothing happened")]
@@ -115,12 +115,12 @@ pub enum PurposeError {
     /// with the root key, still has their keys. Call again until it succeeds.
     #[error("retired, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
-    /// The new tree is made in one place, and another one could not be written. No process seals under it before it is there: the
-    /// next commit that reaches every place sees to that. Do not make another.
-    #[error("made, but not in every place yet, and not used until it is; do not make another")]
+    /// The new tree is made, but a place could not be written. No process seals under it until every place has it, which the next
+    /// commit that reaches them all brings about. Do not make another.
+    #[error("the key tree is made, but is not in every place yet, and seals nothing until it is; do not make another")]
     NotInEveryPlace(#[source] KeyStoreError),
-    /// It is not known whether it happened. To retire, call again; before another tree is made, ask `status`.
-    #[error("it is not known whether it happened; to retire call again, and before another tree is made ask `status`")]
+    /// It is not known whether it happened. To retire, call again; before you make another tree, ask `status`.
+    #[error("it is not known whether it happened; to retire, call again; before you make another tree, ask `status`")]
     Unknown(#[source] KeyStoreError),
 }
 
@@ -140,7 +140,7 @@ impl PurposeError {
     }
 }
 
-/// Why a value was not sealed anew. The one given is still good, unless it could not be opened.
+/// Why a value was not sealed anew. The value given is unchanged.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResealError {

@@ -19,10 +19,10 @@ pub enum ShredError {
         /// The first of the newest block.
         newest: u64,
     },
-    /// Everybody up to a number was to be shredded in one purpose: who is enrolled later, under a number that was reserved before, could never have
-    /// anything sealed in it. Nothing happened. Name the customers.
+    /// Everybody up to a number was to be shredded in one purpose only. Nothing happened: a number reserved before and issued later could never be
+    /// used in that purpose. Name the customers instead.
     #[error(
-        "everybody up to a number is shredded in all purposes, never in one; nobody was shredded; name the customers instead"
+        "nobody was shredded: everybody up to a number can be shredded in all purposes only; name the customers instead"
     )]
     OnlyInAllPurposes,
     /// The purpose was not among those the vault was unlocked with. Nothing happened.
@@ -35,9 +35,9 @@ pub enum ShredError {
     #[error("nobody was shredded")]
     NothingHappened(#[source] KeyStoreError),
     /// The shred is committed and durable in the first place, but an older copy of the root record could not be overwritten, there or in
-    /// another place: whoever gets it, with the root key, can still read them. Call again until it succeeds. The cause says
-    /// [`NotInEveryPlace`](KeyStoreError::NotInEveryPlace) if a place has nothing but the older record: should the first one be
-    /// lost before that place is written, the shred is undone.
+    /// another place: whoever gets that copy, with the root key, can still read the shredded customers' values. Call again until it succeeds.
+    /// The cause is [`NotInEveryPlace`](KeyStoreError::NotInEveryPlace) if a place has only the older record: losing the first place
+    /// before that one is written undoes the shred.
     #[error("shredded, but an older copy of the root record remains; call again until this succeeds")]
     OldCopyRemains(#[source] KeyStoreError),
     /// It is not known whether it happened. Call again: a shred that finds its work done makes sure of it.
@@ -46,7 +46,7 @@ pub enum ShredError {
 }
 
 impl ShredError {
-    /// What to do about it. Whoever tries again shreds them; twice is no error.
+    /// What to do about it. Trying again shreds them; shredding twice is no error.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -71,7 +71,7 @@ pub enum SealError {
         /// The group's label.
         group: &'static str,
     },
-    /// More fields than a group may hold, those that are only kept among them.
+    /// The group would have more than 64 members, counting those that it keeps unopened.
     #[error("{at}: the group would have {count} members, and may have 64; take out those that are not used any more")]
     TooManyMembers {
         /// Where the group belongs.
@@ -121,8 +121,8 @@ pub enum OpenError {
         /// The purpose it names.
         found: String,
     },
-    /// The value is of no key tree of this vault: of another vault, or of one whose key store was lost.
-    #[error("{at}: the value was sealed by another vault")]
+    /// No key tree of this vault is the value's: it is of another vault, or of one whose key store was lost.
+    #[error("{at}: the value was sealed by another vault; is this the right key store for this database?")]
     OtherVault {
         /// Where it was expected to belong.
         at: Belongs,
@@ -139,24 +139,25 @@ pub enum OpenError {
         /// Where it belonged.
         at: Belongs,
     },
-    /// The value is of a key tree that was given up; it should have been sealed anew before.
-    #[error("{at}: the key tree it was sealed under was retired; it is gone for good")]
+    /// The value's key tree was retired before the value was sealed anew: it is gone for good.
+    #[error("{at}: its key tree was retired before it was sealed anew: the value is gone for good")]
     Retired {
         /// Where it belonged.
         at: Belongs,
     },
-    /// Authentic, and sealed in a copy of this vault: a staging system, a restore drill. It was never this vault's.
+    /// Authentic, and sealed in a copy of this vault, such as a staging system or a restore drill.
     #[error(
-        "{at}: sealed in a copy of this vault, as in a staging system or a drill; how did it get into this database?"
+        "{at}: sealed in a copy of this vault, as in a staging system or a drill; find out how it got into this database"
     )]
     SealedInCopy {
         /// Where it was expected to belong.
         at: Belongs,
     },
-    /// Authentic, and sealed in a state of this vault that is not of its history. This value alone is refused, and
-    /// [`Health::alarm`](crate::status::Health::alarm) tells of it.
+    /// Authentic, and sealed in a state that is not of this vault's history. This value alone is refused, and
+    /// [`Health::alarm`](crate::status::Health::alarm) reports it.
     #[error(
-        "{at}: sealed when the vault was at generation {seen}, and the one that is here, at {have}, does not come after that: either          the key store was restored from a backup, or the value was sealed in a copy. This value is refused; find out which"
+        "{at}: sealed at generation {seen} or later, in a state that is not of this vault's history (now at {have}): the key store was restored \
+         from a backup, or the value was sealed in a copy. This value is refused; find out which"
     )]
     NotOfThisHistory {
         /// Where it belongs.
@@ -171,7 +172,7 @@ pub enum OpenError {
     NotAuthentic {
         /// Where it was expected to belong.
         at: Belongs,
-        /// Whether its length is none that a value of this type has.
+        /// True when no value of this type has its length.
         is_cut: bool,
     },
     /// Authentic, but no value of the field's type.
@@ -188,7 +189,7 @@ pub enum OpenError {
         /// The tag of the type that was found.
         found: String,
     },
-    /// The group has no value of a field that a record cannot do without.
+    /// The group has no value of a field that the record requires.
     #[error(
         "{at} is not in the group {group:?}; was the field added to the record before a job put it into the rows? \
          Make it optional until then"
@@ -220,7 +221,7 @@ pub enum OpenError {
         at: Belongs,
     },
     /// The reader is audited, and the opening could not be written down. Nothing was given out.
-    #[error("{at} was not given out, since it cannot be written down")]
+    #[error("{at} was not given out, since the audit could not write the opening down")]
     NotAudited {
         /// Where it belongs.
         at: Belongs,
@@ -235,7 +236,7 @@ pub enum OpenError {
 
 const CHANGED: &str = "tampered with, or sealed as another field or within another context";
 const CUT: &str =
-    "cut off or filled up by its column, for it has a length that no value of this type has; or sealed as another type";
+    "no value of this type has its length: it was cut off or filled up by its column, or sealed as another type";
 
 impl OpenError {
     /// What to do about it.

@@ -99,7 +99,7 @@ impl Members {
         Members::default()
     }
 
-    /// How many there are, those that are only kept among them.
+    /// How many members there are, those that are only kept too.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -119,12 +119,12 @@ impl Members {
         })
     }
 
-    /// The labels of those that are only kept: fields that this program does not know, or did not ask for.
+    /// The labels of the members that are only kept: this program does not know them, or did not ask for them.
     pub fn kept(&self) -> impl Iterator<Item = &str> + '_ {
         self.entries.iter().filter(|entry| matches!(entry.name, Name::Kept(_))).map(|entry| self.label(entry))
     }
 
-    /// Puts a field's value in, in place of what is there under its label, kept or not.
+    /// Puts a field's value in. It replaces what is under its label, kept or not.
     pub fn put<T: PersonalData>(&mut self, field: Field<T>, value: &T) {
         if self.made.is_empty() {
             // It grows by copies, each of which is wiped.

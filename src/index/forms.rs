@@ -25,9 +25,9 @@ impl Phone {
 }
 
 impl CanonicalForm {
-    /// Several forms as one, for an index on a name with a postcode; with
-    /// [`Vault::token_of`](crate::Vault::token_of) and [`Vault::tokens_of`](crate::Vault::tokens_of). Neither their order
-    /// nor where one ends can be confused: each stands behind its length in eight bytes.
+    /// Several forms as one, such as a name with a postcode, for [`Vault::token_of`](crate::Vault::token_of) and
+    /// [`Vault::tokens_of`](crate::Vault::tokens_of). Each stands behind its length in eight bytes, so that other forms, or the same
+    /// in another order, give another result.
     #[must_use]
     pub fn of_all<'f>(forms: impl IntoIterator<Item = &'f CanonicalForm>) -> CanonicalForm {
         let forms: Vec<&[u8]> = forms.into_iter().map(CanonicalForm::expose_personal_data).collect();

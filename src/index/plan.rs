@@ -6,7 +6,7 @@ use crate::personal::Canonical;
 /// A processor tries about this many values a second, on one core.
 const GUESSES_A_SECOND: f64 = 5e6;
 
-/// What an index of so many bits comes to in a table of so many rows. From [`Index::plan`].
+/// What a number of bits comes to in a table of so many rows. From [`Index::plan`].
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Plan {
@@ -19,8 +19,8 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PlanWarning {
-    /// So few values exist that whoever holds the root record and root key can try them all against every row, and with
-    /// this many bits learns most. Use fewer bits, an index on less of the value, or none.
+    /// So few values exist that whoever has the root record and root key can try them all, and with this many bits learns
+    /// most rows' values. Use fewer bits, an index on less of the value, or none.
     FewValues {
         /// How many there are, about.
         values: u64,
@@ -33,8 +33,8 @@ pub enum PlanWarning {
         /// Rows a query.
         rows: f64,
     },
-    /// Rows that match by chance are all but none, so equal tokens mean equal values to whoever sees the column. Fewer
-    /// bits would blur that and still find few rows.
+    /// Hardly any row matches by chance, so equal tokens mean equal values to whoever sees the column. Fewer bits would blur
+    /// that, and still find few rows.
     TellsEqualValues {
         /// With this many, a query reads about two rows by chance.
         enough: u16,
@@ -79,8 +79,8 @@ impl<T: Canonical> Index<T> {
 }
 
 impl Plan {
-    /// Rows that a query finds beside the right ones, on average, in an index of one epoch. With two, during a re-index,
-    /// no more: each row has a token of one.
+    /// Rows that a query finds beside the right ones, on average. No more during a re-index, since each row has a token of one
+    /// epoch only.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // an estimate
     pub fn false_hits_a_query(&self) -> f64 {

@@ -102,7 +102,7 @@ impl Address {
 exposes_text!(Address);
 wipes_what_it_reads!(Address, InvalidAddress);
 
-/// Why something is no [`Address`].
+/// Why something is not an [`Address`].
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAddress {

@@ -20,9 +20,9 @@ pub trait Canonical: PersonalData {
     /// The form in which values that mean the same are equal.
     fn canonical_form(&self) -> CanonicalForm;
 
-    /// A form of a higher reach, for an index of its own, for those who search by what was heard: it brings together what
-    /// the canonical form does, and more, so that some who are found are others. The canonical form itself, unless the
-    /// type says otherwise, as [`Name`](super::Name) and [`Address`](super::Address) do: their docs have a table.
+    /// A wider form, for a second index, to search by what was heard. It brings together all that the canonical form does, and
+    /// more: so some of those found are somebody else. By default the canonical form itself; [`Name`](super::Name) and
+    /// [`Address`](super::Address) have a wider one, and a table in their docs.
     ///
     /// ```
     /// use oubliette::personal::{Canonical, Name};

@@ -11,7 +11,7 @@ use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Pla
 /// Read and kept as ISO 8601 has it, `1990-02-28`. Other forms are refused, since `01.02.1990` is one day in Rome and another one in Boston: take them
 /// apart where it is known who typed them, and use [`Date::new`].
 ///
-/// The canonical form is the same text. There are so few dates of birth that a token of one says it to whoever can make tokens;
+/// The canonical form is the same text. There are so few dates of birth that whoever can make tokens can try them all:
 /// [`Index::plan`](crate::Index::plan) warns of it.
 ///
 /// Padding: every date has one size, 16 bytes.
@@ -28,7 +28,7 @@ pub struct Date {
     text: SecretText,
 }
 
-/// Why something is no [`Date`].
+/// Why something is not a [`Date`].
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDate {
@@ -67,8 +67,8 @@ impl Date {
         parts(self.text.as_str()).unwrap_or((1, 1, 1))
     }
 
-    /// How many years old whoever was born on this day is on another one; `None` before it. Whoever was born on 29 February is a year older on
-    /// 1 March where the year has no such day; some laws say 28 February.
+    /// The age in years, on `day`, of somebody born on this date; `None` before it. In years without a 29 February, somebody born on that day is a
+    /// year older on 1 March; some laws say 28 February.
     #[must_use]
     pub fn age_on(&self, day: &Date) -> Option<u16> {
         let (born, at) = (self.expose_personal_data_parts(), day.expose_personal_data_parts());

@@ -56,8 +56,8 @@ pub fn serialize_exposed<T: ExposePersonalData, S: Serializer>(value: &T, serial
     value.serialize_exposed(serializer)
 }
 
-/// A form sends a field that nobody filled in as an empty string: this reads it as `None`, where a type of personal data would refuse it. What has
-/// nothing but white space counts as empty; a field that is missing does with `#[serde(default)]`.
+/// Reads an empty string as `None`, for `deserialize_with`: a form sends one for a field that nobody filled in, and types of personal data refuse it.
+/// White space alone counts as empty. With `#[serde(default)]` a missing field is `None` too.
 ///
 /// ```
 /// use oubliette::personal::{Email, Phone};
@@ -75,7 +75,7 @@ pub fn serialize_exposed<T: ExposePersonalData, S: Serializer>(value: &T, serial
 /// ```
 ///
 /// # Errors
-/// Those of the type, in its words; of this crate's none repeats a value. And what is no string is refused.
+/// Those of the type; this crate's never repeat a value. Anything but a string is refused.
 pub fn absent_if_empty<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: TryFrom<String>,

@@ -63,7 +63,7 @@ serializes_exposed_text!(Email);
 wipes_what_it_reads!(Email, InvalidEmail);
 deserializes_from_text!(Email, "an email address, as a string");
 
-/// Why a text is no [`Email`].
+/// Why a text is not an [`Email`].
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidEmail {

@@ -38,7 +38,7 @@ use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalDat
 /// # Ok::<(), oubliette::personal::InvalidJson>(())
 /// ```
 ///
-/// `PartialEq` is how [`Json::new`] sees that what it sealed would open as the same value. [`serde_json::Value`] is one, for what has no fixed form.
+/// By `PartialEq`, [`Json::new`] checks that a value reads back as the same. [`serde_json::Value`] is a `JsonContent` too, for what has no fixed form.
 pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
     /// A stable name of this type. It takes part in the key: a value sealed under one tag opens under no other, and
     /// changing it makes every value sealed before unopenable.
@@ -53,8 +53,8 @@ pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
 
 /// A value of any serde type, sealed as JSON.
 ///
-/// JSON that was sealed before a change of the type opens as far as serde reads it into the new type; it is kept as it was
-/// sealed until a new value is made. `==` compares the values, in whatever time their own takes.
+/// If the type changes, JSON sealed before opens if serde reads it into the new type, and is kept as it was sealed until a new
+/// value is made. `==` compares the values by their own `==`, not in constant time.
 ///
 /// It has no `Default`, since a value that cannot be written or read back is refused: `Json::new(T::default())?`.
 ///
@@ -66,8 +66,8 @@ pub struct Json<T: JsonContent> {
 }
 
 impl<T: JsonContent> Json<T> {
-    /// Holds a value, once it is sure that it can be written as JSON and reads back as the same value: sealed without that, it
-    /// would be lost. (`Some(None)` reads back as `None`, and a field that serde skips as its default.)
+    /// Checks that a value can be written as JSON and reads back as the same value, and holds it. What does not read back
+    /// would be lost once sealed: `Some(None)` reads back as `None`, and a field that serde skips as its default.
     ///
     /// # Errors
     /// [`InvalidJson`] if it cannot, or has more than [`MOST_BYTES`] as JSON.

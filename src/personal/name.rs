@@ -46,7 +46,7 @@ serializes_exposed_text!(Name);
 wipes_what_it_reads!(Name, InvalidPersonName);
 deserializes_from_text!(Name, "a name, as a string");
 
-/// Why a text is no [`Name`].
+/// Why a text is not a [`Name`].
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPersonName {

@@ -71,8 +71,8 @@ impl Phone {
     }
 
     /// A number that its country's plan does not have (yet): new ranges, numbers of private networks. Only the number of its digits is checked: 7 to 15, after
-    /// `+`, or as one dials in `country`. It is marked, so that [`is_validated`](Phone::is_validated) tells; a number that the plan does have is not.
-    /// It is found under the same token as the number itself.
+    /// `+`, or as one dials in `country`. It is marked, as [`is_validated`](Phone::is_validated) tells, unless the plan has the number after all. Its token is that of the same
+    /// number validated.
     ///
     /// # Errors
     /// [`InvalidPhone`] names the rule broken. A number that could be one of two ([`Ambiguous`](InvalidPhone::Ambiguous)) is refused here too.
@@ -80,7 +80,8 @@ impl Phone {
         Phone::read(text, country, true)
     }
 
-    /// Whether it was checked when it was read: false of what [`not_validated`](Phone::not_validated) let in. Without feature `phone`, its length alone was.
+    /// True when the number was checked when it was read; false if [`not_validated`](Phone::not_validated) let it in unchecked. Without feature `phone`
+    /// only lengths are checked.
     #[must_use]
     pub const fn is_validated(&self) -> bool {
         self.is_validated

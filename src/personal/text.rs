@@ -31,7 +31,7 @@ exposes_text!(Text);
 serializes_exposed_text!(Text);
 deserializes_from_text!(Text, "a text, as a string");
 
-/// Why a text is no [`Text`].
+/// Why a text is not a [`Text`].
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidText {

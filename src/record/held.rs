@@ -11,7 +11,7 @@ use std::fmt;
 pub enum Held<T> {
     /// The value.
     Kept(T),
-    /// There was a value, and it is gone for good: its customer was shredded in its purpose, or its key tree was given up.
+    /// There was a value, and it is gone for good: its customer was shredded in its purpose, or its key tree was retired.
     Shredded,
     /// There is none.
     #[default]

@@ -40,27 +40,29 @@ pub enum RootKeyError {
         kib: u32,
     },
     /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness")]
+    #[error("the operating system gave no randomness; try again")]
     Randomness,
     /// The key wrapper failed.
     #[error("the service that holds the root key failed")]
     Wrapper(#[source] WrapperError),
-    /// The version of the root key that the record is under was destroyed, or a later one is complete: an older record was put back.
+    /// The root record's version of the root key was destroyed, or a later one is complete: an older record was put back.
     #[error(
-        "the root key of this record was destroyed, or superseded: an older root record was put back, or is a copy; put the newest one back"
+        "the root record's version of the root key was destroyed or superseded: an older record was put back, or this is a copy; put the newest record back"
     )]
     Destroyed,
     /// The token holds nothing of this vault.
     #[error("the token holds no key of this vault: is it another token?")]
     OtherToken,
-    /// A new version would be the only thing that opens the only copy of the root record.
+    /// The root record is in one place, and a new version would be all that opens it: one disk error would lose all.
     #[error(
         "the root record is in one place, and older versions of its key are not kept: one disk error would lose all. Attach a mirror, or keep older \
          versions for a while, or allow one place"
     )]
     OnePlace,
     /// The token still has keys of a series that it said it destroyed.
-    #[error("the token said that it destroyed the keys of the series, and still has some")]
+    #[error(
+        "the token said that it destroyed the keys of the series, and still has some; find out why, then try again"
+    )]
     NotForgotten,
     /// The token did not keep the mark that a version is complete: nothing was destroyed.
     #[error("the token did not keep the mark that a version is complete; nothing was destroyed")]

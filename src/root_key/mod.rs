@@ -54,15 +54,15 @@ impl RootKey {
     /// [default cost](PassphraseCost::default).
     ///
     /// An attacker with a copy of the root record can try passphrases, so choose one of at least six random words.
-    /// Rotating away from a passphrase never makes old copies of the root record useless for certain: whoever knows or
-    /// guesses it opens them. Where that matters use [`bytes`](RootKey::bytes).
+    /// Rotating away from a passphrase does not make old copies of the root record useless: whoever knows or guesses the
+    /// passphrase opens them. Where that matters use [`bytes`](RootKey::bytes).
     #[must_use]
     pub fn passphrase(phrase: impl Into<String>) -> RootKey {
         RootKey(Kind::Passphrase { phrase: Zeroizing::new(phrase.into()), cost: PassphraseCost::default() })
     }
 
-    /// The same at another cost. It applies when a vault is created or its root key rotated; an existing vault keeps
-    /// the cost it has.
+    /// A passphrase at another cost. The cost applies when a vault is created or its root key rotated; an existing vault keeps
+    /// its own.
     #[must_use]
     pub fn passphrase_at_cost(phrase: impl Into<String>, cost: PassphraseCost) -> RootKey {
         RootKey(Kind::Passphrase { phrase: Zeroizing::new(phrase.into()), cost })
@@ -95,8 +95,8 @@ impl RootKey {
         RootKey(Kind::Wrapper(Arc::new(wrapper)))
     }
 
-    /// A series of keys in a token, or in [several](KeyTokens), the older ones of which are destroyed: then no copy of an older root record can be read,
-    /// wherever it lies.
+    /// A series of keys in a token, or in [several](KeyTokens), of which the older are destroyed: then no older root record can be read, wherever its
+    /// copies lie.
     #[must_use]
     pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
         RootKey(Kind::Versions(Arc::new(Versions::new(Box::new(series), policy, Clock::default()))))
@@ -274,7 +274,7 @@ pub(crate) fn same(a: &RootSecret, b: &RootSecret) -> bool {
 /// The bytes are the vault's root key; the wrapper's own key never leaves it, and destroying that key makes every copy
 /// of the root record useless.
 pub trait KeyWrapper: Send + Sync + 'static {
-    /// Encrypts a root key; 512 bytes at most come back. `vault` is to be authenticated with it where possible.
+    /// Encrypts a root key, to at most 512 bytes. Authenticate `vault` with it where possible.
     ///
     /// # Errors
     /// Whatever the service said.

@@ -41,11 +41,11 @@ pub struct RootKeyVersions {
     pub overdue: Vec<OlderVersion>,
     /// Keys that no record needs: of commits that came to nothing. The next commit destroys them.
     pub unused: Vec<KeyVersion>,
-    /// Versions whose marks are of the future, by this machine's clock: what was before them is kept for longer.
+    /// Versions whose marks are dated in the future, by this machine's clock: older versions are kept for longer.
     pub ahead: Vec<(KeyVersion, SystemTime)>,
-    /// By the policy, the next one is due by the age of this one. `None`: the policy says nothing of age.
+    /// True when the version's age makes the next one due. `None` if the policy does not go by age.
     pub is_old: Option<bool>,
-    /// By the policy, and with as many places as the store has, a version may begin.
+    /// True when the policy allows a version to begin with as many places as the store has.
     pub may_begin: bool,
     /// Every series in the token.
     pub all: Vec<SeriesInToken>,
@@ -57,13 +57,13 @@ pub struct RootKeyVersions {
 pub struct SeriesInToken {
     /// Its name.
     pub series: SeriesName,
-    /// How many keys there are. None: they were destroyed, and marks are left.
+    /// How many keys there are. With 0, they were destroyed and their marks are left.
     pub keys: u64,
     /// When the last of its versions was complete; `None` if none was.
     pub completed: Option<SystemTime>,
     /// The root record names it.
     pub is_in_use: bool,
-    /// It is a series of this vault, or of a copy of it; by its name, which follows from the vault's. Those of others are nobody's to touch here.
+    /// True for a series of this vault or of a copy of it, as its name says. Leave other vaults' series alone.
     pub is_of_this_vault: bool,
 }
 

@@ -21,10 +21,11 @@ const NAME: usize = 32;
 /// choose [`after`](crate::root_keys::VersionPolicy::after) or [`by_hand`](crate::root_keys::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
 /// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
 ///
-/// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list: to add a token, or
-/// to give up one that is lost, rotate to the tokens that it is to be from then on. All of these must be there, and the series goes on with its next version. **A
-/// token that was given up keeps its keys, which open the root records of before**: destroy it if it is found, and until then take every copy of such a
-/// record for readable. What is shredded later is open to it in those copies as well.
+/// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list. To add a token, or
+/// to give up a lost one, rotate to the tokens that you want from then on. All of these must be there, and the series goes on with its next version.
+///
+/// **A token that was given up keeps its keys, which open earlier root records.** Destroy it if it is found. Until then take every copy of such a record for
+/// readable: it opens customers who are shredded later, too.
 ///
 /// The names of all and what they wrap must fit into 472 bytes: five tokens with PKCS#11, and short names.
 ///
@@ -58,8 +59,8 @@ impl KeyTokens {
         KeyTokens::default()
     }
 
-    /// One more, by a name of 1 to 32 bytes, by which the root record lists it. Each has a name of its own, which stays the same. To open, they are asked in
-    /// this order.
+    /// Adds a token. The root record lists it by this name: 1 to 32 bytes, its own, always the same. To open, tokens are asked in the order in which they
+    /// were added.
     pub fn token(mut self, name: impl Into<String>, series: impl KeySeries) -> KeyTokens {
         self.tokens.push((name.into(), Box::new(series)));
         self

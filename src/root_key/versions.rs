@@ -17,7 +17,7 @@ use crate::secret::Secret32;
 /// Most bytes that [`KeySeries::wrap`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 40;
 
-/// One key of a series. Two may have one number: one of them then belongs to a commit that came to nothing.
+/// One key of a series. If two have the same number, one of them is of a commit that failed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyVersion {
     /// Counts from 1, one more for each version that began.
@@ -39,8 +39,8 @@ pub struct VersionState {
 
 /// What a token, an HSM or a KMS does for root keys that are destroyed: it holds a series of keys, which never leave it.
 ///
-/// A vault has a series of its own, named by 16 random bytes, and a used copy has another one. Beside each key there may be a mark, a small object
-/// that outlives the key: the version is complete, and those before it are superseded.
+/// A vault has a series of its own, and a copy that is used has another; 16 random bytes name it. Beside each key there may be a mark, a small
+/// object that outlives the key. It says that the version is complete, and that those before it are superseded.
 ///
 /// Calls are made by one process at a time where they change something; another one may read meanwhile. Errors must carry no key material.
 pub trait KeySeries: Send + Sync + 'static {
@@ -50,8 +50,7 @@ pub trait KeySeries: Send + Sync + 'static {
     /// Whatever the token said: it is full, away, or has such a version. The key may be there or not.
     fn create(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
 
-    /// Encrypts 32 bytes under a version's key; 472 bytes at most come back. Series and version are to be authenticated with them
-    /// where possible.
+    /// Encrypts 32 bytes under a version's key, to at most 472 bytes. Authenticate series and version with them where possible.
     ///
     /// # Errors
     /// Whatever the token said.
@@ -78,7 +77,7 @@ pub trait KeySeries: Send + Sync + 'static {
     /// Every version of which there is a key or a mark, in any order.
     ///
     /// # Errors
-    /// When the token cannot be asked. An empty list says that it has nothing of this series, and must never stand for that.
+    /// When the token cannot be asked. Never return an empty list then: it says that the token has nothing of this series.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
 
     /// The same of every token that the record lists, where there are several ([`Tokens`](crate::root_keys::KeyTokens)); `wrapped` is what the record has of its version.
@@ -97,14 +96,13 @@ pub trait KeySeries: Send + Sync + 'static {
     /// When the token cannot be asked.
     fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError>;
 
-    /// Removes the mark of a version that is superseded, and whose key is gone, so that a token does not fill with marks. One that is gone already is no
-    /// error.
+    /// Removes the mark of a superseded version whose key is gone, so that a token does not fill up with marks. No error if the mark is gone already.
     ///
     /// # Errors
     /// Whatever the token said. The mark may be there or not.
     fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError>;
 
-    /// Destroys a version's key, and looks that it is gone. One that is gone already is no error. The mark stays.
+    /// Destroys a version's key, and checks that it is gone. No error if it is gone already. The mark stays.
     ///
     /// # Errors
     /// Whatever the token said. The key may be there or not.
@@ -112,6 +110,15 @@ pub trait KeySeries: Send + Sync + 'static {
 }
 
 /// When the next version begins, and how long older ones are kept.
+///
+/// ```
+/// # use std::time::Duration;
+/// use oubliette::root_keys::VersionPolicy;
+/// const DAY: Duration = Duration::from_secs(24 * 3600);
+/// let strict = VersionPolicy::with_each_shred();
+/// let weekly = VersionPolicy::after(7 * DAY).keep_older(DAY); // a root record of yesterday can still be recovered
+/// # let _ = (strict, weekly);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct VersionPolicy {
@@ -128,19 +135,20 @@ pub(super) enum Begins {
 }
 
 impl VersionPolicy {
-    /// With each commit that forgets something: what was shredded is out of reach of every older root record when the shred returns.
+    /// A version begins with each commit that shreds or retires: when a shred returns, no older root record reaches what was shredded.
     pub fn with_each_shred() -> VersionPolicy {
         VersionPolicy { begins: Begins::WithEachShred, kept: Duration::ZERO, allows_one_place: false }
     }
 
-    /// With the first commit once the version is that old: fewer calls of the token, and what was shredded is out of reach that much later.
-    /// A process with the vault open commits for this once an hour. A commit that cannot begin it, since the token is full or the record in one place, goes
-    /// on under the version in use, and the next one tries again.
+    /// A version begins with the first commit once the current one is that old: fewer calls of the token, and older root records reach what was
+    /// shredded that much longer. A process with the vault open looks once an hour, and commits if a version is due. A commit that cannot begin one, since
+    /// the token is full or the record is in one place, goes on under the current version, and the next commit tries again.
     pub fn after(age: Duration) -> VersionPolicy {
         VersionPolicy { begins: Begins::After(age), ..VersionPolicy::with_each_shred() }
     }
 
-    /// When [`begin_root_key_version`](crate::Vault::begin_root_key_version) is called, a mirror is promoted or detached, and in a recovery.
+    /// A version begins when [`begin_root_key_version`](crate::Vault::begin_root_key_version) is called, when a mirror is promoted or detached, and in a
+    /// recovery.
     pub fn by_hand() -> VersionPolicy {
         VersionPolicy { begins: Begins::ByHand, ..VersionPolicy::with_each_shred() }
     }
@@ -160,8 +168,8 @@ impl VersionPolicy {
         self
     }
 
-    /// Accepts that one disk error may lose all. Otherwise a vault whose root record is in one place, and whose older versions are not kept, begins
-    /// none, and what needs one is refused ([`RootKeyError::OnePlace`]): with [`with_each_shred`](VersionPolicy::with_each_shred) every shred.
+    /// Accepts that one disk error may lose all. Without this, a vault whose root record is in one place, and which keeps no older versions, begins no
+    /// version. What needs one is refused ([`RootKeyError::OnePlace`]): with [`with_each_shred`](VersionPolicy::with_each_shred) every shred.
     pub fn allow_one_place(mut self) -> VersionPolicy {
         self.allows_one_place = true;
         self

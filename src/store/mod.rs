@@ -71,24 +71,24 @@ impl fmt::Debug for StoredPage {
     }
 }
 
-/// What a page store keeps beside its pages: proof that there was a root record of that generation, or one that was about to be written.
+/// What a page store keeps beside its pages: proof that a root record of this generation was written, or was about to be.
 ///
-/// Whoever has no key can neither make one nor take one for another vault's; to the store the proof is bytes.
+/// Without the vault's keys nobody can make one. To the store the proof is bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// The generation.
     pub generation: u64,
-    /// The vault that it is of.
+    /// The vault's id.
     pub vault: [u8; 16],
-    /// What proves both to whoever has the vault's keys.
+    /// Proves both to whoever has the vault's keys.
     pub proof: [u8; 32],
 }
 
 impl Mark {
-    /// That of a store in which nothing was put: zeros.
+    /// The mark of a new store: zeros.
     pub const NONE: Mark = Mark { generation: 0, vault: [0; 16], proof: [0; 32] };
 
-    /// Whether it may stand in place of this one.
+    /// True when `next` may replace this mark: it is the same vault's, or this one is of a new store.
     #[must_use]
     pub fn admits(&self, next: &Mark) -> bool {
         self.generation == 0 || self.vault == next.vault
@@ -100,12 +100,12 @@ impl Mark {
 /// Not secret once superseded, but as durable and as fresh as the root record: a current root record with pages from
 /// before the last shred opens nothing. Never restore one without the other.
 pub trait PageStore: Send + Sync + 'static {
-    /// Stores a batch of pages, and keeps `mark` in place of the one before unless that has a higher generation; all durably: when
-    /// this returns, they survive whatever the root record survives. An empty batch raises the mark alone.
+    /// Stores a batch of pages, and replaces the mark by `mark` unless the old one has a higher generation. Durable when it returns: pages and
+    /// mark survive whatever the root record survives. An empty batch raises the mark alone.
     ///
     /// # Errors
-    /// [`Problem::OtherVault`] if the mark that is kept names another vault: then nothing was stored. [`Problem::PageExists`] if a name is
-    /// taken by other bytes; the same bytes again are fine. After any other error the pages may or may not be there; the mark may be raised.
+    /// [`Problem::OtherVault`] if the old mark names another vault: nothing was stored. [`Problem::PageExists`] if a name is taken by other
+    /// bytes; the same bytes again are no error. After any other error the pages may be there or not, and the mark may be raised.
     fn put(&self, mark: &Mark, pages: &[StoredPage]) -> Result<(), StoreError>;
 
     /// The bytes of a page, or `None` if there is no page of that name. Damage that the store can see is an error.
@@ -114,49 +114,45 @@ pub trait PageStore: Send + Sync + 'static {
     /// When the store cannot be read, or the page is there and damaged.
     fn get(&self, name: &PageName) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The same of several pages, in the order of their names: for a store that answers many in one round trip. Each page has an outcome of its own.
-    /// Unless a store says otherwise they are got one by one.
-    ///
-    /// It is asked for at most a few hundred at a time.
+    /// Several pages, each with its own outcome, in the order of `names`: for a store that answers many in one round trip. A few hundred names at
+    /// most. By default one [`get`](PageStore::get) after the other.
     fn get_many(&self, names: &[PageName]) -> Vec<Result<Option<Vec<u8>>, StoreError>> {
         names.iter().map(|name| self.get(name)).collect()
     }
 
-    /// Pages that were put at a later generation than this one, the latest first, and no more than `most`. A hint: it may give fewer, or none, as it
-    /// does unless a store says otherwise, and what it lacks is got by its name. For a store that tells in one round trip what other processes
-    /// changed.
+    /// Pages that were put after this generation, the latest first, at most `most`: for a store that tells in one round trip what other processes
+    /// changed. A hint: it may leave out any, which are then got by name. By default it gives none.
     fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
         let _ = (generation, most);
         Vec::new()
     }
 
-    /// What names this store and the root store that may write its pages together with a record. `None`, as unless a store says otherwise: there is
-    /// none.
+    /// The same as [`RootLock::together`] of the root store that can write these pages and a record in one step. By default `None`: there is no
+    /// such store.
     fn together(&self) -> Option<Together> {
         None
     }
 
-    /// The mark of the highest generation that any `put` was given; [`Mark::NONE`] in a new store.
+    /// The mark of the highest generation that was put; [`Mark::NONE`] in a new store.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn mark(&self) -> Result<Mark, StoreError>;
 
-    /// Keeps `mark` in place of whatever is there: a higher one, another vault's, a damaged one. On an operator's word alone.
+    /// Replaces the mark by `mark`, whatever it is: higher, another vault's, damaged. Called on an operator's word alone.
     ///
     /// # Errors
     /// When the store cannot be written. Then either mark may be there.
     fn replace_mark(&self, mark: &Mark) -> Result<(), StoreError>;
 
-    /// Forgets pages that are not in `live`, were put at `generation` or before, and have been superseded for at least
-    /// `keep` (counted from when a sweep first found them superseded). A store that keeps pages together may leave a few
-    /// of them beside live ones until there are enough to be worth the work. May move live pages into a denser layout,
-    /// byte for byte. Called under a [`RootStore::lock`], with every page reachable from the root
-    /// record in `live`.
+    /// Deletes pages that are not in `live`, were put at `generation` or before, and have been superseded for at least `keep`
+    /// (counted from when a sweep first found them superseded). A store with several pages in a file may keep a few
+    /// superseded ones until rewriting is worth the work, and may move live pages byte for byte. Called under a
+    /// [`RootStore::lock`], with every page that the root record leads to in `live`.
     ///
     /// # Errors
-    /// When the store cannot be read or written, or a live page is missing or damaged (then nothing is forgotten). After
-    /// any error some superseded pages may be gone; no live page is lost.
+    /// When a live page is missing or damaged: nothing was deleted. When the store cannot be read or written: some superseded
+    /// pages may be gone, and no live page.
     fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
 
     /// How much is kept.
@@ -170,7 +166,7 @@ pub trait PageStore: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
-    /// Pages forgotten.
+    /// Pages deleted.
     pub pages: u64,
     /// Bytes given back.
     pub bytes: u64,
@@ -237,80 +233,81 @@ pub enum CopyContent {
 
 /// The root record. It is small, must never be lost, and must be forgotten when superseded.
 ///
-/// A store has places, and a place has slots, each of which holds one copy. The store reads and writes slots; in which order
-/// they are written, and what counts, is decided by the vault alone. Two slots a place are needed where a write can be torn:
-/// one of them is always whole. One is enough where a write happens wholly or not at all, as in a database.
+/// A store has places, and a place has slots of one copy each. The store reads and writes slots; the vault alone decides in
+/// which order, and which copy counts. Where a write can be torn a place needs two slots, so that one is always whole. One is
+/// enough where a write happens wholly or not at all, as in a database.
 ///
 /// Each implementation documents how far it can forget.
 pub trait RootStore: Send + Sync + 'static {
-    /// The places that are in use here. Before a record was [followed](RootStore::follow) they stand in the order in which they were
-    /// given: of a new vault, the first one decides. Answered at once, whatever the places do.
+    /// The places in use. Until a record is [followed](RootStore::follow), in the order in which they were given: the first
+    /// place of a new vault decides. Answers at once, whatever the places do.
     fn places(&self) -> Vec<PlaceId>;
 
-    /// The copies in one place, a slot each and always in the same order, without waiting for a commit that is under way. A
-    /// slot that cannot be read is [`CopyContent::Unreachable`]; so is the one copy of a place that is not there at all. A place that is
-    /// not in use is read as well, if it can be found.
+    /// The copies in one place, one a slot, always in the same order. It waits for no commit. A slot that cannot be read is
+    /// [`CopyContent::Unreachable`]; a place that is not there has one such copy. A place that is not in use is read too, if it can be
+    /// found.
     ///
-    /// Everything that was written before this began is seen, by whatever process: nothing is answered from memory.
+    /// It sees all that any process wrote before it began: nothing is answered from memory.
     fn read(&self, place: PlaceId) -> Vec<RootCopy>;
 
-    /// Excludes all other commits from these places until what is returned is dropped. Places need not be in use, if they can be found.
-    /// As long as it is locked, a store that keeps pages in the same places puts and sweeps them in these.
+    /// Excludes all other commits from these places until the lock is dropped. Places need not be in use, if they can be found. While it is
+    /// locked, a store that keeps pages in the same places puts and sweeps them there.
     ///
     /// # Errors
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
-    /// Whether a record that every slot of every listed place shows is durable: as it is where a place's second slot is written only when the first one was
-    /// synced, and where a [read](RootStore::read) itself makes durable what it shows. If not, what a record calls settled is all that a reader knows.
+    /// True when a record that every slot of every listed place shows is durable. It is if a place's second slot is written only after the first
+    /// was synced, or if a [read](RootStore::read) makes durable what it shows. If false, a reader knows only that what the record calls settled
+    /// is durable.
     fn shows_what_is_durable(&self) -> bool {
         true
     }
 
-    /// Whether each call ends by itself in a bounded time, whatever the places do, those under a lock included. If not, a vault first looks whether
-    /// a place answers at all, and locks it then.
+    /// True when every call ends in bounded time whatever the places do, under a lock too. If false, a vault locks a place only after the place
+    /// answered a read.
     fn never_hangs(&self) -> bool {
         false
     }
 
-    /// Whether a commit could write this place now, as far as can be told without writing: for readiness probes, several times a lease.
+    /// Looks whether a commit could write this place now, without writing: for readiness probes, several times a lease.
     ///
     /// # Errors
-    /// Why it could not: the medium is full or read-only, say.
+    /// When it could not: the medium is full or read-only, for example.
     fn can_write(&self, place: PlaceId) -> Result<(), StoreError> {
         let _ = place;
         Ok(())
     }
 
-    /// The root record lists these places, in this order: they are in use from now on, as far as they are known here, and no others.
-    /// Answered at once, whatever the places do. A store whose places never change does nothing.
+    /// Tells the store which places the root record lists, in their order. From now on these are in use, as far as they are known here, and no
+    /// others. Returns at once, whatever the places do. A store whose places never change does nothing.
     fn follow(&self, list: &[PlaceId]) {
         let _ = list;
     }
 
-    /// Has `changed` called whenever the record may have been written, by whatever process: a vault then reads it at once instead of at its
-    /// next tick. It is a hint: reads go on as often as before, so that nothing depends on it. `changed` comes back at once, and is
-    /// `false` when nobody wants to hear any more. A store that cannot tell does nothing.
+    /// Asks the store to call `changed` whenever any process may have written the record: the vault then reads it at once. It is a hint, and
+    /// nothing depends on it, since the vault reads as often as before. `changed` returns at once, and returns `false` when nobody listens any
+    /// more. A store that cannot tell does nothing.
     fn watch(&self, changed: Changed) {
         drop(changed);
     }
 
-    /// Whether the record survives the loss of one disk or machine. Key trees are given up only then, since the record
-    /// holds what replaces them. True if there are several [`places`](RootStore::places), unless a store says otherwise:
-    /// one in a replicated database says so.
+    /// True when the record survives the loss of one disk or machine. Key trees are retired only then, since the record
+    /// holds what replaces them. By default, true when there are several [`places`](RootStore::places); a store in a
+    /// replicated database says so itself.
     fn is_replicated(&self) -> bool {
         self.places().len() > 1
     }
 
-    /// Which copies that may ever become the record lack what was written last: servers that follow this one and may be promoted. Waits up to
-    /// `wait` until none does; one that cannot be asked lacks it. Called before a key is destroyed that an older record needs, under the
-    /// [`lock`](RootStore::lock) that the record was written under; and without it, with no time to wait, by whoever only wants to know.
+    /// Which servers lack the record written last, and may yet be promoted in this one's place. Waits up to `wait` until none does; a server that
+    /// cannot be asked counts as lacking it. The vault calls it before it destroys a key that an older record needs, under the
+    /// [`lock`](RootStore::lock) of that commit; and without a lock or a wait to report the state.
     ///
-    /// Places and their slots are not meant, since the vault writes these itself. So by default there are no others; of a store with one place that
-    /// [is replicated](RootStore::is_replicated) by other means nobody can tell, and no version of a root key begins in it.
+    /// Places are not meant: the vault writes these itself. By default there are no other servers; but a store with one place that
+    /// [is replicated](RootStore::is_replicated) must implement this, or no version of a root key begins in it.
     ///
     /// # Errors
-    /// When it cannot be told which there are, or what they have. Nothing is destroyed then.
+    /// When the servers, or what they have, are not known. Then no key is destroyed.
     fn lagging(&self, wait: Duration) -> Result<Vec<String>, StoreError> {
         let _ = wait;
         if self.is_replicated() && self.places().len() < 2 {
@@ -321,57 +318,56 @@ pub trait RootStore: Send + Sync + 'static {
     }
 }
 
-/// Told that the root record may have changed; `false` once nobody wants to hear of it. See [`RootStore::watch`].
+/// Called when the root record may have changed; returns `false` once nobody listens. See [`RootStore::watch`].
 pub type Changed = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The right to write root records, to one commit at a time.
 pub trait RootLock {
-    /// Overwrites one slot of a place, and makes that durable: writes the bytes and then syncs them, through one open file, even if
-    /// the slot seems to hold them already. What was there before is overwritten as far as the medium allows. `slot` counts
-    /// from 0, as [`read`](RootStore::read) gives them.
+    /// Overwrites one slot of a place, durably: writes the bytes and then syncs them, through one open file, even if the slot
+    /// seems to hold them already. The old bytes are overwritten as far as the medium allows. `slot` counts from 0, in the
+    /// order of [`read`](RootStore::read).
     ///
-    /// `record` has [`RECORD_BYTES`] bytes; a store refuses others, and slots and places that it does not have, before it
-    /// writes anything.
+    /// `record` has [`RECORD_BYTES`] bytes. A store refuses another length, slot or place before it writes anything.
     ///
     /// # Errors
-    /// When the slot could not be written or synced. It may then hold the old bytes, the new ones, or be torn, **and may be found to
-    /// hold others later**: a page that could not be written back looks like new until the cache drops it.
+    /// When the slot could not be written or synced. It may then hold the old bytes, the new ones, or parts of both, **and this may
+    /// change later**: what could not be written back looks new until the page cache drops it.
     fn write(&mut self, place: PlaceId, slot: usize, record: &[u8]) -> Result<(), StoreError>;
 
-    /// What [`RootStore::read`] gives, of a store in which what is written becomes durable in the order in which it is seen: whatever is written after this
-    /// read under this lock, whoever wrote what it shows, outlives nothing that it does not. In such a store the vault does not write what its commit is
-    /// based on once more.
+    /// What [`RootStore::read`] gives, and a promise: no write under this lock after this read is durable unless what was read is durable too,
+    /// whoever wrote that. A store can promise it if writes become durable in the order in which they are seen. The vault then need not write again
+    /// what its commit is based on.
     ///
-    /// `None`, as unless a store says otherwise: it cannot promise that.
+    /// By default `None`: the store does not promise it.
     fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         let _ = place;
         None
     }
 
-    /// Makes durable what was [read in order](RootLock::read_in_order) under this lock, in every copy that may ever become the record, and so proves that this
-    /// place is still the one that counts.
+    /// Makes durable what was [read in order](RootLock::read_in_order) under this lock, on every server that may be promoted too. So it proves that
+    /// this place still is the one that counts.
     ///
     /// # Errors
-    /// When that is not known. What was read may be lost then, and nothing may be said of it.
+    /// When that is not known. What was read may then be lost, and must not be relied on.
     fn settle(&mut self) -> Result<(), StoreError> {
         let cause = "it does not write in order";
         Err(StoreError::new(Problem::Io, "the key store").caused_by(cause))
     }
 
-    /// The same as that of the page store ([`PageStore::together`]) whose pages [`write_with_pages`](RootLock::write_with_pages) puts.
+    /// The same as [`PageStore::together`] of the page store whose pages [`write_with_pages`](RootLock::write_with_pages) puts; by default `None`.
     fn together(&self) -> Option<Together> {
         None
     }
 
-    /// Puts pages, raises the mark and writes the record over the one slot of a place, in one step: what [`PageStore::put`] and then
-    /// [`write`](RootLock::write) would do, but that nothing of it outlives a crash without all of it. Asked for only if both say that they write
+    /// Puts pages, raises the mark and writes the record over the one slot of a place, in one step: as [`PageStore::put`] and then
+    /// [`write`](RootLock::write), except that after a crash all of it is there or nothing. Called only if both stores say that they write
     /// [together](RootLock::together).
     ///
-    /// It is durable when this returns. A store that writes [in order](RootLock::read_in_order) may let others see it before, and build upon it, if the step
-    /// [is the last](OneStep::is_last) under its lock.
+    /// Durable when it returns. If the step [is the last](OneStep::is_last) under its lock, a store that writes
+    /// [in order](RootLock::read_in_order) may let others see it, and build upon it, before it is durable.
     ///
     /// # Errors
-    /// [`NotWritten`], which says whether it is known that the record was not.
+    /// [`NotWritten`]: whether the record may have been written.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
         let _ = step;
         let cause = "it does not write pages with its record";
@@ -384,7 +380,7 @@ pub trait RootLock {
 pub struct InOrder {
     /// As [`RootStore::read`] gives them.
     pub copies: Vec<RootCopy>,
-    /// It is known to be durable. Otherwise it is once [`RootLock::settle`] returned, or anything that was written after it under the lock.
+    /// True when it is known to be durable. Otherwise it is durable once [`RootLock::settle`] or a later write under this lock returned `Ok`.
     pub is_settled: bool,
 }
 
@@ -398,8 +394,8 @@ pub struct OneStep<'s> {
     pub mark: &'s Mark,
     /// The pages that are put.
     pub pages: &'s [StoredPage],
-    /// Nothing more will be done under the lock: it may be given up with this step, so that others need not wait until this process
-    /// has its answer. Before the step is seen by others it is not.
+    /// True when nothing more will be done under the lock. The store may then release it with this step, so that others need not wait for this
+    /// process's answer; never before others see the step.
     pub is_last: bool,
 }
 
@@ -410,12 +406,12 @@ impl fmt::Debug for OneStep<'_> {
     }
 }
 
-/// Names a store that writes pages and record in one step, in this process. Its clones have the same one.
+/// Names, in this process, a store that writes pages and record in one step. A store's clones have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together(u64);
 
 impl Together {
-    /// One that no other store has.
+    /// A name that no other store has.
     #[must_use]
     #[allow(clippy::new_without_default)] // none is like another
     pub fn new() -> Together {
@@ -427,7 +423,7 @@ impl Together {
 /// What is known after a [step](RootLock::write_with_pages) that failed.
 #[derive(Debug)]
 pub enum NotWritten {
-    /// The record was not written, and will not be found there later. Of the rest holds what holds after a [put](PageStore::put) that failed.
+    /// The record was not written, and will not appear later. Pages and mark are as after a failed [put](PageStore::put).
     Nothing(StoreError),
     /// All of it may be there, or nothing.
     Unknown(StoreError),

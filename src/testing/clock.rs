@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::clock::{Clock, MovedClock};
 use crate::vault::VaultBuilder;
 
-/// The system's clocks as a vault with its threads sees them, moved by a test: set ahead or back, asleep, or stopped. Clones move the same ones.
+/// The machine's clocks as a vault sees them, moved by a test: set ahead or back, asleep, or stopped. Clones move the same clocks.
 ///
-/// What a vault states as a time of day ([`Commit::effective_everywhere_at`](crate::Commit::effective_everywhere_at)) is by the
+/// Times of day that a vault returns ([`Commit::effective_everywhere_at`](crate::Commit::effective_everywhere_at)) are by the
 /// system's own clock.
 ///
 /// ```
@@ -28,7 +28,7 @@ use crate::vault::VaultBuilder;
 pub struct MovedClocks(Arc<MovedClock>);
 
 impl MovedClocks {
-    /// As the system has them.
+    /// Clocks that show the system's time.
     #[must_use]
     pub fn new() -> MovedClocks {
         MovedClocks::default()
@@ -56,7 +56,7 @@ impl MovedClocks {
         self.0.sleep(time);
     }
 
-    /// Stops all clocks for good, as no machine does: a lease never runs out any more. To see a test notice that.
+    /// Stops all clocks for good, as no machine does: leases never run out. To check that a test notices.
     pub fn stop(&self) {
         self.0.stop();
     }

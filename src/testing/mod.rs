@@ -54,7 +54,7 @@ impl Vault {
     /// A vault in memory, for tests.
     ///
     /// # Panics
-    /// When the purposes are none, or twice the same.
+    /// When there are no purposes, or one twice.
     #[must_use]
     #[allow(clippy::expect_used)] // a test that cannot start should stop
     pub fn in_memory(purposes: impl IntoIterator<Item = Purpose>) -> TestVault {
@@ -81,7 +81,7 @@ impl TestVault {
     /// Another instance on the same store, as a second process would be.
     ///
     /// # Errors
-    /// What unlocking says, for instance after [`memory`](TestVault::memory) was made to go back in time.
+    /// Those of unlocking, for instance after [`memory`](TestVault::memory) was made to go back in time.
     pub fn second(&self) -> Result<TestVault, UnlockError> {
         let vault = self.builder().unlock(RootKey::bytes(ROOT_KEY))?;
         let (memory, steps, clock) = (self.memory.clone(), self.steps.clone(), self.clock.clone());

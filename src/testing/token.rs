@@ -49,13 +49,13 @@ struct Slot {
 }
 
 impl MemoryToken {
-    /// An empty one.
+    /// An empty token.
     #[must_use]
     pub fn new() -> MemoryToken {
         MemoryToken::default()
     }
 
-    /// The same token as one process sees it: making, marking and destroying a key are steps of these, so that a test can stop the process there.
+    /// The token as one process sees it: making, marking and destroying a key count as `steps`, so that a test can stop the process there.
     #[must_use]
     pub fn seen_by(&self, steps: &Steps) -> SteppedToken {
         SteppedToken { token: self.clone(), steps: steps.clone() }
@@ -66,17 +66,17 @@ impl MemoryToken {
         self.state().is_away = true;
     }
 
-    /// It is plugged in again.
+    /// Ends [`take_away`](MemoryToken::take_away).
     pub fn put_back(&self) {
         self.state().is_away = false;
     }
 
-    /// Holds at most so many keys.
+    /// From now on it holds at most this many keys.
     pub fn room_for(&self, keys: usize) {
         self.state().room = Some(keys);
     }
 
-    /// Every mark that is made from now on is dated so much later than it is: by a machine whose clock is ahead.
+    /// Dates every mark from now on this much too late, as a machine whose clock is ahead does.
     pub fn clock_is_ahead_by(&self, time: Duration) {
         self.state().ahead = time;
     }
@@ -99,7 +99,7 @@ impl MemoryToken {
         self.state().calls
     }
 
-    /// Every key that is there, and every mark forgotten: what an attacker who has the token makes of it.
+    /// A token with the same keys and without marks: what an attacker who has the token can make of it.
     #[must_use]
     pub fn without_marks(&self) -> MemoryToken {
         let theirs = MemoryToken::new();

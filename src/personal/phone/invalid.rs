@@ -1,6 +1,6 @@
 //! Why a text is no telephone number.
 
-/// Why a text is no [`Phone`](crate::personal::Phone).
+/// Why a text is not a [`Phone`](crate::personal::Phone).
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPhone {

@@ -10,7 +10,8 @@ use super::{Directory, MAX_MIRRORS, patience};
 use crate::store::{Media, Steps};
 use crate::store::{PlaceId, Problem, StoreError};
 
-/// Where a [`Directory`] and its mirrors are. Nothing is touched before one of the last four methods.
+/// Where a [`Directory`] and its mirrors are. Nothing is touched before [`exists`](DirectoryBuilder::exists),
+/// [`create`](DirectoryBuilder::create) or [`open`](DirectoryBuilder::open).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DirectoryBuilder {
@@ -84,13 +85,13 @@ impl DirectoryBuilder {
         self.own().holds_record()
     }
 
-    /// Makes what is missing of the files, here and in every mirror, and opens them. An existing vault is opened as it
-    /// is: whether there is a root record already is for whoever has its [`lock`](crate::store::RootStore::lock) to see,
-    /// so that two processes that create at once end in one vault.
+    /// Creates the files that are missing, here and in every mirror, and opens them. Existing files are opened as they are.
+    /// Look for a root record under the [`lock`](crate::store::RootStore::lock) only, so that two processes that create at
+    /// once end in one vault.
     ///
     /// # Errors
     /// [`Problem::NotAVault`] if something else lies there, and everything [`open`](DirectoryBuilder::open) refuses.
-    /// What was made until then stays; to call this again is safe.
+    /// Files that were created stay; calling again is safe.
     pub fn create(&self) -> Result<Directory, StoreError> {
         let (own, mirrors) = self.places()?;
         own.create()?;
@@ -102,8 +103,8 @@ impl DirectoryBuilder {
 
     /// Opens an existing directory. Nothing is written, so a read-only mount will do.
     ///
-    /// A mirror that is away or damaged, or does not answer within two seconds, does not stand in the way: its copies are reported as
-    /// unreachable, pages are read from the other places, and every commit is refused until it is back, or the record does not list it.
+    /// A mirror may be away or damaged, or not answer within two seconds: its copies are then reported as unreachable, and pages are read
+    /// from the other places. Commits are refused until it is back, or the record lists it no longer.
     ///
     /// # Errors
     /// [`Problem::Missing`] if nothing is there; [`Problem::TooOpen`] and [`Problem::ForeignOwner`], for a mirror too;

@@ -37,17 +37,17 @@ pub const MAX_MIRRORS: usize = 3;
 /// Pages and root record in files that their owner alone may read; several processes may have it open.
 ///
 /// **Forgetting here is best effort below the file system.** A shred overwrites the root record where it lies. A flash disk, a
-/// copy-on-write file system, a snapshot or a replicated volume keeps the bytes from before for a time of its own, and whoever can read those
-/// and has the root key of that time reads everybody who was shredded since. If that is a threat to you, do not rest on overwriting: use a root
-/// key that is destroyed with each shred ([`RootKey::versions`](crate::RootKey::versions)), or after a shred move to a new root key
-/// ([`rotate_root_key`](crate::Vault::rotate_root_key)), and destroy the old one where it can be destroyed, in a key service or a hardware module.
+/// copy-on-write file system, a snapshot or a replicated volume keeps the old bytes for an unknown time. Whoever can read those, and has the root
+/// key of that time, reads everybody who was shredded since. If that is a threat to you, do not rely on overwriting. Use a root key whose versions
+/// are destroyed with each shred ([`RootKey::versions`](crate::RootKey::versions)). Or move to a new root key after a shred
+/// ([`rotate_root_key`](crate::Vault::rotate_root_key)), and destroy the old one in its key service or hardware module.
 ///
 /// A place is a directory with `root/`, which holds the root record in two slots of fixed size, and `pages/`, which
 /// holds the pages. A mirror is a whole place more. Every commit writes every place, or is refused before it wrote
 /// anything. Clones share everything.
 ///
-/// Which places are used, and in which order, the root record says ([`follow`](super::RootStore::follow)); a mirror that another process
-/// attached is found by what that process left in `root/mirrors`.
+/// The root record says which places are used, and in which order ([`follow`](super::RootStore::follow)). A mirror that another process
+/// attached is found by the path that it left in `root/mirrors`.
 ///
 /// # How far it forgets
 /// A commit overwrites both slots of every place where they lie and syncs each; they are never renamed or unlinked.
@@ -83,7 +83,7 @@ impl Directory {
         Directory { inner: Arc::new(Inner { disk, follows_hints, open: RwLock::new(Open::new(used)) }) }
     }
 
-    /// The directory in which a place keeps its root record, if it is known here or another process left word of it: what to destroy when the place is given up.
+    /// The directory in which a place keeps its root record, if this process knows it or another left its path: destroy it when the place is detached.
     #[must_use]
     pub fn path_of(&self, place: PlaceId) -> Option<PathBuf> {
         let known = self.known(place).map(|place| place.root().to_path_buf());

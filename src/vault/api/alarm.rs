@@ -18,20 +18,21 @@ use crate::witness::MOST_GENERATION;
 
 impl VaultBuilder {
     /// Declares that an alarm ([`Health::alarm`](crate::status::Health::alarm)), a refusal ([`KeyStoreError::RolledBack`]) or a damaged mark
-    /// ([`KeyStoreError::MarkNotAuthentic`]) was a false one, and unlocks the vault. The root key stays, and the
-    /// journal keeps why.
+    /// ([`KeyStoreError::MarkNotAuthentic`]) was false, and unlocks the vault. The root key stays, and the journal keeps why.
     ///
     /// **This is an operator's word: the root record in its place is the newest that ever was, and nobody was shredded since.** If the key store
     /// *was* restored, whoever was shredded since is readable again, and stays so: then put the newest one back, or
     /// [`replay`](VaultBuilder::replay) the journal, or [`recover`](VaultBuilder::recover).
     ///
-    /// The vault goes on above every generation that was seen, so that what raised the alarm proves nothing any more; values that were
-    /// refused because of it open, unless they name one more than 2^20 above the vault's: those stay refused, and raise the next alarm. With [`highest_number_known`](VaultBuilder::highest_number_known), numbers up to that one count as
-    /// issued: name the highest in the database if a copy's rows got into it, so that its customers' numbers are not issued to others.
+    /// The vault goes on above every generation that was seen, so that what raised the alarm proves nothing any more. Values that were refused
+    /// because of it open, except those that name a generation more than 2^20 above the vault's: they stay refused, and raise the next alarm.
+    ///
+    /// If a copy's rows got into the database, give the highest number there by
+    /// [`highest_number_known`](VaultBuilder::highest_number_known): numbers up to it count as issued, and are not issued to others.
     ///
     /// # Errors
-    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again. [`KeyStoreError::RolledBack`] if the journal knows of a shred
-    /// that this record does not: that is no false alarm.
+    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again. [`KeyStoreError::RolledBack`] if the journal has a shred
+    /// that the root record lacks: the alarm is true.
     pub fn clear_alarm(self, root_key: RootKey, why: Reason) -> Result<Vault, RecoverError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);

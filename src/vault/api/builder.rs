@@ -5,24 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::opening::stores_of;
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::error::{CreateError, KeyStoreError, UnlockError};
 use crate::field::Purpose;
 use crate::journal::VaultName;
-use crate::key_tree::Resident;
 use crate::nonce;
-use crate::rehearsal;
 use crate::root_key::RootKey;
 use crate::root_record::{Clear, MOST_PLACES, MOST_TREES, Record, RecordId, SignerSeed};
-use crate::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootStore};
-use crate::sync::Mutex;
-use crate::vault::commit::{self, CommitError, Engine, Seen, Step, Stores, Terms, is_unused, new_index_tree, new_tree};
+use crate::store::{Directory, DirectoryBuilder, PageStore, PlaceId, RootStore};
+use crate::vault::Vault;
+use crate::vault::commit::{is_unused, new_index_tree, new_tree};
 use crate::vault::journal::JournalChoice;
-use crate::vault::operations::Operations;
-use crate::vault::process::{Process, Settings};
-use crate::vault::state::{Keyring, Opened, RollbackProof, Scope, page_mark};
-use crate::vault::{Vault, VaultInner};
+use crate::vault::state::{Keyring, Opened};
 
 const LEASE: Duration = Duration::from_secs(1);
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -30,30 +26,30 @@ const MOST_TREE_MEMORY: usize = 128 << 20;
 const LEAST_TREE_MEMORY: usize = 256 << 10;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a vault is and how it is opened. Nothing is touched before one of
-/// [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock) or [`recover`](VaultBuilder::recover). No call does one or the other: a vault is created
-/// once, by hand or by a script, so that a mistyped path or a disk that is not mounted is an error, and no new, empty vault.
+/// Where a vault is and how it is opened. Nothing is touched before [`create`](VaultBuilder::create), [`unlock`](VaultBuilder::unlock) or
+/// [`recover`](VaultBuilder::recover). No call creates a vault or else unlocks it: create it once, by hand or by a script. So a mistyped path or an
+/// unmounted disk is an error, never a new, empty vault.
 #[must_use]
 pub struct VaultBuilder {
-    place: Where,
+    pub(super) place: Where,
     pub(in crate::vault) purposes: Vec<Purpose>,
-    add_missing: bool,
+    pub(super) add_missing: bool,
     lease: Duration,
-    demanded: u64,
+    pub(super) demanded: u64,
     pub(super) highest_number: Option<CustomerId>,
-    next_root_key: Option<RootKey>,
-    most_tree_memory: usize,
-    lock_wait: Duration,
+    pub(super) next_root_key: Option<RootKey>,
+    pub(super) most_tree_memory: usize,
+    pub(super) lock_wait: Duration,
     pub(super) patience: Duration,
-    keep_superseded: Duration,
-    is_copy: bool,
-    read_only: bool,
+    pub(super) keep_superseded: Duration,
+    pub(super) is_copy: bool,
+    pub(super) read_only: bool,
     pub(in crate::vault) journal: JournalChoice,
     pub(crate) clock: Clock,
     pub(crate) threaded: bool,
 }
 
-enum Where {
+pub(super) enum Where {
     Directory(DirectoryBuilder),
     Stores(Arc<dyn PageStore>, Arc<dyn RootStore>),
 }
@@ -100,8 +96,8 @@ impl VaultBuilder {
         self
     }
 
-    /// Keeps the root record in this directory instead of `root/`: outside of what is backed up or replicated. Without
-    /// effect on a vault with stores of its own.
+    /// Keeps the root record in this directory instead of `root/`: outside of what is backed up or replicated. For a vault
+    /// in a directory only.
     pub fn root_at(self, path: impl AsRef<Path>) -> VaultBuilder {
         self.directory(|builder| builder.root_at(path))
     }
@@ -111,15 +107,14 @@ impl VaultBuilder {
         self.directory(|builder| builder.pages_at(path))
     }
 
-    /// A mirror: a whole copy in another directory, best on another disk, written in each commit. At most three.
-    /// One that is not the vault's yet is attached with [`Vault::attach_mirror`]. A mirror is a copy that loses nothing, and decides nothing: if the
-    /// first place is lost, [`promote`](VaultBuilder::promote) it. What it forgets is best effort on flash and on copy-on-write file systems, as
-    /// [`Directory`](crate::store::Directory) says.
+    /// Names a mirror: another directory, best on another disk, that every commit writes as well. At most three. A new one is attached with
+    /// [`Vault::attach_mirror`]. A mirror has all, and decides nothing: if the first place is lost, [`promote`](VaultBuilder::promote) a mirror. On flash
+    /// and on copy-on-write file systems it forgets as best it can: see [`Directory`](crate::store::Directory).
     pub fn mirror(self, path: impl AsRef<Path>) -> VaultBuilder {
         self.directory(|builder| builder.mirror(path))
     }
 
-    /// The purposes this program uses. Others of the vault can be neither sealed nor opened, but `shred` covers them.
+    /// The purposes this program uses. It can seal and open values of these alone; `shred` covers the vault's others too.
     pub fn purposes(mut self, purposes: impl IntoIterator<Item = Purpose>) -> VaultBuilder {
         self.purposes = Vec::new();
         // Whoever goes through them does so once for each.
@@ -133,28 +128,27 @@ impl VaultBuilder {
 
     /// Adds a key tree for each purpose that the vault does not have yet; for deploys. Nothing happens if it has all.
     ///
-    /// A new tree's root record must not be lost: values sealed under it would be. Let it be mirrored first.
+    /// **Losing the root record loses what is sealed under the new trees**: attach a mirror first.
     pub fn add_missing_purposes(mut self) -> VaultBuilder {
         self.add_missing = true;
         self
     }
 
-    /// How long a process may go on with what it last read of the root record: 100 ms to one minute, one second unless
-    /// said otherwise. Fixed when the vault is created, and shared by all processes. A shred is effective everywhere
-    /// this much later.
+    /// How long a process may go on with the root record it last read: 100 ms to one minute, by default one second. Fixed when
+    /// the vault is created, and the same for all processes. A shred is effective everywhere this much later.
     pub fn lease(mut self, lease: Duration) -> VaultBuilder {
         self.lease = lease;
         self
     }
 
-    /// Refuses a vault at a lower generation: one that was restored from a backup. See [`Vault::generation`].
+    /// Refuses a vault below this generation, as one restored from a backup. See [`Vault::generation`].
     pub fn demand_generation(mut self, generation: u64) -> VaultBuilder {
         self.demanded = generation;
         self
     }
 
-    /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has
-    /// not issued it yet was rolled back: it is refused, here and now only, since the number may be a mistake.
+    /// The highest customer number that the application knows, for instance `SELECT max(customer)`. A vault that has not
+    /// issued it was rolled back, and is refused. This call alone is refused, since the number may be a mistake.
     pub fn highest_number_known(mut self, number: CustomerId) -> VaultBuilder {
         self.highest_number = Some(number);
         self
@@ -166,50 +160,50 @@ impl VaultBuilder {
         self
     }
 
-    /// Most memory for what is kept of the key trees, in bytes; 128 MiB unless said otherwise, and 256 KiB at least. Each process has its own.
+    /// Most memory for the key trees in this process, in bytes: by default 128 MiB, at least 256 KiB. It is taken as it is needed.
     ///
-    /// It is taken as it is needed. A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded; nearly nothing while
-    /// nobody was. So with a few in a hundred shredded it is 33 MB for each million of numbers and purpose, and an eighth more, which is left for nodes that
-    /// are derived: 128 MiB are enough for three and a half million, and a vault of ten million customers of whom 5 % were shredded wants 384 MiB. What
-    /// there is shows in [`Status`](crate::status::Status): `pages` without the superseded ones, and `resident_bytes` of this process.
+    /// A purpose needs a page, 8.4 KB of memory, for every 256 numbers among which somebody was shredded, and nearly nothing while nobody was. With a few
+    /// in a hundred shredded that is 33 MB for each million numbers of a purpose; an eighth more is left for derived nodes. So 128 MiB are enough for
+    /// three and a half million numbers, and ten million with 5 % shredded want 384 MiB. [`Status`](crate::status::Status) shows what there is: `pages`
+    /// without `superseded`, and `resident_bytes` of this process.
     ///
-    /// Beyond it nothing fails. All pages are let go and loading begins again, so an open may read up to five, and mostly one: some ten microseconds more from a
-    /// directory, and a round trip to a key store on a server.
+    /// Beyond the limit nothing fails. All pages are let go and loading begins again: an open then reads one page mostly, and five at most. A page takes
+    /// some ten microseconds from a directory, and a round trip from a server.
     pub fn most_tree_memory(mut self, bytes: usize) -> VaultBuilder {
         self.most_tree_memory = bytes.max(LEAST_TREE_MEMORY);
         self
     }
 
-    /// How long a commit waits for another process's, and for each place to be read: ten seconds unless said otherwise. A call of the store within a
-    /// commit may take three times as long (and three seconds at least); then the commit is given up.
+    /// How long a commit waits for another process's commit, and for each place to be read: by default ten seconds. A commit is given up when one
+    /// call of the store takes three times as long (three seconds at least).
     pub fn wait_for_lock(mut self, most: Duration) -> VaultBuilder {
         self.lock_wait = most;
         self
     }
 
-    /// How long superseded pages are kept: a day unless said otherwise, and never less than it takes to restore a root
-    /// record by mistake. Never less than two leases, since other processes read pages of the record that they hold.
+    /// How long superseded pages are kept: by default a day. Choose more than it takes to notice that an old root record was
+    /// restored by mistake. At least two leases, since other processes still read pages of the record that they hold.
     pub fn keep_superseded(mut self, time: Duration) -> VaultBuilder {
         self.keep_superseded = time;
         self
     }
 
-    /// How long a call waits for one re-read of the root record, a shred for readers, and unlocking for each place: two seconds
-    /// unless said otherwise.
+    /// How long a call waits for one re-read of the root record, a shred for readers, and unlocking for each place: by default
+    /// two seconds.
     pub fn patience(mut self, most: Duration) -> VaultBuilder {
         self.patience = most;
         self
     }
 
-    /// This is a copy of a vault that is in use elsewhere: a staging system, a restore drill. Whatever it seals says so, and
-    /// opens in copies alone ([`OpenError::SealedInCopy`](crate::OpenError::SealedInCopy)); so do its pages, once it has committed, and
-    /// without this word they are then refused ([`KeyStoreError::PagesOfCopy`]).
+    /// Says that this is a copy of a vault in use elsewhere: a staging system, a restore drill. What it seals is marked, and opens in copies alone
+    /// ([`OpenError::SealedInCopy`](crate::OpenError::SealedInCopy)). Its first commit marks its pages too, which are then refused without this call
+    /// ([`KeyStoreError::PagesOfCopy`]).
     ///
-    /// A copy and its original share keys and numbers: without this, a row that a copy sealed and that got into the original's database would look
-    /// as if the original had been rolled back. Not for a copy that takes the place of a vault that was lost.
+    /// A copy and its original share keys and numbers. Without the mark, a row that the copy sealed would, in the original's database, look like proof
+    /// that the original was rolled back. Not for a copy that replaces a vault that was lost.
     ///
-    /// A copy of a vault that has mirrors lists them too. They are the original's, and not used: [detach](Vault::detach_mirror) them in the copy before
-    /// it is to commit. Until then it opens and seals.
+    /// The copy lists its original's mirrors, and does not use them: it opens and seals, and cannot commit before they are
+    /// [detached](Vault::detach_mirror) in the copy.
     pub fn as_copy(mut self) -> VaultBuilder {
         self.is_copy = true;
         self.directory(DirectoryBuilder::alone)
@@ -218,8 +212,8 @@ impl VaultBuilder {
     /// Creates a vault.
     ///
     /// # Errors
-    /// [`CreateError::Exists`] if there is one: nothing is changed then. After other errors there is no vault, but its
-    /// empty directory may be there, and `create` can be called again.
+    /// [`CreateError::Exists`] if there is a vault: nothing was changed. After other errors there is no vault. Its empty
+    /// directory may be there, and `create` can be called again.
     pub fn create(self, root_key: RootKey) -> Result<Vault, CreateError> {
         self.check_new()?;
         if let Where::Directory(builder) = &self.place
@@ -256,21 +250,19 @@ impl VaultBuilder {
     /// Opens an existing vault, and finishes what a killed commit left.
     ///
     /// # Errors
-    /// [`UnlockError`]; a wrong root key is one of its own and changes nothing.
+    /// [`UnlockError`]. A wrong root key is [`KeyStoreError::WrongRootKey`], and changes nothing.
     pub fn unlock(self, root_key: RootKey) -> Result<Vault, UnlockError> {
         let (stores, directory) = self.stores(false)?;
         let engine = self.engine(stores, root_key);
         self.start(engine, directory, true)
     }
 
-    /// Opens an existing vault to look: nothing is written, neither to the key store nor to the journal. What a killed commit
-    /// left is not finished, what is damaged or lags is not repaired, and evidence of a rollback stops this process only.
-    ///
-    /// For a check that must not change what it looks at. Whatever writes is refused ([`KeyStoreError::ReadOnly`]), numbers
-    /// are not issued, and what is only seen, and not known to be durable, is not made so.
+    /// Opens an existing vault for a check that must not change it: nothing is written to the key store or the journal. Calls that
+    /// write are refused ([`KeyStoreError::ReadOnly`]), and no numbers are issued. What a killed commit left is not finished,
+    /// damage is not repaired, and nothing is made durable. Evidence of a rollback stops this process only.
     ///
     /// # Errors
-    /// As [`unlock`](VaultBuilder::unlock); and when only a repair would make the vault readable, such as a first place that
+    /// As [`unlock`](VaultBuilder::unlock); and when the vault could be read only after a repair, as when the first place
     /// was put back from a backup.
     pub fn unlock_read_only(mut self, root_key: RootKey) -> Result<Vault, UnlockError> {
         self.read_only = true;
@@ -312,168 +304,10 @@ impl VaultBuilder {
         };
         Ok(Opened { record, secret })
     }
-
-    /// The first thing that is done, whatever the vault is opened for.
-    pub(in crate::vault) fn stores(&self, create: bool) -> Result<(Stores, Option<Directory>), KeyStoreError> {
-        // Before a key is used.
-        rehearsal::measure_stack();
-        match &self.place {
-            Where::Stores(pages, roots) => Ok((Stores::new(pages.clone(), roots.clone(), self.threaded), None)),
-            Where::Directory(builder) => {
-                let directory = if create { builder.create()? } else { builder.open()? };
-                Ok((stores_of(&directory, self.threaded), Some(directory)))
-            }
-        }
-    }
-
-    pub(in crate::vault) fn engine(&self, stores: Stores, root_key: RootKey) -> Engine {
-        let keys = std::iter::once(root_key).chain(self.next_root_key.clone()).collect();
-        Engine {
-            stores,
-            keyring: Mutex::new(Keyring::new(keys)),
-            resident: Resident::at_most(self.most_tree_memory),
-            lock_wait: self.lock_wait,
-            is_copy: self.is_copy,
-            read_only: self.read_only,
-        }
-    }
-
-    /// Reads the record, and starts a process on it. Tells whether copies need repair.
-    pub(in crate::vault) fn process(
-        &self,
-        engine: Engine,
-        scope: Scope,
-    ) -> Result<(Arc<Process>, bool), KeyStoreError> {
-        let read = || commit::read(&engine, &|| None, &scope, [self.patience; 2]);
-        let seen = match read() {
-            Err(KeyStoreError::FirstPlaceBehind { .. }) if !self.read_only => {
-                // It was put back from a backup. A commit sees every place, and brings it forward.
-                let terms = Terms { scope: scope.clone(), ..Terms::default() };
-                let repaired = engine.commit(&terms, &|| None, &mut |_| Ok(Step::Rewrite(())), None);
-                repaired.map_err(CommitError::cause)?;
-                read()?
-            }
-            seen => seen?,
-        };
-        let Seen::Changed { state, needs_repair, .. } = seen else {
-            return Err(KeyStoreError::Bug("nothing was state before"));
-        };
-        let vault = state.facts.clear.vault;
-        drop(state);
-        let settings = Arc::new(Settings {
-            vault,
-            purposes: self.purposes.clone(),
-            most_tree_memory: self.most_tree_memory,
-            lock_wait: self.lock_wait,
-            patience: self.patience,
-            keep_superseded: self.keep_superseded,
-            clock: self.clock.clone(),
-            threaded: self.threaded,
-            is_copy: self.is_copy,
-            read_only: self.read_only,
-            journal: self.journal.clone(),
-            reopen: match &self.place {
-                Where::Directory(builder) => {
-                    let (builder, threaded) = (builder.clone(), self.threaded);
-                    Box::new(move || Ok(stores_of(&builder.open()?, threaded)))
-                }
-                Where::Stores(pages, roots) => {
-                    let (pages, roots, threaded) = (pages.clone(), roots.clone(), self.threaded);
-                    // The threads that read places are the parent's.
-                    Box::new(move || Ok(Stores::new(pages.clone(), roots.clone(), threaded)))
-                }
-            },
-        });
-        let process = Process::new(settings, engine, scope)?;
-        process.refresh().inspect_err(|_| drop(process.leave()))?;
-        Ok((process, needs_repair))
-    }
-
-    fn start(self, engine: Engine, directory: Option<Directory>, existing: bool) -> Result<Vault, UnlockError> {
-        // Before the record: a commit in between would raise the mark above a record that was read earlier.
-        let mark = engine.stores.pages.mark().map_err(KeyStoreError::from)?;
-        let (process, needs_repair) = self.process(engine, Scope::default()).map_err(|error| match error {
-            // Slots that were never written, beside the mark of later commits: they were put back, or made anew.
-            KeyStoreError::NoVault if mark.generation > 0 => {
-                KeyStoreError::RolledBack { have: 0, seen: mark.generation }
-            }
-            error => error,
-        })?;
-        let inner = VaultInner { process, directory };
-        // From here on an error drops the owner, which stops the threads.
-        if existing {
-            self.check_existing(&inner.process, mark, needs_repair)?;
-        } else {
-            Operations::on(&inner.process).open_journal(&self.journal)?;
-        }
-        inner.tell_unlocked();
-        Ok(Vault::of(inner))
-    }
-
-    pub(in crate::vault) fn check_existing(
-        &self,
-        process: &Arc<Process>,
-        mark: Mark,
-        needs_repair: bool,
-    ) -> Result<(), UnlockError> {
-        // Of the listed places alone: another one may hold another history. Not above what it was before the record was read.
-        let again = process.page_store().mark().map_err(KeyStoreError::from)?;
-        let mark = if again.generation < mark.generation { again } else { mark };
-        let state = process.state()?;
-        let marked = page_mark::check(&state.facts, &mark, self.is_copy)?;
-        let recipe = state.facts.clear.recipe.clone();
-        let (have, next_number) = (state.facts.clear.generation, state.facts.next_number);
-        let unknown = self.purposes.iter().find(|purpose| state.active(purpose.name()).is_none());
-        let is_missing = unknown.is_some() || state.indexes.is_none();
-        drop(state);
-        process.unless_proven(RollbackProof::Mark(marked))?;
-        let may_finish = !self.is_copy && !self.read_only;
-        let needs_repair =
-            needs_repair || may_finish && !process.commits.keyring().is_finished(&recipe).unwrap_or(true);
-        process.can_read_some_tree(&self.purposes)?;
-        self.check_demands(have, next_number)?;
-        if needs_repair && !self.read_only {
-            // Best effort: a vault on a read-only mount can still be read.
-            if let Err(error) = run(process, |process| process.repair()) {
-                crate::events::read_failed(&error);
-            }
-        }
-        Operations::on(process).open_journal(&self.journal)?;
-        match unknown {
-            _ if self.add_missing && is_missing => {
-                Ok(run(process, |process| Operations::on(process).add_missing_purposes())?)
-            }
-            None => Ok(()),
-            Some(purpose) => Err(UnlockError::UnknownPurpose { purpose: purpose.name() }),
-        }
-    }
-
-    /// What the caller knows of the vault must be so.
-    pub(in crate::vault) fn check_demands(&self, have: u64, next_number: u64) -> Result<(), UnlockError> {
-        if self.highest_number.is_some_and(|number| number.get() >= next_number) {
-            // Not written down: the number may be a mistake, which must not stop every other process.
-            return Err(KeyStoreError::RolledBack { have, seen: have + 1 }.into());
-        }
-        if have < self.demanded {
-            return Err(UnlockError::BehindDemand { have, demanded: self.demanded });
-        }
-        Ok(())
-    }
 }
 
 /// The generation of a vault's first record.
 const FIRST: u64 = 1;
-
-fn run(
-    process: &Arc<Process>,
-    job: impl FnOnce(&Arc<Process>) -> Result<(), KeyStoreError> + Send + 'static,
-) -> Result<(), KeyStoreError> {
-    process.workers.commits.run(process, None, job).unwrap_or(Err(KeyStoreError::Closed))
-}
-
-fn stores_of(directory: &Directory, threaded: bool) -> Stores {
-    Stores::new(Arc::new(directory.clone()), Arc::new(directory.clone()), threaded)
-}
 
 impl fmt::Debug for VaultBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,10 +19,10 @@ use crate::vault::state::Handle;
 /// Most rows whose keys are held at a time.
 pub(crate) const CHUNK: usize = 256;
 
-/// Seals and opens several fields of one customer, deriving each key once.
+/// Seals and opens several fields of one customer, deriving the customer's key once.
 ///
 /// Hold it for the length of a request. It may cross threads and live across an await. A commit that shreds anybody
-/// wipes the keys in it; they are then derived anew, which fails for the shredded.
+/// wipes its keys; they are then derived anew, which fails if this customer was shredded.
 #[derive(Clone)]
 pub struct CustomerKeys {
     inner: HeldVault,
@@ -115,7 +115,7 @@ impl CustomerKeys {
 
 /// Groups: several fields sealed as one. See [`Group`](crate::Group).
 impl CustomerKeys {
-    /// Encrypts the members of a group as one value. What is kept of an opened group is sealed with the rest.
+    /// Encrypts the members of a group as one value, those that are only kept too.
     ///
     /// # Errors
     /// As [`seal`](CustomerKeys::seal), and when a member is of another purpose, or there are more than 64. A
@@ -137,12 +137,13 @@ impl CustomerKeys {
         Operations::on(process).seal_group(handle, self.index, place, members)
     }
 
-    /// Decrypts a group, and gives out the fields that were asked for, as far as they are there. The others are kept.
+    /// Decrypts a group, and gives out the fields that are asked for, as far as they are there. The others are kept.
+    ///
+    /// The limits of a [`Reader`](crate::Reader) must allow every field that is asked for, there or not; otherwise nothing is decrypted. An
+    /// audit notes the fields that were there or, if the group does not open, all that were asked for.
     ///
     /// # Errors
-    /// As [`open`](CustomerKeys::open). The limits of a [`Reader`](crate::Reader) must allow every field that is asked for, there
-    /// or not, and nothing is decrypted otherwise; an audit notes those that were there, and all of them if the group does not
-    /// open. [`OpenError::OtherType`] when a value of another type is under the label of a field that is asked for.
+    /// As [`open`](CustomerKeys::open). [`OpenError::OtherType`] when the group holds a value of another type under the label of a field that is asked for.
     pub fn open_group<'c>(
         &self,
         group: impl Into<PlacedGroup<'c>>,

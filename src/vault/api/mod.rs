@@ -4,6 +4,7 @@ mod alarm;
 mod builder;
 mod customer_keys;
 mod journal;
+mod opening;
 mod opens;
 mod places;
 mod promote;

@@ -10,12 +10,12 @@ use crate::vault::operations::Operations;
 
 /// The places of the vault. FORMAT.md and ARCHITECTURE.md say what they are for, and which loss stops what.
 impl Vault {
-    /// Starts a new mirror in an empty directory: copies all pages there, then commits. `progress` is told pages done
-    /// and in all. Programs that have the vault open already find the mirror by themselves, where they see it under the same path; all should
-    /// name it when they start next ([`VaultBuilder::mirror`](crate::VaultBuilder::mirror)).
+    /// Starts a new mirror in an empty directory: copies all pages there, then commits. It protects against a loss once this
+    /// returned `Ok`. `progress` is called with the pages done and the pages in all.
     ///
-    /// It protects against a loss once this returned `Ok`. What it forgets is best effort on flash and on copy-on-write file systems, as
-    /// [`Directory`](crate::store::Directory) says.
+    /// Programs that have the vault open find the mirror by themselves, if they see it under the same path. Name it when they
+    /// start next ([`VaultBuilder::mirror`](crate::VaultBuilder::mirror)). On flash and on copy-on-write file systems it forgets as best it can:
+    /// see [`Directory`](crate::store::Directory).
     ///
     /// # Errors
     /// When the directory cannot be used or the commit fails. The vault is as before, unless it is not known whether the
@@ -36,17 +36,16 @@ impl Vault {
         Ok(place)
     }
 
-    /// Gives up a place that holds a copy of the root record: a mirror that is lost, or no longer wanted. What lies
-    /// there still is a copy of the record as of its last commit, and must be destroyed; the path is returned if the
-    /// place is known here. The place need not be there.
+    /// Detaches a mirror that is lost, or no longer wanted; it need not be there. What lies there is still a copy of the root
+    /// record as of the mirror's last commit: destroy it. Its path is returned if it is known here.
     ///
-    /// Where the root key has versions one begins, so that what lies there cannot be read any more. **Not if a token that the root record lists is lost as
-    /// well**: then the place is given up under the version of before, and the token by the rotation that comes next
-    /// ([`rotate_root_key`](Vault::rotate_root_key) to the tokens that are left); whoever finds both opens what was there that day.
+    /// If the root key has versions, a new one begins, so that the copy there cannot be read any more. **Not if a token that the root record lists is lost
+    /// too**: then the version stays. Detach the mirror, then give up the token ([`rotate_root_key`](Vault::rotate_root_key) to the tokens that are left).
+    /// Whoever finds both the mirror and the token opens what was there that day.
     ///
     /// # Errors
-    /// [`KeyStoreError::FirstPlace`] of the first place; otherwise when the commit fails. The mirror stays in use then, unless it is not
-    /// known whether the record was written.
+    /// [`KeyStoreError::FirstPlace`] for the first place. When the commit fails: then the mirror stays in use, unless it is not known whether
+    /// the record was written.
     pub fn detach_mirror(&self, place: PlaceId) -> Result<Option<std::path::PathBuf>, KeyStoreError> {
         let path = match self.directory() {
             Err(KeyStoreError::Forked) => return Err(KeyStoreError::Forked),
@@ -57,7 +56,7 @@ impl Vault {
         Ok(path)
     }
 
-    /// Makes a mirror the first place, which decides, and what was first a mirror. Both must be there: to take over from one that is lost,
+    /// Makes a mirror the first place, which decides, and the first place a mirror. Both must be there: if the first place is lost,
     /// [`promote`](crate::VaultBuilder::promote) a mirror.
     ///
     /// # Errors
@@ -78,13 +77,14 @@ impl Vault {
     /// A consistent copy of the running vault in a new directory, which can be unlocked in its place after a disaster.
     ///
     /// **It holds the root record**: every shred from now on is final only when this copy is gone, or was replaced by a
-    /// later one. Keep such copies for a stated time only. On flash and on copy-on-write media a copy that was deleted or overwritten may stay readable
-    /// for a time that nothing here can tell, to whoever can read the medium and has the root key of its day: put copies where the medium itself is
-    /// encrypted and its key destroyed, or move the vault to a new root key afterwards and destroy the old one.
+    /// later one. Keep such copies for a stated time only. On flash and on copy-on-write media, a copy that was deleted or overwritten stays readable for
+    /// an unknown time, to whoever can read the medium and has the root key of that day. So put copies on an encrypted medium whose key you can destroy, or
+    /// move the vault to a new root key afterwards and destroy the old one.
     ///
-    /// Where the root key has [versions](crate::RootKey::versions), the copy is under a key of its own in the token, which later shreds and rotations do not
-    /// destroy: **it opens whoever was in it for as long as that key is there**. To be rid of the copy for certain, destroy that key
-    /// ([`forget_series`](Vault::forget_series)); its series is the 16 bytes at offset 70 of the copy's root record, and with a journal in its entry of the copy.
+    /// If the root key has [versions](crate::RootKey::versions), the copy is under a key of its own in the token, which later shreds and rotations do not
+    /// destroy: **as long as that key is there, the copy opens whoever was in it**. To be rid of the copy for certain, destroy that key
+    /// ([`forget_series`](Vault::forget_series)). Its series is the 16 bytes at offset 70 of the copy's root record; the journal's entry of the copy has it
+    /// too.
     ///
     /// # Errors
     /// When a page or the directory cannot be read or written.

@@ -13,8 +13,8 @@ use crate::vault::state::{RollbackProof, Scope, page_mark};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 
 impl VaultBuilder {
-    /// Makes a mirror the first place of a vault whose first place is lost, and unlocks it. `lost` names the places that are gone, as the
-    /// error that led here does; they are given up. The vault is opened *at the mirror* that is to take over:
+    /// Makes a mirror the first place of a vault whose first place is lost, and unlocks the vault. `lost` names the places that are gone, as the
+    /// error that led here did; the root record lists them no longer. Open the vault *at the mirror* that takes over:
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,8 +34,7 @@ impl VaultBuilder {
     /// is shredded from now on, and its own shreds are unknown here. If it committed by itself, and both are seen again, everything
     /// stops ([`KeyStoreError::Diverged`]).
     ///
-    /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that had been rolled back is promoted all the same, and
-    /// then refused until [`recover`](VaultBuilder::recover).
+    /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that was rolled back is promoted too, and then refused until [`recover`](VaultBuilder::recover).
     ///
     /// # Errors
     /// [`PromoteError`]; nothing happened, unless the commit failed half-way: then call again.

@@ -83,9 +83,8 @@ impl Reader {
         self.let_through(customer, place.field_id(), || self.vault.open(customer, place, sealed))
     }
 
-    /// Decrypts one value whose type is known by its tag alone, to what it was encoded as: for programs that go by lists of
-    /// columns, which have [`FieldInfo::field_id`](crate::fields::FieldInfo::field_id). Its bytes are those that the type's
-    /// [`encode`](PersonalData::encode) wrote.
+    /// Decrypts one value whose type is known by its tag alone, to the bytes that the type's [`encode`](PersonalData::encode) wrote. For
+    /// programs that go by lists of columns, which have [`FieldInfo::field_id`](crate::fields::FieldInfo::field_id).
     ///
     /// ```
     /// use oubliette::{Field, Limits, Purpose, Sealed, Vault, personal::Email, fields::{Encoded, FieldId}};
@@ -169,7 +168,7 @@ impl Reader {
         EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
     }
 
-    /// A reader with further limits: it opens what both allow, and seals if both do.
+    /// A reader within these limits as well: it opens and seals what both allow.
     #[must_use]
     pub fn narrowed(&self, limits: Limits) -> Reader {
         self.guarded(|guard| guard.limits.push(Arc::new(limits)))
@@ -181,7 +180,7 @@ impl Reader {
     /// noted, nor is [`reseal`](CustomerKeys::reseal), which gives nothing out. While the audit's buffer is full, opening
     /// waits for it: see [`AuditBuilder::patience`](crate::audit::AuditBuilder::patience).
     ///
-    /// An audit is never taken off: a reader that is audited already notes in both from then on.
+    /// An audit cannot be taken off: a reader that is audited already notes in both from then on.
     #[must_use]
     pub fn audited(&self, audit: &Audit, who: Reason, why: Reason) -> Reader {
         self.guarded(|guard| guard.audits.push(Arc::new(audit.scope(who, why))))

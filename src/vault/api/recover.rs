@@ -21,7 +21,20 @@ use crate::vault::state::{MarkFound, Scope};
 use crate::vault::{Vault, VaultBuilder, VaultInner};
 use crate::witness::MOST_GENERATION;
 
-/// What must be known to recover a vault that was rolled back: from a journal, or a list that was kept.
+/// What must be known to recover a vault that was rolled back, from a journal or from a list that was kept.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (current, new) = (oubliette::RootKey::bytes([7; 32]), oubliette::RootKey::bytes([8; 32]));
+/// # let (seen, highest, alice) = (12, "4711".parse()?, ["42".parse()?]);
+/// use oubliette::{Purpose, Vault, recovery::Recovery};
+/// const ORDERS: Purpose = Purpose::new("orders");
+///
+/// // `seen` is in the error that refused the vault; the shop kept a list of whom it shredded.
+/// let recovery = Recovery::beyond(seen, highest).shredded(alice);
+/// let vault = Vault::at("/var/lib/shop/vault").purposes([ORDERS]).recover(current, recovery, new)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Recovery {
@@ -40,9 +53,9 @@ pub struct Recovery {
 pub(super) const JUMP: u64 = 1 << 20;
 
 impl Recovery {
-    /// `seen` is a generation that existed; the vault goes on far above it. It is in the error that asked for a recovery.
-    /// `highest_number` is the highest customer number that was ever issued, so that none is issued twice: ask the
-    /// customers table, and every backup that may come back.
+    /// `seen` is the generation that the error named; the vault goes on far above it. `highest_number` is the highest
+    /// customer number ever issued, so that none is issued twice: look in the customers table, and in every backup that
+    /// may come back.
     pub fn beyond(seen: u64, highest_number: CustomerId) -> Recovery {
         Recovery {
             seen,
@@ -60,35 +73,35 @@ impl Recovery {
         Recovery { replay_set, ..self }
     }
 
-    /// Everyone up to this number was shredded since, by age (a [`ShredTarget`](crate::ShredTarget)).
+    /// Everybody up to this number was shredded since the restored record (by a [`ShredTarget`](crate::ShredTarget) that is a range).
     pub fn shredded_through(mut self, last: CustomerId) -> Recovery {
         self.shredded_through = self.shredded_through.max(Some(last));
         self
     }
 
-    /// Customers that were shredded since the restored record, in all purposes. Those who were before, too, do no harm.
+    /// Customers that were shredded since the restored record, in all purposes. Naming those shredded earlier does no harm.
     pub fn shredded(mut self, customers: impl IntoIterator<Item = CustomerId>) -> Recovery {
         self.shredded.extend(customers.into_iter().map(|customer| (customer, None)));
         self
     }
 
-    /// Customers that were shredded since in one purpose.
+    /// Customers that were shredded since the restored record, in one purpose.
     pub fn shredded_purpose(mut self, purpose: Purpose, customers: impl IntoIterator<Item = CustomerId>) -> Recovery {
         self.shredded.extend(customers.into_iter().map(|customer| (customer, Some(purpose))));
         self
     }
 
-    /// Key trees that were retired since ([`Vault::retire_replaced`]). The purpose of one that the restored record still
-    /// seals under gets a new tree. Trees that it does not know do no harm; what was sealed under a tree that was made
-    /// since is lost.
+    /// Key trees that were retired since the restored record ([`Vault::retire_replaced`]). If the restored record still seals
+    /// under one of them, its purpose gets a new tree. Naming trees that the record does not know does no harm. What was
+    /// sealed under a tree made since the restored record is lost.
     pub fn retired(mut self, trees: impl IntoIterator<Item = KeyTreeId>) -> Recovery {
         self.retired.extend(trees);
         self
     }
 
-    /// The epoch of an index that had begun last ([`Vault::begin_epoch`]). If the restored record does not know it, its
-    /// key is lost: the epoch after it begins, and all tokens must be renewed from the sealed values. The label, field
-    /// and bits of the index cannot be checked.
+    /// The last epoch that had begun of an index ([`Vault::begin_epoch`]). If the restored record does not know it, its key is
+    /// lost: the epoch after it begins, and all tokens must be renewed from the sealed values. The label, field and bits of
+    /// the index cannot be checked here.
     pub fn epoch_begun<T: PersonalData>(mut self, index: Index<T>, last: Epoch) -> Recovery {
         self.epochs.push((index.name(), last, false));
         self
@@ -105,11 +118,11 @@ impl VaultBuilder {
     /// Mends a vault that was rolled back, and unlocks it.
     ///
     /// In one commit it shreds the customers listed, raises the number that is issued next, goes on above the generation
-    /// that was seen, and moves to a new root key, since the restored record is readable under the old one: destroy
-    /// that. What was shredded since the restored record and is not in the list **is readable again**.
+    /// that was seen, and moves to a new root key. The restored record is readable under the old root key: destroy that. Whoever
+    /// was shredded since the restored record and is not in the list **is readable again**.
     ///
-    /// It needs pages as new as the record, or newer. A record alone that was restored finds its pages as long as
-    /// superseded ones are kept; pages alone that went back cannot be mended: restore them from a mirror.
+    /// It needs pages as new as the record, or newer. If only the record was restored, its pages are there as long as
+    /// superseded pages are kept. If only the pages were, restore them from a mirror: nothing else mends that.
     ///
     /// # Errors
     /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
@@ -259,7 +272,7 @@ impl Recovery {
         self.replay_set.highest()
     }
 
-    /// The key trees to give up.
+    /// The key trees to retire.
     fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
         let mut retired: Vec<TreeId> = self.retired.iter().map(|tree| TreeId::from(*tree)).collect();
         retired.extend(self.replay_set.trees(draft));

@@ -19,8 +19,21 @@ impl Vault {
         Operations::on(self.process()?).token(index.name(), &index.form_of(value))
     }
 
-    /// The tokens to query by, for `WHERE email_idx IN (...)`: one in every live epoch, the current one first. There is
-    /// one, but for the time of a re-index. Rows that match may do so by chance: open them and compare.
+    /// The tokens to query by, for `WHERE email_idx IN (...)`: one for every live epoch, the current one first. More than one
+    /// epoch is live only while a column is re-indexed. Rows may match by chance: open them and compare.
+    ///
+    /// ```
+    /// use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+    /// const ORDERS: Purpose = Purpose::new("orders");
+    /// const EMAIL: Field<Email> = ORDERS.field("email");
+    /// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+    ///
+    /// let vault = Vault::in_memory([ORDERS]);
+    /// let stored = vault.token(BY_EMAIL, &"alice@example.com".parse()?)?; // beside the sealed value
+    /// let asked = vault.tokens(BY_EMAIL, &"Alice@Example.com".parse()?)?; // for the query
+    /// assert_eq!(asked, [stored]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TokenError`].
@@ -28,7 +41,7 @@ impl Vault {
         Operations::on(self.process()?).tokens(index.name(), &index.form_of(value))
     }
 
-    /// The token to write for a form that is not made from the value alone: of a name with a postcode.
+    /// The token to write for a form that follows from more than the value, such as a name with a postcode.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -36,7 +49,7 @@ impl Vault {
         Operations::on(self.process()?).token(index.name(), form)
     }
 
-    /// The tokens to query by for such a form, or for one that is typed on its own: four digits.
+    /// The tokens to query by for a form: one for [`token_of`](Vault::token_of), or one that somebody types, such as four digits.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -56,9 +69,9 @@ impl Vault {
         Operations::on(self.process()?).epochs(index.name())
     }
 
-    /// Begins a new epoch of an index: from now on tokens are made in it, under a key that follows from nothing that
-    /// anybody could have copied before, and older ones are still queried by. Then renew the column, and
-    /// [retire](Vault::retire_epoch) the old epoch. A commit.
+    /// Begins a new epoch of an index, in a commit. From now on tokens are made in it, under a key that no earlier copy of the
+    /// root record leads to; queries still find those of older epochs. Then renew the column, and [retire](Vault::retire_epoch)
+    /// the old epoch.
     ///
     /// # Errors
     /// [`EpochError`] tells what is true.
@@ -70,12 +83,12 @@ impl Vault {
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    /// Retires an epoch: its key is gone for good, and its tokens in the database and in every backup say nothing any
-    /// more, not even to whoever has the root record and root key of after. A commit, with the reach and the limits of a
-    /// [shred](Vault::shred). Retiring one twice is no error.
+    /// Retires an epoch, in a commit with the reach and the limits of a [shred](Vault::shred). Its key is gone for good: its
+    /// tokens, in the database and in every backup, tell nothing even to whoever has a later root record and root key.
+    /// **Rows whose token was not renewed are found by no query from then on.** Retiring twice is no error.
     ///
-    /// It first has the record say that the current epoch is durable, in a commit of its own where it does not yet, and waits one
-    /// lease, so that no other process still makes tokens of an epoch that was current until a moment ago. Rows whose token was not renewed are found by no query from then on.
+    /// First it makes sure, by a commit of its own if need be, that the record calls the current epoch durable. Then it waits one lease,
+    /// so that no process still makes tokens in the epoch that is retired.
     ///
     /// # Errors
     /// [`EpochError`] tells what is true.
@@ -97,17 +110,32 @@ impl Vault {
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    /// Gives a purpose a new key tree: new values are sealed under it, and old ones still open. Then
-    /// [`reseal`](Vault::reseal) them, and [give up](Vault::retire_replaced) the old tree. A commit.
+    /// Gives a purpose a new key tree, in a commit: new values are sealed under it, and old ones still open. Then
+    /// [`reseal`](Vault::reseal) the old values, and [retire](Vault::retire_replaced) the old tree.
     ///
-    /// Do it when somebody may have read the root record: rotating the root key takes nothing back from them. Those who
-    /// were shredded in the old tree are shredded in the new one from the start; the commit reads and writes as many
-    /// pages as they took, and other commits wait for it.
+    /// Do it when somebody may have read the root record: rotating the root key takes nothing back from them. Whoever was
+    /// shredded in the old tree is shredded in the new one from the start. The commit reads and writes as many pages as the old
+    /// tree has, and other commits wait for it.
     ///
-    /// **The new tree's root record must not be lost**: values sealed under it would be.
+    /// **Losing the root record loses what is sealed under the new tree.**
     ///
-    /// A vault has room for 22 trees. Once they are used up, those retired first make room for new ones; what is still
-    /// sealed under such a one then answers [`OpenError::OtherVault`], of the shredded too.
+    /// A vault has room for 22 trees. Once they are used up, the trees that were retired first make room. A value still sealed
+    /// under one of these then answers [`OpenError::OtherVault`], of a shredded customer too.
+    ///
+    /// ```
+    /// # use oubliette::{Field, Purpose, Vault, personal::Email};
+    /// # const ORDERS: Purpose = Purpose::new("orders");
+    /// # const EMAIL: Field<Email> = ORDERS.field("email");
+    /// # let vault = Vault::in_memory([ORDERS]);
+    /// # let alice = vault.enroll()?;
+    /// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+    /// let rotated = vault.rotate_purpose(ORDERS)?;
+    /// let moved = vault.reseal(alice, EMAIL, &column)?.ok_or("it is under the new tree already")?;
+    /// assert!(!vault.needs_reseal(&moved)?);
+    /// // Once every row was moved: `vault.retire_replaced(ORDERS, rotated.tree())`.
+    /// # let _ = rotated;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.
@@ -119,16 +147,15 @@ impl Vault {
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    /// Gives up the key trees of a purpose that were replaced by `new` and by those before it: [`Rotated::tree`] tells
-    /// its name, and [`status`](Vault::status). **What is still sealed under them is unreadable from then on**, in the
-    /// database and in every backup: that is also what it is good for. A commit, with the reach and the limits of a
-    /// [shred](Vault::shred). If they were given up before it is no error.
+    /// Retires the key trees of a purpose that are older than `new`, in a commit with the reach and the limits of a
+    /// [shred](Vault::shred). `new` is from [`Rotated::tree`] or [`status`](Vault::status). **What is still sealed under the older
+    /// trees is unreadable from then on**, in the database and in every backup. Retiring twice is no error.
     ///
     /// Legal holds are not looked at: `retire_replaced` of `oubliette-register` does that.
     ///
-    /// It first has the record say that the new tree is durable, in a commit of its own where it does not yet, and waits one lease,
-    /// so that no other process still seals under them. It is refused unless the root record is
-    /// [replicated](crate::store::RootStore::is_replicated): in a directory and a mirror.
+    /// First it makes sure, by a commit of its own if need be, that the record calls the new tree durable. Then it waits one lease, so that
+    /// no process still seals under the older trees. It is refused unless the root record is
+    /// [replicated](crate::store::RootStore::is_replicated), as in a directory and a mirror.
     ///
     /// # Errors
     /// [`PurposeError`] tells what is true.
@@ -154,8 +181,8 @@ impl Vault {
         }
     }
 
-    /// True when a value is not under a key tree that seals now: [`reseal`](Vault::reseal) moves it, or tells why it
-    /// cannot be opened.
+    /// True when a value is under a key tree that seals no longer: [`reseal`](Vault::reseal) moves it, or tells why it cannot be
+    /// opened.
     ///
     /// # Errors
     /// When the key store cannot be used.
@@ -163,11 +190,11 @@ impl Vault {
         Operations::on(self.process()?).needs_reseal(sealed)
     }
 
-    /// Opens a value and seals it under its purpose's newest key tree. `None` if it is under that already; it was not
-    /// opened then, and nothing is said of whether it could be.
+    /// Opens a value and seals it under its purpose's newest key tree. `None` if it is under that tree already: then it was not
+    /// opened, and may be damaged.
     ///
     /// # Errors
-    /// [`ResealError`]; the value given stays as good as it was.
+    /// [`ResealError`]; the value given is unchanged.
     pub fn reseal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
@@ -177,7 +204,7 @@ impl Vault {
         Operations::on(self.process()?).reseal(customer, field.into(), sealed)
     }
 
-    /// Those of these customers who are shredded in a purpose, in order of number: whose rows to clean up.
+    /// Which of these customers are shredded in a purpose, in order of number: whose rows to clean up.
     ///
     /// # Errors
     /// [`OpenError::PurposeNotUnlocked`], and [`OpenError::KeyStore`].

@@ -24,13 +24,12 @@ impl Vault {
         posted.wait().unwrap_or(Err(SeriesError::NothingHappened(KeyStoreError::Closed)))
     }
 
-    /// Destroys the keys of a series of this vault, which the root record is not under, and gives how many there were. **Nothing that is under
-    /// it opens any more, for anybody:** a copy of the vault, root records from before a rotation.
+    /// Destroys the keys of a series of this vault that the root record is not under, and returns how many there were. **Copies of the vault and root
+    /// records that are under the series open no more, for anybody.**
     ///
-    /// It is written down before and after, where there is a journal. The root record is written to every place once more before the first key is
-    /// destroyed, so that no crash brings one back that is under this series. That a series is this vault's is told by its name, which follows
-    /// from the vault's: a vault that took the place of a lost one, from a copy, has the same name, and so have copies that are in
-    /// use elsewhere. **See to it that none is under this series.**
+    /// A journal has it before and after. The root record is written to every place once more before the first key is destroyed, so that no crash
+    /// brings back a record that is under this series. The series' name tells that it is this vault's; but copies in use elsewhere, and a vault
+    /// that a copy of it replaced, have the same name. **See to it that none of these is under this series.**
     ///
     /// # Errors
     /// [`SeriesError`] tells what is true.
@@ -44,9 +43,8 @@ impl Vault {
 
 /// A look at the token, before the vault is opened.
 impl VaultBuilder {
-    /// What a token has of this vault's root keys, without opening the vault, so that nothing is finished or destroyed by looking. `None`
-    /// where the root record names no series, or the key given is none. The record is not authenticated here: unlock the vault to be
-    /// sure of it.
+    /// What a token has of this vault's root keys, without opening the vault: looking finishes and destroys nothing. `None` if the root record
+    /// names no series, or the key given has no versions. The record is not authenticated here: unlock the vault to be sure of it.
     ///
     /// # Errors
     /// When no root record can be read, or the token cannot be asked.

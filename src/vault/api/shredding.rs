@@ -27,13 +27,13 @@ impl Vault {
     ///
     /// When this returns `Ok`, the shred is durable, and this process holds no key of theirs (unless
     /// [`Commit::is_wiped_here`](crate::Commit::is_wiped_here) says that a call was still using one). Other processes stop within the lease.
-    /// Copies of the root record made before, with its root key, still open their values: see SECURITY.md.
+    /// Copies of the root record made before the shred, with their root key, still open the values: see SECURITY.md.
     ///
-    /// Shredding somebody twice is no error, and makes sure that the first one reached every copy of the record. A
-    /// customer who consents anew needs a new number.
+    /// Shredding somebody twice is no error: the second shred makes sure that the first reached every place. A customer who
+    /// consents anew needs a new number.
     ///
     /// **The vault knows of no legal hold, and shreds whatever one keeps.** Holds are in the register of
-    /// `oubliette-register`, whose `erase`, `withdraw`, `sweep` and `shred_numbers` check them: where there is one, call it.
+    /// `oubliette-register`, whose `erase`, `withdraw`, `sweep` and `shred_numbers` check them: where you have a register, call these.
     ///
     /// One purpose only, a reason for the journal, everybody up to a number, or a task that must not block: [`shredding`](Vault::shredding).
     ///
@@ -49,14 +49,14 @@ impl Vault {
     /// ```
     /// # use oubliette::{Purpose, RootKey, Vault, journal::Reason};
     /// # const ORDERS: Purpose = Purpose::new("orders");
-    /// # const NEWS: Purpose = Purpose::new("news");
+    /// # const NEWSLETTER: Purpose = Purpose::new("newsletter");
     /// # let place = tempfile::tempdir()?;
     /// # let (directory, journal) = (place.path().join("privacy"), place.path().join("journal"));
     /// # let key = RootKey::bytes([7; 32]);
-    /// let vault = Vault::at(&directory).purposes([ORDERS, NEWS]).journal(&journal).create(key)?;
+    /// let vault = Vault::at(&directory).purposes([ORDERS, NEWSLETTER]).journal(&journal).create(key)?;
     /// let alice = vault.enroll()?;
-    /// // She wants no news any more. Her orders stay readable.
-    /// let shredded = vault.shredding(alice).purpose(NEWS).reason(Reason::new("ticket 114")?).run()?;
+    /// // She wants no newsletter any more. Her orders stay readable.
+    /// let shredded = vault.shredding(alice).purpose(NEWSLETTER).reason(Reason::new("ticket 114")?).run()?;
     /// assert_eq!(shredded.newly_shredded(), 1);
     /// # assert!(std::fs::read_to_string(&journal)?.contains("ticket 114"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -67,8 +67,8 @@ impl Vault {
 }
 
 impl Shredding<'_> {
-    /// In this purpose only, instead of in all. A purpose that they may come back to needs a number of its own. Not of everybody up to a number:
-    /// [`ShredError::OnlyInAllPurposes`].
+    /// In this purpose only, instead of in all. A purpose that customers may come back to needs numbers of its own. Everybody up to a number can
+    /// be shredded in all purposes only ([`ShredError::OnlyInAllPurposes`]).
     pub fn purpose(mut self, purpose: Purpose) -> Self {
         self.purpose = Some(purpose);
         self
@@ -83,13 +83,13 @@ impl Shredding<'_> {
     /// Shreds them, and waits until it is done.
     ///
     /// # Errors
-    /// As [`Vault::shred`]; and of everybody up to a number [`ShredError::TooNew`], if that is in the block of numbers reserved last.
+    /// As [`Vault::shred`]; and [`ShredError::TooNew`] of everybody up to a number that is in the block reserved last.
     pub fn run(mut self) -> Result<Shredded, ShredError> {
         let started = self.begin()?;
         started.wait().unwrap_or_else(|| Err(unanswered(self.vault.process().ok())))
     }
 
-    /// Has them shredded from now on, by the thread that commits: await it in any runtime. Dropping the future does not cancel it.
+    /// Starts the shred on the vault's own thread. Await the answer in any runtime; dropping the future does not cancel the shred.
     ///
     /// # Errors
     /// As [`run`](Shredding::run).

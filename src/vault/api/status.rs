@@ -11,22 +11,32 @@ use crate::store::{PAGE_BYTES, PlaceId, Usage};
 use crate::vault::process::Process;
 use crate::vault::state::tree_error;
 
-/// Whether a vault can be used now, and for what.
+/// Whether a vault can be used now, and for what. From [`Vault::health`](crate::Vault::health).
+///
+/// ```
+/// # use oubliette::{Purpose, Vault};
+/// # let vault = Vault::in_memory([Purpose::new("orders")]);
+/// let health = vault.health();
+/// let status = if health.can_open { 200 } else { 503 }; // of the readiness probe
+/// if let Some(trouble) = &health.trouble {
+///     eprintln!("nobody can be shredded now: {trouble}");
+/// }
+/// # assert_eq!(status, 200);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
-    /// True when somebody could be shredded now: the record and every place that it lists can be read and seem to take a write, and the last
-    /// commit succeeded. Values can then be sealed and opened, too.
+    /// True when a shred should succeed now: every place that the root record lists can be read and seems to take a write, and the last commit
+    /// succeeded. Values can then be sealed and opened, too.
     pub ready: bool,
     /// True when values can be sealed and opened. They can while a mirror is away, and on a disk that is full.
     pub can_open: bool,
-    /// How long what is known may still be used without another read.
+    /// How long values may be sealed and opened before the root record must be read again.
     pub lease_left: Duration,
-    /// Why it is not ready, if it is not.
+    /// Why [`ready`](Health::ready) is false.
     pub trouble: Option<KeyStoreError>,
-    /// A value was opened that this vault cannot have sealed as it is now, and the generation that it names. That value alone is refused. Either
-    /// the key store was rolled back, or the value was sealed in a copy that was not [unlocked as one](crate::VaultBuilder::as_copy).
-    /// It stays until [`recover`](crate::VaultBuilder::recover) or [`clear_alarm`](crate::VaultBuilder::clear_alarm).
+    /// The generation named by a value that was sealed in a state not of this vault's history. That value alone is refused. Either the key store
+    /// was rolled back, or the value was sealed in a copy that was not [unlocked as one](crate::VaultBuilder::as_copy). The alarm stays until [`recover`](crate::VaultBuilder::recover) or [`clear_alarm`](crate::VaultBuilder::clear_alarm).
     pub alarm: Option<u64>,
 }
 
@@ -55,13 +65,25 @@ impl Health {
     }
 }
 
-/// What a vault holds.
+/// What a vault holds. From [`Vault::status`](crate::Vault::status).
+///
+/// ```
+/// # use oubliette::{Purpose, Vault};
+/// # const ORDERS: Purpose = Purpose::new("orders");
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # vault.shred([vault.enroll()?])?;
+/// let status = vault.status()?;
+/// for purpose in &status.purposes {
+///     println!("{}: {} shredded, {} bytes of pages", purpose.purpose, purpose.shredded, purpose.bytes);
+/// }
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
     /// Commits so far.
     pub generation: u64,
-    /// Customer numbers reserved, those that processes wasted included.
+    /// Customer numbers reserved by processes: issued, still free, or wasted.
     pub issued: u64,
     /// The lease that all processes share.
     pub lease: Duration,
@@ -69,24 +91,24 @@ pub struct Status {
     pub purposes: Vec<PurposeStatus>,
     /// Pages kept, superseded ones included.
     pub pages: Usage,
-    /// How many of them nothing needs any more: a [sweep](crate::Vault::sweep) forgets them in time.
+    /// How many of these pages are superseded: a [sweep](crate::Vault::sweep) deletes them in time.
     pub superseded: u64,
     /// The entry of the [journal](crate::journal) up to which the root record vouches; `None` if the vault keeps none.
     pub journalled: Option<u64>,
-    /// The places that hold the root record; the first one decides. With one alone, losing it loses every value.
+    /// The places that hold the root record; the first one decides. If there is one only, losing it loses every value.
     pub places: Vec<PlaceId>,
-    /// Places that this process opened, or that were listed while it runs, and that the root record does not list. They are neither read nor
-    /// written, and may hold an old record: empty them, and attach them anew if they are wanted.
+    /// Places that this process knows and the root record does not list. They are neither read nor written, and may hold an old record: empty
+    /// them, and attach them anew if they are wanted.
     pub unlisted: Vec<PlaceId>,
     /// Pages in this process's memory.
     pub resident_pages: usize,
-    /// Bytes that these take, and what was derived of the key trees, of those that they [may](crate::VaultBuilder::most_tree_memory).
+    /// Bytes of memory that these pages and derived nodes take; [limited](crate::VaultBuilder::most_tree_memory).
     pub resident_bytes: usize,
     /// The version of the root key that the record is under, and when it began; `None` where it has no [versions](crate::RootKey::versions).
     pub root_key_version: Option<(u64, SystemTime)>,
-    /// Why a version of the root key before that one could not be destroyed yet, if it should be: a server that may be promoted lacks the record
-    /// ([`NotOnEveryServer`](KeyStoreError::NotOnEveryServer)), or the token failed. It is tried again by itself; until then older copies of the root
-    /// record can be read. Of a token that cannot be asked it is not known.
+    /// Why an older version of the root key, which should be destroyed, is left: a server that may be promoted lacks the record
+    /// ([`NotOnEveryServer`](KeyStoreError::NotOnEveryServer)), or the token failed. The vault tries again by itself; until then older copies of the
+    /// root record can be read. `None` also while the token cannot be asked.
     pub older_root_key: Option<KeyStoreError>,
 }
 
@@ -106,9 +128,9 @@ pub struct PurposeStatus {
     pub tree: KeyTreeId,
     /// The purpose.
     pub purpose: String,
-    /// False for a tree that only opens values sealed before it was replaced.
+    /// False for a tree that was replaced: it opens values, and seals none.
     pub active: bool,
-    /// True for one that was given up: nothing of it opens any more.
+    /// True for a tree that was retired: nothing sealed under it opens.
     pub retired: bool,
     /// Numbers shredded.
     pub shredded: u64,
@@ -116,7 +138,7 @@ pub struct PurposeStatus {
     pub pages: u64,
     /// Their size in bytes.
     pub bytes: u64,
-    /// Why its pages cannot all be read, if so: what needs a page that is lost is neither opened nor shredded. Other trees are not concerned.
+    /// Why not all of its pages can be read. Customers below a lost page can be neither opened nor shredded; other trees are not affected.
     pub trouble: Option<KeyStoreError>,
 }
 

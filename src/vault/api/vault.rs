@@ -22,7 +22,7 @@ use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
 use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Status, VaultBuilder};
 
-/// What an async twin gives: await it in any runtime, or drop it, which cancels nothing.
+/// What an async twin returns. Await it in any runtime; dropping it cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A vault: purposes, their key trees, one root record.
@@ -37,16 +37,14 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`enroll`](Vault::enroll) | nothing; a commit when this process's block of numbers is drained (it is refilled at half) |
 /// | [`shred`](Vault::shred), [`rotate_root_key`](Vault::rotate_root_key), new epochs and key trees and their retirement, [`close`](Vault::close), unlocking, creating | a commit: file writes and syncs, and other processes' commits |
 ///
-/// Commits and refills run on one thread of the vault's own, re-reads on another; a third wipes when the lease runs out, whatever a store does; and each
-/// place is read on one of its own. The async twins need no runtime, and dropping one
-/// does not cancel what it started. Dropping the last clone does no I/O; [`close`](Vault::close) waits for what is
-/// under way.
+/// The vault has threads of its own: one commits and refills, one re-reads, one wipes when the lease runs out (whatever a store does), and one reads each
+/// place. The async twins need no runtime, and dropping one does not cancel what it started. Dropping the last clone does no I/O;
+/// [`close`](Vault::close) waits for what is under way.
 ///
 /// # Fork
-/// A forked child starts over: it drops what it inherited, reads the root record again, and has a thread and a block of
-/// numbers of its own. Handles ([`CustomerKeys`]) from before the fork refuse in it, and so does, now and then, a vault that was
-/// committing at that very moment: unlock it anew ([`KeyStoreError::Forked`]). What the child inherited in memory is beyond the
-/// reach of a shred in the parent.
+/// A forked child starts over: it drops what it inherited, reads the root record again, and has threads and a block of numbers of its own. Handles
+/// ([`CustomerKeys`]) from before the fork are refused in it ([`KeyStoreError::Forked`]). So may be a vault that was committing at the
+/// moment of the fork: unlock it anew. A shred in the parent does not reach what the child inherited in memory.
 #[derive(Clone)]
 pub struct Vault {
     inner: Arc<Shards<HeldVault>>,
@@ -117,9 +115,9 @@ impl Vault {
         self.inner().process.current()
     }
 
-    /// Issues a number for a new customer. Nothing is stored for the customer, no key in particular.
+    /// Issues a number for a new customer. Nothing is stored for the customer, not even a key.
     ///
-    /// Numbers come from a block that this process has reserved; a block that was not used up is wasted.
+    /// Numbers come from a block that this process has reserved; what is left of the block when the process ends is wasted.
     ///
     /// # Errors
     /// [`EnrollError`]. No number was issued.
@@ -169,7 +167,7 @@ impl Vault {
         CustomerKeys::of_one(self, None, customer)
     }
 
-    /// Many rows, each with a handle for its customer. Neighbours in number share most of the work: order rows by
+    /// Many rows, each with a handle for its customer. Neighbouring numbers share most of the work, so order the rows by
     /// customer where you can. Keys of at most 256 rows are held at a time.
     pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
     where
@@ -181,10 +179,12 @@ impl Vault {
 
     /// Puts the vault under a new root key, and forgets the old one.
     ///
-    /// It rewrites the one root record; nothing else changes. Older copies of the record stay readable with the old
-    /// root key until that is destroyed, and with a passphrase that is never certain. To a series of [versions](RootKey::versions) that the vault is in
-    /// already this begins the next one; the keys of a series that it is moved away from stay in their token, until they are destroyed by [`forget_series`](Vault::forget_series). Other processes must be given both
-    /// keys before ([`VaultBuilder::next_root_key`]); those that were not stop within a lease.
+    /// Only the root record is rewritten. Older copies of it stay readable with the old root key until that key is destroyed; of a passphrase
+    /// nobody can be certain that it is. Give other processes both keys before ([`VaultBuilder::next_root_key`]): those that lack the new one stop
+    /// within a lease.
+    ///
+    /// Rotating to the series of [versions](RootKey::versions) that the vault is under begins its next version. The keys of a series that the vault
+    /// leaves stay in their token until [`forget_series`](Vault::forget_series) destroys them.
     ///
     /// # Errors
     /// [`RotateError`] tells what is true.
@@ -204,20 +204,20 @@ impl Vault {
         Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
     }
 
-    /// Begins a version of the root key, where it has [versions](RootKey::versions), and destroys those before it, as the policy says: no copy of an
-    /// older root record can be read then. For the policy [`by_hand`](crate::root_keys::VersionPolicy::by_hand), or out of turn.
+    /// Begins the next version of a root key that has [versions](RootKey::versions), and destroys those before it, as the policy says: then no older
+    /// root record can be read. For the policy [`by_hand`](crate::root_keys::VersionPolicy::by_hand), or out of turn.
     ///
     /// # Errors
-    /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older one may still be
-    /// there: it is destroyed by the next commit, by the next to unlock the vault, or by calling this again.
+    /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older version may be left:
+    /// the next commit, the next unlock or another call destroys it.
     pub fn begin_root_key_version(&self) -> Result<(), RotateError> {
         let posted =
             self.post(|process| Operations::on(process).begin_version()).map_err(RotateError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    /// The generation of the root record, as last read. It may be kept elsewhere and demanded at the next unlock
-    /// ([`VaultBuilder::demand_generation`]), which tells a vault that was restored from a backup.
+    /// The generation of the root record, as last read. Keep it elsewhere and demand it at the next unlock
+    /// ([`VaultBuilder::demand_generation`]), and a vault that was restored from a backup is refused.
     ///
     /// # Errors
     /// When the lease has lapsed and the record cannot be read.
@@ -241,11 +241,11 @@ impl Vault {
         Operations::on(self.process()?).preload(customers)
     }
 
-    /// Loads all pages of the unlocked purposes, a few hundred at a time, so that opening and sealing do no I/O for anybody: one page of 8 KB for every
-    /// 256 numbers among which somebody was shredded. It ends before they fill the room that they have
-    /// ([`VaultBuilder::most_tree_memory`]), and says so; then the others are read as they are needed.
+    /// Loads all pages of the unlocked purposes, so that opening and sealing do no I/O for anybody: one page of 8 KB for every 256 numbers among
+    /// which somebody was shredded. It stops before they fill [their memory](VaultBuilder::most_tree_memory), and says so; the others are then read as
+    /// they are needed.
     ///
-    /// `progress` is told before each round trip to the store, and at the end, and may break it off; what was loaded stays.
+    /// `progress` is called before each round trip to the store (a few hundred pages), and at the end. It may break off; what was loaded stays.
     ///
     /// ```
     /// # use oubliette::{Purpose, Vault};
@@ -262,7 +262,7 @@ impl Vault {
     /// ```
     ///
     /// # Errors
-    /// When the lease has lapsed and the record cannot be read; and, after all others were loaded, if a page could not be.
+    /// When the lease has lapsed and the record cannot be read. When a page cannot be read, after all others were loaded.
     pub fn load_pages(
         &self,
         mut progress: impl FnMut(LoadedPages) -> ControlFlow<()>,
@@ -270,8 +270,8 @@ impl Vault {
         Operations::on(self.process()?).load_pages(&mut progress)
     }
 
-    /// Forgets superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). A thread of the vault's does
-    /// so every hour by itself.
+    /// Deletes superseded pages that were kept long enough ([`VaultBuilder::keep_superseded`]). The vault does so by itself every
+    /// hour.
     ///
     /// # Errors
     /// When a page that must exist is missing, or the store fails; no live page was deleted.
@@ -279,8 +279,8 @@ impl Vault {
         self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
     }
 
-    /// Whether somebody could be shredded now, and whether values can be sealed and opened: for readiness probes. Does no I/O: it tells what the
-    /// last reads and commits, several a lease, came to.
+    /// Whether a shred would succeed now, and whether values can be sealed and opened: for readiness probes. Does no I/O: it answers from the last
+    /// reads (several a lease) and commits.
     #[must_use]
     pub fn health(&self) -> Health {
         Health::of(self.process())
@@ -294,9 +294,10 @@ impl Vault {
         status::status(self.process()?)
     }
 
-    /// Ends what is under way, then drops all keys. Every clone refuses from then on, and the threads that commit and read,
-    /// which are those that call a token, have ended, unless a call of it hangs. A store that hangs is waited for a lease, or a second. Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if
-    /// it is unloaded under a call.
+    /// Finishes what is under way, then drops all keys. Every clone refuses from then on. The threads that commit and read, which alone
+    /// call a token, have ended, unless a call of the token hangs. A store that hangs is waited for one lease, or a second.
+    ///
+    /// Close a vault before the program ends: dropping it waits for nothing, and a token's module may crash if it is unloaded under a call.
     ///
     /// # Errors
     /// The trouble the vault was in, if any.
@@ -322,7 +323,7 @@ impl Vault {
 
 /// What it is.
 impl Vault {
-    /// What this vault is told from all others by, as its journal and its receipts name it. Nothing of it is secret.
+    /// The vault's id, as its journal and its receipts name it. It is not secret.
     ///
     /// # Errors
     /// When the lease has lapsed and the record cannot be read.
@@ -330,7 +331,7 @@ impl Vault {
         Ok(self.process()?.state()?.facts.clear.vault)
     }
 
-    /// The purposes that it was unlocked with. It may have others.
+    /// The purposes that the vault was unlocked with. It may have others.
     ///
     /// # Errors
     /// When the vault was closed, or cannot be used after a fork.

@@ -15,7 +15,22 @@ use crate::vault::operations::{Operations, Retired};
 use crate::vault::process::Commit;
 use crate::vault::state::{Epochs, Fetched, Leaves, VaultState};
 
-/// A new epoch of an index.
+/// A new epoch of an index. From [`Vault::begin_epoch`](crate::Vault::begin_epoch).
+///
+/// ```
+/// # use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+/// # const ORDERS: Purpose = Purpose::new("orders");
+/// # const EMAIL: Field<Email> = ORDERS.field("email");
+/// # const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+/// # let vault = Vault::in_memory([ORDERS]);
+/// let old = vault.epochs(BY_EMAIL)?.current;
+/// let begun = vault.begin_epoch(BY_EMAIL)?;
+/// begun.commit().wait_until_effective_everywhere();
+/// // Now renew every row's token: `vault.token(..)` makes it in the new epoch. Then retire the old one.
+/// assert_eq!(vault.token(BY_EMAIL, &"alice@example.com".parse()?)?.epoch(), begun.current());
+/// vault.retire_epoch(BY_EMAIL, old)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EpochBegun {
     current: Epoch,
@@ -29,9 +44,9 @@ impl EpochBegun {
         self.current
     }
 
-    /// The commit that began it. Every other process writes and queries tokens of it from
-    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens then: one that was written by a process that had not
-    /// heard of it is older too.
+    /// The commit that began it. Every other process writes and queries its tokens from
+    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens after that: until then a process may still write
+    /// some.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.commit

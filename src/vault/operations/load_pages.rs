@@ -16,14 +16,14 @@ pub struct LoadedPages {
     pub read: u64,
     /// Pages in memory now, those that were there before included.
     pub resident: usize,
-    /// The share of all customers, from 0 to 1, of whom nothing need be read any more.
+    /// The share of all customers, from 0 to 1, for whom no page need be read.
     pub share: f64,
-    /// It ended since [`most_tree_memory`](crate::VaultBuilder::most_tree_memory) leaves room for no more.
+    /// True when it stopped at the limit of [`most_tree_memory`](crate::VaultBuilder::most_tree_memory).
     pub is_full: bool,
 }
 
 impl LoadedPages {
-    /// Whether opening and sealing need no page that is not in memory.
+    /// True when opening and sealing need no further page.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.share >= 1.0

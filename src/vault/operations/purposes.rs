@@ -16,7 +16,7 @@ use crate::vault::operations::{Operations, Retired};
 use crate::vault::process::Commit;
 use crate::vault::state::{Handle, LoadedTree, NO_TREE, tree_error};
 
-/// A purpose has a new key tree.
+/// A purpose has a new key tree. From [`Vault::rotate_purpose`](crate::Vault::rotate_purpose), which has an example.
 #[derive(Clone, Debug)]
 pub struct Rotated {
     tree: KeyTreeId,
@@ -30,8 +30,8 @@ impl Rotated {
         self.tree
     }
 
-    /// The commit that made it. Every other process seals under it from [`effective_everywhere_at`](Commit::effective_everywhere_at) on: a pass
-    /// that moves values should begin no earlier, or make a last round after.
+    /// The commit that made it. Every other process seals under it from [`effective_everywhere_at`](Commit::effective_everywhere_at) on: begin
+    /// to move values then, or look for leftovers after it.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.commit

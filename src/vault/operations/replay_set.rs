@@ -84,7 +84,7 @@ impl ReplaySet {
         ends.max().unwrap_or(0).max(self.through)
     }
 
-    /// The key trees to give up that are in use.
+    /// The key trees to retire that are in use.
     pub(crate) fn trees(&self, draft: &Draft<'_>) -> Vec<TreeId> {
         let in_use = || draft.trees.iter().filter(|tree| tree.tree.is_some());
         let mut given_up: Vec<TreeId> = in_use().map(|tree| tree.id).filter(|id| self.retired.contains(id)).collect();
@@ -122,7 +122,7 @@ impl ReplaySet {
         Ok(pages)
     }
 
-    /// Epochs to give up, of a record that knows all that had begun. Gives the pages to write.
+    /// Epochs to retire, of a record that knows all that had begun. Gives the pages to write.
     pub(super) fn retire_epochs(&self, draft: &mut Draft<'_>) -> Result<Vec<StoredPage>, KeyStoreError> {
         let mut pages = Vec::new();
         for (place, epoch) in &self.epochs_retired {

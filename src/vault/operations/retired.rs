@@ -6,7 +6,8 @@ use crate::journal::KeyTreeId;
 use crate::vault::commit::Done;
 use crate::vault::process::{Commit, Process};
 
-/// Keys were given up: those of an index's epoch, or of replaced key trees. It is durable.
+/// The keys of an index's epoch, or of replaced key trees, were retired. It is durable. From [`Vault::retire_epoch`](crate::Vault::retire_epoch) and
+/// [`Vault::retire_replaced`](crate::Vault::retire_replaced). [`EpochBegun`](crate::search::EpochBegun) has an example.
 #[derive(Clone, Debug)]
 pub struct Retired {
     trees: Vec<KeyTreeId>,
@@ -20,7 +21,7 @@ impl Retired {
         Retired { trees, commit }
     }
 
-    /// The key trees of the purpose that were given up, by this call or before. Keep them with the journal of shreds, for
+    /// The key trees of the purpose that are retired, by this call or before. Keep them with the journal of shreds, for
     /// [`Recovery::retired`](crate::recovery::Recovery::retired). A value that is still sealed under one answers
     /// [`OpenError::Retired`](crate::OpenError::Retired) from now on, here and in every backup.
     #[must_use]
@@ -28,7 +29,7 @@ impl Retired {
         &self.trees
     }
 
-    /// The commit that gave them up.
+    /// The commit that retired them.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.commit

@@ -6,7 +6,18 @@ use std::time::{Duration, SystemTime};
 use crate::vault::process::Process;
 use crate::vault::state::VaultState;
 
-/// A commit that was made and is durable: since which generation it holds, and from when on everywhere.
+/// A commit that was made and is durable: its generation, and when it holds in every process.
+///
+/// ```
+/// # use oubliette::{Purpose, Vault};
+/// # let vault = Vault::in_memory([Purpose::new("orders")]);
+/// # let alice = vault.enroll()?;
+/// let shredded = vault.shred([alice])?;
+/// assert!(shredded.commit().is_wiped_here());
+/// shredded.commit().wait_until_effective_everywhere(); // at most one lease
+/// // From here on no process opens her values.
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Commit {
     generation: u64,
@@ -15,26 +26,26 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The generation of the root record from which on it holds.
+    /// The first generation of the root record that has it.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// True when no key that was given up is in this process any more. False when a call that was opening or sealing, or a read of the root
-    /// record, did not end in time; its keys are wiped when it does.
+    /// True when this process holds no key that the commit shredded or retired. False when a call that was opening or sealing, or a read of the
+    /// root record, did not end in time; its keys are wiped when it ends.
     #[must_use]
     pub fn is_wiped_here(&self) -> bool {
         self.is_wiped_here
     }
 
-    /// When it holds in every other process, or that process has stopped opening anything: one lease after the commit.
+    /// One lease after the commit: by then every other process has it, or has stopped opening anything.
     #[must_use]
     pub fn effective_everywhere_at(&self) -> SystemTime {
         self.effective_at
     }
 
-    /// Sleeps until then.
+    /// Sleeps until [`effective_everywhere_at`](Commit::effective_everywhere_at).
     pub fn wait_until_effective_everywhere(&self) {
         while let Ok(left) = self.effective_at.duration_since(SystemTime::now()) {
             if left.is_zero() {

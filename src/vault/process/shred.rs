@@ -27,17 +27,17 @@ pub(crate) struct ShredRequest {
     pub(crate) answer: oneshot::Sender<Result<Shredded, ShredError>>,
 }
 
-/// Whom a shred is for: customers by their numbers, or everybody up to one. Made by `From`, or collected.
+/// Whom a shred is for: customers by their numbers, or everybody up to a number. Made by `From`, or collected.
 ///
 /// ```
 /// use oubliette::{CustomerId, ShredTarget};
-/// let id = |number| CustomerId::new(number).ok_or("a number");
-/// let one = ShredTarget::from(id(7)?);
-/// let some = ShredTarget::from([id(7)?, id(8)?]);
-/// let all_up_to = ShredTarget::from(..=id(1_000_000)?);
-/// let collected: ShredTarget = (7..10).filter_map(CustomerId::new).collect();
-/// # let _ = (one, some, all_up_to, collected);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let (alice, bob) = (CustomerId::from_stored(7)?, CustomerId::from_stored(8)?);
+/// let one = ShredTarget::from(alice);
+/// let both = ShredTarget::from([alice, bob]);
+/// let all_up_to_bob = ShredTarget::from(..=bob);
+/// let collected: ShredTarget = [alice, bob].into_iter().collect();
+/// # let _ = (one, both, all_up_to_bob, collected);
+/// # Ok::<(), oubliette::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ShredTarget(Target);
@@ -91,16 +91,26 @@ impl<const N: usize> From<[CustomerId; N]> for ShredTarget {
     }
 }
 
-/// Everybody whose number is at most this one, in all purposes, with numbers that were never handed out. It costs a path of pages however
-/// many they are. A process that reserved such numbers long ago and has not heard of this may hand one out for a lease more; that customer is
-/// shredded from the start.
+/// Everybody up to this number, in all purposes; numbers that were reserved and never issued, too. It costs one path of pages, however many they are. For
+/// one lease more, a process may issue such a number that it reserved long ago; that customer is shredded from the start.
 impl From<RangeToInclusive<CustomerId>> for ShredTarget {
     fn from(through: RangeToInclusive<CustomerId>) -> ShredTarget {
         ShredTarget(Target::Through(through.end))
     }
 }
 
-/// What a shred did. It is durable: the keys are gone from every copy of the current root record.
+/// What a shred did. It is durable: the keys are gone from every place that holds the root record.
+///
+/// ```
+/// # use oubliette::{Purpose, Vault};
+/// # const ORDERS: Purpose = Purpose::new("orders");
+/// # let vault = Vault::in_memory([ORDERS]);
+/// let (alice, bob) = (vault.enroll()?, vault.enroll()?);
+/// vault.shred([alice])?;
+/// let shredded = vault.shred([alice, bob])?;
+/// assert_eq!((shredded.already_shredded(), shredded.newly_shredded()), (&[alice][..], 1));
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Shredded {
     already: Vec<CustomerId>,
@@ -110,21 +120,19 @@ pub struct Shredded {
 }
 
 impl Shredded {
-    /// Those of the customers asked for who had been shredded before, in every purpose concerned.
+    /// The customers asked for who had been shredded before, in every purpose of this shred.
     #[must_use]
     pub fn already_shredded(&self) -> &[CustomerId] {
         &self.already
     }
 
-    /// How many numbers were newly shredded by the commit, counted once a purpose. Concurrent shreds share a commit,
-    /// and then each tells the same.
+    /// How many numbers the commit newly shredded, each counted once a purpose. Shreds that share a commit all tell the sum.
     #[must_use]
     pub fn newly_shredded(&self) -> u64 {
         self.newly
     }
 
-    /// The commit that shredded them: since which generation, whether their keys are wiped from this process, and when no other process opens
-    /// their values any more.
+    /// The commit that shredded them.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.commit

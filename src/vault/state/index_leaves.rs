@@ -12,13 +12,26 @@ use crate::key_tree::{Found, Pages, Tree, Walker};
 use crate::secret::Secret32;
 use crate::vault::state::{PagesError, VaultState, tree_error};
 
-/// Which epochs of an index there are.
+/// The epochs of an index. From [`Vault::epochs`](crate::Vault::epochs).
+///
+/// ```
+/// # use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+/// # const ORDERS: Purpose = Purpose::new("orders");
+/// # const EMAIL: Field<Email> = ORDERS.field("email");
+/// # const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+/// # let vault = Vault::in_memory([ORDERS]);
+/// let before = vault.epochs(BY_EMAIL)?;
+/// vault.begin_epoch(BY_EMAIL)?;
+/// let during = vault.epochs(BY_EMAIL)?;
+/// assert_eq!(during.live, [during.current, before.current]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Epochs {
-    /// The one that new tokens are made in.
+    /// The epoch that new tokens are made in.
     pub current: Epoch,
-    /// Those whose tokens can still be made, to query by: the current one first, then older ones.
+    /// The epochs to query by: the current one first, then older ones that are not retired.
     pub live: Vec<Epoch>,
 }
 

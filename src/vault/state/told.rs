@@ -176,7 +176,7 @@ mod tests {
         lines.taken();
         drop(vault.shredding(alice));
         let told = lines.taken();
-        assert_eq!(told, ["WARN a shred was prepared and dropped: nobody was shredded; call `run` or `start`"]);
+        assert_eq!(told, ["WARN nobody was shredded: a shred was built and dropped; call `run` or `start`"]);
         for refused in
             [vault.shredding(..=alice).purpose(ORDERS), vault.shredding(alice).purpose(Purpose::new("other"))]
         {

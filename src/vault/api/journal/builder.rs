@@ -13,11 +13,12 @@ impl VaultBuilder {
     /// Keep it where it is not restored together with the root record: it proves that an older record was put back, and
     /// knows whom to [shred again](VaultBuilder::replay). It holds no key and no personal data.
     ///
-    /// From then on the vault is bound to it. A program that opens the vault without it can seal and open, and whatever
-    /// must be written down is refused ([`KeyStoreError::NeedsJournal`](crate::KeyStoreError::NeedsJournal)). If an
-    /// intent cannot be written, nothing happens. If an outcome cannot, what was done counts, and the next to unlock the
-    /// vault writes it. A process that was killed in between is finished by the next to unlock it; so is what was
-    /// answered with an error after its intent was written, if that could not be written down either.
+    /// From then on the vault is bound to it. A program that opens the vault without it can seal and open; whatever must be
+    /// written down is refused ([`KeyStoreError::NeedsJournal`](crate::KeyStoreError::NeedsJournal)). If an intent cannot be
+    /// written, nothing happens. If an outcome cannot, what was done counts.
+    ///
+    /// Whoever next unlocks the vault finishes what lacks an outcome: because a process was killed in between, or because an
+    /// outcome or an error could not be written down.
     pub fn journal(mut self, path: impl AsRef<Path>) -> VaultBuilder {
         let path = path.as_ref();
         // It is opened anew for each entry, and the working directory may change.
@@ -25,14 +26,12 @@ impl VaultBuilder {
         self
     }
 
-    /// Goes on if the end of the journal is missing, or all of it, and records that as a gap for this reason. Nothing
-    /// happens if it is whole.
+    /// Goes on if the journal or its end is missing, and records a gap with this reason. Does nothing if the journal is whole.
     ///
-    /// A journal that is damaged otherwise is none that lost its end: move it away first, and keep it as evidence.
+    /// Call it once, by hand, after you looked for the newest copy of the journal. The missing entries are lost: receipts for
+    /// them can no longer be compared with the journal, and a [replay](VaultBuilder::replay) does not know of them.
     ///
-    /// For once, by hand, after the newest copy of the journal was looked for. What the missing entries said is lost:
-    /// receipts for them can no longer be compared with the journal, and a [replay](VaultBuilder::replay) does not know
-    /// of them.
+    /// If the journal is damaged elsewhere, move it away first, and keep it as evidence.
     pub fn accept_journal_loss(mut self, why: Reason) -> VaultBuilder {
         self.journal.accepts_loss = Some(why);
         self

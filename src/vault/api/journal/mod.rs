@@ -13,8 +13,8 @@ use crate::vault::Vault;
 use crate::vault::journal::public_key;
 
 impl Vault {
-    /// What the journal and the receipts of this vault are checked with. Publish it, or print it and put it away:
-    /// whoever checks must have it from a place that whoever may have forged the journal could not change.
+    /// What the journal and the receipts of this vault are checked with. Publish it, or print it and put it away: whoever
+    /// checks must get it from a place that a forger of the journal cannot change.
     ///
     /// # Errors
     /// When the lease has lapsed and the root record cannot be read.

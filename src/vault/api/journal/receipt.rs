@@ -18,7 +18,7 @@ use crate::vault::process::{Shredded, Target, Written};
 
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///
-/// State what is so, and nothing that is only hoped: a receipt is signed.
+/// State facts only, since a receipt is signed.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ReceiptContext {
@@ -36,7 +36,7 @@ impl ReceiptContext {
         ReceiptContext::default()
     }
 
-    /// The person's own numbers, where the shred was of several people. All of the shred's unless said otherwise.
+    /// The person's own numbers, if the shred was of several people. By default all numbers of the shred.
     pub fn numbers(mut self, customers: impl IntoIterator<Item = CustomerId>) -> ReceiptContext {
         self.numbers = Some(Numbers::of(customers));
         self
@@ -81,8 +81,8 @@ impl Vault {
     /// what `context` says.
     ///
     /// # Errors
-    /// [`ReceiptError`]: also when the shred was not written down, for want of a journal or because its outcome could
-    /// not be; then shred once more, which is no error, and take that.
+    /// [`ReceiptError`]: also when the shred is not in a journal. Then shred once more, which is no error, and take the receipt of
+    /// that shred.
     pub fn receipt(
         &self,
         shredded: &Shredded,

@@ -16,7 +16,7 @@ impl VaultBuilder {
     /// It is a [recovery](VaultBuilder::recover) whose list comes from the journal, with the same needs and limits: it
     /// moves to a new root key, since the restored record is readable under the old one; destroy that.
     /// `highest_number` is the highest customer number that was ever issued: ask the customers table, and every backup
-    /// that may come back. The journal does not know of numbers that nothing happened to.
+    /// that may come back. The journal does not list all issued numbers.
     ///
     /// # Errors
     /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again. Without a journal

@@ -19,9 +19,9 @@ impl Vault {
         }
     }
 
-    /// Writes down what happened beside the vault's own commits, each event with an id that it is found again by; durable
-    /// when it returns, with one sync for all. An id is not looked up: whoever was interrupted finds out by
-    /// [`journal_after`](Vault::journal_after) what is written already.
+    /// Writes down what happened beside the vault's own commits, each event with an id to find it by. Durable when it returns,
+    /// with one sync for all. An event whose id is written already is written again: if you were interrupted, look first with
+    /// [`journal_after`](Vault::journal_after).
     ///
     /// ```
     /// use oubliette::journal::{Event, EventId};
@@ -54,8 +54,8 @@ impl Vault {
         Ok(())
     }
 
-    /// At most so many entries of the journal behind entry `n`, which is 0 for all: each checked, up to the newest.
-    /// An incomplete last line, which another process is writing, is left out.
+    /// At most `most` entries of the journal after entry `n` (0: from the beginning), each checked. An incomplete last line, which
+    /// another process is writing, is left out.
     ///
     /// # Errors
     /// [`KeyStoreError::NeedsJournal`] without a journal, [`KeyStoreError::Journal`] if it cannot be read or is damaged.
@@ -63,10 +63,10 @@ impl Vault {
         self.with_journal(|file, _, _| Ok(file.next_after(n, most)?))
     }
 
-    /// The entries of the journal behind entry `n`, which is 0 for all, one after the other: each checked before it is given.
+    /// The entries of the journal after entry `n` (0: from the beginning), one after the other, each checked before it is given.
     ///
     /// # Errors
-    /// As [`journal_after`](Vault::journal_after). What is damaged further on is told when it is come to.
+    /// As [`journal_after`](Vault::journal_after). The iterator yields damage as an error where it comes to it.
     pub fn journal_entries_after(
         &self,
         n: u64,
