@@ -47,8 +47,8 @@ pub enum Cause {
     /// A sealed value that this version cannot parse.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// A value is sealed under another number than the row's, as an upsert leaves it that writes the value and not the number: shredding the row's number
-    /// leaves the value readable.
+    /// A value is sealed under another number than the row's: shredding the row's number leaves the value readable. An upsert that writes
+    /// the value and not the number leaves such a row.
     #[error(
         "the value is sealed under customer {under}, and the row has another number: shredding the row's number would leave the value readable; write number and values together"
     )]
