@@ -1,8 +1,10 @@
 //! The arguments: from them come help, completions and man pages.
 
 mod create;
+mod journal;
 mod key_store;
 mod register;
+mod rotate;
 
 use std::path::PathBuf;
 
@@ -12,14 +14,16 @@ use clap_complete::Shell;
 use crate::exit;
 
 pub use create::Create;
+pub use journal::{Journal, Key, Verify, VerifyJournal};
 pub use key_store::{KeyStore, MigrateKeyStore};
 pub use register::{Answered, Breach, Erase, Export, Holds, OfHolds, OfRequests, Requests, Sweep, Whom, Withdraw};
+pub use rotate::{NewKey, Retire, Rotate};
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
 ///
-/// It opens the vault as one process more, so it may be used while the application runs. What is sealed it prints
-/// for `export` alone, and never a key or a passphrase. Customers are named by the numbers that the vault
-/// issued, or as the application names them where the register is needed.
+/// It opens the vault as one more process: use it while the application runs. Only `export` prints what is sealed; no
+/// command prints a secret key or a passphrase. Commands of the register name a customer as the application does; the
+/// others take the number that the vault issued.
 #[derive(Debug, Parser)]
 #[command(name = "oubliette", version, after_long_help = exit::help(), propagate_version = true, max_term_width = 80)]
 pub struct Cli {
@@ -103,34 +107,34 @@ pub struct Common {
 pub enum Command {
     /// Make a new, empty vault where the configuration says; an application can do so itself
     ///
-    /// Once for each vault, and never in the place of one that was lost. Where there is one already, nothing happens and the exit code is
-    /// 77. It has a purpose for each thing that data is kept for; the application names them when it opens the vault. A passphrase is asked
-    /// for twice. Mirrors and the journal that the configuration names begin with it. In PostgreSQL, `oubliette key-store migrate` comes first.
+    /// Once for each vault, and never to replace one that was lost. If there is a vault already, nothing happens (exit code 77). Name a
+    /// purpose for each thing that data is kept for, as the application does when it opens the vault. A passphrase is asked for twice.
+    /// Mirrors and a journal that the configuration names begin with the vault. In PostgreSQL, run `oubliette key-store migrate` first.
     Create(Create),
     /// What the vault holds: generation, lease, purposes, pages, places, health
     Status,
-    /// Look for what will go wrong, and say what to do about each
+    /// Look for what is wrong or will be, and say what to do about it
     ///
     /// Exit code: 0 nothing found, 1 warnings, 2 something grave. Run it from a timer, as the vault's user.
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
     ///
-    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error. Exit code 4: a legal hold of the
-    /// register that the configuration names keeps one of the numbers, and nothing happened.
+    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error. Exit code 4: a legal hold in
+    /// the configured register keeps one of the numbers, and nothing happened.
     Shred(Shred),
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
     ///
-    /// The consents for the purpose end, those to recipients too. Unless it is kept on another basis, what was sealed for it is
-    /// shredded. A second call has no effect, and is no error. Exit code 4: a legal hold stands, and the shred waits for its end.
+    /// All consents for the purpose end, those to recipients too. What was sealed for it is shredded, unless it is kept on another
+    /// basis. Doing so twice is no error. Exit code 4: the consents have ended, and the shred waits for the end of a legal hold.
     Withdraw(Withdraw),
     /// Erase a customer, in every purpose, with a receipt (Art. 17 GDPR)
     ///
-    /// Everything in all purposes is shredded in one commit, and the register forgets whose it was: ask for the receipt now.
-    /// Exit code 4: a legal hold stands, and nothing happened. Deleting the application's rows stays its own part.
+    /// All purposes are shredded in one commit, and the register forgets whose they were: ask for the receipt now.
+    /// Exit code 4: a legal hold stands, and nothing happened. The rows stay: deleting them is the application's part.
     Erase(Erase),
     /// What customers asked for, and until when it must be answered
     ///
-    /// Open requests, those due first first. Exit code 2 when some are late, 1 when some are due within a week.
+    /// Open requests, in the order in which they are due. Exit code 2: some are late; 1: some are due within a week.
     Requests(Requests),
     /// Legal holds, which block an erasure for a while
     ///
@@ -138,21 +142,21 @@ pub enum Command {
     Holds(Holds),
     /// Shred what was kept long enough
     ///
-    /// By the configuration's [retention] and the grants' own times; carries out the erasures that were requested and whose grace
-    /// is over. It may be interrupted at any time, and called again. Call it daily.
+    /// It goes by the configuration's [retention] and the grants' own times, and carries out requested erasures whose grace is
+    /// over. It may be interrupted at any time, and run again. Run it daily.
     Sweep(Sweep),
     /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
     ///
-    /// Exit code: 1 when there are numbers of which nobody knows any more whose they are, or a restore waits to be confirmed; 2 when
-    /// numbers were found that the vault opens though they are recorded as shredded, or that stand beside a wrong id.
+    /// Exit code 1: whose some numbers are is not known any more, or a restore waits to be confirmed. Exit code 2: the vault opens
+    /// numbers that are recorded as shredded, or a number stands beside a wrong id.
     Resume(Resume),
     /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints what is sealed
     ///
-    /// Printed, or written to a file that only its owner may read. Look through it before it is sent: a text may name others.
+    /// Look through it before you send it: a text may name others. A file that it writes can be read by its owner alone.
     Export(Export),
-    /// Who is concerned when something leaked, and what of them was readable (Art. 33 GDPR), as Markdown or JSON
+    /// Tell whom a leak concerns, and what of theirs was readable (Art. 33 GDPR), as Markdown or JSON
     ///
-    /// Name all that may be in the same hands: each copy alone opens nothing. Times are written `2026-11-24T03:00:00Z`,
+    /// Name all that may be in the same hands: what opens nothing alone may open much together. Times are written `2026-11-24T03:00:00Z`,
     /// generations are those of `oubliette status` and of the journal. The report names nobody.
     #[command(override_usage = "oubliette breach [OPTIONS] --known-since <TIME> <WHAT LEAKED>...")]
     Breach(Breach),
@@ -177,18 +181,18 @@ pub enum Command {
     /// A key store in PostgreSQL: its tables, and who may use them
     #[command(subcommand)]
     KeyStore(KeyStore),
-    /// Check a receipt offline, with the vault's public key; and with a journal, that it has its entries
+    /// Check a receipt offline, with the vault's public key; given a journal, that it has the receipt's entries
     Verify(Verify),
     /// The journal: check it offline, read it
     #[command(subcommand)]
     Journal(Journal),
     /// After a root record was restored: shred and retire again what the journal knows of, under a new root key
     Replay(Replay),
-    /// Declare that an alarm, or a refusal because the vault was rolled back, was a false one; the root key stays
+    /// Declare an alarm false, or a refusal that says the vault was rolled back; the root key stays
     ///
-    /// `status` and `doctor` show an alarm. A false one comes of a copy of the vault that was used without `--copy`, as in a staging
-    /// system, and whose rows got into this database; or of a mark beside the pages that is damaged. Find out first: nobody can check
-    /// that the root record is the newest that ever was. The journal keeps why.
+    /// `status` and `doctor` show an alarm. It is false in two cases: a copy of the vault, such as a staging system, was used without
+    /// `--copy`, and its rows got into this database; or the mark beside the pages is damaged. Find out which first: no program can
+    /// check that the root record is the newest that ever was. The journal keeps your reason.
     ClearAlarm(ClearAlarm),
     /// Print completions for a shell
     Completions {
@@ -205,10 +209,10 @@ pub enum Command {
 /// What `resume` is asked.
 #[derive(Args, Debug)]
 pub struct Resume {
-    /// Ask the vault of every number: after database and journal were both restored, when nothing shows it
+    /// Compare every number with the vault: needed after database and journal were both restored, which nothing else shows
     #[arg(long)]
     pub reconcile: bool,
-    /// After a restore: what the database forgot was entered again, and sweeps go on. The reason goes into the journal
+    /// Confirm that what a restored database forgot was entered again, so that sweeps go on; the journal keeps the reason
     #[arg(long, value_name = "REASON")]
     pub confirm_restored: Option<String>,
 }
@@ -216,13 +220,13 @@ pub struct Resume {
 /// What `doctor` is asked.
 #[derive(Args, Debug)]
 pub struct Doctor {
-    /// A path that is backed up, in addition to the configuration's: no copy of the root record should be below it
+    /// Search this path, which is backed up, for copies of the root record; the configuration's paths too
     #[arg(long = "backup", value_name = "PATH")]
     pub backups: Vec<PathBuf>,
-    /// The longest lease that is no finding, such as `5s`
+    /// Warn of a lease longer than this, such as `5s`
     #[arg(long, value_name = "TIME")]
     pub longest_lease: Option<String>,
-    /// Look at files, and at the server of a key store in PostgreSQL: no root key is asked for, and nothing that needs one is looked at
+    /// Look only at what needs no root key: files, and the server of a key store in PostgreSQL
     #[arg(long)]
     pub files_only: bool,
 }
@@ -245,7 +249,7 @@ pub struct Shred {
     /// Why, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
-    /// Shred them although legal holds stand on them, for this reason; holds and reason are in the journal
+    /// Shred them although legal holds stand, for this reason; the journal keeps holds and reason
     #[arg(long, value_name = "REASON")]
     pub despite_holds: Option<String>,
     /// Write a signed receipt to this file, which must not exist; needs a journal and --whose
@@ -259,58 +263,10 @@ pub struct Shred {
     pub wait: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Rotate {
-    /// Put the vault under a new root key; a new passphrase is asked for twice unless one of these is given
-    RootKey(NewKey),
-    /// Have the tokens that the configuration names hold the root key, and no others: one is added, or given up for good
-    ///
-    /// All of them must be there. The next version of the root key begins in them, and those before it are destroyed there. A token that is given up, since
-    /// it was lost, keeps its keys: they open older root records, and nothing that is shredded later in the current one.
-    Tokens {
-        /// The root record is in the first token alone, from before it had a name
-        #[arg(long)]
-        from_one: bool,
-    },
-    /// Give a purpose a new key tree; values under the old one open until it is retired
-    Purpose {
-        /// The purpose
-        name: String,
-    },
-    /// Begin a new epoch of an index, named by its sealed column as in the configuration
-    Index {
-        /// The column that is indexed, as `TABLE.COLUMN`; a field within a group as `TABLE.COLUMN.LABEL`
-        #[arg(value_name = "TABLE.COLUMN")]
-        column: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct NewKey {
-    /// Read the new passphrase from this file descriptor; the same as --passphrase-fd means its next line
-    #[arg(long, value_name = "N", group = "new_key")]
-    pub new_passphrase_fd: Option<u32>,
-    /// Read the new passphrase from this file, up to the end of its first line
-    #[arg(long, value_name = "FILE", group = "new_key")]
-    pub new_passphrase_file: Option<PathBuf>,
-    /// A new root key of 32 bytes, or of 64 hexadecimal digits
-    #[arg(long, value_name = "FILE", group = "new_key")]
-    pub new_key_file: Option<PathBuf>,
-    /// Make a random root key, and write it to this file, which must not exist
-    #[arg(long, value_name = "FILE", group = "new_key")]
-    pub generate: Option<PathBuf>,
-    /// Move to the token of the configuration; the root key so far is what is given or configured beside it
-    #[arg(long, group = "new_key")]
-    pub to_token: bool,
-    /// The root key is in a token already: begin its next version, and destroy those before it, as the configuration says
-    #[arg(long, group = "new_key")]
-    pub next_version: bool,
-}
-
 /// What `inventory` is asked.
 #[derive(Args, Debug)]
 pub struct InventoryOf {
-    /// Compare with the file that --write wrote, which belongs into version control: exit code 2 if it is not up to date
+    /// Compare with the file that --write wrote (keep that under version control); exit code 2 if it is not up to date
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
     /// Write the file that --check compares with
@@ -337,74 +293,13 @@ pub enum Mirror {
     },
     /// The first place is lost for good: make the mirror at `--vault` the first place
     ///
-    /// Nobody can check that it is lost. A program that still sees the old place goes on there, and opens whoever is shredded from now on.
-    /// So first see to it that nobody uses it any more, and that it stays away until it is emptied.
+    /// No program can check that it is lost. One that still sees the old place goes on there, and opens whoever is shredded from now on.
+    /// So first make sure that nobody uses the old place any more, and that it stays away until it is emptied.
     Promote {
         /// A place that is lost, as the error shows it; once for each
         #[arg(long = "lost", value_name = "PLACE", required = true)]
         lost: Vec<String>,
     },
-}
-
-/// What the vault signed is checked with its public key, which `oubliette journal key` prints. Have it from a place that
-/// whoever might have forged the document could not change.
-#[derive(Args, Debug, Default)]
-pub struct Key {
-    /// The vault's public key (`obl-key-1.…`); the configuration's unless given
-    #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub struct Verify {
-    /// The receipt
-    pub receipt: PathBuf,
-    #[command(flatten)]
-    pub key: Key,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Journal {
-    /// Check every signature, that nothing was changed, dropped, reordered or cut off
-    Verify(VerifyJournal),
-    /// Print the entries; each is checked before it is printed
-    Show {
-        /// The journal; the configuration's unless given
-        file: Option<PathBuf>,
-        #[command(flatten)]
-        key: Key,
-        /// Begin with this entry
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-        from: u64,
-    },
-    /// Print the vault's public key; needs the root key
-    Key,
-    /// Go on although the end of the journal is lost, and record that as a gap
-    AcceptLoss {
-        /// Why, for the journal: 1 to 200 bytes
-        #[arg(long, value_name = "TEXT")]
-        why: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct VerifyJournal {
-    /// The journal; the configuration's unless given
-    pub file: Option<PathBuf>,
-    #[command(flatten)]
-    pub key: Key,
-    /// A receipt whose entries must be there; once for each
-    #[arg(long = "receipt", value_name = "FILE")]
-    pub receipts: Vec<PathBuf>,
-    /// An entry that somebody wrote down (`NUMBER:HASH`, as this command prints the last one); once for each
-    #[arg(long = "anchor", value_name = "ANCHOR")]
-    pub anchors: Vec<String>,
-    /// The head, if it is not beside the journal
-    #[arg(long, value_name = "FILE", conflicts_with = "without_head")]
-    pub head: Option<PathBuf>,
-    /// There is no head: then a missing end is found only through receipts and anchors
-    #[arg(long)]
-    pub without_head: bool,
 }
 
 #[derive(Args, Debug)]
@@ -433,10 +328,10 @@ pub struct Reindex {
     /// Sealed columns, as `TABLE.COLUMN`, fields within a group as `TABLE.COLUMN.LABEL`; all of the configuration's unless some are named
     #[arg(value_name = "TABLE.COLUMN")]
     pub columns: Vec<String>,
-    /// Seal the values anew, too, where they are under a replaced key tree
+    /// Reseal values, too, that are under a replaced key tree
     #[arg(long)]
     pub reseal: bool,
-    /// Open each value and compare its token with it, too: an update may have forgotten the token
+    /// Open each value, too, and check that the token is its own: an update may have forgotten it
     #[arg(long)]
     pub verify: bool,
     /// Write nothing: count the rows that have something left to do (exit code 1 if there are any)
@@ -445,50 +340,10 @@ pub struct Reindex {
     /// Rows in one transaction
     #[arg(long, value_name = "ROWS", default_value_t = 500)]
     pub batch: usize,
-    /// How many rows may have problems before it stops; they are left as they are and listed (exit code 1)
+    /// Stop when more rows than this have problems; such rows are left as they are, and listed (exit code 1)
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub tolerate: usize,
     /// Go on after the row with this key; for the columns of one table
     #[arg(long, value_name = "KEY")]
     pub after: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Retire {
-    /// Give up the key trees that a newer one of the same purpose replaced: what is still sealed under them is lost
-    Tree {
-        /// The purpose
-        purpose: String,
-        /// The newer tree, as `status` or `rotate purpose` shows it
-        new: String,
-        /// Give them up although rows still need them, or could not be looked at: what is left under them is lost
-        #[arg(long)]
-        leave_behind: bool,
-        /// Give them up although legal holds stand on customers of the purpose, for this reason; holds and reason are in the
-        /// journal. Only when everything of theirs was resealed
-        #[arg(long, value_name = "REASON")]
-        despite_holds: Option<String>,
-    },
-    /// Give up an epoch of an index: tokens of it say nothing any more, in old backups either
-    Epoch {
-        /// The column that is indexed, as `TABLE.COLUMN`; a field within a group as `TABLE.COLUMN.LABEL`
-        #[arg(value_name = "TABLE.COLUMN")]
-        column: String,
-        /// The epoch, as `rotate index` shows it
-        epoch: u8,
-        /// Give it up although rows still need it, or could not be looked at: they are not found any more
-        #[arg(long)]
-        leave_behind: bool,
-    },
-    /// Destroy the keys of a series in the token that the vault is not under: of a copy, or left by a rotation. Without a name: list all
-    Series {
-        /// The series, as this lists it
-        series: Option<String>,
-        /// Why, for the journal: 1 to 200 bytes, never personal data
-        #[arg(long, value_name = "TEXT", requires = "series")]
-        why: Option<String>,
-        /// The vault left the token of the configuration: its root key is what is given or configured beside it
-        #[arg(long)]
-        not_in_token: bool,
-    },
 }

@@ -1,5 +1,6 @@
 //! `oubliette.toml`: where the vault is and what the application keeps, so that it need not be said each time.
 
+mod declared;
 mod forms;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::permissions;
 use crate::token::TokenSource;
 
+pub use declared::{Controller, DeclaredPurpose, Retention};
 pub use forms::{Form, IndexColumn, Indexes, KeyType, OneOrMore};
 
 /// The file that is read if there is one.
@@ -125,28 +127,6 @@ pub struct Register {
     pub receipts: Option<PathBuf>,
 }
 
-/// How long a purpose is kept.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Retention {
-    /// So long after the grant.
-    #[serde(rename = "after_grant")]
-    Grant(String),
-    /// So long after the last mark of a name, or the grant if that is later.
-    #[serde(rename = "after_last")]
-    Last(AfterMark),
-    /// So long after a mark of a name; for ever without one.
-    #[serde(rename = "after_end")]
-    End(AfterMark),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AfterMark {
-    pub mark: String,
-    pub kept: String,
-}
-
 /// A table of the application's that holds sealed values.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,34 +189,6 @@ pub struct Column {
     pub context: Option<String>,
     pub context_bytes: Option<u8>,
     pub index: Vec<IndexColumn>,
-}
-
-/// What is said about a purpose, for the inventory.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeclaredPurpose {
-    pub name: String,
-    pub why: Option<String>,
-    pub basis: Option<String>,
-    /// How long, in words.
-    pub kept: Option<String>,
-    /// Nobody, if the list is there and empty.
-    pub recipients: Option<Vec<String>>,
-    #[serde(default)]
-    pub whose: Vec<String>,
-    #[serde(default)]
-    pub categories: Vec<String>,
-    /// To nobody, if the list is there and empty.
-    pub transfers: Option<Vec<String>>,
-}
-
-/// Who answers for it all.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Controller {
-    pub name: Option<String>,
-    pub officer: Option<String>,
-    pub measures: Vec<String>,
 }
 
 impl KeyStore {

@@ -1,5 +1,7 @@
 //! How the command ends: its exit codes, and failures that carry one.
 
+mod codes;
+
 use std::error::Error;
 use std::fmt;
 
@@ -14,7 +16,8 @@ use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
 
 use crate::words;
-use crate::wrap;
+
+pub use codes::{CODES, help};
 
 /// What the exit code says. The numbers are promised: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +42,7 @@ pub enum Exit {
     Investigate = 65,
     /// What was named does not exist.
     Missing = 66,
-    /// What was to be printed was not written whole.
+    /// The answer was not written whole.
     Unwritten = 74,
     /// Nothing happened, and it may work later.
     TryAgain = 75,
@@ -49,57 +52,6 @@ pub enum Exit {
     Refused = 77,
     /// The configuration is wrong.
     Config = 78,
-}
-
-/// Each code and what it says: shown at the end of `--help`, and in the man page.
-pub const CODES: [(Exit, &str); 15] = [
-    (Exit::Done, "done, nothing to report"),
-    (
-        Exit::Found,
-        "done, and something was found that can wait: doctor's warnings, requests that are due soon, what a sweep would shred, tokens that could not be cleared yet",
-    ),
-    (
-        Exit::Grave,
-        "done, and something was found that cannot wait: doctor's grave findings, late requests, a receipt or journal that does not verify, a vault with an alarm",
-    ),
-    (Exit::Erased, "whom it concerns was shredded: there is nothing left"),
-    (
-        Exit::Held,
-        "a legal hold stands: an erasure or a shred did not happen, what a withdrawal ended is shredded when the hold is over",
-    ),
-    (Exit::Incomplete, "incomplete: what is good is shown, and what is damaged is marked and left out"),
-    (Exit::NeedsVault, "it needs the vault, and the configuration is an officer's desk, without one; nothing happened"),
-    (
-        Exit::Usage,
-        "the command was not understood, or names a number, purpose or customer that is not known; nothing happened",
-    ),
-    (
-        Exit::Investigate,
-        "investigate: damage, tampering, or a key store that was rolled back; refused, nothing happened",
-    ),
-    (Exit::Missing, "there is no such file or vault"),
-    (
-        Exit::Unwritten,
-        "what was to be printed was not written whole, as on a full disk; what the command does besides is done",
-    ),
-    (Exit::TryAgain, "try again: a file, the key store or the database cannot be used now; nothing happened"),
-    (Exit::Unsettled, "it happened in part, or it is not known whether it happened: run it again until it ends with 0"),
-    (
-        Exit::Refused,
-        "refused: not confirmed (--yes), the wrong root key, or permissions that are too wide, or a request that is closed; nothing happened",
-    ),
-    (Exit::Config, "the configuration file is wrong"),
-];
-
-/// The codes as `--help` ends with them, in 80 columns.
-pub fn help() -> String {
-    let mut out = String::from("Exit codes:");
-    for (exit, text) in CODES {
-        let line = format!("  {:>2}  {text}", exit as u8);
-        out.push('\n');
-        out.push_str(&wrap::hanging(&line, 6));
-    }
-    out
 }
 
 impl Exit {
@@ -272,7 +224,7 @@ pub fn told(error: &KeyStoreError) -> String {
             "the vault keeps a journal, and this must be written down: name it with --journal, or as `journal` in the configuration".to_owned()
         }
         KeyStoreError::RolledBack { have, seen } => format!(
-            "the key store was rolled back: generation {seen} was seen, and the one at generation {have} does not come after it; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`"
+            "the key store was rolled back: it is at generation {have}, which does not come after generation {seen}, seen before; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it was not rolled back, `oubliette clear-alarm`"
         ),
         KeyStoreError::PagesOfAnotherVault => {
             "the pages are another vault's: correct --pages-at, or `pages_at` in the configuration".to_owned()
@@ -419,7 +371,7 @@ fn of_register(error: &RegisterError) -> Option<String> {
         RegisterError::NotSigned => "a line of the journal's table in the database was not signed by the vault of this public key: `public_key` or [database] is another vault's, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
         RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or are from before a key tree was given up. `oubliette resume --reconcile` lists all such numbers".to_owned(),
         RegisterError::RowsDiffer { table } => format!(
-            "table {table:?} has a row of this customer's whose number the register does not have for them, so that an erasure would leave it readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
+            "table {table:?} has a row of this customer's under a number that the register does not list for them: an erasure would leave the row readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
         ),
         _ => return None,
     })

@@ -57,7 +57,7 @@ const IN_COMMANDS: &[(&str, &str)] = &[
     ("bind `SealedText` there, or", "have the application bind the text of sealed values there, or"),
     (
         "or `replay` the journal; or `recover` with those shredded since",
-        "or `oubliette replay`; if you looked and it did not go back, `oubliette clear-alarm`",
+        "or `oubliette replay`; if you looked and it was not rolled back, `oubliette clear-alarm`",
     ),
     ("; or `recover`, if older versions are kept", ""),
     (

@@ -47,10 +47,10 @@ pub enum Cause {
     /// A sealed value that this version cannot parse.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// A value is sealed under another number than the row's, as an upsert leaves it that writes the value and not the number: shredding the row's number
-    /// leaves the value readable.
+    /// A value is sealed under another number than the row's: shredding the row's number leaves the value readable. An upsert that writes
+    /// the value and not the number leaves such a row.
     #[error(
-        "the value is sealed under customer {under}, which is not the row's number: shredding that would leave the value readable; write number and values together"
+        "the value is sealed under customer {under}, and the row has another number: shredding the row's number would leave the value readable; write number and values together"
     )]
     OtherNumber {
         /// The number that the value is sealed under.
@@ -131,7 +131,9 @@ pub enum JobError {
         customer: CustomerId,
     },
     /// Two columns hold the tokens of two epochs at most, of which one is odd and one even.
-    #[error("epochs {live:?} of the index are live, and two columns hold one even and one odd one; retire the others")]
+    #[error(
+        "epochs {live:?} of the index are live, and its two columns have room for one even and one odd epoch; retire the others"
+    )]
     TooManyEpochs {
         /// The live epochs.
         live: Vec<Epoch>,

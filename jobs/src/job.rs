@@ -245,8 +245,8 @@ impl Job {
         self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
-    /// Every token that this job's steps look at is compared with its value, which is opened for it, and made anew where it is another one's: an update that
-    /// wrote the value and forgot its token leaves a row that is found by what it no longer holds, and not by what it does. `left_behind` then names these rows.
+    /// Opens each value whose token this job's steps look at, and makes the token anew if it is another value's. An update that writes
+    /// a value and forgets its token leaves a row that a search finds by the old value only. `left_behind` then names these rows.
     #[must_use]
     pub fn verify_indexes(mut self) -> Job {
         self.verifies = true;
@@ -278,10 +278,10 @@ impl Job {
         self
     }
 
-    /// How long the job holds no locks when its batches have held them for a [`batch_time`](Job::batch_time), together or one
-    /// alone. Unless said otherwise 100 milliseconds on SQLite, whose writers ask at most that far apart whether the file is
-    /// free: one whose busy timeout is half a second or more gets its turn, also beside a job of many short batches. None
-    /// elsewhere, where only the rows of a batch are locked and whoever waits for one comes next.
+    /// How long the job holds no locks once its batches, one or several, have held them for a [`batch_time`](Job::batch_time). Unless
+    /// said otherwise: on SQLite 100 milliseconds. Its writers ask at most that far apart whether the file is free, so one whose
+    /// busy timeout is half a second or more gets its turn, also beside a job of many short batches. Elsewhere none: only the
+    /// rows of a batch are locked, and whoever waits for one comes next.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Job {
         self.pause = Some(pause);

@@ -70,7 +70,7 @@
 //!    Deploy a version that searches by token, and only then drop the old constraint.
 //! 5. **Deploy B** writes sealed, with its token, and with [`seal_into`](Job::seal_into) NULL for the plaintext. Run the job
 //!    above (its `enroll` now finds nothing) until `left_behind` is empty, after a `dry_run`, which lists
-//!    what would be refused, which rows would have one token, and of which a country is guessed ([`address_in`], [`Parts::address`]). A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
+//!    what would be refused, which rows would share a token, and for which a country is guessed ([`address_in`], [`Parts::address`]). A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
 //! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
 //!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
@@ -99,8 +99,8 @@
 //! 2. One lease later, a job of [`reseal`](Job::reseal) steps over every column of the purpose, in every table, until
 //!    `left_behind` is empty for each.
 //! 3. [`retire_replaced`](oubliette::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable from then on,
-//!    and so is every backup from before step 2 ended: wait for as long as those may be needed, unless somebody copied the
-//!    old keys, when that is what you want. It waits a lease on the calling thread: in async code use `spawn_blocking`.
+//!    and so is every backup from before step 2 ended: wait for as long as those may be needed. If somebody copied the
+//!    old keys, do not wait. It waits a lease on the calling thread: in async code use `spawn_blocking`.
 //!
 //! # A new epoch of an index
 //! 1. [`begin_epoch`](oubliette::Vault::begin_epoch). Queries by [`tokens`](oubliette::Vault::tokens) take both epochs.

@@ -92,8 +92,8 @@ pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &
     }
 }
 
-/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would have one token, which a UNIQUE constraint would refuse.
-/// All rows are worked on as in a run, and nothing of it is kept but the tokens, some 100 bytes a row. A job that enrolls takes one number for it. The runtime's
+/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would share a token, which a UNIQUE
+/// constraint would refuse. It works on all rows as a run does, and keeps their tokens in memory, some 100 bytes a row. A job that enrolls uses up one number. The runtime's
 /// other tasks go on every 10 milliseconds or so, as in [`run`].
 ///
 /// # Errors

@@ -117,12 +117,11 @@ pub enum Event {
         /// The ids of those detached: from now on they hold an old record.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         detached: Vec<Label>,
-        /// The id of the place that is first from now on, and decides, if it was not before: the vault was handed over to it, or it was
-        /// promoted because the one before was lost.
+        /// The place that is first from now on, if another was before: by a hand-over, or promoted since that one was lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<Label>,
     },
-    /// Intent: the keys of a series in the token are destroyed, which the root record is not under: those of a copy, or that a rotation left.
+    /// Intent: keys in the token that the root record is not under are destroyed: a copy's series, or one that a rotation left.
     ForgetSeries {
         /// The series.
         series: SeriesName,
@@ -155,8 +154,7 @@ pub enum Event {
         /// When no other process used the keys any more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_at: Option<Time>,
-        /// The version of the root key that the root record is under, if that, or what is left of those before it, is not what an entry
-        /// said last.
+        /// The version of the root key in use and what is left of older ones, if an entry did not say the same last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         root_key: Option<RootKeyVersion>,
     },
@@ -166,8 +164,7 @@ pub enum Event {
         /// The version.
         version: RootKeyVersion,
     },
-    /// A copy of the vault is about to be written, whose root record is under the first key of a series of its own. It opens whoever is in it
-    /// for as long as that key is there.
+    /// A copy of the vault is about to be written, under the first key of a series of its own: it opens for as long as that key is there.
     Copied {
         /// The copy's series.
         series: SeriesName,

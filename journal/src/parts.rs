@@ -86,8 +86,8 @@ pub enum Began {
     Unknown,
 }
 
-/// The version of the root key that the root record is under, and what is left of those before it: as whoever wrote the entry found the token
-/// then, by its clock.
+/// The version of the root key that the root record is under, and what is left of older ones: as the process that wrote the entry found
+/// the token then, by that process's clock.
 ///
 /// Of the series' keys there were no others than this one and those kept: so root records from before `generation` that are under
 /// this series could not be read any more, nor by anybody who has the token from then on.
@@ -117,8 +117,8 @@ pub struct RootKeyVersion {
 pub struct KeptVersions {
     /// The oldest that is left. All before it were gone.
     pub from: u64,
-    /// When the time of the last of them is over, by the marks in the token and the policy of whoever wrote this. They are there until an entry
-    /// says that they are gone.
+    /// When the last of them is to be destroyed, by the marks in the token and the policy of the process that wrote this. They are there
+    /// until an entry says that they are gone.
     pub until: Time,
 }
 

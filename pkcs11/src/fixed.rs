@@ -8,9 +8,9 @@ use crate::error::TokenError;
 use crate::objects;
 use crate::token::Token;
 
-/// An AES-256 key of a label in a token, which wraps a vault's root key: `RootKey::wrapped_by`.
+/// An AES-256 key in a token, found by its label, which wraps a vault's root key: `RootKey::wrapped_by`.
 ///
-/// It forgets nothing by itself: whoever has it and a copy of an older root record opens who was shredded since. Where that matters use
+/// It forgets nothing by itself: with a copy of an older root record, it opens everyone shredded since. Where that matters, use
 /// [`Token`] as a series of versions.
 #[derive(Clone, Debug)]
 pub struct FixedKey {

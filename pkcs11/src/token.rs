@@ -19,8 +19,7 @@ use crate::module::{module, restart};
 
 /// A PKCS#11 token, opened. Clones share one session.
 ///
-/// A session that was lost is opened again by the next call, also after the token was unplugged for a while. A PIN that was refused is not tried
-/// again.
+/// The next call opens a lost session again, also after the token was unplugged for a while. A refused PIN is not tried again.
 #[derive(Clone)]
 pub struct Token {
     inner: Arc<Inner>,
@@ -147,7 +146,7 @@ impl Token {
         self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(series);
     }
 
-    /// How many bytes are free for keys and marks, and of how many, if the token tells; many do not.
+    /// How many bytes are free for keys and marks, and how many there are in all; `None` if the token does not tell, as many do not.
     ///
     /// # Errors
     /// [`TokenError`], when it cannot be asked.

@@ -31,15 +31,15 @@ pub enum ConfirmReads {
     /// yet, which may be what was read.
     #[default]
     WhenSynchronous,
-    /// The same, and a server that names no synchronous standbys is refused: the vault is not unlocked, commits nothing, and renews no lease. So a
-    /// failover manager that empties `synchronous_standby_names` when the standbys are away takes no proof away, and nothing is answered that is on one
-    /// machine alone. Whether all that may be promoted confirm is not known to the server: [`Survey`](crate::Survey) tells what it says.
+    /// The same, and a server that names no synchronous standbys is refused: the vault is not unlocked, commits nothing, and renews no lease. Some
+    /// failover managers empty `synchronous_standby_names` when the standbys are away: then the store answers nothing that is on one machine
+    /// alone. The server does not know whether every standby that may be promoted confirms: [`Survey`](crate::Survey) tells what it says.
     Required,
     /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
     Always,
-    /// No read is. Then a lease is renewed by a primary that was deposed, for as long as the failover manager lets it run: what
-    /// others are promised after a shred is that time, and not the lease. Nor is what was read known to be durable: a key tree that another process made is used
-    /// after the next commit.
+    /// No read is. Then a primary that was deposed goes on renewing leases for as long as the failover manager lets it run: a shred is
+    /// effective everywhere after that time, not after a lease. Nor is it known that what was read is durable: a key tree that another
+    /// process made is used after the next commit only.
     Never,
 }
 
@@ -109,7 +109,7 @@ impl PostgresStoreBuilder {
     /// said otherwise.
     ///
     /// A primary that was deposed and does not know it yet still answers reads, and would renew the lease of whoever asks it, while
-    /// somebody is shredded on the new one. A commit that its standbys confirm it cannot make any more. The price is one
+    /// somebody is shredded on the new one. But it cannot make a commit any more that its standbys confirm. The price is one
     /// record of about a hundred bytes in the WAL, and its way to the standbys, four times a lease and process.
     ///
     /// It proves as much as `synchronous_standby_names` demands: every server that may be promoted must be among those that
@@ -137,7 +137,7 @@ impl PostgresStoreBuilder {
     /// them. One that is away counts as not having it. Then the record is under the new version, the older one stays, the shred's answer is
     /// [`OldCopyRemains`](oubliette::ShredError::OldCopyRemains), and it is tried again by itself, at least once a minute.
     ///
-    /// **What is not named here, and neither connected nor of a slot, is not known**: a standby that is cut off just then would be forgotten. Name all. Those
+    /// **A standby that is not named here, not connected and without a slot is not known**: if it is cut off just then, it is forgotten. Name all. Those
     /// behind another standby do not connect to the primary and are waited for in vain: say that they are
     /// [never promoted](PostgresStoreBuilder::never_promoted), or have them follow the primary. Give each server a `cluster_name` of its own; two of one name
     /// are taken for each other. The role needs `pg_read_all_stats`, which a superuser grants.
@@ -153,7 +153,7 @@ impl PostgresStoreBuilder {
     }
 
     /// Names standbys, or replication slots, that nobody promotes, and never restores the record from: one for reports, an archive
-    /// (`pg_receivewal`). No version of the root key waits for them. Promoted all the same, such a one opens nothing.
+    /// (`pg_receivewal`). No version of the root key waits for them. One that is promoted all the same opens nothing.
     pub fn never_promoted(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> PostgresStoreBuilder {
         self.standbys.never.extend(names.into_iter().map(Into::into));
         self
@@ -171,7 +171,7 @@ impl PostgresStoreBuilder {
     /// Opens the store. The tables must be there: nothing is made or changed.
     ///
     /// A server that runs with `fsync = off` is refused: nothing that it answers is durable. For tests, `allow_fsync_off=yes` in the connection string
-    /// says that it will do. That commits survive the loss of a machine is asked for by [`ConfirmReads::Required`].
+    /// allows it. [`ConfirmReads::Required`] demands that commits survive the loss of a machine.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was written.
@@ -188,8 +188,8 @@ impl PostgresStoreBuilder {
         Ok(PostgresStore::new(driver, pool, schema, place, self))
     }
 
-    /// Makes the tables, or brings those of an older version up to date; does nothing if they are as this program needs them. To be called as the
-    /// owner to be: a role that may create schemas in the database, or owns one of this name. Not the role of daily use.
+    /// Makes the tables, or brings older ones up to date; if they are up to date, it does nothing. Call it as the tables' owner: a role that
+    /// may create schemas in the database, or owns this one. Not the role of daily use.
     ///
     /// # Errors
     /// [`OpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
@@ -206,7 +206,7 @@ impl PostgresStoreBuilder {
     }
 
     /// Lets a role do what a vault does from day to day, and nothing else: read all tables, put and delete pages, overwrite the record and
-    /// the mark. It can change no table. To be called as the owner, after `migrate`; again is harmless. In SQL, for a schema `oubliette`:
+    /// the mark. It can change no table. Call it as the owner, after `migrate`; calling it again is harmless. In SQL, for a schema `oubliette`:
     /// ```sql
     /// GRANT USAGE ON SCHEMA oubliette TO app;
     /// GRANT SELECT ON ALL TABLES IN SCHEMA oubliette TO app;

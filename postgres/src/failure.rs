@@ -33,13 +33,13 @@ pub(crate) enum Failure {
     #[error("this server is a standby (in recovery); connect to the primary")]
     Standby,
     #[error(
-        "the lock is not held by this connection any more, and nothing was written: it was lost, or a connection pooler \
-         in transaction mode stands in between, which the key store does not work through"
+        "nothing was written: this connection does not hold the lock any more. The connection was lost, or a connection pooler \
+         in transaction mode stands in between; use the pooler's session mode, or none"
     )]
     LockLost,
     #[error(
-        "another of the server's connections answers than was set up: a connection pooler in transaction mode stands in between, which the key store does not \
-         work through; use its session mode, or none"
+        "the connection that answers is not the one that was set up: a connection pooler in transaction mode stands in between; use the \
+         pooler's session mode, or none"
     )]
     Pooled,
     #[error("the operating system gave no randomness")]

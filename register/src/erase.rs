@@ -52,8 +52,8 @@ own_transaction! {
     ///
     /// # Errors
     /// [`RegisterError::Held`] while a legal hold stands: nothing was shredded, and the erasure is deferred. It is kept as a
-    /// [request](crate::InTransactionSqlite::requests) with its deadline, one of now unless one is open, and the first [`sweep`](Self::sweep) after the hold's
-    /// end, or after it was ended, carries it out, unless the request was taken back. [`RegisterError::UnknownSubject`]: nothing was done.
+    /// [request](crate::InTransactionSqlite::requests): the one that is open, or a new one of now. The first [`sweep`](Self::sweep) after no hold stands
+    /// any more carries it out, unless the request was taken back. [`RegisterError::UnknownSubject`]: nothing was done.
     /// After any other error it may have been decided already; call it again, or `resume`.
     fn erase(subject: &Subject, why: Reason) -> Erased = erase;
 }

@@ -63,7 +63,7 @@ pub enum RegisterError {
         at: Option<Timestamp>,
     },
     /// A request is extended within its first month, in which the person must be told why (GDPR Art. 12(3)).
-    #[error("the request was due at {due}, and could only be extended before; answer it")]
+    #[error("the request was due at {due}, and it is too late to extend it; answer it")]
     TooLateToExtend {
         /// When it was due.
         due: Timestamp,
@@ -94,7 +94,9 @@ pub enum RegisterError {
     #[error("the register's tables belong to another vault; is the database, or the vault, the wrong one?")]
     OtherVault,
     /// The database says that a number is live, and the vault that it is shredded: the database went back in time.
-    #[error("the vault has shredded what the database holds for live: it was restored; call `reconcile`")]
+    #[error(
+        "the vault has shredded a number that is live in the database: the database was restored; call `reconcile`"
+    )]
     NeedsReconcile,
     /// The purpose was not among those the vault was unlocked with.
     #[error("purpose {purpose:?} is not unlocked; name it in `purposes` when unlocking")]
@@ -152,7 +154,7 @@ pub enum RegisterError {
     /// The application's table has a row of the customer's with a number that the register does not have for them: an erasure would leave it
     /// readable, and the receipt would not say so. Nothing was shredded.
     #[error(
-        "table {table:?} has a row of this customer's whose number the register does not have for them; an erasure would leave it readable. Nothing was shredded; find out whose number it is"
+        "table {table:?} has a row of this customer's under a number that the register does not list for them; an erasure would leave the row readable. Nothing was shredded; find out whose number it is"
     )]
     RowsDiffer {
         /// Which table.
@@ -291,7 +293,7 @@ impl From<OpenError> for RegisterError {
 #[non_exhaustive]
 pub enum GrantedSealError {
     /// The field is of another purpose than the grant.
-    #[error("the grant is for the purpose {granted:?}, and the field of {asked:?}; ask for `keys` of that purpose")]
+    #[error("the grant is for the purpose {granted:?}, and the field is of {asked:?}; ask for `keys` of that purpose")]
     OtherPurpose {
         /// The purpose of the grant.
         granted: &'static str,

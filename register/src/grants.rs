@@ -42,7 +42,7 @@ in_transaction! {
     /// [`RegisterError::NeedsReconcile`] after a restore. Nothing was recorded; a number may be wasted.
     write fn grant(subject: &Subject, grant: Grant) -> Granted = record;
 
-    /// A handle for sealing what there is a live grant for, and for opening it: limited to that purpose.
+    /// A handle that seals and opens for one purpose, while a grant for it is live.
     ///
     /// A grant is over when its own time has come, or that of its purpose's [rule](crate::Keep), whether or not a
     /// sweep has been there. Of a customer who returns after that, record the new grant, or the [mark](Self::mark) that the

@@ -69,8 +69,8 @@
 //! process that is killed in between leaves what was decided, and [`resume`](OwnTransactionSqlite::resume) finishes it: at the next
 //! start, in any process. Between the decision and its end nothing is granted or sealed for the customer.
 //!
-//! What the journal is told lies in an outbox from the same transaction on: a transaction that is rolled back tells it
-//! nothing, and what one that is committed tells is delivered exactly once, also across crashes.
+//! What the journal is to be told goes into an outbox, in the same transaction. If that is rolled back, the journal hears
+//! nothing; if it is committed, the journal gets each event exactly once, also across crashes.
 //!
 //! # What a legal hold keeps
 //! A [hold](InTransactionSqlite::hold) binds whatever this register destroys: [`erase`](OwnTransactionSqlite::erase) is refused, a
@@ -108,7 +108,8 @@
 //! 3. [`resume`](OwnTransactionSqlite::resume) notices that the journal knows more of this database than it remembers, and
 //!    [reconciles](OwnTransactionSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
 //!    since are recorded, tokens cleared again; ended grants end, holds stand.
-//! 4. [`Resumed::reconciled`] tells what was found. What [`Reconciled::lost`] lists are numbers of customers who signed up since; nobody knows any more whose they are.
+//! 4. [`Resumed::reconciled`] tells what was found. [`Reconciled::lost`] lists numbers of customers who
+//!    signed up since the backup: whose they are is not known any more.
 //! 5. Evidence and marks since are lost, and, if the journal lost entries too, holds and requests. Nothing is swept before an operator has
 //!    entered them again and [said so](OwnTransactionSqlite::confirm_restored).
 //!

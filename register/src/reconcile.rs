@@ -28,9 +28,9 @@ own_transaction! {
     /// need nothing: what was shredded stays unreadable whatever is restored. [`resume`](Self::resume) calls it when the
     /// journal shows that the database is older; call it yourself when both were restored. Twice does nothing more.
     ///
-    /// Numbers that were shredded past the register, by [`Vault::shred`](oubliette::Vault::shred) or the operator's command, are
-    /// found in the same way. Where the journal does not say that somebody was erased, whoever has nothing left in any purpose counts as
-    /// such, if the vault has several.
+    /// It also finds numbers that were shredded past the register, by [`Vault::shred`](oubliette::Vault::shred) or the operator's
+    /// command. If the vault has several purposes, a customer who has nothing left in any of them counts as erased, even if the
+    /// journal does not say so.
     ///
     /// Then all is compared both ways: journal and table line for line, every number with the vault, and with the id that it was issued for.
     /// What differs is listed, and nothing is done about it: [`Reconciled::opened`], [`Reconciled::strangers`].
@@ -42,11 +42,12 @@ own_transaction! {
     /// [`RegisterError::PurposeNotUnlocked`] when some purpose cannot be compared. What was done stays; call it again.
     fn reconcile() -> Reconciled = reconcile;
 
-    /// An operator's word, after a restore, that what the database forgot and the journal does not tell was entered again: holds and requests
-    /// if the journal lost entries; evidence, marks, and what a [`Desk`](crate::Desk) did that was not yet signed, in any case. Sweeps go on from here. The reason goes into the journal.
+    /// An operator's word, after a restore, that what the database forgot was entered again: evidence, marks, and what a
+    /// [`Desk`](crate::Desk) did that was not yet signed; holds and requests too, if the journal lost entries. Sweeps go on from here.
+    /// The reason goes into the journal.
     ///
-    /// Also their word that numbers whose id was sealed under a key tree that was [given up](Self::retire_replaced) since, and is lost with it,
-    /// stand beside the right ids: nothing else can tell.
+    /// It also confirms that numbers stand beside the right ids where the proof is lost: it was sealed under a key tree that was
+    /// [given up](Self::retire_replaced) since.
     ///
     /// # Errors
     /// When journal or database cannot be written. Nothing is lost: call it again.

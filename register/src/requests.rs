@@ -122,8 +122,7 @@ pub struct Request {
 at_desk! {
     /// Records a request when it arrives, and says when it is due: one calendar month later (Art. 12(3)). An erasure is
     /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one. One that comes while a legal
-    /// hold stands is deferred: it stays open, with its deadline, and the first sweep after the hold's end, or after it was ended, carries
-    /// it out.
+    /// hold stands is deferred: it stays open, with its deadline, and the first sweep after no hold stands any more carries it out.
     ///
     /// # Errors
     /// [`RegisterError::BeingErased`] when the customer's erasure has begun, and [`RegisterError::Invalid`] of a request that

@@ -24,9 +24,9 @@ impl Rules {
     /// Where a table has customers' ids, as the register knows them, and beside them a number; once a column of numbers. Names as they stand
     /// in the database.
     ///
-    /// Before an erasure shreds and a receipt is signed, the customer's rows are looked up by the id, compared as text; a number that the
-    /// register does not have for them, and that is not shredded, stops it ([`RegisterError::RowsDiffer`]). Of tables that are not named here the receipt says that they were
-    /// not compared. In PostgreSQL an index on the column's text (`CREATE INDEX ON customers ((id::text))`) saves reading the whole table.
+    /// Before an erasure shreds and a receipt is signed, the customer's rows are looked up by the id, compared as text; a number
+    /// that is not shredded, and that the register does not list for them, stops it ([`RegisterError::RowsDiffer`]).
+    /// Of all other tables the receipt says that they were not compared. In PostgreSQL an index on the column's text (`CREATE INDEX ON customers ((id::text))`) saves reading the whole table.
     pub fn rows(mut self, table: &str, id_column: &str, number_column: &str) -> Rules {
         self.check_names(table, &[id_column, number_column]);
         let [table, id_column, number_column] = [table, id_column, number_column].map(str::to_owned);

@@ -130,7 +130,7 @@ impl Rules {
     }
 
     /// How long a purpose is kept. The [sweep](super::OwnTransactionSqlite::sweep) ends what is due. A grant with a time of its own
-    /// ends by whichever is earlier; where several grants stand for one purpose, the last of them counts.
+    /// ends at the earlier of the two. Of several grants for one purpose, the one that ends last counts.
     pub fn keep(mut self, purpose: Purpose, keep: Keep) -> Rules {
         // A span that no calendar holds would fail at the first sweep.
         let end = |span: Span| after(Timestamp::UNIX_EPOCH, span).ok();
@@ -180,9 +180,9 @@ impl Rules {
         self.tokens.push(TokenColumn { table, number_column, column });
     }
 
-    /// How long after a request an erasure waits, so that somebody can still say that it was a mistake. The sweep carries
-    /// out what was requested when it is over; [`erase`](super::OwnTransactionSqlite::erase) does not wait. Less than 28 days, since
-    /// an answer is due within a month. **It is a wait before the shred: after one there is no undo.**
+    /// How long a requested erasure waits, so that a mistake can still be called off; then the sweep carries it out.
+    /// [`erase`](super::OwnTransactionSqlite::erase) does not wait. Less than 28 days, since an answer is due within a month.
+    /// **After the shred there is no undo.**
     pub fn grace(mut self, grace: SignedDuration) -> Rules {
         if grace <= SignedDuration::ZERO || grace >= SignedDuration::from_hours(28 * 24) {
             self.refuse("a grace lies between no time and 28 days");
@@ -191,12 +191,12 @@ impl Rules {
         self
     }
 
-    /// What stays of a grant's evidence when the customer is erased: the parts of these names, nothing unless said.
+    /// The parts of a grant's evidence that stay when the customer is erased, by name; none unless said. A part that holds the
+    /// customer's id never stays.
     ///
-    /// What always stays names nobody: the purpose, the basis, the recipient, and when a grant began and ended. That is
-    /// what shows, without the person, that there was a basis (GDPR Art. 5(2)); whether a consent must also be shown to
-    /// whoever complains after their erasure (Art. 7(1), 17(3)(e)) is yours to judge. A part that holds the customer's id
-    /// never stays.
+    /// What always stays names nobody: purpose, basis, recipient, beginning and end of a grant. It shows that there was a basis
+    /// (GDPR Art. 5(2)). Whether you must also show a consent to somebody who complains after their erasure (Art. 7(1),
+    /// 17(3)(e)) is yours to judge.
     pub fn keep_evidence<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Rules {
         self.kept_evidence.extend(names.into_iter().map(str::to_owned));
         self
@@ -209,11 +209,11 @@ impl Rules {
         self
     }
 
-    /// Where receipts go before the register forgets whose they are. If it fails, or the process is killed, the erasure
-    /// stays unfinished, and [`resume`](super::OwnTransactionSqlite::resume) issues another: so that none is lost, though one may
-    /// come twice. Without it, a process that is killed at the last moment has erased the customer and returned no receipt.
+    /// Where receipts go before the register forgets whose they are. If it fails, or the process is killed, the erasure stays
+    /// unfinished, and [`resume`](super::OwnTransactionSqlite::resume) issues another: none is lost, one may come twice. Without
+    /// it, a process killed at the last moment has erased the customer and returned no receipt.
     ///
-    /// It is called within a transaction, so let it be short: write a file, or put a mail into a queue.
+    /// It is called within a transaction: let it be short, such as writing a file or queueing a mail.
     pub fn receipts(
         mut self,
         keep: impl Fn(&Receipt) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,

@@ -37,8 +37,8 @@ pub struct Withdrawn {
 }
 
 own_transaction! {
-    /// Withdraws a consent: the consents for this purpose end, those to recipients too, and unless it is kept on another
-    /// basis, its numbers are shredded. Consent given again later gets a new number, and revives nothing.
+    /// Withdraws a consent. All consents for this purpose end, those to recipients too. Its numbers are shredded, unless it is
+    /// kept on another basis. Consent given again later gets a new number, and revives nothing.
     ///
     /// A second call has no effect, and is no error.
     ///

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 pub enum KeyStore {
     /// Make the key store's tables, or bring older ones up to date
     ///
-    /// As the owner to be: a role that may create schemas in the database, or owns one of this name. Its URL is needed here alone; what the
-    /// configuration names is the role of daily use, which changes no table. Run it at each deploy: if there is nothing to do, it does nothing.
-    /// It happens wholly or not at all.
+    /// Run it as the tables' owner: a role that may create schemas in the database, or owns this one. Only this command needs the owner's
+    /// URL; the configuration names the role of daily use, which changes no table. Run it at each deploy: if the tables are up to date,
+    /// nothing changes. It happens wholly or not at all.
     Migrate(MigrateKeyStore),
 }
 

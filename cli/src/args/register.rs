@@ -70,18 +70,18 @@ pub enum OfRequests {
         /// When it arrived, such as `2026-11-24` or `2026-11-24T09:30:00Z`; now unless said
         #[arg(long, value_name = "TIME")]
         arrived: Option<String>,
-        /// The register does not know them: the answer to them is due all the same
+        /// Record it although the register does not know them: an answer is due all the same
         #[arg(long)]
         new: bool,
     },
-    /// Close a request, for good. One for erasure that is closed is not carried out
+    /// Close a request, for good. A closed request for erasure is not carried out
     Answer {
         /// The request, as `requests` shows it
         id: String,
         /// How
         answer: Answered,
-        /// Why; needed when it is refused, since the person must be told (Art. 12(4) GDPR), and when an erasure, a restriction or
-        /// an objection is said to be done, which this command has not done: say what was
+        /// Why. Needed for `refused`, since the person must be told (Art. 12(4) GDPR); and for `done` of an erasure, a restriction
+        /// or an objection: this command does not do it, so say what was done
         #[arg(long, value_name = "TEXT", required_if_eq("answer", "refused"))]
         why: Option<String>,
     },

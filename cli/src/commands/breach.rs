@@ -71,7 +71,9 @@ const SLACK: SignedDuration = SignedDuration::from_mins(5);
 fn past(text: &str) -> Result<Timestamp, Failure> {
     let time = moment(text)?;
     if time > Timestamp::now().saturating_add(SLACK).unwrap_or(Timestamp::MAX) {
-        return Err(Failure::usage(format!("{text:?} is in the future: nothing leaked or became known then yet")));
+        return Err(Failure::usage(format!(
+            "{text:?} is in the future: a leak, and when it became known, lie in the past"
+        )));
     }
     Ok(time)
 }
@@ -134,7 +136,7 @@ fn of_token(times: &[String]) -> Result<Leak, Failure> {
     let [from, until] = times else { return Err(Failure::usage("a token is given as FROM TO")) };
     let (from, until) = (moment(from)?, moment(until)?);
     if from > until {
-        return Err(Failure::usage("the token was in other hands until a time before it began to be"));
+        return Err(Failure::usage("the token's FROM is later than its TO"));
     }
     Ok(Leak::Token { from, until })
 }
@@ -150,7 +152,7 @@ fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, 
     }
     let (from, until) = (past(from)?, past(until)?);
     if from > until {
-        return Err(Failure::usage("the service was in other hands until a time before it began to be"));
+        return Err(Failure::usage("the service's FROM is later than its TO"));
     }
     Ok(Leak::Service { purposes, from, until, taken })
 }

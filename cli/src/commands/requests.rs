@@ -38,7 +38,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             let tables = Tables::open(context)?;
             if !new && Known::of(&tables.database, &whom)?.is_none() {
                 return Err(Failure::usage(
-                    "the register knows no customer of this id, and nothing was recorded; give --new if that is so, since they are to be answered all the same",
+                    "nothing was recorded: the register knows no customer of this id. If that is right, give --new: they must be answered all the same",
                 ));
             }
             let (mut office, resumed) = Office::of(tables, context, Work::Writes)?;

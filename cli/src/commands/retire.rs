@@ -59,7 +59,7 @@ fn tree(
     let tables = Tables::if_configured(context)?;
     if tables.is_none() && despite.is_some() {
         return Err(Failure::usage(
-            "no register is configured, whose holds could be overridden: give it under [database]",
+            "--despite-holds needs the register, and none is configured: give it under [database]",
         ));
     }
     let purpose = purpose(name)?;
@@ -116,14 +116,13 @@ fn nobody_needs_it(context: &Context, vault: &Vault, columns: Vec<Column>, what:
     };
     if columns.is_empty() {
         let message = format!(
-            "whether rows still need it cannot be looked at: the configuration names no columns for it in its [[tables]]; nothing happened. {ALL_THE_SAME}"
+            "nothing happened: whether rows still need it is not known, since [[tables]] of the configuration names no column of it. {ALL_THE_SAME}"
         );
         return Err(Failure::new(Exit::Refused, message));
     }
     let left = reindex::rows_that_need(context, vault, columns, what).map_err(|failure| {
-        let message = format!(
-            "whether rows still need it could not be looked at, and nothing happened: {failure}. {ALL_THE_SAME}"
-        );
+        let message =
+            format!("nothing happened: the rows that may still need it could not be read: {failure}. {ALL_THE_SAME}");
         Failure::new(failure.exit, message)
     })?;
     let rows: u64 = left.iter().map(|left| left.rows).sum();

@@ -27,7 +27,7 @@ fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
         context.secrets.before_the_token();
     }
     context.confirm(
-        "Put the vault under a new root key?\nEvery running process must have been given the new key as its next one before, or it stops within a lease.\nWhoever loses the new key has lost every value.",
+        "Put the vault under a new root key?\nFirst give it to every running process, as its next root key: one without it stops within a lease.\nWhoever loses the new key has lost every value.",
     )?;
     let vault = context.unlock(&[])?;
     let new = context.secrets.new_root_key(new)?;
@@ -60,7 +60,7 @@ fn next_version(context: &mut Context) -> Result<Answer, Failure> {
 fn tokens(context: &mut Context, from_one: bool) -> Result<Answer, Failure> {
     let names = context.secrets.token_names()?;
     context.confirm(&format!(
-        "Have the root key held by these tokens, and no others: {}?\nEvery running process must have been given them before, or it stops within a lease.\nA token that is left out keeps its keys, with which older copies of the root record can be read, and can be used no more for this vault: destroy it, or its keys, if it is found. Whoever loses all that are left has lost every value.",
+        "Have these tokens hold the root key, and no others: {}?\nFirst give them to every running process: one without them stops within a lease.\nA token that is left out keeps its keys, with which older copies of the root record can be read, and can be used no more for this vault: destroy it, or its keys, if it is found. Whoever loses all that are left has lost every value.",
         names.join(", ")
     ))?;
     let all = context.secrets.of_all_tokens()?;

@@ -35,7 +35,7 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
     let tables = Tables::if_configured(context)?;
     if tables.is_none() && despite.is_some() {
         return Err(Failure::usage(
-            "no register is configured, whose holds could be overridden: give it under [database]",
+            "--despite-holds needs the register, and none is configured: give it under [database]",
         ));
     }
     let held = tables.as_ref().map(|tables| whom.held(&tables.database, only)).transpose()?;

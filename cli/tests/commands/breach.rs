@@ -112,7 +112,7 @@ fn what_is_not_said_exactly_is_not_assessed() {
         (vec!["--database", "2026-11-24"], "hour"),
         (vec!["--backup", "last night"], "last night"),
         (vec!["--service", "odrers", &at, &at], "odrers"),
-        (vec!["--service", "orders", &at, "2020-01-01T00:00:00Z"], "before"),
+        (vec!["--service", "orders", &at, "2020-01-01T00:00:00Z"], "FROM is later"),
         (vec!["--service", "orders", &at], "3"),
         (vec!["--root-key", "current"], "current"),
     ] {

@@ -10,8 +10,8 @@ use oubliette::store::StoreError;
 use crate::store::PostgresStore;
 
 impl PostgresStore {
-    /// Asks the server what an operator should know of it: what is promised after a failover, what it keeps of older root records, and
-    /// whether this role may do more than it needs. It only looks, and needs no right beyond those of [`grant_to`]; with those of
+    /// Asks the server what an operator should know: what it promises after a failover, what it keeps of older root records, and
+    /// whether this role may do more than it needs. It changes nothing, and needs no right beyond those of [`grant_to`]; with those of
     /// `pg_read_all_stats` it sees more (see [`Survey::sees_all`]).
     ///
     /// [`grant_to`]: crate::PostgresStoreBuilder::grant_to

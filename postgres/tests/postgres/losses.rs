@@ -65,7 +65,7 @@ fn nothing_is_written_if_the_lock_is_gone() {
     ));
     let mut lock = store.lock(&store.places(), WAIT).unwrap();
     let refused = lock.write(place(&store), 0, &[2; RECORD_BYTES]).unwrap_err();
-    assert!(std::error::Error::source(&refused).unwrap().to_string().contains("lock is not held"), "{refused:?}");
+    assert!(std::error::Error::source(&refused).unwrap().to_string().contains("does not hold the lock"), "{refused:?}");
     drop(lock);
     assert!(holds(&store, 1));
     server.sql(&format!("DROP TRIGGER give_up ON {schema}.root"));

@@ -60,24 +60,22 @@ impl fmt::Display for Action {
                 write!(f, "{numbers} customer numbers in the copied database were shredded since it was copied")
             }
             Action::RotateRootKey => f.write_str(
-                "rotate the root key (`rotate_root_key`) to a random one, and destroy the old one: root records written \
+                "rotate the root key to a random one, and destroy the old one: root records written \
                  from then on are of no use to whoever has it",
             ),
             Action::ReplaceToken => f.write_str(
-                "move the vault to a root key in another token (`rotate_root_key`), destroy the keys in the old one \
-                 (`forget_series`) if it can be reached, and change the PIN: root records written from then on are of no use \
+                "move the vault to a root key in another token, destroy the keys in the old one \
+                 if it can be reached, and change the PIN: root records written from then on are of no use \
                  to whoever has the old token",
             ),
             Action::RotatePurpose { purpose } => write!(
                 f,
-                "give the purpose {purpose} a new key tree (`rotate_purpose`), move its values there (`reseal`), and give up \
-                 the old one (`retire_replaced`): the copied keys then open the copied values only"
+                "give the purpose {purpose} a new key tree, move its values there, and give up \
+                 the old one: the copied keys then open the copied values only"
             ),
-            Action::RetireEpoch { purpose, index } => write!(
-                f,
-                "begin a new epoch of the index {purpose}/{index} (`begin_epoch`), renew its tokens, and retire the old one \
-                 (`retire_epoch`)"
-            ),
+            Action::RetireEpoch { purpose, index } => {
+                write!(f, "begin a new epoch of the index {purpose}/{index}, renew its tokens, and retire the old one")
+            }
             Action::CloseService { purposes } => write!(
                 f,
                 "close the way into the program for {}, and change every secret that it had",

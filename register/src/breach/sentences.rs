@@ -12,7 +12,7 @@ pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materia
     let mut all = Vec::new();
     let scope = report.scope;
     if scope.persons == 0 {
-        all.push("No values leaked with what is listed, and so nothing of anybody's.".to_owned());
+        all.push("What is listed holds no values: nothing of anybody's leaked.".to_owned());
     } else if scope.persons_readable == 0 {
         all.push(
             "Everything sealed that leaked is unintelligible to whoever has it: AES-256-GCM under keys that did not leak."
@@ -20,7 +20,7 @@ pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materia
         );
     } else {
         all.push(format!(
-            "Of {} of {} persons, values are to be taken for known to whoever has what leaked.",
+            "Whoever has what leaked must be taken to know values of {} of {} persons.",
             scope.persons_readable, scope.persons
         ));
     }
@@ -78,18 +78,18 @@ fn of_version(record: u64, facts: &Facts) -> Vec<String> {
         let _ = match (version.gone, version.kept) {
             (Some(gone), _) => write!(
                 text,
-                "whose key was destroyed in the token by {:.0}: whoever has this record alone, or gets at the token later, \
-                 reads nothing with it.",
+                "whose key was destroyed in the token by {:.0}: this record opens nothing, alone or with \
+                 the token as it was from then on.",
                 gone.at
             ),
             (None, Some(until)) => write!(
                 text,
-                "whose key is kept until {until:.0}, and until an entry of the journal says that it is gone: as long, whoever \
-                 has this record and the use of the token reads with it."
+                "whose key is kept until {until:.0} or longer, until an entry of the journal says that it is gone: until then \
+                 whoever has this record and the use of the token reads with it."
             ),
             (None, None) if version.is_superseded => write!(
                 text,
-                "which is superseded; that its key was destroyed the journal does not say: it is to be taken for there."
+                "which is superseded; the journal does not say that its key was destroyed, so it must be taken to be there."
             ),
             (None, None) => write!(
                 text,
@@ -108,7 +108,7 @@ fn of_version(record: u64, facts: &Facts) -> Vec<String> {
             ),
             None => format!(
                 "A copy of the vault that was made of generation {record} is under a key of its own, which is in the token \
-                 until it is destroyed (`forget_series`): no later version of the root key changes that."
+                 until somebody destroys the copy's series there: no later version of the root key changes that."
             ),
         });
     }
@@ -145,12 +145,12 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
     }
     if facts.history.has_versions() && has(|leak| !matches!(leak, Leak::Database { .. })) {
         say(
-            "That the key of a version was destroyed is what the token answered and whoever destroyed it wrote into the journal, \
-             by that machine's clock; five minutes are allowed for. Between destroying and writing it counts as there.",
+            "A version's key counts as destroyed from when the journal says so: the token answered that it was, and the machine that destroyed \
+             it wrote the time by its own clock, for which five minutes are allowed.",
         );
         say(
             "No token was cloned or backed up with its keys, and no machine was stopped, suspended or dumped while a program \
-             on it had the vault open: what such a copy holds no destruction reaches. If one was, list the token, or the \
+             on it had the vault open: no destruction reaches what such a copy holds. If there is one, list the token, or the \
              program's memory, as of that time.",
         );
     }
@@ -173,8 +173,8 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
         let Leak::Service { taken, .. } = leak else { continue };
         match (taken, &facts.openings) {
             (Taken::Answers, Some(_)) => say(
-                "The program gave out what its audit has, and nothing else; the last interval of an audit that was killed \
-                 is not in it. Where the audit says that openings are missing, all that it could open is counted.",
+                "The program gave out what its audit has, and nothing else; if the program was killed, the audit lacks its last \
+                 interval. Where the audit says that openings are missing, all that it could open is counted.",
             ),
             (Taken::Answers, None) => say("The program's openings are not audited: all that it could open is counted."),
             (Taken::Memory, _) => {
@@ -192,7 +192,7 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
         if issued > known {
             all.push(format!(
                 "The vault has issued {issued} numbers, wasted ones included, and {known} of them are in the register: \
-                 customers who are not are not counted."
+                 customers who are not in the register are not counted."
             ));
         }
     }

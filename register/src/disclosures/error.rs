@@ -11,7 +11,7 @@ use crate::error::RegisterError;
 pub enum DisclosureError {
     /// The customer has not granted it, or no longer; or nothing keeps the purpose any more. Nothing was written down.
     #[error(
-        "there is no live grant for {recipient:?} to receive what is kept for {purpose:?}, or none that it is kept on; \
+        "{recipient:?} has no live grant to receive what is kept for {purpose:?}, or the purpose itself has none; \
          record what is missing by `grant`"
     )]
     NoGrant {

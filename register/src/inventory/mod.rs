@@ -68,13 +68,13 @@ pub use live::{Difference, Live};
 use crate::access::tree::Tree;
 
 impl Inventory {
-    /// What is not said and must be: purposes without a declaration, and declarations with holes.
+    /// What must be said and is not: purposes without a declaration, and incomplete declarations.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
         check::gaps(self)
     }
 
-    /// Compares the inventory with the file that [`write`](Inventory::write) wrote, which belongs into version control. Call
+    /// Compares the inventory with the file that [`write`](Inventory::write) wrote; keep that under version control. Call
     /// it in a test.
     ///
     /// # Errors

@@ -126,6 +126,8 @@ fn the_markdown_has_the_headings_of_the_article_and_the_json_names_nobody() {
     ];
     let found = assess(everything);
     let (report, shown) = (found.report(), found.report().to_markdown());
+    // It is read by officers and authorities: what is to be done is said in words, not in calls.
+    assert!(!shown.contains('`'), "{shown}");
     for part in [
         "# Notification of a personal data breach (Art. 33 GDPR)",
         "## (a) Nature of the breach",

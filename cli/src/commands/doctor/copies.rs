@@ -48,7 +48,7 @@ pub fn look(
             "backup-path",
             path.display(),
             error.to_string(),
-            "nothing was looked for there, so copies of the root record may be there",
+            "it was not searched: copies of the root record may be there",
             "mount it, or correct the path",
         );
         return;
@@ -113,7 +113,7 @@ impl Search {
                     "record-in-backup",
                     root.display(),
                     format!(
-                        "the root record itself lies within {}, which is backed up, as `root_copies_kept` means",
+                        "the root record itself lies within {}, which is backed up, as `root_copies_kept` allows",
                         backup.display()
                     ),
                     "each backup is a copy of the root record, and a shred is final only when the last older one is gone",

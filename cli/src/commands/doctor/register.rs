@@ -257,7 +257,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             Severity::Warning,
             "not-journalled",
             PLACE,
-            "for more than a day, the journal was not told what was granted, asked or ended",
+            "what was granted, asked or ended has waited for the journal for more than a day",
             "a database that is restored now loses it",
             "`oubliette resume` tells it now; run it daily, from a timer",
         );

@@ -43,7 +43,7 @@ pub fn look(context: &Context, vault: &Vault, findings: &mut Findings) {
                 "other-number",
                 place,
                 format!("{rows} with a value that is {}", left.what),
-                "whoever is erased by the row's number stays readable by the value's",
+                "erasing the customer by the row's number leaves the value readable",
                 "have the application write the row anew, number and values together: an upsert that finds a row by its token must write all of them, or none",
             );
         } else if left.what == Needs::Token.as_job_says() {

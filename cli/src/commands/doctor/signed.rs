@@ -42,7 +42,7 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
             PLACE,
             format!("the journal says that hold {which} stands, and the register has no such hold"),
             "its row was taken away by hand: the next erasure or sweep shreds what must be kept",
-            "`oubliette journal show` has of which numbers and why; place it again by `oubliette holds add`. This finding ends with the time of the hold that is gone",
+            "`oubliette journal show` tells its numbers and its reason; place it again by `oubliette holds add`. This finding ends when the lost hold would have",
         );
     }
     const REQUESTS: &str = "SELECT id FROM oubliette_requests WHERE state = 'open' ORDER BY due_at, id";

@@ -248,8 +248,8 @@ fn of_pages(context: &Context, status: &Status, findings: &mut Findings) -> Resu
             Severity::Warning,
             "not-swept",
             pages.display(),
-            format!("superseded pages are kept since {} hours; {} in all", age.as_secs() / 3600, status.superseded),
-            "the store grows, and an older root record, should there be a copy, finds its pages",
+            format!("superseded pages have been kept for {} hours; {} in all", age.as_secs() / 3600, status.superseded),
+            "the store grows, and a copy of an older root record still finds its pages",
             "let the application have the vault open for an hour: it sweeps them by itself",
         );
     }

@@ -101,7 +101,7 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             "versions-kept",
             place,
             format!("{} kept, the last until {}", versions(seen.kept.len()), time(last)),
-            "until then whoever has a copy of an older root record, and the token, reads whom it knew",
+            "until then a copy of an older root record opens, for whoever has the token, everyone shredded since",
             "nothing, if that is what `keep_older` is for",
         );
     }
@@ -145,14 +145,14 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             Severity::Note,
             "series-left",
             place,
-            format!("{keys} of the series {} of this vault, which the root record is not under", left.series),
+            format!("{keys} in the series {} of this vault, which its root record does not use", left.series),
             "a copy of the vault is under it, or root records from before a rotation: they open for whoever has the token",
             format!("when the copy is not wanted any more: `oubliette retire series {}`", left.series),
         );
     }
 }
 
-const FINISH: &str = "the next commit destroys them, of any process that has the vault open, and so does the next to open it: `oubliette status` does. If they stay, look at the token's log";
+const FINISH: &str = "the next commit of any process destroys them, and so does opening the vault, as `oubliette status` does. If they stay, look at the token's log";
 
 fn versions(many: usize) -> String {
     count(many as u64, "older version of the root key", "older versions of the root key")

@@ -49,7 +49,7 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             Severity::Warning,
             "not-swept",
             shown,
-            format!("superseded pages are kept since {hours} hours"),
+            format!("superseded pages have been kept for {hours} hours"),
             "the store grows, and an older root record, should there be a copy, finds its pages",
             "keep a process that has the vault open running: it removes them every hour",
         );
