@@ -15,7 +15,11 @@ mod replaced;
 use libfuzzer_sys::fuzz_target;
 
 use oubliette::store::{Problem, Stop};
-use oubliette::{CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError, renewal::PurposeError, search::{Epoch, EpochError}};
+use oubliette::{
+    CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError,
+    renewal::PurposeError,
+    search::{Epoch, EpochError},
+};
 
 use model::*;
 use replaced::{given_up, tree_of};

@@ -1,7 +1,11 @@
 //! Key trees and epochs: replaced, and given up.
 
 use oubliette::personal::Text;
-use oubliette::{SealError, Sealed, renewal::{PurposeError, ResealError}, search::{EpochError, TokenError}};
+use oubliette::{
+    SealError, Sealed,
+    renewal::{PurposeError, ResealError},
+    search::{EpochError, TokenError},
+};
 
 use super::model::*;
 
