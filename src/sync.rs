@@ -7,6 +7,7 @@ pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, RwLock};
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 use std::sync::PoisonError;
+#[cfg(not(shuttle))]
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 

@@ -6,7 +6,9 @@
 //!
 //! Seen to fail: with the snapshot read before the handle's lock is taken instead of in `Handle::cipher` (by the unlucky
 //! interleavings), with `handles.wipe()` left out of `publish`, with `wait_for_readers` left out of a shred, with a
-//! shred that waits while it holds the snapshot that it made, and with derived nodes linked whatever the entry above them says.
+//! shred that waits while it holds the snapshot that it made, and with derived nodes linked whatever the entry above them says. Of what comes in shards: with a
+//! snapshot that is replaced in all of them but one, and, by the unlucky interleavings alone, with a wipe that leaves out the handles of one, or the keys that
+//! other threads have in a handle.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};

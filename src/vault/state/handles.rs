@@ -35,7 +35,9 @@ impl Handles {
     /// Wipes the keys of all handles. They derive them anew, from the snapshot that is current then.
     pub(crate) fn wipe(&self) {
         for handle in self.alive() {
-            for keys in handle.all_keys() {
+            lock(&handle.keys).wipe();
+            // Looked for after that lock was held: whoever makes them holds it, and so is found here, or finds all that led to this wipe.
+            for keys in handle.others.get().into_iter().flat_map(Shards::iter) {
                 lock(keys).wipe();
             }
         }
@@ -145,10 +147,17 @@ impl Handle {
         if self.customers.len() > 1 || shard() == self.shard {
             return lock(&self.keys);
         }
-        // Before the snapshot is read, as the lock is taken before: whoever replaces that snapshot finds these.
-        lock(self.others.get_or_init(|| Shards::new(|| Mutex::new(Keys::none()))).mine())
+        // Before the snapshot is read, and what is durable, as the lock is taken before: whoever replaces them finds these.
+        lock(self.others.get().unwrap_or_else(|| self.make_others()).mine())
     }
 
+    #[cold]
+    fn make_others(&self) -> &Shards<Mutex<Keys>> {
+        let _seen_by_a_wipe = lock(&self.keys);
+        self.others.get_or_init(|| Shards::new(|| Mutex::new(Keys::none())))
+    }
+
+    #[cfg(all(test, shuttle))]
     fn all_keys(&self) -> impl Iterator<Item = &Mutex<Keys>> {
         std::iter::once(&self.keys).chain(self.others.get().into_iter().flat_map(Shards::iter))
     }

@@ -29,13 +29,15 @@ pub(crate) struct Known {
     snapshot: Shards<RwLock<Option<Held>>>,
     /// Held while a snapshot is replaced or confirmed: by commits, and by reads, which overlap them.
     pub(super) installing: Mutex<Vec<DropSignal>>,
-    pub(super) witness_history: Mutex<WitnessHistory>,
+    /// Whoever enrols takes this lock and that of the numbers: both stand apart from what every call reads.
+    pub(super) witness_history: Padded<Mutex<WitnessHistory>>,
     /// A generation that no crash can bring the record back behind.
     pub(super) durable: AtomicU64,
     /// The witness to put in sealed values, as its eight bytes.
     pub(super) witness: AtomicU64,
-    /// The last witness that was found to be one of this vault's history.
-    pub(super) proven: AtomicU64,
+    /// Witnesses that were found to be of this vault's history, each in the place of its generation. As many as a record's ring tells of: values of
+    /// many generations lie side by side in a table, and whoever opens one after the other writes here once for each, not at every turn.
+    pub(super) proven: Box<[AtomicU64; PROVEN]>,
     /// The lowest number not reserved, as far as this process knows.
     pub(super) next_number: AtomicU64,
     /// Counts the snapshots that knew other keys than the one before: what was opened with an older one is looked at
@@ -45,7 +47,7 @@ pub(crate) struct Known {
     pub(super) scope: Mutex<Scope>,
     pub(super) places: Box<dyn Places>,
     pub(super) handles: Handles,
-    pub(super) numbers: Mutex<Numbers>,
+    pub(super) numbers: Padded<Mutex<Numbers>>,
     /// Why nothing is held, or everything refused.
     pub(super) trouble: Mutex<Option<KeyStoreError>>,
     /// What proved that the key store was rolled back, until it is seen to be mended.
@@ -63,6 +65,9 @@ pub(crate) struct Known {
     pub(crate) extra_reads: Pace,
 }
 
+/// How many generations back a record's ring goes.
+const PROVEN: usize = 256;
+
 impl Known {
     /// Nothing yet. `scope` is where to look for the record, and `places` follow what is found.
     pub(crate) fn nothing(clock: Clock, scope: Scope, places: impl Places + 'static) -> Arc<Known> {
@@ -71,16 +76,16 @@ impl Known {
             lease: LeaseClock::new(clock),
             snapshot: Shards::new(|| RwLock::new(None)),
             installing: Mutex::new(Vec::new()),
-            witness_history: Mutex::new(WitnessHistory::new()),
+            witness_history: Padded(Mutex::new(WitnessHistory::new())),
             durable: AtomicU64::new(0),
             witness: AtomicU64::new(0),
-            proven: AtomicU64::new(0),
+            proven: Box::new([const { AtomicU64::new(0) }; PROVEN]),
             next_number: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             scope: Mutex::new(scope),
             places: Box::new(places),
             handles: Handles::new(),
-            numbers: Mutex::new(Numbers::none()),
+            numbers: Padded(Mutex::new(Numbers::none())),
             trouble: Mutex::new(None),
             refused: Mutex::new(None),
             told: Told::nothing(),
@@ -193,13 +198,21 @@ impl Known {
 
     /// A witness of this vault's history needs no further look.
     pub(crate) fn remember_proven(&self, witness: Witness) {
-        self.proven.store(witness.packed(), Ordering::Relaxed);
+        self.proven_at(witness.packed()).store(witness.packed(), Ordering::Relaxed);
     }
 
     /// True when a witness needs no further look.
     #[inline]
     pub(crate) fn is_proven(&self, packed: u64) -> bool {
-        packed == 0 || packed == self.proven.load(Ordering::Relaxed)
+        packed == 0 || packed == self.proven_at(packed).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    #[allow(clippy::indexing_slicing)] // there is one for each value of a byte
+    fn proven_at(&self, packed: u64) -> &AtomicU64 {
+        // The generation's lowest byte; the id's three stand behind it.
+        let [.., generation, _, _, _] = packed.to_be_bytes();
+        &self.proven[usize::from(generation)]
     }
 
     /// Whether a number was issued, as far as this process knows.

@@ -198,6 +198,18 @@ fn a_witness_is_a_lease_old_and_durable() {
     assert!(test.known.is_proven(witness(3)) && test.known.is_proven(0) && !test.known.is_proven(witness(4)));
 }
 
+/// Else each open of a table in which they alternate would write to what all processors read.
+#[test]
+fn witnesses_of_many_generations_are_proven_at_the_same_time() {
+    let known = Test::new().known;
+    let of = |generation: u64| Witness { generation, id: id(generation).short() };
+    (1..=256).for_each(|generation| known.remember_proven(of(generation)));
+    assert!((1..=256).all(|generation| known.is_proven(of(generation).packed())));
+    known.remember_proven(of(257));
+    assert!(known.is_proven(of(257).packed()) && !known.is_proven(of(1).packed()), "the one a ring before it");
+    assert!(!known.is_proven(Witness { id: [9; 3], ..of(257) }.packed()), "the id counts");
+}
+
 #[test]
 fn readers_are_waited_for() {
     let test = Test::new();
