@@ -48,6 +48,9 @@ impl Known {
             }
         };
         self.confirm(sent, &known, durable);
+        // Last, and without the lock that the watchdog takes to wipe: whoever listens is the application's, and may write to a disk that hangs.
+        drop(leaving);
+        self.told.works(known.facts.clear.generation);
         Ok(())
     }
 
@@ -72,7 +75,6 @@ impl Known {
             (jumped, witness_history.latest_confirmation().unwrap_or(sent))
         };
         *lock(&self.trouble) = None;
-        self.told.works(state.facts.clear.generation);
         if jumped {
             // A copy of this machine may hand out the same numbers.
             lock(&self.numbers).drop_all();

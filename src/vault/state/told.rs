@@ -185,4 +185,48 @@ mod tests {
         let _ = vault.shredding(alice).run().unwrap();
         assert!(lines.taken().iter().all(|line| !line.contains("dropped")), "these were carried out, or said why not");
     }
+    /// Rule 24: whoever listens may hang, and a lease that runs out meanwhile is wiped all the same.
+    #[test]
+    fn whoever_listens_holds_up_no_wipe() {
+        #[derive(Clone)]
+        struct Listener(Lines, Vault, Arc<Mutex<Vec<bool>>>);
+
+        impl Subscriber for Listener {
+            fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+                self.0.enabled(metadata)
+            }
+
+            fn new_span(&self, _: &Attributes<'_>) -> Id {
+                Id::from_u64(1)
+            }
+
+            fn record(&self, _: &Id, _: &Record<'_>) {}
+            fn record_follows_from(&self, _: &Id, _: &Id) {}
+            fn enter(&self, _: &Id) {}
+            fn exit(&self, _: &Id) {}
+
+            fn event(&self, event: &Event<'_>) {
+                self.0.event(event);
+                let known = self.1.process().unwrap().known.clone();
+                let is_free = std::thread::spawn(move || known.installing.try_lock().is_ok()).join().unwrap();
+                self.2.lock().unwrap().push(is_free);
+            }
+        }
+
+        let vault = Vault::in_memory([ORDERS]);
+        let listener = Listener(Lines::default(), (*vault).clone(), Arc::default());
+        let _here = tracing::subscriber::set_default(listener.clone());
+        let alice = vault.enroll().unwrap();
+        let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse().unwrap()).unwrap();
+        vault.lose_store();
+        vault.advance(Duration::from_secs(4));
+        let _ = vault.open(alice, EMAIL, &sealed).unwrap_err();
+        vault.find_store();
+        vault.advance(Duration::from_secs(4));
+        assert!(vault.open(alice, EMAIL, &sealed).is_ok());
+        let told = listener.0.taken();
+        assert!(told.iter().any(|line| line == "INFO the key store answers again"), "{told:?}");
+        let free = listener.2.lock().unwrap().clone();
+        assert!(free.len() >= 2 && free.iter().all(|free| *free), "{told:?} {free:?}");
+    }
 }
