@@ -105,11 +105,17 @@ fn copy_into(from: &Path, to: &Path) {
 
 /// Puts back what was copied away, file by file, as a restore does to a running vault: files are overwritten in place.
 pub fn restore(from: &Path, to: &Path) {
-    for path in contents(from).into_keys() {
-        fs::write(to.join(path.strip_prefix(from).unwrap()), fs::read(path).unwrap()).unwrap();
+    // Read before, and written at once under the lock that commits take: a process that reads the half of it rightly takes the newer half for the
+    // record, and mends the other by it.
+    let bytes_of = |path: PathBuf| (to.join(path.strip_prefix(from).unwrap()), fs::read(&path).unwrap());
+    let files: Vec<_> = contents(from).into_keys().map(bytes_of).collect();
+    let held = to.parent().and_then(|place| fs::File::open(place.join("lock")).ok());
+    held.iter().for_each(|lock| lock.lock().unwrap());
+    for (path, bytes) in &files {
+        fs::write(path, bytes).unwrap();
     }
     for path in contents(to).into_keys() {
-        if !from.join(path.strip_prefix(to).unwrap()).exists() {
+        if !files.iter().any(|(file, _)| *file == path) {
             fs::remove_file(path).unwrap();
         }
     }
