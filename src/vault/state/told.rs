@@ -85,12 +85,16 @@ mod tests {
 
     /// Keeps what is told on this thread.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<String>>>);
+    struct Lines {
+        told: Arc<Mutex<Vec<String>>>,
+        /// What whoever listens does then.
+        then: Option<Arc<dyn Fn() + Send + Sync>>,
+    }
 
     impl Visit for Lines {
         fn record_debug(&mut self, field: &Member, value: &dyn std::fmt::Debug) {
             if field.name() == "message" {
-                self.0.lock().unwrap().last_mut().unwrap().push_str(&format!("{value:?}"));
+                self.told.lock().unwrap().last_mut().unwrap().push_str(&format!("{value:?}"));
             }
         }
     }
@@ -110,14 +114,17 @@ mod tests {
         fn exit(&self, _: &Id) {}
 
         fn event(&self, event: &Event<'_>) {
-            self.0.lock().unwrap().push(format!("{} ", event.metadata().level()));
+            self.told.lock().unwrap().push(format!("{} ", event.metadata().level()));
             event.record(&mut self.clone());
+            if let Some(then) = &self.then {
+                then();
+            }
         }
     }
 
     impl Lines {
         fn taken(&self) -> Vec<String> {
-            std::mem::take(&mut self.0.lock().unwrap())
+            std::mem::take(&mut self.told.lock().unwrap())
         }
     }
 
@@ -188,34 +195,17 @@ mod tests {
     /// Rule 24: whoever listens may hang, and a lease that runs out meanwhile is wiped all the same.
     #[test]
     fn whoever_listens_holds_up_no_wipe() {
-        #[derive(Clone)]
-        struct Listener(Lines, Vault, Arc<Mutex<Vec<bool>>>);
-
-        impl Subscriber for Listener {
-            fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-                self.0.enabled(metadata)
-            }
-
-            fn new_span(&self, _: &Attributes<'_>) -> Id {
-                Id::from_u64(1)
-            }
-
-            fn record(&self, _: &Id, _: &Record<'_>) {}
-            fn record_follows_from(&self, _: &Id, _: &Id) {}
-            fn enter(&self, _: &Id) {}
-            fn exit(&self, _: &Id) {}
-
-            fn event(&self, event: &Event<'_>) {
-                self.0.event(event);
-                let known = self.1.process().unwrap().known.clone();
-                let is_free = std::thread::spawn(move || known.installing.try_lock().is_ok()).join().unwrap();
-                self.2.lock().unwrap().push(is_free);
-            }
-        }
-
         let vault = Vault::in_memory([ORDERS]);
-        let listener = Listener(Lines::default(), (*vault).clone(), Arc::default());
-        let _here = tracing::subscriber::set_default(listener.clone());
+        let known = vault.process().unwrap().known.clone();
+        let free: Arc<Mutex<Vec<bool>>> = Arc::default();
+        let seen = free.clone();
+        let look = move || {
+            let known = known.clone();
+            let is_free = std::thread::spawn(move || known.installing.try_lock().is_ok()).join().unwrap();
+            seen.lock().unwrap().push(is_free);
+        };
+        let lines = Lines { then: Some(Arc::new(look)), ..Lines::default() };
+        let _here = tracing::subscriber::set_default(lines.clone());
         let alice = vault.enroll().unwrap();
         let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse().unwrap()).unwrap();
         vault.lose_store();
@@ -224,9 +214,9 @@ mod tests {
         vault.find_store();
         vault.advance(Duration::from_secs(4));
         assert!(vault.open(alice, EMAIL, &sealed).is_ok());
-        let told = listener.0.taken();
+        let told = lines.taken();
         assert!(told.iter().any(|line| line == "INFO the key store answers again"), "{told:?}");
-        let free = listener.2.lock().unwrap().clone();
+        let free = free.lock().unwrap().clone();
         assert!(free.len() >= 2 && free.iter().all(|free| *free), "{told:?} {free:?}");
     }
 }
