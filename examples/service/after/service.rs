@@ -6,9 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use oubliette::personal::{Email, Name, Text, serialize_exposed};
-use oubliette::{
-    EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, ShredTarget, Vault, search::TokenError,
-};
+use oubliette::{EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, Vault, search::TokenError};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -127,7 +125,7 @@ async fn leave(State(app): State<App>, Session(id): Session) -> Result<StatusCod
     let user = app.user(&mut change, id).await?;
     // The shred comes first. If the process dies after it, the row still says whom to shred, and `keeper sweep` deletes
     // it, token and all. With the row deleted first, nobody could name the customer whom all backups still hold.
-    let _ = app.vault.shredding([user.no].into_iter().chain(user.news_no).collect::<ShredTarget>()).start().await?;
+    let _ = app.vault.shredding([user.no].into_iter().chain(user.news_no).collect::<Vec<_>>()).start().await?;
     app.delete(&mut change, user.id).await?;
     change.commit().await?;
     Ok(StatusCode::NO_CONTENT)
