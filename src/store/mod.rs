@@ -257,6 +257,22 @@ pub trait RootStore: Send + Sync + 'static {
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
+    /// The same for a process that knows all pages up to `generation`: a store that tells what is [newer](PageStore::newer_than) may read
+    /// some of it as soon as it has the lock, for [`InOrder::newer`], and so saves the round trip that others would wait for. By default
+    /// [`lock`](RootStore::lock).
+    ///
+    /// # Errors
+    /// As there.
+    fn lock_knowing(
+        &self,
+        places: &[PlaceId],
+        wait: Duration,
+        generation: u64,
+    ) -> Result<Box<dyn RootLock + '_>, LockError> {
+        let _ = generation;
+        self.lock(places, wait)
+    }
+
     /// True when a record that every slot of every listed place shows is durable. It is if a place's second slot is written only after the first
     /// was synced, or if a [read](RootStore::read) makes durable what it shows. If false, a reader knows only that what the record calls settled
     /// is durable.
@@ -382,6 +398,9 @@ pub struct InOrder {
     pub copies: Vec<RootCopy>,
     /// True when it is known to be durable. Otherwise it is durable once [`RootLock::settle`] or a later write under this lock returned `Ok`.
     pub is_settled: bool,
+    /// As [`PageStore::newer_than`] gives them, after the generation that was [known](RootStore::lock_knowing) when the lock was asked for: a hint as
+    /// well. `None` if nothing was looked for.
+    pub newer: Option<Vec<StoredPage>>,
 }
 
 /// What is written in one step. See [`RootLock::write_with_pages`].

@@ -151,7 +151,8 @@ impl RootLock for Turn<'_> {
 
     fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         let log = self.store.log();
-        Some(InOrder { copies: self.store.memory.read(place), is_settled: log.is_flushed && !log.never_tells })
+        let is_settled = log.is_flushed && !log.never_tells;
+        Some(InOrder { copies: self.store.memory.read(place), is_settled, newer: None })
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {

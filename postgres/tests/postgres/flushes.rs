@@ -36,7 +36,7 @@ fn number(content: &CopyContent) -> Option<u8> {
 }
 
 fn in_order(lock: &mut dyn RootLock, store: &PostgresStore) -> (Option<u8>, bool) {
-    let InOrder { copies, is_settled } = lock.read_in_order(place(store)).unwrap();
+    let InOrder { copies, is_settled, .. } = lock.read_in_order(place(store)).unwrap();
     (number(&copies[0].content), is_settled)
 }
 
@@ -143,7 +143,7 @@ fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
         standby.stop_at_once();
         {
             let mut lock = store.lock(&store.places(), WAIT).unwrap();
-            let InOrder { copies, is_settled } = lock.read_in_order(place(&store)).unwrap();
+            let InOrder { copies, is_settled, .. } = lock.read_in_order(place(&store)).unwrap();
             assert!(!is_settled, "{confirm:?}");
             assert_eq!(matches!(copies[0].content, CopyContent::Unreachable(_)), is_always, "{confirm:?}");
             assert!(lock.settle().is_err(), "{confirm:?}");
