@@ -88,6 +88,27 @@ impl RootStore for PostgresStore {
         self.inner.copies(place, content)
     }
 
+    /// Where reads need no standby's word: without a flush.
+    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+        let inner = &self.inner;
+        let needs_none = || match inner.confirm_reads {
+            ConfirmReads::Never => true,
+            ConfirmReads::WhenSynchronous => !inner.has_standbys.load(Ordering::Acquire),
+            ConfirmReads::Required | ConfirmReads::Always => false,
+        };
+        if place != inner.place || !needs_none() {
+            return None;
+        }
+        let sql = inner.schema.sql(READ);
+        let seen = inner.read(move |session| {
+            let sql = sql.clone();
+            async move { record(&session, &sql, place, ConfirmReads::Never.at_a_read()).await }
+        });
+        let Found { content, has_standbys, is_settled } = seen.ok()?;
+        inner.saw_standbys(has_standbys);
+        needs_none().then(|| InOrder { copies: inner.copies(place, Ok(content)), is_settled, newer: None })
+    }
+
     /// A read makes durable what it shows, unless reads are [never confirmed](ConfirmReads::Never).
     fn shows_what_is_durable(&self) -> bool {
         self.inner.confirm_reads != ConfirmReads::Never

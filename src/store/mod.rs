@@ -250,6 +250,14 @@ pub trait RootStore: Send + Sync + 'static {
     /// It sees all that any process wrote before it began: nothing is answered from memory.
     fn read(&self, place: PlaceId) -> Vec<RootCopy>;
 
+    /// The same as seen, for less: nothing is made durable for it, and it says whether it is. Asked for when the store [told](RootStore::watch) of a
+    /// change, and only of a store that [never hangs](RootStore::never_hangs); a [`read`](RootStore::read) follows within a quarter of a lease. A
+    /// store whose reads have to be confirmed by other servers gives `None`, which is also the default: then the place is read.
+    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+        let _ = place;
+        None
+    }
+
     /// Excludes all other commits from these places until the lock is dropped. Places need not be in use, if they can be found. While it is
     /// locked, a store that keeps pages in the same places puts and sweeps them there.
     ///
