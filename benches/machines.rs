@@ -1,7 +1,7 @@
 //! A vault that many machines share: unlocking it, shreds a second, how soon another process refuses, and sealing and opening, each beside a
 //! plain table of keys or a directory, on a PostgreSQL server of its own.
 //!
-//! `cargo bench -p oubliette-benches --bench machines`; `-- unlock`, `shreds`, `notice`, `fields` run a part. Linux, with PostgreSQL's programs
+//! `cargo bench -p oubliette-benches --bench machines`; `-- unlock`, `shreds`, `processes`, `notice`, `fields` run a part. Linux, with PostgreSQL's programs
 //! installed. Server and directories are in the directory for temporary files (`TMPDIR`), which should lie on a real disk; allow 2 GB.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -61,6 +61,9 @@ fn main() {
     let mut targets: Vec<Target> = Vec::new();
     if is_wanted("shreds") {
         shreds::run(&server, &mut targets);
+    }
+    if is_wanted("processes") {
+        shreds::by_processes(&server, &mut targets);
     }
     if is_wanted("notice") {
         notice::run(&server, &mut targets);

@@ -16,8 +16,9 @@ use crate::schema::Schema;
 use crate::session::{Asked, Parameter, Session};
 use crate::store::{Inner, PostgresStore};
 
-/// Pages in one statement: two megabytes.
-const CHUNK: usize = 256;
+/// Pages in one statement, a quarter of a megabyte. The server takes two thirds more time for a thousand pages in one: it moves a long message, and
+/// arrays of its own, through memory that it asks the system for each time.
+pub(crate) const CHUNK: usize = 32;
 /// Longer than anything is kept; PostgreSQL's intervals end somewhere behind it.
 const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
@@ -69,7 +70,11 @@ impl PageStore for PostgresStore {
         let (mark, batch, schema) = (*mark, Arc::new(batch), self.inner.schema.clone());
         self.inner.write(move |session| {
             let (batch, schema) = (batch.clone(), schema.clone());
-            async move { transaction(&session, put(&session, &schema, &mark, &batch)).await }
+            async move {
+                let puts = Puts::of(&schema, &mark, &batch);
+                puts.prepare(&session).await?;
+                transaction(&session, put(&session, &schema, &mark, &puts)).await
+            }
         })
     }
 
@@ -108,20 +113,10 @@ impl PageStore for PostgresStore {
 
     /// In one round trip. What a sweep took since is not there.
     fn newer_than(&self, generation: u64, most: usize) -> Vec<StoredPage> {
-        let (sql, generation) = (self.inner.schema.sql(NEWER_THAN), generation.to_string());
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let newer = Newer::than(&self.inner.schema, generation, most);
         let found = self.inner.read(move |session| {
-            let (sql, generation) = (sql.clone(), generation.clone());
-            async move {
-                let parameters: [Parameter<'_>; 3] =
-                    [(&generation, Type::TEXT), (&length()?, Type::INT4), (&most, Type::INT8)];
-                session
-                    .query_often(&sql, &parameters)
-                    .await?
-                    .iter()
-                    .map(named_page)
-                    .collect::<Result<Vec<_>, Failure>>()
-            }
+            let newer = newer.clone();
+            async move { newer.ask(&session, session.within()).await }
         });
         found.unwrap_or_default()
     }
@@ -194,6 +189,27 @@ impl Inner {
     }
 }
 
+/// The question for pages of later generations.
+#[derive(Clone)]
+pub(crate) struct Newer {
+    sql: String,
+    generation: String,
+    most: i64,
+}
+
+impl Newer {
+    pub(crate) fn than(schema: &Schema, generation: u64, most: usize) -> Newer {
+        let (sql, generation) = (schema.sql(NEWER_THAN), generation.to_string());
+        Newer { sql, generation, most: i64::try_from(most).unwrap_or(i64::MAX) }
+    }
+
+    pub(crate) async fn ask(&self, session: &Session, within: Duration) -> Result<Vec<StoredPage>, Failure> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&self.generation, Type::TEXT), (&length()?, Type::INT4), (&self.most, Type::INT8)];
+        session.query_often_within(within, &self.sql, &parameters).await?.iter().map(named_page).collect()
+    }
+}
+
 fn named_page(row: &Row) -> Result<StoredPage, Failure> {
     let damaged = |_| Failure::Damaged("a page's name has another length".to_owned());
     Ok(StoredPage { name: PageName(row.try_get::<_, &[u8]>(0)?.try_into().map_err(damaged)?), bytes: row.try_get(1)? })
@@ -220,39 +236,82 @@ fn page_in(row: &Row) -> Result<Result<Option<Vec<u8>>, String>, Failure> {
 pub(crate) type Batch = BTreeMap<PageName, Vec<u8>>;
 
 /// What is asked in one go: sixteen megabytes.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 64;
+
+/// Statements that put a batch, so many pages each.
+pub(crate) struct Puts<'b> {
+    sql: String,
+    chunks: Vec<(Vec<&'b [u8]>, Vec<&'b [u8]>)>,
+    generation: String,
+}
+
+impl<'b> Puts<'b> {
+    pub(crate) fn of(schema: &Schema, mark: &Mark, batch: &'b Batch) -> Puts<'b> {
+        let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
+        let chunks = pages.chunks(CHUNK).map(|chunk| chunk.iter().copied().unzip()).collect();
+        Puts { sql: schema.sql(PUT), chunks, generation: mark.generation.to_string() }
+    }
+
+    /// Before the transaction, since what cannot be prepared ends one.
+    pub(crate) async fn prepare(&self, session: &Session) -> Result<(), Failure> {
+        if self.chunks.len() < 2 {
+            return Ok(());
+        }
+        session.prepare(session.within(), &self.sql, &[Type::BYTEA_ARRAY, Type::BYTEA_ARRAY, Type::TEXT]).await
+    }
+
+    fn statements(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.chunks.iter().map(|(names, bytes)| {
+            let parameters: [Parameter<'_>; 3] =
+                [(names, Type::BYTEA_ARRAY), (bytes, Type::BYTEA_ARRAY), (&self.generation, Type::TEXT)];
+            (self.sql.as_str(), parameters.to_vec())
+        })
+    }
+
+    /// With `last` behind them: what each answered, and that. As many at once as memory is taken for.
+    pub(crate) async fn ask<'p>(
+        &'p self,
+        session: &Session,
+        first: Option<Asked<'p>>,
+        last: Asked<'p>,
+    ) -> Result<Vec<Vec<Row>>, Failure> {
+        let statements: Vec<Asked<'_>> = first.into_iter().chain(self.statements()).chain([last]).collect();
+        let mut answers = Vec::with_capacity(statements.len());
+        for asked in statements.chunks(AT_ONCE) {
+            // An answer's time for each two megabytes.
+            let times = u32::try_from(asked.len() / 8).unwrap_or(u32::MAX).saturating_add(1);
+            answers.extend(session.queries(session.within().saturating_mul(times), asked).await?);
+        }
+        Ok(answers)
+    }
+
+    /// Whether each page is there.
+    pub(crate) fn check(&self, answers: &[Vec<Row>]) -> Result<(), Failure> {
+        if answers.len() != self.chunks.len() {
+            return Err(Failure::Incomplete);
+        }
+        for ((names, _), stored) in self.chunks.iter().zip(answers) {
+            let stored: i64 = one(stored)?.try_get(0)?;
+            if usize::try_from(stored) != Ok(names.len()) {
+                return Err(Failure::PageExists);
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Within a transaction.
-pub(crate) async fn put(session: &Session, schema: &Schema, mark: &Mark, batch: &Batch) -> Result<(), Failure> {
-    let pages: Vec<(&[u8], &[u8])> = batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).collect();
-    let chunks = pages.chunks(CHUNK).map(|chunk| chunk.iter().copied().unzip::<_, _, Vec<_>, Vec<_>>());
-    let chunks: Vec<_> = chunks.collect();
-    let generation = mark.generation.to_string();
-    let [there, put, raise] = [&format!("{MARK} FOR UPDATE"), PUT, RAISE_MARK].map(|sql| schema.sql(sql));
-    // Who puts at the same time waits here.
-    let mut statements: Vec<Asked<'_>> = vec![(&there, Vec::new())];
-    statements.extend(chunks.iter().map(|(names, bytes)| {
-        let parameters: [Parameter<'_>; 3] =
-            [(names, Type::BYTEA_ARRAY), (bytes, Type::BYTEA_ARRAY), (&generation, Type::TEXT)];
-        (put.as_str(), parameters.to_vec())
-    }));
+async fn put(session: &Session, schema: &Schema, mark: &Mark, puts: &Puts<'_>) -> Result<(), Failure> {
+    let [there, raise] = [&format!("{MARK} FOR UPDATE"), RAISE_MARK].map(|sql| schema.sql(sql));
     let (vault, proof) = (&mark.vault[..], &mark.proof[..]);
-    statements.push((&raise, vec![(&generation, Type::TEXT), (&vault, Type::BYTEA), (&proof, Type::BYTEA)]));
-    let mut answers = Vec::with_capacity(statements.len());
-    for asked in statements.chunks(AT_ONCE) {
-        answers.extend(session.queries(asked).await?);
-    }
-    let mut answers = answers.into_iter();
-    if !kept(one(&answers.next().unwrap_or_default())?)?.admits(mark) {
+    let raised: [Parameter<'_>; 3] = [(&puts.generation, Type::TEXT), (&vault, Type::BYTEA), (&proof, Type::BYTEA)];
+    // Who puts at the same time waits at the first one.
+    let answers = puts.ask(session, Some((&there, Vec::new())), (&raise, raised.to_vec())).await?;
+    let [found, stored @ .., _raised] = &*answers else { return Err(Failure::Incomplete) };
+    if !kept(one(found)?)?.admits(mark) {
         return Err(Failure::OtherVault);
     }
-    for ((names, _), stored) in chunks.iter().zip(answers) {
-        let stored: i64 = one(&stored)?.try_get(0)?;
-        if usize::try_from(stored) != Ok(names.len()) {
-            return Err(Failure::PageExists);
-        }
-    }
-    Ok(())
+    puts.check(stored)
 }
 
 async fn set_mark(session: &Session, schema: &Schema, mark: &Mark) -> Result<(), Failure> {

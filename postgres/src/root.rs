@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oubliette::store::{
     Changed, CopyContent, InOrder, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
-    RootStore, StoreError, Together,
+    RootStore, StoreError, StoredPage, Together,
 };
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::builder::ConfirmReads;
 use crate::failure::Failure;
-use crate::pages::put;
+use crate::pages::{Batch, CHUNK, Newer, Puts};
 use crate::pool::transaction;
 use crate::read::{Found, READ, flush, record, record_within};
 use crate::session::{Parameter, Session, both};
@@ -33,7 +33,7 @@ const WRITE: &str = "WITH written AS (
         RETURNING 1)
     SELECT pg_notify($4, '') FROM written";
 
-/// All of a commit in one statement, which is a transaction by itself. Nothing of it unless this connection holds the lock and the mark is of this
+/// All of a commit in one statement, which is a transaction by itself; pages that are many come before it in one transaction ([`Puts`]). Nothing of it unless this connection holds the lock and the mark is of this
 /// vault; and no record unless every page is there.
 ///
 /// If nothing more is to be done under the lock it is given up with the end of the transaction, when others see what was written: the
@@ -66,8 +66,8 @@ const ONE_STEP: &str = "WITH locks AS MATERIALIZED (SELECT granted, pid FROM pg_
         CASE WHEN $10 AND (SELECT count(*) FROM written) = 1 AND EXISTS (SELECT FROM locks WHERE NOT granted)
             THEN set_config('synchronous_commit', 'off', true) IS NOT NULL END";
 
-/// More pages, and it would take longer than an answer may: they are put first.
-const MOST_AT_ONCE: usize = 1024;
+/// Pages that are read as soon as the lock is taken: of some five commits, and not more than may be read for nothing.
+const NEWER_WITH_LOCK: usize = 24;
 
 const CAN_WRITE: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,
     has_column_privilege($1 || '.root', 'record', 'UPDATE')";
@@ -84,8 +84,29 @@ impl RootStore for PostgresStore {
 
     /// Refused by a server in recovery. Confirmed by the standbys as [`confirm_reads`](crate::PostgresStoreBuilder::confirm_reads) says.
     fn read(&self, place: PlaceId) -> Vec<RootCopy> {
-        let content = if place == self.inner.place { self.inner.record() } else { Err(self.missing(place)) };
+        let content = if place == self.inner.place { self.inner.record() } else { Err(self.inner.missing(place)) };
         self.inner.copies(place, content)
+    }
+
+    /// Where reads need no standby's word: without a flush.
+    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+        let inner = &self.inner;
+        let needs_none = || match inner.confirm_reads {
+            ConfirmReads::Never => true,
+            ConfirmReads::WhenSynchronous => !inner.has_standbys.load(Ordering::Acquire),
+            ConfirmReads::Required | ConfirmReads::Always => false,
+        };
+        if place != inner.place || !needs_none() {
+            return None;
+        }
+        let sql = inner.schema.sql(READ);
+        let seen = inner.read(move |session| {
+            let sql = sql.clone();
+            async move { record(&session, &sql, place, ConfirmReads::Never.at_a_read()).await }
+        });
+        let Found { content, has_standbys, is_settled } = seen.ok()?;
+        inner.saw_standbys(has_standbys);
+        needs_none().then(|| InOrder { copies: inner.copies(place, Ok(content)), is_settled, newer: None })
     }
 
     /// A read makes durable what it shows, unless reads are [never confirmed](ConfirmReads::Never).
@@ -100,48 +121,24 @@ impl RootStore for PostgresStore {
 
     /// An advisory lock of the database, held by one connection; it goes with that connection.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
-        if let Some(other) = places.iter().find(|place| **place != self.inner.place) {
-            return Err(LockError::Store(self.missing(*other)));
-        }
-        let (pool, key) = (self.inner.pool.clone(), key(self.inner.place));
-        let lock = lock_statement(key, wait);
-        let most = wait.saturating_add(pool.answer_within());
-        let (read, place) = (self.inner.schema.sql(READ), self.inner.place);
-        let confirm = self.inner.confirm_reads.under_the_lock();
-        let locked = self.inner.driver.run(async move {
-            let take = |session: Arc<Session>| {
-                let (lock, read) = (lock.clone(), read.clone());
-                async move {
-                    // Read as soon as it is taken: others wait.
-                    let found = record_within(&session, Duration::MAX, &read, place, confirm);
-                    let (taken, found) = both(session.batch_within(most, &lock), found, session.within()).await;
-                    if taken.is_err() {
-                        // In the middle of a transaction that failed.
-                        session.spoil();
-                    }
-                    taken?;
-                    Ok(found.unwrap_or_else(|| {
-                        session.spoil();
-                        Err(Failure::NoAnswer(session.within()))
-                    }))
-                }
-            };
-            pool.on_one(take).await
-        });
-        match locked {
-            Ok((found, session)) => {
-                let speaks = self.inner.driver.spawn(speak_up(session.clone())).ok();
-                *self.inner.held() = Some(session.clone());
-                Ok(Box::new(Locked { inner: &self.inner, session, speaks, found: Some(found) }))
-            }
-            Err(failure) if failure.is_busy() => Err(LockError::Busy { waited: wait }),
-            Err(failure) => Err(LockError::Store(self.inner.error(failure))),
-        }
+        self.inner.lock(places, wait, None)
+    }
+
+    /// The record and the pages that others put are read in the round trip that takes the lock.
+    fn lock_knowing(
+        &self,
+        places: &[PlaceId],
+        wait: Duration,
+        generation: u64,
+    ) -> Result<Box<dyn RootLock + '_>, LockError> {
+        // Later than the last one there is nothing.
+        let newer = (generation < u64::MAX).then(|| Newer::than(&self.inner.schema, generation, NEWER_WITH_LOCK));
+        self.inner.lock(places, wait, newer)
     }
 
     fn can_write(&self, place: PlaceId) -> Result<(), StoreError> {
         if place != self.inner.place {
-            return Err(self.missing(place));
+            return Err(self.inner.missing(place));
         }
         let schema = self.inner.schema.quoted.clone();
         let (is_read_only, is_allowed) = self.inner.read(move |session| {
@@ -180,13 +177,64 @@ impl RootStore for PostgresStore {
     }
 }
 
-impl PostgresStore {
-    fn missing(&self, place: PlaceId) -> StoreError {
-        StoreError::new(Problem::UnknownPlace, format!("place {place} in {}", self.inner.schema.location))
-    }
-}
-
 impl Inner {
+    fn lock(
+        &self,
+        places: &[PlaceId],
+        wait: Duration,
+        newer: Option<Newer>,
+    ) -> Result<Box<dyn RootLock + '_>, LockError> {
+        if let Some(other) = places.iter().find(|place| **place != self.place) {
+            return Err(LockError::Store(self.missing(*other)));
+        }
+        let (pool, key) = (self.pool.clone(), key(self.place));
+        let lock = lock_statement(key, wait);
+        let most = wait.saturating_add(pool.answer_within());
+        let (read, place) = (self.schema.sql(READ), self.place);
+        let confirm = self.confirm_reads.under_the_lock();
+        let locked = self.driver.run(async move {
+            let take = |session: Arc<Session>| {
+                let (lock, read, newer) = (lock.clone(), read.clone(), newer.clone());
+                async move {
+                    // Read as soon as it is taken: others wait.
+                    let found = record_within(&session, Duration::MAX, &read, place, confirm);
+                    let newer = async {
+                        match &newer {
+                            Some(newer) => newer.ask(&session, Duration::MAX).await.ok(),
+                            None => None,
+                        }
+                    };
+                    let reads = both(found, newer, session.within());
+                    let (taken, reads) = both(session.batch_within(most, &lock), reads, session.within()).await;
+                    if taken.is_err() {
+                        // In the middle of a transaction that failed.
+                        session.spoil();
+                    }
+                    taken?;
+                    let (found, newer) = reads.unwrap_or_else(|| {
+                        session.spoil();
+                        (Err(Failure::NoAnswer(session.within())), None)
+                    });
+                    Ok((found, newer.flatten()))
+                }
+            };
+            pool.on_one(take).await
+        });
+        match locked {
+            Ok(((found, newer), session)) => {
+                let speaks = self.driver.spawn(speak_up(session.clone())).ok();
+                *self.held() = Some(session.clone());
+                Ok(Box::new(Locked { inner: self, session, speaks, found: Some(found), newer }))
+            }
+            Err(failure) if failure.is_busy() => Err(LockError::Busy { waited: wait }),
+            Err(failure) => Err(LockError::Store(self.error(failure))),
+        }
+    }
+
+    fn missing(&self, place: PlaceId) -> StoreError {
+        StoreError::new(Problem::UnknownPlace, format!("place {place} in {}", self.schema.location))
+    }
+
     fn record(&self) -> Result<CopyContent, StoreError> {
         let (sql, place) = (self.schema.sql(READ), self.place);
         let confirm = self.confirm_reads.at_a_read();
@@ -211,6 +259,8 @@ struct Locked<'s> {
     speaks: Option<AbortHandle>,
     /// What was read when the lock was taken.
     found: Option<Result<Found, Failure>>,
+    /// And what others had put since.
+    newer: Option<Vec<StoredPage>>,
 }
 
 impl RootLock for Locked<'_> {
@@ -259,7 +309,7 @@ impl RootLock for Locked<'_> {
             }
             Err(failure) => (Err(self.inner.error(failure)), false),
         };
-        Some(InOrder { copies: self.inner.copies(place, content), is_settled })
+        Some(InOrder { copies: self.inner.copies(place, content), is_settled, newer: self.newer.take() })
     }
 
     /// By a commit of its own, on the connection that holds the lock: on this server's disk and, where it has synchronous standbys, on theirs.
@@ -276,7 +326,7 @@ impl RootLock for Locked<'_> {
         Some(self.inner.together)
     }
 
-    /// One statement, on the connection that holds the lock; and a flush behind it, if others waited for the lock.
+    /// One statement or, with many pages, one transaction, on the connection that holds the lock; and a flush behind it, if others waited for the lock.
     fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
         let OneStep { place, record, mark, pages, is_last } = *step;
         if place != self.inner.place || record.len() != RECORD_BYTES {
@@ -288,12 +338,10 @@ impl RootLock for Locked<'_> {
         let (session, record, mark) = (self.session.clone(), Zeroizing::new(record.to_vec()), *mark);
         let schema = self.inner.schema.clone();
         let written = self.inner.driver.run(async move {
-            let mut batch = batch;
-            if batch.len() > MOST_AT_ONCE {
-                transaction(&session, put(&session, &schema, &mark, &batch)).await?;
-                batch.clear();
-            }
-            let _turn = session.turn().await;
+            // What is many is put by statements of their own before it, in one transaction with it.
+            let (batch, many) = if batch.len() > CHUNK { (Batch::new(), batch) } else { (batch, Batch::new()) };
+            let puts = Puts::of(&schema, &mark, &many);
+            puts.prepare(&session).await?;
             let (names, bytes): (Vec<&[u8]>, Vec<&[u8]>) =
                 batch.iter().map(|(name, bytes)| (&name.0[..], bytes.as_slice())).unzip();
             let write = Write::new(&record, &place, &channel);
@@ -307,9 +355,27 @@ impl RootLock for Locked<'_> {
                 (&proof, Type::BYTEA),
                 (&is_last, Type::BOOL),
             ]);
-            let answer = match session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows)) {
+            let came = match many.is_empty() {
+                true => {
+                    let _turn = session.turn().await;
+                    session.query_often(&sql, &parameters).await.and_then(|rows| came_of(&rows))
+                }
+                false => {
+                    let step = async {
+                        let answers = puts.ask(&session, None, (&sql, parameters)).await?;
+                        let (step, stored) = answers.split_last().ok_or(Failure::Incomplete)?;
+                        puts.check(stored)?;
+                        came_of(step)
+                    };
+                    transaction(&session, step).await
+                }
+            };
+            let answer = match came {
                 // Others see it, and it may be lost.
-                Ok(Flushed::NotYet) => flush(&session).await.map_err(|failure| Failure::NotFlushed(Box::new(failure))),
+                Ok(Flushed::NotYet) => {
+                    let _turn = session.turn().await;
+                    flush(&session).await.map_err(|failure| Failure::NotFlushed(Box::new(failure)))
+                }
                 came => came.map(drop),
             };
             if let Err(failure) = &answer

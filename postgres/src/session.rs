@@ -136,14 +136,30 @@ impl Session {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Failure> {
+        if self.prepared().contains_key(sql) {
+            return self.ask(most, sql, parameters).await;
+        }
+        let rows = self.query_within(most, sql, parameters).await?;
+        let types: Vec<Type> = parameters.iter().map(|(_, of_type)| of_type.clone()).collect();
+        // Without it all goes on.
+        let _ = self.prepare(most, sql, &types).await;
+        Ok(rows)
+    }
+
+    /// Makes a statement known to the server. What is asked several times at once is prepared before.
+    pub(crate) async fn prepare(&self, most: Duration, sql: &str, types: &[Type]) -> Result<(), Failure> {
+        if self.prepared().contains_key(sql) {
+            return Ok(());
+        }
+        let statement = self.answer(most, self.client.prepare_typed(sql, types)).await?;
+        self.prepared().insert(sql.to_owned(), statement);
+        Ok(())
+    }
+
+    /// As the server knows it, if it does.
+    async fn ask(&self, most: Duration, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
         let Some(statement) = self.prepared().get(sql).cloned() else {
-            let rows = self.query_within(most, sql, parameters).await?;
-            let types: Vec<Type> = parameters.iter().map(|(_, of_type)| of_type.clone()).collect();
-            // Without it all goes on.
-            if let Ok(statement) = self.answer(most, self.client.prepare_typed(sql, &types)).await {
-                self.prepared().insert(sql.to_owned(), statement);
-            }
-            return Ok(rows);
+            return self.query_within(most, sql, parameters).await;
         };
         let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
         let rows = self.answer(most, self.client.query(&statement, &values)).await.inspect_err(|_| {
@@ -159,10 +175,9 @@ impl Session {
     }
 
     /// The answers to several statements, which are sent at once: one round trip, and no other one of this connection in between. The server does one after
-    /// the other, and all of them, unless they stand in one transaction and one fails. Gives the first error.
-    pub(crate) async fn queries(&self, statements: &[Asked<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
-        let most = self.within.saturating_mul(u32::try_from(statements.len()).unwrap_or(u32::MAX));
-        let asked = statements.iter().map(|(sql, parameters)| self.query_within(most, sql, parameters));
+    /// the other, and all of them, unless they stand in one transaction and one fails. Gives the first error. `most`: for all of them.
+    pub(crate) async fn queries(&self, most: Duration, statements: &[Asked<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
+        let asked = statements.iter().map(|(sql, parameters)| self.ask(most, sql, parameters));
         at_once(asked.collect()).await.into_iter().collect()
     }
 

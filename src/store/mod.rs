@@ -250,12 +250,36 @@ pub trait RootStore: Send + Sync + 'static {
     /// It sees all that any process wrote before it began: nothing is answered from memory.
     fn read(&self, place: PlaceId) -> Vec<RootCopy>;
 
+    /// The same as seen, for less: nothing is made durable for it, and it says whether it is. Asked for when the store [told](RootStore::watch) of a
+    /// change, and only of a store that [never hangs](RootStore::never_hangs); a [`read`](RootStore::read) follows within a quarter of a lease. A
+    /// store whose reads have to be confirmed by other servers gives `None`, which is also the default: then the place is read.
+    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+        let _ = place;
+        None
+    }
+
     /// Excludes all other commits from these places until the lock is dropped. Places need not be in use, if they can be found. While it is
     /// locked, a store that keeps pages in the same places puts and sweeps them there.
     ///
     /// # Errors
     /// [`LockError`]. Nothing is locked then.
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
+
+    /// The same for a process that knows all pages up to `generation`: a store that tells what is [newer](PageStore::newer_than) may read
+    /// some of it as soon as it has the lock, for [`InOrder::newer`], and so saves the round trip that others would wait for. By default
+    /// [`lock`](RootStore::lock).
+    ///
+    /// # Errors
+    /// As there.
+    fn lock_knowing(
+        &self,
+        places: &[PlaceId],
+        wait: Duration,
+        generation: u64,
+    ) -> Result<Box<dyn RootLock + '_>, LockError> {
+        let _ = generation;
+        self.lock(places, wait)
+    }
 
     /// True when a record that every slot of every listed place shows is durable. It is if a place's second slot is written only after the first
     /// was synced, or if a [read](RootStore::read) makes durable what it shows. If false, a reader knows only that what the record calls settled
@@ -382,6 +406,9 @@ pub struct InOrder {
     pub copies: Vec<RootCopy>,
     /// True when it is known to be durable. Otherwise it is durable once [`RootLock::settle`] or a later write under this lock returned `Ok`.
     pub is_settled: bool,
+    /// As [`PageStore::newer_than`] gives them, after the generation that was [known](RootStore::lock_knowing) when the lock was asked for: a hint as
+    /// well. `None` if nothing was looked for.
+    pub newer: Option<Vec<StoredPage>>,
 }
 
 /// What is written in one step. See [`RootLock::write_with_pages`].

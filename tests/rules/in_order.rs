@@ -2,12 +2,13 @@
 //! that is built upon it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use oubliette::store::{
-    InOrder, LockError, Mark, Memory, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
-    RootStore, Snapshot, StoreError, StoredPage, Swept, Together, Usage,
+    Changed, CopyContent, InOrder, LockError, Mark, Memory, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem,
+    RootCopy, RootLock, RootStore, Snapshot, StoreError, StoredPage, Swept, Together, Usage,
 };
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
@@ -151,7 +152,8 @@ impl RootLock for Turn<'_> {
 
     fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
         let log = self.store.log();
-        Some(InOrder { copies: self.store.memory.read(place), is_settled: log.is_flushed && !log.never_tells })
+        let is_settled = log.is_flushed && !log.never_tells;
+        Some(InOrder { copies: self.store.memory.read(place), is_settled, newer: None })
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
@@ -289,6 +291,100 @@ fn only_what_is_settled_proves_a_rollback() {
     store.is_stuck(false);
     let refused = vault.shred([rows[1].0]).unwrap_err();
     assert!(matches!(&refused, ShredError::NothingHappened(KeyStoreError::RolledBack { .. })), "{refused:?}");
+}
+
+/// As [`Logged`], but that a read has all flushed, and a look has not; it tells when somebody says so.
+#[derive(Clone)]
+struct Telling {
+    logged: Logged,
+    tells: Arc<Mutex<Option<Changed>>>,
+    looks: Arc<AtomicUsize>,
+}
+
+impl Telling {
+    fn tell(&self) {
+        let tells = self.tells.lock().unwrap();
+        assert!(tells.as_ref().expect("it is listened to")());
+    }
+}
+
+impl RootStore for Telling {
+    fn places(&self) -> Vec<PlaceId> {
+        self.logged.places()
+    }
+
+    fn read(&self, place: PlaceId) -> Vec<RootCopy> {
+        let copies = self.logged.read(place);
+        match self.logged.flush() {
+            Ok(()) => copies,
+            Err(error) => {
+                let location = "the log".to_owned();
+                vec![RootCopy { location, place, content: CopyContent::Unreachable(error) }]
+            }
+        }
+    }
+
+    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+        self.looks.fetch_add(1, Ordering::AcqRel);
+        let is_settled = self.logged.log().is_flushed;
+        Some(InOrder { copies: self.logged.read(place), is_settled, newer: None })
+    }
+
+    fn never_hangs(&self) -> bool {
+        true
+    }
+
+    fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError> {
+        self.logged.lock(places, wait)
+    }
+
+    fn watch(&self, changed: Changed) {
+        *self.tells.lock().unwrap() = Some(changed);
+    }
+}
+
+/// F4: a shred that is told of is obeyed as soon as it is seen. Nothing is flushed for that, and it proves nothing: it may be lost.
+#[test]
+fn what_is_told_of_is_obeyed_without_a_flush_and_proves_nothing() {
+    let store = Logged::new();
+    let vault = created(&store);
+    let rows: Vec<_> = (0..3).map(|_| enroll(&vault)).collect();
+    let telling = Telling { logged: store.clone(), tells: Arc::default(), looks: Arc::default() };
+    let told = Vault::on(store.clone(), telling.clone()).purposes([ORDERS]).unlock(key()).unwrap();
+    leave_seen(&store, &vault, rows[0].0);
+    telling.tell();
+    wait_until(|| is_shredded(&told, &rows[0]));
+    assert!(!store.log().is_flushed && telling.looks.load(Ordering::Acquire) >= 1);
+    // The lease is long: it was the look that told.
+    assert!(!is_shredded(&told, &rows[1]));
+    // The server goes down before anybody's flush. That is no rollback, and she is back: nobody was answered.
+    store.crash();
+    telling.tell();
+    wait_until(|| !is_shredded(&told, &rows[0]));
+    told.shred([rows[1].0]).unwrap();
+    // What was durable and is gone is one. A look says nothing of it: a read does, which flushes.
+    let durable = store.memory.snapshot();
+    let _ = told.shred([rows[2].0]).unwrap();
+    store.memory.restore(&durable);
+    store.log().is_flushed = false;
+    store.is_stuck(true);
+    telling.tell();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(is_shredded(&told, &rows[2]), "it goes on by what it has");
+    store.is_stuck(false);
+    telling.tell();
+    wait_until(|| {
+        let gone_back = told.open(rows[2].0, EMAIL, &rows[2].1);
+        matches!(gone_back, Err(OpenError::KeyStore(KeyStoreError::RolledBack { .. })))
+    });
+}
+
+fn wait_until(mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "waited in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Old trees are given up once the record itself says that the new one is durable. So it must be, whoever says so.

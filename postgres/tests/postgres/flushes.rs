@@ -36,7 +36,7 @@ fn number(content: &CopyContent) -> Option<u8> {
 }
 
 fn in_order(lock: &mut dyn RootLock, store: &PostgresStore) -> (Option<u8>, bool) {
-    let InOrder { copies, is_settled } = lock.read_in_order(place(store)).unwrap();
+    let InOrder { copies, is_settled, .. } = lock.read_in_order(place(store)).unwrap();
     (number(&copies[0].content), is_settled)
 }
 
@@ -134,6 +134,8 @@ fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
     for confirm in [ConfirmReads::Never, ConfirmReads::WhenSynchronous, ConfirmReads::Always] {
         let store = at(&primary, &schema).answer_within(SOON).confirm_reads(confirm).open().unwrap();
         assert_eq!(store.shows_what_is_durable(), confirm != ConfirmReads::Never);
+        // F5: where there are standbys, a lease is renewed by what they confirm.
+        assert_eq!(store.read_seen(place(&store)).is_some(), confirm == ConfirmReads::Never, "{confirm:?}");
         let is_always = confirm == ConfirmReads::Always;
         {
             let mut lock = store.lock(&store.places(), WAIT).unwrap();
@@ -143,7 +145,7 @@ fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
         standby.stop_at_once();
         {
             let mut lock = store.lock(&store.places(), WAIT).unwrap();
-            let InOrder { copies, is_settled } = lock.read_in_order(place(&store)).unwrap();
+            let InOrder { copies, is_settled, .. } = lock.read_in_order(place(&store)).unwrap();
             assert!(!is_settled, "{confirm:?}");
             assert_eq!(matches!(copies[0].content, CopyContent::Unreachable(_)), is_always, "{confirm:?}");
             assert!(lock.settle().is_err(), "{confirm:?}");
@@ -183,8 +185,20 @@ fn a_read_makes_durable_what_it_shows() {
     unflushed(3);
     assert_eq!(number(&never.read(place(&never))[0].content), Some(3));
     assert_eq!(server.sql(WAL), "f", "one that confirms nothing flushes nothing");
+    let look = |store: &PostgresStore| {
+        let InOrder { copies, is_settled, .. } = store.read_seen(place(store))?;
+        Some((number(&copies[0].content), is_settled))
+    };
+    for store in [&usual, &never] {
+        assert_eq!(look(store), Some((Some(3), false)));
+        assert_eq!(server.sql(WAL), "f", "nor does a look flush anything");
+    }
+    let [required, always] = [ConfirmReads::Required, ConfirmReads::Always]
+        .map(|confirm| at(&server, &schema).confirm_reads(confirm).open().unwrap());
+    assert!(look(&required).is_none() && look(&always).is_none(), "these want each read confirmed");
     assert_eq!(number(&usual.read(place(&usual))[0].content), Some(3));
     assert_eq!(server.sql(WAL), "t");
+    assert_eq!(look(&usual), Some((Some(3), true)));
     // And what only was seen is gone with the server, what a read showed is not.
     unflushed(4);
     server.kill();

@@ -145,6 +145,92 @@ fn what_cannot_be_written_leaves_the_record_as_it_was() {
     assert!(record(&store) == Some(3) && has(&store, 5));
 }
 
+/// Many pages take statements of their own, in one transaction with the record.
+#[test]
+fn nothing_of_many_pages_is_there_unless_all_of_the_step_is() {
+    let server = Server::start(&[]);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let store = at(&server, &schema).open().unwrap();
+    let other = at(&server, &schema).open().unwrap();
+    let step = |record, mark: &Mark, pages: &[StoredPage]| {
+        let mut lock = store.lock(&store.places(), WAIT).unwrap();
+        write(&mut *lock, &store, record, mark, pages, true)
+    };
+    let many = || (10..210).map(page).collect::<Vec<_>>();
+    let nothing_happened = || {
+        let is_there = (10..210).any(|n| has(&other, n));
+        assert!(!is_there && record(&other) == Some(1) && other.mark().unwrap() == mark(1, 5));
+    };
+    step(1, &mark(1, 5), &[page(1)]).unwrap();
+    let refused = |came: Result<(), NotWritten>, problem| {
+        assert!(matches!(&came, Err(NotWritten::Nothing(error)) if error.problem() == problem), "{came:?}");
+        nothing_happened();
+    };
+    refused(step(2, &mark(2, 6), &many()), Problem::OtherVault);
+    // One name of two hundred is taken, wherever it stands.
+    for n in [10, 99, 209] {
+        let mut pages = many();
+        pages.retain(|one| one.name != page(n).name);
+        pages.push(StoredPage { name: page(1).name, bytes: vec![9; PAGE_BYTES] });
+        refused(step(2, &mark(1, 6), &pages), Problem::PageExists);
+    }
+    server.sql(&format!(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no room''; END';
+         CREATE TRIGGER fail BEFORE UPDATE ON {schema}.root FOR EACH STATEMENT EXECUTE FUNCTION fail()"
+    ));
+    refused(step(2, &mark(1, 6), &many()), Problem::Io);
+    server.sql(&format!("DROP TRIGGER fail ON {schema}.root"));
+    // Without the lock.
+    let mut lock = store.lock(&store.places(), WAIT).unwrap();
+    assert_eq!(server.terminate("pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"), 1);
+    assert!(matches!(write(&mut *lock, &store, 2, &mark(1, 6), &many(), true), Err(NotWritten::Unknown(_))));
+    drop(lock);
+    nothing_happened();
+    // And all of it: the lock goes with it, and the connection is in no transaction.
+    let mut lock = store.lock(&store.places(), WAIT).unwrap();
+    write(&mut *lock, &store, 2, &mark(1, 6), &many(), true).unwrap();
+    let mut theirs = other.lock(&other.places(), WAIT).expect("it was given up with the step");
+    assert!((10..210).all(|n| has(&other, n)) && record(&other) == Some(2) && other.mark().unwrap() == mark(1, 6));
+    assert!(write(&mut *lock, &store, 3, &mark(1, 7), &many(), true).is_err());
+    write(&mut *theirs, &other, 4, &mark(1, 7), &[], true).unwrap();
+    assert_eq!(record(&store), Some(4));
+}
+
+/// A commit that waits for others gets what they put with the lock, and its record.
+#[test]
+fn what_others_put_since_comes_with_the_lock() {
+    let builder = fresh(shared());
+    let (store, other) = (builder.open().unwrap(), builder.open().unwrap());
+    let step = |generation: u8, pages: &[StoredPage]| {
+        let mut lock = other.lock(&other.places(), WAIT).unwrap();
+        write(&mut *lock, &other, generation, &mark(1, generation.into()), pages, true).unwrap();
+    };
+    step(1, &[page(1)]);
+    let newer_with = |generation: u64| {
+        // Somebody has the lock, and commits before it is given up.
+        let mut theirs = other.lock(&other.places(), WAIT).unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut lock = store.lock_knowing(&store.places(), WAIT, generation).unwrap();
+                let found = lock.read_in_order(place(&store)).unwrap();
+                assert!(lock.read_in_order(place(&store)).unwrap().newer.is_none(), "it is read once");
+                let CopyContent::Intact(record) = &found.copies[0].content else { panic!("{found:?}") };
+                (record[0], found.newer.clone().expect("it was looked for"))
+            });
+            std::thread::sleep(Duration::from_millis(100));
+            write(&mut *theirs, &other, 9, &mark(1, 9), &[page(90), page(91)], true).unwrap();
+            waits.join().unwrap()
+        })
+    };
+    let (record, newer) = newer_with(1);
+    assert!(record == 9 && newer.len() == 2 && newer.iter().all(|one| [page(90), page(91)].contains(one)), "{newer:?}");
+    let (_, newer) = newer_with(9);
+    assert!(newer.is_empty());
+    let mut lock = store.lock(&store.places(), WAIT).unwrap();
+    assert!(lock.read_in_order(place(&store)).unwrap().newer.is_none(), "nothing was looked for");
+}
+
 /// Pages of later generations, the latest first, and no more than told.
 #[test]
 fn what_others_put_since_comes_in_one_answer() {

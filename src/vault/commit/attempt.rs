@@ -139,14 +139,19 @@ impl Engine {
         tries: &mut Tries<T>,
     ) -> Result<Committed<T>, Failure> {
         let (pages, roots) = self.stores.for_commit(terms, self.lock_wait);
-        let Locked { mut exclusion, written: places, copies, standing, chosen } = self.lock_base(&*roots, terms)?;
-        // What others committed since, so that the plan reads few pages one by one. Another process waits for this one meanwhile.
-        let held = before().map_or(u64::MAX, |before| before.facts.clear.generation);
+        // The generation alone: no snapshot is held while other processes and places are waited for.
+        let held = || before().map_or(u64::MAX, |before| before.facts.clear.generation);
+        let Locked { mut exclusion, written: places, copies, standing, chosen, newer } =
+            self.lock_base(&*roots, terms, held())?;
+        // What others committed since, so that the plan reads few pages one by one. Other processes wait for this one meanwhile: where the store
+        // told it with the record it is not asked again.
         let mut changed = Arrived::default();
+        let held = held();
         if held < chosen.record.clear.generation {
-            changed.add(pages.newer_than(held, PAGES_AT_ONCE));
+            let is_together = pages.together().is_some_and(|together| exclusion.together() == Some(together));
+            let newer = newer.filter(|_| is_together);
+            changed.add(newer.unwrap_or_else(|| pages.newer_than(held, PAGES_AT_ONCE)));
         }
-        // Only now: no snapshot is held while other processes and places are waited for.
         let before = before();
         let before = before.as_deref();
         // R9: `held` was durable, so that a record which does not descend from it was put back.

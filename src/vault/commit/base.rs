@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::read::{LIST_TRIES, choose, list_of};
 use super::{Engine, NOT_OPEN, Terms};
 use crate::error::KeyStoreError;
-use crate::store::{CopyContent, InOrder, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
+use crate::store::{
+    CopyContent, InOrder, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError, StoredPage,
+};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::Chosen;
 
@@ -17,6 +19,8 @@ pub(super) struct Locked<'r> {
     pub(super) copies: Vec<RootCopy>,
     pub(super) standing: Standing,
     pub(super) chosen: Chosen,
+    /// What others put since, if the store told it with the record.
+    pub(super) newer: Option<Vec<StoredPage>>,
 }
 
 /// What is known of the record that was read under the lock.
@@ -32,8 +36,14 @@ pub(super) enum Standing {
 
 impl Engine {
     /// Locks every place that is to be written, and finds the record that the commit is based on: the newest of all listed places. One in
-    /// the first place may be older, if that was put back: it is brought forward with the others, since all are here.
-    pub(super) fn lock_base<'r>(&self, roots: &'r dyn RootStore, terms: &Terms) -> Result<Locked<'r>, KeyStoreError> {
+    /// the first place may be older, if that was put back: it is brought forward with the others, since all are here. `held`: the generation that
+    /// this process knows.
+    pub(super) fn lock_base<'r>(
+        &self,
+        roots: &'r dyn RootStore,
+        terms: &Terms,
+        held: u64,
+    ) -> Result<Locked<'r>, KeyStoreError> {
         let mut list = list_of(roots, &terms.scope);
         for _ in 0..=LIST_TRIES {
             let written = terms.change.as_ref().map_or_else(|| list.clone(), |change| change.written(&list));
@@ -47,7 +57,7 @@ impl Engine {
                 // What hangs when it is read would hang when it is locked, and nothing could be committed any more.
                 return Err(error.into());
             }
-            let mut exclusion = match take(roots, &written, self.lock_wait) {
+            let mut exclusion = match take(roots, &written, self.lock_wait, held) {
                 Ok(exclusion) => exclusion,
                 Err(error) => {
                     // Another process may have detached a place that is gone since.
@@ -62,10 +72,10 @@ impl Engine {
                 [only] => exclusion.read_in_order(*only),
                 _ => None,
             };
-            let (copies, standing) = match in_order {
-                Some(InOrder { copies, is_settled: true }) => (copies, Standing::Settled),
-                Some(InOrder { copies, is_settled: false }) => (copies, Standing::InOrder),
-                None => (reads.read_to_commit(&read, self.lock_wait), Standing::Seen),
+            let (copies, standing, newer) = match in_order {
+                Some(InOrder { copies, is_settled: true, newer }) => (copies, Standing::Settled, newer),
+                Some(InOrder { copies, is_settled: false, newer }) => (copies, Standing::InOrder, newer),
+                None => (reads.read_to_commit(&read, self.lock_wait), Standing::Seen, None),
             };
             // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,
             // is written anew.
@@ -79,7 +89,7 @@ impl Engine {
             }
             let chosen = chosen?;
             if chosen.record.places == list {
-                return Ok(Locked { exclusion, written, copies, standing, chosen });
+                return Ok(Locked { exclusion, written, copies, standing, chosen, newer });
             }
             // Another process changed the list: other places must be locked.
             list = chosen.record.places;
@@ -112,8 +122,9 @@ pub(super) fn take<'r>(
     roots: &'r dyn RootStore,
     places: &[PlaceId],
     wait: Duration,
+    held: u64,
 ) -> Result<Box<dyn RootLock + 'r>, KeyStoreError> {
-    roots.lock(places, wait).map_err(|error| match error {
+    roots.lock_knowing(places, wait, held).map_err(|error| match error {
         LockError::Busy { waited } => KeyStoreError::Busy { waited },
         LockError::Store(error) => {
             let open = roots.places();

@@ -3,7 +3,9 @@
 use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
-use super::{CommitError, Committed, Engine, Plan, Readiness, Repairs, Seen, Stores, Terms, Then, read};
+use super::{
+    AtAGlance, CommitError, Committed, Engine, Plan, Readiness, Repairs, Seen, Stores, Terms, Then, glance, read,
+};
 use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -64,6 +66,11 @@ impl Commits {
         patience: [Duration; 2],
     ) -> Result<Seen, KeyStoreError> {
         read(&self.engine, before, scope, patience)
+    }
+
+    /// Looks at the record as it is seen: [`glance`].
+    pub(crate) fn glance(&self, before: &dyn Fn() -> Option<Arc<VaultState>>, scope: &Scope) -> AtAGlance {
+        glance(&self.engine, before, scope)
     }
 
     pub(crate) fn stores(&self) -> &Stores {

@@ -21,7 +21,7 @@ impl Engine {
         let (pages, roots) = self.stores.for_commit(&Terms::default(), self.lock_wait);
         let reads = &self.stores.reads;
         let places = roots.places();
-        let mut exclusion = take(&*roots, &places, self.lock_wait)?;
+        let mut exclusion = take(&*roots, &places, self.lock_wait, u64::MAX)?;
         let copies = reads.read_to_commit(&places, self.lock_wait);
         if !is_unused(&copies, &*pages)? {
             return Ok(false);

@@ -32,7 +32,7 @@ pub(crate) use draft::{Draft, NewKey};
 pub(crate) use epochs::LOST;
 pub(crate) use list::ListChange;
 pub(crate) use places::PlaceReads;
-pub(crate) use read::{Seen, read};
+pub(crate) use read::{AtAGlance, Seen, glance, read};
 pub(crate) use readiness::Readiness;
 pub(crate) use repairs::Repairs;
 pub(super) use trees::{new_index_tree, new_tree, replace, rewrite_tree, shred_tree};

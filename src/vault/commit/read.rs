@@ -7,7 +7,7 @@ use super::Engine;
 use super::places::Found;
 use crate::error::KeyStoreError;
 use crate::root_record::Record;
-use crate::store::{CopyContent, PlaceId, RootCopy, RootStore, StoreError};
+use crate::store::{CopyContent, InOrder, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::{self, Chosen};
 use crate::vault::state::{Keyring, Scope, VaultState};
@@ -90,6 +90,49 @@ pub(crate) fn read(
                 return Ok(Seen::Changed { state, durable, needs_repair, trouble });
             }
         }
+    }
+}
+
+/// What the store shows when it told of a change.
+pub(crate) enum AtAGlance {
+    /// The record that is held already.
+    Unchanged,
+    Changed {
+        state: Box<VaultState>,
+        durable: u64,
+    },
+    /// Only a [`read`] can tell.
+    Unclear,
+}
+
+/// Looks at the record as it is seen. F11: nothing is said of what may vanish, so whatever is odd is for a [`read`].
+pub(crate) fn glance(
+    Engine { stores, keyring, resident, .. }: &Engine,
+    before: &dyn Fn() -> Option<Arc<VaultState>>,
+    scope: &Scope,
+) -> AtAGlance {
+    let list = list_of(&*stores.roots, scope);
+    let [place] = &*list else { return AtAGlance::Unclear };
+    if !stores.roots.never_hangs() || !scope.lost.is_empty() {
+        return AtAGlance::Unclear;
+    }
+    let Some(InOrder { copies, is_settled, .. }) = stores.roots.read_seen(*place) else { return AtAGlance::Unclear };
+    let Some(before) = before() else { return AtAGlance::Unclear };
+    if copy_selection::all_are(&copies, &before.facts.places, &before.bytes) {
+        return AtAGlance::Unchanged;
+    }
+    let chosen = choose(&copies, &mut lock(keyring), scope);
+    match chosen {
+        Ok(Chosen { record, bytes, durable, first, needs_repair: false, .. }) if record.places == list => {
+            if first.check().is_err() {
+                return AtAGlance::Unclear;
+            }
+            // F4: what is not flushed proves what it calls settled itself.
+            let durable = if is_settled { durable } else { record.settled };
+            let state = Box::new(VaultState::load(record, bytes, Some(&before), resident));
+            AtAGlance::Changed { state, durable }
+        }
+        _ => AtAGlance::Unclear,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::vault::commit::Seen;
+use crate::vault::commit::{AtAGlance, Seen};
 use crate::vault::process::Process;
 use crate::vault::process::take_over::TakenOverBy;
 use crate::vault::state::{Held, READS_A_LEASE, VaultState};
@@ -129,6 +129,41 @@ impl Process {
                 Err(error)
             }
         }
+    }
+
+    /// The store told of a change: what it shows is taken as seen, so that a shred is obeyed at once, and others who commit all the while have no flush
+    /// made by each who hears of it. The next read of the lease makes it durable. What a glance cannot tell, that read does now.
+    pub(crate) fn refresh_told(self: &Arc<Process>) -> Result<(), KeyStoreError> {
+        if self.known.is_fresh()
+            && let Some(done) = self.glance()
+        {
+            return done;
+        }
+        self.refresh()
+    }
+
+    /// `None`: it has to be read.
+    fn glance(self: &Arc<Process>) -> Option<Result<(), KeyStoreError>> {
+        let _reading = self.known.begin_read();
+        // As for a read.
+        let held = self.known.latest_durable();
+        let sent = self.known.now();
+        let (state, durable) = match self.commits.glance(&|| self.known.snapshot(), &self.known.scope()) {
+            AtAGlance::Unchanged => return Some(Ok(())),
+            AtAGlance::Unclear => return None,
+            AtAGlance::Changed { state, durable } => (state, durable),
+        };
+        let generation = state.facts.clear.generation;
+        let is_odd =
+            !self.known.is_of_this_vault(&state.facts) || self.known.proof_against(&state.facts, held).is_some();
+        if is_odd || state.facts.gone_back().is_some() {
+            return None;
+        }
+        events::refreshed(generation);
+        if self.known.snapshot().is_some_and(|before| before.facts.clear.generation < generation) {
+            self.take_over(&state, TakenOverBy::Read);
+        }
+        Some(self.known.install(sent, Arc::new(*state), durable))
     }
 
     /// How long a read waits for the mirrors, and then for the first place: as long as a lease may leave.

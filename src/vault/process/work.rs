@@ -33,6 +33,11 @@ impl Work for Process {
         self.unload_pages_if_full();
     }
 
+    fn read_told(self: &Arc<Process>) {
+        let _ = self.refresh_told();
+        self.unload_pages_if_full();
+    }
+
     fn between_reads(&self) -> Option<Duration> {
         Some(self.known.snapshot()?.facts.lease / READS_A_LEASE)
     }

@@ -35,6 +35,9 @@ pub(crate) trait Work: Send + Sync + Sized + 'static {
     /// Several times a lease.
     fn read(self: &Arc<Self>);
 
+    /// When the store told of a change, and no read is due.
+    fn read_told(self: &Arc<Self>);
+
     /// From the beginning of one read to that of the next; `None` if nothing is held yet.
     fn between_reads(&self) -> Option<Duration>;
 

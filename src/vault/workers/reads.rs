@@ -34,7 +34,8 @@ pub(super) fn serve<P: Work>(process: &Arc<P>, requests: &Receiver<Request<P>>) 
                 process.workers().will_read.answer();
                 (told, quiet) = (false, begun + BETWEEN_TOLD);
             }
-            worker.guarded(|| process.read());
+            // What the lease needs, or what was told of alone.
+            worker.guarded(|| if is_due { process.read() } else { process.read_told() });
             // Counted from its start: one that took its time is followed by the next at once.
             if is_due {
                 next_read = begun + process.between_reads().unwrap_or(FIRST_PERIOD);
