@@ -174,7 +174,7 @@ impl Vault {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        Reader::unlimited(self).each_customer(rows, customer_of)
+        EachCustomer::new(self, None, rows.into_iter(), customer_of)
     }
 
     /// Puts the vault under a new root key, and forgets the old one.
