@@ -10,6 +10,8 @@
 //! It runs on Linux on x86-64; elsewhere nothing checks this but the bench `threads`. Seen to fail: with a `fetch_add` to a counter of the vault in `Operations::seal`, with a
 //! relaxed `store` of the clock there, with the snapshot in one shard for all, with handles registered in one.
 
+#![allow(clippy::little_endian_bytes)] // as instructions have them
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

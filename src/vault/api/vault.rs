@@ -20,7 +20,7 @@ use crate::vault::commit::CommitError;
 use crate::vault::operations::Operations;
 use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Status, VaultBuilder};
 
 /// What an async twin returns. Await it in any runtime; dropping it cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
