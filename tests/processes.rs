@@ -8,7 +8,7 @@ mod fork;
 #[cfg(target_arch = "x86_64")]
 #[path = "processes/hardware.rs"]
 mod hardware;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_env = "gnu", feature = "testing"))]
 #[path = "processes/shared_lines.rs"]
 mod shared_lines;
 #[cfg(target_arch = "x86_64")]

@@ -5,10 +5,12 @@
 //! - whose bytes are others after the call than before: what plain stores leave.
 //!
 //! No line may be in what both gathered. Their stacks, arenas and handles are their own, so nothing else is either. What no instruction locks and what leaves a line as it was
-//! is not seen: a plain store of what is there already.
+//! is not seen: a plain store of what is there already. The vault's clock stands still, so neither is what comes once in a timer tick and not with each call: a lease that is
+//! looked at anew.
 //!
-//! It runs on Linux on x86-64; elsewhere nothing checks this but the bench `threads`. Seen to fail: with a `fetch_add` to a counter of the vault in `Operations::seal`, with a
-//! relaxed `store` of the clock there, with the snapshot in one shard for all, with handles registered in one.
+//! It runs on Linux on x86-64 with glibc, whose threads have arenas of their own; elsewhere nothing checks this but the bench `threads`. Seen to fail: with a `fetch_add` to a
+//! static in `Operations::seal_encoded`, with a relaxed `store` of the nonce there, with one shard for all threads, and with a clone of the vault for each
+//! bulk run, which was there.
 
 #![allow(clippy::little_endian_bytes)] // as instructions have them
 
