@@ -17,9 +17,11 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
+use oubliette::audit::{Audit, Batch};
 use oubliette::personal::Email;
-use oubliette::{CustomerId, CustomerKeys, Field, Purpose, Sealed, Vault};
+use oubliette::{CustomerId, CustomerKeys, Field, Limits, Purpose, Sealed, Vault};
 
 use super::steps::{Event, Step, Work, step_through};
 
@@ -178,6 +180,7 @@ struct Own {
     vault: Vault,
     shared: CustomerKeys,
     shared_value: Sealed<Email>,
+    audit: Audit,
     customer: CustomerId,
     sealed: Sealed<Email>,
     email: Email,
@@ -191,11 +194,14 @@ fn in_two_threads(what: &str, work: impl Fn(Own) -> Work) -> [usize; 2] {
         let common = vault.enroll().unwrap();
         let shared = vault.customer(common);
         let shared_value = shared.seal(EMAIL, &email()).unwrap();
+        // Its thread takes what was noted only once the work is done.
+        let audit = Audit::to(|_: &Batch| Ok(())).interval(Duration::from_secs(3600)).start().unwrap();
         let own = |_| {
             let customer = vault.enroll().unwrap();
             let sealed = vault.seal(customer, EMAIL, &email()).unwrap();
             let (shared, shared_value) = (shared.clone(), shared_value.clone());
-            Own { vault: (*vault).clone(), shared, shared_value, customer, sealed, email: email() }
+            let audit = audit.clone();
+            Own { vault: (*vault).clone(), shared, shared_value, audit, customer, sealed, email: email() }
         };
         let all = [0, 1].map(own).map(&work).into();
         // As long as the child lives.
@@ -253,6 +259,16 @@ fn threads_that_seal_and_open_write_to_no_line_in_common() {
     in_two_threads("a handle for one value", |own| {
         Box::new(move || {
             own.vault.customer(own.customer).open(EMAIL, &own.sealed).unwrap();
+        })
+    });
+    in_two_threads("audited", |own| {
+        let mut keys = None;
+        Box::new(move || {
+            let keys = keys.get_or_insert_with(|| {
+                let reader = own.vault.reader(Limits::purposes([ORDERS]));
+                reader.audited(&own.audit, "somebody".parse().unwrap(), "work".parse().unwrap()).customer(own.customer)
+            });
+            keys.open(EMAIL, &own.sealed).unwrap();
         })
     });
     in_two_threads("in bulk", |own| {

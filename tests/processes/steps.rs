@@ -2,7 +2,9 @@
 
 #![allow(clippy::host_endian_bytes)]
 
+use std::fs;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 /// The first bytes of an instruction, whichever it is.
 pub type Code = [u8; 16];
@@ -16,7 +18,7 @@ pub struct Step<'s> {
 
 /// What happens to a thread that is stepped.
 pub enum Event<'s> {
-    /// Its work is about to begin, or has ended. Nothing else in the process runs.
+    /// Its work is about to begin, or has ended. All other threads of the process sleep until it is let go.
     Pause,
     Step(Step<'s>),
 }
@@ -38,6 +40,7 @@ pub fn step_through(prepare: impl FnOnce() -> Vec<Work>, mut see: impl FnMut(usi
     }
     let mut thread = 0;
     while let Some(id) = stopped(child) {
+        others_sleep(child, id);
         see(thread, child, Event::Pause);
         while let Some(step) = one_step(id) {
             see(thread, child, Event::Step(Step { code: &step.0, registers: &step.1, next: step.2 }));
@@ -88,6 +91,23 @@ fn stopped(child: i32) -> Option<i32> {
     assert!(id > 0 && libc::WIFSTOPPED(status), "{id} ended early, with status {status:#x}");
     assert_eq!(libc::WSTOPSIG(status), libc::SIGSTOP, "a thread stops when it is ready");
     Some(id)
+}
+
+/// Waits until the child's other threads sleep: one that was stepped before has something left to do when it is let go.
+fn others_sleep(child: i32, id: i32) {
+    let asleep = || {
+        fs::read_dir(format!("/proc/{child}/task")).unwrap().all(|task| {
+            let task = task.unwrap();
+            let state = fs::read_to_string(task.path().join("stat")).unwrap();
+            let state = state.rsplit_once(") ").expect("a name in brackets").1.to_owned();
+            task.file_name().to_str() == Some(id.to_string().as_str()) || state.starts_with('S')
+        })
+    };
+    let begun = Instant::now();
+    while !asleep() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "another thread goes on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Does one instruction; `None` when the thread stops by itself, since its work is done.
