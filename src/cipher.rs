@@ -5,7 +5,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::U12;
 use zeroize::Zeroizing;
 
-use crate::derivation;
+use crate::derivation::{self, CustomerKey};
 use crate::field::FieldId;
 use crate::secret;
 use crate::stack::Work;
@@ -43,6 +43,14 @@ impl FieldCipher {
     pub(crate) fn new(customer_key: &[u8; 32], name: FieldId, width: Width) -> FieldCipher {
         let mut bytes = Zeroizing::new([[0; 32]; 2]);
         derivation::field(customer_key, name, &mut bytes);
+        let [key, commitment] = &*bytes;
+        FieldCipher::with(key, commitment, width)
+    }
+
+    /// The same for a customer of whom several fields may be asked for.
+    pub(crate) fn of(customer: &CustomerKey, name: FieldId, width: Width) -> FieldCipher {
+        let mut bytes = Zeroizing::new([[0; 32]; 2]);
+        customer.field(name, &mut bytes);
         let [key, commitment] = &*bytes;
         FieldCipher::with(key, commitment, width)
     }

@@ -77,9 +77,21 @@ impl From<TreeId> for KeyTreeId {
 #[derive(Debug)]
 pub(crate) struct Seed(pub(crate) Secret32);
 
-/// The key of one customer and purpose: a node at level 5.
-#[derive(Debug)]
-pub(crate) struct CustomerKey(pub(crate) Secret32);
+/// The key of one customer and purpose, a node at level 5: keyed once for all the fields that are derived from it.
+///
+/// On the heap, since a list of keys has places without one: a place that holds a key itself takes along from the stack what lay there, where there is none.
+pub(crate) struct CustomerKey(Box<Hkdf<Sha256>>);
+
+impl CustomerKey {
+    pub(crate) fn of(key: &[u8; 32]) -> CustomerKey {
+        CustomerKey(keyed(key))
+    }
+
+    /// Writes the AES-256 key and the key commitment of one field.
+    pub(crate) fn field(&self, name: FieldId, out: &mut Zeroizing<[[u8; 32]; 2]>) {
+        field_of(&self.0, name, out);
+    }
+}
 
 /// The key of one version of one page.
 #[derive(Debug)]
@@ -146,12 +158,17 @@ fn join(parts: &[&[u8]], out: &mut [u8]) -> usize {
 
 /// Writes the AES-256 key and the key commitment of one field of one customer.
 pub(crate) fn field(customer: &[u8; 32], name: FieldId, out: &mut Zeroizing<[[u8; 32]; 2]>) {
+    field_of(&from_prk(customer), name, out);
+}
+
+#[inline]
+fn field_of(customer: &Hkdf<Sha256>, name: FieldId, out: &mut Zeroizing<[[u8; 32]; 2]>) {
     let (label, tag) = (name.label.as_bytes(), name.tag.as_str().as_bytes());
     // Both lengths are bounded where names are made: 64 and 32.
     let (label_len, tag_len) = (length_byte(label), length_byte(tag));
     let mut info = [0; FIELD.len() + 2 + LABEL_BYTES + TAG_BYTES];
     let length = join(&[FIELD, &label_len, label, &tag_len, tag], &mut info);
-    expand(&from_prk(customer), info.get(..length).unwrap_or(&info), out.as_flattened_mut());
+    expand(customer, info.get(..length).unwrap_or(&info), out.as_flattened_mut());
 }
 
 /// Purpose, field label, type tag and index label, each behind its length, and the bits of a token.
@@ -246,6 +263,8 @@ fn length_byte(text: &[u8]) -> [u8; 1] {
 
 #[allow(clippy::expect_used)] // the sizes are this module's own
 fn from_prk(key: &[u8; 32]) -> Hkdf<Sha256> {
+    #[cfg(test)]
+    counted::keyed();
     Hkdf::from_prk(key).expect("32 bytes are a SHA-256 PRK")
 }
 
@@ -255,6 +274,8 @@ fn keyed(key: &[u8; 32]) -> Box<Hkdf<Sha256>> {
 
 #[allow(clippy::expect_used)] // the sizes are this module's own
 fn expand(keyed: &Hkdf<Sha256>, info: &[u8], out: &mut [u8]) {
+    #[cfg(test)]
+    counted::expanded(info.len(), out.len());
     keyed.expand(info, out).expect("64 bytes are less than 255 blocks");
 }
 
@@ -264,6 +285,37 @@ fn split<const N: usize>(bytes: &[u8]) -> KeyAnd<N> {
     parts.key.bytes_mut().copy_from_slice(key);
     parts.other.copy_from_slice(other);
     parts
+}
+
+/// How much is hashed, for tests of what a call costs.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BLOCKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn add(blocks: usize) {
+        BLOCKS.set(BLOCKS.get() + blocks);
+    }
+
+    /// Both pads of HMAC.
+    pub(super) fn keyed() {
+        add(2);
+    }
+
+    /// Each 32 bytes are HMAC of those before them, the info and a counter: what is hashed has its length and a bit behind it, and the outer hash is one block.
+    pub(super) fn expanded(info: usize, out: usize) {
+        (0..out.div_ceil(32)).for_each(|at| add((at.min(1) * 32 + info + 1 + 9).div_ceil(64) + 1));
+    }
+
+    /// Blocks of SHA-256 that `work` hashes on this thread to derive keys. An HKDF-Expand of 32 bytes by a key that was not used before takes 4.
+    pub(crate) fn blocks(work: impl FnOnce()) -> usize {
+        let before = BLOCKS.get();
+        work();
+        BLOCKS.get() - before
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,9 @@ pub(crate) struct Nonce(u128);
 
 impl Nonce {
     /// `wall_nanos` is the wall clock now, in nanoseconds, neither coarse nor cached.
-    #[inline]
+    ///
+    /// All of it is inlined, so that the nonce comes in registers: from memory, where its halves were just written, it would be loaded whole.
+    #[inline(always)]
     pub(crate) fn draw(wall_nanos: u64) -> Result<Nonce, RandomnessUnavailable> {
         Ok(Nonce::mix(random_block()?, wall_nanos))
     }
@@ -82,7 +84,7 @@ impl Nonce {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn random_block() -> Result<u128, RandomnessUnavailable> {
     let generation = fork::generation();
     if generation.sees_every_fork() {
@@ -127,7 +129,7 @@ impl Batch {
     const EMPTY: Self =
         Self { generation: ForkGeneration::NONE, epoch: 0, next: BATCH, blocks: [Array([0; 16]); BATCH] };
 
-    #[inline]
+    #[inline(always)]
     fn draw(&mut self, generation: ForkGeneration, epoch: u64) -> Result<u128, RandomnessUnavailable> {
         if self.generation != generation || self.epoch != epoch || self.next >= BATCH {
             self.refill(generation, epoch)?;

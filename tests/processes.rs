@@ -8,6 +8,12 @@ mod fork;
 #[cfg(target_arch = "x86_64")]
 #[path = "processes/hardware.rs"]
 mod hardware;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu", feature = "testing"))]
+#[path = "processes/shared_lines.rs"]
+mod shared_lines;
+#[cfg(target_arch = "x86_64")]
+#[path = "processes/steps.rs"]
+mod steps;
 
 /// One test at a time: a raw clone must find no lock of the allocator's held.
 fn alone() -> std::sync::MutexGuard<'static, ()> {

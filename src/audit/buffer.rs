@@ -1,12 +1,9 @@
 //! Notes on their way to the audit's thread: eight bytes an opening.
 //!
-//! What many openings have in common (reasons, field, second, end) is kept once, as a *lane*; a note is the number of its
-//! lane and the customer's. A scope's lanes are chained, the newest first, and the scope remembers the head of the chain:
-//! so the lane of an opening is found among those of its own scope, which are a handful, and nothing is allocated but for
-//! a new lane now and then.
+//! Threads fill blocks, each that of its shard, and hand over those that are full. What openings have in common (reasons, field, second, end) a block keeps once, as a
+//! *lane*; a note is the number of its lane and the customer's. A block's lanes are a handful, and the newest is nearly always the one that is looked for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::customer::CustomerId;
 use crate::field::FieldId;
@@ -15,9 +12,8 @@ use crate::journal::{OpeningResult, Reason};
 /// Bits of a customer number in a note; the lane stands above them.
 pub(super) const NUMBER_BITS: u32 = 40;
 pub(super) const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
-const LANES: usize = 256;
-/// Ends a chain: a lane that no buffer has room for.
-const NO_LANE: u32 = u32::MAX;
+/// Most notes in a block: as many lanes are looked through at worst.
+pub(super) const MOST_NOTES: usize = 64;
 
 /// Who opens, and what for.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,26 +28,22 @@ pub(super) struct Lane {
     pub(super) name: FieldId,
     pub(super) result: OpeningResult,
     pub(super) second: u64,
-    /// The same scope's lane before this one.
-    before: u32,
 }
 
-/// Notes of one batch.
-pub(super) struct Buffer {
-    /// Tells a scope whether the head that it remembers is of this buffer. Never 0, which a new scope has.
-    serial: u32,
+/// Some notes, in their order.
+#[derive(Default)]
+pub(super) struct Block {
     pub(super) lanes: Vec<Lane>,
     pub(super) notes: Vec<u64>,
 }
 
-impl Buffer {
-    pub(super) fn with_room_for(openings: usize, serial: u32) -> Buffer {
-        Buffer { serial, lanes: Vec::with_capacity(LANES), notes: Vec::with_capacity(openings) }
+impl Block {
+    pub(super) fn with_room_for(notes: usize) -> Block {
+        Block { lanes: Vec::new(), notes: Vec::with_capacity(notes) }
     }
 
-    /// Empty again, with its room, under a number that no scope remembers.
-    pub(super) fn clear(&mut self, serial: u32) {
-        self.serial = serial;
+    /// Empty again, with its room.
+    pub(super) fn clear(&mut self) {
         self.lanes.clear();
         self.notes.clear();
     }
@@ -60,46 +52,22 @@ impl Buffer {
         self.notes.len()
     }
 
-    /// `head` is the scope's, and used by nobody but the holder of this buffer.
     #[inline]
     pub(super) fn note(
         &mut self,
-        (head, reasons): (&AtomicU64, &Arc<Reasons>),
+        reasons: &Arc<Reasons>,
         name: FieldId,
         customer: CustomerId,
         result: OpeningResult,
         second: u64,
     ) {
-        let lane = self.lane(head, reasons, name, result, second);
-        self.notes.push(u64::from(lane) << NUMBER_BITS | customer.get());
+        let is_theirs = |lane: &Lane| {
+            lane.second == second && lane.result == result && Arc::ptr_eq(&lane.reasons, reasons) && lane.name.is(name)
+        };
+        let lane = self.lanes.iter().rposition(is_theirs).unwrap_or_else(|| {
+            self.lanes.push(Lane { reasons: reasons.clone(), name, result, second });
+            self.lanes.len() - 1
+        });
+        self.notes.push((lane as u64) << NUMBER_BITS | customer.get());
     }
-
-    #[inline]
-    fn lane(
-        &mut self,
-        head: &AtomicU64,
-        reasons: &Arc<Reasons>,
-        name: FieldId,
-        result: OpeningResult,
-        second: u64,
-    ) -> u32 {
-        let remembered = head.load(Ordering::Relaxed);
-        let first = if remembered >> 32 == u64::from(self.serial) { low(remembered) } else { NO_LANE };
-        let mut number = first;
-        while let Some(lane) = self.lanes.get(number as usize) {
-            if lane.second == second && lane.result == result && lane.name.is(name) {
-                return number;
-            }
-            number = lane.before;
-        }
-        let number = u32::try_from(self.lanes.len()).unwrap_or(NO_LANE);
-        self.lanes.push(Lane { reasons: reasons.clone(), name, result, second, before: first });
-        head.store(u64::from(self.serial) << 32 | u64::from(number), Ordering::Relaxed);
-        number
-    }
-}
-
-#[allow(clippy::cast_possible_truncation)] // masked
-fn low(word: u64) -> u32 {
-    (word & u64::from(u32::MAX)) as u32
 }

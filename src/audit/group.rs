@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use super::buffer::{Buffer, Lane, NUMBER, NUMBER_BITS, Reasons};
+use super::buffer::{Block, Lane, NUMBER, NUMBER_BITS, Reasons};
 use super::sink::Openings;
 use crate::journal::{Numbers, OpeningResult, Ranges, Time};
 
@@ -19,16 +19,14 @@ fn key(lane: &Lane) -> Key<'_> {
 }
 
 /// What was noted, in order of time.
-pub(super) fn group(buffer: &Buffer) -> Vec<Openings> {
-    let Buffer { lanes, notes, .. } = buffer;
-    // Scopes with the same reasons have lanes of their own: they are told as one.
+pub(super) fn group(blocks: &[Block]) -> Vec<Openings> {
+    // Each block has lanes of its own, and so have scopes with the same reasons: they are told as one.
     let mut firsts: BTreeMap<Key<'_>, &Lane> = BTreeMap::new();
-    for lane in lanes {
+    for lane in blocks.iter().flat_map(|block| &block.lanes) {
         firsts.entry(key(lane)).or_insert(lane);
     }
     let ranks: BTreeMap<Key<'_>, usize> = firsts.keys().copied().zip(0..).collect();
-    let rank_of: Vec<usize> = lanes.iter().map(|lane| ranks.get(&key(lane)).copied().unwrap_or_default()).collect();
-    let notes = by_rank(notes, &rank_of, firsts.len());
+    let notes = by_rank(blocks, &ranks);
     let mut entries = Vec::with_capacity(firsts.len());
     for (lane, mut numbers) in firsts.values().zip(notes) {
         numbers.sort_unstable();
@@ -50,21 +48,29 @@ pub(super) fn group(buffer: &Buffer) -> Vec<Openings> {
 }
 
 /// The customers of each rank. Notes come in by the thousand and ranks are few: one pass each costs less than sorting.
-fn by_rank(notes: &[u64], rank_of: &[usize], ranks: usize) -> Vec<Vec<u64>> {
-    let rank = |note: &u64| {
-        let lane = usize::try_from(note >> NUMBER_BITS).unwrap_or(usize::MAX);
-        rank_of.get(lane).copied().unwrap_or_default()
+fn by_rank(blocks: &[Block], ranks: &BTreeMap<Key<'_>, usize>) -> Vec<Vec<u64>> {
+    let rank_of = |block: &Block| -> Vec<usize> {
+        block.lanes.iter().map(|lane| ranks.get(&key(lane)).copied().unwrap_or_default()).collect()
     };
-    let mut counts = vec![0; ranks];
-    for note in notes {
-        if let Some(count) = counts.get_mut(rank(note)) {
+    let rank_of: Vec<Vec<usize>> = blocks.iter().map(rank_of).collect();
+    let ranked = || {
+        blocks.iter().zip(&rank_of).flat_map(|(block, rank_of)| {
+            block.notes.iter().map(|note| {
+                let lane = usize::try_from(note >> NUMBER_BITS).unwrap_or(usize::MAX);
+                (rank_of.get(lane).copied().unwrap_or_default(), note & NUMBER)
+            })
+        })
+    };
+    let mut counts = vec![0; ranks.len()];
+    for (rank, _) in ranked() {
+        if let Some(count) = counts.get_mut(rank) {
             *count += 1;
         }
     }
     let mut numbers: Vec<Vec<u64>> = counts.into_iter().map(Vec::with_capacity).collect();
-    for note in notes {
-        if let Some(numbers) = numbers.get_mut(rank(note)) {
-            numbers.push(note & NUMBER);
+    for (rank, number) in ranked() {
+        if let Some(numbers) = numbers.get_mut(rank) {
+            numbers.push(number);
         }
     }
     numbers
@@ -91,7 +97,6 @@ fn by_times(numbers: &[u64]) -> Vec<(u64, Vec<RangeInclusive<u64>>)> {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
 
     use proptest::prelude::*;
 
@@ -116,7 +121,7 @@ mod tests {
         /// The multiset of openings that goes in is the one that comes out.
         #[test]
         fn nothing_is_lost_and_nothing_added(
-            // Six scopes of which some have the same texts, over three batches of one buffer.
+            // Six scopes of which some have the same texts, over three batches of some blocks.
             openings in proptest::collection::vec(
                 (0usize..6, 0usize..4, 0usize..3, 0u64..3, prop_oneof![1u64..12, Just((1 << 40) - 1), 1u64..(1 << 40)]),
                 0..300),
@@ -125,20 +130,20 @@ mod tests {
             let scopes: Vec<_> = (0..6).map(|scope| {
                 let (who, why) = (format!("who {}", scope % 2), format!("why {}", scope % 3));
                 let reasons = Reasons { who: who.parse().unwrap(), why: why.parse().unwrap() };
-                (AtomicU64::new(0), Arc::new(reasons))
+                Arc::new(reasons)
             }).collect();
             let (mut given, mut told): (BTreeMap<One, u64>, BTreeMap<One, u64>) = Default::default();
-            let mut buffer = Buffer::with_room_for(16, 1);
-            for (serial, part) in openings.chunks(openings.len().div_ceil(batches).max(1)).enumerate() {
-                buffer.clear(u32::try_from(serial).unwrap() + 2);
-                for &(scope, name, result, second, number) in part {
-                    let ((head, reasons), name, result) = (&scopes[scope], NAMES[name], RESULTS[result]);
-                    buffer.note((head, reasons), name, CustomerId::new(number).unwrap(), result, second);
+            let mut blocks: [Block; 3] = Default::default();
+            for part in openings.chunks(openings.len().div_ceil(batches).max(1)) {
+                blocks.iter_mut().for_each(Block::clear);
+                for (at, &(scope, name, result, second, number)) in part.iter().enumerate() {
+                    let (reasons, name, result) = (&scopes[scope], NAMES[name], RESULTS[result]);
+                    blocks[at / 7 % 3].note(reasons, name, CustomerId::new(number).unwrap(), result, second);
                     let (who, why) = (reasons.who.to_string(), reasons.why.to_string());
                     *given.entry((second, who, why, name.purpose.name(), name.label, result, number)).or_default() += 1;
                 }
                 let mut keys = Vec::new();
-                for entry in group(&buffer) {
+                for entry in group(&blocks) {
                     let second = entry.at().to_unix_millis() / 1000;
                     let (who, why) = (entry.who().to_string(), entry.why().to_string());
                     for (first, last) in entry.customers().ranges() {
@@ -162,36 +167,34 @@ mod tests {
     #[test]
     fn neighbours_are_one_range_and_long_lists_are_split() {
         let reasons = Arc::new(Reasons { who: "a".parse().unwrap(), why: "b".parse().unwrap() });
-        let head = AtomicU64::new(0);
-        let mut buffer = Buffer::with_room_for(16, 1);
+        let mut block = Block::default();
         for number in (1..=1000).rev() {
-            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number).unwrap(), OpeningResult::Opened, 7);
+            block.note(&reasons, NAMES[0], CustomerId::new(number).unwrap(), OpeningResult::Opened, 7);
         }
-        let entries = group(&buffer);
+        let entries = group(std::slice::from_ref(&block));
         assert_eq!(entries.len(), 1);
         assert_eq!((entries[0].customers().ranges().count(), entries[0].count()), (1, 1000));
 
-        buffer.clear(2);
+        block.clear();
         for number in 1..=4000 {
-            buffer.note((&head, &reasons), NAMES[0], CustomerId::new(number * 2).unwrap(), OpeningResult::Opened, 7);
+            block.note(&reasons, NAMES[0], CustomerId::new(number * 2).unwrap(), OpeningResult::Opened, 7);
         }
-        let entries = group(&buffer);
+        let entries = group(std::slice::from_ref(&block));
         assert_eq!(entries.iter().map(|entry| entry.customers().ranges().count()).max(), Some(MOST_RANGES));
         assert_eq!(entries.iter().map(Openings::count).sum::<u64>(), 4000);
     }
 
     #[test]
-    fn a_lane_is_reused_and_chains_end_with_their_buffer() {
+    fn a_lane_is_used_again_and_ends_with_its_block() {
         let reasons = Arc::new(Reasons { who: "a".parse().unwrap(), why: "b".parse().unwrap() });
-        let head = AtomicU64::new(0);
-        let mut buffer = Buffer::with_room_for(16, 1);
+        let mut block = Block::default();
         for times in 0..40 {
-            buffer.note((&head, &reasons), NAMES[times % 4], CustomerId::MIN, OpeningResult::Opened, 7);
+            block.note(&reasons, NAMES[times % 4], CustomerId::MIN, OpeningResult::Opened, 7);
         }
-        assert_eq!(buffer.lanes.len(), 4);
-        buffer.clear(2);
-        buffer.note((&head, &reasons), NAMES[1], CustomerId::MIN, OpeningResult::Opened, 7);
-        let entries = group(&buffer);
+        assert_eq!(block.lanes.len(), 4);
+        block.clear();
+        block.note(&reasons, NAMES[1], CustomerId::MIN, OpeningResult::Opened, 7);
+        let entries = group(&[block]);
         assert_eq!((entries.len(), entries[0].label(), entries[0].each()), (1, "name", 1));
     }
 }

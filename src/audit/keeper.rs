@@ -1,11 +1,15 @@
 //! The buffer that readers write to, and the thread that empties it into the sink.
+//!
+//! The buffer is made of blocks. Each of some threads has one to itself (`sync::Shards`), and asks for the next when it is full: only then does it take the lock
+//! that all have in common. Room is counted in blocks, from when one is given out. A batch is taken with all shards locked: so it has all that was noted before, and what
+//! one thread noted stays in its order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Buffer, Reasons};
+use super::buffer::{Block, MOST_NOTES, Reasons};
 use super::error::AuditError;
 use super::group::group;
 use super::sink::{AuditSink, Batch};
@@ -13,7 +17,7 @@ use crate::customer::CustomerId;
 use crate::field::FieldId;
 use crate::fork::{self, ForkGeneration};
 use crate::journal::OpeningResult;
-use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait_until};
+use crate::sync::{Condvar, Mutex, MutexGuard, Padded, Shards, lock, wait_until};
 
 /// Openings that were admitted while the buffer filled up, by as many threads.
 const SLACK: usize = 1_024;
@@ -54,17 +58,26 @@ impl Default for Settings {
 struct Shared {
     fork: ForkGeneration,
     settings: Settings,
-    /// Notes in the buffer, to be asked without its lock.
-    filled: AtomicUsize,
-    state: Mutex<State>,
+    /// Notes in a block.
+    block: usize,
+    /// Each the block that its threads write to, if they have one.
+    shards: Shards<Mutex<Option<Block>>>,
+    ended: AtomicBool,
     /// For the audit's thread: there is something to do.
     wanted: Condvar,
     /// For everybody else: something was done.
     done: Condvar,
+    /// Notes that there is room for in the blocks that were given out, to be asked without a lock.
+    filled: Padded<AtomicUsize>,
+    /// Whoever has a shard may take this, and nobody the other way.
+    state: Padded<Mutex<State>>,
 }
 
 struct State {
-    buffer: Buffer,
+    /// Blocks that are full, in the order in which they became so.
+    full: Vec<Block>,
+    /// Some to be filled again.
+    spare: Vec<Block>,
     /// When the oldest note in the buffer was made.
     since: Option<Instant>,
     /// Batches that were taken out of the buffer.
@@ -80,12 +93,12 @@ struct State {
     lost: u64,
     lost_in_all: u64,
     stopping: bool,
-    ended: bool,
 }
 
 impl State {
+    /// Whoever is given a block notes something in it at once.
     fn is_empty(&self) -> bool {
-        self.buffer.len() == 0 && self.lost == 0
+        self.since.is_none() && self.lost == 0
     }
 }
 
@@ -96,9 +109,12 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn start(settings: Settings, sink: Box<dyn AuditSink>) -> Result<Live, AuditError> {
-        let room = settings.capacity + SLACK;
+        let shards = Shards::new(|| Mutex::new(None));
+        // What the shards hold and do not use keeps others from it: a sixteenth of the room at most.
+        let block = (settings.capacity / (16 * shards.iter().count())).clamp(1, MOST_NOTES);
         let state = State {
-            buffer: Buffer::with_room_for(room, 1),
+            full: Vec::new(),
+            spare: Vec::new(),
             since: None,
             taken: 0,
             written: 0,
@@ -108,19 +124,21 @@ impl Live {
             lost: 0,
             lost_in_all: 0,
             stopping: false,
-            ended: false,
         };
         let shared = Arc::new(Shared {
             fork: fork::generation(),
             settings,
-            filled: AtomicUsize::new(0),
-            state: Mutex::new(state),
+            block,
+            shards,
+            ended: AtomicBool::new(false),
             wanted: Condvar::new(),
             done: Condvar::new(),
+            filled: Padded(AtomicUsize::new(0)),
+            state: Padded(Mutex::new(state)),
         });
         let kept = shared.clone();
         let thread = std::thread::Builder::new().name("oubliette-audit".to_owned());
-        let spawned = thread.spawn(move || keep(&kept, sink, Buffer::with_room_for(room, 2)));
+        let spawned = thread.spawn(move || keep(&kept, sink));
         spawned.map_err(|error| AuditError::Thread(Arc::new(error)))?;
         Ok(Live { shared })
     }
@@ -139,11 +157,10 @@ impl Live {
         if filled.load(Ordering::Relaxed) < settings.capacity { Ok(()) } else { self.shared.wait_for_room() }
     }
 
-    /// `scope`: who opens and why, and where the buffer keeps what belongs to them.
     #[inline]
     pub(super) fn note(
         &self,
-        scope: (&AtomicU64, &Arc<Reasons>),
+        reasons: &Arc<Reasons>,
         name: FieldId,
         customer: CustomerId,
         result: OpeningResult,
@@ -153,25 +170,18 @@ impl Live {
         if shared.fork != fork::generation() {
             return Err(AuditError::Forked);
         }
-        let mut state = lock(&shared.state);
-        if state.ended {
-            return Err(AuditError::Ended);
+        let mut mine = lock(shared.shards.mine());
+        if mine.is_none() {
+            match shared.give_block() {
+                Ok(block) => *mine = Some(block),
+                Err(refused) => return refused,
+            }
         }
-        let before = state.buffer.len();
-        if before >= shared.settings.capacity + SLACK {
-            state.lost += 1;
-            state.lost_in_all += 1;
-            return shared.in_trouble(state.trouble.clone().unwrap_or(AuditError::Full));
-        }
-        state.buffer.note(scope, name, customer, result, second);
-        shared.filled.store(before + 1, Ordering::Relaxed);
-        let is_first = before == 0;
-        if is_first {
-            state.since = Some(Instant::now());
-        }
-        drop(state);
-        if is_first || before + 1 == shared.batch() {
-            shared.wanted.notify_one();
+        if let Some(block) = &mut *mine {
+            block.note(reasons, name, customer, result, second);
+            if block.len() >= shared.block {
+                shared.hand_over(mine.take());
+            }
         }
         Ok(())
     }
@@ -203,19 +213,58 @@ impl Drop for Live {
 }
 
 impl Shared {
-    fn batch(&self) -> usize {
-        self.settings.capacity / 4
+    /// An empty block, whose room counts as filled from now on. If there is none: whether to go on without a note.
+    #[cold]
+    fn give_block(&self) -> Result<Block, Result<(), AuditError>> {
+        let mut state = lock(&self.state);
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Err(AuditError::Ended));
+        }
+        let filled = self.filled.load(Ordering::Relaxed);
+        if filled >= self.settings.capacity + SLACK {
+            state.lost += 1;
+            state.lost_in_all += 1;
+            return Err(self.in_trouble(state.trouble.clone().unwrap_or(AuditError::Full)));
+        }
+        self.filled.store(filled + self.block, Ordering::Relaxed);
+        let block = state.spare.pop().unwrap_or_else(|| Block::with_room_for(self.block));
+        if state.since.is_none() {
+            state.since = Some(Instant::now());
+            drop(state);
+            self.wanted.notify_one();
+        }
+        Ok(block)
+    }
+
+    #[cold]
+    fn hand_over(&self, full: Option<Block>) {
+        let mut state = lock(&self.state);
+        state.full.extend(full);
+        let is_due = self.is_due(&state);
+        drop(state);
+        if is_due {
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Whether a quarter of the room is full.
+    fn is_due(&self, state: &State) -> bool {
+        state.full.len() * self.block >= self.settings.capacity / 4
     }
 
     #[cold]
     fn wait_for_room(&self) -> Result<(), AuditError> {
+        // Room in a block that was given out before.
+        if lock(self.shards.mine()).is_some() {
+            return Ok(());
+        }
         let deadline = Instant::now() + self.settings.patience;
         let mut state = lock(&self.state);
         loop {
-            if state.ended {
+            if self.ended.load(Ordering::Relaxed) {
                 return Err(AuditError::Ended);
             }
-            if state.buffer.len() < self.settings.capacity {
+            if self.filled.load(Ordering::Relaxed) < self.settings.capacity {
                 return Ok(());
             }
             if let Some(trouble) = &state.trouble {
@@ -228,7 +277,7 @@ impl Shared {
                     let slow = AuditError::Slow { waited: self.settings.patience };
                     state = lock(&self.state);
                     // Whoever comes next does not wait as long again.
-                    let is_full = state.buffer.len() >= self.settings.capacity;
+                    let is_full = self.filled.load(Ordering::Relaxed) >= self.settings.capacity;
                     if is_full && state.taken > state.written {
                         state.trouble.get_or_insert(slow.clone());
                     }
@@ -260,7 +309,7 @@ impl Shared {
             if state.written >= target {
                 return Ok(());
             }
-            if state.ended || state.failures != failures {
+            if self.ended.load(Ordering::Relaxed) || state.failures != failures {
                 return Err(state.trouble.clone().unwrap_or(AuditError::Ended));
             }
             state = wait_until(&self.done, state, deadline).ok_or(AuditError::Slow { waited: FLUSH })?;
@@ -272,7 +321,7 @@ impl Shared {
         let mut state = lock(&self.state);
         state.stopping = true;
         self.wanted.notify_one();
-        while !state.ended {
+        while !self.ended.load(Ordering::Relaxed) {
             match wait_until(&self.done, state, deadline) {
                 Some(guard) => state = guard,
                 None => return,
@@ -280,8 +329,26 @@ impl Shared {
         }
     }
 
-    /// The next batch, once it is due, in exchange for an empty buffer; none when there is no more.
-    fn take(&self, spare: &mut Buffer) -> Option<(u64, u64)> {
+    /// The blocks of the next batch, once it is due, its number, and how many openings are missing; none when there is no more.
+    fn take(&self) -> Option<(Vec<Block>, u64, u64)> {
+        self.wait_until_due()?;
+        // All of them at once: nothing is noted meanwhile, and nobody has a block that no shard and no list has.
+        let mut shards: Vec<_> = self.shards.iter().map(lock).collect();
+        let mut state = lock(&self.state);
+        let mut blocks = std::mem::take(&mut state.full);
+        blocks.extend(shards.iter_mut().filter_map(|block| block.take()));
+        self.filled.store(0, Ordering::Relaxed);
+        state.since = None;
+        state.taken += 1;
+        let (number, lost) = (state.taken, std::mem::take(&mut state.lost));
+        drop(state);
+        drop(shards);
+        self.done.notify_all();
+        Some((blocks, number, lost))
+    }
+
+    /// `None` when there is no more.
+    fn wait_until_due(&self) -> Option<()> {
         let mut state = lock(&self.state);
         loop {
             if state.is_empty() {
@@ -292,30 +359,24 @@ impl Shared {
                 continue;
             }
             let due = state.since.unwrap_or_else(Instant::now) + self.settings.interval;
-            let is_wanted = state.stopping || state.urgent > state.taken || state.buffer.len() >= self.batch();
-            if is_wanted || Instant::now() >= due {
-                break;
+            if state.stopping || state.urgent > state.taken || self.is_due(&state) || Instant::now() >= due {
+                return Some(());
             }
             state = wait_until(&self.wanted, state, due).unwrap_or_else(|| lock(&self.state));
         }
-        std::mem::swap(&mut state.buffer, spare);
-        self.filled.store(0, Ordering::Relaxed);
-        state.since = None;
-        state.taken += 1;
-        let taken = (state.taken, std::mem::take(&mut state.lost));
-        drop(state);
-        self.done.notify_all();
-        Some(taken)
     }
 
     fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         self.wanted.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn written(&self) {
+    /// The blocks of a batch that is durable are there to be filled again.
+    fn written(&self, mut blocks: Vec<Block>) {
+        blocks.iter_mut().for_each(Block::clear);
         let mut state = lock(&self.state);
         state.written = state.taken;
         state.trouble = None;
+        state.spare.append(&mut blocks);
         drop(state);
         self.done.notify_all();
     }
@@ -340,7 +401,10 @@ impl Shared {
     }
 
     fn ended(&self) {
-        lock(&self.state).ended = true;
+        // Under the lock, so that nobody who found it unset waits for what has been told already.
+        let state = lock(&self.state);
+        self.ended.store(true, Ordering::Relaxed);
+        drop(state);
         self.done.notify_all();
     }
 }
@@ -354,16 +418,14 @@ impl Drop for Ended<'_> {
     }
 }
 
-fn keep(shared: &Shared, mut sink: Box<dyn AuditSink>, mut spare: Buffer) {
+fn keep(shared: &Shared, mut sink: Box<dyn AuditSink>) {
     let _ended = Ended(shared);
-    while let Some((number, lost)) = shared.take(&mut spare) {
-        let batch = Batch { number, openings: group(&spare), lost };
-        // The two buffers have serials 1 and 2, and then each batch its own.
-        spare.clear(serial(number));
+    while let Some((blocks, number, lost)) = shared.take() {
+        let batch = Batch { number, openings: group(&blocks), lost };
         loop {
             let written = catch_unwind(AssertUnwindSafe(|| sink.write(&batch)));
             let trouble = match written {
-                Ok(Ok(())) => break shared.written(),
+                Ok(Ok(())) => break shared.written(blocks),
                 Ok(Err(error)) => AuditError::Sink(Arc::from(error)),
                 Err(_) => AuditError::Panicked,
             };
@@ -372,10 +434,4 @@ fn keep(shared: &Shared, mut sink: Box<dyn AuditSink>, mut spare: Buffer) {
             }
         }
     }
-}
-
-/// Never that of a buffer in use, and never 0, in four thousand million batches.
-#[allow(clippy::cast_possible_truncation)] // below 2^32 - 3
-fn serial(batch: u64) -> u32 {
-    (batch % u64::from(u32::MAX - 3)) as u32 + 3
 }

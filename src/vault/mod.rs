@@ -13,6 +13,8 @@ mod workers;
 
 #[cfg(all(test, target_os = "linux"))]
 mod clean_stack;
+#[cfg(all(test, not(shuttle)))]
+mod hashed;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use oubliette::CustomerId;
 use oubliette::store::{CopyContent, Directory, Memory, PageName, PageStore, RootStore};
 use zeroize::Zeroizing;
 
-use crate::primitives::{self, expand, midstates, round_keys};
+use crate::primitives::{self, expand, fixsliced, midstates, round_keys};
 use crate::search::Needles;
 
 /// What the child is told, through its environment.
@@ -227,9 +227,11 @@ impl Walk<'_> {
         self.needles.add("signing scalar", &scalar);
     }
 
+    /// A key, its round keys as instructions for AES take them, and as software keeps them. What software makes of these on the stack, for four blocks at once, has
+    /// two bytes of a key in each eight, which may be anything.
     fn aes(&mut self, label: &str, key: &Key) {
         self.needles.add(label, key);
-        for keys in round_keys(key)[2..].iter() {
+        for keys in round_keys(key)[2..].iter().chain(&fixsliced(key)) {
             self.needles.add(&format!("{label}, round keys"), keys);
         }
     }

@@ -127,6 +127,26 @@ pub fn round_keys(key: &[u8; 32]) -> Vec<[u8; 16]> {
     words.chunks(4).map(|four| four.concat().try_into().unwrap()).collect()
 }
 
+/// Round keys for encryption as the `aes` crate keeps them where the processor has no instructions for AES, fixsliced for one block: eight words of a round key have a bit of
+/// each of its bytes, row by row. ShiftRows is left out of the rounds, so that of each four round keys three are turned back by as many rows; and so is a NOT of
+/// four of the bits that SubBytes gives.
+pub fn fixsliced(key: &[u8; 32]) -> Vec<[u8; 16]> {
+    let sliced = |(round, bytes): (usize, &[u8; 16])| {
+        let turned = if round == 14 { 0 } else { round % 4 };
+        let words: [u16; 8] = std::array::from_fn(|bit| {
+            let place = |at: usize| {
+                let (row, column) = (at / 4, at % 4);
+                let byte = bytes[(column + 4 - turned * row % 4) % 4 * 4 + row];
+                u16::from(byte >> bit & 1) << at
+            };
+            let word = (0..16).map(place).sum::<u16>();
+            if round > 0 && [0, 1, 5, 6].contains(&bit) { !word } else { word }
+        });
+        words.map(u16::to_ne_bytes).concat().try_into().unwrap()
+    };
+    round_keys(key)[..15].iter().enumerate().map(sliced).collect()
+}
+
 /// The published examples: what follows is worth nothing if these are wrong.
 pub fn check() {
     let key: [u8; 32] = std::array::from_fn(|i| i as u8);

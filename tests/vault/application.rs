@@ -172,6 +172,68 @@ fn bulk_gives_each_row_its_keys() {
     assert_eq!((opened, gone), (998, 2));
 }
 
+/// Keys that are there already skip the look at the snapshot, and none of what it would say.
+#[test]
+fn in_bulk_and_by_a_handle_mix_ups_are_told_apart_as_well() {
+    let vault = vault();
+    let [alice, bob] = [(); 2].map(|()| vault.enroll().unwrap());
+    let sealed = [alice, bob].map(|id| vault.seal(id, EMAIL, &email("a@example.com")).unwrap());
+    let news = vault.seal(bob, NEWS_EMAIL, &email("a@example.com")).unwrap();
+    let nobody = oubliette::CustomerId::from_stored(1 << 39).unwrap();
+    let rows = [alice, bob, nobody].map(|id| (id, vault.customer(id)));
+    let in_bulk = vault.each_customer([alice, bob, nobody, bob, alice], |id| *id);
+    for (id, keys) in in_bulk.chain(rows) {
+        if id == nobody {
+            let error = keys.seal(EMAIL, &email("a@example.com")).unwrap_err();
+            assert!(matches!(error, SealError::NotEnrolled { .. }), "{error:?}");
+            continue;
+        }
+        let (own, other) = if id == alice { (&sealed[0], &sealed[1]) } else { (&sealed[1], &sealed[0]) };
+        for _ in 0..2 {
+            keys.open(EMAIL, own).unwrap();
+            keys.open(NAME, &keys.seal(NAME, &"Alice".parse().unwrap()).unwrap()).unwrap();
+            assert!(matches!(keys.open(EMAIL, other), Err(OpenError::OtherCustomer { .. })));
+            let error = keys.open(NEWS_EMAIL, own).unwrap_err();
+            assert!(matches!(&error, OpenError::OtherPurpose { found, .. } if found == "orders"), "{error:?}");
+            let other: Field<Email> = ORDERS.field("other");
+            assert!(matches!(keys.open(other, own), Err(OpenError::NotAuthentic { .. })));
+        }
+        if id == bob {
+            keys.open(NEWS_EMAIL, &news).unwrap();
+            assert!(matches!(keys.open(EMAIL, &news), Err(OpenError::OtherPurpose { .. })));
+        }
+    }
+}
+
+/// Values under a key tree that was replaced are opened in bulk, too, and new ones are sealed under the newest.
+#[test]
+fn bulk_knows_trees_that_were_replaced() {
+    let vault = vault();
+    let ids: Vec<_> = (0..4).map(|_| vault.enroll().unwrap()).collect();
+    let old: Vec<_> = ids.iter().map(|id| vault.seal(*id, EMAIL, &email("a@example.com")).unwrap()).collect();
+    let rows: Vec<_> = ids.iter().zip(&old).collect();
+    let mut all = vault.each_customer(&rows, |(id, _)| **id);
+    let ((_, sealed), keys) = all.next().unwrap();
+    keys.open(EMAIL, sealed).unwrap();
+    vault.rotate_purpose(ORDERS).unwrap();
+    let _ = vault.shred([ids[2]]).unwrap();
+    for ((id, sealed), keys) in std::iter::once((&rows[0], keys)).chain(all) {
+        for _ in 0..2 {
+            let opened = keys.open(EMAIL, sealed);
+            let new = keys.reseal(EMAIL, sealed);
+            if **id == ids[2] {
+                assert!(matches!(opened, Err(OpenError::Shredded { .. })) && new.is_err());
+                assert!(matches!(keys.seal(EMAIL, &email("b@example.com")), Err(SealError::Shredded { .. })));
+            } else {
+                opened.unwrap();
+                let new = new.unwrap().expect("it is under the old tree");
+                keys.open(EMAIL, &new).unwrap();
+                assert!(keys.reseal(EMAIL, &new).unwrap().is_none());
+            }
+        }
+    }
+}
+
 #[test]
 fn going_back_in_time_is_noticed() {
     let vault = vault();

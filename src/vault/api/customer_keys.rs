@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
@@ -10,11 +11,11 @@ use crate::field::{Field, FieldId, Placed};
 use crate::group::{Members, PlacedGroup};
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
-use crate::vault::api::reader::{Guard, Reader};
+use crate::vault::api::reader::Guard;
 use crate::vault::api::vault::{HeldVault, Vault};
 use crate::vault::operations::Operations;
 use crate::vault::process::Process;
-use crate::vault::state::Handle;
+use crate::vault::state::{Customers, Handle};
 
 /// Most rows whose keys are held at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -25,19 +26,55 @@ pub(crate) const CHUNK: usize = 256;
 /// wipes its keys; they are then derived anew, which fails if this customer was shredded.
 #[derive(Clone)]
 pub struct CustomerKeys {
-    inner: HeldVault,
-    /// `None` when the vault could not be used when the handle was made; using it says why.
-    handle: Result<Arc<Handle>, KeyStoreError>,
+    used: Used,
     index: usize,
     customer: CustomerId,
+}
+
+/// What using a handle takes.
+#[derive(Clone)]
+enum Used {
+    Alone(Parts),
+    /// All rows of a chunk have it in common.
+    InChunk(Arc<Parts>),
+}
+
+impl Deref for Used {
+    type Target = Parts;
+
+    #[inline]
+    fn deref(&self) -> &Parts {
+        match self {
+            Used::Alone(parts) => parts,
+            Used::InChunk(parts) => parts,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Parts {
+    vault: HeldVault,
+    /// An error when the vault could not be used when the handle was made.
+    handle: Result<Arc<Handle>, KeyStoreError>,
     /// Of a [`Reader`](crate::Reader).
     guard: Option<Arc<Guard>>,
 }
 
+impl Parts {
+    fn of(vault: HeldVault, guard: Option<&Arc<Guard>>, customers: Customers) -> Parts {
+        let handle = vault.process.current().map(|process| Handle::register(&process.known, customers));
+        Parts { handle, vault, guard: guard.cloned() }
+    }
+
+    /// Where a customer is among those of the handle: mostly where the one of the row before is, or next to it.
+    fn index_of(&self, customer: CustomerId, before: usize) -> usize {
+        self.handle.as_ref().map_or(0, |handle| handle.index_of(customer, before))
+    }
+}
+
 impl CustomerKeys {
     pub(in crate::vault) fn of_one(vault: &Vault, guard: Option<&Arc<Guard>>, customer: CustomerId) -> CustomerKeys {
-        let handle = vault.process().map(|process| Handle::register(&process.known, vec![customer]));
-        CustomerKeys { inner: vault.held(), handle, index: 0, customer, guard: guard.cloned() }
+        CustomerKeys { used: Used::Alone(Parts::of(vault.held(), guard, Customers::One(customer))), index: 0, customer }
     }
 
     /// Whose keys these are.
@@ -48,8 +85,9 @@ impl CustomerKeys {
 
     #[inline]
     fn parts(&self) -> Result<(&Arc<Process>, &Handle), KeyStoreError> {
-        let process = self.inner.process.current()?;
-        let handle = self.handle.as_ref().map_err(Clone::clone)?;
+        let parts = &*self.used;
+        let process = parts.vault.process.current()?;
+        let handle = parts.handle.as_ref().map_err(Clone::clone)?;
         // Its lock may be held for ever in a forked child, and its keys are the parent's.
         if handle.is_of(&process.known) { Ok((process, handle)) } else { Err(KeyStoreError::Forked) }
     }
@@ -65,7 +103,7 @@ impl CustomerKeys {
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = &self.used.guard {
             guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
@@ -83,7 +121,7 @@ impl CustomerKeys {
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
-        match &self.guard {
+        match &self.used.guard {
             None => self.open_unguarded(place, sealed),
             Some(guard) => guard.open(self.customer, place.field_id(), || self.open_unguarded(place, sealed)),
         }
@@ -105,7 +143,7 @@ impl CustomerKeys {
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, ResealError> {
         let place = field.into();
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = &self.used.guard {
             guard.may_seal(self.customer, place.field_id())?;
         }
         let (process, handle) = self.parts()?;
@@ -126,7 +164,7 @@ impl CustomerKeys {
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
         let place = group.into();
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = &self.used.guard {
             let mut fields: Vec<FieldId> = members.fields().collect();
             if fields.is_empty() {
                 fields.push(place.group.id());
@@ -181,7 +219,7 @@ impl CustomerKeys {
             let (process, handle) = self.parts()?;
             Operations::on(process).open_group(handle, self.index, place, asked, sealed)
         };
-        match &self.guard {
+        match &self.used.guard {
             None => make(open()?),
             Some(guard) => guard.open_group(self.customer, place.group, asked, || {
                 let members = open()?;
@@ -201,7 +239,7 @@ impl CustomerKeys {
         sealed: &Sealed<Members>,
     ) -> Result<Option<Sealed<Members>>, ResealError> {
         let place = group.into();
-        if let Some(guard) = &self.guard {
+        if let Some(guard) = &self.used.guard {
             guard.may_seal(self.customer, place.group.id())?;
         }
         let (process, handle) = self.parts()?;
@@ -220,38 +258,40 @@ impl fmt::Debug for CustomerKeys {
 /// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
 /// others could be derived.
 pub struct EachCustomer<I: Iterator, F> {
-    reader: Reader,
+    /// Not a clone of the vault, whose count all processors would write to.
+    vault: HeldVault,
+    guard: Option<Arc<Guard>>,
     rows: I,
     customer_of: F,
-    ready: VecDeque<(I::Item, CustomerKeys)>,
+    ready: VecDeque<(I::Item, CustomerId)>,
+    /// Of the rows that are ready, as long as there are any.
+    chunk: Option<Arc<Parts>>,
+    /// Where the customer of the row before is in it.
+    index: usize,
 }
 
 impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> EachCustomer<I, F> {
-    pub(in crate::vault) fn new(reader: Reader, rows: I, customer_of: F) -> Self {
-        EachCustomer { reader, rows, customer_of, ready: VecDeque::new() }
+    pub(in crate::vault) fn new(vault: &Vault, guard: Option<&Arc<Guard>>, rows: I, customer_of: F) -> Self {
+        let (vault, guard) = (vault.held(), guard.cloned());
+        EachCustomer { vault, guard, rows, customer_of, ready: VecDeque::new(), chunk: None, index: 0 }
     }
 
     fn fill(&mut self) {
-        let rows: Vec<(I::Item, CustomerId)> = self
-            .rows
-            .by_ref()
-            .take(CHUNK)
-            .map(|row| {
-                let customer = (self.customer_of)(&row);
-                (row, customer)
-            })
-            .collect();
-        let mut customers: Vec<CustomerId> = rows.iter().map(|(_, customer)| *customer).collect();
+        let customer_of = &mut self.customer_of;
+        self.ready.extend(self.rows.by_ref().take(CHUNK).map(|row| {
+            let customer = customer_of(&row);
+            (row, customer)
+        }));
+        let mut customers: Vec<CustomerId> = self.ready.iter().map(|(_, customer)| *customer).collect();
         customers.sort_unstable();
         customers.dedup();
-        let Reader { vault, guard } = &self.reader;
-        let handle = vault.process().map(|process| Handle::register(&process.known, customers.clone()));
-        let inner = vault.held();
-        self.ready.extend(rows.into_iter().map(|(row, customer)| {
-            let index = customers.binary_search(&customer).unwrap_or_default();
-            let (inner, handle, guard) = (inner.clone(), handle.clone(), guard.clone());
-            (row, CustomerKeys { inner, handle, index, customer, guard })
-        }));
+        let customers = match customers[..] {
+            [customer] => Customers::One(customer),
+            _ => Customers::Chunk(customers),
+        };
+        let parts = || Arc::new(Parts::of(self.vault.clone(), self.guard.as_ref(), customers));
+        self.chunk = (!self.ready.is_empty()).then(parts);
+        self.index = 0;
     }
 }
 
@@ -262,7 +302,11 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> Iterator for EachCustomer<I,
         if self.ready.is_empty() {
             self.fill();
         }
-        self.ready.pop_front()
+        let (row, customer) = self.ready.pop_front()?;
+        // The last row takes it along: between two chunks no key is held.
+        let chunk = if self.ready.is_empty() { self.chunk.take()? } else { self.chunk.clone()? };
+        self.index = chunk.index_of(customer, self.index);
+        Some((row, CustomerKeys { used: Used::InChunk(chunk), index: self.index, customer }))
     }
 }
 

@@ -165,7 +165,7 @@ impl Reader {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        EachCustomer::new(self.clone(), rows.into_iter(), customer_of)
+        EachCustomer::new(&self.vault, self.guard.as_ref(), rows.into_iter(), customer_of)
     }
 
     /// A reader within these limits as well: it opens and seals what both allow.

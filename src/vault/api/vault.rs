@@ -20,7 +20,7 @@ use crate::vault::commit::CommitError;
 use crate::vault::operations::Operations;
 use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Status, VaultBuilder};
 
 /// What an async twin returns. Await it in any runtime; dropping it cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -174,7 +174,7 @@ impl Vault {
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
     {
-        Reader::unlimited(self).each_customer(rows, customer_of)
+        EachCustomer::new(self, None, rows.into_iter(), customer_of)
     }
 
     /// Puts the vault under a new root key, and forgets the old one.

@@ -124,9 +124,9 @@ impl Operations<'_> {
         let (customer, header) = (handle.customer(index), sealed.header());
         let is_theirs = header.customer == customer.to_path();
         let changes = self.known.changes();
-        let kept = handle.keys().kept(header.tree, name).filter(|_| is_theirs).map(|cipher| {
-            with_clean_stack_after(cipher.work(), || Operations::open_with(cipher, &header, context, sealed))
-        });
+        let open = |_, cipher: &FieldCipher| Operations::open_with(cipher, &header, context, sealed);
+        let asked = (name, sealed.text_bytes());
+        let kept = if is_theirs { handle.with_kept(index, Some(header.tree), asked, open) } else { None };
         let opened = match kept {
             Some(opened) => opened,
             None => {
@@ -234,7 +234,7 @@ impl Operations<'_> {
         if !self.known.is_issued(customer) {
             self.check_enrolled(at, header, opened.is_some())?;
         }
-        let plain = opened.ok_or(OpenError::NotAuthentic { at, is_cut: false })?;
+        let Some(plain) = opened else { return Err(OpenError::NotAuthentic { at, is_cut: false }) };
         if !self.known.is_proven(header.witness) {
             self.check_witness(at, header.witness)?;
         }
@@ -286,6 +286,6 @@ fn with_length<T: PersonalData>(error: OpenError, sealed: &Sealed<T>) -> OpenErr
 
 #[inline]
 fn decode<T: PersonalData>(padded: &Wiped, at: Belongs) -> Result<T, OpenError> {
-    let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at })?;
+    let content = unpad(padded.bytes()).ok_or_else(|| OpenError::InvalidContent { at })?;
     T::decode(content).map_err(|_| OpenError::InvalidContent { at })
 }

@@ -180,11 +180,15 @@ impl Operations<'_> {
         let customer = handle.customer(index);
         let changes = self.known.changes();
         let nonce = self.nonce_within_lease()?;
-        let kept = handle.keys().kept_to_seal(name).map(|(tree, cipher)| {
-            // The cipher leaves round keys on the stack, where no commit could reach them.
-            let seal = || self.encrypt(cipher, tree, customer, context, plain, &nonce);
-            (tree, with_clean_stack_after(cipher.work(), seal))
-        });
+        // Of a chunk, keys of numbers that were not issued are there as well.
+        let kept = if self.known.is_issued(customer) {
+            let asked = (name, plain.len());
+            handle.with_kept(index, None, asked, |tree, cipher| {
+                (tree, self.encrypt(cipher, tree, customer, context, plain, &nonce))
+            })
+        } else {
+            None
+        };
         let (tree, encrypted) = match kept {
             Some(kept) => kept,
             None => {
@@ -231,11 +235,12 @@ impl Operations<'_> {
         let mut room = [0; ASSOCIATED_ROOM];
         let associated = associated(header.in_copy, header.witness, context, &mut room);
         plain.extend(&[0; TAG_BYTES]);
-        let (text, tag) = plain.content_mut().split_last_chunk_mut().ok_or(KeyStoreError::Bug("no room for a tag"))?;
+        let no_room = || KeyStoreError::Bug("no room for a header and a tag");
+        let (text, tag) = plain.content_mut().split_last_chunk_mut().ok_or_else(no_room)?;
         cipher
             .seal(header.nonce, &associated, text, tag)
             .map_err(|_| KeyStoreError::Bug("a value could not be encrypted"))?;
-        header.write(plain.header_mut()).ok_or(KeyStoreError::Bug("no room for a header"))?;
+        header.write(plain.header_mut()).ok_or_else(no_room)?;
         Ok(())
     }
 }

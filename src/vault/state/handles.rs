@@ -1,17 +1,15 @@
 //! Keys that an application holds on to, and a commit wipes under its hands.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::derivation::{CustomerKey, TreeId};
 use crate::error::KeyStoreError;
-use crate::field::FieldId;
+use crate::field::{FieldId, Purpose};
 use crate::fork::{self, ForkGeneration};
 use crate::key_tree::{Found, Walker};
-use crate::secret::Secret32;
-use crate::stack::with_clean_stack;
+use crate::stack::with_clean_stack_after;
 use crate::sync::{Mutex, MutexGuard, Padded, Shards, lock, shard};
 use crate::vault::state::{Fetched, Known, LoadedTree, tree_error};
 
@@ -20,16 +18,32 @@ pub(crate) struct Handles {
     registered: Shards<Arc<Padded<Mutex<Registered>>>>,
 }
 
+#[derive(Default)]
 struct Registered {
-    handles: HashMap<u64, Weak<Handle>>,
-    next: u64,
+    /// Each in the place of its number.
+    handles: Vec<Weak<Handle>>,
+    /// Numbers of places that are empty.
+    empty: Vec<usize>,
+}
+
+impl Registered {
+    fn number(&mut self) -> usize {
+        self.empty.pop().unwrap_or_else(|| {
+            self.handles.push(Weak::new());
+            self.handles.len() - 1
+        })
+    }
+
+    fn put(&mut self, number: usize, handle: Weak<Handle>) {
+        if let Some(place) = self.handles.get_mut(number) {
+            *place = handle;
+        }
+    }
 }
 
 impl Handles {
     pub(crate) fn new() -> Handles {
-        Handles {
-            registered: Shards::new(|| Arc::new(Padded(Mutex::new(Registered { handles: HashMap::new(), next: 0 })))),
-        }
+        Handles { registered: Shards::new(|| Arc::new(Padded(Mutex::new(Registered::default())))) }
     }
 
     /// Wipes the keys of all handles. They derive them anew, from the snapshot that is current then.
@@ -46,7 +60,7 @@ impl Handles {
     fn alive(&self) -> Vec<Arc<Handle>> {
         let mut alive = Vec::new();
         for registered in self.registered.iter() {
-            alive.extend(lock(registered).handles.values().filter_map(Weak::upgrade));
+            alive.extend(lock(registered).handles.iter().filter_map(Weak::upgrade));
         }
         alive
     }
@@ -54,12 +68,11 @@ impl Handles {
 
 /// Keys of some customers: one, or a chunk of a bulk run.
 pub(crate) struct Handle {
-    number: u64,
+    number: usize,
     /// Where it is registered. It does not hold what is known, whose count all processors would write to.
     registered: Arc<Padded<Mutex<Registered>>>,
     fork: ForkGeneration,
-    /// In order of number when there is more than one.
-    customers: Vec<CustomerId>,
+    customers: Customers,
     /// The [`shard`] of the thread that made it, whose keys these are. Most handles are used by one thread.
     shard: usize,
     keys: Mutex<Keys>,
@@ -68,9 +81,25 @@ pub(crate) struct Handle {
     others: OnceLock<Shards<Mutex<Keys>>>,
 }
 
+/// Whose keys a handle has.
+pub(crate) enum Customers {
+    One(CustomerId),
+    /// In order of number, each once.
+    Chunk(Vec<CustomerId>),
+}
+
+impl Customers {
+    fn all(&self) -> &[CustomerId] {
+        match self {
+            Customers::One(customer) => std::slice::from_ref(customer),
+            Customers::Chunk(customers) => customers,
+        }
+    }
+}
+
 /// What a handle has derived so far.
 pub(crate) struct Keys {
-    trees: Vec<(TreeId, Vec<Slot>)>,
+    trees: Vec<UnderTree>,
     /// Expanded field keys; kept for a single customer only, whose fields are opened again and again.
     ciphers: Vec<Kept>,
 }
@@ -83,11 +112,23 @@ struct Kept {
     cipher: FieldCipher,
 }
 
+/// Keys under one tree.
+struct UnderTree {
+    tree: TreeId,
+    purpose: Purpose,
+    /// New values are sealed under the tree.
+    seals: bool,
+    /// It says itself who was shredded. Of a tree that was replaced, the purpose's active one has the last word.
+    active: bool,
+    /// In the order of the handle's customers.
+    slots: Vec<Slot>,
+}
+
 enum Slot {
     Key(CustomerKey),
     Shredded,
     /// A page could not be read: it concerns this customer, not the chunk.
-    Failed(KeyStoreError),
+    Failed(Box<KeyStoreError>),
 }
 
 /// A field's cipher, or the news that there is none.
@@ -110,13 +151,11 @@ impl Cipher<'_> {
 }
 
 impl Handle {
-    /// `customers` in order of number.
-    pub(crate) fn register(known: &Known, customers: Vec<CustomerId>) -> Arc<Handle> {
+    pub(crate) fn register(known: &Known, customers: Customers) -> Arc<Handle> {
         let shard = shard();
         let registered = known.handles.registered.at(shard);
         let mut all = lock(registered);
-        let number = all.next;
-        all.next += 1;
+        let number = all.number();
         let (keys, others) = (Mutex::new(Keys::none()), OnceLock::new());
         let handle = Arc::new(Handle {
             number,
@@ -127,7 +166,7 @@ impl Handle {
             keys,
             others,
         });
-        all.handles.insert(number, Arc::downgrade(&handle));
+        all.put(number, Arc::downgrade(&handle));
         handle
     }
 
@@ -137,14 +176,72 @@ impl Handle {
         Arc::ptr_eq(&self.registered, known.handles.registered.at(self.shard))
     }
 
+    #[inline]
     pub(crate) fn customer(&self, index: usize) -> CustomerId {
-        self.customers.get(index).copied().unwrap_or(CustomerId::MIN)
+        self.customers.all().get(index).copied().unwrap_or(CustomerId::MIN)
+    }
+
+    /// Where a customer is among these: mostly where the one of the row `before` is, or next to it.
+    #[inline]
+    pub(crate) fn index_of(&self, customer: CustomerId, before: usize) -> usize {
+        let all = self.customers.all();
+        let near = [before, before.saturating_add(1)].into_iter().find(|at| all.get(*at) == Some(&customer));
+        near.unwrap_or_else(|| all.binary_search(&customer).unwrap_or_default())
+    }
+
+    /// Ciphers are kept for a single customer only, whose fields are opened again and again.
+    fn keeps_ciphers(&self) -> bool {
+        self.customers.all().len() == 1
+    }
+
+    /// Does `work` with the cipher of one customer's field, under a given tree or the one that seals, if it is kept or follows from a key that is. The snapshot
+    /// is not asked: whoever replaces it wipes these keys, and for that waits until the work is done.
+    #[inline]
+    pub(crate) fn with_kept<R>(
+        &self,
+        index: usize,
+        tree: Option<TreeId>,
+        (name, text_bytes): (FieldId, usize),
+        work: impl FnOnce(TreeId, &FieldCipher) -> R,
+    ) -> Option<R> {
+        let mut keys = self.keys();
+        if let Some(Kept { tree, cipher, .. }) = keys.kept(tree, name) {
+            // The cipher leaves round keys on the stack, where no commit could reach them.
+            return Some(with_clean_stack_after(cipher.work(), || work(*tree, cipher)));
+        }
+        self.with_kept_key(&mut keys, index, tree, (name, text_bytes), work)
+    }
+
+    #[inline(never)]
+    fn with_kept_key<R>(
+        &self,
+        keys: &mut Keys,
+        index: usize,
+        tree: Option<TreeId>,
+        (name, text_bytes): (FieldId, usize),
+        work: impl FnOnce(TreeId, &FieldCipher) -> R,
+    ) -> Option<R> {
+        let Keys { trees, ciphers } = keys;
+        let is_asked = |under: &&UnderTree| {
+            under.active && under.purpose == name.purpose && tree.map_or(under.seals, |tree| under.tree == tree)
+        };
+        let under = trees.iter().find(is_asked)?;
+        let Some(Slot::Key(key)) = under.slots.get(index) else { return None };
+        let width = Width::for_text(text_bytes);
+        with_clean_stack_after(width.to_derive(), || {
+            let cipher = FieldCipher::of(key, name, width);
+            let done = work(under.tree, &cipher);
+            if self.keeps_ciphers() {
+                ciphers.push(Kept { tree: under.tree, seals: under.seals, name, cipher });
+            }
+            Some(done)
+        })
     }
 
     /// This thread's keys. While this is held, a commit that wants to wipe them waits.
     #[inline]
     pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
-        if self.customers.len() > 1 || shard() == self.shard {
+        if matches!(self.customers, Customers::Chunk(_)) || shard() == self.shard {
             return lock(&self.keys);
         }
         // Before the snapshot is read, and what is durable, as the lock is taken before: whoever replaces them finds these.
@@ -183,32 +280,33 @@ impl Handle {
         let Some(tree) = state.tree(asked).filter(|tree| tree.tree.is_some()) else {
             return Ok((asked, Cipher::Retired));
         };
-        let slots = match keys.trees.iter().position(|(id, _)| *id == tree.id) {
+        let at = match keys.trees.iter().position(|under| under.tree == tree.id) {
             Some(at) => at,
             None => {
                 let slots = self.derive(tree, pages)?;
                 if pages.wants_more() {
                     return Err(LOST);
                 }
-                keys.trees.push((tree.id, slots));
+                let (purpose, seals) = (name.purpose, Some(tree.id) == to_seal);
+                keys.trees.push(UnderTree { tree: tree.id, purpose, seals, active: tree.active, slots });
                 keys.trees.len() - 1
             }
         };
         let id = tree.id;
         drop(state);
-        let slot = keys.trees.get(slots).and_then(|(_, slots)| slots.get(index)).ok_or(LOST)?;
+        let slot = keys.trees.get(at).and_then(|under| under.slots.get(index)).ok_or(LOST)?;
         let key = match slot {
             Slot::Key(key) => key,
             Slot::Shredded => return Ok((id, Cipher::Shredded)),
             Slot::Failed(error) => {
-                let error = error.clone();
+                let error = (**error).clone();
                 // The next call reads again: the page may be back.
-                keys.trees.retain(|(tree, _)| *tree != id);
+                keys.trees.retain(|under| under.tree != id);
                 return Err(error);
             }
         };
-        let cipher = FieldCipher::new(key.0.bytes(), name, width);
-        if self.customers.len() > 1 {
+        let cipher = FieldCipher::of(key, name, width);
+        if !self.keeps_ciphers() {
             return Ok((id, Cipher::Made(cipher)));
         }
         keys.ciphers.push(Kept { tree: id, seals: Some(id) == to_seal, name, cipher });
@@ -218,19 +316,17 @@ impl Handle {
     /// Customers whose pages are wanted first are failed ones: what comes of this is dropped then, and derived again.
     fn derive(&self, tree: &LoadedTree, pages: &Fetched<'_>) -> Result<Vec<Slot>, KeyStoreError> {
         let tree = tree.tree.as_ref().ok_or(LOST)?;
-        with_clean_stack(|| {
-            let many = self.customers.len() > 1;
-            let mut walker = if many { Walker::for_many() } else { Walker::for_one() };
-            let mut slots = Vec::with_capacity(self.customers.len());
-            for customer in &self.customers {
-                slots.push(match walker.walk(tree, customer.to_path(), pages) {
-                    Ok(Found::Shredded) => Slot::Shredded,
-                    Ok(Found::Key) => Slot::Key(CustomerKey(Secret32::copy_of(walker.customer_key()))),
-                    Err(error) => Slot::Failed(tree_error(error)),
-                });
-            }
-            Ok(slots)
-        })
+        let customers = self.customers.all();
+        let mut walker = if customers.len() > 1 { Walker::for_many() } else { Walker::for_one() };
+        let mut slots = Vec::with_capacity(customers.len());
+        for customer in customers {
+            slots.push(match walker.walk(tree, customer.to_path(), pages) {
+                Ok(Found::Shredded) => Slot::Shredded,
+                Ok(Found::Key) => Slot::Key(CustomerKey::of(walker.customer_key())),
+                Err(error) => Slot::Failed(Box::new(tree_error(error))),
+            });
+        }
+        Ok(slots)
     }
 }
 
@@ -242,13 +338,9 @@ impl Keys {
     }
 
     #[inline]
-    pub(crate) fn kept(&self, tree: TreeId, name: FieldId) -> Option<&FieldCipher> {
-        self.ciphers.iter().find(|kept| kept.tree == tree && kept.name.is(name)).map(|kept| &kept.cipher)
-    }
-
-    #[inline]
-    pub(crate) fn kept_to_seal(&self, name: FieldId) -> Option<(TreeId, &FieldCipher)> {
-        self.ciphers.iter().find(|kept| kept.seals && kept.name.is(name)).map(|kept| (kept.tree, &kept.cipher))
+    fn kept(&self, tree: Option<TreeId>, name: FieldId) -> Option<&Kept> {
+        let is_asked = |kept: &&Kept| tree.map_or(kept.seals, |tree| kept.tree == tree) && kept.name.is(name);
+        self.ciphers.iter().find(is_asked)
     }
 
     fn wipe(&mut self) {
@@ -261,7 +353,9 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // In a forked child the parent's registry may be locked for ever, and is not this process's business.
         if self.fork == fork::generation() {
-            lock(&self.registered).handles.remove(&self.number);
+            let mut registered = lock(&self.registered);
+            registered.put(self.number, Weak::new());
+            registered.empty.push(self.number);
         }
     }
 }
@@ -271,11 +365,11 @@ impl Known {
     /// Whether some handle holds a key of this customer.
     pub(in crate::vault) fn handles_hold_a_key_of(&self, customer: CustomerId) -> bool {
         self.handles.alive().iter().any(|handle| {
-            let Some(index) = handle.customers.iter().position(|known| *known == customer) else { return false };
+            let Some(index) = handle.customers.all().iter().position(|known| *known == customer) else { return false };
             handle.all_keys().any(|keys| {
                 let keys = lock(keys);
-                let expanded = handle.customers.len() == 1 && !keys.ciphers.is_empty();
-                expanded || keys.trees.iter().any(|(_, slots)| matches!(slots.get(index), Some(Slot::Key(_))))
+                let expanded = handle.keeps_ciphers() && !keys.ciphers.is_empty();
+                expanded || keys.trees.iter().any(|under| matches!(under.slots.get(index), Some(Slot::Key(_))))
             })
         })
     }

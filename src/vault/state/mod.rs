@@ -23,7 +23,7 @@ mod witness_history;
 
 pub(super) use alarm::{Alarm, Claim};
 pub(super) use fetched::{Arrived, Fetched, PAGES_AT_ONCE, get_many};
-pub(super) use handles::{Cipher, Handle, Handles};
+pub(super) use handles::{Cipher, Customers, Handle, Handles};
 pub use index_leaves::Epochs;
 pub(super) use index_leaves::{IndexPlace, Leaves, mark, number};
 pub(super) use install::READS_A_LEASE;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{Handle, Known, Places, READS_A_LEASE, Reserved, RollbackProof, Scope, VaultState};
+use super::{Customers, Handle, Known, Places, READS_A_LEASE, Reserved, RollbackProof, Scope, VaultState};
 use crate::clock::{Clock, ManualClock, Moment};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
@@ -172,7 +172,7 @@ fn a_tree_that_becomes_durable_is_a_change() {
         record
     };
     test.read(with_tree_of(7), 6).unwrap();
-    let handle = Handle::register(&test.known, vec![CustomerId::MIN]);
+    let handle = Handle::register(&test.known, Customers::One(CustomerId::MIN));
     let changes = test.known.changes();
     test.read(with_tree_of(7), 6).unwrap();
     assert_eq!(test.known.changes(), changes, "the same keys");
