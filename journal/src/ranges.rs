@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-/// A set of integers, as sorted ranges with gaps between them: what key trees are shredded by, where 0 is a number, too.
+/// A set of integers, as sorted ranges with gaps between them. Key trees are shredded by such ranges; here 0 counts as
+/// a number.
 ///
-/// An entry lists [`Numbers`](super::Numbers), which have the same ranges within the bounds of a customer number.
+/// An entry lists [`Numbers`](super::Numbers): ranges within the bounds of customer numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<RangeInclusive<u64>>);
 
@@ -14,7 +15,7 @@ impl Ranges {
         Ranges::of(numbers.into_iter().map(|number| number..=number).collect())
     }
 
-    /// These ranges, in any order; they may overlap, and an empty one counts for nothing.
+    /// These ranges, in any order. They may overlap, and empty ones are dropped.
     #[must_use]
     pub fn of(mut given: Vec<RangeInclusive<u64>>) -> Ranges {
         given.retain(|range| !range.is_empty());

@@ -112,7 +112,7 @@ bounded_text! {
     Label, 128, "a label of 1 to 128 bytes"
 }
 
-/// Text that is not what it should be: not a time, an anchor, an id in the one form that each has.
+/// Text that does not parse: a time, an anchor, a key or an id that is not in its one form.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not {0}")]
 pub struct InvalidText(pub(crate) &'static str);
