@@ -22,8 +22,8 @@ const IN_COMMANDS: &[(&str, &str)] = &[
         "is not open here: is it misspelt? `oubliette status` lists the vault's purposes",
     ),
     (
-        "whoever holds the vault can go on without, with `accept_journal_loss`, and the gap is recorded",
-        "`oubliette journal accept-loss` goes on without, and records the gap",
+        "`accept_journal_loss` goes on without those entries",
+        "`oubliette journal accept-loss` goes on without those entries",
     ),
     ("To go on without, `accept_journal_loss`", "To go on without, `oubliette journal accept-loss`"),
     ("add `.reading::<T>()` with the type whose tag that is", "only the application, which has the type, can show it"),

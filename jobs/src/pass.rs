@@ -14,7 +14,7 @@ use oubliette::{CustomerId, CustomerKeys, KeyStoreError, OpenError, Purpose, Vau
 
 use super::batch::{Batch, Change, Done, Outcome, Pace};
 use super::cell::{Cell, Column, Row};
-use super::error::{Cause, Fault, JobError, Problem};
+use super::error::{Cause, Fault, JobError, RowProblem};
 use super::job::Job;
 use super::key::RowKey;
 use super::report::{LeftBehind, Progress, Report};
@@ -29,7 +29,7 @@ pub(super) struct Pass<'p> {
     pace: Pace,
     after: Option<RowKey>,
     progress: Progress,
-    problems: Vec<Problem>,
+    problems: Vec<RowProblem>,
     left: LeftBehind,
 }
 
@@ -180,12 +180,12 @@ impl<'p> Pass<'p> {
         self.tolerates(batch)
     }
 
-    fn problem(&self, row: &Row, column: Column, cause: Cause) -> Problem {
-        Problem { key: self.key_of(row), column: self.job.name_of(column).to_owned(), cause }
+    fn problem(&self, row: &Row, column: Column, cause: Cause) -> RowProblem {
+        RowProblem { key: self.key_of(row), column: self.job.name_of(column).to_owned(), cause }
     }
 
     fn tolerates(&self, batch: &Batch) -> Result<(), JobError> {
-        let more: Vec<Problem> = batch.problems().cloned().collect();
+        let more: Vec<RowProblem> = batch.problems().cloned().collect();
         if self.problems.len().saturating_add(more.len()) > self.job.tolerated {
             return Err(JobError::problems([&self.problems[..], &more].concat()));
         }

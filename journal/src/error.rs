@@ -29,7 +29,10 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// Another process held the journal for the whole wait. Nothing was written.
-    #[error("another process has been writing {path} for {waited:?}, and nothing was written; try again, and look for a stuck process")]
+    #[error(
+        "another process has been writing {path} for {waited:?}, and nothing was written; try again, and look for \
+         a stuck process"
+    )]
     Busy {
         /// The path.
         path: PathBuf,
@@ -47,7 +50,10 @@ pub enum JournalError {
     },
     /// Writing failed half-way and could not be undone: the entries may be there or may be missing. The next writer
     /// finds out.
-    #[error("writing to {path} failed half-way, and the new entries may be there or may be missing; look at the cause, then try again")]
+    #[error(
+        "writing to {path} failed half-way, and the new entries may be there or may be missing; look at the \
+         cause, then try again"
+    )]
     Unsure {
         /// The path.
         path: PathBuf,
@@ -129,7 +135,7 @@ pub enum JournalError {
         /// The size.
         bytes: usize,
     },
-    /// An event cannot be written as it is. Nothing was written.
+    /// The event contradicts itself or the journal. Nothing was written.
     #[error("the event cannot be written: {0}; report this as a bug")]
     Unwritable(&'static str),
     /// The vault could not sign. Nothing was written.

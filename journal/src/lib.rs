@@ -132,4 +132,4 @@ pub use self::receipt::{Facts, Purposes, RECEIPT_BYTES, Receipt, ReceiptContent,
 pub use self::replay::{Replayed, replay};
 pub use self::text::{InvalidText, Label, Reason};
 pub use self::time::Time;
-pub use self::verify::{Expectations, Gap, Progress, Verified, verify, verify_from};
+pub use self::verify::{Expectations, Gap, Verified, VerifyProgress, verify, verify_from};

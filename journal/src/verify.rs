@@ -69,7 +69,7 @@ impl Expectations {
 /// How far a check has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct VerifyProgress {
     /// Entries checked.
     pub entries: u64,
     /// Bytes of their lines.
@@ -131,7 +131,7 @@ pub fn verify(
     path: impl AsRef<Path>,
     key: &PublicKey,
     expected: &Expectations,
-    progress: impl FnMut(Progress),
+    progress: impl FnMut(VerifyProgress),
 ) -> Result<Verified, JournalError> {
     let path = path.as_ref();
     let head_path = match &expected.head {
@@ -168,7 +168,7 @@ pub fn verify_from(
     reader: impl BufRead,
     key: &PublicKey,
     expected: &Expectations,
-    progress: impl FnMut(Progress),
+    progress: impl FnMut(VerifyProgress),
 ) -> Result<Verified, JournalError> {
     let entries = Entries::from(PathBuf::from("the journal"), Lines::new(reader), Chain::new(*key, None), 0);
     Check { key, expected, head: None, of: None }.run(entries, |_| None, progress)
@@ -187,7 +187,7 @@ impl Check<'_> {
         self,
         mut entries: Entries<R>,
         mut again: impl FnMut(u64) -> Option<R>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(VerifyProgress),
     ) -> Result<Verified, JournalError> {
         let mut known: BTreeMap<u64, Vec<(Anchor, KnownFrom)>> = BTreeMap::new();
         let mut expect = |anchor: Anchor, from| known.entry(anchor.n).or_default().push((anchor, from));
@@ -221,7 +221,7 @@ impl Check<'_> {
                 none => none.insert(Verified::beginning_with(&entry, entries.followed())?),
             };
             verified.take(entry, &mut known);
-            progress(Progress { entries: verified.entries, bytes: entries.bytes(), of: self.of });
+            progress(VerifyProgress { entries: verified.entries, bytes: entries.bytes(), of: self.of });
         };
         let have = verified.as_ref().map_or(0, |verified| verified.last.n);
         // What is known to be missing says more than that a line is incomplete.

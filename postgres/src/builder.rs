@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::driver::Driver;
-use crate::error::OpenError;
+use crate::error::StoreOpenError;
 use crate::failure::Failure;
 use crate::pool::Pool;
 use crate::schema::{Schema, quoted};
@@ -162,8 +162,8 @@ impl PostgresStoreBuilder {
     /// What messages call it: host, port, database and schema, and neither user nor password. Nothing is opened.
     ///
     /// # Errors
-    /// [`OpenError::Address`].
-    pub fn location(&self) -> Result<String, OpenError> {
+    /// [`StoreOpenError::Address`].
+    pub fn location(&self) -> Result<String, StoreOpenError> {
         quoted(&self.schema)?;
         Ok(location(&Address::parse(&self.address)?, &self.schema))
     }
@@ -174,8 +174,8 @@ impl PostgresStoreBuilder {
     /// allows it. [`ConfirmReads::Required`] demands that commits survive the loss of a machine.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was written.
-    pub fn open(&self) -> Result<PostgresStore, OpenError> {
+    /// [`StoreOpenError`]; nothing was written.
+    pub fn open(&self) -> Result<PostgresStore, StoreOpenError> {
         let (driver, pool, schema) = self.connect()?;
         let allow_fsync_off = Address::parse(&self.address)?.allow_fsync_off;
         let place = self.ask(&driver, &pool, &schema, move |session, schema| async move {
@@ -192,13 +192,13 @@ impl PostgresStoreBuilder {
     /// may create schemas in the database, or owns this one. Not the role of daily use.
     ///
     /// # Errors
-    /// [`OpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
-    pub fn migrate(&self) -> Result<(), OpenError> {
+    /// [`StoreOpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
+    pub fn migrate(&self) -> Result<(), StoreOpenError> {
         let patient = PostgresStoreBuilder { answer_within: self.work_within, ..self.clone() };
         let (driver, pool, schema) = patient.connect()?;
         let mut place = [0; 8];
         getrandom::fill(&mut place).map_err(|error| {
-            OpenError::Store(StoreError::new(Problem::Io, "the system's randomness").caused_by(error.to_string()))
+            StoreOpenError::Store(StoreError::new(Problem::Io, "the system's randomness").caused_by(error.to_string()))
         })?;
         patient.ask(&driver, &pool, &schema, move |session, schema| async move {
             schema.migrate(&session, PlaceId(place)).await
@@ -218,8 +218,8 @@ impl PostgresStoreBuilder {
     /// superuser, or who may grant that role.
     ///
     /// # Errors
-    /// [`OpenError`]. It happens wholly or not at all.
-    pub fn grant_to(&self, role: &str) -> Result<(), OpenError> {
+    /// [`StoreOpenError`]. It happens wholly or not at all.
+    pub fn grant_to(&self, role: &str) -> Result<(), StoreOpenError> {
         quoted(role)?;
         let role = role.to_owned();
         let (driver, pool, schema) = self.connect()?;
@@ -232,7 +232,7 @@ impl PostgresStoreBuilder {
         })
     }
 
-    fn connect(&self) -> Result<(Driver, Arc<Pool>, Schema), OpenError> {
+    fn connect(&self) -> Result<(Driver, Arc<Pool>, Schema), StoreOpenError> {
         let mut address = Address::parse(&self.address)?;
         if let Some(password) = &self.password {
             address.config.password(password.as_bytes());
@@ -252,21 +252,22 @@ impl PostgresStoreBuilder {
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3);
         let target = Target { config, tls, answer_within: self.answer_within };
-        let driver = Driver::start()
-            .map_err(|error| OpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error)))?;
+        let driver = Driver::start().map_err(|error| {
+            StoreOpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error))
+        })?;
         Ok((driver, Pool::new(target), schema))
     }
 
     /// Asks on a connection that is kept if all went well.
-    fn ask<T: Send + 'static, W: Future<Output = Result<T, OpenError>> + Send>(
+    fn ask<T: Send + 'static, W: Future<Output = Result<T, StoreOpenError>> + Send>(
         &self,
         driver: &Driver,
         pool: &Arc<Pool>,
         schema: &Schema,
         work: impl Fn(Arc<Session>, Schema) -> W + Send + 'static,
-    ) -> Result<T, OpenError> {
+    ) -> Result<T, StoreOpenError> {
         let (location, pool, schema) = (schema.location.clone(), pool.clone(), schema.clone());
-        let store = move |failure: Failure| OpenError::Store(failure.at(&location));
+        let store = move |failure: Failure| StoreOpenError::Store(failure.at(&location));
         let connect = async move {
             let session = Arc::new(Session::connect(pool.target()).await?);
             let answer = work(session.clone(), schema).await;

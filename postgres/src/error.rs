@@ -5,7 +5,7 @@ use oubliette::store::StoreError;
 /// Why a store could not be opened, or its schema not made. Never names a password.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum StoreOpenError {
     /// The connection string, the name of the schema or of the role cannot be used.
     #[error("the address of the key store cannot be used: {0}")]
     Address(&'static str),
@@ -62,4 +62,4 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-oubliette::journal::message::debug_as_message!(OpenError);
+oubliette::journal::message::debug_as_message!(StoreOpenError);

@@ -27,7 +27,7 @@ use super::schema;
 use super::whose;
 use super::withdraw;
 
-/// What is to be shredded by number: see [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
+/// An order to shred numbers, for [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is shredded until it is given to `shred_numbers`"]
 pub struct ShredByNumber {
@@ -44,13 +44,13 @@ enum Whom {
 }
 
 impl ShredByNumber {
-    /// These numbers, in all purposes.
+    /// Shreds these numbers, in all purposes.
     pub fn these(numbers: impl IntoIterator<Item = CustomerId>) -> ShredByNumber {
         let numbers: BTreeSet<CustomerId> = numbers.into_iter().collect();
         ShredByNumber::of(Whom::These(numbers.into_iter().collect()))
     }
 
-    /// Every number up to this one, in all purposes: by age.
+    /// Shreds every number up to this one, in all purposes: by age.
     pub fn through(last: CustomerId) -> ShredByNumber {
         ShredByNumber::of(Whom::Through(last))
     }
@@ -71,15 +71,15 @@ impl ShredByNumber {
         self
     }
 
-    /// Whatever holds stand on them, for this reason. Each such hold, and the reason, is in the journal before anything is
-    /// shredded. The holds stand for the rest.
+    /// Overrides the legal holds on these numbers, for this reason. The journal has each such hold and the reason
+    /// before anything is shredded. The holds still protect everything else.
     pub fn despite_holds(mut self, why: Reason) -> ShredByNumber {
         self.despite = Some(why);
         self
     }
 }
 
-/// What a shred by number came to.
+/// The result of a shred by number.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NumbersShredded {
@@ -92,31 +92,34 @@ pub struct NumbersShredded {
 }
 
 own_transaction! {
-    /// Shreds numbers, past grants, rules and requests, in one commit of the vault's: what
-    /// [`Vault::shredding`](oubliette::Vault::shredding) does, with this register's legal holds checked, and recorded. Grants of purposes in which nothing is left end. The customer stays known;
-    /// [`erase`](Self::erase) forgets them, and has a receipt.
+    /// Shreds numbers in one commit of the vault, whatever grants, rules and requests say. It does what
+    /// [`Vault::shredding`](oubliette::Vault::shredding) does, and also checks this register's legal holds and records
+    /// the shred. A grant ends if its purpose has no number left. The register still knows the customer;
+    /// [`erase`](Self::erase) forgets the customer and gives a receipt.
     ///
-    /// **The vault's own calls ask no register, and so shred whatever is held.** Numbers that this register does not know
-    /// are shredded too: those of another database are checked by the register there, and by none if it is not asked. While
-    /// the vault commits, this database waits (SQLite) or these customers' rows do (PostgreSQL).
+    /// **The vault's own calls ask no register, so they shred what a hold protects.** This call also shreds numbers
+    /// that this register does not know; it does not ask the register of another database. While the vault commits,
+    /// this database waits (SQLite), or these customers' rows do (PostgreSQL).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`] when a hold keeps any of them, unless they are
-    /// [overridden](ShredByNumber::despite_holds); [`RegisterError::Invalid`] of `through` in one purpose;
-    /// [`RegisterError::Shred`] tells what is true. Nothing was recorded but the order, which the journal keeps; what was shredded all the same
-    /// is found by [`resume`](Self::resume), and recorded as this order.
+    /// [`RegisterError::HoldsStand`] if a hold protects one of them and is not
+    /// [overridden](ShredByNumber::despite_holds). [`RegisterError::Invalid`] for `through` in one purpose.
+    /// [`RegisterError::Shred`] says what is true. After an error the journal has the order and nothing else is
+    /// recorded; if the vault shredded all the same, [`resume`](Self::resume) finds that and records it as this order.
     fn shred_numbers(order: ShredByNumber) -> NumbersShredded = shred;
 
-    /// Gives up the key trees that `new` replaced: what
-    /// [`Vault::retire_replaced`](oubliette::Vault::retire_replaced) does, with legal holds checked. Whoever is held in this
-    /// purpose may have values that were not resealed, and they would be lost. Overridden for a reason, each such hold is in
-    /// the journal before. The ids that the register has sealed under its numbers are sealed anew first: **past the register**, by the vault's
-    /// own call, they are lost, and no customer of the purpose can be erased before [`confirm_restored`](Self::confirm_restored).
+    /// Gives up the key trees that `new` replaced. It does what
+    /// [`Vault::retire_replaced`](oubliette::Vault::retire_replaced) does, and also checks legal holds: a customer
+    /// under a hold may have values that were not resealed, and these would be lost. With a reason in `despite_holds`
+    /// the holds are overridden, and the journal has each of them first. The register seals its own ids anew before.
+    /// **Do not use the vault's own call beside a register**: it loses these ids, and then no customer of the purpose
+    /// can be erased before [`confirm_restored`](Self::confirm_restored).
     ///
-    /// It waits for one lease on this thread; until then no hold is placed (PostgreSQL), or nothing is written (SQLite).
+    /// It waits for one lease on this thread. Meanwhile no hold can be placed (PostgreSQL), or nothing can be written
+    /// (SQLite).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`], and [`RegisterError::Purpose`], which tells what is true.
+    /// [`RegisterError::HoldsStand`]; [`RegisterError::Purpose`] says what is true.
     fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
 }
 
@@ -165,7 +168,9 @@ async fn shred<D: Transactions>(
     order: ShredByNumber,
 ) -> Result<NumbersShredded, RegisterError> {
     if matches!(order.whom, Whom::Through(_)) && order.purpose.is_some() {
-        return Err(RegisterError::Invalid { what: "numbers are shredded up to one in all purposes, not in one" });
+        return Err(RegisterError::Invalid {
+            what: "a shred of all numbers up to one is possible in all purposes only; leave out the purpose",
+        });
     }
     schema::check(register, db).await?;
     agreed::up_to_date(register, db).await?;

@@ -32,7 +32,7 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
         };
         of_this_vault(asked, newest)?;
         let openings = openings(asked, &key)?;
-        let facts = at_desk!(office, breach_facts(columns, openings))?;
+        let facts = at_desk!(office, breach_situation(columns, openings))?;
         office.close()?;
         Ok(breach.assess(&facts, Timestamp::now()))
     });
@@ -92,7 +92,8 @@ fn of_this_vault(asked: &Breach, newest: u64) -> Result<(), Failure> {
     let all = [&asked.root_key, &asked.root_record, &asked.pages, &asked.key_store];
     match all.into_iter().flatten().find(|generation| !(1..=newest).contains(*generation)) {
         Some(wrong) => Err(Failure::usage(format!(
-            "the vault never had a generation {wrong}: it is at {newest}, and began with 1; `oubliette journal show` tells when each was"
+            "the vault never had a generation {wrong}: it is at {newest}, and began with 1; `oubliette journal \
+             show` tells when each was"
         ))),
         None => Ok(()),
     }

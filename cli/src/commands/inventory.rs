@@ -29,16 +29,16 @@ pub fn run(context: &Context, asked: &InventoryOf) -> Result<Answer, Failure> {
             Err(error) => differs(file, &error),
         };
     }
-    let gaps: Vec<String> = inventory.gaps().iter().map(ToString::to_string).collect();
+    let findings: Vec<String> = inventory.findings().iter().map(ToString::to_string).collect();
     let mut text = inventory.to_markdown();
-    if !gaps.is_empty() {
+    if !findings.is_empty() {
         text.push_str("\n## Not said yet\n");
-        gaps.iter().for_each(|gap| text.push_str(&format!("- {gap}\n")));
+        findings.iter().for_each(|finding| text.push_str(&format!("- {finding}\n")));
     }
     let document: Value =
         serde_json::from_str(&inventory.to_json()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
-    let exit = if gaps.is_empty() { Exit::Done } else { Exit::Found };
-    Ok(Answer::new(text, json!({ "inventory": document, "not_said": gaps }))?.ending(exit))
+    let exit = if findings.is_empty() { Exit::Done } else { Exit::Found };
+    Ok(Answer::new(text, json!({ "inventory": document, "not_said": findings }))?.ending(exit))
 }
 
 /// The configuration's.
@@ -91,12 +91,12 @@ fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
 }
 
 fn differs(file: &Path, error: &InventoryError) -> Result<Answer, Failure> {
-    let gaps = match error {
-        InventoryError::Gaps { gaps, .. } | InventoryError::NotWritten { gaps, .. } => gaps,
+    let findings = match error {
+        InventoryError::NotUpToDate { findings, .. } | InventoryError::NotWritten { findings, .. } => findings,
         InventoryError::File { .. } => return Err(Failure::of(Exit::TryAgain, error)),
         other => return Err(Failure::of(Exit::Investigate, other)),
     };
-    let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-    let json = json!({ "up_to_date": false, "file": file, "gaps": gaps });
+    let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let json = json!({ "up_to_date": false, "file": file, "findings": findings });
     Ok(Answer::new(format!("{}\n", chain(error)), json)?.ending(Exit::Grave))
 }

@@ -195,7 +195,7 @@ fn a_restored_database_is_noticed_and_brought_up_to_date() {
     fs::copy(shop.world.path("backup.db"), shop.world.path("app.db")).unwrap();
     let (code, done) = shop.world.json(&["resume"]);
     assert_eq!((code, &done["finished"]["reconciled"]["erased"]), (1, &json!(1)), "{done}");
-    assert!(done["finished"]["reconciled"]["lost"].as_array().unwrap().contains(&json!(dave.news)), "{done}");
+    assert!(done["finished"]["reconciled"]["ownerless"].as_array().unwrap().contains(&json!(dave.news)), "{done}");
     assert_eq!(shop.world.json(&["resume"]), (1, json!({ "finished": null, "awaits_confirmation": true })));
     // Bob's consent is three years old by the backup; what the database forgot may say otherwise.
     shop.age("newsletter", "carol", 1100);
@@ -285,9 +285,9 @@ fn rows_that_were_changed_by_hand_are_told() {
         shop.connection().execute_batch(&format!("UPDATE oubliette_subjects SET subject = {step}")).unwrap();
     }
     let ran = shop.world.run(&["resume", "--reconcile"]).ends(2).hides(&["alice", "bob", "carol"]);
-    let strangers = ["Beside an id", &people[1].orders.to_string(), &people[2].news.to_string()];
+    let misassigned = ["beside the wrong customer's id", &people[1].orders.to_string(), &people[2].news.to_string()];
     for told in
-        ["6 numbers compared", "and the vault opens them", &people[0].orders.to_string()].into_iter().chain(strangers)
+        ["6 numbers compared", "but the vault opens them", &people[0].orders.to_string()].into_iter().chain(misassigned)
     {
         assert!(ran.out.contains(told), "{told}: {ran:?}");
     }

@@ -1,4 +1,5 @@
-//! The register without the vault, and what both have: whoever has no key works on the same tables, by the same code.
+//! The register without the vault's keys, and what it shares with the register that has them: the same tables and the
+//! same code.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,23 +13,23 @@ use crate::error::RegisterError;
 use crate::register::Register;
 use crate::rules::Rules;
 
-/// The register for whoever has neither root key nor key store: a privacy officer. It works on the same tables as a
-/// [`Register`], and has those of its calls that need no key: requests, holds, what is due, reports. It opens, seals and
-/// shreds nothing.
+/// The register without the vault's keys, for a privacy officer. It works on the same tables as a [`Register`] and has
+/// the calls that need no key: requests, holds, the list of what is due, reports. It opens, seals and shreds nothing.
 ///
-/// What it does counts at once: a hold that is placed here binds every [`Register`] on these tables from the commit on. The journal
-/// cannot be written without the vault, so what it is to be told lies in the outbox, **not yet signed**, until a process that
-/// has the vault [flushes](crate::OwnTransactionSqlite::flush); [`signed_requests`](crate::InTransactionSqlite::signed_requests),
-/// [`signed_holds`](crate::InTransactionSqlite::signed_holds) and [`unsigned`](crate::InTransactionSqlite::unsigned) tell.
+/// Its acts count at once: a hold binds every [`Register`] on these tables from the commit on. Only the vault can write
+/// the journal. So an act waits in the outbox, **not yet signed**, until a process with the vault
+/// [flushes](crate::OwnTransactionSqlite::flush) it. [`signed_requests`](crate::InTransactionSqlite::signed_requests),
+/// [`signed_holds`](crate::InTransactionSqlite::signed_holds) and [`unsigned`](crate::InTransactionSqlite::unsigned)
+/// show which acts are signed.
 ///
-/// **An act that is not signed proves nothing**: whoever can write the tables can write it, change it, or take it away. That the journal
-/// has it later proves that it was in the outbox then, and not who put it there.
+/// **An act that is not signed proves nothing**: everybody who can write the tables can write it, change it or remove
+/// it. A signed act proves that it was in the outbox when it was signed. It does not prove who put it there.
 ///
 /// ```
 /// use jiff::{Timestamp, ToSpan};
 /// use oubliette::journal::Reason;
 /// # use oubliette::{Purpose, RootKey, Vault};
-/// use oubliette_register::{Desk, Keep, Register, RequestKind, Rules, Signed, Subject};
+/// use oubliette_register::{KeylessRegister, Keep, Register, RequestKind, Rules, Signed, Subject};
 ///
 /// # const ORDERS: Purpose = Purpose::new("orders");
 /// # let place = tempfile::tempdir()?;
@@ -40,7 +41,7 @@ use crate::rules::Rules;
 /// # register.in_transaction(&db).create_tables()?;
 /// # let public_key = vault.public_key()?;
 /// // On the officer's machine: the database, the public key, the application's rules.
-/// let desk = Desk::new(public_key, [ORDERS], rules())?;
+/// let desk = KeylessRegister::new(public_key, [ORDERS], rules())?;
 /// desk.in_transaction(&db).check_tables()?;
 /// let request = desk.in_transaction(&db).request(&Subject::new("alice")?, RequestKind::Access, Timestamp::now())?;
 /// assert_eq!(desk.in_transaction(&db).signed_requests(&[request.id])?, [Signed::NotYet]);
@@ -51,7 +52,7 @@ use crate::rules::Rules;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Desk {
+pub struct KeylessRegister {
     key: PublicKey,
     purposes: Arc<[Purpose]>,
     rules: Arc<Rules>,
@@ -59,20 +60,20 @@ pub struct Desk {
     pub(crate) signed: Arc<AtomicI64>,
 }
 
-impl Desk {
-    /// The desk of the vault with this public key, under the application's rules. What is [due](crate::InTransactionSqlite::due)
-    /// is told of these purposes.
+impl KeylessRegister {
+    /// The register of the vault with this public key, under the application's rules.
+    /// [`due`](crate::InTransactionSqlite::due) covers these purposes.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] of rules that are not well made.
+    /// [`RegisterError::Invalid`] if a rule is invalid.
     pub fn new(
         key: PublicKey,
         purposes: impl IntoIterator<Item = Purpose>,
         rules: Rules,
-    ) -> Result<Desk, RegisterError> {
+    ) -> Result<KeylessRegister, RegisterError> {
         rules.check()?;
         let signed = Arc::new(AtomicI64::new(0));
-        Ok(Desk { key, purposes: purposes.into_iter().collect(), rules: Arc::new(rules), signed })
+        Ok(KeylessRegister { key, purposes: purposes.into_iter().collect(), rules: Arc::new(rules), signed })
     }
 
     /// Whether this line of the journal's table was checked before.
@@ -81,9 +82,9 @@ impl Desk {
     }
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for KeylessRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Desk({:?})", self.key)
+        write!(f, "KeylessRegister({:?})", self.key)
     }
 }
 
@@ -93,11 +94,11 @@ pub enum Who<'o> {
     /// Whoever has the vault: it is asked what it has shredded, and its journal what it was told.
     Vault(&'o Register),
     /// Whoever has the public key alone.
-    Key(&'o Desk),
+    Key(&'o KeylessRegister),
 }
 
-/// A [`Register`] or a [`Desk`], and what every call may ask of it. Other crates cannot name it.
-pub trait Office: Sync {
+/// A [`Register`] or a [`KeylessRegister`], and what every call may ask of it. Other crates cannot name it.
+pub trait AnyRegister: Sync {
     fn who(&self) -> Who<'_>;
 
     fn rules(&self) -> &Rules {
@@ -127,13 +128,13 @@ pub trait Office: Sync {
     }
 }
 
-impl Office for Register {
+impl AnyRegister for Register {
     fn who(&self) -> Who<'_> {
         Who::Vault(self)
     }
 }
 
-impl Office for Desk {
+impl AnyRegister for KeylessRegister {
     fn who(&self) -> Who<'_> {
         Who::Key(self)
     }
