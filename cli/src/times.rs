@@ -7,7 +7,7 @@ use crate::exit::Failure;
 /// `2026-11-24T03:00:00Z`, or with another offset. What depends on the hour is not guessed from a date.
 pub fn moment(text: &str) -> Result<Timestamp, Failure> {
     text.parse().map_err(|_| {
-        Failure::usage(format!("{text:?} is no time; write it with its hour and offset, such as 2026-11-24T03:00:00Z"))
+        Failure::usage(format!("{text:?} is not a time; write it with hour and offset, such as 2026-11-24T03:00:00Z"))
     })
 }
 

@@ -11,6 +11,16 @@ use super::text::InvalidText;
 /// With an anchor anybody can check later that the journal still has that entry, and every entry before it. A receipt
 /// has two anchors. The root record has the newest. Anybody may write one down: as text it is `12:` and the hash in
 /// base64url.
+///
+/// ```
+/// use oubliette_journal::{Anchor, Hash};
+///
+/// let anchor = Anchor::new(12, Hash::from_bytes([7; 32])).ok_or("0 is no entry")?;
+/// let written_down = anchor.to_string();
+/// assert_eq!(written_down, "12:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc");
+/// assert_eq!(written_down.parse::<Anchor>()?, anchor);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Anchor {
     /// From 1 on.

@@ -14,6 +14,8 @@ use super::ids::VaultName;
 use super::key::PublicKey;
 
 /// The entries of a journal, in order. See [`entries`].
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Debug)]
 pub struct Entries<R> {
     path: PathBuf,

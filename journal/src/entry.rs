@@ -20,6 +20,8 @@ const AFTER_SIGNATURE: &str = "\"}";
 const SIGNATURE_CHARACTERS: usize = 86;
 
 /// One entry of a journal: what its line says.
+///
+/// [The crate's page](crate) has an example that reads entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub(super) n: u64,

@@ -15,6 +15,8 @@ use super::time::Time;
 ///
 /// Events from `Shred` to `ForgetSeries` are *intents*: the vault writes them before it acts, and an `Outcome`
 /// afterwards. An intent without an outcome was interrupted. It counts as done until somebody finishes it.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]

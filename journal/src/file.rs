@@ -24,6 +24,49 @@ use super::time::Time;
 
 /// A journal that is open for writing. Each call opens the file anew, so a forked process never shares a position in
 /// the file with its parent.
+///
+/// An application has a vault, which does all of this by itself. Alice, number 7, leaves the newsletter:
+/// ```
+/// use oubliette_journal::{
+///     Ending, Event, Expectations, Journal, Label, Number, Numbers, Reason, Results, Time, Whom, entries, replay, verify,
+/// };
+/// # use ed25519_dalek::{Signer as _, SigningKey};
+/// # use oubliette_journal::{PublicKey, SignError, Signer, VaultName};
+/// # struct Vault(SigningKey);
+/// # impl Signer for Vault {
+/// #     fn vault(&self) -> VaultName {
+/// #         VaultName::from_bytes([1; 16])
+/// #     }
+/// #     fn public_key(&self) -> PublicKey {
+/// #         PublicKey::from_bytes(&self.0.verifying_key().to_bytes()).expect("it is a key")
+/// #     }
+/// #     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+/// #         Ok(self.0.sign(message).to_bytes())
+/// #     }
+/// # }
+/// # let vault = Vault(SigningKey::from_bytes(&[7; 32]));
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("privacy.journal");
+/// let journal = Journal::create(&path, &vault, Time::now(), 1)?;
+/// let alice = Numbers::of([Number::try_from(7)?]);
+/// let shred = Event::Shred {
+///     whom: Whom::Numbers(alice.clone()),
+///     purpose: Some(Label::new("newsletter")?),
+///     why: Some(Reason::new("request 2026-114")?),
+/// };
+/// let intent = journal.append(&vault, 1, &[shred])?; // before the vault acts
+/// assert_eq!(journal.open_intents().len(), 1);
+/// let results = Results { newly: Some(1), ..Results::default() };
+/// journal.append(&vault, 2, &[Event::outcome(2, Ending::Done, results)])?; // after it
+///
+/// // Anybody with the public key checks the file, and reads what was forgotten.
+/// let key = vault.public_key();
+/// let expected = intent.into_iter().fold(Expectations::new(), Expectations::anchor);
+/// assert_eq!(verify(&path, &key, &expected, |_| ())?.entries, 3);
+/// let forgotten = replay(entries(&path, &key)?)?;
+/// assert_eq!(forgotten.shredded, [(alice, Some("newsletter".to_owned()))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Journal {
     pub(super) path: PathBuf,

@@ -73,25 +73,33 @@ macro_rules! sixteen_bytes {
 }
 
 sixteen_bytes!(
-    /// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. It is not secret.
+    /// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. It is not secret. [`Signer`](crate::Signer) has an example.
     VaultName,
     "the name of a vault"
 );
 
 sixteen_bytes!(
-    /// The name of a series of root keys in a token: 16 bytes, 32 hexadecimal digits as text. It is not secret.
+    /// The name of a series of root keys in a token: 16 bytes, 32 hexadecimal digits as text. It is not secret. Bytes and text convert as in the example of [`KeyTreeId`].
     SeriesName,
     "the name of a series of keys"
 );
 
 sixteen_bytes!(
     /// The id of one key of a series: 16 random bytes, 32 hexadecimal digits as text. Two keys may have one number, and
-    /// never one id. An id is not secret.
+    /// never one id. An id is not secret. Bytes and text convert as in the example of [`KeyTreeId`].
     VersionId,
     "the id of a version"
 );
 
 /// The name of a key tree: 8 random bytes, 16 hexadecimal digits as text. It is not secret.
+///
+/// ```
+/// use oubliette_journal::KeyTreeId;
+///
+/// let tree: KeyTreeId = "00112233445566ff".parse()?;
+/// assert_eq!(tree.to_bytes(), [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff]);
+/// # Ok::<(), oubliette_journal::InvalidKeyTreeId>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyTreeId([u8; 8]);
 
@@ -139,7 +147,7 @@ as_text!(KeyTreeId, "the name of a key tree");
 
 /// The id of one event: 16 bytes that its writer chose, best at random. As text it is 22 characters of base64url.
 ///
-/// A writer that was interrupted finds out by the id whether the journal has the event.
+/// A writer that was interrupted finds out by the id whether the journal has the event: see [`append_identified`](crate::Journal::append_identified).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
@@ -180,6 +188,7 @@ impl FromStr for EventId {
 as_text!(EventId, "the id of an event");
 
 /// A SHA-256 hash. Each entry names the one before by it. As text it is 43 characters of base64url.
+/// [`Anchor`](crate::Anchor) has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash([u8; 32]);
 

@@ -17,6 +17,8 @@ const PREFIX: &str = "obl-key-1.";
 ///
 /// As text it is `obl-key-1.` and 43 characters of base64url. It is not secret. Take it from a place that a forger of
 /// the journal cannot change: print the key, publish it, give it to the auditor.
+///
+/// [`Signer`] has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(
     // Checked to be a key; in this form since the other is six times as large, and in every error.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The number of one customer, 1 to 2^40 - 1. The vault issued it, and an entry tells nothing else of a person.
 ///
 /// `oubliette::CustomerId` is the same number, as databases keep it, with `From` both ways. As JSON an integer.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(NonZeroU64);
 

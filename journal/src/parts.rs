@@ -9,6 +9,8 @@ use super::text::Label;
 use super::time::Time;
 
 /// Whom a shred reaches.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whom {
@@ -19,6 +21,8 @@ pub enum Whom {
 }
 
 /// What an opening came to.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -33,6 +37,8 @@ pub enum OpeningResult {
 }
 
 /// What an intent came to.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -46,6 +52,8 @@ pub enum Ending {
 }
 
 /// The details of an [`Outcome`](super::Event::Outcome): its members that may be left out.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
     /// How many customers this shredded.
@@ -65,6 +73,8 @@ pub struct Results {
 }
 
 /// Why a version of the root key began.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -93,6 +103,8 @@ pub enum Began {
 /// The token had no other key of this series. So a root record from before `generation` under this series is
 /// unreadable, for everybody who gets hold of the token from then on; only records under the kept versions are
 /// readable.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RootKeyVersion {
@@ -115,6 +127,8 @@ pub struct RootKeyVersion {
 }
 
 /// Older versions of a root key that are still in the token. Whoever has the token can read root records under them.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptVersions {
@@ -134,6 +148,8 @@ impl RootKeyVersion {
 }
 
 /// The full name of an index: everything that takes part in its keys.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexName {

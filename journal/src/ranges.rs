@@ -6,6 +6,14 @@ use std::ops::RangeInclusive;
 /// a number.
 ///
 /// An entry lists [`Numbers`](super::Numbers): ranges within the bounds of customer numbers.
+///
+/// ```
+/// use oubliette_journal::Ranges;
+///
+/// let ranges = Ranges::of(vec![7..=9, 0..=2, 3..=4]);
+/// assert_eq!(ranges.as_slice(), [0..=4, 7..=9]);
+/// assert_eq!(ranges.and(&Ranges::of_numbers([4, 8, 11])), Ranges::of_numbers([4, 8]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<RangeInclusive<u64>>);
 

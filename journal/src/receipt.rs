@@ -28,6 +28,50 @@ pub const RECEIPT_BYTES: usize = 1 << 20;
 /// its entries are there ([`Expectations::receipt`](super::Expectations::receipt)). A receipt names the person as the
 /// application does, so it is personal data. Give it to the person, and keep only its `salt` and `commitment`: without
 /// the name they prove nothing.
+///
+/// ```
+/// use oubliette_journal::{Facts, Number, Numbers, Purposes, Reason, Receipt, Remains, Time, Until, Whose};
+/// # use ed25519_dalek::{Signer as _, SigningKey};
+/// # use oubliette_journal::{PublicKey, SignError, Signer, VaultName};
+/// # struct Vault(SigningKey);
+/// # impl Signer for Vault {
+/// #     fn vault(&self) -> VaultName {
+/// #         VaultName::from_bytes([1; 16])
+/// #     }
+/// #     fn public_key(&self) -> PublicKey {
+/// #         PublicKey::from_bytes(&self.0.verifying_key().to_bytes()).expect("it is a key")
+/// #     }
+/// #     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+/// #         Ok(self.0.sign(message).to_bytes())
+/// #     }
+/// # }
+/// # let vault = Vault(SigningKey::from_bytes(&[7; 32]));
+/// // The vault issues the receipt: Alice asked to be forgotten.
+/// let facts = Facts {
+///     whose: Whose::new("alice@example.com")?,
+///     numbers: Numbers::of([Number::try_from(7)?]),
+///     shredded_before: Numbers::default(),
+///     purposes: Purposes::All,
+///     why: Some(Reason::new("request 2026-114")?),
+///     requested_at: None,
+///     shredded_at: Time::now(),
+///     generation: 12,
+///     effective_everywhere_at: Time::now(),
+///     entries: vec![],
+///     may_remain: vec![Remains {
+///         what: Reason::new("copies of the root record")?,
+///         until: Until::Event(Reason::new("the root key is rotated")?),
+///     }],
+/// };
+/// let salt = [7; 32]; // 32 random bytes
+/// let document = Receipt::issue(facts, salt, &vault)?.to_string();
+///
+/// // Alice checks it with the vault's public key.
+/// let receipt = Receipt::verify(&document, &vault.public_key())?;
+/// assert_eq!(receipt.content().whose.as_str(), "alice@example.com");
+/// assert!(Receipt::verify(&document.replace("alice", "bob"), &vault.public_key()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     content: ReceiptContent,
@@ -35,6 +79,8 @@ pub struct Receipt {
 }
 
 /// What a receipt says: facts as of the moment when it was issued, not promises.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -78,6 +124,8 @@ pub struct ReceiptContent {
 }
 
 /// Whose data it was, as the application names them: 1 to 1000 bytes without control characters. Not shown by `Debug`.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Whose(String);
 
@@ -118,6 +166,8 @@ impl<'de> Deserialize<'de> for Whose {
 }
 
 /// The purposes in which somebody was shredded: `"all"`, or a list of names.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purposes {
     /// In all purposes of the vault, future ones included.
@@ -152,6 +202,8 @@ impl<'de> Deserialize<'de> for Purposes {
 }
 
 /// Something that a shred does not reach at once.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remains {
@@ -162,6 +214,8 @@ pub struct Remains {
 }
 
 /// Until when something remains: a time, or what must happen first.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
     /// A time.
@@ -191,6 +245,8 @@ as_text!(Until, "a time, or what must happen");
 
 /// What a vault states in a receipt. [`Receipt::issue`] adds the vault's name, its key and the salt; [`ReceiptContent`]
 /// says what each member means.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Whose data it was, as the application names them.

@@ -14,6 +14,8 @@ use super::ranges::Ranges;
 use super::text::Label;
 
 /// Everything that a journal says was forgotten, from its first entry on.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replayed {

@@ -20,6 +20,8 @@ use super::text::Reason;
 use super::time::Time;
 
 /// What a journal must contain, by evidence from elsewhere: its head, receipts, anchors.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Expectations {
@@ -67,6 +69,8 @@ impl Expectations {
 }
 
 /// How far a check has come.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyProgress {
@@ -80,6 +84,8 @@ pub struct VerifyProgress {
 
 /// The result of a successful check: every line is as the vault wrote it, the expected entries are there, and only
 /// those in `gaps` are missing.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -106,6 +112,8 @@ pub struct Verified {
 }
 
 /// A run of missing entries, as an entry of the journal recorded it.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {

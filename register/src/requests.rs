@@ -354,7 +354,7 @@ fn needs_reason(kind: RequestKind, how: Answer) -> Option<&'static str> {
             Some("the register has stopped nothing for this objection; give a reason that says what was stopped")
         }
         (Answer::Done, RequestKind::Erasure) => Some(
-            "the customer is not erased; call `erase`, which closes the request, or give a reason that says what was erased",
+            "the customer is not erased; erase the customer, which closes the request, or give a reason that says what was erased",
         ),
         (Answer::Done | Answer::Withdrawn, _) => None,
     }

@@ -22,8 +22,8 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     tables.know(&whom)?;
     if asked.output.is_none() && std::io::stdout().is_terminal() {
         context.confirm(
-            "Print all that is held on this customer on this terminal?\nIt stays in its scrollback, and in what \
-             records it. --output FILE writes it to a file.",
+            "Print all data on this customer on this terminal?\nThe terminal keeps it in its scrollback. To write \
+             it to a file, stop here and give --output FILE.",
         )?;
     }
     let file = asked.output.as_deref().map(PrivateFile::create).transpose()?;
@@ -57,8 +57,7 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     let (exit, damaged, not_shown) = (told(&document), document.damaged(), document.not_shown());
     let path = file.path();
     let text = format!(
-        "Written to {}. It shows what the configuration's [[tables]] and the register hold: logs, mails and paper \
-         are not in it.\n",
+        "Written to {}. It shows the configuration's [[tables]] and the register. Logs, mails and paper are not in it.\n",
         path.display()
     );
     let json = json!({
@@ -93,7 +92,7 @@ fn told(document: &Document) -> Exit {
 fn declared(context: &Context) -> Result<DeclaredTables, Failure> {
     if context.config.tables.is_empty() {
         let message =
-            "the configuration names no [[tables]], so that an export would leave out all that the application holds";
+            "the configuration names no [[tables]], so an export would leave out the application's data; name them";
         return Err(Failure::new(Exit::Config, message));
     }
     if context.config.controller.name.is_some() {

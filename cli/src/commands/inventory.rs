@@ -45,7 +45,10 @@ pub fn run(context: &Context, asked: &InventoryOf) -> Result<Answer, Failure> {
 pub fn of(context: &Context) -> Result<Inventory, Failure> {
     let config = &context.config;
     let name = config.controller.name.clone().ok_or_else(|| {
-        Failure::new(Exit::Config, "an inventory is somebody's: give `name` (with contact details) under [controller]")
+        Failure::new(
+            Exit::Config,
+            "the inventory has no controller; give `name` (with contact details) under [controller]",
+        )
     })?;
     let mut inventory = Inventory::of(name);
     if let Some(officer) = &config.controller.officer {
@@ -70,7 +73,7 @@ fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
     }
     if let Some(basis) = &declared.basis {
         let known = Basis::ALL.map(Basis::as_str).join(", ");
-        let wrong = || Failure::new(Exit::Config, format!("{basis:?} is no legal basis; they are {known}"));
+        let wrong = || Failure::new(Exit::Config, format!("{basis:?} is not a legal basis; the bases are {known}"));
         declaration = declaration.basis(basis.parse().map_err(|_| wrong())?);
     }
     if let Some(kept) = &declared.kept {

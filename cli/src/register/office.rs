@@ -152,10 +152,10 @@ impl IsSigned {
         match self.0 {
             Signed::Entry(_) => "",
             Signed::NotYet => {
-                "It counts from now on, and is not yet signed: whoever has the vault signs it with the next \
-                 `oubliette resume`, or the application does.\n"
+                "It counts from now on. It is not yet signed: the application signs it, or the next \
+                 `oubliette resume` where the vault is.\n"
             }
-            _ => "The journal does not say the same: were rows changed by hand? See `oubliette doctor`.\n",
+            _ => "The journal says something else: rows may have been changed by hand. `oubliette doctor` says more.\n",
         }
     }
 

@@ -12,7 +12,7 @@ use crate::answer::count;
 use crate::exit::{Exit, Failure};
 
 fn caution(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "caution: what was interrupted is not finished: {failure}");
+    let _ = writeln!(std::io::stderr(), "caution: interrupted work is still unfinished: {failure}");
 }
 
 /// What was finished.
@@ -111,7 +111,7 @@ impl Resumed {
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "{} compared, {} again, {} recorded as shredded, {} repeated.",
+            "{} compared, {} again, {} recorded as shredded again, {} made again.",
             count(found.compared, "number", "numbers"),
             count(found.erased_again, "customer erased", "customers erased"),
             count(found.shredded_again, "number", "numbers"),
@@ -148,14 +148,14 @@ impl Resumed {
     pub fn text(&self) -> String {
         let mut out = String::new();
         if self.reconciled.is_some() {
-            out.push_str("the database was older than the journal, and is brought up to date: ");
+            out.push_str("the database was older than the journal and is up to date now: ");
             out.push_str(&self.reconciled_text());
         }
         // Writing to a string does not fail.
         if self.done.erased > 0 || self.done.shredded > 0 {
             let _ = writeln!(
                 out,
-                "finished what was interrupted or had waited for a hold: {}, {} shredded.",
+                "finished interrupted work and what had waited for a hold: {}, {} shredded.",
                 count(self.done.erased, "erasure", "erasures"),
                 count(self.done.shredded, "number", "numbers"),
             );
@@ -165,7 +165,7 @@ impl Resumed {
 
     /// Where receipts are.
     pub fn receipts_text(&self) -> String {
-        let line = |receipt: &PathBuf| format!("A receipt is in {}: hand it on.\n", receipt.display());
+        let line = |receipt: &PathBuf| format!("A receipt is in {}: hand it over.\n", receipt.display());
         self.receipts.iter().map(line).collect()
     }
 
