@@ -17,6 +17,17 @@ use super::steps::{Source, Tokens};
 
 /// A group, and the column whose content it is bound to, if any. A [`Group`] converts to a group that is bound to no
 /// column.
+///
+/// ```
+/// use oubliette::{Field, Group, Purpose, personal::Phone};
+/// use oubliette_jobs::{GroupInRow, Job, Key};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const PHONE: Field<Phone> = ORDERS.field("phone");
+/// const CONTACT: Group = ORDERS.group("contact");
+/// let contact = GroupInRow::new(CONTACT).within_column("id");
+/// let job = Job::on("customers", ("id", Key::Integer), "no").into_group("phone", PHONE, "contact", contact);
+/// ```
 #[derive(Clone)]
 pub struct GroupInRow {
     group: Group,

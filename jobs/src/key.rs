@@ -3,6 +3,8 @@
 use super::cell::Cell;
 
 /// The kind of a key column. Keys show in problems and bookmarks, so a key must not be personal data.
+///
+/// [`KeyColumns`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key {

@@ -1,6 +1,8 @@
 //! Long jobs over the application's tables: from plaintext to sealed, to a new key tree, to a new epoch of an index, to
 //! another label or type, and the cleaning up after a shred.
 //!
+//! *Chapter 4 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): migrations. Before it: [search](https://docs.rs/oubliette/latest/oubliette/search/index.html). After it: [shredding and backups](https://docs.rs/oubliette/latest/oubliette/recovery/index.html).*
+//!
 //! A [`Job`] says what is to become of the columns of one table. A driver (the module `rusqlite` or `sqlx`, each behind a feature of its name) runs it in batches, each
 //! one transaction: it reads the next rows in order of key, does the steps to each, writes what changed, reads it back,
 //! and commits. While the application runs, nothing is lost:
@@ -206,6 +208,21 @@ use oubliette::Token;
 
 /// The tokens of one value for two columns, even epoch first and odd epoch second, from those of
 /// [`Vault::tokens`](oubliette::Vault::tokens). If two even or two odd epochs are live, it takes the newer.
+///
+/// ```
+/// use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+/// use oubliette_jobs::pair_of;
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+///
+/// # let vault = Vault::in_memory([ORDERS]);
+/// let tokens = vault.tokens(BY_EMAIL, &"alice@example.com".parse()?)?;
+/// let [even, odd] = pair_of(&tokens); // for the columns email_even and email_odd
+/// assert!(even.is_some() && odd.is_none()); // epoch 0 alone is live
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn pair_of<T>(tokens: &[Token<T>]) -> [Option<Token<T>>; 2] {
     [0, 1].map(|parity| tokens.iter().find(|token| token.epoch().number() % 2 == parity).copied())

@@ -13,6 +13,20 @@ use super::step::{At, Form, Hand, Held, InRow, Step, same, text_of};
 
 /// A value that was read from plaintext, and the guess that it took, if any. Every value converts to a `Parsed` value
 /// without a guess.
+///
+/// ```
+/// use oubliette::{Field, Purpose, personal::Name};
+/// use oubliette_jobs::{Job, Key, Parsed};
+///
+/// const NAME: Field<Name> = Purpose::new("orders").field("name");
+/// // Some names are stored as "Lee, Bob": turned round, which is a guess.
+/// let job = Job::on("customers", ("id", Key::Integer), "no").seal_parsed("name", "name", NAME, |text: &str| {
+///     match text.split_once(", ") {
+///         Some((last, first)) => format!("{first} {last}").parse().map(|name| Parsed::guessed(name, "the name was turned round")),
+///         None => text.parse::<Name>().map(Parsed::from),
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Parsed<T> {
     pub(super) value: T,
@@ -39,6 +53,8 @@ type Split<T, const N: usize> = Box<dyn Fn(&T) -> Option<[Option<String>; N]> + 
 type Alike = fn(usize, &str, &str) -> bool;
 
 /// How the texts of several columns become one value, and how a value becomes these texts again.
+///
+/// [`Job::seal_columns`] and [`Job::unseal_columns`] have examples.
 pub struct Parts<T, const N: usize> {
     join: Join<T, N>,
     split: Option<Split<T, N>>,

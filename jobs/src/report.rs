@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::error::RowProblem;
 
 /// How far a job is.
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress {
@@ -96,6 +98,8 @@ impl fmt::Display for Progress {
 }
 
 /// The result of a run.
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -108,6 +112,8 @@ pub struct Report {
 }
 
 /// What steps of a job still have to do. A driver's `left_behind` gives it, as in [the crate's example](crate).
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LeftBehind {
@@ -118,6 +124,8 @@ pub struct LeftBehind {
 }
 
 /// What one step of a job still has to do.
+///
+/// [`LeftBehind`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Remaining {
@@ -167,6 +175,28 @@ impl fmt::Display for LeftBehind {
 }
 
 /// What a job would do. A driver's `dry_run` gives it.
+///
+/// ```
+/// # #[cfg(feature = "rusqlite")] {
+/// use oubliette::{Field, Purpose, Vault, personal::Email};
+/// use oubliette_jobs::{self as jobs, Job, Key};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+///
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let connection = rusqlite::Connection::open_in_memory()?;
+/// # connection.execute_batch(
+/// #     "CREATE TABLE customers (id INTEGER PRIMARY KEY, no BIGINT, email TEXT);
+/// #      INSERT INTO customers (email) VALUES ('alice@example.com'), ('bob at example.com');",
+/// # )?;
+/// let job = Job::on("customers", ("id", Key::Integer), "no").enroll().seal("email", EMAIL);
+/// let found = jobs::rusqlite::dry_run(&connection, &vault, &job)?;
+/// assert_eq!((found.would_change, found.problems.len()), (1, 1));
+/// println!("{found}"); // row 2, column email: ..
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DryRun {
@@ -184,6 +214,8 @@ pub struct DryRun {
 }
 
 /// Rows that take the same guess.
+///
+/// [`DryRun`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guessed {
@@ -198,6 +230,8 @@ pub struct Guessed {
 }
 
 /// Two rows with the same token.
+///
+/// [`DryRun`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DuplicateToken {

@@ -14,6 +14,15 @@ use super::parts::Parsed;
 
 /// A field, and the column whose content its values are bound to, if any. A [`Field`] converts to a field that is bound
 /// to no column.
+///
+/// ```
+/// use oubliette::{Field, Purpose, personal::Text};
+/// use oubliette_jobs::{InRow, Job, Key};
+///
+/// const NOTE: Field<Text> = Purpose::new("orders").field("note");
+/// // The note of an order is bound to the order's own number: it opens in no other row.
+/// let job = Job::on("orders", ("id", Key::Integer), "no").seal_into("note", "note_sealed", InRow::new(NOTE).within_column("id"));
+/// ```
 pub struct InRow<T> {
     field: Field<T>,
     context: Option<String>,

@@ -1,5 +1,7 @@
 //! The register: whose data may be sealed, on which legal basis and for how long; and the proof of its erasure.
 //!
+//! *Chapter 7 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): duties. Before it: [tokens](https://docs.rs/oubliette-pkcs11). After it: [testing](https://docs.rs/oubliette/latest/oubliette/testing/index.html).*
+//!
 //! It maps the application's own customer ids to the vault's numbers, in tables of the application's database
 //! (`oubliette_..`, SQLite or PostgreSQL), within the application's transactions. It holds no secret.
 //!
