@@ -168,7 +168,7 @@ impl fmt::Display for LeftBehind {
         }
         for (at, one) in self.remaining.iter().enumerate() {
             let (separator, keys) = (if at == 0 { "" } else { "; " }, one.first.join(", "));
-            write!(f, "{separator}column {}: {} rows {} (the first: {keys})", one.column, one.rows, one.what)?;
+            write!(f, "{separator}column {}: {} rows: {} (the first: {keys})", one.column, one.rows, one.what)?;
         }
         Ok(())
     }
@@ -274,7 +274,7 @@ impl fmt::Display for DryRun {
         })?;
         guesses.iter().try_for_each(|Guessed { what, column, rows, first }| {
             let keys: Vec<&str> = first.iter().take(10).map(String::as_str).collect();
-            write!(f, "\ncolumn {column}: of {rows} rows {what} (the first: {})", keys.join(", "))
+            write!(f, "\ncolumn {column}: {rows} rows: {what} (the first: {})", keys.join(", "))
         })
     }
 }

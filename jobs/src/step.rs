@@ -217,15 +217,15 @@ pub(super) fn text_of(cell: &Cell) -> Result<Zeroizing<String>, Cause> {
         // A column of phone numbers, or of dates, that somebody made of integers.
         Cell::Integer(integer) => Ok(Zeroizing::new(integer.to_string())),
         // A point is a separator to some types, and the digits after it another value's.
-        Cell::Number(digits) if digits.contains('.') => Err(
-            "the plaintext is a number with a fraction; turn the column into text or whole numbers, and run the job again",
-        ),
+        Cell::Number(digits) if digits.contains('.') => {
+            Err("a number with a fraction; turn the column into text or whole numbers, and run the job again")
+        }
         Cell::Number(digits) => Ok(digits.clone()),
         Cell::Null => Err("no value"),
         Cell::Text(text) => Ok(text.clone()),
         Cell::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-            Err(_) => Err("the plaintext is not UTF-8"),
+            Err(_) => Err("it is not UTF-8"),
         },
     };
     text.map_err(|rule| Cause::InvalidPlaintext { rule: rule.into() })

@@ -12,6 +12,19 @@ use crate::token::Token;
 ///
 /// It forgets nothing by itself: with a copy of an older root record, it opens all data that was shredded since. If
 /// that matters, use [`Token`] as a series of versions.
+///
+/// ```no_run
+/// use oubliette::{Purpose, RootKey, Vault};
+/// use oubliette_pkcs11::Token;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pin = || zeroize::Zeroizing::new(String::new());
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// let token = Token::at("/usr/lib/softhsm/libsofthsm2.so", "privacy").open(pin())?;
+/// let key = token.make_key("shop")?; // from the second start on: `token.key("shop")?`
+/// let vault = Vault::at("privacy").purposes([ORDERS]).create(RootKey::wrapped_by(key))?;
+/// # let _ = vault;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FixedKey {
     token: Token,

@@ -32,7 +32,7 @@ struct Inner {
     serial: Option<String>,
     pin: AuthPin,
     open: Mutex<Open>,
-    /// Series of which it listed something once: a mark stays for ever.
+    /// Series of which it listed something once: a date stays for ever.
     seen: Mutex<HashSet<[u8; 16]>>,
 }
 

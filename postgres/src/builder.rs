@@ -24,6 +24,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 
 /// When the standbys confirm reads of the root record: see [`PostgresStoreBuilder::confirm_reads`].
+///
+/// [`PostgresStoreBuilder`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfirmReads {
@@ -46,6 +48,18 @@ pub enum ConfirmReads {
 
 /// The settings of a [`PostgresStore`]. The server is not contacted before [`open`](PostgresStoreBuilder::open),
 /// [`migrate`](PostgresStoreBuilder::migrate) or [`grant_to`](PostgresStoreBuilder::grant_to).
+///
+/// ```no_run
+/// use oubliette_postgres::{ConfirmReads, PostgresStore};
+/// # fn main() -> Result<(), oubliette_postgres::StoreOpenError> {
+/// let store = PostgresStore::at("postgres://keys_app@db-a.example,db-b.example/keys")
+///     .password("...")
+///     .confirm_reads(ConfirmReads::Required)
+///     .standbys(["db-a", "db-b"])
+///     .open()?;
+/// # let _ = store;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresStoreBuilder {

@@ -13,6 +13,17 @@ use super::register::Register;
 use super::rules::{From, Rules};
 
 /// How the rules of two programs differ: one sentence for each rule.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, vault, register, db, .. } = shop_with(Rules::new().keep(NEWSLETTER, Keep::after_grant(2.years())))?;
+/// // A program beside the application, whose rules are older.
+/// let beside = Register::new(&vault, Rules::new().keep(NEWSLETTER, Keep::after_grant(3.years())))?;
+/// let differ = beside.in_transaction(&db).compare_rules()?.ok_or("the application has rules")?;
+/// assert_eq!(differ.only_there, ["\"newsletter\" is kept for P2Y after the grant"]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disagreement {

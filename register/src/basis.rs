@@ -4,6 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One of the six legal bases of Art. 6(1) GDPR.
+///
+/// ```
+/// use oubliette_register::Basis;
+///
+/// let basis: Basis = "legal_obligation".parse()?;
+/// assert_eq!((basis, basis.article(), basis.is_portable()), (Basis::LegalObligation, "Art. 6(1)(c)", false));
+/// # Ok::<(), oubliette_register::InvalidBasis>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Basis {
     /// The person consented, and may withdraw. Art. 6(1)(a).

@@ -28,6 +28,17 @@ use super::whose;
 use super::withdraw;
 
 /// An order to shred numbers, for [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, alice, .. } = shop()?;
+/// let number = register.in_transaction(&db).keys(&alice, NEWSLETTER)?.customer();
+/// let order = ShredByNumber::these([number]).purpose(NEWSLETTER).reason(Reason::new("a wrong import")?);
+/// let done = register.own_transaction(&mut db).shred_numbers(order)?;
+/// assert_eq!(done.shredded.newly_shredded(), 1); // her orders stay readable
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is shredded until it is given to `shred_numbers`"]
 pub struct ShredByNumber {
@@ -80,6 +91,8 @@ impl ShredByNumber {
 }
 
 /// The result of a shred by number.
+///
+/// [`ShredByNumber`] has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NumbersShredded {

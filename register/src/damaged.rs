@@ -17,6 +17,16 @@ use super::subject;
 use crate::basis::Basis;
 
 /// A row that the register did not write as it is.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, db, .. } = shop()?;
+/// assert!(register.in_transaction(&db).damaged_rows()?.is_empty());
+/// db.execute("UPDATE oubliette_grants SET basis = 'whim' WHERE purpose = 'orders'", [])?; // by hand
+/// assert_eq!(register.in_transaction(&db).damaged_rows()?[0].table, "oubliette_grants");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedRow {

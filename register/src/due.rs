@@ -25,6 +25,8 @@ pub(crate) const BATCH: usize = 1000;
 pub(crate) const WINDOW: usize = 100_000;
 
 /// One thing that a sweep would shred now.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Due {

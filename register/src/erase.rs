@@ -28,6 +28,8 @@ use super::whose;
 use super::withdraw;
 
 /// The result of an erasure.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Erased {

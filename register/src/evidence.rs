@@ -10,6 +10,8 @@ use crate::basis::Basis;
 
 /// The proof of a consent: when, to which text, how. The register keeps it until the customer is erased;
 /// [`Rules::keep_evidence`](super::Rules::keep_evidence) names parts that stay longer.
+///
+/// [`Grant`] has an example.
 #[derive(Clone)]
 pub struct Evidence(Map<String, Value>);
 
@@ -40,6 +42,20 @@ impl fmt::Debug for Evidence {
 }
 
 /// A legal basis to keep data of one purpose, for ever or until a time; or, with a recipient, to hand it on.
+///
+/// ```
+/// use jiff::{Timestamp, ToSpan};
+/// use oubliette::Purpose;
+/// use oubliette_register::{Basis, Evidence, Grant};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NEWSLETTER: Purpose = Purpose::new("newsletter");
+///
+/// let contract = Grant::on(ORDERS, Basis::Contract);
+/// let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form").with("page", "/welcome");
+/// let consent = Grant::consent(NEWSLETTER, evidence).until(Timestamp::now() + 24.hours() * 365);
+/// let delivery = Grant::on(ORDERS, Basis::Contract).to("carrier"); // to hand the address on
+/// ```
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub(crate) purpose: Purpose,

@@ -18,6 +18,21 @@ use super::withdraw;
 use super::work;
 
 /// What [`resume`](super::OwnTransactionSqlite::resume) finished.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, .. } = shop()?;
+/// let resumed = register.own_transaction(&mut db).resume()?; // at each start, and once a day
+/// for receipt in &resumed.receipts {
+///     println!("hand this over: {receipt}");
+/// }
+/// if let Some(reconciled) = &resumed.reconciled {
+///     println!("the database was restored: {reconciled:?}");
+/// }
+/// # assert!(resumed.reconciled.is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Resumed {

@@ -22,6 +22,8 @@ use super::whose;
 use crate::basis::Basis;
 
 /// A grant that was recorded.
+///
+/// [The crate's page](crate) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Granted {

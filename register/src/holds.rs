@@ -17,6 +17,19 @@ use super::schema;
 use super::subject::Subject;
 
 /// A legal hold that stands.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, alice, .. } = shop()?;
+/// let until = Timestamp::now() + 24.hours() * 90;
+/// let hold = register.in_transaction(&db).hold(&alice, Some(ORDERS), Reason::new("case 7")?, until)?;
+/// assert_eq!(register.in_transaction(&db).holds(&alice)?[0].id, hold);
+/// let refused = register.own_transaction(&mut db).erase(&alice, Reason::new("request 2026-114")?);
+/// assert!(matches!(refused, Err(RegisterError::Held { .. })));
+/// register.in_transaction(&db).end_hold(hold, Reason::new("case 7 is closed")?)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hold {

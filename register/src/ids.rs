@@ -114,11 +114,11 @@ macro_rules! ids {
 }
 
 ids! {
-    /// The id of a grant.
+    /// The id of a grant. [`Granted`](crate::Granted) has it.
     GrantId
-    /// The id of a request.
+    /// The id of a request. [`Request`](crate::Request) has an example.
     RequestId
-    /// The id of a legal hold.
+    /// The id of a legal hold. [`Hold`](crate::Hold) has an example.
     HoldId
 }
 

@@ -19,6 +19,8 @@ use super::rules::Clock;
 ///
 /// Store [`customer`](GrantedKeys::customer) beside each sealed value: a customer has one number for each purpose, and
 /// gets a new one after a withdrawal.
+///
+/// [The crate's page](crate) has an example.
 #[derive(Clone)]
 pub struct GrantedKeys {
     pub(crate) keys: CustomerKeys,

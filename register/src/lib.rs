@@ -41,11 +41,12 @@
 //! transaction.commit()?;
 //! assert!(matches!(register.in_transaction(&connection).keys(&alice, ORDERS), Err(RegisterError::NoGrant { .. })));
 //!
-//! // Calls that shred cannot be rolled back, so they take the connection for themselves. register.own_transaction(&mut
-//! connection).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed")?)?; let swept = register.own_transaction(&mut
-//! connection).sweep(|_| ControlFlow::Continue(()))?; let erased = register.own_transaction(&mut
-//! connection).erase(&alice, Reason::new("request 2026-114, Art. 17")?)?; let receipt = erased.receipt.expect("she had
-//! a number").to_string(); Receipt::verify(&receipt, &vault.public_key()?)?;
+//! // Calls that shred cannot be rolled back, so they take the connection for themselves.
+//! register.own_transaction(&mut connection).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed")?)?;
+//! let swept = register.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(()))?;
+//! let erased = register.own_transaction(&mut connection).erase(&alice, Reason::new("request 2026-114, Art. 17")?)?;
+//! let receipt = erased.receipt.expect("she had a number").to_string();
+//! Receipt::verify(&receipt, &vault.public_key()?)?;
 //! # assert!(swept.finished && keys.open(EMAIL, &sealed).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -39,6 +39,8 @@ own_transaction! {
 }
 
 /// The result of a flush.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flushed {

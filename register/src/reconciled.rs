@@ -6,6 +6,20 @@ use oubliette::journal::Receipt;
 use super::error::RegisterError;
 
 /// What [`reconcile`](super::OwnTransactionSqlite::reconcile) did and found.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, .. } = shop()?;
+/// // After a restore of both the database and the journal.
+/// let reconciled = register.own_transaction(&mut db).reconcile()?;
+/// assert!(reconciled.ownerless.is_empty() && reconciled.still_readable.is_empty() && reconciled.misassigned.is_empty());
+/// if reconciled.awaits_confirmation {
+///     // People enter again what is lost, and then:
+///     register.own_transaction(&mut db).confirm_restored(Reason::new("holds and marks of 2026-11-24 entered again")?)?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Reconciled {

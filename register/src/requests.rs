@@ -19,6 +19,8 @@ use super::schema;
 use super::subject::Subject;
 
 /// What is asked for.
+///
+/// [`Request`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     /// Art. 15.
@@ -76,6 +78,8 @@ impl FromStr for RequestKind {
 }
 
 /// How a request ended.
+///
+/// [`Request`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It was done, by the application or by the register.
@@ -100,6 +104,17 @@ impl Answer {
 const UNANSWERED: &str = "unanswered";
 
 /// An open request.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, db, alice, .. } = shop()?;
+/// let request = register.in_transaction(&db).request(&alice, RequestKind::Access, Timestamp::now())?;
+/// println!("answer until {}", request.due_at);
+/// register.in_transaction(&db).close_request(request.id, Answer::Done, None)?;
+/// assert!(register.in_transaction(&db).requests()?.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {

@@ -20,6 +20,8 @@ use super::outbox;
 use crate::times;
 
 /// Whether a request or a hold, as the tables have it, is signed. The journal's table shows it.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signed {
@@ -33,6 +35,8 @@ pub enum Signed {
 }
 
 /// An act on a request or a hold that the journal does not have yet.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unsigned {

@@ -20,6 +20,8 @@ use super::schema;
 use super::withdraw;
 
 /// How far a sweep has come.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SweepReport {

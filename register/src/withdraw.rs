@@ -20,6 +20,8 @@ use super::work;
 use crate::basis::Basis;
 
 /// The result of a withdrawal.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Withdrawn {

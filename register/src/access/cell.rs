@@ -10,6 +10,8 @@ use super::tree::Tree;
 
 /// The content of one column of one row. It is wiped on drop and redacted in `Debug`: a plain column may say much about
 /// a person.
+///
+/// [The module](crate::access) has an example.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Cell {

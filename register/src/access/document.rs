@@ -7,6 +7,8 @@ use oubliette::personal::Plaintext;
 use super::tree::Tree;
 
 /// Personal data as JSON, in clear: wiped on drop, and redacted in `Debug`.
+///
+/// [The module](crate::access) has an example.
 pub struct Document {
     json: Plaintext,
     damaged: u64,

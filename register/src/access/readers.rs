@@ -13,6 +13,8 @@ use super::tree::{Tree, Writer};
 /// `Readers` knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`], [`Text`] and
 /// `Json<serde_json::Value>`. Add other types with [`reading`](Readers::reading), among them a `Json` of each of your
 /// own types. A value of an unknown type is an error; it is never left out.
+///
+/// [The module](crate::access) has an example.
 #[derive(Clone)]
 pub struct Readers {
     known: Vec<(TypeTag, Reader)>,

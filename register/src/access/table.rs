@@ -49,6 +49,8 @@ pub(crate) struct Column {
 }
 
 /// Which bytes of a column a sealed value is bound to, when the record names it as `context`.
+///
+/// [`Table`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binding {

@@ -9,6 +9,8 @@ use crate::inventory::Inventory;
 ///
 /// Declare every table with personal data: an answer shows only declared tables. It says so if a purpose has no
 /// declared column.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Clone, Debug)]
 pub struct DeclaredTables {
     pub(crate) tables: Vec<Table>,

@@ -6,6 +6,8 @@ use super::report::{BreachReport, Concerned};
 
 /// The result of [`Breach::assess`](super::Breach::assess): the report, and apart from it the list of persons, which is
 /// personal data.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone)]
 pub struct Assessment {
     pub(super) report: BreachReport,

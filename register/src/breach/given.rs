@@ -8,6 +8,8 @@ use super::leak::Leak;
 const TO_NOTIFY: SignedDuration = SignedDuration::from_hours(72);
 
 /// A breach: when it became known, and what leaked.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
 pub struct Breach {
     pub(super) aware_at: Timestamp,

@@ -12,6 +12,8 @@ use super::versions::{Copied, Version, Versions};
 use crate::times::timestamp;
 
 /// A moment, by the clock and by the vault's count of commits.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The generation of the root record that the commit wrote.
@@ -32,6 +34,8 @@ pub(super) fn within_a_lease(time: Timestamp) -> Timestamp {
 pub(super) const START: Moment = Moment { generation: 0, at: Timestamp::UNIX_EPOCH };
 
 /// What became of a vault's keys: who was shredded, and which root keys and key trees there were.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
 pub struct KeyHistory {
     /// False when the journal does not reach back to the vault's creation, or has a gap.

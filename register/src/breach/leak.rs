@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 /// Something that leaked. Several leaks together open more than each alone, so give all that may be in the same hands.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Leak {
@@ -56,6 +58,8 @@ pub enum Leak {
 }
 
 /// How much of a program somebody else controlled.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Taken {

@@ -11,6 +11,8 @@ use super::materials::Materials;
 use super::situation::{Situation, Stored};
 
 /// A measure that was taken, or that should be. Art. 33(3)(d).
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Measure {
@@ -21,6 +23,8 @@ pub struct Measure {
 }
 
 /// What to do about a leak.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]

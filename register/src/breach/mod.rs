@@ -7,7 +7,7 @@
 //! columns there are, and what became of the keys.
 //!
 //! ```
-//! use oubliette_register::breach::{Breach, Column, Situation, KeyHistory, Enrolment, Leak, Stored};
+//! use oubliette_register::breach::{Breach, Column, Enrolment, KeyHistory, Leak, Situation, Stored};
 //! use oubliette::{CustomerId, Purpose};
 //!
 //! let time = |text: &str| text.parse::<jiff::Timestamp>();
@@ -38,9 +38,10 @@
 //! let found = breach.assess(&situation, time("2026-11-24T12:00:00Z")?);
 //! assert_eq!((found.report().scope.persons, found.report().scope.persons_readable), (1, 0));
 //!
-//! // With the key store and the root key in the same hands, the value is readable. let breach =
-//! breach.leaked_all(Leak::key_store(57)).leaked(Leak::RootKey { generation: 57 }); let found =
-//! breach.assess(&situation, time("2026-11-24T12:00:00Z")?); assert_eq!(found.report().scope.persons_readable, 1);
+//! // With the key store and the root key in the same hands, the value is readable.
+//! let breach = breach.leaked_all(Leak::key_store(57)).leaked(Leak::RootKey { generation: 57 });
+//! let found = breach.assess(&situation, time("2026-11-24T12:00:00Z")?);
+//! assert_eq!(found.report().scope.persons_readable, 1);
 //! println!("{}", found.report().to_markdown());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -13,6 +13,8 @@ use super::situation::Column;
 /// The content of a notice to the supervisory authority, by the headings of Art. 33(3) GDPR. It names no customer.
 ///
 /// Serialises to JSON; [`to_markdown`](BreachReport::to_markdown) is for people.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct BreachReport {
@@ -51,6 +53,8 @@ impl BreachReport {
 }
 
 /// How many persons and values. Approximate numbers are enough (Art. 33(3)(a)).
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Scope {
@@ -67,6 +71,8 @@ pub struct Scope {
 }
 
 /// What leaked of one purpose.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PurposeScope {
@@ -81,6 +87,8 @@ pub struct PurposeScope {
 }
 
 /// What leaked of one column.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ColumnScope {
@@ -92,6 +100,8 @@ pub struct ColumnScope {
 }
 
 /// A plain column.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlainColumn {
@@ -102,6 +112,8 @@ pub struct PlainColumn {
 }
 
 /// How exposed a value is by the worst of what leaked. The variants are in order of severity.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -146,6 +158,8 @@ impl fmt::Display for Exposure {
 }
 
 /// One person concerned. The list of persons to inform is kept apart from the report.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct Concerned {
@@ -170,6 +184,8 @@ impl fmt::Debug for Concerned {
 }
 
 /// What leaked of a person in one purpose.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct InPurpose {

@@ -18,6 +18,8 @@ use crate::times::timestamp;
 ///
 /// A register gives it by [`breach_situation`](crate::InTransactionSqlite::breach_situation). Without a register, put
 /// it together by hand.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
 pub struct Situation {
     /// One for each number of a customer in a purpose, shredded numbers included.
@@ -34,6 +36,8 @@ pub struct Situation {
 }
 
 /// One number of a customer, for one purpose.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone)]
 pub struct Enrolment {
     /// The application's id of the customer; `None` once erased. It may name a person.
@@ -60,6 +64,8 @@ impl std::fmt::Debug for Enrolment {
 }
 
 /// A column with personal data.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Column {
     /// The table.
@@ -73,6 +79,8 @@ pub struct Column {
 }
 
 /// How a column stores its values.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -127,6 +135,8 @@ impl Column {
 }
 
 /// What was opened, by an audit.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Opened {

@@ -15,6 +15,8 @@ use crate::schema;
 use crate::subject::Subject;
 
 /// A recipient of a customer's data.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {

@@ -8,6 +8,8 @@ use crate::basis::Basis;
 ///
 /// All four are required. If nobody receives the data, say [`nobody_receives_it`](Declaration::nobody_receives_it).
 /// [`Inventory::findings`](super::Inventory::findings) lists what is missing.
+///
+/// [The module](crate::inventory) has an example.
 #[derive(Clone, Debug)]
 pub struct Declaration {
     pub(crate) purpose: Purpose,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One thing that is missing, or that differs between the inventory and its file.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {

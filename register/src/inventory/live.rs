@@ -8,6 +8,15 @@ use crate::access::tree::Tree;
 use crate::basis::Basis;
 
 /// How many grants are live, by purpose, basis and recipient. `live_grants` of the register gives it.
+///
+/// ```
+/// use oubliette_register::Basis;
+/// use oubliette_register::inventory::{Inventory, LiveGrants};
+///
+/// let live = LiveGrants::at_time("2026-11-24T18:00:00Z").grants("newsletter", Basis::Consent, None, 12);
+/// let differences = Inventory::of("Shop SAS, privacy@shop.example").differences(&live);
+/// assert_eq!(differences[0].to_string(), "newsletter: there are 12 live grants, but the purpose is not declared");
+/// ```
 #[derive(Clone, Debug)]
 pub struct LiveGrants {
     at: String,
@@ -15,6 +24,8 @@ pub struct LiveGrants {
 }
 
 /// A difference between the declarations and the live grants.
+///
+/// [`LiveGrants`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {

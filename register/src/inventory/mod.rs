@@ -39,8 +39,10 @@
 //! # let place = tempfile::tempdir()?;
 //! # let file = place.path().join("inventory.json");
 //! // Once, and again after each change that you want: in an `#[ignore]`d test, or in a program of its own.
-//! inventory().write(&file)?; // In a test that always runs. inventory().check(&file)?; println!("{}",
-//! inventory().to_markdown());
+//! inventory().write(&file)?;
+//! // In a test that always runs.
+//! inventory().check(&file)?;
+//! println!("{}", inventory().to_markdown());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

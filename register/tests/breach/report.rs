@@ -156,7 +156,7 @@ fn the_markdown_has_the_headings_of_the_article_and_the_json_names_nobody() {
         "## Persons to be told (Art. 34)",
         "the 2 persons of whom something was readable. 1 of those concerned have no id any more",
         "## Assumptions",
-        "Nothing leaked but what is listed",
+        "Only what is listed leaked",
         "The vault's journal does not reach back to its creation, or has a gap",
         "The vault has issued 20 numbers, wasted ones included, and 4 of them are in the register",
     ] {
@@ -184,9 +184,9 @@ fn what_was_not_said_is_to_be_filled_in_and_names_cannot_break_the_table() {
     let nothing = Breach::known_since(now).assess(&situation, now);
     let shown = nothing.report().to_markdown();
     assert!(
-        shown.contains("Persons concerned, approximately: 0") && shown.contains("Nobody is known to be concerned.")
+        shown.contains("Persons concerned, approximately: 0") && shown.contains("No person is known to be concerned.")
     );
-    assert!(shown.contains("- none follows from what leaked"), "{shown}");
+    assert!(shown.contains("- none follows from the listed leaks"), "{shown}");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn keys_alone_are_nobodys_data_and_unreadable_values_need_no_letter() {
     assert_eq!((found.report().scope.persons, found.customers().len()), (0, 0));
     assert!(found.report().in_clear.is_empty());
     let said = found.report().consequences.join("\n");
-    assert!(said.contains("Keys leaked: whoever has them reads any copy of the database"), "{said}");
+    assert!(said.contains("Keys leaked. Until the measures below are taken"), "{said}");
     let mut situation = situation();
     situation.columns.retain(|column| matches!(column.stored, Stored::Sealed { .. }));
     let now = at("2026-11-24T12:00:00Z");

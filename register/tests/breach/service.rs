@@ -147,7 +147,7 @@ bodies! {
             let found = assess(&situation, service(&purposes, from, from));
             assert_eq!(given_out(&found), cells(opens), "{purposes:?}");
             let assumed = found.report().assumptions.join("\n");
-            assert!(assumed.contains("not audited: all that it could open is counted"), "{assumed}");
+            assert!(assumed.contains("not audited, so everything that it could open is counted"), "{assumed}");
         }
         // Within the lease of a shred another process may go on; and before it, it could open everything.
         let just_now = assess(&situation, service(&["orders", "newsletter"], Timestamp::now(), Timestamp::now()));

@@ -201,7 +201,7 @@ impl Shop {
             ($($call:expr),* $(,)?) => {$({
                 let refused = $call;
                 let error = refused.map(|_| ()).expect_err(stringify!($call)).to_string();
-                assert!(error.contains("the journal's table and its file"), "{}: {error}", stringify!($call));
+                assert!(error.contains("the journal's table and the journal's file"), "{}: {error}", stringify!($call));
             })*};
         }
         let declared = DeclaredTables::in_tables([Table::new("customers", Customer::FIELDS)]);
