@@ -168,7 +168,8 @@ impl Context {
         })
     }
 
-    /// The same of a vault that was to be made: the key opens nothing where there is none, either.
+    /// What making a new vault came to, as [`settle_key`](Context::settle_key). Where there is no vault, the key opens
+    /// nothing.
     pub fn settle_new_vault<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
         self.settle(
             done,

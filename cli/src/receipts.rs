@@ -94,7 +94,7 @@ struct Taken {
 }
 
 impl Receipts {
-    /// Those go to the configuration's directory.
+    /// Receipts that go to the configuration's directory.
     pub fn new(config: &Config) -> Result<Receipts, Failure> {
         let directory = config.register.receipts.clone();
         if let Some(directory) = &directory {

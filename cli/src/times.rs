@@ -11,7 +11,7 @@ pub fn moment(text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-/// The same, or a date, which is its first moment in UTC.
+/// A time as [`moment`] reads it, or a date, which means its first moment in UTC.
 pub fn moment_or_date(text: &str) -> Result<Timestamp, Failure> {
     let of_date = || format!("{text}T00:00:00Z").parse().ok();
     text.parse().ok().or_else(of_date).map_or_else(|| moment(text), Ok)

@@ -85,7 +85,7 @@ impl<'p> Pass<'p> {
         self.statements.count()
     }
 
-    /// The same for the rows that an earlier run has done, if there are any.
+    /// The query that counts the rows that an earlier run has done, if there are any.
     pub(super) fn count_before(&self) -> Option<Statement<'_>> {
         self.after.as_ref().map(|after| self.statements.count_through(after))
     }
@@ -108,7 +108,7 @@ impl<'p> Pass<'p> {
         self.statements.page(self.after.as_ref(), self.pace.rows(), true)
     }
 
-    /// The same, only to look.
+    /// The query for the next rows, without locks.
     pub(super) fn page_to_look_at(&self) -> Statement<'_> {
         self.statements.page(self.after.as_ref(), self.pace.rows(), false)
     }

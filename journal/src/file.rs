@@ -120,7 +120,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Nothing of it is read yet.
+    /// An open journal of which nothing is read yet.
     fn new(path: &Path, signer: &dyn Signer) -> Journal {
         let (vault, key) = (signer.vault(), signer.public_key());
         let state = State::new(Chain::new(key, Some(vault)));

@@ -142,7 +142,8 @@ impl Ours {
         Ok(if left.is_empty() { base.to_owned() } else { format!("{base}?{}", left.join("&")) })
     }
 
-    /// The same with pairs: values with blanks stand in single quotes, and a backslash keeps the character after it.
+    /// Takes ours out of pairs, and gives back the rest. Values with blanks stand in single quotes, and a backslash
+    /// keeps the character after it.
     fn take_from_pairs(&mut self, text: &str) -> Result<String, StoreOpenError> {
         let mut left = String::new();
         let mut rest = text.trim_start();

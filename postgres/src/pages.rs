@@ -35,12 +35,12 @@ const GET: &str =
     "SELECT pg_is_in_recovery(), octet_length(p.bytes), CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM (SELECT) AS one LEFT JOIN {s}.pages p ON p.name = $1";
 
-/// The same of each name, in their order.
+/// The page of each name, in the order of the names.
 const GET_MANY: &str = "SELECT pg_is_in_recovery(), octet_length(p.bytes),
         CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM unnest($1) WITH ORDINALITY AS n (name, nth) LEFT JOIN {s}.pages p ON p.name = n.name ORDER BY n.nth";
 
-/// Those of the latest generations. A standby may lack some, and is asked all the same: what it lacks is got by its name.
+/// The pages of the latest generations. A standby is asked too, although it may lack some: those are fetched by name.
 const NEWER_THAN: &str = "SELECT name, bytes FROM {s}.pages
     WHERE generation > $1::numeric AND octet_length(bytes) = $2 ORDER BY generation DESC LIMIT $3";
 

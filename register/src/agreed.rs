@@ -29,7 +29,7 @@ pub(crate) async fn check<O: AnyRegister, D: Database>(
     let Some(newest) = newest else { return Ok(()) };
     let register = match any.who() {
         Who::Vault(register) => register,
-        Who::Key(desk) => return signed::check_line(desk, db, newest).await,
+        Who::Key(keyless) => return signed::check_line(keyless, db, newest).await,
     };
     // A running vault finds out by itself when its own journal is exchanged, so that a line need be looked for once.
     if register.agreed.load(Ordering::Acquire) == newest {
@@ -44,7 +44,7 @@ pub(crate) async fn check<O: AnyRegister, D: Database>(
     Ok(())
 }
 
-/// The same where the newest line's number is not known yet.
+/// As [`check`], if the number of the newest line is not known yet.
 pub(crate) async fn check_newest<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT max(n) FROM oubliette_journal", values![]).await?;
     let newest = rows.first().map(|row| row.maybe_integer(0)).transpose()?.flatten();

@@ -136,7 +136,7 @@ own_transaction! {
     fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
 }
 
-/// Holds that stand on what is to be destroyed.
+/// Legal holds that protect what is to be destroyed.
 #[derive(Default)]
 struct Standing {
     /// By their ids, until when.
@@ -145,7 +145,7 @@ struct Standing {
 }
 
 impl Standing {
-    /// Refuses unless all of them are overridden.
+    /// Refuses unless every hold is overridden.
     fn check(&self, overridden: &[i64]) -> Result<(), RegisterError> {
         let stand = || self.holds.iter().filter(|(id, _)| !overridden.contains(id));
         let Some(until) = stand().map(|(_, until)| *until).max() else { return Ok(()) };
@@ -156,7 +156,7 @@ impl Standing {
         })
     }
 
-    /// Writes down that they are overridden, and has it in the journal.
+    /// Records in the journal that these holds are overridden.
     async fn override_all<D: Transactions>(
         self,
         register: &Register,
@@ -230,7 +230,7 @@ async fn in_vault(register: &Register, order: &ShredByNumber) -> Result<Shredded
 }
 
 impl Whom {
-    /// As the journal says it; nothing of nobody.
+    /// The numbers in the journal's form; `None` for an empty list.
     fn told(&self) -> Option<oubliette::journal::Whom> {
         match self {
             Whom::These(numbers) if numbers.is_empty() => None,
@@ -239,7 +239,7 @@ impl Whom {
         }
     }
 
-    /// Conditions on a column of numbers, each for a statement of its own, and what they are given.
+    /// SQL conditions on a column of numbers, each for a statement of its own, and their parameters.
     fn conditions(&self, dialect: Dialect, column: &str, first: usize) -> Vec<(String, Vec<Value>)> {
         match self {
             Whom::Through(last) => {
@@ -256,7 +256,7 @@ impl Whom {
     }
 }
 
-/// Locks whose numbers they are, until the end of the transaction.
+/// Locks the owners of the numbers until the end of the transaction.
 async fn lock_owners<D: Database>(db: &mut D, whom: &Whom) -> Result<(), RegisterError> {
     // SQLite's transaction has the whole file.
     if D::DIALECT == Dialect::Sqlite {
@@ -286,7 +286,7 @@ async fn lock_owners<D: Database>(db: &mut D, whom: &Whom) -> Result<(), Registe
     }
 }
 
-/// The holds that keep any of it.
+/// The holds that protect any of these numbers.
 async fn standing<D: Database>(
     register: &Register,
     db: &mut D,
@@ -316,7 +316,7 @@ fn until(row: &Row) -> Result<Timestamp, RegisterError> {
     time(row.integer(1)?.min(Timestamp::MAX.as_millisecond()))
 }
 
-/// Those of the numbers that the register has to record.
+/// The numbers that the register knows, and so must record as shredded.
 async fn known<D: Database>(db: &mut D, order: &ShredByNumber) -> Result<Vec<CustomerId>, RegisterError> {
     let one = D::DIALECT.parameter(1);
     let mut known = Vec::new();
@@ -334,7 +334,7 @@ async fn known<D: Database>(db: &mut D, order: &ShredByNumber) -> Result<Vec<Cus
     Ok(known)
 }
 
-/// Ends the grants of purposes in which a customer has nothing left.
+/// Ends a customer's grants for purposes in which no number is left.
 pub(crate) async fn end_grants<D: Database>(
     register: &Register,
     db: &mut D,
@@ -393,7 +393,7 @@ async fn retire<D: Transactions>(
     Ok(retired)
 }
 
-/// The holds of whoever has something left in a purpose.
+/// The holds on customers who have a number left in a purpose.
 async fn in_purpose<D: Database>(register: &Register, db: &mut D, purpose: Purpose) -> Result<Standing, RegisterError> {
     const STANDING: &str = "SELECT h.id, h.until FROM oubliette_holds h \
         WHERE h.ended_at IS NULL AND h.until > ?1 AND (h.purpose IS NULL OR h.purpose = ?2) AND EXISTS \

@@ -131,7 +131,8 @@ pub(crate) async fn candidates<O: AnyRegister, D: Database>(
     Ok(Some(Page { owners: found.into_iter().map(|(_, owner)| owner).collect(), after }))
 }
 
-/// Those of the customers of whom every grant for the purpose is due; and what is wrong with the first who cannot be read, and so is not due.
+/// The customers whose grants for the purpose are all due; and the fault of the first customer whose rows cannot be
+/// read, who does not count as due.
 pub(crate) async fn due_now<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,

@@ -41,14 +41,14 @@ use crate::rules::Rules;
 /// # register.in_transaction(&db).create_tables()?;
 /// # let public_key = vault.public_key()?;
 /// // On the officer's machine: the database, the public key, the application's rules.
-/// let desk = KeylessRegister::new(public_key, [ORDERS], rules())?;
-/// desk.in_transaction(&db).check_tables()?;
-/// let request = desk.in_transaction(&db).request(&Subject::new("alice")?, RequestKind::Access, Timestamp::now())?;
-/// assert_eq!(desk.in_transaction(&db).signed_requests(&[request.id])?, [Signed::NotYet]);
+/// let keyless = KeylessRegister::new(public_key, [ORDERS], rules())?;
+/// keyless.in_transaction(&db).check_tables()?;
+/// let request = keyless.in_transaction(&db).request(&Subject::new("alice")?, RequestKind::Access, Timestamp::now())?;
+/// assert_eq!(keyless.in_transaction(&db).signed_requests(&[request.id])?, [Signed::NotYet]);
 ///
 /// // Where the vault is.
 /// register.own_transaction(&mut db).flush()?;
-/// assert!(matches!(desk.in_transaction(&db).signed_requests(&[request.id])?[..], [Signed::Entry(_)]));
+/// assert!(matches!(keyless.in_transaction(&db).signed_requests(&[request.id])?[..], [Signed::Entry(_)]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl KeylessRegister {
         Ok(KeylessRegister { key, purposes: purposes.into_iter().collect(), rules: Arc::new(rules), signed })
     }
 
-    /// Whether this line of the journal's table was checked before.
+    /// Whether this line of the journal's table has already been checked.
     pub(crate) fn knows(&self, line: i64) -> bool {
         self.signed.load(Ordering::Acquire) == line
     }
@@ -91,20 +91,21 @@ impl fmt::Debug for KeylessRegister {
 /// Who works on the tables.
 #[derive(Debug)]
 pub enum Who<'o> {
-    /// Whoever has the vault: it is asked what it has shredded, and its journal what it was told.
+    /// A register with the vault, which says what is shredded, and with its journal.
     Vault(&'o Register),
-    /// Whoever has the public key alone.
+    /// A register with the public key alone.
     Key(&'o KeylessRegister),
 }
 
-/// A [`Register`] or a [`KeylessRegister`], and what every call may ask of it. Other crates cannot name it.
+/// A [`Register`] or a [`KeylessRegister`], with what every call needs of either. Other crates cannot name it, so there
+/// is no example.
 pub trait AnyRegister: Sync {
     fn who(&self) -> Who<'_>;
 
     fn rules(&self) -> &Rules {
         match self.who() {
             Who::Vault(register) => &register.rules,
-            Who::Key(desk) => &desk.rules,
+            Who::Key(keyless) => &keyless.rules,
         }
     }
 
@@ -115,15 +116,15 @@ pub trait AnyRegister: Sync {
     fn key(&self) -> Result<PublicKey, RegisterError> {
         match self.who() {
             Who::Vault(register) => Ok(register.vault.public_key()?),
-            Who::Key(desk) => Ok(desk.key),
+            Who::Key(keyless) => Ok(keyless.key),
         }
     }
 
-    /// Those that retention is looked at for.
+    /// The purposes whose retention is checked.
     fn purposes(&self) -> Result<Vec<Purpose>, RegisterError> {
         match self.who() {
             Who::Vault(register) => Ok(register.vault.unlocked_purposes()?),
-            Who::Key(desk) => Ok(desk.purposes.to_vec()),
+            Who::Key(keyless) => Ok(keyless.purposes.to_vec()),
         }
     }
 }

@@ -45,7 +45,7 @@ macro_rules! in_transaction {
     };
 }
 
-/// The same of what needs no key: with the vault or [without it](crate::KeylessRegister).
+/// Methods that need no key: with the vault, or [without it](crate::KeylessRegister).
 macro_rules! at_desk {
     ($($(#[$doc:meta])* $kind:ident fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
         impl<O: crate::keyless::AnyRegister> crate::sqlite::InTransactionSqlite<'_, O> {

@@ -19,7 +19,7 @@ use crate::rules::Rules;
 #[derive(Clone)]
 pub struct Register {
     pub(crate) vault: Vault,
-    /// The same vault, behind the audits that openings are written down in.
+    /// The vault behind its audits, which record openings.
     pub(crate) reader: Reader,
     pub(crate) rules: Arc<Rules>,
     /// The newest line of the journal in a database that was found in the journal; 0 for none.

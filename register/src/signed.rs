@@ -92,18 +92,18 @@ pub(crate) fn about(event: &Event) -> Option<i64> {
 
 /// Refuses a table of the journal whose newest line this key did not sign.
 pub(crate) async fn check_line<D: Database>(
-    desk: &KeylessRegister,
+    keyless: &KeylessRegister,
     db: &mut D,
     newest: i64,
 ) -> Result<(), RegisterError> {
-    if desk.knows(newest) {
+    if keyless.knows(newest) {
         return Ok(());
     }
-    let key = Key::of(desk, db).await?;
+    let key = Key::of(keyless, db).await?;
     let rows = db.rows("SELECT line FROM oubliette_journal WHERE n = ?1", values![newest]).await?;
     let Some(row) = rows.first() else { return Ok(()) };
     key.read(newest, row.text(0)?).ok_or(RegisterError::NotSigned)?;
-    desk.signed.store(newest, Ordering::Release);
+    keyless.signed.store(newest, Ordering::Release);
     Ok(())
 }
 
@@ -214,7 +214,7 @@ async fn told<O: AnyRegister, D: Database>(
     Ok(told)
 }
 
-/// All of it is read: what an event is about is in itself alone.
+/// The whole outbox is read: only the event itself says what it is about.
 const OUTBOX: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id";
 
 async fn waiting<O: AnyRegister, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {

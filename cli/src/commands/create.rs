@@ -41,7 +41,7 @@ pub fn run(context: &mut Context, asked: &Create) -> Result<Answer, Failure> {
     Answer::new(text, json!({ "vault": shown, "purposes": names, "generation": generation, "places": places }))
 }
 
-/// Those that were given, or all that the configuration names, in a settled order.
+/// The names of the purposes that were given, or else of all in the configuration, in a fixed order.
 fn names(config: &Config, given: &[String]) -> Result<Vec<String>, Failure> {
     let mut names: BTreeSet<String> = given.iter().cloned().collect();
     if names.is_empty() {

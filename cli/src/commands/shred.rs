@@ -247,7 +247,7 @@ impl Whom {
         Ok(shredding.run()?)
     }
 
-    /// The same for the register.
+    /// The order to the register.
     fn order(&self, only: Option<Purpose>, why: Option<Reason>, despite: Option<Reason>) -> ShredByNumber {
         let mut order = match self {
             Whom::Through(last) => ShredByNumber::through(*last),

@@ -198,7 +198,7 @@ fn refused(path: &Path, error: &ReceiptError) -> Result<Answer, Failure> {
     does_not_verify(path, chain(error), None)
 }
 
-/// The same of a journal.
+/// A journal that does not verify is the answer, not a failure to answer.
 fn not_whole(path: &Path, error: &JournalError) -> Result<Answer, Failure> {
     match error {
         JournalError::Missing { .. }

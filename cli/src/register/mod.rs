@@ -120,7 +120,7 @@ impl Tables {
         Ok(names)
     }
 
-    /// Those that the configuration names, too.
+    /// The purposes of the register and those of the configuration.
     pub fn purposes(&self, context: &Context) -> Result<Vec<Purpose>, Failure> {
         let mut names = self.own_purposes()?;
         for table in &context.config.tables {

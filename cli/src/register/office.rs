@@ -60,7 +60,7 @@ impl Office {
         Ok(desk)
     }
 
-    /// The same tables by other rules, which are looked at and not written by.
+    /// These tables under other rules, for reading only.
     pub fn with_rules(self, vault: Option<&Vault>, context: &Context, rules: Rules) -> Result<Office, Failure> {
         Ok(match (self, vault) {
             (Office::Vault(mut open), Some(vault)) => {

@@ -142,7 +142,7 @@ fn given_out(
     }
 }
 
-/// Those of a purpose; plain ones that no purpose was said of are shown apart.
+/// The columns of a purpose. Plain columns without a purpose are shown apart.
 fn columns<'f>(situation: &'f Situation, purpose: &'f str) -> impl Iterator<Item = (usize, &'f Column)> {
     situation.columns.iter().enumerate().filter(move |(_, column)| column.purpose.as_deref() == Some(purpose))
 }

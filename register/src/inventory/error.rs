@@ -111,7 +111,7 @@ pub enum InventoryError {
     NotUpToDate {
         /// The file.
         path: PathBuf,
-        /// All of it.
+        /// Everything that differs.
         findings: Vec<Finding>,
     },
     /// There is no such file yet.

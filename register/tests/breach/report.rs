@@ -89,7 +89,7 @@ fn a_dump_alone_is_counted_by_person_purpose_and_column() {
     assert_eq!(report["in_clear"], json!([{"table": "people", "column": "plan"}]));
     let orders = &report["purposes"][1];
     assert_eq!(
-        (&orders["purpose"], &orders["enrolments"], &orders["numbers_readable"]),
+        (&orders["purpose"], &orders["numbers"], &orders["numbers_readable"]),
         (&json!("orders"), &json!(2), &json!(0))
     );
     assert_eq!(orders["columns"][0]["states"], json!({"sealed": 2}));

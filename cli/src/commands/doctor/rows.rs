@@ -8,7 +8,7 @@ use crate::commands::reindex::{self, Needs, OTHER_NUMBER};
 use crate::context::{Context, purpose};
 use crate::exit::Failure;
 
-/// Those of the configuration's columns.
+/// The purposes of the configuration's columns.
 pub fn purposes(context: &Context) -> Result<Vec<Purpose>, Failure> {
     context.config.columns().map(|column| purpose(&column.purpose)).collect()
 }
