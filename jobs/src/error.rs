@@ -8,6 +8,7 @@ use oubliette::{
 };
 
 /// A problem with one row. It names the row's key and the column, never a value.
+/// [`DryRun`](super::DryRun) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RowProblem {

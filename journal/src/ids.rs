@@ -147,7 +147,8 @@ as_text!(KeyTreeId, "the name of a key tree");
 
 /// The id of one event: 16 bytes that its writer chose, best at random. As text it is 22 characters of base64url.
 ///
-/// A writer that was interrupted finds out by the id whether the journal has the event: see [`append_identified`](crate::Journal::append_identified).
+/// A writer that was interrupted finds out by the id whether the journal has the event: see
+/// [`append_identified`](crate::Journal::append_identified). [`KeyTreeId`] has an example of the conversions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 

@@ -114,7 +114,7 @@ macro_rules! ids {
 }
 
 ids! {
-    /// The id of a grant. [`Granted`](crate::Granted) has it.
+    /// The id of a grant. It comes with [`Granted`](crate::Granted), and has no example of its own.
     GrantId
     /// The id of a request. [`Request`](crate::Request) has an example.
     RequestId
