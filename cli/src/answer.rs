@@ -67,7 +67,7 @@ pub fn print_help(error: &clap::Error) -> u8 {
 /// A report that was not written whole must not end like one that was: whoever reads it cannot tell.
 fn written_or_told(written: std::io::Result<()>) -> Option<Exit> {
     let error = written.err()?;
-    tell(&format!("the answer was not written whole ({error}); all else that the command does is done"));
+    tell(&format!("the command did its work, but its answer could not be written whole ({error})"));
     Some(Exit::Unwritten)
 }
 

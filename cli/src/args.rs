@@ -21,9 +21,9 @@ pub use rotate::{NewKey, Retire, Rotate};
 
 /// The operator's command of oubliette: for vaults of sealed personal data.
 ///
-/// It opens the vault as one more process: use it while the application runs. Only `export` prints what is sealed; no
-/// command prints a secret key or a passphrase. Commands of the register name a customer as the application does; the
-/// others take the number that the vault issued.
+/// The command opens the vault as one more process, so it works while the application runs. Only `export` prints sealed
+/// data. No command prints a secret key or a passphrase. Commands of the register name a customer as the application
+/// does; all others take the number that the vault issued.
 #[derive(Debug, Parser)]
 #[command(name = "oubliette", version, after_long_help = exit::help(), propagate_version = true, max_term_width = 80)]
 pub struct Cli {
@@ -42,13 +42,13 @@ pub struct Common {
     /// The vault's directory, instead of the configuration's
     #[arg(long, global = true, value_name = "DIR", help_heading = "Vault")]
     pub vault: Option<PathBuf>,
-    /// The vault is in PostgreSQL: a file that holds the URL, which only its owner may read
+    /// A file with the URL of a vault in PostgreSQL; only its owner may read it
     #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
     pub key_store_url_file: Option<PathBuf>,
-    /// The same, with the URL in an environment variable
+    /// An environment variable with the URL of a vault in PostgreSQL
     #[arg(long, global = true, value_name = "VARIABLE", help_heading = "Vault")]
     pub key_store_url_env: Option<String>,
-    /// The schema that the vault is in there; `oubliette` unless given
+    /// The vault's schema in PostgreSQL; `oubliette` unless given
     #[arg(long, global = true, value_name = "NAME", help_heading = "Vault")]
     pub key_store_schema: Option<String>,
     /// Where the root record is, if not in the vault's directory
@@ -63,7 +63,7 @@ pub struct Common {
     /// The vault's journal
     #[arg(long, global = true, value_name = "FILE", help_heading = "Vault")]
     pub journal: Option<PathBuf>,
-    /// The vault is a copy of one that is in use elsewhere: a staging system, a drill
+    /// The vault is a copy of one that is in use elsewhere, such as a staging system or a drill
     #[arg(long, global = true, help_heading = "Vault")]
     pub copy: bool,
 
@@ -98,101 +98,108 @@ pub struct Common {
     /// Print one JSON document instead of text
     #[arg(long, global = true, help_heading = "How to answer")]
     pub json: bool,
-    /// Do not ask before what cannot be undone
+    /// Do not ask for a confirmation
     #[arg(long, global = true, help_heading = "How to answer")]
     pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a new, empty vault where the configuration says; an application can do so itself
+    /// Make a new, empty vault where the configuration says; the application can do this too
     ///
-    /// Once for each vault, and never to replace one that was lost. If there is a vault already, nothing happens (exit code 77). Name a
-    /// purpose for each thing that data is kept for, as the application does when it opens the vault. A passphrase is asked for twice.
-    /// Mirrors and a journal that the configuration names begin with the vault. In PostgreSQL, run `oubliette key-store migrate` first.
+    /// Do this once for each vault. A new vault does not replace a lost one. If there is a vault already, nothing
+    /// happens (exit code 77). Name each purpose that data is kept for, as the application names it. The command asks
+    /// for a passphrase twice. It also begins the mirrors and the journal that the configuration names. In PostgreSQL,
+    /// run `oubliette key-store migrate` first.
     Create(Create),
-    /// What the vault holds: generation, lease, purposes, pages, places, health
+    /// Show the vault: generation, lease, purposes, pages, places, health
     Status,
-    /// Look for what is wrong or will be, and say what to do about it
+    /// Look for faults and risks, and say what to do about each
     ///
-    /// Exit code: 0 nothing found, 1 warnings, 2 something grave. Run it from a timer, as the vault's user.
+    /// Exit code: 0 nothing found, 1 warnings, 2 grave findings. Run it from a timer, as the vault's user.
     Doctor(Doctor),
     /// Make customers' data unreadable, in every copy and every backup, for good
     ///
-    /// A shred is durable when the command ends with 0. Shredding somebody twice is no error. Exit code 4: a legal hold in
-    /// the configured register keeps one of the numbers, and nothing happened.
+    /// The shred is durable when the command ends with 0. A second shred of a customer changes nothing. Exit code 4: a
+    /// legal hold in the configured register protects one of the numbers, and nothing happened.
     Shred(Shred),
     /// Withdraw a customer's consent for a purpose (Art. 7(3) GDPR)
     ///
-    /// All consents for the purpose end, those to recipients too. What was sealed for it is shredded, unless it is kept on another
-    /// basis. Doing so twice is no error. Exit code 4: the consents have ended, and the shred waits for the end of a legal hold.
+    /// All consents for the purpose end, also those to recipients. The data is shredded, unless another legal basis
+    /// keeps it. A second call changes nothing. Exit code 4: the consents have ended, and the shred waits for the end
+    /// of a legal hold.
     Withdraw(Withdraw),
     /// Erase a customer, in every purpose, with a receipt (Art. 17 GDPR)
     ///
-    /// All purposes are shredded in one commit, and the register forgets whose they were: ask for the receipt now.
-    /// Exit code 4: a legal hold stands, and nothing happened. The rows stay: deleting them is the application's part.
+    /// All purposes are shredded in one commit, and the register forgets the customer's id: ask for the receipt now.
+    /// The application's rows stay; the application deletes them. Exit code 4: a legal hold stands, and nothing
+    /// happened.
     Erase(Erase),
-    /// What customers asked for, and until when it must be answered
+    /// List, record and answer customers' requests
     ///
-    /// Open requests, in the order in which they are due. Exit code 2: some are late; 1: some are due within a week.
+    /// Without a subcommand: the open requests, in the order of their deadlines. Exit code 2: some are late; 1: some
+    /// are due within a week.
     Requests(Requests),
-    /// Legal holds, which block an erasure for a while
+    /// List, place and end legal holds
     ///
-    /// A hold keeps a customer's data from being shredded, whatever is asked, until a time.
+    /// A hold protects a customer's data from every shred, until a time.
     Holds(Holds),
-    /// Shred what was kept long enough
+    /// Shred data whose retention is over
     ///
-    /// It goes by the configuration's [retention] and the grants' own times, and carries out requested erasures whose grace is
-    /// over. It may be interrupted at any time, and run again. Run it daily.
+    /// A sweep goes by the configuration's [retention] and by the ends of grants. It also carries out requested
+    /// erasures whose grace is over. You may stop it at any time and run it again. Run it daily.
     Sweep(Sweep),
-    /// Finish what was interrupted, and bring a restored database up to date; the other commands do so by themselves
+    /// Finish interrupted work, and bring a restored database up to date; other commands do this by themselves
     ///
-    /// Exit code 1: whose some numbers are is not known any more, or a restore waits to be confirmed. Exit code 2: the vault opens
-    /// numbers that are recorded as shredded, or a number stands beside a wrong id.
+    /// Exit code 1: no customer is known for some numbers, or a restore waits for your confirmation. Exit code 2: the
+    /// vault opens numbers that are recorded as shredded, or a number stands beside a wrong id.
     Resume(Resume),
-    /// Print all that is held on a customer, as JSON (Art. 15 GDPR): the only command that prints what is sealed
+    /// Print all data on a customer, as JSON (Art. 15 GDPR); no other command prints sealed data
     ///
-    /// Look through it before you send it: a text may name others. A file that it writes can be read by its owner alone.
+    /// Read the document before you send it: a text may name other people. Only you can read the file that it writes.
     Export(Export),
-    /// Tell whom a leak concerns, and what of theirs was readable (Art. 33 GDPR), as Markdown or JSON
+    /// Report whom a leak concerns, and which data was readable (Art. 33 GDPR), as Markdown or JSON
     ///
-    /// Name all that may be in the same hands: what opens nothing alone may open much together. Times are written `2026-11-24T03:00:00Z`,
-    /// generations are those of `oubliette status` and of the journal. The report names nobody.
+    /// Name everything that may be in the same hands: leaks that open nothing alone may open much together. Write times
+    /// as `2026-11-24T03:00:00Z`. Take generations from `oubliette status` or the journal. The report names no
+    /// customer.
     #[command(override_usage = "oubliette breach [OPTIONS] --known-since <TIME> <WHAT LEAKED>...")]
     Breach(Breach),
     /// Move to a new root key, key tree, or epoch of an index
     #[command(subcommand)]
     Rotate(Rotate),
-    /// Give up what a rotation replaced
+    /// Give up an old key tree, epoch or series after a rotation
     #[command(subcommand)]
     Retire(Retire),
-    /// Renew the tokens of indexes after a new epoch, and empty those of the shredded; reseal values after a new key tree
+    /// Renew tokens after a new epoch, empty those of shredded customers, and reseal values after a new key tree
     ///
-    /// Works on the database that the configuration names, in batches, while the application runs. It can be stopped at any
-    /// time, and run again.
+    /// It works on the configured database, in batches, while the application runs. You may stop it at any time and run
+    /// it again.
     Reindex(Reindex),
-    /// What is kept on people, why, how long, and who receives it (Art. 30 GDPR), as Markdown or JSON
+    /// Print the record of processing activities (Art. 30 GDPR), as Markdown or JSON
     ///
-    /// From the configuration's [[tables]], [[purposes]] and [controller]. Exit code 1 when something is not said that must be.
+    /// What is kept on people, why, how long, and who receives it: from the configuration's [[tables]], [[purposes]]
+    /// and [controller]. Exit code 1: something required is missing.
     Inventory(InventoryOf),
     /// Attach and detach mirrors
     #[command(subcommand)]
     Mirror(Mirror),
-    /// A key store in PostgreSQL: its tables, and who may use them
+    /// Make the tables of a key store in PostgreSQL, and say who may use them
     #[command(subcommand)]
     KeyStore(KeyStore),
-    /// Check a receipt offline, with the vault's public key; given a journal, that it has the receipt's entries
+    /// Check a receipt offline, with the vault's public key; with a journal, also its entries there
     Verify(Verify),
-    /// The journal: check it offline, read it
+    /// Check the journal offline, and read it
     #[command(subcommand)]
     Journal(Journal),
-    /// After a root record was restored: shred and retire again what the journal knows of, under a new root key
+    /// After a restore of the root record: shred and retire again everything in the journal, under a new root key
     Replay(Replay),
-    /// Declare an alarm false, or a refusal that says the vault was rolled back; the root key stays
+    /// Declare that the vault was not rolled back, although an alarm or a refusal says so; the root key stays
     ///
-    /// `status` and `doctor` show an alarm. It is false in two cases: a copy of the vault, such as a staging system, was used without
-    /// `--copy`, and its rows got into this database; or the mark beside the pages is damaged. Find out which first: no program can
-    /// check that the root record is the newest that ever was. The journal keeps your reason.
+    /// `status` and `doctor` show an alarm. It is false in two cases. Either a copy of the vault, such as a staging
+    /// system, was used without `--copy`, and its rows got into this database. Or the watermark beside the pages is
+    /// damaged. Find out which first: no program can check that the root record is the newest one. The journal keeps
+    /// your reason.
     ClearAlarm(ClearAlarm),
     /// Print completions for a shell
     Completions {
@@ -209,10 +216,11 @@ pub enum Command {
 /// What `resume` is asked.
 #[derive(Args, Debug)]
 pub struct Resume {
-    /// Compare every number with the vault: needed after database and journal were both restored, which nothing else shows
+    /// Compare each number with the vault; do this after a restore of both database and journal, which no program can
+    /// notice
     #[arg(long)]
     pub reconcile: bool,
-    /// Confirm that what a restored database forgot was entered again, so that sweeps go on; the journal keeps the reason
+    /// Confirm that you entered again what a restore lost, so that sweeps go on; the journal keeps the reason
     #[arg(long, value_name = "REASON")]
     pub confirm_restored: Option<String>,
 }
@@ -220,13 +228,13 @@ pub struct Resume {
 /// What `doctor` is asked.
 #[derive(Args, Debug)]
 pub struct Doctor {
-    /// Search this path, which is backed up, for copies of the root record; the configuration's paths too
+    /// Search this backed-up path for copies of the root record, beside the configuration's paths
     #[arg(long = "backup", value_name = "PATH")]
     pub backups: Vec<PathBuf>,
-    /// Warn of a lease longer than this, such as `5s`
+    /// Warn if the lease is longer than this, such as `5s`
     #[arg(long, value_name = "TIME")]
     pub longest_lease: Option<String>,
-    /// Look only at what needs no root key: files, and the server of a key store in PostgreSQL
+    /// Look only at things that need no root key: files, and the server of a key store in PostgreSQL
     #[arg(long)]
     pub files_only: bool,
 }
@@ -249,16 +257,16 @@ pub struct Shred {
     /// Why, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
-    /// Shred them although legal holds stand, for this reason; the journal keeps holds and reason
+    /// Override legal holds, for this reason; the journal keeps the holds and the reason
     #[arg(long, value_name = "REASON")]
     pub despite_holds: Option<String>,
     /// Write a signed receipt to this file, which must not exist; needs a journal and --whose
     #[arg(long, value_name = "FILE", requires = "whose")]
     pub receipt: Option<PathBuf>,
-    /// Whose data it is, as the application names them, for the receipt
+    /// The customer's name for the receipt, as the application uses it
     #[arg(long, value_name = "NAME", requires = "receipt")]
     pub whose: Option<String>,
-    /// Wait until every process that has the vault open has stopped opening their data
+    /// Wait until no process opens their data any more
     #[arg(long)]
     pub wait: bool,
 }
@@ -266,7 +274,7 @@ pub struct Shred {
 /// What `inventory` is asked.
 #[derive(Args, Debug)]
 pub struct InventoryOf {
-    /// Compare with the file that --write wrote (keep that under version control); exit code 2 if it is not up to date
+    /// Compare with the file from --write, which you keep under version control; exit code 2 if it is not up to date
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
     /// Write the file that --check compares with
@@ -276,27 +284,28 @@ pub struct InventoryOf {
 
 #[derive(Debug, Subcommand)]
 pub enum Mirror {
-    /// Start a mirror in an empty directory; then name it in every program's configuration
+    /// Start a mirror in an empty directory; name it in every program's configuration afterwards
     Attach {
         /// The directory
         directory: PathBuf,
     },
-    /// Give up a mirror that is lost or no longer wanted; what lies there must be destroyed
+    /// Give up a mirror that is lost or no longer wanted; destroy what lies there afterwards
     Detach {
         /// The place, as `status` shows it
         place: String,
     },
-    /// Make a mirror the first place, which decides; the one before becomes a mirror. Both must be there
+    /// Make a mirror the first place, which decides, and the first place a mirror; both must be there
     HandOver {
         /// The mirror's place, as `status` shows it
         place: String,
     },
-    /// The first place is lost for good: make the mirror at `--vault` the first place
+    /// Make the mirror at `--vault` the first place, after the first place is lost for good
     ///
-    /// No program can check that it is lost. One that still sees the old place goes on there, and opens whoever is shredded from now on.
-    /// So first make sure that nobody uses the old place any more, and that it stays away until it is emptied.
+    /// No program can check that the place is lost. A process that still sees the old place goes on there, and opens
+    /// data that is shredded from now on. So first make sure that no process uses the old place, and that it stays away
+    /// until you have emptied it.
     Promote {
-        /// A place that is lost, as the error shows it; once for each
+        /// A lost place, as the error shows it; once for each
         #[arg(long = "lost", value_name = "PLACE", required = true)]
         lost: Vec<String>,
     },
@@ -304,7 +313,8 @@ pub enum Mirror {
 
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// The highest customer number ever issued: ask the application's table, and every backup that may come back
+    /// The highest customer number ever issued; look in the application's table, and in every backup that may be
+    /// restored
     #[arg(long, value_name = "NUMBER")]
     pub highest_number: String,
     #[command(flatten)]
@@ -314,10 +324,10 @@ pub struct Replay {
 /// What `clear-alarm` is asked.
 #[derive(Args, Debug)]
 pub struct ClearAlarm {
-    /// Why it was a false one, for the journal: 1 to 200 bytes, never personal data
+    /// Why the alarm is false, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: String,
-    /// The highest customer number in the database, if rows of a copy got into it: none up to it is issued again
+    /// The highest customer number in the database, if rows of a copy got into it; no number up to it is issued again
     #[arg(long, value_name = "NUMBER")]
     pub highest_number: Option<String>,
 }
@@ -328,10 +338,10 @@ pub struct Reindex {
     /// Sealed columns, as `TABLE.COLUMN`, fields within a group as `TABLE.COLUMN.LABEL`; all of the configuration's unless some are named
     #[arg(value_name = "TABLE.COLUMN")]
     pub columns: Vec<String>,
-    /// Reseal values, too, that are under a replaced key tree
+    /// Also reseal values under a replaced key tree
     #[arg(long)]
     pub reseal: bool,
-    /// Open each value, too, and check that the token is its own: an update may have forgotten it
+    /// Also open each value and compare it with its token: an update may have forgotten the token
     #[arg(long)]
     pub verify: bool,
     /// Write nothing: count the rows that have something left to do (exit code 1 if there are any)

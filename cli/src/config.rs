@@ -20,8 +20,8 @@ pub use forms::{Form, IndexColumn, Indexes, KeyType, OneOrMore};
 /// The file that is read if there is one.
 const DEFAULT: &str = "oubliette.toml";
 const MOST_BYTES: u64 = 1 << 20;
-const ONE: &str = "a vault is in one of them";
-const PARTS: &str = "it has no root_at, pages_at or mirrors. The server's standbys are what mirrors are to a directory";
+const ONE: &str = "a vault is in one of the two; name one";
+const PARTS: &str = "root_at, pages_at and mirrors are for directories; a server has standbys instead of mirrors";
 
 /// The configuration, with what the arguments said in its place. Paths are as they can be opened.
 #[derive(Debug, Default, Deserialize)]
@@ -198,7 +198,9 @@ impl KeyStore {
         let key_store = match (file, variable, &common.key_store_schema) {
             (None, None, None) => return Ok(None),
             (Some(_), Some(_), _) => {
-                return Err(Failure::usage("--key-store-url-file and --key-store-url-env: one of them, please"));
+                return Err(Failure::usage(
+                    "both --key-store-url-file and --key-store-url-env are given; give one of them",
+                ));
             }
             (None, None, Some(_)) => configured.cloned().unwrap_or_default(),
             _ => {
@@ -314,7 +316,7 @@ impl Config {
             *path = base.join(&*path);
         }
         if config.root_key.passphrase_file.is_some() && config.root_key.key_file.is_some() {
-            return Err(wrong("[root_key] names a passphrase_file and a key_file; one of them, please".into()));
+            return Err(wrong("[root_key] names both a passphrase_file and a key_file; name one of them".into()));
         }
         if let Some(Err(why)) = config.root_key.token.as_ref().map(TokenSource::check) {
             return Err(wrong(why.into()));
@@ -325,7 +327,7 @@ impl Config {
             config.database.postgres_url_env.is_some(),
         ];
         if named.iter().filter(|named| **named).count() > 1 {
-            return Err(wrong("[database] names more than one database".into()));
+            return Err(wrong("[database] names more than one database; name one".into()));
         }
         if let Some(key_store) = &config.key_store {
             let named =
@@ -334,7 +336,7 @@ impl Config {
                 [true, ..] => return Err(wrong(format!("it names a directory (`vault`) and a [key_store]; {ONE}"))),
                 [_, true, true] => {
                     return Err(wrong(
-                        "[key_store] names a postgres_url_file and a postgres_url_env; one of them, please".into(),
+                        "[key_store] names both a postgres_url_file and a postgres_url_env; name one of them".into(),
                     ));
                 }
                 [_, false, false] => {
@@ -360,7 +362,7 @@ impl Config {
             if self.is_desk() {
                 return needs_vault();
             }
-            Failure::usage("which vault? Give --vault DIR, or `vault = \"DIR\"` or a [key_store] in oubliette.toml (--config FILE)")
+            Failure::usage("the vault is not named; give --vault DIR, or `vault = \"DIR\"` or a [key_store] in oubliette.toml (--config FILE)")
         })
     }
 
@@ -381,7 +383,9 @@ impl Config {
         {
             column.index.retain(|index| index.label == label);
             if column.index.is_empty() {
-                return Err(Failure::usage(format!("the configuration gives {of} no index {label:?}")));
+                return Err(Failure::usage(format!(
+                    "the configuration has no index {label:?} of {of}; correct the name, or add the index"
+                )));
             }
             return Ok(column);
         }
@@ -393,7 +397,9 @@ impl Config {
 pub fn needs_vault() -> Failure {
     Failure::new(
         Exit::NeedsVault,
-        "this needs the vault, and the configuration names none (it is an officer's desk); nothing happened. Run it where the vault is, or name it: `vault`, or [key_store]. What works without one: requests, holds, sweep --dry-run, breach, inventory, verify, journal verify, journal show, doctor",
+        "nothing happened: this command needs the vault, but the configuration names none (an officer's desk). \
+         Run it where the vault is, or name the vault: `vault`, or [key_store]. These commands need no vault: \
+         requests, holds, sweep --dry-run, breach, inventory, verify, journal verify, journal show, doctor",
     )
 }
 
@@ -410,13 +416,13 @@ impl Column {
 /// A length of time by the calendar, as the register counts it: `2 years`, `30 days`.
 pub fn span(text: &str) -> Result<jiff::Span, Failure> {
     let wrong =
-        |_| Failure::new(Exit::Config, format!("{text:?} is no length of time; write it as `2 years`, `30 days`"));
+        |_| Failure::new(Exit::Config, format!("{text:?} is not a length of time; write it as `2 years` or `30 days`"));
     text.parse().map_err(wrong)
 }
 
 /// A length of time: `500ms`, `5s`, `30 days`, `2 years`; a day is 24 hours, a month 31 days, a year 366.
 pub fn duration(text: &str) -> Result<Duration, Failure> {
-    let wrong = || Failure::usage(format!("{text:?} is no length of time; write it as `500ms`, `5s` or `30 days`"));
+    let wrong = || Failure::usage(format!("{text:?} is not a length of time; write it as `500ms`, `5s` or `30 days`"));
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let days = i64::from(span.get_years()) * 366 + i64::from(span.get_months()) * 31;
     let rest = span.years(0).months(0).to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

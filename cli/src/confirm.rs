@@ -12,7 +12,9 @@ pub fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
     }
     let (input, mut output) = (std::io::stdin(), std::io::stderr());
     if !input.is_terminal() || !output.is_terminal() {
-        let message = format!("{question}\nNot done: nobody can be asked here. Give --yes if that is what you want.");
+        let message = format!(
+            "{question}\nNothing happened, since there is no terminal to ask on. If you want this, give --yes."
+        );
         return Err(Failure::new(Exit::Refused, message));
     }
     let mut answer = String::new();

@@ -89,7 +89,8 @@ impl Context {
             Some(journal) => Err(Failure::new(
                 Exit::Missing,
                 format!(
-                    "there is no journal at {}; correct the path, or let the application begin it. If it is lost: `oubliette journal accept-loss`",
+                    "there is no journal at {}; correct the path, or let the application begin it. If it is lost, \
+                     run `oubliette journal accept-loss`",
                     journal.display()
                 ),
             )),
@@ -135,7 +136,7 @@ impl Context {
         for place in places(&store, &listed).iter().filter(|place| place.is_listed) {
             if let Some(why) = &place.away {
                 let id = place.id.to_string();
-                let message = format!("place {id} is away ({why}), and nothing happened: {}", bring_back(&id));
+                let message = format!("nothing happened: place {id} is away ({why}); {}", bring_back(&id));
                 return Err(Failure::new(Exit::TryAgain, message));
             }
         }
@@ -167,7 +168,8 @@ impl Context {
         })
     }
 
-    /// The same of a vault that was to be made: the key opens nothing where there is none, either.
+    /// What making a new vault came to, as [`settle_key`](Context::settle_key). Where there is no vault, the key opens
+    /// nothing.
     pub fn settle_new_vault<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
         self.settle(
             done,
@@ -199,7 +201,8 @@ impl Context {
             let _ = std::fs::remove_file(&path);
         } else {
             failure.message.push_str(&format!(
-                "; the new root key stays in {}, since the vault may be under it: when you try again, `--new-key-file {}`",
+                "; the vault may be under the new root key already, so the key stays in {}: when you try again, \
+                 give `--new-key-file {}`",
                 path.display(),
                 path.display()
             ));
@@ -216,7 +219,7 @@ impl Context {
 pub fn purpose(name: &str) -> Result<Purpose, Failure> {
     // A handful a run: the program ends soon, and they with it.
     Purpose::try_new(name.to_owned().leak())
-        .map_err(|error| Failure::usage(format!("{name:?} is no purpose's name: {error}")))
+        .map_err(|error| Failure::usage(format!("{name:?} is not the name of a purpose: {error}")))
 }
 
 /// Ends a vault's work; trouble that it was in is the command's.

@@ -194,11 +194,12 @@ impl From<PromoteError> for Failure {
             PromoteError::NotLost { place } => Failure::new(
                 Exit::Refused,
                 format!(
-                    "place {place} is not lost: it can be read here. To have another place decide: `oubliette mirror hand-over`"
+                    "place {place} is not lost, since it can be read here; to let another place decide, run \
+                     `oubliette mirror hand-over`"
                 ),
             ),
             PromoteError::FirstIsThere { place } => Failure::usage(format!(
-                "place {place} decides, and is not among those given as lost: if it is, `--lost {place}`"
+                "place {place} decides, and you did not give it as lost; if it is lost, add `--lost {place}`"
             )),
             other => Failure::of(Exit::Investigate, &other),
         }
@@ -215,25 +216,29 @@ impl From<KeyStoreError> for Failure {
 pub fn told(error: &KeyStoreError) -> String {
     match error {
         KeyStoreError::FirstPlaceAway { place, source } => format!(
-            "place {place}, which is the first and decides, cannot be read: bring it back ({source}). If it is lost for good and nobody uses it any more: `oubliette mirror promote --vault MIRROR --lost {place}`"
+            "the first place {place}, which decides, cannot be read ({source}); bring it back. If it is lost for \
+             good and no process uses it, run `oubliette mirror promote --vault MIRROR --lost {place}`"
         ),
         KeyStoreError::FirstPlace { place } => format!(
-            "place {place} is the first and decides: `oubliette mirror hand-over` to another one before it is detached"
+            "place {place} is the first place, which decides; run `oubliette mirror hand-over` for another place \
+             first, then detach this one"
         ),
         KeyStoreError::NeedsJournal => {
-            "the vault keeps a journal, and this must be written down: name it with --journal, or as `journal` in the configuration".to_owned()
+            "the vault keeps a journal, which must record this; name it with --journal, or as `journal` in the configuration".to_owned()
         }
         KeyStoreError::RolledBack { have, seen } => format!(
-            "the key store was rolled back: it is at generation {have}, which does not come after generation {seen}, seen before; whoever was shredded since is readable again. Put the newest root and pages back, or `oubliette replay`; if you looked and it was not rolled back, `oubliette clear-alarm`"
+            "the key store was rolled back: it is at generation {have}, but generation {seen} was seen before. \
+             Data that was shredded since is readable again. Put the newest root record and pages back, or run \
+             `oubliette replay`. If you have checked that it was not rolled back, run `oubliette clear-alarm`"
         ),
         KeyStoreError::PagesOfAnotherVault => {
-            "the pages are another vault's: correct --pages-at, or `pages_at` in the configuration".to_owned()
+            "the pages belong to another vault; correct --pages-at, or `pages_at` in the configuration".to_owned()
         }
         KeyStoreError::PagesOfCopy => {
-            "the pages are those of a copy that was used as one. If this is a copy: `--copy`, or `copy = true` in the configuration; otherwise correct --pages-at. If it takes the original's place: `oubliette clear-alarm`".to_owned()
+            "the pages belong to a copy of a vault. If this is the copy, give `--copy`, or `copy = true` in the configuration. If not, correct --pages-at. If the copy takes the original's place, run `oubliette clear-alarm`".to_owned()
         }
         KeyStoreError::MarkNotAuthentic => {
-            "the mark beside the pages is damaged or forged: it would tell whether the vault was restored. Put the pages back from a mirror; or, if you looked and all is well, `oubliette clear-alarm`".to_owned()
+            "the watermark beside the pages is damaged or forged, so nothing shows whether the vault was restored. Put the pages back from a mirror. If you have checked that the vault was not restored, run `oubliette clear-alarm`".to_owned()
         }
         other => chain(other),
     }
@@ -244,7 +249,7 @@ impl From<UnlockError> for Failure {
         match error {
             UnlockError::KeyStore(error) => error.into(),
             UnlockError::UnknownPurpose { purpose } => Failure::usage(format!(
-                "the vault does not know the purpose {purpose:?}; `oubliette status` lists those it has"
+                "the vault does not have the purpose {purpose:?}; `oubliette status` lists its purposes"
             )),
             UnlockError::Journal(error) => error.into(),
             UnlockError::BehindDemand { .. } => Failure::of(Exit::Investigate, &error),
@@ -293,7 +298,7 @@ impl From<SeriesError> for Failure {
 impl From<PurposeError> for Failure {
     fn from(error: PurposeError) -> Failure {
         if matches!(error, PurposeError::OnePlace) {
-            let message = "the root record is in one place only, and losing it would lose all that was moved: first `oubliette mirror attach`; or, where the key store is in PostgreSQL, have a standby confirm (synchronous_standby_names), or say that the disk is replicated (`replicated_disk` in [key_store])";
+            let message = "nothing was given up, since the root record is in one place only, and its loss would lose all moved values. First run `oubliette mirror attach`; for a key store in PostgreSQL, let a standby confirm (synchronous_standby_names), or say that the disk is replicated (`replicated_disk` in [key_store])";
             return Failure::new(Exit::Refused, message);
         }
         let exit = match &error {
@@ -359,19 +364,23 @@ impl From<RegisterError> for Failure {
 fn of_register(error: &RegisterError) -> Option<String> {
     Some(match error {
         RegisterError::JournalDiffers { what } => format!(
-            "the journal's table in the database and its file {what}: one of them was restored. If vault and journal went back, whoever was shredded since can be read again: stop everything, and see DRILLS.md, \"Vault and journal\""
+            "the journal's table in the database and the journal's file {what}: one of them was restored. If vault and journal were restored, data that was shredded since is readable again: stop everything, and see DRILLS.md, \"Vault and journal\""
         ),
         RegisterError::NeedsReconcile => {
-            "the database is older than the journal: it was restored. `oubliette resume` brings it up to date".to_owned()
+            "the database is older than the journal, since it was restored; `oubliette resume` brings it up to date".to_owned()
         }
-        RegisterError::Unconfirmed => "the database was restored, and nothing is swept before somebody has looked: enter again what it forgot (marks and evidence since the backup; holds and requests too, if the journal lost entries), then `oubliette resume --confirm-restored REASON`".to_owned(),
+        RegisterError::Unconfirmed => "the database was restored, and sweeps wait for your confirmation. Enter again what was lost: marks and evidence since the backup; if the journal lost entries, also holds and requests. Then run `oubliette resume --confirm-restored REASON`".to_owned(),
         RegisterError::ShreddedOpens { numbers } => format!(
-            "the vault opens {numbers} of this customer's numbers that the register has recorded as shredded: the vault was rolled back, or rows were changed by hand. `oubliette resume --reconcile` lists all such numbers"
+            "the vault opens {numbers} of this customer's numbers that the register records as shredded: the \
+             vault was rolled back, or rows were changed by hand. `oubliette resume --reconcile` lists all such \
+             numbers"
         ),
-        RegisterError::NotSigned => "a line of the journal's table in the database was not signed by the vault of this public key: `public_key` or [database] is another vault's, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
-        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or are from before a key tree was given up. `oubliette resume --reconcile` lists all such numbers".to_owned(),
+        RegisterError::NotSigned => "a line of the journal's table has no signature of this public key: `public_key` or [database] belongs to another vault, or the table was changed by hand. Compare the key with `oubliette journal key`, where the vault is".to_owned(),
+        RegisterError::NotTheirs => "a number stands beside an id that it was not issued for: rows were changed by hand, or the database is older than the last retirement of a key tree. `oubliette resume --reconcile` lists all such numbers".to_owned(),
         RegisterError::RowsDiffer { table } => format!(
-            "table {table:?} has a row of this customer's under a number that the register does not list for them: an erasure would leave the row readable; nothing was shredded. Find out whose number it is: `oubliette resume --reconcile` compares the register's"
+            "nothing was shredded: table {table:?} has a row of this customer under a number that the register \
+             does not list for the customer, and an erasure would leave the row readable. Find out whose number \
+             it is; `oubliette resume --reconcile` compares the register's numbers"
         ),
         _ => return None,
     })
@@ -400,7 +409,7 @@ pub fn half_way(error: RegisterError) -> Failure {
         if failure.exit == Exit::TryAgain {
             failure.exit = Exit::Unsettled;
         }
-        failure.message.push_str("; if something was decided, `oubliette resume` finishes it");
+        failure.message.push_str("; if an erasure or a shred was decided, `oubliette resume` finishes it");
     }
     failure
 }

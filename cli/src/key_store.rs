@@ -113,7 +113,7 @@ pub fn shown(config: &Config) -> Result<String, Failure> {
 
 #[cfg(feature = "postgres-key-store")]
 mod postgres {
-    use oubliette_postgres::{OpenError, PostgresStore, PostgresStoreBuilder};
+    use oubliette_postgres::{PostgresStore, PostgresStoreBuilder, StoreOpenError};
     use zeroize::Zeroizing;
 
     use super::Store;
@@ -133,7 +133,7 @@ mod postgres {
     fn daily(key_store: &KeyStore) -> Result<PostgresStoreBuilder, Failure> {
         let url = url::read(key_store.postgres_url_file.as_deref(), key_store.postgres_url_env.as_deref())?;
         let how = "--key-store-url-file FILE, or postgres_url_file or postgres_url_env under [key_store]";
-        let missing = || Failure::usage(format!("where is the URL of the key store kept? Give {how}"));
+        let missing = || Failure::usage(format!("the URL of the key store is missing; give {how}"));
         at(&url.ok_or_else(missing)?, key_store)
     }
 
@@ -141,7 +141,7 @@ mod postgres {
     pub fn owned(
         url: &Zeroizing<String>,
         key_store: &KeyStore,
-        work: impl FnOnce(&PostgresStoreBuilder) -> Result<(), OpenError>,
+        work: impl FnOnce(&PostgresStoreBuilder) -> Result<(), StoreOpenError>,
     ) -> Result<String, Failure> {
         let store = at(url, key_store)?;
         work(&store).map_err(failure)?;
@@ -175,26 +175,29 @@ mod postgres {
     }
 
     /// The library speaks of calls; the operator has commands.
-    fn failure(error: OpenError) -> Failure {
+    fn failure(error: StoreOpenError) -> Failure {
         const AS_OWNER: &str = "`oubliette key-store migrate --owner-url-file FILE`, with the owner's URL";
         match error {
-            OpenError::NotMigrated { location } => Failure::new(
+            StoreOpenError::NotMigrated { location } => Failure::new(
                 Exit::Missing,
                 format!(
-                    "{location} has no key store, or this role may not see it. Correct the URL or the schema; if it is to be made, or the role to be let in: {AS_OWNER} and `--grant-to ROLE`"
+                    "{location} has no key store, or this role cannot see it. Correct the URL or the schema. To \
+                     make a key store, or to let the role in, run {AS_OWNER} and `--grant-to ROLE`"
                 ),
             ),
-            OpenError::Older { location, found, needed } => Failure::new(
-                Exit::Config,
-                format!("{location} has a key store of version {found}, and this command needs {needed}: {AS_OWNER}"),
-            ),
-            OpenError::Newer { location, found, known } => Failure::new(
+            StoreOpenError::Older { location, found, needed } => Failure::new(
                 Exit::Config,
                 format!(
-                    "{location} has a key store of version {found}, and this command knows {known}: upgrade this command"
+                    "{location} has a key store of version {found}, but this command needs version {needed}; run {AS_OWNER}"
                 ),
             ),
-            OpenError::Store(error) => {
+            StoreOpenError::Newer { location, found, known } => Failure::new(
+                Exit::Config,
+                format!(
+                    "{location} has a key store of version {found}, but this command knows version {known}; upgrade this command"
+                ),
+            ),
+            StoreOpenError::Store(error) => {
                 let error = oubliette::KeyStoreError::from(error);
                 Failure::new(of_key_store(&error), chain(&error))
             }

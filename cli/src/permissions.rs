@@ -20,8 +20,8 @@ pub enum Fault {
 impl Fault {
     pub fn what(&self) -> String {
         match self {
-            Fault::TooOpen { mode, .. } => format!("its mode is {mode:03o}: others than its owner may use it"),
-            Fault::Foreign { owner, me } => format!("it belongs to user {owner}, and this is user {me}"),
+            Fault::TooOpen { mode, .. } => format!("its mode is {mode:03o}: other users may use it"),
+            Fault::Foreign { owner, me } => format!("it belongs to user {owner}, but this is user {me}"),
         }
     }
 

@@ -94,7 +94,7 @@ struct Taken {
 }
 
 impl Receipts {
-    /// Those go to the configuration's directory.
+    /// Receipts that go to the configuration's directory.
     pub fn new(config: &Config) -> Result<Receipts, Failure> {
         let directory = config.register.receipts.clone();
         if let Some(directory) = &directory {
@@ -174,7 +174,7 @@ impl Receipts {
 }
 
 pub const NOWHERE: &str =
-    "it names a person, and there is no place for it: give `receipts = \"DIRECTORY\"` under [register]";
+    "the receipt names a person and needs a directory; give `receipts = \"DIRECTORY\"` under [register]";
 
 /// Under a name that says nothing of whose it is, and only once it is whole.
 fn keep(directory: &Path, receipt: &Receipt) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {

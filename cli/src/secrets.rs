@@ -84,7 +84,7 @@ impl Secrets {
     pub fn token_names(&self) -> Result<Vec<String>, Failure> {
         let Some(Source::Token(token, ..)) = &self.token else { return Err(no_token()) };
         let names: Option<Vec<String>> = token.each().into_iter().map(|token| token.name).collect();
-        names.ok_or_else(|| Failure::new(Exit::Config, "the token has no name: give it one under [root_key.token]"))
+        names.ok_or_else(|| Failure::new(Exit::Config, "the token has no name; give it one under [root_key.token]"))
     }
 
     /// The root key in all tokens of the configuration: none may be away.
@@ -172,7 +172,7 @@ impl Secrets {
                 self.opened = tokens.first().map(|(_, token)| token.clone());
                 token.root_key(tokens)
             }
-            Source::Prompt => Err(Failure::usage("a prompt where a file was expected")),
+            Source::Prompt => Err(Failure::usage("a file is needed here, not a prompt")),
         }
     }
 
@@ -211,7 +211,11 @@ impl Secrets {
         let file = match given {
             Some(Source::Descriptor(number)) => return self.line_of(*number),
             Some(Source::PassphraseFile(path)) => Some(path),
-            Some(_) => return Err(Failure::usage("the root key is in a token: --key-file cannot be its PIN")),
+            Some(_) => {
+                return Err(Failure::usage(
+                    "the root key is in a token, whose PIN cannot come from --key-file; give --passphrase-file",
+                ));
+            }
             None => token.pin_file.as_ref(),
         };
         match file {
@@ -249,7 +253,7 @@ impl Descriptor {
 }
 
 fn no_token() -> Failure {
-    Failure::new(Exit::Config, "no token is configured: say which in [root_key.token]")
+    Failure::new(Exit::Config, "no token is configured; name it in [root_key.token]")
 }
 
 fn source(fd: Option<u32>, passphrase: Option<&PathBuf>, key: Option<&PathBuf>) -> Option<Source> {
@@ -280,7 +284,7 @@ fn passphrase(phrase: &Zeroizing<String>, is_new: bool) -> RootKey {
     if is_new && phrase.chars().count() < SHORT {
         let _ = writeln!(
             std::io::stderr(),
-            "caution: whoever gets a copy of the root record can try short passphrases; take six random words"
+            "caution: somebody with a copy of the root record can guess a short passphrase; take six random words"
         );
     }
     RootKey::passphrase(phrase.as_str())
@@ -304,7 +308,7 @@ fn line(from: &mut dyn Read, name: &str) -> Result<Zeroizing<String>, Failure> {
         bytes.pop();
     }
     if bytes.is_empty() {
-        return Err(Failure::new(Exit::Refused, format!("{name}: no passphrase there, the line is empty")));
+        return Err(Failure::new(Exit::Refused, format!("{name}: the line is empty, and a passphrase is needed")));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| Failure::new(Exit::Refused, format!("{name}: not UTF-8")))?;
     Ok(Zeroizing::new(text.to_owned()))

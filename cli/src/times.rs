@@ -7,11 +7,11 @@ use crate::exit::Failure;
 /// `2026-11-24T03:00:00Z`, or with another offset. What depends on the hour is not guessed from a date.
 pub fn moment(text: &str) -> Result<Timestamp, Failure> {
     text.parse().map_err(|_| {
-        Failure::usage(format!("{text:?} is no time; write it with its hour and offset, such as 2026-11-24T03:00:00Z"))
+        Failure::usage(format!("{text:?} is not a time; write it with hour and offset, such as 2026-11-24T03:00:00Z"))
     })
 }
 
-/// The same, or a date, which is its first moment in UTC.
+/// A time as [`moment`] reads it, or a date, which means its first moment in UTC.
 pub fn moment_or_date(text: &str) -> Result<Timestamp, Failure> {
     let of_date = || format!("{text}T00:00:00Z").parse().ok();
     text.parse().ok().or_else(of_date).map_or_else(|| moment(text), Ok)

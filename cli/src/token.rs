@@ -33,7 +33,7 @@ pub struct TokenSource {
     pub allow_one_place: bool,
     /// By which the root record lists it, where it lists tokens.
     pub name: Option<String>,
-    /// Those that hold the keys as well.
+    /// Further tokens that hold the same keys.
     #[serde(default)]
     pub others: Vec<OtherToken>,
 }

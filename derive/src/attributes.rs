@@ -61,7 +61,7 @@ impl StructAttributes {
                 Ok(())
             } else {
                 Err(meta.error(
-                    "on a struct stand `purpose = PURPOSE`, `sealed = Twin`, `derive(..)`, `attr(..)`, `bind = rusqlite`, \
+                    "a struct takes `purpose = PURPOSE`, `sealed = Twin`, `derive(..)`, `attr(..)`, `bind = rusqlite`, \
                      `bind = sqlx::Postgres` and `crate = path`",
                 ))
             }
@@ -128,7 +128,7 @@ impl FieldAttributes {
                 attr(&mut read.attrs, meta)
             } else {
                 Err(meta.error(
-                    "on a field stand `seal = FIELD`, `customer`, `plain` or `group = GROUP`; with them `text`, \
+                    "a field takes `seal = FIELD`, `customer`, `plain` or `group = GROUP`; beside one of them `text`, \
                      `context = column`, `index(column = INDEX)`, `or_column = column`, `or_group = GROUP` and `attr(..)`",
                 ))
             }

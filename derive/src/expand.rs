@@ -196,7 +196,7 @@ fn checks(record: &Record) -> TokenStream {
         check(
             purpose,
             &code!(#krate::__private::place_among(#purpose, &[#main, #(#before),*]) == #place + 1),
-            "a record has one customer number a purpose",
+            "a record has one customer number for each purpose",
         )
     });
     code!(#(#checks)* #(#numbers)*)
@@ -209,7 +209,7 @@ fn check(place: &impl ToTokens, holds: &TokenStream, message: &str) -> TokenStre
 fn plain_check(record: &Record, column: &Column) -> TokenStream {
     let (krate, ty) = (&record.krate, &column.ty);
     let inner = crate::record::shape_of(ty).1;
-    let message = format!("`{}` is plain, and its type is personal data: seal it", column.name());
+    let message = format!("`{}` is plain, but its type is personal data: seal it", column.name());
     let holds = code!({
         #[allow(unused_imports)]
         use #krate::__private::OtherData as _;
@@ -230,7 +230,7 @@ fn sealed_checks(record: &Record, place: usize, column: &Column, sealed: &Sealed
             &sealed.field,
             &code!(#krate::__private::same_purpose(#constant.purpose(), #main)),
             &format!(
-                "`{name}` is of another purpose than the record, and can be shredded alone: make its type `Held<..>`"
+                "`{name}` has another purpose than the record, so it can be shredded alone: make its type `Held<..>`"
             ),
         )
     };
@@ -244,7 +244,7 @@ fn member_checks(record: &Record, place: usize, column: &Column, member: &Member
         &member.field,
         &code!(#krate::__private::same_purpose(#constant.purpose(), #main)),
         &format!(
-            "`{name}` is of another purpose than the record, and can be shredded alone: take it out of the group, and \
+            "`{name}` has another purpose than the record, so it can be shredded alone: take it out of the group, and \
              make its type `Held<..>`"
         ),
     );
@@ -257,12 +257,12 @@ fn group_checks(record: &Record, place: usize, column: &Column, group: &Group) -
     let purpose = check(
         &group.path,
         &code!(#krate::__private::same_purpose(#constant.purpose(), #main)),
-        &format!("the group of `{name}` is of another purpose than the record"),
+        &format!("the group of `{name}` has another purpose than the record"),
     );
     let label = check(
         &group.path,
         &code!(#krate::__private::group_is_unique(__COLUMNS, #constant)),
-        &format!("the label of the group `{name}` is that of another column of this record"),
+        &format!("the group `{name}` has the same label as another column of this record"),
     );
     let asked = asked_const(place);
     let count = check(&group.path, &code!(#asked.len() <= 64), "a group has 64 members at most");
@@ -279,7 +279,7 @@ fn label_check(record: &Record, place: usize, column: &Column, field: &Path) -> 
     check(
         field,
         &code!(#krate::__private::places_of(__COLUMNS, #constant) == #places),
-        &format!("the label of `{}` is that of another column of this record, in one purpose", column.name()),
+        &format!("`{}` has the same label as another column of this record, in the same purpose", column.name()),
     )
 }
 
@@ -289,7 +289,7 @@ fn index_checks(record: &Record, place: usize, column: &Column) -> TokenStream {
         check(
             &index.index,
             &code!(#krate::__private::same_field(#of.field(), #constant)),
-            &format!("the index of `{}` is one of another field than `{name}`", index.name.unraw()),
+            &format!("the index of `{}` belongs to another field than `{name}`", index.name.unraw()),
         )
     });
     code!(#(#indexes)*)

@@ -1,4 +1,6 @@
 //! The derive macro of [`oubliette`](https://docs.rs/oubliette), which re-exports it behind its feature `derive`.
+//!
+//! *Chapter 2 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): model, whole records. Before it: [start](https://docs.rs/oubliette). After it: [search](https://docs.rs/oubliette/latest/oubliette/search/index.html).*
 
 mod attributes;
 mod expand;

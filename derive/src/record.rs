@@ -166,7 +166,7 @@ impl Record {
         });
         errors.finish()?;
         let (Some(customer), Some(purpose), Some(twin)) = (customer, purpose, twin) else {
-            return Err(Error::new(span, "this record was not understood"));
+            return Err(Error::new(span, "this record could not be read"));
         };
         Ok(Record {
             krate: on_struct.krate.map_or_else(|| quote!(::oubliette), |path| quote!(#path)),
@@ -313,7 +313,10 @@ impl Kind {
             (None, None, Some(field), group) => {
                 let (shape, ty) = shape_of(ty);
                 if shape_of(&ty).0 != Shape::Whole {
-                    return Err(Error::new(ty.span(), format!("`{name}` can be NULL in one way only, not in two")));
+                    return Err(Error::new(
+                        ty.span(),
+                        format!("`{name}` can be NULL in one way only: use `Option` or `Held`, not both"),
+                    ));
                 }
                 if let Some(plain) = known_plain(&ty) {
                     return Err(Error::new(ty.span(), format!("`{name}` is `{plain}`, {NOT_PERSONAL}")));
@@ -347,7 +350,7 @@ impl Kind {
                      `#[personal(customer)]` if it is the customer's number, `#[personal(plain)]` if anybody may read it"
                 ),
             )),
-            _ => Err(Error::new(ident.span(), format!("`{name}` is one of sealed, customer and plain"))),
+            _ => Err(Error::new(ident.span(), format!("`{name}` can be only one of sealed, customer and plain"))),
         }
     }
 }

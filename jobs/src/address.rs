@@ -4,11 +4,11 @@ use oubliette::personal::{Address, Country, InvalidAddress};
 
 use super::parts::{Parsed, Parts};
 
-const DEFAULT: &str = "no country is said; the one given was taken";
-const LAST_LINE: &str = "the last line was taken for the country";
+const DEFAULT: &str = "the address names no country, so the given country was taken";
+const LAST_LINE: &str = "the last line was taken as the country";
 
-/// Reads addresses in one column of text, for [`seal_parsed`](super::Job::seal_parsed): [`Address::parse`], and a
-/// [dry run](super::DryRun) lists the rows of which the country is a guess.
+/// Reads addresses from one column of text, for [`seal_parsed`](super::Job::seal_parsed). It calls [`Address::parse`]
+/// with this country for addresses that name none. A [dry run](super::DryRun) lists the rows whose country is a guess.
 pub fn address_in(country: Country) -> impl Fn(&str) -> Result<Parsed<Address>, InvalidAddress> + Send + Sync {
     move |text| {
         let address = Address::parse(text, country)?;
@@ -43,14 +43,14 @@ impl Place {
 }
 
 impl Parts<Address, 4> {
-    /// Street (with all that stands on lines of its own before the town), postcode, town and country. The postcode stands before the town, behind it or on
-    /// a line of its own, as is usual in the country, and is found there on the way back: by its digits, with the letters of
-    /// Dutch, British and Canadian ones. A row of which it would not be found again is refused;
-    /// [`one_way`](Parts::one_way) takes it.
+    /// Four columns: street (with every line before the town), postcode, town and country. The postcode stands before
+    /// the town, after it or on a line of its own, as is usual in the country. The way back finds it there by its
+    /// digits, and by its letters in Dutch, British and Canadian postcodes. A row whose postcode would not be found
+    /// again is refused; [`one_way`](Parts::one_way) accepts it.
     ///
-    /// The country's column holds codes (`FR`; `UK` and `EL` are understood) or full names, in English or in the
-    /// languages of its offices. Where it is blank the country given is taken, and a dry run lists the row; without one it is
-    /// refused. It comes back as its code.
+    /// The column of countries holds codes (`FR`; `UK` and `EL` are understood) or full names, in English or in an
+    /// official language of the country. A blank cell means the given country, and a dry run lists the row. If no
+    /// country is given, a row with a blank cell is refused. On the way back the column gets the code.
     #[must_use]
     pub fn address(blank: Option<Country>) -> Parts<Address, 4> {
         let join = move |[street, postcode, town, country]: [Option<&str>; 4]| {
@@ -79,9 +79,9 @@ impl Parts<Address, 4> {
 
 #[derive(Debug, thiserror::Error)]
 enum NotAnAddress {
-    #[error("the country is blank; give the one that is to be taken for it")]
+    #[error("the country is blank; give the job a country for such rows")]
     NoCountry,
-    #[error("what stands in the country's column is neither a code, such as FR, nor a country's full name")]
+    #[error("the country is neither a code, such as FR, nor a full name")]
     UnknownCountry,
     #[error(transparent)]
     Invalid(InvalidAddress),

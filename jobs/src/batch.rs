@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::cell::{Column, Row};
-use super::error::Problem;
+use super::error::RowProblem;
 use super::key::RowKey;
 
 /// What is worked on between two looks at the clock, and so, in an asynchronous job, between two awaits.
@@ -74,7 +74,7 @@ pub(super) struct Done {
 pub(super) enum Outcome {
     /// Nothing is to be written.
     Same,
-    Problem(Problem),
+    Problem(RowProblem),
     Change(Change),
 }
 
@@ -137,7 +137,7 @@ impl Batch {
         })
     }
 
-    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
+    pub(super) fn problems(&self) -> impl Iterator<Item = &RowProblem> {
         self.done.iter().filter_map(|done| match &done.outcome {
             Outcome::Problem(problem) => Some(problem),
             Outcome::Same | Outcome::Change(_) => None,

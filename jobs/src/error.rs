@@ -7,10 +7,11 @@ use oubliette::{
     search::{Epoch, TokenError},
 };
 
-/// What is the matter with one row: named by its key and column, never by a value.
+/// A problem with one row. It names the row's key and the column, never a value.
+/// [`DryRun`](super::DryRun) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Problem {
+pub struct RowProblem {
     /// The row's key, as [`Job::resume_after`](super::Job::resume_after) would take it.
     pub key: String,
     /// The column.
@@ -19,7 +20,7 @@ pub struct Problem {
     pub cause: Cause,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for RowProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "row {}, column {}: {}", self.key, self.column, self.cause)
     }
@@ -32,42 +33,42 @@ pub enum Cause {
     /// The row has no customer number.
     #[error("the row has no customer number; let the job `enroll`")]
     NotEnrolled,
-    /// What stands in the customer column is no customer number.
-    #[error("not a customer number")]
+    /// The customer column holds something else than a customer number.
+    #[error("the customer column does not hold a customer number; correct it, and run the job again")]
     InvalidCustomer,
     /// A plaintext that the field's type refuses.
-    #[error("not a value of the field's type: {rule}")]
+    #[error("the plaintext is not a value of the field's type: {rule}")]
     InvalidPlaintext {
         /// The rule it breaks, in the words of the type.
         rule: String,
     },
     /// A plaintext where a sealed value is needed.
-    #[error("still in plaintext; `seal` it first")]
+    #[error("the value is still in plaintext; `seal` it first")]
     NotSealed,
     /// A sealed value that this version cannot parse.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// A value is sealed under another number than the row's: shredding the row's number leaves the value readable. An upsert that writes
-    /// the value and not the number leaves such a row.
+    /// The value is sealed under a different number from the row's number. A shred of the row's number leaves the value
+    /// readable. Such a row comes from an upsert that writes the value without the number.
     #[error(
-        "the value is sealed under customer {under}, and the row has another number: shredding the row's number would leave the value readable; write number and values together"
+        "the value is sealed under customer {under}, but the row has a different number: a shred of the row's \
+         number leaves the value readable; write the number and the values together"
     )]
     OtherNumber {
         /// The number that the value is sealed under.
         under: CustomerId,
     },
-    /// Another row has it already, under a UNIQUE constraint: two spellings of one thing, or one person twice. The row was left as it was.
-    #[error(
-        "another row has this value already, and the column is UNIQUE: settle which of the two stays, and run the job again"
-    )]
+    /// Another row has this value, and the column is UNIQUE: there are two spellings of one value, or two rows of one
+    /// person. The row was left as it was.
+    #[error("another row has this value, and the column is UNIQUE; decide which row keeps it, and run the job again")]
     Duplicate,
-    /// The row has a value twice, in plain columns and sealed, and the job does not know which of them counts.
+    /// The row has both a sealed value and plaintext, and the job does not know which of them is right.
     #[error(
-        "the row has both a sealed value and plaintext: settle which of them counts, make the other NULL, and run the job again"
+        "the row has both a sealed value and plaintext; decide which is right, set the other to NULL, and run the job again"
     )]
     Both,
     /// The column that a value is bound to is NULL.
-    #[error("the column that the value is bound to is NULL")]
+    #[error("the column that the value is bound to is NULL; fill it, and run the job again")]
     NoContext,
     /// A sealed value does not open.
     #[error(transparent)]
@@ -75,20 +76,20 @@ pub enum Cause {
     /// A value cannot be sealed.
     #[error(transparent)]
     Seal(SealError),
-    /// A value of the old field is none of the new one.
-    #[error("cannot be converted: {rule}")]
+    /// A value of the old field cannot become a value of the new field.
+    #[error("the value cannot be converted: {rule}")]
     NotConverted {
         /// What the conversion said.
         rule: String,
     },
 }
 
-/// Why a job stopped. Batches committed before stay; the one under way was rolled back. Run the job again, from the last
-/// bookmark or from the beginning.
+/// Why a job stopped. Batches that were committed stay; the batch under way was rolled back. Run the job again, from
+/// the last bookmark or from the beginning.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// The job is not well made. Nothing was done.
+    /// The job's description contradicts itself. Nothing was done.
     #[error("{what}")]
     Invalid {
         /// What is wrong.
@@ -98,41 +99,48 @@ pub enum JobError {
     #[error("{} rows have problems; the first: {first}", others + 1)]
     Problems {
         /// The first problem.
-        first: Box<Problem>,
+        first: Box<RowProblem>,
         /// How many came after.
         others: usize,
         /// All of them, in order.
-        all: Vec<Problem>,
+        all: Vec<RowProblem>,
     },
-    /// The key column is not what the job says: unique, never NULL, of one kind.
+    /// The key column does not keep its promise: unique, never NULL, of one kind.
     #[error("the key column {problem}; a job needs a unique column of one kind that is never NULL")]
     Key {
         /// What is the matter.
         problem: &'static str,
     },
-    /// A column holds what is neither an integer, text nor bytes.
-    #[error("column {column} holds neither integers, text nor bytes")]
+    /// A column holds something else than integers, text or bytes.
+    #[error("column {column} holds something else than integers, text or bytes; let the job work on another column")]
     Unsupported {
         /// The column.
         column: String,
     },
-    /// What was written did not come back the same: a column too narrow, a trigger, a conversion.
-    #[error("row {key}, column {column}: what was written did not come back the same; is the column wide enough?")]
+    /// The database gave back something else than the job wrote: the column is too narrow, or a trigger or a conversion
+    /// changed it.
+    #[error(
+        "row {key}, column {column}: the database gave back something else than the job wrote, and the batch was \
+         rolled back; check the column's width and its triggers"
+    )]
     ReadBack {
         /// The row's key.
         key: String,
         /// The column.
         column: String,
     },
-    /// What was just sealed for a customer did not open as the value it was made of.
-    #[error("a value sealed for customer {customer} did not open as itself; nothing of the batch was written")]
+    /// A value that was just sealed did not open as the same value.
+    #[error(
+        "a value that was sealed for customer {customer} did not open as the same value; nothing of the batch was \
+         written; report this as a bug"
+    )]
     NotItself {
         /// The customer.
         customer: CustomerId,
     },
-    /// Two columns hold the tokens of two epochs at most, of which one is odd and one even.
+    /// The index has more live epochs than two columns can hold: one even and one odd.
     #[error(
-        "epochs {live:?} of the index are live, and its two columns have room for one even and one odd epoch; retire the others"
+        "epochs {live:?} of the index are live, but its two columns hold one even and one odd epoch; retire the others"
     )]
     TooManyEpochs {
         /// The live epochs.
@@ -158,8 +166,8 @@ pub enum JobError {
     Database(#[source] DatabaseError),
 }
 
-/// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
-/// row that a constraint refused. The server's log may have done so.
+/// An error of the database crate. It prints the message only, in `Debug` too: PostgreSQL's own errors quote the whole
+/// row that a constraint refused. The server's log may have such a row.
 pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
 
 impl DatabaseError {
@@ -194,7 +202,7 @@ impl JobError {
         JobError::Database(DatabaseError::new(error))
     }
 
-    pub(super) fn problems(all: Vec<Problem>) -> JobError {
+    pub(super) fn problems(all: Vec<RowProblem>) -> JobError {
         match all.first() {
             Some(first) => {
                 JobError::Problems { first: Box::new(first.clone()), others: all.len().saturating_sub(1), all }

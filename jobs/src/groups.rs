@@ -15,7 +15,19 @@ use super::job::{Job, Selected};
 use super::step::{At, Form, Hand, Held, InRow, Parse, Step, of_type, parse};
 use super::steps::{Source, Tokens};
 
-/// A group, and the column whose content it is bound to, if any. A [`Group`] alone is one that is bound to none.
+/// A group, and the column whose content it is bound to, if any. A [`Group`] converts to a group that is bound to no
+/// column.
+///
+/// ```
+/// use oubliette::{Field, Group, Purpose, personal::Phone};
+/// use oubliette_jobs::{GroupInRow, Job, Key};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const PHONE: Field<Phone> = ORDERS.field("phone");
+/// const CONTACT: Group = ORDERS.group("contact");
+/// let contact = GroupInRow::new(CONTACT).within_column("id");
+/// let job = Job::on("customers", ("id", Key::Integer), "no").into_group("phone", PHONE, "contact", contact);
+/// ```
 #[derive(Clone)]
 pub struct GroupInRow {
     group: Group,
@@ -29,7 +41,8 @@ impl GroupInRow {
         GroupInRow { group, context: None }
     }
 
-    /// It is bound to what stands in this column of the same row, as [`InRow::within_column`](super::InRow::within_column) says.
+    /// Binds the group to the content of this column of the same row, as
+    /// [`InRow::within_column`](super::InRow::within_column) says.
     #[must_use]
     pub fn within_column(self, column: impl Into<String>) -> GroupInRow {
         GroupInRow { context: Some(column.into()), ..self }
@@ -108,8 +121,8 @@ impl AtGroup {
 
 /// Groups. See [the crate](crate#between-a-column-and-a-group).
 impl Job {
-    /// The tokens of a field that is in a group: as [`index`](Job::index), with the group's column and the group. Each group is
-    /// opened, since it may lack the field.
+    /// Makes the tokens of a field that is in a group, as [`index`](Job::index) does for a field in a column. The job
+    /// opens each group, since a group may lack the field.
     #[must_use]
     pub fn index_member<T: PersonalData + 'static>(
         mut self,
@@ -123,10 +136,10 @@ impl Job {
         self.step(Tokens { columns, from: group.column, source: Source::Group(group), index })
     }
 
-    /// A field that is sealed in a column of its own is sealed with the rest of a group, in the group's column, and its own
-    /// becomes NULL. **Every process that writes the field to the group must set its column to NULL in the same statement**: where
-    /// both hold something, the column's is taken for the newer. Tokens stay. A group that is NULL is begun, in the form (text or
-    /// bytes) that the column has. See [the crate](crate#between-a-column-and-a-group).
+    /// Moves a field from a sealed column of its own into a group; the field's column becomes NULL. **Every process
+    /// that writes the field to the group must set the field's column to NULL in the same statement**: if both have a
+    /// value, the job takes the column's value as the newer one. Tokens stay. If the group is NULL, the job begins one,
+    /// as text or bytes like the column. See [the crate](crate#between-a-column-and-a-group).
     #[must_use]
     pub fn into_group<T: PersonalData + 'static>(
         mut self,
@@ -140,8 +153,9 @@ impl Job {
         self.step(IntoGroup { from, at, group, parse: None })
     }
 
-    /// Plaintext in a column of text is sealed with the rest of a group, and becomes NULL: as [`seal_into`](Job::seal_into) and
-    /// [`into_group`](Job::into_group) at once. A group that is NULL is begun as bytes.
+    /// Moves plaintext from a column of text into a group; the plaintext becomes NULL. This is
+    /// [`seal_into`](Job::seal_into) and [`into_group`](Job::into_group) in one step. If the group is NULL, the job
+    /// begins one as bytes.
     #[must_use]
     pub fn seal_into_group<T>(
         mut self,
@@ -159,9 +173,9 @@ impl Job {
         self.step(IntoGroup { from, at, group, parse: Some(of_type()) })
     }
 
-    /// The way back: a field that is in a group is sealed in a column of its own. **Every process that writes it to its column must
-    /// take it out of the group in the same statement**: where both hold something, the group's is taken for the newer. It is written
-    /// in the form, text or bytes, that the group has.
+    /// Moves a field from a group into a sealed column of its own: the way back. **Every process that writes the field
+    /// to its column must take it out of the group in the same statement**: if both have a value, the job takes the
+    /// group's value as the newer one. The column gets text or bytes, as the group is.
     #[must_use]
     pub fn out_of_group<T: PersonalData + 'static>(
         mut self,
@@ -175,7 +189,8 @@ impl Job {
         self.step(OutOfGroup { group, to, at })
     }
 
-    /// The field of this label is taken out of a group, and is lost: one that no program uses any more.
+    /// Removes the field of this label from a group. Its values are lost: use this for a field that no program reads
+    /// any more.
     #[must_use]
     pub fn remove_member(
         mut self,
@@ -187,7 +202,7 @@ impl Job {
         self.step(RemoveMember { group, label: label.into() })
     }
 
-    /// Groups under a replaced key tree move to their purpose's newest, with all that is in them.
+    /// Moves groups from a replaced key tree to the newest tree of their purpose, with all their fields.
     #[must_use]
     pub fn reseal_group(mut self, column: impl Into<String>, group: impl Into<GroupInRow>) -> Job {
         let group = self.at_group(column, group.into());

@@ -29,10 +29,10 @@ pub(super) struct Selected {
     pub(super) is_context: bool,
 }
 
-/// One pass over one table of the application's, in batches. See [the crate](crate).
+/// One pass over one table of the application, in batches. [The crate's page](crate) has an example.
 ///
-/// The steps are done to each row in the order given here. A row with a problem is left as it is, and a batch is
-/// written whole or not at all. Rows that are added beyond the last key meanwhile are looked at too.
+/// The job does its steps to each row, in the order in which you name them. It leaves a row with a problem as it is,
+/// and writes a batch whole or not at all. Rows that are added after the last key while the job runs are done too.
 pub struct Job {
     pub(super) table: String,
     pub(super) key: Kinds,
@@ -49,11 +49,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job over a table (`customers`, or `shop.customers`) by its [key](KeyColumns), of one column or several. `customer` is the column of customer
-    /// numbers; for a field of a purpose that has numbers of its own, make another job with that column.
+    /// A job over a table (`customers`, or `shop.customers`). `key` names the columns of the table's [key](KeyColumns).
+    /// `customer` names the column of customer numbers. If a purpose has numbers of its own, make another job with that
+    /// column.
     ///
-    /// Names must be those in the database, in its own case. They are quoted; a name of no column is an error of the
-    /// database's, before anything is written.
+    /// Write names exactly as the database has them, upper and lower case included: the job quotes them. A name that is
+    /// not there is a database error before anything is written.
     pub fn on(table: impl Into<String>, key: impl Into<KeyColumns>, customer: impl Into<String>) -> Job {
         let (names, kinds): (Vec<_>, Vec<_>) = key.into().0.into_iter().unzip();
         let names = std::iter::once(customer.into()).chain(names);
@@ -88,16 +89,16 @@ impl Job {
         job
     }
 
-    /// Gives every row whose customer column is NULL a new number. Only for the table that has one row a customer: two
-    /// rows that are one person's must share a number.
+    /// Gives a new number to each row whose customer column is NULL. Use it on the table with one row a customer: two
+    /// rows of one person must share a number.
     #[must_use]
     pub fn enroll(mut self) -> Job {
         self.enrolls = true;
         self
     }
 
-    /// Plaintext in a column of text becomes the sealed value, as text in its place: 200 characters for an email of up to 63
-    /// bytes, 456 for the longest. **`VARCHAR(255)` is too narrow**; use `TEXT`.
+    /// Seals plaintext in a column of text, in place: the column then holds sealed values as text. An email of up to 63
+    /// bytes takes 200 characters, the longest 456. **`VARCHAR(255)` is too narrow**; use `TEXT`.
     #[must_use]
     pub fn seal<T>(mut self, column: impl Into<String>, field: impl Into<InRow<T>>) -> Job
     where
@@ -109,8 +110,9 @@ impl Job {
         self.step(Seal { from: column, to: column, at, parse: of_type() })
     }
 
-    /// [`seal`](Job::seal), or with two columns [`seal_into`](Job::seal_into), of text that the type alone does not read: national phone numbers, addresses without their country.
-    /// An error of `parse` shows in problems: it must not repeat the value. It gives a value, or a [`Parsed`] one that says what was guessed.
+    /// Seals text that the type cannot read without help: national phone numbers, addresses without a country. With one
+    /// column it works as [`seal`](Job::seal), with two as [`seal_into`](Job::seal_into). `parse` gives a value, or a
+    /// [`Parsed`] value that says what was guessed. Its errors show in problems, so they must never repeat the value.
     ///
     /// ```
     /// use oubliette::personal::{Address, Country};
@@ -142,10 +144,10 @@ impl Job {
         self.step(Seal { from, to, at, parse })
     }
 
-    /// Plaintext in one column of text becomes the sealed value, as bytes in another; the plaintext becomes NULL, so drop its
-    /// NOT NULL first. **Every process that writes the sealed column must set the plaintext to NULL in the same statement**:
-    /// where both hold something, the plaintext is taken for the newer, and replaces the sealed value. Read in the same way:
-    /// the plaintext if there is one, else the sealed value.
+    /// Seals plaintext of one column of text into another column, as bytes. The plaintext becomes NULL, so drop its NOT
+    /// NULL first. **Every process that writes the sealed column must set the plaintext to NULL in the same
+    /// statement**: if both have a value, the job takes the plaintext as the newer one and replaces the sealed value.
+    /// Read in the same way: the plaintext if there is one, otherwise the sealed value.
     #[must_use]
     pub fn seal_into<T>(mut self, from: impl Into<String>, to: impl Into<String>, field: impl Into<InRow<T>>) -> Job
     where
@@ -157,7 +159,7 @@ impl Job {
         self.step(Seal { from, to, at, parse: of_type() })
     }
 
-    /// Values under a replaced key tree move to their purpose's newest.
+    /// Moves values from a replaced key tree to the newest tree of their purpose.
     #[must_use]
     pub fn reseal<T: PersonalData + 'static>(mut self, column: impl Into<String>, field: impl Into<InRow<T>>) -> Job {
         let column = self.column(column);
@@ -165,8 +167,9 @@ impl Job {
         self.step(Reseal { column, at })
     }
 
-    /// Values of one field become values of another: under a new label, of a new type, bound to another context. Those
-    /// that open as the new one are left. An error of `convert` shows in problems: it must not repeat the value.
+    /// Turns values of one field into values of another: under a new label, of a new type, or bound to a new context.
+    /// Values that already open as the new field stay. The errors of `convert` show in problems, so they must never
+    /// repeat the value.
     #[must_use]
     pub fn relabel<Old, New, E>(
         mut self,
@@ -186,10 +189,10 @@ impl Job {
         self.step(Relabel { column, old, new, convert })
     }
 
-    /// A column of tokens follows a column of sealed values: a missing one, or one of another epoch than the current, is
-    /// made anew, and one beside NULL becomes NULL; so is that of a value which an earlier step of this job puts there. Any
-    /// other token of the current epoch, and of the index's number of bits, is left without opening the value: keeping it right when the
-    /// value changes is the application's part, and [`verify_indexes`](Job::verify_indexes) finds where it did not.
+    /// Fills a column of tokens from a column of sealed values. The job makes a token if it is missing, if it is of an
+    /// older epoch, or if an earlier step of the job changed the value. A token beside NULL becomes NULL. All other
+    /// tokens stay, and their values are not opened: the application keeps tokens right when it changes values, and
+    /// [`verify_indexes`](Job::verify_indexes) finds where it did not.
     #[must_use]
     pub fn index<T: PersonalData + 'static>(
         self,
@@ -200,7 +203,8 @@ impl Job {
         self.index_within(tokens, from, index, index.field())
     }
 
-    /// [`index`](Job::index), of values that are bound to a context: `InRow::new(EMAIL).within_column("id")`.
+    /// Fills a column of tokens, as [`index`](Job::index) does, from values that are bound to a context:
+    /// `InRow::new(EMAIL).within_column("id")`.
     #[must_use]
     pub fn index_within<T: PersonalData + 'static>(
         mut self,
@@ -215,9 +219,9 @@ impl Job {
         self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
-    /// [`index`](Job::index), of values that are still in plaintext, or sealed: before a column is sealed, so that tokens can
-    /// be searched by, and be UNIQUE, from then on. Tokens of plaintexts are made anew each time, since a process that knows
-    /// no tokens leaves those of older values.
+    /// Fills a column of tokens, as [`index`](Job::index) does, from values in plaintext or sealed. Run it before the
+    /// column is sealed: from then on the application can search by token, and tokens can be UNIQUE. The job makes
+    /// tokens of plaintext anew each time, since a program without tokens may have changed the plaintext.
     #[must_use]
     pub fn index_plaintext<T>(mut self, tokens: impl Into<String>, from: impl Into<String>, index: Index<T>) -> Job
     where
@@ -230,8 +234,8 @@ impl Job {
         self.step(Tokens { columns, from, source: Source::Column(at, Some(of_type())), index })
     }
 
-    /// Two columns of tokens, for even and odd epochs, as [`pair_of`](super::pair_of) fills them: for tokens that must be
-    /// unique all the time. See [the crate](crate#unique-tokens).
+    /// Fills two columns of tokens, one for even and one for odd epochs, as [`pair_of`](super::pair_of) does. With two
+    /// columns, tokens stay unique while the epoch changes: see [the crate](crate#unique-tokens).
     #[must_use]
     pub fn index_pair<T: PersonalData + 'static>(
         mut self,
@@ -245,65 +249,69 @@ impl Job {
         self.step(Tokens { columns, from, source: Source::Column(at, None), index })
     }
 
-    /// Opens each value whose token this job's steps look at, and makes the token anew if it is another value's. An update that writes
-    /// a value and forgets its token leaves a row that a search finds by the old value only. `left_behind` then names these rows.
+    /// Opens each value and compares it with its token, and makes the token anew if it belongs to a different value.
+    /// Such a row comes from an update that writes the value and forgets the token: a search finds it by the old value
+    /// only. `left_behind` names these rows too.
     #[must_use]
     pub fn verify_indexes(mut self) -> Job {
         self.verifies = true;
         self
     }
 
-    /// Tokens of customers who are shredded in the index's purpose become NULL.
+    /// Sets the tokens of shredded customers to NULL: those shredded in the purpose of the index.
     #[must_use]
     pub fn forget_tokens<T: PersonalData>(mut self, tokens: impl Into<String>, index: Index<T>) -> Job {
         let column = self.column(tokens);
         self.step(ForgetTokens { column, purpose: index.purpose() })
     }
 
-    /// Most rows a batch, 1 to 10 000; 500 unless said otherwise. All rows of a batch are locked while it is worked on, for
-    /// about 20 microseconds a row and value (a hundred times that in a build without optimisation) and what the database
-    /// takes; [`batch_time`](Job::batch_time) ends it earlier.
+    /// The largest batch in rows, 1 to 10 000; the default is 500. The rows of a batch are locked while the job works
+    /// on it: about 20 microseconds for each row and value (a hundred times that in a debug build), and the time of the
+    /// database. [`batch_time`](Job::batch_time) may end a batch earlier.
     #[must_use]
     pub fn batch(mut self, rows: usize) -> Job {
         self.batch = rows.clamp(1, MOST_BATCH);
         self
     }
 
-    /// How long a batch may hold its locks; 250 milliseconds unless said otherwise. When two fifths of it are over no more rows are
-    /// worked on, and when four fifths are over no more are written; what is written by then is read back and committed. So
-    /// a batch is as long as the slowest of its statements beyond that, and at least one row.
+    /// How long a batch may hold its locks; the default is 250 milliseconds. After two fifths of this time the job
+    /// works on no more rows. After four fifths it writes no more, reads back what it wrote, and commits. A batch has
+    /// at least one row, and one slow statement can make it longer.
     #[must_use]
     pub fn batch_time(mut self, time: Duration) -> Job {
         self.batch_time = time;
         self
     }
 
-    /// How long the job holds no locks once its batches, one or several, have held them for a [`batch_time`](Job::batch_time). Unless
-    /// said otherwise: on SQLite 100 milliseconds. Its writers ask at most that far apart whether the file is free, so one whose
-    /// busy timeout is half a second or more gets its turn, also beside a job of many short batches. Elsewhere none: only the
-    /// rows of a batch are locked, and whoever waits for one comes next.
+    /// How long the job leaves the database free after its batches have held locks for one
+    /// [`batch_time`](Job::batch_time). On SQLite the default is 100 milliseconds: a writer that waits asks at most
+    /// that far apart whether the file is free, so a busy timeout of half a second is enough. On other databases the
+    /// default is no pause: only the rows of a batch are locked, and a writer that waits for a row comes next.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Job {
         self.pause = Some(pause);
         self
     }
 
-    /// How many rows may have a problem before the job stops: none, unless said otherwise. Such rows are left as they
-    /// are, and listed in the [`Report`](super::Report).
+    /// How many rows may have a problem before the job stops; the default is none. The job leaves such rows as they
+    /// are, and lists them in the [`Report`](super::Report).
     #[must_use]
     pub fn tolerate(mut self, problems: usize) -> Job {
         self.tolerated = problems;
         self
     }
 
-    /// Goes on after the row of this [bookmark](super::Progress::bookmark). Without it a job looks at every row again,
-    /// and finds most done. Rows before it that were inserted or written since are not worked on; `left_behind` looks at all
-    /// rows, bookmark or not.
+    /// Goes on after the row of this [bookmark](super::Progress::bookmark). Without a bookmark the job looks at every
+    /// row again. With one, it skips rows before the bookmark, even those that were written since; `left_behind` always
+    /// looks at all rows.
     #[must_use]
     pub fn resume_after(mut self, bookmark: &str) -> Job {
         match self.key.read(bookmark) {
             Some(key) => self.after = Some(key),
-            None => self.refuse(format!("the bookmark is no key of the kind {:?}", self.key.0)),
+            None => self.refuse(format!(
+                "the bookmark is not a key of the kind {:?}; take it from this job's progress",
+                self.key.0
+            )),
         }
         self
     }
@@ -312,7 +320,7 @@ impl Job {
         match &self.invalid {
             Some(what) => Err(JobError::Invalid { what: what.clone() }),
             None if self.steps.is_empty() && !self.enrolls => {
-                Err(JobError::Invalid { what: "a job needs a step".into() })
+                Err(JobError::Invalid { what: "the job has no step; name at least one, such as `seal`".into() })
             }
             None => Ok(()),
         }
@@ -335,7 +343,7 @@ impl Job {
             if let Some(kind @ ("json" | "jsonb" | "numeric" | "bigint" | "integer" | "smallint")) = kind_of(column) {
                 let name = self.name_of(column);
                 let what = format!(
-                    "column {name:?} is of the type {kind}, which holds no sealed value: let the job put it into another column"
+                    "column {name:?} has the type {kind}, which cannot hold sealed values; let the job seal into another column"
                 );
                 return Err(JobError::Invalid { what });
             }
@@ -369,7 +377,7 @@ impl Job {
         let column = self.select(selected);
         if column.0 <= self.key.len() {
             self.refuse(format!(
-                "column {:?} is the key or the customer's, and cannot be worked on",
+                "column {:?} is the key or the customer number, and a job does not change it",
                 self.name_of(column)
             ));
         }
@@ -388,7 +396,9 @@ impl Job {
     fn check_name(&mut self, name: &str) {
         // PostgreSQL's limit is 63 bytes, MySQL's 64 characters.
         if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
-            self.refuse(format!("{name:?} is no name of a table or column: 1 to 64 bytes, no control characters"));
+            self.refuse(format!(
+                "{name:?} is not a name of a table or column; a name has 1 to 64 bytes and no control characters"
+            ));
         }
     }
 

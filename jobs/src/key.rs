@@ -2,21 +2,23 @@
 
 use super::cell::Cell;
 
-/// What a key column holds. It shows in problems and bookmarks: it must not be personal.
+/// The kind of a key column. Keys show in problems and bookmarks, so a key must not be personal data.
+///
+/// [`KeyColumns`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key {
     /// An integer that fits into 64 bits with a sign.
     Integer,
-    /// Text, of any width or of a fixed one (`CHAR(8)`), in the order of the column's collation. A key of a fixed width is
-    /// written without the spaces that fill it up. In PostgreSQL also whatever else has a form as text: `citext`, dates, enums.
+    /// Text of any width or of a fixed one (`CHAR(8)`), in the order of the column's collation. A key of fixed width is
+    /// shown without its padding spaces. In PostgreSQL also every type with a text form: `citext`, dates, enums.
     Text,
     /// PostgreSQL's and MariaDB's `uuid`; text elsewhere.
     Uuid,
     /// Bytes.
     Bytes,
-    /// A number of decimal digits: `NUMERIC`, `DECIMAL`, and integers beyond 64 bits. SQLite keeps such a column's numbers as
-    /// integers or floating point, of which each is told apart from its neighbours.
+    /// A decimal number: `NUMERIC`, `DECIMAL`, and integers beyond 64 bits. SQLite keeps such numbers as integers or
+    /// floating point; each stays distinct from its neighbours.
     Number,
 }
 
@@ -68,8 +70,8 @@ impl Key {
 /// let by_two = Job::on("customers", [("tenant", Key::Integer), ("code", Key::Text)], "no");
 /// ```
 ///
-/// Each must be unique (together) and never NULL. A job goes through the table in the order of the key, so an index on these
-/// columns in this order spares the database from sorting: a primary key has one.
+/// The columns must be unique together and never NULL. A job goes through the table in the order of the key, so these
+/// columns need an index in this order; a primary key has one.
 #[derive(Clone, Debug)]
 pub struct KeyColumns(pub(super) Vec<(String, Key)>);
 

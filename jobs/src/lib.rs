@@ -1,6 +1,8 @@
 //! Long jobs over the application's tables: from plaintext to sealed, to a new key tree, to a new epoch of an index, to
 //! another label or type, and the cleaning up after a shred.
 //!
+//! *Chapter 4 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): migrations. Before it: [search](https://docs.rs/oubliette/latest/oubliette/search/index.html). After it: [shredding and backups](https://docs.rs/oubliette/latest/oubliette/recovery/index.html).*
+//!
 //! A [`Job`] says what is to become of the columns of one table. A driver (the module `rusqlite` or `sqlx`, each behind a feature of its name) runs it in batches, each
 //! one transaction: it reads the next rows in order of key, does the steps to each, writes what changed, reads it back,
 //! and commits. While the application runs, nothing is lost:
@@ -8,7 +10,8 @@
 //!   a row that changes before or after counts as it is then.
 //! - **What is sealed is opened again**, and must be the value it was made of; what was written is read back, and must be
 //!   the same to the byte. Otherwise the batch is rolled back.
-//! - **Others get their turn**: a batch ends after a [stated time](Job::batch_time), 250 milliseconds unless said otherwise, and on SQLite,
+//! - **Others get their turn**: a batch ends after a [stated time](Job::batch_time), 250 milliseconds unless said
+//!   otherwise, and on SQLite,
 //!   where it holds the whole file, the job [pauses](Job::pause) in between.
 //! - **It can stop anywhere**, by a crash too. Run again, it finds what is done and does the rest; a
 //!   [bookmark](Progress::bookmark) spares it the looking.
@@ -54,13 +57,16 @@
 //! before step 4 leads through [`unseal_columns`](Job::unseal_columns): until that has been over every row, such a version would show sealed
 //! text, and search for plaintext.
 //! 1. **The vault first.** Once plaintext is gone, losing the vault loses everything: give it a
-//!    [mirror](oubliette::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once from what you
+//!    [mirror](oubliette::VaultBuilder::mirror) on another disk, keep the root key in two places, and unlock it once
+//!    from what you
 //!    kept.
-//! 2. **Columns**: the number (NULL at first, and unique), tokens, by [these statements](crate#statements-for-new-columns). Find what will stand in the way: widths
+//! 2. **Columns**: the number (NULL at first, and unique), tokens, by [these
+//!    statements](crate#statements-for-new-columns). Find what will stand in the way: widths
 //!    ([`seal`](Job::seal)), NOT NULL, CHECK, triggers, generated columns and indexes on the old column; empty strings (make
 //!    them NULL); values that the type refuses; values that differ now and have one canonical form (`Alice@x.org`,
 //!    `alice@x.org`).
-//! 3. **Deploy A** reads plaintext and sealed ([`MaybeSealed`](oubliette::columns::MaybeSealed)), and still writes plaintext: with
+//! 3. **Deploy A** reads plaintext and sealed ([`MaybeSealed`](oubliette::columns::MaybeSealed)), and still writes
+//!    plaintext: with
 //!    every insert a number, with every write of an indexed value its token. It searches as before. Then run a job of
 //!    [`enroll`](Job::enroll) and [`index_plaintext`](Job::index_plaintext) steps until `left_behind` is empty; copy the
 //!    numbers to tables that refer to this one (`UPDATE orders SET no = c.no FROM customers c WHERE ..`), and make them NOT
@@ -70,7 +76,9 @@
 //!    Deploy a version that searches by token, and only then drop the old constraint.
 //! 5. **Deploy B** writes sealed, with its token, and with [`seal_into`](Job::seal_into) NULL for the plaintext. Run the job
 //!    above (its `enroll` now finds nothing) until `left_behind` is empty, after a `dry_run`, which lists
-//!    what would be refused, which rows would share a token, and for which a country is guessed ([`address_in`], [`Parts::address`]). A row that a UNIQUE constraint refuses is a problem, and the others of its batch are written.
+//!    what would be refused, which rows would share a token, and for which a country is guessed ([`address_in`],
+//!    [`Parts::address`]). A row that a UNIQUE constraint refuses is a problem, and the others of its batch are
+//!    written.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
 //! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
 //!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
@@ -98,7 +106,8 @@
 //! 1. [`rotate_purpose`](oubliette::Vault::rotate_purpose). New values are sealed under the new tree, old ones open.
 //! 2. One lease later, a job of [`reseal`](Job::reseal) steps over every column of the purpose, in every table, until
 //!    `left_behind` is empty for each.
-//! 3. [`retire_replaced`](oubliette::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable from then on,
+//! 3. [`retire_replaced`](oubliette::Vault::retire_replaced), naming the new tree. What was overlooked is unreadable
+//!    from then on,
 //!    and so is every backup from before step 2 ended: wait for as long as those may be needed. If somebody copied the
 //!    old keys, do not wait. It waits a lease on the calling thread: in async code use `spawn_blocking`.
 //!
@@ -125,7 +134,8 @@
 //! deploys wait until no process of the version before runs. With `#[derive(Personal)]`:
 //! 1. Add the group's column, NULL at first (`Option<Members>` in the record until step 4), and drop the NOT NULL of the field's.
 //! 2. Deploy a version that reads the field from both, and writes it to its column: `seal = PHONE, or_group = CONTACT`.
-//! 3. Deploy one that writes it to the group, and NULL to its column: `seal = PHONE, group = CONTACT, or_column = phone`. Then run a
+//! 3. Deploy one that writes it to the group, and NULL to its column: `seal = PHONE, group = CONTACT, or_column =
+//!    phone`. Then run a
 //!    job of [`into_group`](Job::into_group) steps until `left_behind` is empty.
 //! 4. Deploy one that knows the group alone, `seal = PHONE, group = CONTACT`, and drop the column.
 //!
@@ -186,7 +196,7 @@ mod step;
 mod steps;
 
 pub use address::address_in;
-pub use error::{Cause, DatabaseError, JobError, Problem};
+pub use error::{Cause, DatabaseError, JobError, RowProblem};
 pub use groups::GroupInRow;
 pub use job::Job;
 pub use key::{Key, KeyColumns};
@@ -196,8 +206,23 @@ pub use step::InRow;
 
 use oubliette::Token;
 
-/// Tokens of one value in an even and in an odd epoch, from those of [`Vault::tokens`](oubliette::Vault::tokens): for two
-/// columns. When two epochs of one kind are live, the newer.
+/// The tokens of one value for two columns, even epoch first and odd epoch second, from those of
+/// [`Vault::tokens`](oubliette::Vault::tokens). If two even or two odd epochs are live, it takes the newer.
+///
+/// ```
+/// use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+/// use oubliette_jobs::pair_of;
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(64));
+///
+/// # let vault = Vault::in_memory([ORDERS]);
+/// let tokens = vault.tokens(BY_EMAIL, &"alice@example.com".parse()?)?;
+/// let [even, odd] = pair_of(&tokens); // for the columns email_even and email_odd
+/// assert!(even.is_some() && odd.is_none()); // epoch 0 alone is live
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn pair_of<T>(tokens: &[Token<T>]) -> [Option<Token<T>>; 2] {
     [0, 1].map(|parity| tokens.iter().find(|token| token.epoch().number() % 2 == parity).copied())

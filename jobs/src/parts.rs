@@ -11,7 +11,22 @@ use super::error::{Cause, Fault};
 use super::job::Job;
 use super::step::{At, Form, Hand, Held, InRow, Step, same, text_of};
 
-/// A value that was read from plaintext, and what had to be guessed for it. Any value is one, without a guess.
+/// A value that was read from plaintext, and the guess that it took, if any. Every value converts to a `Parsed` value
+/// without a guess.
+///
+/// ```
+/// use oubliette::{Field, Purpose, personal::Name};
+/// use oubliette_jobs::{Job, Key, Parsed};
+///
+/// const NAME: Field<Name> = Purpose::new("orders").field("name");
+/// // Some names are stored as "Lee, Bob": turned round, which is a guess.
+/// let job = Job::on("customers", ("id", Key::Integer), "no").seal_parsed("name", "name", NAME, |text: &str| {
+///     match text.split_once(", ") {
+///         Some((last, first)) => format!("{first} {last}").parse().map(|name| Parsed::guessed(name, "the name was turned round")),
+///         None => text.parse::<Name>().map(Parsed::from),
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Parsed<T> {
     pub(super) value: T,
@@ -19,7 +34,8 @@ pub struct Parsed<T> {
 }
 
 impl<T> Parsed<T> {
-    /// A value for which something was guessed. A dry run lists the rows, by what was guessed; it must not be personal.
+    /// A value that took a guess. A dry run lists such rows by the text of the guess, so the text must not be personal
+    /// data.
     #[must_use]
     pub fn guessed(value: T, what: &'static str) -> Parsed<T> {
         Parsed { value, guess: Some(what) }
@@ -36,7 +52,9 @@ type Join<T, const N: usize> = Box<dyn Fn([Option<&str>; N]) -> Result<Parsed<T>
 type Split<T, const N: usize> = Box<dyn Fn(&T) -> Option<[Option<String>; N]> + Send + Sync>;
 type Alike = fn(usize, &str, &str) -> bool;
 
-/// How the texts of several columns become one value, and a value those texts again.
+/// How the texts of several columns become one value, and how a value becomes these texts again.
+///
+/// [`Job::seal_columns`] and [`Job::unseal_columns`] have examples.
 pub struct Parts<T, const N: usize> {
     join: Join<T, N>,
     split: Option<Split<T, N>>,
@@ -44,8 +62,8 @@ pub struct Parts<T, const N: usize> {
 }
 
 impl<T, const N: usize> Parts<T, N> {
-    /// How a value is made of the columns' texts, without white space at their ends: `None` for a column that is NULL or blank. An error shows
-    /// in problems: it must not repeat a value.
+    /// How to make a value of the columns' texts. The texts are trimmed, and `None` stands for a column that is NULL or
+    /// blank. Errors show in problems, so they must never repeat a value.
     #[must_use]
     pub fn new<P, E>(join: impl Fn([Option<&str>; N]) -> Result<P, E> + Send + Sync + 'static) -> Parts<T, N>
     where
@@ -59,8 +77,8 @@ impl<T, const N: usize> Parts<T, N> {
         Parts { join, split: None, alike: |_, one, other| one == other }
     }
 
-    /// How a value is taken apart; `None` when it cannot be. With it, [`seal_columns`](Job::seal_columns) refuses a row whose columns would not come back
-    /// as they were, but for white space at the ends.
+    /// How to take a value apart; `None` if that is impossible. With this way back, [`seal_columns`](Job::seal_columns)
+    /// refuses a row whose columns would not come back as they were, apart from white space at the ends.
     #[must_use]
     pub fn and_back(
         mut self,
@@ -70,7 +88,7 @@ impl<T, const N: usize> Parts<T, N> {
         self
     }
 
-    /// Without the way back: nothing is refused for its sake.
+    /// Drops the way back, so that no row is refused because of it.
     #[must_use]
     pub fn one_way(self) -> Parts<T, N> {
         Parts { split: None, ..self }
@@ -101,9 +119,9 @@ impl<T, const N: usize> fmt::Debug for Parts<T, N> {
 }
 
 impl Job {
-    /// Plaintext in several columns becomes one sealed value, as bytes in another, and NULL in them; so drop their NOT NULL
-    /// first. A row that has both, a sealed value and plaintext, is a problem: which of the two counts is not known, since an
-    /// update may have written one of the columns alone.
+    /// Seals plaintext of several columns as one value, as bytes in another column. The plain columns become NULL, so
+    /// drop their NOT NULL first. A row with both a sealed value and plaintext is a problem: an update may have written
+    /// one plain column alone, and the job cannot know which is right.
     ///
     /// ```
     /// use oubliette::personal::{Address, Country};
@@ -135,12 +153,13 @@ impl Job {
         self.step(SealColumns { from, to, at, parts })
     }
 
-    /// The way back, for a version that must be rolled back: a sealed value is taken apart into plain columns by
-    /// [`Parts::and_back`], and becomes NULL. **Its plaintext is then in the table, its free pages and its backups**, and a shred
-    /// does not reach it there. A value that cannot be taken apart, or would not be the same if it were put together again, is a problem.
-    /// Of one that was sealed without a look at the way back, a word may come to stand in another column than it did.
+    /// The way back, for a deploy that must be rolled back: takes a sealed value apart into plain columns by
+    /// [`Parts::and_back`], and sets it to NULL. **Its plaintext is then in the table, in its free pages and in its
+    /// backups**, where no shred reaches it. A value that cannot be taken apart, or that would not come together as the
+    /// same value, is a problem. If the value was sealed [one way](Parts::one_way), a word may end in a different
+    /// column from the one where it began.
     ///
-    /// Of one column, with parts of one:
+    /// With one column:
     /// ```
     /// use oubliette::personal::Email;
     /// use oubliette::{Field, Purpose};
@@ -203,12 +222,14 @@ impl<T: PersonalData, const N: usize> SealColumns<T, N> {
         let refused = |rule: &str| Fault::Row(Cause::InvalidPlaintext { rule: rule.into() });
         let made = (self.parts.join)(parts).map_err(|rule| {
             let echoes = parts.iter().flatten().any(|part| part.chars().count() >= 4 && rule.contains(part));
-            refused(if echoes { "the type refuses it, in words that repeat it" } else { &rule })
+            refused(if echoes {
+                "the type refuses the value (its message is not shown, since it repeats the value)"
+            } else {
+                &rule
+            })
         })?;
         if !self.parts.comes_back(&made.value, parts) {
-            return Err(refused(
-                "taken apart again it would not be what stands in the columns; seal it the one way, or by hand",
-            ));
+            return Err(refused("the way back would give other columns than these; seal it one way, or by hand"));
         }
         Ok(made)
     }
@@ -313,12 +334,12 @@ impl<T: PersonalData, const N: usize> Step for UnsealColumns<T, N> {
         let refused = |rule: &str| Fault::Row(Cause::NotConverted { rule: rule.into() });
         let split = self.parts.split.as_ref().and_then(|split| split(&value));
         let Some(texts) = split.map(|texts| texts.map(|text| text.map(Zeroizing::new))) else {
-            return Err(refused("it cannot be taken apart into these columns"));
+            return Err(refused("the value cannot be taken apart into these columns"));
         };
         let parts = texts.each_ref().map(|text| text.as_ref().map(|text| text.as_str()));
         match (self.parts.join)(parts) {
             Ok(again) if same(&again.value, &value) => {}
-            _ => return Err(refused("put together again it would not be the same value")),
+            _ => return Err(refused("the columns would not come together as the same value")),
         }
         for (column, text) in self.to.iter().zip(&texts) {
             row.set(*column, text.as_ref().map_or(Cell::Null, |text| Cell::text(text.to_string())));

@@ -14,7 +14,7 @@ use oubliette::{CustomerId, CustomerKeys, KeyStoreError, OpenError, Purpose, Vau
 
 use super::batch::{Batch, Change, Done, Outcome, Pace};
 use super::cell::{Cell, Column, Row};
-use super::error::{Cause, Fault, JobError, Problem};
+use super::error::{Cause, Fault, JobError, RowProblem};
 use super::job::Job;
 use super::key::RowKey;
 use super::report::{LeftBehind, Progress, Report};
@@ -29,7 +29,7 @@ pub(super) struct Pass<'p> {
     pace: Pace,
     after: Option<RowKey>,
     progress: Progress,
-    problems: Vec<Problem>,
+    problems: Vec<RowProblem>,
     left: LeftBehind,
 }
 
@@ -85,7 +85,7 @@ impl<'p> Pass<'p> {
         self.statements.count()
     }
 
-    /// The same for the rows that an earlier run has done, if there are any.
+    /// The query that counts the rows that an earlier run has done, if there are any.
     pub(super) fn count_before(&self) -> Option<Statement<'_>> {
         self.after.as_ref().map(|after| self.statements.count_through(after))
     }
@@ -108,7 +108,7 @@ impl<'p> Pass<'p> {
         self.statements.page(self.after.as_ref(), self.pace.rows(), true)
     }
 
-    /// The same, only to look.
+    /// The query for the next rows, without locks.
     pub(super) fn page_to_look_at(&self) -> Statement<'_> {
         self.statements.page(self.after.as_ref(), self.pace.rows(), false)
     }
@@ -180,12 +180,12 @@ impl<'p> Pass<'p> {
         self.tolerates(batch)
     }
 
-    fn problem(&self, row: &Row, column: Column, cause: Cause) -> Problem {
-        Problem { key: self.key_of(row), column: self.job.name_of(column).to_owned(), cause }
+    fn problem(&self, row: &Row, column: Column, cause: Cause) -> RowProblem {
+        RowProblem { key: self.key_of(row), column: self.job.name_of(column).to_owned(), cause }
     }
 
     fn tolerates(&self, batch: &Batch) -> Result<(), JobError> {
-        let more: Vec<Problem> = batch.problems().cloned().collect();
+        let more: Vec<RowProblem> = batch.problems().cloned().collect();
         if self.problems.len().saturating_add(more.len()) > self.job.tolerated {
             return Err(JobError::problems([&self.problems[..], &more].concat()));
         }

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use oubliette::{CustomerId, Vault};
 
 use super::cell::Column;
-use super::error::{JobError, Problem};
+use super::error::{JobError, RowProblem};
 use super::job::Job;
 use super::pass::{Page, Pass};
 use super::report::{DryRun, DuplicateToken};
@@ -43,7 +43,7 @@ impl<'p> Rehearsal<'p> {
             let key = self.pass.key_of(before);
             if let Some((column, cause)) = problem {
                 let column = job.name_of(column).to_owned();
-                self.found.problems.push(Problem { key, column, cause });
+                self.found.problems.push(RowProblem { key, column, cause });
                 continue;
             }
             for (column, what) in job.steps.iter().filter_map(|step| step.guess(before)) {

@@ -1,11 +1,13 @@
-//! How far a job is, and what it found.
+//! How far a job has come, and what it found.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::error::Problem;
+use super::error::RowProblem;
 
 /// How far a job is.
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress {
@@ -17,7 +19,8 @@ pub struct Progress {
     pub looked_at: u64,
     /// Of these, rows that were changed.
     pub changed: u64,
-    /// Of these, rows of customers who are shredded in a purpose of the job's: their values were left as they are.
+    /// Of these, rows of shredded customers: those shredded in a purpose of the job. Their values were left as they
+    /// are.
     pub erased: u64,
     /// Of these, rows with a problem, which were left as they are.
     pub problems: u64,
@@ -46,13 +49,13 @@ impl Progress {
         self.before.saturating_add(self.looked_at)
     }
 
-    /// Rows that this run has still to look at, as the table was when it began.
+    /// Rows that are left for this run, as counted when it began.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.total.saturating_sub(self.done())
     }
 
-    /// How long that takes at the pace so far; `None` before the first batch.
+    /// How long the rest takes at the pace so far; `None` before the first batch.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let pace = self.elapsed().as_secs_f64() / f64_of(self.looked_at);
@@ -94,33 +97,39 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// How far it came.
     pub progress: Progress,
     /// The rows that were left because of a problem.
-    pub problems: Vec<Problem>,
-    /// False when the callback broke it off.
+    pub problems: Vec<RowProblem>,
+    /// False if the callback stopped the run.
     pub finished: bool,
 }
 
-/// Rows for which steps of a job have something left to do. From `left_behind` of a driver.
+/// What steps of a job still have to do. A driver's `left_behind` gives it, as in [the crate's example](crate).
+///
+/// [The crate's example](crate) shows it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LeftBehind {
     /// Rows looked at.
     pub looked_at: u64,
-    /// What is left, one entry a step that has something left.
+    /// One entry for each step with something left.
     pub remaining: Vec<Remaining>,
 }
 
-/// What one step of a job has left to do.
+/// What one step of a job still has to do.
+///
+/// [`LeftBehind`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Remaining {
-    /// What the rows are: "plaintext", "under a replaced key tree".
+    /// Why the rows are listed: "plaintext", "under a replaced key tree".
     pub what: &'static str,
     /// The column.
     pub column: String,
@@ -159,13 +168,35 @@ impl fmt::Display for LeftBehind {
         }
         for (at, one) in self.remaining.iter().enumerate() {
             let (separator, keys) = (if at == 0 { "" } else { "; " }, one.first.join(", "));
-            write!(f, "{separator}column {}: {} rows {} (the first: {keys})", one.column, one.rows, one.what)?;
+            write!(f, "{separator}column {}: {} rows: {} (the first: {keys})", one.column, one.rows, one.what)?;
         }
         Ok(())
     }
 }
 
-/// What a job would come to. From `dry_run` of a driver.
+/// What a job would do. A driver's `dry_run` gives it.
+///
+/// ```
+/// # #[cfg(feature = "rusqlite")] {
+/// use oubliette::{Field, Purpose, Vault, personal::Email};
+/// use oubliette_jobs::{self as jobs, Job, Key};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+///
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let connection = rusqlite::Connection::open_in_memory()?;
+/// # connection.execute_batch(
+/// #     "CREATE TABLE customers (id INTEGER PRIMARY KEY, no BIGINT, email TEXT);
+/// #      INSERT INTO customers (email) VALUES ('alice@example.com'), ('bob at example.com');",
+/// # )?;
+/// let job = Job::on("customers", ("id", Key::Integer), "no").enroll().seal("email", EMAIL);
+/// let found = jobs::rusqlite::dry_run(&connection, &vault, &job)?;
+/// assert_eq!((found.would_change, found.problems.len()), (1, 1));
+/// println!("{found}"); // row 2, column email: ..
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DryRun {
@@ -174,18 +205,21 @@ pub struct DryRun {
     /// Of these, rows that would be changed.
     pub would_change: u64,
     /// Rows that would be left as they are, each with the rule that it breaks.
-    pub problems: Vec<Problem>,
-    /// Rows that would get the token of another row: what is one in its canonical form. Where tokens are UNIQUE all but one of them would be refused.
+    pub problems: Vec<RowProblem>,
+    /// Rows that would get the same token as another row, since their values have one canonical form. A UNIQUE column
+    /// refuses all but one of them.
     pub duplicates: Vec<DuplicateToken>,
-    /// Rows for which something would be guessed, such as the country of an address: one entry for each guess and column.
+    /// Rows that would take a guess, such as the country of an address: one entry for each guess and column.
     pub guesses: Vec<Guessed>,
 }
 
-/// Rows for which the same is guessed.
+/// Rows that take the same guess.
+///
+/// [`DryRun`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guessed {
-    /// What is guessed.
+    /// The guess.
     pub what: &'static str,
     /// The column.
     pub column: String,
@@ -195,7 +229,9 @@ pub struct Guessed {
     pub first: Vec<String>,
 }
 
-/// Two rows of one token.
+/// Two rows with the same token.
+///
+/// [`DryRun`] lists it; it is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DuplicateToken {
@@ -229,7 +265,8 @@ impl fmt::Display for DryRun {
         let (problems_count, duplicates_count) = (problems.len(), duplicates.len());
         write!(
             f,
-            "{looked_at} rows, {would_change} would be changed, {problems_count} have problems, {duplicates_count} would have another row's token"
+            "{looked_at} rows, {would_change} would be changed, {problems_count} have problems, \
+             {duplicates_count} would have another row's token"
         )?;
         problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))?;
         duplicates.iter().try_for_each(|DuplicateToken { column, key, same_as }| {
@@ -237,7 +274,7 @@ impl fmt::Display for DryRun {
         })?;
         guesses.iter().try_for_each(|Guessed { what, column, rows, first }| {
             let keys: Vec<&str> = first.iter().take(10).map(String::as_str).collect();
-            write!(f, "\ncolumn {column}: of {rows} rows {what} (the first: {})", keys.join(", "))
+            write!(f, "\ncolumn {column}: {rows} rows: {what} (the first: {})", keys.join(", "))
         })
     }
 }

@@ -16,12 +16,12 @@ use super::rehearsal::Rehearsal;
 use super::sql::{Dialect, Statement};
 use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
 
-/// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
+/// Runs a job. It calls `progress` after each commit of a batch, and goes on if that returns `Continue`.
 ///
-/// A batch is one `BEGIN IMMEDIATE` transaction: other writers wait for it, for as long as their busy timeout allows, and
-/// readers only if the database is not in WAL mode. It ends after a [stated time](Job::batch_time), and the thread
-/// [pauses](Job::pause) now and then, so that a writer with a busy timeout of half a second gets its turn. What a batch
-/// replaces stays in free pages and in the WAL: see [the crate](crate#from-plaintext-without-downtime).
+/// A batch is one `BEGIN IMMEDIATE` transaction. Other writers wait for it as long as their busy timeout allows;
+/// readers wait only if the database is not in WAL mode. A batch ends after a [stated time](Job::batch_time), and the
+/// thread [pauses](Job::pause) now and then, so a writer with a busy timeout of half a second gets its turn. Replaced
+/// content stays in free pages and in the WAL: see [the crate](crate#from-plaintext-without-downtime).
 ///
 /// # Errors
 /// [`JobError`]. Batches committed before stay, the one under way is rolled back.
@@ -44,7 +44,8 @@ pub fn run(
     }
 }
 
-/// The rows for which the job's steps have something left to do. Writes nothing and holds no lock between pages.
+/// Lists the rows that a step of the job still has something to do for. It writes nothing, and holds no lock between
+/// pages.
 ///
 /// # Errors
 /// [`JobError`].
@@ -59,11 +60,12 @@ pub fn left_behind(connection: &Connection, vault: &Vault, job: &Job) -> Result<
     }
 }
 
-/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would share a token, which a UNIQUE
-/// constraint would refuse. It works on all rows as a run does, and keeps their tokens in memory, some 100 bytes a row. A job that enrolls uses up one number.
+/// Does the work of a job without writing anything, and reports the result: rows that it would refuse, with the rule,
+/// and rows that would share a token, which a UNIQUE constraint refuses. It keeps the tokens of all rows in memory,
+/// some 100 bytes a row. A job with `enroll` uses up one number.
 ///
 /// # Errors
-/// [`JobError`]; problems are no error here.
+/// [`JobError`]. Rows with problems are in the answer, and are not an error.
 pub fn dry_run(connection: &Connection, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
     let mut rehearsal = Rehearsal::new(job, vault, Dialect::Sqlite)?;
     loop {

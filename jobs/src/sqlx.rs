@@ -24,16 +24,15 @@ use super::{DryRun, Job, JobError, LeftBehind, Progress, Report};
 /// How often a batch is tried that the database gave up for another transaction's sake.
 const ATTEMPTS: u32 = 5;
 
-/// Runs a job. `progress` is called after each batch was committed, and says whether to go on.
+/// Runs a job. It calls `progress` after each commit of a batch, and goes on if that returns `Continue`.
 ///
-/// A batch is one transaction, on a connection of the pool's that is returned after it. PostgreSQL, MySQL and MariaDB lock
-/// the rows of the batch until it ends, SQLite the whole file; the isolation is READ COMMITTED, in which nothing else is
-/// locked. A batch that meets a deadlock is tried again, up to five times. Dropping the future rolls the batch under way
-/// back.
+/// A batch is one transaction on one connection of the pool. PostgreSQL, MySQL and MariaDB lock the rows of the batch
+/// until it ends, SQLite the whole file. The isolation level is READ COMMITTED, so nothing else is locked. After a
+/// deadlock the batch is tried again, up to five times. If the future is dropped, the batch under way is rolled back.
 ///
-/// Sealing and opening is done on the runtime's thread, some 10 milliseconds between two awaits, and a batch ends after a
-/// [stated time](Job::batch_time). Enrolling may wait for a commit of the vault's. What `progress` is told can be sent to whoever
-/// shows it, by a `tokio::sync::watch` for example: [`Progress`] is `Clone`, and tells how much is left and how long that takes.
+/// The job seals and opens on the runtime's thread, some 10 milliseconds between two awaits. A batch ends after a
+/// [stated time](Job::batch_time). `enroll` may wait for a commit of the vault. [`Progress`] is `Clone`, so you can
+/// send it to the part of your program that shows it, for example through a `tokio::sync::watch`.
 ///
 /// # Errors
 /// [`JobError`]. Batches committed before stay, the one under way is rolled back.
@@ -70,8 +69,8 @@ pub async fn run<DB: JobDatabase>(
     }
 }
 
-/// The rows for which the job's steps have something left to do. Writes nothing and holds no lock. The runtime's other tasks go on every
-/// 10 milliseconds or so, as in [`run`].
+/// Lists the rows that a step of the job still has something to do for. It writes nothing and holds no lock. The
+/// runtime's other tasks get their turn every 10 milliseconds or so, as in [`run`].
 ///
 /// # Errors
 /// [`JobError`].
@@ -92,12 +91,13 @@ pub async fn left_behind<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &
     }
 }
 
-/// What a job would come to, without writing anything: rows that would be refused, by rule, and rows that would share a token, which a UNIQUE
-/// constraint would refuse. It works on all rows as a run does, and keeps their tokens in memory, some 100 bytes a row. A job that enrolls uses up one number. The runtime's
-/// other tasks go on every 10 milliseconds or so, as in [`run`].
+/// Does the work of a job without writing anything, and reports the result: rows that it would refuse, with the rule,
+/// and rows that would share a token, which a UNIQUE constraint refuses. It keeps the tokens of all rows in memory,
+/// some 100 bytes a row. A job with `enroll` uses up one number. The runtime's other tasks get their turn every 10
+/// milliseconds or so, as in [`run`].
 ///
 /// # Errors
-/// [`JobError`]; problems are no error here.
+/// [`JobError`]. Rows with problems are in the answer, and are not an error.
 pub async fn dry_run<DB: JobDatabase>(pool: &Pool<DB>, vault: &Vault, job: &Job) -> Result<DryRun, JobError> {
     let mut rehearsal = Rehearsal::new(job, vault, dialect::<DB>()?)?;
     learn::<DB>(&mut *pool.acquire().await.map_err(JobError::database)?, rehearsal.pass(), job).await?;
@@ -217,7 +217,8 @@ fn was_given_up(error: &JobError) -> bool {
     code.is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
 }
 
-/// A database that jobs run on: sqlx's `Sqlite`, `Postgres` and `MySql` are. Only this crate implements it.
+/// A database that jobs run on: sqlx's `Sqlite`, `Postgres` or `MySql`. Only this crate implements it, so there is no
+/// example.
 pub trait JobDatabase: Database + closed::Engine {}
 
 impl<DB: closed::Engine> JobDatabase for DB {}

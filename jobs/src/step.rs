@@ -12,8 +12,17 @@ use super::cell::{Cell, Column, Row};
 use super::error::{Cause, Fault, JobError};
 use super::parts::Parsed;
 
-/// A field, and the column whose content its values are bound to, if any. A [`Field`] alone is one whose values are bound
-/// to none.
+/// A field, and the column whose content its values are bound to, if any. A [`Field`] converts to a field that is bound
+/// to no column.
+///
+/// ```
+/// use oubliette::{Field, Purpose, personal::Text};
+/// use oubliette_jobs::{InRow, Job, Key};
+///
+/// const NOTE: Field<Text> = Purpose::new("orders").field("note");
+/// // The note of an order is bound to the order's own number: it opens in no other row.
+/// let job = Job::on("orders", ("id", Key::Integer), "no").seal_into("note", "note_sealed", InRow::new(NOTE).within_column("id"));
+/// ```
 pub struct InRow<T> {
     field: Field<T>,
     context: Option<String>,
@@ -26,9 +35,9 @@ impl<T> InRow<T> {
         InRow { field, context: None }
     }
 
-    /// The values are bound to what stands in this column of the same row, as [`Field::within`] binds them. The context is
-    /// the bytes of text or bytes (the 16 of PostgreSQL's `uuid`), or the eight of an integer, most significant first.
-    /// Called again, the last column counts.
+    /// Binds the values to the content of this column of the same row, as [`Field::within`] does. The context is the
+    /// bytes of a text or of bytes (16 for PostgreSQL's `uuid`), or the eight bytes of an integer, most significant
+    /// first. If you call it twice, the last column counts.
     #[must_use]
     pub fn within_column(self, column: impl Into<String>) -> InRow<T> {
         InRow { context: Some(column.into()), ..self }
@@ -193,7 +202,11 @@ pub(super) fn parsed<T>(cell: &Cell, parse: &Parse<T>) -> Result<Parsed<T>, Caus
         // The types of `oubliette` never repeat a value in an error; those of others may. What is shorter than a word is in many a message by chance.
         let echoes = text.trim().chars().count() >= 4 && rule.contains(text.trim());
         Cause::InvalidPlaintext {
-            rule: if echoes { "the type refuses it, in words that repeat it".into() } else { rule },
+            rule: if echoes {
+                "the type refuses the value (its message is not shown, since it repeats the value)".into()
+            } else {
+                rule
+            },
         }
     })
 }
@@ -205,14 +218,14 @@ pub(super) fn text_of(cell: &Cell) -> Result<Zeroizing<String>, Cause> {
         Cell::Integer(integer) => Ok(Zeroizing::new(integer.to_string())),
         // A point is a separator to some types, and the digits after it another value's.
         Cell::Number(digits) if digits.contains('.') => {
-            Err("a number with a fraction; make the column one of whole numbers, or of text, and run the job again")
+            Err("a number with a fraction; turn the column into text or whole numbers, and run the job again")
         }
         Cell::Number(digits) => Ok(digits.clone()),
         Cell::Null => Err("no value"),
         Cell::Text(text) => Ok(text.clone()),
         Cell::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-            Err(_) => Err("not UTF-8, so not text"),
+            Err(_) => Err("it is not UTF-8"),
         },
     };
     text.map_err(|rule| Cause::InvalidPlaintext { rule: rule.into() })

@@ -8,8 +8,19 @@ use super::text::InvalidText;
 
 /// An entry of the journal, pinned: its number, and the hash of its line.
 ///
-/// Whoever keeps one can tell later that the journal still has that entry, and so all before it. Receipts have two, the
-/// root record has the newest, and anybody may write one down: `12:` and the hash in base64url as text.
+/// With an anchor anybody can check later that the journal still has that entry, and every entry before it. A receipt
+/// has two anchors. The root record has the newest. Anybody may write one down: as text it is `12:` and the hash in
+/// base64url.
+///
+/// ```
+/// use oubliette_journal::{Anchor, Hash};
+///
+/// let anchor = Anchor::new(12, Hash::from_bytes([7; 32])).ok_or("0 is no entry")?;
+/// let written_down = anchor.to_string();
+/// assert_eq!(written_down, "12:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc");
+/// assert_eq!(written_down.parse::<Anchor>()?, anchor);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Anchor {
     /// From 1 on.
@@ -21,7 +32,7 @@ impl Anchor {
     /// What stands for the entry before the first.
     pub(crate) const START: Anchor = Anchor { n: 0, hash: Hash::NONE };
 
-    /// The entry of this number, whose line has this hash. `None` for number 0, since the first has 1.
+    /// The anchor of the entry with this number and this hash. `None` for number 0: the first entry is number 1.
     #[must_use]
     pub const fn new(n: u64, hash: Hash) -> Option<Anchor> {
         if n == 0 { None } else { Some(Anchor { n, hash }) }

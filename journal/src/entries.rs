@@ -14,6 +14,8 @@ use super::ids::VaultName;
 use super::key::PublicKey;
 
 /// The entries of a journal, in order. See [`entries`].
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Debug)]
 pub struct Entries<R> {
     path: PathBuf,
@@ -43,11 +45,11 @@ enum Behind {
     },
 }
 
-/// Reads a journal from its beginning: every entry's form, signature and place in the chain is checked before it is
-/// given out. Takes a constant amount of memory. After an error nothing more comes, unless it is read
-/// [past damage](Entries::past_damage).
+/// Reads a journal from its beginning. The form, the signature and the place in the chain of each entry are checked
+/// before the entry is given out. Memory does not grow with the file. An error ends the iterator, unless it reads [past
+/// damage](Entries::past_damage).
 ///
-/// Whether the end is missing cannot be told here: [`verify`](super::verify) does.
+/// This function does not see whether the end of the journal is missing: [`verify`](super::verify) does.
 ///
 /// # Errors
 /// If the file cannot be opened. Each item may be an error, too.
@@ -76,11 +78,11 @@ impl<R: BufRead> Entries<R> {
         Entries { known: Some(known), ..self }
     }
 
-    /// Goes on behind a damaged line, for a look at what is left: each line that is no entry of the vault's, or not in its
-    /// place, is an error, and the entries behind it still come if the vault signed them. Two of them without an error in
-    /// between follow one from the other.
+    /// Goes on after a damaged line, to show what is left. Each line that is not an entry of the vault, or that stands
+    /// in the wrong place, is an error. The entries after it still come if the vault signed them. Two entries without
+    /// an error between them are neighbours in the chain.
     ///
-    /// Nothing comes behind an error that is not of a line, nor when the line is damaged that says which vault it is.
+    /// Two errors still end the iterator: one that is not about a line, and damage of the line that names the vault.
     #[must_use]
     pub fn past_damage(self) -> Entries<R> {
         Entries { behind: Behind::Rest { is_lost: false, next: None }, ..self }

@@ -19,7 +19,9 @@ const BEFORE_SIGNATURE: &str = ",\"sig\":\"";
 const AFTER_SIGNATURE: &str = "\"}";
 const SIGNATURE_CHARACTERS: usize = 86;
 
-/// An entry of a journal, as it stands in its line.
+/// One entry of a journal: what its line says.
+///
+/// [The crate's page](crate) has an example that reads entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub(super) n: u64,
@@ -77,19 +79,19 @@ impl Entry {
         self.generation
     }
 
-    /// What the writer tells the event by, if it gave it an id.
+    /// The id that the writer gave the event, if it gave one.
     #[must_use]
     pub fn id(&self) -> Option<EventId> {
         self.id
     }
 
-    /// What it says.
+    /// The event that the entry records.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.event
     }
 
-    /// What it says, without the rest.
+    /// Takes the event out of the entry.
     #[must_use]
     pub fn into_event(self) -> Event {
         self.event
@@ -101,7 +103,7 @@ impl Entry {
         self.prev
     }
 
-    /// Its number and hash.
+    /// The entry's anchor: its number and hash.
     #[must_use]
     pub fn anchor(&self) -> Anchor {
         Anchor { n: self.n, hash: self.hash }
@@ -115,17 +117,17 @@ impl Entry {
         line
     }
 
-    /// Whether the vault of this name and key wrote it. Its signature alone: whether it is in its place, and whether others are missing, tell
-    /// [`entries`](super::entries) and [`verify`](super::verify).
+    /// Whether the vault of this name and key signed the entry. [`entries`](super::entries) and
+    /// [`verify`](super::verify) check more: that the entry is in its place, and that no other is missing.
     #[must_use]
     pub fn is_signed_by(&self, vault: VaultName, key: &PublicKey) -> bool {
         is_signed(self.line().as_bytes(), vault, key)
     }
 
-    /// Reads a line, without its line feed. Its signature is **not** checked: [`verify`](super::verify) does that.
+    /// Reads a line without its line feed. This does **not** check the signature: [`verify`](super::verify) does.
     ///
     /// # Errors
-    /// What is not of the form, as a text for people.
+    /// A text for people: which rule of the form the line breaks.
     pub fn parse(line: &[u8]) -> Result<Entry, &'static str> {
         if line.len() >= LINE_BYTES {
             return Err("it is longer than a line may be");

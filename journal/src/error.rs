@@ -28,8 +28,11 @@ pub enum JournalError {
         /// The path.
         path: PathBuf,
     },
-    /// Another process was writing all the while. Nothing was written.
-    #[error("another process was writing {path} for all of {waited:?}; try again, and look for a stuck process")]
+    /// Another process held the journal for the whole wait. Nothing was written.
+    #[error(
+        "another process has been writing {path} for {waited:?}, and nothing was written; try again, and look for \
+         a stuck process"
+    )]
     Busy {
         /// The path.
         path: PathBuf,
@@ -45,9 +48,12 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
-    /// Writing failed half-way, and could not be taken back: the entries may be there or not. Whoever writes next finds
-    /// out.
-    #[error("{path} may have new entries or not, since writing failed half-way; look at the cause, then try again")]
+    /// Writing failed half-way and could not be undone: the entries may be there or may be missing. The next writer
+    /// finds out.
+    #[error(
+        "writing to {path} failed half-way, and the new entries may be there or may be missing; look at the \
+         cause, then try again"
+    )]
     Unsure {
         /// The path.
         path: PathBuf,
@@ -57,9 +63,9 @@ pub enum JournalError {
     },
     /// The end is missing: the journal was cut off, or replaced by an older copy of itself.
     #[error(
-        "the journal ends at entry {have}, and entry {known} is known to have been written: its end was cut off, or an \
-         older copy was put in its place. Put the newest copy back; whoever holds the vault can go on without, with \
-         `accept_journal_loss`, and the gap is recorded"
+        "the journal ends at entry {have}, but entry {known} was written: the end was cut off, or an older copy was put in \
+         its place. Put the newest copy back. If there is none, `accept_journal_loss` goes on without those entries \
+         and records the gap"
     )]
     CutOff {
         /// The number of the last entry that is there; 0 if there is none.
@@ -88,8 +94,8 @@ pub enum JournalError {
     },
     /// The file beside the journal that says how far it has come is damaged.
     #[error(
-        "{path} {what}, so that nobody can say whether the journal's end is missing: the vault's next entry writes it \
-         anew; until then check without it, against a receipt or an anchor"
+        "{path} {what}, so it does not show whether the journal's end is missing. Check without it, against a receipt or \
+         an anchor; the vault's next entry writes it anew"
     )]
     Head {
         /// The path.
@@ -98,23 +104,23 @@ pub enum JournalError {
         what: &'static str,
     },
     /// The journal is of another vault, or was signed by another key.
-    #[error("the journal is of the vault {found} with the key {key}; check path and key, they must be of one vault")]
+    #[error("the journal belongs to the vault {found} with the key {key}; give the path and the key of one vault")]
     OtherVault {
         /// The vault that the journal names.
         found: VaultName,
         /// The key that it names.
         key: PublicKey,
     },
-    /// An entry that is known to have been written is another one here: the journal was forked, written on from an older
-    /// copy for instance.
+    /// An entry differs from the one that was written under its number. The journal has two histories: for instance,
+    /// somebody wrote on in an older copy.
     #[error(
-        "entry {n} is not the one that {known_from} names: the journal was replaced by another history, such as an \
-         older copy that was written on. Find the right one, and keep both"
+        "entry {n} is not the one that {known_from} names: this journal is another history, such as an older copy that \
+         was written on. Keep this file, find the right journal, and put it in place"
     )]
     OtherHistory {
         /// The entry.
         n: u64,
-        /// What names it: the root record, the head, a receipt.
+        /// Where the right entry is named: in the root record, the head or a receipt.
         known_from: KnownFrom,
     },
     /// A line was signed by the vault, but says what this version does not know.
@@ -124,12 +130,12 @@ pub enum JournalError {
         line: u64,
     },
     /// An event does not fit into a line. Nothing was written.
-    #[error("an event of {bytes} bytes does not fit into a line; make its lists or texts shorter")]
+    #[error("the event has {bytes} bytes and does not fit into a line; make its lists or texts shorter")]
     TooLong {
         /// The size.
         bytes: usize,
     },
-    /// An event cannot be written as it is. Nothing was written.
+    /// The event contradicts itself or the journal. Nothing was written.
     #[error("the event cannot be written: {0}; report this as a bug")]
     Unwritable(&'static str),
     /// The vault could not sign. Nothing was written.
@@ -141,7 +147,7 @@ pub enum JournalError {
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// It has not the form of an entry.
+    /// The line does not have the form of an entry.
     #[error("this is no entry of a journal: {0}")]
     Form(&'static str),
     /// Its signature does not fit: something in it was changed, or it was never signed by this vault.
@@ -163,8 +169,9 @@ pub enum Damage {
         /// The one that belongs there.
         expected: u64,
     },
-    /// The vault wrote this entry behind another one: it is of another journal, or of another history of this one.
-    #[error("entry {n} does not follow from the one before: it is of another journal of this vault")]
+    /// The vault wrote this entry after a different one: the entry belongs to another journal, or to another history of
+    /// this one.
+    #[error("entry {n} does not follow from the one before: it belongs to another journal of this vault")]
     Spliced {
         /// The entry.
         n: u64,
@@ -174,7 +181,7 @@ pub enum Damage {
     Contradiction(&'static str),
 }
 
-/// How an entry that must be there is known.
+/// Where it is written that an entry must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KnownFrom {
@@ -248,7 +255,7 @@ impl JournalError {
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// It has not the form of a receipt.
+    /// The text does not have the form of a receipt.
     #[error("this is no receipt: {0}; get the document again, as it was issued")]
     Form(&'static str),
     /// It was written by a newer version of this crate.
@@ -257,8 +264,8 @@ pub enum ReceiptError {
         /// Its format.
         format: u64,
     },
-    /// It names another key than the one that it was checked with.
-    #[error("the receipt names the key {found}, and was checked with another; check with the vault's own key")]
+    /// The receipt names a different key from the one that it was checked with.
+    #[error("the receipt names the key {found}, which is not the key that was given; check with the vault's own key")]
     OtherKey {
         /// The key that it names.
         found: PublicKey,

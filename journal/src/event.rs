@@ -10,11 +10,13 @@ use super::parts::{Ending, IndexName, OpeningResult, Results, RootKeyVersion, Wh
 use super::text::{Label, Reason};
 use super::time::Time;
 
-/// What happened, in words and numbers, never personal data: customers are named by their numbers, lists of them as
-/// ranges.
+/// What happened. An event never has personal data: it names customers by their numbers, and lists of customers as
+/// ranges of numbers.
 ///
-/// Kinds that begin something (the *intents*, from `Shred` to `ForgetSeries`) are written before it is done, and the
-/// `Outcome` after: an intent without one was interrupted, and counts as done until somebody finishes it.
+/// Events from `Shred` to `ForgetSeries` are *intents*: the vault writes them before it acts, and an `Outcome`
+/// afterwards. An intent without an outcome was interrupted. It counts as done until somebody finishes it.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -121,7 +123,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first: Option<Label>,
     },
-    /// Intent: keys in the token that the root record is not under are destroyed: a copy's series, or one that a rotation left.
+    /// Intent: a series of root keys that the root record no longer uses is destroyed in the token. It belonged to a
+    /// copy, or a rotation left it there.
     ForgetSeries {
         /// The series.
         series: SeriesName,
@@ -158,18 +161,20 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         root_key: Option<RootKeyVersion>,
     },
-    /// The same where no outcome says so: of a version that began by age, of older ones whose time was over, and of what was not said by
-    /// whoever was stopped before.
+    /// The version of the root key in use, where no outcome says it: a version began because the one before was old,
+    /// older versions were destroyed because their time was over, or a process stopped before it wrote this down.
     RootKey {
         /// The version.
         version: RootKeyVersion,
     },
-    /// A copy of the vault is about to be written, under the first key of a series of its own: it opens for as long as that key is there.
+    /// A copy of the vault is about to be written. A series of its own protects it: the copy opens for as long as the
+    /// first key of that series exists.
     Copied {
         /// The copy's series.
         series: SeriesName,
     },
-    /// Entries are missing here, and somebody who holds the vault went on without them. Their numbers are not used again.
+    /// Entries are missing here, and somebody who holds the vault went on without them. Their entry numbers are never
+    /// used again.
     Gap {
         /// The vault, since the entry that named it may be among those missing.
         vault: VaultName,
@@ -182,7 +187,8 @@ pub enum Event {
         /// Why.
         why: Reason,
     },
-    /// A writer was killed within a line; what it left was cut off. Nobody was told that it was written.
+    /// A writer was killed in the middle of a line, and the next writer cut the half line off. No caller was told that
+    /// the line was written.
     Torn {
         /// How many bytes it was.
         bytes: u64,
@@ -205,7 +211,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
-    /// A customer was erased: the register has forgotten whose the numbers were.
+    /// A customer was erased: the register no longer knows whose numbers these were.
     Erased {
         /// The customer's numbers.
         numbers: Numbers,
@@ -214,9 +220,9 @@ pub enum Event {
     },
     /// Two customers turned out to be one.
     Merged {
-        /// The numbers of the one whose id is now another name of the other's.
+        /// The numbers of the customer whose id now leads to the other one.
         numbers: Numbers,
-        /// The numbers of the other.
+        /// The numbers of the customer who stays.
         into: Numbers,
     },
     /// A grant ended: withdrawn, or run out.
@@ -270,7 +276,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
     },
-    /// A customer's data must be kept for a while, whatever is asked.
+    /// A customer's data must be kept, even if somebody asks for erasure.
     Hold {
         /// The hold.
         hold: u64,
@@ -293,8 +299,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
     },
-    /// Somebody ordered that a hold does not keep what it is for from being destroyed. It stands for the rest. Written
-    /// before anything is destroyed, which may then not have come about: the vault's own entries tell.
+    /// Somebody ordered a destruction that a hold stands against. The hold still protects everything else. The entry is
+    /// written before anything is destroyed; the vault's own entries say whether the destruction took place.
     HoldOverridden {
         /// The hold.
         hold: u64,
@@ -303,8 +309,9 @@ pub enum Event {
         /// Why.
         why: Reason,
     },
-    /// Somebody ordered that numbers are shredded, and not that their customers are erased: who they are stays known. Written
-    /// before anything is shredded, which may then not have come about: the vault's own entry behind it, for the same reason, tells.
+    /// Somebody ordered a shred of numbers without erasing their customers: the register still knows whose numbers
+    /// these are. The entry is written before the shred; the vault's own entry after it, with the same reason, says
+    /// whether the shred took place.
     ShredOrdered {
         /// Which.
         whom: Whom,
@@ -315,16 +322,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
     },
-    /// What had been kept long enough was looked for.
+    /// A sweep looked for data whose retention had ended.
     Swept {
         /// In this purpose alone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         purpose: Option<Label>,
         /// How many numbers were due.
         due: u64,
-        /// How many of them were shredded.
+        /// How many of the due numbers were shredded.
         shredded: u64,
-        /// How many were held.
+        /// How many of the due numbers a hold kept.
         held: u64,
     },
     /// Data of a customer was handed to a third party.
@@ -340,12 +347,12 @@ pub enum Event {
         /// Whether it left encrypted to the recipient.
         encrypted: bool,
     },
-    /// A customer was given all that is held on them.
+    /// A customer received all data that is held on them.
     Accessed {
         /// The customer's numbers.
         numbers: Numbers,
     },
-    /// Values were opened, or were asked for, and the openings are audited.
+    /// Values were opened, or somebody tried to open them, under an audit.
     Openings {
         /// The second.
         at: Time,
@@ -359,15 +366,15 @@ pub enum Event {
         field: Label,
         /// What they came to.
         result: OpeningResult,
-        /// How many, repeated ones too: each customer's as often as the others'. Where one list was split over several
-        /// entries, the first has the count.
+        /// How many openings, repeated ones included. Each of the customers was opened equally often. If the list of
+        /// numbers was too long for one entry, the first entry has the count.
         count: u64,
         /// Whose.
         numbers: Numbers,
     },
-    /// Something was restored from a backup and brought up to date.
+    /// A backup was restored and brought up to date.
     Restored {
-        /// What: the database, the root record.
+        /// What was restored: the database, the root record.
         what: Reason,
         /// How many rows of shredded customers came back and were erased again.
         erased: u64,
@@ -380,14 +387,14 @@ pub enum Event {
 }
 
 impl Event {
-    /// What the intent in entry `of` came to.
+    /// An outcome of the intent in entry `of`.
     #[must_use]
     pub fn outcome(of: u64, result: Ending, results: Results) -> Event {
         let Results { newly, already, tree, trees, epoch, effective_at, root_key } = results;
         Event::Outcome { of, result, newly, already, tree, trees, epoch, effective_at, root_key }
     }
 
-    /// Whether it begins something that an [`Outcome`](Event::Outcome) ends.
+    /// Whether the event is an intent, which an [`Outcome`](Event::Outcome) ends.
     #[must_use]
     pub fn is_intent(&self) -> bool {
         matches!(
@@ -406,7 +413,7 @@ impl Event {
         )
     }
 
-    /// What it says of the root key.
+    /// The version of the root key that the event names, if it names one.
     #[must_use]
     pub fn root_key(&self) -> Option<&RootKeyVersion> {
         match self {
@@ -416,7 +423,7 @@ impl Event {
         }
     }
 
-    /// Whether the vault alone writes it: beside a commit of its own, or to keep a journal or an audit. Nobody else may.
+    /// Whether only the vault may write the event: beside a commit, or to keep the journal or an audit.
     #[must_use]
     pub fn is_the_vaults(&self) -> bool {
         let keeps_the_journal = matches!(
@@ -432,7 +439,7 @@ impl Event {
         keeps_the_journal || self.is_intent()
     }
 
-    /// The highest customer number that it names, if it names any.
+    /// The highest customer number that the event names, if it names any.
     #[must_use]
     pub fn highest_number(&self) -> Option<Number> {
         match self {

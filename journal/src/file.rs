@@ -22,8 +22,51 @@ use super::sync::{Mutex, lock};
 use super::text::Reason;
 use super::time::Time;
 
-/// A journal that is open for writing. The file itself is opened anew for each call, so that a forked process and one
-/// that holds this from before do not share a position in it.
+/// A journal that is open for writing. Each call opens the file anew, so a forked process never shares a position in
+/// the file with its parent.
+///
+/// An application has a vault, which does all of this by itself. Alice, number 7, leaves the newsletter:
+/// ```
+/// use oubliette_journal::{
+///     Ending, Event, Expectations, Journal, Label, Number, Numbers, Reason, Results, Time, Whom, entries, replay, verify,
+/// };
+/// # use ed25519_dalek::{Signer as _, SigningKey};
+/// # use oubliette_journal::{PublicKey, SignError, Signer, VaultName};
+/// # struct Vault(SigningKey);
+/// # impl Signer for Vault {
+/// #     fn vault(&self) -> VaultName {
+/// #         VaultName::from_bytes([1; 16])
+/// #     }
+/// #     fn public_key(&self) -> PublicKey {
+/// #         PublicKey::from_bytes(&self.0.verifying_key().to_bytes()).expect("it is a key")
+/// #     }
+/// #     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+/// #         Ok(self.0.sign(message).to_bytes())
+/// #     }
+/// # }
+/// # let vault = Vault(SigningKey::from_bytes(&[7; 32]));
+/// # let place = tempfile::tempdir()?;
+/// # let path = place.path().join("privacy.journal");
+/// let journal = Journal::create(&path, &vault, Time::now(), 1)?;
+/// let alice = Numbers::of([Number::try_from(7)?]);
+/// let shred = Event::Shred {
+///     whom: Whom::Numbers(alice.clone()),
+///     purpose: Some(Label::new("newsletter")?),
+///     why: Some(Reason::new("request 2026-114")?),
+/// };
+/// let intent = journal.append(&vault, 1, &[shred])?; // before the vault acts
+/// assert_eq!(journal.open_intents().len(), 1);
+/// let results = Results { newly: Some(1), ..Results::default() };
+/// journal.append(&vault, 2, &[Event::outcome(2, Ending::Done, results)])?; // after it
+///
+/// // Anybody with the public key checks the file, and reads what was forgotten.
+/// let key = vault.public_key();
+/// let expected = intent.into_iter().fold(Expectations::new(), Expectations::anchor);
+/// assert_eq!(verify(&path, &key, &expected, |_| ())?.entries, 3);
+/// let forgotten = replay(entries(&path, &key)?)?;
+/// assert_eq!(forgotten.shredded, [(alice, Some("newsletter".to_owned()))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Journal {
     pub(super) path: PathBuf,
@@ -44,7 +87,7 @@ impl Journal {
         Journal::begin(path, signer, Anchor::START, now, generation, event)
     }
 
-    /// Neither a journal nor the head of one may be there.
+    /// Checks that neither a journal nor a head lies at this path.
     ///
     /// # Errors
     /// [`JournalError::Exists`].
@@ -77,19 +120,19 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Nothing of it is read yet.
+    /// An open journal of which nothing is read yet.
     fn new(path: &Path, signer: &dyn Signer) -> Journal {
         let (vault, key) = (signer.vault(), signer.public_key());
         let state = State::new(Chain::new(key, Some(vault)));
         Journal { path: path.to_owned(), vault, key, state: Mutex::new(state) }
     }
 
-    /// Opens a journal: reads it once, checks that every line follows from the one before and that the last is signed,
-    /// which covers all. What the anchor and the head name must be there. Writes nothing; an incomplete last line is
-    /// mended by the first [`append`](Journal::append).
+    /// Opens a journal and reads it once. Each line must follow from the one before. The last line must be signed,
+    /// which covers all others. The entries that the anchor and the head name must be there. This call writes nothing:
+    /// the first [`append`](Journal::append) mends an incomplete last line.
     ///
     /// # Errors
-    /// [`JournalError`]; of damage it says the line and the rule.
+    /// [`JournalError`]. An error about damage names the line and the rule.
     pub fn open(path: &Path, signer: &dyn Signer, anchor: Option<Anchor>) -> Result<Journal, JournalError> {
         let journal = Journal::new(path, signer);
         let _held = Lock::take_to_read(path);
@@ -106,9 +149,9 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Goes on after entries were lost, and says so in the journal: if the file is gone, it is begun anew behind the
-    /// anchor; if its end is missing, the next entry is a gap. If nothing is missing, it is only opened. The file must
-    /// not be damaged otherwise: move it away, and keep it.
+    /// Goes on after entries were lost, and records the loss in the journal. If the file is gone, a new file begins
+    /// after the anchor. If the end of the file is missing, the next entry is a gap. If nothing is missing, the journal
+    /// is only opened. A file that is damaged in another way is refused: move it away and keep it, then call this.
     ///
     /// # Errors
     /// [`JournalError`]; nothing was written then.
@@ -147,17 +190,18 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Adds entries, one for each event, durable with one sync when this returns. What other processes added is read
-    /// first, and an incomplete line of a killed one is cut off and recorded in an entry of its own.
+    /// Adds one entry for each event. All are durable when this returns, with one sync. The call first reads what other
+    /// processes added. If a killed process left an incomplete line, the call cuts it off and records that in an entry
+    /// of its own.
     ///
     /// # Errors
-    /// [`JournalError`]. Nothing was added, unless it is [`JournalError::Unsure`].
+    /// [`JournalError`]. After [`JournalError::Unsure`] the entries may be there; after all others nothing was added.
     pub fn append(&self, signer: &dyn Signer, generation: u64, events: &[Event]) -> Result<Vec<Anchor>, JournalError> {
         self.add(signer, Time::now(), generation, None, events.iter().map(|event| (None, event.clone())))
     }
 
-    /// The same of what must stand behind an entry that the root record names: in a file that has not got it, such as a
-    /// copy of the journal that another process does not write to, nothing may be written.
+    /// Adds entries, as [`append`](Journal::append) does, after an entry that the root record names. A file without
+    /// that entry, such as a copy of the journal, is refused and nothing is written.
     ///
     /// # Errors
     /// As [`append`](Journal::append).
@@ -171,7 +215,8 @@ impl Journal {
         self.add(signer, Time::now(), generation, anchor, events.iter().map(|event| (None, event.clone())))
     }
 
-    /// The same for events that their writer must find again: see [`entries_after`](Journal::entries_after).
+    /// Adds entries, as [`append`](Journal::append) does, with an id for each. A writer that was interrupted finds them
+    /// again by their ids, with [`entries_after`](Journal::entries_after).
     ///
     /// # Errors
     /// As [`append`](Journal::append).
@@ -224,7 +269,7 @@ impl Journal {
         self.catch_up(&mut state, None)
     }
 
-    /// Makes what this process knows durable, whoever wrote it.
+    /// Makes every entry durable that this process has read, whichever process wrote it.
     ///
     /// # Errors
     /// [`JournalError`], as for [`open`](Journal::open).
@@ -238,8 +283,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Intents that no outcome has ended, the oldest first; those whose outcome is not known are among them. As of the
-    /// last call that read the file, and none after one that failed.
+    /// Intents without an outcome, and those whose outcome is `unknown`; the oldest comes first. The list is as of the
+    /// last call that read the file. It is empty after a call that failed.
     pub fn open_intents(&self) -> Vec<(u64, Event)> {
         lock(&self.state).open_intents()
     }
@@ -249,8 +294,8 @@ impl Journal {
         lock(&self.state).known()
     }
 
-    /// The newest entry that no crash can take away: this process synced it. One that another process wrote may not be
-    /// synced yet, and may even be taken back.
+    /// The newest entry that this process has synced: no crash takes it away. A newer entry of another process may not
+    /// be synced yet, and that process may still undo it.
     pub fn durable(&self) -> Option<Anchor> {
         lock(&self.state).durable()
     }
@@ -260,12 +305,12 @@ impl Journal {
         lock(&self.state).highest_generation()
     }
 
-    /// What an entry said of the root key last.
+    /// The version of the root key that an entry named last.
     pub fn root_key(&self) -> Option<RootKeyVersion> {
         lock(&self.state).root_key()
     }
 
-    /// Where it is.
+    /// The path of the journal's file.
     pub fn path(&self) -> &Path {
         &self.path
     }

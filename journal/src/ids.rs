@@ -73,25 +73,33 @@ macro_rules! sixteen_bytes {
 }
 
 sixteen_bytes!(
-    /// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. Nothing of it is secret.
+    /// The name of a vault: 16 random bytes, 32 hexadecimal digits as text. It is not secret. [`Signer`](crate::Signer) has an example.
     VaultName,
     "the name of a vault"
 );
 
 sixteen_bytes!(
-    /// The name of a series of root keys in a token: 16 bytes, 32 hexadecimal digits as text. Nothing of it is secret.
+    /// The name of a series of root keys in a token: 16 bytes, 32 hexadecimal digits as text. It is not secret. Bytes and text convert as in the example of [`KeyTreeId`].
     SeriesName,
     "the name of a series of keys"
 );
 
 sixteen_bytes!(
-    /// What one key of a series is told from all others by, those of the same number too: 16 random bytes, 32 hexadecimal digits as text. Nothing
-    /// of it is secret.
+    /// The id of one key of a series: 16 random bytes, 32 hexadecimal digits as text. Two keys may have one number, and
+    /// never one id. An id is not secret. Bytes and text convert as in the example of [`KeyTreeId`].
     VersionId,
     "the id of a version"
 );
 
-/// The name of a key tree: eight random bytes, sixteen hexadecimal digits as text. Nothing of it is secret.
+/// The name of a key tree: 8 random bytes, 16 hexadecimal digits as text. It is not secret.
+///
+/// ```
+/// use oubliette_journal::KeyTreeId;
+///
+/// let tree: KeyTreeId = "00112233445566ff".parse()?;
+/// assert_eq!(tree.to_bytes(), [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff]);
+/// # Ok::<(), oubliette_journal::InvalidKeyTreeId>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyTreeId([u8; 8]);
 
@@ -137,10 +145,10 @@ impl FromStr for KeyTreeId {
 
 as_text!(KeyTreeId, "the name of a key tree");
 
-/// What one event is told from all others by: 16 bytes of the writer's choice, best random. As text 22 characters of
-/// base64url.
+/// The id of one event: 16 bytes that its writer chose, best at random. As text it is 22 characters of base64url.
 ///
-/// Whoever was interrupted while writing an event down finds out by it whether the journal has it.
+/// A writer that was interrupted finds out by the id whether the journal has the event: see
+/// [`append_identified`](crate::Journal::append_identified). [`KeyTreeId`] has an example of the conversions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
 
@@ -180,7 +188,8 @@ impl FromStr for EventId {
 
 as_text!(EventId, "the id of an event");
 
-/// A SHA-256, as entries name one another by. As text 43 characters of base64url.
+/// A SHA-256 hash. Each entry names the one before by it. As text it is 43 characters of base64url.
+/// [`Anchor`](crate::Anchor) has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hash([u8; 32]);
 
@@ -200,7 +209,7 @@ impl Hash {
         self.0
     }
 
-    /// Its bytes, where they are.
+    /// Its bytes, without a copy.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -13,10 +13,12 @@ use super::text::{InvalidText, as_text, decode, encode};
 
 const PREFIX: &str = "obl-key-1.";
 
-/// What journals and receipts of one vault are checked with: an Ed25519 public key (RFC 8032).
+/// The Ed25519 public key (RFC 8032) that checks the journal and the receipts of one vault.
 ///
-/// As text `obl-key-1.` and 43 characters of base64url. It is not secret. Whoever checks must have it from a place that
-/// whoever may have forged the journal could not change: print it, publish it, give it to the auditor.
+/// As text it is `obl-key-1.` and 43 characters of base64url. It is not secret. Take it from a place that a forger of
+/// the journal cannot change: print the key, publish it, give it to the auditor.
+///
+/// [`Signer`] has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(
     // Checked to be a key; in this form since the other is six times as large, and in every error.
@@ -27,7 +29,7 @@ impl PublicKey {
     /// From the 32 bytes of RFC 8032.
     ///
     /// # Errors
-    /// [`InvalidText`] if they are no key, or one that every signature of some kind fits.
+    /// [`InvalidText`] if the bytes are not a key, or a weak key that accepts forged signatures.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<PublicKey, InvalidText> {
         // Decoding takes some encodings that are not the one of RFC 8032; making it anew gives that one.
         let is_key = |key: VerifyingKey| !key.is_weak() && key.to_edwards().compress().to_bytes() == *bytes;
@@ -71,7 +73,8 @@ impl FromStr for PublicKey {
 
 as_text!(PublicKey, "a public key such as obl-key-1.…");
 
-/// Whoever writes a journal and issues receipts: a vault. The secret stays with it; here is only what it signed.
+/// A writer of a journal and of receipts: in an application, the vault. The secret key stays with the signer; this
+/// crate sees signatures only.
 ///
 /// ```
 /// use ed25519_dalek::{Signer as _, SigningKey};
@@ -100,10 +103,10 @@ as_text!(PublicKey, "a public key such as obl-key-1.…");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Signer {
-    /// The vault's name, which every signature is bound to.
+    /// The vault's name. Every signature is bound to it.
     fn vault(&self) -> VaultName;
 
-    /// What the signatures are checked with.
+    /// The key that checks the signatures.
     fn public_key(&self) -> PublicKey;
 
     /// The Ed25519 signature (RFC 8032) of this message, under the secret that belongs to the
@@ -114,9 +117,9 @@ pub trait Signer {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 }
 
-/// Why a vault did not sign: an error of its own, and what to do about it.
+/// Why a vault did not sign: the vault's own error, and what to do about it.
 ///
-/// Shown as that error; cheap to clone.
+/// It prints as that error, and is cheap to clone.
 #[derive(Clone)]
 pub struct SignError {
     source: Arc<dyn Error + Send + Sync>,
@@ -124,13 +127,13 @@ pub struct SignError {
 }
 
 impl SignError {
-    /// For this reason.
+    /// An error with this cause.
     #[must_use]
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>, outcome: Outcome) -> SignError {
         SignError { source: reason.into().into(), outcome }
     }
 
-    /// The vault's own error: to be downcast by whoever knows which vault it was.
+    /// The vault's own error. Downcast it to the type that the vault uses.
     #[must_use]
     pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.source

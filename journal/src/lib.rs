@@ -1,5 +1,7 @@
 //! The journal: what was forgotten, and every move of keys, written down, chained and signed; and receipts of it.
 //!
+//! *Chapter 5 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): shredding and backups, the journal and its receipts. Before it: [shredding and backups](https://docs.rs/oubliette/latest/oubliette/recovery/index.html). After it: [machines](https://docs.rs/oubliette-postgres).*
+//!
 //! A file of JSON lines, append only. Each entry has a number, a time, the hash of the entry before it, what happened,
 //! and an Ed25519 signature under a key that lies in the vault's root record. Customers appear as numbers, never by name.
 //! FORMAT.md has every byte.
@@ -132,4 +134,4 @@ pub use self::receipt::{Facts, Purposes, RECEIPT_BYTES, Receipt, ReceiptContent,
 pub use self::replay::{Replayed, replay};
 pub use self::text::{InvalidText, Label, Reason};
 pub use self::time::Time;
-pub use self::verify::{Expectations, Gap, Progress, Verified, verify, verify_from};
+pub use self::verify::{Expectations, Gap, Verified, VerifyProgress, verify, verify_from};

@@ -13,7 +13,7 @@ pub enum InvalidName {
         /// The limit in bytes.
         most: usize,
     },
-    /// A control character, which would make two names look alike.
+    /// A control character. It would make two names look alike.
     #[error("a name must not contain control characters")]
     Control,
 }

@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The number of one customer, 1 to 2^40 - 1: what the vault issued, and all that an entry tells of a person.
+/// The number of one customer, 1 to 2^40 - 1. The vault issued it, and an entry tells nothing else of a person.
 ///
 /// `oubliette::CustomerId` is the same number, as databases keep it, with `From` both ways. As JSON an integer.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(NonZeroU64);
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::number::Number;
 use super::ranges::Ranges;
 
-/// A set of customer numbers, as an entry lists them: `[5,[7,12]]` is 5 and all from 7 to 12.
+/// A set of customer numbers. An entry lists it as `[5,[7,12]]`: 5, and all from 7 to 12.
 ///
 /// ```
 /// use oubliette_journal::{Number, Numbers};
@@ -74,7 +74,7 @@ impl Numbers {
         Numbers(self.0.or(&other.0))
     }
 
-    /// The same as ranges of integers.
+    /// The set as ranges of integers.
     #[must_use]
     pub fn as_ranges(&self) -> &Ranges {
         &self.0

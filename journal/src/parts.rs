@@ -9,6 +9,8 @@ use super::text::Label;
 use super::time::Time;
 
 /// Whom a shred reaches.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whom {
@@ -19,6 +21,8 @@ pub enum Whom {
 }
 
 /// What an opening came to.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -27,11 +31,14 @@ pub enum OpeningResult {
     Opened,
     /// The reader's limits did not allow it. Nothing was opened.
     Refused,
-    /// There was nothing to give out: shredded, tampered with, of somebody else, or the key store could not be used.
+    /// Nothing was given out: the value is shredded, tampered with or another customer's, or the key store is out of
+    /// reach.
     Failed,
 }
 
 /// What an intent came to.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -40,16 +47,18 @@ pub enum Ending {
     Done,
     /// Nothing happened.
     Refused,
-    /// It may have happened. It stays open until an outcome says more.
+    /// It may have happened. The intent stays open until another outcome says more.
     Unknown,
 }
 
-/// What came of an intent, beyond that it was done: the members of an [`Outcome`](super::Event::Outcome) that may be left out.
+/// The details of an [`Outcome`](super::Event::Outcome): its members that may be left out.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
-    /// Customers that were not shredded before.
+    /// How many customers this shredded.
     pub newly: Option<u64>,
-    /// Customers that were.
+    /// How many customers were shredded before.
     pub already: Option<u64>,
     /// The key tree that was made.
     pub tree: Option<KeyTreeId>,
@@ -64,6 +73,8 @@ pub struct Results {
 }
 
 /// Why a version of the root key began.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -74,63 +85,71 @@ pub enum Began {
     Forgot,
     /// The one before was old.
     Age,
-    /// Somebody asked for it.
+    /// An operator asked for a new version.
     ByHand,
-    /// A place of the root record was given up.
+    /// A place of the root record was detached.
     Place,
     /// The vault was recovered.
     Recovery,
-    /// The vault moved to this series, or to another root key that goes on with it.
+    /// The vault moved to this series, or to another root key that continues it.
     NewKey,
-    /// Whoever began it did not say: it was stopped before, or had no journal.
+    /// Not recorded: the process that began the version stopped before it wrote the entry, or had no journal.
     Unknown,
 }
 
-/// The version of the root key that the root record is under, and what is left of older ones: as the process that wrote the entry found
-/// the token then, by that process's clock.
+/// The version of the root key in use, and the older versions that are left. It is what the writer of the entry found
+/// in the token, by the writer's clock.
 ///
-/// Of the series' keys there were no others than this one and those kept: so root records from before `generation` that are under
-/// this series could not be read any more, nor by anybody who has the token from then on.
+/// The token had no other key of this series. So a root record from before `generation` under this series is
+/// unreadable, for everybody who gets hold of the token from then on; only records under the kept versions are
+/// readable.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RootKeyVersion {
     /// The series.
     pub series: SeriesName,
-    /// Counts from 1 in a series. Numbers may be left out in a journal: what was begun and superseded before anybody could say so.
+    /// Counts from 1 in a series. A journal may leave numbers out: such a version began and was replaced before a
+    /// process could write it down.
     pub number: u64,
-    /// Which key.
+    /// The id of the key.
     pub id: VersionId,
     /// The generation of the first root record under it.
     pub generation: u64,
     /// Why it began.
     pub began: Began,
-    /// When, by the clock of whoever began it.
+    /// When it began, by the clock of the process that began it.
     pub begun: Time,
-    /// What is left of those before it; none if there is nothing here.
+    /// The older versions that are left. `None` means that none are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<KeptVersions>,
 }
 
-/// Older versions of a root key that are kept: root records under them can be read by whoever has the token.
+/// Older versions of a root key that are still in the token. Whoever has the token can read root records under them.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptVersions {
-    /// The oldest that is left. All before it were gone.
+    /// The oldest version that is left. All before it are destroyed.
     pub from: u64,
-    /// When the last of them is to be destroyed, by the marks in the token and the policy of the process that wrote this. They are there
+    /// When the last of them is due to be destroyed, by the dates in the token and the policy of the writer. They exist
     /// until an entry says that they are gone.
     pub until: Time,
 }
 
 impl RootKeyVersion {
-    /// Whether both say the same of the token, whatever is known of why it came to be.
+    /// Whether both describe the same state of the token. Why the version began is not compared.
     #[must_use]
     pub fn says_the_same_as(&self, other: &RootKeyVersion) -> bool {
         RootKeyVersion { began: other.began, ..*self } == *other
     }
 }
 
-/// An index, by all that takes part in its keys.
+/// The full name of an index: everything that takes part in its keys.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexName {

@@ -2,9 +2,18 @@
 
 use std::ops::RangeInclusive;
 
-/// A set of integers, as sorted ranges with gaps between them: what key trees are shredded by, where 0 is a number, too.
+/// A set of integers, as sorted ranges with gaps between them. Key trees are shredded by such ranges; here 0 counts as
+/// a number.
 ///
-/// An entry lists [`Numbers`](super::Numbers), which have the same ranges within the bounds of a customer number.
+/// An entry lists [`Numbers`](super::Numbers): ranges within the bounds of customer numbers.
+///
+/// ```
+/// use oubliette_journal::Ranges;
+///
+/// let ranges = Ranges::of(vec![7..=9, 0..=2, 3..=4]);
+/// assert_eq!(ranges.as_slice(), [0..=4, 7..=9]);
+/// assert_eq!(ranges.and(&Ranges::of_numbers([4, 8, 11])), Ranges::of_numbers([4, 8]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<RangeInclusive<u64>>);
 
@@ -14,7 +23,7 @@ impl Ranges {
         Ranges::of(numbers.into_iter().map(|number| number..=number).collect())
     }
 
-    /// These ranges, in any order; they may overlap, and an empty one counts for nothing.
+    /// These ranges, in any order. They may overlap, and empty ones are dropped.
     #[must_use]
     pub fn of(mut given: Vec<RangeInclusive<u64>>) -> Ranges {
         given.retain(|range| !range.is_empty());

@@ -14,8 +14,8 @@ use super::state::State;
 use super::sync::lock;
 
 impl Journal {
-    /// The entries behind entry `n`, each checked: its place in the chain, its signature, and that the file still has what
-    /// this process knows.
+    /// The entries after entry `n`. Each is checked: its place in the chain, its signature, and that the file still has
+    /// every entry that this process has read.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -30,11 +30,11 @@ impl Journal {
             .filter(move |entry| entry.as_ref().map_or(true, |entry| entry.n > n)))
     }
 
-    /// At most so many entries behind entry `n`, checked together: they are those that this process knows, or the signature
-    /// of the last covers the others. An incomplete last line, which somebody is writing, is left out.
+    /// At most so many entries after entry `n`. They are checked together: this process has read them before, or the
+    /// signature of the last covers the others. A last line that is still being written is left out.
     ///
     /// # Errors
-    /// [`JournalError`]. Which line is damaged is told by [`entries_after`](Journal::entries_after).
+    /// [`JournalError`]. To find the line that is damaged, use [`entries_after`](Journal::entries_after).
     pub fn next_after(&self, n: u64, most: usize) -> Result<Vec<Entry>, JournalError> {
         let state = lock(&self.state);
         let known = state.known();

@@ -24,16 +24,63 @@ pub const RECEIPT_BYTES: usize = 1 << 20;
 
 /// A receipt: a JSON document that says whose keys were shredded and when, signed by the vault.
 ///
-/// Whoever has it and the vault's [`PublicKey`] can check it offline, for ever; with the journal, also that its entries
-/// are there ([`Expectations::receipt`](super::Expectations::receipt)). It names the person as the application did, so
-/// it is personal data: give it to them, and keep only its `salt` and `commitment`, which prove nothing without the name.
+/// With the vault's [`PublicKey`] anybody can check it offline, for ever. With the journal, they can also check that
+/// its entries are there ([`Expectations::receipt`](super::Expectations::receipt)). A receipt names the person as the
+/// application does, so it is personal data. Give it to the person, and keep only its `salt` and `commitment`: without
+/// the name they prove nothing.
+///
+/// ```
+/// use oubliette_journal::{Facts, Number, Numbers, Purposes, Reason, Receipt, Remains, Time, Until, Whose};
+/// # use ed25519_dalek::{Signer as _, SigningKey};
+/// # use oubliette_journal::{PublicKey, SignError, Signer, VaultName};
+/// # struct Vault(SigningKey);
+/// # impl Signer for Vault {
+/// #     fn vault(&self) -> VaultName {
+/// #         VaultName::from_bytes([1; 16])
+/// #     }
+/// #     fn public_key(&self) -> PublicKey {
+/// #         PublicKey::from_bytes(&self.0.verifying_key().to_bytes()).expect("it is a key")
+/// #     }
+/// #     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+/// #         Ok(self.0.sign(message).to_bytes())
+/// #     }
+/// # }
+/// # let vault = Vault(SigningKey::from_bytes(&[7; 32]));
+/// // The vault issues the receipt: Alice asked to be forgotten.
+/// let facts = Facts {
+///     whose: Whose::new("alice@example.com")?,
+///     numbers: Numbers::of([Number::try_from(7)?]),
+///     shredded_before: Numbers::default(),
+///     purposes: Purposes::All,
+///     why: Some(Reason::new("request 2026-114")?),
+///     requested_at: None,
+///     shredded_at: Time::now(),
+///     generation: 12,
+///     effective_everywhere_at: Time::now(),
+///     entries: vec![],
+///     may_remain: vec![Remains {
+///         what: Reason::new("copies of the root record")?,
+///         until: Until::Event(Reason::new("the root key is rotated")?),
+///     }],
+/// };
+/// let salt = [7; 32]; // 32 random bytes
+/// let document = Receipt::issue(facts, salt, &vault)?.to_string();
+///
+/// // Alice checks it with the vault's public key.
+/// let receipt = Receipt::verify(&document, &vault.public_key())?;
+/// assert_eq!(receipt.content().whose.as_str(), "alice@example.com");
+/// assert!(Receipt::verify(&document.replace("alice", "bob"), &vault.public_key()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     content: ReceiptContent,
     signature: [u8; 64],
 }
 
-/// What a receipt says. Nothing in it is a promise: these are facts as they were when it was issued.
+/// What a receipt says: facts as of the moment when it was issued, not promises.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -42,18 +89,17 @@ pub struct ReceiptContent {
     pub format: u64,
     /// The vault that issued it.
     pub vault: VaultName,
-    /// The key that it is checked with. Compare it with the one that you have from elsewhere.
+    /// The key that checks the receipt. Compare it with the key that you have from elsewhere.
     pub public_key: PublicKey,
     /// Whose data it was, as the application names them.
     pub whose: Whose,
     /// 32 random bytes.
     pub salt: Hash,
-    /// SHA-256 of a label, the salt and `whose`: who keeps it can later tell that it was this person, if given the name.
+    /// SHA-256 of a label, the salt and `whose`. Given the name later, it shows that the receipt was for this person.
     pub commitment: Hash,
     /// The numbers that were shredded.
     pub numbers: Numbers,
-    /// Those of them of which nothing could be read any more when this shred came: an earlier one took them, and the times
-    /// here are not its.
+    /// Numbers that an earlier shred had already taken. The times of this receipt are not the times of that shred.
     #[serde(default, skip_serializing_if = "Numbers::is_empty")]
     pub shredded_before: Numbers,
     /// In which purposes.
@@ -78,6 +124,8 @@ pub struct ReceiptContent {
 }
 
 /// Whose data it was, as the application names them: 1 to 1000 bytes without control characters. Not shown by `Debug`.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Whose(String);
 
@@ -117,12 +165,14 @@ impl<'de> Deserialize<'de> for Whose {
     }
 }
 
-/// In which purposes somebody was shredded: `"all"`, or a list of names.
+/// The purposes in which somebody was shredded: `"all"`, or a list of names.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purposes {
-    /// In all that the vault has, and so in all that it will have.
+    /// In all purposes of the vault, future ones included.
     All,
-    /// In these.
+    /// In these purposes.
     Named(Vec<Label>),
 }
 
@@ -152,6 +202,8 @@ impl<'de> Deserialize<'de> for Purposes {
 }
 
 /// Something that a shred does not reach at once.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remains {
@@ -162,6 +214,8 @@ pub struct Remains {
 }
 
 /// Until when something remains: a time, or what must happen first.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Until {
     /// A time.
@@ -189,15 +243,17 @@ impl std::str::FromStr for Until {
 
 as_text!(Until, "a time, or what must happen");
 
-/// What a vault says in a receipt, before it adds its own name, its key and the salt: [`ReceiptContent`] says what each
-/// is.
+/// What a vault states in a receipt. [`Receipt::issue`] adds the vault's name, its key and the salt; [`ReceiptContent`]
+/// says what each member means.
+///
+/// [`Receipt`] has an example.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Whose data it was, as the application names them.
     pub whose: Whose,
     /// The numbers that were shredded.
     pub numbers: Numbers,
-    /// Those of them that an earlier shred had taken.
+    /// Numbers that an earlier shred had already taken.
     pub shredded_before: Numbers,
     /// In which purposes.
     pub purposes: Purposes,
@@ -232,12 +288,12 @@ struct Written<'r> {
 }
 
 impl Receipt {
-    /// Signs a receipt. The salt is 32 bytes that are fresh, from the operating system: whoever has them can try names
-    /// against the commitment, and nobody else.
+    /// Signs a receipt. The salt is 32 fresh bytes from the operating system. Whoever has the salt can try names
+    /// against the commitment; nobody else can.
     ///
     /// # Errors
-    /// [`ReceiptError::Content`] if it would be longer than [`RECEIPT_BYTES`] or a number in it is above 2^53 - 1, and
-    /// [`ReceiptError::Signing`] if the vault did not sign. Nothing is kept of it either way.
+    /// [`ReceiptError::Content`] if the receipt would be longer than [`RECEIPT_BYTES`] or a number in it is above 2^53
+    /// - 1. [`ReceiptError::Signing`] if the vault did not sign.
     pub fn issue(facts: Facts, salt: [u8; 32], signer: &dyn Signer) -> Result<Receipt, ReceiptError> {
         let commitment = Hash::from_bytes(whose(&salt, facts.whose.as_str()));
         let Facts { whose, numbers, shredded_before, purposes, why, requested_at, shredded_at, .. } = facts;
@@ -269,8 +325,7 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Reads a receipt and checks that it is as this key's owner signed it. White space and the order of members do not
-    /// matter.
+    /// Reads a receipt and checks the signature with this key. White space and the order of members do not matter.
     ///
     /// # Errors
     /// [`ReceiptError`].

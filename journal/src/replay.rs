@@ -13,7 +13,9 @@ use super::parts::{Ending, IndexName, Whom};
 use super::ranges::Ranges;
 use super::text::Label;
 
-/// All that a journal says was forgotten, since it was opened.
+/// Everything that a journal says was forgotten, from its first entry on.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replayed {
@@ -21,7 +23,7 @@ pub struct Replayed {
     pub shredded: Vec<(Numbers, Option<String>)>,
     /// Every number up to this one was shredded by age.
     pub shredded_through: Option<Number>,
-    /// Key trees that were given up. Those of a retirement without an outcome are not known by name.
+    /// Key trees that were given up. A retirement without an outcome does not name its trees: see `retiring`.
     pub retired: Vec<KeyTreeId>,
     /// Retirements whose outcome is missing: the entry, the purpose, and the tree that replaced those given up.
     pub retiring: Vec<(u64, String, KeyTreeId)>,
@@ -35,18 +37,19 @@ pub struct Replayed {
     pub highest_generation: u64,
     /// The highest customer number that an entry names.
     pub highest_number: Option<Number>,
-    /// Whether entries are missing: then so may be shreds.
+    /// Whether entries are missing. If so, shreds may be missing here too.
     pub has_gaps: bool,
 }
 
-/// Goes through a journal. An intent that was refused was not done; one without an outcome, or whose outcome is not
-/// known, counts as done: to shred what was not shredded is what was asked for, and the other way round is a breach.
+/// Goes through a journal and collects what was forgotten. A refused intent counts as not done. An intent without an
+/// outcome, or with an unknown one, counts as done: shredding too much is what somebody asked for, shredding too little
+/// is a breach.
 ///
 /// The entries must be all of one journal, from its first on: [`Journal::entries_after`](super::Journal::entries_after)
 /// `(0)`, or [`entries`](super::entries()).
 ///
 /// # Errors
-/// The first error among the entries: what is not read to its end is not replayed.
+/// The first error among the entries. A journal that cannot be read to its end is not replayed.
 pub fn replay(entries: impl IntoIterator<Item = Result<Entry, JournalError>>) -> Result<Replayed, JournalError> {
     let mut so_far = Replaying::default();
     for entry in entries {

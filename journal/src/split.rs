@@ -38,14 +38,14 @@ impl Event {
         }
     }
 
-    /// Whether it fits into one line as it is. One that does not is refused when it is written.
+    /// Whether the event fits into one line. [`append`](crate::Journal::append) refuses an event that does not.
     #[must_use]
     pub fn fits_a_line(&self) -> bool {
         serde_json::to_vec(self).is_ok_and(|bytes| bytes.len() <= EVENT_BYTES)
     }
 
-    /// The same in as many events as it takes for each to fit into a line: only the list of numbers is divided. One whose
-    /// other fields are too long stays as it is, and is refused when it is written.
+    /// Splits the event into events that each fit into a line, by dividing its list of numbers. If its other fields are
+    /// too long, the event stays as it is and [`append`](crate::Journal::append) refuses it.
     #[must_use]
     pub fn split(self) -> Vec<Event> {
         let size = |event: &Event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len());

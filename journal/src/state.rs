@@ -36,7 +36,7 @@ pub(super) struct State {
     known: Anchor,
     /// The last entry that this process synced.
     durable: Option<Anchor>,
-    /// The same of each of the newest lines.
+    /// Where the chain was at each of the newest lines, and where the next line begins.
     recent: VecDeque<(Chain, u64)>,
 }
 

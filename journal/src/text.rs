@@ -102,17 +102,17 @@ bounded_text! {
     /// Why something was done, or who did it: 1 to 200 bytes without control characters.
     ///
     /// It stays in the journal for ever, in clear. **Never put personal data of a customer into it**: no name, no email,
-    /// not the text of a letter. Name the letter instead: `"request 2026-114, Art. 17"`.
+    /// not the text of a letter. Name the letter instead: `"request 2026-114, Art. 17"`. [`Journal`](crate::Journal) has an example.
     Reason, 200, "a reason of 1 to 200 bytes"
 }
 
 bounded_text! {
     /// What something is called: a purpose, a field, an index, a recipient, a kind of request. 1 to 128 bytes without
-    /// control characters, and never personal data of a customer.
+    /// control characters, and never personal data of a customer. [`Journal`](crate::Journal) has an example.
     Label, 128, "a label of 1 to 128 bytes"
 }
 
-/// Text that is not what it should be: not a time, an anchor, an id in the one form that each has.
+/// Text that does not parse: a time, an anchor, a key or an id that is not in its one form.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not {0}")]
 pub struct InvalidText(pub(crate) &'static str);

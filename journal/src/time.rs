@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::text::{InvalidText, as_text};
 
-/// A point in time to the millisecond, in UTC, from 1970 to 9999. As text as RFC 3339 has it, in one form:
+/// A point in time to the millisecond, in UTC, from 1970 to 9999. As text it has one form of RFC 3339:
 /// `2026-11-24T18:36:13.123Z`.
 ///
 /// ```
@@ -23,20 +23,20 @@ use super::text::{InvalidText, as_text};
 pub struct Time(u64);
 
 impl Time {
-    /// The first: 1970-01-01, which stands for anything earlier.
+    /// The first time, 1970-01-01. It stands for anything earlier.
     pub const FIRST: Time = Time(0);
-    /// The last, 9999-12-30T21:59:59.999Z, which stands for anything later: before it a time has every part in every
-    /// zone.
+    /// The last time, 9999-12-30T21:59:59.999Z. It stands for anything later. Up to it a time has a four-digit year in
+    /// every time zone.
     pub const LAST: Time = Time(253_402_207_199_999);
 
-    /// The wall clock's.
+    /// The time of the wall clock.
     #[must_use]
     pub fn now() -> Time {
         SystemTime::now().into()
     }
 
-    /// So many milliseconds after 1970-01-01T00:00:00Z, leap seconds not counted. What lies beyond [`LAST`](Time::LAST)
-    /// becomes that.
+    /// So many milliseconds after 1970-01-01T00:00:00Z, without leap seconds. Anything beyond [`LAST`](Time::LAST)
+    /// becomes `LAST`.
     #[must_use]
     pub const fn from_unix_millis(millis: u64) -> Time {
         if millis > Time::LAST.0 { Time::LAST } else { Time(millis) }

@@ -19,7 +19,9 @@ use super::receipt::Receipt;
 use super::text::Reason;
 use super::time::Time;
 
-/// What a journal must contain, besides being whole: what is known of it from elsewhere.
+/// What a journal must contain, by evidence from elsewhere: its head, receipts, anchors.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Expectations {
@@ -36,30 +38,30 @@ enum Head {
 }
 
 impl Expectations {
-    /// The head beside the journal, and nothing else.
+    /// Expects the head beside the journal, and nothing else.
     pub fn new() -> Expectations {
         Expectations::default()
     }
 
-    /// The head is in this file.
+    /// Takes the head from this file.
     pub fn head_at(mut self, path: impl AsRef<Path>) -> Expectations {
         self.head = Head::At(path.as_ref().to_owned());
         self
     }
 
-    /// There is no head. Then an end that is missing is found only by what else is known: give a receipt or an anchor.
+    /// Checks without a head. Give a receipt or an anchor: nothing else shows that the end is missing.
     pub fn without_head(mut self) -> Expectations {
         self.head = Head::None;
         self
     }
 
-    /// The entries that a receipt names. [`Receipt::verify`] checks the receipt itself.
+    /// Expects the entries that a receipt names. [`Receipt::verify`] checks the receipt itself.
     pub fn receipt(mut self, receipt: &Receipt) -> Expectations {
         self.known.extend(receipt.content().entries.iter().map(|anchor| (*anchor, KnownFrom::Receipt)));
         self
     }
 
-    /// An entry that somebody wrote down.
+    /// Expects an entry that somebody wrote down.
     pub fn anchor(mut self, anchor: Anchor) -> Expectations {
         self.known.push((anchor, KnownFrom::Anchor));
         self
@@ -67,9 +69,11 @@ impl Expectations {
 }
 
 /// How far a check has come.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct VerifyProgress {
     /// Entries checked.
     pub entries: u64,
     /// Bytes of their lines.
@@ -78,8 +82,10 @@ pub struct Progress {
     pub of: Option<u64>,
 }
 
-/// A journal that was checked: every line is as the vault wrote it, none is missing but those in `gaps`, and what was
-/// expected is there.
+/// The result of a successful check: every line is as the vault wrote it, the expected entries are there, and only
+/// those in `gaps` are missing.
+///
+/// [`Journal`](crate::Journal) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -91,21 +97,23 @@ pub struct Verified {
     pub first: Anchor,
     /// When it was written.
     pub since: Time,
-    /// The last entry. Write it down, and the journal can never be cut before it.
+    /// The last entry. Write it down: with it, a cut before this entry shows.
     pub last: Anchor,
     /// When it was written.
     pub until: Time,
     /// The highest generation of the root record that an entry names.
     pub generation: u64,
-    /// What is missing, as somebody who holds the vault recorded it.
+    /// Entries that are missing, as somebody who holds the vault recorded them.
     pub gaps: Vec<Gap>,
-    /// Lines of killed writers that were cut off: how many. Nothing is missing for it.
+    /// How many incomplete lines of killed writers were cut off. No entry is missing because of them.
     pub torn: u64,
-    /// Entries that were expected and lie in a gap: they could not be checked.
+    /// Expected entries that lie in a gap, and so could not be checked.
     pub unchecked: Vec<Anchor>,
 }
 
-/// Entries that are missing, as an entry says.
+/// A run of missing entries, as an entry of the journal recorded it.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -115,23 +123,23 @@ pub struct Gap {
     pub to: u64,
     /// When it was recorded.
     pub recorded: Time,
-    /// Why, in the words of whoever did.
+    /// Why, in the words of the person who recorded it.
     pub why: Reason,
 }
 
-/// Checks the journal in a file with the public key alone: every signature, that every entry follows from the one before,
-/// that none is missing in between or at the end, and that what is expected is there. Takes a constant amount of memory,
-/// writes nothing, and works while the application writes.
+/// Checks the journal in a file with the public key alone: each signature, that each entry follows from the one before,
+/// that no entry is missing in the middle or at the end, and that the expected entries are there. Memory does not grow
+/// with the file. The check writes nothing, and works while the application writes.
 ///
 /// `progress` is called after every entry.
 ///
 /// # Errors
-/// The first mistake, with its line and the rule: changed, dropped, reordered, spliced in, cut off.
+/// The first fault, with its line and the rule: changed, dropped, reordered, spliced in, cut off.
 pub fn verify(
     path: impl AsRef<Path>,
     key: &PublicKey,
     expected: &Expectations,
-    progress: impl FnMut(Progress),
+    progress: impl FnMut(VerifyProgress),
 ) -> Result<Verified, JournalError> {
     let path = path.as_ref();
     let head_path = match &expected.head {
@@ -160,7 +168,7 @@ pub fn verify(
     Check { key, expected, head, of: Some(of) }.run(entries, again, progress)
 }
 
-/// Checks a journal that is read from elsewhere. Of a head nothing is known here.
+/// Checks a journal from any reader, without a head.
 ///
 /// # Errors
 /// As [`verify`].
@@ -168,7 +176,7 @@ pub fn verify_from(
     reader: impl BufRead,
     key: &PublicKey,
     expected: &Expectations,
-    progress: impl FnMut(Progress),
+    progress: impl FnMut(VerifyProgress),
 ) -> Result<Verified, JournalError> {
     let entries = Entries::from(PathBuf::from("the journal"), Lines::new(reader), Chain::new(*key, None), 0);
     Check { key, expected, head: None, of: None }.run(entries, |_| None, progress)
@@ -187,7 +195,7 @@ impl Check<'_> {
         self,
         mut entries: Entries<R>,
         mut again: impl FnMut(u64) -> Option<R>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(VerifyProgress),
     ) -> Result<Verified, JournalError> {
         let mut known: BTreeMap<u64, Vec<(Anchor, KnownFrom)>> = BTreeMap::new();
         let mut expect = |anchor: Anchor, from| known.entry(anchor.n).or_default().push((anchor, from));
@@ -221,7 +229,7 @@ impl Check<'_> {
                 none => none.insert(Verified::beginning_with(&entry, entries.followed())?),
             };
             verified.take(entry, &mut known);
-            progress(Progress { entries: verified.entries, bytes: entries.bytes(), of: self.of });
+            progress(VerifyProgress { entries: verified.entries, bytes: entries.bytes(), of: self.of });
         };
         let have = verified.as_ref().map_or(0, |verified| verified.last.n);
         // What is known to be missing says more than that a line is incomplete.

@@ -1,4 +1,4 @@
-//! What a token can say went wrong.
+//! Why a token could not be used.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,9 @@ pub enum TokenError {
         source: Error,
     },
     /// There is no token of this label.
-    #[error("no token with the label {label:?} is plugged in; `pkcs11-tool --list-token-slots` lists those that are")]
+    #[error(
+        "no token with the label {label:?} is plugged in; plug it in, or correct the label (`pkcs11-tool --list-token-slots` lists the tokens)"
+    )]
     NoToken {
         /// The label.
         label: String,
@@ -31,8 +33,10 @@ pub enum TokenError {
         /// How many.
         count: usize,
     },
-    /// The PIN is wrong. It is not tried again: tokens lock themselves after a few.
-    #[error("the token {label:?} refuses the PIN, and it is not tried again: tokens lock themselves after a few")]
+    /// The PIN is wrong. It is not tried again, since tokens lock themselves after a few tries.
+    #[error(
+        "the token {label:?} refuses the PIN; correct it, and start again (it is not tried twice, since tokens lock themselves after a few tries)"
+    )]
     Pin {
         /// The token's label.
         label: String,
@@ -43,9 +47,9 @@ pub enum TokenError {
         /// The token's label.
         label: String,
     },
-    /// The token cannot do what is asked of it.
+    /// The token lacks an operation that a root key needs.
     #[error(
-        "the token {label:?} cannot encrypt with {mechanism}, which a root key needs: take another token; `pkcs11-tool --list-mechanisms` shows what one can do"
+        "the token {label:?} cannot encrypt with {mechanism}, which a root key needs; take another token (`pkcs11-tool --list-mechanisms` shows what a token can do)"
     )]
     Lacks {
         /// The token's label.
@@ -53,31 +57,33 @@ pub enum TokenError {
         /// What it lacks, as the standard calls it.
         mechanism: &'static str,
     },
-    /// The token had objects of this vault, and lists none now. Its module is started anew, and asked again by the next call.
+    /// The token had objects of this vault, and lists none now. The next call starts its module anew and asks again.
     #[error(
-        "the token had keys of this vault, and lists nothing now: it is asked again; if it lasts, look whether it was emptied or exchanged"
+        "the token had keys of this vault, but lists none now; try again, and if it stays so, check whether somebody emptied or exchanged the token"
     )]
     Emptied,
-    /// No key of this name or version is there.
-    #[error("the token has no key {key}")]
+    /// The token has no key of this name or version.
+    #[error("the token has no key {key}; plug in the token that has it, or correct its name")]
     NoKey {
         /// Which.
         key: String,
     },
-    /// There is one already, or more than one.
-    #[error("the token has a key {key} already, or more than one")]
+    /// The token already has such a key, or several.
+    #[error("the token already has a key {key}, or several; choose another label")]
     KeyExists {
         /// Which.
         key: String,
     },
-    /// A key was destroyed, and is still there.
-    #[error("the token said that it destroyed the key {key}, and still has it")]
+    /// The token still has a key that it said it destroyed.
+    #[error(
+        "the token said that it destroyed the key {key}, but still has it; do not rely on this token, and look at its log"
+    )]
     NotDestroyed {
         /// Which.
         key: String,
     },
-    /// What was wrapped is not authentic, or of another size.
-    #[error("what the record keeps of its root key is not authentic: damaged, or of another key")]
+    /// The wrapped root key is not authentic, or has another size.
+    #[error("the wrapped root key in the record is damaged, or was wrapped by another key")]
     NotAuthentic,
     /// No randomness.
     #[error("the operating system gave no randomness")]

@@ -8,10 +8,23 @@ use crate::error::TokenError;
 use crate::objects;
 use crate::token::Token;
 
-/// An AES-256 key in a token, found by its label, which wraps a vault's root key: `RootKey::wrapped_by`.
+/// An AES-256 key in a token, found by its label. It wraps a vault's root key: `RootKey::wrapped_by`.
 ///
-/// It forgets nothing by itself: with a copy of an older root record, it opens everyone shredded since. Where that matters, use
-/// [`Token`] as a series of versions.
+/// It forgets nothing by itself: with a copy of an older root record, it opens all data that was shredded since. If
+/// that matters, use [`Token`] as a series of versions.
+///
+/// ```no_run
+/// use oubliette::{Purpose, RootKey, Vault};
+/// use oubliette_pkcs11::Token;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pin = || zeroize::Zeroizing::new(String::new());
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// let token = Token::at("/usr/lib/softhsm/libsofthsm2.so", "privacy").open(pin())?;
+/// let key = token.make_key("shop")?; // from the second start on: `token.key("shop")?`
+/// let vault = Vault::at("privacy").purposes([ORDERS]).create(RootKey::wrapped_by(key))?;
+/// # let _ = vault;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FixedKey {
     token: Token,
@@ -19,10 +32,10 @@ pub struct FixedKey {
 }
 
 impl Token {
-    /// The key with this label, which must be there.
+    /// Finds the key with this label.
     ///
     /// # Errors
-    /// [`TokenError::NoKey`], and when the token fails.
+    /// [`TokenError::NoKey`] if there is none, and others if the token fails.
     pub fn key(&self, label: impl Into<String>) -> Result<FixedKey, TokenError> {
         let label = label.into();
         let found = self.with("looking for a key", |session| objects::keys(session, &label))?;
@@ -32,10 +45,10 @@ impl Token {
         Ok(FixedKey { token: self.clone(), label })
     }
 
-    /// A new key with this label, which cannot leave the token.
+    /// Makes a new key with this label. The key cannot leave the token.
     ///
     /// # Errors
-    /// [`TokenError::KeyExists`], and when the token fails.
+    /// [`TokenError::KeyExists`] if there is one, and others if the token fails.
     pub fn make_key(&self, label: impl Into<String>) -> Result<FixedKey, TokenError> {
         let label = label.into();
         self.with("making a key", |session| {

@@ -1,4 +1,4 @@
-//! Objects in a token: AES keys that cannot leave it, and marks. Each has a label, by which it is found, and a name of bytes.
+//! Objects in a token: AES keys that cannot leave it, and dates. Each has a label, by which it is found, and a name of bytes.
 
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
@@ -39,8 +39,8 @@ pub(crate) fn make_key(session: &Session, label: &str, name: &[u8]) -> Result<()
     made.map(drop).map_err(|error| TokenError::of("making a key", error))
 }
 
-/// Leaves a mark. It is private, so that only whoever knows the PIN can make one.
-pub(crate) fn leave_mark(session: &Session, label: &str, content: &[u8]) -> Result<(), TokenError> {
+/// Leaves a date. It is private, so that only whoever knows the PIN can make one.
+pub(crate) fn write_date(session: &Session, label: &str, content: &[u8]) -> Result<(), TokenError> {
     let template = [
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
@@ -51,7 +51,7 @@ pub(crate) fn leave_mark(session: &Session, label: &str, content: &[u8]) -> Resu
         Attribute::Value(content.to_vec()),
     ];
     let made = session.create_object(&template);
-    made.map(drop).map_err(|error| TokenError::of("leaving a mark", error))
+    made.map(drop).map_err(|error| TokenError::of("writing a date", error))
 }
 
 /// The names of all keys with this label.
@@ -73,8 +73,8 @@ pub(crate) fn key(session: &Session, label: &str, name: &[u8]) -> Result<Option<
     Ok(keys(session, label)?.into_iter().find(|(_, other)| other == name).map(|(handle, _)| handle))
 }
 
-/// The contents of all marks with this label.
-pub(crate) fn marks(session: &Session, label: &str) -> Result<Vec<(ObjectHandle, Vec<u8>)>, TokenError> {
+/// The contents of all dates with this label.
+pub(crate) fn dates(session: &Session, label: &str) -> Result<Vec<(ObjectHandle, Vec<u8>)>, TokenError> {
     let template = [
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
@@ -84,13 +84,13 @@ pub(crate) fn marks(session: &Session, label: &str) -> Result<Vec<(ObjectHandle,
     found(session, &template, AttributeType::Value)
 }
 
-/// What an object is found by, and what this crate put in it: the name of a key, the content of a mark.
+/// What an object is found by, and what this crate put in it: the name of a key, the content of a date.
 pub(crate) struct Named {
     pub(crate) label: Vec<u8>,
     pub(crate) content: Vec<u8>,
 }
 
-/// Every key and every mark in the token, whoever made it, but for those that anybody could have put there.
+/// Every key and every date in the token, whoever made it, but for those that anybody could have put there.
 pub(crate) fn names(session: &Session) -> Result<Vec<Named>, TokenError> {
     let failed = |error| TokenError::of("listing what the token has", error);
     let keys = [
@@ -100,14 +100,14 @@ pub(crate) fn names(session: &Session) -> Result<Vec<Named>, TokenError> {
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
     ];
-    let marks = [
+    let dates = [
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Application(APPLICATION.to_vec()),
     ];
     let mut names = Vec::new();
-    for (template, wanted) in [(&keys[..], AttributeType::Id), (&marks[..], AttributeType::Value)] {
+    for (template, wanted) in [(&keys[..], AttributeType::Id), (&dates[..], AttributeType::Value)] {
         for handle in session.find_objects(template).map_err(failed)? {
             let (mut label, mut content) = (Vec::new(), Vec::new());
             for attribute in session.get_attributes(handle, &[AttributeType::Label, wanted]).map_err(failed)? {
@@ -141,7 +141,7 @@ fn found(
 }
 
 pub(crate) fn destroy(session: &Session, object: ObjectHandle) -> Result<(), TokenError> {
-    session.destroy_object(object).map_err(|error| TokenError::of("destroying a key or a mark", error))
+    session.destroy_object(object).map_err(|error| TokenError::of("destroying a key or a date", error))
 }
 
 /// `form (1) | nonce (12) | ciphertext (32) | tag (16)`, by AES-256-GCM in the token.

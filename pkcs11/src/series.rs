@@ -10,7 +10,7 @@ use crate::error::TokenError;
 use crate::objects;
 use crate::token::Token;
 
-/// Series, number and id: a key's name, and how a mark begins.
+/// Series, number and id: a key's name, and how a date begins.
 const NAME: usize = 16 + 8 + 16;
 
 /// By which a series' objects are found.
@@ -69,12 +69,12 @@ fn states(session: &Session, series: &[u8; 16]) -> Result<Vec<VersionState>, Tok
             found.entry(version).or_insert_with(|| state(version)).has_key = true;
         }
     }
-    for (_, mark) in objects::marks(session, &label)? {
-        let Some((name, since)) = mark.split_at_checked(NAME) else { continue };
+    for (_, date) in objects::dates(session, &label)? {
+        let Some((name, since)) = date.split_at_checked(NAME) else { continue };
         let (Some(version), Ok(since)) = (version(series, name), since.try_into()) else { continue };
         let since = UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(since)));
         let state = found.entry(version).or_insert_with(|| state(version));
-        // Two processes may have marked it: the first time counts.
+        // Two processes may have dated it: the first date counts.
         state.completed = state.completed.into_iter().chain(since).min();
     }
     Ok(found.into_values().collect())
@@ -131,21 +131,21 @@ impl KeySeries for Token {
     fn complete(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let content = [&name(series, version)[..], &now.to_be_bytes()].concat();
-        Ok(self.with("marking a version", |session| {
+        Ok(self.with("dating a version", |session| {
             let is_marked =
                 states(session, series)?.iter().any(|state| state.version == version && state.completed.is_some());
-            if is_marked { Ok(()) } else { objects::leave_mark(session, &label(series), &content) }
+            if is_marked { Ok(()) } else { objects::write_date(session, &label(series), &content) }
         })?)
     }
 
     fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
         let (label, name) = (label(series), name(series, version));
-        self.with("removing a mark", |session| {
-            let marks = objects::marks(session, &label)?;
-            marks
+        self.with("removing a date", |session| {
+            let dates = objects::dates(session, &label)?;
+            dates
                 .iter()
-                .filter(|(_, mark)| mark.starts_with(&name))
-                .try_for_each(|(mark, _)| objects::destroy(session, *mark))
+                .filter(|(_, date)| date.starts_with(&name))
+                .try_for_each(|(date, _)| objects::destroy(session, *date))
         })?;
         Ok(self.forget_if_empty(series)?)
     }

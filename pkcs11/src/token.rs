@@ -17,9 +17,10 @@ use zeroize::Zeroizing;
 use crate::error::TokenError;
 use crate::module::{module, restart};
 
-/// A PKCS#11 token, opened. Clones share one session.
+/// An open PKCS#11 token. Clones share one session.
 ///
-/// The next call opens a lost session again, also after the token was unplugged for a while. A refused PIN is not tried again.
+/// If the session is lost, the next call opens it again, even after the token was unplugged. A refused PIN is not tried
+/// again. [The crate's page](crate) has an example.
 #[derive(Clone)]
 pub struct Token {
     inner: Arc<Inner>,
@@ -31,7 +32,7 @@ struct Inner {
     serial: Option<String>,
     pin: AuthPin,
     open: Mutex<Open>,
-    /// Series of which it listed something once: a mark stays for ever.
+    /// Series of which it listed something once: a date stays for ever.
     seen: Mutex<HashSet<[u8; 16]>>,
 }
 
@@ -50,7 +51,7 @@ enum Refused {
     Locked,
 }
 
-/// Which token, and how it is logged in to.
+/// How to find a token and log in to it. [The crate's page](crate) has an example.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TokenBuilder {
@@ -60,13 +61,13 @@ pub struct TokenBuilder {
 }
 
 impl TokenBuilder {
-    /// Of several tokens with one label, that with this serial number.
+    /// Takes the token with this serial number, if several have one label.
     pub fn serial(mut self, serial: impl Into<String>) -> TokenBuilder {
         self.serial = Some(serial.into());
         self
     }
 
-    /// Finds the token and logs in as its user. The PIN is kept, to log in again, and wiped on drop.
+    /// Finds the token and logs in as its user. The PIN is kept in memory to log in again, and wiped on drop.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -95,7 +96,7 @@ const STARTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(15);
 
 impl Token {
-    /// The token with this label, reached through the PKCS#11 module (a shared library) at `module`.
+    /// The token with this label, through the PKCS#11 module (a shared library) at `module`.
     pub fn at(module: impl AsRef<Path>, label: impl Into<String>) -> TokenBuilder {
         TokenBuilder { module: module.as_ref().to_path_buf(), label: label.into(), serial: None }
     }
@@ -146,10 +147,11 @@ impl Token {
         self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(series);
     }
 
-    /// How many bytes are free for keys and marks, and how many there are in all; `None` if the token does not tell, as many do not.
+    /// How many bytes are free for keys and dates, and how many there are in all. `None` if the token does not say;
+    /// many do not.
     ///
     /// # Errors
-    /// [`TokenError`], when it cannot be asked.
+    /// [`TokenError`] if the token cannot be asked.
     pub fn room(&self) -> Result<Option<(u64, u64)>, TokenError> {
         self.with("asking for room", |_| Ok(()))?;
         let context = module(&self.inner.module)?;

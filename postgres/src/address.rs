@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use crate::error::OpenError;
+use crate::error::StoreOpenError;
 
 /// How the connection is encrypted, and whom it must come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn parse(text: &str) -> Result<Address, OpenError> {
+    pub(crate) fn parse(text: &str) -> Result<Address, StoreOpenError> {
         let mut ours = Ours::default();
         let rest = if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             ours.take_from_url(text)
@@ -47,12 +47,12 @@ impl Address {
         let mut config = Config::from_str(&rest?).map_err(|_| unreadable())?;
         let has_tcp = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
         if config.get_hosts().is_empty() {
-            return Err(OpenError::Address("it names no host"));
+            return Err(StoreOpenError::Address("it names no host"));
         }
         let allow_fsync_off = match ours.allow_fsync_off.as_deref() {
             None | Some("no") => false,
             Some("yes") => true,
-            Some(_) => return Err(OpenError::Address("allow_fsync_off is yes or no")),
+            Some(_) => return Err(StoreOpenError::Address("allow_fsync_off is yes or no")),
         };
         let certificates = ours.certificates.map(PathBuf::from);
         let encryption = match ours.mode.as_deref() {
@@ -63,7 +63,7 @@ impl Address {
             // Who names the certificates to trust wants them looked at.
             Some("require") if certificates.is_none() => Encryption::Require,
             None | Some("require" | "verify-ca" | "verify-full") => Encryption::VerifyFull,
-            Some(_) => return Err(OpenError::Address("sslmode is disable, prefer, require or verify-full")),
+            Some(_) => return Err(StoreOpenError::Address("sslmode is disable, prefer, require or verify-full")),
         };
         config.ssl_mode(match encryption {
             Encryption::Disable => SslMode::Disable,
@@ -82,8 +82,10 @@ impl Address {
     }
 }
 
-fn unreadable() -> OpenError {
-    OpenError::Address("it is neither a URL (postgres://user@host/database) nor pairs (host=... user=... dbname=...)")
+fn unreadable() -> StoreOpenError {
+    StoreOpenError::Address(
+        "it is neither a URL (postgres://user@host/database) nor pairs (host=... user=... dbname=...)",
+    )
 }
 
 fn shown(config: &Config) -> String {
@@ -110,14 +112,16 @@ struct Ours {
 
 impl Ours {
     /// Whether it is one of ours.
-    fn take(&mut self, name: &str, value: String) -> Result<bool, OpenError> {
+    fn take(&mut self, name: &str, value: String) -> Result<bool, StoreOpenError> {
         match name {
             "sslmode" => self.mode = Some(value),
             "sslrootcert" if value == "system" => self.certificates = None,
             "sslrootcert" => self.certificates = Some(value),
             "allow_fsync_off" => self.allow_fsync_off = Some(value),
             "sslcert" | "sslkey" | "sslcrl" => {
-                return Err(OpenError::Address("certificates of clients and lists of revoked ones are not supported"));
+                return Err(StoreOpenError::Address(
+                    "certificates of clients and lists of revoked ones are not supported",
+                ));
             }
             _ => return Ok(false),
         }
@@ -125,7 +129,7 @@ impl Ours {
     }
 
     /// Takes ours out of a URL, and gives back the rest.
-    fn take_from_url(&mut self, text: &str) -> Result<String, OpenError> {
+    fn take_from_url(&mut self, text: &str) -> Result<String, StoreOpenError> {
         let Some((base, query)) = text.split_once('?') else { return Ok(text.to_owned()) };
         let mut left = Vec::new();
         for option in query.split('&') {
@@ -138,8 +142,9 @@ impl Ours {
         Ok(if left.is_empty() { base.to_owned() } else { format!("{base}?{}", left.join("&")) })
     }
 
-    /// The same with pairs: values with blanks stand in single quotes, and a backslash keeps the character after it.
-    fn take_from_pairs(&mut self, text: &str) -> Result<String, OpenError> {
+    /// Takes ours out of pairs, and gives back the rest. Values with blanks stand in single quotes, and a backslash
+    /// keeps the character after it.
+    fn take_from_pairs(&mut self, text: &str) -> Result<String, StoreOpenError> {
         let mut left = String::new();
         let mut rest = text.trim_start();
         while !rest.is_empty() {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::driver::Driver;
-use crate::error::OpenError;
+use crate::error::StoreOpenError;
 use crate::failure::Failure;
 use crate::pool::Pool;
 use crate::schema::{Schema, quoted};
@@ -23,28 +23,43 @@ const SCHEMA: &str = "oubliette";
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 
-/// Whether a read of the record is confirmed by the standbys. See [`PostgresStoreBuilder::confirm_reads`].
+/// When the standbys confirm reads of the root record: see [`PostgresStoreBuilder::confirm_reads`].
+///
+/// [`PostgresStoreBuilder`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfirmReads {
-    /// If the server has synchronous standbys (`synchronous_standby_names` is not empty), as it says at each read; or if something in its log is not on its disk
-    /// yet, which may be what was read.
+    /// Reads are confirmed if the server has synchronous standbys (`synchronous_standby_names` is not empty), which it
+    /// says at each read; or if a part of its log is not yet on its disk, which may be what was read.
     #[default]
     WhenSynchronous,
-    /// The same, and a server that names no synchronous standbys is refused: the vault is not unlocked, commits nothing, and renews no lease. Some
-    /// failover managers empty `synchronous_standby_names` when the standbys are away: then the store answers nothing that is on one machine
-    /// alone. The server does not know whether every standby that may be promoted confirms: [`Survey`](crate::Survey) tells what it says.
+    /// As [`WhenSynchronous`](ConfirmReads::WhenSynchronous), and a server without synchronous standbys is refused: the vault
+    /// does not unlock, commit or renew leases. Some failover managers empty `synchronous_standby_names` while the
+    /// standbys are away; with this setting the store never answers from one machine alone. The server does not know
+    /// whether every standby that may be promoted confirms: [`Survey`](crate::Survey) shows its settings.
     Required,
-    /// Each read is a small commit, standbys or not. On a server without them it proves nothing more.
+    /// Each read is a small commit, with or without standbys. Without standbys it proves nothing more.
     Always,
-    /// No read is. Then a primary that was deposed goes on renewing leases for as long as the failover manager lets it run: a shred is
-    /// effective everywhere after that time, not after a lease. Nor is it known that what was read is durable: a key tree that another
-    /// process made is used after the next commit only.
+    /// No read is confirmed. Then a deposed primary renews leases for as long as the failover manager lets it run, and
+    /// a shred is effective everywhere after that time instead of one lease. Also, a read does not show that its
+    /// content is durable: a process uses another process's key tree only after the next commit.
     Never,
 }
 
-/// Where a [`PostgresStore`] is. Nothing is touched before [`open`](PostgresStoreBuilder::open),
+/// The settings of a [`PostgresStore`]. The server is not contacted before [`open`](PostgresStoreBuilder::open),
 /// [`migrate`](PostgresStoreBuilder::migrate) or [`grant_to`](PostgresStoreBuilder::grant_to).
+///
+/// ```no_run
+/// use oubliette_postgres::{ConfirmReads, PostgresStore};
+/// # fn main() -> Result<(), oubliette_postgres::StoreOpenError> {
+/// let store = PostgresStore::at("postgres://keys_app@db-a.example,db-b.example/keys")
+///     .password("...")
+///     .confirm_reads(ConfirmReads::Required)
+///     .standbys(["db-a", "db-b"])
+///     .open()?;
+/// # let _ = store;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresStoreBuilder {
@@ -74,108 +89,116 @@ impl PostgresStoreBuilder {
         }
     }
 
-    /// The schema that holds the tables; `oubliette` unless said otherwise. One vault a schema.
+    /// The schema with the tables; the default is `oubliette`. A schema holds one vault.
     pub fn schema(mut self, name: impl Into<String>) -> PostgresStoreBuilder {
         self.schema = name.into();
         self
     }
 
-    /// The password, if it does not stand in the connection string.
+    /// The password, if the connection string does not have it.
     pub fn password(mut self, password: impl Into<String>) -> PostgresStoreBuilder {
         self.password = Some(Zeroizing::new(password.into()));
         self
     }
 
-    /// A PEM file with the certificates to trust, instead of the system's: as `sslrootcert` in the connection string.
+    /// A PEM file with the certificates to trust, instead of the system's. `sslrootcert` in the connection string does
+    /// the same.
     pub fn certificates(mut self, path: impl AsRef<Path>) -> PostgresStoreBuilder {
         self.certificates = Some(path.as_ref().to_path_buf());
         self
     }
 
-    /// How long each answer of the server is waited for, and each connection: five seconds unless said otherwise. What takes longer is
-    /// an error, and its connection is closed. A commit that waits for a standby counts as well.
+    /// How long the store waits for each answer of the server and for each connection; the default is five seconds.
+    /// After that the call fails, and its connection is closed. This includes a commit that waits for a standby.
     pub fn answer_within(mut self, most: Duration) -> PostgresStoreBuilder {
         self.answer_within = most.max(Duration::from_millis(10));
         self
     }
 
-    /// The same for each statement of a sweep, and for each answer to [`migrate`](PostgresStoreBuilder::migrate): one minute unless said otherwise.
+    /// How long the store waits for each statement of a sweep, and for each answer to
+    /// [`migrate`](PostgresStoreBuilder::migrate); the default is one minute.
     pub fn work_within(mut self, most: Duration) -> PostgresStoreBuilder {
         self.work_within = most.max(Duration::from_millis(10));
         self
     }
 
-    /// Whether each read of the root record is a small commit that the synchronous standbys confirm: if there are any, unless
-    /// said otherwise.
+    /// When a read of the root record is a small commit that the synchronous standbys confirm; by default, if there are
+    /// any.
     ///
-    /// A primary that was deposed and does not know it yet still answers reads, and would renew the lease of whoever asks it, while
-    /// somebody is shredded on the new one. But it cannot make a commit any more that its standbys confirm. The price is one
-    /// record of about a hundred bytes in the WAL, and its way to the standbys, four times a lease and process.
+    /// A deposed primary that does not know it yet still answers reads. It would renew leases while the new primary
+    /// shreds. But it cannot make a commit that its standbys confirm. The price is one record of about a hundred bytes
+    /// in the WAL, sent to the standbys, four times a lease for each process.
     ///
-    /// It proves as much as `synchronous_standby_names` demands: every server that may be promoted must be among those that
-    /// confirm. `ANY 1 (a, b)` is not enough: if `a` is promoted, `b` may still confirm what the old primary writes.
+    /// The proof is as strong as `synchronous_standby_names`: every server that may be promoted must confirm. `ANY 1
+    /// (a, b)` is too weak: if `a` is promoted, `b` may still confirm writes of the old primary.
     pub fn confirm_reads(mut self, when: ConfirmReads) -> PostgresStoreBuilder {
         self.confirm_reads = when;
         self
     }
 
-    /// Says that what is written here survives the loss of one machine, although the server names no synchronous standbys: its
-    /// disk is replicated, as in some managed services. A vault gives up key trees only where that is so.
+    /// Says that writes survive the loss of one machine although the server has no synchronous standbys: its disk is
+    /// replicated, as in some managed services. A vault gives up key trees only on such a store.
     pub fn replicated_disk(mut self) -> PostgresStoreBuilder {
         self.replicated = true;
         self
     }
 
-    /// Names every server that may be promoted, this one included or not, as its standbys are called in `pg_stat_replication`
-    /// (`application_name`, by default the standby's `cluster_name`). **Needed where the root key has versions**, also if there is none:
-    /// then call [`no_standbys`](PostgresStoreBuilder::no_standbys). Otherwise no version begins, and what needs one is refused.
+    /// Names every server that may be promoted, with or without this one, by its name in `pg_stat_replication`
+    /// (`application_name`, by default the standby's `cluster_name`). **Required if the root key has versions**; if
+    /// there is no standby, call [`no_standbys`](PostgresStoreBuilder::no_standbys). Without one of the two, no version
+    /// begins, and a shred that needs one is refused.
     ///
-    /// A version of the root key is destroyed only when every server that may be promoted has the record under the next one on its disk. If one were
-    /// promoted before, its record's key would be gone, and **nothing would open any more**. So after a shred these are asked, for as long as
-    /// [`answer_within`](PostgresStoreBuilder::answer_within): the servers named here, but for the one whose `cluster_name` it is; those in
-    /// `synchronous_standby_names`; every other one that is connected; and physical replication slots that nobody uses, since a standby may come back to
-    /// them. One that is away counts as not having it. Then the record is under the new version, the older one stays, the shred's answer is
-    /// [`OldCopyRemains`](oubliette::ShredError::OldCopyRemains), and it is tried again by itself, at least once a minute.
+    /// A version of the root key is destroyed only when every server that may be promoted has the record under the next
+    /// version on its disk. If a server without it were promoted, the key of its record would be gone, and **no value
+    /// would open any more**. So after a shred the store asks, for as long as
+    /// [`answer_within`](PostgresStoreBuilder::answer_within): the servers named here, without the server itself; those
+    /// in `synchronous_standby_names`; every other connected standby; and unused physical replication slots, since a
+    /// standby may come back to them. A server that is away counts as lacking the record. In that case the older
+    /// version stays, the shred answers [`OldCopyRemains`](oubliette::ShredError::OldCopyRemains), and the store tries
+    /// again by itself, at least once a minute.
     ///
-    /// **A standby that is not named here, not connected and without a slot is not known**: if it is cut off just then, it is forgotten. Name all. Those
-    /// behind another standby do not connect to the primary and are waited for in vain: say that they are
-    /// [never promoted](PostgresStoreBuilder::never_promoted), or have them follow the primary. Give each server a `cluster_name` of its own; two of one name
-    /// are taken for each other. The role needs `pg_read_all_stats`, which a superuser grants.
+    /// **The store does not know a standby that is not named here, not connected and without a slot.** So name all of
+    /// them. A standby behind another standby does not connect to the primary, and waiting for it is in vain: say that
+    /// it is [never promoted](PostgresStoreBuilder::never_promoted), or let it follow the primary. Give each server a
+    /// `cluster_name` of its own: the store cannot tell two servers of one name apart. The role needs
+    /// `pg_read_all_stats`, which a superuser grants.
     pub fn standbys(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> PostgresStoreBuilder {
         self.standbys.named.get_or_insert_default().extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Says that there is no server that may be promoted beside this one: as [`standbys`](PostgresStoreBuilder::standbys) with no name.
+    /// Says that no other server may be promoted: as [`standbys`](PostgresStoreBuilder::standbys) without a name.
     pub fn no_standbys(mut self) -> PostgresStoreBuilder {
         self.standbys.named.get_or_insert_default();
         self
     }
 
-    /// Names standbys, or replication slots, that nobody promotes, and never restores the record from: one for reports, an archive
-    /// (`pg_receivewal`). No version of the root key waits for them. One that is promoted all the same opens nothing.
+    /// Names standbys or replication slots that are never promoted and from which the record is never restored: for
+    /// reports, or an archive (`pg_receivewal`). No version of the root key waits for them. If one is promoted all the
+    /// same, it opens nothing.
     pub fn never_promoted(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> PostgresStoreBuilder {
         self.standbys.never.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// What messages call it: host, port, database and schema, and neither user nor password. Nothing is opened.
+    /// The store's name in messages: host, port, database and schema, without user and password. This call opens
+    /// nothing.
     ///
     /// # Errors
-    /// [`OpenError::Address`].
-    pub fn location(&self) -> Result<String, OpenError> {
+    /// [`StoreOpenError::Address`].
+    pub fn location(&self) -> Result<String, StoreOpenError> {
         quoted(&self.schema)?;
         Ok(location(&Address::parse(&self.address)?, &self.schema))
     }
 
-    /// Opens the store. The tables must be there: nothing is made or changed.
+    /// Opens the store. The tables must exist: this call makes and changes nothing.
     ///
-    /// A server that runs with `fsync = off` is refused: nothing that it answers is durable. For tests, `allow_fsync_off=yes` in the connection string
-    /// allows it. [`ConfirmReads::Required`] demands that commits survive the loss of a machine.
+    /// A server with `fsync = off` is refused, since its commits are not durable. For tests, `allow_fsync_off=yes` in
+    /// the connection string allows it. [`ConfirmReads::Required`] demands that commits survive the loss of a machine.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was written.
-    pub fn open(&self) -> Result<PostgresStore, OpenError> {
+    /// [`StoreOpenError`]; nothing was written.
+    pub fn open(&self) -> Result<PostgresStore, StoreOpenError> {
         let (driver, pool, schema) = self.connect()?;
         let allow_fsync_off = Address::parse(&self.address)?.allow_fsync_off;
         let place = self.ask(&driver, &pool, &schema, move |session, schema| async move {
@@ -188,25 +211,26 @@ impl PostgresStoreBuilder {
         Ok(PostgresStore::new(driver, pool, schema, place, self))
     }
 
-    /// Makes the tables, or brings older ones up to date; if they are up to date, it does nothing. Call it as the tables' owner: a role that
-    /// may create schemas in the database, or owns this one. Not the role of daily use.
+    /// Makes the tables, or brings older ones up to date. Call it as the owner of the tables: a role that may create
+    /// schemas in the database, or that owns this schema. Do not use the role of daily use.
     ///
     /// # Errors
-    /// [`OpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
-    pub fn migrate(&self) -> Result<(), OpenError> {
+    /// [`StoreOpenError`]. It happens wholly or not at all; if the answer was lost, call it again.
+    pub fn migrate(&self) -> Result<(), StoreOpenError> {
         let patient = PostgresStoreBuilder { answer_within: self.work_within, ..self.clone() };
         let (driver, pool, schema) = patient.connect()?;
         let mut place = [0; 8];
         getrandom::fill(&mut place).map_err(|error| {
-            OpenError::Store(StoreError::new(Problem::Io, "the system's randomness").caused_by(error.to_string()))
+            StoreOpenError::Store(StoreError::new(Problem::Io, "the system's randomness").caused_by(error.to_string()))
         })?;
         patient.ask(&driver, &pool, &schema, move |session, schema| async move {
             schema.migrate(&session, PlaceId(place)).await
         })
     }
 
-    /// Lets a role do what a vault does from day to day, and nothing else: read all tables, put and delete pages, overwrite the record and
-    /// the mark. It can change no table. Call it as the owner, after `migrate`; calling it again is harmless. In SQL, for a schema `oubliette`:
+    /// Lets a role do the daily work of a vault, and nothing else: read all tables, put and delete pages, overwrite the
+    /// record and the watermark. The role cannot change tables. Call it as the owner, after `migrate`; a second call is
+    /// harmless. In SQL, for a schema `oubliette`:
     /// ```sql
     /// GRANT USAGE ON SCHEMA oubliette TO app;
     /// GRANT SELECT ON ALL TABLES IN SCHEMA oubliette TO app;
@@ -214,12 +238,12 @@ impl PostgresStoreBuilder {
     /// GRANT UPDATE (generation, vault, proof) ON oubliette.mark TO app;
     /// GRANT INSERT, DELETE, UPDATE (generation, superseded) ON oubliette.pages TO app;
     /// ```
-    /// Where the root key has versions, the role also needs `GRANT pg_read_all_stats TO app`, to see how far standbys are. That is not granted here: it takes a
-    /// superuser, or who may grant that role.
+    /// If the root key has versions, the role also needs `GRANT pg_read_all_stats TO app`, to see how far the standbys
+    /// are. This call cannot grant it: a superuser can.
     ///
     /// # Errors
-    /// [`OpenError`]. It happens wholly or not at all.
-    pub fn grant_to(&self, role: &str) -> Result<(), OpenError> {
+    /// [`StoreOpenError`]. It happens wholly or not at all.
+    pub fn grant_to(&self, role: &str) -> Result<(), StoreOpenError> {
         quoted(role)?;
         let role = role.to_owned();
         let (driver, pool, schema) = self.connect()?;
@@ -232,7 +256,7 @@ impl PostgresStoreBuilder {
         })
     }
 
-    fn connect(&self) -> Result<(Driver, Arc<Pool>, Schema), OpenError> {
+    fn connect(&self) -> Result<(Driver, Arc<Pool>, Schema), StoreOpenError> {
         let mut address = Address::parse(&self.address)?;
         if let Some(password) = &self.password {
             address.config.password(password.as_bytes());
@@ -252,21 +276,22 @@ impl PostgresStoreBuilder {
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3);
         let target = Target { config, tls, answer_within: self.answer_within };
-        let driver = Driver::start()
-            .map_err(|error| OpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error)))?;
+        let driver = Driver::start().map_err(|error| {
+            StoreOpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error))
+        })?;
         Ok((driver, Pool::new(target), schema))
     }
 
     /// Asks on a connection that is kept if all went well.
-    fn ask<T: Send + 'static, W: Future<Output = Result<T, OpenError>> + Send>(
+    fn ask<T: Send + 'static, W: Future<Output = Result<T, StoreOpenError>> + Send>(
         &self,
         driver: &Driver,
         pool: &Arc<Pool>,
         schema: &Schema,
         work: impl Fn(Arc<Session>, Schema) -> W + Send + 'static,
-    ) -> Result<T, OpenError> {
+    ) -> Result<T, StoreOpenError> {
         let (location, pool, schema) = (schema.location.clone(), pool.clone(), schema.clone());
-        let store = move |failure: Failure| OpenError::Store(failure.at(&location));
+        let store = move |failure: Failure| StoreOpenError::Store(failure.at(&location));
         let connect = async move {
             let session = Arc::new(Session::connect(pool.target()).await?);
             let answer = work(session.clone(), schema).await;

@@ -102,7 +102,7 @@ fn ended_badly(_: JoinError) -> Failure {
     Failure::DriverEnded
 }
 
-/// The same configuration, with this host alone.
+/// A configuration like this one, with this host alone.
 fn only(config: &Config, target: &Target) -> Config {
     let mut one = Config::new();
     match &target.host {

@@ -2,11 +2,11 @@
 
 use oubliette::store::StoreError;
 
-/// Why a store could not be opened, or its schema not made. Never names a password.
+/// Why a store could not be opened, or its tables could not be made. It never names a password.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
-    /// The connection string, the name of the schema or of the role cannot be used.
+pub enum StoreOpenError {
+    /// The connection string, or the name of the schema or the role, cannot be used.
     #[error("the address of the key store cannot be used: {0}")]
     Address(&'static str),
     /// TLS could not be set up.
@@ -20,7 +20,7 @@ pub enum OpenError {
     },
     /// The schema was made by an older version of this crate.
     #[error(
-        "{location} has a key store of version {found}, and this program needs {needed}: call `migrate` as the owner"
+        "{location} has a key store of version {found}, but this program needs version {needed}; call `migrate` as the owner"
     )]
     Older {
         /// Which database and schema.
@@ -31,7 +31,9 @@ pub enum OpenError {
         needed: i32,
     },
     /// The schema was made by a newer version of this crate.
-    #[error("{location} has a key store of version {found}, and this program knows {known}: upgrade this program")]
+    #[error(
+        "{location} has a key store of version {found}, but this program knows version {known}; upgrade this program"
+    )]
     Newer {
         /// Which database and schema.
         location: String,
@@ -41,17 +43,17 @@ pub enum OpenError {
         known: i32,
     },
     /// The server is older than PostgreSQL 14.
-    #[error("{location} is of version {found}; the key store needs PostgreSQL 14 or later")]
+    #[error("{location} has version {found}; the key store needs PostgreSQL 14 or later")]
     OldServer {
         /// Which server.
         location: String,
         /// What it says of itself: 130012 is 13.12.
         found: i32,
     },
-    /// The server runs with `fsync = off`: what it answered may be gone after a crash of its machine, and so may the vault.
+    /// The server runs with `fsync = off`: a crash of its machine may lose commits, or the whole vault.
     #[error(
-        "{location} runs with fsync = off, so a crash of its machine may undo what was answered, or lose the vault: set fsync = on; for tests, \
-         allow_fsync_off=yes in the connection string"
+        "{location} runs with fsync = off, so a crash of its machine may undo commits or lose the vault; set fsync = on (for tests, \
+         allow_fsync_off=yes in the connection string)"
     )]
     NotDurable {
         /// Which server.
@@ -62,4 +64,4 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-oubliette::journal::message::debug_as_message!(OpenError);
+oubliette::journal::message::debug_as_message!(StoreOpenError);

@@ -12,22 +12,22 @@ pub(crate) enum Failure {
     Driver(#[from] tokio_postgres::Error),
     #[error("the host's name could not be looked up")]
     Lookup(#[source] std::io::Error),
-    #[error("the host's name stands for no address")]
+    #[error("the host's name has no address")]
     NoHost,
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
     #[error(
-        "the commit was not confirmed by the standbys: the wait for them was cancelled. It is visible here, and may be \
-         missing after a failover"
+        "the wait for the standbys was cancelled, so they have not confirmed the commit: it is visible here, but a failover may \
+         lose it"
     )]
     NotConfirmed,
     #[error(
-        "the server names no synchronous standbys (synchronous_standby_names is empty), and this store was told to require them \
-         (confirm_reads): what it answers may be lost with its machine"
+        "the server has no synchronous standbys (synchronous_standby_names is empty), but this store requires them \
+         (confirm_reads), since the loss of one machine may undo commits"
     )]
     NotSynchronous,
     #[error(
-        "the commit is visible here, and it is not known whether it is on disk and on the standbys: it may be missing after a crash or a failover"
+        "the commit is visible here, but it may not be on the disk and on the standbys yet: a crash or a failover may lose it"
     )]
     NotFlushed(#[source] Box<Failure>),
     #[error("this server is a standby (in recovery); connect to the primary")]
@@ -44,10 +44,10 @@ pub(crate) enum Failure {
     Pooled,
     #[error("the operating system gave no randomness")]
     Randomness,
-    #[error("another place is there: the schema was made anew, or another server answers")]
+    #[error("the place is a different one: the schema was made anew, or another server answers")]
     OtherPlace,
     #[error(
-        "it is not known which servers may be promoted, so no key is destroyed that one of them may need: name them to the store \
+        "the store does not know which servers may be promoted, so no key is destroyed that one of them may need: name them to the store \
          (`standbys`), or say that there is none (`no_standbys`)"
     )]
     StandbysUnknown,
@@ -59,9 +59,9 @@ pub(crate) enum Failure {
     Incomplete,
     #[error("{0}")]
     Damaged(String),
-    #[error("the pages there are another vault's")]
+    #[error("the pages there belong to another vault")]
     OtherVault,
-    #[error("a name is taken by other bytes")]
+    #[error("another page has this name")]
     PageExists,
     #[error("this process was forked; open the store again in the child")]
     Forked,

@@ -20,6 +20,6 @@ mod tls;
 mod watch;
 
 pub use builder::{ConfirmReads, PostgresStoreBuilder};
-pub use error::OpenError;
+pub use error::StoreOpenError;
 pub use store::PostgresStore;
 pub use survey::{Keeps, Promise, Replication, Role, Slot, Standby, Survey};

@@ -1,4 +1,4 @@
-//! Pages, and the mark beside them.
+//! Pages, and the watermark beside them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -36,12 +36,12 @@ const GET: &str =
     "SELECT pg_is_in_recovery(), octet_length(p.bytes), CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM (SELECT) AS one LEFT JOIN {s}.pages p ON p.name = $1";
 
-/// The same of each name, in their order.
+/// The page of each name, in the order of the names.
 const GET_MANY: &str = "SELECT pg_is_in_recovery(), octet_length(p.bytes),
         CASE WHEN octet_length(p.bytes) = $2 THEN p.bytes END
     FROM unnest($1) WITH ORDINALITY AS n (name, nth) LEFT JOIN {s}.pages p ON p.name = n.name ORDER BY n.nth";
 
-/// Those of the latest generations. A standby may lack some, and is asked all the same: what it lacks is got by its name.
+/// The pages of the latest generations. A standby is asked too, although it may lack some: those are fetched by name.
 const NEWER_THAN: &str = "SELECT name, bytes FROM {s}.pages
     WHERE generation > $1::numeric AND octet_length(bytes) = $2 ORDER BY generation DESC LIMIT $3";
 
@@ -369,7 +369,7 @@ fn two(rows: &[Row]) -> Result<(u64, u64), Failure> {
 }
 
 fn kept(row: &Row) -> Result<Mark, Failure> {
-    let damaged = || Failure::Damaged("the mark cannot be read".to_owned());
+    let damaged = || Failure::Damaged("the watermark cannot be read".to_owned());
     let (generation, vault, proof): (&str, &[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(Mark {
         generation: generation.parse().map_err(|_| damaged())?,

@@ -72,7 +72,7 @@ impl Pool {
         }
     }
 
-    /// The same, and keeps the connection.
+    /// Runs `work` as [`on_one`](Pool::on_one) does, and keeps the connection.
     pub(crate) async fn with<T, W: Future<Output = Result<T, Failure>>>(
         &self,
         work: impl Fn(Arc<Session>) -> W,

@@ -53,7 +53,7 @@ impl ConfirmReads {
 /// A read that finds no synchronous standbys is refused; it is confirmed by those that there are.
 const REQUIRED: &str = "required";
 
-/// The same, and not confirmed.
+/// A read that finds no synchronous standbys is refused; it is not confirmed.
 const LISTED: &str = "listed";
 
 /// What is there.

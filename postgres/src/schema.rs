@@ -3,7 +3,7 @@
 use oubliette::store::{PlaceId, RECORD_BYTES};
 use tokio_postgres::types::Type;
 
-use crate::error::OpenError;
+use crate::error::StoreOpenError;
 use crate::failure::Failure;
 use crate::pool::transaction;
 use crate::session::Session;
@@ -51,10 +51,12 @@ const GRANTS: &str = "
 ";
 
 /// A name as it stands in a statement.
-pub(crate) fn quoted(name: &str) -> Result<String, OpenError> {
+pub(crate) fn quoted(name: &str) -> Result<String, StoreOpenError> {
     // PostgreSQL cuts longer ones off, and two schemas could be one.
     if name.is_empty() || name.len() > 63 || name.chars().any(char::is_control) {
-        return Err(OpenError::Address("names of schemas and roles have 1 to 63 bytes, and no control characters"));
+        return Err(StoreOpenError::Address(
+            "names of schemas and roles have 1 to 63 bytes, and no control characters",
+        ));
     }
     Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
@@ -73,12 +75,12 @@ impl Schema {
         statement.replace("{s}", &self.quoted)
     }
 
-    fn store(&self, failure: Failure) -> OpenError {
-        OpenError::Store(failure.at(&self.location))
+    fn store(&self, failure: Failure) -> StoreOpenError {
+        StoreOpenError::Store(failure.at(&self.location))
     }
 
     /// Makes what is missing.
-    pub(crate) async fn migrate(&self, session: &Session, place: PlaceId) -> Result<(), OpenError> {
+    pub(crate) async fn migrate(&self, session: &Session, place: PlaceId) -> Result<(), StoreOpenError> {
         let refused = std::sync::Mutex::new(None);
         let work = async {
             // Two that migrate at once do so one after the other.
@@ -86,8 +88,8 @@ impl Schema {
             session.query(lock, &[(&self.name, Type::TEXT)]).await?;
             let found = match self.check(session).await {
                 Ok(_) => return Ok(()),
-                Err(OpenError::NotMigrated { .. }) => 0,
-                Err(OpenError::Older { found, .. }) => found,
+                Err(StoreOpenError::NotMigrated { .. }) => 0,
+                Err(StoreOpenError::Older { found, .. }) => found,
                 Err(other) => {
                     *refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(other);
                     return Err(Failure::Incomplete);
@@ -111,14 +113,14 @@ impl Schema {
     }
 
     /// Lets a role do all that a vault does from day to day.
-    pub(crate) async fn grant(&self, session: &Session, role: &str) -> Result<(), OpenError> {
+    pub(crate) async fn grant(&self, session: &Session, role: &str) -> Result<(), StoreOpenError> {
         // Neither name is looked into for the other's place.
         let grants = GRANTS.split("{role}").map(|part| self.sql(part)).collect::<Vec<_>>().join(&quoted(role)?);
         transaction(session, session.batch(&grants)).await.map_err(|failure| self.store(failure))
     }
 
     /// The place, if the server and the tables are such as this program works with.
-    pub(crate) async fn check(&self, session: &Session) -> Result<PlaceId, OpenError> {
+    pub(crate) async fn check(&self, session: &Session) -> Result<PlaceId, StoreOpenError> {
         let server = "SELECT current_setting('server_version_num')::integer, pg_is_in_recovery(),
             to_regclass($1 || '.version') IS NOT NULL";
         // A schema that the role may not use looks as if it had no tables, or is refused.
@@ -130,32 +132,32 @@ impl Schema {
         let (server, is_standby, has_tables) = read(&rows).map_err(|failure| self.store(failure))?;
         let location = || self.location.clone();
         if server < OLDEST_SERVER {
-            return Err(OpenError::OldServer { location: location(), found: server });
+            return Err(StoreOpenError::OldServer { location: location(), found: server });
         }
         if is_standby {
             return Err(self.store(Failure::Standby));
         }
         if !has_tables {
-            return Err(OpenError::NotMigrated { location: location() });
+            return Err(StoreOpenError::NotMigrated { location: location() });
         }
         let found = self.version(session).await.map_err(|failure| self.store(failure))?;
         if found < VERSION {
-            return Err(OpenError::Older { location: location(), found, needed: VERSION });
+            return Err(StoreOpenError::Older { location: location(), found, needed: VERSION });
         }
         if found > VERSION {
-            return Err(OpenError::Newer { location: location(), found, known: VERSION });
+            return Err(StoreOpenError::Newer { location: location(), found, known: VERSION });
         }
         self.place(session).await.map_err(|failure| self.store(failure))
     }
 
     /// Refuses a server that forgets in a crash what it answered.
-    pub(crate) async fn check_durable(&self, session: &Session) -> Result<(), OpenError> {
+    pub(crate) async fn check_durable(&self, session: &Session) -> Result<(), StoreOpenError> {
         let fsync = "SELECT current_setting('fsync')::boolean";
         let rows = session.query(fsync, &[]).await.map_err(|failure| self.store(failure))?;
         let is_on = rows.first().ok_or(Failure::Incomplete).and_then(|row| Ok(row.try_get::<_, bool>(0)?));
         match is_on.map_err(|failure| self.store(failure))? {
             true => Ok(()),
-            false => Err(OpenError::NotDurable { location: self.location.clone() }),
+            false => Err(StoreOpenError::NotDurable { location: self.location.clone() }),
         }
     }
 

@@ -124,8 +124,8 @@ impl Session {
         Ok(rows)
     }
 
-    /// The same for a statement that is asked again and again. Where the first answer came it is prepared, which takes one more round trip, once a
-    /// connection.
+    /// The answer to a statement that is asked again and again. After its first answer the statement is prepared, which
+    /// takes one more round trip, once for each connection.
     pub(crate) async fn query_often(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
         self.query_often_within(self.within, sql, parameters).await
     }
@@ -228,7 +228,7 @@ pub(crate) async fn at_once<T>(asked: Vec<impl Future<Output = T>>) -> Vec<T> {
     asked.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Both, the first one begun first. Once that is done, the second is waited for so long.
+/// Runs both, the first one begun first. When the first is done, the second is waited for so long.
 pub(crate) async fn both<A, B>(
     first: impl Future<Output = A>,
     second: impl Future<Output = B>,

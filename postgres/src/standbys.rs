@@ -15,9 +15,9 @@ use crate::store::Inner;
 /// What the caller says of the servers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standbys {
-    /// Those that may be promoted, this one perhaps included; `None` if nothing was said.
+    /// The servers that may be promoted, with or without this one; `None` if the caller named none.
     pub(crate) named: Option<Vec<String>>,
-    /// Those that never are.
+    /// The servers that are never promoted.
     pub(crate) never: Vec<String>,
 }
 

@@ -20,6 +20,8 @@ use crate::standbys::Standbys;
 ///
 /// Used as `Vault::on(store.clone(), store)`. See the [crate's documentation](crate) for how it is set up, what it promises
 /// with which replication, and how far it forgets.
+///
+/// [The crate's page](crate) has an example.
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(crate) inner: Arc<Inner>,

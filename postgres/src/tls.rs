@@ -11,16 +11,16 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Encryption;
-use crate::error::OpenError;
+use crate::error::StoreOpenError;
 
 /// How connections are encrypted; `None`: they are not.
 pub(crate) fn connector(
     encryption: Encryption,
     certificates: Option<&Path>,
-) -> Result<Option<MakeRustlsConnect>, OpenError> {
+) -> Result<Option<MakeRustlsConnect>, StoreOpenError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| OpenError::Tls(error.into()))?;
+    let config = config.map_err(|error| StoreOpenError::Tls(error.into()))?;
     let config = match encryption {
         Encryption::Disable => return Ok(None),
         Encryption::Prefer | Encryption::Require => {
@@ -34,21 +34,21 @@ pub(crate) fn connector(
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-fn trusted(certificates: Option<&Path>) -> Result<RootCertStore, OpenError> {
+fn trusted(certificates: Option<&Path>) -> Result<RootCertStore, StoreOpenError> {
     let mut trusted = RootCertStore::empty();
     match certificates {
         Some(path) => {
-            let found = CertificateDer::pem_file_iter(path).map_err(|error| OpenError::Tls(error.into()))?;
+            let found = CertificateDer::pem_file_iter(path).map_err(|error| StoreOpenError::Tls(error.into()))?;
             for certificate in found {
-                let certificate = certificate.map_err(|error| OpenError::Tls(error.into()))?;
-                trusted.add(certificate).map_err(|error| OpenError::Tls(error.into()))?;
+                let certificate = certificate.map_err(|error| StoreOpenError::Tls(error.into()))?;
+                trusted.add(certificate).map_err(|error| StoreOpenError::Tls(error.into()))?;
             }
         }
         // Some of those that a system has are often not understood.
         None => drop(trusted.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
     }
     if trusted.is_empty() {
-        return Err(OpenError::Tls("there is no certificate to trust: name one with sslrootcert".into()));
+        return Err(StoreOpenError::Tls("there is no certificate to trust: name one with sslrootcert".into()));
     }
     Ok(trusted)
 }

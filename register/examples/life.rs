@@ -74,7 +74,7 @@ fn run() -> Result<()> {
     let register = Register::new(&vault, shop::rules())?;
     register.in_transaction(&db).create_tables()?;
     register.own_transaction(&mut db).resume()?; // at every start: finishes what was interrupted
-    let holdings = shop::holdings();
+    let declared = shop::declared();
     let (alice, bob) = (Subject::new(1001)?, Subject::new(1002)?);
 
     // Grants and rows in one transaction of the application's: both are there, or neither is.
@@ -112,10 +112,10 @@ fn run() -> Result<()> {
     register.in_transaction(&db).set_key("carrier", &carrier.to_public().to_string())?;
     register.in_transaction(&db).describe_recipient("carrier", "privacy@carrier.example")?;
     let label = Disclosure::to("carrier").field(NAME).field(ADDRESS).column("orders", "id").only("orders", "id", 4711);
-    let refused = register.own_transaction(&mut db).disclose(&holdings, &alice, &label);
+    let refused = register.own_transaction(&mut db).disclose(&declared, &alice, &label);
     claim(matches!(refused, Err(DisclosureError::NoGrant { .. })), "without a grant nothing is handed on")?;
     register.in_transaction(&db).grant(&alice, Grant::on(ORDERS, Basis::Contract).to("carrier"))?;
-    let parcel = register.own_transaction(&mut db).disclose(&holdings, &alice, &label)?;
+    let parcel = register.own_transaction(&mut db).disclose(&declared, &alice, &label)?;
     fs::write(home.join("carrier/parcel-4711.age"), &parcel)?;
     let read = decrypted(&parcel, &carrier)?;
     claim(rows(&read, "customers").len() == 1 && rows(&read, "orders").len() == 1, "one order, and not the other")?;
@@ -144,7 +144,7 @@ fn run() -> Result<()> {
     );
 
     let request = register.in_transaction(&db).request(&alice, RequestKind::Access, Timestamp::now())?;
-    let answer = register.in_transaction(&db).access(&holdings, &alice)?;
+    let answer = register.in_transaction(&db).access(&declared, &alice)?;
     let told: Value = serde_json::from_str(answer.expose_personal_data())?;
     claim(told["disclosures"][0]["recipient"] == "carrier", "it says who received what")?;
     claim(rows(&told, "customers").len() == 1, "it has her row")?;
@@ -203,7 +203,7 @@ fn run() -> Result<()> {
     let sealed = Customer::read(&db, 1001)?; // the backup has her row
     claim(matches!(sealed.open(&vault), Err(OpenError::Shredded { .. })), "what the backup brings back does not open")?;
     let reconciled = register.own_transaction(&mut db).reconcile()?; // `resume`, at the next start, does it too
-    claim(reconciled.erased == 1 && reconciled.lost.is_empty(), "she is erased again, and nobody was lost")?;
+    claim(reconciled.erased_again == 1 && reconciled.ownerless.is_empty(), "she is erased again, and nobody was lost")?;
     let keys = register.in_transaction(&db).keys(&alice, ORDERS);
     claim(matches!(keys, Err(RegisterError::NoGrant { .. })), "the register does not know her any more")?;
     let tokens = "SELECT count(*) FROM customers WHERE id = 1001 AND email_idx IS NOT NULL";
@@ -220,7 +220,7 @@ fn run() -> Result<()> {
     );
 
     let columns = [Column::all_of("customers", Customer::FIELDS), Column::all_of("orders", Order::FIELDS)].concat();
-    let facts = register.in_transaction(&db).breach_facts(columns, None)?;
+    let facts = register.in_transaction(&db).breach_situation(columns, None)?;
     let stolen = Breach::known_since(Timestamp::now())
         .categories("customers of the shop")
         .contact("privacy@shop.example")

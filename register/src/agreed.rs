@@ -11,9 +11,9 @@ use oubliette::CustomerId;
 
 use super::damaged;
 use super::database::{Database, Row, Transactions, values};
-use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::grants::stored;
+use super::keyless::{AnyRegister, Who};
 use super::outbox;
 use super::register::Register;
 use super::schema;
@@ -21,15 +21,15 @@ use super::signed;
 
 /// Refuses a database whose newest line of the journal is not in the journal. `newest` is that line's number, as it was read in this
 /// transaction. Whoever has no journal, but the public key, looks whether it is signed.
-pub(crate) async fn check<O: Office, D: Database>(
-    office: &O,
+pub(crate) async fn check<O: AnyRegister, D: Database>(
+    any: &O,
     db: &mut D,
     newest: Option<i64>,
 ) -> Result<(), RegisterError> {
     let Some(newest) = newest else { return Ok(()) };
-    let register = match office.who() {
+    let register = match any.who() {
         Who::Vault(register) => register,
-        Who::Key(desk) => return signed::check_line(desk, db, newest).await,
+        Who::Key(keyless) => return signed::check_line(keyless, db, newest).await,
     };
     // A running vault finds out by itself when its own journal is exchanged, so that a line need be looked for once.
     if register.agreed.load(Ordering::Acquire) == newest {
@@ -44,17 +44,17 @@ pub(crate) async fn check<O: Office, D: Database>(
     Ok(())
 }
 
-/// The same where the newest line's number is not known yet.
-pub(crate) async fn check_newest<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
+/// As [`check`], if the number of the newest line is not known yet.
+pub(crate) async fn check_newest<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT max(n) FROM oubliette_journal", values![]).await?;
     let newest = rows.first().map(|row| row.maybe_integer(0)).transpose()?.flatten();
-    check(office, db, newest).await
+    check(any, db, newest).await
 }
 
 /// Tables of this version, of this vault, and of no newer journal.
-pub(crate) async fn check_tables<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
-    schema::check(office, db).await?;
-    check_newest(office, db).await
+pub(crate) async fn check_tables<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<(), RegisterError> {
+    schema::check(any, db).await?;
+    check_newest(any, db).await
 }
 
 /// Before something is decided that cannot be taken back: tells the journal what it was not told, and refuses a database that turns

@@ -6,24 +6,35 @@
 
 use super::agreed;
 use super::database::{Database, values};
-use super::desk::Office;
 use super::error::RegisterError;
+use super::keyless::AnyRegister;
 use super::operations::at_desk;
 use super::register::Register;
 use super::rules::{From, Rules};
 
-/// How the rules of two programs differ, in a sentence for each rule.
+/// How the rules of two programs differ: one sentence for each rule.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, vault, register, db, .. } = shop_with(Rules::new().keep(NEWSLETTER, Keep::after_grant(2.years())))?;
+/// // A program beside the application, whose rules are older.
+/// let beside = Register::new(&vault, Rules::new().keep(NEWSLETTER, Keep::after_grant(3.years())))?;
+/// let differ = beside.in_transaction(&db).compare_rules()?.ok_or("the application has rules")?;
+/// assert_eq!(differ.only_there, ["\"newsletter\" is kept for P2Y after the grant"]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Disagreement {
     /// Rules that only this program has.
     pub only_here: Vec<String>,
-    /// Rules that only the program has that last made the tables.
+    /// Rules that only the other program has: the one that called `create_tables` last.
     pub only_there: Vec<String>,
 }
 
 impl Disagreement {
-    /// True when there is none.
+    /// Whether the rules are equal.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.only_here.is_empty() && self.only_there.is_empty()
@@ -31,22 +42,22 @@ impl Disagreement {
 }
 
 at_desk! {
-    /// Checks that the tables are of this version, belong to this vault, and know no more of the journal than the vault does; makes
-    /// nothing: for a program that works beside the application, before it opens a value.
+    /// Checks that the tables have this version, belong to this vault, and know no more of the journal than the vault
+    /// does. It makes no tables. A program that works beside the application calls it before it opens a value.
     ///
     /// # Errors
-    /// [`RegisterError::OtherSchema`], [`RegisterError::OtherVault`] and [`RegisterError::JournalDiffers`]; when the tables are not
-    /// there, the database's own.
+    /// [`RegisterError::OtherSchema`], [`RegisterError::OtherVault`] and [`RegisterError::JournalDiffers`]; the
+    /// database's own error if the tables are missing.
     read fn check_tables() -> () = agreed::check_tables;
 
-    /// Where these rules and those of the program that last called `create_tables` differ. `None` when it had no rules, or
-    /// is of a version that did not write them down.
+    /// How these rules differ from those of the program that called `create_tables` last. `None` if that program had no
+    /// rules, or has a version that did not write them down.
     ///
-    /// What evidence stays, how long things are kept, the grace, the columns of tokens and of customers' rows are compared, by the letter: two
-    /// years and 24 months are two rules.
+    /// The comparison covers the evidence that stays, retention, the grace, the columns of tokens and the columns of
+    /// customers' rows. It goes by the letter: two years and 24 months are two rules.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn compare_rules() -> Option<Disagreement> = compare;
 }
 
@@ -89,7 +100,7 @@ pub(crate) async fn write<D: Database>(register: &Register, db: &mut D) -> Resul
     Ok(())
 }
 
-async fn compare<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Option<Disagreement>, RegisterError> {
+async fn compare<O: AnyRegister, D: Database>(register: &O, db: &mut D) -> Result<Option<Disagreement>, RegisterError> {
     let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'rules'", values![]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let theirs: Vec<String> =

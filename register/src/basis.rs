@@ -4,6 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One of the six legal bases of Art. 6(1) GDPR.
+///
+/// ```
+/// use oubliette_register::Basis;
+///
+/// let basis: Basis = "legal_obligation".parse()?;
+/// assert_eq!((basis, basis.article(), basis.is_portable()), (Basis::LegalObligation, "Art. 6(1)(c)", false));
+/// # Ok::<(), oubliette_register::InvalidBasis>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Basis {
     /// The person consented, and may withdraw. Art. 6(1)(a).
@@ -16,7 +24,7 @@ pub enum Basis {
     VitalInterests,
     /// A task in the public interest or of an official authority. Art. 6(1)(e).
     PublicTask,
-    /// Interests of yours or of others that outweigh the person's; they may object. Art. 6(1)(f).
+    /// Your interests or another's, if they outweigh those of the person. The person may object. Art. 6(1)(f).
     LegitimateInterests,
 }
 
@@ -31,7 +39,7 @@ impl Basis {
         Basis::LegitimateInterests,
     ];
 
-    /// As it is stored, and stands in documents and the journal: `legal_obligation`.
+    /// Its word in tables, documents and the journal: `legal_obligation`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,7 +52,7 @@ impl Basis {
         }
     }
 
-    /// Where it stands: `Art. 6(1)(c)`.
+    /// Its article: `Art. 6(1)(c)`.
     #[must_use]
     pub const fn article(self) -> &'static str {
         match self {
@@ -57,7 +65,7 @@ impl Basis {
         }
     }
 
-    /// Whether what is kept on it can be taken along: consent and contract. Art. 20(1)(a).
+    /// Whether data on this basis is portable: true for consent and contract. Art. 20(1)(a).
     #[must_use]
     pub const fn is_portable(self) -> bool {
         matches!(self, Basis::Consent | Basis::Contract)
@@ -70,7 +78,7 @@ impl fmt::Display for Basis {
     }
 }
 
-/// Not the name of a legal basis.
+/// Text that is not the name of a legal basis.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a legal basis of Art. 6(1): consent, contract, legal_obligation, vital_interests, public_task or \

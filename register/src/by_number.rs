@@ -27,7 +27,18 @@ use super::schema;
 use super::whose;
 use super::withdraw;
 
-/// What is to be shredded by number: see [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
+/// An order to shred numbers, for [`shred_numbers`](super::OwnTransactionSqlite::shred_numbers).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, alice, .. } = shop()?;
+/// let number = register.in_transaction(&db).keys(&alice, NEWSLETTER)?.customer();
+/// let order = ShredByNumber::these([number]).purpose(NEWSLETTER).reason(Reason::new("a wrong import")?);
+/// let done = register.own_transaction(&mut db).shred_numbers(order)?;
+/// assert_eq!(done.shredded.newly_shredded(), 1); // her orders stay readable
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is shredded until it is given to `shred_numbers`"]
 pub struct ShredByNumber {
@@ -44,13 +55,13 @@ enum Whom {
 }
 
 impl ShredByNumber {
-    /// These numbers, in all purposes.
+    /// Shreds these numbers, in all purposes.
     pub fn these(numbers: impl IntoIterator<Item = CustomerId>) -> ShredByNumber {
         let numbers: BTreeSet<CustomerId> = numbers.into_iter().collect();
         ShredByNumber::of(Whom::These(numbers.into_iter().collect()))
     }
 
-    /// Every number up to this one, in all purposes: by age.
+    /// Shreds every number up to this one, in all purposes: by age.
     pub fn through(last: CustomerId) -> ShredByNumber {
         ShredByNumber::of(Whom::Through(last))
     }
@@ -71,15 +82,17 @@ impl ShredByNumber {
         self
     }
 
-    /// Whatever holds stand on them, for this reason. Each such hold, and the reason, is in the journal before anything is
-    /// shredded. The holds stand for the rest.
+    /// Overrides the legal holds on these numbers, for this reason. The journal has each such hold and the reason
+    /// before anything is shredded. The holds still protect everything else.
     pub fn despite_holds(mut self, why: Reason) -> ShredByNumber {
         self.despite = Some(why);
         self
     }
 }
 
-/// What a shred by number came to.
+/// The result of a shred by number.
+///
+/// [`ShredByNumber`] has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NumbersShredded {
@@ -92,35 +105,38 @@ pub struct NumbersShredded {
 }
 
 own_transaction! {
-    /// Shreds numbers, past grants, rules and requests, in one commit of the vault's: what
-    /// [`Vault::shredding`](oubliette::Vault::shredding) does, with this register's legal holds checked, and recorded. Grants of purposes in which nothing is left end. The customer stays known;
-    /// [`erase`](Self::erase) forgets them, and has a receipt.
+    /// Shreds numbers in one commit of the vault, whatever grants, rules and requests say. It does what
+    /// [`Vault::shredding`](oubliette::Vault::shredding) does, and also checks this register's legal holds and records
+    /// the shred. A grant ends if its purpose has no number left. The register still knows the customer;
+    /// [`erase`](Self::erase) forgets the customer and gives a receipt.
     ///
-    /// **The vault's own calls ask no register, and so shred whatever is held.** Numbers that this register does not know
-    /// are shredded too: those of another database are checked by the register there, and by none if it is not asked. While
-    /// the vault commits, this database waits (SQLite) or these customers' rows do (PostgreSQL).
+    /// **The vault's own calls ask no register, so they shred what a hold protects.** This call also shreds numbers
+    /// that this register does not know; it does not ask the register of another database. While the vault commits,
+    /// this database waits (SQLite), or these customers' rows do (PostgreSQL).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`] when a hold keeps any of them, unless they are
-    /// [overridden](ShredByNumber::despite_holds); [`RegisterError::Invalid`] of `through` in one purpose;
-    /// [`RegisterError::Shred`] tells what is true. Nothing was recorded but the order, which the journal keeps; what was shredded all the same
-    /// is found by [`resume`](Self::resume), and recorded as this order.
+    /// [`RegisterError::HoldsStand`] if a hold protects one of them and is not
+    /// [overridden](ShredByNumber::despite_holds). [`RegisterError::Invalid`] for `through` in one purpose.
+    /// [`RegisterError::Shred`] says what is true. After an error the journal has the order and nothing else is
+    /// recorded; if the vault shredded all the same, [`resume`](Self::resume) finds that and records it as this order.
     fn shred_numbers(order: ShredByNumber) -> NumbersShredded = shred;
 
-    /// Gives up the key trees that `new` replaced: what
-    /// [`Vault::retire_replaced`](oubliette::Vault::retire_replaced) does, with legal holds checked. Whoever is held in this
-    /// purpose may have values that were not resealed, and they would be lost. Overridden for a reason, each such hold is in
-    /// the journal before. The ids that the register has sealed under its numbers are sealed anew first: **past the register**, by the vault's
-    /// own call, they are lost, and no customer of the purpose can be erased before [`confirm_restored`](Self::confirm_restored).
+    /// Gives up the key trees that `new` replaced. It does what
+    /// [`Vault::retire_replaced`](oubliette::Vault::retire_replaced) does, and also checks legal holds: a customer
+    /// under a hold may have values that were not resealed, and these would be lost. With a reason in `despite_holds`
+    /// the holds are overridden, and the journal has each of them first. The register seals its own ids anew before.
+    /// **Do not use the vault's own call beside a register**: it loses these ids, and then no customer of the purpose
+    /// can be erased before [`confirm_restored`](Self::confirm_restored).
     ///
-    /// It waits for one lease on this thread; until then no hold is placed (PostgreSQL), or nothing is written (SQLite).
+    /// It waits for one lease on this thread. Meanwhile no hold can be placed (PostgreSQL), or nothing can be written
+    /// (SQLite).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`], and [`RegisterError::Purpose`], which tells what is true.
+    /// [`RegisterError::HoldsStand`]; [`RegisterError::Purpose`] says what is true.
     fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
 }
 
-/// Holds that stand on what is to be destroyed.
+/// Legal holds that protect what is to be destroyed.
 #[derive(Default)]
 struct Standing {
     /// By their ids, until when.
@@ -129,7 +145,7 @@ struct Standing {
 }
 
 impl Standing {
-    /// Refuses unless all of them are overridden.
+    /// Refuses unless every hold is overridden.
     fn check(&self, overridden: &[i64]) -> Result<(), RegisterError> {
         let stand = || self.holds.iter().filter(|(id, _)| !overridden.contains(id));
         let Some(until) = stand().map(|(_, until)| *until).max() else { return Ok(()) };
@@ -140,7 +156,7 @@ impl Standing {
         })
     }
 
-    /// Writes down that they are overridden, and has it in the journal.
+    /// Records in the journal that these holds are overridden.
     async fn override_all<D: Transactions>(
         self,
         register: &Register,
@@ -165,7 +181,9 @@ async fn shred<D: Transactions>(
     order: ShredByNumber,
 ) -> Result<NumbersShredded, RegisterError> {
     if matches!(order.whom, Whom::Through(_)) && order.purpose.is_some() {
-        return Err(RegisterError::Invalid { what: "numbers are shredded up to one in all purposes, not in one" });
+        return Err(RegisterError::Invalid {
+            what: "a shred of all numbers up to one is possible in all purposes only; leave out the purpose",
+        });
     }
     schema::check(register, db).await?;
     agreed::up_to_date(register, db).await?;
@@ -212,7 +230,7 @@ async fn in_vault(register: &Register, order: &ShredByNumber) -> Result<Shredded
 }
 
 impl Whom {
-    /// As the journal says it; nothing of nobody.
+    /// The numbers in the journal's form; `None` for an empty list.
     fn told(&self) -> Option<oubliette::journal::Whom> {
         match self {
             Whom::These(numbers) if numbers.is_empty() => None,
@@ -221,7 +239,7 @@ impl Whom {
         }
     }
 
-    /// Conditions on a column of numbers, each for a statement of its own, and what they are given.
+    /// SQL conditions on a column of numbers, each for a statement of its own, and their parameters.
     fn conditions(&self, dialect: Dialect, column: &str, first: usize) -> Vec<(String, Vec<Value>)> {
         match self {
             Whom::Through(last) => {
@@ -238,7 +256,7 @@ impl Whom {
     }
 }
 
-/// Locks whose numbers they are, until the end of the transaction.
+/// Locks the owners of the numbers until the end of the transaction.
 async fn lock_owners<D: Database>(db: &mut D, whom: &Whom) -> Result<(), RegisterError> {
     // SQLite's transaction has the whole file.
     if D::DIALECT == Dialect::Sqlite {
@@ -268,7 +286,7 @@ async fn lock_owners<D: Database>(db: &mut D, whom: &Whom) -> Result<(), Registe
     }
 }
 
-/// The holds that keep any of it.
+/// The holds that protect any of these numbers.
 async fn standing<D: Database>(
     register: &Register,
     db: &mut D,
@@ -298,7 +316,7 @@ fn until(row: &Row) -> Result<Timestamp, RegisterError> {
     time(row.integer(1)?.min(Timestamp::MAX.as_millisecond()))
 }
 
-/// Those of the numbers that the register has to record.
+/// The numbers that the register knows, and so must record as shredded.
 async fn known<D: Database>(db: &mut D, order: &ShredByNumber) -> Result<Vec<CustomerId>, RegisterError> {
     let one = D::DIALECT.parameter(1);
     let mut known = Vec::new();
@@ -316,7 +334,7 @@ async fn known<D: Database>(db: &mut D, order: &ShredByNumber) -> Result<Vec<Cus
     Ok(known)
 }
 
-/// Ends the grants of purposes in which a customer has nothing left.
+/// Ends a customer's grants for purposes in which no number is left.
 pub(crate) async fn end_grants<D: Database>(
     register: &Register,
     db: &mut D,
@@ -375,7 +393,7 @@ async fn retire<D: Transactions>(
     Ok(retired)
 }
 
-/// The holds of whoever has something left in a purpose.
+/// The holds on customers who have a number left in a purpose.
 async fn in_purpose<D: Database>(register: &Register, db: &mut D, purpose: Purpose) -> Result<Standing, RegisterError> {
     const STANDING: &str = "SELECT h.id, h.until FROM oubliette_holds h \
         WHERE h.ended_at IS NULL AND h.until > ?1 AND (h.purpose IS NULL OR h.purpose = ?2) AND EXISTS \

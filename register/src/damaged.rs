@@ -6,9 +6,9 @@ use std::fmt;
 use oubliette::journal::{Label, Reason};
 
 use super::database::{Database, Row, values};
-use super::desk::Office;
 use super::error::RegisterError;
 use super::grants::{stored, time};
+use super::keyless::AnyRegister;
 use super::operations::at_desk;
 use super::outbox;
 use super::requests::RequestKind;
@@ -16,13 +16,23 @@ use super::since;
 use super::subject;
 use crate::basis::Basis;
 
-/// A row that is not as the register writes it.
+/// A row that the register did not write as it is.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, db, .. } = shop()?;
+/// assert!(register.in_transaction(&db).damaged_rows()?.is_empty());
+/// db.execute("UPDATE oubliette_grants SET basis = 'whim' WHERE purpose = 'orders'", [])?; // by hand
+/// assert_eq!(register.in_transaction(&db).damaged_rows()?[0].table, "oubliette_grants");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedRow {
     /// The table.
     pub table: &'static str,
-    /// Its key, unless that is what is damaged.
+    /// Its key, unless the key is damaged.
     pub id: Option<String>,
     /// What is wrong with it.
     pub what: &'static str,
@@ -47,11 +57,11 @@ impl fmt::Display for DamagedRow {
 }
 
 at_desk! {
-    /// Rows of the register's tables that are not as the register writes them: changed by hand, or damaged. What goes through many
-    /// customers, a list or a sweep, leaves them out; what is about one of these customers is refused. It reads all rows.
+    /// Lists rows of the register's tables that were changed by hand or damaged. Lists and sweeps leave such rows out;
+    /// a call about one of these customers is refused. This call reads all rows.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn damaged_rows() -> Vec<DamagedRow> = all;
 }
 
@@ -134,7 +144,7 @@ const LOOKS: [Look; 5] = [
 /// What is wrong is in no message of these: a row has one reason to be listed, that it is not as the register writes it.
 const STATE: RegisterError = RegisterError::NotOurs { what: "a word that is not the register's" };
 
-async fn all<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<DamagedRow>, RegisterError> {
+async fn all<O: AnyRegister, D: Database>(_: &O, db: &mut D) -> Result<Vec<DamagedRow>, RegisterError> {
     let mut found = of_outbox(db).await?;
     for Look { table, sql, check } in LOOKS {
         // Below every number, damaged ones too.

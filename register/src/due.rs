@@ -7,10 +7,10 @@ use oubliette::{CustomerId, Purpose};
 
 use super::agreed;
 use super::database::{Database, Row, Value, values};
-use super::desk::Office;
 use super::error::RegisterError;
 use super::grants::{self, stored};
 use super::holds;
+use super::keyless::AnyRegister;
 use super::operations::at_desk;
 use super::requests;
 use super::rules::From;
@@ -24,25 +24,27 @@ pub(crate) const BATCH: usize = 1000;
 /// vault's pages, and of the database's.
 pub(crate) const WINDOW: usize = 100_000;
 
-/// What a sweep would shred now.
+/// One thing that a sweep would shred now.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Due {
-    /// Whose it is.
+    /// The customer.
     pub subject: Subject,
-    /// The purpose; all of them when an erasure was asked for and its grace is over.
+    /// The purpose; `None` stands for all, if an erasure was requested and its grace is over.
     pub purpose: Option<Purpose>,
     /// The numbers that would be shredded.
     pub numbers: Vec<CustomerId>,
-    /// True when a legal hold stands: then it is left alone.
+    /// Whether a legal hold stands. Then a sweep leaves it alone.
     pub held: bool,
 }
 
 at_desk! {
-    /// What a [`sweep`](crate::OwnTransactionSqlite::sweep) would shred now: the dry run. Writes nothing.
+    /// Lists what a [`sweep`](crate::OwnTransactionSqlite::sweep) would shred now. It writes nothing.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn due() -> Vec<Due> = due;
 }
 
@@ -54,7 +56,7 @@ pub(crate) struct DuePurpose {
     pub(crate) held: bool,
 }
 
-async fn due<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Due>, RegisterError> {
+async fn due<O: AnyRegister, D: Database>(register: &O, db: &mut D) -> Result<Vec<Due>, RegisterError> {
     schema::check(register, db).await?;
     agreed::check_newest(register, db).await?;
     let now = register.clock();
@@ -97,7 +99,7 @@ pub(crate) struct Page {
     pub(crate) after: i64,
 }
 
-pub(crate) async fn candidates<O: Office, D: Database>(
+pub(crate) async fn candidates<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     purpose: Purpose,
@@ -129,8 +131,9 @@ pub(crate) async fn candidates<O: Office, D: Database>(
     Ok(Some(Page { owners: found.into_iter().map(|(_, owner)| owner).collect(), after }))
 }
 
-/// Those of the customers of whom every grant for the purpose is due; and what is wrong with the first who cannot be read, and so is not due.
-pub(crate) async fn due_now<O: Office, D: Database>(
+/// The customers whose grants for the purpose are all due; and the fault of the first customer whose rows cannot be
+/// read, who does not count as due.
+pub(crate) async fn due_now<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     purpose: Purpose,

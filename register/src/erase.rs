@@ -27,34 +27,37 @@ use super::subject::{self, Subject};
 use super::whose;
 use super::withdraw;
 
-/// What an erasure came to.
+/// The result of an erasure.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Erased {
-    /// The receipt, for the person. It names them: give it away and keep no copy. `None` when nothing was ever sealed for
-    /// them, so that there was nothing to shred.
+    /// The receipt for the person. It names the person: hand it over and keep no copy. `None` if the person never had a
+    /// number, so that there was nothing to shred.
     pub receipt: Option<Receipt>,
     /// The shred.
     pub shredded: Option<Shredded>,
-    /// Tokens that could not be cleared now and stay on the work-list.
+    /// How many tokens could not be cleared now. They stay on the work-list.
     pub tokens_left: u64,
 }
 
 own_transaction! {
-    /// Erases a customer: everything in all purposes is shredded in one commit, tokens are cleared, and the register's own
-    /// rows keep what proves the erasure and names nobody: a commitment that only the receipt opens, dates, bases.
+    /// Erases a customer. One commit shreds all purposes, and search tokens are cleared. The register's own rows keep
+    /// only what proves the erasure without a name: a commitment that only the receipt opens, dates and legal bases.
     ///
-    /// When this returns `Ok`, all of that is durable. Killed anywhere, [`resume`](Self::resume) finishes it. Open requests
-    /// of the customer's are closed as done.
+    /// When this returns `Ok`, all of that is durable. If the process is killed before, [`resume`](Self::resume)
+    /// finishes it. The customer's open requests are closed.
     ///
-    /// SQLite keeps what was overwritten in free pages and in the WAL, unless `PRAGMA secure_delete` and a `TRUNCATE`
-    /// checkpoint; PostgreSQL until `VACUUM`, and in its WAL.
+    /// The databases keep overwritten rows for a while: SQLite in free pages and in the WAL, until `PRAGMA
+    /// secure_delete` and a `TRUNCATE` checkpoint; PostgreSQL until `VACUUM`, and in its WAL.
     ///
     /// # Errors
-    /// [`RegisterError::Held`] while a legal hold stands: nothing was shredded, and the erasure is deferred. It is kept as a
-    /// [request](crate::InTransactionSqlite::requests): the one that is open, or a new one of now. The first [`sweep`](Self::sweep) after no hold stands
-    /// any more carries it out, unless the request was taken back. [`RegisterError::UnknownSubject`]: nothing was done.
-    /// After any other error it may have been decided already; call it again, or `resume`.
+    /// [`RegisterError::Held`] while a legal hold stands: nothing was shredded, and the erasure is deferred. It waits
+    /// as a [request](crate::InTransactionSqlite::requests), the open one or a new one. The first
+    /// [`sweep`](Self::sweep) after the last hold ends carries it out, unless the person takes the request back.
+    /// [`RegisterError::UnknownSubject`]: nothing was done. After any other error the erasure may be decided already;
+    /// call `erase` again, or `resume`.
     fn erase(subject: &Subject, why: Reason) -> Erased = erase;
 }
 

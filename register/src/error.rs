@@ -11,10 +11,10 @@ use oubliette::{
 use crate::basis::InvalidBasis;
 use crate::ids::HoldId;
 
-/// Why the register did not do what it was asked to. **None repeats a customer's id, or a value.**
+/// Why the register did not do what it was asked to do. **No error repeats a customer's id or a value.**
 ///
-/// What is true after one: a call within a transaction did nothing (its savepoint was rolled back). One that shreds may
-/// have come half-way, and [`resume`](super::OwnTransactionSqlite::resume) finishes it.
+/// After an error, a call within a transaction has done nothing: its savepoint was rolled back. A call that shreds may
+/// have come half-way; [`resume`](super::OwnTransactionSqlite::resume) finishes it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -24,17 +24,17 @@ pub enum RegisterError {
         /// The purpose.
         purpose: String,
     },
-    /// The register knows no such customer.
-    #[error("the register knows no customer of this id")]
+    /// The register does not know this customer.
+    #[error("the register does not know a customer of this id; check the id, or record a first grant")]
     UnknownSubject,
-    /// The customer's erasure has begun and not ended.
+    /// The customer's erasure has begun and is not finished.
     #[error("the customer's erasure has begun; finish it by `resume`, then try again")]
     BeingErased,
-    /// A number of the customer's is being shredded, and it is too late to hold it.
-    #[error("a shred that the hold would block has begun; finish it by `resume`")]
+    /// A number of the customer is being shredded: the hold comes too late.
+    #[error("a shred that this hold would stop has already begun, and no hold was placed; finish it by `resume`")]
     BeingShredded,
-    /// A legal hold stands. Nothing was shredded. An [erasure](crate::OwnTransactionSqlite::erase) is kept, and a sweep carries it out when
-    /// no hold stands any more.
+    /// A legal hold stands. Nothing was shredded. An [erasure](crate::OwnTransactionSqlite::erase) waits; the first
+    /// sweep after the last hold ends carries it out.
     #[error("a legal hold stands until {until}: {reason}")]
     Held {
         /// Why it was placed.
@@ -44,45 +44,46 @@ pub enum RegisterError {
         /// The purpose that is held, or all.
         purpose: Option<String>,
     },
-    /// Legal holds stand on what was to be destroyed. Nothing was.
+    /// Legal holds protect what was to be destroyed. Nothing was destroyed.
     #[error("{}; nothing was destroyed", holds_stand(holds.len(), numbers.len(), until))]
     HoldsStand {
         /// Which.
         holds: Vec<HoldId>,
-        /// The numbers that they keep, of those that were to be shredded.
+        /// The numbers under these holds, among those to shred.
         numbers: Vec<CustomerId>,
         /// When the last of them ends.
         until: Timestamp,
     },
-    /// The request is closed, and stays as it is.
-    #[error("the request is closed already, as {how:?}{}; a closed request stays as it is", since(at))]
+    /// The request is closed. A closed request cannot change.
+    #[error("the request was closed as {how:?}{} and cannot change; record a note, or a new request", since(at))]
     RequestClosed {
-        /// How: `done`, `refused`, `withdrawn`, or `unanswered` when the customer was erased before.
+        /// How it was closed: `done`, `refused`, `withdrawn`, or `unanswered` if the customer was erased first.
         how: String,
         /// When.
         at: Option<Timestamp>,
     },
-    /// A request is extended within its first month, in which the person must be told why (GDPR Art. 12(3)).
-    #[error("the request was due at {due}, and it is too late to extend it; answer it")]
+    /// The first month of the request is over. An extension, and the reason that the person is told, must come within
+    /// it (GDPR Art. 12(3)).
+    #[error("the request was due at {due}, too long ago to extend it; answer it now")]
     TooLateToExtend {
         /// When it was due.
         due: Timestamp,
     },
-    /// A consent needs its evidence.
+    /// The consent has no evidence.
     #[error("a consent needs evidence of when, to which text and how it was given; make it by `Grant::consent`")]
     NoEvidence,
-    /// A name, an id or a text that the register does not take.
+    /// The register refuses a name, an id or a text.
     #[error("{what}")]
     Invalid {
         /// What is wrong.
         what: &'static str,
     },
-    /// The tables are not there.
-    #[error("the register's tables are not there; make them by `create_tables`")]
+    /// The register's tables are missing.
+    #[error("the register's tables are missing; make them by `create_tables`")]
     NoTables,
     /// The tables are of another version.
     #[error(
-        "the register's tables are of version {found}, and this program knows {known}; upgrade the older of the two"
+        "the register's tables have version {found}, but this program knows version {known}; upgrade the older of the two"
     )]
     OtherSchema {
         /// The version found.
@@ -91,11 +92,11 @@ pub enum RegisterError {
         known: &'static str,
     },
     /// The tables belong to another vault.
-    #[error("the register's tables belong to another vault; is the database, or the vault, the wrong one?")]
+    #[error("the register's tables belong to another vault; check which database and which vault this program opens")]
     OtherVault,
-    /// The database says that a number is live, and the vault that it is shredded: the database went back in time.
+    /// The vault has shredded a number that the database calls live: the database was restored from a backup.
     #[error(
-        "the vault has shredded a number that is live in the database: the database was restored; call `reconcile`"
+        "the vault has shredded a number that the database calls live: the database was restored from a backup; call `reconcile`"
     )]
     NeedsReconcile,
     /// The purpose was not among those the vault was unlocked with.
@@ -104,14 +105,16 @@ pub enum RegisterError {
         /// The purpose.
         purpose: String,
     },
-    /// A table of the register's holds what the register never wrote.
-    #[error("the register's tables hold {what}; were they changed by hand?")]
+    /// A table of the register holds something that the register did not write.
+    #[error(
+        "the register's tables hold {what}, which the register did not write; find out who changed them, and correct them"
+    )]
     NotOurs {
         /// What.
         what: &'static str,
     },
-    /// A time that lies outside what can be reckoned with.
-    #[error("a time lies outside the calendar")]
+    /// A time outside the calendar.
+    #[error("a time lies outside the calendar; give another time")]
     Time(#[source] jiff::Error),
     /// No number was issued.
     #[error(transparent)]
@@ -125,45 +128,56 @@ pub enum RegisterError {
     /// The customer was shredded, and no receipt could be issued. The erasure is unfinished; `resume` tries again.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
-    /// The application did not take a receipt. The erasure is unfinished; `resume` issues another.
-    #[error("the receipt was not taken; the erasure is unfinished until `resume` has it taken")]
+    /// The application refused a receipt. The erasure is unfinished; `resume` issues another receipt.
+    #[error("the application refused the receipt, so the erasure is unfinished; `resume` issues another receipt")]
     ReceiptNotTaken(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The database was restored, and nobody has said yet that what it forgot was entered again. Nothing was swept.
+    /// The database was restored, and nobody has confirmed yet that the lost entries are back. Nothing was swept.
     #[error(
-        "the database was restored: what it forgot and the journal does not tell (holds, requests, marks) must be entered again; then say so by `confirm_restored`, and sweep"
+        "the database was restored, and nothing was swept; enter again what is lost and not in the journal \
+         (holds, requests, marks), confirm it by `confirm_restored`, then sweep"
     )]
     Unconfirmed,
-    /// The journal in the database knows more than the file, or something else.
-    #[error("the journal's table and its file {what}; was one of them restored? Compare them before anything else")]
+    /// The journal's table in the database and the journal's file differ.
+    #[error(
+        "the journal's table and the journal's file {what}; one of them was restored; find out which before you \
+         do anything else"
+    )]
     JournalDiffers {
-        /// How.
+        /// How they differ.
         what: &'static str,
     },
-    /// A line of the journal in the database was not signed with the public key that a [`Desk`](crate::Desk) was given.
+    /// A line of the journal's table has no signature of the public key that a
+    /// [`KeylessRegister`](crate::KeylessRegister) was given.
     #[error(
-        "a line of the journal's table was not signed by the vault of this public key: the key or the database is another vault's, or the table was changed by hand"
+        "a line of the journal's table has no signature of this public key: the key or the database belongs to \
+         another vault, or the table was changed by hand; compare the key with the vault's"
     )]
     NotSigned,
-    /// A number of the customer's was issued for another id, or nobody can tell for which: the register's rows were changed by hand, or are
-    /// from before a key tree was given up, which takes an operator's word ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored)).
-    /// Nothing was opened or shredded.
+    /// A number stands beside an id that it was not issued for, or its proof is lost: somebody changed the register's
+    /// rows by hand, or the rows are older than the last retirement of a key tree
+    /// ([`confirm_restored`](super::OwnTransactionSqlite::confirm_restored) settles that). Nothing was opened or
+    /// shredded.
     #[error(
-        "a number stands beside an id that it was not issued for: the register's rows were changed by hand, or the database is from before a key tree was given up; nothing was opened or shredded; `reconcile` lists all such numbers"
+        "a number stands beside an id that it was not issued for, and nothing was opened or shredded: rows were \
+         changed by hand, or the database is older than the last retirement of a key tree; `reconcile` lists all \
+         such numbers"
     )]
     NotTheirs,
-    /// The application's table has a row of the customer's with a number that the register does not have for them: an erasure would leave it
-    /// readable, and the receipt would not say so. Nothing was shredded.
+    /// The application's table has a row of this customer under a number that the register does not list for the
+    /// customer. An erasure would leave the row readable, and the receipt would hide that. Nothing was shredded.
     #[error(
-        "table {table:?} has a row of this customer's under a number that the register does not list for them; an erasure would leave the row readable. Nothing was shredded; find out whose number it is"
+        "table {table:?} has a row of this customer under a number that the register does not list for the \
+         customer; an erasure would leave the row readable, so nothing was shredded; find out whose number it is"
     )]
     RowsDiffer {
-        /// Which table.
+        /// The table.
         table: String,
     },
-    /// The vault opens what the register has recorded as shredded: the vault was rolled back, or a row was changed by hand. Nothing of
-    /// the customer was opened.
+    /// The vault opens numbers that the register records as shredded: the vault was rolled back, or a row was changed
+    /// by hand. Nothing of the customer was opened.
     #[error(
-        "the vault opens {numbers} of a customer's numbers that the register has recorded as shredded: the vault was rolled back, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
+        "the vault opens {numbers} of a customer's numbers that the register records as shredded: the vault was \
+         rolled back, or rows were changed by hand; nothing was opened. Find out which by `reconcile`"
     )]
     ShreddedOpens {
         /// How many numbers.
@@ -190,8 +204,8 @@ fn since(at: &Option<Timestamp>) -> String {
     at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
-/// What a database crate said. It prints its message and no more, in `Debug` too: PostgreSQL's own errors quote the whole
-/// row that a constraint refused. The server's log may have done so.
+/// An error of the database crate. It prints the message only, in `Debug` too: PostgreSQL's own errors quote the whole
+/// row that a constraint refused. The server's log may have such a row.
 pub struct DatabaseError(Box<dyn std::error::Error + Send + Sync>);
 
 impl DatabaseError {
@@ -288,20 +302,22 @@ impl From<OpenError> for RegisterError {
     }
 }
 
-/// Why a value was not sealed by a handle of the register's.
+/// Why a handle of the register did not seal a value.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantedSealError {
-    /// The field is of another purpose than the grant.
-    #[error("the grant is for the purpose {granted:?}, and the field is of {asked:?}; ask for `keys` of that purpose")]
+    /// The field and the grant have different purposes.
+    #[error(
+        "the grant is for the purpose {granted:?}, but the field belongs to {asked:?}; ask for `keys` of that purpose"
+    )]
     OtherPurpose {
         /// The purpose of the grant.
         granted: &'static str,
         /// The purpose of the field.
         asked: &'static str,
     },
-    /// The grant has run out since the handle was made.
-    #[error("the grant ran out at {until}; record a new one by `grant`")]
+    /// The grant has ended since the handle was made.
+    #[error("the grant ended at {until}; record a new one by `grant`")]
     RanOut {
         /// When.
         until: Timestamp,

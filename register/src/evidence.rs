@@ -8,19 +8,22 @@ use serde_json::{Map, Value};
 
 use crate::basis::Basis;
 
-/// What shows that somebody consented: when, to which text, how. Kept as it is given, until the customer is erased; what is
-/// kept longer is [yours to say](super::Rules::keep_evidence).
+/// The proof of a consent: when, to which text, how. The register keeps it until the customer is erased;
+/// [`Rules::keep_evidence`](super::Rules::keep_evidence) names parts that stay longer.
+///
+/// [`Grant`] has an example.
 #[derive(Clone)]
 pub struct Evidence(Map<String, Value>);
 
 impl Evidence {
-    /// When, to which version of which text, and how: `"sign-up form"`, `"by telephone, call 4711"`.
+    /// When the person consented, to which version of which text, and how: `"sign-up form"`, `"by telephone, call
+    /// 4711"`.
     #[must_use]
     pub fn new(when: Timestamp, text: impl Into<String>, how: impl Into<String>) -> Evidence {
         Evidence(Map::new()).with("when", when.to_string()).with("text", text).with("how", how)
     }
 
-    /// More of it.
+    /// Adds a part.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Evidence {
         self.0.insert(name.into(), Value::String(value.into()));
@@ -38,7 +41,21 @@ impl fmt::Debug for Evidence {
     }
 }
 
-/// What is granted: a purpose, on a legal basis, for ever or until a time, to the application itself or to a recipient.
+/// A legal basis to keep data of one purpose, for ever or until a time; or, with a recipient, to hand it on.
+///
+/// ```
+/// use jiff::{Timestamp, ToSpan};
+/// use oubliette::Purpose;
+/// use oubliette_register::{Basis, Evidence, Grant};
+///
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NEWSLETTER: Purpose = Purpose::new("newsletter");
+///
+/// let contract = Grant::on(ORDERS, Basis::Contract);
+/// let evidence = Evidence::new(Timestamp::now(), "newsletter, version 3", "sign-up form").with("page", "/welcome");
+/// let consent = Grant::consent(NEWSLETTER, evidence).until(Timestamp::now() + 24.hours() * 365);
+/// let delivery = Grant::on(ORDERS, Basis::Contract).to("carrier"); // to hand the address on
+/// ```
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub(crate) purpose: Purpose,
@@ -49,34 +66,34 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// On a legal basis. A consent needs its evidence: [`Grant::consent`].
+    /// A grant on a legal basis. For a consent use [`Grant::consent`], which takes the evidence.
     #[must_use]
     pub fn on(purpose: Purpose, basis: Basis) -> Grant {
         Grant { purpose, basis, evidence: None, until: None, recipient: None }
     }
 
-    /// By consent.
+    /// A grant by consent.
     #[must_use]
     pub fn consent(purpose: Purpose, evidence: Evidence) -> Grant {
         Grant::on(purpose, Basis::Consent).evidence(evidence)
     }
 
-    /// Evidence for any basis: which contract, which law.
+    /// Adds evidence: which contract, which law.
     #[must_use]
     pub fn evidence(mut self, evidence: Evidence) -> Grant {
         self.evidence = Some(evidence);
         self
     }
 
-    /// Ends it at a time. A [rule](super::Rules) may end it earlier.
+    /// Ends the grant at this time. A [rule](super::Rules) may end it earlier.
     #[must_use]
     pub fn until(mut self, until: Timestamp) -> Grant {
         self.until = Some(until);
         self
     }
 
-    /// A grant to hand data of this purpose on to a recipient, by a name of the application's: `"carrier"`. It is no ground
-    /// to keep the data itself.
+    /// Turns it into a grant to hand data of this purpose to a recipient, named by the application: `"carrier"`. Such a
+    /// grant is not a ground to keep the data.
     #[must_use]
     pub fn to(mut self, recipient: impl Into<String>) -> Grant {
         self.recipient = Some(recipient.into());

@@ -17,38 +17,55 @@ use super::schema;
 use super::withdraw;
 use super::work;
 
-/// What was finished.
+/// What [`resume`](super::OwnTransactionSqlite::resume) finished.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, .. } = shop()?;
+/// let resumed = register.own_transaction(&mut db).resume()?; // at each start, and once a day
+/// for receipt in &resumed.receipts {
+///     println!("hand this over: {receipt}");
+/// }
+/// if let Some(reconciled) = &resumed.reconciled {
+///     println!("the database was restored: {reconciled:?}");
+/// }
+/// # assert!(resumed.reconciled.is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// Receipts of the erasures that were finished. They name people: hand them on.
+    /// Receipts of erasures that were finished. They name people: hand them over.
     pub receipts: Vec<Receipt>,
     /// Customers whose erasure was finished.
     pub erased: u64,
-    /// Numbers of withdrawals and sweeps that were shredded, and of those that waited for the end of a hold.
+    /// Numbers that were shredded: of interrupted withdrawals and sweeps, and numbers that had waited for the end of a
+    /// hold.
     pub shredded: u64,
-    /// What the reconciliation came to, when the database turned out to be older than the journal.
+    /// The result of the reconciliation, if the database was older than the journal.
     pub reconciled: Option<Reconciled>,
-    /// Why not all is finished, when there are receipts or a reconciliation to hand on all the same. Otherwise it is the
-    /// error.
+    /// Why something is still unfinished. The error is here, instead of being returned, if there are receipts or a
+    /// reconciliation to hand over.
     pub unfinished: Option<RegisterError>,
 }
 
 impl Resumed {
     fn has_to_be_handed_on(&self) -> bool {
-        let found = |reconciled: &Reconciled| !reconciled.receipts.is_empty() || !reconciled.lost.is_empty();
+        let found = |reconciled: &Reconciled| !reconciled.receipts.is_empty() || !reconciled.ownerless.is_empty();
         !self.receipts.is_empty() || self.reconciled.as_ref().is_some_and(found)
     }
 }
 
 own_transaction! {
-    /// Finishes whatever was interrupted: erasures, withdrawals, sweeps, tokens to be cleared, events that the journal was
-    /// not told; shreds what waited for the end of a hold; and [reconciles](Self::reconcile) the database if it was restored.
-    /// Call it at each start, after `create_tables`, and once a day. Several processes may do so at once.
+    /// Finishes what was interrupted: erasures, withdrawals, sweeps, tokens to clear, events that the journal has not
+    /// got. It shreds what waited for the end of a hold, and [reconciles](Self::reconcile) the database if it was
+    /// restored. Call it at each start, after `create_tables`, and once a day. Several processes may call it at the
+    /// same time.
     ///
     /// # Errors
-    /// The first thing that cannot be finished. Others were, or will be the next time. When there is something to hand on
-    /// all the same, it is [`Resumed::unfinished`].
+    /// The first thing that could not be finished; the rest was finished, or the next call does it. If there is
+    /// something to hand over, the error is in [`Resumed::unfinished`].
     fn resume() -> Resumed = resume;
 }
 

@@ -6,10 +6,10 @@ use oubliette::{CustomerId, Purpose};
 
 use super::agreed;
 use super::database::{Database, Row, values};
-use super::desk::Office;
 use super::error::RegisterError;
 use super::evidence::{Evidence, Grant};
 use super::ids::{self, GrantId};
+use super::keyless::AnyRegister;
 use super::keys::GrantedKeys;
 use super::names::is_name;
 use super::operations::in_transaction;
@@ -21,42 +21,45 @@ use super::subject::Subject;
 use super::whose;
 use crate::basis::Basis;
 
-/// A grant was recorded.
+/// A grant that was recorded.
+///
+/// [The crate's page](crate) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Granted {
-    /// Names the grant.
+    /// The id of the grant.
     pub id: GrantId,
-    /// The number that values of this customer and purpose are sealed under.
+    /// The number that new values of this customer and purpose are sealed under.
     pub number: CustomerId,
-    /// True when the number was issued by this call: the first grant for the purpose, or the first since a withdrawal.
+    /// Whether this call issued the number: for the first grant of the purpose, or the first since a withdrawal.
     pub is_new_number: bool,
 }
 
 in_transaction! {
-    /// Records a legal basis, and issues a number the first time. Values may be sealed for the purpose from then on.
+    /// Records a legal basis. The first grant of a purpose issues a number. From then on values can be sealed for the
+    /// purpose.
     ///
     /// # Errors
-    /// [`RegisterError::NoEvidence`] of a bare consent, [`RegisterError::Invalid`] of a grant that is over already,
-    /// [`RegisterError::BeingErased`] when the customer's erasure has begun, [`RegisterError::OtherVault`],
-    /// [`RegisterError::NeedsReconcile`] after a restore. Nothing was recorded; a number may be wasted.
+    /// [`RegisterError::NoEvidence`] for a consent without evidence, [`RegisterError::Invalid`] for a grant that has
+    /// already ended, [`RegisterError::BeingErased`] if the customer's erasure has begun,
+    /// [`RegisterError::OtherVault`], [`RegisterError::NeedsReconcile`] after a restore. Nothing was recorded; a number
+    /// may be wasted.
     write fn grant(subject: &Subject, grant: Grant) -> Granted = record;
 
-    /// A handle that seals and opens for one purpose, while a grant for it is live.
+    /// Gives a handle that seals and opens for one purpose, if a grant for it is live.
     ///
-    /// A grant is over when its own time has come, or that of its purpose's [rule](crate::Keep), whether or not a
-    /// sweep has been there. Of a customer who returns after that, record the new grant, or the [mark](Self::mark) that the
-    /// rule counts from, before.
+    /// A grant ends at its own time or by the [rule](crate::Keep) of its purpose, even before a sweep. If a customer
+    /// returns after that, first record the new grant, or the [mark](Self::mark) that the rule counts from.
     ///
     /// # Errors
-    /// [`RegisterError::NoGrant`] when there is none, or none that has not run out; [`RegisterError::OtherVault`].
+    /// [`RegisterError::NoGrant`] if no grant is live; [`RegisterError::OtherVault`].
     read fn keys(subject: &Subject, purpose: Purpose) -> GrantedKeys = keys;
 
-    /// The numbers of a customer that were not shredded: those that rows of a purpose may be sealed under, the one that new
-    /// values are sealed under first. More than one after a merge.
+    /// The customer's numbers for a purpose, without shredded ones. The first is the number that new values are sealed
+    /// under. There is more than one after a merge.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn numbers(subject: &Subject, purpose: Purpose) -> Vec<CustomerId> = numbers;
 }
 
@@ -67,7 +70,7 @@ pub(crate) struct Found {
 }
 
 /// Looks a subject up, and locks its row until the end of the transaction.
-pub(crate) async fn lock<O: Office, D: Database>(
+pub(crate) async fn lock<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,
@@ -104,7 +107,7 @@ fn found(row: &Row) -> Result<Found, RegisterError> {
 }
 
 /// The subject's row, locked; made if there is none. Only of the living.
-pub(crate) async fn lock_or_make<O: Office, D: Database>(
+pub(crate) async fn lock_or_make<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,
@@ -122,7 +125,7 @@ pub(crate) async fn lock_or_make<O: Office, D: Database>(
 }
 
 /// The row of a subject that is there already, locked. Only of the living.
-pub(crate) async fn lock_living<O: Office, D: Database>(
+pub(crate) async fn lock_living<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,
@@ -284,7 +287,7 @@ async fn keys<D: Database>(
 
 /// When a grant is over: by its own time, or by its purpose's rule. The columns are those of its beginning, its own time,
 /// and the mark that the rule counts from.
-pub(crate) fn end<O: Office>(
+pub(crate) fn end<O: AnyRegister>(
     register: &O,
     purpose: &str,
     row: &Row,

@@ -7,22 +7,35 @@ use oubliette::journal::{Event, Numbers, Reason};
 use oubliette::{CustomerId, Purpose};
 
 use super::database::{Database, Row, values};
-use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::ids::{self, HoldId};
+use super::keyless::{AnyRegister, Who};
 use super::operations::at_desk;
 use super::outbox;
 use super::schema;
 use super::subject::Subject;
 
-/// A hold that stands.
+/// A legal hold that stands.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, mut db, alice, .. } = shop()?;
+/// let until = Timestamp::now() + 24.hours() * 90;
+/// let hold = register.in_transaction(&db).hold(&alice, Some(ORDERS), Reason::new("case 7")?, until)?;
+/// assert_eq!(register.in_transaction(&db).holds(&alice)?[0].id, hold);
+/// let refused = register.own_transaction(&mut db).erase(&alice, Reason::new("request 2026-114")?);
+/// assert!(matches!(refused, Err(RegisterError::Held { .. })));
+/// register.in_transaction(&db).end_hold(hold, Reason::new("case 7 is closed")?)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hold {
-    /// Names the hold.
+    /// The id of the hold.
     pub id: HoldId,
-    /// The one purpose that is held, or all.
+    /// The purpose under the hold; `None` stands for all.
     pub purpose: Option<String>,
     /// Why.
     pub reason: Reason,
@@ -33,31 +46,32 @@ pub struct Hold {
 }
 
 at_desk! {
-    /// Blocks the erasure of a customer, of one purpose or of all, until a time. A hold always has an end: place another
-    /// when it must last longer. Withdrawing a consent under a hold stops sealing at once; the shred waits for the hold's end.
+    /// Protects a customer's data from every shred by this register, in one purpose or in all, until a time. A hold
+    /// always has an end; place another one if it must last longer. If a consent is withdrawn under a hold, sealing
+    /// stops at once, and the shred waits for the end of the hold.
     ///
     /// # Errors
-    /// [`RegisterError::BeingErased`] and [`RegisterError::BeingShredded`] when it comes too late,
-    /// [`RegisterError::NeedsReconcile`] when the vault has shredded what the database holds for live, and
+    /// [`RegisterError::BeingErased`] and [`RegisterError::BeingShredded`] if the hold comes too late,
+    /// [`RegisterError::NeedsReconcile`] if the vault has shredded a number that the database calls live, and
     /// [`RegisterError::UnknownSubject`].
     write fn hold(subject: &Subject, purpose: Option<Purpose>, reason: Reason, until: Timestamp) -> HoldId = place;
 
-    /// Ends a hold before its time. Ending one that has ended is no error.
+    /// Ends a hold before its time. If it has ended already, nothing happens.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such hold; [`RegisterError::OtherVault`].
+    /// [`RegisterError::Invalid`] if there is no such hold; [`RegisterError::OtherVault`].
     write fn end_hold(hold: HoldId, why: Reason) -> () = end;
 
-    /// The holds that stand on a customer now, the one that ends last first.
+    /// The holds on a customer now; the one that ends last comes first.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn holds(subject: &Subject) -> Vec<Hold> = of_subject;
 }
 
 pub(crate) const NO_HOLD: RegisterError = RegisterError::Invalid { what: "there is no such hold" };
 
-async fn place<O: Office, D: Database>(
+async fn place<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,
@@ -116,7 +130,12 @@ async fn place<O: Office, D: Database>(
     Ok(id)
 }
 
-async fn end<O: Office, D: Database>(register: &O, db: &mut D, hold: HoldId, why: Reason) -> Result<(), RegisterError> {
+async fn end<O: AnyRegister, D: Database>(
+    register: &O,
+    db: &mut D,
+    hold: HoldId,
+    why: Reason,
+) -> Result<(), RegisterError> {
     let now = register.clock();
     const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
     let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
@@ -128,7 +147,7 @@ async fn end<O: Office, D: Database>(register: &O, db: &mut D, hold: HoldId, why
     if known.is_empty() { Err(NO_HOLD) } else { Ok(()) }
 }
 
-async fn of_subject<O: Office, D: Database>(
+async fn of_subject<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,

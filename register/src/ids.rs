@@ -59,9 +59,9 @@ pub(crate) fn event_id(text: &str) -> Result<EventId, RegisterError> {
     Ok(EventId::from_bytes(number.to_be_bytes()))
 }
 
-/// Text that is not an id of the register's.
+/// Text that is not an id of the register.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an id of the register's is a number between 1 and 9007199254740991")]
+#[error("an id of the register is a number between 1 and 9007199254740991")]
 #[non_exhaustive]
 pub struct InvalidId;
 
@@ -76,13 +76,13 @@ macro_rules! ids {
                 $name(id)
             }
 
-            /// As the tables keep it. Nothing of it is secret or personal.
+            /// The id as the tables keep it. It is neither secret nor personal.
             #[must_use]
             pub fn to_stored(self) -> i64 {
                 self.0
             }
 
-            /// As the journal names it.
+            /// The id as the journal names it.
             #[must_use]
             pub fn number(self) -> u64 {
                 self.0.unsigned_abs()
@@ -114,11 +114,11 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Names a grant.
+    /// The id of a grant. It comes with [`Granted`](crate::Granted), and has no example of its own.
     GrantId
-    /// Names a request.
+    /// The id of a request. [`Request`](crate::Request) has an example.
     RequestId
-    /// Names a legal hold.
+    /// The id of a legal hold. [`Hold`](crate::Hold) has an example.
     HoldId
 }
 

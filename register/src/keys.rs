@@ -13,11 +13,14 @@ use oubliette::{
 use super::error::GrantedSealError;
 use super::rules::Clock;
 
-/// Seals and opens fields of one customer and one purpose, for which there was a live grant when it was made. Hold it for
-/// the length of a request: it does not learn of a grant that is ended meanwhile, until the shred that follows.
+/// Seals and opens fields of one customer and one purpose. A grant was live when the handle was made. Hold it for the
+/// length of a request: the handle does not see that a grant is ended meanwhile, but it stops at the shred that
+/// follows.
 ///
-/// Keep [`customer`](GrantedKeys::customer) beside what it sealed: a customer has a number for each purpose, and a new one
-/// after a withdrawal.
+/// Store [`customer`](GrantedKeys::customer) beside each sealed value: a customer has one number for each purpose, and
+/// gets a new one after a withdrawal.
+///
+/// [The crate's page](crate) has an example.
 #[derive(Clone)]
 pub struct GrantedKeys {
     pub(crate) keys: CustomerKeys,
@@ -27,7 +30,7 @@ pub struct GrantedKeys {
 }
 
 impl GrantedKeys {
-    /// The number that is sealed under, for the row's number column.
+    /// The number that values are sealed under, for the row's number column.
     #[must_use]
     pub fn customer(&self) -> CustomerId {
         self.keys.customer()
@@ -39,7 +42,7 @@ impl GrantedKeys {
         self.purpose
     }
 
-    /// When the grant runs out, if it does.
+    /// When the grant ends, if it has an end.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         self.until
@@ -48,7 +51,7 @@ impl GrantedKeys {
     /// Encrypts one value. See [`Vault::seal`](oubliette::Vault::seal).
     ///
     /// # Errors
-    /// As there; also when the field is of another purpose, or the grant has run out.
+    /// As [`Vault::seal`](oubliette::Vault::seal). Also if the field has another purpose, or the grant has ended.
     pub fn seal<'c, T: PersonalData>(
         &self,
         field: impl Into<Placed<'c, T>>,
@@ -72,7 +75,7 @@ impl GrantedKeys {
     /// Encrypts the members of a group as one value. See [`CustomerKeys::seal_group`].
     ///
     /// # Errors
-    /// As there; also when the group is of another purpose, or the grant has run out.
+    /// As [`CustomerKeys::seal_group`]. Also if the group has another purpose, or the grant has ended.
     pub fn seal_group<'c>(
         &self,
         group: impl Into<PlacedGroup<'c>>,
@@ -86,7 +89,8 @@ impl GrantedKeys {
     /// Decrypts one value that was sealed under this number. See [`Vault::open`](oubliette::Vault::open).
     ///
     /// # Errors
-    /// As there; a value of another purpose is [`OpenError::OtherPurpose`] or [`OpenError::OtherCustomer`].
+    /// As [`Vault::open`](oubliette::Vault::open). A value of another purpose is [`OpenError::OtherPurpose`] or
+    /// [`OpenError::OtherCustomer`].
     pub fn open<'c, T: PersonalData>(
         &self,
         field: impl Into<Placed<'c, T>>,
@@ -106,10 +110,10 @@ impl GrantedKeys {
         Ok(())
     }
 
-    /// Decrypts a group that was sealed under this number, for the fields that are asked for. See [`CustomerKeys::open_group`].
+    /// Decrypts the requested fields of a group that was sealed under this number. See [`CustomerKeys::open_group`].
     ///
     /// # Errors
-    /// As there; a field of another purpose is [`OpenError::OtherPurpose`].
+    /// As [`CustomerKeys::open_group`]. A field of another purpose is [`OpenError::OtherPurpose`].
     pub fn open_group<'c>(
         &self,
         group: impl Into<PlacedGroup<'c>>,
@@ -120,7 +124,7 @@ impl GrantedKeys {
         self.keys.open_group(group, asked, sealed)
     }
 
-    /// Decrypts a group for one of its fields; `None` if it is not there. See [`CustomerKeys::open_member`].
+    /// Decrypts one field of a group; `None` if the group does not have it. See [`CustomerKeys::open_member`].
     ///
     /// # Errors
     /// As [`open_group`](GrantedKeys::open_group).

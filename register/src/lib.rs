@@ -1,7 +1,9 @@
-//! The register: what may be sealed of whom, on which legal basis and for how long; and the proof when it is gone.
+//! The register: whose data may be sealed, on which legal basis and for how long; and the proof of its erasure.
 //!
-//! It maps the application's own customer ids to the vault's numbers, in tables in the application's database
-//! (`oubliette_..`, SQLite or PostgreSQL), within the application's transactions where it wishes. It holds nothing secret.
+//! *Chapter 7 of [the book of oubliette](https://docs.rs/oubliette/latest/oubliette/#the-book): duties. Before it: [tokens](https://docs.rs/oubliette-pkcs11). After it: [testing](https://docs.rs/oubliette/latest/oubliette/testing/index.html).*
+//!
+//! It maps the application's own customer ids to the vault's numbers, in tables of the application's database
+//! (`oubliette_..`, SQLite or PostgreSQL), within the application's transactions. It holds no secret.
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -39,7 +41,7 @@
 //! transaction.commit()?;
 //! assert!(matches!(register.in_transaction(&connection).keys(&alice, ORDERS), Err(RegisterError::NoGrant { .. })));
 //!
-//! // What cannot be rolled back has the connection to itself.
+//! // Calls that shred cannot be rolled back, so they take the connection for themselves.
 //! register.own_transaction(&mut connection).withdraw(&alice, NEWSLETTER, Reason::new("unsubscribed")?)?;
 //! let swept = register.own_transaction(&mut connection).sweep(|_| ControlFlow::Continue(()))?;
 //! let erased = register.own_transaction(&mut connection).erase(&alice, Reason::new("request 2026-114, Art. 17")?)?;
@@ -52,66 +54,72 @@
 //! `register.own_transaction_postgres(&pool)`.
 //!
 //! # One number a customer and purpose
-//! The first [`grant`](InTransactionSqlite::grant) for a purpose issues a number, and [`keys`](InTransactionSqlite::keys) seals under it while a grant
-//! is live: not before, not for another purpose, not after the grant has ended or run out. Keep the number beside what it
-//! sealed ([`GrantedKeys::customer`]); reading goes by the row's own number, through
-//! [`Vault::customer`](oubliette::Vault::customer). A withdrawal shreds the number. Consent given again gets a new one, and what was
-//! sealed under the old one stays unreadable.
+//! The first [`grant`](InTransactionSqlite::grant) for a purpose issues a number. [`keys`](InTransactionSqlite::keys)
+//! seals under it while a grant for the purpose is live, never before and never after. Store the number beside each
+//! sealed value ([`GrantedKeys::customer`]). To read, take the row's own number, through
+//! [`Vault::customer`](oubliette::Vault::customer). A withdrawal shreds the number. A later consent gets a new number,
+//! and values under the old number stay unreadable.
 //!
-//! - **[Two ids that are one customer](InTransactionSqlite::merge)** are merged: numbers stay, since values are sealed under them, and an
+//! - **[Two ids that are one customer](InTransactionSqlite::merge)** are merged: numbers stay, since values are sealed
+//!   under them, and an
 //!   erasure shreds all.
-//! - **Data about two people in one field** (a joint address, a message) has one number: that of the person whose purpose it
-//!   serves. Where it is as much the other's, make the two a subject of its own (`"household 7"`), with a grant of each in
-//!   its evidence, and erase that subject when either leaves.
+//! - **Data about two people in one field** (a joint address, a message) has one number: that of the person whose
+//!   purpose it serves. If it belongs to both, make the two a subject of its own (`"household 7"`), with the consent
+//!   of each in its evidence, and erase that subject when either leaves.
 //!
 //! # What is decided is done
-//! Whatever shreds is decided in one transaction, done in one commit of the vault's, and recorded in another transaction. A
-//! process that is killed in between leaves what was decided, and [`resume`](OwnTransactionSqlite::resume) finishes it: at the next
-//! start, in any process. Between the decision and its end nothing is granted or sealed for the customer.
+//! A shred is decided in one transaction, done in one commit of the vault, and recorded in another transaction. If a
+//! process is killed in between, [`resume`](OwnTransactionSqlite::resume) finishes it at the next start, in any
+//! process. Between the decision and its end, nothing is granted or sealed for the customer.
 //!
-//! What the journal is to be told goes into an outbox, in the same transaction. If that is rolled back, the journal hears
-//! nothing; if it is committed, the journal gets each event exactly once, also across crashes.
+//! Events for the journal go into an outbox, in the same transaction. If the transaction is rolled back, the journal
+//! gets nothing. If it is committed, the journal gets each event exactly once, also across crashes.
 //!
-//! # What a legal hold keeps
-//! A [hold](InTransactionSqlite::hold) binds whatever this register destroys: [`erase`](OwnTransactionSqlite::erase) is refused, a
-//! [sweep](OwnTransactionSqlite::sweep) leaves the customer alone, a [withdrawal](OwnTransactionSqlite::withdraw) stops the sealing and waits,
-//! [`shred_numbers`](OwnTransactionSqlite::shred_numbers) and [`retire_replaced`](OwnTransactionSqlite::retire_replaced) are refused unless the
-//! hold is overridden for a reason that the journal keeps. A hold that is placed while one of these is decided comes before
-//! it and binds it, or after it and is refused.
+//! # What a legal hold protects
+//! A [hold](InTransactionSqlite::hold) stops every destruction by this register. [`erase`](OwnTransactionSqlite::erase)
+//! is refused. A [sweep](OwnTransactionSqlite::sweep) leaves the customer alone. A
+//! [withdrawal](OwnTransactionSqlite::withdraw) stops the sealing, and its shred waits.
+//! [`shred_numbers`](OwnTransactionSqlite::shred_numbers) and
+//! [`retire_replaced`](OwnTransactionSqlite::retire_replaced) are refused, unless the hold is overridden for a reason
+//! that the journal keeps. A hold and a shred at the same moment are put in order: either the hold stops the shred, or
+//! the hold is refused.
 //!
-//! **It does not bind the vault's own calls**: [`Vault::shred`](oubliette::Vault::shred), `shredding`,
-//! `retire_replaced` and `recover` ask no register. A program that has one calls the register's instead. Nor does it keep the
-//! application from deleting rows, and a row that is gone is gone.
+//! **A hold does not bind the vault's own calls**: [`Vault::shred`](oubliette::Vault::shred), `shredding`,
+//! `retire_replaced` and `recover` do not ask a register. If you have a register, call its methods instead. A hold does
+//! not stop the application from deleting rows either.
 //!
-//! # Without the vault
-//! A [`Desk`] has the calls that need no key, for a privacy officer with the database and the public key: requests, holds, what is due, reports.
-//! What it does counts at once, and is [not yet signed](Signed) until a process that has the vault flushes.
+//! # Without the vault's keys
+//! A [`KeylessRegister`] has the calls that need no key, for a privacy officer with the database and the public key:
+//! requests, holds, the list of what is due, reports. Its acts count at once, and are [not yet signed](Signed) until a
+//! process with the vault flushes.
 //!
 //! # What stays of an erased customer
-//! Their row without their id: a commitment that only their receipt opens, and dates. Numbers, which name nobody any more.
-//! Grants with purpose, basis, recipient, beginning and end, and of the evidence what
-//! [the application's rule](Rules::keep_evidence) keeps, since a controller must be able to show that there was a basis
-//! (GDPR Art. 5(2), 7(1)). Requests with their dates; disclosures with recipient and labels, to tell recipients (Art. 19).
-//! **Reasons are texts of the application's and stay in the journal: never put a name into one.** The journal says which
-//! numbers went when. Deleting the application's own rows stays its own part.
+//! The customer's row stays without the id: dates, and a commitment that only the receipt opens. Numbers stay; they
+//! name nobody any more. Grants stay with purpose, basis, recipient, beginning and end, and with the evidence that [the
+//! application's rule](Rules::keep_evidence) keeps: a controller must be able to show that there was a basis (GDPR Art.
+//! 5(2), 7(1)). Requests stay with their dates, disclosures with recipient and labels, so that recipients can be told
+//! (Art. 19). **Reasons are texts of the application and stay in the journal: never put a name into one.** The journal
+//! says which numbers were shredded when. The application deletes its own rows itself.
 //!
-//! The databases themselves forget late: SQLite keeps old content in free pages and in the WAL (`PRAGMA secure_delete`,
-//! `wal_checkpoint(TRUNCATE)`), PostgreSQL until `VACUUM` and in its WAL. The id of an erased customer is then there, never
-//! a key.
+//! Databases keep old content for a while: SQLite in free pages and in the WAL (`PRAGMA secure_delete`,
+//! `wal_checkpoint(TRUNCATE)`), PostgreSQL until `VACUUM` and in its WAL. There the id of an erased customer may
+//! remain, never a key.
 //!
 //! # After a restore
-//! The drill, for any Tuesday, on a copy: erase somebody, restore yesterday's database, start, look. DRILLS.md, of the
-//! operator's command `oubliette-cli`, has it step by step, and those where vault or journal went back as well.
-//! 1. Start no application on the restored database before step 3.
-//! 2. The vault and the journal stay as they are: they are not restored with the database. If they went back as well, see
-//!    [`VaultBuilder::replay`](oubliette::VaultBuilder::replay) first.
-//! 3. [`resume`](OwnTransactionSqlite::resume) notices that the journal knows more of this database than it remembers, and
-//!    [reconciles](OwnTransactionSqlite::reconcile): the erased come back as erased, under the same commitment; withdrawals and sweeps
-//!    since are recorded, tokens cleared again; ended grants end, holds stand.
-//! 4. [`Resumed::reconciled`] tells what was found. [`Reconciled::lost`] lists numbers of customers who
-//!    signed up since the backup: whose they are is not known any more.
-//! 5. Evidence and marks since are lost, and, if the journal lost entries too, holds and requests. Nothing is swept before an operator has
-//!    entered them again and [said so](OwnTransactionSqlite::confirm_restored).
+//! Try it on a copy: erase somebody, restore yesterday's database, start, look. DRILLS.md of the operator's command, in
+//! the package `oubliette-cli`, has this drill step by step, and others in which the vault or the journal was restored
+//! too.
+//! 1. Do not start the application on the restored database before step 3.
+//! 2. Leave the vault and the journal as they are: do not restore them with the database. If they were restored too,
+//!    see [`VaultBuilder::replay`](oubliette::VaultBuilder::replay) first.
+//! 3. [`resume`](OwnTransactionSqlite::resume) finds that the journal knows more than this database, and
+//!    [reconciles](OwnTransactionSqlite::reconcile): erased customers are erased again, under the same commitment;
+//!    withdrawals and sweeps are recorded again, and tokens cleared again; grants end again, holds stand again.
+//! 4. [`Resumed::reconciled`] says what was found. [`Reconciled::ownerless`] lists numbers of customers who signed up
+//!    since the backup: the database does not know them any more.
+//! 5. Evidence and marks since the backup are lost; if the journal lost entries too, holds and requests are lost as
+//!    well. Nothing is swept before an operator has entered them again and [confirmed
+//!    it](OwnTransactionSqlite::confirm_restored).
 //!
 //! # Tables
 //! Times are milliseconds since 1970 in UTC, ids random numbers below 2^53. Read them, join them
@@ -149,12 +157,11 @@ mod agreed;
 mod agreement;
 mod basis;
 pub mod breach;
-mod breach_facts;
+mod breach_situation;
 mod by_number;
 mod damaged;
 mod database;
 mod deferred;
-mod desk;
 mod disclosures;
 mod due;
 mod erase;
@@ -162,12 +169,13 @@ mod error;
 mod evidence;
 mod finish;
 mod grants;
+mod keyless;
 #[doc = include_str!("guide/guide.md")]
 pub mod guide {}
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-mod holdings;
+mod answers;
 mod holds;
 mod ids;
 pub mod inventory;
@@ -205,10 +213,10 @@ mod withdraw;
 mod work;
 
 pub use agreement::Disagreement;
+pub use answers::DeclaredTables;
 pub use basis::{Basis, InvalidBasis};
 pub use by_number::{NumbersShredded, ShredByNumber};
 pub use damaged::DamagedRow;
-pub use desk::Desk;
 pub use disclosures::{Disclosure, DisclosureError, Received};
 pub use due::Due;
 pub use erase::Erased;
@@ -216,9 +224,9 @@ pub use error::{DatabaseError, GrantedSealError, RegisterError};
 pub use evidence::{Evidence, Grant};
 pub use finish::Resumed;
 pub use grants::Granted;
-pub use holdings::Holdings;
 pub use holds::Hold;
 pub use ids::{GrantId, HoldId, InvalidId, RequestId};
+pub use keyless::KeylessRegister;
 pub use keys::GrantedKeys;
 pub use outbox::Flushed;
 #[cfg(feature = "postgres")]
@@ -231,5 +239,5 @@ pub use rules::{Keep, Rules};
 pub use signed::{Signed, Unsigned};
 pub use sqlite::{InTransactionSqlite, OwnTransactionSqlite};
 pub use subject::{InvalidSubject, Subject};
-pub use sweep::Swept;
+pub use sweep::SweepReport;
 pub use withdraw::Withdrawn;

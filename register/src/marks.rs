@@ -11,10 +11,11 @@ use super::register::Register;
 use super::subject::Subject;
 
 in_transaction! {
-    /// Notes when something happened that a [rule](crate::Keep) counts from. The latest time of each name is kept.
+    /// Records when something happened that a [rule](crate::Keep) counts from. For each name the register keeps the
+    /// latest time.
     ///
     /// # Errors
-    /// [`RegisterError::UnknownSubject`] of somebody who was never granted anything, [`RegisterError::BeingErased`].
+    /// [`RegisterError::UnknownSubject`] if the customer never had a grant, [`RegisterError::BeingErased`].
     write fn mark(subject: &Subject, what: &str, at: Timestamp) -> () = note;
 }
 

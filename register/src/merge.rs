@@ -12,11 +12,12 @@ use super::subject::Subject;
 use super::whose;
 
 in_transaction! {
-    /// Makes two ids one customer. Everything of `other` becomes `customer`'s: grants, numbers, marks, requests, holds,
-    /// disclosures. From then on both ids name the same customer, and an erasure forgets both.
+    /// Makes two ids one customer. Everything that belongs to `other` goes to `customer`: grants, numbers, marks,
+    /// requests, holds, disclosures. From then on both ids name the same customer, and an erasure forgets both.
     ///
-    /// **Numbers stay**, since values are sealed under them: a customer may then have several a purpose. Rows open by
-    /// the number that stands in each, new values are sealed under `customer`'s, and a withdrawal or an erasure shreds all.
+    /// **Numbers stay**, since values are sealed under them: a customer may then have several numbers for one purpose.
+    /// Each row opens by its own number. New values are sealed under the number of `customer`. A withdrawal or an
+    /// erasure shreds all numbers.
     ///
     /// # Errors
     /// [`RegisterError::UnknownSubject`] and [`RegisterError::BeingErased`] of either.

@@ -45,15 +45,15 @@ macro_rules! in_transaction {
     };
 }
 
-/// The same of what needs no key: with the vault or [without it](crate::Desk).
+/// Methods that need no key: with the vault, or [without it](crate::KeylessRegister).
 macro_rules! at_desk {
     ($($(#[$doc:meta])* $kind:ident fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $out:ty = $body:path;)*) => {
-        impl<O: crate::desk::Office> crate::sqlite::InTransactionSqlite<'_, O> {
+        impl<O: crate::keyless::AnyRegister> crate::sqlite::InTransactionSqlite<'_, O> {
             $(crate::operations::in_transaction!(@sqlite $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
         }
         #[cfg(feature = "postgres")]
         #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-        impl<O: crate::desk::Office> crate::postgres::InTransactionPostgres<'_, O> {
+        impl<O: crate::keyless::AnyRegister> crate::postgres::InTransactionPostgres<'_, O> {
             $(crate::operations::in_transaction!(@postgres $kind [$($doc),*] $name ($($argument: $type),*) $out, $body);)*
         }
     };

@@ -24,26 +24,29 @@ const LINES: usize = 2000;
 const MOST: usize = 1000;
 
 own_transaction! {
-    /// Tells the journal what was committed since, with one sync, and copies what is new in it into the table
-    /// `oubliette_journal`. Whatever shreds does so by itself; after transactions of the application's, call it now and then.
+    /// Appends the waiting events to the journal, with one sync, and copies the journal's new lines into the table
+    /// `oubliette_journal`. Calls that shred flush by themselves. After transactions of the application, call it now
+    /// and then.
     ///
-    /// What waits is told in the order of its ids: of time, and within a process of making. The order matters between events about the same
-    /// grant, request or hold, since what ends must have begun, and between an order to shred and the shred. A row that is no event of this
-    /// register's stays where it is, and keeps no other one back: [`Flushed::refused`]. Set right later, it is told behind those
-    /// that went on without it.
+    /// Events are appended in the order of their ids, which is the order of time, so a grant, a request or a hold
+    /// begins before it ends, and an order to shred comes before the shred. A row that is not an event of this register
+    /// stays in the outbox and stops no other event: [`Flushed::refused`] lists it. If somebody corrects it, a later
+    /// flush appends it.
     ///
     /// # Errors
-    /// When the journal or the database cannot be written. Nothing is lost, nor told twice.
+    /// If the journal or the database cannot be written. No event is lost, and none is appended twice.
     fn flush() -> Flushed = flush;
 }
 
-/// What a flush came to.
+/// The result of a flush.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flushed {
-    /// How many rows of the outbox were told. What was told before and only taken out now is not among them.
+    /// How many events were appended. Events that an earlier flush appended are not counted.
     pub told: u64,
-    /// Rows that are no event of this register's, as somebody wrote or changed them: they were left where they are.
+    /// Rows that are not events of this register: somebody else wrote or changed them. They stay in the outbox.
     pub refused: Vec<DamagedRow>,
 }
 

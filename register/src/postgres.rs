@@ -10,25 +10,28 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row as _, Transaction, TypeInfo, ValueRef};
 
 use super::database::{Database, Dialect, Row, Transactions, Value};
-use super::desk::Desk;
 use super::error::RegisterError;
+use super::keyless::KeylessRegister;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction_postgres`], and
-/// [`Desk::in_transaction_postgres`] with the calls that need no key.
+/// The register within a transaction of the application, or on one of its connections.
+/// [`Register::in_transaction_postgres`] gives it; [`KeylessRegister::in_transaction_postgres`] gives it with the calls
+/// that need no key. Its calls are those of [`InTransactionSqlite`](crate::InTransactionSqlite), with `await`: the
+/// examples are there.
 ///
-/// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
+/// Each call is done whole or not at all, in a savepoint of its own. It counts when the application commits.
 #[derive(Debug)]
 pub struct InTransactionPostgres<'r, O = Register> {
     pub(crate) register: &'r O,
     pub(crate) connection: &'r mut PgConnection,
 }
 
-/// The register with connections to itself, for what cannot be part of a transaction: a shred is never rolled back. From
-/// [`Register::own_transaction_postgres`].
+/// The register with connections of its own, for calls that shred: a shred cannot be rolled back, so it is not part of
+/// the application's transaction. [`Register::own_transaction_postgres`] gives it. Its calls are those of
+/// [`OwnTransactionSqlite`](crate::OwnTransactionSqlite), with `await`: the examples are there.
 ///
-/// What is written to the journal's file is written and synced between two awaits, some milliseconds a call; the vault's
-/// commits run on a thread of its own. A future that is dropped leaves what was decided to [`resume`](Self::resume).
+/// The journal's file is written and synced between two awaits, which takes some milliseconds a call. The vault commits
+/// on a thread of its own. If a future is dropped, [`resume`](Self::resume) finishes what was decided.
 #[derive(Debug)]
 pub struct OwnTransactionPostgres<'r> {
     pub(crate) register: &'r Register,
@@ -42,15 +45,18 @@ impl Register {
         InTransactionPostgres { register: self, connection }
     }
 
-    /// The register with connections of this pool to itself, one at a time.
+    /// The register with connections of its own from this pool, one at a time.
     pub fn own_transaction_postgres<'r>(&'r self, pool: &'r PgPool) -> OwnTransactionPostgres<'r> {
         OwnTransactionPostgres { register: self, pool }
     }
 }
 
-impl Desk {
+impl KeylessRegister {
     /// The register on this connection, which may be a [`Transaction`], by `&mut *transaction`.
-    pub fn in_transaction_postgres<'r>(&'r self, connection: &'r mut PgConnection) -> InTransactionPostgres<'r, Desk> {
+    pub fn in_transaction_postgres<'r>(
+        &'r self,
+        connection: &'r mut PgConnection,
+    ) -> InTransactionPostgres<'r, KeylessRegister> {
         InTransactionPostgres { register: self, connection }
     }
 }

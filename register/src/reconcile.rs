@@ -22,35 +22,38 @@ use super::whose;
 use super::withdraw;
 
 own_transaction! {
-    /// Brings a restored database up to date: whoever was erased since comes back as erased, under the commitment that
-    /// their receipt opens; numbers shredded since are recorded, their tokens cleared again; grants ended since end, holds
-    /// and requests placed since stand, and merges are made again, as far as the journal tells whose they are. Sealed values
-    /// need nothing: what was shredded stays unreadable whatever is restored. [`resume`](Self::resume) calls it when the
-    /// journal shows that the database is older; call it yourself when both were restored. Twice does nothing more.
+    /// Brings a restored database up to date with the vault and the journal. A customer who was erased since the backup
+    /// is erased again, under the commitment that their receipt opens. Numbers that were shredded since are recorded as
+    /// shredded, and their tokens are cleared again. Grants end again, holds and requests stand again, and merges are
+    /// made again, as far as the journal says whose they are. Sealed values need nothing: shredded values stay
+    /// unreadable. [`resume`](Self::resume) calls this if the journal shows that the database is older. Call it
+    /// yourself if database and journal were both restored. A second call changes nothing.
     ///
-    /// It also finds numbers that were shredded past the register, by [`Vault::shred`](oubliette::Vault::shred) or the operator's
-    /// command. If the vault has several purposes, a customer who has nothing left in any of them counts as erased, even if the
-    /// journal does not say so.
+    /// It also finds numbers that were shredded without the register, by [`Vault::shred`](oubliette::Vault::shred) or
+    /// the operator's command. If the vault has several purposes, a customer without a number left in any of them
+    /// counts as erased, even if the journal does not say so.
     ///
-    /// Then all is compared both ways: journal and table line for line, every number with the vault, and with the id that it was issued for.
-    /// What differs is listed, and nothing is done about it: [`Reconciled::opened`], [`Reconciled::strangers`].
+    /// Then it compares everything: the journal with its table, line for line, and each number with the vault and with
+    /// the id that it was issued for. It lists differences and does not change them: [`Reconciled::still_readable`],
+    /// [`Reconciled::misassigned`].
     ///
-    /// Evidence of grants since, and marks, are lost with the database; until the application marks again, a sweep counts
-    /// from the older ones.
+    /// Evidence and marks since the backup are lost. Until the application marks again, retention counts from older
+    /// marks.
     ///
     /// # Errors
-    /// [`RegisterError::PurposeNotUnlocked`] when some purpose cannot be compared. What was done stays; call it again.
+    /// [`RegisterError::PurposeNotUnlocked`] if a purpose cannot be compared. What was done stays. Unlock the purpose,
+    /// and call this again.
     fn reconcile() -> Reconciled = reconcile;
 
-    /// An operator's word, after a restore, that what the database forgot was entered again: evidence, marks, and what a
-    /// [`Desk`](crate::Desk) did that was not yet signed; holds and requests too, if the journal lost entries. Sweeps go on from here.
-    /// The reason goes into the journal.
+    /// Confirms, after a restore, that people have entered again what the database lost: evidence, marks, and unsigned
+    /// acts of a [`KeylessRegister`](crate::KeylessRegister); holds and requests too, if the journal lost entries. From
+    /// here on sweeps run again. The reason goes into the journal.
     ///
-    /// It also confirms that numbers stand beside the right ids where the proof is lost: it was sealed under a key tree that was
-    /// [given up](Self::retire_replaced) since.
+    /// It also confirms that numbers stand beside the right ids where the proof is lost. The proof is sealed, and its
+    /// key tree may have been [given up](Self::retire_replaced) since.
     ///
     /// # Errors
-    /// When journal or database cannot be written. Nothing is lost: call it again.
+    /// If the journal or the database cannot be written. Nothing is lost: call it again.
     fn confirm_restored(why: Reason) -> () = confirm_restored;
 }
 
@@ -107,7 +110,8 @@ pub(crate) async fn bring_up<D: Transactions>(
         record_withdrawn(register, db, withdrawn).await?;
     }
     let count = |many: &[Gone]| u64::try_from(many.len()).unwrap_or(u64::MAX);
-    reconciled.shredded = reconciled.shredded.saturating_add(count(&by_number)).saturating_add(count(&withdrawn));
+    reconciled.shredded_again =
+        reconciled.shredded_again.saturating_add(count(&by_number)).saturating_add(count(&withdrawn));
     for (owner, commitment) in erased {
         erase_again(register, db, owner, commitment, reconciled).await?;
     }
@@ -131,9 +135,9 @@ pub(crate) async fn bring_up<D: Transactions>(
     db.begin().await?;
     db.run("DELETE FROM oubliette_meta WHERE name = 'behind'", values![]).await?;
     // What was merely interrupted was not restored.
-    if reconciled.erased > 0 || !withdrawn.is_empty() || !since.events.is_empty() {
+    if reconciled.erased_again > 0 || !withdrawn.is_empty() || !since.events.is_empty() {
         let what = Reason::new("the database").map_err(|_| KeyStoreError::Bug("an invalid reason"))?;
-        let event = Event::Restored { what, erased: reconciled.erased };
+        let event = Event::Restored { what, erased: reconciled.erased_again };
         outbox::tell(db, register.now(), &event).await?;
     }
     db.commit().await?;
@@ -146,11 +150,11 @@ pub(crate) async fn bring_up<D: Transactions>(
 async fn look<D: Database>(register: &Register, db: &mut D, reconciled: &mut Reconciled) -> Result<(), RegisterError> {
     agreed::compare_journal(register, db).await?;
     let compared;
-    (reconciled.strangers, reconciled.compared, compared) = whose::strangers(register, db).await?;
+    (reconciled.misassigned, reconciled.compared, compared) = whose::strangers(register, db).await?;
     reconciled.unfinished = compared.err();
-    reconciled.lost = since::lost(register, db).await?;
-    reconciled.opened = agreed::opened(register, db).await?;
-    reconciled.strangers.retain(|number| !reconciled.opened.contains(number));
+    reconciled.ownerless = since::lost(register, db).await?;
+    reconciled.still_readable = agreed::opened(register, db).await?;
+    reconciled.misassigned.retain(|number| !reconciled.still_readable.contains(number));
     reconciled.awaits_confirmation = outbox::awaits_confirmation(db).await?;
     Ok(())
 }
@@ -172,7 +176,7 @@ async fn erase_again<D: Transactions>(
     }
     db.commit().await?;
     if let Some(done) = erase::carry_out(register, db, owner, commitment).await? {
-        reconciled.erased = reconciled.erased.saturating_add(1);
+        reconciled.erased_again = reconciled.erased_again.saturating_add(1);
         reconciled.receipts.extend(done.receipt);
     }
     Ok(())

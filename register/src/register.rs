@@ -12,14 +12,14 @@ use oubliette::{KeyStoreError, Limits, Reader, Vault};
 use crate::error::RegisterError;
 use crate::rules::Rules;
 
-/// The register of one vault, in the application's databases. Cheap to clone, and shared by all threads. See
-/// [the module](crate).
+/// The register of one vault, in the application's databases. It is cheap to clone, and all threads may share it. [The
+/// crate's page](crate) has an example.
 ///
-/// A vault may have registers in several databases; each is reconciled by itself.
+/// A vault may have registers in several databases. Each is reconciled by itself.
 #[derive(Clone)]
 pub struct Register {
     pub(crate) vault: Vault,
-    /// The same vault, behind the audits that openings are written down in.
+    /// The vault behind its audits, which record openings.
     pub(crate) reader: Reader,
     pub(crate) rules: Arc<Rules>,
     /// The newest line of the journal in a database that was found in the journal; 0 for none.
@@ -30,8 +30,8 @@ impl Register {
     /// The register of this vault, under these rules.
     ///
     /// # Errors
-    /// [`KeyStoreError::NeedsJournal`] when the vault was opened without a journal, and [`RegisterError::Invalid`] of rules
-    /// that are not well made.
+    /// [`KeyStoreError::NeedsJournal`] if the vault was opened without a journal. [`RegisterError::Invalid`] if a rule
+    /// is invalid.
     pub fn new(vault: &Vault, rules: Rules) -> Result<Register, RegisterError> {
         rules.check()?;
         if !vault.has_journal()? {
@@ -42,14 +42,14 @@ impl Register {
         Ok(Register { vault: vault.clone(), reader, rules: Arc::new(rules), agreed })
     }
 
-    /// The same register, whose openings are written down, with who opens and why: for the length of a request. That is
-    /// each value in what `access`, `portable`, `disclose` and `disclose_in_clear` give out, and each that
-    /// [`GrantedKeys`](crate::GrantedKeys) open. It is noted when it is opened, whether or not the transaction around it is
-    /// committed.
+    /// A register whose openings are audited, with who opens and why. Use it for the length of a request. The audit
+    /// records each value that `access`, `portable`, `disclose` and `disclose_in_clear` give out, and each that
+    /// [`GrantedKeys`](crate::GrantedKeys) open. It records a value when it is opened, even if the transaction around
+    /// it is rolled back.
     ///
-    /// While the audit cannot take more, these calls fail, and give nothing out: see
-    /// [`OpenError::NotAudited`](oubliette::OpenError::NotAudited). An audit is never taken off: a register that is audited
-    /// already notes in both from then on.
+    /// If the audit is full, these calls fail and give nothing out: see
+    /// [`OpenError::NotAudited`](oubliette::OpenError::NotAudited). An audit cannot be removed: a register that is
+    /// already audited records in both from then on.
     ///
     /// ```no_run
     /// # fn example(

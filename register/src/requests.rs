@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use oubliette::journal::{Event, Numbers, Reason};
 
 use super::database::{Database, Row, values};
-use super::desk::Office;
 use super::error::RegisterError;
 use super::grants::{self, label, stored, time};
 use super::holds;
 use super::ids::{self, RequestId};
+use super::keyless::AnyRegister;
 use super::operations::at_desk;
 use super::outbox;
 use super::rules::after;
@@ -19,6 +19,8 @@ use super::schema;
 use super::subject::Subject;
 
 /// What is asked for.
+///
+/// [`Request`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     /// Art. 15.
@@ -46,7 +48,7 @@ impl RequestKind {
         RequestKind::Objection,
     ];
 
-    /// As it is stored, and stands in the journal.
+    /// Its word in the tables and in the journal.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -76,11 +78,13 @@ impl FromStr for RequestKind {
 }
 
 /// How a request ended.
+///
+/// [`Request`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done: by the application, or by a call of the register's that the application made.
+    /// It was done, by the application or by the register.
     Done,
-    /// It was refused, for a reason that the person was told (Art. 12(4)).
+    /// It was refused, and the person was told why (Art. 12(4)).
     Refused,
     /// The person took it back.
     Withdrawn,
@@ -99,79 +103,92 @@ impl Answer {
 /// How a request ended that was open when the customer was erased, and was not for that.
 const UNANSWERED: &str = "unanswered";
 
-/// A request that is open.
+/// An open request.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/shop.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let Shop { place: _place, register, db, alice, .. } = shop()?;
+/// let request = register.in_transaction(&db).request(&alice, RequestKind::Access, Timestamp::now())?;
+/// println!("answer until {}", request.due_at);
+/// register.in_transaction(&db).close_request(request.id, Answer::Done, None)?;
+/// assert!(register.in_transaction(&db).requests()?.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Request {
-    /// Names it.
+    /// The id of the request.
     pub id: RequestId,
-    /// Whose it is.
+    /// The customer.
     pub subject: Subject,
-    /// What is asked for.
+    /// What the customer asks for.
     pub kind: RequestKind,
     /// When it arrived.
     pub received_at: Timestamp,
     /// When it must be answered.
     pub due_at: Timestamp,
-    /// When the sweep carries it out: for an erasure with a [grace](super::Rules::grace), and for one that a hold deferred.
+    /// When a sweep may carry it out: for an erasure with a [grace](super::Rules::grace), or one that a hold deferred.
     pub carried_out_at: Option<Timestamp>,
-    /// Until when a hold stands in the way of an erasure, if one does: the first sweep after its end carries it out.
+    /// Until when a hold defers the erasure, if one does. The first sweep after its end carries it out.
     pub held_until: Option<Timestamp>,
 }
 
 at_desk! {
-    /// Records a request when it arrives, and says when it is due: one calendar month later (Art. 12(3)). An erasure is
-    /// carried out by the sweep once the [grace](crate::Rules::grace) is over, if there is one. One that comes while a legal
-    /// hold stands is deferred: it stays open, with its deadline, and the first sweep after no hold stands any more carries it out.
+    /// Records a request when it arrives. It is due one calendar month later (Art. 12(3)). A request for erasure with a
+    /// [grace](crate::Rules::grace) is carried out by the first sweep after the grace. Under a legal hold it stays
+    /// open, with its deadline, and the first sweep after the last hold ends carries it out.
     ///
     /// # Errors
-    /// [`RegisterError::BeingErased`] when the customer's erasure has begun, and [`RegisterError::Invalid`] of a request that
-    /// arrives more than five minutes after now, which would be due too late.
+    /// [`RegisterError::BeingErased`] if the customer's erasure has begun. [`RegisterError::Invalid`] if the time of
+    /// arrival is more than five minutes in the future: its deadline would be too late.
     write fn request(subject: &Subject, kind: RequestKind, received_at: Timestamp) -> Request = record;
 
-    /// Gives an answer two more months, which Art. 12(3) allows for complex requests when the person is told why within the
-    /// first: so it must be called within the first. The reason is in the journal. A second call has no effect.
+    /// Extends the deadline by two months. Art. 12(3) allows that for complex requests, if the person is told why
+    /// within the first month: so call it within the first month. The journal keeps the reason. A second call has no
+    /// effect.
     ///
     /// # Errors
-    /// [`RegisterError::TooLateToExtend`] when the first month is over, [`RegisterError::RequestClosed`],
-    /// [`RegisterError::Invalid`] when there is no such request, or it was extended for another reason;
+    /// [`RegisterError::TooLateToExtend`] if the first month is over; [`RegisterError::RequestClosed`];
+    /// [`RegisterError::Invalid`] if there is no such request, or if it was extended for another reason;
     /// [`RegisterError::OtherVault`].
     write fn extend(request: RequestId, why: Reason) -> Request = extend;
 
-    /// Closes a request, for good: a closed one cannot be changed, and [`note_request`](Self::note_request) notes what comes
-    /// later. A second call with the same answer and reason has no effect. One for erasure that was taken back is not
-    /// carried out. An erasure closes the customer's requests by itself: those for erasure as `done`, all others as
-    /// `unanswered`, since nobody can answer them any more.
+    /// Closes a request for good. A closed request cannot change; [`note_request`](Self::note_request) records what
+    /// comes later. A second call with the same answer and reason has no effect. An erasure whose request was withdrawn
+    /// is not carried out. An erasure closes the customer's requests by itself: those for erasure as `done`, all others
+    /// as `unanswered`, since nobody can answer them any more.
     ///
-    /// What is signed must be true: a refusal has a reason, since the person is told it (Art. 12(4)). So has
-    /// [`Answer::Done`] for a restriction, an objection, or the erasure of a customer who is not erased, since the register
-    /// has done none of them: say what the application did.
+    /// A refusal needs a reason, since the person must be told why (Art. 12(4)). [`Answer::Done`] needs a reason for a
+    /// restriction, for an objection, and for the erasure of a customer who is not erased: the register did none of
+    /// these, so say what the application did.
     ///
     /// # Errors
-    /// [`RegisterError::RequestClosed`] when it is closed otherwise; [`RegisterError::Invalid`] when there is no such
-    /// request, or the reason is missing; [`RegisterError::OtherVault`]. Nothing was changed.
+    /// [`RegisterError::RequestClosed`] if it was closed with another answer; [`RegisterError::Invalid`] if there is no
+    /// such request, or if the reason is missing; [`RegisterError::OtherVault`]. Nothing was changed.
     write fn close_request(request: RequestId, how: Answer, why: Option<Reason>) -> () = close;
 
-    /// Notes something about a request, open or closed. It changes nothing, and is in the journal alone.
+    /// Records a note about a request, open or closed. The note is in the journal alone, and changes nothing else.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] when there is no such request; [`RegisterError::OtherVault`].
+    /// [`RegisterError::Invalid`] if there is no such request; [`RegisterError::OtherVault`].
     write fn note_request(request: RequestId, text: Reason) -> () = note;
 
-    /// All open requests, those due first first. Rows that were damaged are left out, and named by [`damaged_rows`](Self::damaged_rows).
+    /// Lists all open requests in the order of their deadlines. Damaged rows are left out;
+    /// [`damaged_rows`](Self::damaged_rows) lists them.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn requests() -> Vec<Request> = open;
 
-    /// Open requests that should have been answered, of those that can be read.
+    /// Lists the open requests whose deadline is over. Damaged rows are left out.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn late_requests() -> Vec<Request> = late;
 }
 
-async fn record<O: Office, D: Database>(
+async fn record<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     subject: &Subject,
@@ -181,7 +198,9 @@ async fn record<O: Office, D: Database>(
     let now = register.clock();
     // Clocks differ a little.
     if received_at.duration_since(now) > SignedDuration::from_mins(5) {
-        return Err(RegisterError::Invalid { what: "a request arrives before it is recorded" });
+        return Err(RegisterError::Invalid {
+            what: "the time of arrival is in the future; give the time when the request arrived",
+        });
     }
     let due_at = after(received_at, 1.month())?;
     let grace = register.rules().grace.filter(|_| kind == RequestKind::Erasure);
@@ -259,7 +278,11 @@ impl Stored {
 }
 
 /// Locks a request's row until the end of the transaction, and reads it.
-async fn lock<O: Office, D: Database>(register: &O, db: &mut D, request: RequestId) -> Result<Stored, RegisterError> {
+async fn lock<O: AnyRegister, D: Database>(
+    register: &O,
+    db: &mut D,
+    request: RequestId,
+) -> Result<Stored, RegisterError> {
     // First of all statements, so that SQLite's transaction begins as one that writes. It locks PostgreSQL's row.
     const LOCK: &str = "UPDATE oubliette_requests SET state = state WHERE id = ?1";
     db.run(LOCK, values![request.to_stored()]).await?;
@@ -275,7 +298,7 @@ async fn lock<O: Office, D: Database>(register: &O, db: &mut D, request: Request
     })
 }
 
-async fn extend<O: Office, D: Database>(
+async fn extend<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     id: RequestId,
@@ -296,7 +319,9 @@ async fn extend<O: Office, D: Database>(
     if request.due_at >= extended {
         return match stored.why.as_deref() == Some(why.as_str()) {
             true => Ok(request),
-            false => Err(RegisterError::Invalid { what: "the request was extended before, for another reason" }),
+            false => Err(RegisterError::Invalid {
+                what: "the request was already extended for another reason; record a note instead",
+            }),
         };
     }
     if register.clock() > first {
@@ -310,7 +335,7 @@ async fn extend<O: Office, D: Database>(
     Ok(request)
 }
 
-async fn close<O: Office, D: Database>(
+async fn close<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     request: RequestId,
@@ -336,21 +361,21 @@ async fn close<O: Office, D: Database>(
 /// Why an answer needs a reason: the register has not done what it says. Of a customer who is erased, no request is open.
 fn needs_reason(kind: RequestKind, how: Answer) -> Option<&'static str> {
     match (how, kind) {
-        (Answer::Refused, _) => Some("a refusal needs its reason, which the person is told (Art. 12(4) GDPR)"),
+        (Answer::Refused, _) => Some("a refusal needs a reason, since the person must be told why (Art. 12(4) GDPR)"),
         (Answer::Done, RequestKind::Restriction) => {
-            Some("the register restricts nothing by itself: give a reason that says what the application does")
+            Some("the register does not restrict processing; give a reason that says what the application does")
         }
         (Answer::Done, RequestKind::Objection) => {
-            Some("the register has stopped nothing for the objection: give a reason that says what was stopped")
+            Some("the register has stopped nothing for this objection; give a reason that says what was stopped")
         }
         (Answer::Done, RequestKind::Erasure) => Some(
-            "the customer is not erased; an erasure closes the request. Or give a reason that says what was erased",
+            "the customer is not erased; erase the customer, which closes the request, or give a reason that says what was erased",
         ),
         (Answer::Done | Answer::Withdrawn, _) => None,
     }
 }
 
-async fn note<O: Office, D: Database>(
+async fn note<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     request: RequestId,
@@ -360,15 +385,15 @@ async fn note<O: Office, D: Database>(
     outbox::tell(db, register.clock(), &Event::RequestNoted { request: request.number(), note }).await
 }
 
-async fn open<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
+async fn open<O: AnyRegister, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
     due_before(register, db, Timestamp::MAX).await
 }
 
-async fn late<O: Office, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
+async fn late<O: AnyRegister, D: Database>(register: &O, db: &mut D) -> Result<Vec<Request>, RegisterError> {
     due_before(register, db, register.clock()).await
 }
 
-async fn due_before<O: Office, D: Database>(
+async fn due_before<O: AnyRegister, D: Database>(
     register: &O,
     db: &mut D,
     time: Timestamp,

@@ -21,12 +21,13 @@ pub(crate) struct RowsOf {
 }
 
 impl Rules {
-    /// Where a table has customers' ids, as the register knows them, and beside them a number; once a column of numbers. Names as they stand
-    /// in the database.
+    /// Names a table, its column with customers' ids as the register knows them, and a column of customer numbers. Call
+    /// it once for each column of numbers. Write the names as the database has them.
     ///
-    /// Before an erasure shreds and a receipt is signed, the customer's rows are looked up by the id, compared as text; a number
-    /// that is not shredded, and that the register does not list for them, stops it ([`RegisterError::RowsDiffer`]).
-    /// Of all other tables the receipt says that they were not compared. In PostgreSQL an index on the column's text (`CREATE INDEX ON customers ((id::text))`) saves reading the whole table.
+    /// Before an erasure, the register looks up the customer's rows by the id, compared as text. If a row has a number
+    /// that is not shredded and that the register does not list for the customer, the erasure stops
+    /// ([`RegisterError::RowsDiffer`]). The receipt says of all other tables that they were not compared. In
+    /// PostgreSQL, an index on the column's text (`CREATE INDEX ON customers ((id::text))`) spares a scan of the table.
     pub fn rows(mut self, table: &str, id_column: &str, number_column: &str) -> Rules {
         self.check_names(table, &[id_column, number_column]);
         let [table, id_column, number_column] = [table, id_column, number_column].map(str::to_owned);

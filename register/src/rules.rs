@@ -12,7 +12,8 @@ use super::error::RegisterError;
 use super::names::is_name;
 use super::rows::RowsOf;
 
-/// How long a purpose is kept. Spans are of the calendar, in UTC: a month after 31 January is the last of February.
+/// How long data of a purpose is kept. [`Rules`] has an example. Spans are of the calendar, in UTC: a month after 31
+/// January is the last of February.
 #[derive(Clone, Debug)]
 pub struct Keep {
     pub(crate) from: From,
@@ -28,21 +29,21 @@ pub(crate) enum From {
 }
 
 impl Keep {
-    /// So long after the grant: a consent that is asked for anew every two years.
+    /// Counts from the grant: for example a consent that you ask for anew every two years.
     #[must_use]
     pub fn after_grant(span: impl Into<Span>) -> Keep {
         Keep { from: From::Grant, span: span.into() }
     }
 
-    /// So long after the last [`mark`](super::InTransactionSqlite::mark) of this name, or the grant if that is later: after the last
-    /// order.
+    /// Counts from the last [`mark`](super::InTransactionSqlite::mark) of this name, or from the grant if that is
+    /// later: for example from the last order.
     #[must_use]
     pub fn after_last(mark: impl Into<String>, span: impl Into<Span>) -> Keep {
         Keep { from: From::Last(mark.into()), span: span.into() }
     }
 
-    /// So long after a [`mark`](super::InTransactionSqlite::mark) of this name that was made since the grant; without one, for ever:
-    /// after the contract's end.
+    /// Counts from a [`mark`](super::InTransactionSqlite::mark) of this name since the grant: for example from the end
+    /// of a contract. Without such a mark the data is kept for ever.
     #[must_use]
     pub fn after_end(mark: impl Into<String>, span: impl Into<Span>) -> Keep {
         Keep { from: From::End(mark.into()), span: span.into() }
@@ -90,7 +91,7 @@ pub(crate) struct TokenColumn {
 
 type Sink = dyn Fn(&Receipt) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
 
-/// What the application says once, for [`Register::new`](super::Register::new).
+/// The application's rules, for [`Register::new`](super::Register::new).
 ///
 /// ```
 /// use jiff::{SignedDuration, ToSpan};
@@ -124,13 +125,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No rules: everything is kept until its grants end, and there are no columns of tokens.
+    /// No rules: data is kept until its grants end, and there are no columns of tokens.
     pub fn new() -> Rules {
         Rules::default()
     }
 
-    /// How long a purpose is kept. The [sweep](super::OwnTransactionSqlite::sweep) ends what is due. A grant with a time of its own
-    /// ends at the earlier of the two. Of several grants for one purpose, the one that ends last counts.
+    /// Says how long data of a purpose is kept. A [sweep](super::OwnTransactionSqlite::sweep) ends what is due. A grant
+    /// with an end of its own ends at the earlier of the two. If a purpose has several grants, the one that ends last
+    /// counts.
     pub fn keep(mut self, purpose: Purpose, keep: Keep) -> Rules {
         // A span that no calendar holds would fail at the first sweep.
         let end = |span: Span| after(Timestamp::UNIX_EPOCH, span).ok();
@@ -138,21 +140,22 @@ impl Rules {
             && end(keep.span).zip(end(Span::new().years(1000))).is_some_and(|(end, longest)| end <= longest);
         let good = keep.mark().is_none_or(is_name);
         if !positive || !good || self.keeps.iter().any(|(known, _)| *known == purpose) {
-            self.refuse("a purpose has one rule, of a span of 1000 years at most and a mark of 1 to 64 bytes");
+            self.refuse("a purpose has one rule, with a span of at most 1000 years and a mark of 1 to 64 bytes");
         }
         self.keeps.push((purpose, keep));
         self
     }
 
-    /// Columns of tokens of a table (`customers`, or `shop.customers`), by its column of customer numbers: they become NULL
-    /// in the rows of whoever is shredded. Names as they stand in the database.
+    /// Names a table's columns of tokens (`customers`, or `shop.customers`) and its column of customer numbers. A shred
+    /// sets these tokens to NULL in the customer's rows. Write the names as the database has them.
     pub fn tokens<'c>(mut self, table: &str, number_column: &str, columns: impl IntoIterator<Item = &'c str>) -> Rules {
         columns.into_iter().for_each(|column| self.add_tokens(table, number_column, column));
         self
     }
 
-    /// The same from a record's list of columns: `Rules::new().record("customers", Customer::FIELDS)`. The table's columns
-    /// must have the names of the record's fields.
+    /// Names a table's columns of tokens, as [`tokens`](Rules::tokens) does, from a record:
+    /// `Rules::new().record("customers", Customer::FIELDS)`. The table's columns must have the names of the record's
+    /// fields.
     pub fn record(mut self, table: &str, fields: &[oubliette::fields::FieldInfo]) -> Rules {
         use oubliette::fields::FieldKind;
         let number_of = |wanted: Purpose| {
@@ -180,40 +183,41 @@ impl Rules {
         self.tokens.push(TokenColumn { table, number_column, column });
     }
 
-    /// How long a requested erasure waits, so that a mistake can still be called off; then the sweep carries it out.
-    /// [`erase`](super::OwnTransactionSqlite::erase) does not wait. Less than 28 days, since an answer is due within a month.
-    /// **After the shred there is no undo.**
+    /// Says how long a requested erasure waits, so that a mistake can be called off. Then a sweep carries it out.
+    /// [`erase`](super::OwnTransactionSqlite::erase) does not wait. The grace is less than 28 days, since an answer is
+    /// due within a month. **A shred cannot be undone.**
     pub fn grace(mut self, grace: SignedDuration) -> Rules {
         if grace <= SignedDuration::ZERO || grace >= SignedDuration::from_hours(28 * 24) {
-            self.refuse("a grace lies between no time and 28 days");
+            self.refuse("a grace is at least zero and less than 28 days");
         }
         self.grace = Some(grace);
         self
     }
 
-    /// The parts of a grant's evidence that stay when the customer is erased, by name; none unless said. A part that holds the
-    /// customer's id never stays.
+    /// Names the parts of a grant's evidence that stay after the customer is erased; by default none. A part that
+    /// contains the customer's id never stays.
     ///
-    /// What always stays names nobody: purpose, basis, recipient, beginning and end of a grant. It shows that there was a basis
-    /// (GDPR Art. 5(2)). Whether you must also show a consent to somebody who complains after their erasure (Art. 7(1),
-    /// 17(3)(e)) is yours to judge.
+    /// A grant's purpose, basis, recipient, beginning and end always stay: they name nobody, and show that there was a
+    /// basis (GDPR Art. 5(2)). You must judge whether you also have to prove a consent after the erasure (Art. 7(1),
+    /// 17(3)(e)).
     pub fn keep_evidence<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Rules {
         self.kept_evidence.extend(names.into_iter().map(str::to_owned));
         self
     }
 
-    /// What receipts say of copies that a shred does not reach: how long backups and copies of the root record are kept,
-    /// which indexes there are.
+    /// What receipts say of copies that a shred does not reach: how long backups and copies of the root record are
+    /// kept, and which indexes there are.
     pub fn receipt_context(mut self, context: ReceiptContext) -> Rules {
         self.receipt_context = context;
         self
     }
 
-    /// Where receipts go before the register forgets whose they are. If it fails, or the process is killed, the erasure stays
-    /// unfinished, and [`resume`](super::OwnTransactionSqlite::resume) issues another: none is lost, one may come twice. Without
-    /// it, a process killed at the last moment has erased the customer and returned no receipt.
+    /// Says where receipts go before the register forgets whose they are. If the function fails, or the process is
+    /// killed, the erasure stays unfinished and [`resume`](super::OwnTransactionSqlite::resume) issues another receipt:
+    /// none is lost, and one may come twice. Without this function, a process that is killed at the last moment has
+    /// erased the customer and returned no receipt.
     ///
-    /// It is called within a transaction: let it be short, such as writing a file or queueing a mail.
+    /// The register calls it within a transaction, so keep it short: write a file, or queue a mail.
     pub fn receipts(
         mut self,
         keep: impl Fn(&Receipt) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync + 'static,
@@ -222,7 +226,7 @@ impl Rules {
         self
     }
 
-    /// Another clock than the machine's.
+    /// Replaces the machine's clock.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
     pub fn clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Rules {

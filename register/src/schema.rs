@@ -3,9 +3,9 @@
 #[cfg(feature = "postgres")]
 use super::database::Dialect;
 use super::database::{Database, values};
-use super::desk::{Office, Who};
 use super::error::RegisterError;
 use super::ids;
+use super::keyless::{AnyRegister, Who};
 use super::outbox;
 use super::register::Register;
 
@@ -81,7 +81,7 @@ pub(crate) async fn make<D: Database>(register: &Register, db: &mut D) -> Result
 }
 
 /// Refuses tables of another version, or of another vault.
-pub(crate) async fn check<O: Office, D: Database>(office: &O, db: &mut D) -> Result<(), RegisterError> {
+pub(crate) async fn check<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<(), RegisterError> {
     let rows = db.rows("SELECT name, value FROM oubliette_meta", values![]).await?;
     let mut vault = None;
     for row in &rows {
@@ -93,13 +93,13 @@ pub(crate) async fn check<O: Office, D: Database>(office: &O, db: &mut D) -> Res
             _ => {}
         }
     }
-    check_vault(office, vault)
+    check_vault(any, vault)
 }
 
 /// Refuses what is no table of this vault's, by what `oubliette_meta` has of it.
-pub(crate) fn check_vault<O: Office>(office: &O, found: Option<&str>) -> Result<(), RegisterError> {
+pub(crate) fn check_vault<O: AnyRegister>(any: &O, found: Option<&str>) -> Result<(), RegisterError> {
     let found = found.ok_or(RegisterError::NoTables)?;
-    match office.who() {
+    match any.who() {
         Who::Vault(register) if found == register.vault.id()?.to_string() => Ok(()),
         Who::Vault(_) => Err(RegisterError::OtherVault),
         // A public key names no vault: the signatures tell, in the journal's table.

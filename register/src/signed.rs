@@ -11,62 +11,66 @@ use oubliette::CustomerId;
 use oubliette::journal::{Entry, Event, Numbers, PublicKey, Time, VaultName};
 
 use super::database::{Database, Row, Value, values};
-use super::desk::{Desk, Office};
 use super::error::RegisterError;
 use super::grants::time;
 use super::ids::{HoldId, RequestId};
+use super::keyless::{AnyRegister, KeylessRegister};
 use super::operations::at_desk;
 use super::outbox;
 use crate::times;
 
-/// Whether what the tables say of a request or a hold is signed, as far as the journal's table shows.
+/// Whether a request or a hold, as the tables have it, is signed. The journal's table shows it.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signed {
-    /// Not yet: the last that was done with it waits in the outbox. The next flush of a process that has the vault signs it.
+    /// Not yet: the last act waits in the outbox. The next flush of a process with the vault signs it.
     NotYet,
-    /// By this entry of the journal, the last about it. Its signature was checked with the vault's public key.
+    /// Signed by this entry of the journal, the last about it. The signature was checked with the vault's public key.
     Entry(u64),
-    /// Neither: no signed entry and nothing that waits says what the row says. The row was changed by hand, or the
-    /// journal lost entries, or its table did.
+    /// The row differs from the signed entries and the waiting events: somebody changed the row by hand, or the journal
+    /// or its table lost entries.
     Differs,
 }
 
-/// Something that was done with a request or a hold, and that the journal does not have yet.
+/// An act on a request or a hold that the journal does not have yet.
+///
+/// [`KeylessRegister`](crate::KeylessRegister) has an example of signing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unsigned {
-    /// When, as whoever did it said.
+    /// When, by the clock of the person who acted.
     pub at: Timestamp,
     /// What.
     pub event: Event,
 }
 
 at_desk! {
-    /// Whether these requests, as they are stored now, are signed: one answer for each, in their order.
+    /// Says of these requests, as they are stored now, whether they are signed: one answer for each, in their order.
     ///
     /// # Errors
     /// [`RegisterError::Invalid`] when there is no such request.
     read fn signed_requests(requests: &[RequestId]) -> Vec<Signed> = of_requests;
 
-    /// The same of holds.
+    /// Says of these holds, as they are stored now, whether they are signed: one answer for each, in their order.
     ///
     /// # Errors
     /// [`RegisterError::Invalid`] when there is no such hold.
     read fn signed_holds(holds: &[HoldId]) -> Vec<Signed> = of_holds;
 
-    /// Holds that the journal's table says stand, and that the register does not have, though it has numbers of theirs that are not
-    /// shredded: their rows were taken away by hand.
+    /// Lists holds that stand by the journal's table and whose rows are missing, although their numbers are not all
+    /// shredded: somebody removed the rows by hand.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn missing_holds() -> Vec<HoldId> = missing;
 
-    /// What was done with requests and holds and is not signed yet, the oldest first. What is no event is named by
-    /// [`damaged_rows`](Self::damaged_rows).
+    /// Lists the acts on requests and holds that are not signed yet, the oldest first.
+    /// [`damaged_rows`](Self::damaged_rows) lists rows that are not events.
     ///
     /// # Errors
-    /// When the database fails.
+    /// If the database fails.
     read fn unsigned() -> Vec<Unsigned> = waiting;
 }
 
@@ -87,15 +91,19 @@ pub(crate) fn about(event: &Event) -> Option<i64> {
 }
 
 /// Refuses a table of the journal whose newest line this key did not sign.
-pub(crate) async fn check_line<D: Database>(desk: &Desk, db: &mut D, newest: i64) -> Result<(), RegisterError> {
-    if desk.knows(newest) {
+pub(crate) async fn check_line<D: Database>(
+    keyless: &KeylessRegister,
+    db: &mut D,
+    newest: i64,
+) -> Result<(), RegisterError> {
+    if keyless.knows(newest) {
         return Ok(());
     }
-    let key = Key::of(desk, db).await?;
+    let key = Key::of(keyless, db).await?;
     let rows = db.rows("SELECT line FROM oubliette_journal WHERE n = ?1", values![newest]).await?;
     let Some(row) = rows.first() else { return Ok(()) };
     key.read(newest, row.text(0)?).ok_or(RegisterError::NotSigned)?;
-    desk.signed.store(newest, Ordering::Release);
+    keyless.signed.store(newest, Ordering::Release);
     Ok(())
 }
 
@@ -106,11 +114,11 @@ struct Key {
 }
 
 impl Key {
-    async fn of<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Key, RegisterError> {
+    async fn of<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<Key, RegisterError> {
         let rows = db.rows("SELECT value FROM oubliette_meta WHERE name = 'vault'", values![]).await?;
         let vault = rows.first().ok_or(RegisterError::NoTables)?.text(0)?.parse();
         let vault = vault.map_err(|_| RegisterError::NotOurs { what: "no vault's name" })?;
-        Ok(Key { vault, key: office.key()? })
+        Ok(Key { vault, key: any.key()? })
     }
 
     /// The entry of a line, if the vault wrote it as this one.
@@ -121,9 +129,9 @@ impl Key {
 }
 
 /// The journal as its table has it, each line signed, and none missing between two.
-pub(crate) async fn all<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<Entry>, RegisterError> {
+pub(crate) async fn all<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<Vec<Entry>, RegisterError> {
     const MISSING: RegisterError = RegisterError::JournalDiffers { what: "differ: lines of the table are missing" };
-    let key = Key::of(office, db).await?;
+    let key = Key::of(any, db).await?;
     let mut all: Vec<Entry> = Vec::new();
     loop {
         let after = all.last().map_or(0, outbox::number);
@@ -173,12 +181,12 @@ impl Told {
     }
 }
 
-async fn told<O: Office, D: Database>(
-    office: &O,
+async fn told<O: AnyRegister, D: Database>(
+    any: &O,
     db: &mut D,
     ids: &[i64],
 ) -> Result<HashMap<i64, Told>, RegisterError> {
-    let key = Key::of(office, db).await?;
+    let key = Key::of(any, db).await?;
     let mut told: HashMap<i64, Told> = ids.iter().map(|id| (*id, Told::default())).collect();
     for ids in ids.chunks(MOST) {
         let among = D::DIALECT.parameters(1, ids.len());
@@ -206,10 +214,10 @@ async fn told<O: Office, D: Database>(
     Ok(told)
 }
 
-/// All of it is read: what an event is about is in itself alone.
+/// The whole outbox is read: only the event itself says what it is about.
 const OUTBOX: &str = "SELECT id, event FROM oubliette_outbox ORDER BY id";
 
-async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {
+async fn waiting<O: AnyRegister, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsigned>, RegisterError> {
     let mut all = Vec::new();
     for row in db.rows(OUTBOX, values![]).await? {
         let Ok((id, event)) = outbox::read(&row) else { continue };
@@ -223,12 +231,12 @@ async fn waiting<O: Office, D: Database>(_: &O, db: &mut D) -> Result<Vec<Unsign
     Ok(all)
 }
 
-async fn missing<O: Office, D: Database>(office: &O, db: &mut D) -> Result<Vec<HoldId>, RegisterError> {
+async fn missing<O: AnyRegister, D: Database>(any: &O, db: &mut D) -> Result<Vec<HoldId>, RegisterError> {
     // An erasure takes the rows of holds away, and its numbers are shredded.
     const WITHOUT_ROW: &str = "SELECT about, n, line FROM oubliette_journal WHERE about IS NOT NULL \
         AND NOT EXISTS (SELECT 1 FROM oubliette_holds h WHERE h.id = oubliette_journal.about) \
         AND NOT EXISTS (SELECT 1 FROM oubliette_requests r WHERE r.id = oubliette_journal.about) ORDER BY n";
-    let (key, now) = (Key::of(office, db).await?, office.clock());
+    let (key, now) = (Key::of(any, db).await?, any.clock());
     let mut standing: BTreeMap<i64, Numbers> = BTreeMap::new();
     for row in db.rows(WITHOUT_ROW, values![]).await? {
         let id = row.integer(0)?;
@@ -306,13 +314,13 @@ async fn moved<D: Database>(
     Ok(moved)
 }
 
-async fn of_requests<O: Office, D: Database>(
-    office: &O,
+async fn of_requests<O: AnyRegister, D: Database>(
+    any: &O,
     db: &mut D,
     requests: &[RequestId],
 ) -> Result<Vec<Signed>, RegisterError> {
     let ids: Vec<i64> = requests.iter().map(|request| request.to_stored()).collect();
-    let told = told(office, db, &ids).await?;
+    let told = told(any, db, &ids).await?;
     const ROW: &str = "SELECT id, kind, received_at, due_at, state, subject_id FROM oubliette_requests";
     let rows = rows_of(db, ROW, &ids).await?;
     let moved = moved(db, &told, &rows, 5).await?;
@@ -334,13 +342,13 @@ async fn of_requests<O: Office, D: Database>(
     ids.iter().map(one).collect()
 }
 
-async fn of_holds<O: Office, D: Database>(
-    office: &O,
+async fn of_holds<O: AnyRegister, D: Database>(
+    any: &O,
     db: &mut D,
     holds: &[HoldId],
 ) -> Result<Vec<Signed>, RegisterError> {
     let ids: Vec<i64> = holds.iter().map(|hold| hold.to_stored()).collect();
-    let told = told(office, db, &ids).await?;
+    let told = told(any, db, &ids).await?;
     const ROW: &str = "SELECT id, purpose, reason, until, ended_at, subject_id FROM oubliette_holds";
     let rows = rows_of(db, ROW, &ids).await?;
     let moved = moved(db, &told, &rows, 5).await?;

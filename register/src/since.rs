@@ -171,7 +171,7 @@ pub(crate) async fn apply<D: Database>(
             }
             _ => 0,
         };
-        reconciled.changed = reconciled.changed.saturating_add(changed);
+        reconciled.changed_again = reconciled.changed_again.saturating_add(changed);
     }
     Ok(())
 }

@@ -11,22 +11,24 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use super::database::{Database, Dialect, Row, Transactions, Value};
-use super::desk::Desk;
 use super::error::RegisterError;
+use super::keyless::KeylessRegister;
 use super::register::Register;
 
-/// The register within a transaction of the application's, or on a connection of its. From [`Register::in_transaction`], and
-/// [`Desk::in_transaction`] with the calls that need no key.
+/// The register within a transaction of the application, or on one of its connections. [`Register::in_transaction`]
+/// gives it; [`KeylessRegister::in_transaction`] gives it with the calls that need no key. [The crate's page](crate)
+/// and [the guide](crate::guide) have examples of its calls.
 ///
-/// Each call is done whole or not at all, in a savepoint of its own; it counts when the application commits.
+/// Each call is done whole or not at all, in a savepoint of its own. It counts when the application commits.
 #[derive(Debug)]
 pub struct InTransactionSqlite<'r, O = Register> {
     pub(crate) register: &'r O,
     pub(crate) connection: &'r Connection,
 }
 
-/// The register with a connection to itself, for what cannot be part of a transaction: a shred is never rolled back.
-/// From [`Register::own_transaction`].
+/// The register with a connection of its own, for calls that shred: a shred cannot be rolled back, so it is not part of
+/// the application's transaction. [`Register::own_transaction`] gives it. [The crate's page](crate) and [the
+/// guide](crate::guide) have examples of its calls.
 #[derive(Debug)]
 pub struct OwnTransactionSqlite<'r> {
     pub(crate) register: &'r Register,
@@ -39,15 +41,15 @@ impl Register {
         InTransactionSqlite { register: self, connection }
     }
 
-    /// The register with this connection to itself.
+    /// The register with this connection for itself.
     pub fn own_transaction<'r>(&'r self, connection: &'r mut Connection) -> OwnTransactionSqlite<'r> {
         OwnTransactionSqlite { register: self, connection }
     }
 }
 
-impl Desk {
+impl KeylessRegister {
     /// The register on this connection, which may be a [`Transaction`](rusqlite::Transaction).
-    pub fn in_transaction<'r>(&'r self, connection: &'r Connection) -> InTransactionSqlite<'r, Desk> {
+    pub fn in_transaction<'r>(&'r self, connection: &'r Connection) -> InTransactionSqlite<'r, KeylessRegister> {
         InTransactionSqlite { register: self, connection }
     }
 }

@@ -16,9 +16,9 @@ const BYTES: usize = 255;
 /// assert!(Subject::new("").is_err() && by_number != by_text);
 /// # Ok::<(), oubliette_register::InvalidSubject>(())
 /// ```
-/// It may name a person: it is not printed by `Debug`, and no error repeats it. It must be the same text each time: choose
-/// an id that does not change, and mind that `7` and `007` are two, and so are the two cases of a letter or a UUID, and an
-/// `é` of one character or of two.
+/// An id may name a person, so `Debug` does not print it, and no error repeats it. Use an id that never changes, and
+/// always in the same spelling: `7` and `007` are two customers, and so are upper and lower case, and an `é` of one
+/// character or of two.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(String);
 

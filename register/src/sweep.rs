@@ -19,47 +19,50 @@ use super::requests;
 use super::schema;
 use super::withdraw;
 
-/// How far a sweep is.
+/// How far a sweep has come.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Swept {
+pub struct SweepReport {
     /// Customers of whom a purpose was due.
     pub due: u64,
     /// Numbers that were shredded.
     pub shredded: u64,
-    /// Of those due, customers who were left alone for a legal hold.
+    /// Customers who were due, and whom a legal hold protects.
     pub held: u64,
-    /// Customers who were erased, as they had asked.
+    /// Customers who were erased at their request.
     pub erased: u64,
     /// Their receipts.
     pub receipts: Vec<Receipt>,
-    /// False when the callback broke it off, or something is [unfinished](Self::unfinished).
+    /// False if the callback stopped the sweep, or if something is [unfinished](Self::unfinished).
     pub finished: bool,
-    /// What kept the first of those who were left out from being swept, a damaged row say ([`damaged_rows`](crate::InTransactionSqlite::damaged_rows)). All
-    /// others were.
+    /// Why the first customer was left out, for example a [damaged row](crate::InTransactionSqlite::damaged_rows). The
+    /// sweep did all others.
     pub unfinished: Option<RegisterError>,
 }
 
 own_transaction! {
-    /// Shreds what is due by the [rules](crate::Rules::keep) and by the grants' own times, in batches of 1000, and
-    /// carries out the erasures whose grace is over. `progress` is called after each batch, and says whether to go on.
+    /// Shreds what is due by the [rules](crate::Rules::keep) and by the grants' own ends, in batches of 1000, and
+    /// carries out erasures whose grace is over. It calls `progress` after each batch, and goes on if that returns
+    /// `Continue`.
     ///
-    /// A purpose of a customer is due when all its grants are; those to recipients end with it. Only purposes that the vault
-    /// was unlocked with are looked at. Killed anywhere, a batch is not begun or is finished by
-    /// [`resume`](Self::resume), and the next sweep goes on. A customer whose hold stands is left alone.
+    /// A customer's purpose is due when all its grants are; grants to recipients end with it. A sweep covers the
+    /// purposes that the vault was unlocked with. It leaves customers under a legal hold alone. If the process is
+    /// killed, [`resume`](Self::resume) finishes the batch, and the next sweep goes on.
     ///
     /// # Errors
-    /// Batches before stay, and `progress` was told of their receipts. After an error in the middle of one, `resume`
-    /// finishes it.
-    fn sweep(progress: impl FnMut(&Swept) -> ControlFlow<()>) -> Swept = sweep;
+    /// [`RegisterError`]. Finished batches stay, and `progress` has seen their receipts. `resume` finishes the batch in
+    /// which the error came.
+    fn sweep(progress: impl FnMut(&SweepReport) -> ControlFlow<()>) -> SweepReport = sweep;
 }
 
 async fn sweep<D: Transactions>(
     register: &Register,
     db: &mut D,
-    mut progress: impl FnMut(&Swept) -> ControlFlow<()>,
-) -> Result<Swept, RegisterError> {
-    let mut swept = Swept::default();
+    mut progress: impl FnMut(&SweepReport) -> ControlFlow<()>,
+) -> Result<SweepReport, RegisterError> {
+    let mut swept = SweepReport::default();
     schema::check(register, db).await?;
     agreed::confirmed(register, db).await?;
     let over = finish::holds_over(register, db).await;
@@ -119,7 +122,7 @@ async fn sweep<D: Transactions>(
     Ok(swept)
 }
 
-impl Swept {
+impl SweepReport {
     fn keep(&mut self, done: Result<(), RegisterError>) {
         if let Err(error) = done {
             self.unfinished.get_or_insert(error);
@@ -134,7 +137,7 @@ async fn batch<D: Transactions>(
     purpose: Purpose,
     owners: &[i64],
     now: Timestamp,
-    swept: &mut Swept,
+    swept: &mut SweepReport,
 ) -> Result<(), RegisterError> {
     let why = Reason::new(format!("kept long enough for {}", purpose.name()))
         .map_err(|_| RegisterError::NotOurs { what: "an invalid purpose" })?;

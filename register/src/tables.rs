@@ -8,11 +8,12 @@ use super::register::Register;
 use super::schema;
 
 in_transaction! {
-    /// Makes the register's tables, where they are missing, checks whose they are, and writes these
-    /// [rules](crate::Rules) down for [others](Self::compare_rules) that work on them. New tables begin with a copy of the journal as it is.
+    /// Makes the register's tables if they are missing, checks that they belong to this vault, and stores these
+    /// [rules](crate::Rules) so that other programs can [compare](Self::compare_rules) theirs. New tables begin with a
+    /// copy of the journal.
     ///
     /// # Errors
-    /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`] of tables that are there already.
+    /// [`RegisterError::OtherSchema`] and [`RegisterError::OtherVault`] if there are other tables already.
     write fn create_tables() -> () = create;
 }
 

@@ -19,7 +19,9 @@ use super::whose;
 use super::work;
 use crate::basis::Basis;
 
-/// What a withdrawal came to.
+/// The result of a withdrawal.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Withdrawn {
@@ -27,27 +29,28 @@ pub struct Withdrawn {
     pub ended: u64,
     /// The shred of the purpose's numbers, if one was made.
     pub shredded: Option<Shredded>,
-    /// The other bases on which the purpose is still kept: nothing was shredded then.
+    /// Other legal bases for the purpose. If there is one, nothing was shredded.
     pub kept_for: Vec<Basis>,
-    /// The hold that the shred waits for: nothing is sealed any more, and [`resume`](super::OwnTransactionSqlite::resume) or the
-    /// sweep shreds when it has ended.
+    /// The legal hold that the shred waits for. Sealing has stopped. When the hold has ended,
+    /// [`resume`](super::OwnTransactionSqlite::resume) or a sweep shreds.
     pub held: Option<Hold>,
-    /// Tokens that could not be cleared now and stay on the work-list.
+    /// How many tokens could not be cleared now. They stay on the work-list.
     pub tokens_left: u64,
 }
 
 own_transaction! {
-    /// Withdraws a consent. All consents for this purpose end, those to recipients too. Its numbers are shredded, unless it is
-    /// kept on another basis. Consent given again later gets a new number, and revives nothing.
+    /// Withdraws a consent. All consents for this purpose end, also those to recipients. The purpose's numbers are
+    /// shredded, unless another basis keeps them. A later consent gets a new number, and shredded values stay
+    /// unreadable.
     ///
-    /// A second call has no effect, and is no error.
+    /// A second call has no effect.
     ///
     /// # Errors
     /// [`RegisterError::UnknownSubject`], [`RegisterError::BeingErased`]. After any other error the grants may have ended
     /// already, and [`resume`](Self::resume) does the rest.
     fn withdraw(subject: &Subject, purpose: Purpose, why: Reason) -> Withdrawn = withdraw;
 
-    /// Ends a purpose whatever its bases: all of its grants end, and its numbers are shredded.
+    /// Ends a purpose on every basis: all its grants end, and its numbers are shredded.
     ///
     /// # Errors
     /// As [`withdraw`](Self::withdraw).
@@ -55,7 +58,8 @@ own_transaction! {
 }
 
 in_transaction! {
-    /// Ends the grants to one recipient: nothing more is disclosed to it. Nothing is shredded. Says how many ended.
+    /// Ends the grants to one recipient, and says how many. From then on nothing is disclosed to it. Nothing is
+    /// shredded.
     ///
     /// # Errors
     /// [`RegisterError::UnknownSubject`], [`RegisterError::BeingErased`].

@@ -6,10 +6,11 @@ use clap::Args;
 
 #[derive(Args, Debug)]
 pub struct Create {
-    /// A purpose that data is kept for; once for each. Those of the configuration unless given
+    /// A purpose that data is kept for, once for each; the configuration's purposes unless given
     #[arg(long = "purpose", value_name = "NAME")]
     pub purposes: Vec<String>,
-    /// How long a process may open values without having seen the root record, such as `500ms`; one second unless given
+    /// The lease, such as `500ms`: how long a process may open values without reading the root record; one second
+    /// unless given
     #[arg(long, value_name = "TIME")]
     pub lease: Option<String>,
     /// Make a random root key, and write it to this file, which must not exist

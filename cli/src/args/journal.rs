@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// What the vault signed is checked with its public key, which `oubliette journal key` prints. Have it from a place that
-/// whoever might have forged the document could not change.
+/// The vault's public key checks its signatures; `oubliette journal key` prints the key. Take it from a place that a
+/// forger of the document cannot change.
 #[derive(Args, Debug, Default)]
 pub struct Key {
     /// The vault's public key (`obl-key-1.…`); the configuration's unless given
@@ -37,7 +37,7 @@ pub enum Journal {
     },
     /// Print the vault's public key; needs the root key
     Key,
-    /// Go on although the end of the journal is lost, and record that as a gap
+    /// Go on without the lost end of the journal, and record the gap
     AcceptLoss {
         /// Why, for the journal: 1 to 200 bytes
         #[arg(long, value_name = "TEXT")]
@@ -60,7 +60,7 @@ pub struct VerifyJournal {
     /// The head, if it is not beside the journal
     #[arg(long, value_name = "FILE", conflicts_with = "without_head")]
     pub head: Option<PathBuf>,
-    /// There is no head: then a missing end is found only through receipts and anchors
+    /// There is no head; only receipts and anchors then show that the end is missing
     #[arg(long)]
     pub without_head: bool,
 }

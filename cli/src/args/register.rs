@@ -27,7 +27,7 @@ pub struct Withdraw {
     /// End the grants to this recipient only; nothing is shredded
     #[arg(long, value_name = "NAME", conflicts_with_all = ["every_basis", "receipt"])]
     pub recipient: Option<String>,
-    /// End the purpose whatever its bases: contracts and the others too
+    /// End the purpose on every basis, contracts included
     #[arg(long)]
     pub every_basis: bool,
     /// Write a signed receipt to this file, which must not exist
@@ -43,7 +43,8 @@ pub struct Erase {
     /// Why, for the journal: 1 to 200 bytes, never personal data
     #[arg(long, value_name = "TEXT")]
     pub why: String,
-    /// Write the signed receipt to this file, which must not exist; else to the configuration's directory, if it has one
+    /// Write the signed receipt to this file, which must not exist; without it, to the configuration's directory, if
+    /// there is one
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
 }
@@ -51,7 +52,7 @@ pub struct Erase {
 /// What `requests` is asked.
 #[derive(Args, Debug)]
 pub struct Requests {
-    /// Only those that should have been answered
+    /// List only those whose deadline is over
     #[arg(long)]
     pub late: bool,
     #[command(subcommand)]
@@ -70,34 +71,34 @@ pub enum OfRequests {
         /// When it arrived, such as `2026-11-24` or `2026-11-24T09:30:00Z`; now unless said
         #[arg(long, value_name = "TIME")]
         arrived: Option<String>,
-        /// Record it although the register does not know them: an answer is due all the same
+        /// Record the request of somebody whom the register does not know: an answer is due all the same
         #[arg(long)]
         new: bool,
     },
-    /// Close a request, for good. A closed request for erasure is not carried out
+    /// Close a request for good; a closed request for erasure is not carried out
     Answer {
         /// The request, as `requests` shows it
         id: String,
         /// How
         answer: Answered,
-        /// Why. Needed for `refused`, since the person must be told (Art. 12(4) GDPR); and for `done` of an erasure, a restriction
-        /// or an objection: this command does not do it, so say what was done
+        /// Why. Required for `refused`, since the person must be told why (Art. 12(4) GDPR); and for `done` of an
+        /// erasure, a restriction or an objection, which this command does not carry out: say what was done
         #[arg(long, value_name = "TEXT", required_if_eq("answer", "refused"))]
         why: Option<String>,
     },
-    /// Note something about a request, open or closed, in the journal. It changes nothing
+    /// Record a note about a request, open or closed, in the journal; nothing else changes
     Note {
         /// The request, as `requests` shows it
         id: String,
-        /// What, for the journal: 1 to 200 bytes, never personal data
+        /// The note, for the journal: 1 to 200 bytes, never personal data
         text: String,
     },
-    /// Show one, open or closed, and whether it is signed
+    /// Show a request, open or closed, and whether it is signed
     Show {
         /// The request, as `requests` shows it
         id: String,
     },
-    /// Take two more months for a complex request, when the person was told why within the first (Art. 12(3) GDPR)
+    /// Extend a complex request by two months; the person must be told why within the first month (Art. 12(3) GDPR)
     Extend {
         /// The request, as `requests` shows it
         id: String,
@@ -157,13 +158,13 @@ pub struct Holds {
 
 #[derive(Debug, Subcommand)]
 pub enum OfHolds {
-    /// List those that stand; all of them unless a customer is named
+    /// List the holds that stand; all of them unless a customer is named
     List {
         /// The customer, as the application names them
         #[arg(value_name = "SUBJECT", allow_negative_numbers = true)]
         subject: Option<String>,
     },
-    /// Place one
+    /// Place a hold
     Add {
         #[command(flatten)]
         whom: Whom,
@@ -177,7 +178,7 @@ pub enum OfHolds {
         #[arg(long, value_name = "NAME")]
         purpose: Option<String>,
     },
-    /// End one before its time; what waited for its end is shredded
+    /// End a hold before its time; data that waited for its end is shredded
     Lift {
         /// The hold, as `holds` shows it
         id: String,
@@ -190,7 +191,7 @@ pub enum OfHolds {
 /// What `sweep` is asked.
 #[derive(Args, Debug)]
 pub struct Sweep {
-    /// Shred nothing: list what is due (exit code 1 if there is anything)
+    /// Shred nothing, and list what is due (exit code 1 if anything is)
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -200,10 +201,10 @@ pub struct Sweep {
 pub struct Export {
     #[command(flatten)]
     pub whom: Whom,
-    /// Only what they may take along: purposes by consent or contract, on one line (Art. 20 GDPR)
+    /// Print only the data that they may take along, on one line: purposes by consent or contract (Art. 20 GDPR)
     #[arg(long)]
     pub portable: bool,
-    /// Write it to this file, which must not exist
+    /// Write the document to this file, which must not exist
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -212,7 +213,7 @@ pub struct Export {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("leak").multiple(true).required(true))]
 pub struct Breach {
-    /// When it became known: the authority is to be told within 72 hours of it (Art. 33(1) GDPR)
+    /// When the breach became known; the authority must be told within 72 hours (Art. 33(1) GDPR)
     #[arg(long, value_name = "TIME")]
     pub known_since: String,
     /// The application's database, as it was at this time
@@ -221,10 +222,10 @@ pub struct Breach {
     /// A backup of the application's database from this time
     #[arg(long, value_name = "TIME", group = "leak", help_heading = "What leaked; each as often as needed")]
     pub backup: Vec<String>,
-    /// What a program gave out that may open these purposes (`orders,newsletter`), between two times
+    /// The answers of a program that may open these purposes (`orders,newsletter`), between two times
     #[arg(long, num_args = 3, value_names = ["PURPOSES", "FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
     pub service: Vec<String>,
-    /// The same, and its memory was read, or foreign code ran in it: then the root key is out too
+    /// The memory of such a program, if somebody read it or ran code in it: the root key leaked too
     #[arg(long, num_args = 3, value_names = ["PURPOSES", "FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
     pub service_memory: Vec<String>,
     /// The root key or passphrase that was in use at this generation
@@ -236,10 +237,10 @@ pub struct Breach {
         help_heading = "What leaked; each as often as needed"
     )]
     pub root_key: Vec<u64>,
-    /// The key of the version of the root key with this number, where it has versions in a token
+    /// The key of the root key's version with this number, if the root key has versions in a token
     #[arg(long, value_name = "NUMBER", group = "leak", help_heading = "What leaked; each as often as needed")]
     pub root_key_version: Vec<u64>,
-    /// The token that holds the root key, or the use of it, between two times; stolen or cloned: that time, twice
+    /// The token with the root key, or its use, between two times; for a stolen or cloned token give its time twice
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], group = "leak", help_heading = "What leaked; each as often as needed")]
     pub token: Vec<String>,
     /// The root record of this generation
@@ -251,10 +252,10 @@ pub struct Breach {
     /// The whole key store of this generation: root record and pages
     #[arg(long, value_name = "GENERATION", group = "leak", help_heading = "What leaked; each as often as needed")]
     pub key_store: Vec<u64>,
-    /// An audit file, which says what a program did open; all of them, if all openings are audited
+    /// An audit file, which says what a program opened; give all of them, and only if all openings are audited
     #[arg(long = "audit", value_name = "FILE")]
     pub audits: Vec<PathBuf>,
-    /// Write the list of persons to this file, which must not exist: personal data, for whoever tells them (Art. 34 GDPR)
+    /// Write the list of persons to inform (Art. 34 GDPR) to this file, which must not exist; the list is personal data
     #[arg(long, value_name = "FILE")]
     pub persons: Option<PathBuf>,
 }

@@ -6,18 +6,18 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum Rotate {
-    /// Put the vault under a new root key; a new passphrase is asked for twice unless one of these is given
+    /// Move the vault to a new root key; without an option the command asks twice for a new passphrase
     RootKey(NewKey),
-    /// Have the configuration's tokens hold the root key, and no others: add one, or give one up for good
+    /// Make the configuration's tokens hold the root key, and no other token: add one, or give one up for good
     ///
-    /// All of them must be plugged in. The next version of the root key begins in them, and older versions are destroyed there. A lost
-    /// token that is given up keeps its keys: they open older root records, not those from now on.
+    /// All of them must be plugged in. The next version of the root key begins in them, and older versions in them are
+    /// destroyed. A token that is given up keeps its keys: they open older root records, and no later ones.
     Tokens {
-        /// Until now the root key was in the first token alone, and that had no name
+        /// The root key is in the first token only until now, and that token has no name yet
         #[arg(long)]
         from_one: bool,
     },
-    /// Give a purpose a new key tree; values under the old one open until it is retired
+    /// Give a purpose a new key tree; values under the old tree open until you retire it
     Purpose {
         /// The purpose
         name: String,
@@ -32,39 +32,42 @@ pub enum Rotate {
 
 #[derive(Debug, Subcommand)]
 pub enum Retire {
-    /// Give up the key trees that a newer one of the same purpose replaced: what is still sealed under them is lost
+    /// Give up the key trees that a newer tree of the purpose replaced; values that are still sealed under them are
+    /// lost
     Tree {
         /// The purpose
         purpose: String,
         /// The newer tree, as `status` or `rotate purpose` shows it
         new: String,
-        /// Give them up although rows still need them, or could not be looked at: what is left under them is lost
+        /// Give them up although rows still need them, or could not be read; values under them are lost
         #[arg(long)]
         leave_behind: bool,
-        /// Give them up although legal holds stand on customers of the purpose, for this reason: only when all of theirs was
-        /// resealed. The journal keeps holds and reason
+        /// Override legal holds on customers of the purpose, for this reason; first reseal all their values. The
+        /// journal keeps the holds and the reason
         #[arg(long, value_name = "REASON")]
         despite_holds: Option<String>,
     },
-    /// Give up an epoch of an index: its tokens say nothing any more, not even in old backups
+    /// Give up an epoch of an index; its tokens tell nothing any more, even in old backups
     Epoch {
         /// The column that is indexed, as `TABLE.COLUMN`; a field within a group as `TABLE.COLUMN.LABEL`
         #[arg(value_name = "TABLE.COLUMN")]
         column: String,
         /// The epoch, as `rotate index` shows it
         epoch: u8,
-        /// Give it up although rows still need it, or could not be looked at: they are not found any more
+        /// Give it up although rows still need it, or could not be read; a search does not find these rows any more
         #[arg(long)]
         leave_behind: bool,
     },
-    /// Destroy keys in the token that the vault does not use: a copy's series, or one left by a rotation. Without a name: list all
+    /// Destroy a series of keys in the token that the vault does not use: of a copy, or of before a rotation; without a
+    /// name, list all series
     Series {
         /// The series, as this lists it
         series: Option<String>,
         /// Why, for the journal: 1 to 200 bytes, never personal data
         #[arg(long, value_name = "TEXT", requires = "series")]
         why: Option<String>,
-        /// The vault's root key is not in the configuration's token any more: it is given or configured beside it
+        /// The vault's root key is outside the configuration's token now: give it as an option, or configure it beside
+        /// the token
         #[arg(long)]
         not_in_token: bool,
     },
@@ -72,7 +75,7 @@ pub enum Retire {
 
 #[derive(Args, Debug)]
 pub struct NewKey {
-    /// Read the new passphrase from this file descriptor; if it is that of --passphrase-fd, from its next line
+    /// Read the new passphrase from this file descriptor; from its second line if --passphrase-fd names the same one
     #[arg(long, value_name = "N", group = "new_key")]
     pub new_passphrase_fd: Option<u32>,
     /// Read the new passphrase from this file, up to the end of its first line
@@ -84,7 +87,7 @@ pub struct NewKey {
     /// Make a random root key, and write it to this file, which must not exist
     #[arg(long, value_name = "FILE", group = "new_key")]
     pub generate: Option<PathBuf>,
-    /// Move to the token of the configuration; the root key until now is given or configured beside it
+    /// Move to the token of the configuration; give the present root key as an option, or configure it beside the token
     #[arg(long, group = "new_key")]
     pub to_token: bool,
     /// Begin the next version of a root key that is in a token, and destroy older ones as the configuration says

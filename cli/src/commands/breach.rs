@@ -32,7 +32,7 @@ pub fn run(context: &mut Context, asked: &Breach) -> Result<Answer, Failure> {
         };
         of_this_vault(asked, newest)?;
         let openings = openings(asked, &key)?;
-        let facts = at_desk!(office, breach_facts(columns, openings))?;
+        let facts = at_desk!(office, breach_situation(columns, openings))?;
         office.close()?;
         Ok(breach.assess(&facts, Timestamp::now()))
     });
@@ -72,7 +72,7 @@ fn past(text: &str) -> Result<Timestamp, Failure> {
     let time = moment(text)?;
     if time > Timestamp::now().saturating_add(SLACK).unwrap_or(Timestamp::MAX) {
         return Err(Failure::usage(format!(
-            "{text:?} is in the future: a leak, and when it became known, lie in the past"
+            "{text:?} is in the future; give the past time of the leak, or when it became known"
         )));
     }
     Ok(time)
@@ -92,7 +92,8 @@ fn of_this_vault(asked: &Breach, newest: u64) -> Result<(), Failure> {
     let all = [&asked.root_key, &asked.root_record, &asked.pages, &asked.key_store];
     match all.into_iter().flatten().find(|generation| !(1..=newest).contains(*generation)) {
         Some(wrong) => Err(Failure::usage(format!(
-            "the vault never had a generation {wrong}: it is at {newest}, and began with 1; `oubliette journal show` tells when each was"
+            "the vault never had a generation {wrong}: it is at {newest}, and began with 1; \
+             `oubliette journal show` tells when each was"
         ))),
         None => Ok(()),
     }
@@ -148,7 +149,9 @@ fn of_service(service: &[String], taken: Taken, known: &[&str]) -> Result<Leak, 
     let purposes: Vec<String> = purposes.split(',').map(|name| name.trim().to_owned()).collect();
     // A purpose that is misspelt would be nobody's, and the report a false comfort.
     if let Some(wrong) = purposes.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(Failure::usage(format!("neither the register nor the configuration knows a purpose {wrong:?}")));
+        return Err(Failure::usage(format!(
+            "the purpose {wrong:?} is neither in the register nor in the configuration; correct its name"
+        )));
     }
     let (from, until) = (past(from)?, past(until)?);
     if from > until {
@@ -178,7 +181,10 @@ fn columns(context: &Context) -> Result<Vec<Column>, Failure> {
         }
     }
     if all.is_empty() {
-        return Err(Failure::new(Exit::Config, "the configuration names no [[tables]]: what leaked cannot be told"));
+        return Err(Failure::new(
+            Exit::Config,
+            "the configuration names no [[tables]], so nothing can be said about the leak; name them",
+        ));
     }
     Ok(all)
 }

@@ -17,13 +17,15 @@ pub fn run(context: &mut Context, asked: &ClearAlarm) -> Result<Answer, Failure>
     let highest = highest.transpose()?;
     let shown = context.shown()?;
     context.confirm(&format!(
-        "Declare that the alarm of {shown} was a false one?\nIt must be true, and cannot be checked: the root record there is the newest that ever was, and nobody was shredded since. If it was restored from a backup, whoever was shredded since is readable again, and stays so: then put the newest one back, or `oubliette replay`."
+        "Declare that the alarm of {shown} is false?\nThe command cannot check this: the root record there must \
+         be the newest one. If it was restored from a backup, data that was shredded since is readable again, and \
+         stays readable. In that case put the newest root record back, or run `oubliette replay`."
     ))?;
     let vault = context.clear_alarm(highest, why)?;
     let (generation, health) = (vault.generation()?, vault.health());
     close(vault)?;
     let text = format!(
-        "The alarm is cleared: the vault goes on at generation {generation}. What was refused because of it opens now. Programs that run go on by themselves.\n"
+        "The alarm is cleared, and the vault goes on at generation {generation}. Running programs go on by themselves.\n"
     );
     Answer::new(text, json!({ "generation": generation, "ready": health.ready, "alarm": health.alarm }))
 }

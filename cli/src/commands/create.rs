@@ -18,7 +18,8 @@ pub fn run(context: &mut Context, asked: &Create) -> Result<Answer, Failure> {
     let lease = asked.lease.as_deref().map(config::duration).transpose()?;
     let shown = context.shown()?;
     context.confirm(&format!(
-        "Make a new, empty vault in {shown}, with the purposes {}?\nIt is no replacement for one that was lost: nothing that another vault sealed opens in it. Whoever loses it, or its root key, has lost every value.",
+        "Make a new, empty vault in {shown}, with the purposes {}?\nIt does not replace a lost vault: it opens \
+         only values that it sealed itself. If you lose the vault or its root key, you lose every value.",
         names.join(", ")
     ))?;
     if let Some(journal) = &context.config.journal {
@@ -34,13 +35,13 @@ pub fn run(context: &mut Context, asked: &Create) -> Result<Answer, Failure> {
     let mut text = format!("There is a new vault in {shown}, with the purposes {}.\n", names.join(", "));
     if places == 1 && context.config.key_store.is_none() {
         text.push_str(
-            "It is in one place: one disk error loses every value. Next: `oubliette mirror attach DIRECTORY`.\n",
+            "It is in one place, and one disk error loses every value. Next: `oubliette mirror attach DIRECTORY`.\n",
         );
     }
     Answer::new(text, json!({ "vault": shown, "purposes": names, "generation": generation, "places": places }))
 }
 
-/// Those that were given, or all that the configuration names, in a settled order.
+/// The names of the purposes that were given, or else of all in the configuration, in a fixed order.
 fn names(config: &Config, given: &[String]) -> Result<Vec<String>, Failure> {
     let mut names: BTreeSet<String> = given.iter().cloned().collect();
     if names.is_empty() {
@@ -51,7 +52,7 @@ fn names(config: &Config, given: &[String]) -> Result<Vec<String>, Failure> {
     }
     if names.is_empty() {
         return Err(Failure::usage(
-            "for which purposes is data kept? Give --purpose NAME once for each, or [[purposes]] in the configuration",
+            "no purpose is given; give --purpose NAME for each thing that data is kept for, or [[purposes]] in the configuration",
         ));
     }
     Ok(names.into_iter().collect())
@@ -62,7 +63,7 @@ fn failure(error: CreateError, shown: &str) -> Failure {
         CreateError::KeyStore(error) => error.into(),
         CreateError::Exists => Failure::new(
             Exit::Refused,
-            format!("there is a vault in {shown} already, and nothing happened: `oubliette status` shows it"),
+            format!("there already is a vault in {shown}, and nothing happened; `oubliette status` shows it"),
         ),
         other => Failure::of(Exit::Usage, &other),
     }

@@ -19,7 +19,8 @@ pub fn run(context: &mut Context, asked: &Erase) -> Result<Answer, Failure> {
     let known = tables.know(&whom)?;
     if let Some(hold) = known.holds.first().filter(|_| !known.is_being_erased) {
         let message = format!(
-            "nothing was erased, since a legal hold stands: {}. A request for erasure (`oubliette requests add`) is kept meanwhile, and the first sweep after the hold's end carries it out",
+            "nothing was erased, since a legal hold stands: {}. Record a request for erasure \
+             (`oubliette requests add`): the first sweep after the hold's end carries it out",
             hold.text()
         );
         return Err(Failure::new(Exit::Held, message));
@@ -56,21 +57,21 @@ fn question(known: &Known, is_kept: bool, grace: Option<&str>) -> String {
         text.push_str(&format!("\n  {purpose:?} ({bases})"));
     }
     if known.purposes.values().all(|held| held.numbers == 0) {
-        text.push_str("\n  Nothing is sealed for them; the register forgets their id.");
+        text.push_str("\n  This customer has no sealed data; the register forgets the id.");
     }
-    text.push_str("\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.");
+    text.push_str("\nTheir data becomes unreadable in every copy and every backup. You cannot undo this.");
     for (kind, due) in &known.unanswered {
         let due = crate::times::shown(*due);
-        text.push_str(&format!("\nNobody can answer the request for {kind} any more then, which is due {due}."));
+        text.push_str(&format!("\nAfterwards nobody can answer their open request for {kind}, due {due}."));
     }
     if let Some(grace) = grace {
         text.push_str(&format!(
-            "\nIt does not wait for the grace ({grace}): what is recorded by `oubliette requests add` does."
+            "\nThis command does not wait for the grace ({grace}); a request by `oubliette requests add` does."
         ));
     }
     if !is_kept {
         text.push_str(
-            "\nNo receipt is kept: there will be no other. Give --receipt FILE if they, or you, are to have one.",
+            "\nNo receipt will be kept, and none can be made later. To get one, stop here and give --receipt FILE.",
         );
     }
     text
@@ -84,13 +85,13 @@ fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: 
         Some(shredded) => {
             let effective = time(shredded.commit().effective_everywhere_at());
             text.push_str(&format!(
-                ". Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
+                ". Durable since generation {}; no process opens their data after {effective}.\n",
                 shredded.commit().generation()
             ));
             of_shred = json!({ "generation": shredded.commit().generation(), "effective_everywhere_at": effective });
         }
-        None if erased.is_none() => text.push_str(": what was interrupted is finished.\n"),
-        None => text.push_str(": nothing was sealed for them, and there is no receipt.\n"),
+        None if erased.is_none() => text.push_str(": the interrupted erasure is finished.\n"),
+        None => text.push_str(": they had no sealed data, and there is no receipt.\n"),
     }
     let left = erased.map_or(0, |erased| erased.tokens_left);
     tokens_left(left, &mut text);
@@ -104,9 +105,9 @@ fn answer(known: &Known, erased: Option<&Erased>, receipts: &Receipts, resumed: 
     }
     if !known.unanswered.is_empty() {
         let kinds = known.unanswered.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!("Closed as unanswered, since nobody can answer it any more: {kinds}.\n"));
+        text.push_str(&format!("Requests closed as unanswered, since nobody can answer them now: {kinds}.\n"));
     }
-    text.push_str("Their rows in the application's tables hold what nobody can read any more: deleting them is the application's part.\n");
+    text.push_str("Their rows in the application's tables are unreadable now; the application deletes them.\n");
     let purposes = known.purposes.iter().filter(|(_, held)| held.numbers > 0).map(|(purpose, _)| purpose);
     let json = json!({
         "erased": true,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use oubliette_register::Holdings;
+use oubliette_register::DeclaredTables;
 use oubliette_register::access::Document;
 use serde_json::json;
 
@@ -17,20 +17,21 @@ use crate::register::{Tables, Work, in_transaction, subject};
 
 pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     let whom = subject(&asked.whom)?;
-    let holdings = holdings(context)?;
+    let declared = declared(context)?;
     let tables = Tables::open(context)?;
     tables.know(&whom)?;
     if asked.output.is_none() && std::io::stdout().is_terminal() {
         context.confirm(
-            "Print all that is held on this customer on this terminal?\nIt stays in its scrollback, and in what records it. --output FILE writes it to a file.",
+            "Print all data on this customer on this terminal?\nThe terminal keeps it in its scrollback. To write \
+             it to a file, stop here and give --output FILE.",
         )?;
     }
     let file = asked.output.as_deref().map(PrivateFile::create).transpose()?;
     let made = tables.unlock(context, Receipts::new(&context.config)?).and_then(|mut open| {
         open.resume(Work::Reads)?;
         let document = match asked.portable {
-            false => in_transaction!(open, access(&holdings, &whom))?,
-            true => in_transaction!(open, portable(&holdings, &whom))?,
+            false => in_transaction!(open, access(&declared, &whom))?,
+            true => in_transaction!(open, portable(&declared, &whom))?,
         };
         // That it was asked for is to be in the journal, which is told at once if possible.
         open.finish()?;
@@ -56,7 +57,7 @@ pub fn run(context: &mut Context, asked: &Export) -> Result<Answer, Failure> {
     let (exit, damaged, not_shown) = (told(&document), document.damaged(), document.not_shown());
     let path = file.path();
     let text = format!(
-        "Written to {}. It shows what the configuration's [[tables]] and the register hold: logs, mails and paper are not in it.\n",
+        "Written to {}. It shows the configuration's [[tables]] and the register. Logs, mails and paper are not in it.\n",
         path.display()
     );
     let json = json!({
@@ -88,15 +89,15 @@ fn told(document: &Document) -> Exit {
 }
 
 /// With what the inventory says of each purpose, where the configuration has one.
-fn holdings(context: &Context) -> Result<Holdings, Failure> {
+fn declared(context: &Context) -> Result<DeclaredTables, Failure> {
     if context.config.tables.is_empty() {
         let message =
-            "the configuration names no [[tables]], so that an export would leave out all that the application holds";
+            "the configuration names no [[tables]], so an export would leave out the application's data; name them";
         return Err(Failure::new(Exit::Config, message));
     }
     if context.config.controller.name.is_some() {
-        return Ok(Holdings::of(inventory::of(context)?).marking_damaged());
+        return Ok(DeclaredTables::of(inventory::of(context)?).marking_damaged());
     }
     let tables = context.config.tables.iter().map(fields::table).collect::<Result<Vec<_>, _>>()?;
-    Ok(Holdings::in_tables(tables).marking_damaged())
+    Ok(DeclaredTables::in_tables(tables).marking_damaged())
 }

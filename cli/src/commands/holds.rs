@@ -66,7 +66,10 @@ fn add(context: &mut Context, whom: &Whom, until: &str, why: &str, only: Option<
     if let Some(only) = only
         && !tables.purposes(context)?.contains(&only)
     {
-        let message = format!("neither the register nor the configuration knows a purpose {:?}", only.name());
+        let message = format!(
+            "the purpose {:?} is neither in the register nor in the configuration; correct its name",
+            only.name()
+        );
         return Err(Failure::usage(message));
     }
     let (mut office, resumed) = Office::of(tables, context, Work::Writes)?;
@@ -82,7 +85,8 @@ fn add(context: &mut Context, whom: &Whom, until: &str, why: &str, only: Option<
 fn lift(context: &mut Context, id: &str, why: &str) -> Result<Answer, Failure> {
     let (hold, why) = (hold_id(id)?, reason(why)?);
     context.confirm(&format!(
-        "Lift hold {hold} before its time?\nWhat waited for its end is shredded by the next `oubliette resume` or `oubliette sweep`. That cannot be undone."
+        "End hold {hold} before its time?\nThe next `oubliette resume` or `oubliette sweep` shreds the data that \
+         waited for its end. You cannot undo that."
     ))?;
     let (mut office, resumed) = Office::of(Tables::open(context)?, context, Work::Writes)?;
     at_desk!(office, end_hold(hold, why))?;
@@ -94,5 +98,5 @@ fn lift(context: &mut Context, id: &str, why: &str) -> Result<Answer, Failure> {
 }
 
 fn hold_id(text: &str) -> Result<HoldId, Failure> {
-    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no hold: {error}")))
+    text.parse().map_err(|error| Failure::usage(format!("{text:?} is not the id of a hold: {error}")))
 }

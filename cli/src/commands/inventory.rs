@@ -29,23 +29,26 @@ pub fn run(context: &Context, asked: &InventoryOf) -> Result<Answer, Failure> {
             Err(error) => differs(file, &error),
         };
     }
-    let gaps: Vec<String> = inventory.gaps().iter().map(ToString::to_string).collect();
+    let findings: Vec<String> = inventory.findings().iter().map(ToString::to_string).collect();
     let mut text = inventory.to_markdown();
-    if !gaps.is_empty() {
+    if !findings.is_empty() {
         text.push_str("\n## Not said yet\n");
-        gaps.iter().for_each(|gap| text.push_str(&format!("- {gap}\n")));
+        findings.iter().for_each(|finding| text.push_str(&format!("- {finding}\n")));
     }
     let document: Value =
         serde_json::from_str(&inventory.to_json()).map_err(|error| Failure::of(Exit::TryAgain, &error))?;
-    let exit = if gaps.is_empty() { Exit::Done } else { Exit::Found };
-    Ok(Answer::new(text, json!({ "inventory": document, "not_said": gaps }))?.ending(exit))
+    let exit = if findings.is_empty() { Exit::Done } else { Exit::Found };
+    Ok(Answer::new(text, json!({ "inventory": document, "not_said": findings }))?.ending(exit))
 }
 
 /// The configuration's.
 pub fn of(context: &Context) -> Result<Inventory, Failure> {
     let config = &context.config;
     let name = config.controller.name.clone().ok_or_else(|| {
-        Failure::new(Exit::Config, "an inventory is somebody's: give `name` (with contact details) under [controller]")
+        Failure::new(
+            Exit::Config,
+            "the inventory has no controller; give `name` (with contact details) under [controller]",
+        )
     })?;
     let mut inventory = Inventory::of(name);
     if let Some(officer) = &config.controller.officer {
@@ -70,7 +73,7 @@ fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
     }
     if let Some(basis) = &declared.basis {
         let known = Basis::ALL.map(Basis::as_str).join(", ");
-        let wrong = || Failure::new(Exit::Config, format!("{basis:?} is no legal basis; they are {known}"));
+        let wrong = || Failure::new(Exit::Config, format!("{basis:?} is not a legal basis; the bases are {known}"));
         declaration = declaration.basis(basis.parse().map_err(|_| wrong())?);
     }
     if let Some(kept) = &declared.kept {
@@ -91,12 +94,12 @@ fn declaration(declared: &DeclaredPurpose) -> Result<Declaration, Failure> {
 }
 
 fn differs(file: &Path, error: &InventoryError) -> Result<Answer, Failure> {
-    let gaps = match error {
-        InventoryError::Gaps { gaps, .. } | InventoryError::NotWritten { gaps, .. } => gaps,
+    let findings = match error {
+        InventoryError::NotUpToDate { findings, .. } | InventoryError::NotWritten { findings, .. } => findings,
         InventoryError::File { .. } => return Err(Failure::of(Exit::TryAgain, error)),
         other => return Err(Failure::of(Exit::Investigate, other)),
     };
-    let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-    let json = json!({ "up_to_date": false, "file": file, "gaps": gaps });
+    let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let json = json!({ "up_to_date": false, "file": file, "findings": findings });
     Ok(Answer::new(format!("{}\n", chain(error)), json)?.ending(Exit::Grave))
 }

@@ -56,7 +56,7 @@ fn show(file: &Path, key: &PublicKey, from: u64) -> Result<Answer, Failure> {
         let _ = writeln!(
             text,
             "\nINCOMPLETE: {}. Keep this file as evidence; `oubliette journal verify` with a receipt or an anchor says more.",
-            count(damaged.len() as u64, "mistake is marked", "mistakes are marked")
+            count(damaged.len() as u64, "fault is marked", "faults are marked")
         );
     }
     Ok(Answer::new(text, json!({ "file": file, "entries": entries, "damaged": damaged }))?.ending(exit))
@@ -73,12 +73,13 @@ fn accept_loss(context: &mut Context, why: &str) -> Result<Answer, Failure> {
     let why = shred::reason(why)?;
     let journal = verify::file(context, None)?;
     context.confirm(&format!(
-        "Go on without the missing end of {}?\nWhat it said is lost: who was shredded since cannot be told from it any more. Look for its newest copy first.",
+        "Go on without the missing end of {}?\nIts entries are lost: the journal will not say who was shredded in \
+         that time. Look for the newest copy first.",
         journal.display()
     ))?;
     let root_key = context.secrets.current()?;
     let vault = context.opened(context.builder()?.accept_journal_loss(why).unlock(root_key)?);
     close(vault)?;
-    let text = format!("{} goes on. If an end was missing, the gap is recorded in it.\n", journal.display());
+    let text = format!("{} goes on. If its end was missing, it now records the gap.\n", journal.display());
     Answer::new(text, json!({ "accepted": journal }))
 }

@@ -123,7 +123,9 @@ fn groups(context: &Context, asked: &Reindex) -> Result<Vec<Vec<Column>>, Failur
         columns.extend(context.config.columns().filter(|column| asked.reseal || !column.index.is_empty()));
     }
     if columns.is_empty() {
-        return Err(Failure::usage("the configuration names no such columns in its [[tables]]: nothing to do"));
+        return Err(Failure::usage(
+            "the configuration's [[tables]] have no such column, and nothing happened; correct the name, or the configuration",
+        ));
     }
     Ok(grouped(columns))
 }

@@ -15,7 +15,8 @@ pub fn run(context: &mut Context, asked: &Replay) -> Result<Answer, Failure> {
         text.parse().map_err(|error| Failure::usage(format!("{text:?} is no customer number: {error}")))?;
     let journal = verify::file(context, None)?;
     context.confirm(&format!(
-        "Shred and retire again what {} knows of, and move to a new root key?\nFirst see to it that no process has the vault open, and that the newest journal is in place.",
+        "Shred and retire again everything in {}, and move to a new root key?\nFirst make sure that no process \
+         has the vault open, and that the newest journal is in place.",
         journal.display()
     ))?;
     let current = context.secrets.current()?;
@@ -25,7 +26,8 @@ pub fn run(context: &mut Context, asked: &Replay) -> Result<Answer, Failure> {
     let (generation, status) = (vault.generation()?, vault.status()?);
     close(vault)?;
     let text = format!(
-        "The vault is mended: generation {generation}, numbers from {} on. Destroy the old root key: the restored record opens with it.\nNext: start the application with the new root key.\n",
+        "The vault is mended: generation {generation}, numbers from {} on. Destroy the old root key: the restored \
+         record opens with it.\nNext: start the application with the new root key.\n",
         status.issued + 1
     );
     Answer::new(text, json!({ "replayed": journal, "generation": generation, "numbers_reserved": status.issued }))

@@ -32,13 +32,16 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
                 None => Timestamp::now(),
             };
             if arrived > Timestamp::now() {
-                return Err(Failure::usage("a request that has not arrived yet cannot be recorded"));
+                return Err(Failure::usage(
+                    "the time of arrival is in the future; give the time when the request arrived",
+                ));
             }
             let whom = subject(&whom)?;
             let tables = Tables::open(context)?;
             if !new && Known::of(&tables.database, &whom)?.is_none() {
                 return Err(Failure::usage(
-                    "nothing was recorded: the register knows no customer of this id. If that is right, give --new: they must be answered all the same",
+                    "nothing was recorded, since the register does not know a customer of this id. If the id is \
+                     right, give --new: the person must get an answer all the same",
                 ));
             }
             let (mut office, resumed) = Office::of(tables, context, Work::Writes)?;
@@ -47,12 +50,12 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             office.close()?;
             let mut text = format!("Request {} is recorded, and due {}.\n", request.id, shown(request.due_at));
             if let Some(time) = request.held_until {
-                let held = "A legal hold stands until {}: the first sweep after its end, or after it was lifted, carries it out.\n";
+                let held = "A legal hold stands until {}. The first sweep after its end carries the erasure out.\n";
                 text.push_str(&held.replace("{}", &shown(time)));
             } else if let Some(time) = request.carried_out_at {
-                text.push_str(&format!("The first sweep after {} carries it out.\n", shown(time)));
+                text.push_str(&format!("The first sweep after {} carries the erasure out.\n", shown(time)));
             } else if request.kind == oubliette_register::RequestKind::Erasure {
-                text.push_str("`oubliette erase` carries it out.\n");
+                text.push_str("`oubliette erase` carries the erasure out.\n");
             }
             text.push_str(signed.sentence());
             let json = json!({ "recorded": one(&request, signed, Timestamp::now()) });
@@ -66,7 +69,7 @@ pub fn run(context: &mut Context, asked: Requests) -> Result<Answer, Failure> {
             let signed = settle(&mut office, id)?;
             office.close()?;
             let json = with_resumed(json!({ "noted": id.to_stored(), "signed": signed.json() }), &resumed);
-            let noted = format!("Noted about request {id}, for the journal.\n{}", signed.sentence());
+            let noted = format!("The note about request {id} is recorded.\n{}", signed.sentence());
             Answer::new(noted, json)
         }
         Some(OfRequests::Show { id }) => show(context, &id),
@@ -116,12 +119,12 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
         );
         let _ = writeln!(out, "{:>16}  arrived {}; {}", "", date(request.received_at), signed.text());
         if let Some(until) = request.held_until {
-            let _ = writeln!(out, "{:>16}  waits for a hold until {}, and for a sweep then", "", date(until));
+            let _ = writeln!(out, "{:>16}  waits for the first sweep after a hold ends, on {}", "", date(until));
         }
     }
     if !waiting.is_empty() {
         let acts = count(waiting.len() as u64, "act is", "acts are");
-        let _ = writeln!(out, "\n{acts} not yet signed: they count, and wait for whoever has the vault:");
+        let _ = writeln!(out, "\n{acts} not yet signed; they count, and wait for a process with the vault:");
         for Unsigned { at, event, .. } in &waiting {
             let line = format!("  {}  {}", shown(*at), in_words(event));
             let _ = writeln!(out, "{}", wrap::hanging(&line, 24));
@@ -129,7 +132,7 @@ fn list(context: &mut Context, late: bool) -> Result<Answer, Failure> {
         out.push('\n');
     }
     if !damaged.is_empty() {
-        let _ = writeln!(out, "\nINCOMPLETE: these rows cannot be read, and are left out:");
+        let _ = writeln!(out, "\nINCOMPLETE: these rows cannot be read and are left out:");
         for row in &damaged {
             let _ = writeln!(out, "{}", wrap::hanging(&format!("  {row}"), 4));
         }
@@ -292,5 +295,5 @@ fn close(context: &mut Context, id: &str, answer: Answered, why: Option<&str>) -
 }
 
 fn request_id(text: &str) -> Result<RequestId, Failure> {
-    text.parse().map_err(|error| Failure::usage(format!("{text:?} is no request: {error}")))
+    text.parse().map_err(|error| Failure::usage(format!("{text:?} is not the id of a request: {error}")))
 }

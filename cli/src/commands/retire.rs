@@ -66,7 +66,8 @@ fn tree(
     let new: KeyTreeId =
         new.parse().map_err(|error: oubliette::renewal::InvalidKeyTreeId| Failure::usage(error.to_string()))?;
     context.confirm(&format!(
-        "Give up every key tree of {name:?} that {new} replaced?\nWhat is still sealed under them is lost, here and in every backup. This cannot be undone."
+        "Give up every key tree of {name:?} that {new} replaced?\nValues that are still sealed under them are \
+         lost, here and in every backup. You cannot undo this."
     ))?;
     let retired = match tables {
         None => {
@@ -96,7 +97,8 @@ fn epoch_of(context: &mut Context, name: &str, number: u8, leave_behind: bool) -
     fields::index_of(&column)?;
     let epoch = Epoch::new(number).ok_or_else(|| Failure::usage("an epoch is a number from 0 to 127"))?;
     context.confirm(&format!(
-        "Give up epoch {number} of the index on {name}?\nTokens of it find nothing any more. This cannot be undone."
+        "Give up epoch {number} of the index on {name}?\nA search does not find rows with tokens of this epoch \
+         any more. You cannot undo this."
     ))?;
     let vault = context.unlock(&[purpose(&column.purpose)?])?;
     if !leave_behind {
@@ -111,18 +113,19 @@ fn epoch_of(context: &mut Context, name: &str, number: u8, leave_behind: bool) -
 fn nobody_needs_it(context: &Context, vault: &Vault, columns: Vec<Column>, what: Needs) -> Result<(), Failure> {
     const ALL_THE_SAME: &str = "--leave-behind gives it up all the same";
     let (job, lost) = match what {
-        Needs::Resealing => ("oubliette reindex --reseal", "what is sealed in them would be lost"),
-        Needs::Token => ("oubliette reindex", "they would not be found any more"),
+        Needs::Resealing => ("oubliette reindex --reseal", "their values would be lost"),
+        Needs::Token => ("oubliette reindex", "a search would not find them any more"),
     };
     if columns.is_empty() {
         let message = format!(
-            "nothing happened: whether rows still need it is not known, since [[tables]] of the configuration names no column of it. {ALL_THE_SAME}"
+            "nothing happened: the configuration's [[tables]] name no column of it, so nobody knows whether rows \
+             still need it. {ALL_THE_SAME}"
         );
         return Err(Failure::new(Exit::Refused, message));
     }
     let left = reindex::rows_that_need(context, vault, columns, what).map_err(|failure| {
         let message =
-            format!("nothing happened: the rows that may still need it could not be read: {failure}. {ALL_THE_SAME}");
+            format!("nothing happened: rows may still need it, and they could not be read: {failure}. {ALL_THE_SAME}");
         Failure::new(failure.exit, message)
     })?;
     let rows: u64 = left.iter().map(|left| left.rows).sum();
@@ -130,7 +133,7 @@ fn nobody_needs_it(context: &Context, vault: &Vault, columns: Vec<Column>, what:
         let mut columns: Vec<&str> = left.iter().map(|left| left.column.as_str()).collect();
         columns.dedup();
         let message = format!(
-            "{} of {} still need it: {lost}, and nothing happened. First `{job}`; {ALL_THE_SAME}",
+            "nothing happened: {} of {} still need it, and {lost}. First run `{job}`; {ALL_THE_SAME}",
             count(rows, "row", "rows"),
             columns.join(", "),
         );

@@ -27,7 +27,8 @@ fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
         context.secrets.before_the_token();
     }
     context.confirm(
-        "Put the vault under a new root key?\nFirst give it to every running process, as its next root key: one without it stops within a lease.\nWhoever loses the new key has lost every value.",
+        "Move the vault to a new root key?\nFirst give the new key to every running process, as its next root \
+         key: a process without it stops within a lease.\nIf you lose the new key, you lose every value.",
     )?;
     let vault = context.unlock(&[])?;
     let new = context.secrets.new_root_key(new)?;
@@ -36,21 +37,24 @@ fn root_key(context: &mut Context, new: &NewKey) -> Result<Answer, Failure> {
     let generation = vault.generation()?;
     close(vault)?;
     let text = format!(
-        "The vault is under the new root key since generation {generation}. Destroy the old key: older copies of the root record open with it.\n"
+        "The new root key protects the vault since generation {generation}. Next: destroy the old key, which \
+         opens older copies of the root record.\n"
     );
     Answer::new(text, json!({ "rotated": "root-key", "generation": generation }))
 }
 
 fn next_version(context: &mut Context) -> Result<Answer, Failure> {
     context.confirm(
-        "Begin the next version of the root key?\nThose before it are destroyed in the token, as the configuration says: no copy of an older root record can be read then, not by you either.",
+        "Begin the next version of the root key?\nThe token destroys older versions, as the configuration says. \
+         After that nobody can read a copy of an older root record, and neither can you.",
     )?;
     let vault = context.unlock(&[])?;
     vault.begin_root_key_version()?;
     let (generation, version) = (vault.generation()?, vault.status()?.root_key_version.map(|(number, _)| number));
     close(vault)?;
     let text = format!(
-        "Version {} of the root key has begun, with generation {generation}; older root records cannot be read any more, unless their versions are kept.\n",
+        "Version {} of the root key has begun, with generation {generation}. Older root records are unreadable \
+         now, unless the configuration keeps their versions.\n",
         version.unwrap_or_default()
     );
     Answer::new(text, json!({ "rotated": "root-key", "version": version, "generation": generation }))
@@ -60,7 +64,10 @@ fn next_version(context: &mut Context) -> Result<Answer, Failure> {
 fn tokens(context: &mut Context, from_one: bool) -> Result<Answer, Failure> {
     let names = context.secrets.token_names()?;
     context.confirm(&format!(
-        "Have these tokens hold the root key, and no others: {}?\nFirst give them to every running process: one without them stops within a lease.\nA token that is left out keeps its keys, with which older copies of the root record can be read, and can be used no more for this vault: destroy it, or its keys, if it is found. Whoever loses all that are left has lost every value.",
+        "Make these tokens hold the root key, and no other token: {}?\nFirst give them to every running process: \
+         a process without them stops within a lease.\nA token that is left out does not open this vault any \
+         more, but its keys still open older copies of the root record: destroy it, or its keys. If you lose all \
+         tokens that are left, you lose every value.",
         names.join(", ")
     ))?;
     let all = context.secrets.of_all_tokens()?;
@@ -82,14 +89,17 @@ fn tokens(context: &mut Context, from_one: bool) -> Result<Answer, Failure> {
 fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {
     let purpose = purpose(name)?;
     context.confirm(&format!(
-        "Give the purpose {name:?} a new key tree?\nFrom then on values are sealed under it; those under the old one open until that is retired."
+        "Give the purpose {name:?} a new key tree?\nNew values are sealed under it. Values under the old tree \
+         open until you retire it."
     ))?;
     let vault = context.unlock(&[purpose])?;
     let rotated = vault.rotate_purpose(purpose)?;
     close(vault)?;
     let (tree, effective) = (rotated.tree(), time(rotated.commit().effective_everywhere_at()));
     let text = format!(
-        "{name} has the new key tree {tree} since generation {}; every process seals under it by {effective}.\nNext: reseal its columns (`oubliette reindex --reseal`), then `oubliette retire tree {name} {tree}`.\n",
+        "{name} has the new key tree {tree} since generation {}. By {effective} every process seals under \
+         it.\nNext: reseal its columns (`oubliette reindex --reseal`), then \
+         `oubliette retire tree {name} {tree}`.\n",
         rotated.commit().generation()
     );
     Answer::new(
@@ -107,7 +117,7 @@ fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {
 fn of_index(context: &mut Context, name: &str) -> Result<Answer, Failure> {
     let column = context.config.column(name)?;
     fields::index_of(&column)?;
-    context.confirm(&format!("Begin a new epoch of the index on {name}?\nAn index has 128 of them in all."))?;
+    context.confirm(&format!("Begin a new epoch of the index on {name}?\nAn index has 128 epochs in all."))?;
     let vault = context.unlock(&[purpose(&column.purpose)?])?;
     let answer = with_type!(&column, T => begin::<T>(&vault, &column, name));
     close(vault)?;
@@ -119,7 +129,8 @@ fn begin<T: Kind>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, 
     let (epoch, effective) = (begun.current().number(), time(begun.commit().effective_everywhere_at()));
     let before = epoch.saturating_sub(1);
     let text = format!(
-        "Epoch {epoch} of the index on {name} has begun; every process writes tokens of it by {effective}.\nNext: `oubliette reindex {name}`, then `oubliette retire epoch {name} {before}`.\n"
+        "Epoch {epoch} of the index on {name} has begun. By {effective} every process writes its tokens.\nNext: \
+         `oubliette reindex {name}`, then `oubliette retire epoch {name} {before}`.\n"
     );
     Answer::new(
         text,

@@ -29,13 +29,15 @@ pub fn run(
         return Answer::new(text(&all), json!({ "series": all.iter().map(facts).collect::<Vec<_>>() }));
     };
     context.confirm(&format!(
-        "Destroy the keys of the series {series} in the token?\nNothing that is under it can be read by anybody any more: a copy of the vault, or root records from before a rotation.\nSee to it that no copy is under it that is still wanted, nor a vault that took this one's place. This cannot be undone."
+        "Destroy the keys of the series {series} in the token?\nAfter that nobody can read what it protects: a \
+         copy of the vault, or root records from before a rotation.\nFirst make sure that you need no such copy, \
+         and that no vault that replaced this one uses the series. You cannot undo this."
     ))?;
     let (vault, token) = open(context, not_in_token)?;
     let destroyed = vault.forget_series(&token, series, why)?;
     close(vault)?;
     let keys = count(destroyed, "key", "keys");
-    let text = format!("Destroyed: {keys} of the series {series}. What was under them cannot be read any more.\n");
+    let text = format!("Destroyed: {keys} of the series {series}. What they protected is unreadable now.\n");
     Answer::new(text, json!({ "retired": "series", "series": series.to_string(), "keys": destroyed }))
 }
 
@@ -52,10 +54,10 @@ fn open(context: &mut Context, not_in_token: bool) -> Result<(Vault, RootKey), F
 
 fn what(series: &SeriesInToken) -> &'static str {
     match (series.is_in_use, series.is_of_this_vault, series.keys) {
-        (true, ..) => "in use: the root record is under it",
+        (true, ..) => "in use by the root record",
         (false, false, _) => "not of this vault",
-        (false, true, 0) => "destroyed; its marks are left",
-        (false, true, _) => "left: of a copy, or of a rotation",
+        (false, true, 0) => "destroyed; its dates are left",
+        (false, true, _) => "unused: of a copy or a rotation",
     }
 }
 

@@ -35,7 +35,7 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
     let tables = Tables::if_configured(context)?;
     if tables.is_none() && despite.is_some() {
         return Err(Failure::usage(
-            "--despite-holds needs the register, and none is configured: give it under [database]",
+            "--despite-holds needs the register, but none is configured; name it under [database]",
         ));
     }
     let held = tables.as_ref().map(|tables| whom.held(&tables.database, only)).transpose()?;
@@ -46,12 +46,13 @@ pub fn run(context: &mut Context, asked: &Shred) -> Result<Answer, Failure> {
         ));
     }
     let holds = match &held {
-        None => "\nNo register is configured: no legal hold is looked at.".to_owned(),
+        None => "\nNo register is configured, so legal holds are not checked.".to_owned(),
         Some(held) if held.is_empty() => String::new(),
-        Some(held) => format!("\nAlthough legal holds stand:{}", listed(held)),
+        Some(held) => format!("\nThis overrides legal holds:{}", listed(held)),
     };
     context.confirm(&format!(
-        "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. This cannot be undone.{holds}",
+        "Shred {} {from} of the vault {vault}?\nTheir data becomes unreadable in every copy and every backup. You \
+         cannot undo this.{holds}",
         whom.text()
     ))?;
     match tables {
@@ -156,7 +157,7 @@ fn listed(held: &[HeldNumber]) -> String {
 
 /// A reason for the journal.
 pub fn reason(text: &str) -> Result<Reason, Failure> {
-    Reason::new(text).map_err(|error| Failure::usage(format!("{text:?} is no reason for the journal: {error}")))
+    Reason::new(text).map_err(|error| Failure::usage(format!("{text:?} cannot be a reason in the journal: {error}")))
 }
 
 /// A receipt that is to be written.
@@ -170,7 +171,9 @@ impl Wanted {
     fn of(context: &Context, asked: &Shred) -> Result<Option<Wanted>, Failure> {
         let (Some(path), Some(whose)) = (&asked.receipt, &asked.whose) else { return Ok(None) };
         if context.config.journal.is_none() {
-            return Err(Failure::usage("a receipt needs the vault's journal: --journal FILE, or in the configuration"));
+            return Err(Failure::usage(
+                "a receipt needs the vault's journal; name it with --journal, or as `journal` in the configuration",
+            ));
         }
         let whose = Whose::new(whose.clone()).map_err(|error| Failure::usage(format!("--whose: {error}")))?;
         Ok(Some(Wanted { path: path.clone(), whose, receipt_context: receipt_context(&context.config)? }))
@@ -189,11 +192,15 @@ pub fn write_receipt(
         Ok(receipt) => receipt,
         Err(error) => {
             file.give_up();
-            return Err(Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {}", chain(&error))));
+            return Err(Failure::new(
+                Exit::Unsettled,
+                format!("the shred is done, but there is no receipt: {}", chain(&error)),
+            ));
         }
     };
     file.write(&receipt.to_string()).map_err(|error| {
-        let message = format!("shredded, but the receipt was not written: {}: {error}", file.path().display());
+        let message =
+            format!("the shred is done, but the receipt could not be written: {}: {error}", file.path().display());
         Failure::new(Exit::Unsettled, message)
     })
 }
@@ -220,7 +227,7 @@ impl Whom {
         all.sort_unstable();
         all.dedup();
         if all.is_empty() {
-            return Err(Failure::usage("no customer numbers were given; nobody was shredded"));
+            return Err(Failure::usage("no customer numbers were given, and nobody was shredded"));
         }
         Ok(Whom::These(all))
     }
@@ -240,7 +247,7 @@ impl Whom {
         Ok(shredding.run()?)
     }
 
-    /// The same for the register.
+    /// The order to the register.
     fn order(&self, only: Option<Purpose>, why: Option<Reason>, despite: Option<Reason>) -> ShredByNumber {
         let mut order = match self {
             Whom::Through(last) => ShredByNumber::through(*last),
@@ -298,7 +305,7 @@ fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Opti
     let effective = time(shredded.commit().effective_everywhere_at());
     let already = shredded.already_shredded().len() as u64;
     let mut text = format!(
-        "Shredded: {}. Durable since generation {}; every process will have stopped opening their data by {effective}.\n",
+        "Shredded: {}. Durable since generation {}; no process opens their data after {effective}.\n",
         whom.text(),
         shredded.commit().generation()
     );
@@ -311,7 +318,7 @@ fn answer(whom: &Whom, only: Option<Purpose>, shredded: &Shredded, receipt: Opti
             text.push_str("It says which of them were shredded before.\n");
         }
     }
-    text.push_str("Copies of the root record from before, with their root key, still open what was shredded: `oubliette doctor` finds them.\n");
+    text.push_str("Older copies of the root record, with their root key, still open this data; `oubliette doctor` finds such copies.\n");
     (
         text,
         json!({
@@ -333,11 +340,11 @@ fn read(text: &str, all: &mut Vec<CustomerId>) -> Result<(), Failure> {
     };
     let (first, last) = (number(first)?, number(last)?);
     if first > last {
-        return Err(Failure::usage(format!("{text:?} is no range: its first number is above its last")));
+        return Err(Failure::usage(format!("{text:?} is not a range: its first number is above its last")));
     }
     let range = first.to_stored()..=last.to_stored();
     if range.clone().count() > MOST.saturating_sub(all.len()) {
-        return Err(Failure::usage(format!("more than {MOST} numbers; use --through, or several calls")));
+        return Err(Failure::usage(format!("more than {MOST} numbers are given; use --through, or several calls")));
     }
     all.extend(range.filter_map(|number| CustomerId::from_stored(number).ok()));
     Ok(())

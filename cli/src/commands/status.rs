@@ -64,7 +64,8 @@ pub struct PlaceSeen {
 /// What is to be done about a place that is away.
 pub fn bring_back(id: &str) -> String {
     format!(
-        "nobody can be shredded until it is back: mount it, or correct `mirrors` (--mirror). If it is lost for good: `oubliette mirror detach {id}`"
+        "no shred is possible until it is back; mount it, or correct `mirrors` (--mirror). If it is lost for \
+         good, run `oubliette mirror detach {id}`"
     )
 }
 
@@ -158,7 +159,7 @@ impl Seen {
         let _ = writeln!(out, "vault        {shown}");
         let ready = match (self.is_ready(), health.can_open) {
             (true, _) => "ready",
-            (false, true) => "READS ONLY: nobody can be shredded",
+            (false, true) => "READS ONLY: no shred is possible",
             (false, false) => "NOT READY",
         };
         let _ = writeln!(out, "health       {ready}");
@@ -168,7 +169,8 @@ impl Seen {
         if let Some(seen) = health.alarm {
             let _ = writeln!(
                 out,
-                "ALARM        a value names generation {seen}, which is not of this vault's history: `oubliette doctor` says more"
+                "ALARM        a value names generation {seen}, which does not belong to this vault's history; \
+                 `oubliette doctor` says more"
             );
         }
         let _ = writeln!(out, "generation   {}", status.generation);
@@ -217,7 +219,7 @@ impl Seen {
         let alone = match is_replicated {
             Some(true) => "",
             Some(false) => "\nThe server has no synchronous standbys: `oubliette doctor` says what that means.\n",
-            None if status.has_no_mirror() => "\nThere is no mirror: losing this one place loses every value.\n",
+            None if status.has_no_mirror() => "\nThere is no mirror: if this one place is lost, every value is lost.\n",
             None => "",
         };
         out.push_str(alone);

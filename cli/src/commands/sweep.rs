@@ -46,11 +46,11 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
         return nothing(open, &due);
     }
     if !receipts.has_directory() && going.clone().any(|due| due.purpose.is_none()) {
-        let message = format!("an erasure that was requested is due, and its receipt needs a place: {NOWHERE}");
+        let message = format!("a requested erasure is due, but its receipt has no place: {NOWHERE}");
         return Err(Failure::new(Exit::Config, message));
     }
     context.confirm(&format!(
-        "Sweep?\n{}Their data becomes unreadable in every copy and every backup. This cannot be undone.",
+        "Shred what is due?\n{}The data becomes unreadable in every copy and every backup. You cannot undo this.",
         by_purpose(&due)
     ))?;
     context.every_place_is_there(open.vault())?;
@@ -74,16 +74,16 @@ pub fn run(context: &mut Context, asked: &Sweep) -> Result<Answer, Failure> {
     );
     if swept.held > 0 {
         let held = count(swept.held, "customer was", "customers were");
-        text.push_str(&format!("{held} left alone for a legal hold.\n"));
+        text.push_str(&format!("{held} left alone because of a legal hold.\n"));
     }
     for receipt in receipts.of_others() {
-        text.push_str(&format!("A receipt is in {}: hand it on.\n", receipt.display()));
+        text.push_str(&format!("A receipt is in {}: hand it over.\n", receipt.display()));
     }
     let exit = if swept.unfinished.is_some() { Exit::Incomplete } else { Exit::Done };
     let unfinished = swept.unfinished.map(|error| Failure::from(error).message);
     if let Some(why) = &unfinished {
         text.push_str(&format!(
-            "INCOMPLETE: some customers were left out, the first since: {why}. `oubliette doctor` names rows that are damaged.\n"
+            "INCOMPLETE: some customers were left out, the first because: {why}. `oubliette doctor` lists damaged rows.\n"
         ));
     }
     let json = json!({
@@ -104,7 +104,7 @@ fn nothing(mut open: Open, due: &[Due]) -> Result<Answer, Failure> {
     let mut text = String::from("Nothing is due.\n");
     if held > 0 {
         text = format!(
-            "Nothing is due but what is left alone for a legal hold: {}.\n",
+            "Nothing can be shredded now; a legal hold protects what is due: {}.\n",
             count(held, "customer", "customers")
         );
     }
@@ -124,7 +124,7 @@ fn by_purpose(due: &[Due]) -> String {
     }
     let mut out = String::new();
     for (purpose, (going, held)) in counts {
-        let held = if held > 0 { format!(", and {held} left alone for a legal hold") } else { String::new() };
+        let held = if held > 0 { format!(", and {held} left alone because of a legal hold") } else { String::new() };
         // Writing to a string does not fail.
         let _ = writeln!(out, "  {purpose}: {}{held}", count(going, "customer", "customers"));
     }

@@ -20,9 +20,9 @@ const MOST_BYTES: u64 = 2 << 20;
 /// The key that the operator trusts: given, or configured.
 pub fn key(context: &Context, given: &Key) -> Result<PublicKey, Failure> {
     let text = given.key.as_ref().or(context.config.public_key.as_ref()).ok_or_else(|| {
-        Failure::usage("with which key? Give --key KEY, or `public_key` in the configuration; `oubliette journal key` prints the vault's")
+        Failure::usage("the vault's public key is missing; give --key KEY, or `public_key` in the configuration; `oubliette journal key` prints it")
     })?;
-    text.parse().map_err(|_| Failure::usage("that is no public key: it begins with `obl-key-1.`"))
+    text.parse().map_err(|_| Failure::usage("this is not a public key, which begins with `obl-key-1.`"))
 }
 
 pub fn run(context: &Context, asked: &Verify) -> Result<Answer, Failure> {
@@ -116,7 +116,9 @@ pub fn journal(context: &Context, asked: &VerifyJournal) -> Result<Answer, Failu
         }
     }
     for text in &asked.anchors {
-        let anchor: Anchor = text.parse().map_err(|_| Failure::usage(format!("{text:?} is no anchor, NUMBER:HASH")))?;
+        let anchor: Anchor = text
+            .parse()
+            .map_err(|_| Failure::usage(format!("{text:?} is not an anchor, which is written NUMBER:HASH")))?;
         expected = expected.anchor(anchor);
     }
     let verified = match with_bar(&file, &key, &expected) {
@@ -151,7 +153,7 @@ pub fn file(context: &Context, given: Option<&PathBuf>) -> Result<PathBuf, Failu
     given
         .or(context.config.journal.as_ref())
         .cloned()
-        .ok_or_else(|| Failure::usage("which journal? Name the file, or give `journal` in the configuration"))
+        .ok_or_else(|| Failure::usage("the journal is missing; name the file, or give `journal` in the configuration"))
 }
 
 /// A long journal takes its time: some 20 000 entries a second.
@@ -196,7 +198,7 @@ fn refused(path: &Path, error: &ReceiptError) -> Result<Answer, Failure> {
     does_not_verify(path, chain(error), None)
 }
 
-/// The same of a journal.
+/// A journal that does not verify is the answer, not a failure to answer.
 fn not_whole(path: &Path, error: &JournalError) -> Result<Answer, Failure> {
     match error {
         JournalError::Missing { .. }

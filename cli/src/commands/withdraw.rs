@@ -45,7 +45,8 @@ pub fn run(context: &mut Context, asked: &Withdraw) -> Result<Answer, Failure> {
     match (file, &withdrawn.shredded) {
         (Some(file), Some(shredded)) => {
             receipt = Some(file.path().to_owned());
-            let wrong = |error| Failure::new(Exit::Unsettled, format!("shredded, but there is no receipt: {error}"));
+            let wrong =
+                |error| Failure::new(Exit::Unsettled, format!("the shred is done, but there is no receipt: {error}"));
             let whose = Whose::new(known.subject.as_str()).map_err(wrong)?;
             write_receipt(file, open.vault(), shredded, whose, &receipt_context(&context.config)?)?;
         }
@@ -90,21 +91,18 @@ fn question(known: &Known, asked: &Withdraw) -> String {
     let all = held.map(|held| held.bases.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let mut text = match asked.every_basis {
         false => format!("Withdraw this customer's consent for {purpose:?}?"),
-        true => format!("End {purpose:?} for this customer, whatever its bases ({})?", all.join(", ")),
+        true => format!("End {purpose:?} for this customer on every basis ({})?", all.join(", ")),
     };
     let staying: Vec<&String> = all.iter().filter(|basis| *basis != Basis::Consent.as_str()).collect();
     if held.is_none_or(|held| held.numbers == 0) {
-        text.push_str("\nNothing is sealed for it.");
+        text.push_str("\nThis customer has no sealed data for it.");
     } else if !asked.every_basis && !staying.is_empty() {
         let bases = staying.iter().map(|basis| basis.as_str()).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!("\nIts data is kept on another basis ({bases}): nothing is shredded."));
+        text.push_str(&format!("\nAnother basis keeps the data ({bases}): nothing is shredded."));
     } else if let Some(hold) = known.hold_on(purpose) {
-        text.push_str(&format!(
-            "\nNothing more is sealed for it. What there is becomes unreadable after {}.",
-            hold.text()
-        ));
+        text.push_str(&format!("\nSealing stops now. The data becomes unreadable after the end of {}.", hold.text()));
     } else {
-        text.push_str("\nIts data becomes unreadable in every copy and every backup. This cannot be undone.");
+        text.push_str("\nThe data becomes unreadable in every copy and every backup. You cannot undo this.");
     }
     text
 }
@@ -113,16 +111,16 @@ fn text(withdrawn: &Withdrawn, purpose: &str) -> String {
     let mut text = format!("{} for {purpose:?} ended. ", count(withdrawn.ended, "grant", "grants"));
     if let Some(hold) = &withdrawn.held {
         text.push_str(&format!(
-            "A legal hold stands until {}: {}. What was sealed is shredded by the first `oubliette sweep` or `oubliette resume` after that.\n",
+            "A legal hold stands until {}: {}. The first `oubliette sweep` or `oubliette resume` after that shreds the data.\n",
             shown(hold.until),
             hold.reason.as_str()
         ));
     } else if !withdrawn.kept_for.is_empty() {
         let bases: Vec<&str> = withdrawn.kept_for.iter().map(|basis| basis.as_str()).collect();
-        text.push_str(&format!("Nothing was shredded: it is kept on another basis ({}).\n", bases.join(", ")));
+        text.push_str(&format!("Nothing was shredded: another basis keeps the data ({}).\n", bases.join(", ")));
     } else if let Some(shredded) = &withdrawn.shredded {
         text.push_str(&format!(
-            "Its data is shredded, durable since generation {}; every process will have stopped opening it by {}.\n",
+            "The data is shredded, durable since generation {}; no process opens it after {}.\n",
             shredded.commit().generation(),
             time(shredded.commit().effective_everywhere_at())
         ));

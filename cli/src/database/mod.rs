@@ -50,7 +50,7 @@ impl Database {
             None => {
                 let how =
                     "sqlite = \"FILE\", postgres_url_file = \"FILE\" or postgres_url_env = \"NAME\" under [database]";
-                Err(Failure::usage(format!("which database? The configuration names none: {how}")))
+                Err(Failure::usage(format!("the configuration names no database; give {how}")))
             }
         }
     }

@@ -48,7 +48,7 @@ impl Row {
 fn unexpected() -> Failure {
     Failure::new(
         Exit::Investigate,
-        "the register's tables hold what the register never wrote; were they changed by hand?",
+        "the register's tables hold something that the register did not write; find out who changed them, and correct them",
     )
 }
 

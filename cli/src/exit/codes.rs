@@ -8,34 +8,40 @@ pub const CODES: [(Exit, &str); 15] = [
     (Exit::Done, "done, nothing to report"),
     (
         Exit::Found,
-        "done, and something was found that can wait: doctor's warnings, requests that are due soon, what a sweep would shred, tokens that could not be cleared yet",
+        "done, and something was found that can wait: doctor's warnings, requests that are due soon, what a sweep \
+         would shred, tokens that could not be cleared yet",
     ),
     (
         Exit::Grave,
-        "done, and something was found that cannot wait: doctor's grave findings, late requests, a receipt or journal that does not verify, a vault with an alarm",
+        "done, and something was found that cannot wait: doctor's grave findings, late requests, a receipt or \
+         journal that does not verify, a vault with an alarm",
     ),
-    (Exit::Erased, "whom it concerns was shredded: there is nothing left"),
+    (Exit::Erased, "the customer was shredded: nothing is left"),
     (
         Exit::Held,
-        "a legal hold stands: nothing was erased or shredded; what a withdrawal ended is shredded when the hold is over",
+        "a legal hold stands: nothing was erased or shredded; after a withdrawal, the data is shredded when the hold ends",
     ),
-    (Exit::Incomplete, "incomplete: what is good is shown, and what is damaged is marked and left out"),
-    (Exit::NeedsVault, "it needs the vault, and the configuration names none (an officer's desk); nothing happened"),
+    (Exit::Incomplete, "incomplete: damaged parts are marked and left out, the rest is shown"),
     (
-        Exit::Usage,
-        "the command was not understood, or names a number, purpose or customer that is not known; nothing happened",
+        Exit::NeedsVault,
+        "the command needs the vault, but the configuration names none (an officer's desk); nothing happened",
     ),
+    (Exit::Usage, "the command is wrong, or names an unknown number, purpose or customer; nothing happened"),
     (
         Exit::Investigate,
-        "investigate: damage, tampering, or a key store that was rolled back; refused, nothing happened",
+        "refused because of damage, tampering, or a key store that was rolled back: investigate; nothing happened",
     ),
     (Exit::Missing, "there is no such file or vault"),
-    (Exit::Unwritten, "the answer was not written whole, as on a full disk; all else that the command does is done"),
-    (Exit::TryAgain, "try again: a file, the key store or the database cannot be used now; nothing happened"),
-    (Exit::Unsettled, "it happened in part, or it is not known whether it happened: run it again until it ends with 0"),
+    (Exit::Unwritten, "the command did its work, but its answer could not be written whole, as on a full disk"),
+    (Exit::TryAgain, "a file, the key store or the database cannot be used now: try again; nothing happened"),
+    (
+        Exit::Unsettled,
+        "part of the work is done, or nobody knows whether it is: run the command again until it ends with 0",
+    ),
     (
         Exit::Refused,
-        "refused: not confirmed (--yes), the wrong root key, or permissions that are too wide, or a request that is closed; nothing happened",
+        "refused: not confirmed (--yes), the wrong root key, or permissions that are too wide, or a request that \
+         is closed; nothing happened",
     ),
     (Exit::Config, "the configuration file is wrong"),
 ];

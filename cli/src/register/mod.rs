@@ -86,8 +86,7 @@ impl Tables {
     pub fn open(context: &Context) -> Result<Tables, Failure> {
         let database = Database::open(&context.config.database)?;
         if !database.has_register()? {
-            let message =
-                "the database has no register: the application makes its tables when it starts. Is it the right one?";
+            let message = "the database has no register; check [database], or let the application start first, which makes the tables";
             return Err(Failure::new(Exit::Missing, message));
         }
         Ok(Tables { database })
@@ -99,7 +98,7 @@ impl Tables {
             return Ok(None);
         }
         let database = Database::open(&context.config.database).map_err(|mut failure| {
-            failure.message.push_str("; without it nobody knows which legal holds stand, and nothing happened");
+            failure.message.push_str("; nothing happened, since legal holds cannot be checked without it");
             failure
         })?;
         Ok(database.has_register()?.then_some(Tables { database }))
@@ -121,7 +120,7 @@ impl Tables {
         Ok(names)
     }
 
-    /// Those that the configuration names, too.
+    /// The purposes of the register and those of the configuration.
     pub fn purposes(&self, context: &Context) -> Result<Vec<Purpose>, Failure> {
         let mut names = self.own_purposes()?;
         for table in &context.config.tables {
@@ -147,7 +146,7 @@ impl Tables {
     ) -> Result<Open, Failure> {
         if context.config.journal.is_none() {
             return Err(Failure::usage(
-                "the register needs the vault's journal: --journal FILE, or in the configuration",
+                "the register needs the vault's journal; name it with --journal, or as `journal` in the configuration",
             ));
         }
         let keep = receipts.clone();
@@ -213,14 +212,14 @@ fn said_to_differ(found: &Disagreement) -> Option<String> {
     if found.is_empty() {
         return None;
     }
-    let mut said = String::from("the configuration's rules are not the application's.");
+    let mut said = String::from("the rules of the configuration differ from those of the application.");
     for (whose, rules) in
         [("Only the application has", &found.only_there), ("Only the configuration has", &found.only_here)]
     {
         rules.iter().for_each(|rule| said.push_str(&format!("\n  {whose}: {rule}")));
     }
     said.push_str(
-        "\nMake [retention], [register] and the indexes of [[tables]] say what the application says. If that has changed, let it start first",
+        "\nCorrect [retention], [register] and the indexes of [[tables]]. If the application's rules are new, let it start first",
     );
     Some(said)
 }
@@ -228,7 +227,8 @@ fn said_to_differ(found: &Disagreement) -> Option<String> {
 /// An id in no error: what was typed is on the screen, and a log is no place for it.
 fn unknown() -> Failure {
     Failure::usage(
-        "the register knows no customer of this id, and nothing happened: is it written as the application writes it? An erased customer's id is forgotten",
+        "nothing happened: the register does not know a customer of this id. Write the id exactly as the \
+         application does; the ids of erased customers are forgotten",
     )
 }
 

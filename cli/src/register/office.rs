@@ -1,7 +1,7 @@
 //! The register with the vault or, at an officer's desk, without it: for commands that need no key.
 
 use oubliette::Vault;
-use oubliette_register::{Desk, HoldId, Register, RequestId, Rules, Signed};
+use oubliette_register::{HoldId, KeylessRegister, Register, RequestId, Rules, Signed};
 use serde_json::{Value, json};
 
 use super::{Open, Resumed, Tables, Work, of_config, own_transaction, said_to_differ};
@@ -15,7 +15,7 @@ use crate::receipts::Receipts;
 /// Tables that are worked on with the public key alone.
 pub struct AtDesk {
     pub database: Database,
-    pub register: Desk,
+    pub register: KeylessRegister,
 }
 
 /// Who works on the tables.
@@ -54,13 +54,13 @@ impl Office {
     /// Without the vault, whatever is configured beside the public key.
     pub fn desk(tables: Tables, context: &Context) -> Result<Office, Failure> {
         let key = verify::key(context, &Key::default())?;
-        let register = Desk::new(key, tables.purposes(context)?, of_config(&context.config)?)?;
+        let register = KeylessRegister::new(key, tables.purposes(context)?, of_config(&context.config)?)?;
         let desk = Office::Desk(AtDesk { database: tables.database, register });
         at_desk!(desk, check_tables())?;
         Ok(desk)
     }
 
-    /// The same tables by other rules, which are looked at and not written by.
+    /// These tables under other rules, for reading only.
     pub fn with_rules(self, vault: Option<&Vault>, context: &Context, rules: Rules) -> Result<Office, Failure> {
         Ok(match (self, vault) {
             (Office::Vault(mut open), Some(vault)) => {
@@ -69,7 +69,8 @@ impl Office {
             }
             (office, _) => {
                 let tables = Tables { database: office.into_database() };
-                let register = Desk::new(verify::key(context, &Key::default())?, tables.purposes(context)?, rules)?;
+                let register =
+                    KeylessRegister::new(verify::key(context, &Key::default())?, tables.purposes(context)?, rules)?;
                 Office::Desk(AtDesk { database: tables.database, register })
             }
         })
@@ -151,9 +152,10 @@ impl IsSigned {
         match self.0 {
             Signed::Entry(_) => "",
             Signed::NotYet => {
-                "It counts from now on, and is not yet signed: whoever has the vault signs it with the next `oubliette resume`, or the application does.\n"
+                "It counts from now on. It is not yet signed: the application signs it, or the next \
+                 `oubliette resume` where the vault is.\n"
             }
-            _ => "The journal does not say the same: were rows changed by hand? See `oubliette doctor`.\n",
+            _ => "The journal says something else: rows may have been changed by hand. `oubliette doctor` says more.\n",
         }
     }
 

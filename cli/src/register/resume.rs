@@ -12,7 +12,7 @@ use crate::answer::count;
 use crate::exit::{Exit, Failure};
 
 fn caution(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "caution: what was interrupted is not finished: {failure}");
+    let _ = writeln!(std::io::stderr(), "caution: interrupted work is still unfinished: {failure}");
 }
 
 /// What was finished.
@@ -86,12 +86,12 @@ impl Open {
 impl Resumed {
     /// True when there are numbers of which nobody knows any more whose they are.
     pub fn has_lost(&self) -> bool {
-        self.reconciled.as_ref().is_some_and(|reconciled| !reconciled.lost.is_empty())
+        self.reconciled.as_ref().is_some_and(|reconciled| !reconciled.ownerless.is_empty())
     }
 
     /// True when numbers were found about which nothing could be done.
     pub fn has_differences(&self) -> bool {
-        let differs = |found: &Reconciled| !found.opened.is_empty() || !found.strangers.is_empty();
+        let differs = |found: &Reconciled| !found.still_readable.is_empty() || !found.misassigned.is_empty();
         self.reconciled.as_ref().is_some_and(differs)
     }
 
@@ -105,35 +105,34 @@ impl Resumed {
     /// What a reconciliation came to; nothing without one.
     pub fn reconciled_text(&self) -> String {
         let mut out = String::new();
-        let Some(Reconciled { erased, shredded, changed, lost, compared, opened, strangers, .. }) = &self.reconciled
-        else {
+        let Some(found) = &self.reconciled else {
             return out;
         };
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "{} compared, {} again, {} recorded as shredded, {} repeated.",
-            count(*compared, "number", "numbers"),
-            count(*erased, "customer erased", "customers erased"),
-            count(*shredded, "number", "numbers"),
-            count(*changed, "change", "changes"),
+            "{} compared, {} again, {} recorded as shredded again, {} made again.",
+            count(found.compared, "number", "numbers"),
+            count(found.erased_again, "customer erased", "customers erased"),
+            count(found.shredded_again, "number", "numbers"),
+            count(found.changed_again, "change", "changes"),
         );
         let findings = [
             (
-                "Nobody knows any more whose these numbers are: ",
-                lost,
-                "Shred them, unless another database holds values of theirs.",
+                "No customer is known for these numbers: ",
+                &found.ownerless,
+                "Shred them, unless another database has values under them.",
             ),
             (
-                "Recorded as shredded, and the vault opens them: ",
-                opened,
-                "If their customers were erased, shred them; if not, set the rows right.",
+                "The register records these numbers as shredded, but the vault opens them: ",
+                &found.still_readable,
+                "If their customers were erased, shred the numbers. If not, correct the rows.",
             ),
             (
-                "Beside an id that they were not issued for: ",
-                strangers,
-                "The register's rows were changed by hand: these customers cannot be erased before they are set right. Or the database is \
-                 from before a key tree was given up: then --confirm-restored.",
+                "These numbers stand beside the wrong customer's id: ",
+                &found.misassigned,
+                "Until this is settled, these customers cannot be erased. If somebody changed the register's rows by hand, correct the rows. \
+                 If the database is older than the last retirement of a key tree, use --confirm-restored.",
             ),
         ];
         for (what, numbers, advice) in findings {
@@ -149,14 +148,14 @@ impl Resumed {
     pub fn text(&self) -> String {
         let mut out = String::new();
         if self.reconciled.is_some() {
-            out.push_str("the database was older than the journal, and is brought up to date: ");
+            out.push_str("the database was older than the journal and is up to date now: ");
             out.push_str(&self.reconciled_text());
         }
         // Writing to a string does not fail.
         if self.done.erased > 0 || self.done.shredded > 0 {
             let _ = writeln!(
                 out,
-                "finished what was interrupted or had waited for a hold: {}, {} shredded.",
+                "finished interrupted work and what had waited for a hold: {}, {} shredded.",
                 count(self.done.erased, "erasure", "erasures"),
                 count(self.done.shredded, "number", "numbers"),
             );
@@ -166,7 +165,7 @@ impl Resumed {
 
     /// Where receipts are.
     pub fn receipts_text(&self) -> String {
-        let line = |receipt: &PathBuf| format!("A receipt is in {}: hand it on.\n", receipt.display());
+        let line = |receipt: &PathBuf| format!("A receipt is in {}: hand it over.\n", receipt.display());
         self.receipts.iter().map(line).collect()
     }
 
@@ -177,13 +176,13 @@ impl Resumed {
         }
         let reconciled = self.reconciled.as_ref().map(|reconciled| {
             json!({
-                "erased": reconciled.erased,
-                "shredded": reconciled.shredded,
-                "changed": reconciled.changed,
-                "lost": reconciled.lost,
+                "erased_again": reconciled.erased_again,
+                "shredded_again": reconciled.shredded_again,
+                "changed_again": reconciled.changed_again,
+                "ownerless": reconciled.ownerless,
                 "compared": reconciled.compared,
-                "opened": reconciled.opened,
-                "strangers": reconciled.strangers,
+                "still_readable": reconciled.still_readable,
+                "misassigned": reconciled.misassigned,
                 "awaits_confirmation": reconciled.awaits_confirmation,
             })
         });

@@ -14,7 +14,8 @@ pub fn of_config(config: &Config) -> Result<Rules, Failure> {
     with(config, Ok)
 }
 
-/// The same with each purpose kept for so many days longer: what is due by these is due for that long.
+/// The configuration's rules with each purpose kept for so many days longer: data that is due by these rules has been
+/// due for that long.
 pub fn lengthened(config: &Config, days: i32) -> Result<Rules, Failure> {
     with(config, |span| {
         let wrong = |error: jiff::Error| Failure::of(Exit::Config, &error);

@@ -52,7 +52,7 @@ fn copies_that_open_only_together_are_told_apart() {
     // With a copy of the database, what its root key opens of other purposes is readable too.
     let (answer, _, _) = breach(&shop, &["--service-memory", "orders", &from, &at, "--database", &at]);
     let purposes = answer["report"]["purposes"].as_array().unwrap();
-    assert!(purposes.len() == 2 && purposes.iter().all(|purpose| purpose["holdings_readable"] == 3), "{answer:#}");
+    assert!(purposes.len() == 2 && purposes.iter().all(|purpose| purpose["numbers_readable"] == 3), "{answer:#}");
     // The same for people, who are not named.
     let ran = shop.world.run(&["breach", "--known-since", &at, "--database", &at]).ends(0);
     let ran = ran.hides(&["alice", "bob", &secret("alice")]);

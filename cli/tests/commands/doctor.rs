@@ -42,7 +42,7 @@ fn a_healthy_vault_has_nothing_to_see_to() {
     assert_eq!(doctor(&world, &["--backup", "backups"]), (0, vec![]));
     assert_eq!(doctor(&world, &["--files-only"]), (0, vec![]));
     let ran = world.run(&["doctor", "--backup", "backups"]).ends(0);
-    assert!(ran.out.contains("Nothing is wrong"), "{ran:?}");
+    assert!(ran.out.contains("No fault was found"), "{ran:?}");
 }
 
 #[test]

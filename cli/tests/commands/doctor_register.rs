@@ -38,10 +38,10 @@ fn a_healthy_register_has_nothing_to_see_to() {
     finds(&shop, 2, "receipts-permissions", "750");
     shop.world.mode("receipts", 0o700);
     let ran = shop.world.run(&["doctor"]).ends(0);
-    assert!(!ran.out.contains("register was not looked at"), "{ran:?}");
+    assert!(!ran.out.contains("register was not checked"), "{ran:?}");
     shop.configure("", "", RULES, "");
     let ran = shop.world.run(&["doctor"]).ends(0);
-    assert!(ran.out.contains("register was not looked at"), "{ran:?}");
+    assert!(ran.out.contains("register was not checked"), "{ran:?}");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_was_begun_and_not_finished_is_found() {
     let (code, found) = doctor(&shop);
     let checks: Vec<&str> = found.iter().map(|found| found.0.as_str()).collect();
     assert_eq!((code, checks), (1, vec!["unfinished", "retention-overdue"]), "a sweep would shred it, too");
-    assert_eq!(found[0].1, "1 number is to be shredded; 1 token is to be cleared");
+    assert_eq!(found[0].1, "1 number waits to be shredded; 1 token waits to be cleared");
     shop.world.run(&["resume"]).ends(0);
     sql("INSERT INTO oubliette_outbox VALUES ('0000000000000000000000000000000a', '{}')");
     let (_, found) = doctor(&shop);
@@ -197,7 +197,7 @@ fn customers_of_whom_nothing_is_left_are_told() {
     assert_eq!(of_check(&shop, "nothing-left"), [], "her orders are there");
     shop.world.run(&["withdraw", "alice", "--purpose", "orders", "--every-basis", "--why", "over", "--yes"]).ends(0);
     let found = of_check(&shop, "nothing-left");
-    assert!(found.len() == 1 && found[0].1.contains("1 customer has nothing left"), "{found:?}");
+    assert!(found.len() == 1 && found[0].1.contains("1 customer has no readable data left"), "{found:?}");
     shop.world.run(&["erase", "alice", "--why", "request", "--yes"]).ends(0);
     assert_eq!(of_check(&shop, "nothing-left"), []);
 }

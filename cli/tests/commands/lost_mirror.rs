@@ -64,7 +64,7 @@ fn nobody_is_half_erased_when_a_mirror_is_lost() {
         assert!(ran.out.contains("READS ONLY") && ran.out.contains("mirror detach"), "{what}: {ran:?}");
         // It is given up as the configuration is, and all goes on.
         let ran = world.run(&["mirror", "detach", &mirror, "--yes"]).ends(0);
-        assert!(ran.out.contains("take it out of `mirrors`"), "{what}: {ran:?}");
+        assert!(ran.out.contains("remove it from `mirrors`"), "{what}: {ran:?}");
         world.run(&["erase", "alice", "--why", "request", "--receipt", "r.json", "--yes"]).ends(0);
         assert_eq!(shop.ask("SELECT count(*) FROM oubliette_subjects WHERE state = 'erased'"), 1, "{what}");
     }

@@ -34,7 +34,7 @@ fn run(world: &World, arguments: &[&str], to: To) -> Ran {
 fn fails(world: &World, arguments: &[&str], to: To) {
     let ran = run(world, arguments, to);
     assert_eq!(ran.code, 74, "{arguments:?} to {to:?}: {ran:?}");
-    assert!(ran.err.contains("not written whole"), "{arguments:?}: {ran:?}");
+    assert!(ran.err.contains("could not be written whole"), "{arguments:?}: {ran:?}");
 }
 
 /// A shop with somebody in it, a receipt, and a request.

@@ -185,7 +185,10 @@ fn tokens_that_no_search_finds_are_seen_and_renewed() {
     assert_eq!(remaining(&["reindex", "--check"]), (1, 2));
     assert_eq!(remaining(&["reindex", "--check", "--verify"]), (1, 3));
     let found = world.run(&["doctor"]).ends(1);
-    assert!(found.out.contains("2 rows (the first: 0, 1)") && found.out.contains("does not find them"), "{found:?}");
+    assert!(
+        found.out.contains("2 rows (the first: 0, 1)") && found.out.contains("does not find these rows"),
+        "{found:?}"
+    );
     world.run(&["reindex"]).ends(0);
     world.run(&["doctor"]).ends(0);
     assert_eq!(remaining(&["reindex", "--check", "--verify"]), (1, 1));
@@ -211,7 +214,7 @@ fn a_value_under_another_number_than_the_rows_is_grave() {
     let checked = world.run(&["reindex", "--check"]).ends(1);
     assert!(checked.out.contains("sealed under another number than the row's"), "{checked:?}");
     let refused = world.run(&["reindex"]).ends(2);
-    assert!(refused.err.contains("and the row has another number"), "{refused:?}");
+    assert!(refused.err.contains("but the row has a different number"), "{refused:?}");
 }
 
 #[test]
@@ -219,9 +222,9 @@ fn doctor_says_what_of_the_rows_it_could_not_look_at() {
     let (world, database, _) = shop(1);
     world.configure(&COLUMNS.replace("\"newsletter\"", "\"news\""));
     let found = world.run(&["doctor"]).ends(1);
-    assert!(found.out.contains("rows were not looked at") && found.out.contains("\"news\""), "{found:?}");
+    assert!(found.out.contains("rows were not checked") && found.out.contains("\"news\""), "{found:?}");
     world.configure(COLUMNS);
     database.execute_batch("ALTER TABLE customers RENAME TO people").unwrap();
     let found = world.run(&["doctor"]).ends(1);
-    assert!(found.out.contains("rows were not looked at"), "{found:?}");
+    assert!(found.out.contains("rows were not checked"), "{found:?}");
 }

@@ -106,7 +106,7 @@ fn an_erasure_says_which_requests_it_leaves_unanswered() {
     let access = add(&shop, "alice", "access", 60)["request"].to_string();
     let erasure = add(&shop, "alice", "erasure", 2)["request"].to_string();
     let asked = shop.world.run(&["erase", "alice", "--why", "request"]).ends(77);
-    assert!(asked.err.contains("Nobody can answer the request for access"), "{asked:?}");
+    assert!(asked.err.contains("nobody can answer their open request for access"), "{asked:?}");
     let (code, done) = shop.world.json(&["erase", "alice", "--why", "request", "--yes"]);
     assert_eq!((code, &done["unanswered"]), (0, &json!(["access"])));
     let (_, journal) = shop.world.json(&["journal", "show", "--key", shop.world.run(&["journal", "key"]).out.trim()]);

@@ -42,7 +42,7 @@ fn a_mirror_that_was_not_named_is_shown_as_not_open() {
     let (code, status) = world.json(&["status", "--vault", &vault]);
     assert_eq!((code, &status["health"]["ready"], &status["health"]["can_open"]), (75, &json!(false), &json!(true)));
     let ran = world.run(&["status", "--vault", &vault]).ends(75);
-    assert!(ran.out.contains("READS ONLY: nobody can be shredded"), "{ran:?}");
+    assert!(ran.out.contains("READS ONLY: no shred is possible"), "{ran:?}");
     assert_eq!(status["places"][1]["open"], false);
     assert_eq!(status["places"][1]["root"], json!(null));
 }

@@ -32,7 +32,7 @@ fn what_is_due_is_listed_and_then_shredded() {
     assert_eq!((code, &swept["shredded"], &swept["held"]), (0, &json!(1), &json!(1)), "{swept}");
     assert_eq!(opens(), [(true, false), (true, true), (true, true)]);
     let ran = shop.world.run(&["sweep", "--yes"]).ends(0);
-    assert!(ran.out.contains("Nothing is due but"), "{ran:?}");
+    assert!(ran.out.contains("a legal hold protects what is due"), "{ran:?}");
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn a_backup_token_is_added_and_a_lost_one_given_up() {
     configure(&left);
     tokens.run(&["status"]).ends(0);
     assert!(shred(1).ends(75).err.contains("desk"));
-    assert!(tokens.run(&["rotate", "tokens"]).ends(77).err.contains("no others: safe?"));
+    assert!(tokens.run(&["rotate", "tokens"]).ends(77).err.contains("no other token: safe?"));
     tokens.run(&["rotate", "tokens", "--yes"]).ends(0);
     shred(1).ends(0);
     tokens.run(&["doctor"]).ends(0);

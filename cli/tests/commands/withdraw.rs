@@ -39,7 +39,7 @@ fn what_is_kept_on_another_basis_stays_unless_every_basis_ends() {
     let (code, done) = shop.world.json(&[&["withdraw", "alice", "--purpose", "orders"][..], &WHY].concat());
     assert_eq!((code, &done["kept_for"], &done["shredded"]), (0, &json!(["contract"]), &json!(null)));
     let asked = shop.world.run(&["withdraw", "alice", "--purpose", "orders", "--why", "x"]).ends(77);
-    assert!(asked.err.contains("another basis (contract)"), "{asked:?}");
+    assert!(asked.err.contains("Another basis keeps the data (contract)"), "{asked:?}");
     assert_eq!(alice.opens(&shop.world.vault()), (true, true));
     let every = [&["withdraw", "alice", "--purpose", "orders", "--every-basis"][..], &WHY].concat();
     let (code, done) = shop.world.json(&every);
@@ -63,7 +63,7 @@ fn a_hold_makes_the_shred_wait() {
     assert!(ran.err.contains("1 number shredded"), "{ran:?}");
     assert_eq!(alice.opens(&shop.world.vault()), (true, false));
     let ran = shop.world.run(&["resume"]).ends(0);
-    assert!(ran.out.contains("Nothing was left") && ran.err.is_empty(), "{ran:?}");
+    assert!(ran.out.contains("Nothing was unfinished") && ran.err.is_empty(), "{ran:?}");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_mistake_withdraws_nothing() {
     let shop = Shop::new();
     let alice = shop.customer("alice");
     for (arguments, named) in [
-        (vec!["withdraw", "alise", "--purpose", "newsletter"], "no customer of this id"),
+        (vec!["withdraw", "alise", "--purpose", "newsletter"], "does not know a customer of this id"),
         (vec!["withdraw", "", "--purpose", "newsletter"], "1 to 255 bytes"),
         (vec!["withdraw", "alice", "--purpose", "marketing"], "marketing"),
     ] {

@@ -3,7 +3,7 @@
 use oubliette::personal::Text;
 use oubliette::{CustomerId, Field, OpenError, Personal};
 use oubliette_register::access::{AccessError, Binding, Table};
-use oubliette_register::{Holdings, Rules};
+use oubliette_register::{DeclaredTables, Rules};
 use serde_json::{Value, json};
 
 use crate::Db;
@@ -57,9 +57,9 @@ bodies! {
         ))
         .await;
         let table = || Table::new("the shop.parcels", Parcel::FIELDS);
-        let holdings = |table| Holdings::in_tables([table]);
+        let declared = |table| DeclaredTables::in_tables([table]);
         let document =
-            on!(db, shop.register, access(&holdings(table().binding("count", Binding::Integer(2))), &who("alice"))).unwrap();
+            on!(db, shop.register, access(&declared(table().binding("count", Binding::Integer(2))), &who("alice"))).unwrap();
         let answer: Value = serde_json::from_str(document.expose_personal_data()).unwrap();
         let row = &answer["tables"][0]["rows"][0];
         assert_eq!(row["opened"]["orders"], json!({"note": "rings twice", "remark": "heavy"}));
@@ -69,7 +69,7 @@ bodies! {
         assert!(plain["sent"].as_str().unwrap().starts_with("2026-01-0"), "{plain}");
         assert_eq!(plain["extra"], json!({"a": [1, 2]}));
         // A small integer is bound as two bytes by the record, and as eight unless the table says so.
-        let error = on!(db, shop.register, access(&holdings(table()), &who("alice"))).unwrap_err();
+        let error = on!(db, shop.register, access(&declared(table()), &who("alice"))).unwrap_err();
         let AccessError::Open { column, source: OpenError::NotAuthentic { .. }, .. } = error else { panic!("{error:?}") };
         assert_eq!(column, "remark");
     }

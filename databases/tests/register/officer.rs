@@ -47,7 +47,7 @@ bodies! {
         assert_eq!((officer!(requests()).len(), officer!(late_requests()).len()), (1, 0));
         assert_eq!(officer!(holds(&who("alice"))).len(), 1);
         assert!(officer!(due()).is_empty());
-        officer!(breach_facts(Vec::new(), None));
+        officer!(breach_situation(Vec::new(), None));
         assert_eq!(officer!(unsigned()).len(), 8);
         assert_eq!(officer!(signed_requests(&[request, erasure])), [Signed::NotYet; 2]);
         own_transaction!(db, shop.register, flush()).unwrap();

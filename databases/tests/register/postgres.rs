@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
-use oubliette_register::{Desk, Erased, Granted, HoldId, Register, RegisterError};
+use oubliette_register::{Erased, Granted, HoldId, KeylessRegister, Register, RegisterError};
 use sqlx::{AssertSqlSafe, Column, Executor, PgPool, Row};
 
 use crate::support::{consent, contract, who, why};
@@ -89,7 +89,7 @@ impl Db {
 
     pub async fn held_in_a_race(
         &self,
-        desk: &Desk,
+        desk: &KeylessRegister,
         register: &Register,
         until: Timestamp,
     ) -> (Result<HoldId, RegisterError>, Result<Erased, RegisterError>) {

@@ -81,7 +81,7 @@ fn refusals_name_the_rule_and_never_the_value() {
         let said = rule(blank, &phones());
         assert!(said.starts_with("the telephone number"), "{blank}: {said}");
     }
-    assert_eq!(rule("x'f1f2'", &phones()), "not UTF-8, so not text");
+    assert_eq!(rule("x'f1f2'", &phones()), "it is not UTF-8");
     let echoing =
         Job::on("customers", ("id", Key::Integer), "no")
             .enroll()

@@ -100,7 +100,7 @@ fn after_a_shred_its_tokens_are_found_and_forgotten() {
     let left = jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap();
     assert_eq!((left.remaining.len(), left.remaining[0].rows), (1, 3));
     assert_eq!(left.remaining[0].first, ["11", "12", "50"]);
-    assert!(left.to_string().contains("email_idx: 3 rows a token of a shredded customer"), "{left}");
+    assert!(left.to_string().contains("email_idx: 3 rows: a token of a shredded customer"), "{left}");
 
     let report = run(&mut connection, &vault, &job);
     assert_eq!((report.progress.changed, report.progress.erased), (3, 3));
@@ -129,7 +129,10 @@ fn a_field_gets_another_label_type_purpose_and_context() {
             .batch(10)
     };
     let stopped = jobs::rusqlite::run(&mut connection, &vault, &job(), go_on).unwrap_err();
-    assert!(stopped.to_string().contains("row 13, column email: cannot be converted: not this one"), "{stopped}");
+    assert!(
+        stopped.to_string().contains("row 13, column email: the value cannot be converted: not this one"),
+        "{stopped}"
+    );
     let report = run(&mut connection, &vault, &job().tolerate(1));
     assert_eq!((report.progress.changed, report.progress.problems), (29, 1), "ten were done before");
     let contact = |id: i64| {

@@ -248,7 +248,9 @@ fn a_table_that_is_not_what_the_job_says_is_refused_before_anything_is_written()
     assert!(matches!(fails(by("rowid", Key::Text)), JobError::Key { problem: "is of another kind in some rows" }));
     let price = fails(by("rowid", Key::Integer).seal("price", NAME)).to_string();
     assert!(
-        price.contains("row 1, column price: not a value of the field's type: a number with a fraction"),
+        price.contains(
+            "row 1, column price: the plaintext is not a value of the field's type: a number with a fraction"
+        ),
         "{price}"
     );
     // In double quotes SQLite would take these for texts.

@@ -13,7 +13,7 @@ fn a_journal_that_nobody_touched_is_accepted() {
     assert!(found.gaps.is_empty() && found.unchecked.is_empty() && found.torn == 0);
     assert_eq!(found.last, place.open().unwrap().latest());
     let size = place.bytes().len() as u64;
-    assert_eq!(seen.last(), Some(&Progress { entries: 6, bytes: size, of: Some(size) }));
+    assert_eq!(seen.last(), Some(&VerifyProgress { entries: 6, bytes: size, of: Some(size) }));
     let read = verify_from(&place.bytes()[..], &ours().public_key(), &Expectations::new(), |_| ()).unwrap();
     assert_eq!(read, found);
 }

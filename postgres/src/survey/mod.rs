@@ -28,6 +28,20 @@ impl PostgresStore {
 }
 
 /// What a server says of itself at one moment. Nothing of it is secret.
+///
+/// ```no_run
+/// use oubliette_postgres::{PostgresStore, Promise};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let survey = PostgresStore::at("postgres://keys_app@db.example/keys").open()?.survey()?;
+/// match survey.replication.promise() {
+///     Promise::AllConfirm { standbys } => println!("{standbys} standbys confirm each commit"),
+///     weaker => println!("a failover may undo commits: {weaker:?}"),
+/// }
+/// for right in &survey.role.beyond {
+///     println!("the role has more rights than a vault needs: {right}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Survey {
@@ -53,6 +67,8 @@ pub struct Survey {
 }
 
 /// What the role of this connection may do with the server and the key store.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Role {
@@ -65,6 +81,8 @@ pub struct Role {
 }
 
 /// What the server is told about durability and standbys.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replication {
@@ -83,6 +101,8 @@ pub struct Replication {
 }
 
 /// Who receives the WAL.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standby {
@@ -93,6 +113,8 @@ pub struct Standby {
 }
 
 /// What an answered commit survives, as far as the server's settings say. They do not say which servers may be promoted.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Promise {
@@ -140,6 +162,8 @@ impl Replication {
 
 /// What the server keeps of root records that were overwritten, as far as it can say. Base backups, snapshots of volumes and archived WAL are
 /// elsewhere, and it cannot.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keeps {
@@ -160,6 +184,8 @@ pub struct Keeps {
 }
 
 /// A replication slot: it holds WAL back until whoever it was made for has it.
+///
+/// [`Survey`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Slot {

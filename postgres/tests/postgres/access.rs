@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oubliette::store::{CopyContent, PageStore, Problem, RECORD_BYTES, RootStore};
-use oubliette_postgres::{OpenError, PostgresStore};
+use oubliette_postgres::{PostgresStore, StoreOpenError};
 
 use super::server::shared;
 use super::support::*;
@@ -17,11 +17,11 @@ fn a_role_of_daily_use_does_all_that_a_vault_does_and_changes_no_table() {
     server.sql(&format!("CREATE ROLE daily_{schema} LOGIN; CREATE ROLE owner_{schema} LOGIN; GRANT CREATE ON DATABASE postgres TO owner_{schema}"));
     let owner = PostgresStore::at(server.address(&format!("owner_{schema}"))).schema(&schema);
     let daily = PostgresStore::at(server.address(&format!("daily_{schema}"))).schema(&schema);
-    assert!(matches!(owner.open(), Err(OpenError::NotMigrated { .. })));
-    assert!(matches!(daily.migrate(), Err(OpenError::Store(_))));
+    assert!(matches!(owner.open(), Err(StoreOpenError::NotMigrated { .. })));
+    assert!(matches!(daily.migrate(), Err(StoreOpenError::Store(_))));
     owner.migrate().unwrap();
     owner.migrate().unwrap();
-    assert!(matches!(daily.open(), Err(OpenError::Store(_))), "nothing is granted yet");
+    assert!(matches!(daily.open(), Err(StoreOpenError::Store(_))), "nothing is granted yet");
     owner.grant_to(&format!("daily_{schema}")).unwrap();
     owner.grant_to(&format!("daily_{schema}")).unwrap();
     assert!(owner.grant_to("nobody").is_err());
@@ -68,7 +68,7 @@ fn the_owner_of_an_empty_schema_may_fill_it() {
     let role = format!("guest_{schema}");
     server.sql(&format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA {schema} AUTHORIZATION {role}"));
     let guest = PostgresStore::at(server.address(&role)).schema(&schema);
-    assert!(matches!(guest.open(), Err(OpenError::NotMigrated { .. })));
+    assert!(matches!(guest.open(), Err(StoreOpenError::NotMigrated { .. })));
     guest.migrate().unwrap();
     let vault = create(&guest, LEASE);
     assert!(opens(&unlock(&guest), &customer(&vault)));
@@ -118,12 +118,16 @@ fn older_and_newer_tables_are_refused_with_what_to_do() {
     let set = |version: i32| server.sql(&format!("UPDATE {schema}.version SET version = {version}"));
     set(0);
     let older = builder.open().unwrap_err();
-    assert!(matches!(older, OpenError::Older { found: 0, needed: 1, .. }) && older.to_string().contains("migrate"));
+    assert!(
+        matches!(older, StoreOpenError::Older { found: 0, needed: 1, .. }) && older.to_string().contains("migrate")
+    );
     set(2);
     for newer in
         [builder.open().unwrap_err(), builder.migrate().unwrap_err(), builder.grant_to("postgres").unwrap_err()]
     {
-        assert!(matches!(newer, OpenError::Newer { found: 2, known: 1, .. }) && newer.to_string().contains("upgrade"));
+        assert!(
+            matches!(newer, StoreOpenError::Newer { found: 2, known: 1, .. }) && newer.to_string().contains("upgrade")
+        );
     }
     set(1);
     builder.open().unwrap();
@@ -179,7 +183,7 @@ fn a_server_that_is_too_old_is_refused() {
     let server = shared();
     let schema = server.new_schema();
     for refused in [at(server, &schema).migrate().unwrap_err(), at(server, &schema).open().unwrap_err()] {
-        assert!(matches!(&refused, OpenError::OldServer { found: 130_000..140_000, .. }), "{refused:?}");
+        assert!(matches!(&refused, StoreOpenError::OldServer { found: 130_000..140_000, .. }), "{refused:?}");
         assert!(refused.to_string().contains("the key store needs PostgreSQL 14 or later"), "{refused}");
     }
     assert_eq!(server.sql(&format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'")), "0");

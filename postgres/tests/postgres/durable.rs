@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use oubliette::store::Problem;
 use oubliette::{KeyStoreError, Outcome, UnlockError, Vault};
-use oubliette_postgres::{ConfirmReads, OpenError, PostgresStore, PostgresStoreBuilder};
+use oubliette_postgres::{ConfirmReads, PostgresStore, PostgresStoreBuilder, StoreOpenError};
 
 use super::server::{Server, text};
 use super::support::*;
@@ -22,7 +22,7 @@ fn a_server_that_forgets_in_a_crash_is_refused() {
     // Tables may be made there: it is set for good afterwards.
     demanding(&server, &schema).migrate().unwrap();
     let refused = demanding(&server, &schema).open().unwrap_err();
-    let OpenError::NotDurable { location } = &refused else { panic!("{refused:?}") };
+    let StoreOpenError::NotDurable { location } = &refused else { panic!("{refused:?}") };
     assert!(location.contains(&schema) && refused.to_string().contains("set fsync = on"), "{refused}");
     at(&server, &schema).open().unwrap();
     server.set("fsync", "on");

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use oubliette_postgres::{OpenError, PostgresStore};
+use oubliette_postgres::{PostgresStore, StoreOpenError};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::server::{Server, run, text};
@@ -79,5 +79,5 @@ fn the_server_must_show_a_certificate_for_its_name() {
     ] {
         assert!(refused.open().is_err());
     }
-    assert!(matches!(at("localhost", "sslrootcert=/nowhere").open(), Err(OpenError::Tls(_))));
+    assert!(matches!(at("localhost", "sslrootcert=/nowhere").open(), Err(StoreOpenError::Tls(_))));
 }

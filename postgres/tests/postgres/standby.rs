@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use oubliette::store::{CopyContent, Problem, RootStore};
 use oubliette::{KeyStoreError, OpenError, Outcome, UnlockError, Vault};
-use oubliette_postgres::{ConfirmReads, OpenError as StoreOpenError, PostgresStore};
+use oubliette_postgres::{ConfirmReads, PostgresStore, StoreOpenError};
 
 use super::server::Server;
 use super::support::*;

@@ -7,7 +7,7 @@ use oubliette::personal::{Address, Country, Email, Name};
 use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, ReceiptContext, Vault, bits};
 use oubliette_register::access::Table;
 use oubliette_register::inventory::{Declaration, Inventory};
-use oubliette_register::{Basis, Holdings, Keep, Rules};
+use oubliette_register::{Basis, DeclaredTables, Keep, Rules};
 use rusqlite::{Connection, Row, params};
 
 use crate::Result;
@@ -128,7 +128,7 @@ pub fn rules() -> Rules {
 }
 
 /// Where everything that is held on a customer lies, and why, for answers and disclosures. A test would `check` it.
-pub fn holdings() -> Holdings {
+pub fn declared() -> DeclaredTables {
     let inventory = Inventory::of("Shop SAS, 1 rue de la Paix, 75002 Paris, privacy@shop.example")
         .table(Table::new("customers", Customer::FIELDS))
         .table(Table::new("orders", Order::FIELDS))
@@ -146,5 +146,5 @@ pub fn holdings() -> Holdings {
                 .kept("until withdrawn, two years at most")
                 .nobody_receives_it(),
         );
-    Holdings::of(inventory)
+    DeclaredTables::of(inventory)
 }

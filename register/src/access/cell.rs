@@ -8,7 +8,10 @@ use zeroize::Zeroizing;
 use super::table::Binding;
 use super::tree::Tree;
 
-/// What stands in one column of one row. Wiped on drop, and redacted: a column stored as it is may say much about somebody.
+/// The content of one column of one row. It is wiped on drop and redacted in `Debug`: a plain column may say much about
+/// a person.
+///
+/// [The module](crate::access) has an example.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Cell {
@@ -22,7 +25,7 @@ pub enum Cell {
     Text(Zeroizing<String>),
     /// Bytes.
     Bytes(Zeroizing<Vec<u8>>),
-    /// What the database itself wrote as JSON: for columns stored as they are, of whatever type.
+    /// JSON that the database made of a plain column, whatever its type.
     Json(Zeroizing<String>),
 }
 

@@ -7,6 +7,8 @@ use oubliette::personal::Plaintext;
 use super::tree::Tree;
 
 /// Personal data as JSON, in clear: wiped on drop, and redacted in `Debug`.
+///
+/// [The module](crate::access) has an example.
 pub struct Document {
     json: Plaintext,
     damaged: u64,
@@ -28,8 +30,8 @@ impl Document {
         Document { damaged, ..self }
     }
 
-    /// How many values it marks as damaged, and does not show: of holdings that
-    /// [mark them](crate::Holdings::marking_damaged) in place of an error.
+    /// How many values the document marks as damaged in place of showing them, if the declared tables say to [mark
+    /// them](crate::DeclaredTables::marking_damaged).
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -40,15 +42,15 @@ impl Document {
         self
     }
 
-    /// The purposes in which the person has live numbers and of which no declared table has a column: what is sealed for them
-    /// is not in the document, which says so under `not_shown`. An answer that lacks any is not whole: declare the columns,
-    /// or add what is held elsewhere.
+    /// Purposes that the document does not show: the person has live numbers for them, but no declared table has a
+    /// column for them. The document lists them under `not_shown`. Such an answer is incomplete: declare the columns,
+    /// or add the data from elsewhere.
     #[must_use]
     pub fn not_shown(&self) -> &[String] {
         &self.not_shown
     }
 
-    /// The door out: the JSON. Search a program for this name to find every place where personal data leaves its type.
+    /// The JSON. Search a program for this name to find every place where personal data leaves its type.
     #[must_use]
     pub fn expose_personal_data(&self) -> &str {
         // Made of text and ASCII.
@@ -61,7 +63,7 @@ impl Document {
         self.json.len()
     }
 
-    /// Never true: an empty answer is a document too.
+    /// Always false: an empty answer is a document too.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.json.is_empty()

@@ -2,7 +2,7 @@
 
 use oubliette::{KeyStoreError, OpenError, Outcome, ParseError};
 
-/// Why what is held on somebody could not be given. Nothing of it was: half an answer would look like a whole one.
+/// Why an answer about a person could not be given. Nothing of it was given: half an answer looks like a whole one.
 ///
 /// It names tables, columns and fields, never a value.
 #[derive(thiserror::Error)]
@@ -16,8 +16,8 @@ pub enum AccessError {
     },
     /// Values of a type that no reader was given for. Nothing was read.
     #[error(
-        "{purpose}/{label} ({table}.{column}) holds the type {tag:?}, which nothing here can read; add \
-         `.reading::<T>()` with the type whose tag that is"
+        "{table}.{column} (field {label} of {purpose}) holds the type {tag:?}, for which no reader is given; add \
+         `.reading::<T>()` with the type of that tag"
     )]
     UnknownType {
         /// The table.
@@ -41,8 +41,10 @@ pub enum AccessError {
         /// Why.
         source: OpenError,
     },
-    /// Something else than a sealed value stands in a column of such.
-    #[error("{table}.{column} holds no sealed value; is it still in plaintext? Seal it first (oubliette-jobs)")]
+    /// A column of sealed values holds something else.
+    #[error(
+        "{table}.{column} does not hold a sealed value; if it is still in plaintext, seal it first (oubliette-jobs)"
+    )]
     NotSealed {
         /// The table.
         table: String,
@@ -59,33 +61,33 @@ pub enum AccessError {
         /// What is the matter.
         source: ParseError,
     },
-    /// The column that a value is bound to holds nothing that can be bound as declared.
-    #[error("{table}.{column}: what it is bound to is NULL, or not as `binding` says")]
+    /// The column that a value is bound to is NULL, or its content does not fit the declared binding.
+    #[error("{table}.{column}: the column that the value is bound to is NULL, or not as `binding` says")]
     Context {
         /// The table.
         table: String,
         /// The column of the sealed value.
         column: String,
     },
-    /// A column of customers' numbers holds something else.
-    #[error("{table}.{column} holds something else than a customer's number")]
+    /// A column of customer numbers holds something else.
+    #[error("{table}.{column} holds something else than a customer number; correct the row")]
     Number {
         /// The table.
         table: String,
         /// The column.
         column: String,
     },
-    /// A column holds what no database calls an integer, a number, text, bytes or JSON.
-    #[error("{table}.{column} holds what cannot be read; PostgreSQL's `bytea_output` must be `hex`")]
+    /// A column holds something that is not an integer, a number, text, bytes or JSON.
+    #[error("{table}.{column} cannot be read; PostgreSQL's `bytea_output` must be `hex`")]
     Unsupported {
         /// The table.
         table: String,
         /// The column.
         column: String,
     },
-    /// A group holds fields that the table does not declare: a document without them would look like a whole one.
+    /// A group holds fields that the table does not declare. A document without them would look like a whole one.
     #[error(
-        "{table}.{column} holds fields that are not declared here: {labels}; declare them, or let a job take them out of the rows"
+        "{table}.{column} holds fields that are not declared: {labels}; declare them, or let a job take them out of the rows"
     )]
     Undeclared {
         /// The table.
@@ -95,7 +97,7 @@ pub enum AccessError {
         /// The fields' labels.
         labels: String,
     },
-    /// An opened value could not be written as JSON by its own type.
+    /// The value's type could not write it as JSON.
     #[error("{table}.{column}: the value's type cannot write it as JSON; see its `serialize_exposed`")]
     NotWritable {
         /// The table.
@@ -103,13 +105,13 @@ pub enum AccessError {
         /// The column.
         column: String,
     },
-    /// The register said no, or the database.
+    /// The register or the database refused.
     #[error(transparent)]
     Register(#[from] crate::error::RegisterError),
 }
 
 impl AccessError {
-    /// True when it says something about a single value, and nothing about the others.
+    /// Whether the error is about a single value only.
     pub(crate) fn is_of_one_value(&self) -> bool {
         match self {
             AccessError::Open { source, .. } => matches!(

@@ -1,8 +1,8 @@
-//! What is held on somebody, by what the application's records say of their columns.
+//! Answers about one person, from the columns that the application's records declare.
 //!
-//! A [`Table`] is made of a record's `FIELDS`, and opens its rows without the record: for answers that must show whatever is
-//! there. With a register, `access` and `portable` answer a whole request from such tables; without one, read the rows by
-//! whatever means you have, and open each:
+//! A [`Table`] is made of a record's `FIELDS`. It opens rows without the record's type, so an answer shows everything
+//! that is there. With a register, `access` and `portable` answer a whole request from such tables. Without one, read
+//! the rows yourself, and open each:
 //! ```
 //! use oubliette_register::access::{Cell, Readers, Table};
 //! use oubliette::personal::Email;
@@ -32,9 +32,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A value that does not open is an error and never left out; what was shredded is said to be. A type that is not one of this
-//! crate's must be named to [`Readers`]. Columns that no record declares are not seen; fields that a group holds and no record declares are an
-//! error, [`AccessError::Undeclared`].
+//! A value that does not open is an error; it is never left out. Shredded values are listed as shredded. Name types of
+//! your own to [`Readers`]. Columns that no record declares are not seen. A group with fields that no record declares
+//! is an error, [`AccessError::Undeclared`].
 
 mod cell;
 mod document;
@@ -56,14 +56,16 @@ pub use table::{Binding, Table};
 use opening::{Numbers, Opening};
 
 impl Table {
-    /// Opens one row, read by whatever means, as JSON: what of it belongs to the person with these `numbers`.
+    /// Opens one row that you have read, and gives as JSON the part of it that belongs to the person with these
+    /// `numbers`.
     ///
-    /// It is opened with a [`Vault`](oubliette::Vault), or with a [`Reader`](oubliette::Reader) within its limits and seen by its
-    /// audits.
+    /// It opens with a [`Vault`](oubliette::Vault), or with a [`Reader`](oubliette::Reader), whose limits and audits
+    /// then apply.
     ///
-    /// `cell` gives the content of a column by its name in the database: the customers' numbers, the sealed columns and
-    /// those stored as they are. A field within a group has the record's name of it. The document has `in_clear` (columns stored as they are, unless the row itself is another
-    /// person's), `opened` (values by purpose) and `shredded` (columns by purpose whose values are gone).
+    /// `cell` gives the content of a column by its name in the database: customer numbers, sealed columns and plain
+    /// columns. A field within a group goes by its name in the record. The document has `in_clear` (plain columns,
+    /// unless the row belongs to another person), `opened` (values by purpose) and `shredded` (columns by purpose whose
+    /// values are gone).
     ///
     /// # Errors
     /// [`AccessError`], of the first column that cannot be read.

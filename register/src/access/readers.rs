@@ -8,11 +8,13 @@ use oubliette::personal::{
 
 use super::tree::{Tree, Writer};
 
-/// Which types can be read when only their tag is known.
+/// The types that can be read by their tag alone.
 ///
-/// Knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`], [`Text`] and `Json<serde_json::Value>`. Others must be
-/// added by [`reading`](Readers::reading), a `Json` of each of your types too; a value of a type that is not known is an error, and
-/// never left out.
+/// `Readers` knows [`Name`], [`Email`], [`Phone`], [`Address`] (as its country and lines), [`Date`], [`Text`] and
+/// `Json<serde_json::Value>`. Add other types with [`reading`](Readers::reading), among them a `Json` of each of your
+/// own types. A value of an unknown type is an error; it is never left out.
+///
+/// [The module](crate::access) has an example.
 #[derive(Clone)]
 pub struct Readers {
     known: Vec<(TypeTag, Reader)>,
@@ -49,7 +51,7 @@ impl Readers {
             .reading::<Json<serde_json::Value>>()
     }
 
-    /// A type of yours, by its [`TAG`](PersonalData::TAG). Of two types with one tag the later one is used.
+    /// Adds a type of yours, by its [`TAG`](PersonalData::TAG). If two types have one tag, the later one is used.
     #[must_use]
     pub fn reading<T: PersonalData + ExposePersonalData>(mut self) -> Readers {
         self.known.retain(|(tag, _)| *tag != T::TAG);

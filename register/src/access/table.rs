@@ -5,7 +5,7 @@ use oubliette::{
     fields::{FieldInfo, FieldKind},
 };
 
-/// One table of the application's, and what its columns hold: the `FIELDS` of the record that is kept in it.
+/// One table of the application, and what its columns hold: the `FIELDS` of the record that the table stores.
 ///
 /// ```
 /// use oubliette_register::access::{Binding, Table};
@@ -49,14 +49,17 @@ pub(crate) struct Column {
 }
 
 /// Which bytes of a column a sealed value is bound to, when the record names it as `context`.
+///
+/// [`Table`] has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Binding {
-    /// The eight bytes of an integer, most significant first; text and bytes as they are. That of an `oubliette_jobs::Job`, and of a
-    /// record's `i64`, `u64`, `String`, `Vec<u8>`, and of a `Uuid` that is stored as bytes or as PostgreSQL's `uuid`.
+    /// Eight bytes of an integer, most significant first; text and bytes as they are. So bind an `oubliette_jobs::Job`,
+    /// and a record with an `i64`, a `u64`, a `String`, a `Vec<u8>`, or a `Uuid` stored as bytes or as PostgreSQL's
+    /// `uuid`.
     #[default]
     AsStored,
-    /// An integer of so many bytes, 1, 2, 4, 8 or 16: that of a record's `u8` to `i128`.
+    /// An integer of so many bytes, 1, 2, 4, 8 or 16: so binds a record with a `u8` to `i128`.
     Integer(u8),
     /// The 16 bytes of a `Uuid` that is stored as text.
     UuidInText,
@@ -68,7 +71,8 @@ fn is_known(kind: FieldKind) -> bool {
 }
 
 impl Table {
-    /// A table (`customers`, or `shop.customers`) that keeps the record with these `FIELDS`, under the same names of columns.
+    /// A table (`customers`, or `shop.customers`) that stores the record with these `FIELDS`. Its columns have the
+    /// names of the record's fields.
     #[must_use]
     pub fn new(name: impl Into<String>, fields: &[FieldInfo]) -> Table {
         let columns =
@@ -99,7 +103,7 @@ impl Table {
         table
     }
 
-    /// The record's field `column` is called `name` in the database.
+    /// Says that the record's field `column` is called `name` in the database.
     #[must_use]
     pub fn renamed(mut self, column: &str, name: impl Into<String>) -> Table {
         let name = name.into();
@@ -110,7 +114,7 @@ impl Table {
         self
     }
 
-    /// What is bound to the record's field `column` is bound to these bytes of it.
+    /// Says which bytes of the record's field `column` values are bound to.
     #[must_use]
     pub fn binding(mut self, column: &str, binding: Binding) -> Table {
         if let Binding::Integer(bytes) = binding

@@ -2,23 +2,26 @@
 
 use std::fmt;
 
-use super::report::{Concerned, Report};
+use super::report::{BreachReport, Concerned};
 
-/// What a breach came to: the report, and the list of persons, which is personal data and is kept apart from it.
+/// The result of [`Breach::assess`](super::Breach::assess): the report, and apart from it the list of persons, which is
+/// personal data.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone)]
 pub struct Assessment {
-    pub(super) report: Report,
+    pub(super) report: BreachReport,
     pub(super) customers: Vec<Concerned>,
 }
 
 impl Assessment {
-    /// For the authority. No customer is named in it.
+    /// The report for the authority. It names no customer.
     #[must_use]
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &BreachReport {
         &self.report
     }
 
-    /// Those concerned, by the application's ids. **Personal data:** hand it to whoever tells them, and to nobody else.
+    /// The persons concerned, by the application's ids. **Personal data:** give it only to the people who inform them.
     #[must_use]
     pub fn customers(&self) -> &[Concerned] {
         &self.customers

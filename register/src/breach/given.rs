@@ -8,6 +8,8 @@ use super::leak::Leak;
 const TO_NOTIFY: SignedDuration = SignedDuration::from_hours(72);
 
 /// A breach: when it became known, and what leaked.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
 pub struct Breach {
     pub(super) aware_at: Timestamp,
@@ -17,20 +19,20 @@ pub struct Breach {
 }
 
 impl Breach {
-    /// One that the controller became aware of at this time, from which the 72 hours count.
+    /// A breach that the controller became aware of at this time. The 72 hours count from it.
     #[must_use]
     pub fn known_since(aware_at: Timestamp) -> Breach {
         Breach { aware_at, leaks: Vec::new(), categories: None, contact: None }
     }
 
-    /// Something more that leaked.
+    /// Adds something that leaked.
     #[must_use]
     pub fn leaked(mut self, leak: Leak) -> Breach {
         self.leaks.push(leak);
         self
     }
 
-    /// More of it.
+    /// Adds several things that leaked.
     #[must_use]
     pub fn leaked_all(mut self, leaks: impl IntoIterator<Item = Leak>) -> Breach {
         self.leaks.extend(leaks);
@@ -44,14 +46,14 @@ impl Breach {
         self
     }
 
-    /// Name and contact details of the data protection officer, or of whoever else knows more. Art. 33(3)(b).
+    /// Name and contact details of the data protection officer or another contact. Art. 33(3)(b).
     #[must_use]
     pub fn contact(mut self, contact: impl Into<String>) -> Breach {
         self.contact = Some(contact.into());
         self
     }
 
-    /// When the authority must have been notified.
+    /// The deadline for the notice to the authority.
     #[must_use]
     pub fn notify_by(&self) -> Timestamp {
         self.aware_at.saturating_add(TO_NOTIFY).unwrap_or(Timestamp::MAX)

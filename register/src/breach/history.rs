@@ -11,7 +11,9 @@ use oubliette::journal::{Ending, Entry, Event, IndexName, KeyTreeId, Label, Rang
 use super::versions::{Copied, Version, Versions};
 use crate::times::timestamp;
 
-/// When something was done: by the clock, and by the vault's count of commits.
+/// A moment, by the clock and by the vault's count of commits.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The generation of the root record that the commit wrote.
@@ -31,9 +33,11 @@ pub(super) fn within_a_lease(time: Timestamp) -> Timestamp {
 /// Before everything.
 pub(super) const START: Moment = Moment { generation: 0, at: Timestamp::UNIX_EPOCH };
 
-/// What became of a vault's keys: who was shredded, which root keys and key trees there were.
+/// What became of a vault's keys: who was shredded, and which root keys and key trees there were.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct KeyHistory {
     /// False when the journal does not reach back to the vault's creation, or has a gap.
     complete: bool,
     /// Commits that are known of.
@@ -64,11 +68,11 @@ pub(super) struct EpochOf {
     number: u8,
 }
 
-impl History {
-    /// Of these purposes, from the entries of a whole journal, in their order.
+impl KeyHistory {
+    /// The history of these purposes, from all entries of a journal in their order.
     #[must_use]
-    pub fn of<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>, purposes: &[&str]) -> History {
-        let mut history = History::unknown(purposes);
+    pub fn of<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>, purposes: &[&str]) -> KeyHistory {
+        let mut history = KeyHistory::unknown(purposes);
         let mut intents: BTreeMap<u64, Event> = BTreeMap::new();
         let mut is_first = true;
         for entry in entries {
@@ -101,11 +105,11 @@ impl History {
         history
     }
 
-    /// Of which nothing is known: every key is taken to be derivable from every record, and nobody to be shredded.
+    /// An unknown history. It assumes the worst: every root record gives every key, and nobody was shredded.
     #[must_use]
-    pub fn unknown(purposes: &[&str]) -> History {
+    pub fn unknown(purposes: &[&str]) -> KeyHistory {
         let first = |purpose: &&str| ((*purpose).to_owned(), vec![Tree::first()]);
-        History {
+        KeyHistory {
             complete: false,
             moments: vec![START],
             root_keys: BTreeMap::new(),
@@ -192,7 +196,7 @@ impl History {
         }
     }
 
-    /// Whether the journal tells all since the vault was made.
+    /// Whether the journal covers the whole life of the vault.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -206,7 +210,7 @@ impl History {
         shreds.filter(|(ranges, _)| ranges.as_slice().iter().any(holds)).map(|(_, moment)| *moment).min()
     }
 
-    /// The generation that was current at a time, as far as the journal tells.
+    /// The generation that was current at this time, by the journal.
     #[must_use]
     pub fn generation_at(&self, time: Timestamp) -> u64 {
         self.moments.iter().filter(|moment| moment.at <= time).map(|moment| moment.generation).max().unwrap_or(0)

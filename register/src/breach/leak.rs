@@ -4,17 +4,18 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-/// Something that leaked. What several of them open together is more than what each does alone: give all that may be in
-/// the same hands.
+/// Something that leaked. Several leaks together open more than each alone, so give all that may be in the same hands.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Leak {
     /// The application's database: a dump, a replica, a backup.
     Database {
-        /// The state that it shows.
+        /// The time of its content.
         at: Timestamp,
     },
-    /// The root record, as it was at a generation: `root/`, a mirror, a copy made by `copy_to`, a machine's snapshot.
+    /// The root record of a generation: `root/`, a mirror, a copy made by `copy_to`, or a snapshot of the machine.
     RootRecord {
         /// The generation.
         generation: u64,
@@ -24,50 +25,53 @@ pub enum Leak {
         /// The generation.
         generation: u64,
     },
-    /// The key of one version of the root key, where it has versions in a token: what a process had of it in memory. Of several series, each that
-    /// had such a number.
+    /// The key of one version of the root key, if the root key has versions in a token: from the memory of a process.
+    /// If several series had this number, each of them counts.
     RootKeyVersion {
-        /// The version's number, as `status` and the journal have it.
+        /// The version's number, as `status` and the journal show it.
         number: u64,
     },
-    /// The token that holds the root key, or the use of it (the PIN, at the machine), between two times. Stolen or cloned: as of that
-    /// time, twice. Keys that were destroyed before are not in it.
+    /// The token with the root key, or its use (the PIN, at the machine), between two times. For a stolen or cloned
+    /// token, give its time as both. Keys that were destroyed before are not in it.
     Token {
         /// From when.
         from: Timestamp,
         /// Until when.
         until: Timestamp,
     },
-    /// The pages, as they lay there at a generation, superseded ones included.
+    /// The pages of a generation, superseded pages included.
     Pages {
         /// The generation.
         generation: u64,
     },
-    /// A program that was in other hands between two times.
+    /// A program that somebody else controlled between two times.
     Service {
-        /// The purposes that it unlocks, or that its readers are limited to.
+        /// The purposes that the program unlocks, or that its readers may open.
         purposes: Vec<String>,
         /// From when.
         from: Timestamp,
         /// Until when.
         until: Timestamp,
-        /// What could be got from it.
+        /// How much they controlled.
         taken: Taken,
     },
 }
 
-/// What could be got from a program.
+/// How much of a program somebody else controlled.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Taken {
-    /// What it gives out to whoever uses it: values of its purposes.
+    /// Its answers: they could ask it for values of its purposes.
     Answers,
-    /// Its memory, or code was run in it: all that it gives out, and root key, root record and pages with it.
+    /// Its memory: they could read it or run code in it, and so have its answers, the root key, the root record and the
+    /// pages.
     Memory,
 }
 
 impl Leak {
-    /// A whole key store as of a generation: root record and pages. The root key is another leak.
+    /// A whole key store of a generation: root record and pages. The root key is a leak of its own.
     #[must_use]
     pub fn key_store(generation: u64) -> [Leak; 2] {
         [Leak::RootRecord { generation }, Leak::Pages { generation }]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::facts::Holding;
-use super::history::{History, Tree};
+use super::history::{KeyHistory, Tree};
 use super::leak::{Leak, Taken};
+use super::situation::Enrolment;
 
 /// All that leaked of keys, wherever it came from: each alone opens nothing.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Materials {
 }
 
 impl Materials {
-    pub(super) fn of(leaks: &[Leak], history: &History) -> Materials {
+    pub(super) fn of(leaks: &[Leak], history: &KeyHistory) -> Materials {
         let mut all = Materials::default();
         for leak in leaks {
             match leak {
@@ -48,7 +48,7 @@ impl Materials {
     }
 
     /// The generations of the root records that leaked with their root key.
-    pub(super) fn opened(&self, history: &History) -> Vec<u64> {
+    pub(super) fn opened(&self, history: &KeyHistory) -> Vec<u64> {
         let opens = |generation: &&u64| {
             self.root_keys.contains(&history.root_key(**generation))
                 || self.tokens.iter().any(|when| history.token_opens(**generation, *when))
@@ -60,12 +60,12 @@ impl Materials {
     ///
     /// A record opens whoever was not shredded when it was written, those enrolled later too: their keys derive from the
     /// same tree.
-    pub(super) fn open(&self, history: &History, holding: &Holding, sealed_until: Timestamp) -> bool {
+    pub(super) fn open(&self, history: &KeyHistory, enrolment: &Enrolment, sealed_until: Timestamp) -> bool {
         self.opened(history).into_iter().any(|record| {
-            let is_shredded = holding.shredded.is_some_and(|shredded| shredded.generation <= record);
-            let sealed_under = |tree: &&Tree| tree.may_seal(holding.since, sealed_until) && tree.is_in(record);
+            let is_shredded = enrolment.shredded.is_some_and(|shredded| shredded.generation <= record);
+            let sealed_under = |tree: &&Tree| tree.may_seal(enrolment.since, sealed_until) && tree.is_in(record);
             !is_shredded
-                && history.trees(&holding.purpose).iter().filter(sealed_under).any(|tree| {
+                && history.trees(&enrolment.purpose).iter().filter(sealed_under).any(|tree| {
                     // Pages are kept for a while after they were superseded, so a later copy may have these as well. One
                     // made before they were written has not.
                     let needed = tree.pages_of(record).filter(|_| history.is_complete());
@@ -75,7 +75,13 @@ impl Materials {
     }
 
     /// Whether whoever guesses a value can tell by its token that the guess is right.
-    pub(super) fn test_guesses(&self, history: &History, purpose: &str, index: &str, filled_until: Timestamp) -> bool {
+    pub(super) fn test_guesses(
+        &self,
+        history: &KeyHistory,
+        purpose: &str,
+        index: &str,
+        filled_until: Timestamp,
+    ) -> bool {
         let records = self.opened(history);
         history.epochs(purpose, index).into_iter().filter(|(begun, _)| begun.at <= filled_until).any(
             |(begun, retired)| {

@@ -5,22 +5,26 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::facts::{Facts, Stored};
 use super::given::Breach;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
+use super::situation::{Situation, Stored};
 
-/// Something that was done, or should be. Art. 33(3)(d).
+/// A measure that was taken, or that should be. Art. 33(3)(d).
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Measure {
     /// What.
     pub what: Action,
-    /// Since when, if it was done; proposed if there is nothing here.
+    /// When it was taken; `None` if it is proposed.
     pub taken_at: Option<Timestamp>,
 }
 
-/// What can be done about a leak.
+/// What to do about a leak.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,23 +34,23 @@ pub enum Action {
         /// How many numbers.
         numbers: u64,
     },
-    /// A new root key, and the old one destroyed: copies of the root record from now on are of no use to its holder.
+    /// Move to a new root key and destroy the old one: the old key does not open root records from then on.
     RotateRootKey,
-    /// The vault moved to another token, and whatever opens the old one changed or destroyed.
+    /// Move the vault to another token, and change the old token's PIN or destroy its keys.
     ReplaceToken,
-    /// A new key tree, values moved to it, and the old tree given up: what was copied opens old copies only.
+    /// Begin a new key tree, move the values to it, and give up the old tree: the copied keys open old copies only.
     RotatePurpose {
         /// The purpose.
         purpose: String,
     },
-    /// A new epoch, tokens renewed, and the old epoch retired: guesses can be tested on old copies only.
+    /// Begin a new epoch, renew the tokens, and retire the old epoch: guesses can be tested on old copies only.
     RetireEpoch {
         /// The purpose.
         purpose: String,
         /// The index's label.
         index: String,
     },
-    /// The program's access ended, its secrets changed.
+    /// End the access to the program, and change its secrets.
     CloseService {
         /// Its purposes.
         purposes: Vec<String>,
@@ -85,16 +89,16 @@ impl fmt::Display for Action {
     }
 }
 
-pub(super) fn measures(breach: &Breach, facts: &Facts, materials: &Materials) -> Vec<Measure> {
-    let history = &facts.history;
+pub(super) fn measures(breach: &Breach, situation: &Situation, materials: &Materials) -> Vec<Measure> {
+    let history = &situation.history;
     let mut all = Vec::new();
     let copies = breach.leaks.iter().filter_map(|leak| match leak {
         Leak::Database { at } => Some(*at),
         _ => None,
     });
     if let Some(oldest) = copies.min() {
-        let since: Vec<Timestamp> = facts
-            .holdings
+        let since: Vec<Timestamp> = situation
+            .enrolments
             .iter()
             .filter_map(|held| held.shredded)
             .map(|shred| shred.at)
@@ -113,7 +117,7 @@ pub(super) fn measures(breach: &Breach, facts: &Facts, materials: &Materials) ->
     }
     let opened = materials.opened(history);
     if let Some(newest) = opened.iter().max() {
-        let mut purposes: Vec<&str> = facts.columns.iter().filter_map(|column| column.purpose.as_deref()).collect();
+        let mut purposes: Vec<&str> = situation.columns.iter().filter_map(|column| column.purpose.as_deref()).collect();
         purposes.sort_unstable();
         purposes.dedup();
         for purpose in purposes {
@@ -128,7 +132,7 @@ pub(super) fn measures(breach: &Breach, facts: &Facts, materials: &Materials) ->
             let taken_at = retired.and_then(|at| at.into_iter().max());
             all.push(Measure { what: Action::RotatePurpose { purpose: purpose.to_owned() }, taken_at });
         }
-        for column in &facts.columns {
+        for column in &situation.columns {
             if let (Some(purpose), Stored::Token { index }) = (&column.purpose, &column.stored) {
                 let live = history.epochs(purpose, index).into_iter();
                 let reached: Vec<_> = live.filter(|(begun, _)| begun.generation <= *newest).collect();

@@ -7,20 +7,22 @@ use jiff::Timestamp;
 use oubliette::CustomerId;
 use serde::Serialize;
 
-use super::facts::Column;
 use super::measures::Measure;
+use super::situation::Column;
 
-/// What a notice to the supervisory authority says (Art. 33(3) GDPR), by its headings. No customer is named in it.
+/// The content of a notice to the supervisory authority, by the headings of Art. 33(3) GDPR. It names no customer.
 ///
-/// Serialises to JSON; [`to_markdown`](Report::to_markdown) is for people.
+/// Serialises to JSON; [`to_markdown`](BreachReport::to_markdown) is for people.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct Report {
+pub struct BreachReport {
     /// When the controller became aware.
     pub aware_at: Timestamp,
-    /// 72 hours later: when the authority must have been told, or be told why it is late. Art. 33(1).
+    /// The deadline, 72 hours later. A later notice must say why it is late. Art. 33(1).
     pub notify_by: Timestamp,
-    /// When this was worked out.
+    /// When this report was made.
     pub made_at: Timestamp,
     /// What leaked.
     pub leaked: Vec<String>,
@@ -30,68 +32,76 @@ pub struct Report {
     pub contact: Option<String>,
     /// How many. Art. 33(3)(a).
     pub scope: Scope,
-    /// The same by purpose and column.
+    /// The numbers by purpose and column.
     pub purposes: Vec<PurposeScope>,
-    /// Columns that a copied database has as they are, and of which it was not said whether they are personal.
+    /// Plain columns of a copied database. Nobody has said whether they are personal.
     pub in_clear: Vec<PlainColumn>,
-    /// What is likely to come of it. Art. 33(3)(c).
+    /// The likely consequences. Art. 33(3)(c).
     pub consequences: Vec<String>,
-    /// What was done, and what is proposed. Art. 33(3)(d).
+    /// Measures taken and proposed. Art. 33(3)(d).
     pub measures: Vec<Measure>,
-    /// What all of it rests on.
+    /// What the report assumes.
     pub assumptions: Vec<String>,
 }
 
-impl Report {
-    /// Whether the 72 hours were over when this was worked out: then the notice says why it is late (Art. 33(1)).
+impl BreachReport {
+    /// Whether the 72 hours were over when this report was made. Then the notice must say why it is late (Art. 33(1)).
     #[must_use]
     pub fn is_late(&self) -> bool {
         self.made_at > self.notify_by
     }
 }
 
-/// How many persons and values; approximate, as the article has it.
+/// How many persons and values. Approximate numbers are enough (Art. 33(3)(a)).
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Scope {
     /// Persons concerned.
     pub persons: u64,
-    /// Of whom something was readable.
+    /// Persons of whom a value was readable.
     pub persons_readable: u64,
-    /// Of those concerned, whose id is gone, since they were erased since.
+    /// Persons whose id is gone, since they were erased after the leak.
     pub persons_without_id: u64,
     /// Values: one for each column and customer number, whether it was filled or not.
     pub values: u64,
-    /// Of which readable.
+    /// Values that were readable.
     pub values_readable: u64,
 }
 
 /// What leaked of one purpose.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PurposeScope {
     /// The purpose.
     pub purpose: String,
-    /// Customers' numbers concerned.
-    pub holdings: u64,
-    /// Of which something was readable.
-    pub holdings_readable: u64,
+    /// Customer numbers concerned.
+    pub numbers: u64,
+    /// Customer numbers of which a value was readable.
+    pub numbers_readable: u64,
     /// Its columns.
     pub columns: Vec<ColumnScope>,
 }
 
 /// What leaked of one column.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ColumnScope {
     /// The column.
     #[serde(flatten)]
     pub column: Column,
-    /// How many customers' values stood how.
-    pub states: BTreeMap<State, u64>,
+    /// How many values had which exposure.
+    pub states: BTreeMap<Exposure, u64>,
 }
 
-/// A column that is stored as it is.
+/// A plain column.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlainColumn {
@@ -101,11 +111,13 @@ pub struct PlainColumn {
     pub column: String,
 }
 
-/// How a value stood, in the worst of what leaked; in order of severity.
+/// How exposed a value is by the worst of what leaked. The variants are in order of severity.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum State {
+pub enum Exposure {
     /// Sealed, and nothing that leaked opens it.
     Sealed,
     /// A token: it tells which rows have equal values.
@@ -116,47 +128,49 @@ pub enum State {
     Opened,
     /// In clear.
     Clear,
-    /// Given out by a program, or could be.
+    /// A program gave it out, or could have.
     GivenOut,
 }
 
-impl State {
-    /// Whether its content is to be taken for known. A token that can be tested is: addresses and telephone numbers are
-    /// guessed in an hour.
+impl Exposure {
+    /// Whether to assume that its content is known. That includes a token against which guesses can be tested:
+    /// addresses and telephone numbers are guessed in an hour.
     #[must_use]
     pub fn is_readable(self) -> bool {
         match self {
-            State::Sealed | State::Comparable => false,
-            State::Guessable | State::Opened | State::Clear | State::GivenOut => true,
+            Exposure::Sealed | Exposure::Comparable => false,
+            Exposure::Guessable | Exposure::Opened | Exposure::Clear | Exposure::GivenOut => true,
         }
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::Sealed => "sealed, unreadable",
-            State::Comparable => "tokens, unreadable but comparable",
-            State::Guessable => "tokens that guesses can be tested with",
-            State::Opened => "sealed, and readable with what leaked",
-            State::Clear => "in clear",
-            State::GivenOut => "given out by the program",
+            Exposure::Sealed => "sealed, unreadable",
+            Exposure::Comparable => "tokens, unreadable but comparable",
+            Exposure::Guessable => "tokens that guesses can be tested with",
+            Exposure::Opened => "sealed, and readable with what leaked",
+            Exposure::Clear => "in clear",
+            Exposure::GivenOut => "given out by the program",
         })
     }
 }
 
-/// One person concerned: for the list of those to be told, which is kept apart from the report.
+/// One person concerned. The list of persons to inform is kept apart from the report.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Serialize)]
 #[non_exhaustive]
 pub struct Concerned {
-    /// The application's id; `None` when it is gone, since they were erased.
+    /// The application's id; `None` if the person was erased.
     pub customer: Option<String>,
     /// What leaked of them.
     pub purposes: Vec<InPurpose>,
 }
 
 impl Concerned {
-    /// Whether something of theirs was readable: whether they are to be told, if the risk is high. Art. 34.
+    /// Whether a value of this person was readable. If the risk is high, they must be told. Art. 34.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.purposes.iter().any(|purpose| !purpose.readable.is_empty())
@@ -170,17 +184,19 @@ impl fmt::Debug for Concerned {
 }
 
 /// What leaked of a person in one purpose.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct InPurpose {
     /// The purpose.
     pub purpose: String,
-    /// The number it is sealed under.
+    /// The number that the values are sealed under.
     pub number: CustomerId,
-    /// Whether it was shredded since.
+    /// Whether the number was shredded after the leak.
     pub is_shredded: bool,
-    /// Columns whose content is to be taken for known.
+    /// Columns whose content you must assume to be known.
     pub readable: Vec<String>,
-    /// Columns that leaked, and cannot be read.
+    /// Columns that leaked and cannot be read.
     pub unreadable: Vec<String>,
 }

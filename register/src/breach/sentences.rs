@@ -2,59 +2,64 @@
 
 use std::fmt::Write;
 
-use super::facts::{Facts, Stored};
 use super::given::Breach;
 use super::leak::{Leak, Taken};
 use super::materials::Materials;
-use super::report::{Report, State};
+use super::report::{BreachReport, Exposure};
+use super::situation::{Situation, Stored};
 
-pub(super) fn consequences(breach: &Breach, report: &Report, materials: &Materials, facts: &Facts) -> Vec<String> {
+pub(super) fn consequences(
+    breach: &Breach,
+    report: &BreachReport,
+    materials: &Materials,
+    situation: &Situation,
+) -> Vec<String> {
     let mut all = Vec::new();
     let scope = report.scope;
     if scope.persons == 0 {
-        all.push("What is listed holds no values: nothing of anybody's leaked.".to_owned());
+        all.push("The listed leaks hold no values: no personal data leaked.".to_owned());
     } else if scope.persons_readable == 0 {
         all.push(
-            "Everything sealed that leaked is unintelligible to whoever has it: AES-256-GCM under keys that did not leak."
+            "Every sealed value that leaked is unintelligible: it is encrypted by AES-256-GCM under keys that did not leak."
                 .to_owned(),
         );
     } else {
         all.push(format!(
-            "Whoever has what leaked must be taken to know values of {} of {} persons.",
+            "It must be assumed that values of {} of {} persons are known.",
             scope.persons_readable, scope.persons
         ));
     }
-    if !materials.opened(&facts.history).is_empty() {
+    if !materials.opened(&situation.history).is_empty() {
         all.push(
-            "Keys leaked: whoever has them reads any copy of the database, older or newer, with values under the same key \
-             trees, those of customers enrolled later too, until the measures below are taken."
+            "Keys leaked. Until the measures below are taken, they open values under the same key trees in every copy of the \
+           database, older or newer, also those of customers who are enrolled later."
                 .to_owned(),
         );
     }
     let mut records: Vec<u64> = breach.leaks.iter().filter_map(record_of).collect();
     records.sort_unstable();
     records.dedup();
-    all.extend(records.iter().flat_map(|record| of_version(*record, facts)));
+    all.extend(records.iter().flat_map(|record| of_version(*record, situation)));
     let tokens = report.purposes.iter().flat_map(|purpose| &purpose.columns);
-    if tokens.clone().any(|column| column.states.contains_key(&State::Comparable)) {
+    if tokens.clone().any(|column| column.states.contains_key(&Exposure::Comparable)) {
         all.push("Tokens tell which rows have equal values, and how common a value is.".to_owned());
     }
-    if tokens.clone().any(|column| column.states.contains_key(&State::Guessable)) {
+    if tokens.clone().any(|column| column.states.contains_key(&Exposure::Guessable)) {
         all.push(
-            "Tokens leaked with their keys: values that can be guessed, such as addresses and telephone numbers, can be \
-             found out by trying, those of customers who were shredded since too."
+            "Tokens leaked with their keys. Values that can be guessed, such as addresses and telephone numbers, can be found \
+           out by trying, also those of customers who were shredded since."
                 .to_owned(),
         );
     }
     if breach.leaks.iter().any(|leak| matches!(leak, Leak::Database { .. })) {
         all.push(
-            "In any copy of the database it shows which rows are one person's, how long values are (after padding), and \
-             roughly when they were sealed."
+            "A copy of the database shows which rows belong to one person, how long values are (after padding), and roughly \
+           when they were sealed."
                 .to_owned(),
         );
         all.push(
-            "The register's tables, where they lie in it, show in clear who is a customer (by the application's ids), for \
-             which purposes and on what basis, what was asked for and when, and to whom data was handed."
+            "If the copied database has the register's tables, they show in clear who is a customer (by the application's \
+           ids), for which purposes and on which basis, what was requested and when, and who received data."
                 .to_owned(),
         );
     }
@@ -69,9 +74,9 @@ fn record_of(leak: &Leak) -> Option<u64> {
 }
 
 /// What becomes of a copied root record by itself, where its key is a version in a token.
-fn of_version(record: u64, facts: &Facts) -> Vec<String> {
+fn of_version(record: u64, situation: &Situation) -> Vec<String> {
     let mut all = Vec::new();
-    if let Some(version) = facts.history.version_of(record) {
+    if let Some(version) = situation.history.version_of(record) {
         let number = version.number;
         let mut text = format!("The root record of generation {record} is under version {number} of the root key, ");
         // Writing to a string does not fail.
@@ -99,7 +104,7 @@ fn of_version(record: u64, facts: &Facts) -> Vec<String> {
         };
         all.push(text);
     }
-    for copy in facts.history.copies_of(record) {
+    for copy in situation.history.copies_of(record) {
         all.push(match copy.gone {
             Some(gone) => format!(
                 "A copy of the vault that was made of generation {record} was under a key of its own, which was destroyed by \
@@ -115,15 +120,20 @@ fn of_version(record: u64, facts: &Facts) -> Vec<String> {
     all
 }
 
-pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials, erased_before: u64) -> Vec<String> {
-    let mut all = vec!["Nothing leaked but what is listed; what is listed may all be in the same hands.".to_owned()];
+pub(super) fn assumptions(
+    breach: &Breach,
+    situation: &Situation,
+    materials: &Materials,
+    erased_before: u64,
+) -> Vec<String> {
+    let mut all = vec!["Only what is listed leaked, and all of it may be in the same hands.".to_owned()];
     let has = |what: fn(&Leak) -> bool| breach.leaks.iter().any(what);
     let mut say = |text: &str| all.push(text.to_owned());
     if has(|leak| matches!(leak, Leak::Database { .. })) {
         say(
-            "The copied database holds a row for everybody who was registered when it was made, with all columns filled.",
+            "The copied database has a row for everybody who was registered when it was made, with all columns filled.",
         );
-        say("Columns that the inventory does not list are not counted: logs, exports, caches, statistics.");
+        say("Data outside the inventory's columns is not counted: logs, exports, caches, statistics.");
         if erased_before > 0 {
             all.push(format!(
                 "{erased_before} numbers were shredded before the copy was made, and are not counted: what the copy may \
@@ -133,17 +143,17 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
         }
     }
     let mut say = |text: &str| all.push(text.to_owned());
-    let plain = facts.columns.iter().any(|column| column.stored == Stored::Plain && column.purpose.is_none());
+    let plain = situation.columns.iter().any(|column| column.stored == Stored::Plain && column.purpose.is_none());
     if plain && has(|leak| matches!(leak, Leak::Database { .. })) {
-        say("The columns listed as stored in clear are no personal data that matters; judge whether that is so.");
+        say("The columns listed as stored in clear hold no personal data that matters. Judge whether that is so.");
     }
-    if has(|leak| matches!(leak, Leak::RootRecord { .. })) && materials.opened(&facts.history).is_empty() {
+    if has(|leak| matches!(leak, Leak::RootRecord { .. })) && materials.opened(&situation.history).is_empty() {
         say(
-            "The root key of the copied root record did not leak, and has 128 bits of entropy or more. A passphrase can be \
-             guessed, as slowly as Argon2id lets it; if it is not strong, list the root key as leaked too.",
+            "The root key of the copied root record did not leak, and has at least 128 bits of entropy. A weak passphrase can be \
+           guessed, although Argon2id makes that slow: if it is weak, list the root key as leaked too.",
         );
     }
-    if facts.history.has_versions() && has(|leak| !matches!(leak, Leak::Database { .. })) {
+    if situation.history.has_versions() && has(|leak| !matches!(leak, Leak::Database { .. })) {
         say(
             "A version's key counts as destroyed from when the journal says so: the token answered that it was, and the machine that destroyed \
              it wrote the time by its own clock, for which five minutes are allowed.",
@@ -154,29 +164,31 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
              program's memory, as of that time.",
         );
     }
-    if has(|leak| matches!(leak, Leak::Token { .. })) && !facts.history.has_versions() {
+    if has(|leak| matches!(leak, Leak::Token { .. })) && !situation.history.has_versions() {
         say("The journal tells of no versions of the root key: the token is taken to open every root record.");
     }
     if has(|leak| matches!(leak, Leak::Pages { .. })) {
         say("Copied pages include superseded ones, which are kept for a time after each shred.");
     }
-    if !facts.history.is_complete() {
+    if !situation.history.is_complete() {
         say(
             "The vault's journal does not reach back to its creation, or has a gap: pages are taken to be unnecessary, and \
              only shreds that are known count.",
         );
     }
-    if facts.holdings.iter().any(|held| held.shredded.is_some()) {
+    if situation.enrolments.iter().any(|held| held.shredded.is_some()) {
         say("Root records that were overwritten when somebody was shredded are gone, unless one of them is listed.");
     }
     for leak in &breach.leaks {
         let Leak::Service { taken, .. } = leak else { continue };
-        match (taken, &facts.openings) {
+        match (taken, &situation.openings) {
             (Taken::Answers, Some(_)) => say(
                 "The program gave out what its audit has, and nothing else; if the program was killed, the audit lacks its last \
                  interval. Where the audit says that openings are missing, all that it could open is counted.",
             ),
-            (Taken::Answers, None) => say("The program's openings are not audited: all that it could open is counted."),
+            (Taken::Answers, None) => {
+                say("The program's openings are not audited, so everything that it could open is counted.")
+            }
             (Taken::Memory, _) => {
                 say(
                     "Whoever was in the program had its database too: all that it could open is counted, whatever its audit has.",
@@ -184,8 +196,8 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
             }
         }
     }
-    if let Some(issued) = facts.issued {
-        let mut numbers: Vec<_> = facts.holdings.iter().map(|held| held.number).collect();
+    if let Some(issued) = situation.issued {
+        let mut numbers: Vec<_> = situation.enrolments.iter().map(|held| held.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let known = numbers.len() as u64;
@@ -199,13 +211,13 @@ pub(super) fn assumptions(breach: &Breach, facts: &Facts, materials: &Materials,
     all
 }
 
-impl Report {
+impl BreachReport {
     /// Whether the persons must be told (Art. 34), as far as that can be told here, and why.
     #[must_use]
     pub fn persons_to_be_told(&self) -> String {
         let scope = self.scope;
         if scope.persons == 0 {
-            return "Nobody is known to be concerned.".to_owned();
+            return "No person is known to be concerned.".to_owned();
         }
         if scope.persons_readable == 0 {
             let mut text =
@@ -278,7 +290,7 @@ impl Report {
             }
         }
         if self.measures.is_empty() {
-            writeln!(out, "- none follows from what leaked")?;
+            writeln!(out, "- none follows from the listed leaks")?;
         }
         writeln!(out, "\n## Persons to be told (Art. 34)\n\n{}\n", self.persons_to_be_told())?;
         writeln!(out, "## Assumptions\n")?;

@@ -19,7 +19,7 @@ pub(super) struct Versions {
     copies: Vec<Copied>,
 }
 
-/// One of them.
+/// One version of a root key.
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     series: SeriesName,

@@ -5,14 +5,15 @@ use oubliette::Outcome;
 use crate::access::AccessError;
 use crate::error::RegisterError;
 
-/// Why nothing was handed out. **After each of these no byte has left**; what may be true all the same is said of each.
+/// Why nothing was handed out. **After each of these errors no byte has left the application.**
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DisclosureError {
-    /// The customer has not granted it, or no longer; or nothing keeps the purpose any more. Nothing was written down.
+    /// The customer has no live grant for this recipient, or the purpose itself has no live grant. Nothing was
+    /// recorded.
     #[error(
-        "{recipient:?} has no live grant to receive what is kept for {purpose:?}, or the purpose itself has none; \
-         record what is missing by `grant`"
+        "there is no live grant to hand data of {purpose:?} to {recipient:?}, or none for the purpose itself; \
+         record the missing one by `grant`"
     )]
     NoGrant {
         /// Who was to receive it.
@@ -20,27 +21,27 @@ pub enum DisclosureError {
         /// The purpose of the field.
         purpose: &'static str,
     },
-    /// No public key of the recipient's is known. Nothing was written down.
-    #[error("no public key of {recipient:?} is known; record it by `set_key`, or hand it out `in_clear`")]
+    /// The register has no public key of the recipient. Nothing was recorded.
+    #[error("the register has no public key of {recipient:?}; record it by `set_key`, or use `disclose_in_clear`")]
     NoKey {
         /// Who was to receive it.
         recipient: String,
     },
-    /// Not a public key of age's for X25519. Nothing was written down.
-    #[error("not an X25519 public key of age's, which begins with `age1`")]
+    /// The text is not an X25519 public key of age. Nothing was recorded.
+    #[error("this is not an X25519 public key of age, which begins with `age1`")]
     InvalidKey,
-    /// The customer has none of what was asked for, or it was shredded. Nothing was written down.
-    #[error("nothing of what was asked for is held on this customer")]
+    /// The customer has no such data, or it was shredded. Nothing was recorded.
+    #[error("this customer has none of the data that was asked for")]
     NothingHeld,
-    /// It could not be encrypted. Nothing was written down.
-    #[error("it could not be encrypted")]
+    /// The data could not be encrypted. Nothing was recorded.
+    #[error("the data could not be encrypted, and nothing was handed out")]
     Encryption,
-    /// The application's tables could not be read, or the register said no. Nothing was written down.
+    /// The application's tables could not be read, or the register refused. Nothing was recorded.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// It is not known to be written down, or stands in the register and has not reached the journal. It stays there, and is
-    /// told to the journal later: the register then lists a disclosure more than there was, never one less.
-    #[error("it could not be written down, so nothing was handed out; the register may list it all the same")]
+    /// The disclosure could not be recorded with certainty. The register may list it, and the journal may get it later:
+    /// the list may have one disclosure too many, never one too few.
+    #[error("the disclosure could not be recorded, so nothing was handed out; the register may list it all the same")]
     NotWrittenDown(#[source] RegisterError),
 }
 

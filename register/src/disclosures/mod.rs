@@ -17,10 +17,10 @@ pub use error::DisclosureError;
 pub use recipients::Received;
 pub use wanted::Disclosure;
 
+use super::answers::{self, DeclaredTables};
 use super::database::{Database, Transactions, values};
 use super::error::RegisterError;
 use super::grants::{self, Found};
-use super::holdings::{self, Holdings};
 use super::ids;
 use super::outbox;
 use super::register::Register;
@@ -38,12 +38,12 @@ macro_rules! own_transaction {
             $($(#[$doc])*
             pub fn $name(
                 &mut self,
-                holdings: &Holdings,
+                declared: &DeclaredTables,
                 subject: &Subject,
                 disclosure: &Disclosure,
             ) -> Result<$out, DisclosureError> {
                 let register = self.register;
-                crate::sqlite::wait($body(register, &mut self.database(), holdings, subject, disclosure))
+                crate::sqlite::wait($body(register, &mut self.database(), declared, subject, disclosure))
             })*
         }
 
@@ -53,11 +53,11 @@ macro_rules! own_transaction {
             $($(#[$doc])*
             pub async fn $name(
                 &self,
-                holdings: &Holdings,
+                declared: &DeclaredTables,
                 subject: &Subject,
                 disclosure: &Disclosure,
             ) -> Result<$out, DisclosureError> {
-                $body(self.register, &mut self.database(), holdings, subject, disclosure).await
+                $body(self.register, &mut self.database(), declared, subject, disclosure).await
             })*
         }
     };
@@ -65,12 +65,13 @@ macro_rules! own_transaction {
 
 #[cfg(feature = "age")]
 own_transaction! {
-    /// Hands data of a customer to a recipient: a file of age's, encrypted to the key that `set_key` recorded, which holds
-    /// the fields as JSON.
+    /// Hands data of a customer to a recipient: the fields as JSON, in an age file that is encrypted to the key from
+    /// `set_key`.
     ///
-    /// Each field's purpose needs a live grant for that recipient, and one that it is kept on. What is handed out, when and to whom is written into
-    /// the register and the journal first; what was shredded is left out. Once it has left, a shred does not reach it.
-    /// The file's size tells how long the JSON is: age does not pad. It names the recipient, and not the customer by an id.
+    /// Each field's purpose needs two live grants: one for this recipient, and one for the purpose itself. The register
+    /// and the journal record the disclosure first. Shredded values are left out. A shred does not reach data that has
+    /// left. The size of the file shows the length of the JSON, since age does not pad. The file names the recipient;
+    /// it has no id of the customer.
     ///
     /// # Errors
     /// [`DisclosureError`]. Nothing was handed out.
@@ -78,8 +79,8 @@ own_transaction! {
 }
 
 own_transaction! {
-    /// Hands data of a customer to a recipient in clear, as JSON: whatever carries it must keep it secret. The same grants
-    /// are needed as for what is encrypted, and it is written down in the same way, as handed out in clear.
+    /// Hands data of a customer to a recipient in clear, as JSON; the transport must keep it secret. It needs the same
+    /// grants as an encrypted disclosure, and is recorded in the same way, as handed out in clear.
     ///
     /// # Errors
     /// [`DisclosureError`]. Nothing was handed out.
@@ -90,7 +91,7 @@ own_transaction! {
 async fn encrypted<D: Transactions>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
     disclosure: &Disclosure,
 ) -> Result<Vec<u8>, DisclosureError> {
@@ -98,34 +99,34 @@ async fn encrypted<D: Transactions>(
     let key = key.ok_or_else(|| DisclosureError::NoKey { recipient: disclosure.recipient.clone() })?;
     encrypt::check(&key)?;
     let form = |tree: &Tree| encrypt::encrypted(&tree.pretty(), &key);
-    disclose(register, db, holdings, subject, disclosure, true, form).await
+    disclose(register, db, declared, subject, disclosure, true, form).await
 }
 
 async fn in_clear<D: Transactions>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
     disclosure: &Disclosure,
 ) -> Result<Document, DisclosureError> {
-    disclose(register, db, holdings, subject, disclosure, false, |tree| Ok(Document::for_people(tree))).await
+    disclose(register, db, declared, subject, disclosure, false, |tree| Ok(Document::for_people(tree))).await
 }
 
 async fn disclose<D: Transactions, T>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
     disclosure: &Disclosure,
     encrypted: bool,
     form: impl Fn(&Tree) -> Result<T, DisclosureError>,
 ) -> Result<T, DisclosureError> {
-    disclosure.check(holdings)?;
+    disclosure.check(declared)?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
-    opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
+    opening::check(&register.reader, &declared.readers, &declared.tables, wanted)?;
     db.begin().await?;
     // Whatever can fail fails before it is written down for good.
-    let made = match write_down(register, db, holdings, subject, disclosure, encrypted).await {
+    let made = match write_down(register, db, declared, subject, disclosure, encrypted).await {
         Ok(tree) => form(&tree).and_then(|made| Ok(register.step("write down a disclosure").map(|()| made)?)),
         Err(error) => Err(error),
     };
@@ -149,7 +150,7 @@ async fn disclose<D: Transactions, T>(
 async fn write_down<D: Database>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
     disclosure: &Disclosure,
     encrypted: bool,
@@ -162,7 +163,7 @@ async fn write_down<D: Database>(
     whose::check(register, db, found.id, None, Some(subject)).await?;
     let now = register.now();
     let recipient = disclosure.recipient.as_str();
-    let by_purpose = by_purpose(holdings, disclosure);
+    let by_purpose = by_purpose(declared, disclosure);
     let mut grants = Vec::new();
     for purpose in by_purpose.keys() {
         let purpose = purpose.name();
@@ -174,7 +175,7 @@ async fn write_down<D: Database>(
     }
     let whose = live_numbers(db, &found).await?;
     let wanted = |table: &Table, column: &Column| disclosure.is_wanted(table, column);
-    let rows = holdings::rows(register, db, holdings, &whose, wanted, &disclosure.only, false).await?;
+    let rows = answers::rows(register, db, declared, &whose, wanted, &disclosure.only, false).await?;
     let tables = tables(rows).ok_or(DisclosureError::NothingHeld)?;
     for ((purpose, columns), (grant, number)) in by_purpose.iter().zip(grants) {
         const INSERT: &str = "INSERT INTO oubliette_disclosures \
@@ -201,9 +202,9 @@ async fn write_down<D: Database>(
 
 type Columns<'h> = Vec<(&'h Table, &'h Column)>;
 
-fn by_purpose<'h>(holdings: &'h Holdings, disclosure: &Disclosure) -> BTreeMap<Purpose, Columns<'h>> {
+fn by_purpose<'h>(declared: &'h DeclaredTables, disclosure: &Disclosure) -> BTreeMap<Purpose, Columns<'h>> {
     let mut found: BTreeMap<Purpose, Columns<'h>> = BTreeMap::new();
-    for table in &holdings.tables {
+    for table in &declared.tables {
         for column in table.columns().iter().filter(|column| disclosure.is_wanted(table, column)) {
             if let Some(purpose) = wanted::purpose_of(table, column) {
                 found.entry(purpose).or_default().push((table, column));

@@ -14,29 +14,32 @@ use crate::register::Register;
 use crate::schema;
 use crate::subject::Subject;
 
-/// One who received data of a customer.
+/// A recipient of a customer's data.
+///
+/// [The guide](crate::guide) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
     /// The recipient, as its grants name it.
     pub recipient: String,
-    /// What was said of it by `describe_recipient`: an address to write to.
+    /// The text from `describe_recipient`, such as an address.
     pub about: Option<String>,
     /// When it last received something.
     pub last: Timestamp,
-    /// What it received: the purposes, each with the columns as `table.column`.
+    /// What it received: for each purpose the columns, as `table.column`.
     pub fields: BTreeMap<String, Vec<String>>,
 }
 
 in_transaction! {
-    /// Says what a recipient is, and how it is told of an erasure: an address, a contract. Not about customers.
+    /// Describes a recipient, and how to tell it of an erasure: an address, a contract. Never write about customers
+    /// here.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] of a name that no recipient can have; [`RegisterError::OtherVault`].
+    /// [`RegisterError::Invalid`] if the name is invalid; [`RegisterError::OtherVault`].
     write fn describe_recipient(recipient: &str, about: &str) -> () = describe;
 
-    /// Who received data of a customer, and is to be told when it is erased or corrected (Art. 19 GDPR). Ask before you
-    /// erase: afterwards the register no longer knows whose the disclosures were.
+    /// Lists who received data of a customer. They must be told when the data is erased or corrected (Art. 19 GDPR).
+    /// Ask before you erase: afterwards the register no longer knows whose the disclosures were.
     ///
     /// # Errors
     /// [`RegisterError::UnknownSubject`].
@@ -45,15 +48,14 @@ in_transaction! {
 
 #[cfg(feature = "age")]
 in_transaction! {
-    /// The public key that disclosures to a recipient are encrypted to: one of age's for X25519 (`age1...`). It replaces the
-    /// one before, and the journal notes it.
+    /// Records the public key that disclosures to a recipient are encrypted to: an X25519 key of age (`age1...`). It
+    /// replaces the previous key, and the journal notes it.
     ///
-    /// Whoever can write to the database can put another key there: compare it with the journal's note, or with the
-    /// recipient.
+    /// Everybody who can write to the database can put another key there. Compare the key with the journal's note, or
+    /// ask the recipient.
     ///
     /// # Errors
-    /// [`RegisterError::Invalid`] of a name that no recipient can have, and of what is no such key;
-    /// [`RegisterError::OtherVault`].
+    /// [`RegisterError::Invalid`] if the name or the key is invalid; [`RegisterError::OtherVault`].
     write fn set_key(recipient: &str, public_key: &str) -> () = set_key;
 }
 

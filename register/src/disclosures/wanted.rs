@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::access::table::Column;
 use crate::access::{AccessError, Table};
-use crate::holdings::{Holdings, Only};
+use crate::answers::{DeclaredTables, Only};
 
-/// What of a customer is to be handed to a recipient.
+/// Which data of a customer to hand to a recipient.
 ///
 /// ```
 /// use oubliette::personal::{Address, Name};
@@ -45,28 +45,28 @@ enum Wanted {
 }
 
 impl Disclosure {
-    /// To this recipient, by the name that its grants have.
+    /// Names the recipient as its grants do.
     #[must_use]
     pub fn to(recipient: impl Into<String>) -> Disclosure {
         Disclosure { recipient: recipient.into(), wanted: Vec::new(), only: Vec::new() }
     }
 
-    /// A field, of every table that has it.
+    /// Adds a field, from every table that has it.
     #[must_use]
     pub fn field<T: PersonalData>(mut self, field: Field<T>) -> Disclosure {
         self.wanted.push(Wanted::Field(field.into()));
         self
     }
 
-    /// A column, sealed or stored as it is, by its name in the database; of a field within a group the record's name. One stored as
-    /// it is belongs to the purpose of its record.
+    /// Adds a column, sealed or plain, by its name in the database; a field within a group goes by its name in the
+    /// record. A plain column belongs to the purpose of its record.
     #[must_use]
     pub fn column(mut self, table: impl Into<String>, column: impl Into<String>) -> Disclosure {
         self.wanted.push(Wanted::Column { table: table.into(), column: column.into() });
         self
     }
 
-    /// Of this table only the rows in which a column is this, compared as text. Once a table.
+    /// Takes only the rows of this table whose column has this value, compared as text. Use it once for each table.
     #[must_use]
     pub fn only(mut self, table: impl Into<String>, column: impl Into<String>, is: impl Display) -> Disclosure {
         let is = Zeroizing::new(is.to_string());
@@ -79,19 +79,19 @@ impl Disclosure {
     }
 
     /// Refuses what no table has: it would be left out in silence.
-    pub(super) fn check(&self, holdings: &Holdings) -> Result<(), AccessError> {
+    pub(super) fn check(&self, declared: &DeclaredTables) -> Result<(), AccessError> {
         let invalid = |what: String| Err(AccessError::Invalid { what });
         if self.wanted.is_empty() {
             return invalid("a disclosure names fields or columns".into());
         }
         for wanted in &self.wanted {
-            let mut found = holdings.tables.iter().flat_map(|table| table.columns().iter().map(move |it| (table, it)));
+            let mut found = declared.tables.iter().flat_map(|table| table.columns().iter().map(move |it| (table, it)));
             if !found.any(|(table, column)| wanted.is(table, column) && purpose_of(table, column).is_some()) {
                 return invalid(format!("no table that was declared has {wanted} to hand out"));
             }
         }
         for (at, only) in self.only.iter().enumerate() {
-            let table = holdings.tables.iter().find(|table| table.name() == only.table);
+            let table = declared.tables.iter().find(|table| table.name() == only.table);
             let column = table.and_then(|table| table.columns().iter().find(|column| column.name == only.column));
             let is_plain = column.is_some_and(|column| column.info.kind == FieldKind::Plain);
             if !is_plain || self.only.iter().skip(at + 1).any(|other| other.table == only.table) {

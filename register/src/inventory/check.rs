@@ -10,18 +10,19 @@ use serde_json::Value;
 
 use super::contents::Inventory;
 use super::document::FORMAT;
-use super::error::{Gap, InventoryError};
+use super::error::{Finding, InventoryError};
 
 /// What of the inventory itself is missing, whatever a file says.
-pub(super) fn gaps(inventory: &Inventory) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> =
-        inventory.tables.iter().filter_map(|table| table.fault()).map(|fault| Gap::BadTable { fault }).collect();
+pub(super) fn findings(inventory: &Inventory) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        inventory.tables.iter().filter_map(|table| table.fault()).map(|fault| Finding::BadTable { fault }).collect();
     let tables = inventory.tables();
     let twice = tables.iter().zip(tables.iter().skip(1)).filter(|(one, next)| one.name() == next.name());
-    gaps.extend(twice.map(|(table, _)| Gap::Twice { what: format!("table {:?}", table.name()) }));
+    findings.extend(twice.map(|(table, _)| Finding::Twice { what: format!("table {:?}", table.name()) }));
     let declarations = inventory.declarations();
     let twice = declarations.iter().zip(declarations.iter().skip(1)).filter(|(one, next)| one.purpose == next.purpose);
-    gaps.extend(twice.map(|(declared, _)| Gap::Twice { what: format!("purpose {:?}", declared.purpose.name()) }));
+    findings
+        .extend(twice.map(|(declared, _)| Finding::Twice { what: format!("purpose {:?}", declared.purpose.name()) }));
     let mut missing = Vec::new();
     for table in tables {
         for column in table.columns() {
@@ -34,36 +35,36 @@ pub(super) fn gaps(inventory: &Inventory) -> Vec<Gap> {
             if inventory.declaration(purpose.name()).is_none() && !missing.contains(&purpose) {
                 missing.push(purpose);
                 let (table, column) = (table.name().to_owned(), column.name.clone());
-                gaps.push(Gap::NoDeclaration { purpose: purpose.name().to_owned(), table, column });
+                findings.push(Finding::NoDeclaration { purpose: purpose.name().to_owned(), table, column });
             }
         }
     }
     for declared in declarations {
         let purpose = declared.purpose.name();
         let lacks = declared.lacks().into_iter();
-        gaps.extend(lacks.map(|lacks| Gap::Incomplete { purpose: purpose.to_owned(), lacks }));
+        findings.extend(lacks.map(|lacks| Finding::Incomplete { purpose: purpose.to_owned(), lacks }));
     }
-    gaps
+    findings
 }
 
 pub(super) fn check(inventory: &Inventory, path: &Path) -> Result<(), InventoryError> {
-    let mut gaps = gaps(inventory);
+    let mut findings = findings(inventory);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(InventoryError::NotWritten { path: path.to_owned(), gaps });
+            return Err(InventoryError::NotWritten { path: path.to_owned(), findings });
         }
         Err(error) => return Err(InventoryError::file(path, error)),
     };
     let (before, now) = (Known::read(&text, path)?, Known::read(&inventory.to_json(), path)?);
-    before.compare(&now, &mut gaps);
-    if gaps.is_empty() { Ok(()) } else { Err(InventoryError::Gaps { path: path.to_owned(), gaps }) }
+    before.compare(&now, &mut findings);
+    if findings.is_empty() { Ok(()) } else { Err(InventoryError::NotUpToDate { path: path.to_owned(), findings }) }
 }
 
 pub(super) fn write(inventory: &Inventory, path: &Path) -> Result<(), InventoryError> {
-    let gaps = gaps(inventory);
-    if !gaps.is_empty() {
-        return Err(InventoryError::Gaps { path: path.to_owned(), gaps });
+    let findings = findings(inventory);
+    if !findings.is_empty() {
+        return Err(InventoryError::NotUpToDate { path: path.to_owned(), findings });
     }
     std::fs::write(path, inventory.to_json()).map_err(|error| InventoryError::file(path, error))
 }
@@ -110,22 +111,23 @@ impl Known {
         Some(known)
     }
 
-    fn compare(&self, now: &Known, gaps: &mut Vec<Gap>) {
+    fn compare(&self, now: &Known, findings: &mut Vec<Finding>) {
         for ((table, column), field) in &now.fields {
             let (table, column, holds) = (table.clone(), column.clone(), in_words(field));
             match self.fields.get(&(table.clone(), column.clone())) {
-                None => gaps.push(Gap::NewField { table, column, holds }),
+                None => findings.push(Finding::NewField { table, column, holds }),
                 Some(before) if before != field => {
-                    gaps.push(Gap::FieldChanged { table, column, before: in_words(before), holds });
+                    findings.push(Finding::FieldChanged { table, column, before: in_words(before), holds });
                 }
                 Some(_) => {}
             }
         }
         let gone = self.fields.keys().filter(|place| !now.fields.contains_key(*place));
-        gaps.extend(gone.map(|(table, column)| Gap::FieldGone { table: table.clone(), column: column.clone() }));
+        findings
+            .extend(gone.map(|(table, column)| Finding::FieldGone { table: table.clone(), column: column.clone() }));
         let parts = self.said.keys().chain(now.said.keys().filter(|part| !self.said.contains_key(*part)));
         let changed = parts.filter(|part| self.said.get(*part) != now.said.get(*part));
-        gaps.extend(changed.map(|part| Gap::DeclarationChanged { part: part.clone() }));
+        findings.extend(changed.map(|part| Finding::DeclarationChanged { part: part.clone() }));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::declaration::Declaration;
 use crate::access::Table;
 
-/// What is kept on people: tables and declarations. See [the module](super).
+/// The record of processing activities: tables and declarations. [The module](super) has an example.
 #[derive(Clone, Debug)]
 pub struct Inventory {
     pub(super) controller: String,
@@ -14,35 +14,35 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Of this controller: name and contact details.
+    /// The inventory of this controller: name and contact details.
     #[must_use]
     pub fn of(controller: impl Into<String>) -> Inventory {
         let (tables, declarations, measures) = (Vec::new(), Vec::new(), Vec::new());
         Inventory { controller: controller.into(), officer: None, measures, tables, declarations }
     }
 
-    /// The data protection officer, with contact details.
+    /// Names the data protection officer, with contact details.
     #[must_use]
     pub fn officer(mut self, officer: impl Into<String>) -> Inventory {
         self.officer = Some(officer.into());
         self
     }
 
-    /// A measure of security, beside the sealing, which is said anyway.
+    /// Adds a security measure. Sealing is listed by itself.
     #[must_use]
     pub fn measure(mut self, measure: impl Into<String>) -> Inventory {
         self.measures.push(measure.into());
         self
     }
 
-    /// A table of the application's.
+    /// Adds a table of the application.
     #[must_use]
     pub fn table(mut self, table: Table) -> Inventory {
         self.tables.push(table);
         self
     }
 
-    /// What a purpose is for.
+    /// Adds the declaration of a purpose.
     #[must_use]
     pub fn purpose(mut self, declaration: Declaration) -> Inventory {
         self.declarations.push(declaration);

@@ -4,10 +4,12 @@ use oubliette::Purpose;
 
 use crate::basis::Basis;
 
-/// What is said about one purpose: why, on which basis, how long, who receives it.
+/// The words about one purpose: why it is kept, on which basis, how long, who receives it.
 ///
-/// Why, basis, how long and recipients must be said, recipients by [`nobody_receives_it`](Declaration::nobody_receives_it)
-/// if there are none; [`Inventory::gaps`](super::Inventory::gaps) tells what is missing.
+/// All four are required. If nobody receives the data, say [`nobody_receives_it`](Declaration::nobody_receives_it).
+/// [`Inventory::findings`](super::Inventory::findings) lists what is missing.
+///
+/// [The module](crate::inventory) has an example.
 #[derive(Clone, Debug)]
 pub struct Declaration {
     pub(crate) purpose: Purpose,
@@ -23,7 +25,7 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// About this purpose.
+    /// A declaration of this purpose.
     #[must_use]
     pub fn of(purpose: Purpose) -> Declaration {
         let (why, basis, kept, recipients) = (None, None, None, None);
@@ -52,36 +54,36 @@ impl Declaration {
         self
     }
 
-    /// One who receives it, or a category of such: "DHL, to deliver". A recipient that the register has grants for must be
-    /// called here exactly as there.
+    /// Adds a recipient, or a category of recipients: "DHL, to deliver". Use the exact name that the register's grants
+    /// use.
     #[must_use]
     pub fn recipient(mut self, who: impl Into<String>) -> Declaration {
         self.recipients.get_or_insert_default().push(who.into());
         self
     }
 
-    /// There are no recipients.
+    /// Says that nobody receives the data.
     #[must_use]
     pub fn nobody_receives_it(mut self) -> Declaration {
         self.recipients.get_or_insert_default();
         self
     }
 
-    /// A category of people that it is about: "customers".
+    /// Adds a category of people: "customers".
     #[must_use]
     pub fn whose(mut self, people: impl Into<String>) -> Declaration {
         self.whose.push(people.into());
         self
     }
 
-    /// A category of data: "contact details".
+    /// Adds a category of data: "contact details".
     #[must_use]
     pub fn category(mut self, of_data: impl Into<String>) -> Declaration {
         self.categories.push(of_data.into());
         self
     }
 
-    /// A country outside the European Economic Area or an international organisation that it is transferred to, with the
+    /// Adds a transfer to a country outside the European Economic Area or to an international organisation, with the
     /// safeguards: "Switzerland, adequacy decision 2000/518/EC".
     #[must_use]
     pub fn transfer(mut self, to: impl Into<String>) -> Declaration {
@@ -89,7 +91,7 @@ impl Declaration {
         self
     }
 
-    /// It is transferred to nobody outside the European Economic Area.
+    /// Says that nothing is transferred outside the European Economic Area.
     #[must_use]
     pub fn stays_inside_the_eea(mut self) -> Declaration {
         self.transfers.get_or_insert_default();

@@ -5,10 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One thing that the inventory does not know, or that the file does not.
+/// One thing that is missing, or that differs between the inventory and its file.
+///
+/// It is only read, so there is no example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Gap {
+pub enum Finding {
     /// A record gained a field since the file was written.
     NewField {
         /// The table of the record.
@@ -57,65 +59,71 @@ pub enum Gap {
         /// Which.
         what: String,
     },
-    /// A table's declaration cannot be.
+    /// A table's declaration contradicts itself.
     BadTable {
         /// What is wrong.
         fault: String,
     },
-    /// What is declared is not what the file says.
+    /// A declaration differs from the file.
     DeclarationChanged {
         /// Which part: a purpose's member, or one of the head.
         part: String,
     },
 }
 
-impl fmt::Display for Gap {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Gap::NewField { table, column, holds } => {
-                write!(f, "{table}.{column} ({holds}) is not in the file: see that its purpose's declaration covers it")
+            Finding::NewField { table, column, holds } => {
+                write!(
+                    f,
+                    "{table}.{column} ({holds}) is not in the file: check that the declaration of its purpose covers it"
+                )
             }
-            Gap::FieldGone { table, column } => {
-                write!(f, "{table}.{column} is in the file, and no record has it: is its content deleted everywhere?")
+            Finding::FieldGone { table, column } => {
+                write!(
+                    f,
+                    "{table}.{column} is in the file, but no record has it: check that its content is deleted everywhere"
+                )
             }
-            Gap::FieldChanged { table, column, before, holds } => {
-                write!(f, "{table}.{column} holds {holds}, and the file says {before}")
+            Finding::FieldChanged { table, column, before, holds } => {
+                write!(f, "{table}.{column} holds {holds}, but the file says {before}")
             }
-            Gap::NoDeclaration { purpose, table, column } => {
-                write!(f, "purpose {purpose:?}, of {table}.{column}, is not declared: say why it is kept")
+            Finding::NoDeclaration { purpose, table, column } => {
+                write!(f, "the purpose {purpose:?} of {table}.{column} is not declared: say why it is kept")
             }
-            Gap::Incomplete { purpose, lacks } => write!(f, "the declaration of {purpose:?} does not say {lacks}"),
-            Gap::Twice { what } => write!(f, "{what} is declared twice"),
-            Gap::BadTable { fault } => f.write_str(fault),
-            Gap::DeclarationChanged { part } => write!(f, "{part} is not what the file says"),
+            Finding::Incomplete { purpose, lacks } => write!(f, "the declaration of {purpose:?} does not say {lacks}"),
+            Finding::Twice { what } => write!(f, "{what} is declared twice"),
+            Finding::BadTable { fault } => f.write_str(fault),
+            Finding::DeclarationChanged { part } => write!(f, "{part} differs from the file"),
         }
     }
 }
 
-/// Why an inventory is not what its file says.
+/// Why an inventory differs from its file.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
     /// Something is new, gone, changed or missing.
     #[error(
-        "the inventory in {} is not up to date; if all of this is meant, `write` it anew:{}", path.display(), listed(gaps)
+        "the inventory in {} is not up to date; if you want all of these changes, `write` it anew:{}", path.display(), listed(findings)
     )]
-    Gaps {
+    NotUpToDate {
         /// The file.
         path: PathBuf,
-        /// All of it.
-        gaps: Vec<Gap>,
+        /// Everything that differs.
+        findings: Vec<Finding>,
     },
     /// There is no such file yet.
-    #[error("there is no inventory in {} yet: `write` it once, and commit it{}", path.display(), listed(gaps))]
+    #[error("there is no inventory in {} yet; `write` it once, and commit it{}", path.display(), listed(findings))]
     NotWritten {
         /// The file.
         path: PathBuf,
-        /// What must be said before it can be written.
-        gaps: Vec<Gap>,
+        /// What to add before it can be written.
+        findings: Vec<Finding>,
     },
     /// The file is no inventory, or one of a newer version.
-    #[error("{} is no inventory that this version can read; `write` it anew", path.display())]
+    #[error("{} is not an inventory that this version can read; `write` it anew", path.display())]
     NotAnInventory {
         /// The file.
         path: PathBuf,
@@ -133,6 +141,6 @@ pub enum InventoryError {
 
 oubliette::journal::message::debug_as_message!(InventoryError);
 
-fn listed(gaps: &[Gap]) -> String {
-    gaps.iter().map(|gap| format!("\n- {gap}")).collect()
+fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("\n- {finding}")).collect()
 }

@@ -7,36 +7,47 @@ use super::contents::Inventory;
 use crate::access::tree::Tree;
 use crate::basis::Basis;
 
-/// How many grants are live, by purpose, basis and recipient: from the register, or from a register of your own.
+/// How many grants are live, by purpose, basis and recipient. `live_grants` of the register gives it.
+///
+/// ```
+/// use oubliette_register::Basis;
+/// use oubliette_register::inventory::{Inventory, LiveGrants};
+///
+/// let live = LiveGrants::at_time("2026-11-24T18:00:00Z").grants("newsletter", Basis::Consent, None, 12);
+/// let differences = Inventory::of("Shop SAS, privacy@shop.example").differences(&live);
+/// assert_eq!(differences[0].to_string(), "newsletter: there are 12 live grants, but the purpose is not declared");
+/// ```
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveGrants {
     at: String,
     grants: BTreeMap<String, BTreeMap<(Basis, Option<String>), u64>>,
 }
 
-/// What is declared and what is granted do not agree.
+/// A difference between the declarations and the live grants.
+///
+/// [`LiveGrants`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// There are grants for a purpose that the inventory does not have.
+    /// A purpose has grants and no declaration.
     NotDeclared {
         /// The purpose.
         purpose: String,
         /// How many are live.
         grants: u64,
     },
-    /// There are grants on another basis than the declared one.
+    /// Grants have a different basis from the declared one.
     OtherBasis {
         /// The purpose.
         purpose: String,
         /// The basis declared.
         declared: Basis,
-        /// That of the grants.
+        /// The basis of the grants.
         granted: Basis,
         /// How many are live.
         grants: u64,
     },
-    /// Somebody has grants, and is not declared as a recipient.
+    /// A recipient has grants and is not declared.
     UnknownRecipient {
         /// The purpose.
         purpose: String,
@@ -45,7 +56,7 @@ pub enum Difference {
         /// How many are live.
         grants: u64,
     },
-    /// Somebody is declared as a recipient, and nobody granted it.
+    /// A recipient is declared and has no grants.
     NoGrants {
         /// The purpose.
         purpose: String,
@@ -58,31 +69,31 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Difference::NotDeclared { purpose, grants } => {
-                write!(f, "{purpose}: {grants} live grants, and the purpose is not declared")
+                write!(f, "{purpose}: there are {grants} live grants, but the purpose is not declared")
             }
             Difference::OtherBasis { purpose, declared, granted, grants } => {
-                write!(f, "{purpose}: declared on {}, and {grants} live grants are on {}", declared, granted)
+                write!(f, "{purpose}: the declared basis is {}, but {grants} live grants are on {}", declared, granted)
             }
             Difference::UnknownRecipient { purpose, recipient, grants } => {
-                write!(f, "{purpose}: {grants} live grants are for {recipient}, who is not declared as a recipient")
+                write!(f, "{purpose}: {grants} live grants are for {recipient}, which is not declared as a recipient")
             }
             Difference::NoGrants { purpose, recipient } => {
-                write!(f, "{purpose}: {recipient} is declared as a recipient, and has no live grant")
+                write!(f, "{purpose}: {recipient} is declared as a recipient, but has no live grant")
             }
         }
     }
 }
 
-impl Live {
-    /// None yet, counted at this time, as documents are to show it.
+impl LiveGrants {
+    /// No grants yet, counted at this time, in the form that documents show.
     #[must_use]
-    pub fn at_time(at: impl Into<String>) -> Live {
-        Live { at: at.into(), grants: BTreeMap::new() }
+    pub fn at_time(at: impl Into<String>) -> LiveGrants {
+        LiveGrants { at: at.into(), grants: BTreeMap::new() }
     }
 
-    /// Adds grants of a purpose on a basis: to keep the data or, with a recipient, to hand it on.
+    /// Adds grants of a purpose on a basis; with a recipient, grants to hand data on.
     #[must_use]
-    pub fn grants(mut self, purpose: &str, basis: Basis, recipient: Option<&str>, count: u64) -> Live {
+    pub fn grants(mut self, purpose: &str, basis: Basis, recipient: Option<&str>, count: u64) -> LiveGrants {
         let of_purpose = self.grants.entry(purpose.to_owned()).or_default();
         let sum = of_purpose.entry((basis, recipient.map(str::to_owned))).or_default();
         *sum = sum.saturating_add(count);

@@ -6,10 +6,10 @@ use oubliette::{Purpose, fields::FieldKind};
 
 use super::contents::Inventory;
 use super::declaration::Declaration;
-use super::live::Live;
+use super::live::LiveGrants;
 use crate::access::Table;
 
-pub(super) fn markdown(inventory: &Inventory, live: Option<&Live>) -> String {
+pub(super) fn markdown(inventory: &Inventory, live: Option<&LiveGrants>) -> String {
     let mut out = String::from("# Record of processing activities\n\n");
     let mut head = vec![("Controller", inventory.controller.clone())];
     head.extend(inventory.officer.clone().map(|officer| ("Data protection officer", officer)));
@@ -33,7 +33,7 @@ pub(super) fn markdown(inventory: &Inventory, live: Option<&Live>) -> String {
     out
 }
 
-fn purpose(out: &mut String, inventory: &Inventory, declaration: &Declaration, live: Option<&Live>) {
+fn purpose(out: &mut String, inventory: &Inventory, declaration: &Declaration, live: Option<&LiveGrants>) {
     let _ = writeln!(out, "\n## {}\n", one_line(declaration.purpose.name()));
     let not_said = || "**not said**".to_owned();
     let said = |texts: &[String]| if texts.is_empty() { not_said() } else { texts.join("; ") };
@@ -106,7 +106,7 @@ fn holds(tag: &str) -> &str {
     }
 }
 
-fn differences(out: &mut String, inventory: &Inventory, live: Option<&Live>) {
+fn differences(out: &mut String, inventory: &Inventory, live: Option<&LiveGrants>) {
     let Some(live) = live else { return };
     let differences = live.differences(inventory);
     out.push_str("\n## Declared and granted\n\n");

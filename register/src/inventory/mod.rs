@@ -1,9 +1,9 @@
-//! The record of processing activities (Art. 30 GDPR), from what the code declares: what is kept, why, how long, who
-//! receives it.
+//! The record of processing activities (Art. 30 GDPR), made from the code: what is kept, why, how long, who receives
+//! it.
 //!
-//! The columns come from the `FIELDS` of your records, so none can be forgotten; the words come from a [`Declaration`] a
-//! purpose. [`check`](Inventory::check), in a test, compares both with a file that you commit, and fails when a record has
-//! gained a field that the file does not know, or a purpose has no declaration.
+//! The columns come from the `FIELDS` of your records, so you cannot forget one. The words come from a [`Declaration`]
+//! for each purpose. Call [`check`](Inventory::check) in a test: it compares both with a file that you commit, and
+//! fails if a record has a new field or a purpose has no declaration.
 //!
 //! ```
 //! use oubliette_register::access::Table;
@@ -38,7 +38,7 @@
 //!
 //! # let place = tempfile::tempdir()?;
 //! # let file = place.path().join("inventory.json");
-//! // The first time, and whenever a change is meant: from a test that is `#[ignore]`d, or from a program of its own.
+//! // Once, and again after each change that you want: in an `#[ignore]`d test, or in a program of its own.
 //! inventory().write(&file)?;
 //! // In a test that always runs.
 //! inventory().check(&file)?;
@@ -47,8 +47,8 @@
 //! ```
 //!
 //! # What it does not do
-//! It knows what the records declare, and nothing of logs, emails, spreadsheets and paper. Whether a reason is a good one
-//! is not for a program to say.
+//! It knows what the records declare. It does not know logs, emails, spreadsheets and paper, and it does not judge
+//! whether a reason is good.
 
 mod check;
 mod contents;
@@ -62,45 +62,47 @@ use std::path::Path;
 
 pub use contents::Inventory;
 pub use declaration::Declaration;
-pub use error::{Gap, InventoryError};
-pub use live::{Difference, Live};
+pub use error::{Finding, InventoryError};
+pub use live::{Difference, LiveGrants};
 
 use crate::access::tree::Tree;
 
 impl Inventory {
-    /// What must be said and is not: purposes without a declaration, and incomplete declarations.
+    /// What is missing: purposes without a declaration, and incomplete declarations.
     #[must_use]
-    pub fn gaps(&self) -> Vec<Gap> {
-        check::gaps(self)
+    pub fn findings(&self) -> Vec<Finding> {
+        check::findings(self)
     }
 
-    /// Compares the inventory with the file that [`write`](Inventory::write) wrote; keep that under version control. Call
-    /// it in a test.
+    /// Compares the inventory with the file from [`write`](Inventory::write). Keep the file under version control, and
+    /// call this in a test.
     ///
     /// # Errors
-    /// [`InventoryError`], which names every field and record, and every declaration, that is new, gone, changed or missing.
+    /// [`InventoryError`]. It names each field, record and declaration that is new, gone, changed or missing.
     pub fn check(&self, path: impl AsRef<Path>) -> Result<(), InventoryError> {
         check::check(self, path.as_ref())
     }
 
-    /// Writes the file that [`check`](Inventory::check) compares with. Not in a test that always runs: it would agree with
-    /// everything.
+    /// Writes the file that [`check`](Inventory::check) compares with. Do not call it in a test that always runs: the
+    /// check would then accept everything.
     ///
     /// # Errors
-    /// [`InventoryError::Gaps`] while something is not said that must be, and then nothing is written; the file's own.
+    /// [`InventoryError::NotUpToDate`] while something is missing: then nothing is written. Also if the file cannot be
+    /// written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), InventoryError> {
         check::write(self, path.as_ref())
     }
 
-    /// As JSON, in an order that stays the same.
+    /// The inventory as JSON, always in the same order.
     #[must_use]
     pub fn to_json(&self) -> String {
         json(&document::document(self))
     }
 
-    /// As JSON, with the grants that are live and where they differ from what is declared. Not for [`check`](Inventory::check).
+    /// The inventory as JSON, with the live grants and their differences from the declarations.
+    /// [`check`](Inventory::check) does not read this form.
     #[must_use]
-    pub fn to_json_with(&self, live: &Live) -> String {
+    pub fn to_json_with(&self, live: &LiveGrants) -> String {
         let mut document = document::document(self);
         if let Tree::Object(members) = &mut document {
             members.push(("live".to_owned(), live.document(self)));
@@ -108,21 +110,21 @@ impl Inventory {
         json(&document)
     }
 
-    /// As Markdown, in an order that stays the same.
+    /// The inventory as Markdown, always in the same order.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         markdown::markdown(self, None)
     }
 
-    /// As Markdown, with the grants that are live and where they differ from what is declared.
+    /// The inventory as Markdown, with the live grants and their differences from the declarations.
     #[must_use]
-    pub fn to_markdown_with(&self, live: &Live) -> String {
+    pub fn to_markdown_with(&self, live: &LiveGrants) -> String {
         markdown::markdown(self, Some(live))
     }
 
-    /// Where what is declared and what is granted differ.
+    /// The differences between the declarations and the live grants.
     #[must_use]
-    pub fn differences(&self, live: &Live) -> Vec<Difference> {
+    pub fn differences(&self, live: &LiveGrants) -> Vec<Difference> {
         live.differences(self)
     }
 }

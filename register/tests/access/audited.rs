@@ -11,7 +11,7 @@ use oubliette_register::access::AccessError;
 use oubliette_register::{Disclosure, DisclosureError, Register, Rules};
 
 use crate::Db;
-use crate::disclosed::{customers, holdings, parsed, told, written};
+use crate::disclosed::{customers, declared, parsed, told, written};
 use crate::shop::{self, ADDRESS, NAME, User};
 use crate::support::*;
 use crate::table;
@@ -78,16 +78,16 @@ bodies! {
         let desk = desk(&shop.register, &audit);
         on!(db, desk, grant(&who("alice"), contract().to("DHL"))).unwrap();
         // Without an audit nothing is noted, and the audited register gives the same answer.
-        let plain = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap();
+        let plain = on!(db, shop.register, access(&declared(), &who("alice"))).unwrap();
         assert!(memory.taken(&audit).is_empty());
-        let answer = on!(db, desk, access(&holdings(), &who("alice"))).unwrap();
+        let answer = on!(db, desk, access(&declared(), &who("alice"))).unwrap();
         assert_eq!(parsed(&answer), parsed(&plain));
         let everything = once(&user, &ORDERS_FIELDS, &NEWS_FIELDS);
         assert_eq!(memory.taken(&audit), everything);
-        on!(db, desk, portable(&holdings(), &who("alice"))).unwrap();
+        on!(db, desk, portable(&declared(), &who("alice"))).unwrap();
         assert_eq!(memory.taken(&audit), everything);
         let label = Disclosure::to("DHL").field(NAME).field(ADDRESS).column("users", "id");
-        own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap();
+        own_transaction!(db, desk, disclose_in_clear(&declared(), &who("alice"), &label)).unwrap();
         assert_eq!(memory.taken(&audit), once(&user, &["name", "address"], &[]));
         let keys = on!(db, desk, keys(&who("alice"), NEWSLETTER)).unwrap();
         let sealed = keys.seal(shop::NEWS_EMAIL, &"alice@example.org".parse().unwrap()).unwrap();
@@ -95,11 +95,11 @@ bodies! {
         keys.open(shop::NEWS_EMAIL, &sealed).unwrap();
         assert_eq!(memory.taken(&audit), once(&user, &[], &["email"]));
         // What was opened was opened, whether or not the transaction is committed.
-        rolled_back!(db, desk, access(&holdings(), &who("alice"))).unwrap();
+        rolled_back!(db, desk, access(&declared(), &who("alice"))).unwrap();
         assert_eq!(memory.taken(&audit), everything);
         // Whoever has no live grant sees nothing, and nothing was opened.
         let ups = Disclosure::to("UPS").field(NAME);
-        assert!(own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &ups)).is_err());
+        assert!(own_transaction!(db, desk, disclose_in_clear(&declared(), &who("alice"), &ups)).is_err());
         assert!(memory.taken(&audit).is_empty());
     }
 
@@ -110,14 +110,14 @@ bodies! {
         let audit = memory.audit().start().unwrap();
         let desk = desk(&shop.register, &audit);
         let _ = shop.vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
-        on!(db, desk, access(&holdings(), &who("alice"))).unwrap();
+        on!(db, desk, access(&declared(), &who("alice"))).unwrap();
         let mut expected = once(&user, &ORDERS_FIELDS, &[]);
         expected.extend(NEWS_FIELDS.map(|label| ((user.news_no.unwrap(), label, OpeningResult::Failed), 1)));
         assert_eq!(memory.taken(&audit), expected);
         // Bob's name is Alice's: what was opened before it was opened, and nothing was given out.
         db.sql(&format!("UPDATE users SET name = (SELECT name FROM users WHERE no = {}) WHERE no = {}", user.no, bob.no))
             .await;
-        assert!(on!(db, desk, access(&holdings(), &who("bob"))).is_err());
+        assert!(on!(db, desk, access(&declared(), &who("bob"))).is_err());
         let noted = memory.taken(&audit);
         assert_eq!(noted.get(&(bob.no, "name", OpeningResult::Failed)), Some(&1));
         assert!(!noted.contains_key(&(bob.no, "name", OpeningResult::Opened)));
@@ -129,7 +129,7 @@ bodies! {
         let (first, second) = (Memory::default(), Memory::default());
         let (audit, other) = (first.audit().start().unwrap(), second.audit().start().unwrap());
         let both = desk(&desk(&shop.register, &audit), &other);
-        on!(db, both.clone(), access(&holdings(), &who("alice"))).unwrap();
+        on!(db, both.clone(), access(&declared(), &who("alice"))).unwrap();
         let everything = once(&user, &ORDERS_FIELDS, &NEWS_FIELDS);
         assert_eq!((first.taken(&audit), second.taken(&other)), (everything.clone(), everything));
     }
@@ -152,20 +152,20 @@ bodies! {
             assert!(opened < 5_000, "the buffer is bounded");
         }
         let (before, accesses) = (written(&mut db).await, told(&mut db, "accessed").await);
-        let refused = on!(db, desk, access(&holdings(), &who("alice"))).unwrap_err();
+        let refused = on!(db, desk, access(&declared(), &who("alice"))).unwrap_err();
         let not_audited = |error: &AccessError| {
             assert_eq!(error.outcome(), Outcome::TryAgain);
             matches!(error, AccessError::Open { source: OpenError::NotAudited { source: AuditError::Sink(_), .. }, .. })
         };
         assert!(not_audited(&refused), "{refused:?}");
         let label = Disclosure::to("DHL").field(NAME);
-        let refused = own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap_err();
+        let refused = own_transaction!(db, desk, disclose_in_clear(&declared(), &who("alice"), &label)).unwrap_err();
         assert!(matches!(&refused, DisclosureError::Access(error) if not_audited(error)), "{refused:?}");
         assert_eq!((written(&mut db).await, told(&mut db, "accessed").await), (before, accesses), "nothing was told");
         memory.fails.store(false, Ordering::SeqCst);
         while audit.flush().is_err() {}
         let noted: u64 = memory.taken(&audit).values().sum();
         assert_eq!(noted, opened, "and nothing that was refused is noted as opened");
-        on!(db, desk, access(&holdings(), &who("alice"))).unwrap();
+        on!(db, desk, access(&declared(), &who("alice"))).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use oubliette::store::Stop;
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{Field, OpenError, Outcome};
 use oubliette_register::access::{AccessError, Document};
-use oubliette_register::{Disclosure, DisclosureError, Holdings, Keep, RegisterError, Rules, Subject};
+use oubliette_register::{DeclaredTables, Disclosure, DisclosureError, Keep, RegisterError, Rules, Subject};
 use serde_json::{Value, json};
 
 use crate::Db;
@@ -15,8 +15,8 @@ use crate::shop::{self, ADDRESS, NAME, Taste, User, users};
 use crate::support::*;
 use crate::table;
 
-pub fn holdings() -> Holdings {
-    Holdings::in_tables([users()]).reading::<Json<Taste>>()
+pub fn declared() -> DeclaredTables {
+    DeclaredTables::in_tables([users()]).reading::<Json<Taste>>()
 }
 
 pub fn parsed(document: &Document) -> Value {
@@ -78,7 +78,7 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let (user, _) = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
-        let document = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        let document = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         let expected = json!({
             "format": "oubliette/1/disclosure", "recipient": "DHL", "at": "2026-01-31T10:00:00Z",
             "tables": [{"table": "users", "rows": [{
@@ -97,7 +97,7 @@ bodies! {
         assert_eq!(written.len(), 2);
         assert_no_plaintext(written.concat().as_bytes(), table::plaintexts(&user));
         // The customer is told of it, and whoever erases is told whom to notify.
-        let answer = parsed(&on!(db, shop.register, access(&holdings(), &alice())).unwrap());
+        let answer = parsed(&on!(db, shop.register, access(&declared(), &alice())).unwrap());
         assert_eq!(answer["disclosures"][0]["fields"], json!(["users.id", "users.name", "users.address"]));
         assert_eq!(answer["disclosures"][0]["form"], "in clear");
         on!(db, shop.register, describe_recipient("DHL", "privacy@dhl.example")).unwrap();
@@ -106,7 +106,7 @@ bodies! {
         assert!(matches!(refused, Err(RegisterError::OtherVault)));
         shop.set_now("2026-02-01T10:00:00Z");
         let second = Disclosure::to("DHL").field(shop::EMAIL).field(NAME);
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &second)).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &second)).unwrap();
         let recipients = on!(db, shop.register, recipients_of(&alice())).unwrap();
         assert_eq!(recipients.len(), 1);
         assert_eq!((&*recipients[0].recipient, recipients[0].about.as_deref()), ("DHL", Some("privacy@dhl.example")));
@@ -128,7 +128,7 @@ bodies! {
         let before = db.dump().await;
         macro_rules! refused {
             () => {
-                let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+                let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
                 let DisclosureError::NoGrant { recipient, purpose: "orders" } = &refused else { panic!("{refused:?}") };
                 assert_eq!((&**recipient, refused.outcome()), ("DHL", Outcome::Investigate));
             };
@@ -137,17 +137,17 @@ bodies! {
         assert_eq!(db.dump().await, before);
         // One that has run out, one that has ended, one that is not yet.
         on!(db, shop.register, grant(&alice(), contract().to("DHL").until(until))).unwrap();
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         shop.set_now("2026-03-01T00:00:00Z");
         refused!();
         shop.set_now("2026-01-31T09:59:59Z");
         refused!();
         shop.set_now("2026-02-28T23:59:59.999Z");
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         db.sql("UPDATE oubliette_grants SET ended_at = 1772323100000 WHERE recipient = 'DHL' AND purpose = 'orders'").await;
         refused!();
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_disclosures").await, ["2"]);
-        let unknown = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &who("carol"), &label()));
+        let unknown = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &who("carol"), &label()));
         assert!(matches!(unknown, Err(DisclosureError::Access(AccessError::Register(RegisterError::UnknownSubject)))));
     }
 
@@ -157,17 +157,17 @@ bodies! {
         customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
         shop.set_now("2026-02-28T09:59:59.999Z");
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         shop.set_now("2026-02-28T10:00:00Z");
         let before = db.dump().await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
         assert_eq!(db.dump().await, before);
         on!(db, shop.register, mark(&alice(), "order", at("2026-02-28T10:00:00Z"))).unwrap();
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         // A recipient's own grant keeps nothing.
         db.sql("UPDATE oubliette_grants SET ended_at = 1 WHERE recipient IS NULL AND purpose = 'orders'").await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
     }
 
@@ -176,11 +176,11 @@ bodies! {
         let (user, _) = customers!(shop, db);
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
         let both = label().field(shop::NEWS_EMAIL);
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &both)).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "newsletter", .. }), "{refused:?}");
         assert_eq!(written(&mut db).await, [""; 0]);
         on!(db, shop.register, grant(&alice(), consent().to("DHL"))).unwrap();
-        let document = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
+        let document = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &both)).unwrap();
         assert_eq!(parsed(&document)["tables"][0]["rows"][0]["news"], "alice@example.org");
         let written = written(&mut db).await;
         assert_eq!(written[..2], [r#"DHL newsletter ["users.news"] 0"#, r#"DHL orders ["users.id","users.name","users.address"] 0"#]);
@@ -196,16 +196,16 @@ bodies! {
         let news = Disclosure::to("DHL").field(shop::NEWS_EMAIL);
         let both = Disclosure::to("DHL").field(shop::NEWS_EMAIL).field(NAME);
         let _ = shop.vault.shredding([user.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &news)).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &news)).unwrap_err();
         assert!(matches!(refused, DisclosureError::NothingHeld), "{refused:?}");
-        let document = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap();
+        let document = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &both)).unwrap();
         assert_eq!(parsed(&document)["tables"][0]["rows"], json!([{"name": "Alice Ní Bhriain"}]));
         // Withdrawn, and the shred is yet to come.
         db.sql(&format!("UPDATE oubliette_numbers SET state = 'shred_pending', sealing = NULL WHERE number = {}", user.no)).await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NoGrant { purpose: "orders", .. }), "{refused:?}");
         db.sql("UPDATE oubliette_subjects SET state = 'erasing' WHERE subject = 'alice'").await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &both)).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &both)).unwrap_err();
         assert!(matches!(refused, DisclosureError::Access(AccessError::Register(RegisterError::BeingErased))));
         assert_eq!(db.ask("SELECT count(*) AS answer FROM oubliette_disclosures").await, ["2"], "of the one call");
     }
@@ -224,14 +224,14 @@ bodies! {
             ids.sort_unstable();
             ids
         };
-        let all = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        let all = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         assert_eq!(ids(&all), [17, 19]);
         let one = label().only("users", "id", 19);
-        assert_eq!(ids(&own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &one)).unwrap()), [19]);
+        assert_eq!(ids(&own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &one)).unwrap()), [19]);
         // Bob's row is not hers, whatever is asked for; nor does the value become SQL.
         for is in ["18", "19' OR '1'='1", ""] {
             let none = label().only("users", "id", is);
-            let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &none)).unwrap_err();
+            let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &none)).unwrap_err();
             assert!(matches!(refused, DisclosureError::NothingHeld), "{refused:?}");
         }
     }
@@ -256,13 +256,13 @@ bodies! {
             to().field(NAME).only("orders", "id", "x"),
             to().field(NAME).only("users", "id", "x").only("users", "id", "y"),
         ] {
-            let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &disclosure)).unwrap_err();
+            let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &disclosure)).unwrap_err();
             assert!(matches!(refused, DisclosureError::Access(AccessError::Invalid { .. })), "{disclosure:?}: {refused:?}");
         }
         assert_eq!(written(&mut db).await, [""; 0]);
         // Nor what does not open, which is not left out.
         db.sql("UPDATE users SET name = address WHERE id = 17").await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
         let DisclosureError::Access(AccessError::Open { column, source: OpenError::NotAuthentic { .. }, .. }) = refused else {
             panic!("{refused:?}")
         };
@@ -278,12 +278,12 @@ bodies! {
         db.sql("CREATE TABLE parents (id BIGINT PRIMARY KEY)").await;
         db.sql("CREATE TABLE children (id BIGINT REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)").await;
         db.sql(&trigger("oubliette_disclosures", "INSERT INTO children (id) VALUES (7)")).await;
-        let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::NotWrittenDown(_)), "{refused:?}");
         assert_eq!(written(&mut db).await, [""; 0]);
         // And the connection is good for more.
         db.sql("INSERT INTO parents (id) VALUES (7)").await;
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         assert_eq!(written(&mut db).await.len(), 2);
     }
 
@@ -294,13 +294,13 @@ bodies! {
         on!(db, shop.register, grant(&alice(), contract().to("DHL"))).unwrap();
         own_transaction!(db, shop.register, flush()).unwrap();
         steps.reset();
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap();
         let taken = steps.taken();
         assert!(taken >= 3, "{:?}", steps.log());
         let mut listed = vec![1];
         for step in 1..=taken {
             steps.stop_at(step, Stop::Die { torn: false });
-            let refused = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &alice(), &label())).unwrap_err();
+            let refused = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &alice(), &label())).unwrap_err();
             // A later process.
             steps.reset();
             own_transaction!(db, shop.register, flush()).unwrap();

@@ -9,7 +9,7 @@ use oubliette_register::{Disclosure, DisclosureError, RegisterError, Rules};
 use serde_json::Value;
 
 use crate::Db;
-use crate::disclosed::{customers, holdings, told, written};
+use crate::disclosed::{customers, declared, told, written};
 use crate::shop::{self, ADDRESS, NAME, User};
 use crate::support::*;
 use crate::table;
@@ -33,7 +33,7 @@ bodies! {
         let (theirs, other) = (Identity::generate(), Identity::generate());
         on!(db, shop.register, grant(&who("alice"), contract().to("DHL"))).unwrap();
         on!(db, shop.register, set_key("DHL", &theirs.to_public().to_string())).unwrap();
-        let file = own_transaction!(db, shop.register, disclose(&holdings(), &who("alice"), &label())).unwrap();
+        let file = own_transaction!(db, shop.register, disclose(&declared(), &who("alice"), &label())).unwrap();
         assert!(file.starts_with(b"age-encryption.org/v1\n"));
         assert_no_plaintext(&file, table::plaintexts(&user));
         let opened = decrypted(&file, &theirs).unwrap();
@@ -49,7 +49,7 @@ bodies! {
         assert!(written[1].contains(r#""encrypted":true"#), "{written:?}");
         // A new key: what is handed out from now on is for that one alone.
         on!(db, shop.register, set_key("DHL", &other.to_public().to_string())).unwrap();
-        let file = own_transaction!(db, shop.register, disclose(&holdings(), &who("alice"), &label())).unwrap();
+        let file = own_transaction!(db, shop.register, disclose(&declared(), &who("alice"), &label())).unwrap();
         assert!(decrypted(&file, &theirs).is_none() && decrypted(&file, &other).is_some());
         let notes = told(&mut db, "note").await;
         assert_eq!(notes.len(), 2);
@@ -63,7 +63,7 @@ bodies! {
         let (user, _) = customers!(shop, db);
         on!(db, shop.register, grant(&who("alice"), contract().to("DHL"))).unwrap();
         let before = db.dump().await;
-        let refused = own_transaction!(db, shop.register, disclose(&holdings(), &who("alice"), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose(&declared(), &who("alice"), &label())).unwrap_err();
         assert!(matches!(&refused, DisclosureError::NoKey { recipient } if recipient == "DHL"), "{refused:?}");
         let secret = Identity::generate();
         let secret = secret.to_string();
@@ -78,12 +78,12 @@ bodies! {
         assert_eq!(db.dump().await, before);
         // Put there by other hands.
         db.sql("UPDATE oubliette_recipients SET public_key = 'age1nonsense' WHERE recipient = 'DHL'").await;
-        let refused = own_transaction!(db, shop.register, disclose(&holdings(), &who("alice"), &label())).unwrap_err();
+        let refused = own_transaction!(db, shop.register, disclose(&declared(), &who("alice"), &label())).unwrap_err();
         assert!(matches!(refused, DisclosureError::InvalidKey), "{refused:?}");
         assert_eq!(written(&mut db).await, [""; 0]);
         // A key is no grant.
         on!(db, shop.register, set_key("UPS", &Identity::generate().to_public().to_string())).unwrap();
-        let refused = own_transaction!(db, shop.register, disclose(&holdings(), &who("alice"), &Disclosure::to("UPS").field(NAME)));
+        let refused = own_transaction!(db, shop.register, disclose(&declared(), &who("alice"), &Disclosure::to("UPS").field(NAME)));
         assert!(matches!(refused, Err(DisclosureError::NoGrant { .. })));
         let _: User = user;
     }

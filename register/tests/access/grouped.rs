@@ -10,7 +10,7 @@ use oubliette::{CustomerId, Field, Group, Members, OpenError, Outcome, Personal,
 use oubliette_register::access::{AccessError, Binding, Document, Table};
 use oubliette_register::breach::Column;
 use oubliette_register::inventory::{Declaration, Inventory};
-use oubliette_register::{Basis, Disclosure, GrantedSealError, Holdings, Rules};
+use oubliette_register::{Basis, DeclaredTables, Disclosure, GrantedSealError, Rules};
 use serde_json::{Value, json};
 
 use crate::Db;
@@ -46,8 +46,8 @@ fn users() -> Table {
     Table::new("users", User::FIELDS).binding("id", Binding::Integer(4)).renamed("contact", "contact_data")
 }
 
-fn holdings() -> Holdings {
-    Holdings::in_tables([users()])
+fn declared() -> DeclaredTables {
+    DeclaredTables::in_tables([users()])
 }
 
 fn alice(no: CustomerId) -> User {
@@ -98,10 +98,10 @@ bodies! {
     async fn members_of_a_group_are_shown_one_by_one() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let user = customer!(shop, db);
-        let answer = parsed(&on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, access(&declared(), &who("alice"))).unwrap());
         let row = &answer["tables"][0]["rows"][0];
         assert_eq!((&row["in_clear"], &row["opened"]["orders"]), (&json!({"id": 17}), &shown()));
-        let portable = parsed(&on!(db, shop.register, portable(&holdings(), &who("alice"))).unwrap());
+        let portable = parsed(&on!(db, shop.register, portable(&declared(), &who("alice"))).unwrap());
         assert_eq!(portable["tables"][0]["rows"][0]["opened"]["orders"], shown());
         assert_eq!(user.id, 17);
     }
@@ -145,7 +145,7 @@ bodies! {
         let audit = Audit::to(move |batch: &Batch| Ok(written.send(batch.clone())?)).start().unwrap();
         let desk = shop.register.audited(&audit, why("privacy desk"), why("request 2026-114"));
         let label = Disclosure::to("DHL").field(ADDRESS).column("users", "name");
-        let document = own_transaction!(db, desk, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap();
+        let document = own_transaction!(db, desk, disclose_in_clear(&declared(), &who("alice"), &label)).unwrap();
         let rows = json!([{"name": "Alice Ní Bhriain", "address": shown()["address"]}]);
         assert_eq!(parsed(&document)["tables"][0]["rows"], rows);
         audit.flush().unwrap();
@@ -162,7 +162,7 @@ bodies! {
         assert_no_plaintext(event.as_bytes(), ["Bhriain", "rue de la Paix"]);
         // The column of the group may hold more than is known.
         let whole = Disclosure::to("DHL").column("users", "contact_data");
-        let error = own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &who("alice"), &whole)).unwrap_err();
+        let error = own_transaction!(db, shop.register, disclose_in_clear(&declared(), &who("alice"), &whole)).unwrap_err();
         assert!(error.to_string().contains("users.contact_data"), "{error}");
         assert_eq!(user.id, 17);
     }
@@ -173,17 +173,17 @@ bodies! {
         user.contact.put(NOTE, &"rings twice".parse().unwrap());
         db.sql("DELETE FROM users").await;
         insert(&mut db, &user.seal(&shop.vault).unwrap()).await;
-        let error = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap_err();
+        let error = on!(db, shop.register, access(&declared(), &who("alice"))).unwrap_err();
         assert!(matches!(&error, AccessError::Undeclared { labels, .. } if labels == "\"note\""), "{error}");
         assert_eq!(error.outcome(), Outcome::Investigate);
-        let marked = on!(db, shop.register, access(&holdings().marking_damaged(), &who("alice"))).unwrap();
+        let marked = on!(db, shop.register, access(&declared().marking_damaged(), &who("alice"))).unwrap();
         let row = &parsed(&marked)["tables"][0]["rows"][0];
         assert_eq!(row["opened"]["orders"], shown());
         assert!(row["damaged"]["contact_data"].as_str().unwrap().contains("\"note\""), "{row}");
         // Whoever asks for single members is not asked about the rest.
         on!(db, shop.register, grant(&who("alice"), contract().to("DHL"))).unwrap();
         let label = Disclosure::to("DHL").field(NAME);
-        own_transaction!(db, shop.register, disclose_in_clear(&holdings(), &who("alice"), &label)).unwrap();
+        own_transaction!(db, shop.register, disclose_in_clear(&declared(), &who("alice"), &label)).unwrap();
     }
 
     async fn one_member_that_cannot_be_read_does_not_take_the_others_with_it() {
@@ -197,12 +197,12 @@ bodies! {
         row.contact = keys.seal_group(CONTACT.within(&place), &members).unwrap();
         db.sql("DELETE FROM users").await;
         insert(&mut db, &row).await;
-        let marking = holdings().marking_damaged();
+        let marking = declared().marking_damaged();
         let damaged = parsed(&on!(db, shop.register, access(&marking, &who("alice"))).unwrap());
         let shown = &damaged["tables"][0]["rows"][0];
         assert_eq!(shown["opened"]["orders"]["name"], "Alice Ní Bhriain");
         assert!(shown["damaged"]["phone"].as_str().unwrap().contains("obl.text"), "{shown}");
-        assert!(on!(db, shop.register, access(&holdings(), &who("alice"))).is_err());
+        assert!(on!(db, shop.register, access(&declared(), &who("alice"))).is_err());
         let mut bytes = row.contact.into_bytes();
         *bytes.last_mut().unwrap() ^= 1;
         row.contact = Sealed::from_bytes(bytes).unwrap();

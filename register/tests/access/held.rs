@@ -5,7 +5,7 @@ use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, OpenError, Outcome, Personal};
 use oubliette_register::access::{AccessError, Document, Table};
 use oubliette_register::inventory::{Declaration, Difference, Inventory};
-use oubliette_register::{Basis, Grant, Holdings, RegisterError, Rules};
+use oubliette_register::{Basis, DeclaredTables, Grant, RegisterError, Rules};
 use serde_json::{Value, json};
 
 use crate::Db;
@@ -44,8 +44,8 @@ fn inventory() -> Inventory {
         )
 }
 
-fn holdings() -> Holdings {
-    Holdings::of(inventory()).reading::<Json<Taste>>()
+fn declared() -> DeclaredTables {
+    DeclaredTables::of(inventory()).reading::<Json<Taste>>()
 }
 
 fn parsed(document: &Document) -> Value {
@@ -86,7 +86,7 @@ bodies! {
         db.sql("INSERT INTO oubliette_disclosures (id, subject_id, recipient, purpose, fields, encrypted, at) \
                 SELECT 7, id, 'DHL', 'orders', '[\"name\"]', 1, 1769853600000 FROM oubliette_subjects \
                 WHERE subject = 'alice'").await;
-        let document = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap();
+        let document = on!(db, shop.register, access(&declared(), &who("alice"))).unwrap();
         assert!(!format!("{document:?}").contains("alice"));
         let answer = parsed(&document);
         let expected = json!([{
@@ -139,12 +139,12 @@ bodies! {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let (alice, bob) = alice_and_bob!(shop, db);
         let _ = shop.vault.shredding([alice.news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
-        let answer = parsed(&on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, access(&declared(), &who("alice"))).unwrap());
         let row = &answer["tables"][0]["rows"][0];
         assert_eq!(row["shredded"], json!({"newsletter": ["news", "taste"]}));
         assert_eq!(row["opened"]["orders"]["email"], "alice@example.com");
         let _ = shop.vault.shred([bob.no, bob.news_no.unwrap()]).unwrap();
-        let answer = parsed(&on!(db, shop.register, access(&holdings(), &who("bob"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, access(&declared(), &who("bob"))).unwrap());
         assert_eq!(answer["tables"][0]["rows"][0]["shredded"]["orders"].as_array().unwrap().len(), 3);
     }
 
@@ -152,9 +152,9 @@ bodies! {
     async fn a_purpose_without_a_declared_column_is_named() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let (alice, _) = alice_and_bob!(shop, db);
-        let whole = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap();
+        let whole = on!(db, shop.register, access(&declared(), &who("alice"))).unwrap();
         assert!(whole.not_shown().is_empty() && parsed(&whole).get("not_shown").is_none());
-        let undeclared = Holdings::in_tables([Table::new("users", Contact::FIELDS)]);
+        let undeclared = DeclaredTables::in_tables([Table::new("users", Contact::FIELDS)]);
         let answer = on!(db, shop.register, access(&undeclared, &who("alice"))).unwrap();
         assert_eq!(answer.not_shown(), ["newsletter"]);
         let said = parsed(&answer)["not_shown"].clone();
@@ -163,7 +163,7 @@ bodies! {
         let portable = on!(db, shop.register, portable(&undeclared, &who("alice"))).unwrap();
         assert_eq!((portable.not_shown(), &parsed(&portable)["not_shown"]), (&["newsletter".to_owned()][..], &said));
         // No table at all, and everything is named.
-        let nothing = on!(db, shop.register, access(&Holdings::in_tables([]), &who("alice"))).unwrap();
+        let nothing = on!(db, shop.register, access(&DeclaredTables::in_tables([]), &who("alice"))).unwrap();
         assert_eq!(nothing.not_shown(), ["newsletter", "orders"]);
         // Nothing is held for it any more.
         own_transaction!(db, shop.register, withdraw(&who("alice"), NEWSLETTER, why("unsubscribed"))).unwrap();
@@ -184,25 +184,25 @@ bodies! {
         // Bob's name in Alice's row.
         let name = format!("(SELECT name FROM users WHERE no = {})", bob.no);
         db.sql(&format!("UPDATE users SET name = {name} WHERE no = {}", alice.no)).await;
-        let error = on!(db, shop.register, access(&holdings(), &who("alice"))).unwrap_err();
+        let error = on!(db, shop.register, access(&declared(), &who("alice"))).unwrap_err();
         assert!(matches!(&error, AccessError::Open { column, source: OpenError::OtherCustomer { .. }, .. } if column == "name"));
         assert_eq!(error.outcome(), Outcome::Investigate);
         // A type that nobody said how to read, a table that is not there, a column that is misspelt.
-        let error = on!(db, shop.register, access(&Holdings::of(inventory()), &who("bob"))).unwrap_err();
+        let error = on!(db, shop.register, access(&DeclaredTables::of(inventory()), &who("bob"))).unwrap_err();
         assert!(matches!(error, AccessError::UnknownType { label: "taste", .. }));
         for table in [Table::new("customers", User::FIELDS), users().renamed("plan", "plam")] {
-            let holdings = Holdings::in_tables([table]).reading::<Json<Taste>>();
-            let error = on!(db, shop.register, access(&holdings, &who("bob"))).unwrap_err();
+            let declared = DeclaredTables::in_tables([table]).reading::<Json<Taste>>();
+            let error = on!(db, shop.register, access(&declared, &who("bob"))).unwrap_err();
             assert!(matches!(&error, AccessError::Register(RegisterError::Database(_))), "{error:?}");
         }
-        let twice = Holdings::in_tables([users(), users()]).reading::<Json<Taste>>();
+        let twice = DeclaredTables::in_tables([users(), users()]).reading::<Json<Taste>>();
         assert!(matches!(on!(db, shop.register, access(&twice, &who("bob"))), Err(AccessError::Invalid { .. })));
-        let error = on!(db, shop.register, access(&holdings(), &who("carol"))).unwrap_err();
+        let error = on!(db, shop.register, access(&declared(), &who("carol"))).unwrap_err();
         assert!(matches!(error, AccessError::Register(RegisterError::UnknownSubject)));
         assert_eq!(told(&mut db).await, [""; 0], "what was not given was not written down");
-        on!(db, shop.register, access(&holdings(), &who("bob"))).unwrap();
+        on!(db, shop.register, access(&declared(), &who("bob"))).unwrap();
         assert_eq!(told(&mut db).await.len(), 1);
-        let document = rolled_back!(db, shop.register, access(&holdings(), &who("bob"))).unwrap();
+        let document = rolled_back!(db, shop.register, access(&declared(), &who("bob"))).unwrap();
         assert!(document.len() > 100 && told(&mut db).await.len() == 1);
     }
 
@@ -216,8 +216,8 @@ bodies! {
         db.sql(&format!("ALTER TABLE {} RENAME COLUMN plan TO {}", quoted(table_name), quoted(column))).await;
         let table = Table::new(table_name, User::FIELDS).renamed("plan", column);
         let table = table.binding("id", oubliette_register::access::Binding::Integer(4));
-        let holdings = Holdings::in_tables([table]).reading::<Json<Taste>>();
-        let answer = parsed(&on!(db, shop.register, access(&holdings, &who("alice"))).unwrap());
+        let declared = DeclaredTables::in_tables([table]).reading::<Json<Taste>>();
+        let answer = parsed(&on!(db, shop.register, access(&declared, &who("alice"))).unwrap());
         assert_eq!(answer["tables"][0]["table"], table_name);
         assert_eq!(answer["tables"][0]["rows"][0]["in_clear"][column], "gold");
         assert_eq!(answer["tables"][0]["rows"].as_array().unwrap().len(), 1);
@@ -227,7 +227,7 @@ bodies! {
     async fn only_consent_and_contract_are_taken_along() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
         let _ = alice_and_bob!(shop, db);
-        let portable = on!(db, shop.register, portable(&holdings(), &who("alice"))).unwrap();
+        let portable = on!(db, shop.register, portable(&declared(), &who("alice"))).unwrap();
         assert_eq!(portable.expose_personal_data().lines().count(), 1);
         let row = parsed(&portable)["tables"][0]["rows"][0].clone();
         assert_eq!((&row["in_clear"]["plan"], &row["opened"]["newsletter"]["news"]), (&json!("gold"), &json!("alice@example.org")));
@@ -237,19 +237,19 @@ bodies! {
         db.sql("UPDATE oubliette_grants SET ended_at = 1769853600000 WHERE basis = 'contract' \
                 AND subject_id = (SELECT id FROM oubliette_subjects WHERE subject = 'alice')").await;
         let expected = json!([{"opened": {"newsletter": {"news": "alice@example.org", "taste": {"colour": "ultramarine"}}}}]);
-        let answer = parsed(&on!(db, shop.register, portable(&holdings(), &who("alice"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, portable(&declared(), &who("alice"))).unwrap());
         assert_eq!(answer["tables"][0]["rows"], expected);
         // Nor does a consent that is for a recipient, or has run out, make it portable.
         let until = at("2026-02-28T00:00:00Z");
         on!(db, shop.register, grant(&who("alice"), contract().until(until))).unwrap();
         on!(db, shop.register, grant(&who("alice"), contract().to("DHL"))).unwrap();
-        let answer = parsed(&on!(db, shop.register, portable(&holdings(), &who("alice"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, portable(&declared(), &who("alice"))).unwrap());
         assert!(answer["tables"][0]["rows"][0]["opened"].get("orders").is_some());
         shop.set_now("2026-02-28T00:00:00Z");
-        let answer = parsed(&on!(db, shop.register, portable(&holdings(), &who("alice"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, portable(&declared(), &who("alice"))).unwrap());
         assert_eq!(answer["tables"][0]["rows"], expected);
         // Bob is as he was.
-        let answer = parsed(&on!(db, shop.register, portable(&holdings(), &who("bob"))).unwrap());
+        let answer = parsed(&on!(db, shop.register, portable(&declared(), &who("bob"))).unwrap());
         assert_eq!(answer["tables"][0]["rows"][0]["opened"]["orders"]["email"], "bob@example.net");
     }
 

@@ -127,7 +127,7 @@ fn a_type_that_is_not_known_is_named_before_anything_is_read() {
     let error = users().open_row(&vault, &Readers::new(), [alice.no], unread).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, AccessError::UnknownType { label: "taste", tag: "shop.taste", .. }), "{message}");
-    for part in ["newsletter/taste", "users.taste", "shop.taste", ".reading::<T>()"] {
+    for part in ["field taste of newsletter", "users.taste", "shop.taste", ".reading::<T>()"] {
         assert!(message.contains(part), "{message}");
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use oubliette_register::breach::{Assessment, Breach, Facts, Leak, State, Taken};
+use oubliette_register::breach::{Assessment, Breach, Exposure, Leak, Situation, Taken};
 
 use crate::world::{Cell, World, purpose_of};
 
@@ -18,25 +18,25 @@ struct Stolen {
 }
 
 /// What is known of each value that leaked, by what the attacker really read.
-fn truth(world: &mut World, stolen: &Stolen) -> BTreeMap<Cell, State> {
+fn truth(world: &mut World, stolen: &Stolen) -> BTreeMap<Cell, Exposure> {
     let read = world.attack(&stolen.records, &stolen.keys, stolen.pages);
     let tests_guesses = stolen.records.iter().any(|at| world.reads(*at, &stolen.keys));
-    let mut all: BTreeMap<Cell, State> = BTreeMap::new();
-    let mut note = |cell: Cell, state: State| {
+    let mut all: BTreeMap<Cell, Exposure> = BTreeMap::new();
+    let mut note = |cell: Cell, state: Exposure| {
         let worst = all.entry(cell).or_insert(state);
         *worst = state.max(*worst);
     };
     for copy in stolen.databases.iter().map(|at| &world.copies[*at]) {
         for (cell, value) in &copy.values {
             match read.contains(value) {
-                true => note(*cell, State::Opened),
+                true => note(*cell, Exposure::Opened),
                 // What was shredded before it was copied is nothing that leaked.
-                false if !copy.gone.contains(&cell.0) => note(*cell, State::Sealed),
+                false if !copy.gone.contains(&cell.0) => note(*cell, Exposure::Sealed),
                 false => {}
             }
         }
         for number in &copy.tokens {
-            note((*number, "orders.email_idx"), if tests_guesses { State::Guessable } else { State::Comparable });
+            note((*number, "orders.email_idx"), if tests_guesses { Exposure::Guessable } else { Exposure::Comparable });
         }
     }
     all
@@ -54,13 +54,13 @@ fn leaks(world: &World, stolen: &Stolen) -> Vec<Leak> {
     leaks
 }
 
-fn assess(facts: &Facts, leaks: Vec<Leak>) -> Assessment {
+fn assess(situation: &Situation, leaks: Vec<Leak>) -> Assessment {
     let now = Timestamp::now();
-    Breach::known_since(now).leaked_all(leaks).assess(facts, now)
+    Breach::known_since(now).leaked_all(leaks).assess(situation, now)
 }
 
 /// The whole of an assessment against the truth about each value.
-fn check(world: &World, found: &Assessment, truth: &BTreeMap<Cell, State>, what: &str) {
+fn check(world: &World, found: &Assessment, truth: &BTreeMap<Cell, Exposure>, what: &str) {
     // Those concerned, by name or without, with what of theirs was read and what was not.
     let mut read: BTreeMap<i64, [BTreeSet<&str>; 2]> = BTreeMap::new();
     for ((number, column), state) in truth {
@@ -90,7 +90,7 @@ fn check(world: &World, found: &Assessment, truth: &BTreeMap<Cell, State>, what:
     assert!(persons.values().all(|one| one.len() == 1), "each entry is one person; {what}");
 
     // The counts.
-    let count = |of: &dyn Fn(&(i64, State)) -> bool| {
+    let count = |of: &dyn Fn(&(i64, Exposure)) -> bool| {
         let of = truth.iter().map(|((number, _), state)| (*number, *state)).filter(|value| of(value));
         let of: Vec<i64> = of.map(|(number, _)| number).collect();
         let persons: BTreeSet<u32> = of.iter().map(|number| world.owners[number].0).collect();
@@ -100,7 +100,7 @@ fn check(world: &World, found: &Assessment, truth: &BTreeMap<Cell, State>, what:
     assert_eq!((scope.persons, scope.values), count(&|_| true), "{what}");
     assert_eq!((scope.persons_readable, scope.values_readable), count(&|(_, state)| state.is_readable()), "{what}");
     assert_eq!(scope.persons_without_id, count(&|(number, _)| world.owners[number].1.is_none()).0, "{what}");
-    let mut states: BTreeMap<String, BTreeMap<State, u64>> = BTreeMap::new();
+    let mut states: BTreeMap<String, BTreeMap<Exposure, u64>> = BTreeMap::new();
     for ((_, column), state) in truth {
         *states.entry((*column).to_owned()).or_default().entry(*state).or_default() += 1;
     }
@@ -111,21 +111,21 @@ fn check(world: &World, found: &Assessment, truth: &BTreeMap<Cell, State>, what:
             assert_eq!(purpose_of(&name), purpose.purpose);
             counted.insert(name, column.states.clone());
         }
-        let numbers = |is: &dyn Fn(State) -> bool| {
+        let numbers = |is: &dyn Fn(Exposure) -> bool| {
             let theirs = truth.iter().filter(|((_, column), _)| purpose_of(column) == purpose.purpose);
             theirs.filter(|(_, state)| is(**state)).map(|((number, _), _)| *number).collect::<BTreeSet<_>>().len()
                 as u64
         };
-        assert_eq!(purpose.holdings, numbers(&|_| true), "{what}");
-        assert_eq!(purpose.holdings_readable, numbers(&State::is_readable), "{what}");
+        assert_eq!(purpose.numbers, numbers(&|_| true), "{what}");
+        assert_eq!(purpose.numbers_readable, numbers(&Exposure::is_readable), "{what}");
     }
     assert_eq!(counted, states, "{what}");
 }
 
 /// Compares the report with the truth; says how many values were read.
-fn compare(world: &mut World, facts: &Facts, stolen: &Stolen) -> usize {
+fn compare(world: &mut World, situation: &Situation, stolen: &Stolen) -> usize {
     let truth = truth(world, stolen);
-    let found = assess(facts, leaks(world, stolen));
+    let found = assess(situation, leaks(world, stolen));
     check(world, &found, &truth, &format!("{stolen:?}"));
     // Those columns are in any copy of a database, and in nothing else.
     assert_eq!(found.report().in_clear.len(), usize::from(!stolen.databases.is_empty()), "{stolen:?}");
@@ -166,8 +166,8 @@ async fn lives() -> World {
 bodies! {
     async fn the_report_says_what_is_read_with_any_copies() {
         let mut world = lives().await;
-        let facts = world.facts(None).await;
-        assert!(facts.history.is_complete());
+        let situation = world.situation(None).await;
+        assert!(situation.history.is_complete());
         let copies = world.copies.len();
         let databases: Vec<Vec<usize>> =
             std::iter::once(vec![]).chain((0..copies).map(|one| vec![one])).chain([vec![0, 7], vec![2, 5]]).collect();
@@ -181,7 +181,7 @@ bodies! {
                     for pages in std::iter::once(None).chain((0..copies).map(Some)) {
                         let stolen =
                             Stolen { databases: databases.clone(), records: records.clone(), keys: keys.clone(), pages };
-                        outcomes.insert(compare(&mut world, &facts, &stolen));
+                        outcomes.insert(compare(&mut world, &situation, &stolen));
                     }
                 }
             }
@@ -192,7 +192,7 @@ bodies! {
     // A program's memory is its root key, its records and its pages, for as long as it was in other hands.
     async fn a_programs_memory_opens_a_copied_database() {
         let mut world = lives().await;
-        let facts = world.facts(None).await;
+        let situation = world.situation(None).await;
         let last = world.copies.len() - 1;
         let mut outcomes = BTreeSet::new();
         for first in 0..=last {
@@ -208,11 +208,11 @@ bodies! {
                     taken,
                 };
                 let database = Leak::Database { at: world.copies[last].at };
-                let found = assess(&facts, vec![memory(Taken::Memory), database.clone()]);
+                let found = assess(&situation, vec![memory(Taken::Memory), database.clone()]);
                 check(&world, &found, &truth, &format!("{stolen:?}"));
                 outcomes.insert(truth.values().filter(|state| state.is_readable()).count());
                 // Its answers alone hold no key.
-                let answers = assess(&facts, vec![memory(Taken::Answers), database]);
+                let answers = assess(&situation, vec![memory(Taken::Answers), database]);
                 assert_eq!(answers.report().scope.values_readable, 0);
             }
         }
@@ -254,7 +254,7 @@ bodies! {
                 }
             }
             world.copy().await;
-            let facts = world.facts(None).await;
+            let situation = world.situation(None).await;
             let copies = world.copies.len();
             let used: BTreeSet<usize> = world.copies.iter().map(|copy| copy.key).collect();
             for _ in 0..150 {
@@ -268,7 +268,7 @@ bodies! {
                     keys: (0..2).map(|_| draw(keys)).filter(|key| used.contains(key)).collect(),
                     pages: (draw(4) > 0).then(|| draw(copies)),
                 };
-                compare(&mut world, &facts, &stolen);
+                compare(&mut world, &situation, &stolen);
             }
         }
     }
@@ -286,20 +286,20 @@ bodies! {
             world.db.sql(&format!("DELETE FROM orders WHERE no = {number}; DELETE FROM letters WHERE no = {number}")).await;
         }
         world.copy().await;
-        let facts = world.facts(None).await;
+        let situation = world.situation(None).await;
         // The key store of before the erasure, and the database of after it.
         let stolen = Stolen { databases: vec![1], records: vec![0], keys: BTreeSet::from([0]), pages: Some(0) };
         let truth = truth(&mut world, &stolen);
-        let found = assess(&facts, leaks(&world, &stolen));
+        let found = assess(&situation, leaks(&world, &stolen));
         let read = truth.values().filter(|state| state.is_readable()).count();
         assert!(found.report().scope.values_readable > read as u64, "what a copy may still have of them is counted");
         assert_eq!(found.report().scope.persons_without_id, 1);
         // Without the older key store nothing of theirs is there to leak.
         let stolen = Stolen { records: vec![1], pages: Some(1), ..stolen };
-        assert_eq!(compare(&mut world, &facts, &stolen), 4);
-        let assumed = assess(&facts, leaks(&world, &stolen)).report().assumptions.join("\n");
+        assert_eq!(compare(&mut world, &situation, &stolen), 4);
+        let assumed = assess(&situation, leaks(&world, &stolen)).report().assumptions.join("\n");
         assert!(assumed.contains("2 numbers were shredded before the copy was made"), "{assumed}");
         let after = Leak::Database { at: Timestamp::now() + SignedDuration::from_hours(1) };
-        assert_eq!(assess(&facts, vec![after]).report().scope.persons, 1);
+        assert_eq!(assess(&situation, vec![after]).report().scope.persons, 1);
     }
 }

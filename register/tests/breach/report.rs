@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use oubliette::{CustomerId, RootKey};
 use oubliette_register::breach::{
-    Action, Assessment, Breach, Column, Facts, History, Holding, Leak, Moment, Opened, State, Stored, Taken,
+    Action, Assessment, Breach, Column, Enrolment, Exposure, KeyHistory, Leak, Moment, Opened, Situation, Stored, Taken,
 };
 use serde_json::{Value, json};
 
@@ -14,9 +14,9 @@ fn column(purpose: Option<&str>, name: &str, stored: Stored) -> Column {
     Column { table: "people".to_owned(), column: name.to_owned(), purpose: purpose.map(str::to_owned), stored }
 }
 
-fn holding(person: u64, purpose: &str, customer: Option<&str>, shredded: Option<Moment>) -> Holding {
+fn enrolment(person: u64, purpose: &str, customer: Option<&str>, shredded: Option<Moment>) -> Enrolment {
     let number = person * 2 + u64::from(purpose == "orders");
-    Holding {
+    Enrolment {
         customer: customer.map(str::to_owned),
         person,
         purpose: purpose.to_owned(),
@@ -28,14 +28,14 @@ fn holding(person: u64, purpose: &str, customer: Option<&str>, shredded: Option<
 }
 
 /// Two customers, one of them erased in June; an address with an index, plaintext that is of a purpose and that is of none.
-fn facts() -> Facts {
+fn situation() -> Situation {
     let erased = Some(Moment { generation: 9, at: at("2026-06-01T00:00:00Z") });
-    Facts {
-        holdings: vec![
-            holding(1, "orders", Some("alice | <b>"), None),
-            holding(1, "newsletter", Some("alice | <b>"), None),
-            holding(2, "orders", None, erased),
-            holding(2, "newsletter", None, erased),
+    Situation {
+        enrolments: vec![
+            enrolment(1, "orders", Some("alice | <b>"), None),
+            enrolment(1, "newsletter", Some("alice | <b>"), None),
+            enrolment(2, "orders", None, erased),
+            enrolment(2, "newsletter", None, erased),
         ],
         columns: vec![
             column(Some("orders"), "email", Stored::Sealed { label: "email".to_owned(), since: None }),
@@ -43,7 +43,7 @@ fn facts() -> Facts {
             column(Some("newsletter"), "taste", Stored::Plain),
             column(None, "plan", Stored::Plain),
         ],
-        history: History::unknown(&["orders", "newsletter"]),
+        history: KeyHistory::unknown(&["orders", "newsletter"]),
         openings: None,
         issued: Some(20),
     }
@@ -56,7 +56,7 @@ fn dump(time: &str) -> Leak {
 fn assess(leaks: impl IntoIterator<Item = Leak>) -> Assessment {
     let breach = Breach::known_since(at("2026-11-24T08:30:00Z")).leaked_all(leaks);
     let breach = breach.categories("customers of the shop").contact("privacy@shop.example");
-    breach.assess(&facts(), at("2026-11-24T12:00:00Z"))
+    breach.assess(&situation(), at("2026-11-24T12:00:00Z"))
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_dump_alone_is_counted_by_person_purpose_and_column() {
     assert_eq!(report["in_clear"], json!([{"table": "people", "column": "plan"}]));
     let orders = &report["purposes"][1];
     assert_eq!(
-        (&orders["purpose"], &orders["holdings"], &orders["holdings_readable"]),
+        (&orders["purpose"], &orders["numbers"], &orders["numbers_readable"]),
         (&json!("orders"), &json!(2), &json!(0))
     );
     assert_eq!(orders["columns"][0]["states"], json!({"sealed": 2}));
@@ -156,7 +156,7 @@ fn the_markdown_has_the_headings_of_the_article_and_the_json_names_nobody() {
         "## Persons to be told (Art. 34)",
         "the 2 persons of whom something was readable. 1 of those concerned have no id any more",
         "## Assumptions",
-        "Nothing leaked but what is listed",
+        "Only what is listed leaked",
         "The vault's journal does not reach back to its creation, or has a gap",
         "The vault has issued 20 numbers, wasted ones included, and 4 of them are in the register",
     ] {
@@ -174,19 +174,19 @@ fn the_markdown_has_the_headings_of_the_article_and_the_json_names_nobody() {
 
 #[test]
 fn what_was_not_said_is_to_be_filled_in_and_names_cannot_break_the_table() {
-    let mut facts = facts();
-    facts.columns[0].column = "e|mail".to_owned();
+    let mut situation = situation();
+    situation.columns[0].column = "e|mail".to_owned();
     let now = at("2026-11-24T12:00:00Z");
     let shown =
-        Breach::known_since(now).leaked(dump("2026-05-01T00:00:00Z")).assess(&facts, now).report().to_markdown();
+        Breach::known_since(now).leaked(dump("2026-05-01T00:00:00Z")).assess(&situation, now).report().to_markdown();
     assert_eq!(shown.matches("*to be filled in*").count(), 2, "{shown}");
     assert!(shown.contains("| orders | people.e\\|mail | sealed, unreadable | 2 |"), "{shown}");
-    let nothing = Breach::known_since(now).assess(&facts, now);
+    let nothing = Breach::known_since(now).assess(&situation, now);
     let shown = nothing.report().to_markdown();
     assert!(
-        shown.contains("Persons concerned, approximately: 0") && shown.contains("Nobody is known to be concerned.")
+        shown.contains("Persons concerned, approximately: 0") && shown.contains("No person is known to be concerned.")
     );
-    assert!(shown.contains("- none follows from what leaked"), "{shown}");
+    assert!(shown.contains("- none follows from the listed leaks"), "{shown}");
 }
 
 #[test]
@@ -196,54 +196,56 @@ fn keys_alone_are_nobodys_data_and_unreadable_values_need_no_letter() {
     assert_eq!((found.report().scope.persons, found.customers().len()), (0, 0));
     assert!(found.report().in_clear.is_empty());
     let said = found.report().consequences.join("\n");
-    assert!(said.contains("Keys leaked: whoever has them reads any copy of the database"), "{said}");
-    let mut facts = facts();
-    facts.columns.retain(|column| matches!(column.stored, Stored::Sealed { .. }));
+    assert!(said.contains("Keys leaked. Until the measures below are taken"), "{said}");
+    let mut situation = situation();
+    situation.columns.retain(|column| matches!(column.stored, Stored::Sealed { .. }));
     let now = at("2026-11-24T12:00:00Z");
-    let sealed = Breach::known_since(now).leaked(dump("2026-05-01T00:00:00Z")).assess(&facts, now);
+    let sealed = Breach::known_since(now).leaked(dump("2026-05-01T00:00:00Z")).assess(&situation, now);
     assert!(sealed.report().persons_to_be_told().contains("Art. 34(3)(a)"));
     assert!(sealed.report().consequences[0].contains("unintelligible"));
 }
 
 #[test]
 fn a_copy_of_before_a_column_was_sealed_has_it_in_clear() {
-    let mut facts = facts();
-    let sealed = facts.columns.remove(0).sealed_since(at("2026-03-01T00:00:00Z"));
-    facts.columns = vec![sealed];
+    let mut situation = situation();
+    let sealed = situation.columns.remove(0).sealed_since(at("2026-03-01T00:00:00Z"));
+    situation.columns = vec![sealed];
     let now = at("2026-11-24T12:00:00Z");
     let state = |time: &str| {
-        let found = Breach::known_since(now).leaked(dump(time)).assess(&facts, now);
+        let found = Breach::known_since(now).leaked(dump(time)).assess(&situation, now);
         found.report().purposes[0].columns[0].states.keys().copied().collect::<Vec<_>>()
     };
-    assert_eq!(state("2026-02-28T23:59:59Z"), [State::Clear]);
-    assert_eq!(state("2026-03-01T00:00:00Z"), [State::Sealed]);
-    assert!(Breach::known_since(now).leaked(dump("2025-12-31T00:00:00Z")).assess(&facts, now).customers().is_empty());
+    assert_eq!(state("2026-02-28T23:59:59Z"), [Exposure::Clear]);
+    assert_eq!(state("2026-03-01T00:00:00Z"), [Exposure::Sealed]);
+    assert!(
+        Breach::known_since(now).leaked(dump("2025-12-31T00:00:00Z")).assess(&situation, now).customers().is_empty()
+    );
 }
 
 #[test]
 fn in_clear_stays_in_the_row_of_whoever_withdrew_and_goes_with_whoever_was_erased() {
-    let mut facts = facts();
+    let mut situation = situation();
     // She withdrew, and is a customer still.
-    facts.holdings[1].shredded = Some(Moment { generation: 9, at: at("2026-06-01T00:00:00Z") });
+    situation.enrolments[1].shredded = Some(Moment { generation: 9, at: at("2026-06-01T00:00:00Z") });
     let now = at("2026-11-24T12:00:00Z");
-    let found = Breach::known_since(now).leaked(dump("2026-07-01T00:00:00Z")).assess(&facts, now);
+    let found = Breach::known_since(now).leaked(dump("2026-07-01T00:00:00Z")).assess(&situation, now);
     let news = found.report().purposes.iter().find(|purpose| purpose.purpose == "newsletter").unwrap();
-    assert_eq!(news.columns[0].states.get(&State::Clear), Some(&1));
+    assert_eq!(news.columns[0].states.get(&Exposure::Clear), Some(&1));
     assert_eq!(found.report().scope.persons, 1);
     // Tokens that were not cleared stay as well.
-    facts.holdings[0].shredded = facts.holdings[1].shredded;
-    let found = Breach::known_since(now).leaked(dump("2026-07-01T00:00:00Z")).assess(&facts, now);
+    situation.enrolments[0].shredded = situation.enrolments[1].shredded;
+    let found = Breach::known_since(now).leaked(dump("2026-07-01T00:00:00Z")).assess(&situation, now);
     let orders = found.report().purposes.iter().find(|purpose| purpose.purpose == "orders").unwrap();
     assert_eq!(orders.columns.len(), 1);
-    assert_eq!(orders.columns[0].states.get(&State::Comparable), Some(&1));
+    assert_eq!(orders.columns[0].states.get(&Exposure::Comparable), Some(&1));
 }
 
 /// An opening has its second, by a clock that may be a tick late.
 #[test]
 fn an_audited_opening_counts_in_its_second_and_the_next() {
-    let mut facts = facts();
-    let number = facts.holdings[0].number;
-    facts.openings = Some(vec![Opened::Values {
+    let mut situation = situation();
+    let number = situation.enrolments[0].number;
+    situation.openings = Some(vec![Opened::Values {
         at: at("2026-04-01T10:00:00Z"),
         purpose: "orders".to_owned(),
         label: "email".to_owned(),
@@ -253,7 +255,7 @@ fn an_audited_opening_counts_in_its_second_and_the_next() {
     let given_out = |from: &str, until: &str| {
         let (purposes, from, until) = (vec!["orders".to_owned()], at(from), at(until));
         let leak = Leak::Service { purposes, from, until, taken: Taken::Answers };
-        Breach::known_since(now).leaked(leak).assess(&facts, now).report().scope.values_readable
+        Breach::known_since(now).leaked(leak).assess(&situation, now).report().scope.values_readable
     };
     assert_eq!(given_out("2026-04-01T10:00:01.001Z", "2026-04-01T10:00:02Z"), 1);
     assert_eq!(given_out("2026-04-01T10:00:02Z", "2026-04-01T11:00:00Z"), 0);
@@ -272,9 +274,9 @@ bodies! {
             let keys = Leak::key_store(generation).into_iter().chain([Leak::RootKey { generation }]);
             keys.chain([Leak::Database { at: world.copies[0].at }]).collect::<Vec<_>>()
         };
-        let taken = |facts: &Facts, is: &dyn Fn(&Action) -> bool| {
+        let taken = |situation: &Situation, is: &dyn Fn(&Action) -> bool| {
             let now = Timestamp::now();
-            let found = Breach::known_since(now).leaked_all(leaks()).assess(facts, now);
+            let found = Breach::known_since(now).leaked_all(leaks()).assess(situation, now);
             assert_eq!(found.report().scope.persons_readable, 1, "the copies stay as they are");
             let measures: Vec<_> = found.report().measures.iter().filter(|measure| is(&measure.what)).collect();
             assert!(!measures.is_empty(), "{:?}", found.report().measures);
@@ -283,17 +285,17 @@ bodies! {
         let root_key = |action: &Action| matches!(action, Action::RotateRootKey);
         let tree = |action: &Action| matches!(action, Action::RotatePurpose { purpose } if purpose == "orders");
         let epoch = |action: &Action| matches!(action, Action::RetireEpoch { purpose, index } if purpose == "orders" && index == "exact");
-        let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
-        assert!(!taken(&facts, &root_key) && !taken(&facts, &tree) && !taken(&facts, &epoch));
+        let situation = on!(world.db, world.register, breach_situation(crate::world::columns(), None)).unwrap();
+        assert!(!taken(&situation, &root_key) && !taken(&situation, &tree) && !taken(&situation, &epoch));
         world.vault.rotate_root_key(RootKey::bytes([9; 32])).unwrap();
         let rotated = world.vault.rotate_purpose(ORDERS).unwrap();
         let begun = world.vault.begin_epoch(crate::world::BY_EMAIL).unwrap();
-        let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
-        assert!(taken(&facts, &root_key) && !taken(&facts, &tree) && !taken(&facts, &epoch));
+        let situation = on!(world.db, world.register, breach_situation(crate::world::columns(), None)).unwrap();
+        assert!(taken(&situation, &root_key) && !taken(&situation, &tree) && !taken(&situation, &epoch));
         let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
         world.vault.retire_epoch(crate::world::BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
-        let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
-        assert!(taken(&facts, &tree) && taken(&facts, &epoch));
+        let situation = on!(world.db, world.register, breach_situation(crate::world::columns(), None)).unwrap();
+        assert!(taken(&situation, &tree) && taken(&situation, &epoch));
         assert!(begun.current() != oubliette::search::Epoch::FIRST);
     }
 }

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use oubliette::audit::{Audit, AuditFile, AuditSink, Batch, OnTrouble, SinkError};
 use oubliette::journal::{self, Expectations};
 use oubliette::{CustomerId, Limits, OpenError, Reader, Sealed};
-use oubliette_register::breach::{Assessment, Breach, Facts, Leak, Opened, State, Taken};
+use oubliette_register::breach::{Assessment, Breach, Exposure, Leak, Opened, Situation, Taken};
 
 use crate::support::{EMAIL, NEWS_EMAIL, NEWSLETTER, ORDERS};
 use crate::world::{Cell, NAME, World};
@@ -40,8 +40,8 @@ fn service(purposes: &[&str], from: Timestamp, until: Timestamp) -> Leak {
     Leak::Service { purposes, from, until, taken: Taken::Answers }
 }
 
-fn assess(facts: &Facts, leak: Leak) -> Assessment {
-    Breach::known_since(Timestamp::now()).leaked(leak).assess(facts, Timestamp::now())
+fn assess(situation: &Situation, leak: Leak) -> Assessment {
+    Breach::known_since(Timestamp::now()).leaked(leak).assess(situation, Timestamp::now())
 }
 
 /// What the report takes for given out.
@@ -52,7 +52,7 @@ fn given_out(found: &Assessment) -> BTreeSet<(i64, String)> {
         purpose.readable.iter().map(|column| (purpose.number.to_stored(), column.clone()))
     });
     let states = found.report().purposes.iter().flat_map(|purpose| &purpose.columns);
-    assert!(states.flat_map(|column| column.states.keys()).all(|state| *state == State::GivenOut));
+    assert!(states.flat_map(|column| column.states.keys()).all(|state| *state == Exposure::GivenOut));
     read.collect()
 }
 
@@ -107,22 +107,22 @@ bodies! {
         assert!(!rounds[1].2.iter().any(|(number, _)| number == carols), "withdrawn, and so not opened");
         assert!(rounds[1].2.len() > rounds[0].2.len() && rounds[0].2.len() == 3);
         let openings = openings(&world);
-        let facts = world.facts(Some(openings)).await;
+        let situation = world.situation(Some(openings)).await;
         let both = ["orders", "newsletter"];
         for (from, until, given) in &rounds {
-            assert_eq!(given_out(&assess(&facts, service(&both, *from, *until))), *given);
+            assert_eq!(given_out(&assess(&situation, service(&both, *from, *until))), *given);
         }
         let [first, second, _] = &rounds[..] else { panic!() };
         let together = first.2.union(&second.2).cloned().collect();
-        assert_eq!(given_out(&assess(&facts, service(&both, first.0, second.1))), together);
+        assert_eq!(given_out(&assess(&situation, service(&both, first.0, second.1))), together);
         // Of other purposes and other times nothing.
         let of_orders: BTreeSet<_> = together.iter().filter(|(_, column)| column.starts_with("orders")).cloned().collect();
         assert!(!of_orders.is_empty() && of_orders.len() < together.len());
-        assert_eq!(given_out(&assess(&facts, service(&["orders"], first.0, second.1))), of_orders);
-        assert!(given_out(&assess(&facts, service(&["billing"], first.0, second.1))).is_empty());
-        let quiet = assess(&facts, service(&both, before, first.0 - SignedDuration::from_secs(2)));
+        assert_eq!(given_out(&assess(&situation, service(&["orders"], first.0, second.1))), of_orders);
+        assert!(given_out(&assess(&situation, service(&["billing"], first.0, second.1))).is_empty());
+        let quiet = assess(&situation, service(&both, before, first.0 - SignedDuration::from_secs(2)));
         assert_eq!((quiet.customers().len(), quiet.report().scope.persons), (0, 0));
-        let assumed = assess(&facts, service(&both, first.0, second.1)).report().assumptions.join("\n");
+        let assumed = assess(&situation, service(&both, first.0, second.1)).report().assumptions.join("\n");
         assert!(assumed.contains("The program gave out what its audit has, and nothing else"), "{assumed}");
     }
 
@@ -134,7 +134,7 @@ bodies! {
         world.withdraw("carol").await;
         world.erase("bob").await;
         world.copy().await;
-        let facts = world.facts(None).await;
+        let situation = world.situation(None).await;
         // Two minutes on, when every process has stopped to open what was shredded.
         let from = Timestamp::now() + SignedDuration::from_mins(2);
         for (purposes, limits) in [
@@ -144,17 +144,17 @@ bodies! {
         ] {
             let reader = world.vault.reader(limits);
             let opens = world.copies[0].values.keys().filter(|cell| open(&world, &reader, **cell).is_ok());
-            let found = assess(&facts, service(&purposes, from, from));
+            let found = assess(&situation, service(&purposes, from, from));
             assert_eq!(given_out(&found), cells(opens), "{purposes:?}");
             let assumed = found.report().assumptions.join("\n");
-            assert!(assumed.contains("not audited: all that it could open is counted"), "{assumed}");
+            assert!(assumed.contains("not audited, so everything that it could open is counted"), "{assumed}");
         }
         // Within the lease of a shred another process may go on; and before it, it could open everything.
-        let just_now = assess(&facts, service(&["orders", "newsletter"], Timestamp::now(), Timestamp::now()));
+        let just_now = assess(&situation, service(&["orders", "newsletter"], Timestamp::now(), Timestamp::now()));
         assert_eq!(given_out(&just_now), cells(world.copies[0].values.keys()));
         // Of those who came later it had nothing.
         let early = world.copies[0].at - SignedDuration::from_hours(1);
-        assert!(given_out(&assess(&facts, service(&["orders"], early, early))).is_empty());
+        assert!(given_out(&assess(&situation, service(&["orders"], early, early))).is_empty());
     }
 
     async fn where_openings_were_not_noted_all_is_counted() {
@@ -191,11 +191,11 @@ bodies! {
         open(&world, &reader, all[0]).unwrap();
         drop((reader, audit));
         let openings = openings(&world);
-        let facts = world.facts(Some(openings)).await;
+        let situation = world.situation(Some(openings)).await;
         let both = ["orders", "newsletter"];
-        assert_eq!(given_out(&assess(&facts, service(&both, dropped, dropped))), cells(&all), "one of them was dropped");
+        assert_eq!(given_out(&assess(&situation, service(&both, dropped, dropped))), cells(&all), "one of them was dropped");
         for noted in [quiet, later] {
-            assert_eq!(given_out(&assess(&facts, service(&both, noted, noted))), cells(&all[..1]));
+            assert_eq!(given_out(&assess(&situation, service(&both, noted, noted))), cells(&all[..1]));
         }
     }
 
@@ -217,11 +217,11 @@ bodies! {
         start(&world, AuditFile::open(audit_path(&world), &world.vault).unwrap());
         let after = next_second();
         let openings = openings(&world);
-        let facts = world.facts(Some(openings)).await;
+        let situation = world.situation(Some(openings)).await;
         let both = ["orders", "newsletter"];
-        assert_eq!(given_out(&assess(&facts, service(&both, torn, torn))), cells(&all));
-        assert_eq!(given_out(&assess(&facts, service(&both, before, before))), cells(&all), "it may have been noted since");
+        assert_eq!(given_out(&assess(&situation, service(&both, torn, torn))), cells(&all));
+        assert_eq!(given_out(&assess(&situation, service(&both, before, before))), cells(&all), "it may have been noted since");
         let after = after + SignedDuration::from_secs(1);
-        assert!(given_out(&assess(&facts, service(&both, after, after))).is_empty());
+        assert!(given_out(&assess(&situation, service(&both, after, after))).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use oubliette::journal::Entry;
 use oubliette::personal::Email;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, Purpose, RootKey, Vault, journal};
-use oubliette_register::breach::{Breach, Column, Facts, History, Holding, Leak, Stored};
+use oubliette_register::breach::{Breach, Column, Enrolment, KeyHistory, Leak, Situation, Stored};
 
 use crate::attack::decoder::{Key, Value};
 use crate::attack::{Attacker, Effort, Loot};
@@ -86,8 +86,8 @@ fn column(purpose: &str) -> Column {
 }
 
 /// Whom the report takes for read.
-fn reported(facts: &Facts, leaks: Vec<Leak>, now: Timestamp) -> BTreeSet<(&'static str, CustomerId)> {
-    let assessment = Breach::known_since(now).leaked_all(leaks).assess(facts, now);
+fn reported(situation: &Situation, leaks: Vec<Leak>, now: Timestamp) -> BTreeSet<(&'static str, CustomerId)> {
+    let assessment = Breach::known_since(now).leaked_all(leaks).assess(situation, now);
     let purposes = assessment.customers().iter().flat_map(|customer| &customer.purposes);
     let readable = purposes.filter(|purpose| !purpose.readable.is_empty());
     let name = |name: &str| ["orders", "newsletter"].into_iter().find(|known| *known == name).unwrap();
@@ -122,14 +122,14 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     world.seal(newest);
 
     let entries = world.entries();
-    let history = History::of(&entries, &["orders", "newsletter"]);
+    let history = KeyHistory::of(&entries, &["orders", "newsletter"]);
     assert!(history.is_complete());
     // The newest came an hour after everything else, so that nothing of theirs is under a tree that was replaced.
     let start: Timestamp = entries[0].at().to_string().parse().unwrap();
     let now = Timestamp::now() + SignedDuration::from_hours(2);
     let since = |number| if number == newest { now - SignedDuration::from_hours(1) } else { start };
     let everybody = [alice, bob, carol, erased, late, newest];
-    let holding = |purpose: &str, number: CustomerId| Holding {
+    let enrolment = |purpose: &str, number: CustomerId| Enrolment {
         customer: Some(number.to_string()),
         person: number.to_stored().unsigned_abs(),
         purpose: purpose.to_owned(),
@@ -138,8 +138,11 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
         shredded: history.shredded_at(purpose, number),
         tokens_cleared: None,
     };
-    let facts = Facts {
-        holdings: everybody.iter().flat_map(|one| [holding("orders", *one), holding("newsletter", *one)]).collect(),
+    let situation = Situation {
+        enrolments: everybody
+            .iter()
+            .flat_map(|one| [enrolment("orders", *one), enrolment("newsletter", *one)])
+            .collect(),
         columns: vec![column("orders"), column("newsletter")],
         history: history.clone(),
         openings: None,
@@ -168,11 +171,11 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
                     key if *key == FIRST_KEY => Leak::RootKey { generation: world.moments[0].generation },
                     _ => Leak::RootKey { generation: world.moments.last().unwrap().generation },
                 }));
-                let without = reported(&facts, leaks.clone(), now);
+                let without = reported(&situation, leaks.clone(), now);
                 assert!(without.is_empty(), "keys alone are nobody's data");
                 leaks.push(Leak::Database { at: now });
                 let described = format!("{leaks:?}");
-                assert_eq!(reported(&facts, leaks, now), read, "{described}");
+                assert_eq!(reported(&situation, leaks, now), read, "{described}");
             }
         }
     }

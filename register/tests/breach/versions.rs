@@ -11,7 +11,9 @@ use oubliette::{
     CustomerId, Field, KeyStoreError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
     root_keys::VersionPolicy,
 };
-use oubliette_register::breach::{Action, Breach, Column, Facts, History, Holding, Leak, Report, Stored};
+use oubliette_register::breach::{
+    Action, Breach, BreachReport, Column, Enrolment, KeyHistory, Leak, Situation, Stored,
+};
 
 const ORDERS: Purpose = Purpose::new("orders");
 const EMAIL: Field<Email> = ORDERS.field("email");
@@ -93,14 +95,14 @@ impl World {
         }
     }
 
-    fn report(&self, leaks: impl IntoIterator<Item = Leak>, now: Timestamp) -> Report {
+    fn report(&self, leaks: impl IntoIterator<Item = Leak>, now: Timestamp) -> BreachReport {
         let path = self.scratch.path().join("journal");
         let vault = builder(&self.scratch).unlock_read_only(key(&self.token, Duration::ZERO));
         let vault = vault.or_else(|_| builder(&self.scratch).unlock_read_only(RootKey::bytes([7; 32]))).unwrap();
         let public = vault.public_key().unwrap();
         vault.close().unwrap();
         let entries: Vec<_> = oubliette::journal::entries(path, &public).unwrap().map(Result::unwrap).collect();
-        let holding = Holding {
+        let enrolment = Enrolment {
             customer: Some("alice".to_owned()),
             person: 1,
             purpose: "orders".to_owned(),
@@ -115,11 +117,12 @@ impl World {
             purpose: Some("orders".to_owned()),
             stored: Stored::Sealed { label: "email".to_owned(), since: None },
         };
-        let history = History::of(&entries, &["orders"]);
+        let history = KeyHistory::of(&entries, &["orders"]);
         assert!(history.is_complete());
-        let facts = Facts { holdings: vec![holding], columns: vec![column], history, openings: None, issued: None };
+        let situation =
+            Situation { enrolments: vec![enrolment], columns: vec![column], history, openings: None, issued: None };
         let breach = Breach::known_since(now).leaked(Leak::Database { at: now }).leaked_all(leaks);
-        breach.assess(&facts, now).report().clone()
+        breach.assess(&situation, now).report().clone()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use oubliette::personal::{Email, Name};
 use oubliette::{CustomerId, Field, Index, OpenError, RootKey, Vault, bits};
-use oubliette_register::breach::{Column, Facts, Opened, Stored};
+use oubliette_register::breach::{Column, Opened, Situation, Stored};
 use oubliette_register::{Register, Rules};
 
 use crate::Db;
@@ -248,8 +248,8 @@ impl World {
         keys.iter().any(|key| Record::read(&self.copies[copy].record, &self.keys[*key]).is_some())
     }
 
-    pub async fn facts(&mut self, openings: Option<Vec<Opened>>) -> Facts {
-        on!(self.db, self.register, breach_facts(columns(), openings)).unwrap()
+    pub async fn situation(&mut self, openings: Option<Vec<Opened>>) -> Situation {
+        on!(self.db, self.register, breach_situation(columns(), openings)).unwrap()
     }
 }
 

@@ -251,7 +251,7 @@ bodies! {
         shop.vault.clone().close().unwrap();
         shop.start_with(shop.builder().replay(key(), new_key(), highest).unwrap());
         let reconciled = own_transaction!(shop.db, shop.register, reconcile()).unwrap();
-        assert!(reconciled.strangers.is_empty() && shop.opens_of("erin"));
+        assert!(reconciled.misassigned.is_empty() && shop.opens_of("erin"));
         let granted = on!(shop.db, shop.register, grant(&who("frank"), contract())).unwrap();
         assert!(granted.number > highest);
     }

@@ -10,7 +10,7 @@ use oubliette::journal::{self, Anchor, Event, Expectations, PublicKey, Receipt};
 use oubliette::personal::Email;
 use oubliette::{CustomerId, Field, OpenError, Personal, RootKey, Sealed, UnlockError, Vault, VaultBuilder};
 use oubliette_register::access::Table;
-use oubliette_register::{Disclosure, Holdings, Register, RequestKind, Rules};
+use oubliette_register::{DeclaredTables, Disclosure, Register, RequestKind, Rules};
 
 use crate::Db;
 use crate::support::*;
@@ -201,16 +201,16 @@ impl Shop {
             ($($call:expr),* $(,)?) => {$({
                 let refused = $call;
                 let error = refused.map(|_| ()).expect_err(stringify!($call)).to_string();
-                assert!(error.contains("the journal's table and its file"), "{}: {error}", stringify!($call));
+                assert!(error.contains("the journal's table and the journal's file"), "{}: {error}", stringify!($call));
             })*};
         }
-        let holdings = Holdings::in_tables([Table::new("customers", Customer::FIELDS)]);
+        let declared = DeclaredTables::in_tables([Table::new("customers", Customer::FIELDS)]);
         let before = self.db.dump().await;
         refused!(
             on!(self.db, self.register, keys(&bob, ORDERS)),
             on!(self.db, self.register, grant(&bob, contract())),
-            on!(self.db, self.register, access(&holdings, &bob)),
-            on!(self.db, self.register, portable(&holdings, &bob)),
+            on!(self.db, self.register, access(&declared, &bob)),
+            on!(self.db, self.register, portable(&declared, &bob)),
             on!(self.db, self.register, due()),
             on!(self.db, self.register, mark(&bob, "order", Timestamp::now())),
             on!(self.db, self.register, hold(&bob, None, why("case 7"), later)),
@@ -218,7 +218,7 @@ impl Shop {
             own_transaction!(
                 self.db,
                 self.register,
-                disclose_in_clear(&holdings, &bob, &Disclosure::to("carrier").column("customers", "id"))
+                disclose_in_clear(&declared, &bob, &Disclosure::to("carrier").column("customers", "id"))
             ),
             own_transaction!(self.db, self.register, sweep(|_| std::ops::ControlFlow::Continue(()))),
             own_transaction!(self.db, self.register, withdraw(&bob, ORDERS, why("asked"))),

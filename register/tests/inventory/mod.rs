@@ -4,7 +4,7 @@ use oubliette::personal::{Email, Phone, Text};
 use oubliette::{CustomerId, Field, Held, Index, Personal, Purpose, bits, fields::FieldInfo};
 use oubliette_register::Basis;
 use oubliette_register::access::Table;
-use oubliette_register::inventory::{Declaration, Difference, Gap, Inventory, InventoryError, Live};
+use oubliette_register::inventory::{Declaration, Difference, Finding, Inventory, InventoryError, LiveGrants};
 use serde_json::{Value, json};
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -100,9 +100,9 @@ fn file() -> (tempfile::TempDir, std::path::PathBuf) {
     (place, file)
 }
 
-fn gaps(result: Result<(), InventoryError>) -> Vec<Gap> {
+fn findings(result: Result<(), InventoryError>) -> Vec<Finding> {
     match result.unwrap_err() {
-        InventoryError::Gaps { gaps, .. } | InventoryError::NotWritten { gaps, .. } => gaps,
+        InventoryError::NotUpToDate { findings, .. } | InventoryError::NotWritten { findings, .. } => findings,
         error => panic!("{error:?}"),
     }
 }
@@ -113,7 +113,7 @@ fn what_was_written_is_what_is_checked() {
     let inventory = inventory_of(User::FIELDS);
     // The first time it must be written by an explicit call: a check writes nothing.
     let error = inventory.check(&file).unwrap_err();
-    assert!(matches!(&error, InventoryError::NotWritten { gaps, .. } if gaps.is_empty()), "{error}");
+    assert!(matches!(&error, InventoryError::NotWritten { findings, .. } if findings.is_empty()), "{error}");
     assert!(!file.exists());
     inventory.write(&file).unwrap();
     inventory.check(&file).unwrap();
@@ -134,40 +134,39 @@ fn a_field_that_was_added_is_named_with_its_record() {
     let error = inventory_of(later::User::FIELDS).check(&file).unwrap_err();
     let message = format!("{error:?}");
     assert!(message.contains("users.phone (sealed, type obl.phone, purpose orders, label phone)"), "{message}");
-    let found = gaps(Err(error));
-    let names: Vec<String> = found.iter().map(|gap| format!("{gap:?}")).collect();
+    let found = findings(Err(error));
+    let names: Vec<String> = found.iter().map(|finding| format!("{finding:?}")).collect();
     assert_eq!(found.len(), 3, "{names:?}");
-    assert!(matches!(&found[1], Gap::NewField { table, column, .. } if table == "users" && column == "phone"));
+    assert!(matches!(&found[1], Finding::NewField { table, column, .. } if table == "users" && column == "phone"));
     // A plain column too: somebody has to have said that it is not personal.
-    assert!(matches!(&found[2], Gap::NewField { column, holds, .. } if column == "shoe_size" && holds == "plain"));
+    assert!(matches!(&found[2], Finding::NewField { column, holds, .. } if column == "shoe_size" && holds == "plain"));
     assert!(
-        matches!(&found[0], Gap::FieldChanged { column, holds, .. } if column == "news" && holds.contains("bound to uid"))
+        matches!(&found[0], Finding::FieldChanged { column, holds, .. } if column == "news" && holds.contains("bound to uid"))
     );
     // The other way round: a field is gone.
     inventory_of(later::User::FIELDS).write(&file).unwrap();
-    let found = gaps(inventory_of(User::FIELDS).check(&file));
-    assert!(found.contains(&Gap::FieldGone { table: "users".into(), column: "phone".into() }), "{found:?}");
+    let found = findings(inventory_of(User::FIELDS).check(&file));
+    assert!(found.contains(&Finding::FieldGone { table: "users".into(), column: "phone".into() }), "{found:?}");
     // A whole record.
     inventory_of(User::FIELDS).write(&file).unwrap();
     let more = inventory_of(User::FIELDS).table(Table::new("orders", order::Order::FIELDS));
-    let found = gaps(more.check(&file));
-    assert!(
-        found
-            .iter()
-            .any(|gap| matches!(gap, Gap::NewField { table, column, .. } if table == "orders" && column == "note"))
-    );
+    let found = findings(more.check(&file));
+    assert!(found.iter().any(
+        |finding| matches!(finding, Finding::NewField { table, column, .. } if table == "orders" && column == "note")
+    ));
 }
 
 #[test]
 fn a_purpose_without_a_declaration_is_named() {
     let (_place, file) = file();
     let nothing_said = Inventory::of("Shop SAS").table(Table::new("users", User::FIELDS)).purpose(orders());
-    let expected = Gap::NoDeclaration { purpose: "newsletter".into(), table: "users".into(), column: "news".into() };
-    assert_eq!(gaps(nothing_said.check(&file)), std::slice::from_ref(&expected));
-    assert_eq!(gaps(nothing_said.write(&file)), std::slice::from_ref(&expected));
+    let expected =
+        Finding::NoDeclaration { purpose: "newsletter".into(), table: "users".into(), column: "news".into() };
+    assert_eq!(findings(nothing_said.check(&file)), std::slice::from_ref(&expected));
+    assert_eq!(findings(nothing_said.write(&file)), std::slice::from_ref(&expected));
     assert!(!file.exists(), "what has holes is not written");
     inventory_of(User::FIELDS).write(&file).unwrap();
-    assert!(gaps(nothing_said.check(&file)).contains(&expected));
+    assert!(findings(nothing_said.check(&file)).contains(&expected));
     for (declaration, lacking) in [
         (Declaration::of(NEWSLETTER).basis(Basis::Consent).kept("x").nobody_receives_it(), "why"),
         (Declaration::of(NEWSLETTER).why("  ").basis(Basis::Consent).kept("x").nobody_receives_it(), "why"),
@@ -175,9 +174,9 @@ fn a_purpose_without_a_declaration_is_named() {
         (Declaration::of(NEWSLETTER).why("x").basis(Basis::Consent).nobody_receives_it(), "how long"),
         (Declaration::of(NEWSLETTER).why("x").basis(Basis::Consent).kept("x"), "who receives"),
     ] {
-        let holes = nothing_said.clone().purpose(declaration).gaps();
+        let holes = nothing_said.clone().purpose(declaration).findings();
         assert!(
-            matches!(holes.as_slice(), [Gap::Incomplete { purpose, lacks }] if purpose == "newsletter" && lacks.contains(lacking)),
+            matches!(holes.as_slice(), [Finding::Incomplete { purpose, lacks }] if purpose == "newsletter" && lacks.contains(lacking)),
             "{holes:?}"
         );
     }
@@ -189,16 +188,16 @@ fn what_is_declared_differently_or_twice_is_named() {
     inventory_of(User::FIELDS).write(&file).unwrap();
     let longer = Inventory::of("Shop SAS, Paris").officer("dpo@shop.example").measure("Backups are encrypted");
     let longer = longer.table(Table::new("users", User::FIELDS).renamed("id", "uid")).purpose(newsletter());
-    let found = gaps(longer.purpose(orders().kept("for ever")).check(&file));
-    assert_eq!(found, [Gap::DeclarationChanged { part: "\"kept\" of purpose \"orders\"".into() }]);
-    let twice = inventory_of(User::FIELDS).table(Table::new("users", User::FIELDS)).purpose(orders()).gaps();
+    let found = findings(longer.purpose(orders().kept("for ever")).check(&file));
+    assert_eq!(found, [Finding::DeclarationChanged { part: "\"kept\" of purpose \"orders\"".into() }]);
+    let twice = inventory_of(User::FIELDS).table(Table::new("users", User::FIELDS)).purpose(orders()).findings();
     assert_eq!(
         twice,
-        [Gap::Twice { what: "table \"users\"".into() }, Gap::Twice { what: "purpose \"orders\"".into() },]
+        [Finding::Twice { what: "table \"users\"".into() }, Finding::Twice { what: "purpose \"orders\"".into() },]
     );
     let bad =
         Inventory::of("x").table(Table::new("users", order::Order::FIELDS).renamed("nothing", "x")).purpose(orders());
-    assert!(matches!(bad.gaps().as_slice(), [Gap::BadTable { fault }] if fault.contains("nothing")));
+    assert!(matches!(bad.findings().as_slice(), [Finding::BadTable { fault }] if fault.contains("nothing")));
 }
 
 #[test]
@@ -252,7 +251,7 @@ fn it_says_what_is_kept_why_how_long_and_who_receives_it() {
 #[test]
 fn names_stay_within_their_cells_and_are_text() {
     let evil = "A\\|B | C\n## D <script>[x](https://evil.example)`";
-    let live = Live::at_time(evil).grants("newsletter", Basis::Consent, Some(evil), 2);
+    let live = LiveGrants::at_time(evil).grants("newsletter", Basis::Consent, Some(evil), 2);
     let inventory = inventory_of(User::FIELDS)
         .measure(evil)
         .purpose(Declaration::of(Purpose::new("third")).why(evil).basis(Basis::Consent).kept(evil).recipient(evil));
@@ -270,7 +269,7 @@ fn names_stay_within_their_cells_and_are_text() {
 #[test]
 fn what_is_granted_and_not_declared_is_shown() {
     let inventory = inventory_of(User::FIELDS);
-    let agreed = Live::at_time("2026-11-24T18:00:00Z")
+    let agreed = LiveGrants::at_time("2026-11-24T18:00:00Z")
         .grants("orders", Basis::Contract, None, 7)
         .grants("orders", Basis::Consent, Some("DHL"), 2)
         .grants("newsletter", Basis::Consent, None, 3)
@@ -279,7 +278,7 @@ fn what_is_granted_and_not_declared_is_shown() {
     let markdown = inventory.to_markdown_with(&agreed);
     assert!(markdown.contains("| Live grants | 7 on consent |"), "{markdown}");
     assert!(markdown.contains("agree."), "{markdown}");
-    let live = Live::at_time("2026-11-24T18:00:00Z")
+    let live = LiveGrants::at_time("2026-11-24T18:00:00Z")
         .grants("orders", Basis::LegitimateInterests, None, 7)
         .grants("newsletter", Basis::Consent, Some("Advertiser"), 2)
         .grants("profiling", Basis::Consent, None, 1);

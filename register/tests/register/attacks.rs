@@ -1,7 +1,7 @@
 //! What somebody tries who can write the application's database and the register's tables, and has no key.
 
 use oubliette_register::access::Table;
-use oubliette_register::{Holdings, RegisterError, RequestKind, Rules, Signed};
+use oubliette_register::{DeclaredTables, RegisterError, RequestKind, Rules, Signed};
 
 use crate::Db;
 use crate::support::*;
@@ -24,7 +24,7 @@ bodies! {
         // Bob's own row, and an id that nobody had.
         db.sql(&format!("UPDATE oubliette_subjects SET state = 'merged', merged_into = {alice} WHERE subject = 'bob'")).await;
         db.sql(&format!("INSERT INTO oubliette_subjects (id, subject, state, since, merged_into) VALUES (7, 'mallory', 'merged', 0, {alice})")).await;
-        let holdings = Holdings::in_tables(Vec::<Table>::new());
+        let declared = DeclaredTables::in_tables(Vec::<Table>::new());
         let before = db.dump().await;
         for id in ["bob", "mallory"] {
             let id = &who(id);
@@ -38,8 +38,8 @@ bodies! {
                 on!(db, shop.register, keys(id, ORDERS)),
                 on!(db, shop.register, grant(id, contract())),
                 on!(db, shop.register, grant(id, consent())),
-                on!(db, shop.register, access(&holdings, id)),
-                on!(db, shop.register, portable(&holdings, id)),
+                on!(db, shop.register, access(&declared, id)),
+                on!(db, shop.register, portable(&declared, id)),
                 on!(db, shop.register, merge(&who("carol"), id)),
                 own_transaction!(db, shop.register, withdraw(id, ORDERS, why("asked"))),
                 own_transaction!(db, shop.register, erase(id, why("asked"))),
@@ -58,7 +58,7 @@ bodies! {
         for id in ["alice", "bob", "carol"] {
             on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();
             on!(db, shop.register, keys(&who(id), NEWSLETTER)).unwrap();
-            on!(db, shop.register, access(&holdings, &who(id))).unwrap();
+            on!(db, shop.register, access(&declared, &who(id))).unwrap();
         }
         // An id merged while there was no number is known by the one that is granted for it.
         on!(db, shop.register, request(&who("dave"), RequestKind::Access, shop.register_now())).unwrap();

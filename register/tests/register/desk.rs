@@ -295,7 +295,7 @@ bodies! {
         let held = on!(db, desk, hold(&who("alice"), None, why("case 7"), at(UNTIL)));
         assert!(matches!(held, Err(RegisterError::NotSigned)), "{held:?}");
         assert!(matches!(on!(db, desk, due()), Err(RegisterError::NotSigned)));
-        assert!(matches!(on!(db, desk, breach_facts(Vec::new(), None)), Err(RegisterError::NotSigned)));
+        assert!(matches!(on!(db, desk, breach_situation(Vec::new(), None)), Err(RegisterError::NotSigned)));
         assert_eq!(db.dump().await, before);
     }
 
@@ -325,13 +325,13 @@ bodies! {
             on!(db, shop.register, grant(&who(id), contract())).unwrap();
         }
         own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap();
-        let mut with = on!(db, shop.register, breach_facts(Vec::new(), None)).unwrap();
-        let without = on!(db, desk, breach_facts(Vec::new(), None)).unwrap();
+        let mut with = on!(db, shop.register, breach_situation(Vec::new(), None)).unwrap();
+        let without = on!(db, desk, breach_situation(Vec::new(), None)).unwrap();
         assert!(with.issued.take().is_some() && without.issued.is_none());
         assert_eq!(format!("{with:?}"), format!("{without:?}"));
         // A line that is gone is no shorter history.
         db.sql("DELETE FROM oubliette_journal WHERE n = 3").await;
-        let facts = on!(db, desk, breach_facts(Vec::new(), None));
+        let facts = on!(db, desk, breach_situation(Vec::new(), None));
         assert!(matches!(facts, Err(RegisterError::JournalDiffers { .. })), "{facts:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use oubliette::journal::Event;
 use oubliette_register::access::Table;
-use oubliette_register::{Holdings, RegisterError, Rules};
+use oubliette_register::{DeclaredTables, RegisterError, Rules};
 use std::ops::ControlFlow;
 
 use crate::Db;
@@ -67,7 +67,7 @@ bodies! {
                 db.sql(&statement.replace("?1", &alice).replace("?2", &bob)).await;
             }
             let before = db.dump().await;
-            let holdings = Holdings::in_tables(Vec::<Table>::new());
+            let declared = DeclaredTables::in_tables(Vec::<Table>::new());
             for id in ids {
                 let id = &who(id);
                 macro_rules! refused {
@@ -79,8 +79,8 @@ bodies! {
                 refused!(
                     on!(db, shop.register, keys(id, ORDERS)),
                     on!(db, shop.register, grant(id, contract())),
-                    on!(db, shop.register, access(&holdings, id)),
-                    on!(db, shop.register, portable(&holdings, id)),
+                    on!(db, shop.register, access(&declared, id)),
+                    on!(db, shop.register, portable(&declared, id)),
                     own_transaction!(db, shop.register, withdraw(id, NEWSLETTER, why("asked"))),
                     own_transaction!(db, shop.register, erase(id, why("asked"))),
                 );
@@ -88,7 +88,7 @@ bodies! {
             assert_eq!(db.dump().await, before, "{what}");
             assert!(sealed.iter().all(|(number, value)| shop.opens_by(*number, value, EMAIL)), "{what}");
             let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
-            let found = reconciled.strangers.len();
+            let found = reconciled.misassigned.len();
             assert!((2..=4).contains(&found) && reconciled.compared == 4, "{what}: {reconciled:?}");
         }
     }
@@ -124,7 +124,7 @@ bodies! {
             }
             let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("asked")));
             assert!(matches!(refused, Err(RegisterError::NotTheirs)), "{has_copy}: {refused:?}");
-            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().strangers.len(), 2, "{has_copy}");
+            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().misassigned.len(), 2, "{has_copy}");
             db.sql(&names("alice", "bob")).await;
         }
         // An operator knows that it was a restore.
@@ -179,22 +179,22 @@ bodies! {
         }
         own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap();
         let found = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!((found.opened.len(), found.strangers.len(), found.compared), (0, 0, 3));
+        assert_eq!((found.still_readable.len(), found.misassigned.len(), found.compared), (0, 0, 3));
         db.sql("UPDATE oubliette_subjects SET subject = NULL, state = 'erased' WHERE subject = 'alice'").await;
         let found = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!((found.opened, found.strangers), (vec![], vec![numbers[0]]));
+        assert_eq!((found.still_readable, found.misassigned), (vec![], vec![numbers[0]]));
         let mark = format!("UPDATE oubliette_numbers SET state = 'shredded', sealing = NULL WHERE number IN ({}, {})", numbers[0], numbers[1]);
         db.sql(&mark).await;
         let found = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!((found.opened, found.strangers), (numbers[..2].to_vec(), vec![]));
-        let holdings = Holdings::in_tables(Vec::<Table>::new());
-        let refused = on!(db, shop.register, access(&holdings, &who("bob"))).map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains("recorded as shredded"), "{refused}");
+        assert_eq!((found.still_readable, found.misassigned), (numbers[..2].to_vec(), vec![]));
+        let declared = DeclaredTables::in_tables(Vec::<Table>::new());
+        let refused = on!(db, shop.register, access(&declared, &who("bob"))).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("records as shredded"), "{refused}");
         // An erasure shreds what the rows say was shredded, too.
         let receipt = own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap().receipt.unwrap();
         assert!(receipt.content().numbers.contains(numbers[1]));
         let found = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!(found.opened, [numbers[0]]);
+        assert_eq!(found.still_readable, [numbers[0]]);
     }
 
     // Nor does a merge that somebody had the journal told make a moved number the other's.
@@ -220,7 +220,7 @@ bodies! {
         own_transaction!(db, shop.register, flush()).unwrap();
         db.sql(&format!("INSERT INTO oubliette_meta (name, value) VALUES ('behind', '{last}')")).await;
         let found = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!(found.strangers, numbers[1..], "{found:?}");
+        assert_eq!(found.misassigned, numbers[1..], "{found:?}");
         assert!(own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).is_err());
         assert!(on!(db, shop.register, keys(&who("alice"), ORDERS)).is_ok());
     }
@@ -237,7 +237,7 @@ bodies! {
         on!(db, shop.register, merge(&who("alice"), &who("bob"))).unwrap();
         on!(db, shop.register, merge(&who("carol"), &who("alice"))).unwrap();
         assert!(on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
-        assert!(own_transaction!(db, shop.register, reconcile()).unwrap().strangers.is_empty());
+        assert!(own_transaction!(db, shop.register, reconcile()).unwrap().misassigned.is_empty());
         let receipt = own_transaction!(db, shop.register, erase(&who("carol"), why("asked"))).unwrap().receipt.unwrap();
         let numbers = receipt.content().numbers.ranges().map(|(first, last)| last.get() - first.get() + 1);
         assert_eq!(numbers.sum::<u64>(), 6);

@@ -100,7 +100,7 @@ impl World {
         self.shop.steps.reset();
         let resumed = own_transaction!(self.db, self.shop.register, resume()).unwrap();
         assert!(resumed.unfinished.is_none());
-        self.lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.lost));
+        self.lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.ownerless));
     }
 
     async fn seal(&mut self, who_: usize, news: bool) {

@@ -63,7 +63,7 @@ bodies! {
 
                 let resumed = own_transaction!(db, shop.register, resume()).unwrap();
                 assert!(resumed.receipts.is_empty() && resumed.erased == 0, "{at_order}, {step}: {resumed:?}");
-                assert!(resumed.reconciled.as_ref().is_none_or(|found| found.erased == 0 && found.receipts.is_empty()));
+                assert!(resumed.reconciled.as_ref().is_none_or(|found| found.erased_again == 0 && found.receipts.is_empty()));
                 let state = if is_shredded { "shredded" } else { "live" };
                 assert_eq!(db.ask(NUMBERS).await[..2], [state; 2], "{at_order}, {step}");
                 assert!(db.ask(SUBJECTS).await.iter().all(|state| state == "live"), "{at_order}, {step}");
@@ -74,7 +74,7 @@ bodies! {
                 let journal = shop.journal();
                 assert_eq!((erasures(&journal), restores(&journal)), (0, 0), "{at_order}, {step}");
                 // Nothing waits for anybody, and whoever asks again gets it.
-                assert!(own_transaction!(db, shop.register, reconcile()).unwrap().changed == 0);
+                assert!(own_transaction!(db, shop.register, reconcile()).unwrap().changed_again == 0);
                 own_transaction!(db, shop.register, shred_numbers(order(&numbers))).unwrap();
                 assert_eq!(db.ask(NUMBERS).await[..2], ["shredded"; 2]);
                 if !died {
@@ -106,7 +106,7 @@ bodies! {
         own_transaction!(db, shop.register, erase(&who("bob"), why("asked"))).unwrap();
         db.restore().await;
         let reconciled = own_transaction!(db, shop.register, resume()).unwrap().reconciled.unwrap();
-        assert_eq!((reconciled.erased, reconciled.shredded), (1, 2), "{reconciled:?}");
+        assert_eq!((reconciled.erased_again, reconciled.shredded_again), (1, 2), "{reconciled:?}");
         assert_eq!(db.ask(NUMBERS).await, ["shredded", "shredded", "shredded", "shredded", "live", "live"]);
         let subjects = "SELECT coalesce(subject, state) AS answer FROM oubliette_subjects ORDER BY 1";
         assert_eq!(db.ask(subjects).await, ["alice", "carol", "erased"]);
@@ -134,7 +134,7 @@ bodies! {
             }
             db.restore().await;
             let resumed = own_transaction!(db, shop.register, resume()).unwrap();
-            assert_eq!(resumed.reconciled.unwrap().erased, u64::from(is_erased));
+            assert_eq!(resumed.reconciled.unwrap().erased_again, u64::from(is_erased));
             assert_eq!(db.ask(SUBJECTS).await, [if is_erased { "erased" } else { "live" }]);
             assert_eq!(db.ask(NUMBERS).await, ["shredded"; 2]);
         }

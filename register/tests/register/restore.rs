@@ -81,9 +81,9 @@ bodies! {
             let basis = "SELECT basis AS answer FROM oubliette_grants WHERE basis = 'legal_obligation'";
             assert_eq!(db.ask(basis).await.len(), 1, "carol's newer grant, on a number that is there");
             if let Ok(reconciled) = first {
-                assert_eq!((reconciled.erased, reconciled.shredded), (1, 1));
-                assert_eq!(reconciled.lost.len(), 2, "bob's new number, and erin's");
-                assert!(reconciled.lost.contains(&again.number) && reconciled.receipts.is_empty());
+                assert_eq!((reconciled.erased_again, reconciled.shredded_again), (1, 1));
+                assert_eq!(reconciled.ownerless.len(), 2, "bob's new number, and erin's");
+                assert!(reconciled.ownerless.contains(&again.number) && reconciled.receipts.is_empty());
             }
             // Numbers are the vault's to issue, and none comes twice.
             for id in ["alice", "bob", "frank"] {
@@ -139,7 +139,7 @@ bodies! {
             shop.set_now("2026-06-01T00:00:00Z");
             let resumed = own_transaction!(db, shop.register, resume()).unwrap();
             let awaited = db.ask("SELECT name AS answer FROM oubliette_meta WHERE name = 'unconfirmed'").await;
-            let sweep = |_: &oubliette_register::Swept| std::ops::ControlFlow::Continue(());
+            let sweep = |_: &oubliette_register::SweepReport| std::ops::ControlFlow::Continue(());
             let swept = own_transaction!(db, shop.register, sweep(sweep));
             if is_flushed {
                 assert_eq!(awaited.len(), 1, "{loses_entries}");
@@ -179,10 +179,10 @@ bodies! {
         own_transaction!(db, shop.register, resume()).unwrap();
         assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none(), "it has been told");
         for _ in 0..2 {
-            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().lost, [erin]);
+            assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().ownerless, [erin]);
         }
         let _ = shop.vault.shred([erin]).unwrap();
-        assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().lost, []);
+        assert_eq!(own_transaction!(db, shop.register, reconcile()).unwrap().ownerless, []);
     }
 
     // From before anything was told, and the journal lost what was: it may have been a hold.
@@ -222,8 +222,8 @@ bodies! {
         own_transaction!(db, shop.register, flush()).unwrap();
         let before = (db.dump().await, shop.journal().len());
         let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!((reconciled.erased, reconciled.shredded, reconciled.changed), (0, 0, 0));
-        assert!(reconciled.lost.is_empty() && own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
+        assert_eq!((reconciled.erased_again, reconciled.shredded_again, reconciled.changed_again), (0, 0, 0));
+        assert!(reconciled.ownerless.is_empty() && own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
         assert_eq!((db.dump().await, shop.journal().len()), before);
     }
 
@@ -288,7 +288,7 @@ bodies! {
         own_transaction!(db, shop.register, flush()).unwrap();
         db.restore().await;
         let reconciled = own_transaction!(db, shop.register, resume()).unwrap().reconciled.unwrap();
-        assert_eq!((reconciled.erased, reconciled.lost), (1, vec![erin.number]));
+        assert_eq!((reconciled.erased_again, reconciled.ownerless), (1, vec![erin.number]));
         assert!(own_transaction!(db, shop.register, resume()).unwrap().reconciled.is_none());
     }
 
@@ -312,7 +312,7 @@ bodies! {
             assert_eq!(db.ask("SELECT state AS answer FROM oubliette_numbers").await, ["shredded"]);
             db.restore().await;
             let reconciled = own_transaction!(db, shop.register, resume()).unwrap().reconciled.unwrap();
-            assert_eq!((reconciled.shredded, reconciled.erased), if withdraws { (1, 0) } else { (0, 1) });
+            assert_eq!((reconciled.shredded_again, reconciled.erased_again), if withdraws { (1, 0) } else { (0, 1) });
             assert_eq!(reconciled.receipts.len(), usize::from(!withdraws), "the first one's commitment is lost");
             assert_eq!(db.ask("SELECT state AS answer FROM oubliette_numbers").await, ["shredded"]);
             assert_eq!(db.dump().await.contains("alice"), withdraws);
@@ -378,7 +378,7 @@ bodies! {
         }
         db.sql("DELETE FROM oubliette_outbox").await;
         let reconciled = own_transaction!(db, shop.register, reconcile()).unwrap();
-        assert_eq!((reconciled.erased, reconciled.shredded), (1, 1));
+        assert_eq!((reconciled.erased_again, reconciled.shredded_again), (1, 1));
         assert!(!db.dump().await.contains("alice") && on!(db, shop.register, keys(&who("bob"), ORDERS)).is_ok());
         assert_eq!(reconciled.receipts.len(), 1);
     }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
-use oubliette_register::{Desk, Erased, Granted, HoldId, Register, RegisterError};
+use oubliette_register::{Erased, Granted, HoldId, KeylessRegister, Register, RegisterError};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::support::{consent, contract, who, why};
@@ -87,7 +87,7 @@ impl Db {
     /// A hold that is placed without the vault, and an erasure of the same customer, at once.
     pub async fn held_in_a_race(
         &self,
-        desk: &Desk,
+        desk: &KeylessRegister,
         register: &Register,
         until: Timestamp,
     ) -> (Result<HoldId, RegisterError>, Result<Erased, RegisterError>) {

@@ -9,7 +9,7 @@ use oubliette::personal::Email;
 use oubliette::store::Steps;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, OpenError, Purpose, Sealed, Vault};
-use oubliette_register::{Basis, Desk, Evidence, Grant, GrantedKeys, Register, Rules, Subject};
+use oubliette_register::{Basis, Evidence, Grant, GrantedKeys, KeylessRegister, Register, Rules, Subject};
 use tempfile::TempDir;
 
 pub const ORDERS: Purpose = Purpose::new("orders");
@@ -76,14 +76,14 @@ impl Shop {
     }
 
     /// Of whoever has neither root key nor key store.
-    pub fn desk(&self, rules: Rules) -> Desk {
+    pub fn desk(&self, rules: Rules) -> KeylessRegister {
         self.desk_of(self.vault.public_key().unwrap(), rules)
     }
 
-    pub fn desk_of(&self, key: journal::PublicKey, rules: Rules) -> Desk {
+    pub fn desk_of(&self, key: journal::PublicKey, rules: Rules) -> KeylessRegister {
         let clock = self.now.clone();
         let rules = rules.clock(move || Timestamp::from_millisecond(clock.load(Ordering::Relaxed)).unwrap());
-        Desk::new(key, [ORDERS, NEWSLETTER], rules).unwrap()
+        KeylessRegister::new(key, [ORDERS, NEWSLETTER], rules).unwrap()
     }
 
     /// The same shop with its vault opened anew.

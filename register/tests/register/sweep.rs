@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan};
 use oubliette::CustomerId;
 use oubliette::journal::Event;
 use oubliette::store::Stop;
-use oubliette_register::{Due, Keep, RegisterError, Rules, Swept};
+use oubliette_register::{Due, Keep, RegisterError, Rules, SweepReport};
 
 use crate::Db;
 use crate::support::*;
@@ -16,7 +16,7 @@ fn rules() -> Rules {
     with_tokens().keep(ORDERS, Keep::after_last("order", 3.years())).keep(NEWSLETTER, Keep::after_grant(1.month()))
 }
 
-fn go_on(_: &Swept) -> ControlFlow<()> {
+fn go_on(_: &SweepReport) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -169,7 +169,7 @@ bodies! {
         let (shop, mut db) = (Shop::new(rules()), Db::new().await);
         fill!(db, shop);
         shop.set_now("2029-02-01T00:00:00Z");
-        let swept = own_transaction!(db, shop.register, sweep(|_: &Swept| ControlFlow::Break(()))).unwrap();
+        let swept = own_transaction!(db, shop.register, sweep(|_: &SweepReport| ControlFlow::Break(()))).unwrap();
         assert!(!swept.finished && swept.shredded > 0);
         let rest = own_transaction!(db, shop.register, sweep(go_on)).unwrap();
         assert!(rest.finished && rest.shredded > 0);

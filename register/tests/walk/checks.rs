@@ -8,7 +8,7 @@ use oubliette_register::Disclosure;
 
 use super::model::Truth;
 use super::ops::NAMES;
-use super::world::{World, field, holdings};
+use super::world::{World, declared, field};
 use crate::support::*;
 
 impl World {
@@ -51,10 +51,10 @@ impl World {
         }
         let disclosure = Disclosure::to("carrier").field(crate::support::EMAIL);
         for name in NAMES {
-            let access = on!(self.db, self.register, access(&holdings(), &who(name)));
-            let portable = on!(self.db, self.register, portable(&holdings(), &who(name)));
+            let access = on!(self.db, self.register, access(&declared(), &who(name)));
+            let portable = on!(self.db, self.register, portable(&declared(), &who(name)));
             let disclosed =
-                own_transaction!(self.db, self.register, disclose_in_clear(&holdings(), &who(name), &disclosure));
+                own_transaction!(self.db, self.register, disclose_in_clear(&declared(), &who(name), &disclosure));
             let owner = truth.seen.named(name);
             let left = owner.map(|owner| truth.seen.left(owner, None)).unwrap_or_default();
             let is_live = owner.is_some_and(|owner| truth.seen.state(owner) == "live");

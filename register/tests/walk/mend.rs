@@ -131,7 +131,7 @@ impl World {
                     if let Some(error) = resumed.unfinished {
                         return Err(format!("resume: {error:?}"));
                     }
-                    lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.lost));
+                    lost.extend(resumed.reconciled.into_iter().flat_map(|reconciled| reconciled.ownerless));
                 }
                 // The journal that was written from the table, or its events, tell of a later vault.
                 Err(RegisterError::KeyStore(KeyStoreError::RolledBack { .. })) => {
@@ -170,13 +170,16 @@ impl World {
                 return Err(format!("reconcile: {error:?}"));
             }
             // What proves it was lost with a key tree, where the database is from before that.
-            operator.vouches = is_database && self.retired > 0 && !reconciled.strangers.is_empty();
-            if !reconciled.strangers.is_empty() && !operator.vouches {
-                return Err(format!("nobody changed a row by hand, and these are others': {:?}", reconciled.strangers));
+            operator.vouches = is_database && self.retired > 0 && !reconciled.misassigned.is_empty();
+            if !reconciled.misassigned.is_empty() && !operator.vouches {
+                return Err(format!(
+                    "nobody changed a row by hand, and these are others': {:?}",
+                    reconciled.misassigned
+                ));
             }
-            lost.extend(reconciled.lost);
+            lost.extend(reconciled.ownerless);
             // Nothing but the register's own rows says that these were shredded.
-            for number in reconciled.opened {
+            for number in reconciled.still_readable {
                 let (_, news, _) = truth.issued[&number];
                 self.vault.shredding([number]).purpose(purpose(news)).run().map_err(|error| format!("{error:?}"))?;
             }
@@ -260,7 +263,7 @@ impl World {
     async fn refuses(&mut self, truth: &Truth, is_database: bool, has_gap: bool, told: &Told) -> Result<(), String> {
         if self.is_table_ahead().await {
             for name in NAMES {
-                let access = on!(self.db, self.register, access(&super::world::holdings(), &who(name)));
+                let access = on!(self.db, self.register, access(&super::world::declared(), &who(name)));
                 let keys = on!(self.db, self.register, keys(&who(name), ORDERS));
                 if access.is_ok() || keys.is_ok() {
                     return Err(format!("{name} is opened by an older journal"));

@@ -102,8 +102,9 @@ impl World {
         if returned.vouches {
             own_transaction!(self.db, self.register, confirm_restored(why("it is from before the rotation")))
                 .map_err(|error| format!("vouch: {error:?}"))?;
-            let strangers =
-                own_transaction!(self.db, self.register, reconcile()).map_err(|error| format!("{error:?}"))?.strangers;
+            let strangers = own_transaction!(self.db, self.register, reconcile())
+                .map_err(|error| format!("{error:?}"))?
+                .misassigned;
             if !strangers.is_empty() {
                 return Err(format!("still others': {strangers:?}"));
             }

@@ -12,7 +12,7 @@ use oubliette::personal::Email;
 use oubliette::store::{Directory, Steps};
 use oubliette::{CustomerId, Field, OpenError, Personal, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder};
 use oubliette_register::access::Table;
-use oubliette_register::{Holdings, Keep, Register, Rules};
+use oubliette_register::{DeclaredTables, Keep, Register, Rules};
 
 use super::seen::Seen;
 use crate::Db;
@@ -104,8 +104,8 @@ pub fn table(news: bool) -> &'static str {
     if news { "letters" } else { "mails" }
 }
 
-pub fn holdings() -> Holdings {
-    Holdings::in_tables([Table::new("mails", Mail::FIELDS), Table::new("letters", Letter::FIELDS)])
+pub fn declared() -> DeclaredTables {
+    DeclaredTables::in_tables([Table::new("mails", Mail::FIELDS), Table::new("letters", Letter::FIELDS)])
 }
 
 pub fn key(number: u8) -> RootKey {

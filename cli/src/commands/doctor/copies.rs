@@ -48,7 +48,7 @@ pub fn look(
             "backup-path",
             path.display(),
             error.to_string(),
-            "it was not searched: copies of the root record may be there",
+            "it was not searched, and may hold copies of the root record",
             "mount it, or correct the path",
         );
         return;
@@ -63,9 +63,9 @@ pub fn look(
             Severity::Grave,
             "key-in-backup",
             key.display(),
-            format!("the root key lies within {}, which is backed up", backup.display()),
-            "an old key in a backup opens every older copy of the root record: it cannot be destroyed there",
-            "keep it out of this backup; keep its own copies where they can be destroyed",
+            format!("the root key lies in {}, which is backed up", backup.display()),
+            "a backup keeps an old root key, which opens every older copy of the root record",
+            "exclude it from this backup; keep copies of it where you can destroy them",
         );
     }
 }
@@ -113,11 +113,11 @@ impl Search {
                     "record-in-backup",
                     root.display(),
                     format!(
-                        "the root record itself lies within {}, which is backed up, as `root_copies_kept` allows",
+                        "the root record itself lies in {}, which is backed up, as `root_copies_kept` allows",
                         backup.display()
                     ),
                     "each backup is a copy of the root record, and a shred is final only when the last older one is gone",
-                    format!("see to it that no backup is kept for longer than {days} days"),
+                    format!("make sure that no backup is kept for longer than {days} days"),
                 );
                 continue;
             }
@@ -125,9 +125,10 @@ impl Search {
                 Severity::Grave,
                 "record-in-backup",
                 root.display(),
-                format!("the root record itself lies within {}, which is backed up", backup.display()),
+                format!("the root record itself lies in {}, which is backed up", backup.display()),
                 "each backup is a copy of the root record, and a shred is final only when the last older one is gone",
-                "place it elsewhere (root_at), or exclude this directory from the backup; tools that honour CACHEDIR.TAG leave it out when told to",
+                "place it elsewhere (root_at), or exclude this directory from the backup; many tools have an \
+                 option to honour CACHEDIR.TAG",
             );
         }
         for (path, copies) in &self.found {
@@ -152,8 +153,7 @@ impl Search {
             if let (Some(days), Some(kept), Some(age)) = (days, meant, age)
                 && age <= kept
             {
-                let advice =
-                    format!("delete it in time: `root_copies_kept` promises that it is gone after {days} days");
+                let advice = format!("delete it in time: by `root_copies_kept` it is gone after {days} days");
                 findings.add(Severity::Note, "record-copy", path.display(), what, DELAYS, advice);
                 continue;
             }
@@ -164,9 +164,9 @@ impl Search {
                 Severity::Note,
                 "packed-backups",
                 backup.display(),
-                format!("{} packed or encrypted files could not be looked into", self.packed),
-                "copies of the root record in them were not found",
-                "see to it that what makes them leaves `root/` out",
+                format!("{} packed or encrypted files could not be searched", self.packed),
+                "they may hold copies of the root record",
+                "make sure that the program that makes them leaves `root/` out",
             );
         }
         if let Some(first) = self.unread.first() {
@@ -175,16 +175,15 @@ impl Search {
                 "backup-path",
                 first.display(),
                 format!("it could not be read, and so {} below {}", self.unread.len(), backup.display()),
-                "copies of the root record in it were not found",
-                "run the doctor as a user who may read it",
+                "it may hold copies of the root record",
+                "run `oubliette doctor` as a user who may read it",
             );
         }
     }
 }
 
-const DELAYS: &str = "with the root key of then, it opens everyone who was or will be shredded after it was made";
-const REMOVE: &str =
-    "delete it; if that is not certain to be possible, rotate to a random root key and destroy the old one";
+const DELAYS: &str = "with the root key of its time, it opens all data that was or will be shredded after it was made";
+const REMOVE: &str = "delete it; if you cannot be certain of that, rotate to a random root key and destroy the old one";
 
 /// Every root record in a file, wherever in it: also within a tar archive or a disk image.
 fn search(path: &Path) -> std::io::Result<Vec<Copy>> {

@@ -15,9 +15,8 @@ const SLACK: Duration = Duration::from_secs(300);
 /// 2026-01-01: this program is younger.
 const YOUNGEST: Duration = Duration::from_secs(1_767_225_600);
 
-const READABLE: &str = "other users of this machine can read it, or change it";
-const FOREIGN: &str =
-    "the vault refuses files that are another user's: what it writes there, their owner could not read";
+const READABLE: &str = "other users of this machine can read or change it";
+const FOREIGN: &str = "the vault refuses files of another user";
 
 /// A place, as the configuration says: the vault's own, then the mirrors.
 #[derive(Debug)]
@@ -78,8 +77,8 @@ fn clock(findings: &mut Findings) {
             Severity::Grave,
             "clock",
             "this machine",
-            "its clock is in the past: before this program was written",
-            "leases, the age of superseded pages, due dates and the journal count on it",
+            "the machine's clock shows a time before this program was written",
+            "leases, the age of superseded pages, due dates and the journal go by it",
             "set the clock, and let it be kept right (NTP)",
         );
     }
@@ -110,7 +109,7 @@ fn look_at(place: &Place, findings: &mut Findings) {
             "no-cachedir-tag",
             place.root.display(),
             "CACHEDIR.TAG is missing",
-            "backup tools that leave caches out take the root record along, and each copy of it delays shreds",
+            "backup tools that leave caches out will copy the root record, and each copy delays shreds",
             format!(
                 "printf 'Signature: 8a477f597d28d172789f06886806bc55\\n' > {} && chmod 600 {}",
                 tag.display(),
@@ -145,7 +144,7 @@ pub fn check(
                 "unreachable",
                 path.display(),
                 error.to_string(),
-                "what should be there cannot be read; a vault commits to all of its places or to none",
+                "it cannot be read, and a vault commits to all its places or to none",
                 "mount or restore it, or correct the path in the configuration",
             );
             false
@@ -170,7 +169,7 @@ fn above(base: &Path, findings: &mut Findings) {
             Severity::Warning,
             "permissions-above",
             above.display(),
-            format!("its mode is {:03o}: others may rename and replace what is in it", found.mode() & 0o777),
+            format!("its mode is {:03o}: other users may rename and replace its content", found.mode() & 0o777),
             "another user can move the vault away and put an older copy of it in its place",
             format!("chmod go-w {}", above.display()),
         );
@@ -188,7 +187,7 @@ fn from_the_future(path: &Path, found: &Metadata, findings: &mut Findings) {
             "clock",
             path.display(),
             format!("it was written {} s in the future", ahead.as_secs()),
-            "this machine's clock was wrong then, or is now; leases and due dates count on it",
+            "this machine's clock was wrong then or is wrong now; leases and due dates go by it",
             "set the clock, and let it be kept right (NTP)",
         );
     }
@@ -204,8 +203,8 @@ fn beside_the_root_record(key: &Path, places: &[Place], findings: &mut Findings)
                 Severity::Grave,
                 "key-beside-record",
                 key.display(),
-                format!("the root key lies within {}", directory.display()),
-                "whoever copies that directory has the key with what it protects, and can read everyone",
+                format!("the root key lies in {}", directory.display()),
+                "a copy of that directory has the key together with what it protects, and opens everything",
                 "move it elsewhere: best on another machine, handed over at the start of the service",
             );
         }
@@ -224,8 +223,8 @@ fn beside_the_journal(journal: &Path, places: &[Place], findings: &mut Findings)
                 Severity::Warning,
                 "journal-beside-record",
                 journal.display(),
-                format!("the journal lies within {}", directory.display()),
-                "both are restored together, and then nothing proves that the vault was rolled back",
+                format!("the journal lies in {}", directory.display()),
+                "a restore brings both back together, and then nothing shows that the vault was rolled back",
                 "keep the journal elsewhere; move it while no process has the vault open",
             );
         }

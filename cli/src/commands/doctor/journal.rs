@@ -22,7 +22,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
                 "journal-not-named",
                 vault,
                 format!("the vault keeps a journal (entry {entry} at least), and none is configured here"),
-                "this command cannot shred, rotate or retire, nor look whether the journal is whole",
+                "this command cannot shred, rotate or retire, and cannot check the journal",
                 "name it: `journal` in the configuration, or --journal FILE",
             ),
             None => findings.add(
@@ -30,18 +30,20 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
                 "no-journal",
                 vault,
                 "the vault keeps no journal",
-                "nothing proves a shred afterwards, nor that an older root record was put back together with its pages",
-                "let the application open it with a journal, and name that here: `journal` in the configuration",
+                "nothing proves a shred afterwards, and nothing shows a restore of an older root record together with its pages",
+                "let the application open the vault with a journal, and name the journal here: `journal` in the configuration",
             ),
         }
         return;
     };
     if !journal.exists() {
         let (severity, what) = match status.journalled {
-            Some(entry) => (Severity::Grave, format!("there is no journal, and entry {entry} at least was written")),
+            Some(entry) => {
+                (Severity::Grave, format!("there is no journal, although at least entry {entry} was written"))
+            }
             None => (Severity::Warning, "there is no journal yet".to_owned()),
         };
-        let meaning = "what must be written down is refused: nobody can be shredded by whoever opens the vault with it";
+        let meaning = "a program that opens the vault with this journal cannot shred";
         let advice =
             "correct the path, or put the newest copy back; if it is lost for good, `oubliette journal accept-loss`";
         return findings.add(severity, "journal-missing", journal.display(), what, meaning, advice);
@@ -55,7 +57,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
                 "journal",
                 journal.display(),
                 chain(&*error),
-                "what was shredded, when and why, is not proven any more from there on",
+                "from there on, the journal does not prove what was shredded, when and why",
                 "do what the message says; keep this file as evidence",
             );
         }
@@ -67,7 +69,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
             journal.display(),
             format!("entries {} to {} are missing; recorded {}: {}", gap.from, gap.to, gap.recorded, gap.why.as_str()),
             "receipts for them cannot be compared with the journal",
-            "nothing, if that is known; else find out who recorded it",
+            "nothing, if you know of it; otherwise find out who recorded it",
         );
     }
     let last = SystemTime::from(verified.until);
@@ -77,7 +79,7 @@ pub fn look(context: &Context, status: &Status, key: Option<&PublicKey>, finding
             "clock",
             journal.display(),
             format!("its last entry is of {}, which is in the future", verified.until),
-            "this machine's clock was wrong then, or is now; receipts and due dates count on it",
+            "this machine's clock was wrong then or is wrong now; receipts and due dates go by it",
             "set the clock, and let it be kept right (NTP)",
         );
     }

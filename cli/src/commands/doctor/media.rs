@@ -42,9 +42,12 @@ fn kind(place: &Place, findings: &mut Findings) {
             Severity::Note,
             "copy-on-write",
             place.root.display(),
-            format!("the root record lies on {name}, which writes elsewhere and keeps old blocks and snapshots"),
-            "an older root record may be found on the medium after a shred: each snapshot is a copy of it",
-            "move it (root_at) to a file system that overwrites in place, or rotate to a random root key from time to time and destroy the old one",
+            format!(
+                "the root record lies on {name}, which does not overwrite in place and keeps old blocks and snapshots"
+            ),
+            "after a shred the medium may still have an older root record; each snapshot is a copy of it",
+            "move it (root_at) to a file system that overwrites in place, or rotate to a random root key from \
+             time to time and destroy the old one",
         );
     }
     if kind == TMPFS {
@@ -53,7 +56,7 @@ fn kind(place: &Place, findings: &mut Findings) {
             "in-memory",
             place.root.display(),
             "the root record lies on a file system in memory",
-            "it is gone when the machine restarts, and every value with it unless a mirror is elsewhere",
+            "it is gone when the machine restarts; without a mirror elsewhere, every value is lost with it",
             "move it to a disk, or attach a mirror that is on one",
         );
     }

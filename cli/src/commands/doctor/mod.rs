@@ -92,7 +92,7 @@ fn at_desk(context: &Context, asked: &Doctor, mut findings: Findings) -> Result<
         "findings": findings,
     });
     let mut text = text(&findings, false, has_register, 1);
-    text.push_str("The vault was not looked at: the configuration names none (an officer's desk).\n");
+    text.push_str("The vault was not checked: the configuration names none (an officer's desk).\n");
     Ok(Answer::new(text, json)?.ending(exit))
 }
 
@@ -118,18 +118,18 @@ fn text(findings: &[Finding], files_only: bool, has_register: bool, backups: usi
     }
     let bad = findings.iter().filter(|finding| finding.severity > Severity::Note).count() as u64;
     if bad == 0 {
-        out.push_str("Nothing is wrong as far as was looked.");
+        out.push_str("No fault was found.");
     } else {
         let _ = write!(out, "{} to see to.", count(bad, "thing", "things"));
     }
     if files_only {
-        out.push_str(" It was not looked into the vault (--files-only).");
+        out.push_str(" The vault was not opened (--files-only).");
     }
     if !files_only && !has_register {
-        out.push_str(" The register was not looked at: grants, requests, retention.");
+        out.push_str(" The register was not checked: grants, requests, retention.");
     }
     if backups == 0 {
-        out.push_str(" No backup was searched for root records: name what is backed up with --backup PATH.");
+        out.push_str(" No backup was searched for root records: name backed-up paths with --backup PATH.");
     }
     out.push('\n');
     out

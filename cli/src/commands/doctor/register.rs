@@ -40,16 +40,16 @@ pub fn tables(context: &Context, findings: &mut Findings) -> Option<Tables> {
             Severity::Warning,
             "register-missing",
             PLACE,
-            "the database has no tables of the register, and the configuration has [retention]",
-            "nothing ends by itself, and no erasure can be done by a customer's own id",
-            "correct [database], or let the application start first, which makes them",
+            "the database has no tables of the register, although the configuration has [retention]",
+            "no retention ends, and no customer can be erased by their own id",
+            "correct [database], or let the application start first, which makes the tables",
         ),
         Err(failure) => findings.add(
             Severity::Warning,
             "database",
             PLACE,
             failure.message,
-            "grants, requests and retention were not looked at",
+            "grants, requests and retention were not checked",
             "correct [database], or look at the server",
         ),
     }
@@ -65,9 +65,9 @@ pub fn is_of_another_vault(purpose: &str, findings: &mut Findings) {
         Severity::Grave,
         "register-of-another-vault",
         PLACE,
-        format!("it knows a purpose {purpose:?}, and the vault does not"),
-        "they do not belong together, or the vault's root record is older than the purpose",
-        "correct [database] or `vault`; if a root record was restored, `oubliette replay`",
+        format!("it has a purpose {purpose:?} that the vault does not have"),
+        "the register and the vault do not belong together, or the vault's root record is older than the purpose",
+        "correct [database] or `vault`; if a root record was restored, run `oubliette replay`",
     );
 }
 
@@ -79,7 +79,7 @@ pub fn look(context: &Context, vault: Option<&Vault>, tables: Tables, findings: 
             "register",
             PLACE,
             failure.message,
-            "the register cannot be used, or not by this configuration",
+            "the register cannot be used with this configuration",
             "do what the message says",
         );
     }
@@ -117,7 +117,7 @@ fn of_rules(context: &Context, open: &Office, findings: &mut Findings) -> Result
             "rules-differ",
             PLACE,
             disagreement,
-            "this command refuses to write to the register; what is overdue is told by the configuration's rules",
+            "this command refuses to write to the register; findings about retention go by the configuration's rules",
             "do what the message says",
         );
     }
@@ -132,9 +132,9 @@ fn of_rules(context: &Context, open: &Office, findings: &mut Findings) -> Result
                 Severity::Warning,
                 "no-mark",
                 purpose,
-                format!("its retention counts from the mark {:?}, and nobody has one", after.mark),
-                "it counts from the grant, or never begins",
-                "correct the name in [retention]; if it is right, the application never says when this happens, which is for its makers to mend",
+                format!("its retention counts from the mark {:?}, but no customer has this mark", after.mark),
+                "the retention counts from the grant, or never begins",
+                "correct the name in [retention]; if the name is right, the application never sets the mark: tell its developers",
             );
         }
     }
@@ -147,8 +147,8 @@ fn of_rules(context: &Context, open: &Office, findings: &mut Findings) -> Result
                 Severity::Note,
                 "no-retention",
                 purpose,
-                format!("{} without an end, and there is no rule for the purpose", count(grants, "grant", "grants")),
-                "it is kept until somebody withdraws or is erased (Art. 5(1)(e) GDPR asks for a limit)",
+                format!("{} without an end, and the purpose has no rule", count(grants, "grant", "grants")),
+                "the data is kept until the customer withdraws or is erased (Art. 5(1)(e) GDPR requires a limit)",
                 "give the purpose a rule, in the application and under [retention]",
             );
         }
@@ -167,9 +167,9 @@ fn of_requests(open: &Office, now: Timestamp, findings: &mut Findings) -> Result
             Severity::Grave,
             "late-request",
             PLACE,
-            format!("{} should have been answered", count(late, "request", "requests")),
+            format!("the deadline of {} is over", count(late, "request", "requests")),
             "Art. 12(3) GDPR gives one month",
-            "`oubliette requests --late` lists them; answer them, and close them by `oubliette requests answer`",
+            "`oubliette requests --late` lists them; answer them, then close them with `oubliette requests answer`",
         );
     }
     if due_soon > 0 {
@@ -202,9 +202,9 @@ fn receipts(context: &Context, findings: &mut Findings) {
             Severity::Warning,
             "receipt-unfinished",
             directory.display(),
-            format!("{} begun, and not written whole", count(many, "receipt was", "receipts were")),
-            "it names somebody, and proves nothing; their erasure may not be finished",
-            "`oubliette resume` finishes the erasure, with a receipt that is whole; then delete the files that end in .unfinished",
+            format!("{} begun and not finished", count(many, "receipt was", "receipts were")),
+            "an unfinished receipt names a person and proves nothing; the erasure may be unfinished too",
+            "`oubliette resume` finishes the erasure, with a new receipt; then delete the files that end in .unfinished",
         );
     }
 }
@@ -224,14 +224,18 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             AND (h.purpose IS NULL OR h.purpose = n.purpose))";
     const TOKENS: &str = "SELECT count(*) FROM oubliette_work";
     let undone = [
-        (ask(ERASING, &[before(UNDER_WAY)])?, "erasure has begun and not ended", "erasures have begun and not ended"),
-        (ask(SHRED_PENDING, &[])?, "number is to be shredded", "numbers are to be shredded"),
+        (
+            ask(ERASING, &[before(UNDER_WAY)])?,
+            "erasure has begun and is not finished",
+            "erasures have begun and are not finished",
+        ),
+        (ask(SHRED_PENDING, &[])?, "number waits to be shredded", "numbers wait to be shredded"),
         (
             ask(OVER, &[before(A_DAY)])?,
             "number waited for a hold that is over",
             "numbers waited for a hold that is over",
         ),
-        (ask(TOKENS, &[])?, "token is to be cleared", "tokens are to be cleared"),
+        (ask(TOKENS, &[])?, "token waits to be cleared", "tokens wait to be cleared"),
     ];
     let undone: Vec<String> =
         undone.iter().filter(|(many, ..)| *many > 0).map(|(many, one, several)| count(*many, one, several)).collect();
@@ -241,7 +245,7 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             "unfinished",
             PLACE,
             undone.join("; "),
-            "something was interrupted, or is under way now",
+            "this work was interrupted, or is under way now",
             "`oubliette resume` finishes it; run it daily, from a timer",
         );
     }
@@ -257,21 +261,18 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             Severity::Warning,
             "not-journalled",
             PLACE,
-            "what was granted, asked or ended has waited for the journal for more than a day",
-            "a database that is restored now loses it",
-            "`oubliette resume` tells it now; run it daily, from a timer",
+            "grants, requests and holds have waited for the journal for more than a day",
+            "a restore of the database now would lose them",
+            "`oubliette resume` writes them to the journal; run it daily, from a timer",
         );
     } else if waiting > 0 {
         findings.add(
             Severity::Note,
             "not-journalled",
             PLACE,
-            format!(
-                "{} to be told to the journal: what was granted, asked or ended",
-                count(waiting, "event waits", "events wait")
-            ),
-            "a database that is restored before that loses it",
-            "`oubliette resume` tells it now",
+            format!("{} for the journal: grants, requests and holds", count(waiting, "event waits", "events wait")),
+            "a restore of the database before that would lose them",
+            "`oubliette resume` writes them to the journal now",
         );
     }
     const EMPTY: &str = "SELECT count(*) FROM oubliette_subjects s WHERE s.state = 'live' AND s.merged_into IS NULL \
@@ -284,11 +285,11 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             "nothing-left",
             PLACE,
             format!(
-                "{} nothing left that can be read, and the register still knows their ids",
+                "{} no readable data left, but the register still knows their ids",
                 count(empty, "customer has", "customers have")
             ),
-            "a sweep or a withdrawal shreds what is sealed, and forgets nobody's id",
-            "`oubliette erase` forgets the id too; do so unless they may come back",
+            "a sweep or a withdrawal shreds data and keeps the customer's id",
+            "`oubliette erase` also forgets the id; use it unless the customer may come back",
         );
     }
     if !database.query("SELECT name FROM oubliette_meta WHERE name = 'behind'", &[])?.is_empty() {
@@ -296,9 +297,9 @@ fn unfinished(database: &Database, now: Timestamp, findings: &mut Findings) -> R
             Severity::Grave,
             "restored",
             PLACE,
-            "the database is older than the journal: it was restored, and not brought up to date",
-            "customers who were erased since have their ids back, and grants that ended are live",
-            "`oubliette resume` reconciles it",
+            "the database is older than the journal: it was restored, and is not up to date yet",
+            "customers who were erased since have their ids again, and grants that ended are live again",
+            "`oubliette resume` brings it up to date",
         );
     }
     Ok(())
@@ -321,8 +322,8 @@ fn without_grant(database: &Database, findings: &mut Findings) -> Result<(), Fai
                 count(row.integer(1)?.unsigned_abs(), "customer", "customers"),
                 row.integer(2)?
             ),
-            "what is kept of them has no legal basis (Art. 6 GDPR)",
-            "`oubliette shred NUMBER` if there is no basis; if there is one, have the application record it",
+            "their data has no legal basis (Art. 6 GDPR)",
+            "if there is no basis, run `oubliette shred NUMBER`; if there is one, let the application record it",
         );
     }
     Ok(())
@@ -355,8 +356,9 @@ fn unknown_numbers(context: &Context, office: &Office, findings: &mut Findings) 
                         "{} of numbers that the register does not know, such as {first}",
                         count(rows, "row", "rows")
                     ),
-                    "nobody knows whose they are or on which basis they are kept: no erasure reaches them",
-                    "`oubliette shred NUMBER` those that nobody needs; the others the application must take from the register, which is for its makers to mend",
+                    "nobody knows their customer or their legal basis, and no erasure reaches them",
+                    "shred numbers that nobody needs (`oubliette shred NUMBER`); the application must take the \
+                     others from the register: tell its developers",
                 ),
                 // An officer's role need not read the application's tables.
                 Err(failure) if office.is_desk() => findings.add(
@@ -364,8 +366,8 @@ fn unknown_numbers(context: &Context, office: &Office, findings: &mut Findings) 
                     "table",
                     place,
                     failure.message,
-                    "whether its numbers are all known to the register was not looked at",
-                    "nothing, if this role may not read the table; otherwise correct [[tables]]",
+                    "its numbers were not compared with the register",
+                    "nothing, if this role must not read the table; otherwise correct [[tables]]",
                 ),
                 Err(failure) => findings.add(
                     Severity::Warning,
@@ -387,7 +389,7 @@ fn overdue(open: &Office, findings: &mut Findings) -> Result<(), Failure> {
     }
     for (place, many) in counts {
         let what = match place {
-            PLACE => format!("{} should have been carried out", count(many, "requested erasure", "requested erasures")),
+            PLACE => format!("{} overdue", count(many, "requested erasure", "requested erasures")),
             _ => format!("{} kept for longer than allowed", count(many, "customer's data is", "customers' data is")),
         };
         findings.add(
@@ -396,7 +398,7 @@ fn overdue(open: &Office, findings: &mut Findings) -> Result<(), Failure> {
             place,
             what,
             "Art. 5(1)(e) GDPR: no longer than necessary",
-            "`oubliette sweep --dry-run` lists them, `oubliette sweep` shreds them; run it daily",
+            "`oubliette sweep --dry-run` lists them, and `oubliette sweep` shreds them; run it daily",
         );
     }
     Ok(())

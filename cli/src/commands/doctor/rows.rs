@@ -8,7 +8,7 @@ use crate::commands::reindex::{self, Needs, OTHER_NUMBER};
 use crate::context::{Context, purpose};
 use crate::exit::Failure;
 
-/// Those of the configuration's columns.
+/// The purposes of the configuration's columns.
 pub fn purposes(context: &Context) -> Result<Vec<Purpose>, Failure> {
     context.config.columns().map(|column| purpose(&column.purpose)).collect()
 }
@@ -28,8 +28,8 @@ pub fn look(context: &Context, vault: &Vault, findings: &mut Findings) {
                 "rows",
                 "the application's tables",
                 failure.message,
-                "rows were not looked at: values under another number than their row's, tokens that are not found",
-                "correct [database] and [[tables]], or look at the server; `oubliette reindex --check` looks at the rows of single columns",
+                "rows were not checked for values under a wrong number and for missing tokens",
+                "correct [database] and [[tables]], or look at the server; `oubliette reindex --check` checks single columns",
             );
             return;
         }
@@ -43,8 +43,9 @@ pub fn look(context: &Context, vault: &Vault, findings: &mut Findings) {
                 "other-number",
                 place,
                 format!("{rows} with a value that is {}", left.what),
-                "erasing the customer by the row's number leaves the value readable",
-                "have the application write the row anew, number and values together: an upsert that finds a row by its token must write all of them, or none",
+                "an erasure by the row's number leaves the value readable",
+                "let the application write the row anew, number and values together; an upsert that finds a row \
+                 by its token must write all of them or none",
             );
         } else if left.what == Needs::Token.as_job_says() {
             findings.add(
@@ -52,8 +53,8 @@ pub fn look(context: &Context, vault: &Vault, findings: &mut Findings) {
                 "token-missing",
                 place,
                 format!("{rows} {}", left.what),
-                "a search by that index does not find them",
-                "see that `bits` and `label` of the column's `index` are the application's, then `oubliette reindex`",
+                "a search by this index does not find these rows",
+                "make `bits` and `label` of the column's `index` equal to the application's, then run `oubliette reindex`",
             );
         }
     }

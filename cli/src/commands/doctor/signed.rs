@@ -19,9 +19,9 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
             Severity::Grave,
             "outbox",
             PLACE,
-            format!("what waits for the journal is not as the register wrote it: {which}"),
-            "the journal is not told of it; all others are told",
-            "find out who wrote it, keep the row as evidence, and take it out of oubliette_outbox",
+            format!("the register did not write this row that waits for the journal: {which}"),
+            "the journal does not get this row; it gets all others",
+            "find out who wrote it, keep the row as evidence, and remove it from oubliette_outbox",
         );
     }
     if let Some(which) = named(others.iter().map(|row| (true, row.to_string()))) {
@@ -30,8 +30,9 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
             "row-damaged",
             PLACE,
             which,
-            "lists and sweeps leave these rows out, and their customers cannot be erased: nobody is told of what is due to them",
-            "find out who changed them; `oubliette journal show` has what the journal was told; set them right, or restore the database",
+            "lists and sweeps leave these rows out, and their customers cannot be erased",
+            "find out who changed them; `oubliette journal show` prints the signed entries; correct the rows, or \
+             restore the database",
         );
     }
     let missing = at_desk!(office, missing_holds())?;
@@ -40,9 +41,10 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
             Severity::Grave,
             "hold-gone",
             PLACE,
-            format!("the journal says that hold {which} stands, and the register has no such hold"),
-            "its row was taken away by hand: the next erasure or sweep shreds what must be kept",
-            "`oubliette journal show` tells its numbers and its reason; place it again by `oubliette holds add`. This finding ends when the lost hold would have",
+            format!("by the journal hold {which} stands, but the register has no such hold"),
+            "somebody removed its row by hand, and the next erasure or sweep shreds data that must be kept",
+            "`oubliette journal show` prints its numbers and its reason; place it again with \
+             `oubliette holds add`. This finding stays until the end of the lost hold",
         );
     }
     const REQUESTS: &str = "SELECT id FROM oubliette_requests WHERE state = 'open' ORDER BY due_at, id";
@@ -59,9 +61,10 @@ pub fn look(office: &Office, now: Timestamp, findings: &mut Findings) -> Result<
                 Severity::Grave,
                 "not-as-signed",
                 PLACE,
-                format!("the journal does not say of {what} {which} what the register says"),
-                "rows were changed by hand, or the journal or its table lost entries: what was asked or held may be forgotten",
-                "`oubliette requests show ID` and `oubliette holds` show what the register says, `oubliette journal show` what was signed: correct by these commands what differs",
+                format!("the register and the journal differ about {what} {which}"),
+                "rows were changed by hand, or the journal or its table lost entries; a request or a hold may be forgotten",
+                "`oubliette requests show ID` and `oubliette holds` show the register, `oubliette journal show` \
+                 the signed entries; correct the differences with the commands for requests and holds",
             );
         }
     }

@@ -82,7 +82,7 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
         }
         // Of places and the journal the findings below say more.
         Some(trouble) if !is_found_below(trouble) => {
-            findings.add(Severity::Grave, "cannot-shred", &shown, told(trouble), "nobody can be shredded", LOOK_AT_IT);
+            findings.add(Severity::Grave, "cannot-shred", &shown, told(trouble), "no shred is possible", LOOK_AT_IT);
         }
         _ => {}
     }
@@ -91,9 +91,11 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
             Severity::Grave,
             "alarm",
             &shown,
-            format!("a value was opened that names generation {seen}, which is not of this vault's history"),
-            "either the vault was restored from a backup, and whoever was shredded since is readable again; or rows of a copy, such as a staging system's, got into the database",
-            "find out which. If it was restored: put the newest vault back, or `oubliette replay`. If not: take the rows out, and `oubliette clear-alarm`",
+            format!("a value names generation {seen}, which does not belong to this vault's history"),
+            "either the vault was restored from a backup, and data that was shredded since is readable again; or \
+             rows of a copy, such as a staging system, got into the database",
+            "find out which. If the vault was restored, put the newest vault back, or run `oubliette replay`. If \
+             not, remove the rows, and run `oubliette clear-alarm`",
         );
     }
     let status = match status {
@@ -130,8 +132,8 @@ fn is_found_below(trouble: &KeyStoreError) -> bool {
     }
 }
 
-const REFUSES: &str = "the application cannot seal, open or shred: it fails closed";
-const LOOK_AT_IT: &str = "do what the message says; delete nothing until it is understood";
+const REFUSES: &str = "the application cannot seal, open or shred";
+const LOOK_AT_IT: &str = "do what the message says; delete nothing before you understand it";
 
 pub fn cannot_be_opened(vault: &str, what: &str, findings: &mut Findings) -> Option<Seen> {
     findings.add(Severity::Grave, "cannot-be-opened", vault, what, REFUSES, LOOK_AT_IT);
@@ -145,8 +147,9 @@ fn of_lease(vault: &str, status: &Status, longest: Duration, findings: &mut Find
             "long-lease",
             vault,
             format!("its lease is {:?}, more than {longest:?}", status.lease),
-            "other processes may go on opening what was shredded for that long",
-            "a lease is fixed when a vault is created: wait for it after each shred (`oubliette shred --wait`), or accept it with --longest-lease",
+            "other processes may open shredded data for that long",
+            "the lease is fixed when a vault is created; wait for it after each shred (`oubliette shred --wait`), \
+             or accept it with --longest-lease",
         );
     }
 }
@@ -167,16 +170,16 @@ fn of_places(store: &Store, opened: &Directory, status: &Status, findings: &mut 
         let (what, advice) = match (&place.root, place.is_listed) {
             (None, true) => (
                 "the vault lists this place, and it is not open here",
-                "name it among `mirrors`, or mount it; if it is lost for good: `oubliette mirror detach PLACE`",
+                "name it among `mirrors`, or mount it; if it is lost for good, run `oubliette mirror detach PLACE`",
             ),
             (Some(_), false) => (
-                "this place is configured as a mirror, and the vault does not list it",
-                "attach it (`oubliette mirror attach DIR`), or take it out of the configuration and destroy it",
+                "this place is configured as a mirror, but the vault does not list it",
+                "attach it (`oubliette mirror attach DIR`), or remove it from the configuration and destroy it",
             ),
             _ => continue,
         };
         let where_ = place.root.clone().unwrap_or_else(|| format!("place {}", place.id));
-        let meaning = "every commit is refused until all places are there: nobody can be shredded";
+        let meaning = "every commit is refused until all places are there, so no shred is possible";
         findings.add(Severity::Grave, "place-missing", where_, what, meaning, advice);
     }
     let copies: Vec<RootCopy> = opened.places().into_iter().flat_map(|place| opened.read(place)).collect();
@@ -186,8 +189,9 @@ fn of_places(store: &Store, opened: &Directory, status: &Status, findings: &mut 
             CopyContent::Damaged => "this copy of the root record is torn or damaged".to_owned(),
             _ => continue,
         };
-        let meaning = "one copy less of what must not be lost; if a place is away, every commit is refused";
-        let advice = "bring the place back; the next commit writes damaged copies anew. If it lasts, look at the disk";
+        let meaning = "the root record has one good copy fewer; if a place is away, every commit is refused";
+        let advice =
+            "bring the place back; the next commit writes damaged copies anew. If this finding stays, check the disk";
         findings.add(Severity::Grave, "root-copy", &copy.location, what, meaning, advice);
     }
 }
@@ -200,8 +204,8 @@ fn of_trees(context: &Context, status: &Status, findings: &mut Findings) {
             "unknown-purpose",
             format!("{}.{}", column.table, column.column),
             format!("the vault has no purpose {:?}", column.purpose),
-            "it is misspelt in the configuration, or no deploy has added it yet",
-            "correct it; `oubliette status` lists the vault's purposes",
+            "the configuration misspells it, or no deploy has added it yet",
+            "correct the name; `oubliette status` lists the vault's purposes",
         );
     }
     for purpose in status.purposes.iter().filter(|purpose| !purpose.active && !purpose.retired) {
@@ -209,9 +213,9 @@ fn of_trees(context: &Context, status: &Status, findings: &mut Findings) {
             Severity::Note,
             "replaced-tree",
             &purpose.purpose,
-            format!("its key tree {} was replaced, and is not retired", purpose.tree),
-            "what is still sealed under it opens; whoever copied the old keys can read that",
-            "reseal the purpose's columns (`oubliette reindex --reseal`), then `oubliette retire tree`",
+            format!("its key tree {} was replaced and is not retired yet", purpose.tree),
+            "values under it still open, also for somebody who copied the old keys",
+            "reseal the purpose's columns (`oubliette reindex --reseal`), then run `oubliette retire tree`",
         );
     }
     if status.purposes.len() >= MANY_TREES {
@@ -220,7 +224,7 @@ fn of_trees(context: &Context, status: &Status, findings: &mut Findings) {
             "many-trees",
             "the root record",
             format!("it holds {} key trees of 22", status.purposes.len()),
-            "when it is full of trees in use, neither a purpose nor a new tree fits",
+            "when it is full, no new purpose or key tree fits",
             "retire replaced trees",
         );
     }
@@ -230,7 +234,7 @@ fn of_trees(context: &Context, status: &Status, findings: &mut Findings) {
             "many-numbers",
             "the root record",
             format!("{} of 2^40 customer numbers are used up", status.issued),
-            "when they are, nobody can be enrolled",
+            "when all are used up, no customer can be enrolled",
             "look for a process that enrols in a loop",
         );
     }
@@ -250,7 +254,7 @@ fn of_pages(context: &Context, status: &Status, findings: &mut Findings) -> Resu
             pages.display(),
             format!("superseded pages have been kept for {} hours; {} in all", age.as_secs() / 3600, status.superseded),
             "the store grows, and a copy of an older root record still finds its pages",
-            "let the application have the vault open for an hour: it sweeps them by itself",
+            "keep the application running for an hour with the vault open: it removes them",
         );
     }
     Ok(())

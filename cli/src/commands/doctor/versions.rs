@@ -24,8 +24,8 @@ pub fn token_is_away(context: &Context, failure: &Failure, findings: &mut Findin
         "token-away",
         place(context),
         &*failure.message,
-        "the application cannot seal, open or shred: it stops within a lease",
-        "plug the token in, or correct [root_key.token]; nothing of the vault is lost by it. The vault itself was not looked at",
+        "the application stops within a lease: it cannot seal, open or shred",
+        "plug the token in, or correct [root_key.token]; the vault loses nothing. The vault itself was not checked",
     );
 }
 
@@ -42,8 +42,8 @@ pub fn look(context: &Context, root_key: &RootKey, findings: &mut Findings) -> R
             "token-full",
             &place,
             format!("{free} of {total} bytes are free for keys"),
-            "when it is full no version begins: shreds that ask for one are refused",
-            "destroy what is left there (`oubliette retire series`), or move to a larger token",
+            "when it is full, no version begins, and shreds that need one are refused",
+            "destroy unused series (`oubliette retire series`), or move to a larger token",
         );
     }
     match context.builder_without_journal()?.look_at_root_key(root_key) {
@@ -55,8 +55,8 @@ pub fn look(context: &Context, root_key: &RootKey, findings: &mut Findings) -> R
             "versions-unseen",
             &place,
             crate::exit::chain(&error),
-            "what the token has of older root keys could not be looked at",
-            "do what the message says; delete nothing until it is understood",
+            "the token's older root keys could not be listed",
+            "do what the message says; delete nothing before you understand it",
         ),
     }
     Ok(())
@@ -69,8 +69,8 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             Severity::Warning,
             "version-unfinished",
             place,
-            format!("version {number} of the root key began at {}, and is not marked as complete", time(seen.begun)),
-            "whoever began it was stopped: older versions are there still, and open copies of older root records",
+            format!("version {number} of the root key began at {} and is not complete", time(seen.begun)),
+            "the process that began it was stopped; older versions still exist, and open copies of older root records",
             FINISH,
         );
     }
@@ -80,8 +80,8 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             Severity::Warning,
             "versions-overdue",
             place,
-            format!("{} should be gone, the first since {}", versions(seen.overdue.len()), time(since)),
-            "copies of older root records can be read with them for longer than stated",
+            format!("{} should be destroyed by now, the first since {}", versions(seen.overdue.len()), time(since)),
+            "they open copies of older root records for longer than stated",
             FINISH,
         );
     }
@@ -91,7 +91,7 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             "versions-unused",
             place,
             format!("{} no root record needs", count(seen.unused.len() as u64, "key that", "keys that")),
-            "a commit came to nothing after it had made its key; such a key opens nothing, and takes room",
+            "a commit failed after it had made its key; such a key opens nothing and takes room",
             FINISH,
         );
     }
@@ -101,7 +101,7 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             "versions-kept",
             place,
             format!("{} kept, the last until {}", versions(seen.kept.len()), time(last)),
-            "until then a copy of an older root record opens, for whoever has the token, everyone shredded since",
+            "until then a copy of an older root record, with the token, opens all data that was shredded since",
             "nothing, if that is what `keep_older` is for",
         );
     }
@@ -115,8 +115,9 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             "version-clock",
             place,
             format!("a version of the root key is dated {}, which is in the future", time(latest)),
-            "this machine's clock is wrong, or another one's was: older versions are kept for longer than stated",
-            "set the clocks, and let them be kept right (NTP); `oubliette rotate root-key --next-version` begins one that is dated right",
+            "this machine's clock is wrong, or another machine's was; older versions are kept for longer than stated",
+            "set the clocks, and keep them right (NTP); `oubliette rotate root-key --next-version` begins a \
+             version with the right date",
         );
     }
     if seen.is_old == Some(true) {
@@ -124,9 +125,13 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             Severity::Warning,
             "version-old",
             place,
-            format!("version {number} of the root key is of {}, older than the configuration's `begins` has it", time(seen.begun)),
-            "whoever was shredded since can be read with a copy of a root record from then on, and the token",
-            "let a process have the vault open for an hour; if that does not help, the token is full or the root record in one place. `oubliette rotate root-key --next-version` says which",
+            format!(
+                "version {number} of the root key began at {}, longer ago than the configuration's `begins` allows",
+                time(seen.begun)
+            ),
+            "a copy of a root record from since then, with the token, opens all data that was shredded since",
+            "keep a process with the vault open for an hour; if that does not help, the token is full, or the \
+             root record is in one place. `oubliette rotate root-key --next-version` says which",
         );
     }
     if !seen.may_begin {
@@ -134,8 +139,8 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             Severity::Warning,
             "version-one-place",
             place,
-            "the root record is in one place, and older versions of its key are not kept: no version begins",
-            "shreds that begin a version are refused, and otherwise older root records stay readable",
+            "no version of the root key begins, since the root record is in one place and older versions are not kept",
+            "shreds that begin a version are refused; without versions, older root records stay readable",
             "attach a mirror (`oubliette mirror attach`), or set `keep_older` or `allow_one_place` in [root_key.token]",
         );
     }
@@ -146,13 +151,14 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             "series-left",
             place,
             format!("{keys} in the series {} of this vault, which its root record does not use", left.series),
-            "a copy of the vault is under it, or root records from before a rotation: they open for whoever has the token",
-            format!("when the copy is not wanted any more: `oubliette retire series {}`", left.series),
+            "with the token, the series opens a copy of the vault, or root records from before a rotation",
+            format!("when you do not need the copy any more, run `oubliette retire series {}`", left.series),
         );
     }
 }
 
-const FINISH: &str = "the next commit of any process destroys them, and so does opening the vault, as `oubliette status` does. If they stay, look at the token's log";
+const FINISH: &str =
+    "the next commit of any process destroys them; so does `oubliette status`. If they stay, look at the token's log";
 
 fn versions(many: usize) -> String {
     count(many as u64, "older version of the root key", "older versions of the root key")

@@ -26,9 +26,9 @@ pub fn look(context: &Context, store: &Store, backups: &[PathBuf], findings: &mu
     });
     for backup in backups {
         let Some(record) = &record else {
-            let what = "copies of the root record were not looked for: the one in use cannot be read";
-            let do_ = "see to that first, and run the doctor again";
-            findings.add(Severity::Warning, "backup-path", backup.display(), what, "they may be there", do_);
+            let what = "copies of the root record were not searched for, since the one in use cannot be read";
+            let do_ = "make it readable first, then run `oubliette doctor` again";
+            findings.add(Severity::Warning, "backup-path", backup.display(), what, "there may be such copies", do_);
             continue;
         };
         let mut search = Search::new(record);
@@ -109,8 +109,9 @@ impl Search {
             "record-copy",
             backup.display(),
             format!("{} holds a root record{others}; the oldest is of generation {oldest}{now}", first.display()),
-            "with the root key of then, it opens everyone who was or will be shredded after it was made",
-            "let the key store's backups be few and short-lived, or none; if they are not certain to be gone in time, rotate the root key and destroy the old one",
+            "with the root key of its time, it opens all data that was or will be shredded after it was made",
+            "keep few backups of the key store, for a short time, or none; if you cannot be certain that they are \
+             gone in time, rotate the root key and destroy the old one",
         );
     }
 }

@@ -19,8 +19,8 @@ const LONG_OPEN: Duration = Duration::from_secs(600);
 const TWO_BLOCKS: u64 = 16_384;
 
 const KEPT: &str =
-    "with the root key of then, a copy of an older root record opens everyone who was shredded after it was made";
-const VERSIONS: &str = "keep the root key in a token, with versions (`[root_key.token]`, then `oubliette rotate root-key --to-token`): a version that is destroyed takes the records under it along. Until then rotate to a random root key from time to time, and destroy the old one";
+    "with the root key of its time, a copy of an older root record opens all data that was shredded after it was made";
+const VERSIONS: &str = "keep the root key in a token, with versions (`[root_key.token]`, then `oubliette rotate root-key --to-token`): when the token destroys a version, the records under it are unreadable. Until then rotate to a random root key from time to time, and destroy the old one";
 
 pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findings) {
     let (Store::Postgres(store), Some(key_store)) = (store, &context.config.key_store) else { return };
@@ -32,8 +32,8 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
                 "key-store-not-surveyed",
                 shown,
                 chain(&error),
-                "what the server promises and keeps was not looked at",
-                "look at the server, and run the doctor again",
+                "the server's settings were not checked",
+                "look at the server, then run `oubliette doctor` again",
             );
             return;
         }
@@ -50,8 +50,8 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             "not-swept",
             shown,
             format!("superseded pages have been kept for {hours} hours"),
-            "the store grows, and an older root record, should there be a copy, finds its pages",
-            "keep a process that has the vault open running: it removes them every hour",
+            "the store grows, and a copy of an older root record still finds its pages",
+            "keep a process with the vault open: it removes them every hour",
         );
     }
     if !survey.sees_all {
@@ -60,10 +60,10 @@ pub fn look(context: &Context, store: &Store, shown: &str, findings: &mut Findin
             "not-all-seen",
             shown,
             format!(
-                "the role {:?} does not see which standbys confirm, and since when others' transactions are open",
+                "the role {:?} cannot see which standbys confirm and how long transactions are open",
                 survey.role.name
             ),
-            "of both, what is said here may be too little",
+            "findings about these two may be missing",
             format!("GRANT pg_read_all_stats TO {:?}; it reads statistics only", survey.role.name),
         );
     }
@@ -76,7 +76,7 @@ pub fn has_versions(context: &Context) -> bool {
 
 /// A restore, or a dump, of the data takes the keys along where they are kept together.
 fn beside_the_data(context: &Context, survey: &Survey, has_versions: bool, shown: &str, findings: &mut Findings) {
-    const APART: &str = "move the key store to a server of its own, by `pg_dump --schema` and a restore while nobody has the vault open, and destroy the dump";
+    const APART: &str = "move the key store to a server of its own, by `pg_dump --schema` and a restore while no process has the vault open, and destroy the dump";
     let named = &context.config.database;
     if named.sqlite.is_some() {
         return;
@@ -88,30 +88,32 @@ fn beside_the_data(context: &Context, survey: &Survey, has_versions: bool, shown
     let own = survey
         .cluster
         .map(|cluster| cluster.to_string())
-        .ok_or("this role may not ask for the system identifier".to_owned());
+        .ok_or("this role cannot read the system identifier".to_owned());
     match asked.and_then(|asked| Ok((asked, own?))) {
         Err(why) => findings.add(
             Severity::Note,
             "key-store-not-compared",
             shown,
-            format!("whether it is kept apart from the application's data was not looked at: {why}"),
-            "a restore of the data would take the keys along if both are on one server",
-            "name the application's database in [database], or see to it yourself",
+            format!("it could not be checked that the key store is apart from the application's data: {why}"),
+            "if both are on one server, a restore of the data also restores the keys",
+            "name the application's database in [database], or check it yourself",
         ),
         Ok(((cluster, database), own)) if cluster == own && database == survey.database => findings.add(
             if has_versions { Severity::Warning } else { Severity::Grave },
             "key-store-in-the-database",
             shown,
             format!("it is in the application's own database, {database:?}"),
-            "a dump of the data is a copy of the root record and its pages, and restoring it brings back everyone who was shredded since; what is shredded is final only when the last such dump is gone",
-            format!("{APART}. Until then leave it out of each dump: `pg_dump --exclude-schema`, and never restore it with the data"),
+            "a dump of the data is a copy of the root record and its pages, and a restore makes all data readable \
+             that was shredded since; a shred is final only when the last such dump is gone",
+            format!("{APART}. Until then exclude it from each dump (`pg_dump --exclude-schema`), and never restore it with the data"),
         ),
         Ok(((cluster, _), own)) if cluster == own => findings.add(
             Severity::Warning,
             "key-store-on-the-server",
             shown,
-            "it is on the server (cluster) that the application's data is on",
-            "a base backup of the data is a copy of the root record, and restoring it takes the keys back to that time: everyone who was shredded since would be back",
+            "it is on the same server (cluster) as the application's data",
+            "a base backup of the data is a copy of the root record, and a restore makes all data readable that \
+             was shredded since",
             APART,
         ),
         Ok(_) => {}
@@ -153,11 +155,11 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
         kept.push(format!("{}, each by itself", count(standbys, "standby", "standbys")));
     }
     let what = format!(
-        "the server keeps root records that were overwritten: {}. Base backups and snapshots of volumes it does not know of",
+        "the server keeps overwritten root records: {}. It does not know of base backups and snapshots of volumes",
         kept.join("; ")
     );
     if has_versions {
-        let versions = "nothing, as long as the root key's versions are destroyed; destroy the token's backups as well";
+        let versions = "nothing, as long as the root key's versions are destroyed; also destroy backups of the token";
         findings.add(Severity::Note, "old-records-kept", shown, what, KEPT, versions);
     } else {
         findings.add(Severity::Warning, "old-records-kept", shown, what, KEPT, VERSIONS);
@@ -167,9 +169,9 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
             Severity::Warning,
             "idle-slot",
             shown,
-            format!("nobody reads from the replication slot {:?}, which holds {} of WAL back", slot.name, size(slot.held_back)),
-            "older root records stay in the log until it is read or dropped, and the disk fills up: then nobody can be shredded",
-            format!("start its standby again, or `SELECT pg_drop_replication_slot('{}')`", slot.name),
+            format!("no standby reads from the replication slot {:?}, which holds back {} of WAL", slot.name, size(slot.held_back)),
+            "until it is read or dropped, older root records stay in the log and the disk fills up; a full disk stops all shreds",
+            format!("start its standby again, or run `SELECT pg_drop_replication_slot('{}')`", slot.name),
         );
     }
     if let Some(age) = keeps.oldest_snapshot.filter(|age| *age > LONG_OPEN) {
@@ -178,7 +180,7 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
             "old-snapshot",
             shown,
             format!("a transaction in the key store's database is open for {} minutes", age.as_secs() / 60),
-            "as long as it is, root records that were overwritten since stay in the table",
+            "until it ends, root records that are overwritten stay in the table",
             "find it in pg_stat_activity (xact_start) or pg_prepared_xacts, and end it",
         );
     }
@@ -188,8 +190,8 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
             "record-table-grew",
             shown,
             format!("the root record's table has {} where two blocks would do", size(keeps.table_bytes)),
-            "an open transaction once kept older root records there, and their bytes stay until the place is used again",
-            "as the owner, once no transaction is open: `VACUUM FULL` of the table `root`, while nobody shreds",
+            "an open transaction once kept older root records there, and their bytes stay until the space is used again",
+            "as the owner, while no transaction is open and no process shreds: `VACUUM FULL` of the table `root`",
         );
     }
 }
@@ -202,16 +204,17 @@ fn of_replication(survey: &Survey, key_store: &KeyStore, shown: &str, findings: 
         Promise::Nothing => (
             Severity::Grave,
             "no-fsync",
-            "nothing is promised",
-            "a crash of the machine may undo what was answered: who was shredded is opened again, and numbers are issued twice; or it damages all",
+            "the server promises nothing",
+            "a crash of the machine may undo commits, so that shredded data opens again and numbers are issued \
+             twice; or it may damage everything",
             "fsync = on",
         ),
         Promise::Crash if key_store.replicated_disk => (
             Severity::Note,
             "replication",
-            "a commit survives a crash of the server; that it survives the loss of the machine is your word (replicated_disk)",
-            "the vault gives up key trees on that word",
-            "see that the disk is replicated before a write returns",
+            "a commit survives a crash of the server; you say that it survives the loss of the machine (replicated_disk)",
+            "the vault relies on this when it gives up key trees",
+            "make sure that the disk is replicated before a write returns",
         ),
         Promise::Crash if is_alone => (
             Severity::Warning,
@@ -224,22 +227,23 @@ fn of_replication(survey: &Survey, key_store: &KeyStore, shown: &str, findings: 
             Severity::Warning,
             "asynchronous-standby",
             "a commit survives a crash of the server; no standby confirms it",
-            "after a failover the last shreds may be undone, and numbers issued twice; and no key tree can be given up",
-            "name every standby that may be promoted in synchronous_standby_names, and have them all confirm",
+            "a failover may undo the last shreds and issue numbers twice; and no key tree can be given up",
+            "in synchronous_standby_names, name every standby that may be promoted, and let all of them confirm",
         ),
         Promise::SomeConfirm { .. } => (
             Severity::Warning,
             "some-standbys-confirm",
-            "a commit survives the loss of this server if the standby that has the most is promoted",
-            "one that did not confirm may be promoted: then shreds are undone; and an old primary may renew leases by the others",
-            "have all that are named confirm (`FIRST 2 (b, c)`, `ANY 2 (b, c)`), or see that the failover manager promotes the one that has the most",
+            "a commit survives the loss of this server if the most advanced standby is promoted",
+            "if another standby is promoted, shreds are undone; and an old primary may renew leases through the others",
+            "let all named standbys confirm (`FIRST 2 (b, c)`, `ANY 2 (b, c)`), or make sure that the failover \
+             manager promotes the most advanced one",
         ),
         _ => (
             Severity::Note,
             "replication",
-            "a commit survives the loss of any one machine, and a failover to a standby that is named",
-            "that is what shreds and leases count on",
-            "promote no server that is not named, and let the failover manager never empty the list (Patroni: synchronous_mode_strict)",
+            "a commit survives the loss of any one machine, and a failover to a named standby",
+            "shreds and leases rely on this",
+            "promote named servers only, and never let the failover manager empty the list (Patroni: synchronous_mode_strict)",
         ),
     };
     findings.add(severity, check, shown, format!("{promised} ({settings})"), meaning, advice);
@@ -259,8 +263,8 @@ fn of_replication(survey: &Survey, key_store: &KeyStore, shown: &str, findings: 
             "standbys-away",
             shown,
             format!("fewer standbys are connected than must confirm ({settings})"),
-            "commits wait, and so do reads of the root record: nobody can be shredded, and leases run out",
-            "bring the standby back. Do not empty synchronous_standby_names unless the old primary is known to be stopped",
+            "commits and reads of the root record wait: no shred is possible, and leases run out",
+            "bring the standby back. Empty synchronous_standby_names only if you know that the old primary is stopped",
         );
     }
     let has_standbys = !matches!(replication.promise(), Promise::Nothing | Promise::Crash);
@@ -270,8 +274,8 @@ fn of_replication(survey: &Survey, key_store: &KeyStore, shown: &str, findings: 
             "reads-not-confirmed",
             shown,
             "confirm_reads = \"never\"",
-            "a primary that was deposed and not stopped goes on renewing leases: others open what was shredded for as long as it runs",
-            "leave confirm_reads out, here and in the application, unless the failover manager stops the old primary first",
+            "a deposed primary that still runs renews leases, and its clients open shredded data for as long as it runs",
+            "remove confirm_reads, here and in the application, unless the failover manager stops the old primary first",
         );
     }
 }
@@ -301,8 +305,8 @@ fn of_role(role: &Role, shown: &str, findings: &mut Findings) {
             Severity::Warning,
             "role-rights",
             shown,
-            format!("the role {:?} may do more than a vault needs: {}", role.name, role.beyond.join(", ")),
-            "whoever takes over the application can do that too: change or drop the tables, and with them every value",
+            format!("the role {:?} has more rights than a vault needs: {}", role.name, role.beyond.join(", ")),
+            "an attacker in the application has these rights too: to change or drop the tables, and with them every value",
             "connect as a role that owns nothing: `oubliette key-store migrate --owner-url-file FILE --grant-to ROLE`",
         );
     }
@@ -311,8 +315,8 @@ fn of_role(role: &Role, shown: &str, findings: &mut Findings) {
             Severity::Grave,
             "role-lacks-rights",
             shown,
-            format!("the role {:?} may not do all that a vault does: {}", role.name, role.lacking.join(", ")),
-            "shreds, or sweeps, fail",
+            format!("the role {:?} lacks rights that a vault needs: {}", role.name, role.lacking.join(", ")),
+            "shreds or sweeps fail",
             "`oubliette key-store migrate --owner-url-file FILE --grant-to ROLE`",
         );
     }

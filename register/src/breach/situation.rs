@@ -11,34 +11,39 @@ use oubliette::{
 };
 use serde::Serialize;
 
-use super::history::{History, Moment};
+use super::history::{KeyHistory, Moment};
 use crate::times::timestamp;
 
-/// What was held, of whom, in which columns, and what became of the keys.
+/// Everything that a breach is assessed by: whose data there was, in which columns, and what became of the keys.
 ///
-/// From a register by [`breach_facts`](crate::InTransactionSqlite::breach_facts); or put together by hand.
+/// A register gives it by [`breach_situation`](crate::InTransactionSqlite::breach_situation). Without a register, put
+/// it together by hand.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug)]
-pub struct Facts {
-    /// One for each customer's number in a purpose, those shredded too.
-    pub holdings: Vec<Holding>,
+pub struct Situation {
+    /// One for each number of a customer in a purpose, shredded numbers included.
+    pub enrolments: Vec<Enrolment>,
     /// The columns of the application's database.
     pub columns: Vec<Column>,
     /// What became of the keys.
-    pub history: History,
-    /// What audits say was opened. `None`: nothing is audited, or the audits are not at hand. Give them only if all that
-    /// the programs in [`Leak::Service`](super::Leak::Service) open goes through them.
+    pub history: KeyHistory,
+    /// What was opened, by the audits. `None` if nothing is audited. Give audits only if they record everything that
+    /// the programs in [`Leak::Service`](super::Leak::Service) open.
     pub openings: Option<Vec<Opened>>,
-    /// Numbers that the vault has issued, to be compared with those in `holdings`.
+    /// How many numbers the vault has issued, to compare with `enrolments`.
     pub issued: Option<u64>,
 }
 
-/// What is held on one customer for one purpose.
+/// One number of a customer, for one purpose.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone)]
-pub struct Holding {
+pub struct Enrolment {
     /// The application's id of the customer; `None` once erased. It may name a person.
     pub customer: Option<String>,
-    /// The same number in all holdings of one person, another in those of others. It tells persons apart, those who were
-    /// erased too, and names nobody.
+    /// A number that all enrolments of one person share, and nobody else's have. It tells persons apart, even erased
+    /// ones, and names nobody.
     pub person: u64,
     /// The purpose.
     pub purpose: String,
@@ -48,30 +53,34 @@ pub struct Holding {
     pub since: Timestamp,
     /// When the number was shredded in this purpose, if it was.
     pub shredded: Option<Moment>,
-    /// When the tokens beside it became NULL, or their rows were deleted, if all did: a shred does not reach tokens.
+    /// When all its tokens became NULL, or their rows were deleted. A shred alone does not reach tokens.
     pub tokens_cleared: Option<Timestamp>,
 }
 
-impl std::fmt::Debug for Holding {
+impl std::fmt::Debug for Enrolment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Holding({}, {}, redacted)", self.purpose, self.number)
+        write!(f, "Enrolment({}, {}, redacted)", self.purpose, self.number)
     }
 }
 
 /// A column with personal data.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Column {
     /// The table.
     pub table: String,
     /// The column.
     pub column: String,
-    /// What its values are kept for; `None` if that is not known of a plain one.
+    /// The purpose of its values; `None` for a plain column whose purpose is not known.
     pub purpose: Option<String>,
     /// How they are stored.
     pub stored: Stored,
 }
 
 /// How a column stores its values.
+///
+/// [The module](crate::breach) has an example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -80,7 +89,7 @@ pub enum Stored {
     Sealed {
         /// The field's label.
         label: String,
-        /// Since when, if the column held plaintext before: copies from before that have it in clear.
+        /// Since when the column is sealed, if it held plaintext before: older copies have it in clear.
         since: Option<Timestamp>,
     },
     /// Tokens of an index.
@@ -88,12 +97,12 @@ pub enum Stored {
         /// The index's label.
         index: String,
     },
-    /// As they are.
+    /// In plaintext.
     Plain,
 }
 
 impl Column {
-    /// The columns of a record, as they stand in a table. Those of customer numbers are left out.
+    /// The columns of a record in a table, without those of customer numbers.
     #[must_use]
     pub fn all_of(table: &str, fields: &[FieldInfo]) -> Vec<Column> {
         let column = |field: &FieldInfo| {
@@ -115,7 +124,7 @@ impl Column {
         fields.iter().filter_map(column).collect()
     }
 
-    /// Says that the column held plaintext before a time, if it is a sealed one.
+    /// Says that a sealed column held plaintext before this time.
     #[must_use]
     pub fn sealed_since(mut self, time: Timestamp) -> Column {
         if let Stored::Sealed { since, .. } = &mut self.stored {
@@ -125,7 +134,9 @@ impl Column {
     }
 }
 
-/// What an audit says was given out.
+/// What was opened, by an audit.
+///
+/// [The guide](crate::guide#breach) has an example of a breach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Opened {
@@ -140,7 +151,7 @@ pub enum Opened {
         /// Whose.
         numbers: Numbers,
     },
-    /// Openings that were not noted: anybody's, of anything.
+    /// A time without an audit: anything may have been opened.
     NotNoted {
         /// From when.
         from: Timestamp,
@@ -150,7 +161,7 @@ pub enum Opened {
 }
 
 impl Opened {
-    /// What the entries of an [`AuditFile`](oubliette::audit::AuditFile) say: all of them, in their order.
+    /// The openings in the entries of an [`AuditFile`](oubliette::audit::AuditFile). Give all entries, in their order.
     #[must_use]
     pub fn among<E: Borrow<Entry>>(entries: impl IntoIterator<Item = E>) -> Vec<Opened> {
         let opened = |opening| match opening {

@@ -6,7 +6,7 @@ mod select;
 
 use oubliette::{fields::FieldKind, journal};
 
-pub use declared::Holdings;
+pub use declared::DeclaredTables;
 pub(crate) use select::Only;
 
 use super::agreed;
@@ -22,37 +22,38 @@ use crate::access::opening::{self, Numbers, Opening, Row};
 use crate::access::table::Column;
 use crate::access::{AccessError, Document, Table};
 use crate::basis::Basis;
-use crate::inventory::Live;
+use crate::inventory::LiveGrants;
 
 impl InTransactionSqlite<'_> {
-    /// All that is held on a customer (Art. 15 GDPR), as JSON that a person can read: the register's own, with purposes,
-    /// bases, times, recipients, disclosures and requests; and of every table of `holdings` the rows that have one of the
-    /// customer's numbers, with their values opened. What was shredded is listed as such. That it was asked for is written
-    /// down in the journal.
+    /// Gives all data on a customer (Art. 15 GDPR), as JSON that a person can read. It has the register's own data:
+    /// purposes, legal bases, times, recipients, disclosures and requests. And it has, from every declared table, the
+    /// rows with one of the customer's numbers, with their values opened. Shredded values are listed as shredded. The
+    /// journal records the access.
     ///
-    /// It shows what is declared in `holdings`, and nothing of logs, emails and paper. A purpose in which the customer has
-    /// live numbers, and of which no column is declared, is named under `not_shown` and by
-    /// [`Document::not_shown`]. Look through it before it is sent: a text may name other people (Art. 15(4)).
+    /// It shows the declared tables only: no logs, emails or paper. If the customer has live numbers for a purpose
+    /// without a declared column, `not_shown` and [`Document::not_shown`] name the purpose. Read the document before
+    /// you send it: a text may name other people (Art. 15(4)).
     ///
     /// # Errors
-    /// [`AccessError`]; nothing was written down then. A value that does not open is an error, and never left out.
-    pub fn access(&self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+    /// [`AccessError`]; then nothing was recorded. A value that does not open is an error; it is never left out.
+    pub fn access(&self, declared: &DeclaredTables, subject: &Subject) -> Result<Document, AccessError> {
         let mut database = self.write()?;
-        let document = crate::sqlite::wait(access(self.register, &mut database, holdings, subject))?;
+        let document = crate::sqlite::wait(access(self.register, &mut database, declared, subject))?;
         database.keep()?;
         Ok(document)
     }
 
-    /// What a customer may take along (Art. 20 GDPR): the rows of [`access`](InTransactionSqlite::access), of purposes with a live
-    /// grant that is a consent or a contract, as JSON on one line.
+    /// Gives the data that a customer may take along (Art. 20 GDPR): the rows of
+    /// [`access`](InTransactionSqlite::access) for purposes with a live grant by consent or contract, as JSON on one
+    /// line.
     ///
-    /// The article gives a right to what the person provided: leave out columns that you inferred.
+    /// The article covers data that the person provided: leave out columns that you inferred.
     ///
     /// # Errors
     /// As [`access`](InTransactionSqlite::access).
-    pub fn portable(&self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+    pub fn portable(&self, declared: &DeclaredTables, subject: &Subject) -> Result<Document, AccessError> {
         let mut database = self.write()?;
-        let document = crate::sqlite::wait(portable(self.register, &mut database, holdings, subject))?;
+        let document = crate::sqlite::wait(portable(self.register, &mut database, declared, subject))?;
         database.keep()?;
         Ok(document)
     }
@@ -60,8 +61,8 @@ impl InTransactionSqlite<'_> {
     /// How many grants are live, for [`Inventory::to_markdown_with`](crate::inventory::Inventory::to_markdown_with).
     ///
     /// # Errors
-    /// When the database fails.
-    pub fn live_grants(&self) -> Result<Live, RegisterError> {
+    /// If the database fails.
+    pub fn live_grants(&self) -> Result<LiveGrants, RegisterError> {
         crate::sqlite::wait(live_grants(self.register, &mut self.read()))
     }
 }
@@ -72,11 +73,11 @@ impl crate::postgres::InTransactionPostgres<'_> {
     /// All that is held on a customer (Art. 15 GDPR): see [`InTransactionSqlite::access`].
     ///
     /// # Errors
-    /// As there.
-    pub async fn access(&mut self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+    /// As [`InTransactionSqlite::access`].
+    pub async fn access(&mut self, declared: &DeclaredTables, subject: &Subject) -> Result<Document, AccessError> {
         let register = self.register;
         let mut database = self.write().await?;
-        let document = access(register, &mut database, holdings, subject).await?;
+        let document = access(register, &mut database, declared, subject).await?;
         database.keep().await?;
         Ok(document)
     }
@@ -84,11 +85,11 @@ impl crate::postgres::InTransactionPostgres<'_> {
     /// What a customer may take along (Art. 20 GDPR): see [`InTransactionSqlite::portable`].
     ///
     /// # Errors
-    /// As there.
-    pub async fn portable(&mut self, holdings: &Holdings, subject: &Subject) -> Result<Document, AccessError> {
+    /// As [`InTransactionSqlite::portable`].
+    pub async fn portable(&mut self, declared: &DeclaredTables, subject: &Subject) -> Result<Document, AccessError> {
         let register = self.register;
         let mut database = self.write().await?;
-        let document = portable(register, &mut database, holdings, subject).await?;
+        let document = portable(register, &mut database, declared, subject).await?;
         database.keep().await?;
         Ok(document)
     }
@@ -96,8 +97,8 @@ impl crate::postgres::InTransactionPostgres<'_> {
     /// How many grants are live, for [`Inventory::to_markdown_with`](crate::inventory::Inventory::to_markdown_with).
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn live_grants(&mut self) -> Result<Live, RegisterError> {
+    /// If the database fails.
+    pub async fn live_grants(&mut self) -> Result<LiveGrants, RegisterError> {
         live_grants(self.register, &mut self.read()).await
     }
 }
@@ -105,15 +106,15 @@ impl crate::postgres::InTransactionPostgres<'_> {
 async fn access<D: Database>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
 ) -> Result<Document, AccessError> {
-    opening::check(&register.reader, &holdings.readers, &holdings.tables, |_, _| true)?;
+    opening::check(&register.reader, &declared.readers, &declared.tables, |_, _| true)?;
     let (found, whose) = begin(register, db, subject).await?;
-    let answer = answer::of(register, db, holdings, subject, &found).await?;
-    let rows = rows(register, db, holdings, &whose, |_, _| true, &[], holdings.marks_damaged).await?;
+    let answer = answer::of(register, db, declared, subject, &found).await?;
+    let rows = rows(register, db, declared, &whose, |_, _| true, &[], declared.marks_damaged).await?;
     let damaged = damaged(&rows);
-    let not_shown = answer::not_shown(db, holdings, &found, |_| true).await?;
+    let not_shown = answer::not_shown(db, declared, &found, |_| true).await?;
     let document = Document::for_people(&answer.with(rows, &not_shown)).with_damaged(damaged);
     Ok(document.lacking(not_shown.into_keys().collect()))
 }
@@ -121,7 +122,7 @@ async fn access<D: Database>(
 async fn portable<D: Database>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
 ) -> Result<Document, AccessError> {
     let (found, whose) = begin(register, db, subject).await?;
@@ -139,12 +140,12 @@ async fn portable<D: Database>(
         };
         purposes.iter().any(|portable| portable == purpose.name())
     };
-    opening::check(&register.reader, &holdings.readers, &holdings.tables, wanted)?;
-    let mut rows = rows(register, db, holdings, &whose, wanted, &[], holdings.marks_damaged).await?;
+    opening::check(&register.reader, &declared.readers, &declared.tables, wanted)?;
+    let mut rows = rows(register, db, declared, &whose, wanted, &[], declared.marks_damaged).await?;
     let damaged = damaged(&rows);
     rows.iter_mut().flat_map(|(_, rows)| rows).for_each(|row| row.shredded.clear());
     let not_shown =
-        answer::not_shown(db, holdings, &found, |purpose| purposes.iter().any(|one| one == purpose)).await?;
+        answer::not_shown(db, declared, &found, |purpose| purposes.iter().any(|one| one == purpose)).await?;
     let tree = answer::portable(register, subject, rows, &not_shown);
     Ok(Document::for_machines(&tree).with_damaged(damaged).lacking(not_shown.into_keys().collect()))
 }
@@ -175,20 +176,20 @@ async fn begin<D: Database>(
 pub(crate) async fn rows<'h, D: Database>(
     register: &Register,
     db: &mut D,
-    holdings: &'h Holdings,
+    declared: &'h DeclaredTables,
     whose: &Numbers,
     wanted: impl Fn(&Table, &Column) -> bool + Sync,
     only: &[Only],
     marks_damaged: bool,
 ) -> Result<Vec<(&'h Table, Vec<Row>)>, AccessError> {
     let mut tables = Vec::new();
-    for table in holdings.tables.iter().filter(|table| table.columns().iter().any(|column| wanted(table, column))) {
+    for table in declared.tables.iter().filter(|table| table.columns().iter().any(|column| wanted(table, column))) {
         let mut opened = Vec::new();
         if !whose.is_empty() {
             let select = select::Select::of(table, |column| wanted(table, column));
             let only = only.iter().find(|only| only.table == table.name());
             let (sql, values) = select.statement(D::DIALECT, whose, only);
-            let opening = Opening { reader: &register.reader, readers: &holdings.readers, table, whose, marks_damaged };
+            let opening = Opening { reader: &register.reader, readers: &declared.readers, table, whose, marks_damaged };
             for row in db.rows_made(sql.into(), values).await? {
                 let cells = select.read(D::DIALECT, &row)?;
                 let cell = |column: &Column, of: fn(&select::Read) -> &crate::access::Cell| {
@@ -204,13 +205,13 @@ pub(crate) async fn rows<'h, D: Database>(
     Ok(tables)
 }
 
-async fn live_grants<D: Database>(register: &Register, db: &mut D) -> Result<Live, RegisterError> {
+async fn live_grants<D: Database>(register: &Register, db: &mut D) -> Result<LiveGrants, RegisterError> {
     const LIVE: &str = "SELECT g.purpose, g.basis, g.recipient, count(*) FROM oubliette_grants g \
         JOIN oubliette_subjects s ON s.id = g.subject_id AND s.state = 'live' \
         WHERE g.ended_at IS NULL AND (g.until IS NULL OR g.until > ?1) GROUP BY g.purpose, g.basis, g.recipient";
     let now = register.now();
     let rows = db.rows(LIVE, values![now.as_millisecond()]).await?;
-    let mut live = Live::at_time(now.to_string());
+    let mut live = LiveGrants::at_time(now.to_string());
     for row in rows {
         // What is on no basis counts for none: `damaged_rows` names it.
         let Ok(basis) = row.text(1).and_then(|basis| Ok(basis.parse::<Basis>()?)) else { continue };

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use oubliette::fields::FieldKind;
 use oubliette::personal::Plaintext;
 
-use super::declared::Holdings;
+use super::declared::DeclaredTables;
 use crate::access::Table;
 use crate::access::opening::Row;
 use crate::access::tree::Tree;
 use crate::database::{self, Database, values};
 use crate::error::RegisterError;
 use crate::grants::{Found, time};
-use crate::inventory::document::declared;
+use crate::inventory::document;
 use crate::register::Register;
 use crate::subject::Subject;
 
@@ -36,14 +36,14 @@ pub(super) type NotShown = BTreeMap<String, Vec<i64>>;
 /// What the answer cannot show, since nobody has said where it is.
 pub(super) async fn not_shown<D: Database>(
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     found: &Found,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<NotShown, RegisterError> {
     const LIVE: &str = "SELECT purpose, number FROM oubliette_numbers WHERE state <> 'shredded' \
         AND subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1) ORDER BY purpose, number";
     let is_declared = |name: &str| {
-        let mut columns = holdings.tables.iter().flat_map(|table| table.columns());
+        let mut columns = declared.tables.iter().flat_map(|table| table.columns());
         columns.any(|column| match column.info.kind {
             FieldKind::Sealed { purpose, .. } | FieldKind::Member { purpose, .. } => purpose.name() == name,
             _ => false,
@@ -112,7 +112,7 @@ pub(super) async fn portable_purposes<D: Database>(
 pub(super) async fn of<D: Database>(
     register: &Register,
     db: &mut D,
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     subject: &Subject,
     found: &Found,
 ) -> Result<Answer, RegisterError> {
@@ -133,7 +133,7 @@ pub(super) async fn of<D: Database>(
     let requests = db.rows(REQUESTS, of()).await?;
     let marks = db.rows("SELECT what, at FROM oubliette_marks WHERE subject_id IN (SELECT id FROM oubliette_subjects WHERE id = ?1 OR merged_into = ?1) ORDER BY what", of()).await?;
     let names = numbers.iter().chain(&grants).map(|row| row.text(0)).collect::<Result<BTreeSet<_>, _>>()?;
-    let purposes = names.into_iter().map(|name| purpose(holdings, name, &numbers, &grants));
+    let purposes = names.into_iter().map(|name| purpose(declared, name, &numbers, &grants));
     Ok(Answer {
         before: vec![
             ("format", Tree::text("oubliette/1/access")),
@@ -151,13 +151,13 @@ pub(super) async fn of<D: Database>(
 }
 
 fn purpose(
-    holdings: &Holdings,
+    declared: &DeclaredTables,
     name: &str,
     numbers: &[database::Row],
     grants: &[database::Row],
 ) -> Result<Tree, RegisterError> {
-    let declaration = holdings.inventory.as_ref().and_then(|inventory| inventory.declaration(name));
-    let mut members = declaration.map_or_else(|| vec![("purpose", Tree::text(name))], declared);
+    let declaration = declared.inventory.as_ref().and_then(|inventory| inventory.declaration(name));
+    let mut members = declaration.map_or_else(|| vec![("purpose", Tree::text(name))], document::declared);
     let (mut of_grants, mut of_numbers) = (Vec::new(), Vec::new());
     for row in grants {
         if row.text(0)? == name {
