@@ -8,7 +8,7 @@ pub(crate) use encoding::GROUP;
 pub(crate) use encoding::Tag;
 #[cfg(any(test, fuzzing))]
 pub(crate) use encoding::{Malformed, Raw, read, write};
-pub use members::{MemberError, Members};
+pub use members::Members;
 
 use std::fmt;
 

@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 
 use crate::field::{Field, LABEL_BYTES, Purpose};
 use crate::journal::{InvalidName, check_name};
+use crate::parse::ParseError;
 use crate::personal::{Canonical, CanonicalForm, PersonalData, TypeTag};
 
 pub use plan::{Plan, PlanWarning};
@@ -271,22 +272,17 @@ pub struct Token<T> {
     holds: PhantomData<fn() -> T>,
 }
 
-/// Bytes that are no token: fewer than 2, more than 33, or an epoch above 127.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an index token: 2 to 33 bytes, of which the first is an epoch")]
-#[non_exhaustive]
-pub struct InvalidToken;
-
 impl<T> Token<T> {
     /// A token read back from its column.
     ///
     /// # Errors
-    /// [`InvalidToken`] unless it has 2 to 33 bytes, the first 0 to 127.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Token<T>, InvalidToken> {
-        let length = u8::try_from(bytes.len()).map_err(|_| InvalidToken)?;
+    /// [`ParseError::NotAToken`] unless it has 2 to 33 bytes, the first 0 to 127.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Token<T>, ParseError> {
+        let length = u8::try_from(bytes.len()).map_err(|_| ParseError::NotAToken)?;
         let mut token = Token { bytes: [0; MOST_TOKEN_BYTES], length, holds: PhantomData };
         let is_epoch = bytes.first().is_some_and(|epoch| *epoch < Epoch::COUNT);
-        let place = token.bytes.get_mut(..bytes.len()).filter(|_| is_epoch && length >= 2).ok_or(InvalidToken)?;
+        let place =
+            token.bytes.get_mut(..bytes.len()).filter(|_| is_epoch && length >= 2).ok_or(ParseError::NotAToken)?;
         place.copy_from_slice(bytes);
         Ok(token)
     }
@@ -359,11 +355,9 @@ impl<T> AsRef<[u8]> for Token<T> {
 }
 
 impl<T> TryFrom<&[u8]> for Token<T> {
-    type Error = InvalidToken;
+    type Error = ParseError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, InvalidToken> {
+    fn try_from(bytes: &[u8]) -> Result<Self, ParseError> {
         Token::from_bytes(bytes)
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidToken);

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeyStoreError, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
-    root_keys::{KeySeries, KeyTokens, KeyVersion, SeriesError, SeriesInToken, VersionPolicy},
+    ChangeError, CustomerId, Field, KeyStoreError, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault,
+    VaultBuilder,
+    root_keys::{KeySeries, KeyTokens, KeyVersion, SeriesInToken, VersionPolicy},
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -312,12 +313,12 @@ mod bodies {
         let left = ours.iter().find(|series| !series.is_in_use).unwrap().series;
         let in_use = ours.iter().find(|series| series.is_in_use).unwrap().series;
         let refused = vault.forget_series(&versions(), theirs[0].series, None);
-        assert!(matches!(refused, Err(SeriesError::OfAnotherVault { .. })), "{refused:?}");
-        assert!(matches!(vault.forget_series(&versions(), in_use, None), Err(SeriesError::InUse { .. })));
+        assert!(matches!(refused, Err(ChangeError::SeriesOfAnotherVault { .. })), "{refused:?}");
+        assert!(matches!(vault.forget_series(&versions(), in_use, None), Err(ChangeError::SeriesInUse { .. })));
         assert_eq!(objects("secrkey"), 4);
         let token = versions();
         assert_eq!(vault.forget_series(&token, left, None).unwrap(), 1);
-        assert!(matches!(vault.forget_series(&token, left, None), Err(SeriesError::NotThere { .. })));
+        assert!(matches!(vault.forget_series(&token, left, None), Err(ChangeError::SeriesNotThere { .. })));
         assert_eq!((objects("secrkey"), objects("data")), (3, 2));
         assert!(vault.open(alice, EMAIL, &a).is_ok() && other.open(bob, EMAIL, &b).is_ok());
         let copy = Vault::at(scratch.join("copy")).as_copy().purposes([ORDERS]).unlock(versions());

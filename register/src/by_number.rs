@@ -116,7 +116,7 @@ own_transaction! {
     /// It waits for one lease on this thread; until then no hold is placed (PostgreSQL), or nothing is written (SQLite).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`], and [`RegisterError::Purpose`], which tells what is true.
+    /// [`RegisterError::HoldsStand`], and [`RegisterError::Change`], which tells what is true.
     fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
 }
 

@@ -35,7 +35,7 @@ pub trait Canonical: PersonalData {
     /// let (stored, heard): (Name, Name) = ("José Müller".parse()?, "jose mueller".parse()?);
     /// assert_ne!(stored.canonical_form(), heard.canonical_form());
     /// assert_eq!(stored.wide_form(), heard.wide_form());
-    /// # Ok::<(), oubliette::personal::InvalidPersonName>(())
+    /// # Ok::<(), oubliette::personal::Invalid>(())
     /// ```
     /// [`Vault::token`](crate::Vault::token) and [`Vault::tokens`](crate::Vault::tokens) take the index's form.
     fn wide_form(&self) -> CanonicalForm {

@@ -3,7 +3,7 @@
 
 use super::support::Stored;
 use crate::customer::CustomerId;
-use crate::error::{OpenError, ResealError, SealRecordError};
+use crate::error::{Error, OpenError, SealError};
 use crate::field::{Field, FieldId, Placed};
 use crate::group::{Group, Members, PlacedGroup};
 use crate::personal::PersonalData;
@@ -16,10 +16,12 @@ pub fn seal_group<S: Stored<Members>>(
     place: PlacedGroup<'_>,
     kept: &Members,
     put: impl FnOnce(&mut Members),
-) -> Result<S, SealRecordError> {
+) -> Result<S, SealError> {
     let mut members = kept.clone();
     put(&mut members);
-    keys.seal_group(place, &members).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
+    keys.seal_group(place, &members)
+        .map(S::from)
+        .map_err(|error| SealError::InColumn { column, source: Box::new(error) })
 }
 
 /// The same of a column that may be NULL: it is, while nothing was there and nothing is put in.
@@ -29,7 +31,7 @@ pub fn seal_group_optional<S: Stored<Members>>(
     place: PlacedGroup<'_>,
     kept: Option<&Members>,
     put: impl FnOnce(&mut Members),
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     let mut members = kept.cloned().unwrap_or_default();
     put(&mut members);
     if kept.is_none() && members.is_empty() {
@@ -174,7 +176,7 @@ pub fn reseal_group<S: Stored<Members>>(
     keys: &CustomerKeys,
     place: PlacedGroup<'_>,
     stored: &S,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     Ok(keys.reseal_group(place, stored.sealed())?.map(S::from))
 }
 
@@ -183,6 +185,6 @@ pub fn reseal_group_optional<S: Stored<Members>>(
     keys: &CustomerKeys,
     place: PlacedGroup<'_>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     stored.map_or(Ok(None), |stored| reseal_group(keys, place, stored))
 }

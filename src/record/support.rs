@@ -14,7 +14,7 @@ pub use crate::vault::Opens;
 
 use super::{FieldInfo, FieldKind, Held};
 use crate::columns::SealedText;
-use crate::error::{OpenError, ResealError, SealError, SealRecordError};
+use crate::error::{Error, OpenError, SealError};
 use crate::field::{Field, FieldId, Placed, Purpose};
 use crate::group::Group;
 use crate::index::{Index, Token};
@@ -182,8 +182,8 @@ pub fn seal<T: PersonalData, S: Stored<T>>(
     column: &'static str,
     place: Placed<'_, T>,
     value: &T,
-) -> Result<S, SealRecordError> {
-    keys.seal(place, value).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
+) -> Result<S, SealError> {
+    keys.seal(place, value).map(S::from).map_err(|error| SealError::InColumn { column, source: Box::new(error) })
 }
 
 /// Seals a column that may be NULL.
@@ -192,7 +192,7 @@ pub fn seal_optional<T: PersonalData, S: Stored<T>>(
     column: &'static str,
     place: Placed<'_, T>,
     value: Option<&T>,
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     value.map(|value| seal(keys, column, place, value)).transpose()
 }
 
@@ -202,10 +202,10 @@ pub fn seal_held<T: PersonalData, S: Stored<T>>(
     column: &'static str,
     place: Placed<'_, T>,
     value: Option<&T>,
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     let Some(value) = value else { return Ok(None) };
     let purpose = place.field.purpose().name();
-    let keys = keys.ok_or(SealRecordError::NoCustomer { column, purpose })?;
+    let keys = keys.ok_or(SealError::NoCustomer { column, purpose })?;
     seal(keys, column, place, value).map(Some)
 }
 
@@ -215,8 +215,8 @@ pub fn token<T: PersonalData>(
     column: &'static str,
     index: Index<T>,
     value: &T,
-) -> Result<Token<T>, SealRecordError> {
-    vault.token(index, value).map_err(|source| SealRecordError::Token { column, source })
+) -> Result<Token<T>, SealError> {
+    vault.token(index, value).map_err(|source| SealError::NoToken { column, source })
 }
 
 /// The token of a column that may be NULL.
@@ -225,7 +225,7 @@ pub fn token_optional<T: PersonalData>(
     column: &'static str,
     index: Index<T>,
     value: Option<&T>,
-) -> Result<Option<Token<T>>, SealRecordError> {
+) -> Result<Option<Token<T>>, SealError> {
     value.map(|value| token(vault, column, index, value)).transpose()
 }
 
@@ -266,7 +266,7 @@ pub fn reseal<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     place: Placed<'_, T>,
     stored: &S,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     Ok(keys.reseal(place, stored.sealed())?.map(S::from))
 }
 
@@ -275,7 +275,7 @@ pub fn reseal_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     place: Placed<'_, T>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     stored.map_or(Ok(None), |stored| reseal(keys, place, stored))
 }
 
@@ -284,12 +284,12 @@ pub fn reseal_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
     place: Placed<'_, T>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(None) };
     match reseal(keys, place, stored) {
         Err(
-            ResealError::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
-            | ResealError::Seal(SealError::Shredded { .. }),
+            Error::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
+            | Error::Seal(SealError::Shredded { .. }),
         ) => Ok(None),
         other => other,
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::cipher::TAG_BYTES;
 use crate::customer::CustomerId;
+use crate::parse::ParseError;
 use crate::personal::MOST_BYTES;
 
 mod header;
@@ -50,30 +51,6 @@ pub struct Sealed<T> {
 /// `Sealed<Encoded>`, and has an example.
 #[derive(Debug)]
 pub enum Encoded {}
-
-/// Why bytes or text are not a sealed value.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// Not of the form; perhaps a plaintext value.
-    #[error("not a sealed value; was it stored in plaintext?")]
-    Malformed,
-    /// It begins as a sealed value does, and ends too early.
-    #[error("a sealed value that was cut off; make its column wider (TEXT, BYTEA, BLOB), and write the value again")]
-    CutOff,
-    /// The text of a sealed value, and spaces after it.
-    #[error("a sealed value with spaces after it; make its column TEXT or VARCHAR, since CHAR fills up with spaces")]
-    Padded,
-    /// The bytes of a sealed value as PostgreSQL writes them as text, `\\xf8..`: they were bound to a column of text.
-    #[error("the bytes of a sealed value in a column of text; bind `SealedText` there, or make the column BYTEA")]
-    BytesAsText,
-    /// Sealed by a newer version of this crate.
-    #[error("sealed by a newer version of oubliette (format {found:#04x}); upgrade this program")]
-    UnknownVersion {
-        /// The version byte found.
-        found: u8,
-    },
-}
 
 impl<T> Sealed<T> {
     /// Parses the bytes of a sealed value. They are not authenticated: opening does that.
@@ -296,5 +273,3 @@ impl<'de, T> Visitor<'de> for SealedVisitor<T> {
         Sealed::from_bytes(bytes).map_err(A::Error::custom)
     }
 }
-
-crate::journal::message::debug_as_message!(ParseError);

@@ -2,7 +2,7 @@
 
 use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
 use oubliette::{
-    CreateError, KeyStoreError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder, recovery::PromoteError,
+    CreateError, KeyStoreError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder, recovery::RecoverError,
 };
 
 use super::support::*;
@@ -203,7 +203,7 @@ fn another_first_place_is_written_down() {
     std::fs::rename(scratch.at("main"), scratch.at("lost")).unwrap();
     let at_mirror = || VaultBuilder::in_directory(oubliette::store::Directory::at(scratch.at("mirror")));
     let refused = at_mirror().promote(key(), [places[0]]).unwrap_err();
-    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::NeedsJournal)), "{refused:?}");
+    assert!(matches!(refused, RecoverError::KeyStore(KeyStoreError::NeedsJournal)), "{refused:?}");
     drop(at_mirror().journal(scratch.journal()).promote(key(), [places[0]]).unwrap());
     let names = |places: &[oubliette::store::PlaceId]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
     let seen = scratch.deeds(&public).into_iter().map(|(event, ending)| match event {
@@ -238,7 +238,7 @@ fn a_mirror_that_went_back_in_time_is_promoted_and_then_recovered() {
         VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).journal(scratch.journal())
     };
     let refused = at_mirror().promote(key(), [first]).unwrap_err();
-    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    assert!(matches!(refused, RecoverError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
     let refused = at_mirror().unlock(key()).unwrap_err();
     assert!(matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
     let vault = at_mirror().replay(key(), new_key(), bob.0).unwrap();

@@ -2,9 +2,7 @@
 
 use oubliette::journal::{Ending, Event};
 use oubliette::store::{Steps, Stop};
-use oubliette::{
-    CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError, root_keys::RotateError,
-};
+use oubliette::{ChangeError, CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError};
 
 use super::support::*;
 
@@ -134,7 +132,7 @@ fn a_rotation_of_the_root_key_that_was_under_way() {
         steps.stop_at(step, Stop::Die { torn });
         let rotated = vault.rotate_root_key(new_key());
         let died = steps.died();
-        assert!(rotated.is_ok() != died || matches!(rotated, Err(RotateError::OldCopyRemains(_))), "{rotated:?}");
+        assert!(rotated.is_ok() != died || matches!(rotated, Err(ChangeError::OldCopyRemains(_))), "{rotated:?}");
         let _ = vault.close();
         open += u32::from(scratch.deeds(&public).last().is_some_and(|(_, ending)| ending.is_none()));
         let vault = scratch.vault().next_root_key(new_key()).unlock(key()).unwrap();

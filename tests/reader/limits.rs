@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use oubliette::personal::{Email, Name, Text};
 use oubliette::{
-    CustomerId, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, SealError, Sealed, Vault,
-    renewal::ResealError,
+    CustomerId, Error, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, SealError, Sealed, Vault,
 };
 
 use super::{Alice, EMAIL, NAME, NEWS, NEWS_EMAIL, ORDERS};
@@ -89,7 +88,7 @@ fn seals_only_if_said_and_within_the_same_limits() {
     for (_, keys) in reader.each_customer([alice.number], |number| *number) {
         not_allowed(keys.seal(EMAIL, &address));
         let moved = keys.reseal(EMAIL, &alice.email);
-        assert!(matches!(moved, Err(ResealError::Seal(SealError::NotAllowed { .. }))));
+        assert!(matches!(moved, Err(Error::Seal(SealError::NotAllowed { .. }))));
     }
     let writer = alice.vault.reader(Limits::purposes([ORDERS]).with_sealing());
     let sealed = writer.seal(alice.number, EMAIL, &address).unwrap();

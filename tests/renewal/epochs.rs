@@ -5,10 +5,7 @@ use std::collections::HashSet;
 use hmac::{KeyInit, Mac};
 use oubliette::store::Stop;
 use oubliette::testing::TestVault;
-use oubliette::{
-    Token, Vault,
-    search::{Epoch, EpochError},
-};
+use oubliette::{ChangeError, Token, Vault, search::Epoch};
 use sha2::{Digest, Sha256};
 
 use super::attack::decoder::{self, Key, PAGE_TEXT, Record, child, keystream, xor};
@@ -41,7 +38,8 @@ fn a_new_epoch_is_written_and_both_are_queried_until_the_old_one_is_retired() {
 
     for (bad, refused) in [(1, "current"), (2, "not begun")] {
         match (refused, vault.retire_epoch(BY_EMAIL, epoch(bad))) {
-            ("current", Err(EpochError::Current { .. })) | ("not begun", Err(EpochError::NotBegun { .. })) => {}
+            ("current", Err(ChangeError::CurrentEpoch { .. }))
+            | ("not begun", Err(ChangeError::EpochNotBegun { .. })) => {}
             (_, other) => panic!("{other:?}"),
         }
     }
@@ -63,7 +61,7 @@ fn there_are_128_epochs_and_no_more() {
         let _ = vault.retire_epoch(BY_EMAIL, epoch(number - 1)).unwrap();
     }
     let generation = vault.generation().unwrap();
-    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(EpochError::Exhausted)));
+    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(ChangeError::EpochsExhausted)));
     assert_eq!(vault.generation().unwrap(), generation, "nothing was written");
     assert_eq!(vault.tokens(BY_EMAIL, &email("alice@example.com")).unwrap().len(), 1);
 }
@@ -81,8 +79,8 @@ fn a_crash_begins_an_epoch_once_or_not_at_all() {
         let current = reopened.epochs(BY_EMAIL).unwrap().current;
         match begun {
             Ok(begun) => assert_eq!(current, begun.current()),
-            Err(EpochError::NothingHappened(_)) => assert_eq!(current, Epoch::FIRST),
-            Err(EpochError::Unknown(_) | EpochError::OldCopyRemains(_)) => assert!(current <= epoch(1)),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(current, Epoch::FIRST),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(current <= epoch(1)),
             Err(other) => panic!("{other:?}"),
         }
         if finished {
@@ -183,8 +181,8 @@ fn a_crash_while_an_epoch_is_retired_is_finished_by_the_next_call() {
         let live = reopened.epochs(BY_EMAIL).unwrap().live.len();
         match &retired {
             Ok(_) => assert_eq!(live, 1),
-            Err(EpochError::NothingHappened(_)) => assert_eq!(live, 2),
-            Err(EpochError::Unknown(_) | EpochError::OldCopyRemains(_)) => assert!(live == 1 || live == 2),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(live, 2),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(live == 1 || live == 2),
             Err(other) => panic!("{other:?}"),
         }
         assert!(reopened.retire_epoch(BY_EMAIL, Epoch::FIRST).is_ok());

@@ -6,11 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oubliette::store::*;
-use oubliette::{
-    OpenError, Outcome, RootKey, Vault,
-    renewal::PurposeError,
-    search::{Epoch, EpochError},
-};
+use oubliette::{ChangeError, OpenError, Outcome, RootKey, Vault, search::Epoch};
 
 use super::*;
 
@@ -115,7 +111,7 @@ fn a_store_of_ones_own_says_whether_it_is_replicated() {
         let new = vault.rotate_purpose(ORDERS).unwrap().tree();
         match vault.retire_replaced(ORDERS, new) {
             Ok(_) => assert!(replicated),
-            Err(PurposeError::OnePlace) => assert!(!replicated),
+            Err(ChangeError::OnePlace) => assert!(!replicated),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -147,8 +143,8 @@ fn only_what_was_replaced_by_the_tree_named_is_given_up() {
     // A tree of another vault, and one of another purpose, name nothing.
     let vault = Vault::in_memory([ORDERS, NEWS]);
     let news = vault.rotate_purpose(NEWS).unwrap().tree();
-    assert!(matches!(vault.retire_replaced(ORDERS, news), Err(PurposeError::UnknownTree { .. })));
-    assert!(matches!(vault.retire_replaced(ORDERS, first.tree()), Err(PurposeError::UnknownTree { .. })));
+    assert!(matches!(vault.retire_replaced(ORDERS, news), Err(ChangeError::UnknownTree { .. })));
+    assert!(matches!(vault.retire_replaced(ORDERS, first.tree()), Err(ChangeError::UnknownTree { .. })));
 }
 
 /// With a copy that cannot be overwritten, whoever follows the advice to call again must not use up epochs and trees.
@@ -170,7 +166,7 @@ fn what_begins_is_done_even_if_an_old_copy_remains() {
     let _ = vault.rotate_purpose(ORDERS).unwrap();
     fail_last(last);
     let retired = vault.retire_epoch(BY_EMAIL, Epoch::FIRST);
-    assert!(matches!(retired, Err(EpochError::OldCopyRemains(_))), "{retired:?}");
+    assert!(matches!(retired, Err(ChangeError::OldCopyRemains(_))), "{retired:?}");
     steps.reset();
     let _ = vault.rotate_purpose(ORDERS).unwrap();
     let last = steps.taken();
@@ -188,7 +184,7 @@ fn after_an_unknown_outcome_one_is_told_what_is() {
         vault.steps().stop_at(at, Stop::Die { torn: false });
         let begun = vault.begin_epoch(BY_EMAIL);
         vault.steps().reset();
-        unknown += u32::from(matches!(begun, Err(EpochError::Unknown(_))));
+        unknown += u32::from(matches!(begun, Err(ChangeError::Unknown(_))));
         vault.advance(Duration::from_secs(2));
         let there = vault.second().unwrap().epochs(BY_EMAIL).unwrap();
         assert_eq!(vault.epochs(BY_EMAIL).unwrap(), there);
@@ -262,10 +258,10 @@ fn a_store_that_panics_is_one_whose_call_failed() {
     let panics = |nth| store.panics.store(nth, Ordering::SeqCst);
     // What the commit is based on is written again first.
     panics(1);
-    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::NothingHappened(_))));
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(ChangeError::NothingHappened(_))));
     assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1);
     panics(1);
-    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(EpochError::NothingHappened(_))));
+    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(ChangeError::NothingHappened(_))));
     // Then its own record: it is found, and settled by the second try.
     panics(2);
     assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current().number(), 1);
@@ -312,8 +308,8 @@ impl oubliette::personal::PersonalData for Slow<'_> {
         out.extend(b"slow");
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, oubliette::personal::InvalidContent> {
-        if bytes == b"slow" { Ok(Slow(&|| ())) } else { Err(oubliette::personal::InvalidContent::default()) }
+    fn decode(bytes: &[u8]) -> Result<Self, oubliette::personal::Invalid> {
+        if bytes == b"slow" { Ok(Slow(&|| ())) } else { Err(oubliette::personal::Invalid::Content) }
     }
 }
 
@@ -364,7 +360,7 @@ fn what_is_not_in_every_place_is_not_used() {
 
     steps.stop_at(without - 2, Stop::Fail(Problem::Io));
     let made = vault.rotate_purpose(ORDERS);
-    let Err(PurposeError::NotInEveryPlace(cause)) = &made else { panic!("{made:?}") };
+    let Err(ChangeError::NotInEveryPlace(cause)) = &made else { panic!("{made:?}") };
     let place = vault.status().unwrap().places[1];
     assert!(
         matches!(cause, oubliette::KeyStoreError::NotInEveryPlace { place: found, .. } if *found == place),
@@ -393,7 +389,7 @@ fn what_is_not_in_every_place_is_not_used() {
     let _ = vault.sweep().unwrap();
     steps.stop_at(with_pages - 2, Stop::Fail(Problem::Io));
     let begun = vault.begin_epoch(BY_EMAIL);
-    assert!(matches!(begun, Err(EpochError::NotInEveryPlace(_))), "{begun:?}");
+    assert!(matches!(begun, Err(ChangeError::NotInEveryPlace(_))), "{begun:?}");
     for vault in [&vault, &other] {
         vault.refresh().unwrap();
         assert_eq!(vault.token(BY_EMAIL, &value).unwrap(), before, "in the epoch before");

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use oubliette::store::Stop;
-use oubliette::{
-    OpenError, RootKey, SealError, Vault,
-    renewal::{PurposeError, ResealError},
-};
+use oubliette::{ChangeError, Error, OpenError, RootKey, SealError, Vault};
 
 use super::attack::decoder::Value;
 use super::attack::{Attacker, Effort, Loot};
@@ -63,9 +60,9 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
     assert_eq!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().trees().len(), 1, "twice is no error");
 }
 
-fn open_error(error: ResealError) -> OpenError {
+fn open_error(error: Error) -> OpenError {
     match error {
-        ResealError::Open(error) => error,
+        Error::Open(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -105,7 +102,7 @@ fn retired_trees_make_room() {
         newest = Some(vault.rotate_purpose(ORDERS).unwrap().tree());
     }
     let full = vault.rotate_purpose(ORDERS);
-    assert!(matches!(full, Err(PurposeError::NothingHappened(oubliette::KeyStoreError::Full { .. }))), "{full:?}");
+    assert!(matches!(full, Err(ChangeError::NothingHappened(oubliette::KeyStoreError::Full { .. }))), "{full:?}");
     assert!(vault.open(alice, EMAIL, &first).is_ok(), "nothing was given up for it");
     assert_eq!(vault.retire_replaced(ORDERS, newest.unwrap()).unwrap().trees().len(), 20);
     for _ in 0..3 {
@@ -151,8 +148,8 @@ fn a_crash_replaces_a_tree_once_or_not_at_all() {
         let trees = reopened.status().unwrap().purposes.len();
         match rotated {
             Ok(_) => assert_eq!(trees, 2),
-            Err(PurposeError::NothingHappened(_)) => assert_eq!(trees, 1),
-            Err(PurposeError::Unknown(_) | PurposeError::OldCopyRemains(_)) => assert!(trees <= 2),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(trees, 1),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(trees <= 2),
             Err(other) => panic!("{other:?}"),
         }
         assert!(reopened.open(alice, EMAIL, &sealed).is_ok());
@@ -172,7 +169,7 @@ fn with_one_place_no_tree_is_given_up() {
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let new = vault.rotate_purpose(ORDERS).unwrap().tree();
-    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::OnePlace)));
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(ChangeError::OnePlace)));
     assert!(vault.open(alice, EMAIL, &sealed).is_ok());
     vault.attach_mirror(scratch.path().join("mirror"), &mut |_, _| ()).unwrap();
     assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1);
@@ -258,7 +255,7 @@ fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
         let after = reopened.open(alice, EMAIL, &old);
         match &retired {
             Ok(_) => assert!(matches!(after, Err(OpenError::Retired { .. }))),
-            Err(PurposeError::NothingHappened(_)) => assert!(after.is_ok()),
+            Err(ChangeError::NothingHappened(_)) => assert!(after.is_ok()),
             Err(_) => assert!(matches!(after, Ok(_) | Err(OpenError::Retired { .. })), "{after:?}"),
         }
         assert!(reopened.retire_replaced(ORDERS, new).is_ok());

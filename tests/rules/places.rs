@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use oubliette::store::{Directory, PlaceId, Problem, RootStore, Steps, Stop};
 use oubliette::{
-    KeyStoreError, OpenError, SealError, ShredError, UnlockError, Vault, VaultBuilder, recovery::PromoteError,
+    KeyStoreError, OpenError, SealError, ShredError, UnlockError, Vault, VaultBuilder, recovery::RecoverError,
 };
 
 use super::support::*;
@@ -208,23 +208,23 @@ fn what_is_not_lost_is_not_given_up() {
     let promote = |builder: VaultBuilder, lost: &[PlaceId]| builder.promote(key(), lost.iter().copied()).unwrap_err();
     let at_mirror = || at(&scratch.join("mirror"));
     let named = promote(at_mirror().mirror(scratch.join("main")), &[main]);
-    assert!(matches!(named, PromoteError::NotLost { place } if place == main), "{named:?}");
-    assert!(matches!(promote(at_mirror(), &[mirror]), PromoteError::NotLost { place } if place == mirror));
+    assert!(matches!(named, RecoverError::NotLost { place } if place == main), "{named:?}");
+    assert!(matches!(promote(at_mirror(), &[mirror]), RecoverError::NotLost { place } if place == mirror));
     // The one that is named is not the one that is lost; and none is.
     let error = promote(at_mirror(), &[PlaceId([9; 8])]);
-    assert!(matches!(error, PromoteError::FirstIsThere { place } if place == main), "{error:?}");
+    assert!(matches!(error, RecoverError::FirstIsThere { place } if place == main), "{error:?}");
     let error = promote(at_mirror(), &[]);
     assert!(
-        matches!(error, PromoteError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. }) if place == main),
+        matches!(error, RecoverError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. }) if place == main),
         "{error:?}"
     );
-    assert!(matches!(promote(scratch.vault().mirror(scratch.join("mirror")), &[mirror]), PromoteError::NotLost { .. }));
+    assert!(matches!(promote(scratch.vault().mirror(scratch.join("mirror")), &[mirror]), RecoverError::NotLost { .. }));
     assert_eq!((contents(&scratch.join("main")), contents(&scratch.join("mirror"))), before);
     let wrong = at_mirror().promote(new_key(), [main]).unwrap_err();
-    assert!(matches!(wrong, PromoteError::KeyStore(KeyStoreError::WrongRootKey)), "{wrong:?}");
+    assert!(matches!(wrong, RecoverError::KeyStore(KeyStoreError::WrongRootKey)), "{wrong:?}");
     let demanded = at_mirror().demand_generation(2).promote(key(), [main]).unwrap_err();
     assert!(
-        matches!(demanded, PromoteError::Unlock(UnlockError::BehindDemand { have: 1, demanded: 2 })),
+        matches!(demanded, RecoverError::Unlock(UnlockError::BehindDemand { have: 1, demanded: 2 })),
         "{demanded:?}"
     );
     assert_eq!((contents(&scratch.join("main")), contents(&scratch.join("mirror"))), before);
@@ -245,7 +245,7 @@ fn a_promotion_does_not_hide_a_rollback() {
     fs::remove_dir_all(scratch.join("main")).unwrap();
     restore(&scratch.join("old"), &scratch.join("mirror/root"));
     let refused = at(&scratch.join("mirror")).promote(key(), [main]).unwrap_err();
-    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    assert!(matches!(refused, RecoverError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
     let refused = at(&scratch.join("mirror")).unlock(key()).unwrap_err();
     assert!(
         matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })),

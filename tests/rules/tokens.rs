@@ -3,8 +3,8 @@
 use oubliette::store::{Problem, Steps, Stop};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
-    root_keys::{KeyTokens, RotateError, VersionPolicy},
+    ChangeError, CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    root_keys::{KeyTokens, VersionPolicy},
 };
 
 use super::support::*;
@@ -91,7 +91,7 @@ fn a_token_is_brought_at_intervals() {
     assert!(vault.health().ready);
     let told = vault.status().unwrap().older_root_key;
     assert!(told.is_none(), "{told:?}");
-    assert!(matches!(vault.begin_root_key_version(), Err(RotateError::NothingHappened(_))));
+    assert!(matches!(vault.begin_root_key_version(), Err(ChangeError::NothingHappened(_))));
     safe.put_back();
     let attack = |token: &MemoryToken, name| {
         opens_then(&scratch, "then", keys([(name, &token.without_marks())], EACH()), &alice)
@@ -216,7 +216,7 @@ fn a_token_and_a_place_are_lost_together() {
             let vault = mirrored(&scratch).unlock(left()).unwrap();
             refused(&vault, &bob, "");
             // The one must be given up before the other can be.
-            assert!(matches!(vault.rotate_root_key(left()), Err(RotateError::NothingHappened(_))));
+            assert!(matches!(vault.rotate_root_key(left()), Err(ChangeError::NothingHappened(_))));
             vault.detach_mirror(burnt).unwrap();
             vault
         };

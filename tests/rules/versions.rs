@@ -7,11 +7,9 @@ use std::time::Duration;
 use oubliette::store::{Memory, RootStore};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    ChangeError, CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
     recovery::Recovery,
-    root_keys::{
-        KeySeries, KeyVersion, PassphraseCost, RootKeyError, RotateError, VersionPolicy, VersionState, WrapperError,
-    },
+    root_keys::{KeySeries, KeyVersion, PassphraseCost, RootKeyError, VersionPolicy, VersionState, WrapperError},
 };
 
 use super::support::*;
@@ -184,7 +182,7 @@ fn copies_destroy_no_key_of_the_vault() {
     let raw = at(&scratch.join("raw")).as_copy().unlock(each(&token)).unwrap();
     raw.detach_mirror(mirror).unwrap();
     let _ = raw.shred([bob]).unwrap();
-    assert!(matches!(raw.begin_root_key_version(), Err(RotateError::NoVersions)));
+    assert!(matches!(raw.begin_root_key_version(), Err(ChangeError::NoVersions)));
     assert!(vault.open(bob, EMAIL, &b).is_ok() && vault.health().ready);
     raw.close().unwrap();
     let _ = vault.shred([alice]).unwrap();
@@ -207,7 +205,7 @@ fn a_vault_moves_to_versions_and_away() {
     let cheap = || RootKey::passphrase_at_cost("six words", PassphraseCost { memory_kib: 8192, passes: 1, lanes: 1 });
     let vault = mirrored(&scratch).create(cheap()).unwrap();
     let (alice, a) = enroll(&vault);
-    assert!(matches!(vault.begin_root_key_version(), Err(RotateError::NoVersions)));
+    assert!(matches!(vault.begin_root_key_version(), Err(ChangeError::NoVersions)));
     vault.rotate_root_key(each(&token)).unwrap();
     for _ in 0..3 {
         vault.begin_root_key_version().unwrap();

@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use oubliette::audit::{Audit, Batch, OpeningResult};
-use oubliette::personal::{Email, InvalidContent, Name, Padding, PersonalData, Phone, Plaintext, Text, TypeTag};
+use oubliette::personal::{Email, Invalid, Name, Padding, PersonalData, Phone, Plaintext, Text, TypeTag};
 use oubliette::testing::TestVault;
 use oubliette::{
     CustomerKeys, Field, Group, Limits, Members, OpenError, Outcome, Purpose, Reader, SealError, Sealed, Vault,
-    fields::{Encoded, FieldId, MemberError},
+    fields::{Encoded, FieldId},
 };
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -73,8 +73,8 @@ fn what_was_not_asked_for_is_kept_and_cannot_be_read() {
     let mut opened = alice.open_group(CONTACT, &[EMAIL.into()], &sealed).unwrap();
     assert_eq!(opened.kept().collect::<Vec<_>>(), ["name", "phone"]);
     assert_eq!(opened.fields().collect::<Vec<_>>(), [FieldId::from(EMAIL)]);
-    assert_eq!(opened.get(PHONE), Err(MemberError::NotAsked));
-    assert_eq!(opened.encoded(NAME), Err(MemberError::NotAsked));
+    assert_eq!(opened.get(PHONE), Err(Invalid::NotAsked));
+    assert_eq!(opened.encoded(NAME), Err(Invalid::NotAsked));
     opened.put(EMAIL, &"oconnor@example.com".parse().unwrap());
     opened.put(NOTE, &"rings twice".parse().unwrap());
     assert!(opened.remove("name") && !opened.remove("name"));
@@ -109,8 +109,8 @@ impl PersonalData for Shy {
         out.extend(b"shy");
     }
 
-    fn decode(_: &[u8]) -> Result<Shy, InvalidContent> {
-        Err(InvalidContent::default())
+    fn decode(_: &[u8]) -> Result<Shy, Invalid> {
+        Err(Invalid::Content)
     }
 }
 

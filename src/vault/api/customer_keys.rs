@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
+use crate::error::{Error, KeyStoreError, OpenError, SealError};
 use crate::field::{Field, FieldId, Placed};
 use crate::group::{Members, PlacedGroup};
 use crate::personal::PersonalData;
@@ -103,7 +103,7 @@ impl CustomerKeys {
         &self,
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
+    ) -> Result<Option<Sealed<T>>, Error> {
         let place = field.into();
         if let Some(guard) = &self.guard {
             guard.may_seal(self.customer, place.field_id())?;
@@ -199,7 +199,7 @@ impl CustomerKeys {
         &self,
         group: impl Into<PlacedGroup<'c>>,
         sealed: &Sealed<Members>,
-    ) -> Result<Option<Sealed<Members>>, ResealError> {
+    ) -> Result<Option<Sealed<Members>>, Error> {
         let place = group.into();
         if let Some(guard) = &self.guard {
             guard.may_seal(self.customer, place.group.id())?;

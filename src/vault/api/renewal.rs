@@ -1,7 +1,7 @@
 //! The calls for search and for the life of a column: tokens, epochs, new key trees.
 
 use crate::customer::CustomerId;
-use crate::error::{EpochError, KeyStoreError, OpenError, PurposeError, ResealError, TokenError};
+use crate::error::{ChangeError, Error, KeyStoreError, OpenError, TokenError};
 use crate::field::{Placed, Purpose};
 use crate::index::{Epoch, Index, Token};
 use crate::journal::KeyTreeId;
@@ -74,12 +74,13 @@ impl Vault {
     /// the old epoch.
     ///
     /// # Errors
-    /// [`EpochError`] tells what is true.
-    pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<EpochBegun, EpochError> {
-        self.epochs(index).map_err(EpochError::NoIndex)?;
+    /// [`ChangeError`] tells what is true.
+    pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<EpochBegun, ChangeError> {
+        self.epochs(index)?;
         let name = index.name();
-        let posted =
-            self.post(move |process| Operations::on(process).begin_epoch(name)).map_err(EpochError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).begin_epoch(name))
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -91,22 +92,22 @@ impl Vault {
     /// so that no process still makes tokens in the epoch that is retired.
     ///
     /// # Errors
-    /// [`EpochError`] tells what is true.
-    pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Retired, EpochError> {
-        let epochs = self.epochs(index).map_err(EpochError::NoIndex)?;
+    /// [`ChangeError`] tells what is true.
+    pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Retired, ChangeError> {
+        let epochs = self.epochs(index)?;
         let name = index.name();
         if epoch < epochs.current {
             let posted = self
                 .post(move |process| Operations::on(process).publish_epochs(name))
-                .map_err(EpochError::NothingHappened)?;
+                .map_err(ChangeError::NothingHappened)?;
             posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
             self.process()
                 .and_then(|process| Operations::on(process).wait_a_lease())
-                .map_err(EpochError::NothingHappened)?;
+                .map_err(ChangeError::NothingHappened)?;
         }
         let posted = self
             .post(move |process| Operations::on(process).retire_epoch(name, epoch))
-            .map_err(EpochError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -138,12 +139,12 @@ impl Vault {
     /// ```
     ///
     /// # Errors
-    /// [`PurposeError`] tells what is true.
-    pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, ChangeError> {
         self.unlocked(purpose)?;
         let posted = self
             .post(move |process| Operations::on(process).rotate_purpose(purpose))
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -158,26 +159,26 @@ impl Vault {
     /// [replicated](crate::store::RootStore::is_replicated), as in a directory and a mirror.
     ///
     /// # Errors
-    /// [`PurposeError`] tells what is true.
-    pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, PurposeError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, ChangeError> {
         self.unlocked(purpose)?;
         let posted = self
             .post(move |process| Operations::on(process).publish_tree(new))
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
         self.process()
             .and_then(|process| Operations::on(process).wait_a_lease())
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         let posted = self.post(move |process| Operations::on(process).retire_replaced(purpose, new));
-        posted.map_err(PurposeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+        posted.map_err(ChangeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    fn unlocked(&self, purpose: Purpose) -> Result<(), PurposeError> {
-        let process = self.process().map_err(PurposeError::NothingHappened)?;
+    fn unlocked(&self, purpose: Purpose) -> Result<(), ChangeError> {
+        let process = self.process().map_err(ChangeError::NothingHappened)?;
         if Operations::on(process).is_unlocked(purpose) {
             Ok(())
         } else {
-            Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() })
+            Err(ChangeError::PurposeNotUnlocked { purpose: purpose.name() })
         }
     }
 
@@ -194,13 +195,13 @@ impl Vault {
     /// opened, and may be damaged.
     ///
     /// # Errors
-    /// [`ResealError`]; the value given is unchanged.
+    /// [`Error::Open`] or [`Error::Seal`]; the value given is unchanged.
     pub fn reseal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
         field: impl Into<Placed<'c, T>>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
+    ) -> Result<Option<Sealed<T>>, Error> {
         Operations::on(self.process()?).reseal(customer, field.into(), sealed)
     }
 

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError};
+use crate::error::{ChangeError, KeyStoreError, OpenError, SealError};
 use crate::field::{Placed, Purpose};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
@@ -120,8 +120,8 @@ impl Vault {
     /// Numbers come from a block that this process has reserved; what is left of the block when the process ends is wasted.
     ///
     /// # Errors
-    /// [`EnrollError`]. No number was issued.
-    pub fn enroll(&self) -> Result<CustomerId, EnrollError> {
+    /// [`KeyStoreError`]. No number was issued.
+    pub fn enroll(&self) -> Result<CustomerId, KeyStoreError> {
         Operations::on(self.process()?).enroll()
     }
 
@@ -129,7 +129,7 @@ impl Vault {
     ///
     /// # Errors
     /// As there.
-    pub fn enroll_async(&self) -> Pending<Result<CustomerId, EnrollError>> {
+    pub fn enroll_async(&self) -> Pending<Result<CustomerId, KeyStoreError>> {
         let posted = self.post(|process| Operations::on(process).enroll_on_worker());
         Box::pin(async move { posted?.await.ok_or(KeyStoreError::Closed)? })
     }
@@ -187,33 +187,23 @@ impl Vault {
     /// leaves stay in their token until [`forget_series`](Vault::forget_series) destroys them.
     ///
     /// # Errors
-    /// [`RotateError`] tells what is true.
-    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), ChangeError> {
         let posted =
-            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
-    }
-
-    /// [`rotate_root_key`](Vault::rotate_root_key) for a task that must not block.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn rotate_root_key_async(&self, new: RootKey) -> Pending<Result<(), RotateError>> {
-        let posted =
-            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened);
-        Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
+            self.post(move |process| Operations::on(process).rotate(&new)).map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().of_root_key()))
     }
 
     /// Begins the next version of a root key that has [versions](RootKey::versions), and destroys those before it, as the policy says: then no older
     /// root record can be read. For the policy [`by_hand`](crate::root_keys::VersionPolicy::by_hand), or out of turn.
     ///
     /// # Errors
-    /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older version may be left:
+    /// [`ChangeError`]. After [`OldCopyRemains`](ChangeError::OldCopyRemains) the vault is under the new version, and an older version may be left:
     /// the next commit, the next unlock or another call destroys it.
-    pub fn begin_root_key_version(&self) -> Result<(), RotateError> {
+    pub fn begin_root_key_version(&self) -> Result<(), ChangeError> {
         let posted =
-            self.post(|process| Operations::on(process).begin_version()).map_err(RotateError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+            self.post(|process| Operations::on(process).begin_version()).map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(self.no_answer().of_root_key()))
     }
 
     /// The generation of the root record, as last read. Keep it elsewhere and demand it at the next unlock

@@ -2,7 +2,7 @@
 
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
-use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
+use crate::error::{ChangeError, Error, KeyStoreError, OpenError};
 use crate::field::{Placed, Purpose};
 use crate::group::{Members, PlacedGroup};
 use crate::journal::{Event, KeyTreeId, Results};
@@ -40,7 +40,7 @@ impl Rotated {
 
 impl Operations<'_> {
     /// On the thread that commits.
-    pub(crate) fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
+    pub(crate) fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, ChangeError> {
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
@@ -52,7 +52,7 @@ impl Operations<'_> {
         let results = Results { tree: done.as_ref().ok().map(|done| done.value), ..Results::default() };
         self.conclude(&mut entries, &done, &results);
         // An older copy of the record holds nothing that was given up.
-        let done = self.reread_if_unknown(done)?.in_every_place().map_err(PurposeError::NotInEveryPlace)?;
+        let done = self.reread_if_unknown(done)?.in_every_place().map_err(ChangeError::NotInEveryPlace)?;
         let tree = done.value;
         let commit = self.made_now(done.state);
         crate::events::committed(commit.generation(), 0, 0);
@@ -60,14 +60,14 @@ impl Operations<'_> {
     }
 
     /// On the thread that commits. A process that knows of a new tree, but not that it is durable, seals under the one before.
-    pub(crate) fn publish_tree(&self, new: KeyTreeId) -> Result<(), PurposeError> {
+    pub(crate) fn publish_tree(&self, new: KeyTreeId) -> Result<(), ChangeError> {
         let id = TreeId::from(new);
         let made = |draft: &Draft<'_>| Ok(draft.trees.iter().find(|tree| tree.id == id).map_or(0, |tree| tree.made));
         Ok(self.publish_as_durable(made)?)
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_replaced(&self, purpose: Purpose, by: KeyTreeId) -> Result<Retired, PurposeError> {
+    pub(crate) fn retire_replaced(&self, purpose: Purpose, by: KeyTreeId) -> Result<Retired, ChangeError> {
         let mut refused = None;
         let mut entries = Entries::default();
         let intent = || Ok(Event::RetireReplaced { purpose: purpose.into(), new: by, why: None });
@@ -85,7 +85,7 @@ impl Operations<'_> {
                     // it had replaced.
                     None if draft.trees.iter().any(is_retired) => Vec::new(),
                     None => {
-                        refused = Some(PurposeError::UnknownTree { tree: by });
+                        refused = Some(ChangeError::UnknownTree { tree: by });
                         return Ok(Step::Keep(()));
                     }
                 };
@@ -95,7 +95,7 @@ impl Operations<'_> {
                 return Ok(Step::Rewrite(()));
             }
             if draft.record.places.len() < 2 && !self.stores().roots.is_replicated() {
-                refused = Some(PurposeError::OnePlace);
+                refused = Some(ChangeError::OnePlace);
                 return Ok(Step::Keep(()));
             }
             self.intend_once(draft, &mut entries, intent)?;
@@ -113,7 +113,7 @@ impl Operations<'_> {
             return Err(refused);
         }
         if let Some(cause) = done.old_copy {
-            return Err(PurposeError::OldCopyRemains(cause));
+            return Err(ChangeError::OldCopyRemains(cause));
         }
         Ok(Retired::after(self, done, trees))
     }
@@ -145,8 +145,8 @@ impl Operations<'_> {
         customer: CustomerId,
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(customer, place.field.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<T>>, Error> {
+        if self.is_newest(customer, place.field.purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let value = self.open(customer, place, sealed)?;
@@ -159,8 +159,8 @@ impl Operations<'_> {
         index: usize,
         place: Placed<'_, T>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(handle.customer(index), place.field.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<T>>, Error> {
+        if self.is_newest(handle.customer(index), place.field.purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let value = self.open_by_handle(handle, index, place, sealed)?;
@@ -173,8 +173,8 @@ impl Operations<'_> {
         index: usize,
         place: PlacedGroup<'_>,
         sealed: &Sealed<Members>,
-    ) -> Result<Option<Sealed<Members>>, ResealError> {
-        if self.is_newest(handle.customer(index), place.group.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<Members>>, Error> {
+        if self.is_newest(handle.customer(index), place.group.purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let members = self.open_group(handle, index, place, &[], sealed)?;
@@ -223,11 +223,11 @@ impl Operations<'_> {
 /// Customers that are looked at in one snapshot.
 const CHUNK: usize = 256;
 
-impl From<CommitError> for PurposeError {
-    fn from(error: CommitError) -> PurposeError {
+impl From<CommitError> for ChangeError {
+    fn from(error: CommitError) -> ChangeError {
         match error {
-            CommitError::NothingHappened(cause) => PurposeError::NothingHappened(cause),
-            CommitError::Unknown(cause) => PurposeError::Unknown(cause),
+            CommitError::NothingHappened(cause) => ChangeError::NothingHappened(cause),
+            CommitError::Unknown(cause) => ChangeError::Unknown(cause),
         }
     }
 }
