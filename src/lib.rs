@@ -182,30 +182,26 @@ pub use record::support as __private;
 pub use root_key::RootKey;
 pub use sealed::Sealed;
 pub use vault::{
-    Commit, CustomerKeys, EachCustomer, Opens, Pending, Reader, ReceiptContext, ShredTarget, Shredded, Shredding,
-    Vault, VaultBuilder,
+    Commit, CustomerKeys, Opens, Pending, Reader, ReceiptContext, ShredTarget, Shredded, Shredding, Vault, VaultBuilder,
 };
 
 /// Fields by their names: what a value is sealed within, and what programs that go by lists of columns need.
 pub mod fields {
-    pub use crate::field::{Belongs, FieldId, Placed};
-    pub use crate::group::PlacedGroup;
+    pub use crate::field::{Belongs, FieldId, FieldWithin};
     pub use crate::record::{Context, FieldInfo, FieldKind};
-    pub use crate::sealed::Encoded;
 }
 
 /// Searching by exact match, beyond an [`Index`] and its [`Token`]s: how many bits to choose, and the epochs that an index's keys come in.
 pub mod search {
     pub use crate::error::TokenError;
     pub use crate::index::{Epoch, Plan, PlanWarning};
-    pub use crate::vault::{EpochBegun, Epochs};
+    pub use crate::vault::Epochs;
 }
 
 /// New key trees for a purpose, and giving up those that they replace: after somebody may have read its keys.
 pub mod renewal {
     #[doc(inline)]
     pub use crate::journal::{InvalidKeyTreeId, KeyTreeId};
-    pub use crate::vault::{Retired, Rotated};
 }
 
 /// Root keys that are not a passphrase or 32 bytes: wrapped elsewhere, or a series of versions of which the older are destroyed.
@@ -213,8 +209,8 @@ pub mod root_keys {
     #[doc(inline)]
     pub use crate::journal::SeriesName;
     pub use crate::root_key::{
-        KeySeries, KeyTokens, KeyVersion, KeyWrapper, OlderVersion, PassphraseCost, RootKeyError, RootKeyVersions,
-        SeriesInToken, VersionPolicy, VersionState, WrapperError,
+        KeySeries, KeyVersion, KeyWrapper, PassphraseCost, RootKeyError, RootKeyVersions, SeriesInToken, VersionPolicy,
+        VersionState, WrapperError,
     };
 }
 

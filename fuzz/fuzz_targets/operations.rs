@@ -14,7 +14,8 @@ mod replaced;
 
 use libfuzzer_sys::fuzz_target;
 
-use oubliette::store::{Problem, Stop};
+use oubliette::store::Problem;
+use oubliette::testing::Stop;
 use oubliette::{ChangeError, CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError, search::Epoch};
 
 use model::*;

@@ -9,10 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Label, Numbers, Reason};
-use oubliette::{
-    CustomerId, Purpose, ShredTarget, Shredded,
-    renewal::{KeyTreeId, Retired},
-};
+use oubliette::{Commit, CustomerId, Purpose, ShredTarget, Shredded, renewal::KeyTreeId};
 
 use super::agreed;
 use super::database::{Database, Dialect, Row, Transactions, Value, values};
@@ -117,7 +114,7 @@ own_transaction! {
     ///
     /// # Errors
     /// [`RegisterError::HoldsStand`], and [`RegisterError::Change`], which tells what is true.
-    fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
+    fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> (Vec<KeyTreeId>, Commit) = retire;
 }
 
 /// Holds that stand on what is to be destroyed.
@@ -346,7 +343,7 @@ async fn retire<D: Transactions>(
     purpose: Purpose,
     new: KeyTreeId,
     despite_holds: Option<Reason>,
-) -> Result<Retired, RegisterError> {
+) -> Result<(Vec<KeyTreeId>, Commit), RegisterError> {
     schema::check(register, db).await?;
     agreed::up_to_date(register, db).await?;
     let mut overridden = Vec::new();

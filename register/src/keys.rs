@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use oubliette::personal::PersonalData;
 use oubliette::{
     CustomerId, CustomerKeys, Field, Members, OpenError, Purpose, Sealed,
-    fields::{FieldId, Placed, PlacedGroup},
+    fields::{FieldId, FieldWithin},
 };
 
 use super::error::GrantedSealError;
@@ -51,7 +51,7 @@ impl GrantedKeys {
     /// As there; also when the field is of another purpose, or the grant has run out.
     pub fn seal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, GrantedSealError> {
         let place = field.into();
@@ -75,7 +75,7 @@ impl GrantedKeys {
     /// As there; also when the group is of another purpose, or the grant has run out.
     pub fn seal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         members: &Members,
     ) -> Result<Sealed<Members>, GrantedSealError> {
         let place = group.into();
@@ -89,7 +89,7 @@ impl GrantedKeys {
     /// As there; a value of another purpose is [`OpenError::OtherPurpose`] or [`OpenError::OtherCustomer`].
     pub fn open<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
@@ -112,7 +112,7 @@ impl GrantedKeys {
     /// As there; a field of another purpose is [`OpenError::OtherPurpose`].
     pub fn open_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
     ) -> Result<Members, OpenError> {
@@ -126,7 +126,7 @@ impl GrantedKeys {
     /// As [`open_group`](GrantedKeys::open_group).
     pub fn open_member<'c, T: PersonalData>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         field: Field<T>,
         sealed: &Sealed<Members>,
     ) -> Result<Option<T>, OpenError> {

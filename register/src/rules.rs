@@ -119,7 +119,7 @@ pub struct Rules {
     pub(crate) receipts: Option<Arc<Sink>>,
     pub(crate) clock: Arc<Clock>,
     #[cfg(feature = "testing")]
-    pub(crate) steps: Option<oubliette::store::Steps>,
+    pub(crate) steps: Option<oubliette::testing::Steps>,
     invalid: Option<&'static str>,
 }
 
@@ -233,7 +233,7 @@ impl Rules {
     /// Counts the steps of what shreds, and stops at one of them.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn steps(mut self, steps: &oubliette::store::Steps) -> Rules {
+    pub fn steps(mut self, steps: &oubliette::testing::Steps) -> Rules {
         self.steps = Some(steps.clone());
         self
     }

@@ -22,7 +22,7 @@
 //! let vault = Vault::in_memory([ORDERS]);
 //! let alice = vault.enroll()?;
 //! let email = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
-//! let orders = vault.reader(Limits::purposes([ORDERS]));
+//! let orders = vault.reader(Limits::nothing().purpose(ORDERS));
 //! let page = orders.audited(&audit, "support desk".parse()?, "ticket 4711".parse()?);
 //! let _ = page.open(alice, EMAIL, &email)?;
 //!
@@ -64,7 +64,7 @@ pub use error::AuditError;
 pub use keeper::OnTrouble;
 pub(crate) use opening::{NOT_NOTED, entry_id};
 pub use opening::{Opening, openings};
-pub use sink::{AuditSink, Batch, Openings, SinkError};
+pub use sink::{AuditSink, Batch, Openings};
 
 pub use crate::journal::OpeningResult;
 pub use crate::vault::AuditFile;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::columns::SealedText;
 use crate::customer::CustomerId;
 use crate::error::OpenError;
-use crate::field::{Belongs, Placed};
+use crate::field::{Belongs, FieldWithin};
 use crate::parse::ParseError;
 use crate::personal::{PersonalData, Text};
 use crate::sealed::Sealed;
@@ -102,7 +102,7 @@ impl<T> MaybeSealed<T> {
         &self,
         vault: &Vault,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         plaintext: OnPlaintext,
     ) -> Result<T, OpenError>
     where

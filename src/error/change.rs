@@ -36,9 +36,9 @@ impl TokenError {
 /// Why a root key, a key tree, an epoch or a series was not, or not certainly, changed. What is true differs by variant.
 ///
 /// ```
-/// use oubliette::{ChangeError, Purpose, Vault, renewal::Rotated};
+/// use oubliette::{ChangeError, Commit, Purpose, Vault, renewal::KeyTreeId};
 ///
-/// fn new_tree(vault: &Vault, purpose: Purpose) -> Result<Rotated, ChangeError> {
+/// fn new_tree(vault: &Vault, purpose: Purpose) -> Result<(KeyTreeId, Commit), ChangeError> {
 ///     vault.rotate_purpose(purpose).inspect_err(|error| match error {
 ///         ChangeError::NothingHappened(cause) => eprintln!("as before: {cause}"),
 ///         ChangeError::NotInEveryPlace(_) => eprintln!("made: do not make another"),

@@ -93,7 +93,7 @@ impl Members {
         self.entries.len()
     }
 
-    /// True when there is none.
+    /// True when there is none, not even one that is only kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

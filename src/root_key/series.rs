@@ -7,16 +7,6 @@ use super::{Kind, Recipe, RootKey, RootKeyError};
 use crate::derivation::{self, RootSecret};
 use crate::journal::{SeriesName, VaultName};
 
-/// An older version of a root key that is left in the token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct OlderVersion {
-    /// Which.
-    pub version: KeyVersion,
-    /// When its time is over, by the marks in the token and the policy.
-    pub until: SystemTime,
-}
-
 /// What a token has of a vault's root keys: as looked, nothing was changed. Times are those of the clocks that made the marks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -35,10 +25,10 @@ pub struct RootKeyVersions {
     pub completed: Option<SystemTime>,
     /// A later version is complete: an older root record was put back.
     pub is_superseded: bool,
-    /// Older ones whose time is not over.
-    pub kept: Vec<OlderVersion>,
-    /// Older ones whose time is over, and which are there still: the next commit destroys them.
-    pub overdue: Vec<OlderVersion>,
+    /// Older ones whose time is not over, and when it is, by the marks in the token and the policy.
+    pub kept: Vec<(KeyVersion, SystemTime)>,
+    /// Older ones whose time is over, since when, and which are there still: the next commit destroys them.
+    pub overdue: Vec<(KeyVersion, SystemTime)>,
     /// Keys that no record needs: of commits that came to nothing. The next commit destroys them.
     pub unused: Vec<KeyVersion>,
     /// Versions whose marks are dated in the future, by this machine's clock: older versions are kept for longer.
@@ -184,7 +174,7 @@ impl Versions {
         let is_superseded = states.iter().any(|state| is_later(state, recipe));
         let (mut kept, mut overdue, mut unused) = (Vec::new(), Vec::new(), Vec::new());
         for state in states.iter().filter(|state| state.has_key && state.version != recipe.version) {
-            let older = OlderVersion { version: state.version, until: self.until(state, &states) };
+            let older = (state.version, self.until(state, &states));
             match completed {
                 _ if is_later(state, recipe) => {}
                 _ if state.completed.is_none() => unused.push(state.version),

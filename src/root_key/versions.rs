@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::kept::KeptTimes;
+use super::tokens::KeyTokens;
 use super::{RootKeyError, WrapperError};
 use crate::clock::Clock;
 use crate::derivation::{self, RootSecret};
@@ -79,16 +80,6 @@ pub trait KeySeries: Send + Sync + 'static {
     /// # Errors
     /// When the token cannot be asked. Never return an empty list then: it says that the token has nothing of this series.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
-
-    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::root_keys::KeyTokens)); `wrapped` is what the record has of its version.
-    /// Asked before a version begins, or one before is destroyed; [`list`](KeySeries::list) answers as soon as any token can.
-    ///
-    /// # Errors
-    /// When one of them cannot be asked, has nothing of this series, or was not given.
-    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
-        let _ = wrapped;
-        self.list(series)
-    }
 
     /// Every series of which there is a key or a mark, each once, in any order; those of other vaults too.
     ///
@@ -191,9 +182,26 @@ pub(crate) struct VersionRecipe {
     pub(crate) wrapped: Vec<u8>,
 }
 
+/// What holds a series.
+pub(super) enum Held {
+    ByOne(Box<dyn KeySeries>),
+    BySeveral(KeyTokens),
+}
+
+impl std::ops::Deref for Held {
+    type Target = dyn KeySeries;
+
+    fn deref(&self) -> &dyn KeySeries {
+        match self {
+            Held::ByOne(token) => &**token,
+            Held::BySeveral(tokens) => tokens,
+        }
+    }
+}
+
 /// A series and its policy.
 pub(super) struct Versions {
-    pub(super) series: Box<dyn KeySeries>,
+    pub(super) series: Held,
     pub(super) policy: VersionPolicy,
     kept: KeptTimes,
 }
@@ -221,7 +229,7 @@ pub(crate) enum Older {
 }
 
 impl Versions {
-    pub(super) fn new(series: Box<dyn KeySeries>, policy: VersionPolicy, clock: Clock) -> Versions {
+    pub(super) fn new(series: Held, policy: VersionPolicy, clock: Clock) -> Versions {
         Versions { series, policy, kept: KeptTimes::new(clock) }
     }
 
@@ -415,8 +423,14 @@ impl Versions {
         if states.is_empty() { self.first(vault) } else { self.after_all(recipe, &states) }
     }
 
+    /// What every token that the record lists has. Asked before a version begins, or one before is destroyed; [`list`](Versions::list) answers as soon as
+    /// any token can.
     pub(super) fn list_all(&self, recipe: &VersionRecipe) -> Result<Vec<VersionState>, RootKeyError> {
-        self.series.list_all(&recipe.series, &recipe.wrapped).map_err(RootKeyError::Wrapper)
+        let states = match &self.series {
+            Held::ByOne(token) => token.list(&recipe.series),
+            Held::BySeveral(tokens) => tokens.list_all(&recipe.series, &recipe.wrapped),
+        };
+        states.map_err(RootKeyError::Wrapper)
     }
 
     pub(super) fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {

@@ -47,11 +47,6 @@ pub struct Sealed<T> {
     holds: PhantomData<fn() -> T>,
 }
 
-/// Stands for a type that is known by its tag alone: [`Reader::open_encoded`](crate::Reader::open_encoded) opens a
-/// `Sealed<Encoded>`, and has an example.
-#[derive(Debug)]
-pub enum Encoded {}
-
 impl<T> Sealed<T> {
     /// Parses the bytes of a sealed value. They are not authenticated: opening does that.
     ///

@@ -17,23 +17,18 @@ pub mod conformance;
 mod directory;
 mod error;
 #[cfg(any(test, feature = "testing"))]
-mod media;
-mod memory;
+pub(crate) mod media;
+pub(crate) mod memory;
 #[cfg(any(test, feature = "testing"))]
-mod steps;
+pub(crate) mod steps;
 
 pub use directory::{Directory, DirectoryBuilder, MAX_MIRRORS};
 pub use error::{Problem, StoreError};
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use media::{Leaves, Media};
+pub(crate) use media::Media;
 pub use memory::Memory;
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use memory::{History, Snapshot};
-#[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use steps::{Steps, Stop};
+pub(crate) use steps::Steps;
 
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;
@@ -129,7 +124,7 @@ pub trait PageStore: Send + Sync + 'static {
 
     /// The same as [`RootLock::together`] of the root store that can write these pages and a record in one step. By default `None`: there is no
     /// such store.
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         None
     }
 
@@ -153,7 +148,7 @@ pub trait PageStore: Send + Sync + 'static {
     /// # Errors
     /// When a live page is missing or damaged: nothing was deleted. When the store cannot be read or written: some superseded
     /// pages may be gone, and no live page.
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError>;
 
     /// How much is kept.
     ///
@@ -162,23 +157,14 @@ pub trait PageStore: Send + Sync + 'static {
     fn usage(&self) -> Result<Usage, StoreError>;
 }
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Pages deleted.
-    pub pages: u64,
-    /// Bytes given back.
-    pub bytes: u64,
-}
-
-/// What a page store holds, superseded pages included.
+/// Pages, and the bytes that they take in one place (mirrors hold as many again): what a page store holds, superseded pages included, or what a sweep
+/// gave back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Pages, in one place (mirrors hold as many again).
+    /// Pages.
     pub pages: u64,
-    /// Bytes, in one place.
+    /// Bytes.
     pub bytes: u64,
 }
 
@@ -260,7 +246,7 @@ pub trait RootStore: Send + Sync + 'static {
     /// True when a record that every slot of every listed place shows is durable. It is if a place's second slot is written only after the first
     /// was synced, or if a [read](RootStore::read) makes durable what it shows. If false, a reader knows only that what the record calls settled
     /// is durable.
-    fn shows_what_is_durable(&self) -> bool {
+    fn reads_are_durable(&self) -> bool {
         true
     }
 
@@ -339,7 +325,7 @@ pub trait RootLock {
     /// what its commit is based on.
     ///
     /// By default `None`: the store does not promise it.
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         let _ = place;
         None
     }
@@ -355,7 +341,7 @@ pub trait RootLock {
     }
 
     /// The same as [`PageStore::together`] of the page store whose pages [`write_with_pages`](RootLock::write_with_pages) puts; by default `None`.
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         None
     }
 
@@ -363,12 +349,12 @@ pub trait RootLock {
     /// [`write`](RootLock::write), except that after a crash all of it is there or nothing. Called only if both stores say that they write
     /// [together](RootLock::together).
     ///
-    /// Durable when it returns. If the step [is the last](OneStep::is_last) under its lock, a store that writes
+    /// Durable when it returns. If the step [is the last](WholeCommit::is_last) under its lock, a store that writes
     /// [in order](RootLock::read_in_order) may let others see it, and build upon it, before it is durable.
     ///
     /// # Errors
     /// [`NotWritten`]: whether the record may have been written.
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
         let _ = step;
         let cause = "it does not write pages with its record";
         Err(NotWritten::Nothing(StoreError::new(Problem::Io, "the key store").caused_by(cause)))
@@ -377,7 +363,7 @@ pub trait RootLock {
 
 /// What [`RootLock::read_in_order`] found.
 #[derive(Debug)]
-pub struct InOrder {
+pub struct OrderedRead {
     /// As [`RootStore::read`] gives them.
     pub copies: Vec<RootCopy>,
     /// True when it is known to be durable. Otherwise it is durable once [`RootLock::settle`] or a later write under this lock returned `Ok`.
@@ -385,7 +371,7 @@ pub struct InOrder {
 }
 
 /// What is written in one step. See [`RootLock::write_with_pages`].
-pub struct OneStep<'s> {
+pub struct WholeCommit<'s> {
     /// The place.
     pub place: PlaceId,
     /// The record, of [`RECORD_BYTES`].
@@ -399,24 +385,24 @@ pub struct OneStep<'s> {
     pub is_last: bool,
 }
 
-impl fmt::Debug for OneStep<'_> {
+impl fmt::Debug for WholeCommit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OneStep { place, mark, pages, is_last, .. } = self;
-        write!(f, "OneStep(place {place}, generation {}, {} pages, last: {is_last})", mark.generation, pages.len())
+        let WholeCommit { place, mark, pages, is_last, .. } = self;
+        write!(f, "WholeCommit(place {place}, generation {}, {} pages, last: {is_last})", mark.generation, pages.len())
     }
 }
 
 /// Names, in this process, a store that writes pages and record in one step. A store's clones have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Together(u64);
+pub struct StoreName(u64);
 
-impl Together {
+impl StoreName {
     /// A name that no other store has.
     #[must_use]
     #[allow(clippy::new_without_default)] // none is like another
-    pub fn new() -> Together {
+    pub fn new() -> StoreName {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Together(NEXT.fetch_add(1, Ordering::Relaxed))
+        StoreName(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 

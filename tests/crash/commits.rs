@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::{
     ChangeError, KeyStoreError, Purpose, RootKey, ShredError, Shredded, UnlockError, Vault, VaultBuilder,
     recovery::{RecoverError, Recovery},

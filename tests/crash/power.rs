@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{Directory, DirectoryBuilder, Leaves, Media, Problem, Steps, Stop};
+use oubliette::store::{Directory, DirectoryBuilder, Problem};
+use oubliette::testing::{Leaves, Media, Steps, Stop};
 use oubliette::{
     CustomerId, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, ShredError, Token, UnlockError,
     Vault, VaultBuilder, bits, recovery::RecoverError, search::Epoch,

@@ -26,9 +26,9 @@ fn a_life_of_a_vault() {
     let _ = because(rows[2].0.into()).purpose(NEWS).run().unwrap();
     let _ = vault.shred([rows[0].0]).unwrap();
     let _ = because((..=rows[1].0).into()).run().unwrap();
-    let tree = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let tree = vault.rotate_purpose(ORDERS).unwrap().0;
     let retired = vault.retire_replaced(ORDERS, tree).unwrap();
-    let epoch = vault.begin_epoch(BY_EMAIL).unwrap().current();
+    let epoch = vault.begin_epoch(BY_EMAIL).unwrap().0;
     let _ = vault.retire_epoch(BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
     vault.rotate_root_key(new_key()).unwrap();
     let place = vault.attach_mirror(scratch.at("third"), &mut |_, _| ()).unwrap();
@@ -68,7 +68,7 @@ fn a_life_of_a_vault() {
     assert_eq!(again.count(), 1, "the third shred found its work done");
     assert!(effective_at.is_some() && told.generation() > 1);
     assert!(matches!(outcome("rotate_purpose").event(), Event::Outcome { tree: Some(made), .. } if *made == tree));
-    assert!(matches!(outcome("retire_replaced").event(), Event::Outcome { trees, .. } if trees == retired.trees()));
+    assert!(matches!(outcome("retire_replaced").event(), Event::Outcome { trees, .. } if *trees == retired.0));
     assert!(matches!(outcome("begin_epoch").event(), Event::Outcome { epoch: Some(e), .. } if *e == epoch.number()));
     let verified = scratch.verify(&public);
     assert!(verified.gaps.is_empty() && verified.entries == 1 + 2 * 12);

@@ -1,7 +1,7 @@
 //! Stores that die at each step of making a vault, of a replay and of a rotation: what the next finds can be mended.
 
 use oubliette::journal::{Ending, Event};
-use oubliette::store::{Steps, Stop};
+use oubliette::testing::{Steps, Stop};
 use oubliette::{ChangeError, CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError};
 
 use super::support::*;
@@ -56,7 +56,7 @@ fn a_replay_that_was_under_way() {
     let _ = vault.shred([rows[0].0]).unwrap();
     let _ = vault.shredding([rows[1].0]).purpose(NEWS).run().unwrap();
     let _ = vault.shredding(..=rows[0].0).run().unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     vault.close().unwrap();
     let highest = rows[5].0;

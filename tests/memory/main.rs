@@ -245,7 +245,7 @@ fn a_retired_epoch_leaves_nothing() {
     // The key of an epoch is nowhere but in the page of its index, and during a call.
     assert!(!retired.find().has("index key"));
     let current = vault.token(BY_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().commit().is_wiped_here());
+    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().is_wiped_here());
     retired.find().expect_nothing("right after an epoch was retired");
     idle.end();
     vault.refresh().unwrap();

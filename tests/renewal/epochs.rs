@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hmac::{KeyInit, Mac};
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::testing::TestVault;
 use oubliette::{ChangeError, Token, Vault, search::Epoch};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ fn a_new_epoch_is_written_and_both_are_queried_until_the_old_one_is_retired() {
     let elsewhere = vault.token(BY_NEWS_EMAIL, &alice).unwrap();
 
     let begun = vault.begin_epoch(BY_EMAIL).unwrap();
-    assert_eq!(begun.current(), epoch(1));
+    assert_eq!(begun.0, epoch(1));
     let new = vault.token(BY_EMAIL, &alice).unwrap();
     assert_eq!(new.epoch(), epoch(1));
     assert_ne!(new.as_bytes()[1..], old.as_bytes()[1..]);
@@ -44,20 +44,20 @@ fn a_new_epoch_is_written_and_both_are_queried_until_the_old_one_is_retired() {
         }
     }
     let retired = vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap();
-    assert!(retired.commit().is_wiped_here());
+    assert!(retired.is_wiped_here());
     assert_eq!(vault.tokens(BY_EMAIL, &alice).unwrap(), [new]);
     assert_eq!(vault.token(BY_NEWS_EMAIL, &alice).unwrap(), elsewhere, "another index is as it was");
     vault.advance(std::time::Duration::from_secs(2));
     assert_eq!(second.tokens(BY_EMAIL, &alice).unwrap(), [new]);
     // A second call is no error, and writes all copies again.
-    assert!(vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap().commit().generation() > retired.commit().generation() - 1);
+    assert!(vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap().generation() > retired.generation() - 1);
 }
 
 #[test]
 fn there_are_128_epochs_and_no_more() {
     let vault = Vault::in_memory([ORDERS]);
     for number in 1..128 {
-        assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current(), epoch(number));
+        assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().0, epoch(number));
         let _ = vault.retire_epoch(BY_EMAIL, epoch(number - 1)).unwrap();
     }
     let generation = vault.generation().unwrap();
@@ -78,7 +78,7 @@ fn a_crash_begins_an_epoch_once_or_not_at_all() {
         let reopened = vault.second().unwrap();
         let current = reopened.epochs(BY_EMAIL).unwrap().current;
         match begun {
-            Ok(begun) => assert_eq!(current, begun.current()),
+            Ok(begun) => assert_eq!(current, begun.0),
             Err(ChangeError::NothingHappened(_)) => assert_eq!(current, Epoch::FIRST),
             Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(current <= epoch(1)),
             Err(other) => panic!("{other:?}"),
@@ -93,12 +93,12 @@ fn a_crash_begins_an_epoch_once_or_not_at_all() {
 /// An attacker with every page ever written, the current record and its key. Each 32 bytes found are tried as a page's
 /// key, as the key of an epoch, and as a seed at every level above it.
 fn can_make(vault: &TestVault, token: Token<Email>, value: &str) -> bool {
-    makes(vault, vault.memory().history().records.last().unwrap(), token, value)
+    makes(vault, vault.memory().records_written().last().unwrap(), token, value)
 }
 
 /// The same with another record.
 fn makes(vault: &TestVault, record: &[u8], token: Token<Email>, value: &str) -> bool {
-    let history = vault.memory().history();
+    let pages = vault.memory().pages_put();
     let record = Record::read(record, &[0x5a; 32]).unwrap();
     let name = [&b"\x06orders\x05email\x09obl.email\x05exact"[..], &64_u16.to_be_bytes()].concat();
     let hash = Sha256::digest([&b"oubliette/1/place-of-index"[..], &name].concat());
@@ -124,7 +124,7 @@ fn makes(vault: &TestVault, record: &[u8], token: Token<Email>, value: &str) -> 
             }
         }
         let (aes, name) = decoder::page(&key);
-        for page in history.pages.iter().filter(|page| page.name.0 == name) {
+        for page in pages.iter().filter(|page| page.name.0 == name) {
             let text = xor(&page.bytes[PAGE_TEXT], &keystream(&aes, PAGE_TEXT.len()));
             todo.extend(text[64..].chunks_exact(32).map(|key| <Key>::try_from(key).unwrap()));
         }
@@ -146,7 +146,7 @@ fn a_retired_epoch_makes_no_token_for_whoever_has_every_byte_ever_written() {
 
     // And whoever copied an older record as well, with its key, still makes the tokens of before, but none of an epoch
     // that began since.
-    let stolen = vault.memory().history().records[0].clone();
+    let stolen = vault.memory().records_written()[0].clone();
     assert!(makes(&vault, &stolen, old, "alice@example.com"));
     assert!(!makes(&vault, &stolen, new, "alice@example.com"));
 }

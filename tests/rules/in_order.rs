@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use oubliette::store::{
-    InOrder, LockError, Mark, Memory, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
-    RootStore, Snapshot, StoreError, StoredPage, Swept, Together, Usage,
+    LockError, Mark, Memory, NotWritten, OrderedRead, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
+    RootStore, StoreError, StoreName, StoredPage, Usage, WholeCommit,
 };
+use oubliette::testing::Snapshot;
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
 use super::support::*;
@@ -17,7 +18,7 @@ use super::support::*;
 #[derive(Clone)]
 struct Logged {
     memory: Memory,
-    together: Together,
+    together: StoreName,
     log: Arc<Mutex<Log>>,
 }
 
@@ -38,7 +39,7 @@ impl Logged {
         let memory = Memory::new();
         let on_disk = memory.snapshot();
         let log = Log { on_disk, is_flushed: true, is_stuck: false, never_tells: false, settled: 0, in_one_step: 0 };
-        Logged { memory, together: Together::new(), log: Arc::new(Mutex::new(log)) }
+        Logged { memory, together: StoreName::new(), log: Arc::new(Mutex::new(log)) }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -87,7 +88,7 @@ impl PageStore for Logged {
         self.memory.get(name)
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.together)
     }
 
@@ -100,7 +101,7 @@ impl PageStore for Logged {
         self.flush()
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let swept = self.memory.sweep(live, generation, keep)?;
         self.flush().map(|()| swept)
     }
@@ -120,7 +121,7 @@ impl RootStore for Logged {
         self.memory.read(place)
     }
 
-    fn shows_what_is_durable(&self) -> bool {
+    fn reads_are_durable(&self) -> bool {
         false
     }
 
@@ -149,9 +150,9 @@ impl RootLock for Turn<'_> {
         self.store.flush()
     }
 
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         let log = self.store.log();
-        Some(InOrder { copies: self.store.memory.read(place), is_settled: log.is_flushed && !log.never_tells })
+        Some(OrderedRead { copies: self.store.memory.read(place), is_settled: log.is_flushed && !log.never_tells })
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
@@ -159,12 +160,12 @@ impl RootLock for Turn<'_> {
         self.store.flush()
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.store.together)
     }
 
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
-        let OneStep { place, record, mark, pages, .. } = *step;
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
+        let WholeCommit { place, record, mark, pages, .. } = *step;
         self.store.memory.put(mark, pages).map_err(NotWritten::Nothing)?;
         self.lock.write(place, 0, record).map_err(NotWritten::Unknown)?;
         {
@@ -302,6 +303,6 @@ fn a_record_that_is_to_say_what_is_durable_has_it_settled() {
     let rotated = one.rotate_purpose(ORDERS).unwrap();
     // By one who knows no more to be durable than what was there before, and so does the third.
     leave_seen(&store, &other, row.0);
-    third.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    third.retire_replaced(ORDERS, rotated.0).unwrap();
     assert_eq!(store.counts(), [1, 2], "the first of two commits settled its base");
 }

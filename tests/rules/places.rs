@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use oubliette::store::{Directory, PlaceId, Problem, RootStore, Steps, Stop};
+use oubliette::store::{Directory, PlaceId, Problem, RootStore};
+use oubliette::testing::{Steps, Stop};
 use oubliette::{
     KeyStoreError, OpenError, SealError, ShredError, UnlockError, Vault, VaultBuilder, recovery::RecoverError,
 };

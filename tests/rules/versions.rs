@@ -320,14 +320,14 @@ fn a_place_can_be_given_up_with_one_left() {
 #[test]
 fn what_fails_leaves_no_keys() {
     let token = MemoryToken::new();
-    let (memory, steps) = (Memory::new(), oubliette::store::Steps::new());
+    let (memory, steps) = (Memory::new(), oubliette::testing::Steps::new());
     let stores = memory.clone().steps(&steps);
     let key = RootKey::versions(token.clone(), VersionPolicy::with_each_shred().allow_one_place());
     let vault = Vault::on(stores.clone(), stores).purposes([ORDERS]).create(key).unwrap();
     let customers: Vec<_> = (0..4).map(|_| vault.enroll().unwrap()).collect();
     let _ = vault.sweep().unwrap();
     for customer in &customers {
-        steps.stop_at(1, oubliette::store::Stop::FailFrom(oubliette::store::Problem::Full));
+        steps.stop_at(1, oubliette::testing::Stop::FailFrom(oubliette::store::Problem::Full));
         assert!(vault.shred([*customer]).is_err());
         steps.reset();
         assert_eq!(token.keys(), 1);

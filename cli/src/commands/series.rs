@@ -32,7 +32,7 @@ pub fn run(
         "Destroy the keys of the series {series} in the token?\nNothing that is under it can be read by anybody any more: a copy of the vault, or root records from before a rotation.\nSee to it that no copy is under it that is still wanted, nor a vault that took this one's place. This cannot be undone."
     ))?;
     let (vault, token) = open(context, not_in_token)?;
-    let destroyed = vault.forget_series(&token, series, why)?;
+    let destroyed = vault.destroy_series(&token, series, why)?;
     close(vault)?;
     let keys = count(destroyed, "key", "keys");
     let text = format!("Destroyed: {keys} of the series {series}. What was under them cannot be read any more.\n");

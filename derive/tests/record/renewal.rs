@@ -19,7 +19,7 @@ fn a_record_is_moved_to_the_newest_trees() {
 
     let orders = vault.rotate_purpose(ORDERS).unwrap();
     assert!(row.reseal(&vault).unwrap());
-    for (purpose, new) in [(ORDERS, orders.tree()), (NEWSLETTER, newsletter.tree())] {
+    for (purpose, new) in [(ORDERS, orders.0), (NEWSLETTER, newsletter.0)] {
         let _ = vault.retire_replaced(purpose, new).unwrap();
     }
     assert_eq!(row.open(&vault).unwrap(), user);

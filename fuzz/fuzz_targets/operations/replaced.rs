@@ -47,7 +47,7 @@ impl World {
         let new = trees.iter().find(|tree| tree.active && tree.purpose == PURPOSES[purpose].name()).unwrap().tree;
         match vault.retire_replaced(PURPOSES[purpose], new) {
             Ok(retired) => {
-                for tree in retired.trees() {
+                for tree in retired.0 {
                     let state = Keys::GivenUp { since: self.now, by };
                     given_up(self.trees.entry(tree.to_string()).or_insert(state), state);
                 }

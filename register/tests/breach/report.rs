@@ -290,10 +290,10 @@ bodies! {
         let begun = world.vault.begin_epoch(crate::world::BY_EMAIL).unwrap();
         let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
         assert!(taken(&facts, &root_key) && !taken(&facts, &tree) && !taken(&facts, &epoch));
-        let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+        let _ = world.vault.retire_replaced(ORDERS, rotated.0).unwrap();
         world.vault.retire_epoch(crate::world::BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
         let facts = on!(world.db, world.register, breach_facts(crate::world::columns(), None)).unwrap();
         assert!(taken(&facts, &tree) && taken(&facts, &epoch));
-        assert!(begun.current() != oubliette::search::Epoch::FIRST);
+        assert!(begun.0 != oubliette::search::Epoch::FIRST);
     }
 }

@@ -29,7 +29,7 @@ pub use builder::DirectoryBuilder;
 use self::disk::Disk;
 use self::open::Open;
 use self::place::Place;
-use super::{Mark, PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Swept, Usage};
+use super::{Mark, PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Usage};
 
 /// Most mirrors a directory may have.
 pub const MAX_MIRRORS: usize = 3;
@@ -174,12 +174,12 @@ impl PageStore for Directory {
         })
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let places = self.written();
         for place in &places {
             place.id()?;
         }
-        let mut swept = Swept::default();
+        let mut swept = Usage::default();
         for place in places.iter().rev() {
             // The figures of the last, which is the first place of the list: mirrors hold the same.
             swept = place.sweep(live, generation, keep, &|name| self.get(name))?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::customer::CustomerId;
 use crate::error::{Error, KeyStoreError, OpenError, SealError};
-use crate::field::{Field, FieldId, Placed};
-use crate::group::{Members, PlacedGroup};
+use crate::field::{Field, FieldId, FieldWithin};
+use crate::group::Members;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::api::reader::{Guard, Reader};
@@ -61,7 +61,7 @@ impl CustomerKeys {
     #[inline]
     pub fn seal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
@@ -79,7 +79,7 @@ impl CustomerKeys {
     #[inline]
     pub fn open<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
@@ -90,7 +90,7 @@ impl CustomerKeys {
     }
 
     #[inline]
-    fn open_unguarded<T: PersonalData>(&self, place: Placed<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
+    fn open_unguarded<T: PersonalData>(&self, place: FieldWithin<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
         let (process, handle) = self.parts()?;
         Operations::on(process).open_by_handle(handle, self.index, place, sealed)
     }
@@ -101,7 +101,7 @@ impl CustomerKeys {
     /// As there.
     pub fn reseal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<Option<Sealed<T>>, Error> {
         let place = field.into();
@@ -122,14 +122,14 @@ impl CustomerKeys {
     /// [`Reader`](crate::Reader) must be allowed to seal every member that was put in or asked for.
     pub fn seal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
         let place = group.into();
         if let Some(guard) = &self.guard {
             let mut fields: Vec<FieldId> = members.fields().collect();
             if fields.is_empty() {
-                fields.push(place.group.id());
+                fields.push(place.group().id());
             }
             fields.into_iter().try_for_each(|field| guard.may_seal(self.customer, field))?;
         }
@@ -146,7 +146,7 @@ impl CustomerKeys {
     /// As [`open`](CustomerKeys::open). [`OpenError::OtherType`] when the group holds a value of another type under the label of a field that is asked for.
     pub fn open_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
     ) -> Result<Members, OpenError> {
@@ -159,7 +159,7 @@ impl CustomerKeys {
     /// As [`open_group`](CustomerKeys::open_group) for this field alone, and when it is no value of its type.
     pub fn open_member<'c, T: PersonalData>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         field: Field<T>,
         sealed: &Sealed<Members>,
     ) -> Result<Option<T>, OpenError> {
@@ -172,7 +172,7 @@ impl CustomerKeys {
     /// What is made of the members is part of the opening: if it fails, so has the opening, and nothing was given out.
     pub(crate) fn open_members<T>(
         &self,
-        place: PlacedGroup<'_>,
+        place: FieldWithin<'_, Members>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
         make: impl FnOnce(Members) -> Result<T, OpenError>,
@@ -183,7 +183,7 @@ impl CustomerKeys {
         };
         match &self.guard {
             None => make(open()?),
-            Some(guard) => guard.open_group(self.customer, place.group, asked, || {
+            Some(guard) => guard.open_group(self.customer, place.group(), asked, || {
                 let members = open()?;
                 let present = members.present(asked);
                 Ok((make(members)?, present))
@@ -197,12 +197,12 @@ impl CustomerKeys {
     /// As there. A [`Reader`](crate::Reader) must be allowed to seal all fields of the purpose.
     pub fn reseal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         sealed: &Sealed<Members>,
     ) -> Result<Option<Sealed<Members>>, Error> {
         let place = group.into();
         if let Some(guard) = &self.guard {
-            guard.may_seal(self.customer, place.group.id())?;
+            guard.may_seal(self.customer, place.group().id())?;
         }
         let (process, handle) = self.parts()?;
         Operations::on(process).reseal_group(handle, self.index, place, sealed)
@@ -215,11 +215,8 @@ impl fmt::Debug for CustomerKeys {
     }
 }
 
-/// Rows with handles for their customers; from [`Vault::each_customer`](crate::Vault::each_customer).
-///
-/// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
-/// others could be derived.
-pub struct EachCustomer<I: Iterator, F> {
+/// Rows with handles for their customers. Between two calls it holds the keys of those that it read ahead, and no seed from which others could be derived.
+pub(in crate::vault) struct EachCustomer<I: Iterator, F> {
     reader: Reader,
     rows: I,
     customer_of: F,
@@ -263,11 +260,5 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> Iterator for EachCustomer<I,
             self.fill();
         }
         self.ready.pop_front()
-    }
-}
-
-impl<I: Iterator, F> fmt::Debug for EachCustomer<I, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EachCustomer({} rows ready)", self.ready.len())
     }
 }

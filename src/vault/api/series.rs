@@ -33,9 +33,9 @@ impl Vault {
     ///
     /// # Errors
     /// [`ChangeError`] tells what is true.
-    pub fn forget_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, ChangeError> {
+    pub fn destroy_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, ChangeError> {
         let token = token.clone();
-        let posted = self.post(move |process| Operations::on(process).forget_series(&token, series, why, true));
+        let posted = self.post(move |process| Operations::on(process).destroy_series(&token, series, why, true));
         let posted = posted.map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or(Err(ChangeError::SeriesLeft(KeyStoreError::Closed)))
     }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use crate::customer::CustomerId;
 use crate::error::{ChangeError, KeyStoreError, OpenError, SealError};
-use crate::field::{Placed, Purpose};
+use crate::field::{FieldWithin, Purpose};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
-use crate::store::{Directory, PageStore, RootStore, Swept};
+use crate::store::{Directory, PageStore, RootStore, Usage};
 use crate::sync::{Padded, Shards};
 use crate::vault::api::status;
 use crate::vault::commit::CommitError;
-use crate::vault::operations::Operations;
+use crate::vault::operations::{Operations, of_root_key};
 use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Reader, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, Health, LoadedPages, Reader, Status, VaultBuilder};
 
 /// What an async twin returns. Await it in any runtime; dropping it cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -141,7 +141,7 @@ impl Vault {
     pub fn seal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         Operations::on(self.process()?).seal(customer, field.into(), value)
@@ -154,7 +154,7 @@ impl Vault {
     pub fn open<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         Operations::on(self.process()?).open(customer, field.into(), sealed)
@@ -169,7 +169,11 @@ impl Vault {
 
     /// Many rows, each with a handle for its customer. Neighbouring numbers share most of the work, so order the rows by
     /// customer where you can. Keys of at most 256 rows are held at a time.
-    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    pub fn each_customer<I, F>(
+        &self,
+        rows: I,
+        customer_of: F,
+    ) -> impl Iterator<Item = (I::Item, CustomerKeys)> + use<I, F>
     where
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
@@ -184,14 +188,14 @@ impl Vault {
     /// within a lease.
     ///
     /// Rotating to the series of [versions](RootKey::versions) that the vault is under begins its next version. The keys of a series that the vault
-    /// leaves stay in their token until [`forget_series`](Vault::forget_series) destroys them.
+    /// leaves stay in their token until [`destroy_series`](Vault::destroy_series) destroys them.
     ///
     /// # Errors
     /// [`ChangeError`] tells what is true.
     pub fn rotate_root_key(&self, new: RootKey) -> Result<(), ChangeError> {
         let posted =
             self.post(move |process| Operations::on(process).rotate(&new)).map_err(ChangeError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().of_root_key()))
+        posted.wait().unwrap_or_else(|| Err(of_root_key(self.no_answer())))
     }
 
     /// Begins the next version of a root key that has [versions](RootKey::versions), and destroys those before it, as the policy says: then no older
@@ -203,7 +207,7 @@ impl Vault {
     pub fn begin_root_key_version(&self) -> Result<(), ChangeError> {
         let posted =
             self.post(|process| Operations::on(process).begin_version()).map_err(ChangeError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().of_root_key()))
+        posted.wait().unwrap_or_else(|| Err(of_root_key(self.no_answer())))
     }
 
     /// The generation of the root record, as last read. Keep it elsewhere and demand it at the next unlock
@@ -265,7 +269,7 @@ impl Vault {
     ///
     /// # Errors
     /// When a page that must exist is missing, or the store fails; no live page was deleted.
-    pub fn sweep(&self) -> Result<Swept, KeyStoreError> {
+    pub fn sweep(&self) -> Result<Usage, KeyStoreError> {
         self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
     }
 

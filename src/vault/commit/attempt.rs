@@ -17,7 +17,7 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::root_key::Recipe;
 use crate::root_record::{Record, RecordId};
-use crate::store::{NotWritten, OneStep, PageName, PageStore, PlaceId, RootCopy, RootStore, StoredPage};
+use crate::store::{NotWritten, PageName, PageStore, PlaceId, RootCopy, RootStore, StoredPage, WholeCommit};
 use crate::sync::lock;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, RollbackProof, StoredPages, VaultState, page_mark};
 use crate::witness::Witness;
@@ -93,7 +93,7 @@ impl Base<'_> {
     fn settle(&self, slots: &mut Slots<'_>) -> Result<(), KeyStoreError> {
         match self.standing {
             Standing::Settled => return Ok(()),
-            Standing::InOrder => return Ok(slots.settle_in_order()?),
+            Standing::OrderedRead => return Ok(slots.settle_in_order()?),
             Standing::Seen => {}
         }
         self.write_again(slots)
@@ -151,7 +151,7 @@ impl Engine {
         let before = before.as_deref();
         // R9: `held` was durable, so that a record which does not descend from it was put back.
         if let Some(seen) = terms.held.and_then(|held| RollbackProof::Held(held).against(&chosen.record)) {
-            if standing == Standing::InOrder {
+            if standing == Standing::OrderedRead {
                 // F11: a server that was deposed proves nothing.
                 exclusion.settle().map_err(KeyStoreError::from)?;
             }
@@ -162,7 +162,7 @@ impl Engine {
         // F6: of what was only seen its own word counts, and what this process knew: that was found in its history.
         let durable = match standing {
             Standing::Seen | Standing::Settled => chosen.durable,
-            Standing::InOrder => chosen.record.settled.max(terms.held.map_or(0, |held| held.generation)),
+            Standing::OrderedRead => chosen.record.settled.max(terms.held.map_or(0, |held| held.generation)),
         };
         let names_settled = chosen.record.settled;
         let (secret, recipe) = (chosen.secret, chosen.record.clear.recipe.clone());
@@ -192,7 +192,7 @@ impl Engine {
             None => match plan(&mut draft) {
                 Ok(step) => (step, None),
                 Err(refused) => {
-                    if standing == Standing::InOrder {
+                    if standing == Standing::OrderedRead {
                         // F11: what was refused by a record that may vanish was not refused.
                         exclusion.settle().map_err(KeyStoreError::from)?;
                     }
@@ -204,7 +204,7 @@ impl Engine {
         let done = match step {
             Step::Keep(value) => {
                 let durable = match standing {
-                    Standing::InOrder => {
+                    Standing::OrderedRead => {
                         base.settle(&mut slots)?;
                         base.generation
                     }
@@ -218,7 +218,7 @@ impl Engine {
                 CarriedOut { value, state, written: Written::Already, rekey: None }
             }
             // F7: a flush makes it so.
-            Step::Done(value) if standing == Standing::InOrder && !self.has_unfinished_versions(&base.recipe) => {
+            Step::Done(value) if standing == Standing::OrderedRead && !self.has_unfinished_versions(&base.recipe) => {
                 base.settle(&mut slots)?;
                 let state = base.as_read(&self.resident)?;
                 CarriedOut { value, state, written: Written::Already, rekey: None }
@@ -294,7 +294,7 @@ impl Engine {
     ) -> Result<CarriedOut<T>, Failure> {
         let in_one = if self.is_one_step(base, &draft) { slots.written_with(base.pages) } else { None };
         // F10: only what is one step with it, and in order, may come before what a commit is based on is durable.
-        let is_seen_only = in_one.is_some() && base.standing == Standing::InOrder && !draft.names_its_base;
+        let is_seen_only = in_one.is_some() && base.standing == Standing::OrderedRead && !draft.names_its_base;
         if !is_seen_only {
             base.settle(slots)?;
         }
@@ -329,7 +329,7 @@ impl Engine {
         }
         // Nothing is left to be done under the lock: others need not wait until this process has heard that it is done.
         let is_last = is_last && !self.has_unfinished_versions(&record.clear.recipe);
-        let in_one = in_one.map(|place| OneStep { place, record: &bytes, mark: &mark, pages: new_pages, is_last });
+        let in_one = in_one.map(|place| WholeCommit { place, record: &bytes, mark: &mark, pages: new_pages, is_last });
         let written = match in_one.map(|step| slots.write_with_pages(&step)) {
             None => slots.write(&bytes),
             Some(Ok(written)) => Ok(written),

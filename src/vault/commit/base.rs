@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::read::{LIST_TRIES, choose, list_of};
 use super::{Engine, NOT_OPEN, Terms};
 use crate::error::KeyStoreError;
-use crate::store::{CopyContent, InOrder, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
+use crate::store::{CopyContent, LockError, OrderedRead, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::Chosen;
 
@@ -25,7 +25,7 @@ pub(super) enum Standing {
     /// It was seen in slots. It is settled when it was written and synced again.
     Seen,
     /// F12: nothing that is written upon it in one step outlives it. Before anything else goes by it, the store has to settle it.
-    InOrder,
+    OrderedRead,
     /// It is durable as it was read.
     Settled,
 }
@@ -63,8 +63,8 @@ impl Engine {
                 _ => None,
             };
             let (copies, standing) = match in_order {
-                Some(InOrder { copies, is_settled: true }) => (copies, Standing::Settled),
-                Some(InOrder { copies, is_settled: false }) => (copies, Standing::InOrder),
+                Some(OrderedRead { copies, is_settled: true }) => (copies, Standing::Settled),
+                Some(OrderedRead { copies, is_settled: false }) => (copies, Standing::OrderedRead),
                 None => (reads.read_to_commit(&read, self.lock_wait), Standing::Seen),
             };
             // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,
@@ -73,7 +73,7 @@ impl Engine {
                 return Err(error.into());
             }
             let chosen = choose(&copies, &mut lock(&self.keyring), &terms.scope);
-            if chosen.is_err() && standing == Standing::InOrder {
+            if chosen.is_err() && standing == Standing::OrderedRead {
                 // F11: a server that was deposed proves nothing.
                 exclusion.settle().map_err(KeyStoreError::from)?;
             }

@@ -11,47 +11,9 @@ use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
 use crate::vault::commit::{Draft, LOST, Step};
 use crate::vault::journal::{Entries, index_name};
-use crate::vault::operations::{Operations, Retired};
+use crate::vault::operations::Operations;
 use crate::vault::process::Commit;
 use crate::vault::state::{Epochs, Fetched, Leaves, VaultState};
-
-/// A new epoch of an index. From [`Vault::begin_epoch`](crate::Vault::begin_epoch).
-///
-/// ```
-/// # use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
-/// # const ORDERS: Purpose = Purpose::new("orders");
-/// # const EMAIL: Field<Email> = ORDERS.field("email");
-/// # const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
-/// # let vault = Vault::in_memory([ORDERS]);
-/// let old = vault.epochs(BY_EMAIL)?.current;
-/// let begun = vault.begin_epoch(BY_EMAIL)?;
-/// begun.commit().wait_until_effective_everywhere();
-/// // Now renew every row's token: `vault.token(..)` makes it in the new epoch. Then retire the old one.
-/// assert_eq!(vault.token(BY_EMAIL, &"alice@example.com".parse()?)?.epoch(), begun.current());
-/// vault.retire_epoch(BY_EMAIL, old)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct EpochBegun {
-    current: Epoch,
-    commit: Commit,
-}
-
-impl EpochBegun {
-    /// The new epoch.
-    #[must_use]
-    pub fn current(&self) -> Epoch {
-        self.current
-    }
-
-    /// The commit that began it. Every other process writes and queries its tokens from
-    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens after that: until then a process may still write
-    /// some.
-    #[must_use]
-    pub fn commit(&self) -> &Commit {
-        &self.commit
-    }
-}
 
 /// How often a token is made anew because a commit came in between: a handful would take a store that stalls each time.
 const TRIES: u32 = 16;
@@ -120,7 +82,7 @@ impl Operations<'_> {
     }
 
     /// On the thread that commits.
-    pub(crate) fn begin_epoch(&self, name: IndexName) -> Result<EpochBegun, ChangeError> {
+    pub(crate) fn begin_epoch(&self, name: IndexName) -> Result<(Epoch, Commit), ChangeError> {
         let place = derivation::place_of_index(name);
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
@@ -136,7 +98,7 @@ impl Operations<'_> {
         // An older copy of the record holds nothing that was given up.
         let done = self.reread_if_unknown(done)?.in_every_place().map_err(ChangeError::NotInEveryPlace)?;
         let current = done.value.ok_or(ChangeError::EpochsExhausted)?;
-        Ok(EpochBegun { current, commit: self.made_now(done.state) })
+        Ok((current, self.made_now(done.state)))
     }
 
     /// On the thread that commits. A process that does not know whether the current epoch is durable makes tokens of the one before.
@@ -154,7 +116,7 @@ impl Operations<'_> {
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_epoch(&self, name: IndexName, epoch: Epoch) -> Result<Retired, ChangeError> {
+    pub(crate) fn retire_epoch(&self, name: IndexName, epoch: Epoch) -> Result<Commit, ChangeError> {
         let place = derivation::place_of_index(name);
         let mut refused = None;
         let mut entries = Entries::default();
@@ -182,7 +144,7 @@ impl Operations<'_> {
         }
         match done.old_copy {
             Some(cause) => Err(ChangeError::OldCopyRemains(cause)),
-            None => Ok(Retired::after(self, done, Vec::new())),
+            None => Ok(self.retired_now(done)),
         }
     }
 }

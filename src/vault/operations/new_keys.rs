@@ -9,13 +9,11 @@ use crate::vault::commit::{CommitError, NewKey, Step};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::operations::Operations;
 
-impl CommitError {
-    /// What is true of the root key. Whoever does not know keeps both.
-    pub(crate) fn of_root_key(self) -> ChangeError {
-        match self {
-            CommitError::NothingHappened(cause) => ChangeError::NothingHappened(cause),
-            CommitError::Unknown(cause) => ChangeError::RootKeyUnknown(cause),
-        }
+/// What is true of the root key. Whoever does not know keeps both.
+pub(in crate::vault) fn of_root_key(error: CommitError) -> ChangeError {
+    match error {
+        CommitError::NothingHappened(cause) => ChangeError::NothingHappened(cause),
+        CommitError::Unknown(cause) => ChangeError::RootKeyUnknown(cause),
     }
 }
 
@@ -64,7 +62,7 @@ impl Operations<'_> {
         match done {
             Ok(_) if !has_versions => Err(ChangeError::NoVersions),
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(ChangeError::OldCopyRemains(cause))),
-            Err(error) => Err(error.of_root_key()),
+            Err(error) => Err(of_root_key(error)),
         }
     }
 
@@ -92,7 +90,7 @@ impl Operations<'_> {
         self.conclude(&mut entries, &done, &Results::default());
         match done {
             Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(ChangeError::OldCopyRemains(cause))),
-            Err(error) => Err(error.of_root_key()),
+            Err(error) => Err(of_root_key(error)),
         }
     }
 }

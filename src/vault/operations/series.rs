@@ -29,7 +29,7 @@ impl Operations<'_> {
     }
 
     /// Destroys the keys of a series, and gives how many. `intends`: it is written down first; otherwise it was before.
-    pub(crate) fn forget_series(
+    pub(crate) fn destroy_series(
         &self,
         token: &RootKey,
         series: SeriesName,
@@ -127,7 +127,7 @@ impl Operations<'_> {
             }
         }
         for series in asked {
-            match self.forget_series(&token, series, None, false) {
+            match self.destroy_series(&token, series, None, false) {
                 Err(ChangeError::NothingHappened(error) | ChangeError::SeriesLeft(error)) => {
                     events::journal_failed(&error);
                 }
