@@ -15,6 +15,16 @@ use crate::parse::ParseError;
 ///
 /// A customer who withdraws from a purpose and consents again later needs a new number for that purpose: a shredded
 /// number never opens or seals anything again.
+///
+/// ```
+/// use oubliette::CustomerId;
+/// # let vault = oubliette::Vault::in_memory([oubliette::Purpose::new("orders")]);
+///
+/// let alice: CustomerId = vault.enroll()?;
+/// let column: i64 = alice.to_stored(); // BIGINT UNIQUE
+/// assert_eq!(CustomerId::from_stored(column)?, alice);
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "diesel",

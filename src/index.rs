@@ -86,6 +86,10 @@ impl Bits {
 /// Index keys are the vault's, not a customer's, and change with the index's [epoch](Epoch). The token of a shredded customer
 /// stays in old backups, and confirms a guessed value, until its epoch is [retired](crate::Vault::retire_epoch). In the live
 /// database set it to NULL when you shred.
+///
+/// # How many bits
+/// The number is fixed for ever. Ask [`Index::plan`] with as many rows as the table may have one day. **For a login that must be unique take
+/// `bits(64)` or more**: with 32, a UNIQUE column among a hundred thousand customers more likely than not refuses an innocent.
 pub struct Index<T> {
     field: Field<T>,
     label: &'static str,
@@ -261,6 +265,19 @@ impl fmt::Display for Epoch {
 /// One value in the column of an [`Index`]: an epoch and some bits of an HMAC, 2 to 33 bytes.
 ///
 /// Store it where you accept what the index [gives away](Index#what-it-gives-away). It prints its epoch and length alone.
+///
+/// ```
+/// use oubliette::{Field, Index, Purpose, Token, Vault, bits, personal::Email};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+/// # let vault = Vault::in_memory([ORDERS]);
+///
+/// let token: Token<Email> = vault.token(BY_EMAIL, &"alice@example.com".parse()?)?;
+/// let column: &[u8] = token.as_bytes(); // or serde
+/// assert_eq!(Token::from_bytes(column)?, token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),

@@ -10,8 +10,8 @@ use oubliette::{
     fields::{FieldId, FieldWithin},
 };
 
+use super::clock::Clock;
 use super::error::GrantedSealError;
-use super::rules::Clock;
 
 /// Seals and opens fields of one customer and one purpose, for which there was a live grant when it was made. Hold it for
 /// the length of a request: it does not learn of a grant that is ended meanwhile, until the shred that follows.

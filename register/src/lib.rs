@@ -151,6 +151,7 @@ mod basis;
 pub mod breach;
 mod breach_facts;
 mod by_number;
+mod clock;
 mod damaged;
 mod database;
 mod deferred;

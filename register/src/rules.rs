@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use oubliette::journal::Receipt;
 use oubliette::{Purpose, ReceiptContext};
 
+use super::clock::Clock;
 use super::error::RegisterError;
 use super::names::is_name;
 use super::rows::RowsOf;
@@ -226,7 +227,7 @@ impl Rules {
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
     pub fn clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Rules {
-        self.clock = Arc::new(Clock(Some(Box::new(now))));
+        self.clock = Arc::new(Clock::telling(now));
         self
     }
 
@@ -272,20 +273,6 @@ impl fmt::Debug for Rules {
             .field("grace", &self.grace)
             .field("kept_evidence", &self.kept_evidence)
             .finish_non_exhaustive()
-    }
-}
-
-type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Tells the time: the machine's, unless a test says otherwise.
-#[derive(Default)]
-pub(crate) struct Clock(#[cfg_attr(not(feature = "testing"), allow(dead_code))] Option<Now>);
-
-impl Clock {
-    /// In milliseconds, as the tables keep it.
-    pub(crate) fn now(&self) -> Timestamp {
-        let now = self.0.as_ref().map_or_else(Timestamp::now, |now| now());
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 

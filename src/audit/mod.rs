@@ -78,6 +78,8 @@ use keeper::{Live, Settings};
 /// Where openings are written down. Cheap to clone, and shared by all readers that it audits.
 ///
 /// Dropping the last clone writes what was noted, for at most ten seconds. The audit works on as long as a reader has it.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone)]
 pub struct Audit {
     handles: Arc<Handles>,
@@ -135,6 +137,8 @@ impl fmt::Debug for Audit {
 }
 
 /// How an audit writes; nothing runs before [`start`](AuditBuilder::start).
+///
+/// The [module](crate::audit) has an example.
 #[must_use]
 pub struct AuditBuilder {
     sink: Box<dyn AuditSink>,

@@ -8,6 +8,8 @@ use crate::journal::{Numbers, OpeningResult, Reason, Time};
 ///
 /// It is called on the audit's own thread, one batch after the other. It may block: openings wait for it only once the
 /// buffer is full.
+///
+/// The [module](crate::audit) has an example.
 pub trait AuditSink: Send + 'static {
     /// Makes a batch durable.
     ///
@@ -26,6 +28,8 @@ impl<F: FnMut(&Batch) -> Result<(), Box<dyn Error + Send + Sync>> + Send + 'stat
 }
 
 /// What was noted since the last batch.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     pub(super) number: u64,
@@ -54,6 +58,8 @@ impl Batch {
 }
 
 /// Openings of one field in one second by one reader, for the same reason, with the same end.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Openings {
     pub(super) at: Time,

@@ -63,6 +63,8 @@ enum Found<T> {
 }
 
 /// What [`MaybeSealed::open`] does about plaintext.
+///
+/// [`MaybeSealed`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPlaintext {
     /// Reads it: while the rows are being sealed.

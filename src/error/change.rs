@@ -5,6 +5,21 @@ use crate::index::Epoch;
 use crate::journal::{KeyTreeId, SeriesName};
 
 /// Why no token was made.
+///
+/// ```
+/// use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+///
+/// let news_only = Vault::in_memory([Purpose::new("newsletter")]);
+/// match news_only.tokens(BY_EMAIL, &"alice@example.com".parse()?) {
+///     Ok(tokens) => println!("WHERE email_idx IN ({} tokens)", tokens.len()),
+///     Err(oubliette::search::TokenError::KeyStore(error)) => eprintln!("later: {error}"),
+///     Err(error) => eprintln!("the program opens its vault otherwise: {error}"), // `purposes` lacks ORDERS
+/// }
+/// # Ok::<(), oubliette::personal::Invalid>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

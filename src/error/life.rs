@@ -4,6 +4,18 @@ use super::{KeyStoreError, Outcome};
 use crate::store::PlaceId;
 
 /// Why a vault was not created.
+///
+/// ```
+/// use oubliette::{CreateError, Purpose, RootKey, Vault};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let directory = place.path().join("privacy");
+///
+/// let create = || Vault::at(&directory).purposes([ORDERS]).create(RootKey::bytes([7; 32]));
+/// create()?.close()?;
+/// assert!(matches!(create(), Err(CreateError::Exists))); // the second time `unlock`: no vault is ever replaced
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
@@ -33,6 +45,22 @@ impl CreateError {
 }
 
 /// Why a vault was not unlocked.
+///
+/// ```
+/// use oubliette::{KeyStoreError, UnlockError, Purpose, RootKey, Vault};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let directory = place.path().join("privacy");
+///
+/// match Vault::at(&directory).purposes([ORDERS]).unlock(RootKey::bytes([7; 32])) {
+///     Ok(vault) => vault.close()?,
+///     // Never answered by `create`: a path that is misspelt, or a disk that is not mounted, would become a new, empty vault.
+///     Err(UnlockError::KeyStore(KeyStoreError::NoVault)) => eprintln!("no vault here: is the disk mounted?"),
+///     Err(UnlockError::UnknownPurpose { purpose }) => eprintln!("{purpose} is new or misspelt"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum UnlockError {

@@ -140,6 +140,32 @@ impl SealError {
 }
 
 /// Why a value was not opened.
+///
+/// ```
+/// use oubliette::{CustomerId, Field, OpenError, Outcome, Purpose, Sealed, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// fn email(vault: &Vault, customer: CustomerId, column: &Sealed<Email>) -> Result<Email, u16> {
+///     vault.open(customer, EMAIL, column).map_err(|error| match error {
+///         OpenError::OtherCustomer { found, .. } => {
+///             eprintln!("a bug: the row has a value of customer {found}");
+///             500
+///         }
+///         error => match error.outcome() {
+///             Outcome::Erased => 410,
+///             Outcome::TryAgain => 503,
+///             Outcome::Investigate => 500,
+///         },
+///     })
+/// }
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let (alice, bob) = (vault.enroll()?, vault.enroll()?);
+/// # let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// # assert!(email(&vault, bob, &sealed).is_err_and(|status| status == 500));
+/// # vault.shred([alice])?;
+/// # assert!(email(&vault, alice, &sealed).is_err_and(|status| status == 410));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -317,6 +343,18 @@ impl OpenError {
 }
 
 /// Turns "shredded" into `None`, like an optional row.
+///
+/// ```
+/// use oubliette::{Field, Purpose, UnlessShredded, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let alice = vault.enroll()?;
+///
+/// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// vault.shred([alice])?;
+/// assert!(vault.open(alice, EMAIL, &column).unless_shredded()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait UnlessShredded<T> {
     /// `Ok(None)` if the customer was shredded; any other error stays one.
     ///

@@ -59,6 +59,8 @@ pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
 /// It has no `Default`, since a value that cannot be written or read back is refused: `Json::new(T::default())?`.
 ///
 /// Padding: that of [`JsonContent::PADDING`], by default steps of 256 bytes.
+///
+/// [`JsonContent`] has an example.
 pub struct Json<T: JsonContent> {
     value: T,
     // Encoded when the value is made: sealing cannot fail, serialising can.

@@ -174,6 +174,8 @@ pub trait PersonalData: Sized {
 }
 
 /// The stable name of a personal data type: 1 to 32 bytes.
+///
+/// [`PersonalData`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeTag(&'static str);
 

@@ -7,6 +7,8 @@ use crate::secret;
 /// Where [`PersonalData::encode`](crate::personal::PersonalData::encode) writes a value's bytes.
 ///
 /// It wipes what it held when it grows and when it is dropped.
+///
+/// [`PersonalData`](crate::personal::PersonalData) has an example.
 pub struct Plaintext {
     // What precedes the value (a sealed value's header) shares the allocation, so that sealing makes only one.
     bytes: Vec<u8>,

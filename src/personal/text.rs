@@ -14,6 +14,14 @@ use super::{Canonical, CanonicalForm, Invalid, MOST_BYTES, Padding, PersonalData
 ///
 /// Padding: steps of 256 bytes.
 ///
+///
+/// ```
+/// use oubliette::personal::Text;
+/// let note: Text = "leave it with the neighbour".parse()?;
+/// assert_eq!(note.expose_personal_data(), "leave it with the neighbour");
+/// assert!(!format!("{note:?}").contains("neighbour"));
+/// # Ok::<(), oubliette::personal::Invalid>(())
+/// ```
 #[doc = include_str!("folding/text.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {

@@ -38,6 +38,16 @@ pub(crate) const WRAPPED_BYTES: usize = 512;
 /// What protects a vault's root record: a passphrase, 32 random bytes, or a key held elsewhere.
 ///
 /// Losing it loses every sealed value. It prints as redacted and is wiped on drop.
+///
+/// ```
+/// use oubliette::RootKey;
+///
+/// let typed = RootKey::passphrase("six random words, not these ones");
+/// let (random, bytes) = RootKey::generate()?; // keep the bytes where the root record is not
+/// let again = RootKey::bytes(*bytes);
+/// assert!(!format!("{typed:?} {random:?} {again:?}").contains("words"));
+/// # Ok::<(), oubliette::root_keys::RootKeyError>(())
+/// ```
 #[derive(Clone)]
 pub struct RootKey(Kind);
 
@@ -318,6 +328,30 @@ pub(crate) fn same(a: &RootSecret, b: &RootSecret) -> bool {
 ///
 /// The bytes are the vault's root key; the wrapper's own key never leaves it, and destroying that key makes every copy
 /// of the root record useless.
+///
+/// ```
+/// use oubliette::RootKey;
+/// use oubliette::root_keys::{KeyWrapper, WrapperError};
+///
+/// /// The shop's key service.
+/// struct Kms { /* its client */ }
+///
+/// impl KeyWrapper for Kms {
+///     fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
+///         self.encrypt(key, vault) // the vault's id is authenticated with it
+///     }
+///
+///     fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError> {
+///         self.decrypt(wrapped, vault, key)
+///     }
+/// }
+/// # impl Kms {
+/// #     fn encrypt(&self, _: &[u8; 32], _: &[u8; 16]) -> Result<Vec<u8>, WrapperError> { Err("no service".into()) }
+/// #     fn decrypt(&self, _: &[u8], _: &[u8; 16], _: &mut [u8; 32]) -> Result<(), WrapperError> { Err("no service".into()) }
+/// # }
+/// let key = RootKey::wrapped_by(Kms {});
+/// # let _ = key;
+/// ```
 pub trait KeyWrapper: Send + Sync + 'static {
     /// Encrypts a root key, to at most 512 bytes. Authenticate `vault` with it where possible.
     ///

@@ -8,6 +8,21 @@ use crate::derivation::{self, RootSecret};
 use crate::journal::{SeriesName, VaultName};
 
 /// What a token has of a vault's root keys: as looked, nothing was changed. Times are those of the clocks that made the marks.
+///
+/// ```
+/// use oubliette::testing::MemoryToken;
+/// use oubliette::{Purpose, RootKey, Vault, root_keys::VersionPolicy, store::Memory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// let (token, memory) = (MemoryToken::new(), Memory::new());
+/// let key = || RootKey::versions(token.clone(), VersionPolicy::with_each_shred().allow_one_place());
+/// let at = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+///
+/// let vault = at().create(key())?;
+/// vault.shred([vault.enroll()?])?;
+/// let seen = at().look_at_root_key(&key())?.ok_or("it has versions")?;
+/// assert!(seen.has_key && seen.overdue.is_empty() && seen.kept.is_empty()); // no older root record opens
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RootKeyVersions {
@@ -42,6 +57,22 @@ pub struct RootKeyVersions {
 }
 
 /// A series of keys in a token.
+///
+/// ```
+/// use oubliette::testing::MemoryToken;
+/// use oubliette::{Purpose, RootKey, Vault, root_keys::VersionPolicy, store::Memory};
+/// let (token, memory) = (MemoryToken::new(), Memory::new());
+/// let key = || RootKey::versions(token.clone(), VersionPolicy::by_hand().allow_one_place());
+/// let vault = Vault::on(memory.clone(), memory).purposes([Purpose::new("orders")]).create(key())?;
+///
+/// // It moves to another key; what it left in the token is destroyed.
+/// vault.rotate_root_key(RootKey::bytes([7; 32]))?;
+/// for left in vault.series_in(&key())?.iter().filter(|left| left.is_of_this_vault && !left.is_in_use) {
+///     vault.destroy_series(&key(), left.series, None)?;
+/// }
+/// assert_eq!(token.keys(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SeriesInToken {

@@ -19,6 +19,8 @@ use crate::secret::Secret32;
 pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 40;
 
 /// One key of a series. If two have the same number, one of them is of a commit that failed.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyVersion {
     /// Counts from 1, one more for each version that began.
@@ -28,6 +30,8 @@ pub struct KeyVersion {
 }
 
 /// What a token has of a version.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VersionState {
     /// Which.
@@ -44,6 +48,8 @@ pub struct VersionState {
 /// object that outlives the key. It says that the version is complete, and that those before it are superseded.
 ///
 /// Calls are made by one process at a time where they change something; another one may read meanwhile. Errors must carry no key material.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 pub trait KeySeries: Send + Sync + 'static {
     /// Makes the key of a version. Durable when this returns.
     ///

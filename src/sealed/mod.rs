@@ -37,6 +37,19 @@ const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize +
 /// length, a coarse time, and which values are of the same customer and field.
 ///
 /// Equality and hashing are of the bytes: sealing one value twice gives two that differ.
+///
+/// ```
+/// use oubliette::{Field, Purpose, Sealed, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let alice = vault.enroll()?;
+///
+/// let sealed: Sealed<Email> = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// assert_eq!(Sealed::from_bytes(sealed.as_bytes())?, sealed); // a column of bytes
+/// assert_eq!(sealed.to_string().parse::<Sealed<Email>>()?, sealed); // a column of text: obl1.…
+/// assert_eq!(sealed.customer(), alice);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),

@@ -5,6 +5,9 @@
 //! forgotten when it is superseded. [`Directory`] is both, in files; [`Memory`] is both, for tests.
 //!
 //! A store knows no keys: to it pages and records are bytes.
+//!
+//! The traits, and the types that they speak in, are for whoever writes a store, and have no examples here: [`Memory`] is the shortest
+//! store, and the suite in [`conformance`] tells whether another one keeps its duties.
 
 use std::collections::HashSet;
 use std::fmt;

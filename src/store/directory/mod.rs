@@ -61,6 +61,19 @@ pub const MAX_MIRRORS: usize = 3;
 /// since. A few of them may stay longer beside live ones: files are rewritten once more than a tenth of all pages in
 /// them is superseded, or once there are more than 256 files. The time is counted on the wall clock from the first sweep
 /// that found the whole file superseded; a clock that was set back, or a lost list, starts the count anew.
+///
+/// ```
+/// use oubliette::{Purpose, RootKey, Vault, store::Directory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let (disk, other_disk) = (place.path().join("privacy"), place.path().join("mirror"));
+///
+/// // As `Vault::at(disk).mirror(other_disk)`, with the directory at hand.
+/// let directory = Directory::at(&disk).mirror(&other_disk).create()?;
+/// let vault = Vault::on(directory.clone(), directory).purposes([ORDERS]).create(RootKey::bytes([7; 32]))?;
+/// assert_eq!(vault.status()?.places.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Directory {
     inner: Arc<Inner>,

@@ -28,6 +28,18 @@ const LOCATION: &str = "memory";
 ///
 /// # How far it forgets
 /// An old root record is overwritten where it lay; what the allocator or the kernel copied before is not reached.
+///
+/// ```
+/// use oubliette::{Purpose, RootKey, Vault, store::Memory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+///
+/// let memory = Memory::new();
+/// let vault = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+/// let first = vault().create(RootKey::bytes([7; 32]))?;
+/// let second = vault().unlock(RootKey::bytes([7; 32]))?; // as another process would
+/// assert_eq!(first.id()?, second.id()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,

@@ -6,6 +6,18 @@ use super::{Content, Memory};
 use crate::store::{PageName, Steps, StoredPage};
 
 /// The state of a [`Memory`] at one time.
+///
+/// ```
+/// use oubliette::{Field, OpenError, Purpose, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// let vault = Vault::in_memory([EMAIL.purpose()]);
+/// let last_night = vault.memory().snapshot();
+/// vault.shred([vault.enroll()?])?;
+/// vault.memory().restore(&last_night); // somebody puts the backup back
+/// assert!(vault.refresh().is_err(), "the shred of today is known here");
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Snapshot(Content);
 

@@ -23,6 +23,21 @@ pub(crate) const CHUNK: usize = 256;
 ///
 /// Hold it for the length of a request. It may cross threads and live across an await. A commit that shreds anybody
 /// wipes its keys; they are then derived anew, which fails if this customer was shredded.
+///
+/// ```
+/// use oubliette::{Field, Purpose, Vault, personal::{Email, Name}};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NAME: Field<Name> = ORDERS.field("name");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let alice = vault.enroll()?;
+///
+/// let keys = vault.customer(alice);
+/// let row = (keys.seal(NAME, &"Alice".parse()?)?, keys.seal(EMAIL, &"alice@example.com".parse()?)?);
+/// assert_eq!(keys.open(NAME, &row.0)?.expose_personal_data(), "Alice");
+/// assert_eq!(keys.open(EMAIL, &row.1)?.expose_personal_data(), "alice@example.com");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct CustomerKeys {
     inner: HeldVault,
