@@ -15,7 +15,7 @@ use common::ours::{self, CUSTOMERS, ORDERS, Padded};
 use common::race::{Figures, Race, heading, median, table, verdict};
 use oubliette::audit::{Audit, AuditFile, Batch};
 use oubliette::journal::Reason;
-use oubliette::{CustomerId, EachCustomer, Field, Limits, Reader, Sealed, Vault};
+use oubliette::{CustomerId, CustomerKeys, Field, Limits, Reader, Sealed, Vault};
 
 const ROUNDS: usize = 101;
 const ROWS: usize = 1_000;
@@ -30,7 +30,7 @@ const IN_FILE: &str = "reader, audited into a signed file";
 type Row = (CustomerId, Vec<Sealed<Padded<64>>>);
 
 /// A job over rows, with whatever gives the keys.
-fn open_all<'r, F: FnMut(&&'r Row) -> CustomerId>(rows: EachCustomer<std::slice::Iter<'r, Row>, F>) {
+fn open_all<'r>(rows: impl Iterator<Item = (&'r Row, CustomerKeys)>) {
     for ((_, sealed), keys) in rows {
         for (field, sealed) in FIELDS.iter().zip(sealed) {
             let _ = black_box(keys.open(*field, sealed).unwrap());

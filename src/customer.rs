@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::journal::Number;
+use crate::parse::ParseError;
 
 /// The number the vault issued for one customer. It is never issued twice.
 ///
@@ -14,6 +15,16 @@ use crate::journal::Number;
 ///
 /// A customer who withdraws from a purpose and consents again later needs a new number for that purpose: a shredded
 /// number never opens or seals anything again.
+///
+/// ```
+/// use oubliette::CustomerId;
+/// # let vault = oubliette::Vault::in_memory([oubliette::Purpose::new("orders")]);
+///
+/// let alice: CustomerId = vault.enroll()?;
+/// let column: i64 = alice.to_stored(); // BIGINT UNIQUE
+/// assert_eq!(CustomerId::from_stored(column)?, alice);
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "diesel",
@@ -32,8 +43,8 @@ impl CustomerId {
     /// A number read back from the application's own database.
     ///
     /// # Errors
-    /// [`InvalidCustomerId`] outside 1 to 2^40 - 1.
-    pub fn from_stored(number: i64) -> Result<CustomerId, InvalidCustomerId> {
+    /// [`ParseError::NotACustomerNumber`] outside 1 to 2^40 - 1.
+    pub fn from_stored(number: i64) -> Result<CustomerId, ParseError> {
         CustomerId::try_from(number)
     }
 
@@ -82,26 +93,20 @@ impl fmt::Debug for CustomerId {
     }
 }
 
-/// A number outside 1 to 2^40 - 1, or text that is not a number.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a customer number lies between 1 and 1099511627775; take it from the column that `enroll` filled")]
-#[non_exhaustive]
-pub struct InvalidCustomerId;
-
 impl TryFrom<i64> for CustomerId {
-    type Error = InvalidCustomerId;
+    type Error = ParseError;
 
-    fn try_from(number: i64) -> Result<CustomerId, InvalidCustomerId> {
+    fn try_from(number: i64) -> Result<CustomerId, ParseError> {
         let id = CustomerId(number);
-        (CustomerId::MIN..=CustomerId::MAX).contains(&id).then_some(id).ok_or(InvalidCustomerId)
+        (CustomerId::MIN..=CustomerId::MAX).contains(&id).then_some(id).ok_or(ParseError::NotACustomerNumber)
     }
 }
 
 impl TryFrom<u64> for CustomerId {
-    type Error = InvalidCustomerId;
+    type Error = ParseError;
 
-    fn try_from(number: u64) -> Result<CustomerId, InvalidCustomerId> {
-        i64::try_from(number).map_err(|_| InvalidCustomerId)?.try_into()
+    fn try_from(number: u64) -> Result<CustomerId, ParseError> {
+        i64::try_from(number).map_err(|_| ParseError::NotACustomerNumber)?.try_into()
     }
 }
 
@@ -126,13 +131,13 @@ impl From<Number> for CustomerId {
 }
 
 impl FromStr for CustomerId {
-    type Err = InvalidCustomerId;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<CustomerId, InvalidCustomerId> {
+    fn from_str(text: &str) -> Result<CustomerId, ParseError> {
         if text.is_empty() || text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(InvalidCustomerId);
+            return Err(ParseError::NotACustomerNumber);
         }
-        text.parse().ok().and_then(CustomerId::new).ok_or(InvalidCustomerId)
+        text.parse().ok().and_then(CustomerId::new).ok_or(ParseError::NotACustomerNumber)
     }
 }
 
@@ -149,8 +154,6 @@ impl<'de> Deserialize<'de> for CustomerId {
     }
 }
 
-crate::journal::message::debug_as_message!(InvalidCustomerId);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,12 +163,12 @@ mod tests {
         assert_eq!(CustomerId::from_stored(1), Ok(CustomerId::MIN));
         assert_eq!(CustomerId::from_stored((1 << 40) - 1), Ok(CustomerId::MAX));
         for bad in [0, -1, 1 << 40, i64::MAX, i64::MIN] {
-            assert_eq!(CustomerId::from_stored(bad), Err(InvalidCustomerId));
+            assert_eq!(CustomerId::from_stored(bad), Err(ParseError::NotACustomerNumber));
         }
         assert_eq!(i64::from(CustomerId::MAX), (1 << 40) - 1);
         assert_eq!(CustomerId::try_from(7_u64).map(CustomerId::get), Ok(7));
         for bad in [0_u64, 1 << 40, u64::MAX] {
-            assert_eq!(CustomerId::try_from(bad), Err(InvalidCustomerId));
+            assert_eq!(CustomerId::try_from(bad), Err(ParseError::NotACustomerNumber));
         }
     }
 
@@ -182,7 +185,7 @@ mod tests {
     fn text_has_one_form() {
         assert_eq!("42".parse::<CustomerId>().map(|id| id.to_string()), Ok("42".to_owned()));
         for bad in ["", "0", "042", "+42", " 42", "-1", "4 2", "1099511627776", "99999999999999999999999"] {
-            assert_eq!(bad.parse::<CustomerId>(), Err(InvalidCustomerId), "{bad}");
+            assert_eq!(bad.parse::<CustomerId>(), Err(ParseError::NotACustomerNumber), "{bad}");
         }
     }
 

@@ -118,9 +118,9 @@ impl fmt::Display for Purpose {
 /// const EMAIL: Field<Email> = ORDERS.field("email");
 /// ```
 pub struct Field<T> {
-    purpose: Purpose,
-    label: &'static str,
-    holds: PhantomData<fn() -> T>,
+    pub(crate) purpose: Purpose,
+    pub(crate) label: &'static str,
+    pub(crate) holds: PhantomData<fn() -> T>,
 }
 
 impl<T: PersonalData> Field<T> {
@@ -141,8 +141,8 @@ impl<T: PersonalData> Field<T> {
     /// A value sealed within one context opens in no other. The context is not stored: whoever opens must know it.
     /// An empty context differs from none.
     #[must_use]
-    pub const fn within(self, context: &[u8]) -> Placed<'_, T> {
-        Placed { field: self, context: Some(context) }
+    pub const fn within(self, context: &[u8]) -> FieldWithin<'_, T> {
+        FieldWithin { field: self, context: Some(context) }
     }
 }
 
@@ -174,35 +174,41 @@ impl<T> fmt::Debug for Field<T> {
 /// assert!(vault.open(alice, EMAIL.within(b"order 2"), &sealed).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Placed<'c, T> {
+pub struct FieldWithin<'c, T> {
     pub(crate) field: Field<T>,
     pub(crate) context: Option<&'c [u8]>,
 }
 
-impl<T> Clone for Placed<'_, T> {
+impl<T> Clone for FieldWithin<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Placed<'_, T> {}
+impl<T> Copy for FieldWithin<'_, T> {}
 
-impl<T> fmt::Debug for Placed<'_, T> {
+impl<T> fmt::Debug for FieldWithin<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The context may be personal (a login name): its presence is enough.
-        write!(f, "Placed({:?}, {:?}, context: {})", self.field.purpose.name, self.field.label, self.context.is_some())
+        write!(
+            f,
+            "FieldWithin({:?}, {:?}, context: {})",
+            self.field.purpose.name,
+            self.field.label,
+            self.context.is_some()
+        )
     }
 }
 
-impl<T> From<Field<T>> for Placed<'_, T> {
+impl<T> From<Field<T>> for FieldWithin<'_, T> {
     fn from(field: Field<T>) -> Self {
-        Placed { field, context: None }
+        FieldWithin { field, context: None }
     }
 }
 
 /// A field's name: its purpose, its label and the tag of its type, without the type itself. These three decide its keys.
 ///
-/// From a [`Field`], a [`Placed`], or a record's [`FieldInfo`](crate::fields::FieldInfo).
+/// From a [`Field`], a [`FieldWithin`], or a record's [`FieldInfo`](crate::fields::FieldInfo).
 ///
 /// ```
 /// use oubliette::{Field, Purpose, personal::{Email, PersonalData}, fields::FieldId};
@@ -255,7 +261,7 @@ impl FieldId {
 
 impl<T: PersonalData> From<Field<T>> for FieldId {
     fn from(field: Field<T>) -> FieldId {
-        Placed::from(field).field_id()
+        FieldWithin::from(field).field_id()
     }
 }
 
@@ -264,7 +270,7 @@ fn same_text(a: &'static str, b: &'static str) -> bool {
     std::ptr::eq(a, b) || a == b
 }
 
-impl<T: PersonalData> Placed<'_, T> {
+impl<T: PersonalData> FieldWithin<'_, T> {
     /// The field, whatever the context.
     #[must_use]
     pub const fn field_id(self) -> FieldId {

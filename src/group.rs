@@ -8,11 +8,12 @@ pub(crate) use encoding::GROUP;
 pub(crate) use encoding::Tag;
 #[cfg(any(test, fuzzing))]
 pub(crate) use encoding::{Malformed, Raw, read, write};
-pub use members::{MemberError, Members};
+pub use members::Members;
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use crate::field::{FieldId, LABEL_BYTES, Purpose};
+use crate::field::{Field, FieldId, FieldWithin, LABEL_BYTES, Purpose};
 use crate::journal::{InvalidName, check_name};
 
 /// Several fields of one purpose that are sealed as one value, in one column: a label fixed for ever, and a purpose.
@@ -106,8 +107,13 @@ impl Group {
 
     /// Binds the whole group to a context of the application's as well, as [`Field::within`](crate::Field::within) does.
     #[must_use]
-    pub const fn within(self, context: &[u8]) -> PlacedGroup<'_> {
-        PlacedGroup { group: self, context: Some(context) }
+    pub const fn within(self, context: &[u8]) -> FieldWithin<'_, Members> {
+        FieldWithin { field: self.whole(), context: Some(context) }
+    }
+
+    /// What the column holds, as a field. It has no type of personal data, so no call takes it for one.
+    const fn whole(self) -> Field<Members> {
+        Field { purpose: self.purpose, label: self.label, holds: PhantomData }
     }
 
     /// What its keys are derived for: no field of this label has the same, since no field's type has this tag.
@@ -122,31 +128,16 @@ impl fmt::Debug for Group {
     }
 }
 
-/// A group, and the context that it is bound to, if any. Made from a [`Group`] alone, or by [`Group::within`]. [`Placed`](crate::fields::Placed) has
-/// an example, of a field.
-#[derive(Clone, Copy)]
-pub struct PlacedGroup<'c> {
-    pub(crate) group: Group,
-    pub(crate) context: Option<&'c [u8]>,
-}
-
-impl PlacedGroup<'_> {
+impl FieldWithin<'_, Members> {
     /// The group, whatever the context.
     #[must_use]
     pub const fn group(self) -> Group {
-        self.group
+        Group { purpose: self.field.purpose, label: self.field.label }
     }
 }
 
-impl From<Group> for PlacedGroup<'_> {
+impl From<Group> for FieldWithin<'_, Members> {
     fn from(group: Group) -> Self {
-        PlacedGroup { group, context: None }
-    }
-}
-
-impl fmt::Debug for PlacedGroup<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The context may be personal (a login name): its presence is enough.
-        write!(f, "PlacedGroup({:?}, context: {})", self.group, self.context.is_some())
+        FieldWithin { field: group.whole(), context: None }
     }
 }

@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 
 use crate::field::{Field, LABEL_BYTES, Purpose};
 use crate::journal::{InvalidName, check_name};
+use crate::parse::ParseError;
 use crate::personal::{Canonical, CanonicalForm, PersonalData, TypeTag};
 
 pub use plan::{Plan, PlanWarning};
@@ -85,6 +86,10 @@ impl Bits {
 /// Index keys are the vault's, not a customer's, and change with the index's [epoch](Epoch). The token of a shredded customer
 /// stays in old backups, and confirms a guessed value, until its epoch is [retired](crate::Vault::retire_epoch). In the live
 /// database set it to NULL when you shred.
+///
+/// # How many bits
+/// The number is fixed for ever. Ask [`Index::plan`] with as many rows as the table may have one day. **For a login that must be unique take
+/// `bits(64)` or more**: with 32, a UNIQUE column among a hundred thousand customers more likely than not refuses an innocent.
 pub struct Index<T> {
     field: Field<T>,
     label: &'static str,
@@ -260,6 +265,19 @@ impl fmt::Display for Epoch {
 /// One value in the column of an [`Index`]: an epoch and some bits of an HMAC, 2 to 33 bytes.
 ///
 /// Store it where you accept what the index [gives away](Index#what-it-gives-away). It prints its epoch and length alone.
+///
+/// ```
+/// use oubliette::{Field, Index, Purpose, Token, Vault, bits, personal::Email};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+/// # let vault = Vault::in_memory([ORDERS]);
+///
+/// let token: Token<Email> = vault.token(BY_EMAIL, &"alice@example.com".parse()?)?;
+/// let column: &[u8] = token.as_bytes(); // or serde
+/// assert_eq!(Token::from_bytes(column)?, token);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
@@ -271,22 +289,17 @@ pub struct Token<T> {
     holds: PhantomData<fn() -> T>,
 }
 
-/// Bytes that are no token: fewer than 2, more than 33, or an epoch above 127.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an index token: 2 to 33 bytes, of which the first is an epoch")]
-#[non_exhaustive]
-pub struct InvalidToken;
-
 impl<T> Token<T> {
     /// A token read back from its column.
     ///
     /// # Errors
-    /// [`InvalidToken`] unless it has 2 to 33 bytes, the first 0 to 127.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Token<T>, InvalidToken> {
-        let length = u8::try_from(bytes.len()).map_err(|_| InvalidToken)?;
+    /// [`ParseError::NotAToken`] unless it has 2 to 33 bytes, the first 0 to 127.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Token<T>, ParseError> {
+        let length = u8::try_from(bytes.len()).map_err(|_| ParseError::NotAToken)?;
         let mut token = Token { bytes: [0; MOST_TOKEN_BYTES], length, holds: PhantomData };
         let is_epoch = bytes.first().is_some_and(|epoch| *epoch < Epoch::COUNT);
-        let place = token.bytes.get_mut(..bytes.len()).filter(|_| is_epoch && length >= 2).ok_or(InvalidToken)?;
+        let place =
+            token.bytes.get_mut(..bytes.len()).filter(|_| is_epoch && length >= 2).ok_or(ParseError::NotAToken)?;
         place.copy_from_slice(bytes);
         Ok(token)
     }
@@ -359,11 +372,9 @@ impl<T> AsRef<[u8]> for Token<T> {
 }
 
 impl<T> TryFrom<&[u8]> for Token<T> {
-    type Error = InvalidToken;
+    type Error = ParseError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, InvalidToken> {
+    fn try_from(bytes: &[u8]) -> Result<Self, ParseError> {
         Token::from_bytes(bytes)
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidToken);

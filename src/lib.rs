@@ -133,6 +133,7 @@ mod index;
 mod key_tree;
 mod limits;
 mod nonce;
+mod parse;
 pub mod personal;
 #[cfg(planted)]
 pub mod planted;
@@ -156,12 +157,9 @@ mod witness;
 #[cfg(test)]
 mod wycheproof;
 
-pub use customer::{CustomerId, InvalidCustomerId};
-#[cfg(feature = "derive")]
-#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
-pub use error::SealRecordError;
+pub use customer::CustomerId;
 pub use error::{
-    CreateError, EnrollError, Error, KeyStoreError, OpenError, SealError, ShredError, UnlessShredded, UnlockError,
+    ChangeError, CreateError, Error, KeyStoreError, OpenError, SealError, ShredError, UnlessShredded, UnlockError,
 };
 pub use field::{Field, Purpose};
 pub use group::{Group, Members};
@@ -174,6 +172,7 @@ pub use limits::Limits;
 pub use oubliette_derive::Personal;
 #[doc(inline)]
 pub use oubliette_journal as journal;
+pub use parse::ParseError;
 #[cfg(feature = "derive")]
 #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
 pub use record::Held;
@@ -181,49 +180,43 @@ pub use record::Held;
 #[doc(hidden)]
 pub use record::support as __private;
 pub use root_key::RootKey;
-pub use sealed::{ParseError, Sealed};
+pub use sealed::Sealed;
 pub use vault::{
-    Commit, CustomerKeys, EachCustomer, Opens, Pending, Reader, ReceiptContext, ShredTarget, Shredded, Shredding,
-    Vault, VaultBuilder,
+    Commit, CustomerKeys, Opens, Pending, Reader, ReceiptContext, ShredTarget, Shredded, Shredding, Vault, VaultBuilder,
 };
 
 /// Fields by their names: what a value is sealed within, and what programs that go by lists of columns need.
 pub mod fields {
-    pub use crate::field::{Belongs, FieldId, Placed};
-    pub use crate::group::{MemberError, PlacedGroup};
+    pub use crate::field::{Belongs, FieldId, FieldWithin};
     pub use crate::record::{Context, FieldInfo, FieldKind};
-    pub use crate::sealed::Encoded;
 }
 
 /// Searching by exact match, beyond an [`Index`] and its [`Token`]s: how many bits to choose, and the epochs that an index's keys come in.
 pub mod search {
-    pub use crate::error::{EpochError, TokenError};
-    pub use crate::index::{Epoch, InvalidToken, Plan, PlanWarning};
-    pub use crate::vault::{EpochBegun, Epochs};
+    pub use crate::error::TokenError;
+    pub use crate::index::{Epoch, Plan, PlanWarning};
+    pub use crate::vault::Epochs;
 }
 
 /// New key trees for a purpose, and giving up those that they replace: after somebody may have read its keys.
 pub mod renewal {
-    pub use crate::error::{PurposeError, ResealError};
     #[doc(inline)]
     pub use crate::journal::{InvalidKeyTreeId, KeyTreeId};
-    pub use crate::vault::{Retired, Rotated};
 }
 
 /// Root keys that are not a passphrase or 32 bytes: wrapped elsewhere, or a series of versions of which the older are destroyed.
 pub mod root_keys {
-    pub use crate::error::{RotateError, SeriesError};
     #[doc(inline)]
     pub use crate::journal::SeriesName;
     pub use crate::root_key::{
-        KeySeries, KeyTokens, KeyVersion, KeyWrapper, OlderVersion, PassphraseCost, RootKeyError, RootKeyVersions,
-        SeriesInToken, VersionPolicy, VersionState, WrapperError,
+        KeySeries, KeyVersion, KeyWrapper, PassphraseCost, RootKeyError, RootKeyVersions, SeriesInToken, VersionPolicy,
+        VersionState, WrapperError,
     };
 }
 
 /// After a key store was lost or restored: what was forgotten since is forgotten again, and a mirror takes the place of a first place.
 pub mod recovery {
-    pub use crate::error::{PromoteError, RecoverError};
+    pub use crate::error::RecoverError;
     pub use crate::vault::Recovery;
 }
 

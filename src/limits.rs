@@ -12,9 +12,9 @@ use crate::field::{FieldId, Purpose};
 /// const NEWSLETTER: Purpose = Purpose::new("newsletter");
 /// const EMAIL: Field<Email> = ORDERS.field("email");
 ///
-/// let all_of_orders = Limits::purposes([ORDERS]);
+/// let all_of_orders = Limits::nothing().purpose(ORDERS);
 /// let two_addresses = Limits::nothing().field(EMAIL).field(NEWSLETTER.field::<Email>("email"));
-/// let may_seal = Limits::purposes([NEWSLETTER]).with_sealing();
+/// let may_seal = Limits::nothing().purpose(NEWSLETTER).with_sealing();
 /// ```
 ///
 /// A field within a [group](crate::Group) is named as any other. What must be allowed is what is given out, not the group.
@@ -38,12 +38,7 @@ impl Limits {
         Limits { everything: true, ..Limits::default() }
     }
 
-    /// All fields of these purposes, those declared later too.
-    pub fn purposes(purposes: impl IntoIterator<Item = Purpose>) -> Limits {
-        purposes.into_iter().fold(Limits::nothing(), Limits::purpose)
-    }
-
-    /// All fields of one more purpose.
+    /// All fields of one more purpose, those declared later too.
     pub fn purpose(mut self, purpose: Purpose) -> Limits {
         self.purposes.push(purpose);
         self
@@ -108,7 +103,7 @@ mod tests {
     #[test]
     fn nothing_is_nothing_and_sealing_stays_within() {
         assert!(!Limits::nothing().with_sealing().allow_sealing(name(ORDERS, "email", Email::TAG)));
-        let limits = Limits::purposes([ORDERS]).with_sealing();
+        let limits = Limits::nothing().purpose(ORDERS).with_sealing();
         assert!(limits.allow_opening(name(ORDERS, "anything", Name::TAG)));
         assert!(limits.allow_sealing(name(ORDERS, "anything", Name::TAG)));
         assert!(!limits.allow_sealing(name(NEWS, "email", Email::TAG)));
@@ -124,7 +119,7 @@ mod tests {
     #[test]
     fn debug_says_what_is_allowed() {
         assert_eq!(format!("{:?}", Limits::everything()), "Limits(everything, sealing: false)");
-        let limits = Limits::purposes([NEWS]).field(EMAIL);
+        let limits = Limits::nothing().purpose(NEWS).field(EMAIL);
         assert_eq!(format!("{limits:?}"), "Limits(newsletter, orders/email, sealing: false)");
     }
 }

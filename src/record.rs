@@ -107,6 +107,8 @@ impl Limits {
 }
 
 /// What a column of a record holds.
+///
+/// [`FieldInfo`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldKind {

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use oubliette::personal::{Address, Email, InvalidContent, Name, Padding, PersonalData, Plaintext, Text, TypeTag};
+use oubliette::personal::{Address, Email, Invalid, Name, Padding, PersonalData, Plaintext, Text, TypeTag};
 use oubliette::{CustomerKeys, Field, Purpose, Vault};
 
 struct Counting;
@@ -59,7 +59,7 @@ impl PersonalData for Bytes {
         out.extend(self.0);
     }
 
-    fn decode(_: &[u8]) -> Result<Self, InvalidContent> {
+    fn decode(_: &[u8]) -> Result<Self, Invalid> {
         Ok(Bytes(&[]))
     }
 }

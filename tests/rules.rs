@@ -37,6 +37,9 @@ mod places;
 #[cfg(unix)]
 #[path = "rules/processes.rs"]
 mod processes;
+#[cfg(unix)]
+#[path = "rules/promotions.rs"]
+mod promotions;
 #[path = "rules/refreshed.rs"]
 mod refreshed;
 #[path = "rules/support.rs"]

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use oubliette::personal::{InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use oubliette::personal::{Invalid, Padding, PersonalData, Plaintext, TypeTag};
 use oubliette::{CustomerId, Field, Purpose, RootKey, Vault};
 use rand::RngExt;
 
@@ -46,8 +46,8 @@ impl<const N: usize> PersonalData for Padded<N> {
         out.extend(&self.0);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, InvalidContent> {
-        if black_box(bytes).len() == N - 1 { Ok(Padded(Vec::new())) } else { Err(InvalidContent::default()) }
+    fn decode(bytes: &[u8]) -> Result<Self, Invalid> {
+        if black_box(bytes).len() == N - 1 { Ok(Padded(Vec::new())) } else { Err(Invalid::Content) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use oubliette::store::{
-    Directory, Mark, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootStore, StoreError, StoredPage, Swept, Usage,
+    Directory, Mark, PAGE_BYTES, PageName, PageStore, RECORD_BYTES, RootStore, StoreError, StoredPage, Usage,
 };
 use oubliette::{CustomerId, Sealed, Vault};
 use oubliette_postgres::PostgresStore;
@@ -46,7 +46,7 @@ impl<S: PageStore> PageStore for Counted<S> {
         self.0.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.0.sweep(live, generation, keep)
     }
 

@@ -6,12 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use oubliette::journal::{JournalError, ReceiptError};
-use oubliette::{
-    KeyStoreError, Outcome, ShredError, UnlockError,
-    recovery::{PromoteError, RecoverError},
-    renewal::PurposeError,
-    root_keys::{RotateError, SeriesError},
-};
+use oubliette::{ChangeError, KeyStoreError, Outcome, ShredError, UnlockError, recovery::RecoverError};
 use oubliette_register::RegisterError;
 use oubliette_register::access::AccessError;
 
@@ -181,27 +176,18 @@ impl From<RecoverError> for Failure {
         match error {
             RecoverError::SameKey => Failure::of(Exit::Refused, &error),
             RecoverError::KeyStore(error) => error.into(),
-            other => Failure::of(Exit::Usage, &other),
-        }
-    }
-}
-
-impl From<PromoteError> for Failure {
-    fn from(error: PromoteError) -> Failure {
-        match error {
-            PromoteError::KeyStore(error) => error.into(),
-            PromoteError::Unlock(error) => error.into(),
-            PromoteError::NotLost { place } => Failure::new(
+            RecoverError::Unlock(error) => error.into(),
+            RecoverError::NotLost { place } => Failure::new(
                 Exit::Refused,
                 format!(
                     "place {place} is not lost, since it can be read here; to let another place decide, run \
                      `oubliette mirror hand-over`"
                 ),
             ),
-            PromoteError::FirstIsThere { place } => Failure::usage(format!(
+            RecoverError::FirstIsThere { place } => Failure::usage(format!(
                 "place {place} decides, and you did not give it as lost; if it is lost, add `--lost {place}`"
             )),
-            other => Failure::of(Exit::Investigate, &other),
+            other => Failure::of(Exit::Usage, &other),
         }
     }
 }
@@ -272,54 +258,30 @@ impl From<ShredError> for Failure {
     }
 }
 
-impl From<RotateError> for Failure {
-    fn from(error: RotateError) -> Failure {
-        let exit = match &error {
-            RotateError::SameKey | RotateError::NoVersions => Exit::Refused,
-            RotateError::NothingHappened(cause) => of_commit(cause),
-            _ => Exit::Unsettled,
-        };
-        Failure::of(exit, &error)
-    }
-}
-
-impl From<SeriesError> for Failure {
-    fn from(error: SeriesError) -> Failure {
-        let exit = match &error {
-            SeriesError::NothingHappened(cause) => of_key_store(cause),
-            SeriesError::NotThere { .. } => Exit::Missing,
-            SeriesError::Unfinished(_) => Exit::Unsettled,
-            _ => Exit::Refused,
-        };
-        Failure::of(exit, &error)
-    }
-}
-
-impl From<PurposeError> for Failure {
-    fn from(error: PurposeError) -> Failure {
-        if matches!(error, PurposeError::OnePlace) {
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Failure {
+        if matches!(error, ChangeError::OnePlace) {
             let message = "nothing was given up, since the root record is in one place only, and its loss would lose all moved values. First run `oubliette mirror attach`; for a key store in PostgreSQL, let a standby confirm (synchronous_standby_names), or say that the disk is replicated (`replicated_disk` in [key_store])";
             return Failure::new(Exit::Refused, message);
         }
         let exit = match &error {
-            PurposeError::PurposeNotUnlocked { .. } | PurposeError::UnknownTree { .. } => Exit::Usage,
-            PurposeError::NothingHappened(cause) => of_commit(cause),
-            PurposeError::OldCopyRemains(_) | PurposeError::NotInEveryPlace(_) | PurposeError::Unknown(_) => {
-                Exit::Unsettled
-            }
-            other => Exit::from(other.outcome()),
-        };
-        Failure::of(exit, &error)
-    }
-}
-
-impl From<oubliette::search::EpochError> for Failure {
-    fn from(error: oubliette::search::EpochError) -> Failure {
-        use oubliette::search::EpochError;
-        let exit = match &error {
-            EpochError::Current { .. } | EpochError::NotBegun { .. } | EpochError::Exhausted => Exit::Usage,
-            EpochError::NothingHappened(cause) => of_commit(cause),
-            EpochError::OldCopyRemains(_) | EpochError::NotInEveryPlace(_) | EpochError::Unknown(_) => Exit::Unsettled,
+            ChangeError::PurposeNotUnlocked { .. }
+            | ChangeError::UnknownTree { .. }
+            | ChangeError::CurrentEpoch { .. }
+            | ChangeError::EpochNotBegun { .. }
+            | ChangeError::EpochsExhausted => Exit::Usage,
+            ChangeError::SeriesNotThere { .. } => Exit::Missing,
+            ChangeError::SameKey
+            | ChangeError::NoVersions
+            | ChangeError::NotInToken
+            | ChangeError::SeriesInUse { .. }
+            | ChangeError::SeriesOfAnotherVault { .. } => Exit::Refused,
+            ChangeError::NothingHappened(cause) => of_commit(cause),
+            ChangeError::OldCopyRemains(_)
+            | ChangeError::NotInEveryPlace(_)
+            | ChangeError::Unknown(_)
+            | ChangeError::RootKeyUnknown(_)
+            | ChangeError::SeriesLeft(_) => Exit::Unsettled,
             other => Exit::from(other.outcome()),
         };
         Failure::of(exit, &error)
@@ -339,7 +301,7 @@ impl From<RegisterError> for Failure {
             RegisterError::Shred(error) => return error.into(),
             RegisterError::Receipt(error) => return error.into(),
             RegisterError::KeyStore(error) => return error.into(),
-            RegisterError::Purpose(error) => return error.into(),
+            RegisterError::Change(error) => return error.into(),
             RegisterError::Held { .. } | RegisterError::HoldsStand { .. } => Exit::Held,
             RegisterError::RequestClosed { .. } | RegisterError::TooLateToExtend { .. } => Exit::Refused,
             RegisterError::UnknownSubject

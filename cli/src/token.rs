@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use oubliette::{
     RootKey,
-    root_keys::{KeyTokens, VersionPolicy},
+    root_keys::{KeySeries, VersionPolicy},
 };
 use oubliette_pkcs11::{Token, TokenError};
 use serde::Deserialize;
@@ -101,15 +101,15 @@ impl TokenSource {
     /// The root key in it, or in those of them that are there.
     pub fn root_key(&self, tokens: Vec<(Option<String>, Token)>) -> Result<RootKey, Failure> {
         let policy = self.policy()?;
-        let mut named = KeyTokens::new();
+        let mut named: Vec<(String, Box<dyn KeySeries>)> = Vec::new();
         for (name, token) in tokens {
             match (name, &self.key) {
                 (_, Some(label)) => return Ok(RootKey::wrapped_by(token.key(label).map_err(failure)?)),
                 (None, None) => return Ok(RootKey::versions(token, policy)),
-                (Some(name), None) => named = named.token(name, token),
+                (Some(name), None) => named.push((name, Box::new(token))),
             }
         }
-        Ok(RootKey::versions(named, policy))
+        Ok(RootKey::versions_in(named, policy))
     }
 
     fn policy(&self) -> Result<VersionPolicy, Failure> {

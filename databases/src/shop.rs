@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext, SealedText};
+use oubliette::columns::{MaybeSealed, OnPlaintext, SealedText};
 use oubliette::personal::{Email, Name, Text};
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, Index, OpenError, Purpose, Sealed, Token, Vault, bits};
@@ -107,7 +107,7 @@ pub fn emails(vault: &Vault, rows: &[Migrating], plaintext: OnPlaintext) -> Emai
 }
 
 /// What opening a column under migration gives.
-pub type Emails = Result<Vec<Option<Email>>, MaybeSealedError>;
+pub type Emails = Result<Vec<Option<Email>>, OpenError>;
 
 /// The error `E` somewhere among the causes of a database crate's, which repeats nothing of what was found.
 pub fn typed<E: Error + Clone + 'static>(error: &(dyn Error + 'static)) -> E {

@@ -61,7 +61,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// ```
 ///
 /// # What is generated
-/// - `User::seal(&self, &Vault)` gives the twin, or a `SealRecordError` that names the column.
+/// - `User::seal(&self, &Vault)` gives the twin, or a `SealError` that names the column.
 /// - `SealedUser::open(&self, &Vault)` gives the record, or an `OpenError`: `Shredded` when the customer was, in the
 ///   record's purpose.
 /// - `SealedUser::open_all(rows, &Vault)` opens many, each with its own result, at the speed of `Vault::each_customer`.

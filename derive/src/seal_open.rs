@@ -64,9 +64,9 @@ fn of_record(record: &Record) -> TokenStream {
             /// Seals the record: what to write to the database.
             ///
             /// # Errors
-            /// `SealRecordError`, which names the column.
+            /// `SealError`, which names the column.
             #[allow(unused_variables)]
-            #vis fn seal(&self, vault: &#krate::Vault) -> ::core::result::Result<#twin, #krate::SealRecordError> {
+            #vis fn seal(&self, vault: &#krate::Vault) -> ::core::result::Result<#twin, #krate::SealError> {
                 let row = self;
                 let keys = #krate::__private::RowKeys::of(vault, __numbers(row));
                 ::core::result::Result::Ok(#twin { #(#sealed)* })
@@ -113,9 +113,9 @@ fn of_twin(record: &Record) -> TokenStream {
             /// another purpose than the record's.
             ///
             /// # Errors
-            /// `ResealError` of the first column that cannot be moved. The record is unchanged.
+            /// `Error` of the first column that cannot be moved. The record is unchanged.
             #[allow(unused_variables)]
-            #vis fn reseal(&mut self, vault: &#krate::Vault) -> ::core::result::Result<bool, #krate::renewal::ResealError> {
+            #vis fn reseal(&mut self, vault: &#krate::Vault) -> ::core::result::Result<bool, #krate::Error> {
                 #reseal
             }
         }

@@ -14,12 +14,9 @@ mod replaced;
 
 use libfuzzer_sys::fuzz_target;
 
-use oubliette::store::{Problem, Stop};
-use oubliette::{
-    CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError,
-    renewal::PurposeError,
-    search::{Epoch, EpochError},
-};
+use oubliette::store::Problem;
+use oubliette::testing::Stop;
+use oubliette::{ChangeError, CustomerId, KeyStoreError, OpenError, Sealed, ShredError, UnlockError, search::Epoch};
 
 use model::*;
 use replaced::{given_up, tree_of};
@@ -32,8 +29,7 @@ impl World {
                     assert!(self.customers.iter().all(|customer| customer.id != id), "issued twice");
                     self.customers.push(Customer { id, enrolled: self.now, states: [State::Alive; 2] });
                 }
-                Err(oubliette::EnrollError::KeyStore(error)) => self.excuse(&error),
-                Err(error) => panic!("{error:?}"),
+                Err(error) => self.excuse(&error),
             },
             Operation::Seal { process, customer, purpose, by_handle } => {
                 if let Some(customer) = self.customer(customer) {
@@ -122,7 +118,7 @@ impl World {
                 let rotated = self.processes[self.process(process)].1.rotate_purpose(PURPOSES[usize::from(purpose)]);
                 match rotated {
                     // Room for 22 trees, as long as none was given up.
-                    Ok(_) | Err(PurposeError::NothingHappened(KeyStoreError::Full { .. })) => {}
+                    Ok(_) | Err(ChangeError::NothingHappened(KeyStoreError::Full { .. })) => {}
                     Err(error) => self.excuse_change(error),
                 }
             }
@@ -134,24 +130,24 @@ impl World {
             Operation::Retire { process, purpose } => self.retire(self.process(process), usize::from(purpose)),
             Operation::Token { process } => self.token(self.process(process)),
             Operation::BeginEpoch { process } => match self.processes[self.process(process)].1.begin_epoch(BY_NOTE) {
-                Ok(_) | Err(EpochError::Exhausted) => {}
-                Err(error) => self.excuse_epoch(error),
+                Ok(_) | Err(ChangeError::EpochsExhausted) => {}
+                Err(error) => self.excuse_change(error),
             },
             Operation::RetireEpoch { process, epoch } => {
                 let Some(epoch) = Epoch::new(epoch % 8) else { return };
                 let process = self.process(process);
                 let state = match self.processes[process].1.retire_epoch(BY_NOTE, epoch) {
                     Ok(_) => Keys::GivenUp { since: self.now, by: self.processes[process].0 },
-                    Err(EpochError::OldCopyRemains(error)) => {
+                    Err(ChangeError::OldCopyRemains(error)) => {
                         self.excuse(&error);
                         Keys::GivenUp { since: self.now, by: self.processes[process].0 }
                     }
-                    Err(EpochError::Unknown(error)) => {
+                    Err(ChangeError::Unknown(error)) => {
                         self.excuse(&error);
                         Keys::Perhaps
                     }
-                    Err(EpochError::Current { .. } | EpochError::NotBegun { .. }) => return,
-                    Err(error) => return self.excuse_epoch(error),
+                    Err(ChangeError::CurrentEpoch { .. } | ChangeError::EpochNotBegun { .. }) => return,
+                    Err(error) => return self.excuse_change(error),
                 };
                 given_up(self.epochs.entry(epoch.number()).or_insert(state), state);
             }

@@ -1,6 +1,6 @@
 //! Addresses of which a country is not always said, and those that stand in columns of their own.
 
-use oubliette::personal::{Address, Country, InvalidAddress};
+use oubliette::personal::{Address, Country, Invalid};
 
 use super::parts::{Parsed, Parts};
 
@@ -9,7 +9,7 @@ const LAST_LINE: &str = "the last line was taken as the country";
 
 /// Reads addresses from one column of text, for [`seal_parsed`](super::Job::seal_parsed). It calls [`Address::parse`]
 /// with this country for addresses that name none. A [dry run](super::DryRun) lists the rows whose country is a guess.
-pub fn address_in(country: Country) -> impl Fn(&str) -> Result<Parsed<Address>, InvalidAddress> + Send + Sync {
+pub fn address_in(country: Country) -> impl Fn(&str) -> Result<Parsed<Address>, Invalid> + Send + Sync {
     move |text| {
         let address = Address::parse(text, country)?;
         // Nothing else can be meant by its full name.
@@ -84,7 +84,7 @@ enum NotAnAddress {
     #[error("the country is neither a code, such as FR, nor a full name")]
     UnknownCountry,
     #[error(transparent)]
-    Invalid(InvalidAddress),
+    Invalid(Invalid),
 }
 
 fn country_of(text: &str) -> Result<Country, NotAnAddress> {

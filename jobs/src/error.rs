@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oubliette::{
-    CustomerId, EnrollError, KeyStoreError, OpenError, ParseError, SealError,
+    CustomerId, KeyStoreError, OpenError, ParseError, SealError,
     search::{Epoch, TokenError},
 };
 
@@ -152,9 +152,6 @@ pub enum JobError {
         /// The purpose.
         purpose: &'static str,
     },
-    /// No number was issued.
-    #[error(transparent)]
-    Enroll(#[from] EnrollError),
     /// No token was made.
     #[error(transparent)]
     Token(#[from] TokenError),

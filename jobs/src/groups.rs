@@ -6,7 +6,7 @@ use std::str::FromStr;
 use oubliette::personal::PersonalData;
 use oubliette::{
     CustomerId, Field, Group, Index, Members, Purpose, Sealed,
-    fields::{FieldId, PlacedGroup},
+    fields::{FieldId, FieldWithin},
 };
 
 use super::cell::{Cell, Column, Row};
@@ -73,7 +73,7 @@ pub(super) struct AtGroup {
 }
 
 impl AtGroup {
-    fn placed<'c>(&self, context: Option<&'c [u8]>) -> PlacedGroup<'c> {
+    fn placed<'c>(&self, context: Option<&'c [u8]>) -> FieldWithin<'c, Members> {
         context.map_or_else(|| self.group.into(), |context| self.group.within(context))
     }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use oubliette::personal::{PersonalData, Plaintext};
-use oubliette::{CustomerId, CustomerKeys, Field, ParseError, Purpose, Sealed, Vault, fields::Placed, search::Epochs};
+use oubliette::{
+    CustomerId, CustomerKeys, Field, ParseError, Purpose, Sealed, Vault, fields::FieldWithin, search::Epochs,
+};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -79,7 +81,7 @@ impl Row {
 }
 
 impl<T: PersonalData> At<T> {
-    fn placed<'c>(&self, context: Option<&'c [u8]>) -> Placed<'c, T> {
+    fn placed<'c>(&self, context: Option<&'c [u8]>) -> FieldWithin<'c, T> {
         context.map_or_else(|| self.field.into(), |context| self.field.within(context))
     }
 

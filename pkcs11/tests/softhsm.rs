@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use oubliette::personal::Email;
 use oubliette::store::{CopyContent, Memory, RootStore};
 use oubliette::{
-    CustomerId, Field, KeyStoreError, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
-    root_keys::{KeySeries, KeyTokens, KeyVersion, SeriesError, SeriesInToken, VersionPolicy},
+    ChangeError, CustomerId, Field, KeyStoreError, OpenError, Purpose, RootKey, Sealed, UnlockError, Vault,
+    VaultBuilder,
+    root_keys::{KeySeries, KeyVersion, SeriesInToken, VersionPolicy},
 };
 use oubliette_pkcs11::{Token, TokenError};
 use zeroize::Zeroizing;
@@ -311,19 +312,19 @@ mod bodies {
             all.into_iter().partition(|series| series.is_of_this_vault);
         let left = ours.iter().find(|series| !series.is_in_use).unwrap().series;
         let in_use = ours.iter().find(|series| series.is_in_use).unwrap().series;
-        let refused = vault.forget_series(&versions(), theirs[0].series, None);
-        assert!(matches!(refused, Err(SeriesError::OfAnotherVault { .. })), "{refused:?}");
-        assert!(matches!(vault.forget_series(&versions(), in_use, None), Err(SeriesError::InUse { .. })));
+        let refused = vault.destroy_series(&versions(), theirs[0].series, None);
+        assert!(matches!(refused, Err(ChangeError::SeriesOfAnotherVault { .. })), "{refused:?}");
+        assert!(matches!(vault.destroy_series(&versions(), in_use, None), Err(ChangeError::SeriesInUse { .. })));
         assert_eq!(objects("secrkey"), 4);
         let token = versions();
-        assert_eq!(vault.forget_series(&token, left, None).unwrap(), 1);
-        assert!(matches!(vault.forget_series(&token, left, None), Err(SeriesError::NotThere { .. })));
+        assert_eq!(vault.destroy_series(&token, left, None).unwrap(), 1);
+        assert!(matches!(vault.destroy_series(&token, left, None), Err(ChangeError::SeriesNotThere { .. })));
         assert_eq!((objects("secrkey"), objects("data")), (3, 2));
         assert!(vault.open(alice, EMAIL, &a).is_ok() && other.open(bob, EMAIL, &b).is_ok());
         let copy = Vault::at(scratch.join("copy")).as_copy().purposes([ORDERS]).unlock(versions());
         assert!(copy.is_err(), "{copy:?}");
         vault.rotate_root_key(RootKey::bytes([7; 32])).unwrap();
-        assert_eq!(vault.forget_series(&token, in_use, None).unwrap(), 1);
+        assert_eq!(vault.destroy_series(&token, in_use, None).unwrap(), 1);
         let _ = other.shred([bob]).unwrap();
         assert_eq!(other.series_in(&token).unwrap().len(), 1);
         assert!(self::token().room().is_ok());
@@ -352,13 +353,14 @@ mod bodies {
         assert!(Command::new("softhsm2-util").args(slots).output().unwrap().status.success());
         let safe = || Token::at(module(), "safe").open(Zeroizing::new("4321".to_owned())).unwrap();
         let policy = VersionPolicy::with_each_shred();
-        let both = || RootKey::versions(KeyTokens::new().token("privacy", token()).token("safe", safe()), policy);
+        let named = |name: &'static str, token: Token| (name, Box::new(token) as Box<dyn KeySeries>);
+        let both = || RootKey::versions_in([named("privacy", token()), named("safe", safe())], policy);
         let vault = at(scratch).create(both()).unwrap();
         let ((alice, a), (bob, b)) = (enroll(&vault), enroll(&vault));
         let _ = vault.shred([alice]).unwrap();
         assert_eq!((objects("secrkey"), objects("data")), (1, 1));
         vault.close().unwrap();
-        let burnt = || RootKey::versions(KeyTokens::new().token("safe", safe()), policy);
+        let burnt = || RootKey::versions_in([named("safe", safe())], policy);
         let vault = at(scratch).unlock(burnt()).unwrap();
         assert!(vault.open(bob, EMAIL, &b).is_ok());
         assert!(matches!(vault.open(alice, EMAIL, &a), Err(OpenError::Shredded { .. })));
@@ -369,7 +371,7 @@ mod bodies {
         vault.close().unwrap();
         assert!(at(scratch).unlock(burnt()).is_ok());
         assert!(at(scratch).unlock(both()).is_ok());
-        let alone = RootKey::versions(KeyTokens::new().token("privacy", token()), policy);
+        let alone = RootKey::versions_in([named("privacy", token())], policy);
         assert!(at(scratch).unlock(alone).is_err());
     }
 

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oubliette::store::{
-    Mark, PAGE_BYTES, PageName, PageStore, Problem, StoreError, StoredPage, Swept, Together, Usage,
-};
+use oubliette::store::{Mark, PAGE_BYTES, PageName, PageStore, Problem, StoreError, StoreName, StoredPage, Usage};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -121,7 +119,7 @@ impl PageStore for PostgresStore {
         found.unwrap_or_default()
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.inner.together)
     }
 
@@ -142,7 +140,7 @@ impl PageStore for PostgresStore {
     }
 
     /// By the server's clock. In one transaction: all that is due, or nothing.
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let sweep = Sweep {
             live: live.iter().map(|name| name.0.to_vec()).collect(),
             generation: generation.to_string(),
@@ -155,7 +153,7 @@ impl PageStore for PostgresStore {
             let sweep = sweep.clone();
             async move { transaction(&session, sweep.run(&session)).await }
         })?;
-        let mut swept = Swept::default();
+        let mut swept = Usage::default();
         (swept.pages, swept.bytes) = (pages, bytes);
         Ok(swept)
     }

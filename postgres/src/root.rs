@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oubliette::store::{
-    Changed, CopyContent, InOrder, LockError, NotWritten, OneStep, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
-    RootStore, StoreError, StoredPage, Together,
+    Changed, CopyContent, LockError, NotWritten, OrderedRead, PlaceId, Problem, RECORD_BYTES, RootCopy, RootLock,
+    RootStore, StoreError, StoreName, StoredPage, WholeCommit,
 };
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -89,7 +89,7 @@ impl RootStore for PostgresStore {
     }
 
     /// Where reads need no standby's word: without a flush.
-    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+    fn read_seen(&self, place: PlaceId) -> Option<OrderedRead> {
         let inner = &self.inner;
         let needs_none = || match inner.confirm_reads {
             ConfirmReads::Never => true,
@@ -106,11 +106,11 @@ impl RootStore for PostgresStore {
         });
         let Found { content, has_standbys, is_settled } = seen.ok()?;
         inner.saw_standbys(has_standbys);
-        needs_none().then(|| InOrder { copies: inner.copies(place, Ok(content)), is_settled, newer: None })
+        needs_none().then(|| OrderedRead { copies: inner.copies(place, Ok(content)), is_settled, newer: None })
     }
 
     /// A read makes durable what it shows, unless reads are [never confirmed](ConfirmReads::Never).
-    fn shows_what_is_durable(&self) -> bool {
+    fn reads_are_durable(&self) -> bool {
         self.inner.confirm_reads != ConfirmReads::Never
     }
 
@@ -290,7 +290,7 @@ impl RootLock for Locked<'_> {
     }
 
     /// The WAL is one sequence: a crash, or a standby that is promoted, loses the end of it, and nothing out of its middle.
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         if place != self.inner.place {
             return None;
         }
@@ -309,7 +309,7 @@ impl RootLock for Locked<'_> {
             }
             Err(failure) => (Err(self.inner.error(failure)), false),
         };
-        Some(InOrder { copies: self.inner.copies(place, content), is_settled, newer: self.newer.take() })
+        Some(OrderedRead { copies: self.inner.copies(place, content), is_settled, newer: self.newer.take() })
     }
 
     /// By a commit of its own, on the connection that holds the lock: on this server's disk and, where it has synchronous standbys, on theirs.
@@ -322,13 +322,13 @@ impl RootLock for Locked<'_> {
         settled.map_err(|failure| self.inner.error(failure))
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.inner.together)
     }
 
     /// One statement or, with many pages, one transaction, on the connection that holds the lock; and a flush behind it, if others waited for the lock.
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
-        let OneStep { place, record, mark, pages, is_last } = *step;
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
+        let WholeCommit { place, record, mark, pages, is_last } = *step;
         if place != self.inner.place || record.len() != RECORD_BYTES {
             let misfit = StoreError::new(Problem::Io, "a root record").caused_by("it does not fit the store");
             return Err(NotWritten::Nothing(misfit));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use oubliette::store::{PlaceId, StoreError, Together};
+use oubliette::store::{PlaceId, StoreError, StoreName};
 
 use crate::builder::{ConfirmReads, PostgresStoreBuilder};
 use crate::driver::Driver;
@@ -32,7 +32,7 @@ pub(crate) struct Inner {
     pub(crate) pool: Arc<Pool>,
     pub(crate) schema: Schema,
     pub(crate) place: PlaceId,
-    pub(crate) together: Together,
+    pub(crate) together: StoreName,
     pub(crate) work_within: Duration,
     pub(crate) confirm_reads: ConfirmReads,
     /// The caller's word.
@@ -68,7 +68,7 @@ impl PostgresStore {
                 pool,
                 schema,
                 place,
-                together: Together::new(),
+                together: StoreName::new(),
                 work_within: builder.work_within,
                 confirm_reads: builder.confirm_reads,
                 replicated_disk: builder.replicated,

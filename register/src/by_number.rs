@@ -9,10 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use oubliette::journal::{Event, Label, Numbers, Reason};
-use oubliette::{
-    CustomerId, Purpose, ShredTarget, Shredded,
-    renewal::{KeyTreeId, Retired},
-};
+use oubliette::{Commit, CustomerId, Purpose, ShredTarget, Shredded, renewal::KeyTreeId};
 
 use super::agreed;
 use super::database::{Database, Dialect, Row, Transactions, Value, values};
@@ -132,8 +129,8 @@ own_transaction! {
     /// (SQLite).
     ///
     /// # Errors
-    /// [`RegisterError::HoldsStand`]; [`RegisterError::Purpose`] says what is true.
-    fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> Retired = retire;
+    /// [`RegisterError::HoldsStand`]; [`RegisterError::Change`] says what is true.
+    fn retire_replaced(purpose: Purpose, new: KeyTreeId, despite_holds: Option<Reason>) -> (Vec<KeyTreeId>, Commit) = retire;
 }
 
 /// Legal holds that protect what is to be destroyed.
@@ -364,7 +361,7 @@ async fn retire<D: Transactions>(
     purpose: Purpose,
     new: KeyTreeId,
     despite_holds: Option<Reason>,
-) -> Result<Retired, RegisterError> {
+) -> Result<(Vec<KeyTreeId>, Commit), RegisterError> {
     schema::check(register, db).await?;
     agreed::up_to_date(register, db).await?;
     let mut overridden = Vec::new();

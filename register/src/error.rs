@@ -4,9 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use oubliette::journal::{JournalError, Reason, ReceiptError};
-use oubliette::{
-    CustomerId, EnrollError, KeyStoreError, OpenError, Outcome, SealError, ShredError, renewal::PurposeError,
-};
+use oubliette::{ChangeError, CustomerId, KeyStoreError, OpenError, Outcome, SealError, ShredError};
 
 use crate::basis::InvalidBasis;
 use crate::ids::HoldId;
@@ -116,15 +114,12 @@ pub enum RegisterError {
     /// A time outside the calendar.
     #[error("a time lies outside the calendar; give another time")]
     Time(#[source] jiff::Error),
-    /// No number was issued.
-    #[error(transparent)]
-    Enroll(#[from] EnrollError),
     /// The vault did not shred.
     #[error(transparent)]
     Shred(#[from] ShredError),
     /// The vault did not give up key trees.
     #[error(transparent)]
-    Purpose(#[from] PurposeError),
+    Change(#[from] ChangeError),
     /// The customer was shredded, and no receipt could be issued. The erasure is unfinished; `resume` tries again.
     #[error(transparent)]
     Receipt(#[from] ReceiptError),
@@ -247,9 +242,8 @@ impl RegisterError {
             | RegisterError::ReceiptNotTaken(_)
             | RegisterError::Database(_) => Outcome::TryAgain,
             RegisterError::Receipt(error) => error.outcome(),
-            RegisterError::Enroll(error) => error.outcome(),
             RegisterError::Shred(error) => error.outcome(),
-            RegisterError::Purpose(error) => error.outcome(),
+            RegisterError::Change(error) => error.outcome(),
             RegisterError::KeyStore(error) => error.outcome(),
             RegisterError::NoGrant { .. }
             | RegisterError::UnknownSubject

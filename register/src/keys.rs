@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use oubliette::personal::PersonalData;
 use oubliette::{
     CustomerId, CustomerKeys, Field, Members, OpenError, Purpose, Sealed,
-    fields::{FieldId, Placed, PlacedGroup},
+    fields::{FieldId, FieldWithin},
 };
 
+use super::clock::Clock;
 use super::error::GrantedSealError;
-use super::rules::Clock;
 
 /// Seals and opens fields of one customer and one purpose. A grant was live when the handle was made. Hold it for the
 /// length of a request: the handle does not see that a grant is ended meanwhile, but it stops at the shred that
@@ -54,7 +54,7 @@ impl GrantedKeys {
     /// As [`Vault::seal`](oubliette::Vault::seal). Also if the field has another purpose, or the grant has ended.
     pub fn seal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, GrantedSealError> {
         let place = field.into();
@@ -78,7 +78,7 @@ impl GrantedKeys {
     /// As [`CustomerKeys::seal_group`]. Also if the group has another purpose, or the grant has ended.
     pub fn seal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         members: &Members,
     ) -> Result<Sealed<Members>, GrantedSealError> {
         let place = group.into();
@@ -93,7 +93,7 @@ impl GrantedKeys {
     /// [`OpenError::OtherCustomer`].
     pub fn open<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
@@ -116,7 +116,7 @@ impl GrantedKeys {
     /// As [`CustomerKeys::open_group`]. A field of another purpose is [`OpenError::OtherPurpose`].
     pub fn open_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
     ) -> Result<Members, OpenError> {
@@ -130,7 +130,7 @@ impl GrantedKeys {
     /// As [`open_group`](GrantedKeys::open_group).
     pub fn open_member<'c, T: PersonalData>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         field: Field<T>,
         sealed: &Sealed<Members>,
     ) -> Result<Option<T>, OpenError> {

@@ -159,6 +159,7 @@ mod basis;
 pub mod breach;
 mod breach_situation;
 mod by_number;
+mod clock;
 mod damaged;
 mod database;
 mod deferred;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use oubliette::journal::Reason;
-use oubliette::store::{Steps, Stop};
 use oubliette::testing::TestVault;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{Purpose, Vault};
 use rusqlite::Connection;
 

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use oubliette::journal::Receipt;
 use oubliette::{Purpose, ReceiptContext};
 
+use super::clock::Clock;
 use super::error::RegisterError;
 use super::names::is_name;
 use super::rows::RowsOf;
@@ -120,7 +121,7 @@ pub struct Rules {
     pub(crate) receipts: Option<Arc<Sink>>,
     pub(crate) clock: Arc<Clock>,
     #[cfg(feature = "testing")]
-    pub(crate) steps: Option<oubliette::store::Steps>,
+    pub(crate) steps: Option<oubliette::testing::Steps>,
     invalid: Option<&'static str>,
 }
 
@@ -230,14 +231,14 @@ impl Rules {
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
     pub fn clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Rules {
-        self.clock = Arc::new(Clock(Some(Box::new(now))));
+        self.clock = Arc::new(Clock::telling(now));
         self
     }
 
     /// Counts the steps of what shreds, and stops at one of them.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn steps(mut self, steps: &oubliette::store::Steps) -> Rules {
+    pub fn steps(mut self, steps: &oubliette::testing::Steps) -> Rules {
         self.steps = Some(steps.clone());
         self
     }
@@ -276,20 +277,6 @@ impl fmt::Debug for Rules {
             .field("grace", &self.grace)
             .field("kept_evidence", &self.kept_evidence)
             .finish_non_exhaustive()
-    }
-}
-
-type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Tells the time: the machine's, unless a test says otherwise.
-#[derive(Default)]
-pub(crate) struct Clock(#[cfg_attr(not(feature = "testing"), allow(dead_code))] Option<Now>);
-
-impl Clock {
-    /// In milliseconds, as the tables keep it.
-    pub(crate) fn now(&self) -> Timestamp {
-        let now = self.0.as_ref().map_or_else(Timestamp::now, |now| now());
-        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 }
 

@@ -5,7 +5,7 @@
 //! true of somebody else. What is sealed here names the id that the number was issued for. Without the vault's keys nobody can write it, nor
 //! take it over from another number; and it dies with the number's shred, where a hash that stayed would name the erased again.
 
-use oubliette::personal::{InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use oubliette::personal::{Invalid, Padding, PersonalData, Plaintext, TypeTag};
 use oubliette::{CustomerId, Field, KeyStoreError, OpenError, Purpose, SealError, Sealed};
 use zeroize::Zeroizing;
 
@@ -33,8 +33,8 @@ impl PersonalData for Id {
         out.extend(self.0.as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Id, InvalidContent> {
-        let id = std::str::from_utf8(bytes).map_err(|_| InvalidContent::default())?;
+    fn decode(bytes: &[u8]) -> Result<Id, Invalid> {
+        let id = std::str::from_utf8(bytes).map_err(|_| Invalid::Content)?;
         Ok(Id(Zeroizing::new(id.to_owned())))
     }
 }

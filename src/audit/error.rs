@@ -8,6 +8,20 @@ use std::time::Duration;
 use crate::journal::Outcome;
 
 /// Why openings are not written down. Cheap to clone, since one cause may answer many calls.
+///
+/// ```
+/// use oubliette::{OpenError, audit::AuditError};
+///
+/// fn say(error: &OpenError) {
+///     if let OpenError::NotAudited { source, .. } = error {
+///         match source {
+///             AuditError::Full | AuditError::Slow { .. } => eprintln!("the audit's table is behind: later"),
+///             error => eprintln!("nothing is opened until the audit is mended: {error}"),
+///         }
+///     }
+/// }
+/// # let _ = say;
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {

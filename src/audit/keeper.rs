@@ -27,6 +27,15 @@ const FLUSH: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What happens to openings when the sink is in trouble and the buffer is full.
+///
+/// ```
+/// use oubliette::audit::{Audit, Batch, OnTrouble};
+///
+/// // A shop that goes on selling while the audit's table is away, and counts what it lost.
+/// let audit = Audit::to(|_: &Batch| Ok(())).on_trouble(OnTrouble::Drop).start()?;
+/// assert_eq!(audit.lost(), 0);
+/// # Ok::<(), oubliette::audit::AuditError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTrouble {
     /// They are refused: nothing is opened that is not written down.

@@ -22,7 +22,7 @@
 //! let vault = Vault::in_memory([ORDERS]);
 //! let alice = vault.enroll()?;
 //! let email = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
-//! let orders = vault.reader(Limits::purposes([ORDERS]));
+//! let orders = vault.reader(Limits::nothing().purpose(ORDERS));
 //! let page = orders.audited(&audit, "support desk".parse()?, "ticket 4711".parse()?);
 //! let _ = page.open(alice, EMAIL, &email)?;
 //!
@@ -63,7 +63,7 @@ pub use error::AuditError;
 pub use keeper::OnTrouble;
 pub(crate) use opening::{NOT_NOTED, entry_id};
 pub use opening::{Opening, openings};
-pub use sink::{AuditSink, Batch, Openings, SinkError};
+pub use sink::{AuditSink, Batch, Openings};
 
 pub use crate::journal::OpeningResult;
 pub use crate::vault::AuditFile;
@@ -77,6 +77,8 @@ use keeper::{Live, Settings};
 /// Where openings are written down. Cheap to clone, and shared by all readers that it audits.
 ///
 /// Dropping the last clone writes what was noted, for at most ten seconds. The audit works on as long as a reader has it.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone)]
 pub struct Audit {
     handles: Arc<Handles>,
@@ -134,6 +136,8 @@ impl fmt::Debug for Audit {
 }
 
 /// How an audit writes; nothing runs before [`start`](AuditBuilder::start).
+///
+/// The [module](crate::audit) has an example.
 #[must_use]
 pub struct AuditBuilder {
     sink: Box<dyn AuditSink>,

@@ -28,6 +28,8 @@ fn batch_of(id: EventId) -> [u8; BATCH] {
 }
 
 /// What an [`AuditFile`](super::AuditFile) tells, entry by entry. From [`openings`].
+///
+/// [`AuditFile`](super::AuditFile) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Opening {

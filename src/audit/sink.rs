@@ -4,13 +4,12 @@ use std::error::Error;
 
 use crate::journal::{Numbers, OpeningResult, Reason, Time};
 
-/// Why a sink did not write a batch.
-pub type SinkError = Box<dyn Error + Send + Sync>;
-
 /// Where an audit is written: a file, a table, a queue; or a closure, for tests.
 ///
 /// It is called on the audit's own thread, one batch after the other. It may block: openings wait for it only once the
 /// buffer is full.
+///
+/// The [module](crate::audit) has an example.
 pub trait AuditSink: Send + 'static {
     /// Makes a batch durable.
     ///
@@ -19,16 +18,18 @@ pub trait AuditSink: Send + 'static {
     ///
     /// # Errors
     /// Whatever kept it from being durable. A panic counts as an error.
-    fn write(&mut self, batch: &Batch) -> Result<(), SinkError>;
+    fn write(&mut self, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
-impl<F: FnMut(&Batch) -> Result<(), SinkError> + Send + 'static> AuditSink for F {
-    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+impl<F: FnMut(&Batch) -> Result<(), Box<dyn Error + Send + Sync>> + Send + 'static> AuditSink for F {
+    fn write(&mut self, batch: &Batch) -> Result<(), Box<dyn Error + Send + Sync>> {
         self(batch)
     }
 }
 
 /// What was noted since the last batch.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     pub(super) number: u64,
@@ -57,6 +58,8 @@ impl Batch {
 }
 
 /// Openings of one field in one second by one reader, for the same reason, with the same end.
+///
+/// The [module](crate::audit) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Openings {
     pub(super) at: Time,

@@ -7,15 +7,16 @@ use zeroize::Zeroizing;
 
 use crate::columns::SealedText;
 use crate::customer::CustomerId;
-use crate::error::{OpenError, Outcome};
-use crate::field::{Belongs, Placed};
+use crate::error::OpenError;
+use crate::field::{Belongs, FieldWithin};
+use crate::parse::ParseError;
 use crate::personal::{PersonalData, Text};
-use crate::sealed::{ParseError, Sealed};
+use crate::sealed::Sealed;
 use crate::vault::Vault;
 
 /// What a text column holds while its plaintext is being sealed: a sealed value, or still plaintext.
 ///
-/// It is read from either, and written only sealed: binding plaintext is refused ([`NotSealed`]). Open with
+/// It is read from either, and written only sealed: binding plaintext is refused ([`SealError::Plaintext`](crate::SealError::Plaintext)). Open with
 /// [`OnPlaintext::Accept`] until the rows are sealed. From then on open with [`OnPlaintext::Refuse`], so that a row that was missed is
 /// an error; later change the type to [`SealedText<T>`]. **Deploy in the order that [oubliette-jobs](https://docs.rs/oubliette-jobs)
 /// gives**, which seals the rows: then no process reads what it does not know. A row without a customer number has nothing
@@ -23,7 +24,8 @@ use crate::vault::Vault;
 ///
 /// ```
 /// # use oubliette::{Field, Purpose, Vault, personal::Email};
-/// use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext};
+/// use oubliette::OpenError;
+/// use oubliette::columns::{MaybeSealed, OnPlaintext};
 /// # const EMAIL: Field<Email> = Purpose::new("orders").field("email");
 /// # let vault = Vault::in_memory([EMAIL.purpose()]);
 /// # let alice = vault.enroll()?;
@@ -32,7 +34,7 @@ use crate::vault::Vault;
 /// let email = old.open(&vault, alice, EMAIL, OnPlaintext::Accept)?;
 /// let new = MaybeSealed::from(vault.seal(alice, EMAIL, &email)?);
 ///
-/// assert!(matches!(old.open(&vault, alice, EMAIL, OnPlaintext::Refuse), Err(MaybeSealedError::Refused { .. })));
+/// assert!(matches!(old.open(&vault, alice, EMAIL, OnPlaintext::Refuse), Err(OpenError::PlaintextRefused { .. })));
 /// assert!(new.open(&vault, alice, EMAIL, OnPlaintext::Refuse).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -61,50 +63,14 @@ enum Found<T> {
 }
 
 /// What [`MaybeSealed::open`] does about plaintext.
+///
+/// [`MaybeSealed`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnPlaintext {
     /// Reads it: while the rows are being sealed.
     Accept,
-    /// Answers [`MaybeSealedError::Refused`]: once they are.
+    /// Answers [`OpenError::PlaintextRefused`]: once they are.
     Refuse,
-}
-
-/// A plaintext value was about to be written; it was not. Seal it first.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a value read as plaintext is not written back; seal it first")]
-#[non_exhaustive]
-pub struct NotSealed;
-
-/// Why a value of a column that is being migrated was not opened.
-#[derive(Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum MaybeSealedError {
-    /// It is plaintext, and [`OnPlaintext::Refuse`] was asked for.
-    #[error("{at}: plaintext where only sealed values are accepted; was the row missed when the others were sealed?")]
-    Refused {
-        /// Where it belongs.
-        at: Belongs,
-    },
-    /// It is plaintext that the field's type does not accept. Parse [`MaybeSealed::expose_personal_data`] to learn why.
-    #[error("{at}: plaintext that is not a value of the field's type; correct it, then seal it")]
-    InvalidPlaintext {
-        /// Where it belongs.
-        at: Belongs,
-    },
-    /// It could not be opened; or it is plaintext of a customer who was shredded, and is withheld.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
-impl MaybeSealedError {
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            MaybeSealedError::Refused { .. } | MaybeSealedError::InvalidPlaintext { .. } => Outcome::Investigate,
-            MaybeSealedError::Open(error) => error.outcome(),
-        }
-    }
 }
 
 impl<T> MaybeSealed<T> {
@@ -133,40 +99,40 @@ impl<T> MaybeSealed<T> {
     /// [shred](Vault::shred) does not reach it.
     ///
     /// # Errors
-    /// [`MaybeSealedError`]; [`MaybeSealedError::outcome`] sorts it.
+    /// [`OpenError`]. [`OpenError::Shredded`] of plaintext, too: it is withheld.
     pub fn open<'c>(
         &self,
         vault: &Vault,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         plaintext: OnPlaintext,
-    ) -> Result<T, MaybeSealedError>
+    ) -> Result<T, OpenError>
     where
         T: PersonalData + FromStr,
     {
         let place = field.into();
         let text = match &self.found {
-            Found::Sealed(text) => return Ok(vault.open(customer, place, text.sealed())?),
+            Found::Sealed(text) => return vault.open(customer, place, text.sealed()),
             Found::Plaintext(text) => text,
         };
         let field = place.field;
         let at = Belongs { customer, purpose: field.purpose().name(), label: field.label() };
         if plaintext == OnPlaintext::Refuse {
-            return Err(MaybeSealedError::Refused { at });
+            return Err(OpenError::PlaintextRefused { at });
         }
         // Before the type judges the text: of somebody shredded, not even that is told.
         if !vault.shredded_among(field.purpose(), [customer])?.is_empty() {
-            return Err(OpenError::Shredded { at }.into());
+            return Err(OpenError::Shredded { at });
         }
-        text.expose_personal_data().parse().map_err(|_| MaybeSealedError::InvalidPlaintext { at })
+        text.expose_personal_data().parse().map_err(|_| OpenError::InvalidPlaintext { at })
     }
 
     /// What a database crate binds.
     #[cfg(any(feature = "rusqlite", feature = "sqlx", feature = "diesel"))]
-    pub(super) fn to_write(&self) -> Result<&SealedText<T>, NotSealed> {
+    pub(super) fn to_write(&self) -> Result<&SealedText<T>, crate::SealError> {
         match &self.found {
             Found::Sealed(text) => Ok(text),
-            Found::Plaintext(_) => Err(NotSealed),
+            Found::Plaintext(_) => Err(crate::SealError::Plaintext),
         }
     }
 }
@@ -233,11 +199,10 @@ impl<T> fmt::Debug for MaybeSealed<T> {
     }
 }
 
-crate::journal::message::debug_as_message!(NotSealed, MaybeSealedError);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Outcome;
     use crate::personal::{Email, Name};
     use crate::{Field, Purpose};
 
@@ -263,7 +228,7 @@ mod tests {
         }
         assert!(new.open(&vault, alice, EMAIL, OnPlaintext::Refuse).is_ok());
         let error = old.open(&vault, alice, EMAIL, OnPlaintext::Refuse).unwrap_err();
-        assert!(matches!(error, MaybeSealedError::Refused { at } if at.customer == alice && at.label == "email"));
+        assert!(matches!(error, OpenError::PlaintextRefused { at } if at.customer == alice && at.label == "email"));
         assert_eq!(error.outcome(), Outcome::Investigate);
         for text in [error.to_string(), format!("{error:?} {old:?} {new:?}")] {
             assert!(!text.contains("alice"), "{text}");
@@ -293,7 +258,7 @@ mod tests {
         let alice = vault.enroll().unwrap();
         let odd = read("alice at example");
         let error = odd.open(&vault, alice, EMAIL, OnPlaintext::Accept).unwrap_err();
-        assert!(matches!(error, MaybeSealedError::InvalidPlaintext { .. }));
+        assert!(matches!(error, OpenError::InvalidPlaintext { .. }));
         assert!(!format!("{error} {error:?}").contains("alice"));
         assert!(odd.expose_personal_data().unwrap().parse::<Email>().is_err());
     }
@@ -305,7 +270,7 @@ mod tests {
         let _ = vault.shred([alice]).unwrap();
         for text in ["alice@example.com", "alice at example"] {
             let error = read(text).open(&vault, alice, EMAIL, OnPlaintext::Accept).unwrap_err();
-            assert!(matches!(error, MaybeSealedError::Open(OpenError::Shredded { at }) if at.customer == alice));
+            assert!(matches!(error, OpenError::Shredded { at } if at.customer == alice));
             assert_eq!(error.outcome(), Outcome::Erased);
         }
         assert!(read("bob@example.com").open(&vault, bob, EMAIL, OnPlaintext::Accept).is_ok());
@@ -320,6 +285,6 @@ mod tests {
         let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
         let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse().unwrap()).unwrap();
         let error = MaybeSealed::from(sealed).open(&vault, bob, EMAIL, OnPlaintext::Accept).unwrap_err();
-        assert!(matches!(error, MaybeSealedError::Open(OpenError::OtherCustomer { found, .. }) if found == alice));
+        assert!(matches!(error, OpenError::OtherCustomer { found, .. } if found == alice));
     }
 }

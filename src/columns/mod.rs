@@ -27,8 +27,7 @@
 //! # What reading checks
 //! That the value has the form of one. Plaintext, a sealed value that lost its end and has fewer than 83 bytes left, one that a
 //! CHAR column filled up with spaces, and bytes that were bound to a column of text (PostgreSQL writes them as `\\xf8..`) are each
-//! a [`ParseError`](crate::ParseError) (or [`InvalidCustomerId`](crate::InvalidCustomerId),
-//! [`InvalidToken`](crate::search::InvalidToken)) inside the database crate's own error for a value that cannot be decoded. A
+//! a [`ParseError`](crate::ParseError) inside the database crate's own error for a value that cannot be decoded. A
 //! sealed value that lost less of its end is read, and refused when it is opened. No error repeats what was found.
 //!
 //! # Querying by token
@@ -98,5 +97,5 @@ mod sea_orm;
 mod sqlx;
 
 pub use list::Columns;
-pub use maybe_sealed::{MaybeSealed, MaybeSealedError, NotSealed, OnPlaintext};
+pub use maybe_sealed::{MaybeSealed, OnPlaintext};
 pub use sealed_text::SealedText;

@@ -4,8 +4,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use crate::columns::{MaybeSealed, SealedText};
 use crate::customer::CustomerId;
-use crate::index::{InvalidToken, Token};
-use crate::sealed::{ParseError, Sealed};
+use crate::index::Token;
+use crate::parse::ParseError;
+use crate::sealed::Sealed;
 
 /// Reads a BLOB. Anything else is what `otherwise` says, but NULL is rusqlite's own error, since that is a matter of
 /// the schema.
@@ -40,7 +41,7 @@ impl<T> ToSql for Token<T> {
 
 impl<T> FromSql for Token<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Token<T>> {
-        read_blob(value, Token::from_bytes, InvalidToken)
+        read_blob(value, Token::from_bytes, ParseError::NotAToken)
     }
 }
 

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sealed::{ParseError, Sealed};
+use crate::parse::ParseError;
+use crate::sealed::Sealed;
 
 /// A [`Sealed<T>`] for a column of text: stored as `obl1.` and base64url, a third longer than the bytes.
 ///

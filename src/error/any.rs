@@ -1,20 +1,17 @@
 //! Any error of a vault, for applications with one error type.
 
 use super::{
-    CreateError, EnrollError, EpochError, KeyStoreError, OpenError, Outcome, PromoteError, PurposeError, RecoverError,
-    ResealError, RotateError, SealError, SeriesError, ShredError, TokenError, UnlockError,
+    ChangeError, CreateError, KeyStoreError, OpenError, Outcome, RecoverError, SealError, ShredError, TokenError,
+    UnlockError,
 };
-use crate::columns::MaybeSealedError;
-use crate::customer::InvalidCustomerId;
-use crate::index::InvalidToken;
+use crate::parse::ParseError;
 use crate::root_key::RootKeyError;
-use crate::sealed::ParseError;
 
 /// Any error of a vault: `?` turns each of them into it.
 ///
 /// For an application's own error type, for handlers that answer by [`outcome`](Error::outcome) alone, and for a `main`: its
-/// `Debug` is the message with its causes, as that of every error here. What people type is refused by errors of the types'
-/// own ([`InvalidEmail`](crate::personal::InvalidEmail) and its siblings): these are answered with 422, and are not in here.
+/// `Debug` is the message with its causes, as that of every error here. What people type is refused by
+/// [`personal::Invalid`](crate::personal::Invalid), which is answered with 422 and is not in here.
 ///
 /// ```
 /// use oubliette::{CustomerId, Field, Outcome, Purpose, Sealed, Vault, personal::Email};
@@ -46,65 +43,33 @@ pub enum Error {
     /// A vault was not unlocked.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
-    /// A mirror was not promoted.
-    #[error(transparent)]
-    Promote(#[from] PromoteError),
-    /// A vault was not recovered.
+    /// A vault was not recovered, or a mirror was not promoted.
     #[error(transparent)]
     Recover(#[from] RecoverError),
-    /// A root key was not rotated.
+    /// A root key, a key tree, an epoch or a series was not changed, or it is not known.
     #[error(transparent)]
-    Rotate(#[from] RotateError),
-    /// Keys of a series were not destroyed.
-    #[error(transparent)]
-    Series(#[from] SeriesError),
+    Change(#[from] ChangeError),
     /// A root key could not be read.
     #[error(transparent)]
     RootKey(#[from] RootKeyError),
-    /// No customer number was issued.
-    #[error(transparent)]
-    Enroll(#[from] EnrollError),
-    /// A value was not sealed.
+    /// A value or a record was not sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// A record was not sealed.
-    #[cfg(feature = "derive")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
-    #[error(transparent)]
-    SealRecord(#[from] super::SealRecordError),
     /// A value was not opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A value was not sealed anew.
-    #[error(transparent)]
-    Reseal(#[from] ResealError),
-    /// A column that is being sealed was not read.
-    #[error(transparent)]
-    MaybeSealed(#[from] MaybeSealedError),
     /// No token was made.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// An epoch was not begun or retired.
-    #[error(transparent)]
-    Epoch(#[from] EpochError),
-    /// A purpose did not get a new key tree, or the old one was not retired.
-    #[error(transparent)]
-    Purpose(#[from] PurposeError),
     /// Somebody was not shredded, or it is not known.
     #[error(transparent)]
     Shred(#[from] ShredError),
     /// The key store could not be used.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
-    /// Bytes or text that should be a sealed value are none.
+    /// Bytes, text or a number that should be a sealed value, a token or a customer's number are none.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// A number that should be a customer's is none.
-    #[error(transparent)]
-    CustomerId(#[from] InvalidCustomerId),
-    /// Bytes or text that should be a token are none.
-    #[error(transparent)]
-    InvalidToken(#[from] InvalidToken),
 }
 
 impl Error {
@@ -114,24 +79,15 @@ impl Error {
         match self {
             Error::Create(error) => error.outcome(),
             Error::Unlock(error) => error.outcome(),
-            Error::Promote(error) => error.outcome(),
             Error::Recover(error) => error.outcome(),
-            Error::Rotate(error) => error.outcome(),
-            Error::Series(error) => error.outcome(),
+            Error::Change(error) => error.outcome(),
             Error::RootKey(error) => error.outcome(),
-            Error::Enroll(error) => error.outcome(),
             Error::Seal(error) => error.outcome(),
-            #[cfg(feature = "derive")]
-            Error::SealRecord(error) => error.outcome(),
             Error::Open(error) => error.outcome(),
-            Error::Reseal(error) => error.outcome(),
-            Error::MaybeSealed(error) => error.outcome(),
             Error::Token(error) => error.outcome(),
-            Error::Epoch(error) => error.outcome(),
-            Error::Purpose(error) => error.outcome(),
             Error::Shred(error) => error.outcome(),
             Error::KeyStore(error) => error.outcome(),
-            Error::Parse(_) | Error::CustomerId(_) | Error::InvalidToken(_) => Outcome::Investigate,
+            Error::Parse(_) => Outcome::Investigate,
         }
     }
 }

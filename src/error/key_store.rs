@@ -8,6 +8,25 @@ use crate::root_key::RootKeyError;
 use crate::store::{PlaceId, Problem, StoreError};
 
 /// Why the key store could not be used. Cheap to clone, since one cause may answer many calls.
+///
+/// ```
+/// use oubliette::{KeyStoreError, Outcome};
+///
+/// fn answer(error: &KeyStoreError) -> u16 {
+///     match error {
+///         KeyStoreError::RolledBack { have, seen } => {
+///             eprintln!("page somebody: at generation {have}, and {seen} was seen: replay the journal");
+///             500
+///         }
+///         error if error.outcome() == Outcome::TryAgain => 503, // a lease lost, a disk full, a server away
+///         error => {
+///             eprintln!("page somebody: {error}");
+///             500
+///         }
+///     }
+/// }
+/// # assert_eq!(answer(&KeyStoreError::RolledBack { have: 7, seen: 9 }), 500);
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {

@@ -1,10 +1,21 @@
-//! Errors of a vault's life: created, unlocked, under a new root key, recovered.
+//! Errors of how a vault is opened: created, unlocked, recovered.
 
 use super::{KeyStoreError, Outcome};
-use crate::journal::SeriesName;
 use crate::store::PlaceId;
 
 /// Why a vault was not created.
+///
+/// ```
+/// use oubliette::{CreateError, Purpose, RootKey, Vault};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let directory = place.path().join("privacy");
+///
+/// let create = || Vault::at(&directory).purposes([ORDERS]).create(RootKey::bytes([7; 32]));
+/// create()?.close()?;
+/// assert!(matches!(create(), Err(CreateError::Exists))); // the second time `unlock`: no vault is ever replaced
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
@@ -34,6 +45,22 @@ impl CreateError {
 }
 
 /// Why a vault was not unlocked.
+///
+/// ```
+/// use oubliette::{KeyStoreError, UnlockError, Purpose, RootKey, Vault};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let directory = place.path().join("privacy");
+///
+/// match Vault::at(&directory).purposes([ORDERS]).unlock(RootKey::bytes([7; 32])) {
+///     Ok(vault) => vault.close()?,
+///     // Never answered by `create`: a path that is misspelt, or a disk that is not mounted, would become a new, empty vault.
+///     Err(UnlockError::KeyStore(KeyStoreError::NoVault)) => eprintln!("no vault here: is the disk mounted?"),
+///     Err(UnlockError::UnknownPurpose { purpose }) => eprintln!("{purpose} is new or misspelt"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum UnlockError {
@@ -73,138 +100,19 @@ impl UnlockError {
     }
 }
 
-/// Why the root key was not rotated.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum RotateError {
-    /// The new root key is the current one. Nothing happened.
-    #[error("nothing happened: the new root key is the current one; give another")]
-    SameKey,
-    /// The root key has no versions; or the vault was opened as a copy, which begins none. Nothing happened.
-    #[error("the root key has no versions here; `rotate_root_key` moves to another one")]
-    NoVersions,
-    /// Nothing happened.
-    #[error("the root key was not rotated")]
-    NothingHappened(#[source] KeyStoreError),
-    /// The vault is under the new root key, but an older copy of the record, under the old one, remains.
-    #[error("rotated, but an older copy of the root record remains; rotate or shred again to overwrite it")]
-    OldCopyRemains(#[source] KeyStoreError),
-    /// It is not known whether it happened; keep both keys, and unlock with both.
-    #[error("it is not known whether the root key was rotated; keep both, and unlock with both")]
-    Unknown(#[source] KeyStoreError),
-}
-
-impl RotateError {
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            RotateError::SameKey | RotateError::NoVersions => Outcome::Investigate,
-            RotateError::NothingHappened(cause) | RotateError::OldCopyRemains(cause) | RotateError::Unknown(cause) => {
-                cause.outcome()
-            }
-        }
-    }
-}
-
-/// Why the keys of a series in a token were not destroyed.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum SeriesError {
-    /// The root key given is not in a token; or the vault was opened as a copy, which destroys no keys. Nothing happened.
-    #[error("no key was destroyed: the root key given is not in a token, or the vault was opened as a copy")]
-    NoVersions,
-    /// The root record names this series: without its key nothing opens. Nothing happened.
-    #[error("no key was destroyed: the root record is under the series {series}; rotate to another root key first")]
-    InUse {
-        /// The series.
-        series: SeriesName,
-    },
-    /// The token has nothing of this series. Nothing happened.
-    #[error("the token has no series {series}: is it another token, or was it destroyed before?")]
-    NotThere {
-        /// The series.
-        series: SeriesName,
-    },
-    /// The series is another vault's, by its name. Nothing happened.
-    #[error("no key was destroyed: the series {series} is not this vault's; another vault may need it")]
-    OfAnotherVault {
-        /// The series.
-        series: SeriesName,
-    },
-    /// Nothing happened.
-    #[error("no key was destroyed")]
-    NothingHappened(#[source] KeyStoreError),
-    /// Keys of the series may be left. Call again; with a journal, the next to unlock the vault with this token does it.
-    #[error("keys of the series may be left; try again")]
-    Unfinished(#[source] KeyStoreError),
-}
-
-impl SeriesError {
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            SeriesError::NoVersions
-            | SeriesError::InUse { .. }
-            | SeriesError::NotThere { .. }
-            | SeriesError::OfAnotherVault { .. } => Outcome::Investigate,
-            SeriesError::NothingHappened(cause) | SeriesError::Unfinished(cause) => cause.outcome(),
-        }
-    }
-}
-
-/// Why a mirror was not promoted.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum PromoteError {
-    /// A place named as lost can be read here, or is the one that is to take over. Nothing happened.
-    #[error(
-        "nothing happened: place {place} can be read here, so it is not lost; to make another place the first, hand over"
-    )]
-    NotLost {
-        /// The place.
-        place: PlaceId,
-    },
-    /// The first place, which decides, is not named as lost. Nothing happened.
-    #[error(
-        "nothing happened: the first place, {place}, is not named as lost; if it is lost, name it, and otherwise hand over"
-    )]
-    FirstIsThere {
-        /// The place.
-        place: PlaceId,
-    },
-    /// The vault could not be unlocked. Nothing happened, unless it had been rolled back: then the mirror is promoted, and refused until it is
-    /// recovered.
-    #[error(transparent)]
-    Unlock(UnlockError),
-    /// The key store could not be used. If it failed while committing, promote again.
-    #[error(transparent)]
-    KeyStore(#[from] KeyStoreError),
-}
-
-impl PromoteError {
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            PromoteError::NotLost { .. } | PromoteError::FirstIsThere { .. } => Outcome::Investigate,
-            PromoteError::Unlock(error) => error.outcome(),
-            PromoteError::KeyStore(error) => error.outcome(),
-        }
-    }
-}
-
-impl From<UnlockError> for PromoteError {
-    fn from(error: UnlockError) -> PromoteError {
-        match error {
-            UnlockError::KeyStore(error) => PromoteError::KeyStore(error),
-            error => PromoteError::Unlock(error),
-        }
-    }
-}
-
-/// Why a vault that was rolled back was not recovered.
+/// Why a vault that was rolled back was not recovered, or a mirror was not promoted.
+///
+/// ```no_run
+/// use oubliette::{RootKey, Vault, recovery::RecoverError, store::PlaceId};
+///
+/// fn promote(mirror: &str, key: RootKey, lost: PlaceId) -> Result<Vault, RecoverError> {
+///     Vault::at(mirror).promote(key, [lost]).inspect_err(|error| match error {
+///         RecoverError::NotLost { place } => eprintln!("{place} is there: hand over to the mirror instead"),
+///         RecoverError::FirstIsThere { place } => eprintln!("name the first place, {place}, if it is lost too"),
+///         _ => {} // the key store's own error, or the journal's, says what to do
+///     })
+/// }
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RecoverError {
@@ -233,7 +141,27 @@ pub enum RecoverError {
         /// The purpose.
         purpose: &'static str,
     },
-    /// The key store could not be used. If it failed while committing, unlock to see the state.
+    /// A place named as lost can be read here, or is the one that is to take over. Nothing happened.
+    #[error(
+        "nothing happened: place {place} can be read here, so it is not lost; to make another place the first, hand over"
+    )]
+    NotLost {
+        /// The place.
+        place: PlaceId,
+    },
+    /// The first place, which decides, is not named as lost. Nothing happened.
+    #[error(
+        "nothing happened: the first place, {place}, is not named as lost; if it is lost, name it, and otherwise hand over"
+    )]
+    FirstIsThere {
+        /// The place.
+        place: PlaceId,
+    },
+    /// The vault could not be unlocked to promote a mirror. Nothing happened, unless it had been rolled back: then the mirror is promoted, and
+    /// refused until it is recovered.
+    #[error(transparent)]
+    Unlock(UnlockError),
+    /// The key store could not be used. If it failed while committing: promote again, and of a recovery, unlock to see the state.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
 }
@@ -246,17 +174,22 @@ impl RecoverError {
             RecoverError::SameKey
             | RecoverError::GapInJournal { .. }
             | RecoverError::OutOfRange
-            | RecoverError::UnknownPurpose { .. } => Outcome::Investigate,
+            | RecoverError::UnknownPurpose { .. }
+            | RecoverError::NotLost { .. }
+            | RecoverError::FirstIsThere { .. } => Outcome::Investigate,
+            RecoverError::Unlock(error) => error.outcome(),
             RecoverError::KeyStore(error) => error.outcome(),
         }
     }
 }
 
-crate::journal::message::debug_as_message!(
-    CreateError,
-    UnlockError,
-    RotateError,
-    SeriesError,
-    PromoteError,
-    RecoverError
-);
+impl From<UnlockError> for RecoverError {
+    fn from(error: UnlockError) -> RecoverError {
+        match error {
+            UnlockError::KeyStore(error) => RecoverError::KeyStore(error),
+            error => RecoverError::Unlock(error),
+        }
+    }
+}
+
+crate::journal::message::debug_as_message!(CreateError, UnlockError, RecoverError);

@@ -4,6 +4,23 @@ use super::{KeyStoreError, Outcome};
 use crate::customer::CustomerId;
 
 /// Why a shred did not, or not certainly, happen. What is true differs by variant.
+///
+/// ```
+/// use oubliette::{CustomerId, ShredError, Shredded, Vault};
+///
+/// /// `None`: call again later, as often as it takes. Shredding twice is no error.
+/// fn forget(vault: &Vault, customer: CustomerId) -> Result<Option<Shredded>, ShredError> {
+///     match vault.shred([customer]) {
+///         Ok(shredded) => Ok(Some(shredded)),
+///         // Shredded, but a copy of the older root record can still be read; or perhaps not shredded at all.
+///         Err(ShredError::OldCopyRemains(_) | ShredError::Unknown(_)) => Ok(None),
+///         Err(error) => Err(error),
+///     }
+/// }
+/// # let vault = Vault::in_memory([oubliette::Purpose::new("orders")]);
+/// # assert!(forget(&vault, vault.enroll()?)?.is_some());
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShredError {

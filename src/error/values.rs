@@ -1,33 +1,31 @@
-//! Errors of numbers and values: enrolled, sealed, opened.
+//! Errors of values: sealed, opened.
 
+#[cfg(feature = "derive")]
+use super::TokenError;
 use super::{KeyStoreError, Outcome};
 use crate::customer::CustomerId;
 use crate::field::Belongs;
 
-/// Why no customer number was issued.
-#[derive(Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnrollError {
-    /// All 2^40 - 1 numbers are issued.
-    #[error("all customer numbers are issued")]
-    Exhausted,
-    /// The key store could not be used.
-    #[error(transparent)]
-    KeyStore(#[from] KeyStoreError),
-}
-
-impl EnrollError {
-    /// What to do about it.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            EnrollError::Exhausted => Outcome::Investigate,
-            EnrollError::KeyStore(error) => error.outcome(),
-        }
-    }
-}
-
-/// Why a value was not sealed.
+/// Why a value, or a record of them, was not sealed. Nothing was given out.
+///
+/// ```
+/// use oubliette::{CustomerId, Field, Outcome, Purpose, SealError, Sealed, Vault, personal::Email};
+///
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// fn seal(vault: &Vault, customer: CustomerId, email: &Email) -> Result<Sealed<Email>, SealError> {
+///     vault.seal(customer, EMAIL, email).inspect_err(|error| match error {
+///         SealError::Shredded { at } => eprintln!("{at} was shredded: consent given anew needs a new number"),
+///         error if error.outcome() == Outcome::TryAgain => eprintln!("later: {error}"),
+///         error => eprintln!("a bug: {error}"),
+///     })
+/// }
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let alice = vault.enroll()?;
+/// # vault.shred([alice])?;
+/// # assert!(matches!(seal(&vault, alice, &"alice@example.com".parse()?), Err(SealError::Shredded { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
@@ -79,6 +77,39 @@ pub enum SealError {
         /// How many there are.
         count: usize,
     },
+    /// A value read as plaintext was about to be written, by a [`MaybeSealed`](crate::columns::MaybeSealed). Seal it first.
+    #[error("a value read as plaintext is not written back; seal it first")]
+    Plaintext,
+    /// A value of a record was not sealed.
+    #[cfg(feature = "derive")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+    #[error("column {column:?} was not sealed")]
+    InColumn {
+        /// The field of the record.
+        column: &'static str,
+        /// Why.
+        source: Box<SealError>,
+    },
+    /// A value of a record has no token.
+    #[cfg(feature = "derive")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+    #[error("column {column:?} has no token")]
+    NoToken {
+        /// The field of the twin.
+        column: &'static str,
+        /// Why.
+        source: TokenError,
+    },
+    /// A value of another purpose is kept, and the record has no customer number for that purpose.
+    #[cfg(feature = "derive")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+    #[error("column {column:?} has a value, and the record no customer number for {purpose:?}; `enroll` one")]
+    NoCustomer {
+        /// The field of the record.
+        column: &'static str,
+        /// The value's purpose.
+        purpose: &'static str,
+    },
     /// The key store could not be used.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
@@ -95,13 +126,46 @@ impl SealError {
             | SealError::NotAllowed { .. }
             | SealError::TooLarge { .. }
             | SealError::OtherPurpose { .. }
-            | SealError::TooManyMembers { .. } => Outcome::Investigate,
+            | SealError::TooManyMembers { .. }
+            | SealError::Plaintext => Outcome::Investigate,
+            #[cfg(feature = "derive")]
+            SealError::InColumn { source, .. } => source.outcome(),
+            #[cfg(feature = "derive")]
+            SealError::NoToken { source, .. } => source.outcome(),
+            #[cfg(feature = "derive")]
+            SealError::NoCustomer { .. } => Outcome::Investigate,
             SealError::KeyStore(error) => error.outcome(),
         }
     }
 }
 
 /// Why a value was not opened.
+///
+/// ```
+/// use oubliette::{CustomerId, Field, OpenError, Outcome, Purpose, Sealed, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// fn email(vault: &Vault, customer: CustomerId, column: &Sealed<Email>) -> Result<Email, u16> {
+///     vault.open(customer, EMAIL, column).map_err(|error| match error {
+///         OpenError::OtherCustomer { found, .. } => {
+///             eprintln!("a bug: the row has a value of customer {found}");
+///             500
+///         }
+///         error => match error.outcome() {
+///             Outcome::Erased => 410,
+///             Outcome::TryAgain => 503,
+///             Outcome::Investigate => 500,
+///         },
+///     })
+/// }
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let (alice, bob) = (vault.enroll()?, vault.enroll()?);
+/// # let sealed = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// # assert!(email(&vault, bob, &sealed).is_err_and(|status| status == 500));
+/// # vault.shred([alice])?;
+/// # assert!(email(&vault, alice, &sealed).is_err_and(|status| status == 410));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -229,6 +293,19 @@ pub enum OpenError {
         #[source]
         source: crate::audit::AuditError,
     },
+    /// It is plaintext, and [`OnPlaintext::Refuse`](crate::columns::OnPlaintext::Refuse) was asked for.
+    #[error("{at}: plaintext where only sealed values are accepted; was the row missed when the others were sealed?")]
+    PlaintextRefused {
+        /// Where it belongs.
+        at: Belongs,
+    },
+    /// It is plaintext that the field's type does not accept. Parse [`MaybeSealed::expose_personal_data`](crate::columns::MaybeSealed::expose_personal_data)
+    /// to learn why.
+    #[error("{at}: plaintext that is not a value of the field's type; correct it, then seal it")]
+    InvalidPlaintext {
+        /// Where it belongs.
+        at: Belongs,
+    },
     /// The key store could not be used, or was rolled back.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
@@ -256,6 +333,8 @@ impl OpenError {
             | OpenError::NotInGroup { .. }
             | OpenError::NewerGroup { .. }
             | OpenError::NotAllowed { .. }
+            | OpenError::PlaintextRefused { .. }
+            | OpenError::InvalidPlaintext { .. }
             | OpenError::PurposeNotUnlocked { .. } => Outcome::Investigate,
             OpenError::NotAudited { source, .. } => source.outcome(),
             OpenError::KeyStore(error) => error.outcome(),
@@ -264,6 +343,18 @@ impl OpenError {
 }
 
 /// Turns "shredded" into `None`, like an optional row.
+///
+/// ```
+/// use oubliette::{Field, Purpose, UnlessShredded, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let alice = vault.enroll()?;
+///
+/// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// vault.shred([alice])?;
+/// assert!(vault.open(alice, EMAIL, &column).unless_shredded()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait UnlessShredded<T> {
     /// `Ok(None)` if the customer was shredded; any other error stays one.
     ///
@@ -282,4 +373,4 @@ impl<T> UnlessShredded<T> for Result<T, OpenError> {
     }
 }
 
-crate::journal::message::debug_as_message!(EnrollError, SealError, OpenError);
+crate::journal::message::debug_as_message!(SealError, OpenError);

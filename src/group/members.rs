@@ -10,7 +10,7 @@ use super::encoding::{self, MOST_MEMBERS, Malformed, PADDING, Places, Raw, Tag};
 use crate::customer::CustomerId;
 use crate::error::{OpenError, SealError};
 use crate::field::{Field, FieldId};
-use crate::personal::{InvalidContent, MOST_BYTES, PersonalData, Plaintext, unpad};
+use crate::personal::{Invalid, MOST_BYTES, PersonalData, Plaintext, unpad};
 use crate::secret::Wiped;
 
 /// The values of several fields: what a [`Group`] seals as one.
@@ -74,18 +74,6 @@ enum Content {
 const USUAL_MEMBERS: usize = 8;
 const USUAL_BYTES: usize = 256;
 
-/// Why a field was not read from opened [`Members`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MemberError {
-    /// It is there, and was not asked for when the group was opened.
-    #[error("the group was opened without this field; name it among those that are asked for")]
-    NotAsked,
-    /// Its bytes are no value of its type.
-    #[error(transparent)]
-    Invalid(#[from] InvalidContent),
-}
-
 impl Default for Members {
     fn default() -> Members {
         Members { opened: Wiped::copy_of(&[]), made: Plaintext::with_capacity(0), entries: Vec::new() }
@@ -105,7 +93,7 @@ impl Members {
         self.entries.len()
     }
 
-    /// True when there is none.
+    /// True when there is none, not even one that is only kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -150,21 +138,21 @@ impl Members {
     /// A field's value, if it is there.
     ///
     /// # Errors
-    /// [`MemberError`] when it was not asked for, or is no value of its type.
-    pub fn get<T: PersonalData>(&self, field: Field<T>) -> Result<Option<T>, MemberError> {
-        self.encoded(field)?.map(T::decode).transpose().map_err(MemberError::Invalid)
+    /// [`Invalid::NotAsked`], and [`Invalid::Content`] of bytes that are no value of its type.
+    pub fn get<T: PersonalData>(&self, field: Field<T>) -> Result<Option<T>, Invalid> {
+        self.encoded(field)?.map(T::decode).transpose()
     }
 
     /// What a field's value was encoded as, if it is there: for programs that know its type by its tag alone.
     ///
     /// # Errors
-    /// [`MemberError::NotAsked`].
-    pub fn encoded(&self, field: impl Into<FieldId>) -> Result<Option<&[u8]>, MemberError> {
+    /// [`Invalid::NotAsked`].
+    pub fn encoded(&self, field: impl Into<FieldId>) -> Result<Option<&[u8]>, Invalid> {
         let field = field.into();
         let Some(entry) = self.find(field.label).ok().and_then(|at| self.entries.get(at)) else { return Ok(None) };
         match entry.name {
             Name::Known(known) if known.is(field) => Ok(Some(self.raw(entry).content)),
-            Name::Known(_) | Name::Kept(_) => Err(MemberError::NotAsked),
+            Name::Known(_) | Name::Kept(_) => Err(Invalid::NotAsked),
         }
     }
 
@@ -308,5 +296,3 @@ impl fmt::Debug for Members {
         write!(f, "Members({}, redacted)", self.len())
     }
 }
-
-crate::journal::message::debug_as_message!(MemberError);

@@ -7,6 +7,8 @@ use crate::personal::Canonical;
 const GUESSES_A_SECOND: f64 = 5e6;
 
 /// What a number of bits comes to in a table of so many rows. From [`Index::plan`].
+///
+/// [`Index::plan`] has an example.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Plan {
@@ -16,6 +18,8 @@ pub struct Plan {
 }
 
 /// Something to think about before an index is declared.
+///
+/// [`Index::plan`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PlanWarning {

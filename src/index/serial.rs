@@ -7,7 +7,8 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{InvalidToken, MOST_TOKEN_BYTES, Token};
+use super::{MOST_TOKEN_BYTES, Token};
+use crate::parse::ParseError;
 
 /// Bytes in binary formats; base64url without padding in those that people read.
 impl<T> Serialize for Token<T> {
@@ -45,7 +46,7 @@ impl<'de, T> Visitor<'de> for TokenVisitor<T> {
     // Errors must not echo what was found, since it may be a plaintext.
     fn visit_str<E: Error>(self, text: &str) -> Result<Token<T>, E> {
         let mut bytes = [0; MOST_TOKEN_BYTES];
-        let bytes = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| E::custom(InvalidToken))?;
+        let bytes = Base64UrlUnpadded::decode(text, &mut bytes).map_err(|_| E::custom(ParseError::NotAToken))?;
         Token::from_bytes(bytes).map_err(E::custom)
     }
 
@@ -57,7 +58,7 @@ impl<'de, T> Visitor<'de> for TokenVisitor<T> {
         let mut bytes = Vec::new();
         while let Some(byte) = sequence.next_element()? {
             if bytes.len() == MOST_TOKEN_BYTES {
-                return Err(A::Error::custom(InvalidToken));
+                return Err(A::Error::custom(ParseError::NotAToken));
             }
             bytes.push(byte);
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::folding::{Commas, folded, join_postcodes, widened};
 use super::secret_text::{SecretText, exposes_text, wipes_what_it_reads};
 use super::unicode::{LineFault, read_line};
-use super::{Canonical, CanonicalForm, Country, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use super::{Canonical, CanonicalForm, Country, Invalid, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A postal address: a country, and lines as they are written on an envelope.
 ///
@@ -30,7 +30,7 @@ use super::{Canonical, CanonicalForm, Country, InvalidContent, Padding, Personal
 /// assert_eq!(address.expose_personal_data(), "12 rue de la Paix\n75002 Paris\nFrance (FR)");
 /// assert_eq!("12 rue de la Paix\n75002 Paris\nFRANCE".parse(), Ok(address.clone()));
 /// assert_eq!(Address::parse("12 rue de la Paix\n75002 Paris", Country::new("FR")), Ok(address));
-/// # Ok::<(), oubliette::personal::InvalidAddress>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 ///
 #[doc = include_str!("folding/address.md")]
@@ -50,24 +50,24 @@ impl Address {
     /// An address in a country. Blank lines are left out.
     ///
     /// # Errors
-    /// [`InvalidAddress`] names the rule broken.
-    pub fn new<L: AsRef<str>>(country: Country, lines: impl IntoIterator<Item = L>) -> Result<Address, InvalidAddress> {
+    /// [`Invalid`] names the rule broken.
+    pub fn new<L: AsRef<str>>(country: Country, lines: impl IntoIterator<Item = L>) -> Result<Address, Invalid> {
         let mut count = 0;
         let mut text = SecretText::with_capacity(256);
         for line in lines {
             let line = match read_line(line.as_ref(), Address::MOST_LINE_BYTES) {
                 Err(LineFault::Empty) => continue,
-                read => read?,
+                read => read.map_err(refused)?,
             };
             count += 1;
             if count > Address::MOST_LINES {
-                return Err(InvalidAddress::TooManyLines);
+                return Err(Invalid::TooManyLines);
             }
             text.push_str(line.as_str());
             text.push('\n');
         }
         if count == 0 {
-            return Err(InvalidAddress::NoLines);
+            return Err(NO_LINES);
         }
         country.write_out(&mut text);
         Ok(Address { country, text })
@@ -78,8 +78,8 @@ impl Address {
     /// in Israel.
     ///
     /// # Errors
-    /// [`InvalidAddress`] names the rule broken.
-    pub fn parse(text: &str, country: Country) -> Result<Address, InvalidAddress> {
+    /// [`Invalid`] names the rule broken.
+    pub fn parse(text: &str, country: Country) -> Result<Address, Invalid> {
         let text = text.trim();
         let (lines, last) = text.rsplit_once('\n').unwrap_or(("", text));
         let said = last.parse().ok().filter(|said| *said == country);
@@ -100,57 +100,38 @@ impl Address {
 }
 
 exposes_text!(Address);
-wipes_what_it_reads!(Address, InvalidAddress);
+wipes_what_it_reads!(Address, Invalid);
 
-/// Why something is not an [`Address`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidAddress {
-    /// No country, or text whose last line is no country's full name.
-    #[error("the address has no country; give it apart, or its full name on a last line, such as France (FR)")]
-    NoCountry,
-    /// Text whose last line is two letters, which may be a country or a state.
-    #[error(
-        "the address's last line may be a country or a state; give the country apart, or its full name, such as France (FR)"
-    )]
-    UnclearCountry,
-    /// No line with anything in it.
-    #[error("the address has no lines besides the country; leave the field out instead")]
-    NoLines,
-    /// More than [`Address::MOST_LINES`].
-    #[error("the address has more than 10 lines; join some")]
-    TooManyLines,
-    /// A line of more than [`Address::MOST_LINE_BYTES`].
-    #[error("a line of the address has more than 300 bytes; break it in two")]
-    LineTooLong,
-    /// A control character or, in a list of lines, a line break.
-    #[error("a line of the address has a control character or a line break; remove it")]
-    ControlCharacter,
-    /// A bidirectional embedding, override or isolate.
-    #[error("a line of the address has an invisible character that turns the direction of writing; remove it")]
-    DirectionOverride,
-}
+pub(super) const NO_COUNTRY: Invalid = Invalid::NoCountry(
+    "the address has no country; give it apart, or its full name on a last line, such as France (FR)",
+);
+pub(super) const NO_LINES: Invalid =
+    Invalid::Empty("the address has no lines besides the country; leave the field out instead");
+const LINE_TOO_LONG: Invalid = Invalid::TooLong("a line of the address has more than 300 bytes; break it in two");
+const CONTROL: Invalid =
+    Invalid::ControlCharacter("a line of the address has a control character or a line break; remove it");
+const DIRECTION: Invalid = Invalid::DirectionOverride(
+    "a line of the address has an invisible character that turns the direction of writing; remove it",
+);
 
-impl From<LineFault> for InvalidAddress {
-    fn from(fault: LineFault) -> InvalidAddress {
-        match fault {
-            LineFault::Empty => InvalidAddress::NoLines,
-            LineFault::TooLong => InvalidAddress::LineTooLong,
-            LineFault::Control => InvalidAddress::ControlCharacter,
-            LineFault::Direction => InvalidAddress::DirectionOverride,
-        }
+fn refused(fault: LineFault) -> Invalid {
+    match fault {
+        LineFault::Empty => NO_LINES,
+        LineFault::TooLong => LINE_TOO_LONG,
+        LineFault::Control => CONTROL,
+        LineFault::Direction => DIRECTION,
     }
 }
 
 impl FromStr for Address {
-    type Err = InvalidAddress;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Address, InvalidAddress> {
+    fn from_str(text: &str) -> Result<Address, Invalid> {
         let text = text.trim();
         let (lines, last) = text.rsplit_once('\n').unwrap_or(("", text));
         let unclear = || match last.parse::<Country>() {
-            Ok(_) => InvalidAddress::UnclearCountry,
-            Err(_) => InvalidAddress::NoCountry,
+            Ok(_) => Invalid::UnclearCountry,
+            Err(_) => NO_COUNTRY,
         };
         let country = Country::named_by(last).ok_or_else(unclear)?;
         Address::new(country, lines.lines())
@@ -178,28 +159,29 @@ impl PersonalData for Address {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Address, InvalidContent> {
-        let [VERSION, first, second, count, rest @ ..] = bytes else { return Err(InvalidContent) };
-        let country = Country::once_accepted([*first, *second]).ok_or(InvalidContent)?;
+    fn decode(bytes: &[u8]) -> Result<Address, Invalid> {
+        let [VERSION, first, second, count, rest @ ..] = bytes else { return Err(Invalid::Content) };
+        let country = Country::once_accepted([*first, *second]).ok_or(Invalid::Content)?;
         if *count == 0 || usize::from(*count) > Address::MOST_LINES {
-            return Err(InvalidContent);
+            return Err(Invalid::Content);
         }
         let mut rest = rest;
         let mut text = SecretText::with_capacity(bytes.len().saturating_add(Country::MOST_WRITTEN_OUT));
         for _ in 0..*count {
-            let (size, after) = rest.split_first_chunk().ok_or(InvalidContent)?;
-            let (line, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size))).ok_or(InvalidContent)?;
-            let line = std::str::from_utf8(line).map_err(|_| InvalidContent)?;
+            let (size, after) = rest.split_first_chunk().ok_or(Invalid::Content)?;
+            let (line, after) =
+                after.split_at_checked(usize::from(u16::from_be_bytes(*size))).ok_or(Invalid::Content)?;
+            let line = std::str::from_utf8(line).map_err(|_| Invalid::Content)?;
             // A line break within a line would make two of it.
             if line.is_empty() || line.len() > Address::MOST_LINE_BYTES || line.contains('\n') {
-                return Err(InvalidContent);
+                return Err(Invalid::Content);
             }
             text.push_str(line);
             text.push('\n');
             rest = after;
         }
         country.write_out(&mut text);
-        if rest.is_empty() { Ok(Address { country, text }) } else { Err(InvalidContent) }
+        if rest.is_empty() { Ok(Address { country, text }) } else { Err(Invalid::Content) }
     }
 }
 
@@ -232,8 +214,6 @@ impl Canonical for Address {
     }
 }
 
-crate::journal::message::debug_as_message!(InvalidAddress);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,7 +221,7 @@ mod tests {
 
     const FR: Country = Country::new("FR");
 
-    fn parse(text: &str) -> Result<Address, InvalidAddress> {
+    fn parse(text: &str) -> Result<Address, Invalid> {
         text.parse()
     }
 
@@ -266,23 +246,23 @@ mod tests {
     fn the_rule_broken_is_named() {
         let long = "ก".repeat(101);
         for (text, why) in [
-            ("", InvalidAddress::NoCountry),
-            ("12 rue X\nParis", InvalidAddress::NoCountry),
-            ("1 Peachtree St\nAtlanta\nGeorgia", InvalidAddress::NoCountry),
-            ("1 Main St\nSpringfield\nIL", InvalidAddress::UnclearCountry),
-            ("1 Main St\nLos Angeles\nCA", InvalidAddress::UnclearCountry),
-            ("1 Main St\nWilmington\nDE", InvalidAddress::UnclearCountry),
-            ("12 rue X\n75002 Paris\n fr ", InvalidAddress::UnclearCountry),
-            ("France", InvalidAddress::NoLines),
-            ("\n \u{200b}\nFrance", InvalidAddress::NoLines),
-            ("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nFrance", InvalidAddress::TooManyLines),
-            (&format!("{long}\nFrance"), InvalidAddress::LineTooLong),
-            ("a\u{7}b\nFrance", InvalidAddress::ControlCharacter),
-            ("a\u{202e}b\nFrance", InvalidAddress::DirectionOverride),
+            ("", NO_COUNTRY),
+            ("12 rue X\nParis", NO_COUNTRY),
+            ("1 Peachtree St\nAtlanta\nGeorgia", NO_COUNTRY),
+            ("1 Main St\nSpringfield\nIL", Invalid::UnclearCountry),
+            ("1 Main St\nLos Angeles\nCA", Invalid::UnclearCountry),
+            ("1 Main St\nWilmington\nDE", Invalid::UnclearCountry),
+            ("12 rue X\n75002 Paris\n fr ", Invalid::UnclearCountry),
+            ("France", NO_LINES),
+            ("\n \u{200b}\nFrance", NO_LINES),
+            ("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nFrance", Invalid::TooManyLines),
+            (&format!("{long}\nFrance"), LINE_TOO_LONG),
+            ("a\u{7}b\nFrance", CONTROL),
+            ("a\u{202e}b\nFrance", DIRECTION),
         ] {
             assert_eq!(parse(text), Err(why));
         }
-        assert_eq!(Address::new(FR, ["a\nb"]), Err(InvalidAddress::ControlCharacter));
+        assert_eq!(Address::new(FR, ["a\nb"]), Err(CONTROL));
         assert!(parse("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nFrance").is_ok());
     }
 
@@ -296,7 +276,7 @@ mod tests {
         assert!(address.size_hint() >= out.len());
         assert_eq!(Address::decode(bytes), Ok(address));
         for end in 0..bytes.len() {
-            assert_eq!(Address::decode(&bytes[..end]), Err(InvalidContent));
+            assert_eq!(Address::decode(&bytes[..end]), Err(Invalid::Content));
         }
         let long = [&b"\x01FR\x01\x01\x2d"[..], &[b'x'; 301]].concat();
         for bad in [
@@ -310,7 +290,7 @@ mod tests {
             b"\x01FR\x0b\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a\0\x01a",
             &long,
         ] {
-            assert_eq!(Address::decode(bad), Err(InvalidContent));
+            assert_eq!(Address::decode(bad), Err(Invalid::Content));
         }
         // Yugoslavia is no longer a country.
         assert_eq!(Address::decode(b"\x01YU\x01\0\x01a").unwrap().expose_personal_data(), "a\n(YU)");
@@ -342,8 +322,8 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text, country).unwrap().expose_personal_data(), kept);
         }
-        assert_eq!(Address::parse(" ", DE), Err(InvalidAddress::NoLines));
-        assert_eq!(Address::parse("DE", DE), Err(InvalidAddress::NoLines));
+        assert_eq!(Address::parse(" ", DE), Err(NO_LINES));
+        assert_eq!(Address::parse("DE", DE), Err(NO_LINES));
     }
 
     // Whatever two letters they are: each is a country to somebody and a state to somebody else, or may be one tomorrow.
@@ -353,7 +333,7 @@ mod tests {
             for second in b'A'..=b'Z' {
                 let code = format!("{}{}", char::from(first), char::from(second));
                 let read = parse(&format!("1 Main St\nTown\n{code}"));
-                assert!(matches!(read, Err(InvalidAddress::UnclearCountry | InvalidAddress::NoCountry)), "{code}");
+                assert!(matches!(read, Err(Invalid::UnclearCountry | Invalid::NoCountry(_))), "{code}");
             }
         }
     }

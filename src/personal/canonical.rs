@@ -12,6 +12,8 @@ use super::PersonalData;
 /// Use the canonical form both when writing (to detect a duplicate, to fill an index) and when querying, never the text
 /// itself in one of the places. The forms of this crate's types are as fixed as their encodings: they change only with
 /// a new major version, since indexes are built on them.
+///
+/// [`PersonalData`](crate::personal::PersonalData) has an example.
 pub trait Canonical: PersonalData {
     /// How many values people have, about, if so few that a computer can try them all: phone numbers, birth dates,
     /// postcodes. [`Index::plan`](crate::Index::plan) warns of it.
@@ -35,7 +37,7 @@ pub trait Canonical: PersonalData {
     /// let (stored, heard): (Name, Name) = ("José Müller".parse()?, "jose mueller".parse()?);
     /// assert_ne!(stored.canonical_form(), heard.canonical_form());
     /// assert_eq!(stored.wide_form(), heard.wide_form());
-    /// # Ok::<(), oubliette::personal::InvalidPersonName>(())
+    /// # Ok::<(), oubliette::personal::Invalid>(())
     /// ```
     /// [`Vault::token`](crate::Vault::token) and [`Vault::tokens`](crate::Vault::tokens) take the index's form.
     fn wide_form(&self) -> CanonicalForm {
@@ -46,6 +48,13 @@ pub trait Canonical: PersonalData {
 /// What values that mean the same have in common. It is as personal as the value: redacted, and wiped on drop.
 ///
 /// Equality takes a time that depends on lengths only.
+///
+/// ```
+/// use oubliette::personal::{Canonical, Email};
+/// let (typed, stored): (Email, Email) = ("Alice@Example.com".parse()?, "alice@example.com".parse()?);
+/// assert!(typed.canonical_form() == stored.canonical_form());
+/// # Ok::<(), oubliette::personal::Invalid>(())
+/// ```
 #[derive(Clone)]
 pub struct CanonicalForm(Zeroizing<Vec<u8>>);
 

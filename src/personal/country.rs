@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Invalid;
 use super::secret_text::{deserializes_from_text, wipes_what_it_reads};
 
 // ISO 3166-1 alpha-2 as of 2024 (last changed in 2011), and XK. A crate that offers the same brings ten to twenty others.
@@ -75,22 +76,16 @@ impl Country {
     }
 }
 
-/// Not a code of a country.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a two-letter country code of ISO 3166-1, such as FR or GB")]
-#[non_exhaustive]
-pub struct InvalidCountry;
-
 /// Takes capitals and small letters.
 impl FromStr for Country {
-    type Err = InvalidCountry;
+    type Err = Invalid;
 
-    fn from_str(code: &str) -> Result<Country, InvalidCountry> {
-        Country::of(code.trim()).ok_or(InvalidCountry)
+    fn from_str(code: &str) -> Result<Country, Invalid> {
+        Country::of(code.trim()).ok_or(Invalid::NotACountry)
     }
 }
 
-wipes_what_it_reads!(Country, InvalidCountry);
+wipes_what_it_reads!(Country, Invalid);
 deserializes_from_text!(Country, "a two-letter country code, as a string");
 
 impl fmt::Debug for Country {
@@ -104,8 +99,6 @@ impl fmt::Display for Country {
         f.write_str(self.as_str())
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidCountry);
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +114,7 @@ mod tests {
             assert_eq!(code.parse::<Country>().unwrap().as_str(), code.trim().to_uppercase());
         }
         for bad in ["", "F", "UK", "EU", "FRA", "XX", "AN", "R ", "ＦＲ", "é"] {
-            assert_eq!(bad.parse::<Country>(), Err(InvalidCountry));
+            assert_eq!(bad.parse::<Country>(), Err(Invalid::NotACountry));
         }
     }
 

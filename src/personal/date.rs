@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::secret_text::{SecretText, deserializes_from_text};
 use super::secret_text::{exposes_text, serializes_exposed_text, wipes_what_it_reads};
-use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use super::{Canonical, CanonicalForm, Invalid, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A day of the Gregorian calendar, of the years 1 to 9999: a date of birth, of a marriage, of a document.
 ///
@@ -21,33 +21,21 @@ use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Pla
 /// let born: Date = "2008-02-29".parse()?;
 /// assert_eq!(born.age_on(&Date::new(2026, 2, 28)?), Some(17));
 /// assert_eq!(born.age_on(&Date::new(2026, 3, 1)?), Some(18));
-/// # Ok::<(), oubliette::personal::InvalidDate>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Date {
     text: SecretText,
 }
 
-/// Why something is not a [`Date`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidDate {
-    /// Not four digits, two and two, with dashes between them.
-    #[error("the date is not written as 1990-02-28; write year, month and day so, with all their digits")]
-    NotIso,
-    /// There is no such day.
-    #[error("there is no such day in the calendar; check its month and its day, and that the year is 1 to 9999")]
-    NoSuchDay,
-}
-
 impl Date {
     /// A day by its year (1 to 9999), month and day.
     ///
     /// # Errors
-    /// [`InvalidDate::NoSuchDay`].
-    pub fn new(year: u16, month: u8, day: u8) -> Result<Date, InvalidDate> {
+    /// [`Invalid::NoSuchDay`].
+    pub fn new(year: u16, month: u8, day: u8) -> Result<Date, Invalid> {
         if !(1..=9999).contains(&year) || day == 0 || day > days_in(year, month) {
-            return Err(InvalidDate::NoSuchDay);
+            return Err(Invalid::NoSuchDay);
         }
         let mut text = SecretText::with_capacity(10);
         for (number, digits) in [(u32::from(year), 4), (u32::from(month), 2), (u32::from(day), 2)] {
@@ -100,14 +88,14 @@ fn parts(text: &str) -> Option<(u16, u8, u8)> {
 
 exposes_text!(Date);
 serializes_exposed_text!(Date);
-wipes_what_it_reads!(Date, InvalidDate);
+wipes_what_it_reads!(Date, Invalid);
 deserializes_from_text!(Date, "a date, as a string");
 
 impl FromStr for Date {
-    type Err = InvalidDate;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Date, InvalidDate> {
-        let (year, month, day) = parts(text.trim()).ok_or(InvalidDate::NotIso)?;
+    fn from_str(text: &str) -> Result<Date, Invalid> {
+        let (year, month, day) = parts(text.trim()).ok_or(Invalid::NotIso)?;
         Date::new(year, month, day)
     }
 }
@@ -124,9 +112,9 @@ impl PersonalData for Date {
         out.extend(self.text.as_str().as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Date, InvalidContent> {
+    fn decode(bytes: &[u8]) -> Result<Date, Invalid> {
         let parts = std::str::from_utf8(bytes).ok().and_then(parts);
-        parts.and_then(|(year, month, day)| Date::new(year, month, day).ok()).ok_or(InvalidContent)
+        parts.and_then(|(year, month, day)| Date::new(year, month, day).ok()).ok_or(Invalid::Content)
     }
 }
 
@@ -138,8 +126,6 @@ impl Canonical for Date {
         CanonicalForm::of_text(self.text.as_str())
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidDate);
 
 #[cfg(test)]
 mod tests {
@@ -159,8 +145,8 @@ mod tests {
             assert_eq!(text.parse::<Date>().unwrap().expose_personal_data(), kept);
         }
         for text in ["1900-02-29", "2026-02-29", "2026-04-31", "2026-13-01", "2026-00-01", "2026-01-00", "0000-01-01"] {
-            assert_eq!(text.parse::<Date>(), Err(InvalidDate::NoSuchDay), "{text}");
-            assert_eq!(Date::decode(text.as_bytes()), Err(InvalidContent), "{text}");
+            assert_eq!(text.parse::<Date>(), Err(Invalid::NoSuchDay), "{text}");
+            assert_eq!(Date::decode(text.as_bytes()), Err(Invalid::Content), "{text}");
         }
         for text in [
             "",
@@ -173,10 +159,10 @@ mod tests {
             "１９９０-02-28",
             "1990_02_28",
         ] {
-            assert_eq!(text.parse::<Date>(), Err(InvalidDate::NotIso), "{text}");
-            assert_eq!(Date::decode(text.as_bytes()), Err(InvalidContent), "{text}");
+            assert_eq!(text.parse::<Date>(), Err(Invalid::NotIso), "{text}");
+            assert_eq!(Date::decode(text.as_bytes()), Err(Invalid::Content), "{text}");
         }
-        assert_eq!(Date::decode(b" 1990-02-28"), Err(InvalidContent));
+        assert_eq!(Date::decode(b" 1990-02-28"), Err(Invalid::Content));
         assert_eq!(format!("{:?}", Date::new(1990, 2, 28).unwrap()), "Date(redacted)");
     }
 

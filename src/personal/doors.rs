@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 /// Personal data that [`serialize_exposed`] can write out. Implemented for this crate's types and for an `Option` of
 /// them; implement it for your own.
+///
+/// [`serialize_exposed`] has an example, and [`PersonalData`](crate::personal::PersonalData) one of a type of your own.
 pub trait ExposePersonalData {
     /// Writes the value in clear.
     ///

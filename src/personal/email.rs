@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::secret_text::{SecretText, decode_text, deserializes_from_text};
 use super::secret_text::{exposes_text, serializes_exposed_text, wipes_what_it_reads};
 use super::unicode::{is_ignorable, is_joiner};
-use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use super::{Canonical, CanonicalForm, Invalid, Padding, PersonalData, Plaintext, TypeTag};
 use shape::{check_shape, is_wide_dot, joiners_are_in_place, letters_stood_in};
 
 /// An email address: a mailbox and a domain with a top level, in any script, and nothing around it.
@@ -40,7 +40,7 @@ use shape::{check_shape, is_wide_dot, joiners_are_in_place, letters_stood_in};
 /// let typed: Email = "Zoë+Shop@BÜCHER.example".parse()?;
 /// assert_eq!(typed.expose_personal_data(), "Zoë+Shop@BÜCHER.example");
 /// assert_eq!(typed.canonical_form().expose_personal_data(), "zoë+shop@xn--bcher-kva.example".as_bytes());
-/// # Ok::<(), oubliette::personal::InvalidEmail>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 ///
 #[doc = include_str!("folding/email.md")]
@@ -60,110 +60,73 @@ const MOST_LOCAL_BYTES: usize = 64;
 
 exposes_text!(Email);
 serializes_exposed_text!(Email);
-wipes_what_it_reads!(Email, InvalidEmail);
+wipes_what_it_reads!(Email, Invalid);
 deserializes_from_text!(Email, "an email address, as a string");
 
-/// Why a text is not an [`Email`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidEmail {
-    /// Nothing but spaces.
-    #[error("the email address is empty; leave the field out instead")]
-    Empty,
-    /// More than [`Email::MOST_BYTES`], or more than 64 before the `@`.
-    #[error("the email address is too long; it may have 254 bytes, of which 64 before the @")]
-    TooLong,
-    /// Control, zero-width, direction and other invisible characters, and joiners where no letters need one.
-    #[error("the email address has an invisible character; type it again rather than paste it")]
-    InvisibleCharacter,
-    /// No `@`.
-    #[error("the email address has no @; it should look like name@example.com")]
-    AtMissing,
-    /// Nothing before the `@`.
-    #[error("the email address has nothing before the @; it should look like name@example.com")]
-    MailboxMissing,
-    /// A character that cannot stand before the `@` unquoted, or misplaced dots or quotes.
-    #[error(
-        "the email address has a space, dot or other character before the @ that cannot stand there; remove it, or check the address with its owner"
-    )]
-    Mailbox,
-    /// A name or angle brackets around the address.
-    #[error("the email address has a name or angle brackets around it; give the address alone")]
-    DisplayName,
-    /// Nothing after the `@`.
-    #[error("the email address has nothing after the @; it should look like name@example.com")]
-    DomainMissing,
-    /// A domain without a dot.
-    #[error("the email address's domain has no top level, such as .com; give the whole domain")]
-    TopLevelDomainMissing,
-    /// A number in place of a domain, or in brackets.
-    #[error("the email address has an IP address in place of a domain; give a domain")]
-    IpAddress,
-    /// A domain that cannot be registered.
-    #[error("the email address's domain is not one that can exist; check its spelling, dots and hyphens")]
-    Domain,
-}
+const EMPTY: Invalid = Invalid::Empty("the email address is empty; leave the field out instead");
+const TOO_LONG: Invalid =
+    Invalid::TooLong("the email address is too long; it may have 254 bytes, of which 64 before the @");
 
-impl From<email_address::Error> for InvalidEmail {
-    fn from(error: email_address::Error) -> InvalidEmail {
+impl From<email_address::Error> for Invalid {
+    fn from(error: email_address::Error) -> Invalid {
         use email_address::Error;
         match error {
-            Error::MissingSeparator => InvalidEmail::AtMissing,
-            Error::LocalPartEmpty => InvalidEmail::MailboxMissing,
-            Error::LocalPartTooLong | Error::DomainTooLong => InvalidEmail::TooLong,
-            Error::DomainEmpty => InvalidEmail::DomainMissing,
-            Error::DomainTooFew => InvalidEmail::TopLevelDomainMissing,
-            Error::InvalidIPAddress | Error::UnsupportedDomainLiteral => InvalidEmail::IpAddress,
+            Error::MissingSeparator => Invalid::AtMissing,
+            Error::LocalPartEmpty => Invalid::MailboxMissing,
+            Error::LocalPartTooLong | Error::DomainTooLong => TOO_LONG,
+            Error::DomainEmpty => Invalid::DomainMissing,
+            Error::DomainTooFew => Invalid::TopLevelDomainMissing,
+            Error::InvalidIPAddress | Error::UnsupportedDomainLiteral => Invalid::IpAddress,
             Error::UnsupportedDisplayName | Error::MissingDisplayName | Error::MissingEndBracket => {
-                InvalidEmail::DisplayName
+                Invalid::DisplayName
             }
-            Error::SubDomainEmpty | Error::SubDomainTooLong | Error::DomainInvalidSeparator => InvalidEmail::Domain,
+            Error::SubDomainEmpty | Error::SubDomainTooLong | Error::DomainInvalidSeparator => Invalid::Domain,
             // `InvalidCharacter` above all.
-            _ => InvalidEmail::Mailbox,
+            _ => Invalid::Mailbox,
         }
     }
 }
 
 impl FromStr for Email {
-    type Err = InvalidEmail;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Email, InvalidEmail> {
+    fn from_str(text: &str) -> Result<Email, Invalid> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(InvalidEmail::Empty);
+            return Err(EMPTY);
         }
         if text.len() > Email::MOST_BYTES.saturating_mul(4) {
-            return Err(InvalidEmail::TooLong);
+            return Err(TOO_LONG);
         }
         if text.chars().any(|c| c.is_control() || is_ignorable(c) && !is_joiner(c)) {
-            return Err(InvalidEmail::InvisibleCharacter);
+            return Err(Invalid::InvisibleCharacter);
         }
         // The fullwidth one is what an input method for Chinese or Japanese writes; no mail is sent with it.
-        let (local, domain) = text.rsplit_once(['@', '\u{ff20}']).ok_or(InvalidEmail::AtMissing)?;
+        let (local, domain) = text.rsplit_once(['@', '\u{ff20}']).ok_or(Invalid::AtMissing)?;
         if domain.starts_with('[') {
-            return Err(InvalidEmail::IpAddress);
+            return Err(Invalid::IpAddress);
         }
         if domain.ends_with('>') || local.starts_with('<') {
-            return Err(InvalidEmail::DisplayName);
+            return Err(Invalid::DisplayName);
         }
         if !joiners_are_in_place(local) {
-            return Err(InvalidEmail::InvisibleCharacter);
+            return Err(Invalid::InvisibleCharacter);
         }
         let mut kept = SecretText::with_capacity(text.len());
         [local, "@", domain].into_iter().for_each(|part| kept.push_str(part));
-        let stand_in = letters_stood_in(local, |_| false).ok_or(InvalidEmail::Mailbox)?;
-        let domain_stand_in = letters_stood_in(domain, is_wide_dot).ok_or(InvalidEmail::Domain)?;
+        let stand_in = letters_stood_in(local, |_| false).ok_or(Invalid::Mailbox)?;
+        let domain_stand_in = letters_stood_in(domain, is_wide_dot).ok_or(Invalid::Domain)?;
         check_shape(stand_in, domain_stand_in.as_str())?;
         let ascii = ascii_domain(domain).ok_or_else(|| match domain.contains(is_joiner) {
-            true => InvalidEmail::InvisibleCharacter,
-            false => InvalidEmail::Domain,
+            true => Invalid::InvisibleCharacter,
+            false => Invalid::Domain,
         })?;
         if ascii.rsplit('.').next().is_some_and(|top| top.bytes().all(|byte| byte.is_ascii_digit())) {
-            return Err(InvalidEmail::IpAddress);
+            return Err(Invalid::IpAddress);
         }
         let carried = local.len().saturating_add(1).saturating_add(ascii.len());
         if local.len() > MOST_LOCAL_BYTES || kept.as_str().len().max(carried) > Email::MOST_BYTES {
-            return Err(InvalidEmail::TooLong);
+            return Err(TOO_LONG);
         }
         Ok(Email { text: kept })
     }
@@ -185,9 +148,9 @@ impl PersonalData for Email {
         out.extend(self.text.as_str().as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Email, InvalidContent> {
+    fn decode(bytes: &[u8]) -> Result<Email, Invalid> {
         let text = decode_text(bytes, Email::MOST_BYTES)?;
-        if text.as_str().contains('@') { Ok(Email { text }) } else { Err(InvalidContent) }
+        if text.as_str().contains('@') { Ok(Email { text }) } else { Err(Invalid::Content) }
     }
 }
 
@@ -234,13 +197,11 @@ fn unquoted(local: &str) -> SecretText {
     requoted
 }
 
-crate::journal::message::debug_as_message!(InvalidEmail);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Email, InvalidEmail> {
+    fn parse(text: &str) -> Result<Email, Invalid> {
         text.parse()
     }
 
@@ -288,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_rule_broken_is_named() {
-        use InvalidEmail::*;
+        use Invalid::*;
         let long_local = format!("{}@example.com", "a".repeat(65));
         let long_domain = format!("a@{}com", "abcdefghi.".repeat(26));
         let long_318 = format!("{}@{}com", "a".repeat(64), format!("{}.", "b".repeat(63)).repeat(4).split_at(250).0);
@@ -296,12 +257,12 @@ mod tests {
         // 58 letters of three bytes are 179 bytes as typed, and more than 63 in ASCII.
         let long_ascii = format!("a@{}.com", "ก้า".repeat(20));
         for (text, why) in [
-            ("", Empty),
-            (" \r\n", Empty),
-            (&long_local, TooLong),
-            (&long_domain, TooLong),
-            (&"a@".repeat(5000), TooLong),
-            (&format!("{}@example.com", "é".repeat(33)), TooLong),
+            ("", EMPTY),
+            (" \r\n", EMPTY),
+            (&long_local, TOO_LONG),
+            (&long_domain, TOO_LONG),
+            (&"a@".repeat(5000), TOO_LONG),
+            (&format!("{}@example.com", "é".repeat(33)), TOO_LONG),
             ("a@b.com\r\nBcc: c@d.com", InvisibleCharacter),
             ("a\0@b.com", InvisibleCharacter),
             ("\"a\tb\"@b.com", InvisibleCharacter),
@@ -371,7 +332,7 @@ mod tests {
         let most = format!("{}@{}", "a".repeat(64), format!("{}.", "b".repeat(61)).repeat(3) + "com");
         assert_eq!(most.len(), 254);
         assert!(parse(&most).is_ok());
-        assert_eq!(parse(&most.replace("com", "comm")), Err(TooLong));
+        assert_eq!(parse(&most.replace("com", "comm")), Err(TOO_LONG));
     }
 
     #[test]
@@ -410,7 +371,7 @@ mod tests {
         }
         assert_eq!(Email::decode(b"A@x_Y.COM").unwrap().canonical_form().expose_personal_data(), b"a@x_y.com");
         for bytes in [&b""[..], b"nobody", b"a@\xff", &[b'@'; 255]] {
-            assert_eq!(Email::decode(bytes), Err(InvalidContent));
+            assert_eq!(Email::decode(bytes), Err(Invalid::Content));
         }
     }
 }

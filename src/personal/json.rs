@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalData, Plaintext, TypeTag};
+use super::{ExposePersonalData, Invalid, MOST_BYTES, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A type that [`Json`] can hold.
 ///
@@ -35,7 +35,7 @@ use super::{ExposePersonalData, InvalidContent, MOST_BYTES, Padding, PersonalDat
 ///
 /// let json = Json::new(Preferences { diet: "vegan".into(), shoe_size: 43 })?;
 /// assert_eq!(json.expose_personal_data().shoe_size, 43);
-/// # Ok::<(), oubliette::personal::InvalidJson>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 ///
 /// By `PartialEq`, [`Json::new`] checks that a value reads back as the same. [`serde_json::Value`] is a `JsonContent` too, for what has no fixed form.
@@ -59,74 +59,40 @@ pub trait JsonContent: Serialize + DeserializeOwned + PartialEq {
 /// It has no `Default`, since a value that cannot be written or read back is refused: `Json::new(T::default())?`.
 ///
 /// Padding: that of [`JsonContent::PADDING`], by default steps of 256 bytes.
+///
+/// [`JsonContent`] has an example.
 pub struct Json<T: JsonContent> {
     value: T,
     // Encoded when the value is made: sealing cannot fail, serialising can.
     encoded: Plaintext,
 }
 
+const TOO_LONG: Invalid = Invalid::TooLong("the value has more than 16 MiB as JSON; store it in pieces");
+
 impl<T: JsonContent> Json<T> {
     /// Checks that a value can be written as JSON and reads back as the same value, and holds it. What does not read back
     /// would be lost once sealed: `Some(None)` reads back as `None`, and a field that serde skips as its default.
     ///
     /// # Errors
-    /// [`InvalidJson`] if it cannot, or has more than [`MOST_BYTES`] as JSON.
-    pub fn new(value: T) -> Result<Json<T>, InvalidJson> {
+    /// [`Invalid`] if it cannot, or has more than [`MOST_BYTES`] as JSON.
+    pub fn new(value: T) -> Result<Json<T>, Invalid> {
         let mut json = Json { value, encoded: Plaintext::with_capacity(128) };
         let mut writer = Bounded { out: &mut json.encoded, full: false };
         if serde_json::to_writer(&mut writer, &json.value).is_err() {
-            return Err(if writer.full { InvalidJson::TooLong } else { InvalidJson::NotWritable });
+            return Err(if writer.full { TOO_LONG } else { Invalid::NotWritable });
         }
         let Ok(mut copy) = serde_json::from_slice::<T>(json.encoded.as_bytes()) else {
-            return Err(InvalidJson::NotReadable);
+            return Err(Invalid::NotReadable);
         };
         let is_same = copy == json.value;
         copy.wipe();
-        if is_same { Ok(json) } else { Err(InvalidJson::ReadsDifferently) }
+        if is_same { Ok(json) } else { Err(Invalid::ReadsDifferently) }
     }
 
     /// The door out: the value. Search a program for this name to find every place where personal data leaves its type.
     pub fn expose_personal_data(&self) -> &T {
         &self.value
     }
-}
-
-/// Why something cannot be [`Json`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidJson {
-    /// Not JSON, or not of this type.
-    #[error("the text is not JSON of the type expected; compare it with the type's fields")]
-    NotOfType,
-    /// The type's own `Serialize` failed, or JSON cannot say it (keys of a map that are no strings).
-    #[error("the value cannot be written as JSON; keys of maps must be strings or numbers")]
-    NotWritable,
-    /// What was written could not be read into the same type.
-    #[error(
-        "the value cannot be read back from its JSON, so it would be lost; compare `Serialize` with `Deserialize`, and look for numbers that are not finite"
-    )]
-    NotReadable,
-    /// What was written reads back as another value.
-    #[error(
-        "the value reads back from its JSON as another one, so it would be lost; look for `Some(None)`, for fields that serde skips, and compare `Serialize` with `Deserialize`"
-    )]
-    ReadsDifferently,
-    /// A number in the text has more digits than the type keeps.
-    #[error(
-        "the text has a number that the type would round; give the field a type that holds it exactly (`u64`, `i64`, or a string), or round it in the text"
-    )]
-    NumberNotKept,
-    /// An object in the text has a name twice, and the type keeps one of them.
-    #[error("the text has a name twice in one object, of which one would be lost; give each member a name of its own")]
-    NameTwice,
-    /// The text has something that the type would not write again: a member that it does not have, for one.
-    #[error(
-        "the text has something that the type does not keep, such as a member that it does not have; add it to the type, or take it out of the text"
-    )]
-    NotKept,
-    /// More than [`MOST_BYTES`] as JSON.
-    #[error("the value has more than 16 MiB as JSON; store it in pieces")]
-    TooLong,
 }
 
 /// Writes straight into the wiping buffer, so that no other copy of the JSON exists.
@@ -181,11 +147,11 @@ impl<T: JsonContent> fmt::Debug for Json<T> {
 /// Reads a JSON text, if the type keeps all that it says: numbers to the last digit, and every member. Of a text that is replaced by what is sealed, as in a job,
 /// nothing is lost. White space, escapes, the order of members and zeros at a number's end may change; a member that is `null` may go.
 impl<T: JsonContent> FromStr for Json<T> {
-    type Err = InvalidJson;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Json<T>, InvalidJson> {
+    fn from_str(text: &str) -> Result<Json<T>, Invalid> {
         // The library's error would quote the text.
-        let json = Json::new(serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?)?;
+        let json = Json::new(serde_json::from_str(text).map_err(|_| Invalid::NotOfType)?)?;
         kept::check(text, json.encoded.as_bytes())?;
         Ok(json)
     }
@@ -193,9 +159,9 @@ impl<T: JsonContent> FromStr for Json<T> {
 
 /// Wipes the given string, whether it is accepted or not.
 impl<T: JsonContent> TryFrom<String> for Json<T> {
-    type Error = InvalidJson;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Json<T>, InvalidJson> {
+    fn try_from(text: String) -> Result<Json<T>, Invalid> {
         Zeroizing::new(text).parse()
     }
 }
@@ -226,18 +192,16 @@ impl<T: JsonContent> PersonalData for Json<T> {
         out.extend(self.encoded.as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Json<T>, InvalidContent> {
+    fn decode(bytes: &[u8]) -> Result<Json<T>, Invalid> {
         if bytes.len() > MOST_BYTES {
-            return Err(InvalidContent);
+            return Err(Invalid::Content);
         }
-        let value = serde_json::from_slice(bytes).map_err(|_| InvalidContent)?;
+        let value = serde_json::from_slice(bytes).map_err(|_| Invalid::Content)?;
         let mut encoded = Plaintext::with_capacity(bytes.len());
         encoded.extend(bytes);
         Ok(Json { value, encoded })
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidJson);
 
 #[cfg(test)]
 mod tests {
@@ -319,21 +283,21 @@ mod tests {
 
     #[test]
     fn what_could_not_be_opened_again_is_refused() {
-        assert_eq!(Json::new(Float(f64::NAN)).err(), Some(InvalidJson::NotReadable));
-        assert_eq!(Json::new(Twice(Some(None))).err(), Some(InvalidJson::ReadsDifferently));
+        assert_eq!(Json::new(Float(f64::NAN)).err(), Some(Invalid::NotReadable));
+        assert_eq!(Json::new(Twice(Some(None))).err(), Some(Invalid::ReadsDifferently));
         assert!(Json::new(Twice(None)).is_ok() && Json::new(Twice(Some(Some(1)))).is_ok());
-        assert_eq!(Json::new(Skips { kept: 1, skipped: 1 }).err(), Some(InvalidJson::ReadsDifferently));
+        assert_eq!(Json::new(Skips { kept: 1, skipped: 1 }).err(), Some(Invalid::ReadsDifferently));
         assert!(Json::new(Skips { kept: 1, skipped: 0 }).is_ok());
-        assert_eq!(r#"{"kept":1,"more":2}"#.parse::<Json<Skips>>().err(), Some(InvalidJson::NotKept));
+        assert_eq!(r#"{"kept":1,"more":2}"#.parse::<Json<Skips>>().err(), Some(Invalid::NotKept));
         assert!(r#" { "kept" : 1 } "#.parse::<Json<Skips>>().is_ok());
-        assert_eq!(Json::new(Keys([(vec![1], 1)].into())).err(), Some(InvalidJson::NotWritable));
-        assert_eq!(Json::new(Long("x".repeat(MOST_BYTES))).err(), Some(InvalidJson::TooLong));
+        assert_eq!(Json::new(Keys([(vec![1], 1)].into())).err(), Some(Invalid::NotWritable));
+        assert_eq!(Json::new(Long("x".repeat(MOST_BYTES))).err(), Some(TOO_LONG));
         assert!(Json::new(Long("x".repeat(MOST_BYTES - 2))).is_ok());
         let mut deep = json!(0);
         for _ in 0..200 {
             deep = json!([deep]);
         }
-        assert_eq!(Json::new(Any(deep)).err(), Some(InvalidJson::NotReadable));
+        assert_eq!(Json::new(Any(deep)).err(), Some(Invalid::NotReadable));
     }
 
     #[test]
@@ -341,7 +305,7 @@ mod tests {
         let opened = Json::<Any>::decode(b" {\"b\":1, \"a\":2}").unwrap();
         assert_eq!(encoded(&opened), " {\"b\":1, \"a\":2}");
         for bad in [&b""[..], b"{", b"1 2", b"\"\xff\"", "[".repeat(100_000).as_bytes()] {
-            assert_eq!(Json::<Any>::decode(bad), Err(InvalidContent));
+            assert_eq!(Json::<Any>::decode(bad), Err(Invalid::Content));
         }
         assert!(Json::<Number>::decode(b"256").is_err());
     }

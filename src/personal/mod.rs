@@ -27,6 +27,7 @@ mod date;
 mod doors;
 mod email;
 mod folding;
+mod invalid;
 #[cfg(feature = "json")]
 mod json;
 mod name;
@@ -34,28 +35,28 @@ mod padding;
 mod phone;
 mod plaintext;
 mod secret_text;
-crate::journal::message::debug_as_message!(InvalidContent);
 
 #[cfg(test)]
 mod tests;
 mod text;
 mod unicode;
 
-pub use address::{Address, InvalidAddress};
+pub use address::Address;
 pub use canonical::{Canonical, CanonicalForm};
-pub use country::{Country, InvalidCountry};
-pub use date::{Date, InvalidDate};
+pub use country::Country;
+pub use date::Date;
 pub use doors::{ExposePersonalData, absent_if_empty, serialize_exposed};
-pub use email::{Email, InvalidEmail};
+pub use email::Email;
+pub use invalid::Invalid;
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-pub use json::{InvalidJson, Json, JsonContent};
-pub use name::{InvalidPersonName, Name};
+pub use json::{Json, JsonContent};
+pub use name::Name;
 pub use padding::Padding;
 pub(crate) use padding::unpad;
-pub use phone::{InvalidPhone, Phone};
+pub use phone::Phone;
 pub use plaintext::Plaintext;
-pub use text::{InvalidText, Text};
+pub use text::Text;
 
 use crate::journal::{InvalidName, check_name};
 
@@ -71,7 +72,7 @@ pub const MOST_BYTES: usize = 16 << 20;
 /// one of these where that fits, as the inner type wipes itself and prints as redacted.
 /// ```
 /// use oubliette::personal::{
-///     Canonical, CanonicalForm, ExposePersonalData, InvalidContent, Padding, PersonalData, Plaintext, Text, TypeTag,
+///     Canonical, CanonicalForm, ExposePersonalData, Invalid, Padding, PersonalData, Plaintext, Text, TypeTag,
 /// };
 /// use oubliette::{Field, Index, Purpose, Vault, bits};
 ///
@@ -107,9 +108,9 @@ pub const MOST_BYTES: usize = 16 << 20;
 ///         self.0.encode(out);
 ///     }
 ///
-///     fn decode(bytes: &[u8]) -> Result<CardNumber, InvalidContent> {
+///     fn decode(bytes: &[u8]) -> Result<CardNumber, Invalid> {
 ///         let text = Text::decode(bytes)?;
-///         text.expose_personal_data().parse().map_err(|_| InvalidContent::default())
+///         text.expose_personal_data().parse().map_err(|_| Invalid::Content)
 ///     }
 /// }
 ///
@@ -167,18 +168,14 @@ pub trait PersonalData: Sized {
     /// Reads the value back from exactly the bytes written by [`encode`](PersonalData::encode).
     ///
     /// # Errors
-    /// [`InvalidContent`] when they are not such bytes. They were authentic: this is a bug or a changed type, not an
+    /// [`Invalid`] when they are not such bytes. They were authentic: this is a bug or a changed type, not an
     /// attack.
-    fn decode(bytes: &[u8]) -> Result<Self, InvalidContent>;
+    fn decode(bytes: &[u8]) -> Result<Self, Invalid>;
 }
 
-/// Authentic bytes that are no value of the type.
-#[derive(Clone, Copy, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the opened bytes are not a value of this field's type; was the type changed without changing its tag?")]
-#[non_exhaustive]
-pub struct InvalidContent;
-
 /// The stable name of a personal data type: 1 to 32 bytes.
+///
+/// [`PersonalData`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeTag(&'static str);
 

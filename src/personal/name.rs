@@ -7,7 +7,7 @@ use super::secret_text::{
     SecretText, decode_text, deserializes_from_text, exposes_text, serializes_exposed_text, wipes_what_it_reads,
 };
 use super::unicode::{LineFault, read_line};
-use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
+use super::{Canonical, CanonicalForm, Invalid, Padding, PersonalData, Plaintext, TypeTag};
 
 /// A person's name, or a part of one, in any script.
 ///
@@ -27,7 +27,7 @@ use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Pla
 /// let stored: Name = "SIOBHÁN O'CONNOR".parse()?;
 /// assert_eq!(typed.expose_personal_data(), "Siobhán O’Connor");
 /// assert_eq!(typed.canonical_form(), stored.canonical_form());
-/// # Ok::<(), oubliette::personal::InvalidPersonName>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 ///
 #[doc = include_str!("folding/name.md")]
@@ -43,43 +43,29 @@ impl Name {
 
 exposes_text!(Name);
 serializes_exposed_text!(Name);
-wipes_what_it_reads!(Name, InvalidPersonName);
+wipes_what_it_reads!(Name, Invalid);
 deserializes_from_text!(Name, "a name, as a string");
 
-/// Why a text is not a [`Name`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidPersonName {
-    /// Nothing to see in it.
-    #[error("the name is empty; leave the field out instead")]
-    Empty,
-    /// More than [`Name::MOST_BYTES`].
-    #[error("the name has more than 300 bytes; shorten it, or keep it as `Text`")]
-    TooLong,
-    /// A control character or a line break.
-    #[error("the name has a control character or a line break; remove it")]
-    ControlCharacter,
-    /// A bidirectional embedding, override or isolate.
-    #[error("the name has an invisible character that turns the direction of writing; remove it")]
-    DirectionOverride,
-}
+const EMPTY: Invalid = Invalid::Empty("the name is empty; leave the field out instead");
+const TOO_LONG: Invalid = Invalid::TooLong("the name has more than 300 bytes; shorten it, or keep it as `Text`");
+const CONTROL: Invalid = Invalid::ControlCharacter("the name has a control character or a line break; remove it");
+const DIRECTION: Invalid =
+    Invalid::DirectionOverride("the name has an invisible character that turns the direction of writing; remove it");
 
-impl From<LineFault> for InvalidPersonName {
-    fn from(fault: LineFault) -> InvalidPersonName {
-        match fault {
-            LineFault::Empty => InvalidPersonName::Empty,
-            LineFault::TooLong => InvalidPersonName::TooLong,
-            LineFault::Control => InvalidPersonName::ControlCharacter,
-            LineFault::Direction => InvalidPersonName::DirectionOverride,
-        }
+fn refused(fault: LineFault) -> Invalid {
+    match fault {
+        LineFault::Empty => EMPTY,
+        LineFault::TooLong => TOO_LONG,
+        LineFault::Control => CONTROL,
+        LineFault::Direction => DIRECTION,
     }
 }
 
 impl FromStr for Name {
-    type Err = InvalidPersonName;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Name, InvalidPersonName> {
-        Ok(Name { text: read_line(text, Name::MOST_BYTES)? })
+    fn from_str(text: &str) -> Result<Name, Invalid> {
+        Ok(Name { text: read_line(text, Name::MOST_BYTES).map_err(refused)? })
     }
 }
 
@@ -95,7 +81,7 @@ impl PersonalData for Name {
         out.extend(self.text.as_str().as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Name, InvalidContent> {
+    fn decode(bytes: &[u8]) -> Result<Name, Invalid> {
         Ok(Name { text: decode_text(bytes, Name::MOST_BYTES)? })
     }
 }
@@ -109,8 +95,6 @@ impl Canonical for Name {
         CanonicalForm::of_text(widened(&folded(self.text.as_str(), Commas::Count)).as_str())
     }
 }
-
-crate::journal::message::debug_as_message!(InvalidPersonName);
 
 #[cfg(test)]
 mod tests {
@@ -181,17 +165,17 @@ mod tests {
     fn the_rule_broken_is_named() {
         let long = "ก".repeat(101);
         for (text, why) in [
-            ("", InvalidPersonName::Empty),
-            (" \u{3000}\u{200b}\u{3164} ", InvalidPersonName::Empty),
-            ("Jane\r\nBcc: x", InvalidPersonName::ControlCharacter),
-            ("Jane\tDoe", InvalidPersonName::ControlCharacter),
-            ("Jane\u{2028}Doe", InvalidPersonName::ControlCharacter),
-            ("Jane\0", InvalidPersonName::ControlCharacter),
-            ("Jane\u{9b}31m", InvalidPersonName::ControlCharacter),
-            ("\u{202e}enaJ", InvalidPersonName::DirectionOverride),
-            ("Jane\u{2066}", InvalidPersonName::DirectionOverride),
-            (&long, InvalidPersonName::TooLong),
-            (&"a".repeat(5000), InvalidPersonName::TooLong),
+            ("", EMPTY),
+            (" \u{3000}\u{200b}\u{3164} ", EMPTY),
+            ("Jane\r\nBcc: x", CONTROL),
+            ("Jane\tDoe", CONTROL),
+            ("Jane\u{2028}Doe", CONTROL),
+            ("Jane\0", CONTROL),
+            ("Jane\u{9b}31m", CONTROL),
+            ("\u{202e}enaJ", DIRECTION),
+            ("Jane\u{2066}", DIRECTION),
+            (&long, TOO_LONG),
+            (&"a".repeat(5000), TOO_LONG),
         ] {
             assert_eq!(text.parse::<Name>(), Err(why));
         }

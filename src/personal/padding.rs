@@ -6,6 +6,8 @@ use std::num::NonZeroU16;
 ///
 /// Sealed values of one type have lengths that are multiples of its step; a value always gets at least one byte of
 /// padding.
+///
+/// [`PersonalData`](crate::personal::PersonalData) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
     step: NonZeroU16,

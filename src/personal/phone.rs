@@ -5,11 +5,7 @@ use std::str::FromStr;
 use super::secret_text::{SecretText, deserializes_from_text};
 use super::secret_text::{exposes_text, serializes_exposed_text, wipes_what_it_reads};
 use super::unicode::is_ignorable;
-use super::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, TypeTag};
-
-mod invalid;
-
-pub use invalid::InvalidPhone;
+use super::{Canonical, CanonicalForm, Invalid, Padding, PersonalData, Plaintext, TypeTag};
 
 #[cfg(not(feature = "phone"))]
 mod plain;
@@ -21,6 +17,11 @@ mod numbering;
 #[cfg(feature = "phone")]
 use numbering::{as_typed, e164};
 
+const EMPTY: Invalid = Invalid::Empty("the telephone number is empty; leave the field out instead");
+const TOO_LONG: Invalid = Invalid::TooLong("the telephone number has too many digits");
+const NO_COUNTRY: Invalid =
+    Invalid::NoCountry("the telephone number has no country; begin it with + and the country's code");
+
 /// A telephone number: E.164, and an extension if there is one.
 ///
 /// Kept in the form of RFC 3966 without its scheme, `+33123456789;ext=12`, since how a person spaced their digits
@@ -31,7 +32,7 @@ use numbering::{as_typed, e164};
 /// are checked against the numbering plan of their country. Without, only lengths are, and `+` must be followed by
 /// digits with nothing but spaces, dots and dashes between them. A number that both accept is kept in the same bytes.
 ///
-/// A number without `+` that could be one of two is refused ([`Ambiguous`](InvalidPhone::Ambiguous)): `491712345678` in Germany is
+/// A number without `+` that could be one of two is refused ([`Ambiguous`](Invalid::Ambiguous)): `491712345678` in Germany is
 /// a mobile number whose plus was forgotten, and somebody's line in Emden. A number that is in no plan has a door of its own,
 /// [`not_validated`](Phone::not_validated).
 ///
@@ -47,7 +48,7 @@ use numbering::{as_typed, e164};
 /// let phone: Phone = "+33 1.23.45.67.89 poste 12".parse()?;
 /// assert_eq!(phone.expose_personal_data(), "+33123456789;ext=12");
 /// assert_eq!(phone.expose_personal_data_parts(), ("+33123456789", Some("12")));
-/// # Ok::<(), oubliette::personal::InvalidPhone>(())
+/// # Ok::<(), oubliette::personal::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Phone {
@@ -63,10 +64,10 @@ impl Phone {
     /// there to call abroad (`00`), are of the country they say.
     ///
     /// # Errors
-    /// [`InvalidPhone`] names the rule broken.
+    /// [`Invalid`] names the rule broken.
     #[cfg(feature = "phone")]
     #[cfg_attr(docsrs, doc(cfg(feature = "phone")))]
-    pub fn parse(text: &str, country: super::Country) -> Result<Phone, InvalidPhone> {
+    pub fn parse(text: &str, country: super::Country) -> Result<Phone, Invalid> {
         Phone::read(text, Some(country), false)
     }
 
@@ -75,8 +76,8 @@ impl Phone {
     /// number validated.
     ///
     /// # Errors
-    /// [`InvalidPhone`] names the rule broken. A number that could be one of two ([`Ambiguous`](InvalidPhone::Ambiguous)) is refused here too.
-    pub fn not_validated(text: &str, country: Option<super::Country>) -> Result<Phone, InvalidPhone> {
+    /// [`Invalid`] names the rule broken. A number that could be one of two ([`Ambiguous`](Invalid::Ambiguous)) is refused here too.
+    pub fn not_validated(text: &str, country: Option<super::Country>) -> Result<Phone, Invalid> {
         Phone::read(text, country, true)
     }
 
@@ -93,7 +94,7 @@ impl Phone {
         parts(self.text.as_str())
     }
 
-    fn read(text: &str, country: Option<super::Country>, any: bool) -> Result<Phone, InvalidPhone> {
+    fn read(text: &str, country: Option<super::Country>, any: bool) -> Result<Phone, Invalid> {
         let plain = plain_characters(text)?;
         let text = plain.as_str();
         let text = text.strip_prefix("tel:").unwrap_or(text);
@@ -101,11 +102,11 @@ impl Phone {
         let (number, rest) = text.split_at_checked(end).unwrap_or((text, ""));
         let extension = if rest.is_empty() { None } else { Some(read_extension(rest)?) };
         if !number.contains(|c: char| c.is_ascii_digit()) {
-            return Err(InvalidPhone::TooShort);
+            return Err(Invalid::TooShort);
         }
         let number = number.trim_matches([' ', '-', '.']);
         let (mut kept, is_validated) = match e164(number, country) {
-            Err(error) if any && !matches!(error, InvalidPhone::Ambiguous) => (as_typed(number, country)?, false),
+            Err(error) if any && !matches!(error, Invalid::Ambiguous) => (as_typed(number, country)?, false),
             kept => (kept?, true),
         };
         if let Some(extension) = extension {
@@ -114,21 +115,21 @@ impl Phone {
         }
         match kept.as_str().len() {
             _ if is_kept_form(kept.as_str()) => Ok(Phone { text: kept, is_validated }),
-            0..=7 => Err(InvalidPhone::TooShort),
-            _ => Err(InvalidPhone::TooLong),
+            0..=7 => Err(Invalid::TooShort),
+            _ => Err(TOO_LONG),
         }
     }
 }
 
 exposes_text!(Phone);
 serializes_exposed_text!(Phone);
-wipes_what_it_reads!(Phone, InvalidPhone);
+wipes_what_it_reads!(Phone, Invalid);
 deserializes_from_text!(Phone, "a telephone number, as a string");
 
 impl FromStr for Phone {
-    type Err = InvalidPhone;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Phone, InvalidPhone> {
+    fn from_str(text: &str) -> Result<Phone, Invalid> {
         Phone::read(text, None, false)
     }
 }
@@ -162,15 +163,15 @@ const fn is_of_number(c: char) -> bool {
 
 // What keyboards of all scripts write for the same few characters. Invisible characters come along when a number is copied
 // out of a list of contacts, and nothing of them is kept.
-fn plain_characters(text: &str) -> Result<SecretText, InvalidPhone> {
+fn plain_characters(text: &str) -> Result<SecretText, Invalid> {
     let text = text.trim();
     if text.len() > 250 {
-        return Err(InvalidPhone::TooLong);
+        return Err(TOO_LONG);
     }
     let mut plain = SecretText::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_ignorable(*c)) {
         match c {
-            _ if c.is_control() => return Err(InvalidPhone::UnexpectedCharacter),
+            _ if c.is_control() => return Err(Invalid::UnexpectedCharacter),
             _ if c.is_whitespace() => plain.push(' '),
             '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff0d}' | '\u{ff70}' => plain.push('-'),
             '\u{b7}' | '\u{2022}' | '\u{30fb}' | '\u{ff65}' | '\u{3002}' | '\u{ff61}' => plain.push('.'),
@@ -187,7 +188,7 @@ fn plain_characters(text: &str) -> Result<SecretText, InvalidPhone> {
             },
         }
     }
-    if plain.as_str().trim().is_empty() { Err(InvalidPhone::Empty) } else { Ok(plain) }
+    if plain.as_str().trim().is_empty() { Err(EMPTY) } else { Ok(plain) }
 }
 
 // The zeros of scripts whose digits people use; the nine others follow each.
@@ -229,7 +230,7 @@ const LABELS: [&str; 23] = [
 
 // Here rather than in the library, which makes digits of the letters of a label that it does not know, and drops what
 // follows a second number.
-fn read_extension(rest: &str) -> Result<&str, InvalidPhone> {
+fn read_extension(rest: &str) -> Result<&str, Invalid> {
     // Two commas are a pause before dialling on; one alone may as well come before a second number.
     let is_after_pause = rest.trim_start().starts_with(",,");
     let rest = rest.trim_start_matches([' ', ';', ',']);
@@ -240,14 +241,14 @@ fn read_extension(rest: &str) -> Result<&str, InvalidPhone> {
             let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
             let (label, after) = rest.split_at_checked(end).unwrap_or_default();
             if !LABELS.contains(&label) {
-                return Err(InvalidPhone::UnexpectedCharacter);
+                return Err(Invalid::UnexpectedCharacter);
             }
             after
         }
     };
     let digits = after.trim_start_matches([' ', '.', ':', '=', '#']);
     let fits = (1..=Phone::MOST_EXTENSION_DIGITS).contains(&digits.len());
-    if fits && digits.bytes().all(|byte| byte.is_ascii_digit()) { Ok(digits) } else { Err(InvalidPhone::Extension) }
+    if fits && digits.bytes().all(|byte| byte.is_ascii_digit()) { Ok(digits) } else { Err(Invalid::Extension) }
 }
 
 impl PersonalData for Phone {
@@ -268,8 +269,8 @@ impl PersonalData for Phone {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Phone, InvalidContent> {
-        let text = std::str::from_utf8(bytes).map_err(|_| InvalidContent)?;
+    fn decode(bytes: &[u8]) -> Result<Phone, Invalid> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Invalid::Content)?;
         let mut kept = SecretText::with_capacity(text.len());
         let is_validated = match text.strip_prefix(NOT_VALIDATED) {
             Some(rest) => {
@@ -282,7 +283,7 @@ impl PersonalData for Phone {
                 true
             }
         };
-        if is_kept_form(kept.as_str()) { Ok(Phone { text: kept, is_validated }) } else { Err(InvalidContent) }
+        if is_kept_form(kept.as_str()) { Ok(Phone { text: kept, is_validated }) } else { Err(Invalid::Content) }
     }
 }
 
@@ -298,7 +299,7 @@ impl Canonical for Phone {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<String, InvalidPhone> {
+    fn parse(text: &str) -> Result<String, Invalid> {
         text.parse::<Phone>().map(|phone| phone.expose_personal_data().to_owned())
     }
 
@@ -345,11 +346,11 @@ mod tests {
 
     #[test]
     fn the_rule_broken_is_named() {
-        use InvalidPhone::*;
+        use Invalid::*;
         for (text, why) in [
-            ("", Empty),
-            (" \u{200e} ", Empty),
-            ("06 12 34 56 78", NoCountry),
+            ("", EMPTY),
+            (" \u{200e} ", EMPTY),
+            ("06 12 34 56 78", NO_COUNTRY),
             ("+33 6 12 34 56 78 call after six", UnexpectedCharacter),
             ("mobile: +33 6 12 34 56 78", UnexpectedCharacter),
             ("+33 6 12 34 56 78\u{7}", UnexpectedCharacter),
@@ -366,8 +367,8 @@ mod tests {
             ("ext. 12", TooShort),
             ("+ ()", TooShort),
             ("+123", TooShort),
-            ("+33 6 12 34 56 78 90 12 34 56", TooLong),
-            (&"1".repeat(300), TooLong),
+            ("+33 6 12 34 56 78 90 12 34 56", TOO_LONG),
+            (&"1".repeat(300), TOO_LONG),
         ] {
             let got = parse(text);
             // A plan knows shorter and longer numbers, and which codes there are; the other build counts digits.
@@ -410,8 +411,8 @@ mod tests {
             "~0123456",
             "~~1234567",
         ] {
-            assert_eq!(Phone::decode(bad.as_bytes()), Err(InvalidContent), "{bad}");
+            assert_eq!(Phone::decode(bad.as_bytes()), Err(Invalid::Content), "{bad}");
         }
-        assert_eq!(Phone::decode(b"+1234567\xff"), Err(InvalidContent));
+        assert_eq!(Phone::decode(b"+1234567\xff"), Err(Invalid::Content));
     }
 }

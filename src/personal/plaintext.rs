@@ -7,6 +7,8 @@ use crate::secret;
 /// Where [`PersonalData::encode`](crate::personal::PersonalData::encode) writes a value's bytes.
 ///
 /// It wipes what it held when it grows and when it is dropped.
+///
+/// [`PersonalData`](crate::personal::PersonalData) has an example.
 pub struct Plaintext {
     // What precedes the value (a sealed value's header) shares the allocation, so that sealing makes only one.
     bytes: Vec<u8>,
@@ -52,13 +54,13 @@ impl Plaintext {
 
     /// The number of bytes written so far.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.start)
     }
 
     /// True while nothing was written.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 

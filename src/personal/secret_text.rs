@@ -176,10 +176,10 @@ pub(super) use deserializes_from_text;
 
 /// Content that is one UTF-8 text of 1 to `most` bytes. That is all a decoder may check: rules about what people type
 /// come from libraries whose tables change, and what was sealed years ago must still open.
-pub(super) fn decode_text(bytes: &[u8], most: usize) -> Result<SecretText, super::InvalidContent> {
+pub(super) fn decode_text(bytes: &[u8], most: usize) -> Result<SecretText, super::Invalid> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() && text.len() <= most => Ok(SecretText::copy_of(text)),
-        _ => Err(super::InvalidContent),
+        _ => Err(super::Invalid::Content),
     }
 }
 

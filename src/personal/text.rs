@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::secret_text::{SecretText, deserializes_from_text, exposes_text, serializes_exposed_text};
-use super::{Canonical, CanonicalForm, InvalidContent, MOST_BYTES, Padding, PersonalData, Plaintext, TypeTag};
+use super::{Canonical, CanonicalForm, Invalid, MOST_BYTES, Padding, PersonalData, Plaintext, TypeTag};
 
 /// Text of any kind: notes, messages, numbers of documents.
 ///
@@ -14,6 +14,14 @@ use super::{Canonical, CanonicalForm, InvalidContent, MOST_BYTES, Padding, Perso
 ///
 /// Padding: steps of 256 bytes.
 ///
+///
+/// ```
+/// use oubliette::personal::Text;
+/// let note: Text = "leave it with the neighbour".parse()?;
+/// assert_eq!(note.expose_personal_data(), "leave it with the neighbour");
+/// assert!(!format!("{note:?}").contains("neighbour"));
+/// # Ok::<(), oubliette::personal::Invalid>(())
+/// ```
 #[doc = include_str!("folding/text.md")]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {
@@ -31,21 +39,14 @@ exposes_text!(Text);
 serializes_exposed_text!(Text);
 deserializes_from_text!(Text, "a text, as a string");
 
-/// Why a text is not a [`Text`].
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidText {
-    /// More than [`MOST_BYTES`].
-    #[error("the text has more than 16 MiB; store it in pieces")]
-    TooLong,
-}
+const TOO_LONG: Invalid = Invalid::TooLong("the text has more than 16 MiB; store it in pieces");
 
 impl FromStr for Text {
-    type Err = InvalidText;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Text, InvalidText> {
+    fn from_str(text: &str) -> Result<Text, Invalid> {
         if text.len() > MOST_BYTES {
-            return Err(InvalidText::TooLong);
+            return Err(TOO_LONG);
         }
         Ok(Text { text: SecretText::copy_of(text) })
     }
@@ -53,11 +54,11 @@ impl FromStr for Text {
 
 /// Takes the string over without a copy; it is wiped on drop, or at once if it is refused.
 impl TryFrom<String> for Text {
-    type Error = InvalidText;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Text, InvalidText> {
+    fn try_from(text: String) -> Result<Text, Invalid> {
         let text = SecretText::taking(text);
-        if text.as_str().len() > MOST_BYTES { Err(InvalidText::TooLong) } else { Ok(Text { text }) }
+        if text.as_str().len() > MOST_BYTES { Err(TOO_LONG) } else { Ok(Text { text }) }
     }
 }
 
@@ -73,8 +74,8 @@ impl PersonalData for Text {
         out.extend(self.text.as_str().as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Text, InvalidContent> {
-        std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(InvalidContent)
+    fn decode(bytes: &[u8]) -> Result<Text, Invalid> {
+        std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(Invalid::Content)
     }
 }
 
@@ -95,8 +96,6 @@ impl Canonical for Text {
     }
 }
 
-crate::journal::message::debug_as_message!(InvalidText);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,10 +106,10 @@ mod tests {
             assert_eq!(text.parse::<Text>().unwrap().expose_personal_data(), text);
         }
         assert!(Text::default() == "".parse().unwrap());
-        assert_eq!(Text::try_from("x".repeat(MOST_BYTES + 1)), Err(InvalidText::TooLong));
+        assert_eq!(Text::try_from("x".repeat(MOST_BYTES + 1)), Err(TOO_LONG));
         assert!(Text::try_from("x".repeat(MOST_BYTES)).is_ok());
-        assert_eq!("x".repeat(MOST_BYTES + 1).parse::<Text>(), Err(InvalidText::TooLong));
-        assert_eq!(Text::decode(&vec![b'x'; MOST_BYTES + 1]), Err(InvalidContent));
+        assert_eq!("x".repeat(MOST_BYTES + 1).parse::<Text>(), Err(TOO_LONG));
+        assert_eq!(Text::decode(&vec![b'x'; MOST_BYTES + 1]), Err(Invalid::Content));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use super::support::Stored;
 use crate::customer::CustomerId;
-use crate::error::{OpenError, ResealError, SealRecordError};
-use crate::field::{Field, FieldId, Placed};
-use crate::group::{Group, Members, PlacedGroup};
+use crate::error::{Error, OpenError, SealError};
+use crate::field::{Field, FieldId, FieldWithin};
+use crate::group::{Group, Members};
 use crate::personal::PersonalData;
 use crate::vault::CustomerKeys;
 
@@ -13,23 +13,25 @@ use crate::vault::CustomerKeys;
 pub fn seal_group<S: Stored<Members>>(
     keys: &CustomerKeys,
     column: &'static str,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     kept: &Members,
     put: impl FnOnce(&mut Members),
-) -> Result<S, SealRecordError> {
+) -> Result<S, SealError> {
     let mut members = kept.clone();
     put(&mut members);
-    keys.seal_group(place, &members).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
+    keys.seal_group(place, &members)
+        .map(S::from)
+        .map_err(|error| SealError::InColumn { column, source: Box::new(error) })
 }
 
 /// The same of a column that may be NULL: it is, while nothing was there and nothing is put in.
 pub fn seal_group_optional<S: Stored<Members>>(
     keys: &CustomerKeys,
     column: &'static str,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     kept: Option<&Members>,
     put: impl FnOnce(&mut Members),
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     let mut members = kept.cloned().unwrap_or_default();
     put(&mut members);
     if kept.is_none() && members.is_empty() {
@@ -84,13 +86,13 @@ impl OpenedMembers<'_> {
 /// Opens a group and reads its members; beside them, what the record does not know.
 pub fn open_group<S: Stored<Members>, V>(
     keys: &CustomerKeys,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     asked: &[FieldId],
     stored: &S,
     read: impl FnOnce(&OpenedMembers<'_>) -> Result<V, OpenError>,
 ) -> Result<(Members, V), OpenError> {
     keys.open_members(place, asked, stored.sealed(), |members| {
-        let read = read(&OpenedMembers { members: &members, group: place.group, customer: keys.customer() })?;
+        let read = read(&OpenedMembers { members: &members, group: place.group(), customer: keys.customer() })?;
         Ok((members.into_kept(), read))
     })
 }
@@ -98,7 +100,7 @@ pub fn open_group<S: Stored<Members>, V>(
 /// The same of a column that may be NULL, which is a group of nothing.
 pub fn open_group_optional<S: Stored<Members>, V>(
     keys: &CustomerKeys,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     asked: &[FieldId],
     stored: Option<&S>,
     read: impl FnOnce(&OpenedMembers<'_>) -> Result<V, OpenError>,
@@ -107,7 +109,7 @@ pub fn open_group_optional<S: Stored<Members>, V>(
         Some(stored) => open_group(keys, place, asked, stored, read).map(|(kept, read)| (Some(kept), read)),
         None => {
             let members = &Members::new();
-            let read = read(&OpenedMembers { members, group: place.group, customer: keys.customer() })?;
+            let read = read(&OpenedMembers { members, group: place.group(), customer: keys.customer() })?;
             Ok((None, read))
         }
     }
@@ -117,7 +119,7 @@ pub fn open_group_optional<S: Stored<Members>, V>(
 /// take it.
 pub fn open_or_column_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
     in_group: Option<T>,
     _: Group,
@@ -131,7 +133,7 @@ pub fn open_or_column_optional<T: PersonalData, S: Stored<T>>(
 /// The same of one that is always there.
 pub fn open_or_column<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
     in_group: Option<T>,
     group: Group,
@@ -144,7 +146,7 @@ pub fn open_or_column<T: PersonalData, S: Stored<T>>(
 /// Opens a field that is written to a column, and may still be in a group. That is the newer one where both are there.
 pub fn open_or_group_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
     in_group: Option<T>,
     group: Group,
@@ -158,7 +160,7 @@ pub fn open_or_group_optional<T: PersonalData, S: Stored<T>>(
 /// The same of one that is always there.
 pub fn open_or_group<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
     in_group: Option<T>,
     group: Group,
@@ -172,17 +174,17 @@ pub fn open_or_group<T: PersonalData, S: Stored<T>>(
 /// Moves a group to the newest key tree. `None` if it is to stay.
 pub fn reseal_group<S: Stored<Members>>(
     keys: &CustomerKeys,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     stored: &S,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     Ok(keys.reseal_group(place, stored.sealed())?.map(S::from))
 }
 
 /// The same for a column that may be NULL.
 pub fn reseal_group_optional<S: Stored<Members>>(
     keys: &CustomerKeys,
-    place: PlacedGroup<'_>,
+    place: FieldWithin<'_, Members>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     stored.map_or(Ok(None), |stored| reseal_group(keys, place, stored))
 }

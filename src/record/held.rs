@@ -7,6 +7,8 @@ use std::fmt;
 /// In a record it is sealed under the number that the record declares for its purpose, or the record's own one. `Shredded`
 /// and `Absent` are both stored as NULL, so writing a record back clears what was shredded. NULL is opened as `Absent`, and
 /// so is whatever stands beside an absent number.
+///
+/// The derive [`Personal`](crate::Personal) has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Held<T> {
     /// The value.

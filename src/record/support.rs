@@ -14,8 +14,8 @@ pub use crate::vault::Opens;
 
 use super::{FieldInfo, FieldKind, Held};
 use crate::columns::SealedText;
-use crate::error::{OpenError, ResealError, SealError, SealRecordError};
-use crate::field::{Field, FieldId, Placed, Purpose};
+use crate::error::{Error, OpenError, SealError};
+use crate::field::{Field, FieldId, FieldWithin, Purpose};
 use crate::group::Group;
 use crate::index::{Index, Token};
 use crate::personal::PersonalData;
@@ -180,19 +180,19 @@ impl<T> Stored<T> for SealedText<T> {
 pub fn seal<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     column: &'static str,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     value: &T,
-) -> Result<S, SealRecordError> {
-    keys.seal(place, value).map(S::from).map_err(|source| SealRecordError::Seal { column, source })
+) -> Result<S, SealError> {
+    keys.seal(place, value).map(S::from).map_err(|error| SealError::InColumn { column, source: Box::new(error) })
 }
 
 /// Seals a column that may be NULL.
 pub fn seal_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
     column: &'static str,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     value: Option<&T>,
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     value.map(|value| seal(keys, column, place, value)).transpose()
 }
 
@@ -200,12 +200,12 @@ pub fn seal_optional<T: PersonalData, S: Stored<T>>(
 pub fn seal_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
     column: &'static str,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     value: Option<&T>,
-) -> Result<Option<S>, SealRecordError> {
+) -> Result<Option<S>, SealError> {
     let Some(value) = value else { return Ok(None) };
     let purpose = place.field.purpose().name();
-    let keys = keys.ok_or(SealRecordError::NoCustomer { column, purpose })?;
+    let keys = keys.ok_or(SealError::NoCustomer { column, purpose })?;
     seal(keys, column, place, value).map(Some)
 }
 
@@ -215,8 +215,8 @@ pub fn token<T: PersonalData>(
     column: &'static str,
     index: Index<T>,
     value: &T,
-) -> Result<Token<T>, SealRecordError> {
-    vault.token(index, value).map_err(|source| SealRecordError::Token { column, source })
+) -> Result<Token<T>, SealError> {
+    vault.token(index, value).map_err(|source| SealError::NoToken { column, source })
 }
 
 /// The token of a column that may be NULL.
@@ -225,14 +225,14 @@ pub fn token_optional<T: PersonalData>(
     column: &'static str,
     index: Index<T>,
     value: Option<&T>,
-) -> Result<Option<Token<T>>, SealRecordError> {
+) -> Result<Option<Token<T>>, SealError> {
     value.map(|value| token(vault, column, index, value)).transpose()
 }
 
 /// Opens a column.
 pub fn open<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: &S,
 ) -> Result<T, OpenError> {
     keys.open(place, stored.sealed())
@@ -241,7 +241,7 @@ pub fn open<T: PersonalData, S: Stored<T>>(
 /// Opens a column that may be NULL.
 pub fn open_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
 ) -> Result<Option<T>, OpenError> {
     stored.map(|stored| open(keys, place, stored)).transpose()
@@ -250,7 +250,7 @@ pub fn open_optional<T: PersonalData, S: Stored<T>>(
 /// Opens a column whose customer may have been shredded in its purpose.
 pub fn open_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
 ) -> Result<Held<T>, OpenError> {
     let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(Held::Absent) };
@@ -264,32 +264,32 @@ pub fn open_held<T: PersonalData, S: Stored<T>>(
 /// Moves a column's value to the newest key tree. `None` if it is to stay.
 pub fn reseal<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: &S,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     Ok(keys.reseal(place, stored.sealed())?.map(S::from))
 }
 
 /// The same for a column that may be NULL.
 pub fn reseal_optional<T: PersonalData, S: Stored<T>>(
     keys: &CustomerKeys,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     stored.map_or(Ok(None), |stored| reseal(keys, place, stored))
 }
 
 /// The same for a column whose customer may have been shredded in its purpose: such a value stays.
 pub fn reseal_held<T: PersonalData, S: Stored<T>>(
     keys: Option<&CustomerKeys>,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     stored: Option<&S>,
-) -> Result<Option<S>, ResealError> {
+) -> Result<Option<S>, Error> {
     let (Some(keys), Some(stored)) = (keys, stored) else { return Ok(None) };
     match reseal(keys, place, stored) {
         Err(
-            ResealError::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
-            | ResealError::Seal(SealError::Shredded { .. }),
+            Error::Open(OpenError::Shredded { .. } | OpenError::Retired { .. })
+            | Error::Seal(SealError::Shredded { .. }),
         ) => Ok(None),
         other => other,
     }

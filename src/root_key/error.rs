@@ -6,6 +6,17 @@ use super::WrapperError;
 use crate::journal::Outcome;
 
 /// Why a root key could not be used.
+///
+/// ```
+/// use oubliette::RootKey;
+/// use oubliette::root_keys::RootKeyError;
+///
+/// match RootKey::from_file("/run/secrets/no-such-file") {
+///     Ok(_) => {}
+///     Err(RootKeyError::File { path, source }) => eprintln!("{}: {source}: is the secret mounted?", path.display()),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RootKeyError {

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::root_key::WrapperError;
-    use crate::root_key::versions::{KeySeries, Older, VersionPolicy, VersionRecipe, VersionState, Versions};
+    use crate::root_key::versions::{Held, KeySeries, Older, VersionPolicy, VersionRecipe, VersionState, Versions};
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -109,7 +109,7 @@ mod tests {
     impl Process {
         fn new(clock: &Arc<ManualClock>, token: &Dated) -> Process {
             let policy = VersionPolicy::by_hand().keep_older(10 * DAY);
-            let versions = Versions::new(Box::new(token.clone()), policy, Clock::Manual(clock.clone()));
+            let versions = Versions::new(Held::ByOne(Box::new(token.clone())), policy, Clock::Manual(clock.clone()));
             Process { clock: clock.clone(), token: token.clone(), versions }
         }
 

@@ -10,6 +10,16 @@ use crate::secret::Secret32;
 use crate::stack::{Work, with_clean_stack_after};
 
 /// How expensive each guess of a passphrase is: Argon2id (RFC 9106).
+///
+/// ```
+/// use oubliette::RootKey;
+/// use oubliette::root_keys::PassphraseCost;
+///
+/// // On a machine with memory to spare: 256 MiB a guess.
+/// let cost = PassphraseCost { memory_kib: 256 * 1024, ..PassphraseCost::default() };
+/// let key = RootKey::passphrase_at_cost("six random words, not these ones", cost);
+/// # let _ = key;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
     /// Memory in KiB: 8 192 to 1 048 576.

@@ -7,17 +7,22 @@ use super::{Kind, Recipe, RootKey, RootKeyError};
 use crate::derivation::{self, RootSecret};
 use crate::journal::{SeriesName, VaultName};
 
-/// An older version of a root key that is left in the token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct OlderVersion {
-    /// Which.
-    pub version: KeyVersion,
-    /// When its time is over, by the marks in the token and the policy.
-    pub until: SystemTime,
-}
-
 /// What a token has of a vault's root keys: as looked, nothing was changed. Times are those of the clocks that made the marks.
+///
+/// ```
+/// use oubliette::testing::MemoryToken;
+/// use oubliette::{Purpose, RootKey, Vault, root_keys::VersionPolicy, store::Memory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// let (token, memory) = (MemoryToken::new(), Memory::new());
+/// let key = || RootKey::versions(token.clone(), VersionPolicy::with_each_shred().allow_one_place());
+/// let at = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+///
+/// let vault = at().create(key())?;
+/// vault.shred([vault.enroll()?])?;
+/// let seen = at().look_at_root_key(&key())?.ok_or("it has versions")?;
+/// assert!(seen.has_key && seen.overdue.is_empty() && seen.kept.is_empty()); // no older root record opens
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RootKeyVersions {
@@ -35,10 +40,10 @@ pub struct RootKeyVersions {
     pub completed: Option<SystemTime>,
     /// A later version is complete: an older root record was put back.
     pub is_superseded: bool,
-    /// Older ones whose time is not over.
-    pub kept: Vec<OlderVersion>,
-    /// Older ones whose time is over, and which are there still: the next commit destroys them.
-    pub overdue: Vec<OlderVersion>,
+    /// Older ones whose time is not over, and when it is, by the marks in the token and the policy.
+    pub kept: Vec<(KeyVersion, SystemTime)>,
+    /// Older ones whose time is over, since when, and which are there still: the next commit destroys them.
+    pub overdue: Vec<(KeyVersion, SystemTime)>,
     /// Keys that no record needs: of commits that came to nothing. The next commit destroys them.
     pub unused: Vec<KeyVersion>,
     /// Versions whose marks are dated in the future, by this machine's clock: older versions are kept for longer.
@@ -52,6 +57,22 @@ pub struct RootKeyVersions {
 }
 
 /// A series of keys in a token.
+///
+/// ```
+/// use oubliette::testing::MemoryToken;
+/// use oubliette::{Purpose, RootKey, Vault, root_keys::VersionPolicy, store::Memory};
+/// let (token, memory) = (MemoryToken::new(), Memory::new());
+/// let key = || RootKey::versions(token.clone(), VersionPolicy::by_hand().allow_one_place());
+/// let vault = Vault::on(memory.clone(), memory).purposes([Purpose::new("orders")]).create(key())?;
+///
+/// // It moves to another key; what it left in the token is destroyed.
+/// vault.rotate_root_key(RootKey::bytes([7; 32]))?;
+/// for left in vault.series_in(&key())?.iter().filter(|left| left.is_of_this_vault && !left.is_in_use) {
+///     vault.destroy_series(&key(), left.series, None)?;
+/// }
+/// assert_eq!(token.keys(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SeriesInToken {
@@ -184,7 +205,7 @@ impl Versions {
         let is_superseded = states.iter().any(|state| is_later(state, recipe));
         let (mut kept, mut overdue, mut unused) = (Vec::new(), Vec::new(), Vec::new());
         for state in states.iter().filter(|state| state.has_key && state.version != recipe.version) {
-            let older = OlderVersion { version: state.version, until: self.until(state, &states) };
+            let older = (state.version, self.until(state, &states));
             match completed {
                 _ if is_later(state, recipe) => {}
                 _ if state.completed.is_none() => unused.push(state.version),

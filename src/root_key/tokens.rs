@@ -1,7 +1,6 @@
 //! Several tokens that hold the same versions: any one of them opens, and destroying counts when it is done in all.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::SystemTime;
 
 use super::versions::{KeySeries, KeyVersion, VersionState, WRAPPED_BYTES};
@@ -13,57 +12,35 @@ const LIST: [u8; 4] = *b"list";
 /// Longest name of a token, in bytes.
 const NAME: usize = 32;
 
-/// Several tokens that hold the keys of one series, for [`RootKey::versions`](crate::RootKey::versions): one that burns does not take the vault with it.
-///
-/// **Any one of them opens the vault, and whoever has any one of them opens what it holds the key of.** Each version makes a key in every token, so a version
-/// begins, and an older one is destroyed, only while all are there: the one in the safe would still open what was to be forgotten. With the policy
-/// [`with_each_shred`](crate::root_keys::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
-/// choose [`after`](crate::root_keys::VersionPolicy::after) or [`by_hand`](crate::root_keys::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
-/// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
-///
-/// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list. To add a token, or
-/// to give up a lost one, rotate to the tokens that you want from then on. All of these must be there, and the series goes on with its next version.
-///
-/// **A token that was given up keeps its keys, which open earlier root records.** Destroy it if it is found. Until then take every copy of such a record for
-/// readable: it opens customers who are shredded later, too.
-///
-/// The names of all and what they wrap must fit into 472 bytes: five tokens with PKCS#11, and short names.
-///
-/// ```
-/// use oubliette::testing::MemoryToken;
-/// use oubliette::{Purpose, RootKey, Vault, store::Memory, root_keys::{KeyTokens, VersionPolicy}};
-/// const ORDERS: Purpose = Purpose::new("orders");
-///
-/// let (desk, safe, memory) = (MemoryToken::new(), MemoryToken::new(), Memory::new());
-/// let tokens = KeyTokens::new().token("desk", desk).token("safe", safe.clone());
-/// let policy = VersionPolicy::by_hand().allow_one_place();
-/// Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).create(RootKey::versions(tokens, policy))?.close()?;
-///
-/// // The other one burnt. The one from the safe opens the vault; then it goes on with that alone.
-/// let left = || RootKey::versions(KeyTokens::new().token("safe", safe.clone()), policy);
-/// let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).unlock(left())?;
-/// assert!(vault.begin_root_key_version().is_err(), "a token is away");
-/// vault.rotate_root_key(left())?;
-/// vault.begin_root_key_version()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Default)]
-#[must_use]
-pub struct KeyTokens {
+/// Several tokens that hold the keys of one series: see [`RootKey::versions_in`](crate::RootKey::versions_in).
+pub(super) struct KeyTokens {
     tokens: Vec<(String, Box<dyn KeySeries>)>,
 }
 
 impl KeyTokens {
-    /// None yet.
-    pub fn new() -> KeyTokens {
-        KeyTokens::default()
+    pub(super) fn new(tokens: Vec<(String, Box<dyn KeySeries>)>) -> KeyTokens {
+        KeyTokens { tokens }
     }
 
-    /// Adds a token. The root record lists it by this name: 1 to 32 bytes, its own, always the same. To open, tokens are asked in the order in which they
-    /// were added.
-    pub fn token(mut self, name: impl Into<String>, series: impl KeySeries) -> KeyTokens {
-        self.tokens.push((name.into(), Box::new(series)));
-        self
+    /// What each has that the record lists, where `wrapped` is what it has of its version.
+    ///
+    /// # Errors
+    /// When one of them cannot be asked, has nothing of this series, or was not given.
+    pub(super) fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
+        self.check_names()?;
+        self.check_list(wrapped)?;
+        let mut merged = Merged::default();
+        let asked = self.each(|token| {
+            let states = token.list(series)?;
+            if states.is_empty() {
+                // The right one may lie elsewhere, with its keys.
+                return Err("it holds no key of this vault: is it another token?".into());
+            }
+            merged.add(states);
+            Ok(())
+        });
+        asked.map_err(Missing)?;
+        Ok(merged.states())
     }
 
     /// Does something with each, and stops at the first that cannot.
@@ -212,23 +189,6 @@ impl KeySeries for KeyTokens {
         Ok(all)
     }
 
-    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
-        self.check_names()?;
-        self.check_list(wrapped)?;
-        let mut merged = Merged::default();
-        let asked = self.each(|token| {
-            let states = token.list(series)?;
-            if states.is_empty() {
-                // The right one may lie elsewhere, with its keys.
-                return Err("it holds no key of this vault: is it another token?".into());
-            }
-            merged.add(states);
-            Ok(())
-        });
-        asked.map_err(Missing)?;
-        Ok(merged.states())
-    }
-
     fn unmark(&self, series: &[u8; 16], version: KeyVersion) -> Result<(), WrapperError> {
         self.each(|token| token.unmark(series, version))
     }
@@ -288,13 +248,6 @@ fn parse(wrapped: &[u8]) -> Result<Vec<(&str, &[u8])>, WrapperError> {
         rest = after;
     }
     if listed.is_empty() { Err(alone.into()) } else { Ok(listed) }
-}
-
-impl fmt::Debug for KeyTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.tokens.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("KeyTokens").field("names", &names).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::kept::KeptTimes;
+use super::tokens::KeyTokens;
 use super::{RootKeyError, WrapperError};
 use crate::clock::Clock;
 use crate::derivation::{self, RootSecret};
@@ -18,6 +19,8 @@ use crate::secret::Secret32;
 pub(crate) const WRAPPED_BYTES: usize = super::WRAPPED_BYTES - 40;
 
 /// One key of a series. If two have the same number, one of them is of a commit that failed.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeyVersion {
     /// Counts from 1, one more for each version that began.
@@ -27,6 +30,8 @@ pub struct KeyVersion {
 }
 
 /// What a token has of a version.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VersionState {
     /// Which.
@@ -43,6 +48,8 @@ pub struct VersionState {
 /// object that outlives the key. It says that the version is complete, and that those before it are superseded.
 ///
 /// Calls are made by one process at a time where they change something; another one may read meanwhile. Errors must carry no key material.
+///
+/// For whoever brings another kind of token, so without an example here: the package oubliette-pkcs11 is one.
 pub trait KeySeries: Send + Sync + 'static {
     /// Makes the key of a version. Durable when this returns.
     ///
@@ -79,16 +86,6 @@ pub trait KeySeries: Send + Sync + 'static {
     /// # Errors
     /// When the token cannot be asked. Never return an empty list then: it says that the token has nothing of this series.
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError>;
-
-    /// The same of every token that the record lists, where there are several ([`Tokens`](crate::root_keys::KeyTokens)); `wrapped` is what the record has of its version.
-    /// Asked before a version begins, or one before is destroyed; [`list`](KeySeries::list) answers as soon as any token can.
-    ///
-    /// # Errors
-    /// When one of them cannot be asked, has nothing of this series, or was not given.
-    fn list_all(&self, series: &[u8; 16], wrapped: &[u8]) -> Result<Vec<VersionState>, WrapperError> {
-        let _ = wrapped;
-        self.list(series)
-    }
 
     /// Every series of which there is a key or a mark, each once, in any order; those of other vaults too.
     ///
@@ -191,9 +188,26 @@ pub(crate) struct VersionRecipe {
     pub(crate) wrapped: Vec<u8>,
 }
 
+/// What holds a series.
+pub(super) enum Held {
+    ByOne(Box<dyn KeySeries>),
+    BySeveral(KeyTokens),
+}
+
+impl std::ops::Deref for Held {
+    type Target = dyn KeySeries;
+
+    fn deref(&self) -> &dyn KeySeries {
+        match self {
+            Held::ByOne(token) => &**token,
+            Held::BySeveral(tokens) => tokens,
+        }
+    }
+}
+
 /// A series and its policy.
 pub(super) struct Versions {
-    pub(super) series: Box<dyn KeySeries>,
+    pub(super) series: Held,
     pub(super) policy: VersionPolicy,
     kept: KeptTimes,
 }
@@ -221,7 +235,7 @@ pub(crate) enum Older {
 }
 
 impl Versions {
-    pub(super) fn new(series: Box<dyn KeySeries>, policy: VersionPolicy, clock: Clock) -> Versions {
+    pub(super) fn new(series: Held, policy: VersionPolicy, clock: Clock) -> Versions {
         Versions { series, policy, kept: KeptTimes::new(clock) }
     }
 
@@ -415,8 +429,14 @@ impl Versions {
         if states.is_empty() { self.first(vault) } else { self.after_all(recipe, &states) }
     }
 
+    /// What every token that the record lists has. Asked before a version begins, or one before is destroyed; [`list`](Versions::list) answers as soon as
+    /// any token can.
     pub(super) fn list_all(&self, recipe: &VersionRecipe) -> Result<Vec<VersionState>, RootKeyError> {
-        self.series.list_all(&recipe.series, &recipe.wrapped).map_err(RootKeyError::Wrapper)
+        let states = match &self.series {
+            Held::ByOne(token) => token.list(&recipe.series),
+            Held::BySeveral(tokens) => tokens.list_all(&recipe.series, &recipe.wrapped),
+        };
+        states.map_err(RootKeyError::Wrapper)
     }
 
     pub(super) fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, RootKeyError> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::cipher::TAG_BYTES;
 use crate::customer::CustomerId;
+use crate::parse::ParseError;
 use crate::personal::MOST_BYTES;
 
 mod header;
@@ -36,6 +37,19 @@ const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize +
 /// length, a coarse time, and which values are of the same customer and field.
 ///
 /// Equality and hashing are of the bytes: sealing one value twice gives two that differ.
+///
+/// ```
+/// use oubliette::{Field, Purpose, Sealed, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+/// # let vault = Vault::in_memory([EMAIL.purpose()]);
+/// # let alice = vault.enroll()?;
+///
+/// let sealed: Sealed<Email> = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
+/// assert_eq!(Sealed::from_bytes(sealed.as_bytes())?, sealed); // a column of bytes
+/// assert_eq!(sealed.to_string().parse::<Sealed<Email>>()?, sealed); // a column of text: obl1.…
+/// assert_eq!(sealed.customer(), alice);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg_attr(
     feature = "diesel",
     derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow),
@@ -44,35 +58,6 @@ const MOST_SEALED_BYTES: usize = HEADER_BYTES + MOST_BYTES + u16::MAX as usize +
 pub struct Sealed<T> {
     bytes: Box<[u8]>,
     holds: PhantomData<fn() -> T>,
-}
-
-/// Stands for a type that is known by its tag alone: [`Reader::open_encoded`](crate::Reader::open_encoded) opens a
-/// `Sealed<Encoded>`, and has an example.
-#[derive(Debug)]
-pub enum Encoded {}
-
-/// Why bytes or text are not a sealed value.
-#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// Not of the form; perhaps a plaintext value.
-    #[error("not a sealed value; was it stored in plaintext?")]
-    Malformed,
-    /// It begins as a sealed value does, and ends too early.
-    #[error("a sealed value that was cut off; make its column wider (TEXT, BYTEA, BLOB), and write the value again")]
-    CutOff,
-    /// The text of a sealed value, and spaces after it.
-    #[error("a sealed value with spaces after it; make its column TEXT or VARCHAR, since CHAR fills up with spaces")]
-    Padded,
-    /// The bytes of a sealed value as PostgreSQL writes them as text, `\\xf8..`: they were bound to a column of text.
-    #[error("the bytes of a sealed value in a column of text; bind `SealedText` there, or make the column BYTEA")]
-    BytesAsText,
-    /// Sealed by a newer version of this crate.
-    #[error("sealed by a newer version of oubliette (format {found:#04x}); upgrade this program")]
-    UnknownVersion {
-        /// The version byte found.
-        found: u8,
-    },
 }
 
 impl<T> Sealed<T> {
@@ -296,5 +281,3 @@ impl<'de, T> Visitor<'de> for SealedVisitor<T> {
         Sealed::from_bytes(bytes).map_err(A::Error::custom)
     }
 }
-
-crate::journal::message::debug_as_message!(ParseError);

@@ -24,6 +24,8 @@ use std::fmt;
 use super::{PAGE_BYTES, PageName, PageStore, Problem, RECORD_BYTES, RootStore, StoreError, StoredPage};
 
 /// A check that a store did not pass.
+///
+/// The [module](self) has an example.
 #[derive(Debug)]
 pub struct Failure {
     check: &'static str,

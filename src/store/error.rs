@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A store's failure: what, where, and what to do. Cheap to clone.
+///
+/// ```
+/// use oubliette::store::{Problem, StoreError};
+///
+/// let error = StoreError::new(Problem::ReadOnly, "/var/lib/shop/privacy/root");
+/// assert_eq!((error.problem(), error.location()), (Problem::ReadOnly, "/var/lib/shop/privacy/root"));
+/// ```
 #[derive(Clone)]
 pub struct StoreError {
     problem: Problem,
@@ -13,6 +20,8 @@ pub struct StoreError {
 }
 
 /// The kinds of trouble a store can be in.
+///
+/// [`StoreError`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Problem {

@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// - a file that was made, renamed or removed is so after a power cut only if its directory was synced.
 ///
 /// Clones share it; give one to every process of a test.
+///
+/// No example: it is for tests of stores, and `tests/histories` has them.
 #[derive(Clone, Default)]
 pub struct Media {
     state: Arc<Mutex<State>>,
@@ -37,6 +39,8 @@ struct Below {
 }
 
 /// What a power cut leaves of what was written and not synced.
+///
+/// See [`Media`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
     /// Nothing of it.

@@ -5,6 +5,9 @@
 //! forgotten when it is superseded. [`Directory`] is both, in files; [`Memory`] is both, for tests.
 //!
 //! A store knows no keys: to it pages and records are bytes.
+//!
+//! The traits, and the types that they speak in, are for whoever writes a store, and have no examples here: [`Memory`] is the shortest
+//! store, and the suite in [`conformance`] tells whether another one keeps its duties.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,23 +20,18 @@ pub mod conformance;
 mod directory;
 mod error;
 #[cfg(any(test, feature = "testing"))]
-mod media;
-mod memory;
+pub(crate) mod media;
+pub(crate) mod memory;
 #[cfg(any(test, feature = "testing"))]
-mod steps;
+pub(crate) mod steps;
 
 pub use directory::{Directory, DirectoryBuilder, MAX_MIRRORS};
 pub use error::{Problem, StoreError};
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use media::{Leaves, Media};
+pub(crate) use media::Media;
 pub use memory::Memory;
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use memory::{History, Snapshot};
-#[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub use steps::{Steps, Stop};
+pub(crate) use steps::Steps;
 
 /// Size of every stored page, in bytes.
 pub const PAGE_BYTES: usize = 8281;
@@ -129,7 +127,7 @@ pub trait PageStore: Send + Sync + 'static {
 
     /// The same as [`RootLock::together`] of the root store that can write these pages and a record in one step. By default `None`: there is no
     /// such store.
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         None
     }
 
@@ -153,7 +151,7 @@ pub trait PageStore: Send + Sync + 'static {
     /// # Errors
     /// When a live page is missing or damaged: nothing was deleted. When the store cannot be read or written: some superseded
     /// pages may be gone, and no live page.
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError>;
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError>;
 
     /// How much is kept.
     ///
@@ -162,23 +160,14 @@ pub trait PageStore: Send + Sync + 'static {
     fn usage(&self) -> Result<Usage, StoreError>;
 }
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Swept {
-    /// Pages deleted.
-    pub pages: u64,
-    /// Bytes given back.
-    pub bytes: u64,
-}
-
-/// What a page store holds, superseded pages included.
+/// Pages, and the bytes that they take in one place (mirrors hold as many again): what a page store holds, superseded pages included, or what a sweep
+/// gave back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Pages, in one place (mirrors hold as many again).
+    /// Pages.
     pub pages: u64,
-    /// Bytes, in one place.
+    /// Bytes.
     pub bytes: u64,
 }
 
@@ -253,7 +242,7 @@ pub trait RootStore: Send + Sync + 'static {
     /// The same as seen, for less: nothing is made durable for it, and it says whether it is. Asked for when the store [told](RootStore::watch) of a
     /// change, and only of a store that [never hangs](RootStore::never_hangs); a [`read`](RootStore::read) follows within a quarter of a lease. A
     /// store whose reads have to be confirmed by other servers gives `None`, which is also the default: then the place is read.
-    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+    fn read_seen(&self, place: PlaceId) -> Option<OrderedRead> {
         let _ = place;
         None
     }
@@ -266,7 +255,7 @@ pub trait RootStore: Send + Sync + 'static {
     fn lock(&self, places: &[PlaceId], wait: Duration) -> Result<Box<dyn RootLock + '_>, LockError>;
 
     /// The same for a process that knows all pages up to `generation`: a store that tells what is [newer](PageStore::newer_than) may read
-    /// some of it as soon as it has the lock, for [`InOrder::newer`], and so saves the round trip that others would wait for. By default
+    /// some of it as soon as it has the lock, for [`OrderedRead::newer`], and so saves the round trip that others would wait for. By default
     /// [`lock`](RootStore::lock).
     ///
     /// # Errors
@@ -284,7 +273,7 @@ pub trait RootStore: Send + Sync + 'static {
     /// True when a record that every slot of every listed place shows is durable. It is if a place's second slot is written only after the first
     /// was synced, or if a [read](RootStore::read) makes durable what it shows. If false, a reader knows only that what the record calls settled
     /// is durable.
-    fn shows_what_is_durable(&self) -> bool {
+    fn reads_are_durable(&self) -> bool {
         true
     }
 
@@ -363,7 +352,7 @@ pub trait RootLock {
     /// what its commit is based on.
     ///
     /// By default `None`: the store does not promise it.
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         let _ = place;
         None
     }
@@ -379,7 +368,7 @@ pub trait RootLock {
     }
 
     /// The same as [`PageStore::together`] of the page store whose pages [`write_with_pages`](RootLock::write_with_pages) puts; by default `None`.
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         None
     }
 
@@ -387,12 +376,12 @@ pub trait RootLock {
     /// [`write`](RootLock::write), except that after a crash all of it is there or nothing. Called only if both stores say that they write
     /// [together](RootLock::together).
     ///
-    /// Durable when it returns. If the step [is the last](OneStep::is_last) under its lock, a store that writes
+    /// Durable when it returns. If the step [is the last](WholeCommit::is_last) under its lock, a store that writes
     /// [in order](RootLock::read_in_order) may let others see it, and build upon it, before it is durable.
     ///
     /// # Errors
     /// [`NotWritten`]: whether the record may have been written.
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
         let _ = step;
         let cause = "it does not write pages with its record";
         Err(NotWritten::Nothing(StoreError::new(Problem::Io, "the key store").caused_by(cause)))
@@ -401,7 +390,7 @@ pub trait RootLock {
 
 /// What [`RootLock::read_in_order`] found.
 #[derive(Debug)]
-pub struct InOrder {
+pub struct OrderedRead {
     /// As [`RootStore::read`] gives them.
     pub copies: Vec<RootCopy>,
     /// True when it is known to be durable. Otherwise it is durable once [`RootLock::settle`] or a later write under this lock returned `Ok`.
@@ -412,7 +401,7 @@ pub struct InOrder {
 }
 
 /// What is written in one step. See [`RootLock::write_with_pages`].
-pub struct OneStep<'s> {
+pub struct WholeCommit<'s> {
     /// The place.
     pub place: PlaceId,
     /// The record, of [`RECORD_BYTES`].
@@ -426,24 +415,24 @@ pub struct OneStep<'s> {
     pub is_last: bool,
 }
 
-impl fmt::Debug for OneStep<'_> {
+impl fmt::Debug for WholeCommit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OneStep { place, mark, pages, is_last, .. } = self;
-        write!(f, "OneStep(place {place}, generation {}, {} pages, last: {is_last})", mark.generation, pages.len())
+        let WholeCommit { place, mark, pages, is_last, .. } = self;
+        write!(f, "WholeCommit(place {place}, generation {}, {} pages, last: {is_last})", mark.generation, pages.len())
     }
 }
 
 /// Names, in this process, a store that writes pages and record in one step. A store's clones have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Together(u64);
+pub struct StoreName(u64);
 
-impl Together {
+impl StoreName {
     /// A name that no other store has.
     #[must_use]
     #[allow(clippy::new_without_default)] // none is like another
-    pub fn new() -> Together {
+    pub fn new() -> StoreName {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Together(NEXT.fetch_add(1, Ordering::Relaxed))
+        StoreName(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 

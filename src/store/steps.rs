@@ -10,6 +10,19 @@ use super::{Problem, StoreError};
 ///
 /// Clones share the count. Give one to a [`Directory`](super::Directory) or a [`Memory`](super::Memory), do the work
 /// once to learn from [`taken`](Steps::taken) how many steps it has, then do it again with a stop at each of them.
+///
+/// ```
+/// use oubliette::store::{Memory, Problem};
+/// use oubliette::testing::{Steps, Stop};
+/// use oubliette::{CreateError, Purpose, RootKey, Vault};
+///
+/// // A disk that is full at the first write.
+/// let steps = Steps::new();
+/// let memory = Memory::new().steps(&steps);
+/// steps.stop_at(1, Stop::Fail(Problem::Full));
+/// let made = Vault::on(memory.clone(), memory).purposes([Purpose::new("orders")]).create(RootKey::bytes([7; 32]));
+/// assert!(matches!(made, Err(CreateError::KeyStore(_))));
+/// ```
 #[derive(Clone, Default)]
 pub struct Steps {
     state: Arc<Mutex<State>>,
@@ -28,6 +41,8 @@ struct State {
 }
 
 /// What happens at the chosen step.
+///
+/// [`Steps`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The step is not done and every later operation of the store fails, reads included, as if the process had died.

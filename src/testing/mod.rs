@@ -15,11 +15,14 @@ use crate::closed::Closed;
 use crate::error::UnlockError;
 use crate::field::Purpose;
 use crate::root_key::RootKey;
-use crate::store::{Memory, PageStore as _, Problem, Steps, Stop};
+use crate::store::{Memory, PageStore as _, Problem};
 use crate::vault::{Opens, Reader, Vault, VaultBuilder};
 
+pub use crate::store::media::{Leaves, Media};
+pub use crate::store::memory::Snapshot;
+pub use crate::store::steps::{Steps, Stop};
 pub use clock::MovedClocks;
-pub use token::{MemoryToken, SteppedToken};
+pub use token::MemoryToken;
 
 const ROOT_KEY: [u8; 32] = [0x5a; 32];
 

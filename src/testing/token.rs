@@ -57,7 +57,7 @@ impl MemoryToken {
 
     /// The token as one process sees it: making, marking and destroying a key count as `steps`, so that a test can stop the process there.
     #[must_use]
-    pub fn seen_by(&self, steps: &Steps) -> SteppedToken {
+    pub fn seen_by(&self, steps: &Steps) -> impl KeySeries + use<> {
         SteppedToken { token: self.clone(), steps: steps.clone() }
     }
 
@@ -215,7 +215,7 @@ impl fmt::Debug for MemoryToken {
 
 /// A [`MemoryToken`] as one process sees it, which may be stopped at each step.
 #[derive(Clone, Debug)]
-pub struct SteppedToken {
+struct SteppedToken {
     token: MemoryToken,
     steps: Steps,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{AuditSink, Batch, NOT_NOTED, Openings, SinkError, entry_id};
+use crate::audit::{AuditSink, Batch, NOT_NOTED, Openings, entry_id};
 use crate::error::KeyStoreError;
 use crate::journal::{Event, EventId, Journal, JournalError, Label, Reason, Time};
 use crate::nonce;
@@ -35,7 +35,7 @@ use crate::vault::journal::VaultSigner;
 ///
 /// let alice = vault.enroll()?;
 /// let email = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
-/// let orders = vault.reader(Limits::purposes([ORDERS]));
+/// let orders = vault.reader(Limits::nothing().purpose(ORDERS));
 /// let page = orders.audited(&audit, "support desk".parse()?, "ticket 4711".parse()?);
 /// let _ = page.open(alice, EMAIL, &email)?;
 /// audit.flush()?;
@@ -89,7 +89,7 @@ impl AuditFile {
     }
 
     /// Events with the ids that they have at every attempt.
-    fn events(&self, batch: &Batch) -> Result<Vec<(EventId, Event)>, SinkError> {
+    fn events(&self, batch: &Batch) -> Result<Vec<(EventId, Event)>, Box<dyn std::error::Error + Send + Sync>> {
         let mut events = batch.openings().iter().map(event).collect::<Result<Vec<_>, _>>()?;
         if batch.lost() > 0 {
             events.push(Event::Note { text: Reason::new(format!("{} {NOT_NOTED}", batch.lost()))? });
@@ -113,7 +113,7 @@ fn signing<T>(
     work(&VaultSigner::new(id, &seed)?, generation)
 }
 
-fn event(openings: &Openings) -> Result<Event, SinkError> {
+fn event(openings: &Openings) -> Result<Event, Box<dyn std::error::Error + Send + Sync>> {
     Ok(Event::Openings {
         at: openings.at(),
         who: openings.who().clone(),
@@ -127,7 +127,7 @@ fn event(openings: &Openings) -> Result<Event, SinkError> {
 }
 
 impl AuditSink for AuditFile {
-    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+    fn write(&mut self, batch: &Batch) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut events = self.events(batch)?;
         match self.offered {
             // What a failed attempt may have left there is not written again.

@@ -24,10 +24,10 @@ mod tests;
 pub(crate) use api::CHUNK;
 use api::VaultInner;
 pub use api::{
-    CustomerKeys, EachCustomer, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Shredding,
-    Status, Vault, VaultBuilder,
+    CustomerKeys, Health, Opens, Pending, PurposeStatus, Reader, ReceiptContext, Recovery, Shredding, Status, Vault,
+    VaultBuilder,
 };
 pub use audit_file::AuditFile;
-pub use operations::{EpochBegun, LoadedPages, Retired, Rotated};
+pub use operations::LoadedPages;
 pub use process::{Commit, ShredTarget, Shredded};
 pub use state::Epochs;

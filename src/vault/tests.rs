@@ -154,7 +154,7 @@ fn replaced_and_retired_trees() {
 }
 
 fn look(memory: &Memory, copies: &[Option<usize>]) -> Result<Chosen, KeyStoreError> {
-    let (records, place) = (memory.history().records, memory.places()[0]);
+    let (records, place) = (memory.records_written(), memory.places()[0]);
     let copies: Vec<RootCopy> = copies
         .iter()
         .map(|at| RootCopy {
@@ -194,14 +194,14 @@ fn a_copy_of_another_history_stops_everything() {
     enroll(&vault);
     let then = memory.snapshot();
     let _ = vault.shredding([CustomerId::MIN]).purpose(ORDERS).run().unwrap();
-    let here = memory.history().records.len() - 1;
+    let here = memory.records_written().len() - 1;
     memory.restore(&then);
     let mut builder = Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
     builder.threaded = false;
     let other = builder.unlock(key()).unwrap();
     other.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
     other.rotate_root_key(key()).unwrap();
-    let newest = memory.history().records.len() - 1;
+    let newest = memory.records_written().len() - 1;
     assert!(look(&memory, &[Some(here), Some(here)]).is_ok() && look(&memory, &[Some(newest), Some(newest)]).is_ok());
     for pair in [[here, newest], [newest, here]] {
         assert!(matches!(look(&memory, &pair.map(Some)), Err(KeyStoreError::Diverged { .. })));
@@ -432,7 +432,7 @@ fn derived_nodes_stay_as_long_as_their_tree_and_snapshot() {
     assert!(vault.open(alice, EMAIL, &a).is_ok());
     assert_eq!(kept(&vault, alice).len(), 8, "both were asked: who is shredded, and for the key");
     clock.advance(LEASE * 2);
-    let _ = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    let _ = vault.retire_replaced(ORDERS, rotated.0).unwrap();
     assert!(are_gone(&nodes), "the tree was given up");
     let nodes = kept(&vault, alice);
     clock.advance(LEASE * 2);

@@ -7,8 +7,9 @@ use super::{Node, hex, run};
 use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
+use crate::parse::ParseError;
 use crate::personal::{Padding, Plaintext, unpad};
-use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, ParseError, Sealed, associated};
+use crate::sealed::{ASSOCIATED_ROOM, HEADER_BYTES, Header, Sealed, associated};
 use crate::witness::Witness;
 
 /// Where a value belongs, and what is in it.
@@ -122,6 +123,7 @@ impl Value<'_> {
     fn opened(&self, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let sealed: Sealed<String> = Sealed::from_bytes(bytes).map_err(|error| match error {
             ParseError::Malformed | ParseError::CutOff | ParseError::Padded | ParseError::BytesAsText => "malformed",
+            ParseError::NotACustomerNumber | ParseError::NotAToken => unreachable!("of a sealed value"),
             ParseError::UnknownVersion { .. } => "unknown_version",
         })?;
         let header = sealed.header();
@@ -266,6 +268,7 @@ fn refused_texts() -> Vec<Node> {
     let refused = |(what, text): (&'static str, String)| {
         let error = match text.parse::<Sealed<String>>().expect_err(what) {
             ParseError::Malformed | ParseError::CutOff | ParseError::Padded | ParseError::BytesAsText => "malformed",
+            ParseError::NotACustomerNumber | ParseError::NotAToken => unreachable!("of a sealed value"),
             ParseError::UnknownVersion { .. } => "unknown_version",
         };
         Node::Named(vec![("what", what.into()), ("text", text.into()), ("error", error.into())])

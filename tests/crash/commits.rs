@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::{
-    KeyStoreError, Purpose, RootKey, ShredError, Shredded, UnlockError, Vault, VaultBuilder,
+    ChangeError, KeyStoreError, Purpose, RootKey, ShredError, Shredded, UnlockError, Vault, VaultBuilder,
     recovery::{RecoverError, Recovery},
-    root_keys::RotateError,
 };
 
 use super::stage::*;
@@ -107,9 +106,9 @@ const ROTATE: Commit = Commit {
         arm();
         let told = match vault.rotate_root_key(RootKey::bytes(NEW_KEY)) {
             Ok(()) => Told::Done,
-            Err(RotateError::NothingHappened(_)) => Told::NothingHappened,
-            Err(RotateError::OldCopyRemains(_)) => Told::OldCopy,
-            Err(RotateError::Unknown(_)) => Told::Unclear,
+            Err(ChangeError::NothingHappened(_)) => Told::NothingHappened,
+            Err(ChangeError::OldCopyRemains(_)) => Told::OldCopy,
+            Err(ChangeError::RootKeyUnknown(_)) => Told::Unclear,
             Err(error) => panic!("{error:?}"),
         };
         (told, Some(vault))
@@ -117,7 +116,7 @@ const ROTATE: Commit = Commit {
     again: Some(|vault, _| match vault.rotate_root_key(RootKey::bytes(NEW_KEY)) {
         Ok(()) => {}
         // The first one had succeeded but for an old copy, which any commit overwrites.
-        Err(RotateError::SameKey) => drop(vault.enroll().unwrap()),
+        Err(ChangeError::SameKey) => drop(vault.enroll().unwrap()),
         Err(error) => panic!("{error:?}"),
     }),
     check: |stage, _, told| {

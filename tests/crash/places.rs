@@ -1,6 +1,7 @@
 //! Creating a vault, and mirrors that come and go, stopped at each step.
 
-use oubliette::store::{Directory, Steps, Stop};
+use oubliette::store::Directory;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{
     CreateError, KeyStoreError, RootKey, ShredError, UnlockError, Vault, VaultBuilder, root_keys::PassphraseCost,
 };

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{Directory, DirectoryBuilder, Leaves, Media, Problem, Steps, Stop};
+use oubliette::store::{Directory, DirectoryBuilder, Problem};
+use oubliette::testing::{Leaves, Media, Steps, Stop};
 use oubliette::{
     CustomerId, Field, Index, KeyStoreError, OpenError, Purpose, RootKey, Sealed, ShredError, Token, UnlockError,
-    Vault, VaultBuilder, bits, recovery::PromoteError, search::Epoch,
+    Vault, VaultBuilder, bits, recovery::RecoverError, search::Epoch,
 };
 
 use super::stage::*;
@@ -263,7 +264,7 @@ fn check(world: &World, left: Left, case: &str) {
         |builder: fn(DirectoryBuilder) -> VaultBuilder, key: RootKey| match builder(at.clone()).unlock(key.clone()) {
             Err(UnlockError::KeyStore(KeyStoreError::FirstPlaceAway { place, .. })) if left == Left::Mirror => {
                 match builder(at.clone()).promote(key, [place]) {
-                    Err(PromoteError::Unlock(error)) => Err(error),
+                    Err(RecoverError::Unlock(error)) => Err(error),
                     other => Ok(other.unwrap_or_else(|error| panic!("{case}: {error:?}"))),
                 }
             }

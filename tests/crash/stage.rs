@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{CopyContent, Directory, DirectoryBuilder, Problem, RootStore, Steps, Stop};
+use oubliette::store::{CopyContent, Directory, DirectoryBuilder, Problem, RootStore};
 use oubliette::testing::TestVault;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{CustomerId, Field, OpenError, Purpose, RootKey, Sealed, Vault, VaultBuilder};
 
 use crate::attack::decoder::{Key, Value};
@@ -181,7 +182,7 @@ impl Stage {
                     _ => None,
                 };
                 Loot {
-                    pages: vault.memory().history().pages.into_iter().map(|page| page.bytes).collect(),
+                    pages: vault.memory().pages_put().into_iter().map(|page| page.bytes).collect(),
                     records: vault.memory().read(vault.memory().places()[0]).into_iter().filter_map(intact).collect(),
                     root_keys: root_keys.to_vec(),
                     ..Loot::default()

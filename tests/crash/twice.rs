@@ -20,7 +20,7 @@ fn a_process_dies_and_the_next_one_too() {
         for second in [1, 2, 3, 6, 9, 10, 11, 12, 13, 14, 15] {
             let stage = template.stage();
             let cast = stage.cast();
-            let second_steps = oubliette::store::Steps::new();
+            let second_steps = oubliette::testing::Steps::new();
             let bystander =
                 settings(oubliette::VaultBuilder::in_directory(layout(&stage.path(""), 0).steps(&second_steps)));
             let bystander = bystander.unlock(key()).unwrap();
@@ -93,7 +93,7 @@ fn a_shred_again_after_an_old_copy_remained() {
     for step in 23..=28 {
         let stage = template.stage();
         let vault = stage.faulty().unlock(key()).unwrap();
-        stage.steps().stop_at(step, oubliette::store::Stop::FailFrom(oubliette::store::Problem::Io));
+        stage.steps().stop_at(step, oubliette::testing::Stop::FailFrom(oubliette::store::Problem::Io));
         let first = vault.shred([stage.cast().alice]);
         assert!(matches!(first, Err(ShredError::OldCopyRemains(_))), "{step}: {first:?}");
         assert!(matches!(vault.shred([stage.cast().alice]), Err(ShredError::NothingHappened(_))), "{step}");

@@ -4,11 +4,12 @@
 //! With one token, and with two, of which the attacker has either. Some 400 cases, 35 s of processor time.
 
 use oubliette::personal::Text;
-use oubliette::store::{CopyContent, Directory, Leaves, Media, Problem, RootStore, Steps, Stop};
+use oubliette::store::{CopyContent, Directory, Problem, RootStore};
 use oubliette::testing::MemoryToken;
+use oubliette::testing::{Leaves, Media, Steps, Stop};
 use oubliette::{
     CustomerId, KeyStoreError, OpenError, RootKey, Sealed, UnlockError, Vault, VaultBuilder,
-    root_keys::{KeySeries, KeyTokens, VersionPolicy},
+    root_keys::{KeySeries, VersionPolicy},
 };
 
 use super::stage::*;
@@ -32,10 +33,10 @@ fn enroll(vault: &Vault) -> Row {
 
 /// One alone is asked for itself.
 fn key_in<S: KeySeries>(tokens: Vec<(usize, S)>, of: usize, policy: VersionPolicy) -> RootKey {
-    let named = |all: KeyTokens, (n, token): (usize, S)| all.token(format!("token {n}"), token);
+    let named = |(n, token): (usize, S)| (format!("token {n}"), Box::new(token) as Box<dyn KeySeries>);
     match (of, tokens) {
         (1, mut one) => RootKey::versions(one.remove(0).1, policy),
-        (_, tokens) => RootKey::versions(tokens.into_iter().fold(KeyTokens::new(), named), policy),
+        (_, tokens) => RootKey::versions_in(tokens.into_iter().map(named), policy),
     }
 }
 

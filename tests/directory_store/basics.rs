@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use oubliette::store::{CopyContent, Directory, LockError, PageStore, Problem, RootStore, Steps};
+use oubliette::store::{CopyContent, Directory, LockError, PageStore, Problem, RootStore};
+use oubliette::testing::Steps;
 
 use super::support::*;
 

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use oubliette::store::{
-    CopyContent, Directory, DirectoryBuilder, PageName, PageStore, Problem, RootStore, Steps, Stop,
-};
+use oubliette::store::{CopyContent, Directory, DirectoryBuilder, PageName, PageStore, Problem, RootStore};
+use oubliette::testing::{Steps, Stop};
 
 use super::support::*;
 

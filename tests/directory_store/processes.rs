@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use oubliette::store::{CopyContent, Directory, DirectoryBuilder, PageStore, Steps};
+use oubliette::store::{CopyContent, Directory, DirectoryBuilder, PageStore};
+use oubliette::testing::Steps;
 
 use super::support::*;
 

@@ -151,10 +151,7 @@ fn a_vault_that_is_opened_to_look_writes_nothing() {
     let refused = looks.shred([bob]).unwrap_err();
     assert!(matches!(&refused, oubliette::ShredError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
     let refused = looks.rotate_root_key(RootKey::bytes([8; 32])).unwrap_err();
-    assert!(
-        matches!(&refused, oubliette::root_keys::RotateError::NothingHappened(cause) if read_only(cause)),
-        "{refused:?}"
-    );
+    assert!(matches!(&refused, oubliette::ChangeError::NothingHappened(cause) if read_only(cause)), "{refused:?}");
     assert!(looks.attach_mirror(at("third"), &mut |_, _| ()).is_err());
     assert!(looks.sweep().is_err() && looks.enroll().is_err());
     // Longer than a lag is waited for before it is repaired.

@@ -232,7 +232,7 @@ impl World {
     }
 
     fn records(&self) -> usize {
-        self.test.memory().history().records.len()
+        self.test.memory().records_written().len()
     }
 
     pub fn shred(&mut self, purpose: Option<usize>) {
@@ -362,15 +362,14 @@ impl World {
 
     /// Every page and value ever, every root key, and the root records that no shred has asked to be forgotten.
     pub fn loot(&self) -> Loot {
-        let history = self.test.memory().history();
         let memory = self.test.memory();
         let current = memory.read(memory.places()[0]).pop().unwrap();
         let oubliette::store::CopyContent::Intact(current) = &current.content else { panic!("no record") };
-        let mut records = history.records[self.forgotten..].to_vec();
+        let mut records = memory.records_written()[self.forgotten..].to_vec();
         records.push(current.clone());
         records.dedup();
         Loot {
-            pages: history.pages.into_iter().map(|page| page.bytes).collect(),
+            pages: memory.pages_put().into_iter().map(|page| page.bytes).collect(),
             records,
             root_keys: (0..=self.root_key + 1).map(key_bytes).collect(),
             values: self.values.iter().map(|kept| Value::read(kept.sealed.as_bytes(), kept.context)).collect(),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{Problem, Stop};
+use oubliette::store::Problem;
+use oubliette::testing::Stop;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, OpenError, Outcome, Purpose, SealError, Sealed, ShredError, Shredded, Vault};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use oubliette::journal::{Ending, Event, JournalError, Reason, Whom};
 use oubliette::{
-    CreateError, KeyStoreError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder, recovery::PromoteError,
+    CreateError, KeyStoreError, Purpose, ShredError, ShredTarget, UnlockError, VaultBuilder, recovery::RecoverError,
 };
 
 use super::support::*;
@@ -26,9 +26,9 @@ fn a_life_of_a_vault() {
     let _ = because(rows[2].0.into()).purpose(NEWS).run().unwrap();
     let _ = vault.shred([rows[0].0]).unwrap();
     let _ = because((..=rows[1].0).into()).run().unwrap();
-    let tree = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let tree = vault.rotate_purpose(ORDERS).unwrap().0;
     let retired = vault.retire_replaced(ORDERS, tree).unwrap();
-    let epoch = vault.begin_epoch(BY_EMAIL).unwrap().current();
+    let epoch = vault.begin_epoch(BY_EMAIL).unwrap().0;
     let _ = vault.retire_epoch(BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
     vault.rotate_root_key(new_key()).unwrap();
     let place = vault.attach_mirror(scratch.at("third"), &mut |_, _| ()).unwrap();
@@ -68,7 +68,7 @@ fn a_life_of_a_vault() {
     assert_eq!(again.count(), 1, "the third shred found its work done");
     assert!(effective_at.is_some() && told.generation() > 1);
     assert!(matches!(outcome("rotate_purpose").event(), Event::Outcome { tree: Some(made), .. } if *made == tree));
-    assert!(matches!(outcome("retire_replaced").event(), Event::Outcome { trees, .. } if trees == retired.trees()));
+    assert!(matches!(outcome("retire_replaced").event(), Event::Outcome { trees, .. } if *trees == retired.0));
     assert!(matches!(outcome("begin_epoch").event(), Event::Outcome { epoch: Some(e), .. } if *e == epoch.number()));
     let verified = scratch.verify(&public);
     assert!(verified.gaps.is_empty() && verified.entries == 1 + 2 * 12);
@@ -203,7 +203,7 @@ fn another_first_place_is_written_down() {
     std::fs::rename(scratch.at("main"), scratch.at("lost")).unwrap();
     let at_mirror = || VaultBuilder::in_directory(oubliette::store::Directory::at(scratch.at("mirror")));
     let refused = at_mirror().promote(key(), [places[0]]).unwrap_err();
-    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::NeedsJournal)), "{refused:?}");
+    assert!(matches!(refused, RecoverError::KeyStore(KeyStoreError::NeedsJournal)), "{refused:?}");
     drop(at_mirror().journal(scratch.journal()).promote(key(), [places[0]]).unwrap());
     let names = |places: &[oubliette::store::PlaceId]| places.iter().map(ToString::to_string).collect::<Vec<_>>();
     let seen = scratch.deeds(&public).into_iter().map(|(event, ending)| match event {
@@ -238,7 +238,7 @@ fn a_mirror_that_went_back_in_time_is_promoted_and_then_recovered() {
         VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).journal(scratch.journal())
     };
     let refused = at_mirror().promote(key(), [first]).unwrap_err();
-    assert!(matches!(refused, PromoteError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
+    assert!(matches!(refused, RecoverError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
     let refused = at_mirror().unlock(key()).unwrap_err();
     assert!(matches!(refused, UnlockError::KeyStore(KeyStoreError::RolledBack { .. })), "{refused:?}");
     let vault = at_mirror().replay(key(), new_key(), bob.0).unwrap();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oubliette::journal::{Ending, Event};
-use oubliette::store::{Problem, Steps, Stop};
+use oubliette::store::Problem;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{CustomerId, ShredError, Vault, VaultBuilder, renewal::KeyTreeId, search::Epoch};
 
 use super::support::*;
@@ -169,7 +170,7 @@ fn every_kind_is_finished_by_the_next() {
         ("rotate", |vault, _, _| assert!(vault.rotate_purpose(NEWS).is_ok())),
         ("retire", |vault, _, new| drop(vault.retire_replaced(ORDERS, new).unwrap())),
         ("begin", |vault, _, _| assert!(vault.begin_epoch(BY_EMAIL).is_ok())),
-        ("retire epoch", |vault, _, _| drop(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap())),
+        ("retire epoch", |vault, _, _| assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).is_ok())),
         ("root key", |vault, _, _| vault.rotate_root_key(new_key()).unwrap()),
     ];
     for (what, deed) in deeds {
@@ -181,7 +182,7 @@ fn every_kind_is_finished_by_the_next() {
             enroll(&vault);
         }
         let _ = vault.begin_epoch(BY_EMAIL).unwrap();
-        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let new = vault.rotate_purpose(ORDERS).unwrap().0;
         // One commit more, so that the record says that the tree and the epoch are durable: giving up the old ones is one commit then.
         let _ = vault.shred([enroll(&vault).0]).unwrap();
         vault.close().unwrap();
@@ -211,7 +212,7 @@ fn an_old_retirement_without_an_outcome_gives_up_no_newer_tree() {
     let (file, away) = (scratch.journal(), scratch.at("away"));
     let vault = hooked(scratch.0.path(), &armed, move || std::fs::rename(&file, &away).unwrap());
     let public = vault.public_key().unwrap();
-    let second = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let second = vault.rotate_purpose(ORDERS).unwrap().0;
     // So that the record says that it is durable.
     let _ = vault.begin_epoch(BY_EMAIL).unwrap();
     armed.store(true, Ordering::SeqCst);
@@ -219,7 +220,7 @@ fn an_old_retirement_without_an_outcome_gives_up_no_newer_tree() {
     armed.store(false, Ordering::SeqCst);
     std::fs::rename(scratch.at("away"), scratch.journal()).unwrap();
     assert_eq!(scratch.deeds(&public).last().unwrap().1, None, "its outcome could not be written");
-    let third = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let third = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, third).unwrap();
     let row = enroll(&vault);
     vault.close().unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oubliette::journal::{Ending, Event};
 use oubliette::store::{Directory, LockError, PageName, Problem, RootLock, StoreError, Usage};
-use oubliette::store::{Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
+use oubliette::store::{Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage};
 use oubliette::{ShredError, Vault};
 
 use super::support::*;
@@ -76,7 +76,7 @@ impl<F: Fn() + Send + Sync + 'static> PageStore for Refuses<F> {
         live: &std::collections::HashSet<PageName>,
         generation: u64,
         keep: Duration,
-    ) -> Result<Swept, StoreError> {
+    ) -> Result<Usage, StoreError> {
         self.0.sweep(live, generation, keep)
     }
 

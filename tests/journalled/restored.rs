@@ -128,7 +128,7 @@ fn replay_retires_again_what_was_retired_since() {
     let day = Day::new(|vault, rows| {
         let email = |row: &Row| vault.open(row.0, EMAIL, &row.1).unwrap();
         token = Some(vault.token(BY_EMAIL, &email(&rows[0])).unwrap());
-        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let new = vault.rotate_purpose(ORDERS).unwrap().0;
         let _ = vault.retire_replaced(ORDERS, new).unwrap();
         for _ in 0..2 {
             let _ = vault.begin_epoch(BY_EMAIL).unwrap();

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use oubliette::journal::{Began, Ending, Entry, Event, PublicKey, RootKeyVersion, SeriesName};
-use oubliette::store::{Directory, Problem, Steps, Stop};
+use oubliette::store::{Directory, Problem};
 use oubliette::testing::MemoryToken;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{
-    RootKey, Vault, VaultBuilder,
+    ChangeError, RootKey, Vault, VaultBuilder,
     recovery::Recovery,
-    root_keys::{KeySeries, KeyVersion, RotateError, SeriesError, VersionPolicy, VersionState, WrapperError},
+    root_keys::{KeySeries, KeyVersion, VersionPolicy, VersionState, WrapperError},
 };
 
 use super::support::*;
@@ -256,22 +257,22 @@ fn what_is_left_of_copies_and_rotations_can_be_destroyed() {
     let foreign = all.iter().find(|(.., is_ours)| !is_ours).unwrap().0;
     assert_eq!((all.len(), token.keys()), (3, 3));
     assert!(all.contains(&(copied, 1, false, true)) && in_use != copied && foreign != copied);
-    let forget = |vault: &Vault, series| vault.forget_series(&each(&token), series, Some("a drill".parse().unwrap()));
+    let forget = |vault: &Vault, series| vault.destroy_series(&each(&token), series, Some("a drill".parse().unwrap()));
     let before = scratch.entries(&public).len();
-    assert!(matches!(forget(&vault, in_use), Err(SeriesError::InUse { series }) if series == in_use));
-    assert!(matches!(forget(&vault, foreign), Err(SeriesError::OfAnotherVault { series }) if series == foreign));
+    assert!(matches!(forget(&vault, in_use), Err(ChangeError::SeriesInUse { series }) if series == in_use));
+    assert!(matches!(forget(&vault, foreign), Err(ChangeError::SeriesOfAnotherVault { series }) if series == foreign));
     let nobodys = SeriesName::from_bytes([7; 16]);
-    assert!(matches!(forget(&vault, nobodys), Err(SeriesError::NotThere { .. })));
-    assert!(matches!(vault.forget_series(&key(), copied, None), Err(SeriesError::NoVersions)));
+    assert!(matches!(forget(&vault, nobodys), Err(ChangeError::SeriesNotThere { .. })));
+    assert!(matches!(vault.destroy_series(&key(), copied, None), Err(ChangeError::NotInToken)));
     assert_eq!((scratch.entries(&public).len(), token.keys()), (before, 3), "what is refused is not written down");
     // What a copy may not do: destroy the original's.
     let copy = Vault::at(scratch.at("copy")).as_copy().unlock(each(&token)).unwrap();
-    assert!(matches!(forget(&copy, in_use), Err(SeriesError::NoVersions)));
+    assert!(matches!(forget(&copy, in_use), Err(ChangeError::NotInToken)));
     copy.close().unwrap();
     assert_eq!(forget(&vault, copied).unwrap(), 1);
     assert_eq!((token.keys(), token.marks()), (2, 2));
     assert!(Vault::at(scratch.at("copy")).as_copy().unlock(each(&token)).is_err(), "the copy opens for nobody");
-    assert!(matches!(forget(&vault, copied), Err(SeriesError::NotThere { .. })));
+    assert!(matches!(forget(&vault, copied), Err(ChangeError::SeriesNotThere { .. })));
     // Moved away from the token, the vault still knows what was its own there.
     vault.rotate_root_key(key()).unwrap();
     assert_eq!(forget(&vault, in_use).unwrap(), 1);
@@ -300,7 +301,7 @@ fn forgetting_a_series_is_finished_by_the_next() {
         let seen = || RootKey::versions(token.seen_by(&steps), VersionPolicy::with_each_shred());
         let vault = at.journal(scratch.journal()).unlock(seen()).unwrap();
         steps.stop_at(step, Stop::Die { torn: false });
-        let done = vault.forget_series(&seen(), copied, None);
+        let done = vault.destroy_series(&seen(), copied, None);
         let is_finished = steps.taken() < step;
         steps.stop_at(1, Stop::Die { torn: false });
         drop(vault);
@@ -333,7 +334,7 @@ fn forgetting_a_series_is_finished_by_the_next() {
     let steps = Steps::new();
     steps.stop_at(1, Stop::Fail(Problem::Io));
     let stopped = RootKey::versions(token.seen_by(&steps), VersionPolicy::by_hand());
-    assert!(matches!(vault.forget_series(&stopped, series, None), Err(SeriesError::Unfinished(_))));
+    assert!(matches!(vault.destroy_series(&stopped, series, None), Err(ChangeError::SeriesLeft(_))));
     vault.close().unwrap();
     scratch.vault().unlock(each(&another)).unwrap().close().unwrap();
     let is_open = |deeds: &[(Event, Option<Ending>)]| {
@@ -341,7 +342,7 @@ fn forgetting_a_series_is_finished_by_the_next() {
     };
     assert!(is_open(&scratch.deeds(&public)), "nobody saw that it is gone");
     let vault = scratch.vault().unlock(each(&another)).unwrap();
-    assert_eq!(vault.forget_series(&each(&token), series, None).unwrap(), 1);
+    assert_eq!(vault.destroy_series(&each(&token), series, None).unwrap(), 1);
     vault.close().unwrap();
     assert!(!is_open(&scratch.deeds(&public)), "both are done");
 }
@@ -386,7 +387,7 @@ fn a_rotation_whose_key_is_gone_by_its_commit_is_refused() {
     let row = enroll(&vault);
     let rotated =
         vault.rotate_root_key(RootKey::versions(Snatched(MemoryToken::new()), VersionPolicy::with_each_shred()));
-    assert!(matches!(rotated, Err(RotateError::NothingHappened(_))), "{rotated:?}");
+    assert!(matches!(rotated, Err(ChangeError::NothingHappened(_))), "{rotated:?}");
     assert_eq!(alive(&vault, &row), (true, true));
     vault.close().unwrap();
     assert_eq!(alive(&scratch.vault().unlock(each(&token)).unwrap(), &row), (true, true));

@@ -1,10 +1,8 @@
 //! Stores that die at each step of making a vault, of a replay and of a rotation: what the next finds can be mended.
 
 use oubliette::journal::{Ending, Event};
-use oubliette::store::{Steps, Stop};
-use oubliette::{
-    CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError, root_keys::RotateError,
-};
+use oubliette::testing::{Steps, Stop};
+use oubliette::{ChangeError, CreateError, KeyStoreError, UnlockError, Vault, VaultBuilder, recovery::RecoverError};
 
 use super::support::*;
 
@@ -58,7 +56,7 @@ fn a_replay_that_was_under_way() {
     let _ = vault.shred([rows[0].0]).unwrap();
     let _ = vault.shredding([rows[1].0]).purpose(NEWS).run().unwrap();
     let _ = vault.shredding(..=rows[0].0).run().unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     vault.close().unwrap();
     let highest = rows[5].0;
@@ -134,7 +132,7 @@ fn a_rotation_of_the_root_key_that_was_under_way() {
         steps.stop_at(step, Stop::Die { torn });
         let rotated = vault.rotate_root_key(new_key());
         let died = steps.died();
-        assert!(rotated.is_ok() != died || matches!(rotated, Err(RotateError::OldCopyRemains(_))), "{rotated:?}");
+        assert!(rotated.is_ok() != died || matches!(rotated, Err(ChangeError::OldCopyRemains(_))), "{rotated:?}");
         let _ = vault.close();
         open += u32::from(scratch.deeds(&public).last().is_some_and(|(_, ending)| ending.is_none()));
         let vault = scratch.vault().next_root_key(new_key()).unlock(key()).unwrap();

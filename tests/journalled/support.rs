@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use oubliette::journal::{self, Ending, Entry, Event, Expectations, PublicKey, Verified};
 use oubliette::personal::Email;
-use oubliette::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Swept};
-use oubliette::store::{LockError, PageName, RootLock, StoreError, Usage};
+use oubliette::store::{Directory, DirectoryBuilder, Mark, PageStore, PlaceId, RootCopy, RootStore, StoredPage, Usage};
+use oubliette::store::{LockError, PageName, RootLock, StoreError};
 use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, VaultBuilder, bits};
 
 pub const ORDERS: Purpose = Purpose::new("orders");
@@ -187,7 +187,7 @@ impl<F: Fn() + Send + Sync + 'static> PageStore for Then<F> {
         live: &std::collections::HashSet<PageName>,
         generation: u64,
         keep: Duration,
-    ) -> Result<Swept, StoreError> {
+    ) -> Result<Usage, StoreError> {
         self.0.sweep(live, generation, keep)
     }
 

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use oubliette::personal::Text;
-use oubliette::store::{Directory, DirectoryBuilder, Steps};
+use oubliette::store::{Directory, DirectoryBuilder};
+use oubliette::testing::Steps;
 use oubliette::{CustomerId, Field, Purpose, RootKey, Sealed, Vault, VaultBuilder};
 
 const ROLE: &str = "OUBLIETTE_TEST_ROLE";

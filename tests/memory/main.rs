@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::host_endian_bytes)]
 
+mod customers;
 #[path = "../rules/hangs.rs"]
 mod hangs;
 mod needles;
@@ -17,15 +18,14 @@ mod primitives;
 mod search;
 mod wiping;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
+use customers::{Customers, Idle};
 use hangs::{CALLS, Call, Hangs};
 use needles::{Source, needles};
 use oubliette::personal::Email;
 use oubliette::store::{Directory, Memory};
-use oubliette::{CustomerId, Field, Index, OpenError, Purpose, RootKey, Sealed, Vault, bits, search::Epoch};
+use oubliette::{Field, Index, OpenError, Purpose, RootKey, Vault, bits, search::Epoch};
 use search::Needles;
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -47,109 +47,6 @@ fn alone() -> MutexGuard<'static, ()> {
 #[ignore = "the child process of the other tests"]
 fn in_a_child_process() {
     needles::compute();
-}
-
-/// Threads that used the vault, and now idle with what they left on their stacks.
-#[derive(Default)]
-struct Idle {
-    wake: Vec<Sender<()>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-struct Pause {
-    ready: Sender<()>,
-    wake: Receiver<()>,
-}
-
-impl Pause {
-    fn idle(self) {
-        self.ready.send(()).unwrap();
-        let _ = self.wake.recv();
-    }
-}
-
-impl Idle {
-    fn start(&mut self, work: impl FnOnce(Pause) + Send + 'static) {
-        let ((wake, sleep), (ready, is_ready)) = (channel(), channel());
-        self.wake.push(wake);
-        self.threads.push(std::thread::spawn(move || work(Pause { ready, wake: sleep })));
-        is_ready.recv().expect("the thread failed before it idled");
-    }
-
-    fn end(self) {
-        drop(self.wake);
-        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
-    }
-}
-
-struct Customers {
-    ids: Vec<CustomerId>,
-    rows: Vec<(CustomerId, Sealed<Email>)>,
-    victim: usize,
-}
-
-impl Customers {
-    /// Over three leaves of the key tree; the victim is in the middle one.
-    fn enroll(vault: &Vault) -> Customers {
-        let ids: Vec<CustomerId> = (0..600).map(|_| vault.enroll().unwrap()).collect();
-        let email = |id: &CustomerId| format!("c{id}@example.com").parse().unwrap();
-        let rows = ids.iter().map(|id| (*id, vault.seal(*id, EMAIL, &email(id)).unwrap())).collect();
-        Customers { ids, rows, victim: 300 }
-    }
-
-    fn victim(&self) -> CustomerId {
-        self.ids[self.victim]
-    }
-
-    /// Every way to use a key: each thread leaves what it leaves.
-    fn use_keys(&self, vault: &Vault) -> Idle {
-        let mut idle = Idle::default();
-        let (victim, sealed, rows) = (self.victim(), self.rows[self.victim].1.clone(), self.rows.clone());
-        let (v, s) = (vault.clone(), sealed.clone());
-        idle.start(move |pause| {
-            v.open(victim, EMAIL, &s).unwrap();
-            pause.idle();
-        });
-        let v = vault.clone();
-        idle.start(move |pause| {
-            v.seal(victim, EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-            v.seal(victim, NEWS_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-            pause.idle();
-        });
-        let (v, s) = (vault.clone(), sealed.clone());
-        idle.start(move |pause| {
-            let keys = v.customer(victim);
-            keys.seal(EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-            keys.open(EMAIL, &s).unwrap();
-            keys.open(EMAIL, &s).unwrap();
-            pause.idle();
-            drop(keys);
-        });
-        let (v, stop) = (vault.clone(), self.victim + 1);
-        idle.start(move |pause| {
-            let mut all = v.each_customer(&rows, |row| row.0);
-            let last = all.by_ref().take(stop).map(|((_, sealed), keys)| keys.open(EMAIL, sealed)).last();
-            assert!(last.unwrap().is_ok());
-            pause.idle();
-            assert!(all.next().is_some());
-        });
-        let v = vault.clone();
-        idle.start(move |pause| {
-            v.preload([victim]).unwrap();
-            v.status().unwrap();
-            pause.idle();
-        });
-        idle
-    }
-
-    fn check_survivors(&self, vault: &Vault, gone: &[CustomerId]) {
-        for (id, sealed) in &self.rows {
-            match vault.open(*id, EMAIL, sealed) {
-                Ok(_) => assert!(!gone.contains(id)),
-                Err(error) => assert!(gone.contains(id) && matches!(error, OpenError::Shredded { .. }), "{error:?}"),
-            }
-        }
-    }
 }
 
 /// Not a field's key itself, which AES in software does not keep: its round keys.
@@ -248,7 +145,7 @@ fn a_retired_epoch_leaves_nothing() {
     // The key of an epoch is nowhere but in the page of its index, and during a call.
     assert!(!retired.find().has("index key"));
     let current = vault.token(BY_EMAIL, &"victim@example.com".parse().unwrap()).unwrap();
-    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().commit().is_wiped_here());
+    assert!(vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap().is_wiped_here());
     retired.find().expect_nothing("right after an epoch was retired");
     idle.end();
     vault.refresh().unwrap();

@@ -95,7 +95,7 @@ fn of_a_tree_that_is_given_up() {
     let rotated = vault.rotate_purpose(ORDERS).unwrap();
     vault.open(customer, EMAIL, &sealed).unwrap();
     expect_found(&needles, &["root seed", "level 1", "level 2", "level 3", "level 4"]);
-    assert!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().commit().is_wiped_here());
+    assert!(vault.retire_replaced(ORDERS, rotated.0).unwrap().1.is_wiped_here());
     needles.find().expect_nothing("after the tree was given up");
     vault.open(customer, EMAIL, &sealed).unwrap_err();
     needles.find().expect_nothing("after it was asked for");

@@ -234,7 +234,7 @@ fn a_child_opens_nothing_that_its_parent_would_have_to_write_down() {
     };
     let audit = start();
     let reader = |audit: &Audit| {
-        let reader = vault.reader(Limits::purposes([ORDERS]));
+        let reader = vault.reader(Limits::nothing().purpose(ORDERS));
         reader.audited(audit, "a".parse().unwrap(), "b".parse().unwrap())
     };
     let inherited = reader(&audit);

@@ -265,7 +265,7 @@ fn threads_that_seal_and_open_write_to_no_line_in_common() {
         let mut keys = None;
         Box::new(move || {
             let keys = keys.get_or_insert_with(|| {
-                let reader = own.vault.reader(Limits::purposes([ORDERS]));
+                let reader = own.vault.reader(Limits::nothing().purpose(ORDERS));
                 reader.audited(&own.audit, "somebody".parse().unwrap(), "work".parse().unwrap()).customer(own.customer)
             });
             keys.open(EMAIL, &own.sealed).unwrap();

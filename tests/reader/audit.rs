@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OnTrouble, OpeningResult, Openings, SinkError};
+use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OnTrouble, OpeningResult, Openings};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, Limits, OpenError, Outcome, Reader, Sealed};
 
@@ -28,7 +28,7 @@ struct Memory {
 impl Memory {
     fn audit(&self) -> AuditBuilder {
         let memory = self.clone();
-        let sink = move |batch: &Batch| -> Result<(), SinkError> {
+        let sink = move |batch: &Batch| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             memory.offered.lock().unwrap().push(batch.number());
             assert!(!memory.panics.load(Ordering::SeqCst), "told to panic");
             if memory.fails.load(Ordering::SeqCst) {
@@ -60,7 +60,7 @@ impl Memory {
 }
 
 fn audited(alice: &Alice, audit: &Audit) -> Reader {
-    let reader = alice.vault.reader(Limits::purposes([ORDERS]));
+    let reader = alice.vault.reader(Limits::nothing().purpose(ORDERS));
     reader.audited(audit, "support desk".parse().unwrap(), "ticket 4711".parse().unwrap())
 }
 
@@ -82,7 +82,7 @@ fn every_way_to_open_is_noted_and_so_is_every_refusal() {
     for (_, keys) in reader.each_customer([alice.number; 2], |number| *number) {
         keys.open(NAME, &alice.name).unwrap();
     }
-    reader.narrowed(Limits::purposes([ORDERS])).open(alice.number, NAME, &alice.name).unwrap();
+    reader.narrowed(Limits::nothing().purpose(ORDERS)).open(alice.number, NAME, &alice.name).unwrap();
     assert!(reader.open(alice.number, NEWS_EMAIL, &alice.news_email).is_err());
     assert!(reader.customer(alice.number).open(NEWS_EMAIL, &alice.news_email).is_err());
     let bob = alice.vault.enroll().unwrap();
@@ -112,7 +112,7 @@ fn what_is_not_opened_through_the_reader_is_not_noted() {
     let audit = memory.audit().start().unwrap();
     let reader = audited(&alice, &audit);
     alice.vault.open(alice.number, EMAIL, &alice.email).unwrap();
-    alice.vault.reader(Limits::purposes([ORDERS])).open(alice.number, EMAIL, &alice.email).unwrap();
+    alice.vault.reader(Limits::nothing().purpose(ORDERS)).open(alice.number, EMAIL, &alice.email).unwrap();
     assert!(reader.seal(alice.number, EMAIL, &"a@example.com".parse().unwrap()).is_err());
     audit.flush().unwrap();
     assert_eq!(memory.total(), 0);
@@ -232,7 +232,7 @@ fn a_panic_of_the_sink_is_survived() {
 /// A sink that waits to be let go at each batch.
 fn blocking() -> (AuditBuilder, Receiver<Batch>, Sender<()>) {
     let ((written, batches), (go, gate)) = (channel(), channel::<()>());
-    let sink = move |batch: &Batch| -> Result<(), SinkError> {
+    let sink = move |batch: &Batch| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         written.send(batch.clone())?;
         Ok(gate.recv()?)
     };
@@ -344,7 +344,7 @@ fn several_threads_lose_nothing() {
         for thread in 0..THREADS {
             let (alice, audit, start) = (&alice, &audit, &start);
             scope.spawn(move || {
-                let reader = alice.vault.reader(Limits::purposes([ORDERS]));
+                let reader = alice.vault.reader(Limits::nothing().purpose(ORDERS));
                 let who = format!("desk {}", thread % 2);
                 let reader = reader.audited(audit, who.parse().unwrap(), "work".parse().unwrap());
                 start.wait();
@@ -390,7 +390,7 @@ fn reasons_are_bounded_and_nothing_prints_what_was_opened() {
     assert!("x".repeat(201).parse::<oubliette::journal::Reason>().is_err());
     let (alice, memory) = (Alice::new(), Memory::default());
     let audit = memory.audit().start().unwrap();
-    let reader = alice.vault.reader(Limits::purposes([ORDERS, NEWS]));
+    let reader = alice.vault.reader(Limits::nothing().purpose(ORDERS).purpose(NEWS));
     let reader = reader.audited(&audit, "a".parse().unwrap(), "b".parse().unwrap());
     let printed = format!("{audit:?} {reader:?} {:?} {:?}", reader.customer(alice.number), memory.audit());
     assert_no_plaintext(printed.as_bytes(), PLAINTEXT);

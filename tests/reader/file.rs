@@ -27,7 +27,7 @@ impl Desk {
     }
 
     fn reader(&self, audit: &Audit) -> Reader {
-        let reader = self.alice.vault.reader(Limits::purposes([ORDERS]));
+        let reader = self.alice.vault.reader(Limits::nothing().purpose(ORDERS));
         reader.audited(audit, "support desk".parse().unwrap(), "ticket 4711".parse().unwrap())
     }
 

@@ -68,7 +68,7 @@ impl Desk {
     fn counted(&self) -> BTreeMap<String, u64> {
         // Writing anything mends what a killed process left.
         let audit = Audit::to(AuditFile::open(self.path(), &self.vault).unwrap()).start().unwrap();
-        let reader = self.vault.reader(Limits::purposes([ORDERS]));
+        let reader = self.vault.reader(Limits::nothing().purpose(ORDERS));
         let reader = reader.audited(&audit, "parent".parse().unwrap(), "to see".parse().unwrap());
         let email = std::fs::read(self.place.path().join("email")).unwrap();
         reader.open(CustomerId::from_stored(1).unwrap(), EMAIL, &Sealed::from_bytes(email).unwrap()).unwrap();
@@ -158,7 +158,7 @@ fn child() {
     let audit = Audit::to(file).interval(interval).room_for(1_024).start().unwrap();
     let mut opened = 0;
     let mut open = |audit: &Audit| -> Result<u64, OpenError> {
-        let reader = vault.reader(Limits::purposes([ORDERS]));
+        let reader = vault.reader(Limits::nothing().purpose(ORDERS));
         // Reasons of their own, so that each opening is an entry of its own.
         let why = format!("ticket {opened} {}", "x".repeat(150));
         let reader = reader.audited(audit, who.parse().unwrap(), why.parse().unwrap());

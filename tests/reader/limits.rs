@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use oubliette::personal::{Email, Name, Text};
 use oubliette::{
-    CustomerId, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, SealError, Sealed, Vault,
-    renewal::ResealError,
+    CustomerId, Error, Field, Held, Limits, OpenError, Outcome, Personal, Purpose, Reader, SealError, Sealed, Vault,
 };
 
 use super::{Alice, EMAIL, NAME, NEWS, NEWS_EMAIL, ORDERS};
@@ -33,7 +32,7 @@ fn opens_what_is_allowed_and_names_what_is_not() {
         refused(keys.open(NAME, &alice.name), "orders", "name");
     }
 
-    let reader = alice.vault.reader(Limits::purposes([ORDERS]));
+    let reader = alice.vault.reader(Limits::nothing().purpose(ORDERS));
     assert!(reader.open(alice.number, NAME, &alice.name).is_ok());
     refused(reader.open(alice.number, NEWS_EMAIL, &alice.news_email), "newsletter", "email");
     refused(alice.vault.reader(Limits::nothing()).open(alice.number, EMAIL, &alice.email), "orders", "email");
@@ -83,15 +82,15 @@ fn seals_only_if_said_and_within_the_same_limits() {
             matches!(&sealed, Err(error @ SealError::NotAllowed { .. }) if error.outcome() == Outcome::Investigate)
         );
     };
-    let reader = alice.vault.reader(Limits::purposes([ORDERS]));
+    let reader = alice.vault.reader(Limits::nothing().purpose(ORDERS));
     not_allowed(reader.seal(alice.number, EMAIL, &address));
     not_allowed(reader.customer(alice.number).seal(EMAIL, &address));
     for (_, keys) in reader.each_customer([alice.number], |number| *number) {
         not_allowed(keys.seal(EMAIL, &address));
         let moved = keys.reseal(EMAIL, &alice.email);
-        assert!(matches!(moved, Err(ResealError::Seal(SealError::NotAllowed { .. }))));
+        assert!(matches!(moved, Err(Error::Seal(SealError::NotAllowed { .. }))));
     }
-    let writer = alice.vault.reader(Limits::purposes([ORDERS]).with_sealing());
+    let writer = alice.vault.reader(Limits::nothing().purpose(ORDERS).with_sealing());
     let sealed = writer.seal(alice.number, EMAIL, &address).unwrap();
     assert!(alice.vault.open(alice.number, EMAIL, &sealed).is_ok());
     assert!(writer.customer(alice.number).seal(EMAIL, &address).is_ok());
@@ -103,13 +102,13 @@ fn seals_only_if_said_and_within_the_same_limits() {
 #[test]
 fn narrowing_takes_away_and_never_gives_back() {
     let alice = Alice::new();
-    let orders = alice.vault.reader(Limits::purposes([ORDERS]));
+    let orders = alice.vault.reader(Limits::nothing().purpose(ORDERS));
     let email = orders.narrowed(Limits::nothing().field(EMAIL).field(NEWS_EMAIL).with_sealing());
     assert!(email.open(alice.number, EMAIL, &alice.email).is_ok());
     refused(email.open(alice.number, NAME, &alice.name), "orders", "name");
     refused(email.open(alice.number, NEWS_EMAIL, &alice.news_email), "newsletter", "email");
     assert!(email.seal(alice.number, EMAIL, &"a@example.com".parse().unwrap()).is_err());
-    let wider = email.narrowed(Limits::purposes([ORDERS, NEWS]));
+    let wider = email.narrowed(Limits::nothing().purpose(ORDERS).purpose(NEWS));
     refused(wider.open(alice.number, NAME, &alice.name), "orders", "name");
     assert!(orders.open(alice.number, NAME, &alice.name).is_ok(), "the wider one is as it was");
 }
@@ -133,7 +132,7 @@ fn a_reader_of_a_closed_vault_opens_nothing() {
     let vault = vault.create(oubliette::RootKey::bytes([7; 32])).unwrap();
     let number = vault.enroll().unwrap();
     let sealed = vault.seal(number, EMAIL, &"alice@example.com".parse().unwrap()).unwrap();
-    let reader = vault.reader(Limits::purposes([ORDERS]));
+    let reader = vault.reader(Limits::nothing().purpose(ORDERS));
     vault.close().unwrap();
     assert!(matches!(reader.open(number, EMAIL, &sealed), Err(OpenError::KeyStore(_))));
 }
@@ -171,7 +170,7 @@ fn a_record_opens_whole_or_not_at_all() {
     assert_eq!(opened.number, alice.number);
     assert_eq!(opened.email.expose_personal_data(), "alice@example.com");
 
-    let orders = alice.vault.reader(Limits::purposes([ORDERS]));
+    let orders = alice.vault.reader(Limits::nothing().purpose(ORDERS));
     refused(row.open(&orders), "newsletter", "email");
     refused(row.open(&alice.vault.reader(Limits::nothing().field(NAME))), "orders", "email");
     let rows = [record(&alice), record(&alice)];
@@ -188,7 +187,7 @@ fn records_still_open_with_whatever_is_a_vault() {
     let vault: Vault = (*alice.vault).clone();
     let shared = Arc::new(vault.clone());
     assert!(row.open(&alice.vault).is_ok() && row.open(&vault).is_ok() && row.open(&shared).is_ok());
-    let reader = Arc::new(vault.reader(Limits::purposes([ORDERS, NEWS])));
+    let reader = Arc::new(vault.reader(Limits::nothing().purpose(ORDERS).purpose(NEWS)));
     assert!(row.open(&reader).is_ok() && row.open(&&*reader).is_ok());
     assert_eq!(SealedCustomer::open_all([row], &shared).filter(Result::is_ok).count(), 1);
 }
@@ -197,7 +196,7 @@ fn records_still_open_with_whatever_is_a_vault() {
 fn a_reader_says_what_it_allows_and_crosses_threads() {
     fn is_send_and_sync<T: Send + Sync + Clone + 'static>(_: &T) {}
     let alice = Alice::new();
-    let reader: Reader = alice.vault.reader(Limits::purposes([NEWS]).field(EMAIL));
+    let reader: Reader = alice.vault.reader(Limits::nothing().purpose(NEWS).field(EMAIL));
     is_send_and_sync(&reader);
     assert_eq!(format!("{reader:?}"), "Reader([Limits(newsletter, orders/email, sealing: false)], audits: 0)");
     let threads: Vec<_> = (0..2)

@@ -3,12 +3,9 @@
 use std::collections::HashSet;
 
 use hmac::{KeyInit, Mac};
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::testing::TestVault;
-use oubliette::{
-    Token, Vault,
-    search::{Epoch, EpochError},
-};
+use oubliette::{ChangeError, Token, Vault, search::Epoch};
 use sha2::{Digest, Sha256};
 
 use super::attack::decoder::{self, Key, PAGE_TEXT, Record, child, keystream, xor};
@@ -27,7 +24,7 @@ fn a_new_epoch_is_written_and_both_are_queried_until_the_old_one_is_retired() {
     let elsewhere = vault.token(BY_NEWS_EMAIL, &alice).unwrap();
 
     let begun = vault.begin_epoch(BY_EMAIL).unwrap();
-    assert_eq!(begun.current(), epoch(1));
+    assert_eq!(begun.0, epoch(1));
     let new = vault.token(BY_EMAIL, &alice).unwrap();
     assert_eq!(new.epoch(), epoch(1));
     assert_ne!(new.as_bytes()[1..], old.as_bytes()[1..]);
@@ -41,29 +38,30 @@ fn a_new_epoch_is_written_and_both_are_queried_until_the_old_one_is_retired() {
 
     for (bad, refused) in [(1, "current"), (2, "not begun")] {
         match (refused, vault.retire_epoch(BY_EMAIL, epoch(bad))) {
-            ("current", Err(EpochError::Current { .. })) | ("not begun", Err(EpochError::NotBegun { .. })) => {}
+            ("current", Err(ChangeError::CurrentEpoch { .. }))
+            | ("not begun", Err(ChangeError::EpochNotBegun { .. })) => {}
             (_, other) => panic!("{other:?}"),
         }
     }
     let retired = vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap();
-    assert!(retired.commit().is_wiped_here());
+    assert!(retired.is_wiped_here());
     assert_eq!(vault.tokens(BY_EMAIL, &alice).unwrap(), [new]);
     assert_eq!(vault.token(BY_NEWS_EMAIL, &alice).unwrap(), elsewhere, "another index is as it was");
     vault.advance(std::time::Duration::from_secs(2));
     assert_eq!(second.tokens(BY_EMAIL, &alice).unwrap(), [new]);
     // A second call is no error, and writes all copies again.
-    assert!(vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap().commit().generation() > retired.commit().generation() - 1);
+    assert!(vault.retire_epoch(BY_EMAIL, epoch(0)).unwrap().generation() > retired.generation() - 1);
 }
 
 #[test]
 fn there_are_128_epochs_and_no_more() {
     let vault = Vault::in_memory([ORDERS]);
     for number in 1..128 {
-        assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current(), epoch(number));
+        assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().0, epoch(number));
         let _ = vault.retire_epoch(BY_EMAIL, epoch(number - 1)).unwrap();
     }
     let generation = vault.generation().unwrap();
-    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(EpochError::Exhausted)));
+    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(ChangeError::EpochsExhausted)));
     assert_eq!(vault.generation().unwrap(), generation, "nothing was written");
     assert_eq!(vault.tokens(BY_EMAIL, &email("alice@example.com")).unwrap().len(), 1);
 }
@@ -80,9 +78,9 @@ fn a_crash_begins_an_epoch_once_or_not_at_all() {
         let reopened = vault.second().unwrap();
         let current = reopened.epochs(BY_EMAIL).unwrap().current;
         match begun {
-            Ok(begun) => assert_eq!(current, begun.current()),
-            Err(EpochError::NothingHappened(_)) => assert_eq!(current, Epoch::FIRST),
-            Err(EpochError::Unknown(_) | EpochError::OldCopyRemains(_)) => assert!(current <= epoch(1)),
+            Ok(begun) => assert_eq!(current, begun.0),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(current, Epoch::FIRST),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(current <= epoch(1)),
             Err(other) => panic!("{other:?}"),
         }
         if finished {
@@ -95,12 +93,12 @@ fn a_crash_begins_an_epoch_once_or_not_at_all() {
 /// An attacker with every page ever written, the current record and its key. Each 32 bytes found are tried as a page's
 /// key, as the key of an epoch, and as a seed at every level above it.
 fn can_make(vault: &TestVault, token: Token<Email>, value: &str) -> bool {
-    makes(vault, vault.memory().history().records.last().unwrap(), token, value)
+    makes(vault, vault.memory().records_written().last().unwrap(), token, value)
 }
 
 /// The same with another record.
 fn makes(vault: &TestVault, record: &[u8], token: Token<Email>, value: &str) -> bool {
-    let history = vault.memory().history();
+    let pages = vault.memory().pages_put();
     let record = Record::read(record, &[0x5a; 32]).unwrap();
     let name = [&b"\x06orders\x05email\x09obl.email\x05exact"[..], &64_u16.to_be_bytes()].concat();
     let hash = Sha256::digest([&b"oubliette/1/place-of-index"[..], &name].concat());
@@ -126,7 +124,7 @@ fn makes(vault: &TestVault, record: &[u8], token: Token<Email>, value: &str) -> 
             }
         }
         let (aes, name) = decoder::page(&key);
-        for page in history.pages.iter().filter(|page| page.name.0 == name) {
+        for page in pages.iter().filter(|page| page.name.0 == name) {
             let text = xor(&page.bytes[PAGE_TEXT], &keystream(&aes, PAGE_TEXT.len()));
             todo.extend(text[64..].chunks_exact(32).map(|key| <Key>::try_from(key).unwrap()));
         }
@@ -148,7 +146,7 @@ fn a_retired_epoch_makes_no_token_for_whoever_has_every_byte_ever_written() {
 
     // And whoever copied an older record as well, with its key, still makes the tokens of before, but none of an epoch
     // that began since.
-    let stolen = vault.memory().history().records[0].clone();
+    let stolen = vault.memory().records_written()[0].clone();
     assert!(makes(&vault, &stolen, old, "alice@example.com"));
     assert!(!makes(&vault, &stolen, new, "alice@example.com"));
 }
@@ -183,8 +181,8 @@ fn a_crash_while_an_epoch_is_retired_is_finished_by_the_next_call() {
         let live = reopened.epochs(BY_EMAIL).unwrap().live.len();
         match &retired {
             Ok(_) => assert_eq!(live, 1),
-            Err(EpochError::NothingHappened(_)) => assert_eq!(live, 2),
-            Err(EpochError::Unknown(_) | EpochError::OldCopyRemains(_)) => assert!(live == 1 || live == 2),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(live, 2),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(live == 1 || live == 2),
             Err(other) => panic!("{other:?}"),
         }
         assert!(reopened.retire_epoch(BY_EMAIL, Epoch::FIRST).is_ok());

@@ -6,11 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oubliette::store::*;
-use oubliette::{
-    OpenError, Outcome, RootKey, Vault,
-    renewal::PurposeError,
-    search::{Epoch, EpochError},
-};
+use oubliette::testing::{Steps, Stop};
+use oubliette::{ChangeError, OpenError, Outcome, RootKey, Vault, search::Epoch};
 
 use super::*;
 
@@ -70,7 +67,7 @@ impl PageStore for Own {
         self.memory.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.memory.sweep(live, generation, keep)
     }
 
@@ -112,10 +109,10 @@ impl RootLock for OwnLock<'_> {
 fn a_store_of_ones_own_says_whether_it_is_replicated() {
     for replicated in [false, true] {
         let vault = Own::new(replicated).create();
-        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let new = vault.rotate_purpose(ORDERS).unwrap().0;
         match vault.retire_replaced(ORDERS, new) {
             Ok(_) => assert!(replicated),
-            Err(PurposeError::OnePlace) => assert!(!replicated),
+            Err(ChangeError::OnePlace) => assert!(!replicated),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -133,22 +130,22 @@ fn only_what_was_replaced_by_the_tree_named_is_given_up() {
     let moved = vault.reseal(alice, EMAIL, &old).unwrap().unwrap();
     let second = other.rotate_purpose(ORDERS).unwrap();
 
-    assert_eq!(vault.retire_replaced(ORDERS, first.tree()).unwrap().trees().len(), 1);
+    assert_eq!(vault.retire_replaced(ORDERS, first.0).unwrap().0.len(), 1);
     assert!(matches!(vault.open(alice, EMAIL, &old), Err(OpenError::Retired { .. })));
     assert!(vault.open(alice, EMAIL, &moved).is_ok());
-    assert_eq!(vault.retire_replaced(ORDERS, second.tree()).unwrap().trees().len(), 2);
+    assert_eq!(vault.retire_replaced(ORDERS, second.0).unwrap().0.len(), 2);
     assert!(matches!(vault.open(alice, EMAIL, &moved), Err(OpenError::Retired { .. })));
     // Within its lease a process may still take the first one for the newest. With it all that it had replaced was given up: that is
     // done already, and no error.
     let active = other.status().unwrap().purposes.into_iter().find(|tree| tree.active).unwrap();
-    assert_eq!(active.tree, second.tree());
-    assert_eq!(other.retire_replaced(ORDERS, first.tree()).unwrap().trees().len(), 2);
+    assert_eq!(active.tree, second.0);
+    assert_eq!(other.retire_replaced(ORDERS, first.0).unwrap().0.len(), 2);
 
     // A tree of another vault, and one of another purpose, name nothing.
     let vault = Vault::in_memory([ORDERS, NEWS]);
-    let news = vault.rotate_purpose(NEWS).unwrap().tree();
-    assert!(matches!(vault.retire_replaced(ORDERS, news), Err(PurposeError::UnknownTree { .. })));
-    assert!(matches!(vault.retire_replaced(ORDERS, first.tree()), Err(PurposeError::UnknownTree { .. })));
+    let news = vault.rotate_purpose(NEWS).unwrap().0;
+    assert!(matches!(vault.retire_replaced(ORDERS, news), Err(ChangeError::UnknownTree { .. })));
+    assert!(matches!(vault.retire_replaced(ORDERS, first.0), Err(ChangeError::UnknownTree { .. })));
 }
 
 /// With a copy that cannot be overwritten, whoever follows the advice to call again must not use up epochs and trees.
@@ -164,18 +161,18 @@ fn what_begins_is_done_even_if_an_old_copy_remains() {
     let _ = vault.begin_epoch(BY_EMAIL).unwrap();
     let last = steps.taken();
     fail_last(last);
-    assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current().number(), 2);
+    assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().0.number(), 2);
     steps.reset();
     // The record says now that the epoch is durable, so that the retirement is one commit.
     let _ = vault.rotate_purpose(ORDERS).unwrap();
     fail_last(last);
     let retired = vault.retire_epoch(BY_EMAIL, Epoch::FIRST);
-    assert!(matches!(retired, Err(EpochError::OldCopyRemains(_))), "{retired:?}");
+    assert!(matches!(retired, Err(ChangeError::OldCopyRemains(_))), "{retired:?}");
     steps.reset();
     let _ = vault.rotate_purpose(ORDERS).unwrap();
     let last = steps.taken();
     fail_last(last);
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     steps.reset();
     assert_eq!(vault.status().unwrap().purposes.last().map(|tree| tree.tree), Some(new));
 }
@@ -188,7 +185,7 @@ fn after_an_unknown_outcome_one_is_told_what_is() {
         vault.steps().stop_at(at, Stop::Die { torn: false });
         let begun = vault.begin_epoch(BY_EMAIL);
         vault.steps().reset();
-        unknown += u32::from(matches!(begun, Err(EpochError::Unknown(_))));
+        unknown += u32::from(matches!(begun, Err(ChangeError::Unknown(_))));
         vault.advance(Duration::from_secs(2));
         let there = vault.second().unwrap().epochs(BY_EMAIL).unwrap();
         assert_eq!(vault.epochs(BY_EMAIL).unwrap(), there);
@@ -230,7 +227,7 @@ fn a_handle_that_was_overtaken_says_retired() {
     let vault = store.create();
     let (alice, bob) = (vault.enroll().unwrap(), vault.enroll().unwrap());
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     // So that there are pages to read, and the record says that the tree is durable.
     let _ = vault.shred([bob]).unwrap();
     vault.close().unwrap();
@@ -258,17 +255,17 @@ fn a_handle_that_was_overtaken_says_retired() {
 fn a_store_that_panics_is_one_whose_call_failed() {
     let store = Own::new(true);
     let vault = store.create();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let panics = |nth| store.panics.store(nth, Ordering::SeqCst);
     // What the commit is based on is written again first.
     panics(1);
-    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::NothingHappened(_))));
-    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1);
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(ChangeError::NothingHappened(_))));
+    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().0.len(), 1);
     panics(1);
-    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(EpochError::NothingHappened(_))));
+    assert!(matches!(vault.begin_epoch(BY_EMAIL), Err(ChangeError::NothingHappened(_))));
     // Then its own record: it is found, and settled by the second try.
     panics(2);
-    assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().current().number(), 1);
+    assert_eq!(vault.begin_epoch(BY_EMAIL).unwrap().0.number(), 1);
     assert_eq!(vault.epochs(BY_EMAIL).unwrap().current.number(), 1);
 }
 
@@ -278,7 +275,7 @@ fn giving_up_waits_for_the_other_processes() {
     let store = Own::new(true);
     let (vault, other) = (store.create(), store.unlock());
     let alice = vault.enroll().unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let begun = std::time::Instant::now();
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(300));
@@ -312,8 +309,8 @@ impl oubliette::personal::PersonalData for Slow<'_> {
         out.extend(b"slow");
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, oubliette::personal::InvalidContent> {
-        if bytes == b"slow" { Ok(Slow(&|| ())) } else { Err(oubliette::personal::InvalidContent::default()) }
+    fn decode(bytes: &[u8]) -> Result<Self, oubliette::personal::Invalid> {
+        if bytes == b"slow" { Ok(Slow(&|| ())) } else { Err(oubliette::personal::Invalid::Content) }
     }
 }
 
@@ -328,7 +325,7 @@ fn a_value_that_is_slow_to_encode_is_never_sealed_under_a_tree_that_is_gone() {
     let field = ORDERS.field::<Slow<'_>>("slow");
     let _ = keys.seal(field, &Slow(&|| ())).unwrap();
     let overtake = || {
-        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let new = vault.rotate_purpose(ORDERS).unwrap().0;
         let _ = vault.retire_replaced(ORDERS, new).unwrap();
         vault.refresh().expect("a handle that is in use holds nobody up");
         assert!(vault.seal(alice, EMAIL, &email("alice@example.com")).is_ok());
@@ -364,7 +361,7 @@ fn what_is_not_in_every_place_is_not_used() {
 
     steps.stop_at(without - 2, Stop::Fail(Problem::Io));
     let made = vault.rotate_purpose(ORDERS);
-    let Err(PurposeError::NotInEveryPlace(cause)) = &made else { panic!("{made:?}") };
+    let Err(ChangeError::NotInEveryPlace(cause)) = &made else { panic!("{made:?}") };
     let place = vault.status().unwrap().places[1];
     assert!(
         matches!(cause, oubliette::KeyStoreError::NotInEveryPlace { place: found, .. } if *found == place),
@@ -393,7 +390,7 @@ fn what_is_not_in_every_place_is_not_used() {
     let _ = vault.sweep().unwrap();
     steps.stop_at(with_pages - 2, Stop::Fail(Problem::Io));
     let begun = vault.begin_epoch(BY_EMAIL);
-    assert!(matches!(begun, Err(EpochError::NotInEveryPlace(_))), "{begun:?}");
+    assert!(matches!(begun, Err(ChangeError::NotInEveryPlace(_))), "{begun:?}");
     for vault in [&vault, &other] {
         vault.refresh().unwrap();
         assert_eq!(vault.token(BY_EMAIL, &value).unwrap(), before, "in the epoch before");

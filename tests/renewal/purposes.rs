@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use oubliette::store::Stop;
-use oubliette::{
-    OpenError, RootKey, SealError, Vault,
-    renewal::{PurposeError, ResealError},
-};
+use oubliette::testing::Stop;
+use oubliette::{ChangeError, Error, OpenError, RootKey, SealError, Vault};
 
 use super::attack::decoder::Value;
 use super::attack::{Attacker, Effort, Loot};
@@ -49,23 +46,23 @@ fn old_values_open_until_they_are_moved_and_the_tree_given_up() {
         orders.iter().map(|tree| (tree.active, tree.retired, tree.shredded)).collect::<Vec<_>>(),
         [(false, false, 1), (true, false, 1)]
     );
-    assert_eq!(orders[1].tree, rotated.tree());
+    assert_eq!(orders[1].tree, rotated.0);
     assert_eq!(orders[1].tree.to_string().parse(), Ok(orders[1].tree));
 
-    let retired = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
-    assert_eq!(retired.trees(), [orders[0].tree]);
-    assert!(retired.commit().is_wiped_here());
+    let retired = vault.retire_replaced(ORDERS, rotated.0).unwrap();
+    assert_eq!(retired.0, [orders[0].tree]);
+    assert!(retired.1.is_wiped_here());
     let opened = vault.open(alice, EMAIL.within(b"row 2"), &left);
     assert!(matches!(opened, Err(OpenError::Retired { .. })), "{opened:?}");
     assert!(matches!(keys.open(EMAIL, &old), Err(OpenError::Retired { .. })));
     assert!(vault.open(alice, EMAIL, &moved).is_ok() && vault.open(alice, NEWS_EMAIL, &news).is_ok());
     assert!(matches!(vault.open(bob, EMAIL, &shredded), Err(OpenError::Shredded { .. })), "the active tree says so");
-    assert_eq!(vault.retire_replaced(ORDERS, rotated.tree()).unwrap().trees().len(), 1, "twice is no error");
+    assert_eq!(vault.retire_replaced(ORDERS, rotated.0).unwrap().0.len(), 1, "twice is no error");
 }
 
-fn open_error(error: ResealError) -> OpenError {
+fn open_error(error: Error) -> OpenError {
     match error {
-        ResealError::Open(error) => error,
+        Error::Open(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -102,12 +99,12 @@ fn retired_trees_make_room() {
     let first = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let mut newest = None;
     for _ in 0..20 {
-        newest = Some(vault.rotate_purpose(ORDERS).unwrap().tree());
+        newest = Some(vault.rotate_purpose(ORDERS).unwrap().0);
     }
     let full = vault.rotate_purpose(ORDERS);
-    assert!(matches!(full, Err(PurposeError::NothingHappened(oubliette::KeyStoreError::Full { .. }))), "{full:?}");
+    assert!(matches!(full, Err(ChangeError::NothingHappened(oubliette::KeyStoreError::Full { .. }))), "{full:?}");
     assert!(vault.open(alice, EMAIL, &first).is_ok(), "nothing was given up for it");
-    assert_eq!(vault.retire_replaced(ORDERS, newest.unwrap()).unwrap().trees().len(), 20);
+    assert_eq!(vault.retire_replaced(ORDERS, newest.unwrap()).unwrap().0.len(), 20);
     for _ in 0..3 {
         let _ = vault.rotate_purpose(ORDERS).unwrap();
     }
@@ -122,7 +119,7 @@ fn the_tree_retired_first_goes_first() {
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let give_up = |purpose| {
-        let new = vault.rotate_purpose(purpose).unwrap().tree();
+        let new = vault.rotate_purpose(purpose).unwrap().0;
         let _ = vault.retire_replaced(purpose, new).unwrap();
     };
     (0..19).for_each(|_| give_up(NEWS));
@@ -151,8 +148,8 @@ fn a_crash_replaces_a_tree_once_or_not_at_all() {
         let trees = reopened.status().unwrap().purposes.len();
         match rotated {
             Ok(_) => assert_eq!(trees, 2),
-            Err(PurposeError::NothingHappened(_)) => assert_eq!(trees, 1),
-            Err(PurposeError::Unknown(_) | PurposeError::OldCopyRemains(_)) => assert!(trees <= 2),
+            Err(ChangeError::NothingHappened(_)) => assert_eq!(trees, 1),
+            Err(ChangeError::Unknown(_) | ChangeError::OldCopyRemains(_)) => assert!(trees <= 2),
             Err(other) => panic!("{other:?}"),
         }
         assert!(reopened.open(alice, EMAIL, &sealed).is_ok());
@@ -171,11 +168,11 @@ fn with_one_place_no_tree_is_given_up() {
     let vault = Vault::at(&at).purposes([ORDERS]).create(RootKey::bytes([7; 32])).unwrap();
     let alice = vault.enroll().unwrap();
     let sealed = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
-    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(PurposeError::OnePlace)));
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
+    assert!(matches!(vault.retire_replaced(ORDERS, new), Err(ChangeError::OnePlace)));
     assert!(vault.open(alice, EMAIL, &sealed).is_ok());
     vault.attach_mirror(scratch.path().join("mirror"), &mut |_, _| ()).unwrap();
-    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().trees().len(), 1);
+    assert_eq!(vault.retire_replaced(ORDERS, new).unwrap().0.len(), 1);
     assert!(matches!(vault.open(alice, EMAIL, &sealed), Err(OpenError::Retired { .. })));
     vault.close().unwrap();
 
@@ -188,7 +185,7 @@ fn with_one_place_no_tree_is_given_up() {
 fn tokens_do_not_depend_on_the_tree_of_the_purpose() {
     let vault = Vault::in_memory([ORDERS]);
     let before = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     assert_eq!(vault.token(BY_EMAIL, &email("alice@example.com")).unwrap(), before);
     assert!(vault.token(PHONE.index("exact", bits(32)), &"+33612345678".parse().unwrap()).is_ok());
@@ -196,10 +193,10 @@ fn tokens_do_not_depend_on_the_tree_of_the_purpose() {
 
 /// What an attacker opens who has every page and value ever written, the current record and its key: an index a value.
 fn opened(vault: &oubliette::testing::TestVault, values: &[&oubliette::Sealed<Email>]) -> Vec<usize> {
-    let history = vault.memory().history();
+    let memory = vault.memory();
     let loot = Loot {
-        pages: history.pages.iter().map(|page| page.bytes.clone()).collect(),
-        records: history.records.last().into_iter().cloned().collect(),
+        pages: memory.pages_put().into_iter().map(|page| page.bytes).collect(),
+        records: memory.records_written().pop().into_iter().collect(),
         root_keys: vec![[0x5a; 32]],
         values: values.iter().map(|sealed| Value::read(sealed.as_bytes(), None)).collect(),
         fields: vec![("email", "obl.email")],
@@ -215,13 +212,13 @@ fn what_was_left_under_a_retired_tree_is_gone_for_whoever_has_every_byte_ever_wr
     let old: Vec<_> = customers.iter().map(|customer| seal(*customer)).collect();
     // So that the old tree has pages, which the attacker keeps.
     let _ = vault.shred([customers[2]]).unwrap();
-    let first = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let first = vault.rotate_purpose(ORDERS).unwrap().0;
     let new = vault.reseal(customers[0], EMAIL, &old[0]).unwrap().unwrap();
     let values = [&old[0], &old[1], &old[2], &new];
     assert_eq!(opened(&vault, &values), [0, 1, 3], "the control: all but the shredded");
     let _ = vault.retire_replaced(ORDERS, first).unwrap();
     assert_eq!(opened(&vault, &values), [3]);
-    let second = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let second = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, second).unwrap();
     assert!(opened(&vault, &values).is_empty());
 }
@@ -234,7 +231,7 @@ fn a_planted_bug_by_which_a_retired_tree_stays_is_seen() {
     let vault = Vault::in_memory([ORDERS]);
     let customer = vault.enroll().unwrap();
     let value = vault.seal(customer, EMAIL, &email("alice@example.com")).unwrap();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     plant(Some(Bug::StaleRootKey));
     let _ = vault.retire_replaced(ORDERS, new);
     plant(None);
@@ -248,7 +245,7 @@ fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
         let vault = Vault::in_memory([ORDERS]);
         let alice = vault.enroll().unwrap();
         let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
-        let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+        let new = vault.rotate_purpose(ORDERS).unwrap().0;
         vault.steps().stop_at(at, Stop::Die { torn: at % 2 == 0 });
         let retired = vault.retire_replaced(ORDERS, new);
         let finished = vault.steps().taken() < at;
@@ -258,7 +255,7 @@ fn a_crash_while_a_tree_is_given_up_is_finished_by_the_next_call() {
         let after = reopened.open(alice, EMAIL, &old);
         match &retired {
             Ok(_) => assert!(matches!(after, Err(OpenError::Retired { .. }))),
-            Err(PurposeError::NothingHappened(_)) => assert!(after.is_ok()),
+            Err(ChangeError::NothingHappened(_)) => assert!(after.is_ok()),
             Err(_) => assert!(matches!(after, Ok(_) | Err(OpenError::Retired { .. })), "{after:?}"),
         }
         assert!(reopened.retire_replaced(ORDERS, new).is_ok());

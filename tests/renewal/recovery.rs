@@ -23,7 +23,7 @@ fn recover_gives_up_again_what_was_retired_since() {
     let token = vault.token(BY_EMAIL, &email("alice@example.com")).unwrap();
     let backup = vault.memory().snapshot();
 
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let retired = vault.retire_replaced(ORDERS, new).unwrap();
     for _ in 0..2 {
         let _ = vault.begin_epoch(BY_EMAIL).unwrap();
@@ -33,7 +33,7 @@ fn recover_gives_up_again_what_was_retired_since() {
     vault.memory().restore(&backup);
 
     let recovery = Recovery::beyond(seen, bob)
-        .retired(retired.trees().iter().copied())
+        .retired(retired.0.iter().copied())
         .epoch_begun(BY_EMAIL, Epoch::new(2).unwrap())
         .epoch_retired(BY_EMAIL, Epoch::FIRST);
     let mended = vault.builder().recover(TestVault::root_key(), recovery, new_key()).unwrap();
@@ -54,7 +54,7 @@ fn without_being_told_recover_brings_it_back() {
     let alice = vault.enroll().unwrap();
     let old = vault.seal(alice, EMAIL, &email("alice@example.com")).unwrap();
     let backup = vault.memory().snapshot();
-    let new = vault.rotate_purpose(ORDERS).unwrap().tree();
+    let new = vault.rotate_purpose(ORDERS).unwrap().0;
     let _ = vault.retire_replaced(ORDERS, new).unwrap();
     let seen = vault.generation().unwrap();
     vault.memory().restore(&backup);
@@ -134,11 +134,11 @@ fn a_purpose_that_is_not_unlocked_gets_its_new_tree_too() {
     let alice = vault.enroll().unwrap();
     let old = vault.seal(alice, NEWS_EMAIL, &email("alice@example.com")).unwrap();
     let backup = vault.memory().snapshot();
-    let new = vault.rotate_purpose(NEWS).unwrap().tree();
+    let new = vault.rotate_purpose(NEWS).unwrap().0;
     let retired = vault.retire_replaced(NEWS, new).unwrap();
     let seen = vault.generation().unwrap();
     vault.memory().restore(&backup);
-    let recovery = Recovery::beyond(seen, alice).retired(retired.trees().iter().copied());
+    let recovery = Recovery::beyond(seen, alice).retired(retired.0.iter().copied());
     let mended = vault.builder().purposes([ORDERS]).recover(TestVault::root_key(), recovery, new_key()).unwrap();
     drop(mended);
     let vault = vault.builder().unlock(new_key()).unwrap();

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use oubliette::store::{Directory, Problem, Steps, Stop};
+use oubliette::store::{Directory, Problem};
+use oubliette::testing::{Steps, Stop};
 use oubliette::{KeyStoreError, OpenError, Outcome, ShredError, UnlockError, Vault, VaultBuilder};
 
 use super::support::*;

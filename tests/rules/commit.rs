@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use oubliette::store::{Directory, Problem, Steps, Stop};
+use oubliette::store::{Directory, Problem};
+use oubliette::testing::{Steps, Stop};
 use oubliette::{KeyStoreError, OpenError, Purpose, ShredError, UnlockError, Vault, VaultBuilder};
 
 use super::support::*;

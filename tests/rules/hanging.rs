@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use oubliette::store::{
     Directory, LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
-    Swept, Usage,
+    Usage,
 };
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
@@ -86,7 +86,7 @@ impl PageStore for Gated {
         self.inner.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.inner.sweep(live, generation, keep)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oubliette::store::{
     Directory, LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
-    Swept, Usage,
+    Usage,
 };
 
 /// Where it begins.
@@ -141,7 +141,7 @@ impl PageStore for Hangs {
         self.inner.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.enter(Some(Call::Sweep));
         self.inner.sweep(live, generation, keep)
     }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use oubliette::store::{
-    Changed, CopyContent, InOrder, LockError, Mark, Memory, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem,
-    RootCopy, RootLock, RootStore, Snapshot, StoreError, StoredPage, Swept, Together, Usage,
+    Changed, CopyContent, LockError, Mark, Memory, NotWritten, OrderedRead, PageName, PageStore, PlaceId, Problem,
+    RootCopy, RootLock, RootStore, StoreError, StoreName, StoredPage, Usage, WholeCommit,
 };
+use oubliette::testing::Snapshot;
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
 use super::support::*;
@@ -18,7 +19,7 @@ use super::support::*;
 #[derive(Clone)]
 struct Logged {
     memory: Memory,
-    together: Together,
+    together: StoreName,
     log: Arc<Mutex<Log>>,
 }
 
@@ -39,7 +40,7 @@ impl Logged {
         let memory = Memory::new();
         let on_disk = memory.snapshot();
         let log = Log { on_disk, is_flushed: true, is_stuck: false, never_tells: false, settled: 0, in_one_step: 0 };
-        Logged { memory, together: Together::new(), log: Arc::new(Mutex::new(log)) }
+        Logged { memory, together: StoreName::new(), log: Arc::new(Mutex::new(log)) }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -88,7 +89,7 @@ impl PageStore for Logged {
         self.memory.get(name)
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.together)
     }
 
@@ -101,7 +102,7 @@ impl PageStore for Logged {
         self.flush()
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let swept = self.memory.sweep(live, generation, keep)?;
         self.flush().map(|()| swept)
     }
@@ -121,7 +122,7 @@ impl RootStore for Logged {
         self.memory.read(place)
     }
 
-    fn shows_what_is_durable(&self) -> bool {
+    fn reads_are_durable(&self) -> bool {
         false
     }
 
@@ -150,10 +151,10 @@ impl RootLock for Turn<'_> {
         self.store.flush()
     }
 
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         let log = self.store.log();
         let is_settled = log.is_flushed && !log.never_tells;
-        Some(InOrder { copies: self.store.memory.read(place), is_settled, newer: None })
+        Some(OrderedRead { copies: self.store.memory.read(place), is_settled, newer: None })
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
@@ -161,12 +162,12 @@ impl RootLock for Turn<'_> {
         self.store.flush()
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.store.together)
     }
 
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
-        let OneStep { place, record, mark, pages, .. } = *step;
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
+        let WholeCommit { place, record, mark, pages, .. } = *step;
         self.store.memory.put(mark, pages).map_err(NotWritten::Nothing)?;
         self.lock.write(place, 0, record).map_err(NotWritten::Unknown)?;
         {
@@ -324,10 +325,10 @@ impl RootStore for Telling {
         }
     }
 
-    fn read_seen(&self, place: PlaceId) -> Option<InOrder> {
+    fn read_seen(&self, place: PlaceId) -> Option<OrderedRead> {
         self.looks.fetch_add(1, Ordering::AcqRel);
         let is_settled = self.logged.log().is_flushed;
-        Some(InOrder { copies: self.logged.read(place), is_settled, newer: None })
+        Some(OrderedRead { copies: self.logged.read(place), is_settled, newer: None })
     }
 
     fn never_hangs(&self) -> bool {
@@ -398,6 +399,6 @@ fn a_record_that_is_to_say_what_is_durable_has_it_settled() {
     let rotated = one.rotate_purpose(ORDERS).unwrap();
     // By one who knows no more to be durable than what was there before, and so does the third.
     leave_seen(&store, &other, row.0);
-    third.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    third.retire_replaced(ORDERS, rotated.0).unwrap();
     assert_eq!(store.counts(), [1, 2], "the first of two commits settled its base");
 }

@@ -121,13 +121,13 @@ fn another_vaults_directory_is_no_mirror() {
 fn a_mirror_that_could_not_be_detached_stays_in_use() {
     let scratch = Scratch::new();
     mirrored(&scratch).close().unwrap();
-    let steps = oubliette::store::Steps::new();
+    let steps = oubliette::testing::Steps::new();
     let layout = oubliette::store::Directory::at(scratch.join("main")).mirror(scratch.join("mirror")).steps(&steps);
     let vault = oubliette::VaultBuilder::in_directory(layout).purposes([ORDERS, NEWS]).unlock(key()).unwrap();
     let (alice, _) = enroll(&vault);
     let place = vault.status().unwrap().places[1];
     // The first write, of what the commit is based on.
-    steps.stop_at(1, oubliette::store::Stop::FailFrom(oubliette::store::Problem::Full));
+    steps.stop_at(1, oubliette::testing::Stop::FailFrom(oubliette::store::Problem::Full));
     vault.detach_mirror(place).unwrap_err();
     steps.reset();
     let _ = vault.shred([alice]).unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{
-    Directory, Mark, Memory, PAGE_BYTES, PageName, PageStore, RootStore, StoreError, StoredPage, Swept, Usage,
+    Directory, Mark, Memory, PAGE_BYTES, PageName, PageStore, RootStore, StoreError, StoredPage, Usage,
 };
 use oubliette::{KeyStoreError, OpenError, Outcome, ShredError, Vault, VaultBuilder};
 
@@ -130,7 +130,7 @@ impl PageStore for Counting {
         self.0.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.0.sweep(live, generation, keep)
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use oubliette::personal::Email;
 use oubliette::store::{
-    LockError, Mark, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage,
-    Swept, Together, Usage,
+    LockError, Mark, Memory, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoreName,
+    StoredPage, Usage,
 };
 use oubliette::{CustomerId, CustomerKeys, KeyStoreError, OpenError, Sealed, Vault};
 
@@ -17,7 +17,7 @@ use super::support::*;
 /// Pages that are counted as they are read, and hang while the gate is locked.
 #[derive(Clone)]
 pub(super) struct Watched {
-    together: Together,
+    together: StoreName,
     inner: Memory,
     pub(super) reads: Arc<AtomicU64>,
     pub(super) rounds: Arc<AtomicU64>,
@@ -28,7 +28,7 @@ impl Watched {
     pub(super) fn over(memory: &Memory) -> Watched {
         Watched {
             inner: memory.clone(),
-            together: Together::new(),
+            together: StoreName::new(),
             reads: Arc::default(),
             rounds: Arc::default(),
             gate: Arc::default(),
@@ -37,7 +37,7 @@ impl Watched {
 }
 
 impl PageStore for Watched {
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         Some(self.together)
     }
 
@@ -64,7 +64,7 @@ impl PageStore for Watched {
         self.inner.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.inner.sweep(live, generation, keep)
     }
 

@@ -1,10 +1,11 @@
 //! Several tokens: any one opens, a version begins and ends in all, and a list that only an operator changes.
 
-use oubliette::store::{Problem, Steps, Stop};
+use oubliette::store::Problem;
 use oubliette::testing::MemoryToken;
+use oubliette::testing::{Steps, Stop};
 use oubliette::{
-    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
-    root_keys::{KeyTokens, RotateError, VersionPolicy},
+    ChangeError, CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    root_keys::{KeySeries, VersionPolicy},
 };
 
 use super::support::*;
@@ -12,8 +13,7 @@ use super::support::*;
 const EACH: fn() -> VersionPolicy = VersionPolicy::with_each_shred;
 
 fn keys<const N: usize>(tokens: [(&str, &MemoryToken); N], policy: VersionPolicy) -> RootKey {
-    let all = tokens.into_iter().fold(KeyTokens::new(), |all, (name, token)| all.token(name, token.clone()));
-    RootKey::versions(all, policy)
+    RootKey::versions_in(tokens.map(|(name, token)| (name, Box::new(token.clone()) as Box<dyn KeySeries>)), policy)
 }
 
 fn mirrored(scratch: &Scratch) -> VaultBuilder {
@@ -91,7 +91,7 @@ fn a_token_is_brought_at_intervals() {
     assert!(vault.health().ready);
     let told = vault.status().unwrap().older_root_key;
     assert!(told.is_none(), "{told:?}");
-    assert!(matches!(vault.begin_root_key_version(), Err(RotateError::NothingHappened(_))));
+    assert!(matches!(vault.begin_root_key_version(), Err(ChangeError::NothingHappened(_))));
     safe.put_back();
     let attack = |token: &MemoryToken, name| {
         opens_then(&scratch, "then", keys([(name, &token.without_marks())], EACH()), &alice)
@@ -108,8 +108,9 @@ fn a_token_that_comes_back_with_old_keys_destroys_them_first() {
     let (scratch, desk, safe) = tokens();
     let steps = Steps::new();
     let all = || keys([("desk", &desk), ("safe", &safe)], EACH());
-    let stepped = KeyTokens::new().token("desk", desk.clone()).token("safe", safe.seen_by(&steps));
-    let vault = mirrored(&scratch).create(RootKey::versions(stepped, EACH())).unwrap();
+    let stepped: [(&str, Box<dyn KeySeries>); 2] =
+        [("desk", Box::new(desk.clone())), ("safe", Box::new(safe.seen_by(&steps)))];
+    let vault = mirrored(&scratch).create(RootKey::versions_in(stepped, EACH())).unwrap();
     let alice = enroll(&vault);
     // Making and marking the new one are two steps, then this.
     steps.stop_at(3, Stop::FailFrom(Problem::Io));
@@ -216,7 +217,7 @@ fn a_token_and_a_place_are_lost_together() {
             let vault = mirrored(&scratch).unlock(left()).unwrap();
             refused(&vault, &bob, "");
             // The one must be given up before the other can be.
-            assert!(matches!(vault.rotate_root_key(left()), Err(RotateError::NothingHappened(_))));
+            assert!(matches!(vault.rotate_root_key(left()), Err(ChangeError::NothingHappened(_))));
             vault.detach_mirror(burnt).unwrap();
             vault
         };
@@ -278,8 +279,8 @@ fn what_does_not_fit_is_refused() {
         assert!(matches!(made, Err(CreateError::KeyStore(KeyStoreError::RootKey(_)))), "{made:?}");
         assert_eq!(one.keys(), 0);
     }
-    let many = (0..9).fold(KeyTokens::new(), |all, n| all.token(format!("token {n}"), MemoryToken::new()));
-    let made = mirrored(&scratch).create(RootKey::versions(many, EACH()));
+    let many = (0..9).map(|n| (format!("token {n}"), Box::new(MemoryToken::new()) as Box<dyn KeySeries>));
+    let made = mirrored(&scratch).create(RootKey::versions_in(many, EACH()));
     let Err(CreateError::KeyStore(error)) = &made else { panic!("{made:?}") };
     assert!(told(error).contains("bytes; 1 to 472 fit"), "{}", told(error));
 }

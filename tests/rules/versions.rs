@@ -7,11 +7,9 @@ use std::time::Duration;
 use oubliette::store::{Memory, RootStore};
 use oubliette::testing::MemoryToken;
 use oubliette::{
-    CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
+    ChangeError, CreateError, KeyStoreError, OpenError, RootKey, ShredError, UnlockError, Vault, VaultBuilder,
     recovery::Recovery,
-    root_keys::{
-        KeySeries, KeyVersion, PassphraseCost, RootKeyError, RotateError, VersionPolicy, VersionState, WrapperError,
-    },
+    root_keys::{KeySeries, KeyVersion, PassphraseCost, RootKeyError, VersionPolicy, VersionState, WrapperError},
 };
 
 use super::support::*;
@@ -184,7 +182,7 @@ fn copies_destroy_no_key_of_the_vault() {
     let raw = at(&scratch.join("raw")).as_copy().unlock(each(&token)).unwrap();
     raw.detach_mirror(mirror).unwrap();
     let _ = raw.shred([bob]).unwrap();
-    assert!(matches!(raw.begin_root_key_version(), Err(RotateError::NoVersions)));
+    assert!(matches!(raw.begin_root_key_version(), Err(ChangeError::NoVersions)));
     assert!(vault.open(bob, EMAIL, &b).is_ok() && vault.health().ready);
     raw.close().unwrap();
     let _ = vault.shred([alice]).unwrap();
@@ -207,7 +205,7 @@ fn a_vault_moves_to_versions_and_away() {
     let cheap = || RootKey::passphrase_at_cost("six words", PassphraseCost { memory_kib: 8192, passes: 1, lanes: 1 });
     let vault = mirrored(&scratch).create(cheap()).unwrap();
     let (alice, a) = enroll(&vault);
-    assert!(matches!(vault.begin_root_key_version(), Err(RotateError::NoVersions)));
+    assert!(matches!(vault.begin_root_key_version(), Err(ChangeError::NoVersions)));
     vault.rotate_root_key(each(&token)).unwrap();
     for _ in 0..3 {
         vault.begin_root_key_version().unwrap();
@@ -322,14 +320,14 @@ fn a_place_can_be_given_up_with_one_left() {
 #[test]
 fn what_fails_leaves_no_keys() {
     let token = MemoryToken::new();
-    let (memory, steps) = (Memory::new(), oubliette::store::Steps::new());
+    let (memory, steps) = (Memory::new(), oubliette::testing::Steps::new());
     let stores = memory.clone().steps(&steps);
     let key = RootKey::versions(token.clone(), VersionPolicy::with_each_shred().allow_one_place());
     let vault = Vault::on(stores.clone(), stores).purposes([ORDERS]).create(key).unwrap();
     let customers: Vec<_> = (0..4).map(|_| vault.enroll().unwrap()).collect();
     let _ = vault.sweep().unwrap();
     for customer in &customers {
-        steps.stop_at(1, oubliette::store::Stop::FailFrom(oubliette::store::Problem::Full));
+        steps.stop_at(1, oubliette::testing::Stop::FailFrom(oubliette::store::Problem::Full));
         assert!(vault.shred([*customer]).is_err());
         steps.reset();
         assert_eq!(token.keys(), 1);

@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use oubliette::audit::{Audit, Batch, OpeningResult};
-use oubliette::personal::{Email, InvalidContent, Name, Padding, PersonalData, Phone, Plaintext, Text, TypeTag};
+use oubliette::personal::{Email, Invalid, Name, Padding, PersonalData, Phone, Plaintext, Text, TypeTag};
 use oubliette::testing::TestVault;
 use oubliette::{
     CustomerKeys, Field, Group, Limits, Members, OpenError, Outcome, Purpose, Reader, SealError, Sealed, Vault,
-    fields::{Encoded, FieldId, MemberError},
+    fields::FieldId,
 };
 
 const ORDERS: Purpose = Purpose::new("orders");
@@ -73,8 +73,8 @@ fn what_was_not_asked_for_is_kept_and_cannot_be_read() {
     let mut opened = alice.open_group(CONTACT, &[EMAIL.into()], &sealed).unwrap();
     assert_eq!(opened.kept().collect::<Vec<_>>(), ["name", "phone"]);
     assert_eq!(opened.fields().collect::<Vec<_>>(), [FieldId::from(EMAIL)]);
-    assert_eq!(opened.get(PHONE), Err(MemberError::NotAsked));
-    assert_eq!(opened.encoded(NAME), Err(MemberError::NotAsked));
+    assert_eq!(opened.get(PHONE), Err(Invalid::NotAsked));
+    assert_eq!(opened.encoded(NAME), Err(Invalid::NotAsked));
     opened.put(EMAIL, &"oconnor@example.com".parse().unwrap());
     opened.put(NOTE, &"rings twice".parse().unwrap());
     assert!(opened.remove("name") && !opened.remove("name"));
@@ -109,8 +109,8 @@ impl PersonalData for Shy {
         out.extend(b"shy");
     }
 
-    fn decode(_: &[u8]) -> Result<Shy, InvalidContent> {
-        Err(InvalidContent::default())
+    fn decode(_: &[u8]) -> Result<Shy, Invalid> {
+        Err(Invalid::Content)
     }
 }
 
@@ -134,7 +134,7 @@ fn a_group_has_keys_of_its_own() {
     let as_group = Sealed::<Members>::from_bytes(text.as_bytes()).unwrap();
     assert!(matches!(alice.open_member(CONTACT, EMAIL, &as_group), Err(OpenError::NotAuthentic { .. })));
     // Nor is a member of it a column's value.
-    let encoded = Sealed::<Encoded>::from_bytes(sealed.as_bytes()).unwrap();
+    let encoded = Sealed::<Plaintext>::from_bytes(sealed.as_bytes()).unwrap();
     let reader = vault.reader(Limits::everything());
     let opened = reader.open_encoded(alice.customer(), EMAIL.into(), None, &encoded);
     assert!(matches!(opened, Err(OpenError::NotAuthentic { .. })));
@@ -160,7 +160,7 @@ fn fields_of_another_purpose_are_refused() {
     let error = alice.open_member(CONTACT, news, &sealed).unwrap_err();
     assert!(matches!(&error, OpenError::OtherPurpose { at, found } if at.purpose == "newsletter" && found == "orders"));
     // Not by way of limits that allow the other purpose alone, either.
-    let reader = vault.reader(Limits::purposes([NEWS]));
+    let reader = vault.reader(Limits::nothing().purpose(NEWS));
     let error = reader.customer(alice.customer()).open_member(CONTACT, news, &sealed).unwrap_err();
     assert!(matches!(error, OpenError::OtherPurpose { .. }));
     let mut members = contact();

@@ -83,7 +83,7 @@ fn futures_are_awaited_without_a_runtime() {
             assert!(matches!(vault.open(id, NOTE, &sealed), Err(OpenError::Shredded { .. })));
             assert_eq!(vault.shredding([id]).start().await.unwrap().already_shredded(), [id]);
         }
-        vault.rotate_root_key_async(RootKey::bytes([8; 32])).await.unwrap();
+        vault.rotate_root_key(RootKey::bytes([8; 32])).unwrap();
         let id = vault.enroll().unwrap();
         vault.clone().close().unwrap();
         let refused = vault.shredding([id]).start().await;

@@ -1,10 +1,6 @@
 //! Giving up what a rotation replaced.
 
-use oubliette::{
-    Vault,
-    renewal::{KeyTreeId, Retired},
-    search::Epoch,
-};
+use oubliette::{Commit, Vault, renewal::KeyTreeId, search::Epoch};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, count, time};
@@ -69,7 +65,7 @@ fn tree(
         "Give up every key tree of {name:?} that {new} replaced?\nValues that are still sealed under them are \
          lost, here and in every backup. You cannot undo this."
     ))?;
-    let retired = match tables {
+    let (trees, commit) = match tables {
         None => {
             let vault = context.unlock(&[purpose])?;
             needs_nothing(context, &vault, name, new, leave_behind)?;
@@ -87,9 +83,9 @@ fn tree(
             retired
         }
     };
-    let trees: Vec<String> = retired.trees().iter().map(ToString::to_string).collect();
-    let text = format!("Retired of {name}: {}. {}", trees.join(", "), since(&retired));
-    Answer::new(text, json!({ "retired": "trees", "purpose": name, "trees": trees, "in": facts(&retired) }))
+    let trees: Vec<String> = trees.iter().map(ToString::to_string).collect();
+    let text = format!("Retired of {name}: {}. {}", trees.join(", "), since(&commit));
+    Answer::new(text, json!({ "retired": "trees", "purpose": name, "trees": trees, "in": facts(&commit) }))
 }
 
 fn epoch_of(context: &mut Context, name: &str, number: u8, leave_behind: bool) -> Result<Answer, Failure> {
@@ -143,19 +139,19 @@ fn nobody_needs_it(context: &Context, vault: &Vault, columns: Vec<Column>, what:
 }
 
 fn give_up<T: Kind>(vault: &Vault, column: &Column, name: &str, epoch: Epoch) -> Result<Answer, Failure> {
-    let retired = vault.retire_epoch(fields::index::<T>(column, fields::index_of(column)?)?, epoch)?;
-    let text = format!("Retired: epoch {epoch} of the index on {name}. {}", since(&retired));
-    Answer::new(text, json!({ "retired": "epoch", "column": name, "epoch": epoch.number(), "in": facts(&retired) }))
+    let commit = vault.retire_epoch(fields::index::<T>(column, fields::index_of(column)?)?, epoch)?;
+    let text = format!("Retired: epoch {epoch} of the index on {name}. {}", since(&commit));
+    Answer::new(text, json!({ "retired": "epoch", "column": name, "epoch": epoch.number(), "in": facts(&commit) }))
 }
 
-fn since(retired: &Retired) -> String {
-    let effective = time(retired.commit().effective_everywhere_at());
-    format!("Durable since generation {}; no process uses the keys after {effective}.\n", retired.commit().generation())
+fn since(commit: &Commit) -> String {
+    let effective = time(commit.effective_everywhere_at());
+    format!("Durable since generation {}; no process uses the keys after {effective}.\n", commit.generation())
 }
 
-fn facts(retired: &Retired) -> Value {
+fn facts(commit: &Commit) -> Value {
     json!({
-        "generation": retired.commit().generation(),
-        "effective_everywhere_at": time(retired.commit().effective_everywhere_at()),
+        "generation": commit.generation(),
+        "effective_everywhere_at": time(commit.effective_everywhere_at()),
     })
 }

@@ -93,14 +93,14 @@ fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {
          open until you retire it."
     ))?;
     let vault = context.unlock(&[purpose])?;
-    let rotated = vault.rotate_purpose(purpose)?;
+    let (tree, commit) = vault.rotate_purpose(purpose)?;
     close(vault)?;
-    let (tree, effective) = (rotated.tree(), time(rotated.commit().effective_everywhere_at()));
+    let effective = time(commit.effective_everywhere_at());
     let text = format!(
         "{name} has the new key tree {tree} since generation {}. By {effective} every process seals under \
          it.\nNext: reseal its columns (`oubliette reindex --reseal`), then \
          `oubliette retire tree {name} {tree}`.\n",
-        rotated.commit().generation()
+        commit.generation()
     );
     Answer::new(
         text,
@@ -108,7 +108,7 @@ fn of_purpose(context: &mut Context, name: &str) -> Result<Answer, Failure> {
             "rotated": "purpose",
             "purpose": name,
             "tree": tree.to_string(),
-            "generation": rotated.commit().generation(),
+            "generation": commit.generation(),
             "effective_everywhere_at": effective,
         }),
     )
@@ -125,8 +125,8 @@ fn of_index(context: &mut Context, name: &str) -> Result<Answer, Failure> {
 }
 
 fn begin<T: Kind>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, Failure> {
-    let begun = vault.begin_epoch(fields::index::<T>(column, fields::index_of(column)?)?)?;
-    let (epoch, effective) = (begun.current().number(), time(begun.commit().effective_everywhere_at()));
+    let (epoch, commit) = vault.begin_epoch(fields::index::<T>(column, fields::index_of(column)?)?)?;
+    let (epoch, effective) = (epoch.number(), time(commit.effective_everywhere_at()));
     let before = epoch.saturating_sub(1);
     let text = format!(
         "Epoch {epoch} of the index on {name} has begun. By {effective} every process writes its tokens.\nNext: \
@@ -138,7 +138,7 @@ fn begin<T: Kind>(vault: &Vault, column: &Column, name: &str) -> Result<Answer, 
             "rotated": "index",
             "column": name,
             "epoch": epoch,
-            "generation": begun.commit().generation(),
+            "generation": commit.generation(),
             "effective_everywhere_at": effective,
         }),
     )

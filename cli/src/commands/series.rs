@@ -34,7 +34,7 @@ pub fn run(
          and that no vault that replaced this one uses the series. You cannot undo this."
     ))?;
     let (vault, token) = open(context, not_in_token)?;
-    let destroyed = vault.forget_series(&token, series, why)?;
+    let destroyed = vault.destroy_series(&token, series, why)?;
     close(vault)?;
     let keys = count(destroyed, "key", "keys");
     let text = format!("Destroyed: {keys} of the series {series}. What they protected is unreadable now.\n");

@@ -84,7 +84,7 @@ fn an_audit_says_what_was_opened() {
     shop.application(|vault, _, connection| {
         let file = AuditFile::create(shop.world.path("log/openings"), vault).unwrap();
         let audit = Audit::to(file).start().unwrap();
-        let reader = vault.reader(Limits::purposes([ORDERS]));
+        let reader = vault.reader(Limits::nothing().purpose(ORDERS));
         let reader = reader.audited(&audit, "support".parse().unwrap(), "ticket 4711".parse().unwrap());
         let select = "SELECT email FROM customers WHERE no = ?";
         let sealed: Sealed<Email> = connection.query_row(select, [alice.orders], |row| row.get(0)).unwrap();

@@ -288,7 +288,7 @@ pub async fn a_new_tree_a_new_epoch_and_a_shred() {
     assert_eq!((report.progress.changed, report.progress.erased), (60, 1));
     assert!(jobs::sqlx::left_behind(&pool, &vault, &renew()).await.unwrap().is_empty());
     let _ = vault.retire_epoch(BY_EMAIL, Epoch::FIRST).unwrap();
-    let _ = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    let _ = vault.retire_replaced(ORDERS, rotated.0).unwrap();
     for id in (1..=60).filter(|id| *id != 17) {
         assert_eq!(email_in(&pool, &vault, id).await, email_of(id));
         assert_eq!(found(&pool, &vault, &email_of(id)).await, 1);

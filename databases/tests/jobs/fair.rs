@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use oubliette::personal::{Canonical, CanonicalForm, InvalidContent, Padding, PersonalData, Plaintext, Text, TypeTag};
+use oubliette::personal::{Canonical, CanonicalForm, Invalid, Padding, PersonalData, Plaintext, Text, TypeTag};
 use oubliette::{Field, Index, bits};
 use oubliette_databases::shop::{self, ORDERS};
 use oubliette_jobs::{self as jobs, Job, Key};
@@ -43,7 +43,7 @@ impl PersonalData for Slow {
         self.0.encode(out);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Slow, InvalidContent> {
+    fn decode(bytes: &[u8]) -> Result<Slow, Invalid> {
         Text::decode(bytes).map(Slow)
     }
 }

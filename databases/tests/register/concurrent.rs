@@ -190,7 +190,7 @@ bodies! {
             assert_eq!(shred.is_ok(), is_gone, "{shred:?}");
             match (hold, shred) {
                 (Ok(_), Err(RegisterError::HoldsStand { .. })) => held += 1,
-                // Placed after it, on what is left.
+                // FieldWithin after it, on what is left.
                 (Ok(hold), Ok(())) => {
                     own_transaction!(db, shop.register, flush()).unwrap();
                     let promised = shop.journal().into_iter().find_map(|event| match event {

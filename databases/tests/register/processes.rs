@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use jiff::ToSpan;
-use oubliette::store::Steps;
+use oubliette::testing::Steps;
 use oubliette::{CreateError, CustomerId, RootKey, Sealed, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use sqlx::{Executor, PgPool};

@@ -1,6 +1,6 @@
 //! Many records at once.
 
-use oubliette::{OpenError, SealRecordError};
+use oubliette::{OpenError, SealError};
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn each_row_has_its_own_result_in_its_place() {
     users[400].no = users[2].no;
     users.swap(0, 599);
     let mut rows: Vec<SealedUser> =
-        users.iter().map(|user| user.seal(&vault)).collect::<Result<_, SealRecordError>>().unwrap();
+        users.iter().map(|user| user.seal(&vault)).collect::<Result<_, SealError>>().unwrap();
     let _ = vault.shred([users[300].no]).unwrap();
     let _ = vault.shredding([users[303].news_no.unwrap()]).purpose(NEWSLETTER).run().unwrap();
     users[303].news = Held::Shredded;

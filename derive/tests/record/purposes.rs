@@ -1,6 +1,6 @@
 //! Values of another purpose than the record's: a consent withdrawn leaves the rest.
 
-use oubliette::{OpenError, Outcome, SealRecordError};
+use oubliette::{OpenError, Outcome, SealError};
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn an_order_page_opens_after_the_newsletter_was_withdrawn() {
     assert_eq!(again.open(&vault).unwrap().news, Held::Absent);
     // The value itself can no longer be sealed under that number, but under a new one.
     let error = user.seal(&vault).unwrap_err();
-    assert!(matches!(error, SealRecordError::Seal { column: "news", .. }) && error.outcome() == Outcome::Erased);
+    assert!(matches!(error, SealError::InColumn { column: "news", .. }) && error.outcome() == Outcome::Erased);
     let anew = User { news_no: Some(vault.enroll().unwrap()), ..user };
     assert_eq!(anew.seal(&vault).unwrap().open(&vault).unwrap(), anew);
 }

@@ -1,6 +1,6 @@
 //! Records whose purposes get a new key tree.
 
-use oubliette::{OpenError, renewal::ResealError};
+use oubliette::{Error, OpenError};
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_record_is_moved_to_the_newest_trees() {
 
     let orders = vault.rotate_purpose(ORDERS).unwrap();
     assert!(row.reseal(&vault).unwrap());
-    for (purpose, new) in [(ORDERS, orders.tree()), (NEWSLETTER, newsletter.tree())] {
+    for (purpose, new) in [(ORDERS, orders.0), (NEWSLETTER, newsletter.0)] {
         let _ = vault.retire_replaced(purpose, new).unwrap();
     }
     assert_eq!(row.open(&vault).unwrap(), user);
@@ -51,6 +51,6 @@ fn after_an_error_the_record_is_unchanged() {
     // The last column does not open.
     row.id = Uuid::from_u128(8);
     let before = row.clone();
-    assert!(matches!(row.reseal(&vault), Err(ResealError::Open(OpenError::NotAuthentic { .. }))));
+    assert!(matches!(row.reseal(&vault), Err(Error::Open(OpenError::NotAuthentic { .. }))));
     assert_eq!(row, before);
 }

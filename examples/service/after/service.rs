@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use oubliette::personal::{Email, Name, Text, serialize_exposed};
-use oubliette::{EnrollError, Held, OpenError, Outcome, SealRecordError, ShredError, Vault, search::TokenError};
+use oubliette::{Held, KeyStoreError, OpenError, Outcome, SealError, ShredError, Vault, search::TokenError};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -152,7 +152,7 @@ pub enum Error {
 macro_rules! from_vault {
     ($($E:ty),*) => { $(impl From<$E> for Error { fn from(e: $E) -> Error { Error::Vault(e.into()) } })* };
 }
-from_vault!(EnrollError, OpenError, SealRecordError, ShredError, TokenError);
+from_vault!(KeyStoreError, OpenError, SealError, ShredError, TokenError);
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {

@@ -1,6 +1,6 @@
 //! Users while their rows are being sealed: read sealed or not, and written sealed.
 
-use oubliette::columns::{MaybeSealed, MaybeSealedError, OnPlaintext};
+use oubliette::columns::{MaybeSealed, OnPlaintext};
 use oubliette::personal::{Email, Name, PersonalData, Text};
 use oubliette::{CustomerId, Field, Held};
 use sqlx::{FromRow, PgConnection};
@@ -82,8 +82,7 @@ impl App {
         field: Field<T>,
         value: &MaybeSealed<T>,
     ) -> Result<T, Error> {
-        let opened = value.open(&self.vault, no, field, OnPlaintext::Accept);
-        opened.map_err(|error: MaybeSealedError| Error::Vault(error.into()))
+        Ok(value.open(&self.vault, no, field, OnPlaintext::Accept)?)
     }
 
     pub async fn user_id_of(&self, db: &mut PgConnection, email: &Email) -> Result<Option<i64>, Error> {

@@ -135,7 +135,7 @@ async fn renew(vault: &Vault, db: &PgPool) -> Result<()> {
     let old = vault.epochs(BY_EMAIL)?.live;
     let begun = vault.begin_epoch(BY_EMAIL)?;
     // Until then another process may still write tokens of the old epoch.
-    while let Ok(left) = begun.commit().effective_everywhere_at().duration_since(std::time::SystemTime::now()) {
+    while let Ok(left) = begun.1.effective_everywhere_at().duration_since(std::time::SystemTime::now()) {
         tokio::time::sleep(left).await;
     }
     let tokens = Job::on("users", ("id", Key::Integer), "no").index("email_idx", "email", BY_EMAIL);

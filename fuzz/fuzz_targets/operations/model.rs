@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use oubliette::personal::Text;
-use oubliette::store::Snapshot;
+use oubliette::testing::Snapshot;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, CustomerKeys, Field, Index, KeyStoreError, Outcome, Purpose, Sealed, Token, Vault, bits};
 

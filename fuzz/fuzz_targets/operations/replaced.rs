@@ -1,30 +1,16 @@
 //! Key trees and epochs: replaced, and given up.
 
 use oubliette::personal::Text;
-use oubliette::{
-    SealError, Sealed,
-    renewal::{PurposeError, ResealError},
-    search::{EpochError, TokenError},
-};
+use oubliette::{ChangeError, Error, SealError, Sealed, search::TokenError};
 
 use super::model::*;
 
 impl World {
-    pub(crate) fn excuse_change(&self, error: PurposeError) {
+    pub(crate) fn excuse_change(&self, error: ChangeError) {
         match error {
-            PurposeError::NothingHappened(error)
-            | PurposeError::OldCopyRemains(error)
-            | PurposeError::Unknown(error) => self.excuse(&error),
-            error => panic!("{error:?}"),
-        }
-    }
-
-    pub(crate) fn excuse_epoch(&self, error: EpochError) {
-        match error {
-            EpochError::NothingHappened(error)
-            | EpochError::OldCopyRemains(error)
-            | EpochError::Unknown(error)
-            | EpochError::NoIndex(TokenError::KeyStore(error)) => self.excuse(&error),
+            ChangeError::NothingHappened(error) | ChangeError::OldCopyRemains(error) | ChangeError::Unknown(error) => {
+                self.excuse(&error)
+            }
             error => panic!("{error:?}"),
         }
     }
@@ -44,9 +30,9 @@ impl World {
                 self.seen_alive(process, customer, purpose);
                 self.values.push(Value { customer, purpose, sealed, text });
             }
-            Err(ResealError::Open(error)) => self.opened(process, value, Err(error)),
-            Err(ResealError::Seal(SealError::Shredded { .. })) => self.seen_shredded(customer, purpose),
-            Err(ResealError::Seal(SealError::KeyStore(error))) => self.excuse(&error),
+            Err(Error::Open(error)) => self.opened(process, value, Err(error)),
+            Err(Error::Seal(SealError::Shredded { .. })) => self.seen_shredded(customer, purpose),
+            Err(Error::Seal(SealError::KeyStore(error))) => self.excuse(&error),
             Err(error) => panic!("{error:?}"),
         }
     }
@@ -61,13 +47,13 @@ impl World {
         let new = trees.iter().find(|tree| tree.active && tree.purpose == PURPOSES[purpose].name()).unwrap().tree;
         match vault.retire_replaced(PURPOSES[purpose], new) {
             Ok(retired) => {
-                for tree in retired.trees() {
+                for tree in retired.0 {
                     let state = Keys::GivenUp { since: self.now, by };
                     given_up(self.trees.entry(tree.to_string()).or_insert(state), state);
                 }
             }
             Err(error) => {
-                if !matches!(error, PurposeError::NothingHappened(_)) {
+                if !matches!(error, ChangeError::NothingHappened(_)) {
                     for value in self.values.iter().filter(|value| value.purpose == purpose) {
                         self.trees.entry(tree_of(&value.sealed)).or_insert(Keys::Perhaps);
                     }

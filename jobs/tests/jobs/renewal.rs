@@ -37,7 +37,7 @@ fn values_move_to_a_new_key_tree_before_the_old_one_is_given_up() {
     let rest = run(&mut connection, &vault, &job);
     assert_eq!((rest.progress.looked_at, rest.progress.changed), (120, 70));
     assert!(jobs::rusqlite::left_behind(&connection, &vault, &job).unwrap().is_empty());
-    let _ = vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    let _ = vault.retire_replaced(ORDERS, rotated.0).unwrap();
     assert_sealed(&connection, &vault, 120);
 }
 
@@ -74,7 +74,7 @@ fn a_new_epoch_is_searchable_all_the_time_and_the_old_one_then_says_nothing() {
     let of_old: i64 = connection
         .query_row("SELECT count(*) FROM customers WHERE hex(substr(email_idx, 1, 1)) = '00'", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((of_old, begun.current().number()), (0, 1));
+    assert_eq!((of_old, begun.0.number()), (0, 1));
 }
 
 #[test]

@@ -28,8 +28,7 @@ mod delegate {
     use std::time::Duration;
 
     use oubliette::store::{
-        LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage, Swept,
-        Usage,
+        LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage, Usage,
     };
 
     use super::Both;
@@ -55,7 +54,7 @@ mod delegate {
             self.store.replace_mark(mark)
         }
 
-        fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+        fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
             self.store.sweep(live, generation, keep)
         }
 

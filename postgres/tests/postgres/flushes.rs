@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oubliette::store::{
-    CopyContent, InOrder, LockError, Mark, NotWritten, OneStep, PlaceId, RECORD_BYTES, RootLock, RootStore,
+    CopyContent, LockError, Mark, NotWritten, OrderedRead, PlaceId, RECORD_BYTES, RootLock, RootStore, WholeCommit,
 };
 use oubliette::{Outcome, ShredError, Vault};
 use oubliette_postgres::{ConfirmReads, PostgresStore};
@@ -24,7 +24,7 @@ fn place(store: &PostgresStore) -> PlaceId {
 
 fn write(lock: &mut dyn RootLock, store: &PostgresStore, record: u8) -> Result<(), NotWritten> {
     let (bytes, mark) = ([record; RECORD_BYTES], Mark { generation: record.into(), vault: [1; 16], proof: [1; 32] });
-    lock.write_with_pages(&OneStep { place: place(store), record: &bytes, mark: &mark, pages: &[], is_last: true })
+    lock.write_with_pages(&WholeCommit { place: place(store), record: &bytes, mark: &mark, pages: &[], is_last: true })
 }
 
 fn number(content: &CopyContent) -> Option<u8> {
@@ -36,7 +36,7 @@ fn number(content: &CopyContent) -> Option<u8> {
 }
 
 fn in_order(lock: &mut dyn RootLock, store: &PostgresStore) -> (Option<u8>, bool) {
-    let InOrder { copies, is_settled, .. } = lock.read_in_order(place(store)).unwrap();
+    let OrderedRead { copies, is_settled, .. } = lock.read_in_order(place(store)).unwrap();
     (number(&copies[0].content), is_settled)
 }
 
@@ -133,7 +133,7 @@ fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
     let (primary, standby, schema) = pair();
     for confirm in [ConfirmReads::Never, ConfirmReads::WhenSynchronous, ConfirmReads::Always] {
         let store = at(&primary, &schema).answer_within(SOON).confirm_reads(confirm).open().unwrap();
-        assert_eq!(store.shows_what_is_durable(), confirm != ConfirmReads::Never);
+        assert_eq!(store.reads_are_durable(), confirm != ConfirmReads::Never);
         // F5: where there are standbys, a lease is renewed by what they confirm.
         assert_eq!(store.read_seen(place(&store)).is_some(), confirm == ConfirmReads::Never, "{confirm:?}");
         let is_always = confirm == ConfirmReads::Always;
@@ -145,7 +145,7 @@ fn what_is_read_under_the_lock_is_settled_by_the_standbys_or_not_at_all() {
         standby.stop_at_once();
         {
             let mut lock = store.lock(&store.places(), WAIT).unwrap();
-            let InOrder { copies, is_settled, .. } = lock.read_in_order(place(&store)).unwrap();
+            let OrderedRead { copies, is_settled, .. } = lock.read_in_order(place(&store)).unwrap();
             assert!(!is_settled, "{confirm:?}");
             assert_eq!(matches!(copies[0].content, CopyContent::Unreachable(_)), is_always, "{confirm:?}");
             assert!(lock.settle().is_err(), "{confirm:?}");
@@ -186,7 +186,7 @@ fn a_read_makes_durable_what_it_shows() {
     assert_eq!(number(&never.read(place(&never))[0].content), Some(3));
     assert_eq!(server.sql(WAL), "f", "one that confirms nothing flushes nothing");
     let look = |store: &PostgresStore| {
-        let InOrder { copies, is_settled, .. } = store.read_seen(place(store))?;
+        let OrderedRead { copies, is_settled, .. } = store.read_seen(place(store))?;
         Some((number(&copies[0].content), is_settled))
     };
     for store in [&usual, &never] {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use oubliette::store::{CopyContent, Mark, NotWritten, OneStep, Problem, RECORD_BYTES, RootStore};
+use oubliette::store::{CopyContent, Mark, NotWritten, Problem, RECORD_BYTES, RootStore, WholeCommit};
 use oubliette_postgres::{ConfirmReads, PostgresStore};
 
 use super::server::Server;
@@ -79,7 +79,8 @@ fn a_commit_that_no_standby_confirmed_is_none() {
             let mut lock = store.lock(&store.places(), WAIT).unwrap();
             let mark = Mark { generation: 1, vault: [1; 16], proof: [1; 32] };
             let record = [1; RECORD_BYTES];
-            let step = OneStep { place: store.places()[0], record: &record, mark: &mark, pages: &[], is_last: true };
+            let step =
+                WholeCommit { place: store.places()[0], record: &record, mark: &mark, pages: &[], is_last: true };
             lock.write_with_pages(&step).unwrap_err()
         });
         wait_for("the flush to wait", || !server.sql(cancel).is_empty());

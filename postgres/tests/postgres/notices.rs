@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use oubliette::Vault;
 use oubliette::store::{
-    LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
+    LockError, Mark, PageName, PageStore, PlaceId, RootCopy, RootLock, RootStore, StoreError, StoredPage, Usage,
 };
 use oubliette_postgres::{ConfirmReads, PostgresStore, PostgresStoreBuilder};
 
@@ -142,7 +142,7 @@ impl PageStore for Deaf {
         self.0.replace_mark(mark)
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         self.0.sweep(live, generation, keep)
     }
 

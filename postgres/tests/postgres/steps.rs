@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use oubliette::store::{
-    CopyContent, LockError, Mark, NotWritten, OneStep, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES,
-    RootLock, RootStore, StoredPage,
+    CopyContent, LockError, Mark, NotWritten, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES,
+    RootLock, RootStore, StoredPage, WholeCommit,
 };
 use oubliette_postgres::PostgresStore;
 
@@ -37,7 +37,7 @@ fn write(
     is_last: bool,
 ) -> Result<(), NotWritten> {
     let record = [record; RECORD_BYTES];
-    lock.write_with_pages(&OneStep { place: place(store), record: &record, mark, pages, is_last })
+    lock.write_with_pages(&WholeCommit { place: place(store), record: &record, mark, pages, is_last })
 }
 
 fn record(store: &PostgresStore) -> Option<u8> {
@@ -114,7 +114,7 @@ fn what_cannot_be_written_leaves_the_record_as_it_was() {
     let short = StoredPage { name: page(4).name, bytes: vec![0; 10] };
     assert_eq!(problem(step(2, &mark(1, 6), &[short])), Problem::Io);
     let mut lock = store.lock(&store.places(), WAIT).unwrap();
-    let misfit = OneStep { place: place(&store), record: &[2], mark: &mark(1, 6), pages: &[], is_last: true };
+    let misfit = WholeCommit { place: place(&store), record: &[2], mark: &mark(1, 6), pages: &[], is_last: true };
     assert!(matches!(lock.write_with_pages(&misfit), Err(NotWritten::Nothing(_))));
     drop(lock);
     assert_eq!(record(&store), Some(1));

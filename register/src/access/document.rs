@@ -60,13 +60,13 @@ impl Document {
     /// How many bytes it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.json.len()
+        self.json.as_bytes().len()
     }
 
     /// Always false: an empty answer is a document too.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.json.is_empty()
+        self.json.as_bytes().is_empty()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use oubliette::{
     CustomerId, OpenError, ParseError, Purpose, Reader, Sealed,
-    fields::{Encoded, FieldId, FieldKind},
+    fields::{FieldId, FieldKind},
 };
 
 use super::groups;
@@ -156,11 +156,12 @@ impl Opening<'_> {
         context: Option<&str>,
         stored: &impl Fn(&Column) -> Cell,
     ) -> Result<Value, AccessError> {
-        let (number, context, sealed) = match self.locate::<Encoded>(column, field.purpose(), context, stored)? {
-            Located::NotTheirs => return Ok(Value::NotTheirs),
-            Located::Null => return Ok(Value::Null),
-            Located::At { number, context, sealed } => (number, context, sealed),
-        };
+        let (number, context, sealed) =
+            match self.locate::<oubliette::personal::Plaintext>(column, field.purpose(), context, stored)? {
+                Located::NotTheirs => return Ok(Value::NotTheirs),
+                Located::Null => return Ok(Value::Null),
+                Located::At { number, context, sealed } => (number, context, sealed),
+            };
         match self.reader.open_encoded(number, field, context.as_deref(), &sealed) {
             Ok(opened) => self.read(column, field, number, opened.as_bytes()),
             Err(OpenError::Shredded { .. } | OpenError::Retired { .. }) => Ok(Value::Shredded),

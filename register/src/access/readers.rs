@@ -3,7 +3,7 @@
 use std::fmt;
 
 use oubliette::personal::{
-    Address, Date, Email, ExposePersonalData, InvalidContent, Json, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
+    Address, Date, Email, ExposePersonalData, Invalid, Json, Name, PersonalData, Phone, Plaintext, Text, TypeTag,
 };
 
 use super::tree::{Tree, Writer};
@@ -31,8 +31,8 @@ pub(crate) enum NotRead {
     NotWritable,
 }
 
-impl From<InvalidContent> for NotRead {
-    fn from(_: InvalidContent) -> NotRead {
+impl From<Invalid> for NotRead {
+    fn from(_: Invalid) -> NotRead {
         NotRead::Content
     }
 }
@@ -125,8 +125,8 @@ mod tests {
 
         fn encode(&self, _: &mut Plaintext) {}
 
-        fn decode(bytes: &[u8]) -> Result<Mute, InvalidContent> {
-            if bytes.is_empty() { Ok(Mute) } else { Err(InvalidContent::default()) }
+        fn decode(bytes: &[u8]) -> Result<Mute, Invalid> {
+            if bytes.is_empty() { Ok(Mute) } else { Err(Invalid::Content) }
         }
     }
 

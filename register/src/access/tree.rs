@@ -51,7 +51,7 @@ impl Tree {
     /// For people: one member a line, and a newline at the end.
     pub(crate) fn pretty(&self) -> Plaintext {
         let compact = self.compact();
-        let mut out = Plaintext::with_capacity(compact.len().saturating_mul(2));
+        let mut out = Plaintext::with_capacity(compact.as_bytes().len().saturating_mul(2));
         reform(compact.as_bytes(), Form::Pretty, &mut out);
         out.extend(b"\n");
         out

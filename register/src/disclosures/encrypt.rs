@@ -20,7 +20,7 @@ pub(super) fn encrypted(json: &Plaintext, key: &str) -> Result<Vec<u8>, Disclosu
     let recipient = recipient(key)?;
     let recipients = std::iter::once(&recipient as &dyn age::Recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| DisclosureError::Encryption)?;
-    let mut file = Vec::with_capacity(json.len().saturating_add(512));
+    let mut file = Vec::with_capacity(json.as_bytes().len().saturating_add(512));
     // Writing into memory does not fail; age's randomness may.
     let written = encryptor.wrap_output(&mut file).and_then(|mut writer| {
         writer.write_all(json.as_bytes())?;

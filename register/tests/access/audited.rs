@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OpeningResult, Openings, SinkError};
+use oubliette::audit::{Audit, AuditBuilder, AuditError, Batch, OpeningResult, Openings};
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{CustomerId, OpenError, Outcome};
 use oubliette_register::access::AccessError;
@@ -26,7 +26,7 @@ struct Memory {
 impl Memory {
     fn audit(&self) -> AuditBuilder {
         let memory = self.clone();
-        Audit::to(move |batch: &Batch| -> Result<(), SinkError> {
+        Audit::to(move |batch: &Batch| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             if memory.fails.load(Ordering::SeqCst) {
                 return Err("the disk is full".into());
             }

@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 use oubliette::personal::{Email, Json, Text};
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::testing::assert_no_plaintext;
 use oubliette::{Field, OpenError, Outcome};
 use oubliette_register::access::{AccessError, Document};

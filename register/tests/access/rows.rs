@@ -278,9 +278,11 @@ fn a_reader_opens_a_row_within_its_limits() {
         let reader = vault.reader(limits);
         users().open_row(&reader, &readers(), [alice.no, alice.news_no.unwrap()], |column| row.get(column))
     };
-    assert!(open(Limits::purposes([ORDERS, NEWSLETTER])).is_ok());
+    assert!(open(Limits::nothing().purpose(ORDERS).purpose(NEWSLETTER)).is_ok());
     assert!(open(Limits::nothing().columns(User::FIELDS)).is_ok());
-    for limits in [Limits::nothing(), Limits::purposes([NEWSLETTER]), Limits::purposes([ORDERS]).field(NEWS_EMAIL)] {
+    for limits in
+        [Limits::nothing(), Limits::nothing().purpose(NEWSLETTER), Limits::nothing().purpose(ORDERS).field(NEWS_EMAIL)]
+    {
         let error = open(limits).unwrap_err();
         assert!(matches!(error, AccessError::Open { source: OpenError::NotAllowed { .. }, .. }), "{error:?}");
     }

@@ -292,10 +292,10 @@ bodies! {
         let begun = world.vault.begin_epoch(crate::world::BY_EMAIL).unwrap();
         let situation = on!(world.db, world.register, breach_situation(crate::world::columns(), None)).unwrap();
         assert!(taken(&situation, &root_key) && !taken(&situation, &tree) && !taken(&situation, &epoch));
-        let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+        let _ = world.vault.retire_replaced(ORDERS, rotated.0).unwrap();
         world.vault.retire_epoch(crate::world::BY_EMAIL, oubliette::search::Epoch::FIRST).unwrap();
         let situation = on!(world.db, world.register, breach_situation(crate::world::columns(), None)).unwrap();
         assert!(taken(&situation, &tree) && taken(&situation, &epoch));
-        assert!(begun.current() != oubliette::search::Epoch::FIRST);
+        assert!(begun.0 != oubliette::search::Epoch::FIRST);
     }
 }

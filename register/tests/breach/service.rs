@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use oubliette::audit::{Audit, AuditFile, AuditSink, Batch, OnTrouble, SinkError};
+use oubliette::audit::{Audit, AuditFile, AuditSink, Batch, OnTrouble};
 use oubliette::journal::{self, Expectations};
 use oubliette::{CustomerId, Limits, OpenError, Reader, Sealed};
 use oubliette_register::breach::{Assessment, Breach, Exposure, Leak, Opened, Situation, Taken};
@@ -138,9 +138,9 @@ bodies! {
         // Two minutes on, when every process has stopped to open what was shredded.
         let from = Timestamp::now() + SignedDuration::from_mins(2);
         for (purposes, limits) in [
-            (vec!["orders"], Limits::purposes([ORDERS])),
-            (vec!["newsletter"], Limits::purposes([NEWSLETTER])),
-            (vec!["newsletter", "orders"], Limits::purposes([ORDERS, NEWSLETTER])),
+            (vec!["orders"], Limits::nothing().purpose(ORDERS)),
+            (vec!["newsletter"], Limits::nothing().purpose(NEWSLETTER)),
+            (vec!["newsletter", "orders"], Limits::nothing().purpose(ORDERS).purpose(NEWSLETTER)),
         ] {
             let reader = world.vault.reader(limits);
             let opens = world.copies[0].values.keys().filter(|cell| open(&world, &reader, **cell).is_ok());
@@ -164,7 +164,7 @@ bodies! {
         world.copy().await;
         let broken = Arc::new(AtomicBool::new(false));
         let (mut file, breaks) = (AuditFile::create(audit_path(&world), &world.vault).unwrap(), broken.clone());
-        let sink = move |batch: &Batch| -> Result<(), SinkError> {
+        let sink = move |batch: &Batch| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             if breaks.load(Ordering::SeqCst) { Err("the disk is full".into()) } else { file.write(batch) }
         };
         let audit = Audit::to(sink).room_for(1_024).on_trouble(OnTrouble::Drop).start().unwrap();

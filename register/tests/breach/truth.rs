@@ -44,10 +44,10 @@ impl World {
     }
 
     fn moment(&mut self) {
-        let history = self.memory.memory().history();
-        let record = history.records.last().unwrap().clone();
+        let memory = self.memory.memory();
+        let record = memory.records_written().pop().unwrap();
         let generation = u64::from_be_bytes(record[49..57].try_into().unwrap());
-        self.moments.push(Moment { generation, record, pages: history.pages.len() });
+        self.moments.push(Moment { generation, record, pages: memory.pages_put().len() });
     }
 
     /// Seals what there is to seal of somebody who is not shredded, under the trees that are the newest.
@@ -67,7 +67,7 @@ impl World {
 
     /// What opens of all values with these copies.
     fn attack(&self, records: &[usize], keys: &[Key], pages: usize) -> BTreeSet<(&'static str, CustomerId)> {
-        let all = self.memory.memory().history().pages;
+        let all = self.memory.memory().pages_put();
         let loot = Loot {
             pages: all[..pages].iter().map(|page| page.bytes.clone()).collect(),
             records: records.iter().map(|at| self.moments[*at].record.clone()).collect(),
@@ -115,7 +115,7 @@ fn the_report_says_what_an_attacker_reads_with_every_combination_of_copies() {
     let rotated = world.vault.rotate_purpose(ORDERS).unwrap();
     [bob, carol, late].into_iter().for_each(|person| world.seal(person));
     world.moment();
-    let _ = world.vault.retire_replaced(ORDERS, rotated.tree()).unwrap();
+    let _ = world.vault.retire_replaced(ORDERS, rotated.0).unwrap();
     let _ = world.vault.shredding([carol]).purpose(ORDERS).run().unwrap();
     world.moment();
     let newest = world.vault.enroll().unwrap();

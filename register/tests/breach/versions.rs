@@ -199,7 +199,7 @@ fn a_copied_root_record_opens_as_long_as_the_report_says() {
         &[|vault, token, _| {
             let left = vault.series_in(&key(token, Duration::ZERO)).unwrap();
             let left = left.iter().find(|series| !series.is_in_use).unwrap().series;
-            assert_eq!(vault.forget_series(&key(token, Duration::ZERO), left, None).unwrap(), 1);
+            assert_eq!(vault.destroy_series(&key(token, Duration::ZERO), left, None).unwrap(), 1);
         }],
     );
     assert_eq!(compare(&world).0, 1);
@@ -210,7 +210,7 @@ fn a_copied_root_record_opens_as_long_as_the_report_says() {
     let last = world.records.iter().rev().find(|(_, record)| world.opens(record)).unwrap().0;
     assert!(readable(&world, last));
     let left = vault.series_in(&token).unwrap()[0].series;
-    assert_eq!(vault.forget_series(&token, left, None).unwrap(), 1);
+    assert_eq!(vault.destroy_series(&token, left, None).unwrap(), 1);
     vault.close().unwrap();
     assert!(!world.records.iter().any(|(generation, record)| *generation <= last && world.opens(record)));
     assert!(!readable(&world, last));

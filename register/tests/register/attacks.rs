@@ -53,7 +53,7 @@ bodies! {
         on!(db, shop.register, merge(&who("alice"), &who("bob"))).unwrap();
         on!(db, shop.register, grant(&who("bob"), consent())).unwrap();
         on!(db, shop.register, merge(&who("carol"), &who("alice"))).unwrap();
-        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().tree();
+        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().0;
         own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap();
         for id in ["alice", "bob", "carol"] {
             on!(db, shop.register, keys(&who(id), ORDERS)).unwrap();

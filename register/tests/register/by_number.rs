@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use jiff::ToSpan;
 use oubliette::journal::{Event, Whom};
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::{CustomerId, OpenError, ShredError};
 use oubliette_register::{Keep, RegisterError, Rules, ShredByNumber};
 
@@ -177,7 +177,7 @@ bodies! {
         let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
         on!(db, shop.register, request(&alice, oubliette_register::RequestKind::Erasure, shop.register_now())).unwrap();
-        let tree = shop.vault.rotate_purpose(NEWSLETTER).unwrap().tree();
+        let tree = shop.vault.rotate_purpose(NEWSLETTER).unwrap().0;
         on!(db, shop.register, hold(&alice, Some(NEWSLETTER), why("case 7"), at(UNTIL))).unwrap();
         shop.set_now("2026-05-31T23:59:59Z");
         let go_on = |_: &_| ControlFlow::Continue(());
@@ -202,7 +202,7 @@ bodies! {
         on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
         let keys = on!(db, shop.register, keys(&who("alice"), ORDERS)).unwrap();
         let sealed = keys.seal(EMAIL, &email()).unwrap();
-        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().tree();
+        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().0;
         // Of another purpose, and of somebody of whom nothing is held for it.
         on!(db, shop.register, grant(&who("bob"), consent())).unwrap();
         on!(db, shop.register, hold(&who("bob"), None, why("case 8"), at(UNTIL))).unwrap();
@@ -212,7 +212,7 @@ bodies! {
         assert!(shop.opens(&keys, &sealed, EMAIL));
         let despite = Some(why("all of it was resealed"));
         let retired = own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, despite)).unwrap();
-        assert_eq!(retired.trees().len(), 1);
+        assert_eq!(retired.0.len(), 1);
         assert!(matches!(shop.vault.open(keys.customer(), EMAIL, &sealed), Err(OpenError::Retired { .. })));
         let expected = [(hold.number(), "retire_replaced".to_owned(), "all of it was resealed".to_owned())];
         assert_eq!(overridden(&shop.journal()), expected);

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use jiff::{SignedDuration, ToSpan};
 use oubliette::Vault;
 use oubliette::journal::Event;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::testing::TestVault;
 use oubliette_register::{Answer, Keep, RegisterError, RequestKind, Rules, ShredByNumber, Signed};
 
@@ -101,7 +101,7 @@ bodies! {
         on!(db, shop.register, grant(&alice, consent())).unwrap();
         let keys = on!(db, shop.register, keys(&alice, NEWSLETTER)).unwrap();
         let sealed = keys.seal(NEWS_EMAIL, &email()).unwrap();
-        let tree = shop.vault.rotate_purpose(NEWSLETTER).unwrap().tree();
+        let tree = shop.vault.rotate_purpose(NEWSLETTER).unwrap().0;
         on!(db, desk, request(&alice, RequestKind::Erasure, shop.register_now())).unwrap();
         let hold = on!(db, desk, hold(&alice, None, why("case 7"), at(UNTIL))).unwrap();
 

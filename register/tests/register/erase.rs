@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oubliette::journal::{Event, Receipt};
-use oubliette::store::{Problem, Stop};
+use oubliette::store::Problem;
+use oubliette::testing::Stop;
 use oubliette_register::{Answer, RegisterError, RequestKind, Rules};
 
 use crate::Db;

@@ -104,7 +104,7 @@ bodies! {
         let rows = "SELECT s.subject || ' ' || s.id || ' ' || n.whose AS answer FROM oubliette_subjects s \
             JOIN oubliette_numbers n ON n.subject_id = s.id ORDER BY s.subject";
         let before = db.ask(rows).await;
-        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().tree();
+        let tree = shop.vault.rotate_purpose(ORDERS).unwrap().0;
         own_transaction!(db, shop.register, retire_replaced(ORDERS, tree, None)).unwrap();
         let id = |row: &String| row.split(' ').nth(1).unwrap().to_owned();
         let (alices, bobs) = (id(&before[0]), id(&before[1]));

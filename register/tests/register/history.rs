@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, ToSpan};
 use oubliette::personal::Email;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::{CustomerId, Sealed};
 use oubliette_register::{HoldId, Keep, RegisterError, Rules};
 use proptest::prelude::*;

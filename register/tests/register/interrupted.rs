@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use jiff::ToSpan;
 use oubliette::CustomerId;
 use oubliette::journal::Event;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette_register::{Keep, RegisterError, RequestKind, Rules, ShredByNumber};
 
 use crate::Db;
@@ -163,7 +163,7 @@ bodies! {
                     }
                     "sweep" => shop.set_now("2026-05-31T00:00:00Z"),
                     "override" => drop(on!(db, shop.register, hold(&alice, None, why("case 7"), at(UNTIL))).unwrap()),
-                    "retire" => tree = Some(shop.vault.rotate_purpose(ORDERS).unwrap().tree()),
+                    "retire" => tree = Some(shop.vault.rotate_purpose(ORDERS).unwrap().0),
                     _ => {}
                 }
                 own_transaction!(db, shop.register, flush()).unwrap();

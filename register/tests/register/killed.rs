@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::ToSpan;
-use oubliette::store::Steps;
+use oubliette::testing::Steps;
 use oubliette::{CreateError, RootKey, UnlessShredded, Vault};
 use oubliette_register::{Keep, Register, Rules};
 use rusqlite::Connection;

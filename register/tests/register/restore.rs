@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::ToSpan;
 use oubliette::journal::Event;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette_register::{Basis, Grant, Keep, RegisterError, RequestKind, Rules};
 
 use crate::Db;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use oubliette::journal::{self, Event, Expectations, Reason};
 use oubliette::personal::Email;
-use oubliette::store::Steps;
+use oubliette::testing::Steps;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, Field, OpenError, Purpose, Sealed, Vault};
 use oubliette_register::{Basis, Evidence, Grant, GrantedKeys, KeylessRegister, Register, Rules, Subject};

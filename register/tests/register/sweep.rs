@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use jiff::{Timestamp, ToSpan};
 use oubliette::CustomerId;
 use oubliette::journal::Event;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette_register::{Due, Keep, RegisterError, Rules, SweepReport};
 
 use crate::Db;

@@ -2,7 +2,7 @@
 
 use jiff::ToSpan;
 use oubliette::journal::Event;
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette_register::{Basis, Grant, Keep, RegisterError, Rules};
 
 use crate::Db;

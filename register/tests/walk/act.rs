@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use oubliette::store::{Problem, Stop};
+use oubliette::store::Problem;
+use oubliette::testing::Stop;
 use oubliette::{CustomerId, Purpose};
 use oubliette_register::{Answer, Basis, Grant, HoldId, RegisterError, RequestId, RequestKind, ShredByNumber};
 
@@ -267,7 +268,7 @@ impl World {
         // The copies of the vault from before open nothing that is sealed from here on: no operator puts them back.
         self.nights.iter_mut().for_each(|night| night.key = 0);
         if is_held {
-            let refused = own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.tree(), None));
+            let refused = own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.0, None));
             return match refused {
                 Err(RegisterError::HoldsStand { .. }) => Ok(Outcome::Nothing),
                 other => Err(format!("somebody is held, and it is retired: {other:?}")),
@@ -284,7 +285,7 @@ impl World {
             value.sealed = moved;
         }
         self.retired += 1;
-        Ok(own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.tree(), None)).into())
+        Ok(own_transaction!(self.db, self.register, retire_replaced(purpose, rotated.0, None)).into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use oubliette::journal::{self, Expectations, JournalError, Receipt};
-use oubliette::store::Stop;
+use oubliette::testing::Stop;
 use oubliette::{CustomerId, KeyStoreError, UnlockError, recovery::RecoverError};
 use oubliette_register::{Reconciled, RegisterError};
 

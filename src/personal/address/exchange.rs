@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{Address, InvalidAddress};
+use super::{Address, Invalid, NO_COUNTRY, NO_LINES};
 use crate::personal::{Country, ExposePersonalData, Text};
 
 impl ExposePersonalData for Address {
@@ -32,14 +32,14 @@ impl<'de> Deserialize<'de> for Address {
 const EXPECTED: &str = "expected an address, as a struct of a country and a list of lines";
 
 struct AddressVisitor<'r> {
-    refused: &'r mut Option<InvalidAddress>,
+    refused: &'r mut Option<Invalid>,
 }
 
 impl AddressVisitor<'_> {
     fn finish<E: Error>(self, country: Option<Country>, lines: Option<Vec<Text>>) -> Result<Address, E> {
         let read = match (country, lines) {
-            (None, _) => Err(InvalidAddress::NoCountry),
-            (_, None) => Err(InvalidAddress::NoLines),
+            (None, _) => Err(NO_COUNTRY),
+            (_, None) => Err(NO_LINES),
             (Some(country), Some(lines)) => Address::new(country, lines.iter().map(Text::expose_personal_data)),
         };
         read.map_err(|error| {
@@ -67,8 +67,7 @@ impl<'de> Visitor<'de> for AddressVisitor<'_> {
         while let Some(key) = parts.next_key::<String>()? {
             match key.as_str() {
                 "country" if country.is_none() => {
-                    country =
-                        Some(parts.next_value().inspect_err(|_| *self.refused = Some(InvalidAddress::NoCountry))?);
+                    country = Some(parts.next_value().inspect_err(|_| *self.refused = Some(NO_COUNTRY))?);
                 }
                 "lines" if lines.is_none() => lines = Some(parts.next_value()?),
                 "country" | "lines" => return Err(A::Error::custom("given twice")),

@@ -5,7 +5,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::char::is_combining_mark;
 use zeroize::Zeroizing;
 
-use super::InvalidEmail;
+use super::Invalid;
 use crate::personal::secret_text::SecretText;
 use crate::personal::unicode::is_joiner;
 
@@ -52,7 +52,7 @@ pub(super) fn joiners_are_in_place(local: &str) -> bool {
     })
 }
 
-pub(super) fn check_shape(local: SecretText, domain: &str) -> Result<(), InvalidEmail> {
+pub(super) fn check_shape(local: SecretText, domain: &str) -> Result<(), Invalid> {
     // By its methods: a patch release has added a field before.
     let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
     let mut address = local;
@@ -66,7 +66,7 @@ pub(super) fn check_shape(local: SecretText, domain: &str) -> Result<(), Invalid
         }
         // One error for both parts; the mailbox is right if it is with another domain.
         Err(email_address::Error::InvalidCharacter) if EmailAddress::is_valid_local_part(local_of(&address)) => {
-            Err(InvalidEmail::Domain)
+            Err(Invalid::Domain)
         }
         Err(error) => Err(error.into()),
     }

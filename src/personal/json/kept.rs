@@ -9,21 +9,21 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::InvalidJson;
+use super::Invalid;
 
 /// More digits than any double needs to be told from its neighbours, exact ones included.
 const MOST_DIGITS: usize = 800;
 
 /// Whether all that `text` says is in `written`, which a type wrote after it had read the text. More may be in it: members that the text lacks. A
 /// member that is `null` may be missing.
-pub(super) fn check(text: &str, written: &[u8]) -> Result<(), InvalidJson> {
-    let text: &RawValue = serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)?;
-    let written: &RawValue = serde_json::from_slice(written).map_err(|_| InvalidJson::NotReadable)?;
+pub(super) fn check(text: &str, written: &[u8]) -> Result<(), Invalid> {
+    let text: &RawValue = serde_json::from_str(text).map_err(|_| Invalid::NotOfType)?;
+    let written: &RawValue = serde_json::from_slice(written).map_err(|_| Invalid::NotReadable)?;
     compare(text, written)
 }
 
 // No deeper than serde_json goes, which read both texts before: 128 levels.
-fn compare(text: &RawValue, written: &RawValue) -> Result<(), InvalidJson> {
+fn compare(text: &RawValue, written: &RawValue) -> Result<(), Invalid> {
     let (text, written) = (text.get().trim(), written.get().trim());
     let first = |of: &str| of.bytes().next().unwrap_or_default();
     match (first(text), first(written)) {
@@ -31,40 +31,40 @@ fn compare(text: &RawValue, written: &RawValue) -> Result<(), InvalidJson> {
         (b'[', b'[') => {
             let (text, written) = (parsed::<Vec<&RawValue>>(text)?, parsed::<Vec<&RawValue>>(written)?);
             if text.len() != written.len() {
-                return Err(InvalidJson::NotKept);
+                return Err(Invalid::NotKept);
             }
             text.into_iter().zip(written).try_for_each(|(text, written)| compare(text, written))
         }
         (b'"', b'"') => {
             // As they stand, or with other escapes.
             let is_same = text == written || *string(text)? == *string(written)?;
-            if is_same { Ok(()) } else { Err(InvalidJson::NotKept) }
+            if is_same { Ok(()) } else { Err(Invalid::NotKept) }
         }
         (b'-' | b'0'..=b'9', b'-' | b'0'..=b'9') => {
             if is_kept(text, written) {
                 Ok(())
             } else {
-                Err(InvalidJson::NumberNotKept)
+                Err(Invalid::NumberNotKept)
             }
         }
         _ if text == written => Ok(()),
-        _ => Err(InvalidJson::NotKept),
+        _ => Err(Invalid::NotKept),
     }
 }
 
-fn parsed<'t, T: serde::Deserialize<'t>>(text: &'t str) -> Result<T, InvalidJson> {
-    serde_json::from_str(text).map_err(|_| InvalidJson::NotOfType)
+fn parsed<'t, T: serde::Deserialize<'t>>(text: &'t str) -> Result<T, Invalid> {
+    serde_json::from_str(text).map_err(|_| Invalid::NotOfType)
 }
 
-fn string(text: &str) -> Result<Zeroizing<String>, InvalidJson> {
+fn string(text: &str) -> Result<Zeroizing<String>, Invalid> {
     Ok(Zeroizing::new(parsed(text)?))
 }
 
-fn members_of(text: &str, written: &str) -> Result<(), InvalidJson> {
+fn members_of(text: &str, written: &str) -> Result<(), Invalid> {
     let text = members(text)?;
     for [(one, _), (next, _)] in text.array_windows() {
         if one == next {
-            return Err(InvalidJson::NameTwice);
+            return Err(Invalid::NameTwice);
         }
     }
     let written = members(written)?;
@@ -81,7 +81,7 @@ fn members_of(text: &str, written: &str) -> Result<(), InvalidJson> {
         match found {
             Some(written) => compare(value, written)?,
             None if value.get().trim() == "null" => {}
-            None => return Err(InvalidJson::NotKept),
+            None => return Err(Invalid::NotKept),
         }
     }
     Ok(())
@@ -90,7 +90,7 @@ fn members_of(text: &str, written: &str) -> Result<(), InvalidJson> {
 type Member<'t> = (Zeroizing<String>, &'t RawValue);
 
 /// The members of an object, by their names.
-fn members(text: &str) -> Result<Vec<Member<'_>>, InvalidJson> {
+fn members(text: &str) -> Result<Vec<Member<'_>>, Invalid> {
     struct Members;
 
     impl<'t> Visitor<'t> for Members {
@@ -110,7 +110,7 @@ fn members(text: &str) -> Result<Vec<Member<'_>>, InvalidJson> {
     }
 
     let mut reader = serde_json::Deserializer::from_str(text);
-    let mut members = reader.deserialize_map(Members).map_err(|_| InvalidJson::NotOfType)?;
+    let mut members = reader.deserialize_map(Members).map_err(|_| Invalid::NotOfType)?;
     members.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(members)
 }
@@ -182,24 +182,24 @@ mod tests {
             assert_eq!(check(text, written.as_bytes()), Ok(()), "{text} {written}");
         }
         for (text, written, error) in [
-            (r#"{"a":1,"a":1}"#, r#"{"a":1}"#, InvalidJson::NameTwice),
-            (r#"{"a":1,"\u0061":2}"#, r#"{"a":2}"#, InvalidJson::NameTwice),
-            (r#"[{"x":{"a":1,"b":0,"a":2}}]"#, r#"[{"x":{"a":2,"b":0}}]"#, InvalidJson::NameTwice),
-            (r#"{"a":1,"b":2}"#, r#"{"a":1}"#, InvalidJson::NotKept),
-            (r#"{"a":1}"#, r#"{"b":1}"#, InvalidJson::NotKept),
-            (r#"{"a":"x"}"#, r#"{"a":"y"}"#, InvalidJson::NotKept),
-            ("[1,2]", "[1]", InvalidJson::NotKept),
-            ("\"1\"", "1", InvalidJson::NotKept),
-            ("null", "0", InvalidJson::NotKept),
-            ("true", "false", InvalidJson::NotKept),
-            ("12345678901234567890123", "1.2345678901234568e+22", InvalidJson::NumberNotKept),
-            ("9007199254740993.0", "9007199254740992.0", InvalidJson::NumberNotKept),
-            ("0.1000000000000000000000001", "0.1", InvalidJson::NumberNotKept),
-            ("97.681170197876", "97.68117019787599", InvalidJson::NumberNotKept),
-            ("0.3", "0.30000000000000004", InvalidJson::NumberNotKept),
-            ("0.10000000149011612", "0.1", InvalidJson::NumberNotKept),
-            ("1", "-1", InvalidJson::NumberNotKept),
-            ("1e99999999999999999999", "1", InvalidJson::NumberNotKept),
+            (r#"{"a":1,"a":1}"#, r#"{"a":1}"#, Invalid::NameTwice),
+            (r#"{"a":1,"\u0061":2}"#, r#"{"a":2}"#, Invalid::NameTwice),
+            (r#"[{"x":{"a":1,"b":0,"a":2}}]"#, r#"[{"x":{"a":2,"b":0}}]"#, Invalid::NameTwice),
+            (r#"{"a":1,"b":2}"#, r#"{"a":1}"#, Invalid::NotKept),
+            (r#"{"a":1}"#, r#"{"b":1}"#, Invalid::NotKept),
+            (r#"{"a":"x"}"#, r#"{"a":"y"}"#, Invalid::NotKept),
+            ("[1,2]", "[1]", Invalid::NotKept),
+            ("\"1\"", "1", Invalid::NotKept),
+            ("null", "0", Invalid::NotKept),
+            ("true", "false", Invalid::NotKept),
+            ("12345678901234567890123", "1.2345678901234568e+22", Invalid::NumberNotKept),
+            ("9007199254740993.0", "9007199254740992.0", Invalid::NumberNotKept),
+            ("0.1000000000000000000000001", "0.1", Invalid::NumberNotKept),
+            ("97.681170197876", "97.68117019787599", Invalid::NumberNotKept),
+            ("0.3", "0.30000000000000004", Invalid::NumberNotKept),
+            ("0.10000000149011612", "0.1", Invalid::NumberNotKept),
+            ("1", "-1", Invalid::NumberNotKept),
+            ("1e99999999999999999999", "1", Invalid::NumberNotKept),
         ] {
             assert_eq!(check(text, written.as_bytes()), Err(error), "{text} {written}");
         }

@@ -32,11 +32,11 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use crate::personal::{InvalidJson, Json, PersonalData, Plaintext};
+    use crate::personal::{Invalid, Json, PersonalData, Plaintext};
 
     use super::*;
 
-    fn reopened(value: &Value) -> Result<Value, InvalidJson> {
+    fn reopened(value: &Value) -> Result<Value, Invalid> {
         let json = Json::new(value.clone())?;
         let mut out = Plaintext::with_capacity(json.size_hint());
         json.encode(&mut out);
@@ -50,9 +50,9 @@ mod tests {
             assert_eq!(reopened(json.expose_personal_data()), Ok(serde_json::from_str(text).unwrap()));
         }
         let error = |text: &str| text.parse::<Json<Value>>().err();
-        assert_eq!(error(r#"{"id":12345678901234567890123}"#), Some(InvalidJson::NumberNotKept));
-        assert_eq!(error(r#"{"id":9007199254740993.0}"#), Some(InvalidJson::NumberNotKept));
-        assert_eq!(error(r#"{"id":1,"id":1}"#), Some(InvalidJson::NameTwice));
+        assert_eq!(error(r#"{"id":12345678901234567890123}"#), Some(Invalid::NumberNotKept));
+        assert_eq!(error(r#"{"id":9007199254740993.0}"#), Some(Invalid::NumberNotKept));
+        assert_eq!(error(r#"{"id":1,"id":1}"#), Some(Invalid::NameTwice));
     }
 
     #[test]

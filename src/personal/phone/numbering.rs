@@ -3,13 +3,13 @@
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, Region, ValidationError};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::invalid::InvalidPhone;
+use super::{Invalid, NO_COUNTRY, TOO_LONG};
 use crate::personal::Country;
 use crate::personal::secret_text::SecretText;
 
 /// A number in E.164 that its country's plan gives out. `number` holds ASCII digits and separators only: the library is
 /// lenient with anything else, and can panic on a `tel:` in the wrong place.
-pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText, InvalidPhone> {
+pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText, Invalid> {
     let region = region_of(number, country)?;
     let digits = digits_of("+", number);
     let read = match as_of_today(number, &digits, region) {
@@ -27,7 +27,7 @@ pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText,
             // Written as its country writes it, it can be nothing else there; but not if it is another number of the same country.
             let is_own = PHONE_NUMBER_UTIL.get_country_code_for_region(region) == Some(other.0.country_code);
             let is_national = !is_own && abroad.is_none() && number.is_written(number_without_plus(&digits));
-            if is_national { Ok(number.e164()) } else { Err(InvalidPhone::Ambiguous) }
+            if is_national { Ok(number.e164()) } else { Err(Invalid::Ambiguous) }
         }
         (Err(_), Ok(other)) if abroad.is_some() => Ok(other.e164()),
         (Err(error), _) => Err(error),
@@ -35,7 +35,7 @@ pub(super) fn e164(number: &str, country: Option<Country>) -> Result<SecretText,
 }
 
 /// The same, of a number that no plan is asked about. Those that a plan gives out are told from others by whoever calls.
-pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretText, InvalidPhone> {
+pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretText, Invalid> {
     let region = region_of(number, country)?;
     match PHONE_NUMBER_UTIL.parse(number, region) {
         Ok(parsed) => Ok(Number(parsed).e164()),
@@ -47,12 +47,12 @@ pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretT
     }
 }
 
-fn region_of(number: &str, country: Option<Country>) -> Result<Option<Region>, InvalidPhone> {
+fn region_of(number: &str, country: Option<Country>) -> Result<Option<Region>, Invalid> {
     let region = country
         .and_then(|country| country.as_str().parse::<Region>().ok())
         .filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some());
     if region.is_none() && !number.starts_with('+') {
-        return Err(country.map_or(InvalidPhone::NoCountry, |_| InvalidPhone::CountryWithoutNumbers));
+        return Err(country.map_or(NO_COUNTRY, |_| Invalid::CountryWithoutNumbers));
     }
     Ok(region)
 }
@@ -90,13 +90,13 @@ fn is_fictional(e164: &str) -> bool {
     FICTIONAL.iter().any(|(before, more)| e164.strip_prefix(before).is_some_and(|rest| rest.len() == *more))
 }
 
-fn of_library(error: &ParseError) -> InvalidPhone {
+fn of_library(error: &ParseError) -> Invalid {
     match error {
-        ParseError::InvalidCountryCode => InvalidPhone::UnknownCountryCode,
-        ParseError::TooShortAfterIdd | ParseError::TooShortNsn => InvalidPhone::TooShort,
-        ParseError::TooLongNsn => InvalidPhone::TooLong,
+        ParseError::InvalidCountryCode => Invalid::UnknownCountryCode,
+        ParseError::TooShortAfterIdd | ParseError::TooShortNsn => Invalid::TooShort,
+        ParseError::TooLongNsn => TOO_LONG,
         // A plus in the middle, or too few digits between separators.
-        ParseError::NotANumber(_) => InvalidPhone::NotInPlan,
+        ParseError::NotANumber(_) => Invalid::NotInPlan,
     }
 }
 
@@ -123,14 +123,14 @@ impl Drop for Number {
 }
 
 impl Number {
-    fn read(text: &str, region: Option<Region>) -> Result<Number, InvalidPhone> {
+    fn read(text: &str, region: Option<Region>) -> Result<Number, Invalid> {
         let number = Number(PHONE_NUMBER_UTIL.parse(text, region).map_err(|error| of_library(&error))?);
         match PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number.0) {
-            Err(ValidationError::TooShort) => Err(InvalidPhone::TooShort),
-            Err(ValidationError::TooLong) => Err(InvalidPhone::TooLong),
-            Err(ValidationError::InvalidCountryCode) => Err(InvalidPhone::UnknownCountryCode),
+            Err(ValidationError::TooShort) => Err(Invalid::TooShort),
+            Err(ValidationError::TooLong) => Err(TOO_LONG),
+            Err(ValidationError::InvalidCountryCode) => Err(Invalid::UnknownCountryCode),
             _ if PHONE_NUMBER_UTIL.is_valid_number(&number.0) || is_fictional(number.e164().as_str()) => Ok(number),
-            _ => Err(InvalidPhone::NotInPlan),
+            _ => Err(Invalid::NotInPlan),
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
 
     const FR: Country = Country::new("FR");
 
-    fn parse(text: &str, country: Country) -> Result<String, InvalidPhone> {
+    fn parse(text: &str, country: Country) -> Result<String, Invalid> {
         Phone::parse(text, country).map(|phone| phone.expose_personal_data().to_owned())
     }
 
@@ -194,23 +194,23 @@ mod tests {
     #[test]
     fn what_no_plan_gives_out_is_refused() {
         for (text, why) in [
-            ("poste 12", InvalidPhone::TooShort),
-            ("01 23 45 67 89 bureau 12", InvalidPhone::UnexpectedCharacter),
-            ("01 23 45 67 poste", InvalidPhone::Extension),
-            ("06 12 34 56 7", InvalidPhone::NotInPlan),
-            ("06 12 34 56 78 9", InvalidPhone::TooLong),
-            ("00 12 34 56 78", InvalidPhone::NotInPlan),
-            ("+33 0 00 00 00 00", InvalidPhone::NotInPlan),
-            ("06 12 34+56 78", InvalidPhone::NotInPlan),
-            ("06 12 34 56 78 / 01 23 45 67 89", InvalidPhone::TooLong),
-            ("112", InvalidPhone::TooShort),
-            ("+999 12345678", InvalidPhone::UnknownCountryCode),
-            ("----", InvalidPhone::TooShort),
+            ("poste 12", Invalid::TooShort),
+            ("01 23 45 67 89 bureau 12", Invalid::UnexpectedCharacter),
+            ("01 23 45 67 poste", Invalid::Extension),
+            ("06 12 34 56 7", Invalid::NotInPlan),
+            ("06 12 34 56 78 9", TOO_LONG),
+            ("00 12 34 56 78", Invalid::NotInPlan),
+            ("+33 0 00 00 00 00", Invalid::NotInPlan),
+            ("06 12 34+56 78", Invalid::NotInPlan),
+            ("06 12 34 56 78 / 01 23 45 67 89", TOO_LONG),
+            ("112", Invalid::TooShort),
+            ("+999 12345678", Invalid::UnknownCountryCode),
+            ("----", Invalid::TooShort),
         ] {
             assert_eq!(parse(text, FR), Err(why), "{text}");
         }
         for country in ["AQ", "TF", "UM"].map(Country::new) {
-            assert_eq!(parse("12345678", country), Err(InvalidPhone::CountryWithoutNumbers));
+            assert_eq!(parse("12345678", country), Err(Invalid::CountryWithoutNumbers));
             assert_eq!(parse("+33 6 12 34 56 78", country).as_deref(), Ok("+33612345678"));
         }
     }
@@ -327,7 +327,7 @@ mod tests {
         }
         assert_eq!(parse("+52 1 55 1234 5678", FR).as_deref(), Ok("+525512345678"));
         // As it is dialled in New Jersey, too.
-        assert_eq!(parse("1 55 1234 5678", mexico), Err(InvalidPhone::Ambiguous));
+        assert_eq!(parse("1 55 1234 5678", mexico), Err(Invalid::Ambiguous));
         assert!(parse("044 55 1234 567", mexico).is_err() && parse("+52 1 55 1234 567", mexico).is_err());
     }
 

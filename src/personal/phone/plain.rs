@@ -1,12 +1,12 @@
 //! Numbers by their lengths alone.
 
-use super::invalid::InvalidPhone;
+use super::{Invalid, NO_COUNTRY, TOO_LONG};
 use crate::personal::Country;
 use crate::personal::secret_text::SecretText;
 
 /// Digits after a `+`, without asking which of them a country gives out.
-pub(super) fn e164(number: &str, _: Option<Country>) -> Result<SecretText, InvalidPhone> {
-    let Some(digits) = number.strip_prefix('+') else { return Err(InvalidPhone::NoCountry) };
+pub(super) fn e164(number: &str, _: Option<Country>) -> Result<SecretText, Invalid> {
+    let Some(digits) = number.strip_prefix('+') else { return Err(NO_COUNTRY) };
     let mut kept = SecretText::with_capacity(number.len());
     kept.push('+');
     for c in digits.chars() {
@@ -14,19 +14,19 @@ pub(super) fn e164(number: &str, _: Option<Country>) -> Result<SecretText, Inval
             '0'..='9' => kept.push(c),
             ' ' | '-' | '.' => {}
             // `+33 (0)6` has a digit that is not dialled from abroad; which ones are takes a numbering plan.
-            _ => return Err(InvalidPhone::UnexpectedCharacter),
+            _ => return Err(Invalid::UnexpectedCharacter),
         }
     }
     match kept.as_str().len() {
-        _ if kept.as_str().starts_with("+0") => Err(InvalidPhone::UnknownCountryCode),
-        0..=7 => Err(InvalidPhone::TooShort),
+        _ if kept.as_str().starts_with("+0") => Err(Invalid::UnknownCountryCode),
+        0..=7 => Err(Invalid::TooShort),
         8..=16 => Ok(kept),
-        _ => Err(InvalidPhone::TooLong),
+        _ => Err(TOO_LONG),
     }
 }
 
 /// The same: here no number is validated but for its length.
-pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretText, InvalidPhone> {
+pub(super) fn as_typed(number: &str, country: Option<Country>) -> Result<SecretText, Invalid> {
     e164(number, country)
 }
 
@@ -38,14 +38,14 @@ mod tests {
     #[test]
     fn only_plain_international_numbers_are_taken() {
         for (text, why) in [
-            ("0033 6 12 34 56 78", InvalidPhone::NoCountry),
-            ("+33 (0)6 12 34 56 78", InvalidPhone::UnexpectedCharacter),
-            ("+33 6/12345678", InvalidPhone::UnexpectedCharacter),
-            ("++33612345678", InvalidPhone::UnexpectedCharacter),
-            ("+033612345678", InvalidPhone::UnknownCountryCode),
-            ("+", InvalidPhone::TooShort),
-            ("+123456", InvalidPhone::TooShort),
-            ("+1234567890123456", InvalidPhone::TooLong),
+            ("0033 6 12 34 56 78", NO_COUNTRY),
+            ("+33 (0)6 12 34 56 78", Invalid::UnexpectedCharacter),
+            ("+33 6/12345678", Invalid::UnexpectedCharacter),
+            ("++33612345678", Invalid::UnexpectedCharacter),
+            ("+033612345678", Invalid::UnknownCountryCode),
+            ("+", Invalid::TooShort),
+            ("+123456", Invalid::TooShort),
+            ("+1234567890123456", TOO_LONG),
         ] {
             assert_eq!(text.parse::<Phone>(), Err(why), "{text}");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{page_store, record, root_store};
 use crate::store::{
     CopyContent, Directory, LockError, Mark, Memory, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
-    RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
+    RootLock, RootStore, StoreError, StoredPage, Usage,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,11 +150,11 @@ impl PageStore for Broken {
         }
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         match self.fault {
             Fault::SweepsTheLive => self.memory.sweep(&HashSet::new(), generation, keep),
             Fault::SweepsNothing if live.iter().all(|name| self.memory.get(name).unwrap().is_some()) => {
-                Ok(Swept::default())
+                Ok(Usage::default())
             }
             Fault::SweepsTheLater => self.memory.sweep(live, u64::MAX, keep),
             Fault::SweepsAtOnce => self.memory.sweep(live, generation, Duration::ZERO),

@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Check, Failure, ensure, record};
-use crate::store::{CopyContent, InOrder, LockError, PlaceId, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError};
+use crate::store::{
+    CopyContent, LockError, OrderedRead, PlaceId, RECORD_BYTES, RootCopy, RootLock, RootStore, StoreError,
+};
 
 type Again<'a, S> = &'a mut dyn FnMut(&S) -> S;
 
@@ -131,7 +133,7 @@ fn a_lock_sees_what_is_there<S: RootStore>(store: S, again: Again<'_, S>) -> Res
     write(&store, 2)?;
     let mut lock = take(&other)?;
     for place in other.places() {
-        if let Some(InOrder { copies: found, .. }) = lock.read_in_order(place) {
+        if let Some(OrderedRead { copies: found, .. }) = lock.read_in_order(place) {
             ensure(numbers(&found).iter().all(|found| *found == Some(2)), "what is there", numbers(&found))?;
             ensure(lock.settle().is_ok(), "it to be made durable", place)?;
         }

@@ -12,6 +12,8 @@ use crate::store::{PlaceId, Problem, StoreError};
 
 /// Where a [`Directory`] and its mirrors are. Nothing is touched before [`exists`](DirectoryBuilder::exists),
 /// [`create`](DirectoryBuilder::create) or [`open`](DirectoryBuilder::open).
+///
+/// [`Directory`] has an example.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DirectoryBuilder {

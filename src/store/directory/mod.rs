@@ -29,7 +29,7 @@ pub use builder::DirectoryBuilder;
 use self::disk::Disk;
 use self::open::Open;
 use self::place::Place;
-use super::{Mark, PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Swept, Usage};
+use super::{Mark, PageName, PageStore, PlaceId, Problem, StoreError, StoredPage, Usage};
 
 /// Most mirrors a directory may have.
 pub const MAX_MIRRORS: usize = 3;
@@ -61,6 +61,19 @@ pub const MAX_MIRRORS: usize = 3;
 /// since. A few of them may stay longer beside live ones: files are rewritten once more than a tenth of all pages in
 /// them is superseded, or once there are more than 256 files. The time is counted on the wall clock from the first sweep
 /// that found the whole file superseded; a clock that was set back, or a lost list, starts the count anew.
+///
+/// ```
+/// use oubliette::{Purpose, RootKey, Vault, store::Directory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// # let place = tempfile::tempdir()?;
+/// # let (disk, other_disk) = (place.path().join("privacy"), place.path().join("mirror"));
+///
+/// // As `Vault::at(disk).mirror(other_disk)`, with the directory at hand.
+/// let directory = Directory::at(&disk).mirror(&other_disk).create()?;
+/// let vault = Vault::on(directory.clone(), directory).purposes([ORDERS]).create(RootKey::bytes([7; 32]))?;
+/// assert_eq!(vault.status()?.places.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Directory {
     inner: Arc<Inner>,
@@ -174,12 +187,12 @@ impl PageStore for Directory {
         })
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let places = self.written();
         for place in &places {
             place.id()?;
         }
-        let mut swept = Swept::default();
+        let mut swept = Usage::default();
         for place in places.iter().rev() {
             // The figures of the last, which is the first place of the list: mirrors hold the same.
             swept = place.sweep(live, generation, keep, &|name| self.get(name))?;

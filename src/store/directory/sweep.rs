@@ -12,7 +12,7 @@ use super::batch::{BatchId, file_bytes};
 use super::checked;
 use super::disk::{Disk, TEMPORARY};
 use super::place::Place;
-use crate::store::{PageName, Problem, StoreError, Swept};
+use crate::store::{PageName, Problem, StoreError, Usage};
 
 /// Files are rewritten once more than one in so many of the pages beside live ones is superseded.
 const SLACK: u64 = 10;
@@ -41,7 +41,7 @@ impl Place {
         generation: u64,
         keep: Duration,
         elsewhere: &Fetch<'_>,
-    ) -> Result<Swept, StoreError> {
+    ) -> Result<Usage, StoreError> {
         let now = now();
         let listed = read_list(self.pages())?;
         let plan = Plan::make(self, live, generation, &listed)?;
@@ -69,7 +69,7 @@ impl Place {
         }
         let (expired, rest) = by_age(&plan.rewritten);
         let also = self.remove(&expired)?;
-        swept = Swept { pages: swept.pages + also.pages, bytes: swept.bytes + also.bytes };
+        swept = Usage { pages: swept.pages + also.pages, bytes: swept.bytes + also.bytes };
         kept.extend(rest);
         if kept != listed {
             self.disk.replace(&self.pages().join(LIST), &encode_list(&kept))?;
@@ -79,9 +79,9 @@ impl Place {
         Ok(swept)
     }
 
-    fn remove(&self, expired: &Since) -> Result<Swept, StoreError> {
+    fn remove(&self, expired: &Since) -> Result<Usage, StoreError> {
         if expired.is_empty() {
-            return Ok(Swept::default());
+            return Ok(Usage::default());
         }
         let before = self.index().names().count() as u64;
         let mut bytes = 0;
@@ -92,7 +92,7 @@ impl Place {
         }
         self.disk.sync_dir(self.pages())?;
         let after = self.fresh_index()?.names().count() as u64;
-        Ok(Swept { pages: before.saturating_sub(after), bytes })
+        Ok(Usage { pages: before.saturating_sub(after), bytes })
     }
 }
 

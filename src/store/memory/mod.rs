@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Changed, CopyContent, LockError, Mark, PAGE_BYTES, PageName, PageStore, PlaceId, Problem, RECORD_BYTES, RootCopy,
-    RootLock, RootStore, StoreError, StoredPage, Swept, Usage,
+    RootLock, RootStore, StoreError, StoredPage, Usage,
 };
 
 #[cfg(any(test, feature = "testing"))]
@@ -20,7 +20,7 @@ mod testing;
 #[cfg(any(test, feature = "testing"))]
 use super::Steps;
 #[cfg(any(test, feature = "testing"))]
-pub use testing::{History, Snapshot};
+pub use testing::Snapshot;
 
 const LOCATION: &str = "memory";
 
@@ -28,6 +28,18 @@ const LOCATION: &str = "memory";
 ///
 /// # How far it forgets
 /// An old root record is overwritten where it lay; what the allocator or the kernel copied before is not reached.
+///
+/// ```
+/// use oubliette::{Purpose, RootKey, Vault, store::Memory};
+/// const ORDERS: Purpose = Purpose::new("orders");
+///
+/// let memory = Memory::new();
+/// let vault = || Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]);
+/// let first = vault().create(RootKey::bytes([7; 32]))?;
+/// let second = vault().unlock(RootKey::bytes([7; 32]))?; // as another process would
+/// assert_eq!(first.id()?, second.id()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -40,6 +52,13 @@ struct Shared {
     idle: Condvar,
     /// Told when a record was written.
     watching: Mutex<Vec<Changed>>,
+}
+
+/// Everything that was ever written.
+#[derive(Clone, Default)]
+struct History {
+    pages: Vec<StoredPage>,
+    records: Vec<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -197,7 +216,7 @@ impl PageStore for Memory {
         Ok(())
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let mut state = self.state();
         state.alive()?;
         if let Some(name) = live.iter().find(|name| !state.content.pages.contains_key(name)) {
@@ -213,7 +232,7 @@ impl PageStore for Memory {
             page.superseded.get_or_insert_with(Instant::now).elapsed() < keep
         });
         let pages = (before - state.content.pages.len()) as u64;
-        Ok(Swept { pages, bytes: pages * PAGE_BYTES as u64 })
+        Ok(Usage { pages, bytes: pages * PAGE_BYTES as u64 })
     }
 
     fn usage(&self) -> Result<Usage, StoreError> {

@@ -5,17 +5,19 @@ use std::fmt;
 use super::{Content, Memory};
 use crate::store::{PageName, Steps, StoredPage};
 
-/// Everything that was ever written: what an adversary with every backup has.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct History {
-    /// Every page put, in order.
-    pub pages: Vec<StoredPage>,
-    /// Every root record written, in order; one that was written again is not counted twice.
-    pub records: Vec<Vec<u8>>,
-}
-
 /// The state of a [`Memory`] at one time.
+///
+/// ```
+/// use oubliette::{Field, OpenError, Purpose, Vault, personal::Email};
+/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+///
+/// let vault = Vault::in_memory([EMAIL.purpose()]);
+/// let last_night = vault.memory().snapshot();
+/// vault.shred([vault.enroll()?])?;
+/// vault.memory().restore(&last_night); // somebody puts the backup back
+/// assert!(vault.refresh().is_err(), "the shred of today is known here");
+/// # Ok::<(), oubliette::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Snapshot(Content);
 
@@ -36,10 +38,16 @@ impl Memory {
         self
     }
 
-    /// What was recorded; empty without [`recording`](Memory::recording).
+    /// Every page put since [`recording`](Memory::recording), in order: with the records, what an adversary with every backup has.
     #[must_use]
-    pub fn history(&self) -> History {
-        self.state().history.clone().unwrap_or_default()
+    pub fn pages_put(&self) -> Vec<StoredPage> {
+        self.state().history.clone().unwrap_or_default().pages
+    }
+
+    /// Every root record written since [`recording`](Memory::recording), in order; one that was written again is not counted twice.
+    #[must_use]
+    pub fn records_written(&self) -> Vec<Vec<u8>> {
+        self.state().history.clone().unwrap_or_default().records
     }
 
     /// The state now, to go back to.
@@ -99,7 +107,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{CopyContent, Mark, PAGE_BYTES, PageStore, Problem, RECORD_BYTES, RootStore, Stop, StoreError};
+    use crate::store::{CopyContent, Mark, PAGE_BYTES, PageStore, Problem, RECORD_BYTES, RootStore, StoreError};
+    use crate::testing::Stop;
 
     fn page(n: u8) -> StoredPage {
         StoredPage { name: PageName([n; 16]), bytes: vec![n; PAGE_BYTES] }
@@ -149,10 +158,9 @@ mod tests {
         write(&memory, 1).unwrap();
         memory.sweep(&HashSet::new(), 1, Duration::ZERO).unwrap();
         write(&memory, 2).unwrap();
-        let history = memory.history();
-        assert_eq!(history.pages, [page(1), page(2)]);
-        assert_eq!(history.records, [vec![1; RECORD_BYTES], vec![2; RECORD_BYTES]]);
-        assert!(Memory::new().history().pages.is_empty());
+        assert_eq!(memory.pages_put(), [page(1), page(2)]);
+        assert_eq!(memory.records_written(), [vec![1; RECORD_BYTES], vec![2; RECORD_BYTES]]);
+        assert!(Memory::new().pages_put().is_empty());
     }
 
     #[test]

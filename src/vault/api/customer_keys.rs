@@ -6,9 +6,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{KeyStoreError, OpenError, ResealError, SealError};
-use crate::field::{Field, FieldId, Placed};
-use crate::group::{Members, PlacedGroup};
+use crate::error::{Error, KeyStoreError, OpenError, SealError};
+use crate::field::{Field, FieldId, FieldWithin};
+use crate::group::Members;
 use crate::personal::PersonalData;
 use crate::sealed::Sealed;
 use crate::vault::api::reader::Guard;
@@ -24,6 +24,21 @@ pub(crate) const CHUNK: usize = 256;
 ///
 /// Hold it for the length of a request. It may cross threads and live across an await. A commit that shreds anybody
 /// wipes its keys; they are then derived anew, which fails if this customer was shredded.
+///
+/// ```
+/// use oubliette::{Field, Purpose, Vault, personal::{Email, Name}};
+/// const ORDERS: Purpose = Purpose::new("orders");
+/// const NAME: Field<Name> = ORDERS.field("name");
+/// const EMAIL: Field<Email> = ORDERS.field("email");
+/// # let vault = Vault::in_memory([ORDERS]);
+/// # let alice = vault.enroll()?;
+///
+/// let keys = vault.customer(alice);
+/// let row = (keys.seal(NAME, &"Alice".parse()?)?, keys.seal(EMAIL, &"alice@example.com".parse()?)?);
+/// assert_eq!(keys.open(NAME, &row.0)?.expose_personal_data(), "Alice");
+/// assert_eq!(keys.open(EMAIL, &row.1)?.expose_personal_data(), "alice@example.com");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct CustomerKeys {
     used: Used,
@@ -99,7 +114,7 @@ impl CustomerKeys {
     #[inline]
     pub fn seal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
@@ -117,7 +132,7 @@ impl CustomerKeys {
     #[inline]
     pub fn open<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
@@ -128,7 +143,7 @@ impl CustomerKeys {
     }
 
     #[inline]
-    fn open_unguarded<T: PersonalData>(&self, place: Placed<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
+    fn open_unguarded<T: PersonalData>(&self, place: FieldWithin<'_, T>, sealed: &Sealed<T>) -> Result<T, OpenError> {
         let (process, handle) = self.parts()?;
         Operations::on(process).open_by_handle(handle, self.index, place, sealed)
     }
@@ -139,9 +154,9 @@ impl CustomerKeys {
     /// As there.
     pub fn reseal<'c, T: PersonalData>(
         &self,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
+    ) -> Result<Option<Sealed<T>>, Error> {
         let place = field.into();
         if let Some(guard) = &self.used.guard {
             guard.may_seal(self.customer, place.field_id())?;
@@ -160,14 +175,14 @@ impl CustomerKeys {
     /// [`Reader`](crate::Reader) must be allowed to seal every member that was put in or asked for.
     pub fn seal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
         let place = group.into();
         if let Some(guard) = &self.used.guard {
             let mut fields: Vec<FieldId> = members.fields().collect();
             if fields.is_empty() {
-                fields.push(place.group.id());
+                fields.push(place.group().id());
             }
             fields.into_iter().try_for_each(|field| guard.may_seal(self.customer, field))?;
         }
@@ -184,7 +199,7 @@ impl CustomerKeys {
     /// As [`open`](CustomerKeys::open). [`OpenError::OtherType`] when the group holds a value of another type under the label of a field that is asked for.
     pub fn open_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
     ) -> Result<Members, OpenError> {
@@ -197,7 +212,7 @@ impl CustomerKeys {
     /// As [`open_group`](CustomerKeys::open_group) for this field alone, and when it is no value of its type.
     pub fn open_member<'c, T: PersonalData>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         field: Field<T>,
         sealed: &Sealed<Members>,
     ) -> Result<Option<T>, OpenError> {
@@ -210,7 +225,7 @@ impl CustomerKeys {
     /// What is made of the members is part of the opening: if it fails, so has the opening, and nothing was given out.
     pub(crate) fn open_members<T>(
         &self,
-        place: PlacedGroup<'_>,
+        place: FieldWithin<'_, Members>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
         make: impl FnOnce(Members) -> Result<T, OpenError>,
@@ -221,7 +236,7 @@ impl CustomerKeys {
         };
         match &self.used.guard {
             None => make(open()?),
-            Some(guard) => guard.open_group(self.customer, place.group, asked, || {
+            Some(guard) => guard.open_group(self.customer, place.group(), asked, || {
                 let members = open()?;
                 let present = members.present(asked);
                 Ok((make(members)?, present))
@@ -235,12 +250,12 @@ impl CustomerKeys {
     /// As there. A [`Reader`](crate::Reader) must be allowed to seal all fields of the purpose.
     pub fn reseal_group<'c>(
         &self,
-        group: impl Into<PlacedGroup<'c>>,
+        group: impl Into<FieldWithin<'c, Members>>,
         sealed: &Sealed<Members>,
-    ) -> Result<Option<Sealed<Members>>, ResealError> {
+    ) -> Result<Option<Sealed<Members>>, Error> {
         let place = group.into();
         if let Some(guard) = &self.used.guard {
-            guard.may_seal(self.customer, place.group.id())?;
+            guard.may_seal(self.customer, place.group().id())?;
         }
         let (process, handle) = self.parts()?;
         Operations::on(process).reseal_group(handle, self.index, place, sealed)
@@ -253,11 +268,9 @@ impl fmt::Debug for CustomerKeys {
     }
 }
 
-/// Rows with handles for their customers; from [`Vault::each_customer`](crate::Vault::each_customer).
-///
-/// It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from which
-/// others could be derived.
-pub struct EachCustomer<I: Iterator, F> {
+/// Rows with handles for their customers. It reads up to 256 rows ahead. Between two calls it holds the keys of these customers only, and no seed from
+/// which others could be derived.
+pub(in crate::vault) struct EachCustomer<I: Iterator, F> {
     /// Not a clone of the vault, whose count all processors would write to.
     vault: HeldVault,
     guard: Option<Arc<Guard>>,
@@ -307,11 +320,5 @@ impl<I: Iterator, F: FnMut(&I::Item) -> CustomerId> Iterator for EachCustomer<I,
         let chunk = if self.ready.is_empty() { self.chunk.take()? } else { self.chunk.clone()? };
         self.index = chunk.index_of(customer, self.index);
         Some((row, CustomerKeys { used: Used::InChunk(chunk), index: self.index, customer }))
-    }
-}
-
-impl<I: Iterator, F> fmt::Debug for EachCustomer<I, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EachCustomer({} rows ready)", self.ready.len())
     }
 }

@@ -19,7 +19,7 @@ mod vault;
 pub use builder::VaultBuilder;
 #[cfg(feature = "derive")]
 pub(crate) use customer_keys::CHUNK;
-pub use customer_keys::{CustomerKeys, EachCustomer};
+pub use customer_keys::CustomerKeys;
 pub use journal::ReceiptContext;
 pub use opens::Opens;
 pub use reader::Reader;

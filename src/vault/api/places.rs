@@ -83,7 +83,7 @@ impl Vault {
     ///
     /// If the root key has [versions](crate::RootKey::versions), the copy is under a key of its own in the token, which later shreds and rotations do not
     /// destroy: **as long as that key is there, the copy opens whoever was in it**. To be rid of the copy for certain, destroy that key
-    /// ([`forget_series`](Vault::forget_series)). Its series is the 16 bytes at offset 70 of the copy's root record; the journal's entry of the copy has it
+    /// ([`destroy_series`](Vault::destroy_series)). Its series is the 16 bytes at offset 70 of the copy's root record; the journal's entry of the copy has it
     /// too.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{KeyStoreError, PromoteError};
+use crate::error::{KeyStoreError, RecoverError};
 use crate::root_key::RootKey;
 use crate::root_record::Finding;
 use crate::store::{CopyContent, PlaceId};
@@ -37,10 +37,10 @@ impl VaultBuilder {
     /// Nothing that was answered `Ok` is lost, since the mirror had it. A vault that was rolled back is promoted too, and then refused until [`recover`](VaultBuilder::recover).
     ///
     /// # Errors
-    /// [`PromoteError`]; nothing happened, unless the commit failed half-way: then call again.
-    pub fn promote(self, root_key: RootKey, lost: impl IntoIterator<Item = PlaceId>) -> Result<Vault, PromoteError> {
+    /// [`RecoverError`]; nothing happened, unless the commit failed half-way: then call again.
+    pub fn promote(self, root_key: RootKey, lost: impl IntoIterator<Item = PlaceId>) -> Result<Vault, RecoverError> {
         let lost: Vec<PlaceId> = lost.into_iter().collect();
-        let (stores, directory) = self.stores(false).map_err(PromoteError::KeyStore)?;
+        let (stores, directory) = self.stores(false).map_err(RecoverError::KeyStore)?;
         let first = stores.roots.places().first().copied().ok_or(KeyStoreError::Bug("a store without a place"))?;
         let mark = stores.pages.mark().map_err(KeyStoreError::from)?;
         // With patience: what is lost may hang.
@@ -49,7 +49,7 @@ impl VaultBuilder {
             found.copies.iter().any(|copy| !matches!(copy.content, CopyContent::Unreachable(_)))
         };
         if let Some(place) = lost.iter().find(|place| **place == first || is_there(place)) {
-            return Err(PromoteError::NotLost { place: *place });
+            return Err(RecoverError::NotLost { place: *place });
         }
         let scope = Scope { lost: lost.clone(), ..Scope::default() };
         let (process, _) = self.process(self.engine(stores, root_key), scope)?;
@@ -61,7 +61,7 @@ impl VaultBuilder {
             (state.facts.places.clone(), state.facts.clear.generation, state.facts.next_number);
         drop(state);
         match list.first() {
-            Some(place) if !lost.contains(place) => return Err(PromoteError::FirstIsThere { place: *place }),
+            Some(place) if !lost.contains(place) => return Err(RecoverError::FirstIsThere { place: *place }),
             _ => {}
         }
         // As unlocking does; after the commit it would be too late to say so.

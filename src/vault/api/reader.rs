@@ -3,18 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::customer_keys::EachCustomer;
 use crate::audit::{Audit, AuditError, OpeningResult, Scope};
 use crate::clock::Clock;
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError, SealError};
-use crate::field::{FieldId, Placed, Purpose};
+use crate::field::{FieldId, FieldWithin, Purpose};
 use crate::group::Group;
 use crate::journal::Reason;
 use crate::limits::Limits;
 use crate::personal::{PersonalData, Plaintext};
-use crate::sealed::{Encoded, Sealed};
+use crate::sealed::Sealed;
 use crate::vault::operations::Operations;
-use crate::vault::{CustomerKeys, EachCustomer, Vault};
+use crate::vault::{CustomerKeys, Vault};
 
 /// Opens values within [`Limits`], and nothing else. From [`Vault::reader`].
 ///
@@ -76,7 +77,7 @@ impl Reader {
     pub fn open<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let place = field.into();
@@ -87,7 +88,7 @@ impl Reader {
     /// programs that go by lists of columns, which have [`FieldInfo::field_id`](crate::fields::FieldInfo::field_id).
     ///
     /// ```
-    /// use oubliette::{Field, Limits, Purpose, Sealed, Vault, personal::Email, fields::{Encoded, FieldId}};
+    /// use oubliette::{Field, Limits, Purpose, Sealed, Vault, fields::FieldId, personal::{Email, Plaintext}};
     /// const ORDERS: Purpose = Purpose::new("orders");
     /// const EMAIL: Field<Email> = ORDERS.field("email");
     ///
@@ -95,8 +96,8 @@ impl Reader {
     /// let alice = vault.enroll()?;
     /// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?.into_bytes();
     ///
-    /// let reader = vault.reader(Limits::purposes([ORDERS]));
-    /// let value: Sealed<Encoded> = Sealed::from_bytes(column)?;
+    /// let reader = vault.reader(Limits::nothing().purpose(ORDERS));
+    /// let value: Sealed<Plaintext> = Sealed::from_bytes(column)?;
     /// let encoded = reader.open_encoded(alice, FieldId::from(EMAIL), None, &value)?;
     /// assert_eq!(encoded.as_bytes(), b"alice@example.com");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -109,7 +110,7 @@ impl Reader {
         customer: CustomerId,
         field: FieldId,
         context: Option<&[u8]>,
-        sealed: &Sealed<Encoded>,
+        sealed: &Sealed<Plaintext>,
     ) -> Result<Plaintext, OpenError> {
         self.let_through(customer, field, || {
             Operations::on(self.vault.process()?).open_encoded(customer, field, context, sealed)
@@ -143,7 +144,7 @@ impl Reader {
     pub fn seal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let place = field.into();
@@ -160,7 +161,11 @@ impl Reader {
     }
 
     /// Many rows, each with a handle for its customer, within the same limits. See [`Vault::each_customer`].
-    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    pub fn each_customer<I, F>(
+        &self,
+        rows: I,
+        customer_of: F,
+    ) -> impl Iterator<Item = (I::Item, CustomerKeys)> + use<I, F>
     where
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,

@@ -1,14 +1,14 @@
 //! The calls for search and for the life of a column: tokens, epochs, new key trees.
 
 use crate::customer::CustomerId;
-use crate::error::{EpochError, KeyStoreError, OpenError, PurposeError, ResealError, TokenError};
-use crate::field::{Placed, Purpose};
+use crate::error::{ChangeError, Error, KeyStoreError, OpenError, TokenError};
+use crate::field::{FieldWithin, Purpose};
 use crate::index::{Epoch, Index, Token};
 use crate::journal::KeyTreeId;
 use crate::personal::{CanonicalForm, PersonalData};
 use crate::sealed::Sealed;
 use crate::vault::operations::Operations;
-use crate::vault::{EpochBegun, Epochs, Retired, Rotated, Vault};
+use crate::vault::{Commit, Epochs, Vault};
 
 impl Vault {
     /// The token to write beside a sealed value, made in the index's current epoch.
@@ -73,13 +73,32 @@ impl Vault {
     /// root record leads to; queries still find those of older epochs. Then renew the column, and [retire](Vault::retire_epoch)
     /// the old epoch.
     ///
+    /// Gives the new epoch, and the commit that began it. Every other process writes and queries its tokens from
+    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens after that: until then a process may still write some.
+    ///
+    /// ```
+    /// # use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
+    /// # const ORDERS: Purpose = Purpose::new("orders");
+    /// # const EMAIL: Field<Email> = ORDERS.field("email");
+    /// # const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
+    /// # let vault = Vault::in_memory([ORDERS]);
+    /// let old = vault.epochs(BY_EMAIL)?.current;
+    /// let (epoch, commit) = vault.begin_epoch(BY_EMAIL)?;
+    /// commit.wait_until_effective_everywhere();
+    /// // Now renew every row's token: `vault.token(..)` makes it in the new epoch. Then retire the old one.
+    /// assert_eq!(vault.token(BY_EMAIL, &"alice@example.com".parse()?)?.epoch(), epoch);
+    /// vault.retire_epoch(BY_EMAIL, old)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`EpochError`] tells what is true.
-    pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<EpochBegun, EpochError> {
-        self.epochs(index).map_err(EpochError::NoIndex)?;
+    /// [`ChangeError`] tells what is true.
+    pub fn begin_epoch<T: PersonalData>(&self, index: Index<T>) -> Result<(Epoch, Commit), ChangeError> {
+        self.epochs(index)?;
         let name = index.name();
-        let posted =
-            self.post(move |process| Operations::on(process).begin_epoch(name)).map_err(EpochError::NothingHappened)?;
+        let posted = self
+            .post(move |process| Operations::on(process).begin_epoch(name))
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -91,22 +110,22 @@ impl Vault {
     /// so that no process still makes tokens in the epoch that is retired.
     ///
     /// # Errors
-    /// [`EpochError`] tells what is true.
-    pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Retired, EpochError> {
-        let epochs = self.epochs(index).map_err(EpochError::NoIndex)?;
+    /// [`ChangeError`] tells what is true.
+    pub fn retire_epoch<T: PersonalData>(&self, index: Index<T>, epoch: Epoch) -> Result<Commit, ChangeError> {
+        let epochs = self.epochs(index)?;
         let name = index.name();
         if epoch < epochs.current {
             let posted = self
                 .post(move |process| Operations::on(process).publish_epochs(name))
-                .map_err(EpochError::NothingHappened)?;
+                .map_err(ChangeError::NothingHappened)?;
             posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
             self.process()
                 .and_then(|process| Operations::on(process).wait_a_lease())
-                .map_err(EpochError::NothingHappened)?;
+                .map_err(ChangeError::NothingHappened)?;
         }
         let posted = self
             .post(move |process| Operations::on(process).retire_epoch(name, epoch))
-            .map_err(EpochError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
@@ -116,6 +135,9 @@ impl Vault {
     /// Do it when somebody may have read the root record: rotating the root key takes nothing back from them. Whoever was
     /// shredded in the old tree is shredded in the new one from the start. The commit reads and writes as many pages as the old
     /// tree has, and other commits wait for it.
+    ///
+    /// Gives the new tree, and the commit that made it. Every other process seals under it from
+    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on: begin to move values then, or look for leftovers after it.
     ///
     /// **Losing the root record loses what is sealed under the new tree.**
     ///
@@ -129,27 +151,31 @@ impl Vault {
     /// # let vault = Vault::in_memory([ORDERS]);
     /// # let alice = vault.enroll()?;
     /// let column = vault.seal(alice, EMAIL, &"alice@example.com".parse()?)?;
-    /// let rotated = vault.rotate_purpose(ORDERS)?;
+    /// let (tree, commit) = vault.rotate_purpose(ORDERS)?;
     /// let moved = vault.reseal(alice, EMAIL, &column)?.ok_or("it is under the new tree already")?;
     /// assert!(!vault.needs_reseal(&moved)?);
-    /// // Once every row was moved: `vault.retire_replaced(ORDERS, rotated.tree())`.
-    /// # let _ = rotated;
+    /// // Once every row was moved: `vault.retire_replaced(ORDERS, tree)`.
+    /// # let _ = (tree, commit);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`PurposeError`] tells what is true.
-    pub fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn rotate_purpose(&self, purpose: Purpose) -> Result<(KeyTreeId, Commit), ChangeError> {
         self.unlocked(purpose)?;
         let posted = self
             .post(move |process| Operations::on(process).rotate_purpose(purpose))
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
     /// Retires the key trees of a purpose that are older than `new`, in a commit with the reach and the limits of a
-    /// [shred](Vault::shred). `new` is from [`Rotated::tree`] or [`status`](Vault::status). **What is still sealed under the older
+    /// [shred](Vault::shred). `new` is from [`rotate_purpose`](Vault::rotate_purpose) or [`status`](Vault::status). **What is still sealed under the older
     /// trees is unreadable from then on**, in the database and in every backup. Retiring twice is no error.
+    ///
+    /// Gives the key trees of the purpose that are retired, by this call or before, and the commit. Keep them with the journal of shreds, for
+    /// [`Recovery::retired`](crate::recovery::Recovery::retired). A value that is still sealed under one answers [`OpenError::Retired`] from now on, here and
+    /// in every backup.
     ///
     /// Legal holds are not looked at: `retire_replaced` of `oubliette-register` does that.
     ///
@@ -158,26 +184,26 @@ impl Vault {
     /// [replicated](crate::store::RootStore::is_replicated), as in a directory and a mirror.
     ///
     /// # Errors
-    /// [`PurposeError`] tells what is true.
-    pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<Retired, PurposeError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn retire_replaced(&self, purpose: Purpose, new: KeyTreeId) -> Result<(Vec<KeyTreeId>, Commit), ChangeError> {
         self.unlocked(purpose)?;
         let posted = self
             .post(move |process| Operations::on(process).publish_tree(new))
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))?;
         self.process()
             .and_then(|process| Operations::on(process).wait_a_lease())
-            .map_err(PurposeError::NothingHappened)?;
+            .map_err(ChangeError::NothingHappened)?;
         let posted = self.post(move |process| Operations::on(process).retire_replaced(purpose, new));
-        posted.map_err(PurposeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+        posted.map_err(ChangeError::NothingHappened)?.wait().unwrap_or_else(|| Err(self.no_answer().into()))
     }
 
-    fn unlocked(&self, purpose: Purpose) -> Result<(), PurposeError> {
-        let process = self.process().map_err(PurposeError::NothingHappened)?;
+    fn unlocked(&self, purpose: Purpose) -> Result<(), ChangeError> {
+        let process = self.process().map_err(ChangeError::NothingHappened)?;
         if Operations::on(process).is_unlocked(purpose) {
             Ok(())
         } else {
-            Err(PurposeError::PurposeNotUnlocked { purpose: purpose.name() })
+            Err(ChangeError::PurposeNotUnlocked { purpose: purpose.name() })
         }
     }
 
@@ -194,13 +220,13 @@ impl Vault {
     /// opened, and may be damaged.
     ///
     /// # Errors
-    /// [`ResealError`]; the value given is unchanged.
+    /// [`Error::Open`] or [`Error::Seal`]; the value given is unchanged.
     pub fn reseal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
+    ) -> Result<Option<Sealed<T>>, Error> {
         Operations::on(self.process()?).reseal(customer, field.into(), sealed)
     }
 

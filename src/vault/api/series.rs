@@ -1,6 +1,6 @@
 //! The calls for series of keys in a token that are left.
 
-use crate::error::{KeyStoreError, SeriesError};
+use crate::error::{ChangeError, KeyStoreError};
 use crate::journal::{Reason, SeriesName};
 use crate::root_key::{RootKey, RootKeyVersions, SeriesInToken};
 use crate::root_record::Clear;
@@ -15,13 +15,13 @@ impl Vault {
     /// [versions](RootKey::versions); the vault itself may be under another one by now.
     ///
     /// # Errors
-    /// [`SeriesError::NoVersions`] of another kind of root key; otherwise when the token or the record cannot be read.
-    pub fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
+    /// [`ChangeError::NotInToken`] of another kind of root key; otherwise when the token or the record cannot be read.
+    pub fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, ChangeError> {
         let token = token.clone();
         let posted = self
             .post(move |process| Operations::on(process).series_in(&token))
-            .map_err(SeriesError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(SeriesError::NothingHappened(KeyStoreError::Closed)))
+            .map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(ChangeError::NothingHappened(KeyStoreError::Closed)))
     }
 
     /// Destroys the keys of a series of this vault that the root record is not under, and returns how many there were. **Copies of the vault and root
@@ -32,12 +32,12 @@ impl Vault {
     /// that a copy of it replaced, have the same name. **See to it that none of these is under this series.**
     ///
     /// # Errors
-    /// [`SeriesError`] tells what is true.
-    pub fn forget_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, SeriesError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn destroy_series(&self, token: &RootKey, series: SeriesName, why: Option<Reason>) -> Result<u64, ChangeError> {
         let token = token.clone();
-        let posted = self.post(move |process| Operations::on(process).forget_series(&token, series, why, true));
-        let posted = posted.map_err(SeriesError::NothingHappened)?;
-        posted.wait().unwrap_or(Err(SeriesError::Unfinished(KeyStoreError::Closed)))
+        let posted = self.post(move |process| Operations::on(process).destroy_series(&token, series, why, true));
+        let posted = posted.map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or(Err(ChangeError::SeriesLeft(KeyStoreError::Closed)))
     }
 }
 

@@ -121,6 +121,8 @@ impl Status {
 }
 
 /// One purpose's key tree.
+///
+/// [`Status`] has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PurposeStatus {

@@ -8,19 +8,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::customer::CustomerId;
-use crate::error::{EnrollError, KeyStoreError, OpenError, RotateError, SealError};
-use crate::field::{Placed, Purpose};
+use crate::error::{ChangeError, KeyStoreError, OpenError, SealError};
+use crate::field::{FieldWithin, Purpose};
 use crate::personal::PersonalData;
 use crate::root_key::RootKey;
 use crate::sealed::Sealed;
-use crate::store::{Directory, PageStore, RootStore, Swept};
+use crate::store::{Directory, PageStore, RootStore, Usage};
 use crate::sync::{Padded, Shards};
+use crate::vault::api::customer_keys::EachCustomer;
 use crate::vault::api::status;
 use crate::vault::commit::CommitError;
-use crate::vault::operations::Operations;
+use crate::vault::operations::{Operations, of_root_key};
 use crate::vault::process::Process;
 use crate::vault::workers::oneshot;
-use crate::vault::{CustomerKeys, EachCustomer, Health, LoadedPages, Status, VaultBuilder};
+use crate::vault::{CustomerKeys, Health, LoadedPages, Status, VaultBuilder};
 
 /// What an async twin returns. Await it in any runtime; dropping it cancels nothing.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -120,8 +121,8 @@ impl Vault {
     /// Numbers come from a block that this process has reserved; what is left of the block when the process ends is wasted.
     ///
     /// # Errors
-    /// [`EnrollError`]. No number was issued.
-    pub fn enroll(&self) -> Result<CustomerId, EnrollError> {
+    /// [`KeyStoreError`]. No number was issued.
+    pub fn enroll(&self) -> Result<CustomerId, KeyStoreError> {
         Operations::on(self.process()?).enroll()
     }
 
@@ -129,7 +130,7 @@ impl Vault {
     ///
     /// # Errors
     /// As there.
-    pub fn enroll_async(&self) -> Pending<Result<CustomerId, EnrollError>> {
+    pub fn enroll_async(&self) -> Pending<Result<CustomerId, KeyStoreError>> {
         let posted = self.post(|process| Operations::on(process).enroll_on_worker());
         Box::pin(async move { posted?.await.ok_or(KeyStoreError::Closed)? })
     }
@@ -141,7 +142,7 @@ impl Vault {
     pub fn seal<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         Operations::on(self.process()?).seal(customer, field.into(), value)
@@ -154,7 +155,7 @@ impl Vault {
     pub fn open<'c, T: PersonalData>(
         &self,
         customer: CustomerId,
-        field: impl Into<Placed<'c, T>>,
+        field: impl Into<FieldWithin<'c, T>>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         Operations::on(self.process()?).open(customer, field.into(), sealed)
@@ -169,7 +170,11 @@ impl Vault {
 
     /// Many rows, each with a handle for its customer. Neighbouring numbers share most of the work, so order the rows by
     /// customer where you can. Keys of at most 256 rows are held at a time.
-    pub fn each_customer<I, F>(&self, rows: I, customer_of: F) -> EachCustomer<I::IntoIter, F>
+    pub fn each_customer<I, F>(
+        &self,
+        rows: I,
+        customer_of: F,
+    ) -> impl Iterator<Item = (I::Item, CustomerKeys)> + use<I, F>
     where
         I: IntoIterator,
         F: FnMut(&I::Item) -> CustomerId,
@@ -184,36 +189,26 @@ impl Vault {
     /// within a lease.
     ///
     /// Rotating to the series of [versions](RootKey::versions) that the vault is under begins its next version. The keys of a series that the vault
-    /// leaves stay in their token until [`forget_series`](Vault::forget_series) destroys them.
+    /// leaves stay in their token until [`destroy_series`](Vault::destroy_series) destroys them.
     ///
     /// # Errors
-    /// [`RotateError`] tells what is true.
-    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), RotateError> {
+    /// [`ChangeError`] tells what is true.
+    pub fn rotate_root_key(&self, new: RootKey) -> Result<(), ChangeError> {
         let posted =
-            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
-    }
-
-    /// [`rotate_root_key`](Vault::rotate_root_key) for a task that must not block.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn rotate_root_key_async(&self, new: RootKey) -> Pending<Result<(), RotateError>> {
-        let posted =
-            self.post(move |process| Operations::on(process).rotate(&new)).map_err(RotateError::NothingHappened);
-        Box::pin(async move { posted?.await.unwrap_or(Err(RotateError::NothingHappened(KeyStoreError::Closed))) })
+            self.post(move |process| Operations::on(process).rotate(&new)).map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(of_root_key(self.no_answer())))
     }
 
     /// Begins the next version of a root key that has [versions](RootKey::versions), and destroys those before it, as the policy says: then no older
     /// root record can be read. For the policy [`by_hand`](crate::root_keys::VersionPolicy::by_hand), or out of turn.
     ///
     /// # Errors
-    /// [`RotateError`]. After [`OldCopyRemains`](RotateError::OldCopyRemains) the vault is under the new version, and an older version may be left:
+    /// [`ChangeError`]. After [`OldCopyRemains`](ChangeError::OldCopyRemains) the vault is under the new version, and an older version may be left:
     /// the next commit, the next unlock or another call destroys it.
-    pub fn begin_root_key_version(&self) -> Result<(), RotateError> {
+    pub fn begin_root_key_version(&self) -> Result<(), ChangeError> {
         let posted =
-            self.post(|process| Operations::on(process).begin_version()).map_err(RotateError::NothingHappened)?;
-        posted.wait().unwrap_or_else(|| Err(self.no_answer().into()))
+            self.post(|process| Operations::on(process).begin_version()).map_err(ChangeError::NothingHappened)?;
+        posted.wait().unwrap_or_else(|| Err(of_root_key(self.no_answer())))
     }
 
     /// The generation of the root record, as last read. Keep it elsewhere and demand it at the next unlock
@@ -275,7 +270,7 @@ impl Vault {
     ///
     /// # Errors
     /// When a page that must exist is missing, or the store fails; no live page was deleted.
-    pub fn sweep(&self) -> Result<Swept, KeyStoreError> {
+    pub fn sweep(&self) -> Result<Usage, KeyStoreError> {
         self.post(|process| process.sweep())?.wait().ok_or(KeyStoreError::Closed)?
     }
 

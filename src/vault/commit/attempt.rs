@@ -17,7 +17,7 @@ use crate::error::KeyStoreError;
 use crate::key_tree::Resident;
 use crate::root_key::Recipe;
 use crate::root_record::{Record, RecordId};
-use crate::store::{NotWritten, OneStep, PageName, PageStore, PlaceId, RootCopy, RootStore, StoredPage};
+use crate::store::{NotWritten, PageName, PageStore, PlaceId, RootCopy, RootStore, StoredPage, WholeCommit};
 use crate::sync::lock;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, RollbackProof, StoredPages, VaultState, page_mark};
 use crate::witness::Witness;
@@ -334,7 +334,7 @@ impl Engine {
         }
         // Nothing is left to be done under the lock: others need not wait until this process has heard that it is done.
         let is_last = is_last && !self.has_unfinished_versions(&record.clear.recipe);
-        let in_one = in_one.map(|place| OneStep { place, record: &bytes, mark: &mark, pages: new_pages, is_last });
+        let in_one = in_one.map(|place| WholeCommit { place, record: &bytes, mark: &mark, pages: new_pages, is_last });
         let written = match in_one.map(|step| slots.write_with_pages(&step)) {
             None => slots.write(&bytes),
             Some(Ok(written)) => Ok(written),

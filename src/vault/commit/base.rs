@@ -6,7 +6,7 @@ use super::read::{LIST_TRIES, choose, list_of};
 use super::{Engine, NOT_OPEN, Terms};
 use crate::error::KeyStoreError;
 use crate::store::{
-    CopyContent, InOrder, LockError, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError, StoredPage,
+    CopyContent, LockError, OrderedRead, PlaceId, Problem, RootCopy, RootLock, RootStore, StoreError, StoredPage,
 };
 use crate::sync::lock;
 use crate::vault::state::copy_selection::Chosen;
@@ -73,8 +73,8 @@ impl Engine {
                 _ => None,
             };
             let (copies, standing, newer) = match in_order {
-                Some(InOrder { copies, is_settled: true, newer }) => (copies, Standing::Settled, newer),
-                Some(InOrder { copies, is_settled: false, newer }) => (copies, Standing::InOrder, newer),
+                Some(OrderedRead { copies, is_settled: true, newer }) => (copies, Standing::Settled, newer),
+                Some(OrderedRead { copies, is_settled: false, newer }) => (copies, Standing::InOrder, newer),
                 None => (reads.read_to_commit(&read, self.lock_wait), Standing::Seen, None),
             };
             // A place that cannot be read may hold the newest record, which somebody was answered. A slot that is torn, or alone cannot be read,

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::calls::{Bounded, Most, Reached};
 use crate::store::{
-    Changed, InOrder, LockError, Mark, NotWritten, OneStep, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
-    RootStore, StoreError, StoredPage, Swept, Together, Usage,
+    Changed, LockError, Mark, NotWritten, OrderedRead, PageName, PageStore, PlaceId, Problem, RootCopy, RootLock,
+    RootStore, StoreError, StoreName, StoredPage, Usage, WholeCommit,
 };
 
 pub(super) struct BoundedPages(pub(super) Arc<Bounded>);
@@ -18,7 +18,7 @@ pub(super) struct BoundedRoots(pub(super) Arc<Bounded>);
 /// The store's lock, which the thread that makes the calls holds.
 struct BoundedLock {
     stores: Arc<Bounded>,
-    together: Option<Together>,
+    together: Option<StoreName>,
 }
 
 impl PageStore for BoundedPages {
@@ -43,7 +43,7 @@ impl PageStore for BoundedPages {
         self.0.call("newer pages", &self.0.little(), newer).unwrap_or_default()
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         self.0.inner.pages.together()
     }
 
@@ -56,7 +56,7 @@ impl PageStore for BoundedPages {
         self.0.call("mark", &self.0.little(), move |reached| reached.pages.replace_mark(&mark))?
     }
 
-    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Swept, StoreError> {
+    fn sweep(&self, live: &HashSet<PageName>, generation: u64, keep: Duration) -> Result<Usage, StoreError> {
         let live = live.clone();
         self.0.call("sweep", &Most::Leased, move |reached| reached.pages.sweep(&live, generation, keep))?
     }
@@ -90,8 +90,8 @@ impl RootStore for BoundedRoots {
         Ok(Box::new(BoundedLock { stores: self.0.clone(), together }))
     }
 
-    fn shows_what_is_durable(&self) -> bool {
-        self.0.inner.roots.shows_what_is_durable()
+    fn reads_are_durable(&self) -> bool {
+        self.0.inner.roots.reads_are_durable()
     }
 
     fn never_hangs(&self) -> bool {
@@ -137,7 +137,7 @@ impl RootLock for BoundedLock {
         self.call(&self.stores.little(), move |lock| lock.write(place, slot, &record))?
     }
 
-    fn read_in_order(&mut self, place: PlaceId) -> Option<InOrder> {
+    fn read_in_order(&mut self, place: PlaceId) -> Option<OrderedRead> {
         // One that did not come back is told by the next call.
         self.call(&self.stores.little(), move |lock| lock.read_in_order(place)).ok().flatten()
     }
@@ -146,15 +146,15 @@ impl RootLock for BoundedLock {
         self.call(&self.stores.little(), |lock| lock.settle())?
     }
 
-    fn together(&self) -> Option<Together> {
+    fn together(&self) -> Option<StoreName> {
         self.together
     }
 
-    fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<(), NotWritten> {
+    fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<(), NotWritten> {
         let (record, pages) = (Zeroizing::new(step.record.to_vec()), step.pages.to_vec());
         let (place, mark, is_last, most) = (step.place, *step.mark, step.is_last, self.stores.writes(step.pages));
         let write = move |lock: &mut dyn RootLock| {
-            lock.write_with_pages(&OneStep { place, record: &record, mark: &mark, pages: &pages, is_last })
+            lock.write_with_pages(&WholeCommit { place, record: &record, mark: &mark, pages: &pages, is_last })
         };
         self.call(&most, write).map_err(NotWritten::Unknown)?
     }

@@ -7,7 +7,7 @@ use super::Engine;
 use super::places::Found;
 use crate::error::KeyStoreError;
 use crate::root_record::Record;
-use crate::store::{CopyContent, InOrder, PlaceId, RootCopy, RootStore, StoreError};
+use crate::store::{CopyContent, OrderedRead, PlaceId, RootCopy, RootStore, StoreError};
 use crate::sync::lock;
 use crate::vault::state::copy_selection::{self, Chosen};
 use crate::vault::state::{Keyring, Scope, VaultState};
@@ -45,7 +45,7 @@ pub(crate) fn read(
     [mirrors, first]: [Duration; 2],
 ) -> Result<Seen, KeyStoreError> {
     let (mut tries, mut changes) = (Tries::default(), 0);
-    let shows_what_is_durable = stores.roots.shows_what_is_durable();
+    let reads_are_durable = stores.roots.reads_are_durable();
     let mut list = list_of(&*stores.roots, scope);
     loop {
         let Found { mut copies, not_writable } = stores.reads.read(&list, mirrors, first);
@@ -59,7 +59,7 @@ pub(crate) fn read(
             match confirmed {
                 Ok(()) => {
                     let Record { settled, clear, .. } = &before.facts;
-                    let durable = if shows_what_is_durable { clear.generation } else { *settled };
+                    let durable = if reads_are_durable { clear.generation } else { *settled };
                     return Ok(Seen::Unchanged { state: before, durable, trouble: not_writable });
                 }
                 Err(error) if tries.again(&error, &mut copies) => continue,
@@ -80,7 +80,7 @@ pub(crate) fn read(
                     first.check()?;
                 }
                 // F4: what its slots show proves nothing where that may be in the server's memory alone.
-                let durable = if shows_what_is_durable { durable } else { record.settled };
+                let durable = if reads_are_durable { durable } else { record.settled };
                 let state = Box::new(VaultState::load(record, bytes, before().as_deref(), resident));
                 let unreachable = copies.iter().find_map(|copy| match &copy.content {
                     CopyContent::Unreachable(error) => Some(error.clone()),
@@ -116,7 +116,9 @@ pub(crate) fn glance(
     if !stores.roots.never_hangs() || !scope.lost.is_empty() {
         return AtAGlance::Unclear;
     }
-    let Some(InOrder { copies, is_settled, .. }) = stores.roots.read_seen(*place) else { return AtAGlance::Unclear };
+    let Some(OrderedRead { copies, is_settled, .. }) = stores.roots.read_seen(*place) else {
+        return AtAGlance::Unclear;
+    };
     let Some(before) = before() else { return AtAGlance::Unclear };
     if copy_selection::all_are(&copies, &before.facts.places, &before.bytes) {
         return AtAGlance::Unchanged;

@@ -8,7 +8,7 @@
 use zeroize::Zeroizing;
 
 use crate::root_record::Clear;
-use crate::store::{CopyContent, NotWritten, OneStep, PageStore, PlaceId, RootCopy, RootLock, StoreError};
+use crate::store::{CopyContent, NotWritten, PageStore, PlaceId, RootCopy, RootLock, StoreError, WholeCommit};
 
 /// The listed places under a lock, as they were read, in the order of the list.
 pub(super) struct Slots<'l> {
@@ -120,7 +120,7 @@ impl<'l> Slots<'l> {
     }
 
     /// The same as [`write`](Slots::write) for that place, with pages and mark.
-    pub(super) fn write_with_pages(&mut self, step: &OneStep<'_>) -> Result<Written, NotWritten> {
+    pub(super) fn write_with_pages(&mut self, step: &WholeCommit<'_>) -> Result<Written, NotWritten> {
         self.lock.write_with_pages(step).map(|()| Written::Whole)
     }
 

@@ -1,7 +1,7 @@
 //! Numbers of customers: reserved by commits, handed out one by one.
 
 use crate::customer::CustomerId;
-use crate::error::{EnrollError, KeyStoreError};
+use crate::error::KeyStoreError;
 use crate::key_tree::{Found, Walker};
 use crate::stack::with_clean_stack;
 use crate::vault::commit::Step;
@@ -10,7 +10,7 @@ use crate::vault::state::{Reserved, Taken, shredded_in, tree_error};
 
 impl Operations<'_> {
     /// A number, from this process's block; a new block is reserved when half of it is gone.
-    pub(crate) fn enroll(&self) -> Result<CustomerId, EnrollError> {
+    pub(crate) fn enroll(&self) -> Result<CustomerId, KeyStoreError> {
         self.confirm_lease()?;
         loop {
             // Also refuses a vault that was rolled back, before a number is issued twice.
@@ -43,7 +43,7 @@ impl Operations<'_> {
     }
 
     /// The same on the thread that commits.
-    pub(crate) fn enroll_on_worker(&self) -> Result<CustomerId, EnrollError> {
+    pub(crate) fn enroll_on_worker(&self) -> Result<CustomerId, KeyStoreError> {
         loop {
             let state = self.state_now()?;
             let now = self.known.now();
@@ -80,12 +80,12 @@ impl Operations<'_> {
         })
     }
 
-    fn refill_if_drained(&self, size: u64) -> Result<(), EnrollError> {
+    fn refill_if_drained(&self, size: u64) -> Result<(), KeyStoreError> {
         // Others that waited with this caller may have been served by one refill.
         if self.known.numbers().is_drained() { self.refill(size) } else { Ok(()) }
     }
 
-    fn refill(&self, size: u64) -> Result<(), EnrollError> {
+    fn refill(&self, size: u64) -> Result<(), KeyStoreError> {
         let (now, drops) = (self.known.now(), self.known.numbers().drops());
         let reserved = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
@@ -114,11 +114,11 @@ impl Operations<'_> {
             }
             Ok(None) => {
                 numbers.refill_failed();
-                Err(EnrollError::Exhausted)
+                Err(KeyStoreError::Full { what: "2^40 - 1 customer numbers" })
             }
             Err(error) => {
                 numbers.refill_failed();
-                Err(error.into())
+                Err(error)
             }
         }
     }

@@ -3,55 +3,17 @@
 use std::time::Duration;
 
 use crate::derivation;
-use crate::error::{EpochError, KeyStoreError, TokenError};
+use crate::error::{ChangeError, KeyStoreError, TokenError};
 use crate::index::{Bits, Epoch, IndexName, Token};
 use crate::journal::{Event, Results};
 use crate::personal::CanonicalForm;
 use crate::secret::Secret32;
 use crate::stack::with_clean_stack;
-use crate::vault::commit::{CommitError, Draft, LOST, Step};
+use crate::vault::commit::{Draft, LOST, Step};
 use crate::vault::journal::{Entries, index_name};
-use crate::vault::operations::{Operations, Retired};
+use crate::vault::operations::Operations;
 use crate::vault::process::Commit;
 use crate::vault::state::{Epochs, Fetched, Leaves, VaultState};
-
-/// A new epoch of an index. From [`Vault::begin_epoch`](crate::Vault::begin_epoch).
-///
-/// ```
-/// # use oubliette::{Field, Index, Purpose, Vault, bits, personal::Email};
-/// # const ORDERS: Purpose = Purpose::new("orders");
-/// # const EMAIL: Field<Email> = ORDERS.field("email");
-/// # const BY_EMAIL: Index<Email> = EMAIL.index("exact", bits(32));
-/// # let vault = Vault::in_memory([ORDERS]);
-/// let old = vault.epochs(BY_EMAIL)?.current;
-/// let begun = vault.begin_epoch(BY_EMAIL)?;
-/// begun.commit().wait_until_effective_everywhere();
-/// // Now renew every row's token: `vault.token(..)` makes it in the new epoch. Then retire the old one.
-/// assert_eq!(vault.token(BY_EMAIL, &"alice@example.com".parse()?)?.epoch(), begun.current());
-/// vault.retire_epoch(BY_EMAIL, old)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct EpochBegun {
-    current: Epoch,
-    commit: Commit,
-}
-
-impl EpochBegun {
-    /// The new epoch.
-    #[must_use]
-    pub fn current(&self) -> Epoch {
-        self.current
-    }
-
-    /// The commit that began it. Every other process writes and queries its tokens from
-    /// [`effective_everywhere_at`](Commit::effective_everywhere_at) on. Renew older tokens after that: until then a process may still write
-    /// some.
-    #[must_use]
-    pub fn commit(&self) -> &Commit {
-        &self.commit
-    }
-}
 
 /// How often a token is made anew because a commit came in between: a handful would take a store that stalls each time.
 const TRIES: u32 = 16;
@@ -120,7 +82,7 @@ impl Operations<'_> {
     }
 
     /// On the thread that commits.
-    pub(crate) fn begin_epoch(&self, name: IndexName) -> Result<EpochBegun, EpochError> {
+    pub(crate) fn begin_epoch(&self, name: IndexName) -> Result<(Epoch, Commit), ChangeError> {
         let place = derivation::place_of_index(name);
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
@@ -134,13 +96,13 @@ impl Operations<'_> {
         let epoch = done.as_ref().ok().and_then(|done| done.value).map(Epoch::number);
         self.conclude(&mut entries, &done, &Results { epoch, ..Results::default() });
         // An older copy of the record holds nothing that was given up.
-        let done = self.reread_if_unknown(done)?.in_every_place().map_err(EpochError::NotInEveryPlace)?;
-        let current = done.value.ok_or(EpochError::Exhausted)?;
-        Ok(EpochBegun { current, commit: self.made_now(done.state) })
+        let done = self.reread_if_unknown(done)?.in_every_place().map_err(ChangeError::NotInEveryPlace)?;
+        let current = done.value.ok_or(ChangeError::EpochsExhausted)?;
+        Ok((current, self.made_now(done.state)))
     }
 
     /// On the thread that commits. A process that does not know whether the current epoch is durable makes tokens of the one before.
-    pub(crate) fn publish_epochs(&self, name: IndexName) -> Result<(), EpochError> {
+    pub(crate) fn publish_epochs(&self, name: IndexName) -> Result<(), ChangeError> {
         let place = derivation::place_of_index(name);
         let made = |draft: &Draft<'_>| {
             let indexes = draft.indexes.as_ref().ok_or(LOST)?;
@@ -154,7 +116,7 @@ impl Operations<'_> {
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_epoch(&self, name: IndexName, epoch: Epoch) -> Result<Retired, EpochError> {
+    pub(crate) fn retire_epoch(&self, name: IndexName, epoch: Epoch) -> Result<Commit, ChangeError> {
         let place = derivation::place_of_index(name);
         let mut refused = None;
         let mut entries = Entries::default();
@@ -162,8 +124,11 @@ impl Operations<'_> {
             draft.refuse_if_gone_back()?;
             let current = draft.epochs(place)?.current;
             if epoch >= current {
-                refused =
-                    Some(if epoch == current { EpochError::Current { epoch } } else { EpochError::NotBegun { epoch } });
+                refused = Some(if epoch == current {
+                    ChangeError::CurrentEpoch { epoch }
+                } else {
+                    ChangeError::EpochNotBegun { epoch }
+                });
                 return Ok(Step::Keep(()));
             }
             let intent = || Ok(Event::RetireEpoch { index: index_name(name)?, epoch: epoch.number(), why: None });
@@ -178,17 +143,8 @@ impl Operations<'_> {
             return Err(refused);
         }
         match done.old_copy {
-            Some(cause) => Err(EpochError::OldCopyRemains(cause)),
-            None => Ok(Retired::after(self, done, Vec::new())),
-        }
-    }
-}
-
-impl From<CommitError> for EpochError {
-    fn from(error: CommitError) -> EpochError {
-        match error {
-            CommitError::NothingHappened(cause) => EpochError::NothingHappened(cause),
-            CommitError::Unknown(cause) => EpochError::Unknown(cause),
+            Some(cause) => Err(ChangeError::OldCopyRemains(cause)),
+            None => Ok(self.retired_now(done)),
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::vault::operations::Operations;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, PagesError, VaultState, get_many, tree_error};
 
 /// How far [`Vault::load_pages`](crate::Vault::load_pages) has come.
+///
+/// [`Vault::load_pages`](crate::Vault::load_pages) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LoadedPages {

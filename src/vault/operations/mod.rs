@@ -11,18 +11,15 @@ mod open;
 mod places;
 mod purposes;
 mod replay_set;
-mod retired;
 mod seal;
 mod series;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use indexes::EpochBegun;
 pub use load_pages::LoadedPages;
-pub use purposes::Rotated;
+pub(super) use new_keys::of_root_key;
 pub(super) use replay_set::{ReplaySet, forgotten};
-pub use retired::Retired;
 
 use crate::vault::process::Process;
 

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{KeyStoreError, RotateError};
+use crate::error::{ChangeError, KeyStoreError};
 use crate::journal::{Event, Results};
 use crate::root_key::RootKey;
 use crate::vault::commit::{CommitError, NewKey, Step};
 use crate::vault::journal::{Entries, labels};
 use crate::vault::operations::Operations;
 
-impl From<CommitError> for RotateError {
-    fn from(error: CommitError) -> RotateError {
-        match error {
-            CommitError::NothingHappened(cause) => RotateError::NothingHappened(cause),
-            CommitError::Unknown(cause) => RotateError::Unknown(cause),
-        }
+/// What is true of the root key. Whoever does not know keeps both.
+pub(in crate::vault) fn of_root_key(error: CommitError) -> ChangeError {
+    match error {
+        CommitError::NothingHappened(cause) => ChangeError::NothingHappened(cause),
+        CommitError::Unknown(cause) => ChangeError::RootKeyUnknown(cause),
     }
 }
 
@@ -46,7 +45,7 @@ impl Operations<'_> {
     }
 
     /// Begins a version of the root key, where it has versions.
-    pub(crate) fn begin_version(&self) -> Result<(), RotateError> {
+    pub(crate) fn begin_version(&self) -> Result<(), ChangeError> {
         let mut entries = Entries::default();
         let mut has_versions = true;
         let done = self.commit(&mut |draft| {
@@ -61,21 +60,21 @@ impl Operations<'_> {
         });
         self.conclude(&mut entries, &done, &Results::default());
         match done {
-            Ok(_) if !has_versions => Err(RotateError::NoVersions),
-            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
-            Err(error) => Err(error.into()),
+            Ok(_) if !has_versions => Err(ChangeError::NoVersions),
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(ChangeError::OldCopyRemains(cause))),
+            Err(error) => Err(of_root_key(error)),
         }
     }
 
-    pub(crate) fn rotate(&self, key: &RootKey) -> Result<(), RotateError> {
+    pub(crate) fn rotate(&self, key: &RootKey) -> Result<(), ChangeError> {
         let vault = self.settings.vault;
         if self.commits.keyring().is_current(key, vault) {
-            return Err(RotateError::SameKey);
+            return Err(ChangeError::SameKey);
         }
         let mut entries = Entries::default();
-        let before = self.state_now().map_err(RotateError::NothingHappened)?.facts.clear.recipe.clone();
+        let before = self.state_now().map_err(ChangeError::NothingHappened)?.facts.clear.recipe.clone();
         let established = key.establish_after(&before, vault);
-        let mut established = Some(established.map_err(|error| RotateError::NothingHappened(error.into()))?);
+        let mut established = Some(established.map_err(|error| ChangeError::NothingHappened(error.into()))?);
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
             self.intend_once(draft, &mut entries, || Ok(Event::RotateRootKey { why: None }))?;
@@ -90,8 +89,8 @@ impl Operations<'_> {
         });
         self.conclude(&mut entries, &done, &Results::default());
         match done {
-            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(RotateError::OldCopyRemains(cause))),
-            Err(error) => Err(error.into()),
+            Ok(done) => done.old_copy.map_or(Ok(()), |cause| Err(ChangeError::OldCopyRemains(cause))),
+            Err(error) => Err(of_root_key(error)),
         }
     }
 }

@@ -3,11 +3,11 @@
 use crate::cipher::{FieldCipher, Width};
 use crate::customer::CustomerId;
 use crate::error::{KeyStoreError, OpenError};
-use crate::field::{Belongs, FieldId, Placed, Purpose};
-use crate::group::{Members, PlacedGroup};
+use crate::field::{Belongs, FieldId, FieldWithin, Purpose};
+use crate::group::Members;
 use crate::key_tree::{Found, Walker};
 use crate::personal::{PersonalData, Plaintext, unpad};
-use crate::sealed::{ASSOCIATED_ROOM, Encoded, Header, Sealed, associated};
+use crate::sealed::{ASSOCIATED_ROOM, Header, Sealed, associated};
 use crate::secret::Wiped;
 use crate::stack::{with_clean_stack, with_clean_stack_after};
 use crate::vault::operations::Operations;
@@ -30,7 +30,7 @@ impl Operations<'_> {
     pub(crate) fn open<T: PersonalData>(
         &self,
         customer: CustomerId,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let name = place.field_id();
@@ -44,7 +44,7 @@ impl Operations<'_> {
         customer: CustomerId,
         name: FieldId,
         context: Option<&[u8]>,
-        sealed: &Sealed<Encoded>,
+        sealed: &Sealed<Plaintext>,
     ) -> Result<Plaintext, OpenError> {
         let padded = self.open_padded(customer, name, context, sealed)?;
         let content = unpad(padded.bytes()).ok_or(OpenError::InvalidContent { at: name.of(customer) })?;
@@ -85,7 +85,7 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         sealed: &Sealed<T>,
     ) -> Result<T, OpenError> {
         let name = place.field_id();
@@ -98,11 +98,11 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: PlacedGroup<'_>,
+        place: FieldWithin<'_, Members>,
         asked: &[FieldId],
         sealed: &Sealed<Members>,
     ) -> Result<Members, OpenError> {
-        let (customer, group) = (handle.customer(index), place.group);
+        let (customer, group) = (handle.customer(index), place.group());
         // Else the limits would be asked about one purpose's field, and another's be given out.
         if let Some(field) = asked.iter().find(|field| field.purpose != group.purpose()) {
             let found = group.purpose().name().to_owned();

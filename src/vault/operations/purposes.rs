@@ -2,9 +2,9 @@
 
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
-use crate::error::{KeyStoreError, OpenError, PurposeError, ResealError};
-use crate::field::{Placed, Purpose};
-use crate::group::{Members, PlacedGroup};
+use crate::error::{ChangeError, Error, KeyStoreError, OpenError};
+use crate::field::{FieldWithin, Purpose};
+use crate::group::Members;
 use crate::journal::{Event, KeyTreeId, Results};
 use crate::key_tree::{Found, Walker};
 use crate::personal::PersonalData;
@@ -12,35 +12,13 @@ use crate::sealed::Sealed;
 use crate::stack::with_clean_stack;
 use crate::vault::commit::{CommitError, Done, Draft, Step};
 use crate::vault::journal::Entries;
-use crate::vault::operations::{Operations, Retired};
+use crate::vault::operations::Operations;
 use crate::vault::process::Commit;
 use crate::vault::state::{Handle, LoadedTree, NO_TREE, tree_error};
 
-/// A purpose has a new key tree. From [`Vault::rotate_purpose`](crate::Vault::rotate_purpose), which has an example.
-#[derive(Clone, Debug)]
-pub struct Rotated {
-    tree: KeyTreeId,
-    commit: Commit,
-}
-
-impl Rotated {
-    /// The new tree.
-    #[must_use]
-    pub fn tree(&self) -> KeyTreeId {
-        self.tree
-    }
-
-    /// The commit that made it. Every other process seals under it from [`effective_everywhere_at`](Commit::effective_everywhere_at) on: begin
-    /// to move values then, or look for leftovers after it.
-    #[must_use]
-    pub fn commit(&self) -> &Commit {
-        &self.commit
-    }
-}
-
 impl Operations<'_> {
     /// On the thread that commits.
-    pub(crate) fn rotate_purpose(&self, purpose: Purpose) -> Result<Rotated, PurposeError> {
+    pub(crate) fn rotate_purpose(&self, purpose: Purpose) -> Result<(KeyTreeId, Commit), ChangeError> {
         let mut entries = Entries::default();
         let done = self.commit(&mut |draft| {
             draft.refuse_if_gone_back()?;
@@ -52,22 +30,26 @@ impl Operations<'_> {
         let results = Results { tree: done.as_ref().ok().map(|done| done.value), ..Results::default() };
         self.conclude(&mut entries, &done, &results);
         // An older copy of the record holds nothing that was given up.
-        let done = self.reread_if_unknown(done)?.in_every_place().map_err(PurposeError::NotInEveryPlace)?;
+        let done = self.reread_if_unknown(done)?.in_every_place().map_err(ChangeError::NotInEveryPlace)?;
         let tree = done.value;
         let commit = self.made_now(done.state);
         crate::events::committed(commit.generation(), 0, 0);
-        Ok(Rotated { tree, commit })
+        Ok((tree, commit))
     }
 
     /// On the thread that commits. A process that knows of a new tree, but not that it is durable, seals under the one before.
-    pub(crate) fn publish_tree(&self, new: KeyTreeId) -> Result<(), PurposeError> {
+    pub(crate) fn publish_tree(&self, new: KeyTreeId) -> Result<(), ChangeError> {
         let id = TreeId::from(new);
         let made = |draft: &Draft<'_>| Ok(draft.trees.iter().find(|tree| tree.id == id).map_or(0, |tree| tree.made));
         Ok(self.publish_as_durable(made)?)
     }
 
     /// On the thread that commits.
-    pub(crate) fn retire_replaced(&self, purpose: Purpose, by: KeyTreeId) -> Result<Retired, PurposeError> {
+    pub(crate) fn retire_replaced(
+        &self,
+        purpose: Purpose,
+        by: KeyTreeId,
+    ) -> Result<(Vec<KeyTreeId>, Commit), ChangeError> {
         let mut refused = None;
         let mut entries = Entries::default();
         let intent = || Ok(Event::RetireReplaced { purpose: purpose.into(), new: by, why: None });
@@ -85,7 +67,7 @@ impl Operations<'_> {
                     // it had replaced.
                     None if draft.trees.iter().any(is_retired) => Vec::new(),
                     None => {
-                        refused = Some(PurposeError::UnknownTree { tree: by });
+                        refused = Some(ChangeError::UnknownTree { tree: by });
                         return Ok(Step::Keep(()));
                     }
                 };
@@ -95,7 +77,7 @@ impl Operations<'_> {
                 return Ok(Step::Rewrite(()));
             }
             if draft.record.places.len() < 2 && !self.stores().roots.is_replicated() {
-                refused = Some(PurposeError::OnePlace);
+                refused = Some(ChangeError::OnePlace);
                 return Ok(Step::Keep(()));
             }
             self.intend_once(draft, &mut entries, intent)?;
@@ -113,9 +95,16 @@ impl Operations<'_> {
             return Err(refused);
         }
         if let Some(cause) = done.old_copy {
-            return Err(PurposeError::OldCopyRemains(cause));
+            return Err(ChangeError::OldCopyRemains(cause));
         }
-        Ok(Retired::after(self, done, trees))
+        Ok((trees, self.retired_now(done)))
+    }
+
+    /// What gave up keys is durable.
+    pub(super) fn retired_now(&self, done: Done<()>) -> Commit {
+        let commit = self.made_now(done.state);
+        crate::events::committed(commit.generation(), 0, 0);
+        commit
     }
 
     /// Waits until every process has read what this one knows now, or stopped using the vault.
@@ -143,10 +132,10 @@ impl Operations<'_> {
     pub(crate) fn reseal<T: PersonalData>(
         &self,
         customer: CustomerId,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(customer, place.field.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<T>>, Error> {
+        if self.is_newest(customer, place.field.purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let value = self.open(customer, place, sealed)?;
@@ -157,10 +146,10 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         sealed: &Sealed<T>,
-    ) -> Result<Option<Sealed<T>>, ResealError> {
-        if self.is_newest(handle.customer(index), place.field.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<T>>, Error> {
+        if self.is_newest(handle.customer(index), place.field.purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let value = self.open_by_handle(handle, index, place, sealed)?;
@@ -171,10 +160,10 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: PlacedGroup<'_>,
+        place: FieldWithin<'_, Members>,
         sealed: &Sealed<Members>,
-    ) -> Result<Option<Sealed<Members>>, ResealError> {
-        if self.is_newest(handle.customer(index), place.group.purpose(), sealed)? {
+    ) -> Result<Option<Sealed<Members>>, Error> {
+        if self.is_newest(handle.customer(index), place.group().purpose(), sealed).map_err(OpenError::from)? {
             return Ok(None);
         }
         let members = self.open_group(handle, index, place, &[], sealed)?;
@@ -223,11 +212,11 @@ impl Operations<'_> {
 /// Customers that are looked at in one snapshot.
 const CHUNK: usize = 256;
 
-impl From<CommitError> for PurposeError {
-    fn from(error: CommitError) -> PurposeError {
+impl From<CommitError> for ChangeError {
+    fn from(error: CommitError) -> ChangeError {
         match error {
-            CommitError::NothingHappened(cause) => PurposeError::NothingHappened(cause),
-            CommitError::Unknown(cause) => PurposeError::Unknown(cause),
+            CommitError::NothingHappened(cause) => ChangeError::NothingHappened(cause),
+            CommitError::Unknown(cause) => ChangeError::Unknown(cause),
         }
     }
 }

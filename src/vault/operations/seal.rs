@@ -6,8 +6,8 @@ use crate::cipher::{FieldCipher, TAG_BYTES, Width};
 use crate::customer::CustomerId;
 use crate::derivation::TreeId;
 use crate::error::{KeyStoreError, SealError};
-use crate::field::{FieldId, Placed, Purpose};
-use crate::group::{Members, PlacedGroup};
+use crate::field::{FieldId, FieldWithin, Purpose};
+use crate::group::Members;
 use crate::key_tree::{Found, Walker};
 use crate::nonce::Nonce;
 use crate::personal::{MOST_BYTES, PersonalData, Plaintext};
@@ -20,7 +20,7 @@ impl Operations<'_> {
     pub(crate) fn seal<T: PersonalData>(
         &self,
         customer: CustomerId,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         self.may_seal(customer, place.field_id())?;
@@ -36,7 +36,7 @@ impl Operations<'_> {
     fn seal_once<T: PersonalData>(
         &self,
         customer: CustomerId,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         value: &T,
     ) -> Result<Option<Sealed<T>>, SealError> {
         let name = place.field_id();
@@ -129,7 +129,7 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: Placed<'_, T>,
+        place: FieldWithin<'_, T>,
         value: &T,
     ) -> Result<Sealed<T>, SealError> {
         let customer = handle.customer(index);
@@ -140,10 +140,10 @@ impl Operations<'_> {
         &self,
         handle: &Handle,
         index: usize,
-        place: PlacedGroup<'_>,
+        place: FieldWithin<'_, Members>,
         members: &Members,
     ) -> Result<Sealed<Members>, SealError> {
-        let (customer, group) = (handle.customer(index), place.group);
+        let (customer, group) = (handle.customer(index), place.group());
         let encode = |plain: &mut Plaintext| members.encode(customer, group, (HEADER_BYTES, TAG_BYTES), plain);
         self.seal_encoded(handle, index, group.id(), place.context, encode)
     }
@@ -250,7 +250,7 @@ impl Operations<'_> {
 #[inline]
 fn encode<T: PersonalData>(
     customer: CustomerId,
-    place: Placed<'_, T>,
+    place: FieldWithin<'_, T>,
     value: &T,
     plain: &mut Plaintext,
 ) -> Result<(), SealError> {

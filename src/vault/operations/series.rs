@@ -1,6 +1,6 @@
 //! Series of keys in a token that are left: those of copies, and those that a rotation left.
 
-use crate::error::{KeyStoreError, SeriesError};
+use crate::error::{ChangeError, KeyStoreError};
 use crate::events;
 use crate::journal::{Ending, Event, Reason, Results, SeriesName};
 use crate::root_key::{Recipe, RootKey, SeriesInToken};
@@ -18,26 +18,26 @@ enum Refusal {
 
 impl Operations<'_> {
     /// Every series that a token has.
-    pub(crate) fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, SeriesError> {
+    pub(crate) fn series_in(&self, token: &RootKey) -> Result<Vec<SeriesInToken>, ChangeError> {
         if !token.has_versions() {
-            return Err(SeriesError::NoVersions);
+            return Err(ChangeError::NotInToken);
         }
-        let state = self.state_now().map_err(SeriesError::NothingHappened)?;
+        let state = self.state_now().map_err(ChangeError::NothingHappened)?;
         let recipe = state.facts.clear.recipe.clone();
         drop(state);
-        token.series(&recipe, self.settings.vault).map_err(|error| SeriesError::NothingHappened(error.into()))
+        token.series(&recipe, self.settings.vault).map_err(|error| ChangeError::NothingHappened(error.into()))
     }
 
     /// Destroys the keys of a series, and gives how many. `intends`: it is written down first; otherwise it was before.
-    pub(crate) fn forget_series(
+    pub(crate) fn destroy_series(
         &self,
         token: &RootKey,
         series: SeriesName,
         why: Option<Reason>,
         intends: bool,
-    ) -> Result<u64, SeriesError> {
+    ) -> Result<u64, ChangeError> {
         if self.settings.is_copy || self.settings.read_only || !token.has_versions() {
-            return Err(SeriesError::NoVersions);
+            return Err(ChangeError::NotInToken);
         }
         let (mut entries, mut refused, mut came) = (Entries::default(), None, None);
         let plan = &mut |draft: &mut Draft<'_>| {
@@ -59,9 +59,9 @@ impl Operations<'_> {
             Ok(())
         });
         match refused {
-            Some(Refusal::InUse) => return Err(SeriesError::InUse { series }),
-            Some(Refusal::NotThere) => return Err(SeriesError::NotThere { series }),
-            Some(Refusal::OfAnotherVault) => return Err(SeriesError::OfAnotherVault { series }),
+            Some(Refusal::InUse) => return Err(ChangeError::SeriesInUse { series }),
+            Some(Refusal::NotThere) => return Err(ChangeError::SeriesNotThere { series }),
+            Some(Refusal::OfAnotherVault) => return Err(ChangeError::SeriesOfAnotherVault { series }),
             None => {}
         }
         if matches!(&done, Err(CommitError::NothingHappened(_))) {
@@ -69,19 +69,19 @@ impl Operations<'_> {
         }
         let Done { old_copy, state, .. } = match done {
             Ok(done) => done,
-            Err(CommitError::NothingHappened(cause)) => return Err(SeriesError::NothingHappened(cause)),
-            Err(CommitError::Unknown(cause)) => return Err(SeriesError::Unfinished(cause)),
+            Err(CommitError::NothingHappened(cause)) => return Err(ChangeError::NothingHappened(cause)),
+            Err(CommitError::Unknown(cause)) => return Err(ChangeError::SeriesLeft(cause)),
         };
         let destroyed = match (came, old_copy) {
             (Some(Ok(destroyed)), _) => destroyed,
-            (Some(Err(error)), _) => return Err(SeriesError::Unfinished(error.into())),
+            (Some(Err(error)), _) => return Err(ChangeError::SeriesLeft(error.into())),
             (None, cause) => {
-                return Err(SeriesError::Unfinished(cause.unwrap_or(KeyStoreError::Bug("a series was not destroyed"))));
+                return Err(ChangeError::SeriesLeft(cause.unwrap_or(KeyStoreError::Bug("a series was not destroyed"))));
             }
         };
         match self.end_intents_to_forget(&state, series, Ending::Done) {
             // Whoever was stopped before finds the marks, and so knows that this is the token.
-            Ok(()) => token.unmark_series(series.to_bytes()).map_err(|error| SeriesError::Unfinished(error.into()))?,
+            Ok(()) => token.unmark_series(series.to_bytes()).map_err(|error| ChangeError::SeriesLeft(error.into()))?,
             Err(error) => events::journal_failed(&error),
         }
         Ok(destroyed)
@@ -127,12 +127,12 @@ impl Operations<'_> {
             }
         }
         for series in asked {
-            match self.forget_series(&token, series, None, false) {
-                Err(SeriesError::NothingHappened(error) | SeriesError::Unfinished(error)) => {
+            match self.destroy_series(&token, series, None, false) {
+                Err(ChangeError::NothingHappened(error) | ChangeError::SeriesLeft(error)) => {
                     events::journal_failed(&error);
                 }
                 // The vault came back to it, by a recovery: nobody may do that any more, now or later.
-                Err(SeriesError::InUse { .. }) => {
+                Err(ChangeError::SeriesInUse { .. }) => {
                     let state = self.known.snapshot();
                     let ended = state.map(|state| self.end_intents_to_forget(&state, series, Ending::Refused));
                     if let Some(Err(error)) = ended {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::KeyStoreError;
 use crate::events;
-use crate::store::Swept;
+use crate::store::Usage;
 use crate::vault::commit::{CommitError, Draft, Step, live_pages};
 use crate::vault::process::Process;
 use crate::vault::state::page_mark;
@@ -18,14 +18,14 @@ impl Process {
     }
 
     /// Forgets superseded pages that were kept long enough. Only after every reachable page was found.
-    pub(crate) fn sweep(self: &Arc<Process>) -> Result<Swept, KeyStoreError> {
+    pub(crate) fn sweep(self: &Arc<Process>) -> Result<Usage, KeyStoreError> {
         let keep: Duration = self.settings.keep_superseded;
         let threaded = self.settings.threaded;
         let plan = &mut |draft: &mut Draft<'_>| {
             draft.refuse_if_gone_back()?;
             // Other processes read pages of the record that they hold. In tests, one lease is as good as another.
             let keep = if threaded { keep.max(draft.record.lease * 2) } else { keep };
-            let value = (live_pages(draft)?, keep, Swept::default());
+            let value = (live_pages(draft)?, keep, Usage::default());
             // A vault in which nothing happens moves on all the same.
             let is_due = !self.settings.is_copy && self.commits.keyring().is_due(&draft.record.clear.recipe);
             Ok(if is_due { Step::Write(Vec::new(), value) } else { Step::Rewrite(value) })

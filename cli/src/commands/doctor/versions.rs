@@ -75,7 +75,7 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
         );
     }
     if !seen.overdue.is_empty() {
-        let since = seen.overdue.iter().map(|older| older.until).min().unwrap_or(seen.begun);
+        let since = seen.overdue.iter().map(|(_, until)| *until).min().unwrap_or(seen.begun);
         findings.add(
             Severity::Warning,
             "versions-overdue",
@@ -95,7 +95,7 @@ fn of_versions(place: &str, seen: &RootKeyVersions, findings: &mut Findings) {
             FINISH,
         );
     }
-    if let Some(last) = seen.kept.iter().map(|older| older.until).max() {
+    if let Some(last) = seen.kept.iter().map(|(_, until)| *until).max() {
         findings.add(
             Severity::Note,
             "versions-kept",

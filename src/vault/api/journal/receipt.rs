@@ -19,6 +19,8 @@ use crate::vault::process::{Shredded, Target, Written};
 /// What only the application knows about a shred and the copies that it does not reach: for a [receipt](Vault::receipt).
 ///
 /// State facts only, since a receipt is signed.
+///
+/// [`Vault::receipt`] has an example.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ReceiptContext {
