@@ -236,10 +236,13 @@ pub(crate) type Batch = BTreeMap<PageName, Vec<u8>>;
 /// What is asked in one go: sixteen megabytes.
 const AT_ONCE: usize = 64;
 
+/// Names, and the bytes of each.
+type Chunk<'b> = (Vec<&'b [u8]>, Vec<&'b [u8]>);
+
 /// Statements that put a batch, so many pages each.
 pub(crate) struct Puts<'b> {
     sql: String,
-    chunks: Vec<(Vec<&'b [u8]>, Vec<&'b [u8]>)>,
+    chunks: Vec<Chunk<'b>>,
     generation: String,
 }
 
