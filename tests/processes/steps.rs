@@ -26,8 +26,8 @@ pub enum Event<'s> {
 /// Work of one thread.
 pub type Work = Box<dyn FnMut() + Send>;
 
-/// In a child process each piece of work is done twice, on a thread of its own. The first time is for what is done once: features that are detected, the first batch of
-/// nonces, a derived key. The second time is stepped through, one thread after the other; a thread lives until the last one is through, so that none comes by the memory of
+/// In a child process each piece of work is done again and again, on a thread of its own. The first times are for what is done once: features that are detected, the first batch of
+/// nonces, a derived key, memory that the allocator keeps at hand. The last time is stepped through, one thread after the other; a thread lives until the last one is through, so that none comes by the memory of
 /// another. `see` is told which thread it is, and the child's number.
 pub fn step_through(prepare: impl FnOnce() -> Vec<Work>, mut see: impl FnMut(usize, i32, Event<'_>)) {
     // SAFETY: the child uses only what it makes itself, and leaves by `_exit`.
@@ -59,7 +59,7 @@ fn do_work(all: Vec<Work>) {
     for mut work in all {
         let ((done, is_done), (end, ends)) = (channel(), channel::<()>());
         let thread = std::thread::spawn(move || {
-            work();
+            (0..8).for_each(|_| work());
             // SAFETY: no memory is involved; the parent traces from the first stop to the second.
             unsafe {
                 assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0), 0, "{}", std::io::Error::last_os_error());
