@@ -257,7 +257,7 @@ impl Job {
     #[must_use]
     pub fn forget_tokens<T: PersonalData>(mut self, tokens: impl Into<String>, index: Index<T>) -> Job {
         let column = self.column(tokens);
-        self.step(ForgetTokens { column, purpose: index.purpose() })
+        self.step(ForgetTokens { column, purpose: index.field().purpose() })
     }
 
     /// Most rows a batch, 1 to 10 000; 500 unless said otherwise. All rows of a batch are locked while it is worked on, for
