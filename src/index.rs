@@ -152,12 +152,6 @@ impl<T: PersonalData> Index<T> {
         self.field
     }
 
-    /// The purpose of the field.
-    #[must_use]
-    pub const fn purpose(self) -> Purpose {
-        self.field.purpose()
-    }
-
     /// The label.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -77,7 +77,7 @@ impl FieldInfo {
     /// Tokens of an index of the values in the column `of`, or of the member `of`.
     #[must_use]
     pub const fn token<T: PersonalData>(column: &'static str, of: &'static str, index: Index<T>) -> FieldInfo {
-        let kind = FieldKind::Token { of, purpose: index.purpose(), label: index.label(), bits: index.bits() };
+        let kind = FieldKind::Token { of, purpose: index.field().purpose(), label: index.label(), bits: index.bits() };
         FieldInfo { column, kind }
     }
 

@@ -262,7 +262,7 @@ impl Job {
     #[must_use]
     pub fn forget_tokens<T: PersonalData>(mut self, tokens: impl Into<String>, index: Index<T>) -> Job {
         let column = self.column(tokens);
-        self.step(ForgetTokens { column, purpose: index.purpose() })
+        self.step(ForgetTokens { column, purpose: index.field().purpose() })
     }
 
     /// The largest batch in rows, 1 to 10 000; the default is 500. The rows of a batch are locked while the job works

@@ -256,7 +256,7 @@ impl<T: PersonalData> Step for Tokens<T> {
     }
 
     fn purpose(&self) -> Purpose {
-        self.index.purpose()
+        self.index.field().purpose()
     }
 
     fn follows(&self) -> Option<Column> {

@@ -47,7 +47,8 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::root_key::WrapperError;
-    use crate::root_key::versions::{Held, KeySeries, Older, VersionPolicy, VersionRecipe, VersionState, Versions};
+    use crate::root_key::tokens::Held;
+    use crate::root_key::versions::{KeySeries, Older, VersionPolicy, VersionRecipe, VersionState, Versions};
 
     const DAY: Duration = Duration::from_secs(86_400);
 

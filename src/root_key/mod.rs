@@ -7,6 +7,7 @@ mod passphrase;
 mod series;
 mod tokens;
 mod versions;
+mod wrapper;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,11 +27,12 @@ pub use passphrase::PassphraseCost;
 use passphrase::stretch;
 pub(crate) use series::Standing;
 pub use series::{RootKeyVersions, SeriesInToken};
-use tokens::KeyTokens;
+use tokens::Held;
 pub(crate) use tokens::is_of_a_missing_token;
-use versions::{Held, Versions};
+use versions::Versions;
 pub use versions::{KeySeries, KeyVersion, VersionPolicy, VersionState};
 pub(crate) use versions::{Older, Readable, VersionRecipe, WRAPPED_BYTES as VERSION_WRAPPED_BYTES};
+pub use wrapper::KeyWrapper;
 
 /// Most bytes that a [`KeyWrapper`] may give back.
 pub(crate) const WRAPPED_BYTES: usize = 512;
@@ -110,51 +112,6 @@ impl RootKey {
     #[must_use]
     pub fn versions(series: impl KeySeries, policy: VersionPolicy) -> RootKey {
         RootKey(Kind::Versions(Arc::new(Versions::new(Held::ByOne(Box::new(series)), policy, Clock::default()))))
-    }
-
-    /// [`versions`](RootKey::versions) of which several tokens hold the keys: one that burns does not take the vault with it. Each token has a name, by which the
-    /// root record lists it: 1 to 32 bytes, its own, always the same. To open, they are asked in this order.
-    ///
-    /// **Any one of them opens the vault, and whoever has any one of them opens what it holds the key of.** Each version makes a key in every token, so a version
-    /// begins, and an older one is destroyed, only while all are there: the one in the safe would still open what was to be forgotten. With the policy
-    /// [`with_each_shred`](crate::root_keys::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
-    /// choose [`after`](crate::root_keys::VersionPolicy::after) or [`by_hand`](crate::root_keys::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
-    /// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
-    ///
-    /// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list. To add a token, or
-    /// to give up a lost one, rotate to the tokens that you want from then on. All of these must be there, and the series goes on with its next version.
-    ///
-    /// **A token that was given up keeps its keys, which open earlier root records.** Destroy it if it is found. Until then take every copy of such a record for
-    /// readable: it opens customers who are shredded later, too.
-    ///
-    /// The names of all and what they wrap must fit into 472 bytes: five tokens with PKCS#11, and short names.
-    ///
-    /// ```
-    /// use oubliette::testing::MemoryToken;
-    /// use oubliette::{Purpose, RootKey, Vault, store::Memory, root_keys::{KeySeries, VersionPolicy}};
-    /// const ORDERS: Purpose = Purpose::new("orders");
-    ///
-    /// let (desk, safe, memory) = (MemoryToken::new(), MemoryToken::new(), Memory::new());
-    /// let at = |name: &'static str, token: &MemoryToken| (name, Box::new(token.clone()) as Box<dyn KeySeries>);
-    /// let policy = VersionPolicy::by_hand().allow_one_place();
-    /// let both = RootKey::versions_in([at("desk", &desk), at("safe", &safe)], policy);
-    /// Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).create(both)?.close()?;
-    ///
-    /// // The other one burnt. The one from the safe opens the vault; then it goes on with that alone.
-    /// let left = || RootKey::versions_in([at("safe", &safe)], policy);
-    /// let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).unlock(left())?;
-    /// assert!(vault.begin_root_key_version().is_err(), "a token is away");
-    /// vault.rotate_root_key(left())?;
-    /// vault.begin_root_key_version()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn versions_in<N: Into<String>>(
-        tokens: impl IntoIterator<Item = (N, Box<dyn KeySeries>)>,
-        policy: VersionPolicy,
-    ) -> RootKey {
-        let tokens = KeyTokens::new(tokens.into_iter().map(|(name, token)| (name.into(), token)).collect());
-        RootKey(Kind::Versions(Arc::new(Versions::new(Held::BySeveral(tokens), policy, Clock::default()))))
     }
 
     /// The secret for a new vault, or after a rotation, and what the record keeps so that it can be found again.
@@ -322,48 +279,6 @@ impl fmt::Debug for RootKey {
 /// True when both are the same key: rotating to it would change nothing.
 pub(crate) fn same(a: &RootSecret, b: &RootSecret) -> bool {
     a.0.bytes().ct_eq(b.0.bytes()).into()
-}
-
-/// What an HSM or a KMS does for a vault: encrypt 32 bytes once, and decrypt them at each unlock.
-///
-/// The bytes are the vault's root key; the wrapper's own key never leaves it, and destroying that key makes every copy
-/// of the root record useless.
-///
-/// ```
-/// use oubliette::RootKey;
-/// use oubliette::root_keys::{KeyWrapper, WrapperError};
-///
-/// /// The shop's key service.
-/// struct Kms { /* its client */ }
-///
-/// impl KeyWrapper for Kms {
-///     fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError> {
-///         self.encrypt(key, vault) // the vault's id is authenticated with it
-///     }
-///
-///     fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError> {
-///         self.decrypt(wrapped, vault, key)
-///     }
-/// }
-/// # impl Kms {
-/// #     fn encrypt(&self, _: &[u8; 32], _: &[u8; 16]) -> Result<Vec<u8>, WrapperError> { Err("no service".into()) }
-/// #     fn decrypt(&self, _: &[u8], _: &[u8; 16], _: &mut [u8; 32]) -> Result<(), WrapperError> { Err("no service".into()) }
-/// # }
-/// let key = RootKey::wrapped_by(Kms {});
-/// # let _ = key;
-/// ```
-pub trait KeyWrapper: Send + Sync + 'static {
-    /// Encrypts a root key, to at most 512 bytes. Authenticate `vault` with it where possible.
-    ///
-    /// # Errors
-    /// Whatever the service said.
-    fn wrap(&self, key: &[u8; 32], vault: &[u8; 16]) -> Result<Vec<u8>, WrapperError>;
-
-    /// Decrypts what [`wrap`](KeyWrapper::wrap) gave, into `key`.
-    ///
-    /// # Errors
-    /// Whatever the service said.
-    fn unwrap(&self, wrapped: &[u8], vault: &[u8; 16], key: &mut [u8; 32]) -> Result<(), WrapperError>;
 }
 
 /// A failure of a [`KeyWrapper`]. It must not carry key material.

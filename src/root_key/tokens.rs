@@ -1,10 +1,12 @@
 //! Several tokens that hold the same versions: any one of them opens, and destroying counts when it is done in all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::versions::{KeySeries, KeyVersion, VersionState, WRAPPED_BYTES};
-use super::{RootKeyError, WrapperError};
+use super::versions::{KeySeries, KeyVersion, VersionPolicy, VersionState, Versions, WRAPPED_BYTES};
+use super::{Kind, RootKey, RootKeyError, WrapperError};
+use crate::clock::Clock;
 
 /// How what [`KeyTokens`] wrap begins: no token alone is likely to wrap so.
 const LIST: [u8; 4] = *b"list";
@@ -15,6 +17,70 @@ const NAME: usize = 32;
 /// Several tokens that hold the keys of one series: see [`RootKey::versions_in`](crate::RootKey::versions_in).
 pub(super) struct KeyTokens {
     tokens: Vec<(String, Box<dyn KeySeries>)>,
+}
+
+/// What holds a series.
+pub(super) enum Held {
+    ByOne(Box<dyn KeySeries>),
+    BySeveral(KeyTokens),
+}
+
+impl std::ops::Deref for Held {
+    type Target = dyn KeySeries;
+
+    fn deref(&self) -> &dyn KeySeries {
+        match self {
+            Held::ByOne(token) => &**token,
+            Held::BySeveral(tokens) => tokens,
+        }
+    }
+}
+
+impl RootKey {
+    /// [`versions`](RootKey::versions) of which several tokens hold the keys: one that burns does not take the vault with it. Each token has a name, by which the
+    /// root record lists it: 1 to 32 bytes, its own, always the same. To open, they are asked in this order.
+    ///
+    /// **Any one of them opens the vault, and whoever has any one of them opens what it holds the key of.** Each version makes a key in every token, so a version
+    /// begins, and an older one is destroyed, only while all are there: the one in the safe would still open what was to be forgotten. With the policy
+    /// [`with_each_shred`](crate::root_keys::VersionPolicy::with_each_shred) a shred is refused while one is away, and nothing happened. To keep one in a safe,
+    /// choose [`after`](crate::root_keys::VersionPolicy::after) or [`by_hand`](crate::root_keys::VersionPolicy::by_hand) and bring it at intervals; what was shredded since is out of
+    /// reach of older root records from then on, and receipts say so. A token whose key stays the same forgets nothing, and is not offered.
+    ///
+    /// The root record lists the tokens of its version by name, and only [`rotate_root_key`](crate::Vault::rotate_root_key) changes the list. To add a token, or
+    /// to give up a lost one, rotate to the tokens that you want from then on. All of these must be there, and the series goes on with its next version.
+    ///
+    /// **A token that was given up keeps its keys, which open earlier root records.** Destroy it if it is found. Until then take every copy of such a record for
+    /// readable: it opens customers who are shredded later, too.
+    ///
+    /// The names of all and what they wrap must fit into 472 bytes: five tokens with PKCS#11, and short names.
+    ///
+    /// ```
+    /// use oubliette::testing::MemoryToken;
+    /// use oubliette::{Purpose, RootKey, Vault, store::Memory, root_keys::{KeySeries, VersionPolicy}};
+    /// const ORDERS: Purpose = Purpose::new("orders");
+    ///
+    /// let (desk, safe, memory) = (MemoryToken::new(), MemoryToken::new(), Memory::new());
+    /// let at = |name: &'static str, token: &MemoryToken| (name, Box::new(token.clone()) as Box<dyn KeySeries>);
+    /// let policy = VersionPolicy::by_hand().allow_one_place();
+    /// let both = RootKey::versions_in([at("desk", &desk), at("safe", &safe)], policy);
+    /// Vault::on(memory.clone(), memory.clone()).purposes([ORDERS]).create(both)?.close()?;
+    ///
+    /// // The other one burnt. The one from the safe opens the vault; then it goes on with that alone.
+    /// let left = || RootKey::versions_in([at("safe", &safe)], policy);
+    /// let vault = Vault::on(memory.clone(), memory).purposes([ORDERS]).unlock(left())?;
+    /// assert!(vault.begin_root_key_version().is_err(), "a token is away");
+    /// vault.rotate_root_key(left())?;
+    /// vault.begin_root_key_version()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn versions_in<N: Into<String>>(
+        tokens: impl IntoIterator<Item = (N, Box<dyn KeySeries>)>,
+        policy: VersionPolicy,
+    ) -> RootKey {
+        let tokens = KeyTokens::new(tokens.into_iter().map(|(name, token)| (name.into(), token)).collect());
+        RootKey(Kind::Versions(Arc::new(Versions::new(Held::BySeveral(tokens), policy, Clock::default()))))
+    }
 }
 
 impl KeyTokens {

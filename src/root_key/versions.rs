@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::kept::KeptTimes;
-use super::tokens::KeyTokens;
+use super::tokens::Held;
 use super::{RootKeyError, WrapperError};
 use crate::clock::Clock;
 use crate::derivation::{self, RootSecret};
@@ -186,23 +186,6 @@ pub(crate) struct VersionRecipe {
     /// The generation of the first record under it.
     pub(crate) generation: u64,
     pub(crate) wrapped: Vec<u8>,
-}
-
-/// What holds a series.
-pub(super) enum Held {
-    ByOne(Box<dyn KeySeries>),
-    BySeveral(KeyTokens),
-}
-
-impl std::ops::Deref for Held {
-    type Target = dyn KeySeries;
-
-    fn deref(&self) -> &dyn KeySeries {
-        match self {
-            Held::ByOne(token) => &**token,
-            Held::BySeveral(tokens) => tokens,
-        }
-    }
 }
 
 /// A series and its policy.

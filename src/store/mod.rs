@@ -21,7 +21,7 @@ mod directory;
 mod error;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod media;
-pub(crate) mod memory;
+mod memory;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod steps;
 

@@ -19,7 +19,6 @@ use crate::store::{Memory, PageStore as _, Problem};
 use crate::vault::{Opens, Reader, Vault, VaultBuilder};
 
 pub use crate::store::media::{Leaves, Media};
-pub use crate::store::memory::Snapshot;
 pub use crate::store::steps::{Steps, Stop};
 pub use clock::MovedClocks;
 pub use token::MemoryToken;

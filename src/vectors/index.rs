@@ -56,7 +56,7 @@ pub(super) fn vectors() -> Node {
 fn token<T: Canonical>(index: Index<T>, value: &T, epoch: u8) -> Node {
     let name = index.name();
     let part = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    let parts = [index.purpose().name(), index.field().label(), T::TAG.as_str(), index.label()].map(part);
+    let parts = [index.field().purpose().name(), index.field().label(), T::TAG.as_str(), index.label()].map(part);
     let spelled = [parts.concat(), index.bits().get().to_be_bytes().to_vec()].concat();
     let place = derivation::place_of_index(name);
     let hash = Sha256::digest([&b"oubliette/1/place-of-index"[..], &spelled].concat());
@@ -75,7 +75,7 @@ fn token<T: Canonical>(index: Index<T>, value: &T, epoch: u8) -> Node {
     assert_eq!(mac, hmac(&key, &[form.expose_personal_data()]));
     let token = Token::<T>::new(Epoch::new(epoch).unwrap(), &mac, index.bits());
     Node::Named(vec![
-        ("purpose", index.purpose().name().into()),
+        ("purpose", index.field().purpose().name().into()),
         ("field", index.field().label().into()),
         ("type_tag", T::TAG.as_str().into()),
         ("index", index.label().into()),

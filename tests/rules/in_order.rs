@@ -10,7 +10,6 @@ use oubliette::store::{
     Changed, CopyContent, LockError, Mark, Memory, NotWritten, OrderedRead, PageName, PageStore, PlaceId, Problem,
     RootCopy, RootLock, RootStore, StoreError, StoreName, StoredPage, Usage, WholeCommit,
 };
-use oubliette::testing::Snapshot;
 use oubliette::{KeyStoreError, OpenError, ShredError, Vault};
 
 use super::support::*;
@@ -24,7 +23,7 @@ struct Logged {
 }
 
 struct Log {
-    on_disk: Snapshot,
+    on_disk: Memory,
     is_flushed: bool,
     /// No flush comes back: the disk hangs, or the standby is away, or follows another one.
     is_stuck: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use oubliette::personal::Text;
-use oubliette::testing::Snapshot;
+use oubliette::store::Memory;
 use oubliette::testing::TestVault;
 use oubliette::{CustomerId, CustomerKeys, Field, Index, KeyStoreError, Outcome, Purpose, Sealed, Token, Vault, bits};
 
@@ -103,7 +103,7 @@ pub(crate) struct World {
     pub(crate) now: u64,
     /// The store may fail: errors are no findings until it was found again.
     pub(crate) faulty: bool,
-    pub(crate) then: Option<(Snapshot, u64)>,
+    pub(crate) then: Option<(Memory, u64)>,
 }
 
 impl World {

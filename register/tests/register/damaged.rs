@@ -115,7 +115,7 @@ bodies! {
             let alice = db.ask("SELECT id AS answer FROM oubliette_subjects WHERE subject = 'alice'").await.remove(0);
             db.sql(&damage.replace("?1", &alice)).await;
             let resumed = own_transaction!(db, shop.register, resume());
-            assert!(!db.dump().await.contains("bob"), "{damage}");
+            assert!(!db.dump().await.contains("\"bob"), "{damage}");
             assert_eq!(on!(db, shop.register, holds(&who("carol"))).unwrap().len(), 1, "{damage}");
             let news = "SELECT state AS answer FROM oubliette_numbers WHERE purpose = 'newsletter' AND subject_id = \
                 (SELECT id FROM oubliette_subjects WHERE subject = 'carol')";

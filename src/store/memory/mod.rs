@@ -19,8 +19,6 @@ mod testing;
 
 #[cfg(any(test, feature = "testing"))]
 use super::Steps;
-#[cfg(any(test, feature = "testing"))]
-pub use testing::Snapshot;
 
 const LOCATION: &str = "memory";
 
@@ -55,6 +53,7 @@ struct Shared {
 }
 
 /// Everything that was ever written.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Default)]
 struct History {
     pages: Vec<StoredPage>,
@@ -91,7 +90,10 @@ impl Memory {
     #[must_use]
     pub fn new() -> Memory {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let place = PlaceId(NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        Memory::at(PlaceId(NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()))
+    }
+
+    fn at(place: PlaceId) -> Memory {
         Memory {
             shared: Arc::new(Shared {
                 place,

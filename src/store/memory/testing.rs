@@ -1,25 +1,7 @@
 //! What tests do to a store in memory behind the vault's back.
 
-use std::fmt;
-
 use super::{Content, Memory};
 use crate::store::{PageName, Steps, StoredPage};
-
-/// The state of a [`Memory`] at one time.
-///
-/// ```
-/// use oubliette::{Field, OpenError, Purpose, Vault, personal::Email};
-/// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
-///
-/// let vault = Vault::in_memory([EMAIL.purpose()]);
-/// let last_night = vault.memory().snapshot();
-/// vault.shred([vault.enroll()?])?;
-/// vault.memory().restore(&last_night); // somebody puts the backup back
-/// assert!(vault.refresh().is_err(), "the shred of today is known here");
-/// # Ok::<(), oubliette::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct Snapshot(Content);
 
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Memory {
@@ -50,27 +32,49 @@ impl Memory {
         self.state().history.clone().unwrap_or_default().records
     }
 
-    /// The state now, to go back to.
+    /// A copy that shares nothing with this one: the state now, to go back to.
+    ///
+    /// ```
+    /// use oubliette::{Field, OpenError, Purpose, Vault, personal::Email};
+    /// const EMAIL: Field<Email> = Purpose::new("orders").field("email");
+    ///
+    /// let vault = Vault::in_memory([EMAIL.purpose()]);
+    /// let last_night = vault.memory().snapshot();
+    /// vault.shred([vault.enroll()?])?;
+    /// vault.memory().restore(&last_night); // somebody puts the backup back
+    /// assert!(vault.refresh().is_err(), "the shred of today is known here");
+    /// # Ok::<(), oubliette::Error>(())
+    /// ```
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.state().content.clone())
+    pub fn snapshot(&self) -> Memory {
+        let copy = Memory::at(self.shared.place);
+        copy.state().content = self.content();
+        copy
+    }
+
+    // By a copy: a memory may be put back to itself.
+    fn content(&self) -> Content {
+        self.state().content.clone()
     }
 
     /// Goes back in time, root record and pages.
-    pub fn restore(&self, then: &Snapshot) {
-        self.state().content = then.0.clone();
+    pub fn restore(&self, then: &Memory) {
+        let then = then.content();
+        self.state().content = then;
     }
 
     /// Goes back in time with the root record alone.
-    pub fn restore_record(&self, then: &Snapshot) {
-        self.state().content.record.clone_from(&then.0.record);
+    pub fn restore_record(&self, then: &Memory) {
+        let then = then.content();
+        self.state().content.record = then.record;
     }
 
     /// Goes back in time with the pages and the mark alone.
-    pub fn restore_pages(&self, then: &Snapshot) {
+    pub fn restore_pages(&self, then: &Memory) {
+        let then = then.content();
         let mut state = self.state();
-        state.content.pages.clone_from(&then.0.pages);
-        state.content.mark = then.0.mark;
+        state.content.pages = then.pages;
+        state.content.mark = then.mark;
     }
 
     /// Changes the root record behind the vault's back; false if there is none.
@@ -92,12 +96,6 @@ impl Memory {
     #[must_use]
     pub fn page_names(&self) -> Vec<PageName> {
         self.state().content.pages.keys().copied().collect()
-    }
-}
-
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({} pages, mark {})", self.0.pages.len(), self.0.mark.generation)
     }
 }
 
