@@ -60,26 +60,28 @@
 //! | generation | counts the root record's commits |
 //! | seal, open, shred | encrypt a value, decrypt it, make a customer's keys underivable |
 //!
-//! # Where to go from here
-//! | to | see |
-//! |---|---|
-//! | start, and know what can wait | [`Vault`], [`VaultBuilder`], [`RootKey`] |
-//! | declare what is personal | [`Field`], [`personal`] for types of your own, [`Group`] for several fields in one column |
-//! | put it into a database | [`columns`]; `Personal`, a derive, for whole records |
-//! | find a value again | [`Index`] for tokens to search by, [`search`] for the epochs of their keys |
-//! | seal a table that is in use | [oubliette-jobs](https://docs.rs/oubliette-jobs), a crate beside this one, with the order of deploys |
-//! | shred, and say why | [`Vault::shred`], [`Vault::shredding`] |
-//! | answer a request after a failure | [`Outcome`], [`Error`], [`UnlessShredded`] |
-//! | forget for certain | [`root_keys`]: versions in a token, or [`Vault::rotate_root_key`] |
-//! | restore, or replace what was lost | [`recovery`], [`VaultBuilder::replay`] |
-//! | change keys after a compromise | [`renewal`] |
-//! | use several machines | [oubliette-postgres](https://docs.rs/oubliette-postgres); [`store`] for stores of your own |
-//! | show what was forgotten | [`VaultBuilder::journal`], [`Vault::receipt`]; [`journal`] checks both without a vault |
-//! | limit and audit reading | [`Vault::reader`], [`audit`] |
-//! | keep legal bases, retention, requests | [oubliette-register](https://docs.rs/oubliette-register), with a guide by duty |
-//! | operate it | [`status`]; the command of the package oubliette-cli |
-//! | test | the feature `testing` |
-//! | upgrade | CHANGELOG.md, and FORMAT.md for every byte; both are in the package |
+//! # The book
+//! Its pages lie in several crates. Read in this order they are one book, and each front page names the chapter before and after.
+//!
+//! | chapter | to | see |
+//! |---|---|---|
+//! | 1. start | know what can wait | this page; [`Vault`], [`VaultBuilder`], [`RootKey`] |
+//! | 2. model | declare what is personal | [`Field`], [`personal`] for types of your own, [`Group`] for several fields in one column |
+//! | | put it into a database | [`columns`]; `Personal` of [oubliette-derive](https://docs.rs/oubliette-derive) for whole records |
+//! | | answer a request after a failure | [`Outcome`], [`Error`], [`UnlessShredded`] |
+//! | 3. search | find a value again | [`Index`] for tokens to search by, [`search`] for the epochs of their keys |
+//! | 4. migrations | seal a table that is in use | [oubliette-jobs](https://docs.rs/oubliette-jobs), with the order of deploys |
+//! | 5. shredding and backups | shred, and say why | [`Vault::shred`], [`Vault::shredding`] |
+//! | | forget for certain | [`root_keys`]: versions in a token, or [`Vault::rotate_root_key`] |
+//! | | restore, or replace what was lost | [`recovery`], [`VaultBuilder::replay`] |
+//! | | change keys after a compromise | [`renewal`] |
+//! | | show what was forgotten | [`VaultBuilder::journal`], [`Vault::receipt`]; [`journal`] checks both without a vault |
+//! | 6. machines | use several, or a token | [oubliette-postgres](https://docs.rs/oubliette-postgres), [oubliette-pkcs11](https://docs.rs/oubliette-pkcs11); [`store`] for stores of your own |
+//! | | operate the vault | [`status`]; the command of the package [oubliette-cli](https://crates.io/crates/oubliette-cli) |
+//! | 7. duties | keep legal bases, retention, requests | [oubliette-register](https://docs.rs/oubliette-register), with a guide by duty |
+//! | | limit and audit reading | [`Vault::reader`], [`audit`] |
+//! | 8. testing | test your application | the feature `testing` |
+//! | 9. upgrading | know what changed | CHANGELOG.md, and FORMAT.md for every byte; both are in the package |
 //!
 //! # Features
 //! | feature | default | what it adds |
