@@ -7,6 +7,7 @@ mod connect;
 mod driver;
 mod error;
 mod failure;
+mod lock;
 mod pages;
 mod pool;
 mod read;

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_postgres::types::Type;
 
 use crate::failure::Failure;
-use crate::root::key;
+use crate::lock::key;
 use crate::session::Session;
 use crate::store::Inner;
 

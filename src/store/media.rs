@@ -40,7 +40,7 @@ struct Below {
 
 /// What a power cut leaves of what was written and not synced.
 ///
-/// See [`Media`].
+/// [`Media::cut_power`] takes it. No example: as for [`Media`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
     /// Nothing of it.

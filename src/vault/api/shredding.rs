@@ -12,7 +12,7 @@ use crate::vault::process::{Process, ShredRequest, ShredTarget, Shredded, Target
 use crate::vault::workers::oneshot;
 use crate::vault::{Pending, Vault};
 
-/// A shred that was not carried out yet: see [`Vault::shredding`].
+/// A shred that was not carried out yet. [`Vault::shredding`] makes it, and has an example.
 #[must_use = "nobody is shredded until `run` or `start` is called"]
 pub struct Shredding<'v> {
     vault: &'v Vault,
