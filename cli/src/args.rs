@@ -197,7 +197,7 @@ pub enum Command {
     /// Declare that the vault was not rolled back, although an alarm or a refusal says so; the root key stays
     ///
     /// `status` and `doctor` show an alarm. It is false in two cases. Either a copy of the vault, such as a staging
-    /// system, was used without `--copy`, and its rows got into this database. Or the watermark beside the pages is
+    /// system, was used without `--copy`, and its rows got into this database. Or the mark beside the pages is
     /// damaged. Find out which first: no program can check that the root record is the newest one. The journal keeps
     /// your reason.
     ClearAlarm(ClearAlarm),

@@ -224,7 +224,7 @@ pub fn told(error: &KeyStoreError) -> String {
             "the pages belong to a copy of a vault. If this is the copy, give `--copy`, or `copy = true` in the configuration. If not, correct --pages-at. If the copy takes the original's place, run `oubliette clear-alarm`".to_owned()
         }
         KeyStoreError::MarkNotAuthentic => {
-            "the watermark beside the pages is damaged or forged, so nothing shows whether the vault was restored. Put the pages back from a mirror. If you have checked that the vault was not restored, run `oubliette clear-alarm`".to_owned()
+            "the mark beside the pages is damaged or forged, so nothing shows whether the vault was restored. Put the pages back from a mirror. If you have checked that the vault was not restored, run `oubliette clear-alarm`".to_owned()
         }
         other => chain(other),
     }

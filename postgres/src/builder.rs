@@ -229,7 +229,7 @@ impl PostgresStoreBuilder {
     }
 
     /// Lets a role do the daily work of a vault, and nothing else: read all tables, put and delete pages, overwrite the
-    /// record and the watermark. The role cannot change tables. Call it as the owner, after `migrate`; a second call is
+    /// record and the mark. The role cannot change tables. Call it as the owner, after `migrate`; a second call is
     /// harmless. In SQL, for a schema `oubliette`:
     /// ```sql
     /// GRANT USAGE ON SCHEMA oubliette TO app;

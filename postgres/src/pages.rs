@@ -1,4 +1,4 @@
-//! Pages, and the watermark beside them.
+//! Pages, and the mark beside them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -370,7 +370,7 @@ fn two(rows: &[Row]) -> Result<(u64, u64), Failure> {
 }
 
 fn kept(row: &Row) -> Result<Mark, Failure> {
-    let damaged = || Failure::Damaged("the watermark cannot be read".to_owned());
+    let damaged = || Failure::Damaged("the mark cannot be read".to_owned());
     let (generation, vault, proof): (&str, &[u8], &[u8]) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(Mark {
         generation: generation.parse().map_err(|_| damaged())?,
