@@ -116,7 +116,8 @@ fn members(text: &str) -> Result<Vec<Member<'_>>, Invalid> {
 }
 
 /// Whether a number is the one that was written: the same decimal, or a rendering of the double that was written, rounded to as many digits as it has
-/// (`0.10000000000000001` of 0.1, but not `9007199254740993.0` of 9007199254740992).
+/// (`0.10000000000000001` of 0.1, but not `9007199254740993.0` of 9007199254740992). Of a double halfway between two such decimals both are renderings:
+/// writers differ in which they take.
 fn is_kept(text: &str, written: &str) -> bool {
     let (Some(one), Some(other)) = (Decimal::of(text), Decimal::of(written)) else { return text == written };
     if one == other {
@@ -125,8 +126,26 @@ fn is_kept(text: &str, written: &str) -> bool {
     let digits = text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).filter(u8::is_ascii_digit);
     let digits = digits.skip_while(|digit| *digit == b'0').count();
     let (Ok(read), Ok(double)) = (text.parse::<f64>(), written.parse::<f64>()) else { return false };
-    let rounded = format!("{double:.*e}", digits.saturating_sub(1));
-    read == double && digits <= MOST_DIGITS && Decimal::of(&rounded).is_some_and(|rounded| rounded == one)
+    if read != double || digits > MOST_DIGITS {
+        return false;
+    }
+    let rounded = Zeroizing::new(format!("{double:.*e}", digits.saturating_sub(1)));
+    Decimal::of(&rounded).is_some_and(|rounded| rounded == one) || is_halfway(text, &one, double).unwrap_or(false)
+}
+
+/// Significant digits of the longest double, behind the first.
+const LONGEST_DOUBLE: usize = 766;
+
+/// Whether a number lies half a unit of its own last digit from the double. `None` if the double has too many digits for that.
+fn is_halfway(text: &str, number: &Decimal, double: f64) -> Option<bool> {
+    let exact = Decimal::of(&Zeroizing::new(format!("{double:.LONGEST_DOUBLE$e}")))?;
+    let unit = Decimal::exponent(text)?;
+    let least = unit.min(number.exponent).min(exact.exponent);
+    let scaled = |of: u128, exponent: i64| {
+        of.checked_mul(10u128.checked_pow(u32::try_from(exponent.checked_sub(least)?).ok()?)?)
+    };
+    let [number, exact] = [number, &exact].map(|of| scaled(of.digits.parse().ok()?, of.exponent));
+    Some(number?.abs_diff(exact?).checked_mul(2)? == scaled(1, unit)?)
 }
 
 /// A number's value: its digits without zeros at either end, and the power of ten of the last one.
@@ -138,13 +157,19 @@ struct Decimal {
 }
 
 impl Decimal {
+    /// The power of ten of the last digit that is written. `None` if it is beyond reason.
+    fn exponent(text: &str) -> Option<i64> {
+        let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction);
+        exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)
+    }
+
     /// `None` if its exponent is beyond reason.
     fn of(text: &str) -> Option<Decimal> {
+        let exponent = Decimal::exponent(text)?;
         let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
-        let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let number = text.split_once(['e', 'E']).map_or(text, |(number, _)| number);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let exponent: i64 = exponent.parse().ok()?;
-        let exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
         let mut digits = Zeroizing::new(String::with_capacity(number.len()));
         digits.push_str(whole);
         digits.push_str(fraction);
@@ -176,6 +201,10 @@ mod tests {
             ("0.10000000000000001", "0.1"),
             ("0.1000000000000000055511151231257827", "0.1"),
             ("97.68117019787599", "97.68117019787599"),
+            // The double is 674417006149225.25: serde_json writes .2, and others .3.
+            ("674417006149225.3", "674417006149225.2"),
+            ("674417006149225.2", "674417006149225.3"),
+            ("-6.744170061492253e14", "-674417006149225.2"),
             ("1E400", "1E400"),
             (" [ 1 ] ", "[1]"),
         ] {
@@ -197,6 +226,10 @@ mod tests {
             ("0.1000000000000000000000001", "0.1", Invalid::NumberNotKept),
             ("97.681170197876", "97.68117019787599", Invalid::NumberNotKept),
             ("0.3", "0.30000000000000004", Invalid::NumberNotKept),
+            ("674417006149225.26", "674417006149225.2", Invalid::NumberNotKept),
+            ("674417006149225.23", "674417006149225.2", Invalid::NumberNotKept),
+            ("-674417006149225.3", "674417006149225.2", Invalid::NumberNotKept),
+            ("4.9406564584124653e-324", "5e-324", Invalid::NumberNotKept),
             ("0.10000000149011612", "0.1", Invalid::NumberNotKept),
             ("1", "-1", Invalid::NumberNotKept),
             ("1e99999999999999999999", "1", Invalid::NumberNotKept),

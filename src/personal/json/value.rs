@@ -62,6 +62,16 @@ mod tests {
         assert_eq!(value, Value::Null);
     }
 
+    /// As many digits as a double needs can lie on either side of it: what the standard library writes is refused of none.
+    #[test]
+    fn a_double_halfway_between_two_decimals_is_taken_as_either() {
+        for text in ["674417006149225.2", "674417006149225.3", "-674417006149225.3"] {
+            let json: Json<Value> = text.parse().unwrap();
+            let opened = reopened(json.expose_personal_data()).unwrap();
+            assert_eq!(opened.as_f64().unwrap(), text.parse::<f64>().unwrap());
+        }
+    }
+
     proptest! {
         /// 1 s.
         #[test]
@@ -72,6 +82,13 @@ mod tests {
             prop_assert_eq!(opened.as_f64().unwrap().to_bits(), bits);
             let text = number.to_string();
             prop_assert!(text.parse::<Json<Value>>().is_ok() || !text.contains('.'), "{}", text);
+        }
+
+        /// Every other one lies halfway.
+        #[test]
+        fn every_double_of_three_binary_places_is_taken(eighths in 1u64 << 50..1 << 53) {
+            let text = format!("{:?}", eighths as f64 / 8.0);
+            prop_assert!(text.parse::<Json<Value>>().is_ok(), "{}", text);
         }
     }
 }
