@@ -177,7 +177,7 @@ fn a_vault_is_in_a_directory_or_in_postgresql_and_not_in_both() {
         assert!(ran.err.contains(said), "{file}: {ran:?}");
     }
     let ran = world.run(&["status", "--vault", "privacy", "--key-store-url-file", "url"]).ends(64);
-    assert!(ran.err.contains("--vault") && ran.err.contains("in one of them"), "{ran:?}");
+    assert!(ran.err.contains("--vault") && ran.err.contains("in one of the two"), "{ran:?}");
     world.run(&["status", "--key-store-url-env", "KEYS", "--key-store-url-file", "url"]).ends(64);
     // An argument means another vault, wherever the configured one is.
     world.run(&["status", "--vault", "privacy"]).ends(66);
