@@ -81,9 +81,11 @@ pub(crate) async fn make_one<D: Database>(
         "UPDATE oubliette_subjects SET merged_into = ?1 WHERE merged_into = ?2",
         "UPDATE oubliette_subjects SET merged_into = ?1, state = 'merged' WHERE id = ?2",
     ];
+    let mut others = whose::merged_before(register, db, kept).await?;
+    others.extend(whose::merged_before(register, db, gone).await?);
     for statement in MOVES {
         db.run(statement, values![kept, gone]).await?;
     }
     db.run("DELETE FROM oubliette_marks WHERE subject_id = ?1", values![gone]).await?;
-    whose::take_over(register, db, kept, gone).await
+    whose::take_over(register, db, kept, gone, others).await
 }

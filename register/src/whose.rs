@@ -149,8 +149,8 @@ pub(crate) async fn check<D: Database>(
     Ok(numbers)
 }
 
-/// The ids that a new number of a customer's is issued for: those of their other numbers. Of whoever has none that is left, the row's and the one
-/// that was asked for.
+/// The ids that a new number of a customer's is issued for: those of their other numbers. Of whoever has none that is left, the row's and those that
+/// were merged into it.
 pub(crate) async fn ids_for<D: Database>(
     register: &Register,
     db: &mut D,
@@ -172,10 +172,17 @@ pub(crate) async fn ids_for<D: Database>(
         }
     }
     let mut ids = vec![row.as_str().to_owned()];
-    if asked != row {
-        ids.push(asked.as_str().to_owned());
-    }
-    Ok(ids)
+    ids.extend(merged_into(db, owner).await?);
+    if ids.iter().any(|id| id == asked.as_str()) { Ok(ids) } else { Err(RegisterError::NotTheirs) }
+}
+
+/// Whom the table says were merged into a customer. Believed where no number is left that says it: those of a merge belong to whoever stays, so
+/// whoever has one still was not merged, and that of a number whose row is gone is for `reconcile`.
+async fn merged_into<D: Database>(db: &mut D, owner: i64) -> Result<Vec<String>, RegisterError> {
+    const MERGED: &str = "SELECT o.subject FROM oubliette_subjects o WHERE o.merged_into = ?1 AND o.subject IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM oubliette_numbers n WHERE n.subject_id = o.id)";
+    let rows = db.rows(MERGED, values![owner]).await?;
+    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
 }
 
 /// Whether all numbers of a customer were issued for the id they stand beside.
@@ -222,12 +229,30 @@ pub(crate) async fn strangers<D: Database>(
     }
 }
 
-/// After a merge: all numbers of the one who stays are sealed for the ids of both. Those that the vault has shredded tell nothing, and stay.
+/// Before a merge: whom the table says were merged into one of the two, if no number of theirs says so any more.
+pub(crate) async fn merged_before<D: Database>(
+    register: &Register,
+    db: &mut D,
+    owner: i64,
+) -> Result<Vec<String>, RegisterError> {
+    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
+        JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
+    for row in db.rows(THEIRS, values![owner]).await? {
+        if let Known::For(_) = Named::read(&row)?.known(register)? {
+            return Ok(Vec::new());
+        }
+    }
+    merged_into(db, owner).await
+}
+
+/// After a merge: all numbers of the one who stays are sealed for the ids of both, and for those that were [merged before](merged_before). Those that
+/// the vault has shredded tell nothing, and stay.
 pub(crate) async fn take_over<D: Database>(
     register: &Register,
     db: &mut D,
     kept: i64,
     gone: i64,
+    others: Vec<String>,
 ) -> Result<(), RegisterError> {
     let mut ids: Vec<String> = Vec::new();
     for id in [kept, gone] {
@@ -248,6 +273,7 @@ pub(crate) async fn take_over<D: Database>(
         }
         left.push(number);
     }
+    ids.extend(others);
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     for number in left {

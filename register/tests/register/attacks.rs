@@ -47,6 +47,17 @@ bodies! {
         }
         assert_eq!(db.dump().await, before);
         assert!(sealed.iter().all(|(number, value)| shop.opens_by(*number, value, EMAIL)));
+        // Nor does a merge of somebody else's bring them in, nor somebody who has no number.
+        on!(db, shop.register, request(&who("erin"), RequestKind::Access, shop.register_now())).unwrap();
+        on!(db, shop.register, request(&who("frank"), RequestKind::Access, shop.register_now())).unwrap();
+        on!(db, shop.register, merge(&who("alice"), &who("frank"))).unwrap();
+        assert!(on!(db, shop.register, keys(&who("frank"), ORDERS)).is_ok());
+        let refused = on!(db, shop.register, keys(&who("mallory"), ORDERS)).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("that it was not issued for"), "{refused}");
+        let erin = db.ask("SELECT id AS answer FROM oubliette_subjects WHERE subject = 'erin'").await.remove(0);
+        db.sql(&format!("UPDATE oubliette_subjects SET merged_into = {erin} WHERE subject = 'bob'")).await;
+        let refused = on!(db, shop.register, grant(&who("bob"), contract())).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("that it was not issued for"), "{refused}");
         // A merge that was one goes on to hold: for both ids, in a purpose that came later, and after key trees were given up.
         db.sql("DELETE FROM oubliette_subjects WHERE id = 7").await;
         db.sql("UPDATE oubliette_subjects SET state = 'live', merged_into = NULL WHERE subject = 'bob'").await;

@@ -254,6 +254,17 @@ bodies! {
         live(&[Op::ToRecipient(3), Op::BackUp, Op::Grant(3, false), Op::BackUp, Op::Restore(1), Op::Erase(3)], 2).await;
     }
 
+    // All numbers of two who are one were shredded; the next one is for both ids all the same.
+    async fn somebody_merged_is_known_after_all_their_numbers_are_gone() {
+        let before = [Op::Grant(1, true), Op::ToRecipient(2), Op::Merge(2, 1), Op::Withdraw(1, true)];
+        live(&[&before[..], &[Op::Grant(2, false), Op::Withdraw(1, false)]].concat(), 0).await;
+        live(&[&before[..], &[Op::Grant(2, false), Op::BackUp, Op::Erase(1)]].concat(), 0).await;
+        // And if that one is merged into somebody else.
+        live(&[&before[..], &[Op::Grant(0, true), Op::Merge(0, 2), Op::Withdraw(1, true)]].concat(), 0).await;
+        live(&[&before[..], &[Op::Grant(0, true), Op::Merge(0, 2), Op::BackUp, Op::Erase(1)]].concat(), 0).await;
+        live(&[&before[..], &[Op::Merge(0, 2), Op::Grant(1, true), Op::Withdraw(2, true)]].concat(), 0).await;
+    }
+
     async fn any_moment_of_any_history_can_be_restored() {
         let config = ProptestConfig { cases: Db::HISTORIES, failure_persistence: None, ..ProptestConfig::default() };
         let histories = (prop::collection::vec(op(), 10..60), 0_usize..8);
