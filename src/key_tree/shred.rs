@@ -216,7 +216,8 @@ impl<P: Pages> Rewrite<'_, P> {
         byte: u8,
         all: &RangeInclusive<u64>,
     ) -> Result<u64, TreeError<P::Error>> {
-        let size = all.end() - all.start() + 1;
+        // Number 0 is never issued.
+        let size = all.end() - all.start() + u64::from(*all.start() > 0);
         let already = match page.kind(byte) {
             Kind::Page => {
                 let node = self.below(state, byte, position)?;
@@ -224,8 +225,7 @@ impl<P: Pages> Rewrite<'_, P> {
             }
             _ => 0,
         };
-        // Number 0 counts as shredded from the start.
-        Ok(size.saturating_sub(already).saturating_sub(u64::from(*all.start() == 0 && already == 0)))
+        Ok(size.saturating_sub(already))
     }
 }
 

@@ -48,7 +48,7 @@ impl Tree {
     }
 }
 
-/// Shredded numbers below a node; number 0 counts.
+/// Shredded numbers below a node, number 0 left out: it counts as shredded only once its leaf is written down.
 pub(super) fn count_below<P: Pages>(
     tree: &Tree,
     node: &Node,
@@ -59,7 +59,7 @@ pub(super) fn count_below<P: Pages>(
     visit(tree, node, position, pages, &mut |position, byte, kind| {
         if kind == Kind::Shredded {
             let numbers = position.numbers_below(byte);
-            count += numbers.end() - numbers.start() + 1;
+            count += numbers.end() - numbers.start() + u64::from(*numbers.start() > 0);
         }
     })?;
     Ok(count)

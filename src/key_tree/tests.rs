@@ -133,6 +133,16 @@ fn a_page_whose_children_are_all_shredded_is_dropped() {
     assert_eq!(key(&tree, 512, &shelf), key(&untouched(), 512, &shelf));
 }
 
+/// Number 0 counts once, whether its leaf was written down before or not.
+#[test]
+fn what_is_newly_shredded_is_counted_without_number_zero() {
+    for (before, newly) in [(vec![], 65_535), (vec![5], 65_534), (vec![300], 65_534), (vec![5, 300], 65_533)] {
+        let (shelf, mut tree) = (Shelf::default(), untouched());
+        shred(&mut tree, Ranges::of_numbers(before.clone()), 1, &shelf);
+        assert_eq!(shred(&mut tree, Ranges::of(vec![0..=65_535]), 2, &shelf), newly, "{before:?}");
+    }
+}
+
 /// Rule 18: shredding all numbers up to one costs a path, however many there are.
 #[test]
 fn shredding_by_age_costs_almost_no_state() {
@@ -211,7 +221,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => number().prop_map(Op::One),
         2 => proptest::collection::vec(number(), 1..300).prop_map(Op::Many),
-        1 => (1u64..700).prop_map(Op::Through),
+        1 => prop_oneof![4 => 1u64..700, 1 => 65_500u64..65_600].prop_map(Op::Through),
         1 => Just(Op::Reload),
     ]
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Process;
 use super::shred::{ShredRequest, numbers_in};
+use crate::derivation::CUSTOMER_LEVEL;
 use crate::vault::state::{Arrived, PAGES_AT_ONCE, get_many};
 
 /// Pages on the way to a customer.
-const LEVELS: usize = 5;
+const LEVELS: usize = CUSTOMER_LEVEL as usize;
 
 impl Process {
     /// Reads the pages that lead to whom these requests are about, as far as they are not in memory and there is room: several at once, and
