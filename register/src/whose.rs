@@ -160,19 +160,26 @@ pub(crate) async fn ids_for<D: Database>(
 ) -> Result<Vec<String>, RegisterError> {
     const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1 AND n.state <> 'shredded'";
+    let mut is_left = false;
     for one in db.rows(THEIRS, values![owner]).await? {
         let number = Named::read(&one)?;
         // Nobody can ask of a purpose that is not unlocked.
         if register.vault.purpose_named(number.purpose)?.is_none() {
+            is_left = true;
             continue;
         }
-        if let Known::For(ids) = number.known(register)? {
-            let is_theirs = [row, asked].iter().all(|id| ids.iter().any(|known| known == id.as_str()));
-            return if is_theirs { Ok(ids) } else { Err(RegisterError::NotTheirs) };
+        match number.known(register)? {
+            Known::For(ids) => {
+                let is_theirs = [row, asked].iter().all(|id| ids.iter().any(|known| known == id.as_str()));
+                return if is_theirs { Ok(ids) } else { Err(RegisterError::NotTheirs) };
+            }
+            Known::Shredded => {}
+            Known::Nothing => is_left = true,
         }
     }
     let mut ids = vec![row.as_str().to_owned()];
-    ids.extend(merged_into(db, owner).await?);
+    // A number that cannot tell now may know better than the table: it is believed no further than it was asked.
+    ids.extend(merged_into(db, owner).await?.into_iter().filter(|id| !is_left || id == asked.as_str()));
     if ids.iter().any(|id| id == asked.as_str()) { Ok(ids) } else { Err(RegisterError::NotTheirs) }
 }
 

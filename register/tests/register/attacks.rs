@@ -58,6 +58,14 @@ bodies! {
         db.sql(&format!("UPDATE oubliette_subjects SET merged_into = {erin} WHERE subject = 'bob'")).await;
         let refused = on!(db, shop.register, grant(&who("bob"), contract())).map(drop).unwrap_err().to_string();
         assert!(refused.contains("that it was not issued for"), "{refused}");
+        // Nor a new number of somebody whose other one cannot tell.
+        on!(db, shop.register, grant(&who("gina"), contract())).unwrap();
+        let gina = db.ask("SELECT id AS answer FROM oubliette_subjects WHERE subject = 'gina'").await.remove(0);
+        db.sql(&format!("UPDATE oubliette_numbers SET whose = NULL WHERE subject_id = {gina}")).await;
+        db.sql(&format!("UPDATE oubliette_subjects SET merged_into = {gina} WHERE id = 7")).await;
+        on!(db, shop.register, grant(&who("gina"), consent())).unwrap();
+        let refused = on!(db, shop.register, keys(&who("mallory"), NEWSLETTER)).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("that it was not issued for"), "{refused}");
         // A merge that was one goes on to hold: for both ids, in a purpose that came later, and after key trees were given up.
         db.sql("DELETE FROM oubliette_subjects WHERE id = 7").await;
         db.sql("UPDATE oubliette_subjects SET state = 'live', merged_into = NULL WHERE subject = 'bob'").await;
