@@ -18,6 +18,10 @@ use super::subject::Subject;
 
 const LABEL: &str = "register.subject";
 
+/// A customer's numbers, each with the row's id and whose it is.
+const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
+    JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
+
 /// A customer's ids, as they are sealed: one a line.
 struct Id(Zeroizing<String>);
 
@@ -133,8 +137,6 @@ pub(crate) async fn check<D: Database>(
     only: Option<Purpose>,
     asked: Option<&Subject>,
 ) -> Result<Vec<CustomerId>, RegisterError> {
-    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
-        JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
     let mut numbers = Vec::new();
     for row in db.rows(THEIRS, values![owner]).await? {
         let number = Named::read(&row)?;
@@ -158,14 +160,14 @@ pub(crate) async fn ids_for<D: Database>(
     row: &Subject,
     asked: &Subject,
 ) -> Result<Vec<String>, RegisterError> {
-    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
+    const LEFT: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
         JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1 AND n.state <> 'shredded'";
-    let mut is_left = false;
-    for one in db.rows(THEIRS, values![owner]).await? {
+    let mut one_cannot_tell = false;
+    for one in db.rows(LEFT, values![owner]).await? {
         let number = Named::read(&one)?;
         // Nobody can ask of a purpose that is not unlocked.
         if register.vault.purpose_named(number.purpose)?.is_none() {
-            is_left = true;
+            one_cannot_tell = true;
             continue;
         }
         match number.known(register)? {
@@ -174,17 +176,17 @@ pub(crate) async fn ids_for<D: Database>(
                 return if is_theirs { Ok(ids) } else { Err(RegisterError::NotTheirs) };
             }
             Known::Shredded => {}
-            Known::Nothing => is_left = true,
+            Known::Nothing => one_cannot_tell = true,
         }
     }
     let mut ids = vec![row.as_str().to_owned()];
-    // A number that cannot tell now may know better than the table: it is believed no further than it was asked.
-    ids.extend(merged_into(db, owner).await?.into_iter().filter(|id| !is_left || id == asked.as_str()));
+    // A number that cannot tell now may know better than the table: of that only the id that was asked for is taken.
+    ids.extend(merged_into(db, owner).await?.into_iter().filter(|id| !one_cannot_tell || id == asked.as_str()));
     if ids.iter().any(|id| id == asked.as_str()) { Ok(ids) } else { Err(RegisterError::NotTheirs) }
 }
 
-/// Whom the table says were merged into a customer. Believed where no number is left that says it: those of a merge belong to whoever stays, so
-/// whoever has one still was not merged, and that of a number whose row is gone is for `reconcile`.
+/// Whom the table says were merged into a customer: to be believed only where no number is left that says it. A merge gives all numbers to whoever
+/// stays, so whoever still owns one was not merged.
 async fn merged_into<D: Database>(db: &mut D, owner: i64) -> Result<Vec<String>, RegisterError> {
     const MERGED: &str = "SELECT o.subject FROM oubliette_subjects o WHERE o.merged_into = ?1 AND o.subject IS NOT NULL \
         AND NOT EXISTS (SELECT 1 FROM oubliette_numbers n WHERE n.subject_id = o.id)";
@@ -242,8 +244,6 @@ pub(crate) async fn merged_before<D: Database>(
     db: &mut D,
     owner: i64,
 ) -> Result<Vec<String>, RegisterError> {
-    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
-        JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
     for row in db.rows(THEIRS, values![owner]).await? {
         if let Known::For(_) = Named::read(&row)?.known(register)? {
             return Ok(Vec::new());
@@ -266,8 +266,6 @@ pub(crate) async fn take_over<D: Database>(
         let rows = db.rows("SELECT subject FROM oubliette_subjects WHERE id = ?1", values![id]).await?;
         ids.push(rows.first().ok_or(RegisterError::UnknownSubject)?.text(0)?.to_owned());
     }
-    const THEIRS: &str = "SELECT s.subject, n.number, n.purpose, n.whose FROM oubliette_numbers n \
-        JOIN oubliette_subjects s ON s.id = n.subject_id WHERE s.id = ?1";
     let rows = db.rows(THEIRS, values![kept]).await?;
     let mut left = Vec::new();
     for row in &rows {
