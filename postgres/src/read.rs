@@ -14,6 +14,9 @@ use crate::session::Session;
 ///
 /// The last column says whether the record is on this server's disk, and no other one's counts. It is if its commit waited for that before it could be
 /// seen; and if it did not (`shared`), once the WAL was flushed as far as it goes, since what is seen is in it.
+///
+/// Each table has one row. The keys are named all the same, which tells the planner: it would guess a row for each that there is room for, and `root` has room
+/// for many once it was written often while old versions of it were still seen.
 pub(crate) const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting('synchronous_standby_names') <> '',
         octet_length(r.record), CASE WHEN octet_length(r.record) = $1 THEN r.record END,
         coalesce(r.digest = sha256(r.record), false),
@@ -24,7 +27,7 @@ pub(crate) const READ: &str = "SELECT pg_is_in_recovery(), p.id, current_setting
         CASE WHEN NOT pg_is_in_recovery() AND current_setting('synchronous_standby_names') = ''
             THEN NOT r.shared OR pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() END,
         coalesce(current_setting('oubliette.connection', true) = $3, false)
-    FROM {s}.place p, {s}.root r";
+    FROM {s}.place p, {s}.root r WHERE p.one AND r.slot = 0";
 
 /// A small commit alone. When it is durable, all that was seen before it is.
 const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'oubliette', ''::text) IS NOT NULL, pg_is_in_recovery(),

@@ -273,6 +273,9 @@ fn name() -> Result<String, Failure> {
 /// What holds for each connection: nothing is looked up by a path that others can set, nothing waits for ever, and a commit
 /// is on the disk of this server and of the synchronous standbys before it is answered.
 ///
+/// Nothing is compiled (`jit`): the server would do so anew each time, for tens of milliseconds, whenever it takes a statement for expensive. Each of ours looks a
+/// few rows up, or waits for the disk.
+///
 /// The server looks after a client that vanished as well: who holds the lock and lost its power gives it back.
 fn setup(within: Duration, name: &str) -> String {
     let most = within.as_millis().clamp(1, i32::MAX as u128);
@@ -280,6 +283,7 @@ fn setup(within: Duration, name: &str) -> String {
         "SET search_path = pg_catalog;
          SET statement_timeout = {most};
          SET lock_timeout = {most};
+         SET jit = off;
          SET idle_in_transaction_session_timeout = {most};
          SET default_transaction_isolation = 'read committed';
          SET tcp_keepalives_idle = 10;

@@ -19,6 +19,8 @@ mod losses;
 mod notices;
 #[path = "postgres/paused.rs"]
 mod paused;
+#[path = "postgres/plans.rs"]
+mod plans;
 #[path = "postgres/pooler.rs"]
 mod pooler;
 #[path = "postgres/processes.rs"]
