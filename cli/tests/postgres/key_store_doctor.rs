@@ -146,9 +146,22 @@ fn what_the_server_keeps_and_the_role_may_do_is_told() {
         assert_eq!(kept["severity"], severity, "{report:#}");
     }
     keys.configure("");
-    for check in ["idle-slot", "old-snapshot", "record-table-grew", "role-rights", "role-lacks-rights", "not-swept"] {
+    for check in [
+        "idle-slot",
+        "old-snapshot",
+        "record-table-grew",
+        "role-rights",
+        "role-lacks-rights",
+        "not-swept",
+        "records-in-the-log",
+    ] {
         has(&found, check, None);
     }
+    // The server's log: with each record, then without, by the very statement that is advised.
+    keys.server.set("log_min_duration_statement", "100");
+    has(&findings(&keys, 1), "records-in-the-log", Some("warning"));
+    keys.server.sql("ALTER ROLE \"app\" SET log_parameter_max_length = 0");
+    has(&findings(&keys, 1), "records-in-the-log", None);
     keys.server.sql("SELECT pg_create_physical_replication_slot('forgotten', true)");
     has(&findings(&keys, 1), "idle-slot", Some("warning"));
     assert!(what(&keys, "idle-slot").contains("pg_drop_replication_slot('forgotten')"));

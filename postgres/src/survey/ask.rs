@@ -40,6 +40,21 @@ const OLDEST_SNAPSHOT: &str = "SELECT (extract(epoch FROM max(clock_timestamp() 
 const OLDEST_SUPERSEDED: &str =
     "SELECT (extract(epoch FROM clock_timestamp() - min(superseded)) * 1000)::bigint FROM {s}.pages";
 
+/// What has statements logged with their parameters. Those of extensions are there if these are loaded.
+const LOGS: &str = "SELECT name || ' = ' || value FROM (VALUES
+        (1, 'log_statement', current_setting('log_statement') = 'all'),
+        (2, 'log_min_duration_statement', current_setting('log_min_duration_statement') <> '-1'),
+        (3, 'log_min_duration_sample', current_setting('log_min_duration_sample') <> '-1'
+            AND current_setting('log_statement_sample_rate')::float8 > 0),
+        (4, 'log_transaction_sample_rate', current_setting('log_transaction_sample_rate')::float8 > 0)
+    ) AS own (n, name, logs), LATERAL current_setting(name) AS value
+    WHERE logs AND current_setting('log_parameter_max_length') <> '0'
+    UNION ALL SELECT name || ' = ' || value FROM (VALUES
+        (5, 'auto_explain.log_parameter_max_length', coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1', '0'),
+        (6, 'pgaudit.log_parameter', true, 'off')
+    ) AS extensions (n, name, logs, off), LATERAL current_setting(name, true) AS value
+    WHERE logs AND value NOT IN ('', off)";
+
 /// What a vault never does. A superuser may do all of it, and is called that alone. Whoever is a member of the owner can become it.
 const BEYOND: &str = "WITH me AS (SELECT * FROM pg_roles WHERE rolname = current_user)
     SELECT what FROM me, LATERAL (VALUES
@@ -115,6 +130,7 @@ pub(super) async fn survey(session: &Session, schema: &Schema, work_within: Dura
             slots: slots(session).await?,
             archives: settings.try_get(9)?,
             archived: size(settings.try_get::<_, Option<i64>>(10)?.unwrap_or_default()),
+            logs: words(session.query(LOGS, &[]).await?)?,
             oldest_superseded: milliseconds(&oldest)?,
         },
         sees_all: settings.try_get(3)?,

@@ -179,6 +179,10 @@ pub struct Keeps {
     pub archives: bool,
     /// How many segments of WAL were archived since the server's statistics were last reset.
     pub archived: u64,
+    /// Settings of the server, or of this role, by which it logs statements of this role with all that they carry, the record among it, such as
+    /// `log_min_duration_statement = 250ms`. Such a log keeps old records as long as anybody keeps the log. Empty is right:
+    /// `ALTER ROLE keys_app SET log_parameter_max_length = 0`, said by a superuser, keeps them out, and leaves the statements in.
+    pub logs: Vec<String>,
     /// How long ago a sweep found the oldest page that nothing needs any more and that is still there; `None` if no sweep found one.
     pub oldest_superseded: Option<Duration>,
 }

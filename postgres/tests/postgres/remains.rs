@@ -5,6 +5,7 @@ use oubliette_postgres::PostgresStore;
 
 use super::server::Server;
 use super::support::*;
+use super::survey::daily;
 
 fn write(store: &PostgresStore, content: u8) {
     let place: PlaceId = store.places()[0];
@@ -47,4 +48,64 @@ fn an_old_record_is_overwritten_in_the_table_and_stays_in_the_log() {
     server.sql("CHECKPOINT");
     assert!(stands_in(&table, 60));
     snapshot.end();
+}
+
+/// A server that logs statements logs what they carry as well, in full, and a log is kept, shipped and searched. A role of daily use cannot forbid that.
+#[test]
+fn a_record_stays_in_the_log_of_statements_until_a_superuser_says_otherwise() {
+    // What is logged when a statement fails is the role's own to say, and the store says it.
+    let server = Server::start(&["-c", "log_min_duration_statement=0", "-c", "log_parameter_max_length_on_error=-1"]);
+    let schema = server.new_schema();
+    let (role, store) = daily(&server, &schema);
+    let stands_in_log = |content: u8| {
+        let log = std::fs::read_to_string(server.directory().join("log")).unwrap();
+        log.contains(&format!("{content:02x}").repeat(32))
+    };
+    write(&store, 0xa1);
+    assert!(stands_in_log(0xa1));
+    let logs = |store: &PostgresStore| store.survey().unwrap().keeps.logs;
+    assert_eq!(logs(&store), ["log_min_duration_statement = 0"]);
+    let refused = format!("REVOKE UPDATE (record) ON {schema}.root FROM {role}");
+    server.sql(&format!("ALTER ROLE {role} SET log_parameter_max_length = 0; {refused}"));
+    let again = || PostgresStore::at(server.address(&role)).schema(&schema).open().unwrap();
+    let place = store.places()[0];
+    again().lock(&[place], LEASE).unwrap().write(place, 0, &[0xa2; RECORD_BYTES]).unwrap_err();
+    at(&server, &schema).grant_to(&role).unwrap();
+    write(&again(), 0xa3);
+    assert_eq!(logs(&again()), Vec::<String>::new());
+    // A superuser's connections forbid it themselves.
+    let as_superuser = at(&server, &schema).open().unwrap();
+    write(&as_superuser, 0xa4);
+    assert_eq!(logs(&as_superuser), Vec::<String>::new());
+    assert!([0xa2, 0xa3, 0xa4].iter().all(|content| !stands_in_log(*content)));
+    // Each way to have statements logged, and what logs nothing of what they carry.
+    for (content, (setting, value, is_logged)) in (0xb0..).zip([
+        ("log_statement", "mod", false),
+        ("log_statement", "all", true),
+        ("log_min_duration_sample", "0", true),
+        ("log_transaction_sample_rate", "1", true),
+        ("log_duration", "on", false),
+    ]) {
+        server.sql(&format!("ALTER ROLE {role} RESET ALL; ALTER ROLE {role} SET log_min_duration_statement = -1"));
+        server.sql(&format!(
+            "ALTER ROLE {role} SET log_statement_sample_rate = 1; ALTER ROLE {role} SET {setting} = '{value}'"
+        ));
+        write(&again(), content);
+        assert_eq!(stands_in_log(content), is_logged, "{setting}");
+        let named = format!("{setting} = {value}");
+        assert_eq!(logs(&again()), Vec::from_iter(is_logged.then_some(named)));
+    }
+    // Those of extensions, which are loaded here or not.
+    for (setting, value, is_told) in [
+        ("auto_explain.log_min_duration", "1000", false),
+        ("auto_explain.log_parameter_max_length", "0", false),
+        ("auto_explain.log_parameter_max_length", "-1", true),
+        ("pgaudit.log_parameter", "on", true),
+    ] {
+        server.sql(&format!("ALTER ROLE {role} RESET ALL; ALTER ROLE {role} SET log_min_duration_statement = -1"));
+        server.sql(&format!("ALTER ROLE {role} SET auto_explain.log_min_duration = 1000"));
+        server.sql(&format!("ALTER ROLE {role} SET {setting} = '{value}'"));
+        let named = format!("{setting} = {value}");
+        assert_eq!(logs(&again()), Vec::from_iter(is_told.then_some(named)));
+    }
 }

@@ -11,7 +11,7 @@ use super::support::*;
 const STANDBY: &[&str] = &["-c", "wal_level=replica", "-c", "max_wal_senders=5", "-c", "fsync=on"];
 
 /// A role of daily use, and the store as it sees it.
-fn daily(server: &Server, schema: &str) -> (String, PostgresStore) {
+pub fn daily(server: &Server, schema: &str) -> (String, PostgresStore) {
     let role = format!("daily_{schema}");
     server.sql(&format!("CREATE ROLE {role} LOGIN"));
     at(server, schema).migrate().unwrap();

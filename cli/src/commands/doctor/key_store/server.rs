@@ -174,6 +174,22 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
             format!("start its standby again, or run `SELECT pg_drop_replication_slot('{}')`", slot.name),
         );
     }
+    if !keeps.logs.is_empty() {
+        let advice = format!(
+            "as a superuser: `ALTER ROLE \"{}\" SET log_parameter_max_length = 0` (statements are logged without what they carry; \
+             pgaudit: `SET pgaudit.log_parameter = off`; auto_explain: `SET auto_explain.log_parameter_max_length = 0`), start the processes anew, \
+             then destroy the logs written so far, or begin a new root key and destroy the old one",
+            survey.role.name
+        );
+        findings.add(
+            if has_versions { Severity::Note } else { Severity::Warning },
+            "records-in-the-log",
+            shown,
+            format!("the server logs statements with what they carry: {}", keeps.logs.join(", ")),
+            "each root record that is written stands in that log, and with every reader and copy of it",
+            advice,
+        );
+    }
     if let Some(age) = keeps.oldest_snapshot.filter(|age| *age > LONG_OPEN) {
         findings.add(
             Severity::Warning,
