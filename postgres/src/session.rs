@@ -271,7 +271,8 @@ fn name() -> Result<String, Failure> {
 }
 
 /// What holds for each connection: nothing is looked up by a path that others can set, nothing waits for ever, and a commit
-/// is on the disk of this server and of the synchronous standbys before it is answered.
+/// is on the disk of this server and of the synchronous standbys before it is answered. How long each statement and each wait may take is said here, so what the
+/// server has for all transactions (of 17 and later) does not end one.
 ///
 /// Nothing is compiled (`jit`): the server would do so anew each time, for tens of milliseconds, whenever it takes a statement for expensive. Each of ours looks a
 /// few rows up, or waits for the disk. And what statements carry, the record above all, does not get into the server's log, as far as this role may say so:
@@ -284,6 +285,7 @@ fn setup(within: Duration, name: &str) -> String {
         "SET search_path = pg_catalog;
          SET statement_timeout = {most};
          SET lock_timeout = {most};
+         SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
          SET jit = off;
          SET log_parameter_max_length_on_error = 0;
          SELECT set_config('log_parameter_max_length', '0', false) FROM pg_roles WHERE rolname = current_user AND rolsuper;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use oubliette::store::{CopyContent, PageStore, Problem, RECORD_BYTES, RootStore};
 use oubliette_postgres::{PostgresStore, StoreOpenError};
 
-use super::server::shared;
+use super::server::{Server, shared};
 use super::support::*;
 
 #[test]
@@ -187,6 +187,41 @@ fn a_server_that_is_too_old_is_refused() {
         assert!(refused.to_string().contains("the key store needs PostgreSQL 14 or later"), "{refused}");
     }
     assert_eq!(server.sql(&format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'")), "0");
+}
+
+/// How long a statement of ours may take is ours to say: whoever waits for the lock, and a sweep, takes longer than a request may.
+#[test]
+#[ignore = "needs PostgreSQL 17 or later in TEST_POSTGRES"]
+fn a_limit_that_the_server_has_for_transactions_is_not_ours() {
+    let server = Server::start(&["-c", "transaction_timeout=200ms"]);
+    let schema = server.new_schema();
+    at(&server, &schema).migrate().unwrap();
+    let [one, other] = [(); 2].map(|()| at(&server, &schema).open().unwrap());
+    let places = one.places();
+    let held = one.lock(&places, LEASE).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| other.lock(&places, LEASE * 30).map(drop));
+        std::thread::sleep(Duration::from_millis(800));
+        drop(held);
+        waits.join().unwrap().unwrap();
+    });
+}
+
+/// A server that ends connections of which it hears nothing for a while: they are made anew, and nobody sees an error.
+#[test]
+fn connections_that_the_server_ends_are_made_anew() {
+    let server = Server::start(&["-c", "idle_session_timeout=150ms"]);
+    let builder = fresh(&server);
+    let vault = create(&builder, LEASE);
+    let other = unlock(&builder);
+    for _ in 0..5 {
+        let alice = customer(&vault);
+        std::thread::sleep(Duration::from_millis(400));
+        assert!(opens(&other, &alice));
+        vault.shred([alice.0]).unwrap();
+        wait_for("the other to hear of it", || !opens(&other, &alice));
+        other.sweep().unwrap();
+    }
 }
 
 /// Messages name the database and the schema, and never the password.
