@@ -286,6 +286,10 @@ fn setup(within: Duration, name: &str) -> String {
          SET statement_timeout = {most};
          SET lock_timeout = {most};
          SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
+         SET client_min_messages = warning;
+         SET debug_print_parse = off;
+         SET debug_print_rewritten = off;
+         SET debug_print_plan = off;
          SET jit = off;
          SET log_parameter_max_length_on_error = 0;
          SELECT set_config('log_parameter_max_length', '0', false) FROM pg_roles WHERE rolname = current_user AND rolsuper;
