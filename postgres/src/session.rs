@@ -270,13 +270,14 @@ fn name() -> Result<String, Failure> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What holds for each connection: nothing is looked up by a path that others can set, nothing waits for ever, and a commit
-/// is on the disk of this server and of the synchronous standbys before it is answered. How long each statement and each wait may take is said here, so what the
-/// server has for all transactions (of 17 and later) does not end one.
-///
-/// Nothing is compiled (`jit`): the server would do so anew each time, for tens of milliseconds, whenever it takes a statement for expensive. Each of ours looks a
-/// few rows up, or waits for the disk. And what statements carry, the record above all, does not get into the server's log, as far as this role may say so:
-/// of a statement that fails everybody may, of others a superuser alone.
+/// What holds for each connection, whatever the server, the database or the role has set:
+/// - Nothing is looked up by a path that others can set.
+/// - Nothing waits for ever; how long each statement and each wait may take is said here and with it, so the server's limit for transactions (of 17 and later) ends none.
+/// - A commit is on the disk of this server and of the synchronous standbys before it is answered; if the wait for these is cut short, the warning is heard.
+/// - What statements carry, the record above all, does not get into the server's log, as far as this role may say so: not with plans, since they are made
+///   once for all, nor when one fails. Of statements that are logged a superuser alone may say it.
+/// - Nothing is compiled (`jit`): the server would do so anew each time, for tens of milliseconds, whenever it takes a statement for expensive. Each of ours looks
+///   a few rows up, or waits for the disk.
 ///
 /// The server looks after a client that vanished as well: who holds the lock and lost its power gives it back.
 fn setup(within: Duration, name: &str) -> String {
@@ -287,9 +288,7 @@ fn setup(within: Duration, name: &str) -> String {
          SET lock_timeout = {most};
          SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
          SET client_min_messages = warning;
-         SET debug_print_parse = off;
-         SET debug_print_rewritten = off;
-         SET debug_print_plan = off;
+         SET plan_cache_mode = force_generic_plan;
          SET jit = off;
          SET log_parameter_max_length_on_error = 0;
          SELECT set_config('log_parameter_max_length', '0', false) FROM pg_roles WHERE rolname = current_user AND rolsuper;
