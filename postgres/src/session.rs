@@ -1,6 +1,8 @@
 //! One connection, each of whose answers is waited for a stated time.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +10,12 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -161,7 +164,8 @@ impl Session {
         let Some(statement) = self.prepared().get(sql).cloned() else {
             return self.query_within(most, sql, parameters).await;
         };
-        let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
+        let unshown: Vec<Unshown<'_>> = parameters.iter().map(|(value, _)| Unshown(*value)).collect();
+        let values: Vec<&(dyn ToSql + Sync)> = unshown.iter().map(|value| value as _).collect();
         let rows = self.answer(most, self.client.query(&statement, &values)).await.inspect_err(|_| {
             // The tables may be others by now.
             self.prepared().remove(sql);
@@ -208,6 +212,35 @@ impl Session {
     /// A commit whose wait for the standbys was cancelled succeeds, with a warning.
     fn confirmed(&self) -> Result<(), Failure> {
         if self.heard.not_confirmed.swap(false, Ordering::AcqRel) { Err(Failure::NotConfirmed) } else { Ok(()) }
+    }
+}
+
+/// A parameter that nobody is shown: where the application logs at the level `debug`, the driver says what a prepared statement is given, and the record
+/// would stand in that log.
+struct Unshown<'p>(&'p (dyn ToSql + Sync));
+
+impl fmt::Debug for Unshown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl ToSql for Unshown<'_> {
+    fn to_sql(&self, of_type: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.to_sql_checked(of_type, out)
+    }
+
+    fn to_sql_checked(&self, of_type: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.to_sql_checked(of_type, out)
+    }
+
+    /// The value itself is asked as it is written.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, of_type: &Type) -> Format {
+        self.0.encode_format(of_type)
     }
 }
 

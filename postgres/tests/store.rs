@@ -13,6 +13,8 @@ mod encrypted;
 mod flushes;
 #[path = "postgres/hanging.rs"]
 mod hanging;
+#[path = "postgres/logged.rs"]
+mod logged;
 #[path = "postgres/losses.rs"]
 mod losses;
 #[path = "postgres/notices.rs"]
