@@ -305,3 +305,23 @@ fn a_backup_of_the_vault_that_is_meant_is_no_finding() {
     let copy = report["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "record-copy").unwrap();
     assert_eq!(copy["severity"], "grave");
 }
+
+/// Where a vault lies is looked at by what the kernel says of the file system. Real ones, in a namespace of this test's own.
+#[test]
+#[ignore = "mounts file systems, as root; `.ci/run databases` runs it"]
+fn a_vault_that_goes_with_its_container_or_with_the_power_is_told() {
+    let world = World::new();
+    let script = "mkdir kept layer && cp -a mirror/. kept && mount -t tmpfs memory mirror && cp -a kept/. mirror && chmod 700 mirror \
+        && mount -t tmpfs memory layer && mkdir layer/upper layer/work \
+        && mount -t overlay container -o lowerdir=privacy,upperdir=layer/upper,workdir=layer/work privacy \
+        && exec oubliette doctor --json";
+    let ran = world.shell(&format!("unshare --mount --propagation private bash -c '{script}'"));
+    let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let told = |check: &str, place: &str| {
+        let found = report["findings"].as_array().unwrap().iter();
+        found.filter(|one| one["check"] == check && one["place"].as_str().unwrap().contains(place)).count()
+    };
+    assert_eq!((told("container-layer", "privacy"), told("in-memory", "mirror")), (1, 1), "{report:#}");
+    assert_eq!((told("container-layer", "mirror"), told("in-memory", "privacy")), (0, 0), "{report:#}");
+    assert_eq!(ran.code, 0, "{report:#}");
+}
