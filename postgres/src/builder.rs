@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::driver::Driver;
 use crate::error::StoreOpenError;
 use crate::failure::Failure;
+use crate::password::Passwords;
 use crate::pool::Pool;
 use crate::schema::{Schema, quoted};
 use crate::session::{Session, Target};
@@ -65,6 +66,7 @@ pub enum ConfirmReads {
 pub struct PostgresStoreBuilder {
     address: Zeroizing<String>,
     password: Option<Zeroizing<String>>,
+    passwords: Option<Passwords>,
     certificates: Option<PathBuf>,
     schema: String,
     answer_within: Duration,
@@ -79,6 +81,7 @@ impl PostgresStoreBuilder {
         PostgresStoreBuilder {
             address: Zeroizing::new(address),
             password: None,
+            passwords: None,
             certificates: None,
             schema: SCHEMA.to_owned(),
             answer_within: ANSWER_WITHIN,
@@ -97,7 +100,28 @@ impl PostgresStoreBuilder {
 
     /// The password, if the connection string does not have it.
     pub fn password(mut self, password: impl Into<String>) -> PostgresStoreBuilder {
-        self.password = Some(Zeroizing::new(password.into()));
+        (self.password, self.passwords) = (Some(Zeroizing::new(password.into())), None);
+        self
+    }
+
+    /// Asks for the password each time a connection is made: where it is changed while the program runs, or is a token that expires, as some
+    /// managed services have it. What is connected stays so; the next connection, after a failover or a loss, asks again.
+    ///
+    /// `ask` may take its time, though no longer than [`answer_within`](PostgresStoreBuilder::answer_within): it runs on a thread of its own. If it
+    /// fails, there is no connection, and the error that says so has its error as its source. It may be called by several threads at once.
+    ///
+    /// ```no_run
+    /// # use oubliette_postgres::PostgresStore;
+    /// let store = PostgresStore::at("postgres://keys_app@db.example/keys")
+    ///     .password_from(|| std::fs::read_to_string("/run/secrets/keys_app").map(|found| found.trim_end().to_owned()))
+    ///     .open()?;
+    /// # Ok::<(), oubliette_postgres::StoreOpenError>(())
+    /// ```
+    pub fn password_from<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        mut self,
+        ask: impl Fn() -> Result<String, E> + Send + Sync + 'static,
+    ) -> PostgresStoreBuilder {
+        (self.password, self.passwords) = (None, Some(Passwords::from(ask)));
         self
     }
 
@@ -275,7 +299,7 @@ impl PostgresStoreBuilder {
             .keepalives_idle(Duration::from_secs(5))
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3);
-        let target = Target { config, tls, answer_within: self.answer_within };
+        let target = Target { config, passwords: self.passwords.clone(), tls, answer_within: self.answer_within };
         let driver = Driver::start().map_err(|error| {
             StoreOpenError::Store(StoreError::new(Problem::Io, "starting a thread").caused_by(error))
         })?;

@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Lookup(#[source] std::io::Error),
     #[error("the host's name has no address")]
     NoHost,
+    #[error("the password for the server could not be had")]
+    NoPassword(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
     #[error(
@@ -101,6 +103,7 @@ impl Failure {
             Failure::PageExists => Problem::PageExists,
             Failure::Lookup(_)
             | Failure::NoHost
+            | Failure::NoPassword(_)
             | Failure::NotConfirmed
             | Failure::NotSynchronous
             | Failure::Pooled

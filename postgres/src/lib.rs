@@ -9,6 +9,7 @@ mod error;
 mod failure;
 mod lock;
 mod pages;
+mod password;
 mod pool;
 mod read;
 mod root;

@@ -21,6 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::connect::connect;
 use crate::failure::Failure;
+use crate::password::Passwords;
 
 /// A parameter of a statement, and its type: so a statement takes one round trip also if it was not prepared.
 pub(crate) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
@@ -31,6 +32,8 @@ pub(crate) type Asked<'p> = (&'p str, Vec<Parameter<'p>>);
 /// Where connections go, and how long an answer may take.
 pub(crate) struct Target {
     pub(crate) config: tokio_postgres::Config,
+    /// Asked for each connection, in place of what `config` says.
+    pub(crate) passwords: Option<Passwords>,
     pub(crate) tls: Option<MakeRustlsConnect>,
     pub(crate) answer_within: Duration,
 }
@@ -72,7 +75,11 @@ impl Session {
                 Ok(Session { client, heard, task, turn, within, prepared, name: name()? })
             }
         };
-        let connected = timeout(within, connect(&target.config, attempt)).await;
+        let mut config = target.config.clone();
+        if let Some(passwords) = &target.passwords {
+            config.password(passwords.ask(within).await?.as_bytes());
+        }
+        let connected = timeout(within, connect(&config, attempt)).await;
         let session = connected.map_err(|_| Failure::NoAnswer(within))??;
         session.batch(&setup(within, &session.name)).await?;
         let is_own = session.query(IS_OWN, &[(&session.name, Type::TEXT)]).await?;

@@ -1,13 +1,13 @@
 //! Who may do what, and which tables are worked with.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use oubliette::store::{CopyContent, PageStore, Problem, RECORD_BYTES, RootStore};
 use oubliette_postgres::{PostgresStore, StoreOpenError};
 
-use super::server::{Server, shared};
+use super::server::{Server, run, shared, text};
 use super::support::*;
 
 #[test]
@@ -205,6 +205,55 @@ fn a_limit_that_the_server_has_for_transactions_is_not_ours() {
         drop(held);
         waits.join().unwrap().unwrap();
     });
+}
+
+/// A password that is changed while the store is open: what is connected stays, and the next connection is made with the new one.
+#[test]
+fn a_password_is_asked_for_at_each_connection() {
+    let server = Server::start(&[]);
+    let schema = server.new_schema();
+    let builder = at(&server, &schema);
+    builder.migrate().unwrap();
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'first'");
+    builder.grant_to("app").unwrap();
+    let hba = text(&server.directory().join("data/pg_hba.conf"));
+    run(&["sh", "-c", "printf 'local all postgres trust\nlocal all app scram-sha-256\n' > \"$0\"", &hba]);
+    server.sql("SELECT pg_reload_conf()");
+    let known = Arc::new(Mutex::new(Ok("first".to_owned())));
+    let asked = known.clone();
+    let app = PostgresStore::at(server.address("app")).schema(schema);
+    let store = app.clone().password_from(move || asked.lock().unwrap().clone()).open().unwrap();
+    let read = |store: &PostgresStore| match &store.read(store.places()[0])[0].content {
+        CopyContent::Unreachable(error) => Err(chain(error)),
+        _ => Ok(()),
+    };
+    assert_eq!(read(&store), Ok(()));
+    // Another one, and the server lets go of all connections.
+    server.sql("ALTER ROLE app PASSWORD 'second'");
+    assert!(server.terminate("usename = 'app'") > 0);
+    assert!(read(&store).is_err());
+    *known.lock().unwrap() = Ok("second".to_owned());
+    wait_for("a connection with the new one", || read(&store).is_ok());
+    // Whoever is asked fails: the error says why.
+    *known.lock().unwrap() = Err("the vault of passwords is closed".to_owned());
+    server.terminate("usename = 'app'");
+    let refused = read(&store).unwrap_err();
+    assert!(
+        refused.contains("password for the server could not be had") && refused.contains("passwords is closed"),
+        "{refused}"
+    );
+    // Or panics, or never answers.
+    let patient = app.answer_within(Duration::from_millis(300));
+    let never = || {
+        std::thread::sleep(Duration::from_secs(3));
+        Err::<String, _>("late")
+    };
+    let panics: fn() -> Result<String, &'static str> = || panic!("what now?");
+    for ask in [panics, never] {
+        let refused = chain(&patient.clone().password_from(ask).open().unwrap_err());
+        assert!(refused.contains("password for the server could not be had"), "{refused}");
+    }
+    assert!(patient.password_from(|| Err::<String, _>("unused")).password("second").open().is_ok());
 }
 
 /// A server that ends connections of which it hears nothing for a while: they are made anew, and nobody sees an error.
