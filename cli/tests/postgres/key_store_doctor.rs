@@ -158,8 +158,16 @@ fn what_the_server_keeps_and_the_role_may_do_is_told() {
         has(&found, check, None);
     }
     // The server's log: with each record, then without, by the very statement that is advised.
-    keys.server.set("log_min_duration_statement", "100");
+    keys.server.set("log_min_duration_statement", "0");
     has(&findings(&keys, 1), "records-in-the-log", Some("warning"));
+    let vault = keys.vault();
+    vault.shred([vault.enroll().unwrap()]).unwrap();
+    vault.close().unwrap();
+    // A copy like any other, for whoever looks through what is kept.
+    let log = servers::text(&keys.server.directory().join("log"));
+    let (code, report) = keys.world.json(&["doctor", "--backup", &log]);
+    let copy = &report["findings"][0];
+    assert_eq!((code, &copy["check"]), (2, &serde_json::json!("record-copy")), "{report:#}");
     keys.server.sql("ALTER ROLE \"app\" SET log_parameter_max_length = 0");
     has(&findings(&keys, 1), "records-in-the-log", None);
     keys.server.sql("SELECT pg_create_physical_replication_slot('forgotten', true)");

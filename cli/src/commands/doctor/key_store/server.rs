@@ -178,7 +178,7 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
         let advice = format!(
             "as a superuser: `ALTER ROLE \"{}\" SET log_parameter_max_length = 0` (statements are logged without what they carry; \
              pgaudit: `SET pgaudit.log_parameter = off`; auto_explain: `SET auto_explain.log_parameter_max_length = 0`), start the processes anew, \
-             then destroy the logs written so far, or begin a new root key and destroy the old one",
+             then destroy the logs that have one (`oubliette doctor --backup FILE` tells), or begin a new root key and destroy the old one",
             survey.role.name
         );
         findings.add(
