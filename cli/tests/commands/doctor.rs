@@ -170,10 +170,18 @@ fn places_that_are_away_or_not_listed_are_found() {
     fs::rename(world.path("mirror"), world.path("away")).unwrap();
     let (code, findings) = doctor(&world, &[]);
     assert_eq!(code, 2);
-    assert!(findings.iter().any(|found| found.1 == "unreachable" && found.2.ends_with("mirror")), "{findings:?}");
+    let unreachable: Vec<_> = findings.iter().filter(|found| found.1 == "unreachable").collect();
+    assert!(
+        unreachable.len() == 1 && unreachable[0].2.ends_with("mirror"),
+        "once, not for each directory in it: {findings:?}"
+    );
     assert!(findings.iter().any(|found| found.1 == "place-missing"), "{findings:?}");
     fs::rename(world.path("away"), world.path("mirror")).unwrap();
     assert_eq!(doctor(&world, &[]), (0, vec![]));
+    fs::rename(world.path("privacy"), world.path("away")).unwrap();
+    let ran = world.run(&["doctor"]).ends(2);
+    assert!(ran.out.contains("where there never was a vault, `oubliette create` makes one"), "{ran:?}");
+    fs::rename(world.path("away"), world.path("privacy")).unwrap();
     fs::remove_file(world.path("privacy/root/CACHEDIR.TAG")).unwrap();
     finds(&world, &[], "warning", "no-cachedir-tag", "privacy/root");
 }

@@ -86,7 +86,10 @@ fn clock(findings: &mut Findings) {
 
 fn look_at(place: &Place, findings: &mut Findings) {
     if let Some(base) = &place.base {
-        check(base, 0o022, false, Severity::Grave, "permissions", findings);
+        if !check(base, 0o022, false, Severity::Grave, "permissions", findings) {
+            // What is below it is told with it.
+            return;
+        }
         above(base, findings);
     }
     for directory in [&place.root, &place.pages] {

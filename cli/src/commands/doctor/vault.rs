@@ -32,6 +32,10 @@ pub fn look(context: &mut Context, longest_lease: Duration, findings: &mut Findi
     let shown = context.shown()?;
     let opened = match context.store() {
         Ok(opened) => opened,
+        Err(failure) if context.config.vault().is_ok_and(|vault| !vault.exists()) => {
+            findings.add(Severity::Grave, "cannot-be-opened", &shown, &failure.message, REFUSES, MAY_NEVER_HAVE_BEEN);
+            return Ok(None);
+        }
         Err(failure) => return Ok(cannot_be_opened(&shown, &failure.message, findings)),
     };
     let root_key = match context.secrets.current() {
@@ -133,6 +137,7 @@ fn is_found_below(trouble: &KeyStoreError) -> bool {
 }
 
 const REFUSES: &str = "the application cannot seal, open or shred";
+const MAY_NEVER_HAVE_BEEN: &str = "mount its disk, or correct the path in the configuration; where there never was a vault, `oubliette create` makes one";
 const LOOK_AT_IT: &str = "do what the message says; delete nothing before you understand it";
 
 pub fn cannot_be_opened(vault: &str, what: &str, findings: &mut Findings) -> Option<Seen> {
