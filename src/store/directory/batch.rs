@@ -71,10 +71,10 @@ pub(super) fn list(pages: &Path) -> Result<Vec<BatchId>, StoreError> {
     Ok(found)
 }
 
-/// The table of a batch, without its pages; `None` if the file is gone. No size is believed beyond the file's length.
 /// Most bytes in a table: two million pages in one file, 17 GB.
 const MOST_TABLE: usize = 48 << 20;
 
+/// The table of a batch, without its pages; `None` if the file is gone. No size is believed beyond the file's length.
 pub(super) fn read_table(pages: &Path, id: BatchId) -> Result<Option<Vec<(PageName, Sum)>>, StoreError> {
     let path = id.path(pages);
     let io = |error: std::io::Error| match error.kind() {
