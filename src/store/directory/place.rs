@@ -194,7 +194,7 @@ impl Place {
     fn refuse_others_content(&self) -> Result<(), StoreError> {
         let ours =
             |name: &str| [CACHE_TAG, GIT_IGNORE, PLACE, LOCK, hints::NAME].contains(&name) || SLOTS.contains(&name);
-        // FieldWithin apart: what lies beside each is not ours to judge.
+        // Where the two lie apart, what is beside each is not ours to judge.
         if let Some(base) = &self.base {
             refuse_unless(base, &|name| [ROOT, PAGES].contains(&name))?;
         }
