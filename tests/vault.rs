@@ -3,6 +3,9 @@
 
 #[path = "vault/application.rs"]
 mod application;
+#[cfg(all(feature = "testing", feature = "tracing"))]
+#[path = "vault/events.rs"]
+mod events;
 #[cfg(feature = "testing")]
 #[path = "vault/group.rs"]
 mod group;

@@ -81,7 +81,8 @@
 //!    written.
 //! 6. **Deploy C** reads sealed only. Now plaintext is an error.
 //! 7. **Get rid of the old content.** PostgreSQL keeps it in dead rows until `VACUUM FULL`, which locks the table; in
-//!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams. SQLite keeps it
+//!    statistics until `ANALYZE` and `VACUUM FULL pg_statistic`; in archived WAL, replicas and change streams; and in its log of statements, if that has
+//!    what they carry. SQLite keeps it
 //!    in free pages and in the WAL until `VACUUM` and `PRAGMA wal_checkpoint(TRUNCATE)`; MariaDB in its undo, redo and binary
 //!    logs. Blocks given back to the file system are not overwritten.
 //!

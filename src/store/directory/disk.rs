@@ -171,7 +171,7 @@ impl Disk {
             .and_then(|()| self.sync(&file, &temporary))
             .and_then(|()| self.rename(&temporary, path));
         if done.is_err() {
-            // Only tidiness: a sweep finds what is left here.
+            // Only tidiness: in `pages` a sweep finds what is left here, and elsewhere nothing reads it.
             let _ = self.remove(&temporary);
         }
         done
