@@ -20,6 +20,7 @@ use super::subject;
 use super::subject::Subject;
 use super::whose;
 use crate::basis::Basis;
+use crate::times;
 
 /// A grant that was recorded.
 ///
@@ -241,7 +242,7 @@ pub(crate) fn stored(number: i64) -> Result<CustomerId, RegisterError> {
 }
 
 pub(crate) fn time(millisecond: i64) -> Result<Timestamp, RegisterError> {
-    Timestamp::from_millisecond(millisecond).map_err(RegisterError::Time)
+    times::from_stored(millisecond).map_err(RegisterError::Time)
 }
 
 async fn keys<D: Database>(

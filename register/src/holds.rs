@@ -137,9 +137,11 @@ async fn end<O: AnyRegister, D: Database>(
     why: Reason,
 ) -> Result<(), RegisterError> {
     let now = register.clock();
-    const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL";
-    let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
+    // Before anything is changed: whoever is refused may commit all the same.
     schema::check(register, db).await?;
+    // One whose time is over has ended.
+    const END: &str = "UPDATE oubliette_holds SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL AND until > ?2";
+    let ended = db.run(END, values![hold.to_stored(), now.as_millisecond()]).await?;
     if ended > 0 {
         return outbox::tell(db, now, &Event::HoldEnded { hold: hold.number(), why: Some(why) }).await;
     }

@@ -357,12 +357,17 @@ async fn of_holds<O: AnyRegister, D: Database>(
         let is_ended = told.events.iter().any(|event| matches!(event, Event::HoldEnded { .. }));
         let says = |event: &Event| match event {
             Event::Hold { purpose, why, until, .. } => {
-                let ends = until.map_or(i64::MAX, |until| times::timestamp(until).as_millisecond());
+                let ends = row.integer(3)?;
+                let is_its_end = match until {
+                    // The journal's last time comes before a table's.
+                    Some(until) => *until == times::time(time(ends)?),
+                    // What came by a journal may hold for ever.
+                    None => ends == Timestamp::MAX.as_millisecond(),
+                };
                 Ok::<_, RegisterError>(
                     purpose.as_ref().map(|purpose| purpose.as_str()) == row.maybe_text(1)?
                         && why.as_str() == row.text(2)?
-                        // What came by a journal may hold for ever.
-                        && (ends == row.integer(3)? || until.is_none() && row.integer(3)? == Timestamp::MAX.as_millisecond())
+                        && is_its_end
                         && is_ended == row.maybe_integer(4)?.is_some(),
                 )
             }

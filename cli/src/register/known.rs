@@ -127,8 +127,11 @@ fn hold(row: &Row) -> Result<Held, Failure> {
 
 fn time(row: &Row, at: usize) -> Result<Timestamp, Failure> {
     // What came by a journal may hold for ever.
-    let millisecond = row.integer(at)?.min(Timestamp::MAX.as_millisecond());
-    Timestamp::from_millisecond(millisecond).map_err(|error| Failure::of(Exit::Investigate, &error))
+    // jiff takes no millisecond of its last second.
+    match Timestamp::from_millisecond(row.integer(at)?) {
+        Err(_) if row.integer(at)? > 0 => Ok(Timestamp::MAX),
+        read => read.map_err(|error| Failure::of(Exit::Investigate, &error)),
+    }
 }
 
 impl Held {

@@ -121,6 +121,28 @@ bodies! {
         }
     }
 
+    // The journal's last time is a second before that of a table. Who holds for ever edited no row.
+    async fn a_hold_until_the_end_of_time_is_as_it_was_signed() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let desk = shop.desk(Rules::new());
+        on!(db, shop.register, grant(&who("alice"), contract())).unwrap();
+        let hold = on!(db, desk, hold(&who("alice"), None, why("case 7"), jiff::Timestamp::MAX)).unwrap();
+        for is_flushed in [false, true] {
+            if is_flushed {
+                own_transaction!(db, shop.register, flush()).unwrap();
+            }
+            assert_ne!(on!(db, desk, signed_holds(&[hold])).unwrap()[0], Signed::Differs, "flushed: {is_flushed}");
+        }
+        // It stands, and can be read by whoever asks.
+        let standing = on!(db, shop.register, holds(&who("alice"))).unwrap();
+        assert_eq!((standing.len(), standing[0].id, standing[0].until), (1, hold, jiff::Timestamp::MAX));
+        let refused = own_transaction!(db, shop.register, erase(&who("alice"), why("request"))).unwrap_err();
+        assert!(matches!(refused, RegisterError::Held { until, .. } if until == jiff::Timestamp::MAX), "{refused:?}");
+        db.sql("UPDATE oubliette_holds SET until = until - 86400000").await;
+        assert_eq!(on!(db, desk, signed_holds(&[hold])).unwrap()[0], Signed::Differs);
+    }
+
     // What was told once is put into the outbox again, in another order: it brings nothing back.
     async fn old_rows_of_the_outbox_change_nothing() {
         let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);

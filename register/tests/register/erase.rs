@@ -13,6 +13,19 @@ use crate::Db;
 use crate::support::*;
 
 bodies! {
+    async fn a_hold_whose_time_is_over_is_ended_by_nobody() {
+        let (shop, mut db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("alice");
+        on!(db, shop.register, grant(&alice, contract())).unwrap();
+        let hold = on!(db, shop.register, hold(&alice, None, why("case 7"), at("2026-02-02T00:00:00Z"))).unwrap();
+        shop.set_now("2026-02-02T00:00:00Z");
+        on!(db, shop.register, end_hold(hold, why("settled"))).unwrap();
+        own_transaction!(db, shop.register, erase(&alice, why("request"))).unwrap();
+        assert_eq!(count(&shop.journal(), |event| matches!(event, Event::HoldEnded { .. })), 0);
+        assert_eq!(count(&shop.journal(), |event| matches!(event, Event::Hold { .. })), 1);
+    }
+
     async fn nothing_names_the_erased() {
         let rules = with_tokens().keep_evidence(["when", "text", "how"]);
         let (shop, mut db) = (Shop::new(rules), Db::new().await);

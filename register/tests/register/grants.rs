@@ -1,6 +1,6 @@
 //! Sealing needs a live grant.
 
-use jiff::ToSpan;
+use jiff::{Timestamp, ToSpan};
 use oubliette::{CustomerId, KeyStoreError, Purpose, UnlessShredded, Vault};
 use oubliette_register::{Basis, Grant, GrantedSealError, Keep, Register, RegisterError, Rules};
 
@@ -44,6 +44,16 @@ bodies! {
         let again = on!(db, shop.register, grant(&alice, Grant::on(ORDERS, Basis::LegalObligation))).unwrap();
         assert!(!again.is_new_number && again.number == keys.customer());
         assert_eq!(on!(db, shop.register, keys(&alice, ORDERS)).unwrap().until(), None);
+    }
+
+    async fn a_grant_may_run_until_the_end_of_time() {
+        let (shop, db) = (Shop::new(Rules::new()), Db::new().await);
+        on!(db, shop.register, create_tables()).unwrap();
+        let alice = who("7");
+        on!(db, shop.register, grant(&alice, contract().until(Timestamp::MAX))).unwrap();
+        let keys = on!(db, shop.register, keys(&alice, ORDERS)).unwrap();
+        assert_eq!(keys.until(), Some(Timestamp::MAX));
+        keys.seal(EMAIL, &email()).unwrap();
     }
 
     async fn what_a_rule_has_ended_is_not_sealed_any_more() {
