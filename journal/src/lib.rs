@@ -85,6 +85,7 @@ mod entries;
 mod entry;
 mod error;
 mod event;
+mod event_kinds;
 mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -11,7 +11,7 @@ use super::grants::{stored, time};
 use super::keyless::AnyRegister;
 use super::operations::at_desk;
 use super::outbox;
-use super::requests::RequestKind;
+use super::request_kinds::RequestKind;
 use super::since;
 use super::subject;
 use crate::basis::Basis;

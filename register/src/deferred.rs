@@ -5,7 +5,8 @@ use jiff::{Timestamp, ToSpan};
 use super::database::{Database, values};
 use super::error::RegisterError;
 use super::ids::{self, RequestId};
-use super::requests::{self, Request, RequestKind};
+use super::request_kinds::RequestKind;
+use super::requests::{self, Request};
 use super::rules::after;
 use super::subject::Subject;
 
