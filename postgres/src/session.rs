@@ -326,12 +326,13 @@ fn setup(within: Duration, name: &str) -> String {
         "SET search_path = pg_catalog;
          SET statement_timeout = {most};
          SET lock_timeout = {most};
-         SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
          SET client_min_messages = warning;
          SET plan_cache_mode = force_generic_plan;
          SET jit = off;
-         SET log_parameter_max_length_on_error = 0;
-         SELECT set_config('log_parameter_max_length', '0', false) FROM pg_roles WHERE rolname = current_user AND rolsuper;
+         SELECT set_config(name, '0', false)
+             FROM pg_roles, LATERAL (VALUES ('transaction_timeout', true), ('log_parameter_max_length_on_error', true),
+                 ('log_parameter_max_length', rolsuper)) AS own (name, may)
+             WHERE rolname = current_user AND may AND current_setting(name, true) IS NOT NULL;
          SET idle_in_transaction_session_timeout = {most};
          SET default_transaction_isolation = 'read committed';
          SET tcp_keepalives_idle = 10;
