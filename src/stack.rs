@@ -13,10 +13,17 @@ pub(crate) const DEEP: usize = 64 << 10;
 /// What is overwritten is a multiple of this.
 const STEP: usize = 512;
 
-/// What is overwritten where so much was measured: half as much again and a little, for the frames between the place that overwrites and the
-/// primitive, which the measurement does not have. The same compiler made those, so they are deep where the primitives are.
-pub(crate) const fn with_margin(deepest: usize) -> usize {
-    deepest.saturating_add(deepest / 2).saturating_add(STEP)
+/// What one derivation takes at most where the ciphers are optimised; where they are not, it takes twice as much.
+const OPTIMISED: usize = 2 << 10;
+
+/// What is overwritten where so much was measured, and more for the frames between the place that overwrites and the primitive, which the measurement does
+/// not have. The same compiler made those. Optimised they are small: half as much again and a little is enough. Unoptimised they take kilobytes, also on a
+/// processor whose ciphers take few: so they get half as much again as the `plainest` work took, a single derivation, and no less.
+pub(crate) const fn with_margin(deepest: usize, plainest: usize) -> usize {
+    let half = deepest / 2;
+    let unoptimised = if plainest > OPTIMISED { plainest.saturating_add(plainest / 2) } else { 0 };
+    let between = if unoptimised > half { unoptimised } else { half };
+    deepest.saturating_add(between).saturating_add(STEP)
 }
 
 /// Kinds of work, each with a depth of its own.
@@ -55,10 +62,10 @@ impl Work {
         self.depth().load(Ordering::Relaxed)
     }
 
-    /// It was seen to reach so deep. A depth that could not be measured leaves all as it is.
+    /// It was seen to reach so deep, and one derivation so deep. A depth that could not be measured leaves all as it is.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-    pub(crate) fn was_measured(self, deepest: usize) {
-        let bytes = with_margin(deepest).next_multiple_of(STEP);
+    pub(crate) fn was_measured(self, deepest: usize, plainest: usize) {
+        let bytes = with_margin(deepest, plainest).next_multiple_of(STEP);
         self.depth().store(bytes.clamp(STEP, DEEP), Ordering::Relaxed);
     }
 }
@@ -242,11 +249,20 @@ mod tests {
     fn what_was_measured_is_rounded_up_and_bounded() {
         // Of a kind that nothing else in this test program uses at the same time.
         let kind = Work::Passphrase;
-        for (deepest, bytes) in [(0, 512), (1, 1024), (1264, 2560), (12_400, 19_456), (1 << 20, DEEP)] {
-            kind.was_measured(deepest);
+        for (deepest, plainest, bytes) in [
+            (0, 0, 512),
+            (1, 0, 1024),
+            (1264, 1087, 2560),
+            (12_400, 1087, 19_456),
+            // Unoptimised, on processors with shallow ciphers and with deep ones.
+            (5671, 4615, 13_312),
+            (27_000, 4615, 41_472),
+            (1 << 20, 0, DEEP),
+        ] {
+            kind.was_measured(deepest, plainest);
             assert_eq!(kind.overwritten(), bytes, "{deepest}");
         }
-        kind.was_measured(DEEP);
+        kind.was_measured(DEEP, 0);
     }
 
     #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use oubliette::root_keys::{KeySeries, KeyVersion, VersionState, WrapperError};
 
 use crate::error::TokenError;
 use crate::objects;
-use crate::token::Token;
+use crate::token::{STARTS, Token, pause};
 
 /// Series, number and id: a key's name, and how a date begins.
 const NAME: usize = 16 + 8 + 16;
@@ -151,9 +151,18 @@ impl KeySeries for Token {
     }
 
     fn list(&self, series: &[u8; 16]) -> Result<Vec<VersionState>, WrapperError> {
-        let states = self.with("listing what the token has", |session| states(session, series))?;
-        self.check_listed(series, states.is_empty())?;
-        Ok(states)
+        let mut tries = 0;
+        loop {
+            let states = self.with("listing what the token has", |session| states(session, series))?;
+            match self.check_listed(series, states.is_empty()) {
+                // SoftHSM lists nothing, too, while another process writes.
+                Err(TokenError::Emptied) if tries < STARTS => {
+                    pause(tries);
+                    tries += 1;
+                }
+                checked => return Ok(checked.map(|()| states)?),
+            }
+        }
     }
 
     fn series(&self) -> Result<Vec<[u8; 16]>, WrapperError> {

@@ -82,8 +82,8 @@ impl TokenBuilder {
             match token.with("looking for the token", |_| Ok(())) {
                 // SoftHSM says no more than this of a token that another process is writing at this moment.
                 Err(TokenError::Token { source: Error::Pkcs11(RvError::GeneralError, _), .. }) if tries < STARTS => {
+                    pause(tries);
                     tries += 1;
-                    std::thread::sleep(PAUSE);
                 }
                 done => return done.and_then(|()| token.check_mechanisms()).map(|()| token),
             }
@@ -91,9 +91,14 @@ impl TokenBuilder {
     }
 }
 
-/// How often a module is started anew in search of a token, and how long it waits after the first time.
-const STARTS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(15);
+/// How often a module is started anew in search of what was there: with all pauses, a third of a second. Another process that writes has the token for a few
+/// milliseconds, and for longer where processors are busy.
+pub(crate) const STARTS: u32 = 6;
+
+/// Before the next start: longer each time.
+pub(crate) fn pause(tries: u32) {
+    std::thread::sleep(Duration::from_millis(10) * 2_u32.saturating_pow(tries.min(STARTS)));
+}
 
 impl Token {
     /// The token with this label, through the PKCS#11 module (a shared library) at `module`.
@@ -154,8 +159,7 @@ impl Token {
     /// [`TokenError`] if the token cannot be asked.
     pub fn room(&self) -> Result<Option<(u64, u64)>, TokenError> {
         self.with("asking for room", |_| Ok(()))?;
-        let context = module(&self.inner.module)?;
-        let slot = self.slot(&context)?;
+        let (context, slot) = self.find()?;
         let info = context.get_token_info(slot).map_err(|error| TokenError::of("asking for room", error))?;
         let bytes = |bytes: Option<usize>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
         Ok(bytes(info.free_private_memory()).zip(bytes(info.total_private_memory())))
@@ -183,24 +187,7 @@ impl Token {
             Some(Refused::Locked) => return Err(TokenError::PinLocked { label: label() }),
             None => {}
         }
-        let mut context = module(&self.inner.module)?;
-        let mut starts = 0;
-        let slot = loop {
-            match self.slot(&context) {
-                // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written by
-                // another process, which may write again while it is started anew.
-                Err(TokenError::NoToken { .. }) if starts < STARTS => {
-                    if starts > 0 {
-                        std::thread::sleep(PAUSE);
-                    }
-                    starts += 1;
-                    drop(context);
-                    restart(&self.inner.module);
-                    context = module(&self.inner.module)?;
-                }
-                slot => break slot?,
-            }
-        };
+        let (context, slot) = self.find()?;
         let session = context.open_rw_session(slot).map_err(|error| TokenError::of(doing, error))?;
         match session.login(UserType::User, Some(&self.inner.pin)) {
             // Another session of this process did.
@@ -219,12 +206,34 @@ impl Token {
 
     /// A token that cannot wrap is told apart when it is opened, and not when somebody is to be shredded.
     fn check_mechanisms(&self) -> Result<(), TokenError> {
-        let context = module(&self.inner.module)?;
-        let known = context.get_mechanism_list(self.slot(&context)?);
+        let (context, slot) = self.find()?;
+        let known = context.get_mechanism_list(slot);
         let known = known.map_err(|error| TokenError::of("asking what the token can do", error))?;
         match known.contains(&MechanismType::AES_GCM) {
             true => Ok(()),
             false => Err(TokenError::Lacks { label: self.inner.label.clone(), mechanism: "AES-GCM" }),
+        }
+    }
+
+    /// Where the token is just now, and the module that says so.
+    fn find(&self) -> Result<(Pkcs11, Slot), TokenError> {
+        let mut context = module(&self.inner.module)?;
+        let mut starts = 0;
+        loop {
+            match self.slot(&context) {
+                // A module may look for its tokens only when it is started: SoftHSM never finds one that was away then, or just being written by
+                // another process, which may write again while it is started anew.
+                Err(TokenError::NoToken { .. }) if starts < STARTS => {
+                    if let Some(tries) = u32::checked_sub(starts, 1) {
+                        pause(tries);
+                    }
+                    starts += 1;
+                    drop(context);
+                    restart(&self.inner.module);
+                    context = module(&self.inner.module)?;
+                }
+                slot => return slot.map(|slot| (context, slot)),
+            }
         }
     }
 
