@@ -94,7 +94,7 @@ fn kind(place: &Place, findings: &mut Findings) {
         Means::OverTheNetwork => (
             "network-file-system",
             format!("the root record lies on {name}, a file system over the network"),
-            "where `flock` does not exclude processes of other machines, two that commit at once lose shreds; and what the \
+            "where file locks do not exclude processes of other machines, two that commit at once lose shreds; and what the \
              server keeps of a file that is overwritten, nobody here knows",
             "move it to a disk of this machine, or for several machines to a key store in PostgreSQL ([key_store])",
         ),
