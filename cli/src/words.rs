@@ -174,7 +174,7 @@ mod tests {
             "2 years",
             "30 days",
         ];
-        const BEGINS: &[&str] = &["oubliette ", "--", "SELECT ", "ALTER ROLE ", "SET ", "chown ", "{job}"];
+        const BEGINS: &[&str] = &["oubliette ", "--", "SELECT ", "ALTER ROLE ", "chown ", "{job}"];
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let page = std::fs::read_to_string(root.join("CONFIGURATION.md")).unwrap();
         let keys: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();

@@ -57,7 +57,8 @@ pub enum TokenError {
         /// What it lacks, as the standard calls it.
         mechanism: &'static str,
     },
-    /// The token had objects of this vault, and lists none now. The next call starts its module anew and asks again.
+    /// The token had objects of this vault, and lists none now, though its module was started anew and asked again for two thirds of a second. The next call
+    /// does the same.
     #[error(
         "the token had keys of this vault, but lists none now; try again, and if it stays so, check whether somebody emptied or exchanged the token"
     )]

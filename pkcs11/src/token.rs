@@ -91,7 +91,7 @@ impl TokenBuilder {
     }
 }
 
-/// How often a module is started anew in search of what was there: with all pauses, a third of a second. Another process that writes has the token for a few
+/// How often a module is started anew in search of what was there: with all pauses, two thirds of a second at most. Another process that writes has the token for a few
 /// milliseconds, and for longer where processors are busy.
 pub(crate) const STARTS: u32 = 6;
 

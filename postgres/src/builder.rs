@@ -108,7 +108,8 @@ impl PostgresStoreBuilder {
     /// managed services have it. What is connected stays so; the next connection, after a failover or a loss, asks again.
     ///
     /// `ask` may take its time, though no longer than [`answer_within`](PostgresStoreBuilder::answer_within): it runs on a thread of its own. If it
-    /// fails, there is no connection, and the error that says so has its error as its source. It may be called by several threads at once.
+    /// fails, there is no connection, and the error that says so has its error as its source: that one must not carry the password. It may be called by
+    /// several threads at once.
     ///
     /// ```no_run
     /// # use oubliette_postgres::PostgresStore;

@@ -51,7 +51,7 @@ const LOGS: &str = "SELECT name || ' = ' || value FROM (VALUES
     WHERE logs AND current_setting('log_parameter_max_length') <> '0'
     UNION ALL SELECT name || ' = ' || value FROM (VALUES
         (5, 'auto_explain.log_parameter_max_length', coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1', '0'),
-        (6, 'pgaudit.log_parameter', true, 'off')
+        (6, 'pgaudit.log_parameter', coalesce(current_setting('pgaudit.log', true), 'none') NOT IN ('', 'none'), 'off')
     ) AS extensions (n, name, logs, off), LATERAL current_setting(name, true) AS value
     WHERE logs AND value NOT IN ('', off)";
 

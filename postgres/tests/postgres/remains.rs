@@ -107,6 +107,7 @@ fn a_record_stays_in_the_log_of_statements_until_a_superuser_says_otherwise() {
     ] {
         server.sql(&format!("ALTER ROLE {role} RESET ALL; ALTER ROLE {role} SET log_min_duration_statement = -1"));
         server.sql(&format!("ALTER ROLE {role} SET auto_explain.log_min_duration = 1000"));
+        server.sql(&format!("ALTER ROLE {role} SET pgaudit.log = 'write'"));
         server.sql(&format!("ALTER ROLE {role} SET {setting} = '{value}'"));
         let named = format!("{setting} = {value}");
         assert_eq!(logs(&again()), Vec::from_iter(is_told.then_some(named)));

@@ -175,11 +175,12 @@ fn of_old_records(survey: &Survey, has_versions: bool, shown: &str, findings: &m
         );
     }
     if !keeps.logs.is_empty() {
+        let role = &survey.role.name;
         let advice = format!(
-            "as a superuser: `ALTER ROLE \"{}\" SET log_parameter_max_length = 0` (statements are logged without what they carry; \
-             pgaudit: `SET pgaudit.log_parameter = off`; auto_explain: `SET auto_explain.log_parameter_max_length = 0`), start the processes anew, \
+            "as a superuser: `ALTER ROLE \"{role}\" SET log_parameter_max_length = 0` (statements are logged without what they carry; of pgaudit \
+             `ALTER ROLE \"{role}\" SET pgaudit.log_parameter = off`, of auto_explain \
+             `ALTER ROLE \"{role}\" SET auto_explain.log_parameter_max_length = 0`), start the processes anew, \
              then destroy the logs that have one (`oubliette doctor --backup FILE` tells), or begin a new root key and destroy the old one",
-            survey.role.name
         );
         findings.add(
             if has_versions { Severity::Note } else { Severity::Warning },
